@@ -1,0 +1,216 @@
+"""RabbitMQ through kombu: the only module that knows the broker."""
+
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import kombu
+import kombu.compression
+from amqp import Message as AmqpMessage
+from contracts import by_type
+from kombu.exceptions import OperationalError
+
+from chassis import crash, log
+from chassis.relay import Letter, Receipt
+
+PREFETCH = 20
+CONFIRM_WITHIN = 5.0
+HEARTBEAT = 30
+CONTENT_TYPE = "application/cloudevents+json"
+_LOG = log.get("bus")
+
+# A compressed message is unpacked by kombu before anybody can look at its size; we send and accept none.
+kombu.compression._decoders.clear()
+
+Trouble = (OperationalError, OSError, ssl.SSLError, *kombu.Connection("memory://").connection_errors)
+
+
+class InDoubt(Exception):
+    """The broker did not say clearly that it has the messages."""
+
+
+def connect(url: str, role: str) -> kombu.Connection:
+    """An open connection. ``url`` may name several nodes, separated by ``;``. Raises within a few seconds."""
+    nodes = url.split(";")
+    random.shuffle(nodes)
+    connection = kombu.Connection(
+        ";".join(nodes), heartbeat=HEARTBEAT, connect_timeout=3,
+        transport_options={
+            "read_timeout": 15, "write_timeout": 15, "max_retries": 1,
+            "client_properties": {"connection_name": f"{role}@{socket.gethostname()}"},
+        },
+    )
+    connection.ensure_connection(max_retries=1, timeout=10)
+    return connection
+
+
+def declare(url: str, service: str, sayers: Sequence[str], heard: Sequence[str]) -> None:
+    """The deploy step: a service's exchange, its queue bound to exactly what it hears, and the queue of last resort."""
+    with connect(url, f"{service}-topology") as connection, connection.channel() as channel:
+        for name in {service, *sayers}:
+            channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
+        channel.exchange_declare("dead", "direct", durable=True, auto_delete=False)
+        quorum = {"x-queue-type": "quorum"}
+        channel.queue_declare(f"{service}.dead", durable=True, auto_delete=False, arguments=quorum)
+        channel.queue_bind(f"{service}.dead", "dead", service)
+        channel.queue_declare(
+            f"{service}.inbox", durable=True, auto_delete=False,
+            arguments={
+                **quorum, "x-delivery-limit": 50, "x-single-active-consumer": True, "x-overflow": "reject-publish",
+                "x-dead-letter-exchange": "dead", "x-dead-letter-routing-key": service,
+                "x-dead-letter-strategy": "at-least-once", "x-max-length": 1_000_000,
+                "x-max-length-bytes": 1024**3,
+            },
+        )
+        for type_ in heard:
+            channel.queue_bind(f"{service}.inbox", type_.partition(".")[0], type_)
+
+
+class RabbitBus:
+    """Publishes with confirms matched by delivery tag; any doubt drops the connection."""
+
+    def __init__(self, url: str, service: str) -> None:
+        self.url, self.service = url, service
+        self._connection: kombu.Connection | None = None
+        self._channel: Any = None
+        self._tag = 0
+        self._open: dict[int, str] = {}
+        self._returned: dict[str, str] = {}
+        self._refused = False
+
+    def publish(self, letters: Sequence[Letter]) -> Receipt:
+        """Carry the letters in this order; answers once every one is confirmed. Raises InDoubt or a broker error."""
+        try:
+            self._connect()
+            self._open.clear()
+            self._returned.clear()
+            self._refused = False
+            for n, letter in enumerate(letters):
+                self._send(letter)
+                if n == len(letters) // 2:
+                    crash.point("relay.half_published")
+            self._await_confirms()
+        except BaseException:
+            self.close()
+            raise
+        sent = frozenset(letter.id for letter in letters) - self._returned.keys()
+        return Receipt(sent, dict(self._returned))
+
+    def check(self) -> None:
+        """Raise unless the broker can be reached."""
+        connect(self.url, f"{self.service}-check").release()
+
+    def close(self) -> None:
+        """Drop the socket without a word; nothing of it is used again."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            connection.collect()
+
+    def _connect(self) -> None:
+        if self._connection is not None and self._connection.connected:
+            return
+        self.close()
+        self._connection = connect(self.url, f"{self.service}-relay")
+        self._channel = self._connection.channel()
+        self._channel.confirm_select()
+        self._tag = 0
+        self._channel.events["basic_ack"].add(self._acked)
+        self._channel.events["basic_nack"].add(self._nacked)
+        self._channel.events["basic_return"].add(self._came_back)
+
+    def _send(self, letter: Letter) -> None:
+        message = AmqpMessage(
+            letter.body, content_type=CONTENT_TYPE, content_encoding="utf-8", delivery_mode=2, message_id=letter.id,
+            type=letter.type, app_id=self.service, user_id=self._connection.userid,  # type: ignore[union-attr]
+            timestamp=int(letter.occurred_at.timestamp()),
+        )
+        self._tag += 1
+        self._open[self._tag] = letter.id
+        mandatory = _must_arrive(letter.type)
+        self._channel._basic_publish(message, exchange=self.service, routing_key=letter.type, mandatory=mandatory)
+
+    def _await_confirms(self) -> None:
+        deadline = time.monotonic() + CONFIRM_WITHIN
+        while self._open:
+            if self._refused or time.monotonic() > deadline:
+                raise InDoubt(f"{len(self._open)} messages were not confirmed")
+            try:
+                self._connection.drain_events(timeout=0.5)  # type: ignore[union-attr]
+            except TimeoutError:
+                continue
+
+    def _acked(self, tag: int, multiple: bool) -> None:
+        for done in [t for t in self._open if t <= tag] if multiple else [tag]:
+            self._open.pop(done, None)
+
+    def _nacked(self, _tag: int, _multiple: bool) -> None:
+        self._refused = True
+
+    def _came_back(self, problem: Exception, _exchange: str, _key: str, message: Any) -> None:
+        self._returned[message.properties["message_id"]] = str(problem)
+
+
+class RabbitConsumer:
+    """Hands each message of a service's queue to ``receive`` and acknowledges after it has returned."""
+
+    def __init__(self, url: str, service: str, receive: Callable[..., None]) -> None:
+        self.url, self.service, self._receive = url, service, receive
+
+    def run(self, stop: threading.Event) -> None:
+        """Consume until told to stop; every trouble throws the connection away and builds a new one."""
+        pause = 0.5
+        while not stop.is_set():
+            try:
+                self._consume(stop)
+                pause = 0.5
+            except Exception:
+                _LOG.warning("consumer.trouble", exc_info=True, pause=pause)
+                stop.wait(pause)
+                pause = min(pause * 2, 30.0)
+
+    def check(self) -> None:
+        """Raise unless the broker can be reached."""
+        connect(self.url, f"{self.service}-check").release()
+
+    def _consume(self, stop: threading.Event) -> None:
+        connection = connect(self.url, f"{self.service}-listen")
+        try:
+            channel = connection.channel()
+            channel.basic_qos(0, PREFETCH, False)
+            for queue, take in ((f"{self.service}.inbox", self._take), (f"{self.service}.dead", self._take_dead)):
+                channel.basic_consume(queue, callback=take)
+            while not stop.is_set():
+                connection.heartbeat_check()
+                try:
+                    connection.drain_events(timeout=1)
+                except TimeoutError:
+                    continue
+        finally:
+            # No cancel: a polite goodbye lets the next consumer overtake what we still hold.
+            connection.collect()
+
+    def _take(self, message: Any) -> None:
+        self._receive(
+            _body(message), said_by=message.properties.get("user_id"), again=bool(message.delivery_info["redelivered"])
+        )
+        crash.point("consumer.before_ack")
+        message.channel.basic_ack(message.delivery_tag)
+
+    def _take_dead(self, message: Any) -> None:
+        """What the broker itself gave up on (its last fuse) is laid aside like everything else."""
+        deaths = message.headers.get("x-death") or [{}]
+        self._receive(_body(message), gave_up=str(deaths[0].get("reason", "unknown")))
+        message.channel.basic_ack(message.delivery_tag)
+
+
+def _must_arrive(type_: str) -> bool:
+    kind = by_type(type_)
+    return kind is not None and bool(kind.HEARD_BY)
+
+
+def _body(message: Any) -> bytes:
+    return message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "surrogatepass")

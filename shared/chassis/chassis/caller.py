@@ -1,0 +1,240 @@
+"""Who is asking: the verified token, and the decorators by which each route declares who may call it."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+from flask import current_app, g, request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from chassis import clock, ids
+from chassis.actor import Actor
+from chassis.errors import Forbidden, NotFound, Unauthenticated
+from chassis.permissions import Operations
+
+AUDIENCE = "clientele"
+ALGORITHM = "Ed25519"
+LEEWAY = 30
+LONGEST = 4096
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a valid token, in exactly one organization."""
+
+    sub: str
+    organization_id: str
+    kind: str
+    role: str
+    sid: str
+    name: str = ""
+    scope: frozenset[str] = frozenset()
+    act: Mapping[str, Any] | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether they work for the provider."""
+        return self.kind == "provider"
+
+    def actor(self) -> Actor:
+        """How audit rows name them."""
+        if self.act:
+            return Actor(kind="support", id=self.sub, label=self.name, acting=dict(self.act))
+        return Actor(kind="staff" if self.is_staff else "member", id=self.sub, label=self.name)
+
+
+class InvalidToken(Unauthenticated):
+    """The access token is missing, expired or not ours. Sign in again."""
+
+
+class Keys(Protocol):
+    """Where the public keys of the issuer come from."""
+
+    def key_set(self, *, fresh: bool = False) -> KeySet:
+        """The current keys; ``fresh``: ask the issuer again, but not too often."""
+        ...
+
+
+@dataclass
+class RemoteKeys:
+    """The issuer's JWKS, fetched at need, kept five minutes, asked again for an unknown key at most every 30 s."""
+
+    fetch: Callable[[], dict[str, Any]]
+    _keys: KeySet | None = None
+    _at: float = float("-inf")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def key_set(self, *, fresh: bool = False) -> KeySet:
+        """The current keys. Raises Unavailable when the issuer can't be asked and none are known."""
+        with self._lock:
+            age = time.monotonic() - self._at
+            if self._keys is None or age > 300 or (fresh and age > 30):
+                try:
+                    self._keys = KeySet.import_key_set(self.fetch())  # type: ignore[arg-type]
+                except Exception:
+                    if self._keys is None:
+                        raise
+                self._at = time.monotonic()
+            return self._keys
+
+
+class Verifier:
+    """Checks access tokens: our key, our one algorithm, our audience, in its time."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """The claims. Raises InvalidToken."""
+        if len(token) > LONGEST:
+            raise InvalidToken()
+        for fresh in (False, True):
+            try:
+                decoded = jwt.decode(token, self.keys.key_set(fresh=fresh), algorithms=[ALGORITHM])
+                return self._check(decoded.header, decoded.claims)
+            except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+                continue
+        raise InvalidToken()
+
+    def _check(self, header: Mapping[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
+        now = clock.now().timestamp()
+        times = [claims[name] for name in ("iat", "nbf", "exp")]
+        sound = (
+            header.get("typ") == "at+jwt" and not {"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"} & header.keys()
+            and claims["iss"] == AUDIENCE and claims["aud"] == AUDIENCE
+            and all(type(t) in (int, float) for t in times)
+            and times[0] <= now + LEEWAY and times[1] <= now + LEEWAY and now - LEEWAY < times[2]
+            and all(isinstance(claims[name], str) and claims[name] for name in ("sub", "org", "kind", "role", "sid"))
+            and ids.is_id("org", claims["org"])
+        )
+        if not sound:
+            raise ValueError
+        return claims
+
+
+def caller_of(claims: Mapping[str, Any]) -> Caller:
+    """The caller that a token's claims describe."""
+    return Caller(
+        sub=claims["sub"], organization_id=claims["org"], kind=claims["kind"], role=claims["role"],
+        sid=claims["sid"], name=str(claims.get("name", "")), scope=frozenset(str(claims.get("scope", "")).split()),
+        act=claims.get("act"),
+    )
+
+
+@dataclass(frozen=True)
+class Door:
+    """What the decorators need of a service. ``provider_of``: an organization's provider, None if there is no such
+    organization; ``denied``: told of every refusal for want of permission."""
+
+    operations: Operations
+    verifier: Verifier
+    provider_of: Callable[[str], str | None]
+    internal_callers: Mapping[str, str]
+    denied: Callable[[Caller, str, str], None] = lambda caller, operation, organization: None
+
+
+def the_caller() -> Caller:
+    """The caller of this request, once ``requires`` has let them in."""
+    caller: Caller = g.caller
+    return caller
+
+
+def requires(operation: str) -> Callable[[F], F]:
+    """The route does ``operation``: authentication, then existence for the caller, then permission, in this order.
+
+    The organization is the path's ``organization_id``, or the caller's own where the path has none."""
+
+    def decorate(view: F) -> F:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            g.caller = caller = _authenticate()
+            organization_id = kwargs.get("organization_id", caller.organization_id)
+            _check_existence(caller, organization_id)
+            door = _door()
+            if not door.operations.allows(
+                operation, kind=caller.kind, role=caller.role, acting=caller.act is not None
+            ):
+                door.denied(caller, operation, organization_id)
+                raise Forbidden("Your role does not allow this. Ask an owner or a manager.", code="forbidden")
+            return view(*args, **kwargs)
+
+        guarded.operation = operation  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def public(view: F) -> F:
+    """The route is open to everybody; it must stand on the short list of the house test."""
+    view.operation = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def internal(*services: str) -> Callable[[F], F]:
+    """The route is for these services only, each with its own secret (HTTP Basic). The gateway never routes it."""
+
+    def decorate(view: F) -> F:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            name, secret = _basic(request.headers.get("Authorization", ""))
+            expected = _door().internal_callers.get(name, "")
+            given = hashlib.sha256(secret.encode()).hexdigest()
+            if name not in services or not hmac.compare_digest(expected, given):
+                raise Unauthenticated("This is for other services only.", code="internal_only")
+            return view(*args, **kwargs)
+
+        guarded.operation = "internal"  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def parse_callers(text: str) -> dict[str, str]:
+    """``org=<sha256 hex>,gateway=<sha256 hex>`` as a mapping."""
+    pairs = (pair.partition("=") for pair in text.split(",") if pair.strip())
+    return {name.strip(): digest.strip() for name, _, digest in pairs}
+
+
+def bearer(header: str) -> str:
+    """The token in an Authorization header. Raises InvalidToken."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise InvalidToken()
+    return token.strip()
+
+
+def _door() -> Door:
+    door: Door = current_app.extensions["door"]
+    return door
+
+
+def _authenticate() -> Caller:
+    return caller_of(_door().verifier.verify(bearer(request.headers.get("Authorization", ""))))
+
+
+def _check_existence(caller: Caller, organization_id: str) -> None:
+    if organization_id == caller.organization_id:
+        return
+    asked_well = caller.is_staff and ids.is_id("org", organization_id)
+    if asked_well and _door().provider_of(organization_id) == caller.organization_id:
+        return
+    raise NotFound("There is no such organization.", code="not_found")
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    try:
+        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return (name, secret) if scheme.lower() == "basic" else ("", "")

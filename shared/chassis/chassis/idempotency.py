@@ -1,0 +1,178 @@
+"""A change and its answer: one transaction, remembered under the caller's Idempotency-Key with the effect itself."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, current_app, g, request
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from chassis import clock, here, web
+from chassis.caller import Caller
+from chassis.errors import Conflict, Gone, Invalid, Unreadable
+from chassis.sql import Base, BigInt, Instant
+
+KEPT = timedelta(days=30)
+TRIES = 5
+
+
+class IdempotencyKey(Base):
+    """The first outcome under a key. Scope: provider or organization, principal and route."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("scope", "key"), Index("ix_idempotency_keys_created_at", "created_at"))
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=True)
+    scope: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(255))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int] = mapped_column(SmallInteger)
+    content_type: Mapped[str] = mapped_column(String(64))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class KeyRequired(Unreadable):
+    """Money moves here: send an Idempotency-Key header of 1 to 255 visible characters, new for each operation."""
+
+    code = "idempotency_key_required"
+
+
+class BadKey(Unreadable):
+    """An Idempotency-Key has 1 to 255 visible ASCII characters."""
+
+    code = "idempotency_key_invalid"
+
+
+class KeyReused(Invalid):
+    """This Idempotency-Key was used with another body. Use a new key for a new operation."""
+
+    code = "idempotency_key_reused"
+
+
+class KeyInProgress(Conflict):
+    """The first request with this Idempotency-Key is still running. Try again in a moment."""
+
+    code = "idempotency_key_in_progress"
+
+
+class _Remembered(Exception):
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
+
+
+def change(
+    schema: ma.Schema, act: Callable[[Session], Any], *, status: int = 200,
+    key_required: bool = False, secret: bool = False,
+) -> Response:
+    """Run ``act`` in a transaction and answer what it returns, dumped by ``schema``.
+
+    With an Idempotency-Key the answer (2xx, and the refusals 409 and 410) is stored in that same transaction and
+    replayed ever after. ``secret``: the answer carries a secret, so the key is not used. Database deadlocks are
+    tried again. Raises what ``act`` raises, KeyRequired, KeyReused, KeyInProgress."""
+    key = None if secret else _key(key_required)
+    for attempt in range(1, TRIES + 1):
+        try:
+            with here.database().transaction(correlation=web.request_id()) as session:
+                return _change_once(session, schema, act, status, key)
+        except _Remembered as found:
+            return found.answer
+        except DBAPIError as problem:
+            if getattr(problem.orig, "sqlstate", None) == "55P03" and key:
+                raise KeyInProgress(retry_after=1) from problem
+            if getattr(problem.orig, "sqlstate", None) not in ("40001", "40P01") or attempt == TRIES:
+                raise
+    raise AssertionError("unreachable")
+
+
+def amend(first: Response, outcome: Any) -> Response:
+    """Answer the outcome that became known while the caller waited, and remember it instead of the first answer.
+
+    An answer that was replayed stays as it is."""
+    if first.headers.get("Idempotent-Replayed"):
+        return first
+    answer, key = as_answer(outcome, first.status_code), _key(False)
+    if key is not None:
+        with here.database().transaction() as session:
+            row = session.scalars(_find(_scope(), key)).one_or_none()
+            if row is not None:
+                row.status, row.body = answer.status_code, answer.get_data()
+    return answer
+
+
+def forget_old(session: Session, now: datetime) -> int:
+    """Delete keys older than 30 days, a batch at a time; answers how many."""
+    old = select(IdempotencyKey.id).where(IdempotencyKey.created_at < now - KEPT).limit(1000)
+    return int(session.execute(delete(IdempotencyKey).where(IdempotencyKey.id.in_(old))).rowcount)  # type: ignore[attr-defined]
+
+
+def _change_once(
+    session: Session, schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None
+) -> Response:
+    if key is None:
+        return as_answer(schema.dump(act(session)), status)
+    row = _claim(session, key)
+    try:
+        with session.begin_nested():
+            answer = as_answer(schema.dump(act(session)), status)
+    except (Conflict, Gone) as refusal:
+        session.info.pop("said", None)
+        answer = web.problem_response(web.status_of(refusal), refusal.code, refusal.detail, refusal.extra)
+    row.status, row.content_type, row.body = answer.status_code, answer.content_type, answer.get_data()
+    return answer
+
+
+def _claim(session: Session, key: str) -> IdempotencyKey:
+    """Take the key, waiting for a twin that runs now. Raises _Remembered with the first outcome."""
+    scope, fingerprint = _scope(), hashlib.sha256(_canonical_body()).hexdigest()
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    values = {"scope": scope, "key": key, "fingerprint": fingerprint, "status": 0, "content_type": "", "body": b"",
+              "created_at": clock.now()}
+    taken = session.execute(insert(IdempotencyKey).values(values).on_conflict_do_nothing())
+    row = session.scalars(_find(scope, key)).one()
+    if taken.rowcount:  # type: ignore[attr-defined]
+        return row
+    if row.fingerprint != fingerprint:
+        raise KeyReused()
+    answer = Response(row.body, status=row.status, content_type=row.content_type)
+    answer.headers["Idempotent-Replayed"] = "true"
+    raise _Remembered(answer)
+
+
+def _find(scope: str, key: str) -> Any:
+    return select(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)
+
+
+def _key(required: bool) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        if required:
+            raise KeyRequired()
+        return None
+    if not 1 <= len(key) <= 255 or not all("!" <= c <= "~" for c in key):
+        raise BadKey()
+    return key
+
+
+def _scope() -> str:
+    caller: Caller = g.caller
+    parts = (caller.organization_id, caller.sub, request.method, request.path)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _canonical_body() -> bytes:
+    raw = request.get_data(cache=True)
+    try:
+        return json.dumps(json.loads(raw), sort_keys=True).encode() if raw else b""
+    except ValueError:
+        return raw
+
+
+def as_answer(body: Any, status: int) -> Response:
+    """A JSON answer."""
+    return Response(current_app.json.dumps(body), status=status, content_type="application/json")

@@ -1,0 +1,36 @@
+"""TypeIDs: UUIDv7 with a prefix that says of what. Text in the code and outside, a UUID in the database."""
+
+import uuid
+
+from typeid import TypeID
+
+_SUFFIX_LENGTH = 26
+
+
+def new(prefix: str) -> str:
+    """A new id; ids made later sort later."""
+    return str(TypeID(prefix))
+
+
+def is_id(prefix: str, text: str) -> bool:
+    """Whether the text is an id of this kind, in its one canonical spelling."""
+    try:
+        return of_uuid(prefix, to_uuid(prefix, text)) == text
+    except ValueError:
+        return False
+
+
+def to_uuid(prefix: str, text: str) -> uuid.UUID:
+    """The UUID inside. Raises ValueError for an id of another kind or shape."""
+    head, _, tail = text.rpartition("_")
+    if head != prefix or len(tail) != _SUFFIX_LENGTH or not tail.isascii():
+        raise ValueError(f"not an id of kind {prefix}")
+    try:
+        return uuid.UUID(bytes=bytes(TypeID(prefix, tail).uuid_bytes))
+    except Exception as problem:
+        raise ValueError(f"not an id of kind {prefix}") from problem
+
+
+def of_uuid(prefix: str, value: uuid.UUID) -> str:
+    """The id around a UUID."""
+    return str(TypeID.from_uuid(value, prefix))  # type: ignore[arg-type]

@@ -1,0 +1,297 @@
+"""Hearing things: each message has its effect once, in order per aggregate; what fails waits or is laid aside.
+
+Knows no broker. Whoever carries messages hands ``Inbox.receive`` the raw bytes and counts a message as delivered
+when it returns.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import marshmallow
+import structlog
+from cloudevents.core.formats.json import JSONFormat
+from contracts import Message, by_type
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from chassis import clock, crash, ids, log
+from chassis.errors import Invalid
+from chassis.heard import DeadLetter, InboxRow, Redelivery, StreamPosition, WaitingMessage
+from chassis.sql import Database
+
+LARGEST = 256 * 1024
+RETRY_AFTER = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
+CRASHES = 5
+_FORMAT = JSONFormat()
+_LOG = log.get("inbox")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What a listener may know of the message beside its body."""
+
+    id: str
+    source: str
+    type: str
+    aggregate: str
+    version: int
+    correlation: str
+    now: datetime
+
+
+Listener = Callable[[Session, Any, Heard], None]
+Listeners = Mapping[type[Message], Listener]
+
+
+class Undeliverable(Exception):
+    """The message can't ever be applied; ``reason`` is a slug."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True)
+class _Read:
+    heard: Heard
+    message: Message
+    digest: bytes
+
+
+class Inbox:
+    """One service's ears."""
+
+    def __init__(self, database: Database, listeners: Listeners) -> None:
+        self.database = database
+        self.listeners = listeners
+
+    def receive(
+        self, raw: bytes, *, said_by: str | None = None, again: bool = False, redriven: bool = False, gave_up: str = ""
+    ) -> None:
+        """Apply the message, or remember it for later, or lay it aside with the reason: committed either way.
+
+        ``said_by``: the broker's word for who published it; ``again``: the carrier has delivered it before;
+        ``gave_up``: why the carrier itself has given it up, so that it is only laid aside.
+        Raises SQLAlchemy's OperationalError when the database can't be reached: the message is not delivered."""
+        try:
+            if gave_up:
+                raise Undeliverable("gave_up", gave_up)
+            read = self._read(raw, said_by)
+            structlog.contextvars.bind_contextvars(message_id=read.heard.id, message=read.heard.type)
+            if again:
+                self._count_crash(read)
+            self._apply_or_wait(read, raw, redriven)
+        except Undeliverable as problem:
+            self._lay_aside(raw, problem)
+        finally:
+            structlog.contextvars.unbind_contextvars("message_id", "message")
+
+    def _read(self, raw: bytes, said_by: str | None) -> _Read:
+        if len(raw) > LARGEST:
+            raise Undeliverable("too_large", f"{len(raw)} bytes")
+        try:
+            event = _FORMAT.read(None, raw)
+            facts, body = event.get_attributes(), event.get_data()
+            version = int(facts.get("sequence", ""))
+        except (RecursionError, ValueError, AttributeError, UnicodeError) as problem:
+            raise Undeliverable("undecodable", str(problem)[:500]) from problem
+        except Exception as problem:
+            raise Undeliverable("bad_envelope", str(problem)[:500]) from problem
+        if not ids.is_id("evt", str(facts["id"])) or not 0 < version < 2**63 or not facts.get("subject"):
+            raise Undeliverable("bad_envelope", "id, sequence or subject is not as it must be")
+        kind = by_type(facts["type"])
+        if kind is None or kind not in self.listeners:
+            raise Undeliverable("unknown_type", facts["type"])
+        if facts["source"] != f"/{kind.sayer()}" or said_by not in (None, kind.sayer()):
+            raise Undeliverable("forged", f"{facts['type']} from {facts['source']} by {said_by}")
+        try:
+            message = kind.load(body)
+        except marshmallow.ValidationError as problem:
+            raise Undeliverable("invalid", json.dumps(problem.normalized_messages())[:500]) from problem
+        heard = Heard(
+            id=facts["id"], source=facts["source"], type=facts["type"], aggregate=facts["subject"], version=version,
+            correlation=str(facts.get("correlationid", "")), now=clock.now(),
+        )
+        return _Read(heard, message, hashlib.sha256(raw).digest())
+
+    def _apply_or_wait(self, read: _Read, raw: bytes, redriven: bool) -> None:
+        for attempt in (1, 2, 3):
+            try:
+                with self.database.transaction(correlation=read.heard.correlation, causation=read.heard.id) as session:
+                    self._apply(session, read, raw, redriven)
+                return
+            except Undeliverable:
+                raise
+            except Invalid as problem:
+                raise Undeliverable("invalid", problem.detail) from problem
+            except (OperationalError, PoolTimeout) as problem:
+                if _is_disconnect(problem) or attempt == 3:
+                    raise
+            except Exception as problem:
+                if attempt == 3:
+                    _LOG.warning("message.failed", exc_info=True)
+                    self._wait(read, raw, f"{type(problem).__name__}: {problem}")
+
+    def _apply(self, session: Session, read: _Read, raw: bytes, redriven: bool) -> None:
+        heard = read.heard
+        if not self._first_time(session, read):
+            _LOG.info("message.repeated")
+            return
+        if not redriven and self._is_behind(session, heard):
+            self._add_waiting(session, read, raw, due=heard.now, error="behind an earlier message")
+            session.delete(session.get_one(InboxRow, heard.id))
+            return
+        if not self._advance(session, heard) and not redriven:
+            _LOG.warning("message.stale", version=heard.version)
+            return
+        self.listeners[type(read.message)](session, read.message, heard)
+        session.flush()
+        crash.point("consumer.before_commit")
+
+    def _first_time(self, session: Session, read: _Read) -> bool:
+        values = {"id": read.heard.id, "digest": read.digest, "heard_at": read.heard.now}
+        if session.execute(self._insert(session)(InboxRow).values(values).on_conflict_do_nothing()).rowcount:  # type: ignore[attr-defined]
+            return True
+        if session.get_one(InboxRow, read.heard.id).digest != read.digest:
+            raise Undeliverable("bad_envelope", "this id was heard before with another body")
+        return False
+
+    def _is_behind(self, session: Session, heard: Heard) -> bool:
+        earlier = select(WaitingMessage.id).where(
+            WaitingMessage.source == heard.source, WaitingMessage.aggregate == heard.aggregate,
+            WaitingMessage.version < heard.version,
+        )
+        return session.execute(earlier.limit(1)).first() is not None
+
+    def _advance(self, session: Session, heard: Heard) -> bool:
+        """Note the position in the aggregate's stream; False if it had already come this far."""
+        insert = self._insert(session)(StreamPosition).values(
+            source=heard.source, aggregate=heard.aggregate, version=heard.version
+        )
+        moved = session.execute(
+            insert.on_conflict_do_update(
+                index_elements=["source", "aggregate"], set_={"version": heard.version},
+                where=StreamPosition.version < heard.version,
+            )
+        )
+        return bool(moved.rowcount)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _insert(session: Session) -> Any:
+        return postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+
+    def _wait(self, read: _Read, raw: bytes, error: str) -> None:
+        with self.database.transaction() as session:
+            row = session.get(WaitingMessage, read.heard.id)
+            if row is None:
+                self._add_waiting(session, read, raw, due=read.heard.now + RETRY_AFTER[0], error=error, attempts=1)
+            elif row.attempts >= len(RETRY_AFTER):
+                session.delete(row)
+                self._add_dead(session, raw, Undeliverable("failed", error), row.attempts, read.heard.now)
+            else:
+                row.due_at = read.heard.now + RETRY_AFTER[row.attempts]
+                row.attempts, row.error = row.attempts + 1, error[:2000]
+
+    def _add_waiting(
+        self, session: Session, read: _Read, raw: bytes, *, due: datetime, error: str, attempts: int = 0
+    ) -> None:
+        if session.get(WaitingMessage, read.heard.id) is None:
+            heard = read.heard
+            session.add(
+                WaitingMessage(
+                    id=heard.id, source=heard.source, aggregate=heard.aggregate, version=heard.version,
+                    type=heard.type, body=raw, attempts=attempts, due_at=due, error=error[:2000],
+                )
+            )
+
+    def _count_crash(self, read: _Read) -> None:
+        """Written before the listener runs, so that a message which kills the process is laid aside in the end."""
+        with self.database.transaction() as session:
+            row = session.get(Redelivery, read.heard.id) or Redelivery(id=read.heard.id, times=0)
+            row.times, row.last_at = row.times + 1, read.heard.now
+            session.add(row)
+            crashes = row.times
+        if crashes > CRASHES:
+            raise Undeliverable("crashes", f"delivered {crashes} times without an end")
+
+    def _lay_aside(self, raw: bytes, problem: Undeliverable) -> None:
+        _LOG.error("message.dead", reason=problem.reason, detail=problem.detail)
+        with self.database.transaction() as session:
+            self._add_dead(session, raw, problem, 0, clock.now())
+
+    @staticmethod
+    def _add_dead(session: Session, raw: bytes, problem: Undeliverable, attempts: int, now: datetime) -> None:
+        digest = hashlib.sha256(raw).digest()
+        open_ = select(DeadLetter.id).where(DeadLetter.digest == digest, DeadLetter.redriven_at.is_(None))
+        if session.execute(open_.limit(1)).first() is None:
+            session.add(
+                DeadLetter(
+                    id=ids.new("evt"), digest=digest, reason=problem.reason, detail=problem.detail[:2000],
+                    body=raw[:LARGEST], size=len(raw), attempts=attempts, laid_aside_at=now,
+                )
+            )
+
+    def retry_due(self, now: datetime, limit: int = 100) -> int:
+        """Try what is due again, oldest version first; answers how many were tried."""
+        with self.database.reading() as session:
+            due = session.execute(
+                select(WaitingMessage.id, WaitingMessage.body)
+                .where(WaitingMessage.due_at <= now)
+                .order_by(WaitingMessage.aggregate, WaitingMessage.version)
+                .limit(limit)
+            ).all()
+        for row in due:
+            self._retry(row.id, row.body)
+        return len(due)
+
+    def _retry(self, event_id: str, raw: bytes) -> None:
+        try:
+            read = self._read(raw, None)
+            for_this = select(WaitingMessage).where(WaitingMessage.id == event_id).with_for_update(skip_locked=True)
+            with self.database.transaction(correlation=read.heard.correlation, causation=read.heard.id) as session:
+                row = session.execute(for_this).scalar_one_or_none()
+                if row is None or self._is_behind(session, read.heard):
+                    return
+                self._apply(session, read, raw, redriven=True)
+                session.delete(row)
+        except (Undeliverable, Invalid) as problem:
+            with self.database.transaction() as session:
+                session.delete(session.get_one(WaitingMessage, event_id))
+            self._lay_aside(raw, Undeliverable("invalid", str(problem)))
+        except (OperationalError, PoolTimeout):
+            raise
+        except Exception as problem:
+            _LOG.warning("message.failed_again", exc_info=True)
+            self._wait(read, raw, f"{type(problem).__name__}: {problem}")
+
+    def dead_letters(self) -> list[str]:
+        """The letters laid aside and not yet redriven, a line each."""
+        with self.database.reading() as session:
+            rows = session.scalars(
+                select(DeadLetter).where(DeadLetter.redriven_at.is_(None)).order_by(DeadLetter.laid_aside_at)
+            )
+            return [f"{row.id} {clock.stamp(row.laid_aside_at)} {row.reason}: {row.detail}" for row in rows]
+
+    def redrive(self, *, letter: str | None = None) -> int:
+        """Hear dead letters again (all that are whole, or one); answers how many. Applied once at the most."""
+        with self.database.reading() as session:
+            wanted = select(DeadLetter).where(DeadLetter.redriven_at.is_(None), DeadLetter.size <= LARGEST)
+            if letter:
+                wanted = wanted.where(DeadLetter.id == letter)
+            letters = [(row.id, row.body) for row in session.scalars(wanted.order_by(DeadLetter.laid_aside_at))]
+        for letter_id, body in letters:
+            with self.database.transaction() as session:
+                session.execute(update(DeadLetter).where(DeadLetter.id == letter_id).values(redriven_at=clock.now()))
+            self.receive(body, redriven=True)
+        return len(letters)
+
+
+def _is_disconnect(problem: Exception) -> bool:
+    return (isinstance(problem, DBAPIError) and problem.connection_invalidated) or isinstance(problem, PoolTimeout)

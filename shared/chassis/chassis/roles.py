@@ -1,0 +1,154 @@
+"""Runs one role of a service in this process and stops it cleanly on SIGTERM."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import psycopg
+from contracts.message import every_message
+from flask import Flask
+
+from chassis import bus, config, log, migrate, tick, web
+from chassis.client import HttpWire, Wire
+from chassis.config import ServiceSettings
+from chassis.inbox import Inbox
+from chassis.relay import Relay
+from chassis.server import WebServer
+from chassis.service import Service
+from chassis.sql import Database
+
+CHANNEL = "said"
+
+
+def main(service: Service) -> None:
+    """Run the role named on the command line: web, listen, relay, tick, migrate, topology, dead-letters, redrive."""
+    role = sys.argv[1] if len(sys.argv) > 1 else ""
+    run = _ROLES.get(role)
+    if run is None:
+        sys.exit(f"usage: python -m {service.name} {'|'.join(_ROLES)}")
+    log.start(service=service.name, role=role)
+    try:
+        run(service)
+    except config.Misconfigured as problem:
+        sys.exit(f"{service.name} {role}: {problem}")
+
+
+def wires(service: Service, settings: Any) -> dict[str, Wire]:
+    """A way over the network to each neighbour."""
+    return {name: HttpWire(getattr(settings, field)) for name, field in service.neighbours.items()}
+
+
+def _web(service: Service) -> None:
+    settings = config.load(service.settings)
+
+    def build() -> Flask:
+        database = _database(settings, settings.web_threads)
+        return service.create_app(settings, database, wires(service, settings))
+
+    WebServer(build, f"{settings.host}:{settings.port}", settings.web_workers, settings.web_threads).run()
+
+
+def _listen(service: Service) -> None:
+    settings, database, stop = _begin(service)
+    consumer = bus.RabbitConsumer(settings.broker_url, service.name, Inbox(database, service.listeners).receive)
+    _serve_health(service, settings, {"database": database.check, "broker": consumer.check})
+    consumer.run(stop)
+    database.close()
+
+
+def _relay(service: Service) -> None:
+    settings, database, stop = _begin(service)
+    carrier = bus.RabbitBus(settings.broker_url, service.name)
+    relay = Relay(database, carrier)
+    _serve_health(service, settings, {"database": database.check, "broker": carrier.check})
+    threading.Thread(target=_hear_notifications, args=(database.url, relay, stop), daemon=True).start()
+    relay.run(stop)
+    carrier.close()
+    database.close()
+
+
+def _tick(service: Service) -> None:
+    settings, database, stop = _begin(service)
+    _serve_health(service, settings, {"database": database.check})
+    tick.run(service, database, settings, stop)
+    database.close()
+
+
+def _migrate(service: Service) -> None:
+    migrate.upgrade(service.migrations, config.read("DATABASE_URL"))
+
+
+def _topology(service: Service) -> None:
+    heard = [kind.TYPE for kind in service.listeners]
+    sayers = {kind.sayer() for kind in every_message()}
+    bus.declare(config.read("BROKER_ADMIN_URL"), service.name, sorted(sayers), heard)
+
+
+def _dead_letters(service: Service) -> None:
+    settings = config.load(service.settings)
+    for line in Inbox(Database(settings.database_url), service.listeners).dead_letters():
+        print(line)  # noqa: T201 - the command's answer
+
+
+def _redrive(service: Service) -> None:
+    database = _database(config.load(service.settings), 2)
+    letter = sys.argv[2] if len(sys.argv) > 2 else None
+    count = Inbox(database, service.listeners).redrive(letter=letter)
+    print(f"{count} heard again")  # noqa: T201 - the command's answer
+
+
+_ROLES: Mapping[str, Callable[[Service], None]] = {
+    "web": _web, "listen": _listen, "relay": _relay, "tick": _tick, "migrate": _migrate, "topology": _topology,
+    "dead-letters": _dead_letters, "redrive": _redrive,
+}
+
+
+def _begin(service: Service) -> tuple[Any, Database, threading.Event]:
+    settings = config.load(service.settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return settings, _database(settings, 4), stop
+
+
+def _database(settings: ServiceSettings, pool_size: int) -> Database:
+    database = Database(settings.database_url, pool_size=pool_size)
+    if not database.is_sqlite:
+        database.on_said.append(lambda: _notify(database))
+    return database
+
+
+def _notify(database: Database) -> None:
+    """Wake the relay, outside the transaction: a NOTIFY inside would line commits up behind one lock."""
+    try:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+    except Exception:
+        log.get("roles").warning("notify.failed", exc_info=True)
+
+
+def _hear_notifications(url: str, relay: Relay, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True, connect_timeout=2) as connection:
+                connection.execute(f"LISTEN {CHANNEL}")
+                while not stop.is_set():
+                    for _ in connection.notifies(timeout=1, stop_after=1):
+                        relay.wake()
+        except psycopg.Error:
+            stop.wait(1)
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def _serve_health(service: Service, settings: Any, ready: Mapping[str, Callable[[], None]]) -> None:
+    if settings.health_port:
+        app = web.application(service.name, title="health", door=None, blueprints=(), ready=ready)
+        server = make_server(settings.host, settings.health_port, app, handler_class=_Silent)
+        threading.Thread(target=server.serve_forever, daemon=True).start()

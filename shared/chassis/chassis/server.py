@@ -1,0 +1,29 @@
+"""gunicorn as the web server of a service; knows no database."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]
+    """gunicorn with threads; the application is built in the worker, after fork."""
+
+    def __init__(self, build: Callable[[], Any], bind: str, workers: int, threads: int) -> None:
+        self._build = build
+        self._options = {
+            "bind": bind, "workers": workers, "threads": threads, "worker_class": "gthread", "timeout": 30,
+            "graceful_timeout": 25, "keepalive": 65, "limit_request_line": 4094, "limit_request_fields": 50,
+            "limit_request_field_size": 4094, "control_socket_disable": True, "worker_tmp_dir": "/dev/shm",  # noqa: S108
+            "accesslog": None, "errorlog": "-", "loglevel": "warning",
+        }
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand our options to gunicorn."""
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application, built in the worker."""
+        return self._build()

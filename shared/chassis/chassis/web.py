@@ -1,0 +1,197 @@
+"""The Flask application of a service: request ids, problem+json, health, the OpenAPI document."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import marshmallow as ma
+import structlog
+from flask import Flask, Response, g, request
+from flask_smorest import Api
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from chassis import errors, ids, log
+from chassis.body import Blueprint
+from chassis.caller import Door, internal, public
+
+BODY_LIMIT = 64 * 1024
+STATUS: Mapping[type[errors.Failure], int] = {
+    errors.Unreadable: 400, errors.Unauthenticated: 401, errors.Forbidden: 403, errors.NotFound: 404,
+    errors.Conflict: 409, errors.Gone: 410, errors.PreconditionFailed: 412, errors.TooLarge: 413,
+    errors.UnsupportedMedia: 415, errors.Invalid: 422, errors.TooMany: 429, errors.Unavailable: 503,
+}
+_SANE_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,128}$")
+_LOG = log.get("web")
+
+
+class ErrorItem(ma.Schema):
+    """What is wrong with one field."""
+
+    pointer = ma.fields.String(required=True)
+    code = ma.fields.String(required=True)
+    detail = ma.fields.String(required=True)
+
+
+class Problem(ma.Schema):
+    """RFC 9457 problem details. ``code`` is stable; further members depend on it."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    type = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    status = ma.fields.Integer(required=True)
+    detail = ma.fields.String(required=True)
+    instance = ma.fields.String(required=True)
+    code = ma.fields.String(required=True)
+    errors = ma.fields.List(ma.fields.Nested(ErrorItem))
+
+
+class ServiceApi(Api):  # type: ignore[misc]
+    """flask-smorest that documents and answers errors as problem+json."""
+
+    ERROR_SCHEMA = Problem
+
+    def _register_responses(self) -> None:
+        response = {
+            "description": "Problem",
+            "content": {"application/problem+json": {"schema": self.ERROR_SCHEMA}},
+        }
+        self.spec.components.response("Problem", response)
+        self.spec.components.response("DEFAULT_ERROR", response)
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Keep the headers of the original answer (Allow, Retry-After), replace its body."""
+        answer = error.get_response()
+        status = error.code or 500
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(
+            status, (error.name or "error").lower().replace(" ", "_")
+        )
+        if isinstance(error, RequestEntityTooLarge):
+            problem = problem_response(status, code, f"The body may have at most {BODY_LIMIT} bytes.")
+        else:
+            problem = problem_response(status, code, error.description or error.name)
+        for name, value in answer.headers:
+            if name not in ("Content-Type", "Content-Length"):
+                problem.headers[name] = value
+        return problem
+
+
+def sane_id(given: str) -> str:
+    """The request id a caller gave, or a new one where it is not sane."""
+    return given if _SANE_ID.match(given) else ids.new("evt")
+
+
+def request_id() -> str:
+    """The id of this request: the caller's, if sane."""
+    return str(getattr(g, "request_id", ""))
+
+
+def problem_about(
+    instance: str, status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The members of a problem about this instance; needs no Flask."""
+    return {
+        "type": f"urn:clientele:problem:{code}", "title": code.replace("_", " ").capitalize(), "status": status,
+        "detail": detail, "instance": instance, "code": code, **(extra or {}),
+    }
+
+
+def problem_body(status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The members of a problem about this request."""
+    return problem_about(f"{request.path}#{request_id()}", status, code, detail, extra)
+
+
+def problem_response(status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None) -> Response:
+    """A problem+json answer."""
+    body = problem_body(status, code, detail, extra)
+    answer = Response(json.dumps(body), status=status, content_type="application/problem+json")
+    if status in (429, 503):
+        answer.headers["Retry-After"] = str((extra or {}).get("retry_after", 1))
+    if status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def status_of(failure: errors.Failure) -> int:
+    """The status code of a kind of failure."""
+    return next(STATUS[kind] for kind in type(failure).__mro__ if kind in STATUS)
+
+
+def application(
+    name: str, *, title: str, door: Door | None, blueprints: Iterable[Blueprint],
+    ready: Mapping[str, Callable[[], None]],
+) -> Flask:
+    """A service's Flask application. ``ready``: what ``/readyz`` asks; each raises when it is not there."""
+    app = Flask(name, static_folder=None)
+    app.config.update(
+        API_TITLE=title, API_VERSION="v1", OPENAPI_VERSION="3.1.0", MAX_CONTENT_LENGTH=BODY_LIMIT,
+        PROPAGATE_EXCEPTIONS=False, JSON_SORT_KEYS=False,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    if door is not None:
+        app.extensions["door"] = door
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.register_error_handler(errors.Failure, _failed)
+    app.register_error_handler(Exception, _crashed)
+    api = ServiceApi(app)
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    _add_health(app, ready)
+    app.add_url_rule("/internal/openapi.json", view_func=internal("gateway")(lambda: api.spec.to_dict()),
+                     endpoint="openapi")
+    app.extensions["openapi"] = api
+    return app
+
+
+def _add_health(app: Flask, ready: Mapping[str, Callable[[], None]]) -> None:
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    def readyz() -> tuple[dict[str, Any], int]:
+        with ThreadPoolExecutor(max(1, len(ready))) as pool:
+            checks = dict(zip(ready, pool.map(_ask, ready.values()), strict=True))
+        sound = all(answer == "ok" for answer in checks.values())
+        return {"status": "ok" if sound else "unavailable", "checks": checks}, 200 if sound else 503
+
+    app.add_url_rule("/healthz", view_func=public(healthz))
+    app.add_url_rule("/readyz", view_func=public(readyz))
+
+
+def _ask(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except Exception as problem:
+        _LOG.warning("not_ready", exc_info=True)
+        return type(problem).__name__
+    return "ok"
+
+
+def _begin() -> None:
+    g.request_id = sane_id(request.headers.get("X-Request-Id", ""))
+    g.began = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _end(answer: Response) -> Response:
+    answer.headers["X-Request-Id"] = request_id()
+    answer.headers.setdefault("Cache-Control", "no-store")
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    if request.path not in ("/healthz", "/readyz"):
+        took = round((time.perf_counter() - g.began) * 1000, 1)
+        _LOG.info("request", method=request.method, route=str(request.url_rule), status=answer.status_code, ms=took)
+    return answer
+
+
+def _failed(failure: errors.Failure) -> Response:
+    return problem_response(status_of(failure), failure.code, failure.detail, failure.extra)
+
+
+def _crashed(problem: Exception) -> Response:
+    _LOG.error("crashed", exc_info=problem)
+    return problem_response(500, "internal_error", "Something went wrong on our side. Try again; nothing was changed.")
