@@ -1,0 +1,1 @@
+"""Organizations: opens them, keeps what is known of them, conducts their deletion."""

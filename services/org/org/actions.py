@@ -1,0 +1,193 @@
+"""What can be done to an organization by itself; conversations with others are in ``sagas``."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis import audit, ids, outbox
+from chassis.actor import Actor
+from contracts import billing, membership, org
+from sqlalchemy.orm import Session
+
+from org import queries, values
+from org.models import Organization, ProviderSettings, Revocation, TrailEntry
+
+PATCHABLE = ("name", "billing", "buyer_tags", "demo", "managed_by")
+
+
+def create_organization(
+    session: Session, *, provider_id: str, now: datetime, by: Actor, name: str, country: str, currency: str,
+    timezone: str, pricing_model: str, payment_mode: str, billing: dict[str, Any], owner: dict[str, str],
+    credit_limit: str | None = None, buyer_tags: dict[str, str] | None = None, demo: bool = False,
+    managed_by: str = "provider",
+) -> Organization:
+    """A new customer of the provider, in status ``provisioning``. What could fail was checked at the door."""
+    created = Organization(
+        id=ids.new("org"), kind="customer", provider_id=provider_id, name=name, status=values.PROVISIONING,
+        country=country, currency=currency, timezone=timezone, pricing_model=pricing_model,
+        payment_mode=payment_mode, credit_limit=credit_limit, billing_name=billing.get("name"),
+        billing_email=billing["email"], billing_address=billing.get("address"), billing_city=billing.get("city"),
+        owner={**owner, "member_id": None, "verified": False}, buyer_tags=buyer_tags or {}, demo=demo,
+        managed_by=managed_by, created_at=now, updated_at=now, days_to_empty=values.NEVER_EMPTY,
+    )
+    created.index_for_search()
+    session.add(created)
+    session.flush()
+    record(session, created, "organization.created", by=by, now=now)
+    return created
+
+
+def create_provider(session: Session, *, message: membership.ProviderCreated, now: datetime) -> None:
+    """The provider's own organization, once."""
+    if queries.provider_of(session, message.organization_id) is not None:
+        return
+    root = Organization(
+        id=message.organization_id, kind="provider", provider_id=message.organization_id, name=message.name,
+        status=values.ACTIVE, country=message.country, currency=message.currency, timezone=message.timezone,
+        pricing_model="app", payment_mode="prepaid", owner=vars(message.owner), buyer_tags={}, demo=False,
+        managed_by="provider", created_at=now, updated_at=now, billing_email=message.owner.email,
+    )
+    root.index_for_search()
+    session.add(root)
+
+
+def change_organization(
+    session: Session, *, found: Organization, now: datetime, by: Actor, changes: dict[str, Any]
+) -> Organization:
+    """Apply a checked patch of the patchable fields. Raises the refusal of the state table."""
+    found.verdict("edit")
+    before = patchable(found)
+    for part in ("name", "demo", "managed_by"):
+        if part in changes:
+            setattr(found, part, changes[part])
+    for part, value in changes.get("billing", {}).items():
+        setattr(found, f"billing_{part}", value)
+    if "buyer_tags" in changes:
+        merged = {**found.buyer_tags, **changes["buyer_tags"]}
+        found.buyer_tags = {key: value for key, value in merged.items() if value is not None}
+    after = patchable(found)
+    if after == before:
+        return found
+    found.updated_at = now
+    found.index_for_search()
+    differences = [{"field": f, "before": before[f], "after": after[f]} for f in PATCHABLE if before[f] != after[f]]
+    record(session, found, "organization.changed", by=by, now=now, changes=differences)
+    outbox.say(
+        session,
+        org.OrganizationChanged(
+            organization_id=found.id, provider_id=found.provider_id, name=found.name, billing=found.billing,
+            buyer_tags=found.buyer_tags, managed_by=found.managed_by,
+        ),
+    )
+    return found
+
+
+def patchable(found: Organization) -> dict[str, Any]:
+    """The patchable fields as they are now."""
+    return {part: getattr(found, part) for part in PATCHABLE}
+
+
+def suspend_organization(
+    session: Session, *, organization_id: str, now: datetime, by: Actor, reason: str | None
+) -> Organization:
+    """Nobody logs in, nothing is charged; the money stays. Already suspended: nothing. Raises the state's refusal."""
+    found = queries.organization(session, organization_id, lock=True)
+    if found.verdict("suspend") == "same":
+        return found
+    change_status(session, found, values.SUSPENDED, now=now, by=by, action="organization.suspended", reason=reason)
+    revoke(session, organization_id, "closed", now)
+    outbox.say(
+        session, org.OrganizationSuspended(organization_id=found.id, provider_id=found.provider_id, reason=reason)
+    )
+    return found
+
+
+def change_status(
+    session: Session, found: Organization, status: str, *, now: datetime, by: Actor, action: str,
+    reason: str | None = None,
+) -> None:
+    """Set the status and write it to the audit."""
+    change = {"field": "status", "before": found.status, "after": status}
+    found.status, found.updated_at = status, now
+    record(session, found, action, by=by, now=now, changes=[change], reason=reason)
+
+
+def revoke(session: Session, organization_id: str, state: str, now: datetime) -> None:
+    """Tell the gateway's feed that the organization's tokens are void (``closed``) or good again (``open``)."""
+    session.add(Revocation(organization_id=organization_id, state=state, at=now))
+
+
+def change_settings(
+    session: Session, *, provider_id: str, now: datetime, by: Actor, changes: dict[str, Any]
+) -> ProviderSettings:
+    """Choose settings; the other services are told and answer when they apply them."""
+    found = queries.settings(session, provider_id, lock=True)
+    before = values.SETTINGS | found.chosen
+    after = before | changes
+    differences = [{"field": f, "before": before[f], "after": after[f]} for f in after if before[f] != after[f]]
+    if not differences:
+        return found
+    found.chosen, found.version = found.chosen | changes, found.version + 1
+    session.add(found)
+    root = queries.organization(session, provider_id)
+    record(session, root, "settings.changed", by=by, now=now, changes=differences)
+    outbox.say(session, org.SettingsChanged(provider_id=provider_id, version=found.version, settings=after))
+    return found
+
+
+def note_settings_applied(session: Session, *, provider_id: str, service: str, version: int) -> None:
+    """A service works by this version now."""
+    found = queries.settings(session, provider_id, lock=True)
+    found.applied = found.applied | {service: max(version, found.applied.get(service, 0))}
+
+
+def note_balance(session: Session, *, message: billing.BalanceChanged) -> None:
+    """Keep the figures of the latest word from billing."""
+    found = queries.organization(session, message.organization_id, lock=True)
+    as_of = datetime.fromisoformat(message.as_of)
+    if found.as_of is not None and as_of < found.as_of:
+        return
+    found.usable_credits, found.usable_units = message.usable_credits, values.micro_units(message.usable_credits)
+    found.balance, found.limit_now, found.amount_due = message.balance, message.credit_limit, message.amount_due
+    found.payment_mode = message.payment_mode
+    found.days_to_empty = values.NEVER_EMPTY if message.days_to_empty is None else message.days_to_empty
+    found.as_of = as_of
+
+
+def note_members(session: Session, *, message: membership.MembersChanged) -> None:
+    """Keep the counts and the owner of the latest word from membership."""
+    found = queries.organization(session, message.organization_id, lock=True)
+    if found.status == values.DELETED:
+        return
+    found.members, found.admins, found.owner = message.members, message.admins, vars(message.owner)
+    found.index_for_search()
+
+
+def note_trail(session: Session, *, service: str, message: Any, message_id: str) -> None:
+    """Keep a row of some service's audit in the merged view, once."""
+    if session.get(TrailEntry, message.entry_id) is None:
+        session.add(
+            TrailEntry(
+                id=message.entry_id, organization_id=message.organization_id, service=service,
+                at=datetime.fromisoformat(message.at), action=message.action, outcome=message.outcome,
+                actor=message.actor, target=message.target, changes=message.changes, reason=message.reason,
+                request_id=message.request_id, hash=message.hash, message_id=message_id,
+            )
+        )
+
+
+def record(
+    session: Session, found: Organization, action: str, *, by: Actor, now: datetime,
+    changes: list[dict[str, Any]] | None = None, reason: str | None = None, outcome: str = "ok",
+) -> None:
+    """A row in org's audit about this organization."""
+    audit.record(
+        session, org.AuditRecorded, organization_id=found.id, provider_id=found.provider_id, action=action, by=by,
+        now=now, target={"type": "organization", "id": found.id, "label": found.name}, changes=changes,
+        reason=reason, outcome=outcome,
+    )
+
+
+def record_denial(session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime) -> None:
+    """Somebody tried what they may not do."""
+    found = queries.organization(session, organization_id)
+    record(session, found, operation, by=by, now=now, outcome="denied")

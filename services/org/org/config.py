@@ -1,0 +1,13 @@
+"""What org must be told."""
+
+from dataclasses import dataclass
+
+from chassis.config import ServiceSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ServiceSettings):
+    """``billing_url``, ``membership_url``: where the neighbours answer."""
+
+    billing_url: str
+    membership_url: str

@@ -1,0 +1,116 @@
+"""The message door and the clock's: what org does when it hears something, and when it is time."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from chassis.inbox import Heard, Listeners
+from chassis.service import Job
+from chassis.sql import Database
+from contracts import billing, membership, org
+from sqlalchemy.orm import Session
+
+from org import actions, sagas
+
+
+def provider_created(session: Session, message: membership.ProviderCreated, heard: Heard) -> None:
+    actions.create_provider(session, message=message, now=heard.now)
+
+
+def account_opened(session: Session, message: billing.AccountOpened, heard: Heard) -> None:
+    sagas.account_opened(session, organization_id=message.organization_id, now=heard.now)
+
+
+def owner_invited(session: Session, message: membership.OwnerInvited, heard: Heard) -> None:
+    sagas.owner_invited(
+        session, organization_id=message.organization_id, owner=vars(message.owner), now=heard.now
+    )
+
+
+def account_closed(session: Session, message: billing.AccountClosed, heard: Heard) -> None:
+    sagas.account_closed(session, **vars(message), now=heard.now)
+
+
+def account_not_closed(session: Session, message: billing.AccountNotClosed, heard: Heard) -> None:
+    sagas.account_not_closed(session, **vars(message), now=heard.now)
+
+
+def access_ended(session: Session, message: membership.AccessEnded, heard: Heard) -> None:
+    sagas.access_ended(session, **vars(message), now=heard.now)
+
+
+def account_sealed(session: Session, message: billing.AccountSealed, heard: Heard) -> None:
+    sagas.account_sealed(session, **vars(message), now=heard.now)
+
+
+def account_not_sealed(session: Session, message: billing.AccountNotSealed, heard: Heard) -> None:
+    sagas.account_not_sealed(session, **vars(message), now=heard.now)
+
+
+def members_erased(session: Session, message: membership.MembersErased, heard: Heard) -> None:
+    sagas.members_erased(session, **vars(message), now=heard.now)
+
+
+def account_reopened(session: Session, message: billing.AccountReopened, heard: Heard) -> None:
+    sagas.account_reopened(session, **vars(message), now=heard.now)
+
+
+def access_restored(session: Session, message: membership.AccessRestored, heard: Heard) -> None:
+    sagas.access_restored(session, **vars(message), now=heard.now)
+
+
+def balance_changed(session: Session, message: billing.BalanceChanged, heard: Heard) -> None:
+    actions.note_balance(session, message=message)
+
+
+def members_changed(session: Session, message: membership.MembersChanged, heard: Heard) -> None:
+    actions.note_members(session, message=message)
+
+
+def settings_applied(
+    session: Session, message: billing.SettingsApplied | membership.SettingsApplied, heard: Heard
+) -> None:
+    actions.note_settings_applied(
+        session, provider_id=message.provider_id, service=message.sayer(), version=message.version
+    )
+
+
+def audit_recorded(session: Session, message: Any, heard: Heard) -> None:
+    actions.note_trail(session, service=message.sayer(), message=message, message_id=heard.id)
+
+
+LISTENERS: Listeners = {
+    membership.ProviderCreated: provider_created,
+    billing.AccountOpened: account_opened,
+    membership.OwnerInvited: owner_invited,
+    billing.AccountClosed: account_closed,
+    billing.AccountNotClosed: account_not_closed,
+    membership.AccessEnded: access_ended,
+    billing.AccountSealed: account_sealed,
+    billing.AccountNotSealed: account_not_sealed,
+    membership.MembersErased: members_erased,
+    billing.AccountReopened: account_reopened,
+    membership.AccessRestored: access_restored,
+    billing.BalanceChanged: balance_changed,
+    membership.MembersChanged: members_changed,
+    billing.SettingsApplied: settings_applied,
+    membership.SettingsApplied: settings_applied,
+    org.AuditRecorded: audit_recorded,
+    billing.AuditRecorded: audit_recorded,
+    membership.AuditRecorded: audit_recorded,
+}
+
+
+def _in_transaction(act: Callable[..., int]) -> Callable[[Database, datetime, Any], int]:
+    def run(database: Database, now: datetime, _settings: Any) -> int:
+        with database.transaction() as session:
+            return act(session, now=now)
+
+    return run
+
+
+JOBS = (
+    Job("purge_due", 0.5, _in_transaction(sagas.purge_due)),
+    Job("ask_again", 5, _in_transaction(sagas.ask_again)),
+    Job("forget_revocations", 60, _in_transaction(sagas.forget_revocations)),
+)

@@ -1,0 +1,129 @@
+"""What can be known."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from chassis.errors import NotFound
+from sqlalchemy import ColumnElement, Select, and_, desc, false, or_, select
+from sqlalchemy.orm import Session
+
+from org import values
+from org.models import Conversation, Deletion, Organization, ProviderSettings, Revocation, TrailEntry
+
+FEED_OVERLAP = timedelta(seconds=30)
+FEED_KEPT = timedelta(minutes=15)
+
+ATTENTION: dict[str, ColumnElement[bool]] = {
+    "credits_overdrawn": Organization.usable_units < 0,
+    "credits_run_out": Organization.days_to_empty <= 7,
+    "owner_unverified": Organization.owner["verified"].as_boolean().is_(False),
+    "deletion_scheduled": Organization.status == values.SUSPENDED_FOR_DELETION,
+}
+SORTS: dict[str, Any] = {
+    "name": Organization.sort_name,
+    "created_at": Organization.created_at,
+    "usable_credits": Organization.usable_units,
+    "days_to_empty": Organization.days_to_empty,
+}
+
+
+class NoDeletion(NotFound):
+    """Nobody has asked to delete this organization."""
+
+
+def provider_of(session: Session, organization_id: str) -> str | None:
+    """The provider of an organization, None if there is no such organization."""
+    return session.execute(
+        select(Organization.provider_id).where(Organization.id == organization_id)
+    ).scalar_one_or_none()
+
+
+def organization(session: Session, organization_id: str, *, lock: bool = False) -> Organization:
+    """The organization. Raises NotFound."""
+    query = select(Organization).where(Organization.id == organization_id)
+    found = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if found is None:
+        raise NotFound("There is no such organization.", code="not_found")
+    return found
+
+
+def customers(provider_id: str, *, filters: dict[str, Any], sort: str, q: str | None) -> Select[Any]:
+    """The provider's customers: rows of (Organization, then one flag per ATTENTION code)."""
+    query = select(Organization, *(flag.label(code) for code, flag in ATTENTION.items())).where(
+        Organization.provider_id == provider_id, Organization.kind == "customer"
+    )
+    if "status" not in filters:
+        query = query.where(Organization.status != values.DELETED)
+    attention = filters.pop("attention", None)
+    if attention is not None:
+        query = query.where(or_(*ATTENTION.values()) if attention == "any" else ATTENTION[attention])
+    for name, wanted in filters.items():
+        query = query.where(getattr(Organization, name) == wanted)
+    if q:
+        query = query.where(Organization.search.contains(q.casefold(), autoescape=True))
+    column = SORTS[sort.lstrip("-")]
+    direction = desc if sort.startswith("-") else lambda c: c
+    return query.order_by(direction(column), direction(Organization.id))
+
+
+def own(organization_id: str) -> Select[Any]:
+    """The one organization a customer's people see, as rows of ``customers``."""
+    return (
+        select(Organization, *(flag.label(code) for code, flag in ATTENTION.items()))
+        .where(Organization.id == organization_id)
+        .order_by(Organization.id)
+    )
+
+
+def latest_deletion(session: Session, organization_id: str) -> Deletion:
+    """The last deletion asked for. Raises NoDeletion."""
+    found = session.scalars(
+        select(Deletion)
+        .where(Deletion.organization_id == organization_id)
+        .order_by(Deletion.requested_at.desc(), Deletion.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if found is None:
+        raise NoDeletion(code="not_found")
+    return found
+
+
+def open_conversation(session: Session, organization_id: str) -> Conversation | None:
+    """The conversation this organization is in, locked; there is never more than one."""
+    return session.scalars(
+        select(Conversation)
+        .where(Conversation.organization_id == organization_id, Conversation.finished_at.is_(None))
+        .with_for_update()
+    ).one_or_none()
+
+
+def settings(session: Session, provider_id: str, *, lock: bool = False) -> ProviderSettings:
+    """The provider's settings, the defaults where nothing was chosen."""
+    query = select(ProviderSettings).where(ProviderSettings.provider_id == provider_id)
+    found = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    return found or ProviderSettings(provider_id=provider_id, version=0, chosen={}, applied={})
+
+
+def trail(organization_id: str, *, filters: dict[str, Any], changes_only: bool = False) -> Select[Any]:
+    """The merged audit of an organization, newest first; ``changes_only``: without what was denied."""
+    query = select(TrailEntry).where(TrailEntry.organization_id == organization_id)
+    if changes_only:
+        query = query.where(TrailEntry.outcome == "ok")
+    conditions: dict[str, Any] = {
+        "action": lambda v: TrailEntry.action == v,
+        "outcome": lambda v: TrailEntry.outcome == v,
+        "actor": lambda v: TrailEntry.actor["id"].as_string() == v,
+        "from_": lambda v: TrailEntry.at >= v,
+        "to": lambda v: TrailEntry.at < v,
+    }
+    query = query.where(and_(*(conditions[name](v) for name, v in filters.items()))) if filters else query
+    return query.order_by(TrailEntry.at.desc(), TrailEntry.id.desc())
+
+
+def revocations(session: Session, *, after: int, now: datetime) -> Sequence[Revocation]:
+    """The feed: everything after ``after``, and again what is younger than the longest transaction, because numbers
+    are not given in the order of commits."""
+    recent = Revocation.at > now - (FEED_OVERLAP if after else FEED_KEPT)
+    beyond = Revocation.seq > after if after else false()
+    return session.scalars(select(Revocation).where(or_(beyond, recent)).order_by(Revocation.seq)).all()

@@ -1,0 +1,7 @@
+"""The HTTP door."""
+
+from org.views import deletions, history, internal, organizations, settings
+
+BLUEPRINTS = (
+    organizations.blueprint, deletions.blueprint, history.blueprint, settings.blueprint, internal.blueprint
+)

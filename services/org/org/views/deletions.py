@@ -1,0 +1,72 @@
+"""Deleting an organization: the check before, the wish, its outcome."""
+
+import json
+from typing import Any
+
+from chassis import clock, here, web
+from chassis.body import Blueprint
+from chassis.caller import requires, the_caller
+from chassis.client import Neighbour
+from flask import Response
+
+from org import clients, queries, sagas, schemas
+
+blueprint = Blueprint("deletions", __name__, url_prefix="/v1", description="The end of a customer")
+_DELETION = schemas.Deletion()
+
+
+@blueprint.route("/organizations/<organization_id>/deletion-check", methods=["GET"])
+@requires("organization.deletion_check")
+@blueprint.response(200, schemas.DeletionCheck)
+def check_deletion(organization_id: str) -> dict[str, Any]:
+    """What would stand in the way of a deletion now, and how to clear it. Changes nothing."""
+    with here.database().reading() as session:
+        queries.organization(session, organization_id).verdict("delete")
+    secret = here.settings().internal_secret
+    billing = clients.closing_check(Neighbour(here.wire("billing"), "org", secret), organization_id)
+    membership = clients.closing_check(Neighbour(here.wire("membership"), "org", secret), organization_id)
+    blockers = schemas.blockers_for_people(organization_id, billing["blockers"])
+    return {"deletable": not blockers, "blockers": blockers, "warnings": membership["warnings"]}
+
+
+@blueprint.route("/organizations/<organization_id>", methods=["DELETE"])
+@requires("organization.delete")
+@blueprint.arguments(schemas.Reason)
+@blueprint.response(202, schemas.Deletion)
+@blueprint.alt_response(200, schema=schemas.Deletion)
+def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
+    """Ask to delete. `Prefer: wait`: 200 once it is scheduled, 409 `deletion_refused` with the blockers."""
+    by = the_caller().actor()
+    with here.database().transaction(correlation=web.request_id()) as session:
+        wish = sagas.begin_deletion(
+            session, organization_id=organization_id, now=clock.now(), by=by, reason=body.get("reason")
+        )
+        asked = _DELETION.dump(wish)
+    outcome = here.waiting().until(lambda: _settled(organization_id))
+    return _outcome(outcome or asked, waited=outcome is not None)
+
+
+@blueprint.route("/organizations/<organization_id>/deletion", methods=["GET"])
+@requires("organization.deletion_read")
+@blueprint.response(200, schemas.Deletion)
+def get_deletion(organization_id: str) -> dict[str, Any]:
+    """The last deletion asked for."""
+    with here.database().reading() as session:
+        return _DELETION.dump(queries.latest_deletion(session, organization_id))
+
+
+def _settled(organization_id: str) -> dict[str, Any] | None:
+    with here.database().reading() as session:
+        wish = queries.latest_deletion(session, organization_id)
+        return None if wish.status == "asked" else _DELETION.dump(wish)
+
+
+def _outcome(deletion: dict[str, Any], *, waited: bool) -> Response:
+    if waited and deletion["status"] == "refused":
+        return web.problem_response(
+            409, "deletion_refused", "Something stands on the account. Clear the blockers and ask again.",
+            {"blockers": deletion["blockers"]},
+        )
+    answer = Response(json.dumps(deletion), status=200 if waited else 202, content_type="application/json")
+    answer.headers["Location"] = f"/v1/organizations/{deletion['organization_id']}/deletion"
+    return answer

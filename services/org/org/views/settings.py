@@ -1,0 +1,47 @@
+"""The provider's settings."""
+
+from typing import Any
+
+from chassis import clock, here, idempotency, web
+from chassis.body import Blueprint
+from chassis.caller import requires, the_caller
+from flask import Response
+
+from org import actions, queries, schemas, values
+
+blueprint = Blueprint("settings", __name__, url_prefix="/v1", description="The provider's settings")
+_SERVICES = ("billing", "membership")
+
+
+@blueprint.route("/settings", methods=["GET"])
+@requires("settings.read")
+@blueprint.response(200, schemas.Settings)
+def get_settings() -> dict[str, Any]:
+    """The settings in force."""
+    return _shown(the_caller().organization_id)
+
+
+@blueprint.route("/settings", methods=["PATCH"])
+@requires("settings.change")
+@blueprint.arguments(schemas.SettingsPatch)
+@blueprint.response(200, schemas.Settings)
+def change_settings(body: dict[str, Any]) -> Response:
+    """Change settings. `Prefer: wait` waits until all services apply them."""
+    caller = the_caller()
+    with here.database().transaction(correlation=web.request_id()) as session:
+        actions.change_settings(
+            session, provider_id=caller.organization_id, now=clock.now(), by=caller.actor(), changes=body
+        )
+
+    def look() -> dict[str, Any] | None:
+        shown = _shown(caller.organization_id)
+        return shown if set(shown["applied_by"]) == set(_SERVICES) else None
+
+    return idempotency.as_answer(here.waiting().until(look) or _shown(caller.organization_id), 200)
+
+
+def _shown(provider_id: str) -> dict[str, Any]:
+    with here.database().reading() as session:
+        found = queries.settings(session, provider_id)
+        applied = [s for s in _SERVICES if found.applied.get(s, 0) >= found.version]
+        return {**values.SETTINGS, **found.chosen, "applied_by": applied}
