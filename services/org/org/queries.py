@@ -50,7 +50,7 @@ def organization(session: Session, organization_id: str, *, lock: bool = False) 
 
 def customers(provider_id: str, *, filters: dict[str, Any], sort: str, q: str | None) -> Select[Any]:
     """The provider's customers: rows of (Organization, then one flag per ATTENTION code)."""
-    query = select(Organization, *(flag.label(code) for code, flag in ATTENTION.items())).where(
+    query: Select[Any] = _with_attention().where(
         Organization.provider_id == provider_id, Organization.kind == "customer"
     )
     if "status" not in filters:
@@ -69,11 +69,11 @@ def customers(provider_id: str, *, filters: dict[str, Any], sort: str, q: str | 
 
 def own(organization_id: str) -> Select[Any]:
     """The one organization a customer's people see, as rows of ``customers``."""
-    return (
-        select(Organization, *(flag.label(code) for code, flag in ATTENTION.items()))
-        .where(Organization.id == organization_id)
-        .order_by(Organization.id)
-    )
+    return _with_attention().where(Organization.id == organization_id).order_by(Organization.id)
+
+
+def _with_attention() -> Any:
+    return select(Organization, *(flag.label(code) for code, flag in ATTENTION.items()))
 
 
 def latest_deletion(session: Session, organization_id: str) -> Deletion:

@@ -124,7 +124,7 @@ class OrganizationPatch(ma.Schema):
         fixed = ("country", "currency", "timezone", "pricing_model")
         problems = {f: ["immutable: This was fixed when the organization was created."] for f in fixed if f in data}
         if problems:
-            raise ma.ValidationError(problems)  # type: ignore[arg-type]
+            raise ma.ValidationError(problems)
         return data
 
 

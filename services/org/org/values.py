@@ -53,7 +53,8 @@ def is_name(text: str) -> bool:
 @cache
 def countries() -> frozenset[str]:
     """ISO 3166 codes of countries: CLDR's territories without its groups and specials."""
-    return frozenset(c for c in Locale("en").territories if len(c) == 2 and c.isalpha()) - _NO_COUNTRIES
+    codes = map(str, Locale("en").territories)
+    return frozenset(c for c in codes if len(c) == 2 and c.isalpha()) - _NO_COUNTRIES
 
 
 @cache

@@ -36,7 +36,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return read
 
 
-class Parser(FlaskParser):  # type: ignore[misc]
+class Parser(FlaskParser):
     """webargs, with our reader, strict about unknown fields, answering Invalid with pointers."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": ma.RAISE, "query": ma.RAISE, "headers": ma.EXCLUDE}
@@ -50,13 +50,13 @@ class Parser(FlaskParser):  # type: ignore[misc]
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> Any:
         """Raise Invalid with a pointer for each field."""
-        messages: Any = error.normalized_messages()
+        messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
         if set(messages) <= {"json", "query"}:
             messages = {k: v for part in messages.values() for k, v in part.items()}
         raise Invalid("The request has invalid fields.", code="invalid", errors=list(pointers(messages)))
 
 
-class Blueprint(SmorestBlueprint):  # type: ignore[misc]
+class Blueprint(SmorestBlueprint):
     """A flask-smorest blueprint that reads bodies our way."""
 
     ARGUMENTS_PARSER = Parser()

@@ -2,17 +2,15 @@
 
 import random
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import kombu
 import kombu.compression
 from amqp import Message as AmqpMessage
 from contracts import by_type
-from kombu.exceptions import OperationalError
+from kombu.connection import Connection
 
 from chassis import crash, log
 from chassis.relay import Letter, Receipt
@@ -26,18 +24,16 @@ _LOG = log.get("bus")
 # A compressed message is unpacked by kombu before anybody can look at its size; we send and accept none.
 kombu.compression._decoders.clear()
 
-Trouble = (OperationalError, OSError, ssl.SSLError, *kombu.Connection("memory://").connection_errors)
-
 
 class InDoubt(Exception):
     """The broker did not say clearly that it has the messages."""
 
 
-def connect(url: str, role: str) -> kombu.Connection:
+def connect(url: str, role: str) -> Connection:
     """An open connection. ``url`` may name several nodes, separated by ``;``. Raises within a few seconds."""
     nodes = url.split(";")
     random.shuffle(nodes)
-    connection = kombu.Connection(
+    connection = Connection(
         ";".join(nodes), heartbeat=HEARTBEAT, connect_timeout=3,
         transport_options={
             "read_timeout": 15, "write_timeout": 15, "max_retries": 1,
@@ -75,7 +71,7 @@ class RabbitBus:
 
     def __init__(self, url: str, service: str) -> None:
         self.url, self.service = url, service
-        self._connection: kombu.Connection | None = None
+        self._connection: Connection | None = None
         self._channel: Any = None
         self._tag = 0
         self._open: dict[int, str] = {}

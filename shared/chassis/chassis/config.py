@@ -49,13 +49,15 @@ def load(cls: type[S]) -> S:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         name = field.name.upper()
         given = {} if field.default is dataclasses.MISSING else {"default": field.default}
-        read = {int: env.int, bool: env.bool, float: env.float}.get(hints[field.name], env.str)
+        readers: dict[Any, Any] = {int: env.int, bool: env.bool, float: env.float}
+        read = readers.get(hints[field.name], env.str)
         value = read(name, **given)
         values[field.name] = Secret(value) if hints[field.name] is Secret and value is not None else value
     try:
         env.seal()
     except EnvValidationError as problem:
-        lines = [f"  {name}: {' '.join(map(str, why))}" for name, why in sorted(problem.error_messages.items())]
+        wrong: Any = problem.error_messages
+        lines = [f"  {name}: {' '.join(map(str, why))}" for name, why in sorted(wrong.items())]
         raise Misconfigured("settings are missing or wrong:\n" + "\n".join(lines)) from None
     return cls(**values)
 

@@ -56,7 +56,7 @@ class Invalid(Failure):
     """Something in the request is not as it must be. ``errors``: [{pointer, code, detail}]."""
 
     def __init__(self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any) -> None:
-        super().__init__(detail, **extra, **({"errors": errors} if errors else {}))
+        super().__init__(detail, **(extra | ({"errors": errors} if errors else {})))
 
 
 class TooMany(Failure):

@@ -114,7 +114,7 @@ class Inbox:
         try:
             message = kind.load(body)
         except marshmallow.ValidationError as problem:
-            raise Undeliverable("invalid", json.dumps(problem.normalized_messages())[:500]) from problem
+            raise Undeliverable("invalid", json.dumps(problem.messages)[:500]) from problem
         heard = Heard(
             id=facts["id"], source=facts["source"], type=facts["type"], aggregate=facts["subject"], version=version,
             correlation=str(facts.get("correlationid", "")), now=clock.now(),

@@ -15,7 +15,8 @@ _SHARED: list[Any] = [
 
 def start(level: str = "INFO", **always: str) -> None:
     """Send structlog's and the standard library's records to stderr as JSON; ``always`` is on every line."""
-    def say_always(_logger: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+
+    def say_always(_logger: Any, _name: str, event: Any) -> Any:
         return {**always, **event}
 
     structlog.configure(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from alembic import command, context
 from alembic.config import Config
@@ -50,7 +51,7 @@ def _run(connection: Connection, tables: Sequence[MetaData]) -> None:
         context.run_migrations()
 
 
-def _render(kind: str, item: object, _context: object) -> str | bool:
+def _render(kind: str, item: Any, _context: object) -> str | Literal[False]:
     """How our column types are written in a new migration: as what they are in the database."""
     if kind != "type":
         return False
@@ -58,4 +59,6 @@ def _render(kind: str, item: object, _context: object) -> str | bool:
         return "chassis.sql.Json"
     if item is BigInt:
         return "chassis.sql.BigInt"
-    return {Id: "sa.Uuid()", Instant: "sa.DateTime(timezone=True)"}.get(type(item), False)
+    if isinstance(item, Id):
+        return "sa.Uuid()"
+    return "sa.DateTime(timezone=True)" if isinstance(item, Instant) else False

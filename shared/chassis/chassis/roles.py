@@ -42,7 +42,7 @@ def wires(service: Service, settings: Any) -> dict[str, Wire]:
 
 
 def _web(service: Service) -> None:
-    settings = config.load(service.settings)
+    settings: Any = config.load(service.settings)
 
     def build() -> Flask:
         database = _database(settings, settings.web_threads)
@@ -88,7 +88,7 @@ def _topology(service: Service) -> None:
 
 
 def _dead_letters(service: Service) -> None:
-    settings = config.load(service.settings)
+    settings: Any = config.load(service.settings)
     for line in Inbox(Database(settings.database_url), service.listeners).dead_letters():
         print(line)  # noqa: T201 - the command's answer
 
@@ -107,7 +107,7 @@ _ROLES: Mapping[str, Callable[[Service], None]] = {
 
 
 def _begin(service: Service) -> tuple[Any, Database, threading.Event]:
-    settings = config.load(service.settings)
+    settings: Any = config.load(service.settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

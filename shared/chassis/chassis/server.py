@@ -6,7 +6,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 
-class WebServer(BaseApplication):  # type: ignore[misc]
+class WebServer(BaseApplication):
     """gunicorn with threads; the application is built in the worker, after fork."""
 
     def __init__(self, build: Callable[[], Any], bind: str, workers: int, threads: int) -> None:

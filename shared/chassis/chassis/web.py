@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import flask
 import marshmallow as ma
 import structlog
 from flask import Flask, Response, g, request
@@ -50,7 +51,7 @@ class Problem(ma.Schema):
     errors = ma.fields.List(ma.fields.Nested(ErrorItem))
 
 
-class ServiceApi(Api):  # type: ignore[misc]
+class ServiceApi(Api):
     """flask-smorest that documents and answers errors as problem+json."""
 
     ERROR_SCHEMA = Problem
@@ -122,10 +123,11 @@ def status_of(failure: errors.Failure) -> int:
 
 
 def application(
-    name: str, *, title: str, door: Door | None, blueprints: Iterable[Blueprint],
+    name: str, *, title: str, door: Door | None,
+    blueprints: Iterable[Blueprint | flask.Blueprint],
     ready: Mapping[str, Callable[[], None]],
 ) -> Flask:
-    """A service's Flask application. ``ready``: what ``/readyz`` asks; each raises when it is not there."""
+    """A service's Flask application. Plain Flask blueprints are served but not documented. ``ready``: what ``/readyz`` asks; each raises when it is not there."""
     app = Flask(name, static_folder=None)
     app.config.update(
         API_TITLE=title, API_VERSION="v1", OPENAPI_VERSION="3.1.0", MAX_CONTENT_LENGTH=BODY_LIMIT,
@@ -140,9 +142,9 @@ def application(
     app.register_error_handler(Exception, _crashed)
     api = ServiceApi(app)
     for blueprint in blueprints:
-        api.register_blueprint(blueprint)
+        (api if isinstance(blueprint, Blueprint) else app).register_blueprint(blueprint)
     _add_health(app, ready)
-    app.add_url_rule("/internal/openapi.json", view_func=internal("gateway")(lambda: api.spec.to_dict()),
+    app.add_url_rule("/internal/openapi.json", view_func=internal("gateway")(api.spec.to_dict),
                      endpoint="openapi")
     app.extensions["openapi"] = api
     return app

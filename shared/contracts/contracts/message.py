@@ -43,7 +43,8 @@ class Message:
 
     def dump(self) -> dict[str, Any]:
         """The body as it crosses the wire. Raises marshmallow's ValidationError when a field is not as declared."""
-        schema = _schema(type(self))
+        kind: Any = type(self)
+        schema = _schema(kind)
         body: dict[str, Any] = schema.dump(asdict(self))
         problems = schema.validate(body)
         if problems:
@@ -55,7 +56,8 @@ class Message:
         """The message in a received body; unknown fields are ignored. Raises marshmallow's ValidationError."""
         if not isinstance(body, dict):
             raise ma.ValidationError("the body is not an object")
-        loaded: Self = _schema(cls).load(body, unknown=ma.EXCLUDE)
+        kind: Any = cls
+        loaded: Self = _schema(kind).load(body, unknown=ma.EXCLUDE)
         return loaded
 
 
@@ -70,7 +72,7 @@ def every_message() -> list[type[Message]]:
 
 
 @cache
-def _schema(cls: type) -> ma.Schema:
+def _schema(cls: Any) -> ma.Schema:
     hints = get_type_hints(cls)
     declared: dict[str, Any] = {f.name: _field(hints[f.name]) for f in fields(cls)}
 

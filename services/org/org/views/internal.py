@@ -3,9 +3,8 @@
 from typing import Any
 
 from chassis import clock, here
-from chassis.body import Blueprint
 from chassis.caller import internal
-from flask import request
+from flask import Blueprint, request
 
 from org import queries
 
@@ -13,7 +12,6 @@ blueprint = Blueprint("internal", __name__, url_prefix="/internal")
 
 
 @blueprint.route("/revocations", methods=["GET"])
-@blueprint.doc(hidden=True)
 @internal("gateway")
 def list_revocations() -> dict[str, Any]:
     """Which organizations' tokens are void, after ``?after=``."""
