@@ -133,9 +133,10 @@ def _claim(session: Session, key: str) -> IdempotencyKey:
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     values = {"scope": scope, "key": key, "fingerprint": fingerprint, "status": 0, "content_type": "", "body": b"",
               "created_at": clock.now()}
-    taken = session.execute(insert(IdempotencyKey).values(values).on_conflict_do_nothing())
+    claim = insert(IdempotencyKey).values(values).on_conflict_do_nothing().returning(IdempotencyKey.id)
+    taken = session.execute(claim).first() is not None
     row = session.scalars(_find(scope, key)).one()
-    if taken.rowcount:  # type: ignore[attr-defined]
+    if taken:
         return row
     if row.fingerprint != fingerprint:
         raise KeyReused()

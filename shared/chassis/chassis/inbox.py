@@ -157,7 +157,8 @@ class Inbox:
 
     def _first_time(self, session: Session, read: _Read) -> bool:
         values = {"id": read.heard.id, "digest": read.digest, "heard_at": read.heard.now}
-        if session.execute(self._insert(session)(InboxRow).values(values).on_conflict_do_nothing()).rowcount:  # type: ignore[attr-defined]
+        insert = self._insert(session)(InboxRow).values(values).on_conflict_do_nothing().returning(InboxRow.id)
+        if session.execute(insert).first() is not None:
             return True
         if session.get_one(InboxRow, read.heard.id).digest != read.digest:
             raise Undeliverable("bad_envelope", "this id was heard before with another body")
@@ -179,9 +180,9 @@ class Inbox:
             insert.on_conflict_do_update(
                 index_elements=["source", "aggregate"], set_={"version": heard.version},
                 where=StreamPosition.version < heard.version,
-            )
+            ).returning(StreamPosition.version)
         )
-        return bool(moved.rowcount)  # type: ignore[attr-defined]
+        return moved.first() is not None
 
     @staticmethod
     def _insert(session: Session) -> Any:

@@ -8,7 +8,7 @@ from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData
 
-from chassis import heard, idempotency, outbox, relay  # noqa: F401 - their tables belong to every service
+from chassis import audit, heard, idempotency, outbox, relay  # noqa: F401 - their tables belong to every service
 from chassis.sql import Base, BigInt, Database, Id, Instant, Json
 
 

@@ -127,7 +127,9 @@ def application(
     blueprints: Iterable[Blueprint | flask.Blueprint],
     ready: Mapping[str, Callable[[], None]],
 ) -> Flask:
-    """A service's Flask application. Plain Flask blueprints are served but not documented. ``ready``: what ``/readyz`` asks; each raises when it is not there."""
+    """A service's Flask application. Plain Flask blueprints are served but not documented.
+
+    ``ready``: what ``/readyz`` asks; each raises when it is not there."""
     app = Flask(name, static_folder=None)
     app.config.update(
         API_TITLE=title, API_VERSION="v1", OPENAPI_VERSION="3.1.0", MAX_CONTENT_LENGTH=BODY_LIMIT,

@@ -49,10 +49,10 @@ def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
 @blueprint.route("/organizations/<organization_id>/deletion", methods=["GET"])
 @requires("organization.deletion_read")
 @blueprint.response(200, schemas.Deletion)
-def get_deletion(organization_id: str) -> dict[str, Any]:
+def get_deletion(organization_id: str) -> Any:
     """The last deletion asked for."""
     with here.database().reading() as session:
-        return _DELETION.dump(queries.latest_deletion(session, organization_id))
+        return queries.latest_deletion(session, organization_id)
 
 
 def _settled(organization_id: str) -> dict[str, Any] | None:

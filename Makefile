@@ -1,0 +1,47 @@
+# Every verb we use. Bare `make` lists them.
+PYTHON ?= python3
+UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .tools/bin/uv
+PY = .venv/bin/python
+DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check docs migration processes clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: .venv/.ready ## start everything on this machine, nothing else needed (CLIENTELE_DATA, CLIENTELE_PORT)
+	@exec $(PY) -m clientele run
+
+demo: .venv/.ready ## load example customers and tell the life of one (BASE_URL= for a running system)
+	@exec $(PY) -m clientele demo $(if $(BASE_URL),--base-url $(BASE_URL))
+
+processes: .venv/.ready ## what docker compose would start, as plain processes on private PostgreSQL and RabbitMQ
+	@exec $(PY) -m clientele processes
+
+test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a part)
+	@$(PY) -m clientele check && exec $(PY) -m pytest $(TESTS)
+
+check: .venv/.tested ## style, types and imports only
+	@$(PY) -m clientele check
+
+docs: .venv/.ready ## write the generated pages of docs/ anew
+	@$(PY) -m clientele docs
+
+migration: .venv/.ready ## a new migration: make migration SERVICE=org NAME=add_something
+	@$(PY) -m clientele migration $(SERVICE) $(NAME)
+
+clean: ## forget the set-up and the embedded system's data
+	rm -rf .venv .tools var
+
+.tools/bin/uv:
+	@echo "setting up: this happens once"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (PYTHON= names one)")'
+	@$(PYTHON) -m venv .tools || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+
+.venv/.ready: .tools/bin/uv $(DECLARED)
+	@$(UV) sync --quiet --frozen --no-dev --inexact --python $(PYTHON) && touch $@
+
+.venv/.tested: .tools/bin/uv $(DECLARED)
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) && touch $@ .venv/.ready

@@ -1,0 +1,214 @@
+"""The life of one customer, from its opening to its end; every step says what it expects."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from clientele.demo import owner, statement
+from clientele.demo.api import Answer, Api
+from clientele.demo.customer import Customer, money
+from clientele.demo.telling import Teller
+from clientele.demo.waiting import until
+
+GRACE_DAYS = 30
+GONE_WITHIN = 60.0
+CREDIT = "250.00"
+CHARGES = (
+    ("12.345678", "usage", "Calls to Jakarta, 37 minutes"),
+    ("49.90", "subscription", "Team plan, one month"),
+    ("0.000001", "usage", "The smallest amount there is"),
+    ("3.5", "one_off", "SIM card by courier"),
+)
+
+
+def tell_life(api: Api, tell: Teller, mails: Path | None) -> None:
+    """Tell it all and end with the statement of account. Raises Differs at the first step that does."""
+    with _grace_kept(api, tell):
+        tell.chapter("The life of one customer")
+        customer = _open(api, tell)
+        owner.join(customer, mails)
+        _credit(customer)
+        _charge(customer)
+        tell.chapter("Its end")
+        _refused_deletion(customer)
+        _withdraw_the_rest(customer)
+        _first_deletion(customer)
+        _change_of_mind(customer)
+        _second_deletion(customer)
+        _tombstone(customer)
+        tell.chapter("What stays")
+        statement.show(customer)
+        _timeline(customer)
+
+
+def _open(api: Api, tell: Teller) -> Customer:
+    tell.step("Open a customer, and wait until billing and membership have answered")
+    customer = Customer(api, tell)
+    body = tell.answered(
+        api.call("POST", "/v1/organizations", customer.organization, key=customer.key("open"), wait=10), 201
+    )
+    customer.id = body["id"]
+    tell.check("name", body["name"], customer.organization["name"])
+    tell.check("status", body["status"], "active")
+    return customer
+
+
+def _credit(customer: Customer) -> None:
+    tell, wanted = customer.tell, {"amount": CREDIT, "method": "bank_transfer", "reference": "Invoice 2041"}
+    tell.step(f"Credit it with {CREDIT} {customer.currency}")
+    first = tell.answered(customer.post("account/top-ups", wanted, "credit"), 201)
+    customer.balance = Decimal(CREDIT)
+    tell.check("balance after", first["balance_after"], money(customer.balance))
+    tell.step("Send the same once more, as if the answer had been lost")
+    again = customer.post("account/top-ups", wanted, "credit")
+    tell.check("transaction", tell.answered(again, 201)["id"], first["id"])
+    tell.check("replayed", again.replayed, True)
+    _check_account(customer)
+
+
+def _charge(customer: Customer) -> None:
+    tell = customer.tell
+    for number, (amount, kind, description) in enumerate(CHARGES):
+        tell.step(f"Charge {amount}: {description}")
+        wanted = {"amount": amount, "kind": kind, "description": description}
+        body = tell.answered(customer.post("account/charges", wanted, f"charge-{number}"), 201)
+        customer.balance -= Decimal(amount)
+        tell.check("balance after", body["balance_after"], money(customer.balance))
+    tell.step("Look at the account")
+    _check_account(customer)
+
+
+def _check_account(customer: Customer) -> None:
+    body = customer.tell.answered(customer.get("account"), 200)
+    for figure in ("balance", "usable_credits"):
+        customer.tell.check(figure, body[figure], money(customer.balance))
+
+
+def _refused_deletion(customer: Customer) -> None:
+    tell = customer.tell
+    tell.step("Ask what would stand in the way of a deletion")
+    check = tell.answered(customer.get("deletion-check"), 200)
+    tell.check("deletable", check["deletable"], False)
+    _check_blockers(customer, check)
+    tell.step("Try to delete it all the same")
+    refusal = tell.answered(_delete(customer), 409)
+    tell.check("code", refusal["code"], "deletion_refused")
+    _check_blockers(customer, refusal)
+    tell.check("status of the customer", customer.get().body.get("status"), "active")
+
+
+def _check_blockers(customer: Customer, body: dict[str, Any]) -> None:
+    found = [(b["code"], b.get("amount"), b["fix"]["method"], b["fix"]["href"]) for b in body["blockers"]]
+    way = ("POST", f"{customer.path}/account/withdrawals")
+    customer.tell.check("blockers", [" ".join(map(str, blocker)) for blocker in found],
+                        [" ".join(("credits_left", money(customer.balance), *way))])
+
+
+def _withdraw_the_rest(customer: Customer) -> None:
+    tell, rest = customer.tell, money(customer.balance)
+    tell.step(f"Withdraw the rest, {rest} {customer.currency}, the way the refusal names")
+    wanted = {"amount": rest, "method": "bank_transfer", "reason": "The customer leaves"}
+    body = tell.answered(customer.post("account/withdrawals", wanted, "withdraw"), 201)
+    customer.balance = Decimal(0)
+    tell.check("balance after", body["balance_after"], money(customer.balance))
+    check = tell.answered(customer.get("deletion-check"), 200)
+    tell.check("deletable", check["deletable"], True)
+
+
+def _first_deletion(customer: Customer) -> None:
+    tell = customer.tell
+    tell.step("Delete it: billing closes the account, membership ends the access, the days are counted")
+    body = tell.answered(_delete(customer), 200)
+    tell.check("deletion", body["status"], "scheduled")
+    left = datetime.fromisoformat(body["purge_at"]) - datetime.fromisoformat(body["confirmed_at"])
+    tell.check("time to change one's mind", str(left), str(timedelta(days=GRACE_DAYS)))
+    _check_status(customer, "suspended_for_deletion")
+    tell.step("Nothing can be charged any more")
+    refusal = tell.answered(_small_charge(customer, "charge-closed"), 409)
+    tell.check("code", refusal["code"], "account_closed")
+    owner.is_out(customer)
+
+
+def _change_of_mind(customer: Customer) -> None:
+    tell = customer.tell
+    tell.step("Change one's mind: activate it, and wait until billing and membership have opened again")
+    body = tell.answered(customer.post("activate", {}, "activate", wait=10), 200)
+    tell.check("status", body["status"], "active")
+    owner.is_back(customer)
+    tell.step("It can be charged again, but the wallet is empty")
+    refusal = tell.answered(_small_charge(customer, "charge-empty"), 409)
+    tell.check("code", refusal["code"], "insufficient_credits")
+    tell.check("shortfall", refusal["shortfall"], "5.00")
+
+
+def _second_deletion(customer: Customer) -> None:
+    tell = customer.tell
+    tell.step("Set the grace to 0 days")
+    tell.check("grace", _set_grace(customer.api, tell, 0), 0)
+    tell.step("Delete it again")
+    body = tell.answered(_delete(customer), 200)
+    tell.check("on its way", body["status"] in ("scheduled", "purging", "completed"), True)
+    tell.step("Wait until it is gone")
+    until(lambda: customer.get().body.get("status") == "deleted", seconds=GONE_WITHIN)
+    _check_status(customer, "deleted")
+    tell.check("deletion", tell.answered(customer.get("deletion"), 200)["status"], "completed")
+
+
+def _tombstone(customer: Customer) -> None:
+    tell = customer.tell
+    tell.step("A tombstone is left, without its people, and there is no way back")
+    body = tell.answered(customer.get(), 200)
+    tell.check("owner's e-mail", (body.get("owner") or {}).get("email"), None)
+    tell.answered(customer.post("activate", {}, "activate-deleted"), 410)
+
+
+def _timeline(customer: Customer) -> None:
+    tell = customer.tell
+    tell.step("What happened, over all services")
+
+    def look() -> Answer | None:
+        answer = customer.get("timeline?limit=200")
+        actions = [row["action"] for row in answer.body.get("data", [])]
+        return answer if "organization.deleted" in actions or answer.status != 200 else None
+
+    rows = tell.answered(until(look, seconds=10) or customer.get("timeline?limit=200"), 200)["data"]
+    for row in reversed(rows):
+        tell.note(f"{row['at'][11:19]}  {row['service']:10}  {row['action']:32}  {row['actor'].get('label') or ''}")
+    tell.check("services", sorted({row["service"] for row in rows}), ["billing", "membership", "org"])
+
+
+def _check_status(customer: Customer, expected: str) -> None:
+    body = customer.tell.answered(customer.get(), 200)
+    customer.tell.check("status", body["status"], expected)
+
+
+def _small_charge(customer: Customer, step: str) -> Answer:
+    wanted = {"amount": "5.00", "kind": "one_off", "description": "One more thing"}
+    return customer.post("account/charges", wanted, step)
+
+
+def _delete(customer: Customer) -> Answer:
+    return customer.api.call("DELETE", customer.path, {"reason": "The customer leaves"}, wait=10)
+
+
+@contextmanager
+def _grace_kept(api: Api, tell: Teller) -> Iterator[None]:
+    """The provider's own grace is in force again afterwards, however the story ends."""
+    tell.step("Note the provider's settings")
+    before = tell.answered(api.call("GET", "/v1/settings"), 200)["deletion_grace_days"]
+    try:
+        if before != GRACE_DAYS:
+            tell.check("grace", _set_grace(api, tell, GRACE_DAYS), GRACE_DAYS)
+        yield
+    finally:
+        answer = api.call("PATCH", "/v1/settings", {"deletion_grace_days": before}, wait=10)
+        tell.note(f"The grace is {before} days again" if answer.status == 200 else
+                  f"The grace could not be set back to {before} days: {answer.in_words}")
+
+
+def _set_grace(api: Api, tell: Teller, days: int) -> Any:
+    answer = api.call("PATCH", "/v1/settings", {"deletion_grace_days": days}, wait=10)
+    return tell.answered(answer, 200)["deletion_grace_days"]

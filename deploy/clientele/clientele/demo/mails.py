@@ -1,0 +1,25 @@
+"""The mails a system without a mail server leaves in a folder."""
+
+import email
+import re
+from email import policy
+from pathlib import Path
+
+from clientele.demo.waiting import until
+
+_LINK = re.compile(r"/verify/([A-Za-z0-9._~-]+)")
+
+
+def invitation(folder: Path, address: str, *, seconds: float = 15) -> str:
+    """The token of the newest invitation to the address; empty when none arrives."""
+    return until(lambda: _newest(folder, address), seconds=seconds)
+
+
+def _newest(folder: Path, address: str) -> str:
+    for path in sorted(folder.glob("*.eml"), reverse=True):
+        message = email.message_from_bytes(path.read_bytes(), policy=policy.default)
+        body = message.get_body(("plain",)) if address in str(message["To"]) else None
+        link = _LINK.search(body.get_content()) if body is not None else None
+        if link:
+            return link[1]
+    return ""

@@ -1,0 +1,112 @@
+"""The system the demo talks to: one that runs already, or one started for it and stopped again."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import urllib3
+
+from clientele.demo.waiting import until
+
+EMAIL = "admin@example.com"
+STARTS_WITHIN = 60.0
+READY_WITHIN = 30.0
+STOPS_WITHIN = 20.0
+_NOT_INHERITED = ("MAIL_URL", "PUBLIC_URL")
+
+
+class DidNotStart(Exception):
+    """The system was not ready in time."""
+
+
+@dataclass(frozen=True)
+class System:
+    """Where it is, who may enter it as its administrator, and where its mails land if that is known."""
+
+    base_url: str
+    email: str
+    password: str
+    mails: Path | None
+
+
+@contextmanager
+def embedded() -> Iterator[System]:
+    """A fresh system in a temporary folder on a free port, gone afterwards. Raises DidNotStart."""
+    with tempfile.TemporaryDirectory(prefix="clientele-demo-") as folder:
+        data, port = Path(folder), _free_port()
+        system = System(f"http://127.0.0.1:{port}", EMAIL, secrets.token_urlsafe(18), data / "mail")
+        with (data / "log").open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "clientele", "run"], env=_environment(system, data, port),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )
+        try:
+            with _stopped_orderly():
+                _await_ready(system, child, data / "log")
+                yield system
+        finally:
+            _stop(child)
+
+
+def await_ready(system: System) -> None:
+    """Return when every service of a system that runs already is ready. Raises DidNotStart."""
+    if not until(lambda: _is_ready(system), seconds=READY_WITHIN, every=1.0):
+        raise DidNotStart(f"{system.base_url}/readyz does not say that the system is ready")
+
+
+def _environment(system: System, data: Path, port: int) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    return kept | {
+        "CLIENTELE_DATA": str(data), "CLIENTELE_PORT": str(port),
+        "CLIENTELE_ADMIN_EMAIL": system.email, "CLIENTELE_ADMIN_PASSWORD": system.password,
+    }
+
+
+def _await_ready(system: System, child: "subprocess.Popen[bytes]", log: Path) -> None:
+    def look() -> bool:
+        return child.poll() is not None or _is_ready(system)
+
+    until(look, seconds=STARTS_WITHIN)
+    if child.poll() is not None or not _is_ready(system):
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        raise DidNotStart(f"the embedded system did not get ready; it said last:\n{tail}")
+
+
+def _is_ready(system: System) -> bool:
+    try:
+        return urllib3.request("GET", f"{system.base_url}/readyz", retries=False, timeout=2.0).status == 200
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+@contextmanager
+def _stopped_orderly() -> Iterator[None]:
+    """Whoever ends the demo with SIGTERM ends the system it started, too."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(child: "subprocess.Popen[bytes]") -> None:
+    child.terminate()
+    try:
+        child.wait(STOPS_WITHIN)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

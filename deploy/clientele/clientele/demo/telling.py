@@ -1,0 +1,68 @@
+"""How the demo tells what it does: numbered steps, what was called, what came back, and whether that was expected."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from clientele.demo.api import Answer
+
+
+class Differs(Exception):
+    """Something came out other than expected."""
+
+
+class Teller:
+    """Tells on a console; counts the steps and the checks."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.steps = 0
+        self.checks = 0
+
+    def chapter(self, title: str) -> None:
+        """A new part of the story."""
+        self._line(f"\n{title}", "bold cyan")
+
+    def step(self, title: str) -> None:
+        """What is done next."""
+        self.steps += 1
+        self._line(f"\n{self.steps:3}  {title}", "bold")
+
+    def note(self, text: str) -> None:
+        """Something to know."""
+        self._line(f"       {text}", "dim")
+
+    def answered(self, answer: Answer, expected: int) -> dict[str, Any]:
+        """The answer's body. Raises Differs unless it has the expected status."""
+        again = "  (replayed)" if answer.replayed else ""
+        self._line(f"     {answer.method} {answer.path} → {answer.in_words}{again}", "")
+        self.check("status", answer.status, expected, quiet=True, why=answer.body.get("detail"))
+        return answer.body
+
+    def check(self, what: str, got: Any, expected: Any, *, quiet: bool = False, why: str | None = None) -> None:
+        """Raises Differs unless the two are the same."""
+        if got != expected:
+            self._line(f"     ✘ {what}: expected {shown(expected)}, got {shown(got)}", "bold red")
+            if why:
+                self.note(why)
+            raise Differs(f"{what}: expected {shown(expected)}, got {shown(got)}")
+        self.checks += 1
+        if not quiet:
+            self._line(f"     ✔ {what}: {shown(got)}", "green")
+
+    def fault(self, text: str) -> None:
+        """Something that went wrong."""
+        self._line(f"     ✘ {text}", "bold red")
+
+    def _line(self, text: str, style: str) -> None:
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+
+def shown(value: Any) -> str:
+    """A value in a line."""
+    if isinstance(value, list):
+        return ", ".join(map(shown, value)) or "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

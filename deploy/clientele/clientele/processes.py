@@ -1,0 +1,208 @@
+"""What ``docker compose up`` would start, as plain processes on a PostgreSQL and a RabbitMQ of one's own."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+from joserfc.jwk import OKPKey
+
+from clientele.servers import Postgres, RabbitMQ
+from clientele.servers import processes as private
+
+SERVICES = ("org", "billing", "membership")
+ROLES = ("web", "listen", "relay", "tick")
+ADMIN = "admin@example.com"
+
+
+class System:
+    """Every role of every service in a process of its own. Names are like ``billing-relay``; the gateway is
+    ``gateway-web``. ``folder`` takes logs and mails."""
+
+    def __init__(self, postgres: Postgres, rabbitmq: RabbitMQ, folder: Path, *, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.password = secrets.token_urlsafe(16)
+        self.mail = folder / "mail"
+        self.mail.mkdir(parents=True, exist_ok=True)
+        self._settings = settings
+        self._databases = {name: postgres.fresh_database(name) for name in SERVICES}
+        self._brokers = rabbitmq.create_service_users(*SERVICES)
+        self._broker_admin = rabbitmq.url()
+        self._ports = {name: private.free_port() for name in (*SERVICES, "gateway")}
+        self._health = {f"{s}-{r}": private.free_port() for s in SERVICES for r in ROLES if r != "web"}
+        self._secrets = {name: secrets.token_urlsafe(32) for name in ("org", "gateway")}
+        self._signing_key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.names = (*(f"{s}-{r}" for s in SERVICES for r in ROLES), "gateway-web")
+
+    @property
+    def address(self) -> str:
+        """Where the gateway is."""
+        return f"http://127.0.0.1:{self._ports['gateway']}"
+
+    def url_of(self, service: str) -> str:
+        """Where a service's own web role is; nothing outside reaches it in a deployment."""
+        return f"http://127.0.0.1:{self._ports[service]}"
+
+    def database_url(self, service: str) -> str:
+        """A service's database, as the service itself logs in."""
+        return self._databases[service].app_url
+
+    def prepare(self) -> None:
+        """The deploy steps: migrations, topology, the first provider."""
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda name: self.command(name, "migrate"), SERVICES))
+            list(pool.map(lambda name: self.command(name, "topology"), SERVICES))
+        self.command("membership", "bootstrap")
+
+    def command(self, service: str, *words: str, **extra: str) -> str:
+        """Run a command of a service to its end; what it printed."""
+        done = subprocess.run(  # noqa: S603 - our own code
+            [sys.executable, "-m", service, *words], env=self._environment(service, words[0]) | extra, text=True,
+            capture_output=True, check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{service} {' '.join(words)}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self, names: Iterable[str] = (), **extra: str) -> None:
+        """Start these roles (all of them by default) and wait until they answer; ``extra`` joins the environment."""
+        chosen = tuple(names) or self.names
+        for name in chosen:
+            self._launch(name, extra)
+        for name in chosen:
+            self._await_alive(name)
+
+    def await_ready(self, seconds: float = 60) -> None:
+        """Wait until the gateway says that every service is ready."""
+        until(lambda: _answers(f"{self.address}/readyz"), seconds, "the system is not ready")
+
+    def kill(self, name: str) -> None:
+        """kill -9 of a role with everything below it."""
+        process = self._running.pop(name, None)
+        if process is not None:
+            private.kill(process)
+
+    def stop(self, names: Iterable[str] = ()) -> dict[str, int]:
+        """SIGTERM to these roles (all by default); their exit codes."""
+        chosen = [name for name in (tuple(names) or self.names) if name in self._running]
+        for name in chosen:
+            self._running[name].send_signal(signal.SIGTERM)
+        codes = {}
+        for name in chosen:
+            process = self._running.pop(name)
+            try:
+                codes[name] = process.wait(30)
+            except subprocess.TimeoutExpired:
+                private.kill(process)
+                codes[name] = -9
+        return codes
+
+    def await_death(self, name: str, seconds: float = 30) -> int:
+        """Wait until a role has ended by itself; its exit code."""
+        return self._running.pop(name).wait(seconds)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the role's process lives."""
+        return name in self._running and self._running[name].poll() is None
+
+    def pid(self, name: str) -> int:
+        """The role's process; of a web role the one that watches over its workers."""
+        return self._running[name].pid
+
+    def log(self, name: str) -> str:
+        """What a role has logged so far."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def _launch(self, name: str, extra: Mapping[str, str]) -> None:
+        service, _, role = name.partition("-")
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own code
+                [sys.executable, "-m", service, role], env=self._environment(service, role) | extra,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0,
+            )
+
+    def _await_alive(self, name: str) -> None:
+        service, _, role = name.partition("-")
+        port = self._ports[service] if role == "web" else self._health[name]
+
+        def alive() -> bool:
+            if self._running[name].poll() is not None:
+                raise RuntimeError(f"{name} has ended:\n{self.log(name)[-3000:]}")
+            return _answers(f"http://127.0.0.1:{port}/healthz")
+
+        until(alive, 60, f"{name} does not answer")
+
+    def _environment(self, service: str, role: str) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
+        names = {f"{s.upper()}_URL": self.url_of(s) for s in SERVICES}
+        common = {
+            "HOST": "127.0.0.1", "PORT": str(self._ports[service]), "WEB_WORKERS": "1", "WEB_THREADS": "8",
+            "HEALTH_PORT": str(self._health.get(f"{service}-{role}", 0)), "PUBLIC_URL": self.address,
+            "PYTHONUNBUFFERED": "1", **names, **self._settings,
+        }
+        if service == "gateway":
+            return inherited | common | {"INTERNAL_SECRET": self._secrets["gateway"]}
+        database = self._databases[service]
+        own = {
+            "DATABASE_URL": database.owner_url if role == "migrate" else database.app_url,
+            "BROKER_URL": self._brokers[service], "INTERNAL_SECRET": self._secrets.get(service, ""),
+            "INTERNAL_CALLERS": ",".join(
+                f"{name}={sha256(secret.encode()).hexdigest()}" for name, secret in self._secrets.items()
+            ),
+        }
+        if role == "topology":
+            own["BROKER_ADMIN_URL"] = self._broker_admin
+        if service == "membership":
+            own |= {
+                "SIGNING_KEY": self._signing_key, "MAIL_URL": f"file://{self.mail}",
+                "CLIENTELE_ADMIN_EMAIL": ADMIN, "CLIENTELE_ADMIN_PASSWORD": self.password,
+            }
+        return inherited | common | own
+
+
+def until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Return once the condition holds. Raises TimeoutError saying ``otherwise``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(otherwise)
+        time.sleep(0.05)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+            json.load(answer)
+            return True
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def run(folder: Path) -> None:
+    """Start servers and all roles, say how to begin, stop everything on Ctrl-C or SIGTERM."""
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda n, _: stopping.append(n))
+    folder.mkdir(parents=True, exist_ok=True)
+    with Postgres() as postgres, RabbitMQ() as rabbitmq:
+        system = System(postgres, rabbitmq, folder, settings={})
+        system.prepare()
+        system.start()
+        system.await_ready()
+        print(  # noqa: T201 - this is what the command is for
+            f"\n  Clientele is at {system.address}, {len(system.names)} processes, logs in {folder}\n"
+            f"  sign in as     {ADMIN}\n  password       {system.password}\n  Stop with Ctrl-C; nothing is kept.\n",
+            flush=True,
+        )
+        until(lambda: bool(stopping), float("inf"), "")
+        system.stop()

@@ -1,0 +1,88 @@
+"""Where the servers' programs are; on Debian, root may have them installed."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+class ServerMissing(RuntimeError):
+    """A server is neither installed nor may it be installed from here; the message says what to do."""
+
+
+def postgres_programs() -> Path:
+    """The folder with initdb, postgres and psql of the newest PostgreSQL."""
+    return _found_or_installed(_find_postgres, title="PostgreSQL", package="postgresql")
+
+
+def rabbitmq_scripts() -> Path:
+    """The folder with RabbitMQ's own scripts; the package's wrappers insist on the shared instance."""
+    return _found_or_installed(_find_rabbitmq, title="RabbitMQ", package="rabbitmq-server")
+
+
+def _find_postgres() -> Path | None:
+    packaged = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest_first = sorted((path.parent for path in packaged), key=_version, reverse=True)
+    on_path = shutil.which("initdb")
+    candidates = [*newest_first, *([Path(on_path).parent] if on_path else [])]
+    return next((folder for folder in candidates if (folder / "postgres").exists()), None)
+
+
+def _find_rabbitmq() -> Path | None:
+    packaged = Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin")
+    newest_first = sorted(packaged, key=_version, reverse=True)
+    on_path = shutil.which("rabbitmq-server")
+    candidates = [*newest_first, *([Path(on_path).resolve().parent] if on_path else [])]
+    found = next((folder for folder in candidates if (folder / "rabbitmq-server").exists()), None)
+    return found if shutil.which("epmd") else None
+
+
+def _version(path: Path) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", str(path))]
+
+
+def _found_or_installed(find: Callable[[], Path | None], *, title: str, package: str) -> Path:
+    found = find()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install(package)
+        found = find()
+    if found is None:
+        raise ServerMissing(
+            f"{title} was not found on this machine. Install its server (Debian, Ubuntu: apt-get install "
+            f"{package}; elsewhere the system's own package), or, for the tests, start a Docker engine."
+        )
+    return found
+
+
+def _install(package: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    with _services_held_back():
+        for arguments in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", package]):
+            result = subprocess.run(  # noqa: S603
+                ["apt-get", *arguments],  # noqa: S607
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+    if result.returncode:
+        raise ServerMissing(f"apt-get install {package} failed:\n{result.stdout}{result.stderr}")
+
+
+@contextmanager
+def _services_held_back() -> Iterator[None]:
+    """While this lasts, a package that is installed does not start its service."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

@@ -1,0 +1,203 @@
+"""A private RabbitMQ of one node: quorum queues and narrow users like the real one, gone when stopped."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Self
+
+import amqp
+
+from clientele.servers import installation, processes
+
+VHOST = "clientele"
+ADMIN = "admin"
+SETTINGS = {
+    "heartbeat": "30",
+    "consumer_timeout": "300000",
+    "max_message_size": "1048576",
+}
+ONE_QUIET_THREAD = "+S 1:1 +SDcpu 1:1 +SDio 1 +A 1 +sbwt none"
+LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
+
+
+class RabbitMQ:
+    """RabbitMQ on free loopback ports with its own name service, its data in a temporary folder."""
+
+    def __init__(self) -> None:
+        self.host = processes.LOOPBACK
+        self.port = processes.free_port()
+        self.password = secrets.token_hex(16)
+        self.folder = Path()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._names: subprocess.Popen[bytes] | None = None
+        self._account = processes.account_for("rabbitmq")
+
+    @property
+    def source(self) -> str:
+        return f"private server from {self._scripts}"
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Make an empty broker and wait until it lets the administrator in."""
+        self._scripts = installation.rabbitmq_scripts()
+        self.folder = processes.private_folder("clientele-rabbitmq-", self._account)
+        try:
+            self._environment = self._surroundings()
+            self._configure()
+            self._launch()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End the broker and its name service, and remove its data."""
+        self._end()
+        if self._names:
+            processes.kill(self._names)
+            self._names = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """kill -9 to every process of the node; the data stays for `restart`."""
+        if self.process:
+            processes.kill(self.process)
+            self.process = None
+
+    def restart(self) -> None:
+        """Start again on the same data and port, whether it was killed or still runs."""
+        self._end()
+        self._launch()
+
+    def url(self, user: str = ADMIN, password: str | None = None) -> str:
+        """Where the broker is found; as the administrator unless a user is named."""
+        return f"amqp://{user}:{password or self.password}@{self.host}:{self.port}/{VHOST}"
+
+    def create_service_user(self, name: str) -> str:
+        """The URL of a service's own, narrow user."""
+        return self.create_service_users(name)[name]
+
+    def create_service_users(self, *names: str) -> dict[str, str]:
+        """The URLs of several services' users, made in one go."""
+        passwords = {name: secrets.token_hex(16) for name in names}
+        self.rabbitmqctl("import_definitions", "--format", "json", text=json.dumps(definitions(passwords)))
+        return {name: self.url(name, password) for name, password in passwords.items()}
+
+    def settle(self) -> None:
+        """Return once the queues declared so far would be found again after `kill`.
+
+        The broker writes down the name of a new quorum queue up to a second late. Killed before that, it
+        comes back with the queue empty and without a leader, for ever.
+        """
+        self.rabbitmqctl("eval", "ok = dets:sync(ra_directory_reverse).")
+
+    def rabbitmqctl(self, *arguments: str, text: str = "") -> str:
+        """Run the broker's command line tool."""
+        command = [str(self._scripts / "rabbitmqctl"), *arguments]
+        return processes.run(command, environment=self._environment, account=self._account, text=text)
+
+    def answers(self) -> bool:
+        """Whether the administrator can log in."""
+        try:
+            with amqp.Connection(
+                f"{self.host}:{self.port}", ADMIN, self.password, virtual_host=VHOST, connect_timeout=2
+            ):
+                return True
+        except (OSError, amqp.AMQPError):
+            return False
+
+    def _surroundings(self) -> dict[str, str]:
+        """Everything the scripts would otherwise share with an instance of the machine."""
+        places = {
+            "HOME": "home",
+            "RABBITMQ_CONF_ENV_FILE": "environment.conf",
+            "RABBITMQ_CONFIG_FILE": "rabbitmq.conf",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": "advanced.config",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": "enabled_plugins",
+            "RABBITMQ_GENERATED_CONFIG_DIR": "config",
+            "RABBITMQ_SCHEMA_DIR": "schema",
+            "RABBITMQ_MNESIA_BASE": "data",
+            "RABBITMQ_LOG_BASE": "log",
+            "RABBITMQ_PID_FILE": "pid",
+        }
+        return {name: str(self.folder / place) for name, place in places.items()} | {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_ADDRESS": self.host,
+            "ERL_EPMD_PORT": str(processes.free_port()),
+            "RABBITMQ_DIST_PORT": str(processes.free_port()),
+            "RABBITMQ_NODENAME": f"clientele-{secrets.token_hex(4)}@localhost",
+            # The script then becomes the node instead of staying its parent, to be killed with it.
+            "RABBITMQ_ALLOW_INPUT": "1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-noinput {ONE_QUIET_THREAD} {LOOPBACK_ONLY}",
+            "RABBITMQ_CTL_ERL_ARGS": LOOPBACK_ONLY,
+        }
+
+    def _configure(self) -> None:
+        settings = SETTINGS | {
+            "listeners.tcp.loopback": f"{self.host}:{self.port}",
+            "default_vhost": VHOST,
+            "default_user": ADMIN,
+            "default_pass": self.password,
+            "log.console": "true",
+            "log.file": "false",
+        }
+        (self.folder / "rabbitmq.conf").write_text(as_configuration(settings))
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        (self.folder / "environment.conf").touch()
+        (self.folder / "home").mkdir()
+        os.chown(self.folder / "home", self._account.pw_uid, self._account.pw_gid)
+        names_port = self._environment["ERL_EPMD_PORT"]
+        self._names = self._child(["epmd", "-port", names_port, "-address", self.host])
+
+    def _launch(self) -> None:
+        self.process = self._child([str(self._scripts / "rabbitmq-server")])
+        processes.await_ready(self.process, self.answers, log=self.folder / "server.log")
+
+    def _child(self, command: list[str]) -> subprocess.Popen[bytes]:
+        return processes.launch(
+            command,
+            environment=self._environment,
+            account=self._account,
+            log=self.folder / "server.log",
+            when_orphaned="TERM",
+        )
+
+    def _end(self) -> None:
+        if self.process:
+            processes.end(self.process, signal.SIGTERM)
+            self.process = None
+
+
+def definitions(passwords: dict[str, str]) -> dict[str, Any]:
+    """The services' users as the broker imports them.
+
+    A service publishes to the exchange of its name, reads its own two queues, and declares nothing.
+    """
+    return {
+        "users": [{"name": name, "password": password, "tags": ""} for name, password in passwords.items()],
+        "permissions": [
+            {
+                "user": name,
+                "vhost": VHOST,
+                "configure": "^$",
+                "write": f"^{name}$",
+                "read": rf"^{name}\.(inbox|dead)$",
+            }
+            for name in passwords
+        ],
+    }
+
+
+def as_configuration(settings: dict[str, str]) -> str:
+    """The text of a `rabbitmq.conf`."""
+    return "".join(f"{name} = {value}\n" for name, value in settings.items())

@@ -1,0 +1,38 @@
+# One recipe for every service: docker build -f deploy/service.Dockerfile --build-arg SERVICE=billing .
+# PYTHON_IMAGE takes a digest: python:3.11-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ARG SERVICE
+RUN test -n "$SERVICE" && pip install --no-cache-dir --root-user-action=ignore uv==0.13.9
+ENV UV_PROJECT_ENVIRONMENT=/app UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1
+WORKDIR /src
+
+# The libraries, from the lock alone: this layer outlives every change to the code.
+COPY pyproject.toml uv.lock ./
+COPY services/org/pyproject.toml services/org/
+COPY services/billing/pyproject.toml services/billing/
+COPY services/membership/pyproject.toml services/membership/
+COPY services/gateway/pyproject.toml services/gateway/
+COPY shared/chassis/pyproject.toml shared/chassis/
+COPY shared/contracts/pyproject.toml shared/contracts/
+COPY deploy/clientele/pyproject.toml deploy/clientele/
+RUN uv sync --frozen --no-dev --no-editable --no-install-workspace --package "$SERVICE"
+
+COPY shared shared
+COPY services/${SERVICE} services/${SERVICE}
+RUN uv sync --frozen --no-dev --no-editable --package "$SERVICE"
+
+
+FROM ${PYTHON_IMAGE}
+RUN pip uninstall --yes --root-user-action=ignore pip setuptools wheel \
+    && groupadd --gid 10001 clientele \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin clientele
+# TMPDIR: memory, also where the root is read-only and nothing else is mounted.
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 \
+    TMPDIR=/dev/shm PORT=8000 HEALTH_PORT=8001
+COPY --from=build /app /app
+USER 10001:10001
+WORKDIR /app
+# The web answers at PORT, every other role at HEALTH_PORT; a container has one role.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import os, socket, urllib.request; port = lambda name: int(os.environ[name]); web = socket.socket().connect_ex(('127.0.0.1', port('PORT'))) == 0; role = 'PORT' if web else 'HEALTH_PORT'; urllib.request.urlopen(f'http://127.0.0.1:{port(role)}/readyz', timeout=4)"]

@@ -1,0 +1,123 @@
+"""Posting: under the account's lock, rows into the journal and the buckets with them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from chassis import audit, clock, ids, outbox
+from chassis.actor import Actor
+from chassis.errors import Conflict
+from contracts import billing as said
+from sqlalchemy.orm import Session
+
+from billing import queries
+from billing.models import Account, Entry
+from billing.values import FROZEN, Transfer, format_money
+
+
+class AccountClosed(Conflict):
+    """This account is closed. Activate the organization first."""
+
+
+class AccountFrozen(Conflict):
+    """The organization is suspended, so nothing can be charged. Activate it first."""
+
+
+class AmountTooLarge(Conflict):
+    """The account would hold more than twelve digits before the point. Use a smaller amount."""
+
+
+def take(session: Session, organization_id: str, *, spending: bool = False) -> Account:
+    """The account, locked until this transaction ends. Raises NoAccount, AccountClosed and, where this is about
+    spending, AccountFrozen."""
+    account = queries.account(session, organization_id, lock=True)
+    if account.is_closed:
+        raise AccountClosed()
+    if spending and account.status == FROZEN:
+        raise AccountFrozen()
+    return account
+
+
+def post(
+    session: Session, account: Account, transfers: Sequence[Transfer], *, kind: str, now: datetime, **words: Any
+) -> list[Entry]:
+    """Post the transfers as one transaction and answer its rows. ``words``: what its first row says beside.
+
+    Raises AmountTooLarge when a figure would no longer fit."""
+    transaction_id, before, buckets, rows = ids.new("txn"), account.buckets, account.buckets, []
+    for part, transfer in enumerate(transfers):
+        buckets = buckets.after(transfer)
+        account.seq += 1
+        rows.append(
+            Entry(
+                organization_id=account.organization_id, seq=account.seq, transaction_id=transaction_id, part=part,
+                provider_id=account.provider_id, currency=account.currency, kind=kind, debit=transfer.debit,
+                credit=transfer.credit, amount=transfer.amount, moved=0, balance_after=0,
+                prepaid_after=buckets.prepaid, surplus_after=buckets.surplus, unbilled_after=buckets.unbilled,
+                invoiced_after=buckets.invoiced, held_after=buckets.held, occurred_at=now, posted_at=now,
+            )
+        )
+    account.keep(buckets)
+    check_range(account, now)
+    for row in rows:
+        row.balance_after = account.figures(now).balance
+    rows[0].moved = buckets.net - before.net
+    for name, value in words.items():
+        setattr(rows[0], name, value)
+    session.add_all(rows)
+    return rows
+
+
+def check_range(account: Account, now: datetime) -> None:
+    """Raise AmountTooLarge when a figure of the account has more than twelve digits before the point."""
+    if not account.figures(now).is_in_range:
+        raise AmountTooLarge()
+
+
+def record(
+    session: Session, account: Account, action: str, *, by: Actor, now: datetime, reason: str | None = None,
+    target: dict[str, Any] | None = None, changes: list[dict[str, Any]] | None = None, outcome: str = "ok",
+) -> None:
+    """Write a row of the audit about this account."""
+    audit.record(
+        session, said.AuditRecorded, organization_id=account.organization_id, provider_id=account.provider_id,
+        action=action, by=by, now=now, reason=reason, outcome=outcome, changes=changes,
+        target=target or {"type": "account", "id": account.organization_id, "label": account.name},
+    )
+
+
+def record_transaction(
+    session: Session, account: Account, action: str, rows: Sequence[Entry], *, by: Actor, now: datetime
+) -> None:
+    """Write what was posted to the audit, and say the new figures."""
+    first = rows[0]
+    after, currency = first.balance_after, account.currency
+    record(
+        session, account, action, by=by, now=now, reason=first.reason or first.remark,
+        target={"type": "transaction", "id": first.transaction_id, "label": first.description or first.kind},
+        changes=[{
+            "field": "balance", "before": format_money(after - first.moved, currency),
+            "after": format_money(after, currency),
+        }],
+    )
+    announce(session, account, now)
+
+
+def announce(session: Session, account: Account, now: datetime) -> None:
+    """Say the account's figures. Always after the audit, so that locks are taken in one order."""
+    figures = account.figures(now)
+
+    def money(amount: int) -> str:
+        return format_money(amount, account.currency)
+
+    outbox.say(
+        session,
+        said.BalanceChanged(
+            organization_id=account.organization_id, provider_id=account.provider_id, currency=account.currency,
+            payment_mode=account.payment_mode, status=queries.shown_status(account),
+            usable_credits=money(figures.usable), balance=money(figures.balance), credit_limit=money(figures.limit),
+            reserved_credits=money(account.held), amount_due=money(figures.amount_due), as_of=clock.stamp(now),
+        ),
+    )
+
+

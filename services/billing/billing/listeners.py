@@ -1,0 +1,78 @@
+"""The message door: what billing does when it hears something."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.inbox import Heard, Listeners
+from chassis.service import Job
+from chassis.sql import Database
+from contracts import membership, org
+
+from billing import actions
+from billing.values import parse_money
+
+
+def open_account(session: Any, message: org.OpenAccount, heard: Heard) -> None:
+    """A new customer wants an account."""
+    limit = parse_money(message.credit_limit, zero=True) if message.credit_limit is not None else 0
+    actions.open_account(session, **{**vars(message), "credit_limit": limit}, now=heard.now)
+
+
+def provider_created(session: Any, message: membership.ProviderCreated, heard: Heard) -> None:
+    """A provider exists and has a wallet from now on."""
+    actions.remember_provider(
+        session, provider_id=message.organization_id, name=message.name, country=message.country,
+        currency=message.currency, timezone=message.timezone,
+    )
+
+
+def organization_changed(session: Any, message: org.OrganizationChanged, heard: Heard) -> None:
+    """What invoices print has changed."""
+    actions.copy_organization(
+        session, organization_id=message.organization_id, name=message.name, billing=message.billing,
+        buyer_tags=message.buyer_tags,
+    )
+
+
+def organization_suspended(session: Any, message: org.OrganizationSuspended, heard: Heard) -> None:
+    """Nothing may be charged."""
+    actions.freeze_account(session, organization_id=message.organization_id, now=heard.now)
+
+
+def reopen_account(session: Any, message: org.ReopenAccount, heard: Heard) -> None:
+    """The organization comes back."""
+    actions.reopen_account(session, **vars(message), now=heard.now)
+
+
+def close_account(session: Any, message: org.CloseAccount, heard: Heard) -> None:
+    """The organization is to be deleted."""
+    actions.close_account(session, **vars(message), now=heard.now)
+
+
+def seal_account(session: Any, message: org.SealAccount, heard: Heard) -> None:
+    """The grace is over."""
+    actions.seal_account(session, **vars(message), now=heard.now)
+
+
+def settings_changed(session: Any, message: org.SettingsChanged, heard: Heard) -> None:
+    """The provider works by other settings."""
+    actions.apply_settings(session, **vars(message))
+
+
+def end_limits(database: Database, now: datetime, settings: object) -> int:
+    """Temporary limits have ended."""
+    with database.transaction() as session:
+        return actions.end_limits(session, now=now)
+
+
+LISTENERS: Listeners = {
+    org.OpenAccount: open_account,
+    membership.ProviderCreated: provider_created,
+    org.OrganizationChanged: organization_changed,
+    org.OrganizationSuspended: organization_suspended,
+    org.ReopenAccount: reopen_account,
+    org.CloseAccount: close_account,
+    org.SealAccount: seal_account,
+    org.SettingsChanged: settings_changed,
+}
+JOBS = (Job("end_limits", 5, end_limits),)

@@ -1,0 +1,342 @@
+"""initial
+
+Revision ID: 0001
+Revises:
+"""
+
+import chassis.sql
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_POSTGRESQL = (
+    # Room on each page, so that a new balance is written beside the old one and no index is touched.
+    "ALTER TABLE accounts SET (fillfactor = 50)",
+    """
+    CREATE FUNCTION refuse_journal_change() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$
+    """,
+    """
+    CREATE TRIGGER journal_no_change BEFORE UPDATE OR DELETE ON journal
+    FOR EACH ROW EXECUTE FUNCTION refuse_journal_change()
+    """,
+    """
+    CREATE TRIGGER journal_no_truncate BEFORE TRUNCATE ON journal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_journal_change()
+    """,
+    """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = current_database() || '_app') THEN
+            EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON journal FROM %I', current_database() || '_app');
+        END IF;
+    END $$
+    """,
+)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit_entries",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("number", chassis.sql.BigInt, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("actor", chassis.sql.Json, nullable=False),
+        sa.Column("target", chassis.sql.Json, nullable=False),
+        sa.Column("changes", chassis.sql.Json, nullable=False),
+        sa.Column("reason", sa.String(length=500), nullable=True),
+        sa.Column("request_id", sa.String(length=128), nullable=True),
+        sa.Column("previous_hash", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
+        sa.UniqueConstraint("organization_id", "number", name=op.f("uq_audit_entries_organization_id_number")),
+    )
+    op.create_index("ix_audit_entries_organization_at", "audit_entries", ["organization_id", "at"], unique=False)
+    op.create_table(
+        "audit_heads",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("number", chassis.sql.BigInt, nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_audit_heads")),
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("detail", sa.String(length=2000), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("size", chassis.sql.BigInt, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("laid_aside_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("redriven_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letters")),
+    )
+    op.create_index(op.f("ix_dead_letters_digest"), "dead_letters", ["digest"], unique=False)
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("id", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("scope", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=False),
+        sa.Column("content_type", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+        sa.UniqueConstraint("scope", "key", name=op.f("uq_idempotency_keys_scope_key")),
+    )
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
+    op.create_table(
+        "inbox",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox")),
+    )
+    op.create_index(op.f("ix_inbox_heard_at"), "inbox", ["heard_at"], unique=False)
+    op.create_table(
+        "outbox",
+        sa.Column("seq", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("aggregate", sa.String(length=64), nullable=False),
+        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("partition", sa.SmallInteger(), nullable=False),
+        sa.Column("type", sa.String(length=128), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unsendable", sa.String(length=255), nullable=True),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_outbox")),
+        sa.UniqueConstraint("aggregate", "version", name=op.f("uq_outbox_aggregate_version")),
+        sa.UniqueConstraint("id", name=op.f("uq_outbox_id")),
+    )
+    op.create_index("ix_outbox_published_at", "outbox", ["published_at"], unique=False)
+    op.create_index(
+        "ix_outbox_unsent",
+        "outbox",
+        ["partition", "seq"],
+        unique=False,
+        postgresql_where=sa.text("published_at IS NULL"),
+        sqlite_where=sa.text("published_at IS NULL"),
+    )
+    op.create_table(
+        "redeliveries",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_redeliveries")),
+    )
+    op.create_index(op.f("ix_redeliveries_last_at"), "redeliveries", ["last_at"], unique=False)
+    op.create_table(
+        "relay_leases",
+        sa.Column("partition", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("fence", chassis.sql.BigInt, nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("partition", name=op.f("pk_relay_leases")),
+    )
+    op.create_table(
+        "stream_positions",
+        sa.Column("source", sa.String(length=32), nullable=False),
+        sa.Column("aggregate", sa.String(length=64), nullable=False),
+        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.PrimaryKeyConstraint("source", "aggregate", name=op.f("pk_stream_positions")),
+    )
+    op.create_table(
+        "streams",
+        sa.Column("aggregate", sa.String(length=64), nullable=False),
+        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.PrimaryKeyConstraint("aggregate", name=op.f("pk_streams")),
+    )
+    op.create_table(
+        "waiting_messages",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("source", sa.String(length=32), nullable=False),
+        sa.Column("aggregate", sa.String(length=64), nullable=False),
+        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("type", sa.String(length=128), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("error", sa.String(length=2000), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_messages")),
+    )
+    op.create_index(op.f("ix_waiting_messages_due_at"), "waiting_messages", ["due_at"], unique=False)
+    op.create_index("ix_waiting_messages_stream", "waiting_messages", ["source", "aggregate", "version"], unique=False)
+    op.create_table(
+        "accounts",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("payment_mode", sa.String(length=16), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("closed_from", sa.String(length=16), nullable=True),
+        sa.Column("credit_limit", chassis.sql.BigInt, nullable=False),
+        sa.Column("temporary_limit", chassis.sql.BigInt, nullable=True),
+        sa.Column("credit_limit_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("prepaid", chassis.sql.BigInt, nullable=False),
+        sa.Column("surplus", chassis.sql.BigInt, nullable=False),
+        sa.Column("unbilled", chassis.sql.BigInt, nullable=False),
+        sa.Column("invoiced", chassis.sql.BigInt, nullable=False),
+        sa.Column("held", chassis.sql.BigInt, nullable=False),
+        sa.Column("in_flight", chassis.sql.BigInt, nullable=False),
+        sa.Column("seq", chassis.sql.BigInt, nullable=False),
+        sa.Column("last_top_up", chassis.sql.BigInt, nullable=True),
+        sa.Column("auto_enabled", sa.Boolean(), nullable=False),
+        sa.Column("auto_threshold", chassis.sql.BigInt, nullable=True),
+        sa.Column("auto_amount", chassis.sql.BigInt, nullable=True),
+        sa.Column("auto_method", sa.String(length=16), nullable=True),
+        sa.Column("payment_method", chassis.sql.Json, nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("timezone", sa.String(length=64), nullable=False),
+        sa.Column("billing", chassis.sql.Json, nullable=False),
+        sa.Column("buyer_tags", chassis.sql.Json, nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("payment_mode IN ('prepaid', 'postpaid')", name=op.f("ck_accounts_payment_mode")),
+        sa.CheckConstraint("status IN ('open', 'frozen', 'closed', 'sealed')", name=op.f("ck_accounts_status")),
+        sa.CheckConstraint(
+            "status NOT IN ('closed', 'sealed') OR (prepaid = 0 AND surplus = 0 AND unbilled = 0 AND invoiced = 0"
+            " AND held = 0 AND in_flight = 0)",
+            name=op.f("ck_accounts_closed_is_empty"),
+        ),
+        sa.CheckConstraint(
+            "credit_limit >= 0 AND (temporary_limit IS NULL OR temporary_limit >= 0)",
+            name=op.f("ck_accounts_credit_limit"),
+        ),
+        sa.CheckConstraint("held >= 0 AND held < 1000000000000000000", name=op.f("ck_accounts_held")),
+        sa.CheckConstraint("invoiced >= 0 AND invoiced < 1000000000000000000", name=op.f("ck_accounts_invoiced")),
+        sa.CheckConstraint(
+            "prepaid > -1000000000000000000 AND prepaid < 1000000000000000000", name=op.f("ck_accounts_prepaid")
+        ),
+        sa.CheckConstraint("surplus >= 0 AND surplus < 1000000000000000000", name=op.f("ck_accounts_surplus")),
+        sa.CheckConstraint("unbilled >= 0 AND unbilled < 1000000000000000000", name=op.f("ck_accounts_unbilled")),
+        sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_accounts")),
+    )
+    op.create_index(
+        "ix_accounts_credit_limit_expires_at",
+        "accounts",
+        ["credit_limit_expires_at"],
+        unique=False,
+        postgresql_where=sa.text("credit_limit_expires_at IS NOT NULL"),
+        sqlite_where=sa.text("credit_limit_expires_at IS NOT NULL"),
+    )
+    op.create_index("ix_accounts_provider_id", "accounts", ["provider_id", "currency"], unique=False)
+    op.create_table(
+        "journal",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("seq", chassis.sql.BigInt, autoincrement=False, nullable=False),
+        sa.Column("transaction_id", sa.Uuid(), nullable=False),
+        sa.Column("part", sa.SmallInteger(), nullable=False),
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("debit", sa.SmallInteger(), nullable=False),
+        sa.Column("credit", sa.SmallInteger(), nullable=False),
+        sa.Column("amount", chassis.sql.BigInt, nullable=False),
+        sa.Column("moved", chassis.sql.BigInt, nullable=False),
+        sa.Column("balance_after", chassis.sql.BigInt, nullable=False),
+        sa.Column("prepaid_after", chassis.sql.BigInt, nullable=False),
+        sa.Column("surplus_after", chassis.sql.BigInt, nullable=False),
+        sa.Column("unbilled_after", chassis.sql.BigInt, nullable=False),
+        sa.Column("invoiced_after", chassis.sql.BigInt, nullable=False),
+        sa.Column("held_after", chassis.sql.BigInt, nullable=False),
+        sa.Column("source", sa.String(length=128), nullable=True),
+        sa.Column("reservation_id", sa.Uuid(), nullable=True),
+        sa.Column("invoice_id", sa.Uuid(), nullable=True),
+        sa.Column("payment_id", sa.Uuid(), nullable=True),
+        sa.Column("refunded_id", sa.Uuid(), nullable=True),
+        sa.Column("description", sa.String(length=255), nullable=True),
+        sa.Column("method", sa.String(length=16), nullable=True),
+        sa.Column("reference", sa.String(length=255), nullable=True),
+        sa.Column("remark", sa.String(length=500), nullable=True),
+        sa.Column("reason", sa.String(length=500), nullable=True),
+        sa.Column("external_invoice", sa.String(length=255), nullable=True),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_journal_amount")),
+        sa.CheckConstraint("debit <> credit", name=op.f("ck_journal_legs")),
+        sa.PrimaryKeyConstraint("organization_id", "seq", name=op.f("pk_journal")),
+        sa.UniqueConstraint(
+            "organization_id", "transaction_id", "part", name=op.f("uq_journal_organization_id_transaction_id_part")
+        ),
+    )
+    op.create_index(
+        "ix_journal_kind",
+        "journal",
+        ["organization_id", "kind", "seq"],
+        unique=False,
+        postgresql_where=sa.text("part = 0 AND kind <> 'usage'"),
+        sqlite_where=sa.text("part = 0 AND kind <> 'usage'"),
+    )
+    op.create_index(
+        "ix_journal_occurred_at",
+        "journal",
+        ["organization_id", "occurred_at"],
+        unique=False,
+        postgresql_where=sa.text("part = 0"),
+        sqlite_where=sa.text("part = 0"),
+    )
+    op.create_index(
+        "ix_journal_refunded_id",
+        "journal",
+        ["organization_id", "refunded_id"],
+        unique=False,
+        postgresql_where=sa.text("refunded_id IS NOT NULL"),
+        sqlite_where=sa.text("refunded_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_journal_source",
+        "journal",
+        ["organization_id", "source"],
+        unique=True,
+        postgresql_where=sa.text("source IS NOT NULL"),
+        sqlite_where=sa.text("source IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_journal_wallet",
+        "journal",
+        ["provider_id", "currency", "debit", "amount"],
+        unique=False,
+        postgresql_where=sa.text("debit = 20 OR credit = 20"),
+        sqlite_where=sa.text("debit = 20 OR credit = 20"),
+    )
+    op.create_table(
+        "providers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=True),
+        sa.Column("country", sa.String(length=2), nullable=True),
+        sa.Column("currency", sa.String(length=3), nullable=True),
+        sa.Column("timezone", sa.String(length=64), nullable=True),
+        sa.Column("settings", chassis.sql.Json, nullable=False),
+        sa.Column("settings_version", chassis.sql.BigInt, nullable=False),
+        sa.Column("seq", chassis.sql.BigInt, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_providers")),
+    )
+
+    _finish()
+
+
+def _finish() -> None:
+    """Make the journal append-only: for everybody by triggers, for the application also by its privileges."""
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in _POSTGRESQL:
+            op.execute(statement)
+    else:
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER journal_no_{change.lower()} BEFORE {change} ON journal "
+                "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("the first migration has nothing before it")

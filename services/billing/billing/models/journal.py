@@ -1,0 +1,72 @@
+"""The journal: append-only, one row per transfer with both its legs."""
+
+from datetime import datetime
+
+from chassis.sql import BigInt, Id, Instant
+from sqlalchemy import CheckConstraint, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from billing.models.base import Base
+from billing.values import Code
+
+# Spelt once, because a partial index serves only queries that repeat its condition word for word.
+ON_WALLET = f"debit = {Code.WALLET} OR credit = {Code.WALLET}"
+FIRST = "part = 0"
+FIRST_AND_RARE = "part = 0 AND kind <> 'usage'"
+
+
+class Entry(Base):
+    """One transfer. The rows of one transaction share ``transaction_id`` and follow one another in ``seq``, which
+    counts 1, 2, 3 … without a gap per organization (a provider has a journal of its own).
+
+    The first row (``part`` 0) speaks for the transaction: ``moved`` is what the whole of it did to the customer's
+    net, in the customer's favour, ``balance_after`` the balance then. The buckets on each row are those after it.
+    ``source``: what caused it, where that may count only once for ever (a usage record, an expired reservation).
+    ``occurred_at``: when it happened; ``posted_at``: when it was written here."""
+
+    __tablename__ = "journal"
+    __table_args__ = (
+        UniqueConstraint("organization_id", "transaction_id", "part"),
+        CheckConstraint("amount > 0", "amount"),
+        CheckConstraint("debit <> credit", "legs"),
+        Index("ix_journal_source", "organization_id", "source", unique=True,
+              postgresql_where=text("source IS NOT NULL"), sqlite_where=text("source IS NOT NULL")),
+        Index("ix_journal_occurred_at", "organization_id", "occurred_at",
+              postgresql_where=text(FIRST), sqlite_where=text(FIRST)),
+        Index("ix_journal_kind", "organization_id", "kind", "seq",
+              postgresql_where=text(FIRST_AND_RARE), sqlite_where=text(FIRST_AND_RARE)),
+        Index("ix_journal_wallet", "provider_id", "currency", "debit", "amount",
+              postgresql_where=text(ON_WALLET), sqlite_where=text(ON_WALLET)),
+        Index("ix_journal_refunded_id", "organization_id", "refunded_id",
+              postgresql_where=text("refunded_id IS NOT NULL"), sqlite_where=text("refunded_id IS NOT NULL")),
+    )
+    organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    transaction_id: Mapped[str] = mapped_column(Id("txn"))
+    part: Mapped[int] = mapped_column(SmallInteger)
+    provider_id: Mapped[str] = mapped_column(Id("org"))
+    currency: Mapped[str] = mapped_column(String(3))
+    kind: Mapped[str] = mapped_column(String(24))
+    debit: Mapped[int] = mapped_column(SmallInteger)
+    credit: Mapped[int] = mapped_column(SmallInteger)
+    amount: Mapped[int] = mapped_column(BigInt)
+    moved: Mapped[int] = mapped_column(BigInt)
+    balance_after: Mapped[int] = mapped_column(BigInt)
+    prepaid_after: Mapped[int] = mapped_column(BigInt)
+    surplus_after: Mapped[int] = mapped_column(BigInt)
+    unbilled_after: Mapped[int] = mapped_column(BigInt)
+    invoiced_after: Mapped[int] = mapped_column(BigInt)
+    held_after: Mapped[int] = mapped_column(BigInt)
+    source: Mapped[str | None] = mapped_column(String(128))
+    reservation_id: Mapped[str | None] = mapped_column(Id("res"))
+    invoice_id: Mapped[str | None] = mapped_column(Id("inv"))
+    payment_id: Mapped[str | None] = mapped_column(Id("pay"))
+    refunded_id: Mapped[str | None] = mapped_column(Id("txn"))
+    description: Mapped[str | None] = mapped_column(String(255))
+    method: Mapped[str | None] = mapped_column(String(16))
+    reference: Mapped[str | None] = mapped_column(String(255))
+    remark: Mapped[str | None] = mapped_column(String(500))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    external_invoice: Mapped[str | None] = mapped_column(String(255))
+    occurred_at: Mapped[datetime] = mapped_column(Instant)
+    posted_at: Mapped[datetime] = mapped_column(Instant)

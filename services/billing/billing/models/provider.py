@@ -1,0 +1,26 @@
+"""Providers: whom the customers are customers of."""
+
+from typing import Any
+
+from chassis.sql import BigInt, Id, Json
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from billing.models.base import Base
+
+
+class Provider(Base):
+    """What billing knows of a provider, and the lock of its own journal.
+
+    Unknown until heard: ``name``, ``country``, ``currency``, ``timezone``. ``seq``: the last row of the provider's
+    own journal. The balance at the platform is never kept here: it is the sum of the journal."""
+
+    __tablename__ = "providers"
+    id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(255))
+    country: Mapped[str | None] = mapped_column(String(2))
+    currency: Mapped[str | None] = mapped_column(String(3))
+    timezone: Mapped[str | None] = mapped_column(String(64))
+    settings: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    settings_version: Mapped[int] = mapped_column(BigInt, default=0)
+    seq: Mapped[int] = mapped_column(BigInt, default=0)

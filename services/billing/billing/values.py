@@ -1,0 +1,112 @@
+"""Money and the chart of accounts.
+
+Inside, every amount is a whole number of millionths (10⁻⁶) of the currency's unit; outside it is a decimal string.
+Money is refused, never rounded, when it does not fit.
+"""
+
+import re
+from enum import IntEnum
+from typing import NamedTuple
+
+import iso4217
+
+UNIT = 1_000_000
+LARGEST = 10**18 - 1
+SMALLEST_PLACES, MOST_PLACES = 2, 6
+_SHAPE = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?")
+
+PREPAID, POSTPAID = "prepaid", "postpaid"
+OPEN, FROZEN, CLOSED, SEALED = "open", "frozen", "closed", "sealed"
+
+CHARGES = ("usage", "subscription", "one_off")
+ADJUSTMENTS = ("write_off", "correction", "goodwill")
+METHODS = ("cash", "cheque", "bank_transfer", "card", "issue")
+CARD, ISSUE = "card", "issue"
+
+
+class BadMoney(ValueError):
+    """The text is not an amount as the contract wants it."""
+
+
+def parse_money(text: object, *, signed: bool = False, zero: bool = False) -> int:
+    """The millionths in a decimal string. ``signed``: it may be negative; ``zero``: it may be nothing.
+
+    At most twelve ASCII digits before the point and six after; no exponent, no plus, no spaces, no ``-0``.
+    Raises BadMoney."""
+    found = _SHAPE.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise BadMoney('Must be a decimal string like "12.50": at most 12 digits before the point, 6 after.')
+    sign, whole, part = found[1], found[2], found[3] or ""
+    amount = int(whole) * UNIT + int(part.ljust(MOST_PLACES, "0"))
+    if sign and (not signed or not amount):
+        raise BadMoney("Must not be negative." if amount else "Zero has no sign.")
+    if not amount and not zero:
+        raise BadMoney("Must not be zero.")
+    return -amount if sign else amount
+
+
+def format_money(amount: int, currency: str) -> str:
+    """The decimal string: the currency's own decimals at least, six at most."""
+    whole, part = divmod(abs(amount), UNIT)
+    least = places(currency)
+    digits = f"{part:06d}".rstrip("0").ljust(least, "0")
+    return f"{'-' if amount < 0 else ''}{whole}{'.' if digits else ''}{digits}"
+
+
+def places(currency: str) -> int:
+    """The decimals a currency has by ISO 4217, two where it does not say. At most six."""
+    try:
+        exponent = iso4217.Currency(currency).exponent
+    except ValueError:
+        return SMALLEST_PLACES
+    return SMALLEST_PLACES if exponent is None else min(int(exponent), MOST_PLACES)
+
+
+def is_currency(code: str) -> bool:
+    """Whether ISO 4217 knows the code."""
+    try:
+        iso4217.Currency(code)
+    except ValueError:
+        return False
+    return True
+
+
+def percent(amount: int, share: int) -> int:
+    """``share`` percent of an amount, rounded half-even to the millionth."""
+    whole, rest = divmod(amount * share, 100)
+    return whole + (rest > 50 or (rest == 50 and whole % 2 == 1))
+
+
+class Code(IntEnum):
+    """The chart of accounts. The first are a customer's buckets (``SET_ASIDE`` is the memo side of ``HELD``), the
+    others the provider's: ``WALLET`` is the balance at the platform, the rest say where money came from or went."""
+
+    PREPAID = 1
+    SURPLUS = 2
+    UNBILLED = 3
+    INVOICED = 4
+    HELD = 5
+    SET_ASIDE = 6
+    WALLET = 20
+    OFFLINE = 21
+    ISSUED = 22
+    FUNDING = 23
+    REVENUE = 30
+    COST = 31
+    BILLED_ELSEWHERE = 32
+    WRITE_OFF = 40
+    CORRECTION = 41
+    GOODWILL = 42
+
+    @property
+    def label(self) -> str:
+        """Its name in entries."""
+        return self.name.lower()
+
+
+class Transfer(NamedTuple):
+    """An amount above zero from one account to another: both legs at once, so it can't be out of balance."""
+
+    debit: Code
+    credit: Code
+    amount: int

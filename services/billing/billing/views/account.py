@@ -1,0 +1,101 @@
+"""One account: its figures, its terms, and what is posted to it by hand."""
+
+from typing import Any
+
+from chassis import clock, etag, here, idempotency
+from chassis.body import Blueprint
+from chassis.caller import requires, the_caller
+from flask import Response, jsonify
+
+from billing import actions, queries, schemas
+
+blp = Blueprint("account", __name__, url_prefix="/v1/organizations/<organization_id>/account",
+                description="A customer's account")
+
+
+def _who_and_when() -> dict[str, Any]:
+    return {"now": clock.now(), "by": the_caller().actor()}
+
+
+@blp.route("", methods=["GET"])
+@requires("account.read")
+@blp.response(200, schemas.Account)
+def read_account(organization_id: str) -> Response:
+    """The account's figures and terms."""
+    now = clock.now()
+    with here.database().reading() as session:
+        account = queries.account(session, organization_id)
+        shown, patchable = queries.show_account(session, account, now), queries.patchable(account, now)
+    return etag.tag(jsonify(schemas.Account().dump(shown)), patchable)
+
+
+@blp.route("", methods=["PATCH"])
+@requires("account.change")
+@blp.arguments(schemas.AccountPatch)
+@blp.response(200, schemas.Account)
+def change_account(patch: dict[str, Any], organization_id: str) -> Response:
+    """Change payment mode, credit limit or automatic top-up."""
+    changed: dict[str, Any] = {}
+
+    def act(session: Any) -> dict[str, Any]:
+        changed.update(
+            actions.change_account(
+                session, organization_id=organization_id, patch=patch, check=etag.check, **_who_and_when()
+            )
+        )
+        return changed
+
+    answer = idempotency.change(schemas.Account(), act)
+    return etag.tag(answer, changed["patchable"]) if changed else answer
+
+
+@blp.route("/top-ups", methods=["POST"])
+@requires("account.top_up")
+@blp.arguments(schemas.TopUp)
+@blp.response(201, schemas.Transaction)
+def create_top_up(body: dict[str, Any], organization_id: str) -> Response:
+    """Credit the account."""
+    return idempotency.change(
+        schemas.Transaction(),
+        lambda session: actions.top_up(session, organization_id=organization_id, **_who_and_when(), **body),
+        status=201, key_required=True,
+    )
+
+
+@blp.route("/withdrawals", methods=["POST"])
+@requires("account.withdraw")
+@blp.arguments(schemas.Withdrawal)
+@blp.response(201, schemas.Transaction)
+def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
+    """Pay money out of the account."""
+    return idempotency.change(
+        schemas.Transaction(),
+        lambda session: actions.withdraw(session, organization_id=organization_id, **_who_and_when(), **body),
+        status=201, key_required=True,
+    )
+
+
+@blp.route("/charges", methods=["POST"])
+@requires("account.charge")
+@blp.arguments(schemas.Charge)
+@blp.response(201, schemas.Transaction)
+def create_charge(body: dict[str, Any], organization_id: str) -> Response:
+    """Charge the account."""
+    return idempotency.change(
+        schemas.Transaction(),
+        lambda session: actions.charge(session, organization_id=organization_id, **_who_and_when(), **body),
+        status=201, key_required=True,
+    )
+
+
+@blp.route("/adjustments", methods=["POST"])
+@requires("account.adjust")
+@blp.arguments(schemas.Adjustment)
+@blp.response(201, schemas.Transaction)
+def create_adjustment(body: dict[str, Any], organization_id: str) -> Response:
+    """Correct the account by a signed amount."""
+    return idempotency.change(
+        schemas.Transaction(),
+        lambda session: actions.adjust(session, organization_id=organization_id, **_who_and_when(), **body),
+        status=201, key_required=True,
+    )

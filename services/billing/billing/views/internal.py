@@ -1,0 +1,21 @@
+"""What other services ask billing."""
+
+from chassis import clock, here
+from chassis.body import Blueprint
+from chassis.caller import internal
+from flask import Response, jsonify
+
+from billing import queries, schemas
+
+blp = Blueprint("internal", __name__, url_prefix="/internal/organizations/<organization_id>",
+                description="For other services only")
+
+
+@blp.route("/closing-check", methods=["GET"])
+@internal("org")
+@blp.response(200, schemas.ClosingCheck)
+def check_closing(organization_id: str) -> Response:
+    """What would keep the account from being closed now; changes nothing."""
+    with here.database().reading() as session:
+        found = queries.blockers(queries.account(session, organization_id), clock.now())
+    return jsonify(schemas.ClosingCheck().dump({"blockers": found}))

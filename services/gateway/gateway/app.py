@@ -1,0 +1,50 @@
+"""What is plugged into the gateway."""
+
+from collections.abc import Callable, Mapping
+
+from chassis import web
+from chassis.caller import RemoteKeys, Verifier
+from chassis.client import Neighbour
+from flask import Flask
+
+from gateway import views
+from gateway.clients import Feed, HttpUpstream, Upstream
+from gateway.config import Settings
+from gateway.guard import Guard, Limits, Revocations
+from gateway.views.forward import Forwarder
+from gateway.views.openapi import Catalogue
+
+FEEDS = ("membership", "org")
+
+
+def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
+    """The gateway before these services. It follows the feeds from its first request on, until ``close_app``."""
+    neighbours = {name: Neighbour(way, "gateway", settings.internal_secret) for name, way in upstreams.items()}
+    revocations = Revocations()
+    feeds = {
+        name: Feed(neighbours[name], revocations.learn, silence=settings.feed_silence_s, pause=settings.feed_poll_s)
+        for name in FEEDS
+    }
+    keys = RemoteKeys(lambda: upstreams["membership"].send("GET", "/.well-known/jwks.json", {}).json())
+    guard = Guard(Verifier(keys), revocations, [feed.check for feed in feeds.values()])
+    limits = Limits(per_second=settings.rate_per_second, burst=settings.rate_burst, public=settings.public_rate,
+                    proxies=settings.proxies)
+    ready: dict[str, Callable[[], None]] = {name: views.asks_ready(way) for name, way in upstreams.items()}
+    ready |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
+    app = web.application("gateway", title="Clientele", door=None, blueprints=(), ready=ready)
+    views.add_openapi(app, Catalogue(neighbours, settings.public_url))
+    door = Forwarder(app.wsgi_app, upstreams, guard, limits, feeds.values())
+    app.extensions["forwarder"] = door
+    app.wsgi_app = door  # type: ignore[method-assign]
+    return app
+
+
+def close_app(app: Flask) -> None:
+    """End the threads that ``create_app``'s gateway has started."""
+    app.extensions["forwarder"].close()
+
+
+def network(settings: Settings) -> dict[str, Upstream]:
+    """The services over the network: one for every ``*_url``."""
+    urls = {"org": settings.org_url, "billing": settings.billing_url, "membership": settings.membership_url}
+    return {name: HttpUpstream(url, connections=settings.web_threads) for name, url in urls.items()}

@@ -1,0 +1,177 @@
+"""The way of a request through the gateway, as plain WSGI: only what is the gateway's own reaches Flask."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from http.client import responses
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication
+
+from chassis import log, web
+from chassis.errors import Failure, NotFound, TooLarge, Unreadable, UnsupportedMedia
+
+from gateway.clients import Feed, Reply, Upstream
+from gateway.guard import Guard, Limits
+from gateway.views import routes
+from gateway.views.routes import Route
+
+_LOG = log.get("gateway")
+_SMALL = 64 * 1024
+_ASKED = {
+    "HTTP_ACCEPT": "Accept", "HTTP_ACCEPT_LANGUAGE": "Accept-Language", "CONTENT_TYPE": "Content-Type",
+    "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key", "HTTP_IF_MATCH": "If-Match", "HTTP_IF_NONE_MATCH": "If-None-Match",
+    "HTTP_PREFER": "Prefer",
+}
+_ANSWERED = {
+    "allow", "cache-control", "content-disposition", "content-language", "content-length", "content-type", "etag",
+    "idempotent-replayed", "last-modified", "link", "location", "preference-applied", "retry-after", "vary",
+    "www-authenticate",
+}
+
+
+class Forwarder:
+    """Wraps Flask's ``wsgi_app``: checks and forwards what the table knows, hands on what is the gateway's own."""
+
+    def __init__(
+        self, own: WSGIApplication, upstreams: Mapping[str, Upstream], guard: Guard, limits: Limits,
+        feeds: Iterable[Feed],
+    ) -> None:
+        self._own, self._upstreams, self._guard, self._limits = own, upstreams, guard, limits
+        self._feeds = tuple(feeds)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        for feed in self._feeds:
+            feed.start()
+        path = _raw_path(environ)
+        if path in routes.OWN:
+            return self._own(environ, start_response)
+        began = time.perf_counter()
+        request_id = web.sane_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        route = routes.find(path)
+        try:
+            reply = self._forward(environ, path, route, request_id)
+        except Exception as problem:
+            reply = _refused(problem, f"{path}#{request_id}")
+        _LOG.info(
+            "request", request_id=request_id, method=environ["REQUEST_METHOD"], status=reply.status,
+            route=route.pattern if route else None, service=route.service if route else None,
+            **({"path": path} if route and not route.is_mailed else {}),
+            ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+        return _answer(reply, request_id, start_response)
+
+    def close(self) -> None:
+        """Follow the feeds no more."""
+        for feed in self._feeds:
+            feed.stop()
+
+    def _forward(self, environ: dict[str, Any], path: str, route: Route | None, request_id: str) -> Reply:
+        upstream = self._upstreams.get(route.service) if route else None
+        if route is None or upstream is None:
+            raise NotFound("There is nothing here.", code="not_found")
+        method = environ["REQUEST_METHOD"]
+        headers = {name: environ[key] for key, name in _ASKED.items() if environ.get(key)}
+        headers["X-Request-Id"] = request_id
+        if route.is_open(method, path):
+            self._limits.count_address(environ)
+        else:
+            headers["Authorization"] = given = environ.get("HTTP_AUTHORIZATION", "")
+            self._limits.count_organization(self._guard.authenticate(given)["org"])
+        query = environ.get("QUERY_STRING", "")
+        body = _body(environ, route.body_limit)
+        reply = upstream.ask(method, f"{path}?{query}" if query else path, headers, body)
+        return _whole(reply) if route.is_mailed or _is_small(reply) else reply
+
+
+def _raw_path(environ: Mapping[str, Any]) -> str:
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "")
+    return str(raw).partition("?")[0]
+
+
+def _body(environ: Mapping[str, Any], limit: int) -> bytes:
+    """The whole body, counted while it is read. Raises TooLarge, Unreadable or UnsupportedMedia."""
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        raise UnsupportedMedia("Send the body as it is, not encoded.", code="unsupported_media_type")
+    announced = environ.get("CONTENT_LENGTH") or ""
+    if announced:
+        if not (announced.isascii() and announced.isdigit()):
+            raise Unreadable("The length of the body can't be read.", code="unreadable_body")
+        length = int(announced)
+    elif environ.get("wsgi.input_terminated"):
+        length = limit + 1
+    else:
+        return b""
+    if announced and length > limit:
+        raise _too_large(limit)
+    body = _read(environ["wsgi.input"], length)
+    if len(body) > limit:
+        raise _too_large(limit)
+    if announced and len(body) < length:
+        raise Unreadable("The body broke off.", code="unreadable_body")
+    return body
+
+
+def _read(source: Any, length: int) -> bytes:
+    parts: list[bytes] = []
+    while length > 0 and (part := source.read(min(length, _SMALL))):
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body may have at most {limit} bytes.", code="too_large")
+
+
+def _is_small(reply: Reply) -> bool:
+    length = next((value for name, value in reply.headers if name.lower() == "content-length"), "")
+    return length.isdigit() and int(length) <= _SMALL
+
+
+def _whole(reply: Reply) -> Reply:
+    body = reply.read()
+    return Reply(reply.status, reply.headers, (body,), lambda: None)
+
+
+def _refused(problem: Exception, instance: str) -> Reply:
+    if isinstance(problem, Failure):
+        status, extra = web.status_of(problem), problem.extra
+        about = web.problem_about(instance, status, problem.code, problem.detail, extra)
+    else:
+        _LOG.error("crashed", exc_info=problem)
+        status, extra = 500, {}
+        about = web.problem_about(instance, status, "internal_error", "Something went wrong on our side. Try again.")
+    headers = [("Content-Type", "application/problem+json")]
+    if status in (429, 503):
+        headers.append(("Retry-After", str(extra.get("retry_after", 1))))
+    if status == 401:
+        headers.append(("WWW-Authenticate", "Bearer"))
+    body = json.dumps(about).encode()
+    return Reply(status, [*headers, ("Content-Length", str(len(body)))], (body,), lambda: None)
+
+
+def _answer(reply: Reply, request_id: str, start_response: StartResponse) -> Iterable[bytes]:
+    headers = [(name, value) for name, value in reply.headers if name.lower() in _ANSWERED]
+    if not any(name.lower() == "cache-control" for name, _ in headers):
+        headers.append(("Cache-Control", "no-store"))
+    headers += [("X-Request-Id", request_id), ("X-Content-Type-Options", "nosniff")]
+    start_response(f"{reply.status} {responses.get(reply.status, 'Unknown')}", headers)
+    return reply.body if isinstance(reply.body, tuple) else _Stream(reply, request_id)
+
+
+class _Stream:
+    """A body on its way; when it breaks off the connection is cut, so that nobody takes half for all."""
+
+    def __init__(self, reply: Reply, request_id: str) -> None:
+        self._reply, self._request_id = reply, request_id
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._reply.body
+        except Exception:
+            _LOG.warning("stream.broken", request_id=self._request_id)
+            raise
+
+    def close(self) -> None:
+        """Called by the server at the end, also when the client has gone."""
+        self._reply.close()

@@ -1,0 +1,121 @@
+"""A member's way in: a login with a proved address, or a PIN found by an extension."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis import errors
+from chassis.actor import Actor
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import identities, mails, sessions, telling
+from membership.models import Member, Organization
+from membership.values.lifetimes import INVITATION, VERIFICATION
+
+FIRST_EXTENSION = 100
+
+
+class MemberExists(errors.Conflict):
+    """Somebody with this e-mail address is a member already. Look for them in the list of members."""
+
+
+class ExtensionTaken(errors.Conflict):
+    """Another member has this extension. Choose another one."""
+
+
+class OwnerMustTransfer(errors.Conflict):
+    """This is the owner. Transfer the ownership to somebody else first."""
+
+
+def set_access(
+    session: Session, organization: Organization, member: Member, fields: dict[str, Any], pin_hash: str | None,
+    by: Actor, now: datetime,
+) -> None:
+    """Give a login, take it, or move it to another address."""
+    wanted = fields.get("portal_access", member.portal_access)
+    if not wanted:
+        _refuse_without_login(fields)
+        if member.portal_access:
+            _take_login(session, member, fields, pin_hash, now)
+        return
+    if not member.portal_access:
+        for name in ("role", "email"):
+            if not fields.get(name):
+                raise errors.invalid(f"/{name}", "required", "Portal access needs a role and an e-mail address.")
+        member.status = "pending" if member.status == "active" else member.status
+        give_address(session, organization, member, fields["email"], INVITATION, by, now)
+    elif fields.get("email", member.email) != member.email:
+        former = member.identity_id
+        purpose = VERIFICATION if member.verified else INVITATION
+        sessions.end_sessions(session, member_id=member.id, why="address_changed", now=now)
+        give_address(session, organization, member, fields["email"], purpose, by, now)
+        if former:
+            identities.erase_identity_if_alone(session, identity_id=former, now=now)
+
+
+def _refuse_without_login(fields: dict[str, Any]) -> None:
+    for name in ("role", "email"):
+        if fields.get(name):
+            raise errors.invalid(f"/{name}", "no_portal_access", "Only somebody with portal access has this.")
+
+
+def give_address(
+    session: Session, organization: Organization, member: Member, email: str, purpose: str, by: Actor, now: datetime
+) -> None:
+    """Link the member to whoever has that address, and have it proved. The person behind the old address keeps their
+    other memberships, so that nobody takes over a login by changing the address of a member."""
+    identity = identities.find_or_create_identity(
+        session, email=email, given_name=member.given_name or member.name, family_name=member.family_name or "", now=now
+    )
+    taken = select(Member.id).where(
+        Member.organization_id == organization.id, Member.identity_id == identity.id, Member.status.in_(queries.HERE),
+        Member.id != member.id,
+    )
+    if session.scalar(taken) is not None:
+        raise MemberExists()
+    member.identity_id, member.email, member.verified = identity.id, identity.email, False
+    member.status = "pending" if member.status == "active" else member.status
+    member.refold()
+    session.flush()
+    if member.status == "pending":
+        mails.queue_invitation(session, member=member, purpose=purpose, now=now)
+        telling.record(session, "invitation.sent", organization=organization, member=member, by=by, now=now)
+
+
+def _take_login(
+    session: Session, member: Member, fields: dict[str, Any], pin_hash: str | None, now: datetime
+) -> None:
+    check_not_owner(member)
+    sessions.end_sessions(session, member_id=member.id, why="login_taken", now=now)
+    mails.supersede_links(session, member_id=member.id, now=now)
+    former, member.identity_id, member.email = member.identity_id, None, None
+    member.verified, member.role, member.pin_hash = False, "member", pin_hash
+    member.status = "active" if member.status == "pending" else member.status
+    member.extension = member.extension or free_extension(session, member.organization_id, {}, True)
+    if former:
+        identities.erase_identity_if_alone(session, identity_id=former, now=now)
+
+
+def check_not_owner(member: Member) -> None:
+    """Raise OwnerMustTransfer for the owner."""
+    if member.role == "owner":
+        raise OwnerMustTransfer()
+
+
+def free_extension(session: Session, organization_id: str, fields: dict[str, Any], needed: bool) -> str | None:
+    """The wanted extension, or the next free number for somebody whose PIN is found by it."""
+    wanted: str | None = fields.get("extension")
+    if wanted is None and not needed:
+        return None
+    taken = set(
+        session.scalars(
+            select(Member.extension).where(
+                Member.organization_id == organization_id, Member.status.in_(queries.HERE),
+                Member.extension.is_not(None),
+            )
+        )
+    )
+    if wanted in taken:
+        raise ExtensionTaken()
+    return wanted or next(str(n) for n in range(FIRST_EXTENSION, 10**6) if str(n) not in taken)

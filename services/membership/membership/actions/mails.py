@@ -1,0 +1,159 @@
+"""Mails: queued with what they are about, given a token at the moment they are sent."""
+
+from datetime import datetime, timedelta
+
+from chassis import errors
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.models import Identity, Mail, MailedToken, Member, Organization
+from membership.values import tokens
+from membership.values.letters import Letter
+from membership.values.lifetimes import INVITATION, MAILED, RESET, VERIFICATION
+
+LEASE = timedelta(seconds=60)
+LONGEST_PAUSE = timedelta(hours=1)
+GIVE_UP = timedelta(days=2)
+INVITATIONS_A_DAY = 6
+RESETS_AN_HOUR = 3
+
+
+class TooManyMails(errors.TooMany):
+    """Enough mails went to this address today. Look for the last one, or wait until tomorrow."""
+
+    code = "too_many_mails"
+
+
+def queue_invitation(session: Session, *, member: Member, purpose: str, now: datetime) -> None:
+    """Have a link mailed by which the member proves their address; links sent before are dead at once.
+
+    Raises TooManyMails."""
+    _check_often(session, member.email or "", now)
+    supersede_links(session, member_id=member.id, now=now)
+    session.execute(
+        update(Mail).where(Mail.member_id == member.id, Mail.state == "queued").values(state="dropped")
+    )
+    _queue(session, purpose, member.email or "", member.id, now)
+
+
+def queue_reset(session: Session, *, email: str, now: datetime) -> None:
+    """Have a link mailed to whoever has that address; whether anybody does is found out when it is sent."""
+    _queue(session, RESET, email, None, now)
+
+
+def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
+    """Kill the links that this member holds."""
+    open_ = (MailedToken.used_at.is_(None), MailedToken.superseded_at.is_(None))
+    session.execute(
+        update(MailedToken).where(MailedToken.member_id == member_id, *open_).values(superseded_at=now)
+    )
+
+
+def take_mail(session: Session, *, now: datetime) -> Letter | None:
+    """The next mail that is due, with a fresh token whose hash is stored; it is due again after a minute unless it
+    was sent by then. None when nothing is due; mails that nobody may get any more are dropped on the way."""
+    while (mail := _next_due(session, now)) is not None:
+        letter = _letter(session, mail, now)
+        if letter is not None:
+            return letter
+        mail.state = "dropped"
+        session.flush()
+    return None
+
+
+def mark_sent(session: Session, *, mail_id: int) -> None:
+    """Remember that it is on its way."""
+    session.execute(update(Mail).where(Mail.id == mail_id).values(state="sent"))
+
+
+def postpone(session: Session, *, mail_id: int, now: datetime) -> None:
+    """Try again later, after growing pauses; give up after two days."""
+    mail = session.get_one(Mail, mail_id)
+    mail.due_at = now + min(timedelta(seconds=5 * 2 ** min(mail.attempts, 12)), LONGEST_PAUSE)
+    if now - mail.created_at > GIVE_UP:
+        mail.state = "dropped"
+
+
+def _queue(session: Session, purpose: str, email: str, member_id: str | None, now: datetime) -> None:
+    session.add(
+        Mail(purpose=purpose, email=email, member_id=member_id, state="queued", attempts=0, due_at=now, created_at=now)
+    )
+
+
+def _check_often(session: Session, email: str, now: datetime) -> None:
+    if _count(session, email, (INVITATION, VERIFICATION), now - timedelta(days=1)) >= INVITATIONS_A_DAY:
+        raise TooManyMails(retry_after=3600)
+
+
+def _count(
+    session: Session, email: str, purposes: tuple[str, ...], since: datetime, *, before: int | None = None
+) -> int:
+    query = select(func.count()).select_from(Mail).where(
+        Mail.email == email, Mail.purpose.in_(purposes), Mail.created_at > since
+    )
+    return session.scalar(query if before is None else query.where(Mail.id < before)) or 0
+
+
+def _next_due(session: Session, now: datetime) -> Mail | None:
+    """Mails to people of an organization that is suspended wait until it is open again."""
+    query = (
+        select(Mail)
+        .outerjoin(Member, Member.id == Mail.member_id)
+        .outerjoin(Organization, Organization.id == Member.organization_id)
+        .where(Mail.state == "queued", Mail.due_at <= now)
+        .where(or_(Mail.member_id.is_(None), Organization.state != "suspended"))
+        .order_by(Mail.due_at, Mail.id)
+        .limit(1)
+        .with_for_update(of=Mail, skip_locked=True)
+    )
+    mail = session.scalars(query).one_or_none()
+    if mail is not None:
+        mail.attempts, mail.due_at = mail.attempts + 1, now + LEASE
+    return mail
+
+
+def _letter(session: Session, mail: Mail, now: datetime) -> Letter | None:
+    member = session.get(Member, mail.member_id) if mail.member_id else None
+    identity = queries.identity_by_email(session, mail.email)
+    organization = session.get(Organization, member.organization_id) if member else None
+    if identity is None or not _may_get(session, mail, identity, member, organization, now):
+        return None
+    token = tokens.new()
+    _supersede_earlier(session, mail, identity, now)
+    session.add(
+        MailedToken(
+            digest=token.digest, purpose=mail.purpose, identity_id=identity.id, member_id=mail.member_id,
+            email=mail.email, created_at=now, expires_at=now + MAILED[mail.purpose],
+        )
+    )
+    return Letter(
+        mail_id=mail.id, purpose=mail.purpose, to=mail.email, token=token.raw,
+        given_name=(member.given_name or member.name) if member else identity.given_name,
+        organization=organization.name if organization else "", has_password=identity.password_hash is not None,
+    )
+
+
+def _may_get(
+    session: Session, mail: Mail, identity: Identity, member: Member | None, organization: Organization | None,
+    now: datetime,
+) -> bool:
+    if mail.purpose == RESET:
+        earlier = _count(session, mail.email, (RESET,), now - timedelta(hours=1), before=mail.id)
+        return identity.password_hash is not None and earlier < RESETS_AN_HOUR
+    return (
+        member is not None and organization is not None and organization.state in ("provisioning", "open")
+        and member.identity_id == identity.id and member.status in ("pending", "active") and not member.verified
+    )
+
+
+def _supersede_earlier(session: Session, mail: Mail, identity: Identity, now: datetime) -> None:
+    if mail.member_id:
+        supersede_links(session, member_id=mail.member_id, now=now)
+        return
+    session.execute(
+        update(MailedToken)
+        .where(MailedToken.identity_id == identity.id, MailedToken.purpose == RESET, MailedToken.used_at.is_(None),
+               MailedToken.superseded_at.is_(None))
+        .values(superseded_at=now)
+    )

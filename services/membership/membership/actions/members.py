@@ -1,0 +1,214 @@
+"""Members: add, change, disable, remove."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from chassis import errors, ids
+from chassis.actor import Actor
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import access, mails, sessions, telling
+from membership.models import Member, Organization
+from membership.values.lifetimes import INVITATION, VERIFICATION
+
+MOST_MEMBERS, MOST_ADMINS = 10_000, 100
+_AUDITED = ("name", "given_name", "family_name", "email", "role", "preset", "portal_access", "status", "extension")
+
+
+class MemberLimit(errors.Conflict):
+    """An organization has at most 10,000 members, disabled ones included. Remove somebody first."""
+
+
+class AdminLimit(errors.Conflict):
+    """An organization has at most 100 admins. Make one of them a member first."""
+
+
+class NothingToVerify(errors.Conflict):
+    """This member has no address that waits for verification."""
+
+
+class OrganizationProvisioning(errors.Conflict):
+    """The organization is still being set up. Try again in a moment."""
+
+
+class OrganizationClosing(errors.Conflict):
+    """The organization is being deleted. Activate it first to change its members."""
+
+
+class OrganizationDeleted(errors.Gone):
+    """The organization is deleted; nothing can be changed any more."""
+
+
+class OutOfReach(errors.Forbidden):
+    """Your role does not reach to this member or this role. Ask the owner."""
+
+    code = "forbidden"
+
+
+def add_member(
+    session: Session, *, organization_id: str, fields: dict[str, Any], pin_hash: str | None, reach: frozenset[str],
+    by: Actor, now: datetime,
+) -> Member:
+    """Somebody new: with a login they are invited by mail, without one they have a PIN.
+
+    Raises MemberLimit, AdminLimit, MemberExists, ExtensionTaken, OutOfReach."""
+    organization = _editable(session, organization_id)
+    _check_reach(reach, _rank(fields.get("role") or "member", fields.get("preset")))
+    members, _ = queries.counts(session, organization_id)
+    if members >= MOST_MEMBERS:
+        raise MemberLimit()
+    given, family = fields.get("given_name"), fields.get("family_name")
+    member = Member(
+        id=ids.new("mem"), organization_id=organization_id, role="member", status="active", verified=False,
+        name=fields.get("name") or f"{given} {family}", given_name=given, family_name=family, pin_hash=pin_hash,
+        created_at=now, extension=access.free_extension(session, organization_id, fields, pin_hash is not None),
+    )
+    _set_preset(organization, member, fields)
+    _set_role(session, member, fields.get("role") or "member")
+    member.refold()
+    session.add(member)
+    session.flush()
+    if fields["portal_access"]:
+        access.give_address(session, organization, member, fields["email"], INVITATION, by, now)
+    telling.say_members_changed(session, organization_id)
+    telling.record(session, "member.added", organization=organization, member=member, by=by, now=now)
+    return member
+
+
+def update_member(
+    session: Session, *, organization_id: str, member_id: str, fields: dict[str, Any], pin_hash: str | None,
+    reach: frozenset[str], unchanged: Callable[[Member], None], by: Actor, now: datetime,
+) -> Member:
+    """Change what is given. ``unchanged`` raises when the member is not as the caller believes.
+
+    Raises OwnerMustTransfer, AdminLimit, MemberExists, OutOfReach, Invalid."""
+    organization, member = _reachable(session, organization_id, member_id, reach)
+    unchanged(member)
+    before = {name: getattr(member, name) for name in _AUDITED}
+    _check_reach(reach, _rank(fields.get("role") or member.role, fields.get("preset", member.preset)))
+    _rename(member, fields)
+    _set_preset(organization, member, fields)
+    access.set_access(session, organization, member, fields, pin_hash, by, now)
+    if "role" in fields:
+        _set_role(session, member, fields["role"])
+    if (member.role, member.preset) != (before["role"], before["preset"]):
+        sessions.revoke_tokens(session, member_id=member.id, now=now)
+    member.refold()
+    changes = [
+        {"field": name, "before": old, "after": getattr(member, name)}
+        for name, old in before.items() if getattr(member, name) != old
+    ]
+    if changes:
+        telling.say_members_changed(session, organization_id)
+        telling.record(
+            session, "member.updated", organization=organization, member=member, by=by, now=now, changes=changes
+        )
+    return member
+
+
+def disable_member(
+    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+) -> Member:
+    """They are out and stay out, their PIN too, until enabled again. Raises OwnerMustTransfer, OutOfReach."""
+    organization, member = _reachable(session, organization_id, member_id, reach)
+    access.check_not_owner(member)
+    if member.status != "disabled":
+        member.status = "disabled"
+        mails.supersede_links(session, member_id=member.id, now=now)
+        sessions.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
+        telling.say_members_changed(session, organization_id)
+        telling.record(session, "member.disabled", organization=organization, member=member, by=by, now=now)
+    return member
+
+
+def enable_member(
+    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+) -> Member:
+    """They may come in again; nobody is logged in by that. Raises OutOfReach."""
+    organization, member = _reachable(session, organization_id, member_id, reach)
+    if member.status == "disabled":
+        member.status = "active" if member.verified or not member.portal_access else "pending"
+        telling.say_members_changed(session, organization_id)
+        telling.record(session, "member.enabled", organization=organization, member=member, by=by, now=now)
+    return member
+
+
+def remove_member(
+    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+) -> None:
+    """They are no member any more; as a person they live on elsewhere. Raises OwnerMustTransfer, OutOfReach."""
+    organization, member = _reachable(session, organization_id, member_id, reach)
+    access.check_not_owner(member)
+    member.status = "removed"
+    mails.supersede_links(session, member_id=member.id, now=now)
+    sessions.end_sessions(session, member_id=member.id, why="member_removed", now=now)
+    telling.say_members_changed(session, organization_id)
+    telling.record(session, "member.removed", organization=organization, member=member, by=by, now=now)
+
+
+def resend_verification(
+    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+) -> Member:
+    """Mail a fresh link; the one before is dead at once. Raises NothingToVerify, TooManyMails, OutOfReach."""
+    organization, member = _reachable(session, organization_id, member_id, reach)
+    if not member.portal_access or member.verified or member.status == "disabled":
+        raise NothingToVerify()
+    purpose = INVITATION if member.status == "pending" else VERIFICATION
+    mails.queue_invitation(session, member=member, purpose=purpose, now=now)
+    telling.record(session, "invitation.sent", organization=organization, member=member, by=by, now=now)
+    return member
+
+
+def _editable(session: Session, organization_id: str) -> Organization:
+    organization = queries.organization(session, organization_id, lock="change")
+    refusals = {"provisioning": OrganizationProvisioning, "ended": OrganizationClosing, "erased": OrganizationDeleted}
+    if organization.state in refusals:
+        raise refusals[organization.state]()
+    return organization
+
+
+def _reachable(
+    session: Session, organization_id: str, member_id: str, reach: frozenset[str]
+) -> tuple[Organization, Member]:
+    queries.member(session, organization_id, member_id)
+    organization = _editable(session, organization_id)
+    member = queries.member(session, organization_id, member_id, lock="change")
+    _check_reach(reach, _rank(member.role, member.preset))
+    return organization, member
+
+
+def _rank(role: str, preset: str | None) -> str:
+    return "admin" if role == "member" and preset == "manager" else role
+
+
+def _check_reach(reach: frozenset[str], rank: str) -> None:
+    if rank not in reach:
+        raise OutOfReach()
+
+
+def _set_role(session: Session, member: Member, role: str) -> None:
+    access.check_not_owner(member)
+    if role == "admin" and member.role != "admin":
+        _, admins = queries.counts(session, member.organization_id)
+        if admins >= MOST_ADMINS:
+            raise AdminLimit()
+    member.role = role
+
+
+def _set_preset(organization: Organization, member: Member, fields: dict[str, Any]) -> None:
+    if fields.get("preset") is not None and organization.kind != "provider":
+        raise errors.invalid("/preset", "staff_only", "Only the provider's own staff have a preset.")
+    if "preset" in fields:
+        member.preset = fields["preset"]
+
+
+def _rename(member: Member, fields: dict[str, Any]) -> None:
+    for name in ("given_name", "family_name"):
+        if name in fields:
+            setattr(member, name, fields[name])
+    if "name" in fields:
+        member.name = fields["name"]
+    elif "given_name" in fields or "family_name" in fields:
+        member.name = f"{member.given_name or ''} {member.family_name or ''}".strip()

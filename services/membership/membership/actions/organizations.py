@@ -1,0 +1,192 @@
+"""Organizations as known here: made, opened, shut, ended, restored, erased."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis import ids, outbox
+from chassis.actor import SYSTEM
+from contracts import membership as messages
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import identities, mails, sessions, telling
+from membership.models import Counter, Mail, MailedToken, Member, Organization, ProviderSettings
+from membership.values.lifetimes import INVITATION
+
+NEUTRAL = {
+    "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "given_name": "First", "family_name": "Admin",
+}
+
+
+def ensure_provider(
+    session: Session, *, name: str, country: str, currency: str, timezone: str, email: str, given_name: str,
+    family_name: str, password_hash: str, now: datetime,
+) -> Organization | None:
+    """The provider and its owner, unless they exist: None then. Whoever comes first makes them, others wait."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = insert(Counter).values(name="provider", value=1).on_conflict_do_nothing().returning(Counter.value)
+    if session.execute(first).first() is None:
+        return None
+    return create_provider(
+        session, name=name, country=country, currency=currency, timezone=timezone, email=email,
+        given_name=given_name, family_name=family_name, password_hash=password_hash, now=now,
+    )
+
+
+def create_provider(
+    session: Session, *, name: str, country: str, currency: str, timezone: str, email: str, given_name: str,
+    family_name: str, password_hash: str, now: datetime,
+) -> Organization:
+    """A provider with an owner who may log in at once."""
+    organization_id = ids.new("org")
+    organization = Organization(
+        id=organization_id, provider_id=organization_id, kind="provider", name=name, state="open",
+        managed_by="provider", created_at=now,
+    )
+    session.add(organization)
+    owner = _add_owner(session, organization, given_name, family_name, email, now)
+    owner.status, owner.verified = "active", True
+    identity = queries.identity_by_email(session, email)
+    if identity is None:
+        raise LookupError(email)
+    identity.password_hash, identity.email_verified_at = password_hash, now
+    outbox.say(
+        session,
+        messages.ProviderCreated(
+            organization_id=organization_id, name=name, country=country, currency=currency, timezone=timezone,
+            owner=telling.owner_of(owner),
+        ),
+    )
+    telling.say_members_changed(session, organization_id)
+    telling.record(session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now)
+    return organization
+
+
+def invite_owner(
+    session: Session, *, organization_id: str, provider_id: str, name: str, given_name: str, family_name: str,
+    email: str, managed_by: str, now: datetime,
+) -> None:
+    """Make a new customer's owner and invite them by mail; asked again, only answer again."""
+    organization = session.get(Organization, organization_id)
+    owner = queries.owner(session, organization_id)
+    if organization is None:
+        organization = Organization(
+            id=organization_id, provider_id=provider_id, kind="customer", name=name, state="provisioning",
+            managed_by=managed_by, created_at=now,
+        )
+        session.add(organization)
+        owner = _add_owner(session, organization, given_name, family_name, email, now)
+        mails.queue_invitation(session, member=owner, purpose=INVITATION, now=now)
+        telling.record(session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now)
+        telling.record(session, "invitation.sent", organization=organization, member=owner, by=SYSTEM, now=now)
+    if owner is not None:
+        outbox.say(
+            session, messages.OwnerInvited(organization_id=organization_id, owner=telling.owner_of(owner))
+        )
+        telling.say_members_changed(session, organization_id)
+
+
+def open_organization(session: Session, *, organization_id: str) -> None:
+    """A new customer is ready: people may log in."""
+    organization = queries.organization(session, organization_id, lock="change")
+    if organization.state == "provisioning":
+        organization.state = "open"
+
+
+def change_organization(session: Session, *, organization_id: str, name: str, managed_by: str) -> None:
+    """Take over what is shown of an organization."""
+    organization = queries.organization(session, organization_id, lock="change")
+    organization.name, organization.managed_by = name, managed_by
+
+
+def suspend_organization(session: Session, *, organization_id: str, now: datetime) -> None:
+    """Nobody logs in any more, and whoever is in is out."""
+    organization = queries.organization(session, organization_id, lock="change")
+    if organization.state in ("provisioning", "open"):
+        organization.state = "suspended"
+    sessions.end_sessions(session, organization_id=organization_id, why="organization_suspended", now=now)
+
+
+def end_access(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
+    """The account is closed: everybody out, open invitations revoked; the people are kept for a change of mind."""
+    organization = queries.organization(session, organization_id, lock="change")
+    if organization.state != "erased":
+        organization.state = "ended"
+        sessions.end_sessions(session, organization_id=organization_id, why="organization_ended", now=now)
+        _revoke_invitations(session, organization_id, now)
+    outbox.say(session, messages.AccessEnded(organization_id=organization_id, deletion_id=deletion_id))
+
+
+def restore_access(session: Session, *, organization_id: str, conversation_id: str, suspended: bool) -> None:
+    """The organization comes back; nobody is logged in by that."""
+    organization = queries.organization(session, organization_id, lock="change")
+    if organization.state in ("ended", "suspended", "open"):
+        organization.state = "suspended" if suspended else "open"
+    outbox.say(session, messages.AccessRestored(organization_id=organization_id, conversation_id=conversation_id))
+
+
+def erase_members(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
+    """Erase the personal data of everybody in the organization; who belongs elsewhere too lives on there."""
+    organization = queries.organization(session, organization_id, lock="change")
+    organization.state = "erased"
+    sessions.end_sessions(session, organization_id=organization_id, why="erased", now=now)
+    people = session.scalars(select(Member).where(Member.organization_id == organization_id)).all()
+    member_ids = select(Member.id).where(Member.organization_id == organization_id)
+    session.execute(delete(Mail).where(Mail.member_id.in_(member_ids)))
+    session.execute(delete(MailedToken).where(MailedToken.member_id.in_(member_ids)))
+    for member in people:
+        erase_member(session, member=member, now=now)
+    outbox.say(session, messages.MembersErased(organization_id=organization_id, deletion_id=deletion_id))
+
+
+def erase_member(session: Session, *, member: Member, now: datetime) -> None:
+    """Take everything personal off a membership that stays only as a row."""
+    identity_id, member.status, member.verified = member.identity_id, "erased", False
+    member.name, member.given_name, member.family_name, member.email = "Erased", None, None, None
+    member.extension = member.pin_hash = None
+    member.refold()
+    if identity_id is not None:
+        identities.erase_identity_if_alone(session, identity_id=identity_id, now=now)
+
+
+def apply_settings(session: Session, *, provider_id: str, version: int, settings: dict[str, Any]) -> None:
+    """Work by the provider's settings from now on, unless newer ones are known."""
+    known = queries.settings_of(session, provider_id)
+    if known is None:
+        known = ProviderSettings(provider_id=provider_id, version=0, settings={})
+        session.add(known)
+    if version >= known.version:
+        known.version, known.settings = version, settings
+    outbox.say(session, messages.SettingsApplied(provider_id=provider_id, version=known.version))
+
+
+def _add_owner(
+    session: Session, organization: Organization, given_name: str, family_name: str, email: str, now: datetime
+) -> Member:
+    identity = identities.find_or_create_identity(
+        session, email=email, given_name=given_name, family_name=family_name, now=now
+    )
+    session.flush()
+    owner = Member(
+        id=ids.new("mem"), organization_id=organization.id, identity_id=identity.id, role="owner",
+        name=f"{given_name} {family_name}".strip(), given_name=given_name, family_name=family_name,
+        email=identity.email, status="pending", verified=False, created_at=now,
+    )
+    owner.refold()
+    session.add(owner)
+    session.flush()
+    return owner
+
+
+def _revoke_invitations(session: Session, organization_id: str, now: datetime) -> None:
+    member_ids = select(Member.id).where(Member.organization_id == organization_id)
+    session.execute(
+        update(MailedToken)
+        .where(MailedToken.member_id.in_(member_ids), MailedToken.superseded_at.is_(None))
+        .values(superseded_at=now)
+    )
+    session.execute(
+        update(Mail).where(Mail.member_id.in_(member_ids), Mail.state == "queued").values(state="dropped")
+    )

@@ -1,0 +1,54 @@
+"""What is plugged in."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chassis import clock, here, service, web
+from chassis.client import Wire
+from chassis.sql import Database
+from flask import Flask
+
+from membership import clients, guard, listeners, views
+from membership.actions import organizations
+from membership.config import Settings, from_arguments
+from membership.values import passwords, signing
+from membership.values.login import Login
+
+
+def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]) -> Flask:
+    """The web door."""
+    signer = signing.Signer(settings.signing_key, settings.previous_signing_key)
+    clients.post(settings.mail_url)
+    door = guard.door(database, signer, settings.internal_callers)
+    app = web.application(
+        "membership", title="Membership", door=door, blueprints=views.BLUEPRINTS, ready={"database": database.check}
+    )
+    app.extensions.update(signer=signer, hasher=passwords.Hasher())
+    return here.attach(app, settings=settings, database=database, wires=wires)
+
+
+SERVICE = service.Service(
+    name="membership", settings=Settings, create_app=create_app, listeners=listeners.LISTENERS, jobs=listeners.JOBS,
+    migrations=Path(__file__).parent / "migrations",
+)
+
+
+def bootstrap(settings: Settings, database: Database) -> Login | None:
+    """Make the provider and its owner on the first run; None where there is one."""
+    password = settings.clientele_admin_password or secrets.token_urlsafe(12)
+    password_hash = passwords.Hasher().hash(password)
+    with database.transaction() as session:
+        made = organizations.ensure_provider(
+            session, name=settings.clientele_provider_name, email=settings.clientele_admin_email, now=clock.now(),
+            password_hash=password_hash, **organizations.NEUTRAL,
+        )
+    shown = None if settings.clientele_admin_password else password
+    return Login(settings.clientele_admin_email, shown) if made else None
+
+
+def bootstrap_command(arguments: Sequence[str]) -> None:
+    """``python -m membership bootstrap``: make the provider and print its owner's login, this once."""
+    settings = from_arguments(arguments)
+    login = bootstrap(settings, Database(settings.database_url, pool_size=1))
+    print(login.told() if login else "There is a provider already.")  # noqa: T201 - the command's answer

@@ -1,0 +1,105 @@
+"""Whom we ask: the mail server, or a directory in its place."""
+
+import smtplib
+import ssl
+import time
+from collections.abc import Callable
+from email import policy
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from membership.values import addresses
+from membership.values.letters import Letter
+from membership.values.lifetimes import INVITATION, RESET
+
+SECONDS = 10
+_SUBJECTS = {
+    INVITATION: "You are invited to {organization}",
+    RESET: "Choose a new password",
+    "verification": "Confirm your e-mail address for {organization}",
+}
+_TEXTS = {
+    INVITATION: """Hello {name},
+
+{organization} has invited you. Open this link to {what}:
+
+{link}
+
+The link is good for 7 days and can be used once. If a newer mail like this one reaches you, use the link
+in that one. If you do not know {organization}, you can ignore this mail.
+""",
+    "verification": """Hello {name},
+
+{organization} has noted this as your new e-mail address. Open this link to confirm it:
+
+{link}
+
+The link is good for 24 hours and can be used once. If you did not expect this mail, you can ignore it.
+""",
+    RESET: """Hello {name},
+
+somebody, hopefully you, asked for a new password. Open this link to choose one:
+
+{link}
+
+The link is good for 30 minutes and can be used once. If it was not you, ignore this mail: nothing has changed.
+""",
+}
+
+Post = Callable[[EmailMessage], None]
+
+
+def post(url: str) -> Post:
+    """How mails leave the house: ``file:///directory`` or ``smtp://[user:password@]host:port``. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.path:
+        return lambda message: _write(Path(unquote(parts.path)), message)
+    if parts.scheme == "smtp" and parts.hostname:
+        return lambda message: _transmit(parts, message)
+    raise ValueError("MAIL_URL must be file:///directory or smtp://[user:password@]host:port")
+
+
+def compose(letter: Letter, *, public_url: str, sender: str) -> EmailMessage:
+    """The letter as a mail with its link."""
+    path = "reset" if letter.purpose == RESET else "verify"
+    organization = " ".join(letter.organization.split())
+    filled = {
+        "name": letter.given_name or "there", "organization": organization,
+        "link": f"{public_url.rstrip('/')}/{path}/{letter.token}",
+        "what": "join with the password you already have" if letter.has_password else "choose your password",
+    }
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"] = sender
+    message["To"] = addresses.for_transport(letter.to)
+    message["Subject"] = _SUBJECTS[letter.purpose].format(**filled)
+    message["Date"] = formatdate(localtime=False)
+    message["Message-ID"] = make_msgid(domain="clientele.invalid")
+    message["Auto-Submitted"] = "auto-generated"
+    text = _TEXTS[letter.purpose].format(**filled)
+    message.set_content(text, cte="7bit" if text.isascii() else "8bit")  # links stay whole, whoever reads the source
+    return message
+
+
+def _write(directory: Path, message: EmailMessage) -> None:
+    """One file a mail; names sort by time, and a file is whole once it is there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    name = f"{time.time_ns():020d}"
+    unfinished = directory / f".{name}.part"
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(message.as_bytes())
+    unfinished.rename(directory / f"{name}.eml")
+
+
+def _transmit(parts: SplitResult, message: EmailMessage) -> None:
+    with smtplib.SMTP(parts.hostname or "", parts.port or 25, timeout=SECONDS) as server:
+        server.ehlo()
+        if server.has_extn("starttls"):
+            server.starttls(context=ssl.create_default_context())
+            server.ehlo()
+        elif parts.username:
+            raise smtplib.SMTPNotSupportedError("the mail server offers no STARTTLS; no password is sent in the open")
+        if parts.username:
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        server.send_message(message)

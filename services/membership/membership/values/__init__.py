@@ -1,0 +1,1 @@
+"""Plain things: addresses, passwords, PINs, mailed tokens, signatures, roles."""

@@ -1,0 +1,39 @@
+"""Roles as tokens carry them, and what each may do in words an outside program understands."""
+
+OWNER, ADMIN, MEMBER = "owner", "admin", "member"
+PRESETS = ("viewer", "support", "billing", "manager")
+
+_READ_STAFF = ("cust:list", "cust:read", "pay:read", "audit:read", "report:read")
+_CARE = ("cust:write", "member:manage", "support:enter")
+_MANAGE = ("org:create", "org:suspend", "org:delete", "owner:transfer", "pay:adjust", "pay:withdraw", "login_as:act",
+           "audit:export")
+_READ = ("org:read", "members:read", "credits:read", "credits:topup", "invoices:read", "subs:read", "audit:read")
+_PEOPLE = ("members:invite", "members:edit", "members:remove", "pin:reset", "subs:buy", "subs:assign",
+           "support:consent", "support:revoke")
+_OWN = ("org:write", "members:role", "owner:transfer", "billing:write")
+_SCOPES = {
+    "provider": {
+        "viewer": _READ_STAFF,
+        "support": _READ_STAFF + _CARE,
+        "billing": (*_READ_STAFF, "pay:adjust"),
+        "manager": _READ_STAFF + _CARE + _MANAGE,
+        "owner": _READ_STAFF + _CARE + _MANAGE,
+    },
+    "customer": {
+        "member": ("org:read", "subs:read"),
+        "admin": _READ + _PEOPLE,
+        "owner": _READ + _PEOPLE + _OWN,
+    },
+}
+
+
+def in_token(kind: str, role: str, preset: str | None) -> str:
+    """The role a token names: customers' people have theirs, the provider's staff theirs or their preset."""
+    if kind == "customer" or role == OWNER:
+        return role
+    return "manager" if role == ADMIN else preset or "viewer"
+
+
+def scopes(kind: str, token_role: str) -> tuple[str, ...]:
+    """What a token of this role is good for."""
+    return _SCOPES[kind][token_role]

@@ -1,0 +1,149 @@
+"""The people of an organization."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chassis import clock, etag, here, idempotency, paging
+from chassis.body import Blueprint
+from chassis.caller import requires, the_caller
+from flask import Response, jsonify
+
+from membership import guard, queries, schemas
+from membership.actions import members as actions
+from membership.values import pins
+from membership.views import context
+
+blp = Blueprint("members", __name__, url_prefix="/v1/organizations", description="Members")
+PATCHABLE = ("name", "given_name", "family_name", "email", "role", "portal_access", "preset")
+
+
+@blp.route("/<organization_id>/members", methods=["GET"])
+@requires("member.list")
+@blp.arguments(schemas.MemberQuery, location="query")
+@blp.response(200, schemas.MemberPage)
+def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
+    """The members, by name."""
+    limit, cursor = args.pop("limit"), args.pop("cursor", None)
+    with here.database().reading() as session:
+        return paging.page(
+            session, queries.members(organization_id, **args), limit=limit, cursor=cursor,
+            order=f"members {organization_id} {sorted(args.items())}",
+        )
+
+
+@blp.route("/<organization_id>/members", methods=["POST"])
+@requires("member.add")
+@blp.arguments(schemas.NewMember)
+@blp.response(201, schemas.MemberWithPin)
+def add_member(body: dict[str, Any], organization_id: str) -> Response:
+    """Add somebody, with a login (invited by mail) or without (the PIN is shown this once)."""
+    pin = None if body["portal_access"] else pins.new()
+    pin_hash = _hashed(pin)
+    return _change(
+        lambda session, **who: actions.add_member(
+            session, organization_id=organization_id, fields=body, pin_hash=pin_hash, **who
+        ),
+        organization_id, status=201, pin=pin,
+    )
+
+
+@blp.route("/<organization_id>/members/<member_id>", methods=["GET"])
+@requires("member.read")
+@blp.response(200, schemas.Member)
+def show_member(organization_id: str, member_id: str) -> Response:
+    """One member."""
+    with here.database().reading() as session:
+        member = queries.member(session, organization_id, member_id)
+    return etag.tag(jsonify(schemas.Member().dump(member)), patchable(member))
+
+
+@blp.route("/<organization_id>/members/<member_id>", methods=["PATCH"])
+@requires("member.update")
+@blp.arguments(schemas.MemberPatch)
+@blp.response(200, schemas.MemberWithPin)
+def update_member(body: dict[str, Any], organization_id: str, member_id: str) -> Response:
+    """Change a member. A new address is verified anew; whoever loses their login gets a PIN, shown this once."""
+    with here.database().reading() as session:
+        loses_login = body.get("portal_access") is False and queries.member(
+            session, organization_id, member_id
+        ).portal_access
+    pin = pins.new() if loses_login else None
+    pin_hash = _hashed(pin)
+    return _change(
+        lambda session, **who: actions.update_member(
+            session, organization_id=organization_id, member_id=member_id, fields=body, pin_hash=pin_hash,
+            unchanged=lambda member: etag.check(patchable(member)), **who,
+        ),
+        organization_id, pin=pin,
+    )
+
+
+@blp.route("/<organization_id>/members/<member_id>", methods=["DELETE"])
+@requires("member.remove")
+@blp.response(204)
+def remove_member(organization_id: str, member_id: str) -> Response:
+    """Remove a member."""
+    with here.database().transaction() as session:
+        actions.remove_member(session, organization_id=organization_id, member_id=member_id, **_who(organization_id))
+    return Response(status=204)
+
+
+@blp.route("/<organization_id>/members/<member_id>/disable", methods=["POST"])
+@requires("member.disable")
+@blp.response(200, schemas.Member)
+def disable_member(organization_id: str, member_id: str) -> Response:
+    """Shut a member out."""
+    return _act(actions.disable_member, organization_id, member_id)
+
+
+@blp.route("/<organization_id>/members/<member_id>/enable", methods=["POST"])
+@requires("member.enable")
+@blp.response(200, schemas.Member)
+def enable_member(organization_id: str, member_id: str) -> Response:
+    """Let a member in again."""
+    return _act(actions.enable_member, organization_id, member_id)
+
+
+@blp.route("/<organization_id>/members/<member_id>/resend-verification", methods=["POST"])
+@requires("member.resend")
+@blp.response(200, schemas.Member)
+def resend_verification(organization_id: str, member_id: str) -> Response:
+    """Mail the link again; the one before is dead at once."""
+    return _act(actions.resend_verification, organization_id, member_id)
+
+
+def patchable(member: Any) -> dict[str, Any]:
+    """What the member's ETag covers."""
+    return {name: getattr(member, name) for name in PATCHABLE}
+
+
+def _who(organization_id: str) -> dict[str, Any]:
+    caller = the_caller()
+    return {"reach": guard.reach(caller, organization_id), "by": caller.actor(), "now": clock.now()}
+
+
+def _act(action: Callable[..., Any], organization_id: str, member_id: str) -> Response:
+    return _change(
+        lambda session, **who: action(session, organization_id=organization_id, member_id=member_id, **who),
+        organization_id,
+    )
+
+
+def _change(
+    action: Callable[..., Any], organization_id: str, *, status: int = 200, pin: str | None = None
+) -> Response:
+    schema = schemas.MemberWithPin()
+
+    def act(session: Any) -> dict[str, Any]:
+        member = action(session, **_who(organization_id))
+        shown: dict[str, Any] = {name: getattr(member, name) for name in schema.fields if name != "pin"}
+        return shown | ({"pin": pin} if pin else {})
+
+    answer = idempotency.change(schema, act, status=status, secret=pin is not None)
+    if answer.status_code == status:
+        answer = etag.tag(answer, {name: answer.get_json()[name] for name in PATCHABLE})
+    return answer
+
+
+def _hashed(pin: str | None) -> str | None:
+    return None if pin is None else context.hasher().hash(pin)

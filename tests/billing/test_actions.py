@@ -1,0 +1,272 @@
+"""What can be done to an account's money, on both databases."""
+
+from datetime import timedelta
+
+import pytest
+from billing import actions, queries
+from billing.actions.ledger import AccountClosed, AccountFrozen, AmountTooLarge
+from billing.actions.money import InsufficientCredits, PaymentMethodMissing, ProviderCreditsInsufficient
+from billing.models import Account, Buckets, Entry
+from billing.values import Code, Transfer, parse_money
+from chassis import clock
+from sqlalchemy import select
+
+from tests.billing.conftest import CLERK
+
+
+def figures(world, org):
+    shown = world.account(org)
+    return {name: shown[name] for name in ("usable_credits", "balance", "expecting_invoice", "amount_due")}
+
+
+def give_a_card(world, org):
+    with world.database.transaction() as session:
+        session.get_one(Account, org).payment_method = {"brand": "visa", "last4": "4242"}
+
+
+def journal(world, org):
+    with world.database.reading() as session:
+        return session.scalars(select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)).all()
+
+
+def assert_history_explains_the_account(world, org):
+    rows = journal(world, org)
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    buckets, net = Buckets(), 0
+    for row in rows:
+        buckets = buckets.after(Transfer(Code(row.debit), Code(row.credit), row.amount))
+        after = (row.prepaid_after, row.surplus_after, row.unbilled_after, row.invoiced_after, row.held_after)
+        assert after == tuple(vars(buckets).values())
+        net += row.moved
+    with world.database.reading() as session:
+        account = session.get_one(Account, org)
+        assert (account.buckets, account.seq) == (buckets, len(rows))
+        assert buckets.net == net
+
+
+def test_prepaid_money_comes_is_spent_and_goes(world):
+    org = world.open()
+    assert world.top_up(org, "100")["balance_after"] == "100.00"
+    charged = world.charge(org, "30.5")
+    assert (charged["kind"], charged["amount"], charged["balance_after"]) == ("usage", "-30.50", "69.50")
+    assert world.withdraw(org, "9.5")["amount"] == "-9.50"
+    assert world.adjust(org, "-0.000001", "write_off")["balance_after"] == "59.999999"
+    assert figures(world, org)["usable_credits"] == "59.999999"
+    assert_history_explains_the_account(world, org)
+
+
+def test_a_prepaid_charge_may_eat_the_limit_and_not_more(world):
+    org = world.open(limit="50")
+    world.top_up(org, "10")
+    assert world.charge(org, "30")["balance_after"] == "-20.00"
+    assert figures(world, org)["usable_credits"] == "30.00"
+    answer = world.post(org, "charges", {"amount": "30.000001", "kind": "one_off", "description": "x"})
+    assert (answer.status_code, answer.json["code"]) == (409, "insufficient_credits")
+    assert answer.json["shortfall"] == "0.000001"
+    assert answer.json["cure"] == {"top_up": "0.000001", "credit_limit": "50.000001"}
+    assert_history_explains_the_account(world, org)
+
+
+@pytest.mark.parametrize("cure", ["top_up", "credit_limit"])
+@pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
+def test_the_cure_cures(world, mode, cure):
+    org = world.open(mode, limit="20")
+    world.charge(org, "15")
+    body = {"amount": "7.5", "kind": "usage", "description": "x"}
+    amount = world.post(org, "charges", body).json["cure"][cure]
+    if cure == "top_up":
+        world.top_up(org, amount)
+    else:
+        assert world.patch(org, {"credit_limit": amount}).status_code == 200
+    assert world.post(org, "charges", body).status_code == 201
+
+
+def test_postpaid_charges_wait_for_the_invoice_even_over_a_surplus(world):
+    org = world.open("postpaid", limit="100")
+    world.charge(org, "80")
+    assert figures(world, org) == {
+        "usable_credits": "20.00", "balance": "-80.00", "expecting_invoice": "-80.00", "amount_due": "0.00"}
+    world.top_up(org, "30")
+    assert figures(world, org) == {
+        "usable_credits": "50.00", "balance": "-50.00", "expecting_invoice": "-80.00", "amount_due": "30.00"}
+    world.charge(org, "50")
+    with pytest.raises(InsufficientCredits):
+        world.act(actions.charge, organization_id=org, amount=1, kind="usage", description="x")
+    world.withdraw(org, "30")
+    answer = world.post(org, "withdrawals", {"amount": "0.000001", "method": "cash", "reason": "x"})
+    assert (answer.status_code, answer.json["code"]) == (409, "insufficient_credits")
+    assert_history_explains_the_account(world, org)
+
+
+def test_nothing_is_withdrawn_on_credit(world):
+    org = world.open(limit="100")
+    world.top_up(org, "5")
+    answer = world.post(org, "withdrawals", {"amount": "5.01", "method": "cash", "reason": "x"})
+    assert (answer.json["code"], answer.json["shortfall"]) == ("insufficient_credits", "0.01")
+
+
+def test_an_adjustment_clears_debts_first_and_takes_from_the_surplus_first(world):
+    org = world.open("postpaid", limit="100")
+    world.charge(org, "4")
+    done = world.adjust(org, "10", "goodwill")
+    assert (done["kind"], done["amount"], done["balance_after"]) == ("goodwill", "10.00", "6.00")
+    assert figures(world, org)["expecting_invoice"] == "0.00"
+    assert [(e["account"], e["debit"], e["credit"]) for e in done["entries"]] == [
+        ("goodwill", "4.00", "0.00"), ("unbilled", "0.00", "4.00"),
+        ("goodwill", "6.00", "0.00"), ("surplus", "0.00", "6.00")]
+    assert world.adjust(org, "-7")["amount"] == "-7.00"
+    assert figures(world, org) == {
+        "usable_credits": "99.00", "balance": "-1.00", "expecting_invoice": "-1.00", "amount_due": "0.00"}
+    assert_history_explains_the_account(world, org)
+
+
+def test_an_external_invoice_moves_no_money(world):
+    org = world.open()
+    before = world.account(org), world.call("GET", "/v1/wallet").json
+    done = world.charge(org, "500", kind="subscription", external_invoice="R-17", cost="300")
+    assert (done["amount"], done["external_amount"], done["external_invoice"]) == ("0.00", "500.00", "R-17")
+    after = world.account(org), world.call("GET", "/v1/wallet").json
+    assert {**after[0], "as_of": ""} == {**before[0], "as_of": ""} and after[1] == before[1]
+    assert_history_explains_the_account(world, org)
+
+
+def test_what_would_need_thirteen_digits_is_refused(world):
+    org = world.open()
+    world.top_up(org, "999999999999.999999")
+    with pytest.raises(AmountTooLarge):
+        world.act(actions.top_up, organization_id=org, amount=1, method="cash")
+    assert world.patch(org, {"credit_limit": "1"}).json["code"] == "amount_too_large"
+    assert figures(world, org)["balance"] == "999999999999.999999"
+
+
+def test_a_refusal_changes_nothing(world):
+    org = world.open()
+    world.top_up(org, "1")
+    before, rows, said = figures(world, org), len(journal(world, org)), len(world.said(org))
+    for amount in ("2", "999999999999"):
+        assert world.post(org, "charges", {"amount": amount, "kind": "usage", "description": "x"}).status_code == 409
+    assert (figures(world, org), len(journal(world, org)), len(world.said(org))) == (before, rows, said)
+
+
+def test_a_frozen_account_is_not_charged_and_otherwise_works(world):
+    org = world.open()
+    world.top_up(org, "10")
+    with world.database.transaction() as session:
+        actions.freeze_account(session, organization_id=org, now=clock.now())
+    with pytest.raises(AccountFrozen):
+        world.act(actions.charge, organization_id=org, amount=1, kind="usage", description="x")
+    world.top_up(org, "1")
+    world.adjust(org, "1")
+    world.withdraw(org, "12")
+    assert world.account(org)["status"] == "frozen"
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_closed_account_takes_nothing(world, sealed):
+    org, now = world.open(), clock.now()
+    with world.database.transaction() as session:
+        actions.close_account(session, organization_id=org, deletion_id=org, now=now)
+        if sealed:
+            actions.seal_account(session, organization_id=org, deletion_id=org, now=now)
+    for act, more in (
+        (actions.top_up, {"method": "cash"}), (actions.withdraw, {"method": "cash", "reason": "x"}),
+        (actions.charge, {"kind": "usage", "description": "x"}),
+        (actions.adjust, {"kind": "correction", "reason": "x"}),
+    ):
+        with pytest.raises(AccountClosed):
+            world.act(act, organization_id=org, amount=1, **more)
+    assert world.patch(org, {"credit_limit": "1"}).json["code"] == "account_closed"
+    assert world.account(org)["status"] == "closed"
+
+
+def test_a_card_must_be_stored_before_it_is_used(world):
+    org = world.open()
+    with pytest.raises(PaymentMethodMissing):
+        world.act(actions.top_up, organization_id=org, amount=1, method="card")
+    with pytest.raises(PaymentMethodMissing):
+        world.act(actions.withdraw, organization_id=org, amount=1, method="card", reason="x")
+
+
+def test_the_providers_wallet_follows_the_domains_table(world):
+    org = world.open()
+    give_a_card(world, org)
+
+    def wallet():
+        (purse,) = world.call("GET", "/v1/wallet").json["data"]
+        return tuple(int(float(purse[name])) for name in ("balance", "customers_balance", "usable"))
+
+    for amount in ("2000", "4000"):
+        assert world.call("POST", "/v1/wallet/top-ups", {"amount": amount}).status_code == 201
+    assert wallet() == (6000, 0, 6000)
+    world.top_up(org, "200")
+    assert wallet() == (6000, 200, 5800)
+    world.top_up(org, "300", "bank_transfer")
+    assert wallet() == (6000, 500, 5500)
+    world.top_up(org, "1000", "card")
+    assert wallet() == (7000, 1500, 5500)
+    world.charge(org, "50", cost="10")
+    assert wallet() == (6990, 1450, 5540)
+    world.act(actions.withdraw, organization_id=org, amount=parse_money("500"), method="card", reason="x")
+    assert wallet() == (6490, 950, 5540)
+    world.withdraw(org, "200")
+    assert wallet() == (6490, 750, 5740)
+    world.top_up(org, "40", "issue")
+    assert wallet() == (6490, 790, 5700)
+
+
+def test_a_debt_is_not_the_customers_money(world):
+    world.charge(world.open("postpaid", limit="100"), "60")
+    world.top_up(world.open(), "25")
+    (purse,) = world.call("GET", "/v1/wallet").json["data"]
+    assert purse["customers_balance"] == "25.00"
+
+
+def test_no_more_is_issued_than_the_provider_has(world):
+    org = world.open()
+    world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
+    world.top_up(org, "100", "issue")
+    with pytest.raises(ProviderCreditsInsufficient):
+        world.act(actions.top_up, organization_id=org, amount=1, method="issue")
+
+
+def test_days_to_empty_follow_two_weeks_of_charges(world):
+    org, now = world.open(), clock.now()
+    world.top_up(org, "100")
+    assert world.account(org)["days_to_empty"] is None
+    with world.database.transaction() as session:
+        for days, amount in ((20, "50"), (3, "7")):
+            actions.charge(
+                session, organization_id=org, amount=parse_money(amount), kind="usage", description="x", by=CLERK,
+                now=now - timedelta(days=days),
+            )
+    # 43 left, 7 burnt in the last 14 days: half a unit a day.
+    assert world.account(org)["days_to_empty"] == 86
+
+
+def test_every_change_is_audited_and_its_figures_are_said_once(world):
+    org = world.open(limit="5")
+    world.top_up(org, "100")
+    names = [name for name, _ in world.said(org)]
+    assert names == ["audit_recorded", "balance_changed", "account_opened", "audit_recorded", "balance_changed"]
+    audit = world.last_said(org, "audit_recorded")
+    assert (audit["action"], audit["outcome"]) == ("account.topped_up", "ok")
+    assert audit["changes"] == [{"field": "balance", "before": "0.00", "after": "100.00"}]
+    said = world.last_said(org, "balance_changed")
+    assert (said["usable_credits"], said["balance"], said["credit_limit"]) == ("105.00", "100.00", "5.00")
+
+
+def test_what_counts_once_is_not_posted_twice(world):
+    org, now = world.open(), clock.now()
+    for attempt in (1, 2):
+        with world.database.transaction() as session:
+            account = queries.account(session, org, lock=True)
+            try:
+                actions.ledger.post(session, account, [Transfer(Code.OFFLINE, Code.PREPAID, 1)], kind="top_up", now=now,
+                                    source="record-1")
+                session.flush()
+            except Exception:
+                assert attempt == 2
+                session.rollback()
+                break
+            assert attempt == 1
+    assert len(journal(world, org)) == 1

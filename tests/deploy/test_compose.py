@@ -1,0 +1,300 @@
+"""The production footing as files: docker-compose.yml, the Dockerfile and the secrets they are started with."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from clientele.servers import processes
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = ROOT / "deploy/service.Dockerfile"
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+DATA_SERVICES = ("org", "billing", "membership")
+ROLES = ("web", "listen", "relay", "tick", "migrate", "topology")
+ONCE = ("migrate", "topology")
+STAY = {name for name in SERVICES if not name.endswith(ONCE)}
+SECRET = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|CALLERS|^(DATABASE|BROKER|BROKER_ADMIN|MAIL)_URL")
+MOUNTED = "/run/secrets/"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_container_is_confined(service: str) -> None:
+    settings = SERVICES[service]
+    assert settings["read_only"] is True
+    assert settings["cap_drop"] == ["ALL"] and "cap_add" not in settings
+    assert settings["security_opt"] == ["no-new-privileges:true"]
+    assert "/tmp" in settings["tmpfs"]
+    assert settings["init"] is True and settings["stop_grace_period"]
+    assert settings["mem_limit"] and settings["pids_limit"]
+    assert not {"privileged", "pid", "ipc", "network_mode", "devices", "env_file", "container_name"} & settings.keys()
+    assert settings["restart"] == ("unless-stopped" if service in STAY else "no")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nobody_is_root(service: str) -> None:
+    user = SERVICES[service].get("user")
+    assert user not in ("root", "0", 0)
+    assert (user is None) == (service in OURS), "ours take the user of their image, the others are told"
+
+
+@pytest.mark.parametrize("service", STAY)
+def test_what_stays_says_whether_it_is_well(service: str) -> None:
+    if service in OURS:
+        assert "healthcheck" not in SERVICES[service], "the image has one"
+    else:
+        assert SERVICES[service]["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_secrets_come_as_files(service: str) -> None:
+    given, environment = SERVICES[service].get("secrets", []), SERVICES[service].get("environment", {})
+    for name, value in environment.items():
+        assert not SECRET.search(name) or name.endswith("_FILE"), name
+        assert not re.search(r"://[^/]*@", str(value)), name
+        if name.endswith("_FILE"):
+            assert value.removeprefix(MOUNTED) in given, name
+    if service in OURS:
+        read = {value.removeprefix(MOUNTED) for name, value in environment.items() if name.endswith("_FILE")}
+        assert read == set(given), "no container has a secret it does not read"
+
+
+def test_all_roles_of_all_data_services_run() -> None:
+    wanted = {f"{service}-{role}" for service in DATA_SERVICES for role in ROLES}
+    assert wanted | {"gateway"} == OURS.keys()
+    for name in wanted:
+        service, role = name.split("-")
+        assert OURS[name]["command"] == ["python", "-m", service, role]
+        assert OURS[name]["build"]["args"] == {"SERVICE": service}
+    assert OURS["gateway"]["command"] == ["python", "-m", "gateway", "web"]
+    for service in OURS.values():
+        assert (ROOT / service["build"]["dockerfile"]).samefile(DOCKERFILE)
+
+
+def test_each_role_knows_only_its_part() -> None:
+    for service in DATA_SERVICES:
+        for role in ROLES:
+            environment = OURS[f"{service}-{role}"]["environment"]
+            login = "owner" if role == "migrate" else "app"
+            database = None if role == "topology" else f"{MOUNTED}{service}_{login}_database_url"
+            broker = f"{MOUNTED}{service}_broker_url" if role in ("listen", "relay") else None
+            admin = f"{MOUNTED}admin_broker_url" if role == "topology" else None
+            assert environment.get("DATABASE_URL_FILE") == database
+            assert environment.get("BROKER_URL_FILE") == broker
+            assert environment.get("BROKER_ADMIN_URL_FILE") == admin
+
+
+def test_what_waits_for_what() -> None:
+    done, healthy = "service_completed_successfully", "service_healthy"
+    for service in DATA_SERVICES:
+        for role in ROLES[:4]:
+            needs = {name: need["condition"] for name, need in OURS[f"{service}-{role}"]["depends_on"].items()}
+            topology = {f"{service}-topology": done} if role in ("listen", "relay") else {}
+            assert needs == {f"{service}-migrate": done, **topology}
+        assert OURS[f"{service}-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
+        assert OURS[f"{service}-topology"]["depends_on"] == {"broker": {"condition": healthy}}
+    assert OURS["gateway"]["depends_on"] == {f"{service}-web": {"condition": healthy} for service in DATA_SERVICES}
+
+
+def test_only_the_front_publishes_a_port() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["front"]
+    [port] = SERVICES["front"]["ports"]
+    assert port == "${CLIENTELE_BIND:-127.0.0.1}:${CLIENTELE_PORT:-8080}:8080"
+
+
+def test_who_can_reach_whom() -> None:
+    networks = {name: set(service["networks"]) for name, service in SERVICES.items()}
+    assert networks["front"] == {"front"} and networks["gateway"] == {"front", "inside"}
+    assert [name for name, seen in networks.items() if "front" in seen] == ["gateway", "front"]
+    for engine in ("postgres", "broker"):
+        assert networks[engine] == {"data"}
+    assert COMPOSE["networks"]["inside"]["internal"] and COMPOSE["networks"]["data"]["internal"]
+
+
+def test_whatever_scales_can() -> None:
+    for name in OURS:
+        assert not {"ports", "container_name", "hostname", "volumes"} & OURS[name].keys(), name
+
+
+def test_mounted_files_exist() -> None:
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source, _, rest = volume.partition(":")
+            if source.startswith("."):
+                assert (ROOT / source).is_file() and rest.endswith(":ro"), f"{name}: {volume}"
+            else:
+                assert source in COMPOSE["volumes"]
+    assert os.access(ROOT / "deploy/postgres/databases.sh", os.X_OK)
+
+
+def test_images_are_pinned() -> None:
+    images = [service["image"] for service in SERVICES.values() if "build" not in service]
+    images += re.findall(r"^ARG PYTHON_IMAGE=(.+)$", DOCKERFILE.read_text(), re.M)
+    assert len(images) == 4
+    for image in images:
+        assert re.search(r":\d[\w.-]+}?$", image), image
+        assert "latest" not in image
+
+
+def test_it_keeps_to_the_compose_specification() -> None:
+    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
+    problems = [f"{'/'.join(map(str, e.path))}: {e.message}" for e in Draft202012Validator(schema).iter_errors(COMPOSE)]
+    assert problems == []
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "deploy/service.Dockerfile"])
+def test_no_crash_points_in_production(file: str) -> None:
+    assert "CLIENTELE_CRASH_AT" not in (ROOT / file).read_text()
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions, continued lines joined."""
+    lines = [line for line in DOCKERFILE.read_text().splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line.strip())]
+
+
+def test_the_last_stage_has_no_tools_and_no_root() -> None:
+    found = instructions()
+    starts = [n for n, (word, _) in enumerate(found) if word == "FROM"]
+    assert [rest for word, rest in found if word == "FROM"] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+    last = found[starts[-1]:]
+    assert [rest for word, rest in last if word == "USER"] == ["10001:10001"]
+    assert [rest for word, rest in last if word == "COPY"] == ["--from=build /app /app"]
+    [run] = [rest for word, rest in last if word == "RUN"]
+    assert "pip uninstall" in run and "install " not in run.replace("uninstall ", "")
+    assert not [word for word, _ in found if word == "ADD"]
+    assert any("PYTHONUNBUFFERED=1" in rest for word, rest in last if word == "ENV")
+
+
+def test_no_secrets_in_the_image() -> None:
+    for word, rest in instructions():
+        if word in ("ARG", "ENV"):
+            assert not re.search(r"SECRET|PASSWORD|_KEY|TOKEN|_URL", rest), rest
+    allowed = (ROOT / "deploy/service.Dockerfile.dockerignore").read_text().splitlines()
+    assert allowed[0] == "*" and not [line for line in allowed if "secrets" in line]
+
+
+def test_the_libraries_layer_needs_the_lock_and_every_member() -> None:
+    """Else uv refuses the workspace; and code copied before it would throw the layer away at every change."""
+    found = instructions()
+    syncs = [n for n, (word, rest) in enumerate(found) if word == "RUN" and "uv sync" in rest]
+    before = {path for word, rest in found[:syncs[0]] if word == "COPY" for path in rest.split()[:-1]}
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    members = {str(file.relative_to(ROOT)) for glob in globs for file in ROOT.glob(f"{glob}/pyproject.toml")}
+    assert before == members | {"pyproject.toml", "uv.lock"}
+    for n in syncs:
+        assert {"--frozen", "--no-dev", "--no-editable"} <= set(found[n][1].split())
+
+
+class Ready(BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/readyz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), type("Answer", (Ready,), {"status": status})) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield str(server.server_port)
+        server.shutdown()
+
+
+def is_well(port: str, health_port: str) -> bool:
+    [check] = [rest for word, rest in instructions() if word == "HEALTHCHECK"]
+    command = json.loads(check.partition(" CMD ")[2])
+    environment = {**os.environ, "PORT": port, "HEALTH_PORT": health_port}
+    run = subprocess.run([sys.executable, *command[1:]], env=environment, capture_output=True, check=False)
+    return run.returncode == 0
+
+
+def test_the_health_check_asks_the_role_that_runs() -> None:
+    nobody = str(processes.free_port())
+    with answering(200) as well, answering(503) as ill:
+        assert is_well(well, nobody) and is_well(nobody, well)
+        assert not is_well(ill, nobody) and not is_well(nobody, ill) and not is_well(nobody, nobody)
+        assert not is_well(ill, well), "a web that is not ready hides behind nothing"
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    make(tmp_path / "secrets")
+    return tmp_path / "secrets"
+
+
+def make(folder: Path) -> str:
+    command = [sys.executable, str(ROOT / "deploy/secrets.py"), str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_secrets_are_those_that_compose_wants(secrets: Path) -> None:
+    wanted = {secret["file"].removeprefix("deploy/secrets/") for secret in COMPOSE["secrets"].values()}
+    made = {file.name for file in secrets.iterdir()}
+    assert wanted <= made
+    assert all(name == ".gitignore" or name.endswith("_broker_password") for name in made - wanted)
+    assert wanted == {name for service in SERVICES.values() for name in service.get("secrets", [])} | {"admin_password"}
+    assert wanted == COMPOSE["secrets"].keys()
+
+
+def test_secrets_are_closed_to_others_and_made_once(secrets: Path) -> None:
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in secrets.iterdir()} == {0o444}
+    before = {file.name: file.read_text() for file in secrets.iterdir()}
+    assert make(secrets).endswith(": 0 made\n")
+    assert before == {file.name: file.read_text() for file in secrets.iterdir()}
+    passwords = [text for name, text in before.items() if name.endswith(("password", "secret"))]
+    assert len(set(passwords)) == len(passwords) and all(len(text) == 64 for text in passwords)
+
+
+def test_what_is_made_from_secrets_fits_them(secrets: Path) -> None:
+    read = {file.name: file.read_text() for file in secrets.iterdir()}
+    for name in ("gateway", "org"):
+        digest = hashlib.sha256(read[f"{name}_internal_secret"].encode()).hexdigest()
+        assert f"{name}={digest}" in read["billing_internal_callers"].split(",")
+    password = read["org_app_password"]
+    assert read["org_app_database_url"] == f"postgresql+psycopg://org_app:{password}@postgres:5432/org"
+    assert read["signing_key"].startswith("-----BEGIN PRIVATE KEY-----")
+    definitions = json.loads(read["broker_definitions"])
+    rights = {right["user"]: right for right in definitions["permissions"]}
+    for user in ("admin", *DATA_SERVICES):
+        assert read[f"{user}_broker_url"] == f"amqp://{user}:{read[f'{user}_broker_password']}@broker:5672/clientele"
+        assert (rights[user]["configure"] == "^$") == (user != "admin")
+    assert {user["name"] for user in definitions["users"]} == {"admin", *DATA_SERVICES}
+    assert not any("password" in user for user in definitions["users"])
+
+
+def test_a_signing_key_without_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("deploy_secrets", ROOT / "deploy/secrets.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+    assert module.signing_key().startswith("-----BEGIN PRIVATE KEY-----")
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
+    with pytest.raises(module.Missing, match="openssl"):
+        module.signing_key()
+
+
+def test_secrets_never_reach_the_repository() -> None:
+    assert "deploy/secrets/" in (ROOT / ".gitignore").read_text().splitlines()

@@ -1,0 +1,449 @@
+"""The front door, tried: HAProxy as a private process in front of a small server that notes what reached it."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from clientele.servers import installation
+
+CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
+KIB = 1024
+
+
+class Upstream(ThreadingHTTPServer):
+    """Stands for the gateway. Remembers every request but the health checks."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__((address, port), Handler)
+        self.seen: list[tuple[str, str, dict[str, str], int]] = []
+        self.hold = threading.Event()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """The door may hang up on us."""
+
+    def stop(self) -> None:
+        self.hold.set()
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Upstream
+
+    def do_GET(self) -> None:
+        body = self._body()
+        if self.path != "/healthz":
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.server.seen.append((self.command, self.path, headers, len(body)))
+        if self.path == "/v1/hold":
+            self.server.hold.wait(20)
+        if self.path == "/v1/hang-up":
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_GET  # noqa: N815
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            parts = []
+            while size := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+Door = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def haproxy() -> str:
+    programs = installation._found_or_installed(find_haproxy, title="HAProxy", package="haproxy")
+    return str(programs / "haproxy")
+
+
+def find_haproxy() -> Path | None:
+    found = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    return Path(found).parent if found else None
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    server = Upstream()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def start(haproxy: str) -> Iterator[Door]:
+    """Starts a door with these settings and answers its port, once it passes requests on."""
+    running = []
+
+    def run(gateway_port: int, wait_for: int = 200, **settings: str) -> int:
+        port = free_port()
+        environment = {
+            **os.environ,
+            "BIND": f"127.0.0.1:{port}",
+            "GATEWAY_PORT": str(gateway_port),
+            "CLIENT_CONNECTIONS": "5000",
+            "CLIENT_REQUESTS": "100000",
+            **settings,
+        }
+        running.append(subprocess.Popen([haproxy, "-db", "-f", CONFIG], env=environment, stdout=subprocess.DEVNULL))
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                if ask(port, "GET", "/healthz")[0] == wait_for:
+                    return port
+            time.sleep(0.05)
+        pytest.fail("the door does not open")
+
+    yield run
+    for process in running:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def open_door(start: Door, upstream: Upstream) -> int:
+    return start(upstream.server_port)
+
+
+@pytest.fixture
+def door(open_door: int, upstream: Upstream) -> int:
+    upstream.seen.clear()
+    return open_door
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    chunked: bool = False,
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body=body, headers=headers or {}, encode_chunked=chunked)  # type: ignore[arg-type]
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def speak(port: int, raw: bytes) -> bytes:
+    """Send exactly these bytes; all that comes back until the door closes or is silent for a second."""
+    with socket.create_connection(("127.0.0.1", port), timeout=8) as line:
+        line.sendall(raw)
+        heard = b""
+        with contextlib.suppress(OSError):
+            while part := line.recv(65536):
+                heard += part
+                line.settimeout(1)
+        return heard
+
+
+def assert_problem(answer: tuple[int, dict[str, str], bytes], status: int, code: str) -> dict[str, str]:
+    given, headers, body = answer
+    problem = json.loads(body)
+    assert given == status
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-request-id"] and headers["cache-control"] == "no-store"
+    assert problem.keys() == {"type", "title", "status", "detail", "instance", "code"}
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["instance"].endswith(f"#{headers['x-request-id']}")
+    return headers
+
+
+def test_the_configuration_is_sound_and_without_warnings(haproxy: str) -> None:
+    for settings in ({}, {"BIND": ":8080", "GATEWAY_HOST": "gateway", "GATEWAY_SLOTS": "8"}):
+        check = subprocess.run(
+            [haproxy, "-c", "-f", CONFIG], env={**os.environ, **settings}, capture_output=True, text=True, check=False
+        )
+        assert check.returncode == 0, check.stderr
+        assert "WARNING" not in check.stderr
+
+
+def test_an_ordinary_request_passes(door: int, upstream: Upstream) -> None:
+    status, _, body = ask(door, "POST", "/v1/organizations?q=1", b"{}", {"X-Request-Id": "mine-1"})
+    assert (status, body) == (200, b"ok")
+    method, path, headers, length = upstream.seen[0]
+    assert (method, path, length) == ("POST", "/v1/organizations?q=1", 2)
+    assert headers["x-request-id"] == "mine-1"
+
+
+@pytest.mark.parametrize("given", ["a b", "x" * 129, "<script>"])
+def test_a_strange_request_id_is_replaced(door: int, upstream: Upstream, given: str) -> None:
+    _, headers, _ = ask(door, "GET", "/v1/me", headers={"X-Request-Id": given})
+    assert headers["x-request-id"] == upstream.seen[0][2]["x-request-id"] != given
+
+
+def test_nobody_outside_says_who_they_are(door: int, upstream: Upstream) -> None:
+    lies = {
+        "X-Forwarded-For": "10.0.0.1",
+        "X-Forwarded-Proto": "https",
+        "x-forwarded-user": "root",
+        "Forwarded": "for=10.0.0.1",
+        "X-Real-IP": "10.0.0.1",
+    }
+    ask(door, "GET", "/v1/me", headers=lies)
+    headers = upstream.seen[0][2]
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+    assert not {"x-forwarded-proto", "x-forwarded-user", "forwarded", "x-real-ip"} & headers.keys()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/internal/openapi.json",
+        "/internal",
+        "//internal/x",
+        "/./internal/x",
+        "/v1/../internal/x",
+        "/%69nternal/x",
+        "/INTERNAL/x",
+        "/v1/%2e%2e/internal/x",
+        "/v1/..%2finternal%2fx",
+    ],
+)
+def test_internal_paths_are_not_routed(door: int, upstream: Upstream, path: str) -> None:
+    answer = speak(door, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert upstream.seen == []
+
+
+def test_bodies_up_to_64_kib(door: int, upstream: Upstream) -> None:
+    assert ask(door, "POST", "/v1/organizations", b"x" * 64 * KIB)[0] == 200
+    assert_problem(ask(door, "POST", "/v1/organizations", b"x" * (64 * KIB + 1)), 413, "too_large")
+    parts = [b"x" * KIB] * 64
+    assert ask(door, "POST", "/v1/organizations", iter(parts), {"Transfer-Encoding": "chunked"}, True)[0] == 200
+    too_many = ask(door, "POST", "/v1/organizations", iter([*parts, b"x"]), {"Transfer-Encoding": "chunked"}, True)
+    assert_problem(too_many, 413, "too_large")
+    assert [length for *_, length in upstream.seen] == [64 * KIB, 64 * KIB]
+
+
+def test_a_body_that_does_not_come_is_a_problem(door: int) -> None:
+    assert_problem(ask(door, "POST", "/v1/x", b"x", {"Content-Length": "2"}), 408, "request_timeout")
+
+
+def test_usage_up_to_4_mib(door: int, upstream: Upstream) -> None:
+    assert ask(door, "POST", "/v1/usage", b"x" * 4096 * KIB)[0] == 200
+    assert upstream.seen[0][3] == 4096 * KIB
+    announced = f"POST /v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: {4096 * KIB + 1}\r\n\r\n".encode()
+    assert speak(door, announced + b"x" * 200 * KIB).startswith(b"HTTP/1.1 413 ")
+    chunked = ask(door, "POST", "/v1/usage", iter([b"x"]), {"Transfer-Encoding": "chunked"}, True)
+    assert_problem(chunked, 411, "length_required")
+    assert ask(door, "POST", "/v1/usage/more", b"x" * 65 * KIB)[0] == 413
+    assert len(upstream.seen) == 1
+
+
+def test_heads_have_a_size(door: int, upstream: Upstream) -> None:
+    assert ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 4000})[0] == 200
+    assert_problem(ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 20_000}), 431, "headers_too_large")
+    assert_problem(ask(door, "GET", "/v1/me?q=" + "x" * 4000), 414, "uri_too_long")
+    assert ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 140_000})[0] == 400
+    assert ask(door, "GET", "/v1/me", headers={f"X-{n}": "x" for n in range(101)})[0] in (400, 431)
+    assert len(upstream.seen) == 1
+
+
+AMBIGUOUS = {
+    "two lengths": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "signed length": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
+    "hex length": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\na",
+    "unknown coding": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "space before colon": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "no host": b"GET /v1/x HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /v1/x HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "absolute form": b"GET http://x/v1/x HTTP/1.1\r\nHost: x\r\n\r\n",
+    "absolute form, other host": b"GET http://y/v1/x HTTP/1.1\r\nHost: x\r\n\r\n",
+    "asterisk form": b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    "connect": b"CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n",
+    "trace": b"TRACE /v1/x HTTP/1.1\r\nHost: x\r\n\r\n",
+    "version 0.9": b"GET /v1/x\r\n\r\n",
+    "http/2 without asking": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "nul in a header": b"GET /v1/x HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\n\r\n",
+    "huge chunk size": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_can_be_read_in_two_ways_is_refused(door: int, upstream: Upstream, raw: bytes) -> None:
+    answer = speak(door, raw)
+    assert answer == b"" or answer.split(b" ", 2)[1][:1] == b"4", answer
+    assert upstream.seen == []
+
+
+def test_of_two_kinds_of_length_one_is_left(door: int, upstream: Upstream) -> None:
+    """Everybody behind the door reads the same end of the request, and nothing more is read from that connection."""
+    lengths = [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"]
+    for first, second in (lengths, reversed(lengths)):
+        upstream.seen.clear()
+        answer = speak(
+            door,
+            b"POST /v1/x HTTP/1.1\r\nHost: x\r\n" + first + second + b"\r\n0\r\n\r\n"
+            b"GET /v1/smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+        )
+        assert b"\r\nconnection: close\r\n" in answer and answer.count(b"HTTP/1.1 ") == 1
+        [(_, path, headers, length)] = upstream.seen
+        assert (path, length, headers["transfer-encoding"]) == ("/v1/x", 0, "chunked")
+        assert "content-length" not in headers
+
+
+def test_nobody_there_is_503(start: Door) -> None:
+    headers = assert_problem(ask(start(free_port(), wait_for=503), "GET", "/v1/me"), 503, "service_unavailable")
+    assert headers["retry-after"] == "1"
+
+
+def test_a_lost_answer_is_503_too(door: int) -> None:
+    headers = assert_problem(ask(door, "POST", "/v1/hang-up", b"{}"), 503, "service_unavailable")
+    assert headers["retry-after"] == "1"
+
+
+def test_what_no_gateway_can_take_waits_three_seconds(start: Door) -> None:
+    upstream = Upstream()
+    door = start(upstream.server_port, GATEWAY_MAXCONN="2")
+    with ThreadPoolExecutor(3) as pool:
+        held = [pool.submit(ask, door, "GET", "/v1/hold") for _ in range(2)]
+        while len(upstream.seen) < 2:
+            time.sleep(0.01)
+        began = time.monotonic()
+        answer = ask(door, "GET", "/v1/me")
+        assert 2.5 < time.monotonic() - began < 5
+        assert_problem(answer, 503, "service_unavailable")
+        upstream.hold.set()
+        assert [each.result()[0] for each in held] == [200, 200]
+    upstream.stop()
+
+
+def test_slow_senders_harm_nobody(door: int, upstream: Upstream) -> None:
+    """Half-sent heads and bodies, many more than the gateway has threads: others are served, the slow are cut."""
+    head = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nX-Slow: "
+    body = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + b"x" * 20_000
+    big = b"POST /v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n" + b"x" * 20_000
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        lines = []
+        for raw in (head, body, big) * 100:
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", door), timeout=15))
+            line.sendall(raw)
+            lines.append(line)
+        asked = time.monotonic()
+        assert ask(door, "GET", "/v1/me")[0] == 200
+        assert time.monotonic() - asked < 1
+        for line in lines:
+            assert line.recv(4096).startswith(b"HTTP/1.1 408 ")
+        assert 4 < time.monotonic() - began < 10
+    assert [path for _, path, *_ in upstream.seen] == ["/v1/me"]
+
+
+def test_a_trickle_is_cut(door: int) -> None:
+    with socket.create_connection(("127.0.0.1", door), timeout=15) as line:
+        line.sendall(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 12:
+                line.sendall(b"x")
+                line.settimeout(1)
+                with contextlib.suppress(TimeoutError):
+                    if line.recv(64):
+                        break
+        assert time.monotonic() - began < 9
+
+
+def test_one_address_has_a_rate(start: Door, upstream: Upstream) -> None:
+    door = start(upstream.server_port, CLIENT_REQUESTS="20")
+    answers = [ask(door, "GET", "/v1/me") for _ in range(30)]
+    assert answers[0][0] == 200
+    headers = assert_problem(answers[-1], 429, "too_many_requests")
+    assert headers["retry-after"] == "1"
+
+
+def test_one_address_has_so_many_connections(start: Door, upstream: Upstream) -> None:
+    door = start(upstream.server_port, CLIENT_CONNECTIONS="5")
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(socket.create_connection(("127.0.0.1", door), timeout=5))
+        time.sleep(0.2)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            ask(door, "GET", "/v1/me")
+    time.sleep(0.2)
+    assert ask(door, "GET", "/v1/me")[0] == 200
+
+
+def test_a_name_stands_for_several_gateways(start: Door) -> None:
+    """As where the platform's own name server knows how many there are just now."""
+    first = Upstream()
+    second = Upstream("127.0.0.2", first.server_port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", 0))
+        threading.Thread(target=answer_names, args=(names, ["127.0.0.1", "127.0.0.2"]), daemon=True).start()
+        dns = f"127.0.0.1:{names.getsockname()[1]}"
+        door = start(first.server_port, GATEWAY_HOST="gateway", GATEWAY_SLOTS="4", GATEWAY_DNS=dns)
+        time.sleep(2)
+        assert [ask(door, "GET", "/v1/me")[0] for _ in range(20)] == [200] * 20
+    assert first.seen and second.seen
+    first.stop()
+    second.stop()
+
+
+def answer_names(line: socket.socket, addresses: list[str]) -> None:
+    """A name server that knows these addresses by any name, and no other kind of record."""
+    with contextlib.suppress(OSError):
+        while True:
+            query, client = line.recvfrom(512)
+            end = query.index(b"\0", 12) + 5
+            found = addresses if query[end - 4:end - 2] == b"\0\1" else []
+            records = [b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address) for address in found]
+            head = query[:2] + b"\x81\x80\0\1" + len(found).to_bytes(2, "big") + b"\0\0\0\0"
+            line.sendto(head + query[12:end] + b"".join(records), client)
+
+
+def test_the_log_tells_no_secrets(haproxy: str, upstream: Upstream) -> None:
+    """One JSON line per request, without what a mailed link carries."""
+    port = free_port()
+    environment = {**os.environ, "BIND": f"127.0.0.1:{port}", "GATEWAY_PORT": str(upstream.server_port)}
+    command = [haproxy, "-db", "-f", str(CONFIG)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(0.5)
+        ask(port, "GET", '/v1/"?token=canary', headers={"Authorization": "Bearer canary"})
+        for path in ("/v1/verifications/", "/v1/password-resets/", "/verify/", "/reset/"):
+            ask(port, "POST", f"{path}canary")
+        time.sleep(0.2)
+        process.terminate()
+        assert process.stdout
+        lines = [line for line in process.stdout if line.startswith("{")]
+    assert "canary" not in "".join(lines)
+    said = json.loads(lines[0])
+    assert (said["method"], said["path"], said["status"]) == ("GET", '/v1/"', 200)
+    assert len(lines) == 5

@@ -1,0 +1,63 @@
+"""A gateway in this process before faked services; and one as in production, before the same over HTTP."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from chassis.config import Secret
+from flask import Flask
+from gateway.app import close_app, create_app
+from gateway.clients import InProcess
+from gateway.config import Settings
+from werkzeug.test import Client
+
+from tests.gateway.fakes import SECRET, Fake
+
+
+@dataclass
+class World:
+    """A gateway and what lies behind it."""
+
+    app: Flask
+    client: Client
+    org: Fake
+    billing: Fake
+    membership: Fake
+
+    @property
+    def forwarded(self) -> list[str]:
+        """What has reached any service."""
+        return [f"{fake.name} {seen.method} {seen.target}"
+                for fake in (self.org, self.billing, self.membership) for seen in fake.seen]
+
+
+Build = Callable[..., World]
+
+
+def settings(**other: Any) -> Settings:
+    standard = {"org_url": "", "billing_url": "", "membership_url": "", "public_url": "https://api.example.com",
+                "internal_secret": Secret(SECRET), "feed_poll_s": 0.02}
+    return Settings(**{**standard, **other})
+
+
+@pytest.fixture
+def build() -> Iterator[Build]:
+    """Builds gateways with settings and, where given, other ways to the services; ends them all."""
+    apps: list[Flask] = []
+
+    def make(ways: Any = None, **other: Any) -> World:
+        fakes = {name: Fake(name) for name in ("org", "billing", "membership")}
+        app = create_app(settings(**other), {**{n: InProcess(f) for n, f in fakes.items()}, **(ways or {})})
+        apps.append(app)
+        return World(app, Client(app), **fakes)
+
+    yield make
+    for app in apps:
+        close_app(app)
+
+
+@pytest.fixture
+def world(build: Build) -> World:
+    """The usual gateway."""
+    return build()

@@ -1,0 +1,221 @@
+"""The rules that can be read off the source: each takes a folder and answers the places where it is broken."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+MODULE, FUNCTION, APP, MAIN = 300, 40, 60, 15
+
+# The chassis may grow only with a record of why: docs/decisions/0015-chassis-size.md
+CHASSIS_LINES = 2200
+
+# What the chassis must not know. Tenancy is its business, because token, audit and permission table are keyed by it:
+# organization, provider, customer, member, owner, staff and support are allowed for that reason.
+FORBIDDEN_NOUNS = (
+    "account", "amount", "balance", "blocker", "charge", "credit", "currency", "deletion", "grace",
+    "invitation", "invoice", "ledger", "membership", "money", "ownership", "payment", "pin", "posting",
+    "price", "purge", "refund", "reservation", "subscription", "tax", "wallet", "withdrawal",
+)
+SAYING_NOTHING = {
+    "base", "common", "core", "handler", "handlers", "helper", "helpers", "lib", "manager", "managers", "misc",
+    "shared", "stuff", "tools", "util", "utils",
+}
+LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+TRANSACTION_WORDS = {"commit", "rollback", "begin_nested"}
+GUARDS = {"requires", "internal", "public"}
+CRASH_VARIABLE = "CLIENTELE_CRASH_AT"
+TEXT = {".py", ".toml", ".yml", ".yaml", ".cfg", ".conf", ".sql", ".sh", ".md", ".mako", ".env", ".Dockerfile", ""}
+
+
+class Source(NamedTuple):
+    """A module, parsed."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+
+
+def sources(folder: Path) -> Iterator[Source]:
+    """Every module below the folder."""
+    for path in sorted(folder.rglob("*.py")):
+        if "__pycache__" not in path.parts:
+            yield _parsed(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _parsed(path: Path, _changed: int) -> Source:
+    text = path.read_text()
+    return Source(path, text, ast.parse(text))
+
+
+def lines(text: str) -> int:
+    """How many lines are not blank."""
+    return sum(1 for line in text.splitlines() if line.strip())
+
+
+def transaction_words(folder: Path) -> list[str]:
+    """One transaction per knock: nobody outside the chassis ends a transaction or opens one inside another."""
+    return [
+        f"{_at(source, node)} calls {node.func.attr}()"
+        for source, node in _calls(folder)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in TRANSACTION_WORDS
+    ]
+
+
+def prints(folder: Path) -> list[str]:
+    """Nobody prints but the commands; everybody else logs."""
+    return [
+        f"{_at(source, node)} prints" for source, node in _calls(folder)
+        if isinstance(node.func, ast.Name) and node.func.id == "print" and source.path.name != "commands.py"
+    ]
+
+
+def sizes(folder: Path) -> list[str]:
+    """Modules, functions, ``app`` and ``__main__`` within their caps; migrations may have long functions."""
+    return [problem for source in sources(folder) for problem in _sizes(source)]
+
+
+def _sizes(source: Source) -> Iterator[str]:
+    cap = {"app.py": APP, "__main__.py": MAIN}.get(source.path.name, MODULE)
+    migration = "migrations" in source.path.parts
+    if (found := lines(source.text)) > cap and not migration:
+        yield f"{source.path}: {found} lines, {cap} allowed"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not migration:
+            body = "\n".join(source.text.splitlines()[node.lineno - 1 : node.end_lineno])
+            if (found := lines(body)) > FUNCTION:
+                yield f"{_at(source, node)} {node.name}: {found} lines, {FUNCTION} allowed"
+
+
+def chassis_size(folder: Path) -> int:
+    """How many lines of the chassis are not blank."""
+    return sum(lines(source.text) for source in sources(folder))
+
+
+def domain_nouns(folder: Path) -> list[str]:
+    """The chassis runs any service: it speaks of no domain, neither in names nor in words."""
+    found = re.compile(rf"(?<![a-z])({'|'.join(FORBIDDEN_NOUNS)})s?(?![a-z])", re.IGNORECASE)
+    return [
+        f"{source.path}:{number} speaks of {match[1].lower()}"
+        for source in sources(folder)
+        for number, line in enumerate(source.text.splitlines(), 1)
+        for match in found.finditer(line)
+    ]
+
+
+def names_that_say_nothing(folder: Path) -> list[str]:
+    """A module's name says what is in it."""
+    return [
+        str(path.relative_to(folder)) for path in sorted(folder.rglob("*"))
+        if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.stem in SAYING_NOTHING
+    ]
+
+
+def left_overs(folder: Path) -> list[str]:
+    """What is to be done is an issue, not a comment."""
+    return [f"{path}:{n} {match[0]}" for path, n, line in _text(folder) for match in LEFT_OVER.finditer(line)]
+
+
+def crash_variable(folder: Path) -> list[str]:
+    """Only ``chassis.crash`` can be told to die."""
+    return [
+        f"{path}:{n} names {CRASH_VARIABLE}" for path, n, line in _text(folder)
+        if CRASH_VARIABLE in line and path.parts[-2:] != ("chassis", "crash.py")
+    ]
+
+
+def unguarded_bodies(folder: Path) -> list[str]:
+    """A view asks who is there before it reads the body: the guard stands above ``arguments``."""
+    return [problem for source in sources(folder) for problem in _unguarded(source)]
+
+
+def _unguarded(source: Source) -> Iterator[str]:
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        names = [_name(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]
+        if "arguments" in names and not GUARDS & set(names[: names.index("arguments")]):
+            yield f"{_at(source, node)} {node.name} reads the body before it asks who is there"
+
+
+def undocumented_modules(folder: Path) -> list[str]:
+    """Every module begins with what question it answers."""
+    return [
+        f"{source.path} does not say what it is" for source in sources(folder)
+        if ast.get_docstring(source.tree) is None and source.tree.body
+    ]
+
+
+def said(package: Path) -> set[tuple[str, str]]:
+    """The messages a package says, as (module of contracts, class): constructed, or handed to what constructs them.
+
+    A class in an annotation or as a key of a table is only heard."""
+    found = set()
+    for source in sources(package):
+        modules = _aliases(source.tree, lambda node: node.module == "contracts")
+        classes = _aliases(source.tree, lambda node: (node.module or "").startswith("contracts."))
+        for node in _values(source.tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+                found.add((modules[node.value.id].rpartition(".")[2], node.attr))
+            elif isinstance(node, ast.Name) and node.id in classes:
+                module, _, name = classes[node.id].rpartition(".")
+                found.add((module.rpartition(".")[2], name))
+    return found
+
+
+def imported(package: Path) -> set[str]:
+    """The top-level names a package imports."""
+    found = set()
+    for source in sources(package):
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def _aliases(tree: ast.Module, wanted: Callable[[ast.ImportFrom], bool]) -> dict[str, str]:
+    return {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and wanted(node)
+        for alias in node.names
+    }
+
+
+def _values(tree: ast.Module) -> Iterator[ast.expr]:
+    """What is called, handed over, or the value in a table."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield node.func
+            yield from node.args
+            yield from (keyword.value for keyword in node.keywords)
+        elif isinstance(node, ast.Dict):
+            yield from node.values
+        elif isinstance(node, ast.Tuple | ast.List):
+            yield from node.elts
+
+
+def _calls(folder: Path) -> Iterator[tuple[Source, ast.Call]]:
+    for source in sources(folder):
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Call):
+                yield source, node
+
+
+def _text(folder: Path) -> Iterator[tuple[Path, int, str]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts:
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+                yield path, number, line
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _at(source: Source, node: ast.expr | ast.stmt) -> str:
+    return f"{source.path}:{node.lineno}"

@@ -1,0 +1,122 @@
+"""What the services say to each other: every message has its golden file, its sayer and its hearers."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from contracts import message as messages
+from contracts.message import Message, every_message
+
+from tests.house import golden, rules
+from tests.house.places import SERVICES, Project
+
+EVERY = pytest.mark.parametrize("kind", every_message(), ids=lambda kind: kind.TYPE)
+PACKAGES = {service.name: service.package for service in SERVICES}
+
+
+def hearers(kind: type[Message], services: list[Project]) -> tuple[str, ...]:
+    """The services whose table of listeners has the message."""
+    tables = {s.name: import_module(f"{s.name}.listeners").LISTENERS for s in services if s.has("listeners")}
+    return tuple(sorted(name for name, table in tables.items() if kind in table))
+
+
+@EVERY
+def test_a_message_reads_and_writes_its_golden_file(kind: type[Message]) -> None:
+    stored = json.loads(golden.path(kind).read_text())
+
+    assert kind.load(stored).dump() == stored
+    assert kind.load(stored) == golden.representative(kind), "write it anew: python -m tests.house.golden"
+
+
+@EVERY
+def test_fields_it_does_not_know_are_ignored(kind: type[Message]) -> None:
+    stored = json.loads(golden.path(kind).read_text())
+
+    assert kind.load({**stored, "added_by_a_later_sayer": {"a": [1]}}) == golden.representative(kind)
+
+
+@EVERY
+def test_it_is_really_said_by_its_sayer_and_by_nobody_else(kind: type[Message]) -> None:
+    name = (kind.__module__.rpartition(".")[2], kind.__name__)
+
+    assert [s for s, package in PACKAGES.items() if name in rules.said(package)] == [kind.sayer()]
+
+
+@EVERY
+def test_it_is_heard_by_whom_it_says(kind: type[Message]) -> None:
+    assert tuple(sorted(kind.HEARD_BY)) == hearers(kind, SERVICES)
+
+
+@EVERY
+def test_it_stands_in_its_sayers_module_under_its_own_name_and_says_what_it_means(kind: type[Message]) -> None:
+    words = kind.TYPE.split(".")[1].split("_")
+
+    assert kind.__module__ == f"contracts.{kind.sayer()}"
+    assert kind.__name__ == "".join(word.capitalize() for word in words)
+    assert kind.__dict__.get("__doc__") and not kind.__doc__.startswith(f"{kind.__name__}(")  # type: ignore[union-attr]
+
+
+def test_every_golden_file_belongs_to_a_message() -> None:
+    assert {file.name for file in golden.FOLDER.iterdir()} == {golden.path(kind).name for kind in every_message()}
+
+
+# ---- each rule bites --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Message]]:
+    """A message that only this test knows, with its golden file in a folder of its own."""
+    monkeypatch.setattr(golden, "FOLDER", tmp_path)
+    monkeypatch.setattr(messages, "_REGISTER", {})
+
+    @dataclass(frozen=True, kw_only=True)
+    class ThingDone(Message):
+        organization_id: str
+        amount: str
+        TYPE: ClassVar[str] = "org.thing_done.v1"
+
+    golden.write(ThingDone)
+    yield ThingDone
+
+
+def changed(**fields: object) -> type[Message]:
+    body = {"__annotations__": fields, "TYPE": "org.thing_done.v1", "__qualname__": "planted.<locals>.ThingDone"}
+    body |= {name: None for name, hint in fields.items() if hint == str | None}
+    return dataclass(frozen=True, kw_only=True)(type("ThingDone", (Message,), body))  # type: ignore[no-any-return]
+
+
+def test_an_optional_field_may_be_added(planted: type[Message]) -> None:
+    assert golden.write(changed(organization_id=str, amount=str, remark=str | None))
+
+
+def test_a_required_field_needs_a_new_version(planted: type[Message]) -> None:
+    with pytest.raises(ValueError, match="say a new version"):
+        golden.write(changed(organization_id=str, amount=str, remark=str))
+
+
+def test_a_field_that_is_gone_needs_a_new_version(planted: type[Message]) -> None:
+    with pytest.raises(ValueError, match="no longer says"):
+        golden.write(changed(organization_id=str))
+
+
+def test_another_type_needs_a_new_version(planted: type[Message]) -> None:
+    with pytest.raises(ValueError, match="say a new version"):
+        golden.write(changed(organization_id=str, amount=int))
+
+
+def test_what_is_only_heard_or_named_is_not_said(tmp_path: Path) -> None:
+    (tmp_path / "listeners.py").write_text(
+        "from contracts import billing\n"
+        "def closed(session, message: billing.AccountClosed) -> None: ...\n"
+        "LISTENERS = {billing.AccountClosed: closed}\n"
+    )
+    (tmp_path / "actions.py").write_text(
+        "from contracts import org as words\nfrom contracts.billing import AccountOpened\n"
+        "say(words.CloseAccount(a=1))\nASKS = {1: about(words.EndAccess)}\nrecord(session, AccountOpened)\n"
+    )
+
+    assert rules.said(tmp_path) == {("org", "CloseAccount"), ("org", "EndAccess"), ("billing", "AccountOpened")}

@@ -1,0 +1,103 @@
+"""Migrations: one straight line per service, and what they build is what the models say, on both databases."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from chassis import migrate
+from chassis.sql import Base, Database
+from clientele.servers import Postgres
+
+from tests.house.places import WITH_DATA, Project, listed
+
+SERVICE = pytest.mark.parametrize("service", WITH_DATA, ids=lambda service: service.name)
+
+
+def migrations(service: Project) -> Path:
+    return service.package / "migrations"
+
+
+def broken_line(folder: Path) -> list[str]:
+    """Where the files in ``versions`` are not one line of numbers up to HEAD."""
+    files = sorted((folder / "versions").glob("*.py"))
+    numbers = [file.name.partition("_")[0] for file in files]
+    expected = [f"{n:04}" for n in range(1, len(files) + 1)]
+    problems = [] if numbers == expected else [f"numbered {numbers}"]
+    for file, number, before in zip(files, expected, [None, *expected], strict=False):
+        text = file.read_text()
+        problems += [
+            f"{file.name} lacks {line}"
+            for line in (f"revision = {_quoted(number)}", f"down_revision = {_quoted(before)}")
+            if f"\n{line}\n" not in text.replace("'", '"')
+        ]
+    head = (folder / "HEAD").read_text().strip()
+    return problems if head == expected[-1] else [*problems, f"HEAD says {head}"]
+
+
+def differences(service: Project, url: str) -> list[Any]:
+    """What an upgraded database has other than the models."""
+    migrate.upgrade(migrations(service), url)
+    metadata: list[sa.MetaData] = [Base.metadata, import_module(f"{service.name}.models").Base.metadata]
+    database = Database(url)
+    try:
+        with database.engine.connect() as connection:
+            context = MigrationContext.configure(
+                connection, opts={"compare_type": True, "target_metadata": metadata}
+            )
+            return list(compare_metadata(context, metadata))  # type: ignore[arg-type]
+    finally:
+        database.close()
+
+
+@SERVICE
+def test_migrations_are_one_line_of_numbers(service: Project) -> None:
+    assert not (broken := broken_line(migrations(service))), listed(broken)
+
+
+@SERVICE
+def test_the_models_are_what_migrations_build_on_sqlite(service: Project, tmp_path: Path) -> None:
+    assert not (found := differences(service, f"sqlite:///{tmp_path / 'house.db'}")), listed(found)
+
+
+@SERVICE
+def test_the_models_are_what_migrations_build_on_postgresql(service: Project, postgres: Postgres) -> None:
+    database = postgres.fresh_database(service.name)
+
+    assert not (found := differences(service, database.owner_url)), listed(found)
+
+
+@pytest.fixture
+def forgotten() -> Iterator[sa.MetaData]:
+    """A table that somebody added to the models of org without a migration."""
+    metadata: sa.MetaData = import_module("org.models").Base.metadata
+    table = sa.Table("forgotten", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    yield metadata
+    metadata.remove(table)
+
+
+def test_a_forgotten_migration_is_noticed(forgotten: sa.MetaData, tmp_path: Path) -> None:
+    org = next(service for service in WITH_DATA if service.name == "org")
+
+    assert [change[0] for change in differences(org, f"sqlite:///{tmp_path / 'house.db'}")] == ["add_table"]
+
+
+def test_a_fork_and_a_stale_head_are_noticed(tmp_path: Path) -> None:
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    (versions / "0001_a.py").write_text('\nrevision = "0001"\ndown_revision = None\n')
+    (versions / "0002_b.py").write_text('\nrevision = "0002"\ndown_revision = "0001"\n')
+    (versions / "0002_c.py").write_text('\nrevision = "0003"\ndown_revision = "0001"\n')
+    (tmp_path / "HEAD").write_text("0002\n")
+
+    assert broken_line(tmp_path) == [
+        "numbered ['0001', '0002', '0002']", '0002_c.py lacks down_revision = "0002"', "HEAD says 0002",
+    ]
+
+
+def _quoted(number: str | None) -> str:
+    return "None" if number is None else f'"{number}"'

@@ -1,0 +1,21 @@
+"""From nothing to a customer's owner who is logged in."""
+
+from contracts import membership as messages
+
+
+def test_from_nothing_to_a_logged_in_owner(world):
+    staff = world.provider()
+    provider_id = world.claims(staff)["org"]
+    organization_id, token = world.owner(provider_id=provider_id)
+    assert world.claims(token)["org"] == organization_id
+    assert world.claims(token)["role"] == "owner"
+    assert [m.organization_id for m in world.said(messages.OwnerInvited)] == [organization_id]
+    changed = world.said(messages.MembersChanged)[-1]
+    assert changed.owner.verified and changed.members == 1
+    me = world.call("GET", "/v1/me", token=token).json
+    assert me["identity"]["email"] == "olga@customer.example"
+    people = world.call("GET", f"/v1/organizations/{organization_id}/members", token=staff).json
+    assert [p["role"] for p in people["data"]] == ["owner"]
+    keys = world.client.get("/.well-known/jwks.json")
+    assert keys.headers["Cache-Control"] == "public, max-age=300"
+    assert keys.json["keys"][0]["crv"] == "Ed25519" and "d" not in keys.json["keys"][0]
