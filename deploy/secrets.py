@@ -17,7 +17,7 @@ from pathlib import Path
 
 SERVICES = ("org", "billing", "membership")
 # Who may ask whose /internal/*.
-CALLERS = {"org": ("gateway",), "billing": ("gateway", "org"), "membership": ("gateway",)}
+CALLERS = {"org": ("gateway",), "billing": ("gateway", "org"), "membership": ("gateway", "org")}
 VHOST = "clientele"
 
 

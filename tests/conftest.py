@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from clientele.processes import System
 from clientele.servers import Postgres, RabbitMQ
 
 from tests import servers
@@ -20,6 +21,20 @@ def rabbitmq() -> Iterator[RabbitMQ]:
     """An empty RabbitMQ; `rabbitmq.create_service_users("org", ...)` makes the services' users in it."""
     with servers.running(servers.RabbitMQContainer, RabbitMQ) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def system(postgres: Postgres, rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Every role of every service as a process of its own, on the real database and the real broker."""
+    fleet = System(postgres, rabbitmq, tmp_path_factory.mktemp("system"), settings={"LOG_LEVEL": "INFO"})
+    fleet.prepare()
+    rabbitmq.settle()
+    try:
+        fleet.start()
+        fleet.await_ready()
+        yield fleet
+    finally:
+        fleet.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,8 +4,9 @@ SQLite: the migrated file is copied. PostgreSQL: the tables of the one database 
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,51 +18,67 @@ from sqlalchemy import create_engine
 ENGINES = ("sqlite", "postgresql")
 _EMPTY_ALL = """
 DO $$ DECLARE listed text; BEGIN
-    SELECT string_agg(format('%I', tablename), ', ') INTO listed
+    SELECT string_agg(quote_ident(tablename), ', ') INTO listed
     FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version';
     EXECUTE 'TRUNCATE ' || listed || ' RESTART IDENTITY CASCADE';
 END $$
 """
 
 
+@dataclass(frozen=True)
+class Schema:
+    """What a database is to hold; ``prepare`` is given the address its owner uses."""
+
+    name: str
+    prepare: Callable[[str], None]
+
+
+def schema_of(service: Service) -> Schema:
+    """A service's own: all its migrations."""
+    return Schema(service.name, lambda url: migrate.upgrade(service.migrations, url))
+
+
 class Shelf:
-    """What has been migrated in this run, by service and engine."""
+    """What has been prepared in this run, by name and engine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files: dict[str, Path] = {}
         self._urls: dict[str, Any] = {}
 
-    def file(self, service: Service) -> Path:
-        """A migrated SQLite file, to be copied."""
-        if service.name not in self._files:
-            path = self.folder / f"{service.name}.db"
-            migrate.upgrade(service.migrations, f"sqlite:///{path}")
-            self._files[service.name] = path
-        return self._files[service.name]
+    def file(self, schema: Schema) -> Path:
+        """A prepared SQLite file, to be copied."""
+        if schema.name not in self._files:
+            path = self.folder / f"{schema.name}.db"
+            schema.prepare(f"sqlite:///{path}")
+            self._files[schema.name] = path
+        return self._files[schema.name]
 
-    def urls(self, service: Service, postgres: Any) -> Any:
-        """A migrated PostgreSQL database: ``owner_url`` and ``app_url``."""
-        if service.name not in self._urls:
-            made = postgres.fresh_database(service.name)
-            migrate.upgrade(service.migrations, made.owner_url)
-            self._urls[service.name] = made
-        return self._urls[service.name]
+    def urls(self, schema: Schema, postgres: Any) -> Any:
+        """A prepared PostgreSQL database: ``owner_url`` and ``app_url``."""
+        if schema.name not in self._urls:
+            made = postgres.fresh_database(schema.name)
+            schema.prepare(made.owner_url)
+            self._urls[schema.name] = made
+        return self._urls[schema.name]
 
 
 @contextmanager
 def migrated(
-    service: Service, engine: str, *, shelf: Shelf, folder: Path, postgres: Any = None, pool_size: int = 10
+    service: Service | Schema, engine: str, *, shelf: Shelf, folder: Path,
+    postgres: Callable[[], Any] | None = None, pool_size: int = 10,
 ) -> Iterator[Database]:
     """The service's database, migrated and empty, opened as the service opens it.
 
-    ``postgres`` is asked for its server only where the engine is PostgreSQL: a callable that answers it."""
+    ``postgres`` answers the server; it is asked only where the engine is PostgreSQL."""
+    schema = service if isinstance(service, Schema) else schema_of(service)
     if engine == "sqlite":
-        path = folder / f"{service.name}.db"
-        shutil.copy(shelf.file(service), path)
+        path = folder / f"{schema.name}.db"
+        shutil.copy(shelf.file(schema), path)
         database = Database(f"sqlite:///{path}", pool_size=pool_size)
     else:
-        urls = shelf.urls(service, postgres())
+        assert postgres is not None
+        urls = shelf.urls(schema, postgres())
         empty(urls.owner_url)
         database = Database(urls.app_url, pool_size=pool_size)
     try:

@@ -71,8 +71,9 @@ class World:
         with self.database.transaction() as session:
             actions.open_account(
                 session, organization_id=organization_id, provider_id=self.provider_id, name="Acme", country="SG",
-                currency=currency, timezone="Asia/Singapore", payment_mode=mode, credit_limit=parse_money(limit, zero=True),
-                billing={"email": "bills@acme.example"}, buyer_tags={}, now=clock.now(),
+                currency=currency, timezone="Asia/Singapore", payment_mode=mode,
+                credit_limit=parse_money(limit, zero=True), billing={"email": "bills@acme.example"}, buyer_tags={},
+                now=clock.now(),
             )
         return organization_id
 

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 from billing import actions, queries
+from billing.actions import ledger
 from billing.actions.ledger import AccountClosed, AccountFrozen, AmountTooLarge
 from billing.actions.money import InsufficientCredits, PaymentMethodMissing, ProviderCreditsInsufficient
 from billing.models import Account, Buckets, Entry
 from billing.values import Code, Transfer, parse_money
 from chassis import clock
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from tests.billing.conftest import CLERK
 
@@ -257,16 +259,25 @@ def test_every_change_is_audited_and_its_figures_are_said_once(world):
 
 def test_what_counts_once_is_not_posted_twice(world):
     org, now = world.open(), clock.now()
-    for attempt in (1, 2):
+
+    def post():
         with world.database.transaction() as session:
             account = queries.account(session, org, lock=True)
-            try:
-                actions.ledger.post(session, account, [Transfer(Code.OFFLINE, Code.PREPAID, 1)], kind="top_up", now=now,
-                                    source="record-1")
-                session.flush()
-            except Exception:
-                assert attempt == 2
-                session.rollback()
-                break
-            assert attempt == 1
+            transfers = [Transfer(Code.OFFLINE, Code.PREPAID, 1)]
+            ledger.post(session, account, transfers, kind="top_up", now=now, source="record-1")
+
+    post()
+    with pytest.raises(IntegrityError):
+        post()
     assert len(journal(world, org)) == 1
+
+
+def test_a_top_up_that_cures_covers_open_invoices_first(world):
+    org = world.open("postpaid", limit="20")
+    with world.database.transaction() as session:
+        session.get_one(Account, org).invoiced = parse_money("30")
+    body = {"amount": "21", "kind": "usage", "description": "x"}
+    refused = world.post(org, "charges", body).json
+    assert (refused["shortfall"], refused["cure"]["top_up"]) == ("1.00", "31.00")
+    world.top_up(org, refused["cure"]["top_up"])
+    assert world.post(org, "charges", body).status_code == 201

@@ -1,5 +1,6 @@
 """The production footing as files: docker-compose.yml, the Dockerfile and the secrets they are started with."""
 
+import base64
 import hashlib
 import importlib.util
 import json
@@ -17,7 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
-from clientele.servers import processes
+from chassis import caller, config
+from clientele.servers import processes, rabbitmq
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +29,21 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 DATA_SERVICES = ("org", "billing", "membership")
 ROLES = ("web", "listen", "relay", "tick", "migrate", "topology")
-ONCE = ("migrate", "topology")
+ONCE = ("migrate", "topology", "bootstrap")
 STAY = {name for name in SERVICES if not name.endswith(ONCE)}
 SECRET = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|CALLERS|^(DATABASE|BROKER|BROKER_ADMIN|MAIL)_URL")
 MOUNTED = "/run/secrets/"
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    make(tmp_path / "secrets")
+    return tmp_path / "secrets"
+
+
+def make(folder: Path) -> str:
+    command = [sys.executable, str(ROOT / "deploy/secrets.py"), str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -76,7 +89,7 @@ def test_secrets_come_as_files(service: str) -> None:
 
 def test_all_roles_of_all_data_services_run() -> None:
     wanted = {f"{service}-{role}" for service in DATA_SERVICES for role in ROLES}
-    assert wanted | {"gateway"} == OURS.keys()
+    assert wanted | {"membership-bootstrap", "gateway"} == OURS.keys()
     for name in wanted:
         service, role = name.split("-")
         assert OURS[name]["command"] == ["python", "-m", service, role]
@@ -108,7 +121,8 @@ def test_what_waits_for_what() -> None:
             assert needs == {f"{service}-migrate": done, **topology}
         assert OURS[f"{service}-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
         assert OURS[f"{service}-topology"]["depends_on"] == {"broker": {"condition": healthy}}
-    assert OURS["gateway"]["depends_on"] == {f"{service}-web": {"condition": healthy} for service in DATA_SERVICES}
+    webs = {f"{service}-web": {"condition": healthy} for service in DATA_SERVICES}
+    assert OURS["gateway"]["depends_on"] == {"membership-bootstrap": {"condition": done}, **webs}
 
 
 def test_only_the_front_publishes_a_port() -> None:
@@ -124,11 +138,38 @@ def test_who_can_reach_whom() -> None:
     for engine in ("postgres", "broker"):
         assert networks[engine] == {"data"}
     assert COMPOSE["networks"]["inside"]["internal"] and COMPOSE["networks"]["data"]["internal"]
+    [subnet] = COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert OURS["gateway"]["environment"]["PROXIES"] == subnet["subnet"], "only the front names clients"
+
+
+@pytest.mark.parametrize("name", sorted(OURS.keys() - {f"{service}-{role}" for service in DATA_SERVICES for role in
+                                                       ("migrate", "topology")}))
+def test_the_settings_are_all_there(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each service's own loader demands, read as in the container."""
+    service = name.partition("-")[0]
+    for variable in list(os.environ):
+        monkeypatch.delenv(variable)
+    for variable, value in OURS[name]["environment"].items():
+        given = re.sub(r"\$\{\w+:-(.*)}", r"\1", str(value)).replace(MOUNTED, f"{secrets}/")
+        monkeypatch.setenv(variable, given)
+    settings = config.load(importlib.import_module(f"{service}.config").Settings)
+    assert settings.internal_secret == (secrets / f"{service}_internal_secret").read_text()
+    if "broker" in " ".join(OURS[name]["secrets"]):
+        assert settings.broker_url == (secrets / f"{service}_broker_url").read_text()
+
+
+def test_whoever_is_asked_knows_who_asks(secrets: Path) -> None:
+    """The code says by `@internal(...)` whom it lets in; their digests must be there."""
+    for service in DATA_SERVICES:
+        code = "\n".join(file.read_text() for file in (ROOT / "services" / service).rglob("*.py"))
+        wanted = {name for names in re.findall(r"@internal\(([^)]*)\)", code) for name in re.findall(r"\w+", names)}
+        known = caller.parse_callers((secrets / f"{service}_internal_callers").read_text())
+        assert wanted | {"gateway"} == known.keys(), service
 
 
 def test_whatever_scales_can() -> None:
-    for name in OURS:
-        assert not {"ports", "container_name", "hostname", "volumes"} & OURS[name].keys(), name
+    for name, service in OURS.items():
+        assert not {"ports", "container_name", "hostname", "volumes"} & service.keys(), name
 
 
 def test_mounted_files_exist() -> None:
@@ -237,17 +278,6 @@ def test_the_health_check_asks_the_role_that_runs() -> None:
         assert not is_well(ill, well), "a web that is not ready hides behind nothing"
 
 
-@pytest.fixture
-def secrets(tmp_path: Path) -> Path:
-    make(tmp_path / "secrets")
-    return tmp_path / "secrets"
-
-
-def make(folder: Path) -> str:
-    command = [sys.executable, str(ROOT / "deploy/secrets.py"), str(folder)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_the_secrets_are_those_that_compose_wants(secrets: Path) -> None:
     wanted = {secret["file"].removeprefix("deploy/secrets/") for secret in COMPOSE["secrets"].values()}
     made = {file.name for file in secrets.iterdir()}
@@ -280,8 +310,14 @@ def test_what_is_made_from_secrets_fits_them(secrets: Path) -> None:
     for user in ("admin", *DATA_SERVICES):
         assert read[f"{user}_broker_url"] == f"amqp://{user}:{read[f'{user}_broker_password']}@broker:5672/clientele"
         assert (rights[user]["configure"] == "^$") == (user != "admin")
+    tried = rabbitmq.definitions(dict.fromkeys(DATA_SERVICES, ""))["permissions"]
+    assert [rights[right["user"]] for right in tried] == tried, "the rights that the tests run with"
     assert {user["name"] for user in definitions["users"]} == {"admin", *DATA_SERVICES}
-    assert not any("password" in user for user in definitions["users"])
+    for user in definitions["users"]:
+        assert "password" not in user
+        salted = base64.b64decode(user["password_hash"])
+        password = read[f"{user['name']}_broker_password"].encode()
+        assert salted[4:] == hashlib.sha256(salted[:4] + password).digest()
 
 
 def test_a_signing_key_without_openssl(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def build() -> Iterator[Build]:
         fakes = {name: Fake(name) for name in ("org", "billing", "membership")}
         app = create_app(settings(**other), {**{n: InProcess(f) for n, f in fakes.items()}, **(ways or {})})
         apps.append(app)
-        return World(app, Client(app), **fakes)
+        return World(app, Client(app, use_cookies=False), **fakes)
 
     yield make
     for app in apps:

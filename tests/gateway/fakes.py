@@ -91,7 +91,7 @@ class Fake:
         self.polls += 1
         after = int(environ["QUERY_STRING"].removeprefix("after="))
         new = [entry for entry in self.entries if entry["seq"] > after]
-        return self._json(start_response, {"entries": new, "last": max([after, *(e["seq"] for e in new)])})
+        return self._json(start_response, {"entries": new, "last": max((e["seq"] for e in self.entries), default=0)})
 
     def _json(self, start_response: Any, value: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])

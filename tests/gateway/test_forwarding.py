@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextvars import ContextVar
 from io import BytesIO
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import limits.storage.memory
 import pytest
+from chassis.errors import Unavailable
 from gateway.clients import HttpUpstream, InProcess
 
 from tests.gateway.conftest import Build, World
@@ -94,13 +97,13 @@ def test_a_long_answer_streams(build: Build, ways: Any) -> None:
     answer.close()
 
 
-def test_an_answer_that_breaks_off_is_not_taken_for_whole(build: Build, ways: Any) -> None:
-    billing, way = ways
-    billing.headers = [("Content-Length", "500000")]
-    billing.body = lambda: iter([b"x" * 1000])
-    answer = build({"billing": way}).client.get("/v1/wallet", headers=bearer(), buffered=False)
-    with pytest.raises(Exception, match="lost or too late|Content-Length"):
-        assert len(b"".join(answer.iter_encoded())) == 500_000, "Content-Length says more"
+def test_an_answer_that_breaks_off_is_not_taken_for_whole(build: Build) -> None:
+    fake = Fake("billing", headers=[("Content-Length", "500000")], body=lambda: iter([b"x" * 1000]))
+    url, end = serve(fake)
+    answer = build({"billing": HttpUpstream(url)}).client.get("/v1/wallet", headers=bearer(), buffered=False)
+    with pytest.raises(Unavailable):
+        b"".join(answer.iter_encoded())
+    end()
 
 
 def test_a_dead_service_is_503_for_its_routes_only(build: Build) -> None:
@@ -117,8 +120,8 @@ def test_a_dead_service_is_503_for_its_routes_only(build: Build) -> None:
     assert ready.json["checks"]["org"] == "ok"
 
 
-def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(build: Build) -> None:
-    from threading import Event
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(build: Build, method: str) -> None:
     done, fake = Event(), Fake("billing")
 
     def slow(environ: Any, start_response: Any) -> Any:
@@ -128,7 +131,8 @@ def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(build: Build) 
         return answer
 
     url, end = serve(slow)
-    answer = build({"billing": HttpUpstream(url, read=0.1)}).client.post("/v1/wallet/top-ups", headers=bearer())
+    client = build({"billing": HttpUpstream(url, read=0.1)}).client
+    answer = client.open("/v1/wallet/top-ups", method=method, headers=bearer())
     done.set()
     end()
     assert (answer.status_code, answer.json["code"]) == (503, "service_unavailable")
@@ -138,8 +142,10 @@ def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(build: Build) 
 
 def test_a_crash_is_a_problem_that_tells_nothing(build: Build) -> None:
     class Broken(InProcess):
-        def ask(self, *_: Any) -> Any:
-            raise RuntimeError("secret detail")
+        def ask(self, method: str, target: str, *more: Any) -> Any:
+            if target == "/v1/settings":
+                raise RuntimeError("secret detail")
+            return super().ask(method, target, *more)
 
     answer = build({"org": Broken(Fake("org"))}).client.get("/v1/settings", headers=bearer())
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
@@ -210,7 +216,8 @@ def test_a_known_front_proxy_is_believed_its_last_word(build: Build) -> None:
     world = build(public_rate=1, proxies="127.0.0.0/8, 10.0.0.0/8")
 
     def login(forwarded: str) -> int:
-        return world.client.post("/v1/sessions", headers={"X-Forwarded-For": forwarded}).status_code
+        return world.client.post("/v1/sessions", headers={"X-Forwarded-For": forwarded},
+                                 environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).status_code
 
     assert [login("1.1.1.1"), login("9.9.9.9, 1.1.1.1"), login("1.1.1.1, 2.2.2.2")] == [200, 429, 200]
 
@@ -238,19 +245,22 @@ def test_nothing_secret_is_logged(world: World, capsys: pytest.CaptureFixture[st
 
 def test_what_an_application_does_in_this_process_stays_in_its_own_context() -> None:
     from flask import Flask, g, request, stream_with_context
+    caller: ContextVar[str] = ContextVar('caller')
     inner, outer = Flask("inner"), Flask("outer")
 
     @inner.get("/stream")
     def stream() -> Any:
         def lines() -> Iterator[str]:
+            yield caller.get('nobody')
             for number in range(3):
                 yield f"{request.path}{number}\n"
         return stream_with_context(lines()), {"Content-Type": "text/plain"}
 
     with outer.test_request_context("/outer"):
         g.mine = 1
+        caller.set('outer')
         answer = InProcess(inner).send("GET", "/stream?x=1", {"Accept": "text/plain"})
-        assert (answer.status, answer.body) == (200, b"/stream0\n/stream1\n/stream2\n")
+        assert (answer.status, answer.body) == (200, b"nobody/stream0\n/stream1\n/stream2\n")
         assert answer.headers["content-type"] == "text/plain"
         assert (request.path, g.mine) == ("/outer", 1)
 

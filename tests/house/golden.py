@@ -27,9 +27,11 @@ _TEXTS = {
     "entry_id": "evt_01k9jm6n5pfzq7r9s1t3v5w7x9",
     "member_id": "mem_01k9jm7q7rfb1c3d5e7f9g1h3j",
     "request_id": "evt_01k9jm8s9tfd5e7f9g1h3j5k7m",
-    "currency": "EUR", "country": "DE", "timezone": "Europe/Berlin", "payment_mode": "prepaid", "managed_by": "provider",
+    "currency": "EUR", "country": "DE", "timezone": "Europe/Berlin", "payment_mode": "prepaid",
+    "managed_by": "provider",
     "email": "ada@example.com", "name": "Ünïcode & Sons <x>", "code": "credits_left", "outcome": "ok",
-    "at": "2026-01-31T09:00:00.000000Z", "as_of": "2026-01-31T09:00:00.000001Z", "purge_at": "2026-03-02T09:00:00.000000Z",
+    "at": "2026-01-31T09:00:00.000000Z", "as_of": "2026-01-31T09:00:00.000001Z",
+    "purge_at": "2026-03-02T09:00:00.000000Z",
     "hash": "0" * 64,
 }
 _AMOUNTS = {"amount", "amount_due", "balance", "credit_limit", "reserved_credits", "usable_credits"}

@@ -56,4 +56,4 @@ def _brought(requirement: str, ours: Mapping[str, Project]) -> set[str]:
     declaration = ours[distribution(requirement)].declaration
     asked = [declaration.get("optional-dependencies", {}).get(extra, []) for extra in extras(requirement)]
     lines = [*declaration["dependencies"], *(line for group in asked for line in group)]
-    return {distribution(line) for line in lines} - ours.keys()
+    return {distribution(line) for line in lines}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 MODULE, FUNCTION, APP, MAIN = 300, 40, 60, 15
 
-# The chassis may grow only with a record of why: docs/decisions/0015-chassis-size.md
+# The chassis may grow only with a record of why: docs/decisions/0009-chassis-size.md
 CHASSIS_LINES = 2200
 
 # What the chassis must not know. Tenancy is its business, because token, audit and permission table are keyed by it:

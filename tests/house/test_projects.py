@@ -1,4 +1,4 @@
-"""What each project says it needs is what it imports: no more, so that images stay small; no less, so that they start."""
+"""What each project declares is what it imports: no more, so that images stay small; no less, so that they start."""
 
 from importlib.metadata import packages_distributions
 from pathlib import Path

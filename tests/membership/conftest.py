@@ -2,27 +2,29 @@
 
 import email
 import email.policy
+import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from chassis import clock, ids, migrate, outbox
 from chassis.config import Secret
 from chassis.inbox import Inbox
-from chassis.sql import Database
+from chassis.sql import Base, Database
 from contracts import org
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask import Flask
 from membership import app as application
-from membership import listeners
+from membership import guard, listeners, models
 from membership.config import Settings
 from membership.values.passwords import Hasher
-from sqlalchemy import select, text
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 CHEAP = Hasher(memory_kib=8, passes=1)
@@ -40,15 +42,11 @@ def pem() -> Secret:
 class World:
     """One membership service with a clock that can be moved."""
 
-    def __init__(self, database: Database, folder: Path, clock_at: "Clock") -> None:
-        self.database, self.folder, self.clock = database, folder, clock_at
-        self.settings = Settings(
-            database_url=Secret(database.url), signing_key=pem(), mail_url=Secret(f"file://{folder}"),
-            public_url="https://app.example", clientele_admin_password=Secret(PASSWORD),
-            internal_callers=_callers(gateway="gateway's own", org="org's own"),
-        )
-        self.app = application.create_app(self.settings, database, {})
-        self.app.extensions["hasher"] = CHEAP
+    def __init__(self, app: Flask, database: Database, folder: Path, clock_at: "Clock") -> None:
+        self.app, self.database, self.folder, self.clock = app, database, folder, clock_at
+        self.settings = _settings(database.url, folder)
+        door = guard.door(database, app.extensions["signer"], self.settings.internal_callers)
+        app.extensions.update(settings=self.settings, database=database, door=door, hasher=CHEAP)
         self.inbox = Inbox(database, listeners.LISTENERS)
         self.client = self.app.test_client()
 
@@ -159,9 +157,18 @@ class Clock:
         self.ahead += timedelta(**time)
 
 
-def _callers(**secrets: str) -> str:
-    import hashlib
+KEY = pem()
 
+
+def _settings(url: str, folder: Path) -> Settings:
+    return Settings(
+        database_url=Secret(url), signing_key=KEY, mail_url=Secret(f"file://{folder}"),
+        public_url="https://app.example", clientele_admin_password=Secret(PASSWORD),
+        internal_callers=_callers(gateway="gateway's own", org="org's own"),
+    )
+
+
+def _callers(**secrets: str) -> str:
     return ",".join(f"{name}={hashlib.sha256(secret.encode()).hexdigest()}" for name, secret in secrets.items())
 
 
@@ -173,42 +180,41 @@ def moving(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("membership") / "empty.db"
-    migrate.upgrade(application.SERVICE.migrations, f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def migrated_postgres(request: pytest.FixtureRequest) -> Any:
-    made = request.getfixturevalue("postgres").fresh_database("membership")
-    migrate.upgrade(application.SERVICE.migrations, made.owner_url)
-    return made
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        path = tmp_path / "membership.db"
-        shutil.copy(request.getfixturevalue("migrated_file"), path)
-        made = Database(f"sqlite:///{path}")
-    else:
-        urls = request.getfixturevalue("migrated_postgres")
-        _empty(urls.owner_url)
-        made = Database(urls.app_url)
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('membership') / 'membership.db'}"
+    migrate.upgrade(application.SERVICE.migrations, url)
+    made = Database(url)
     yield made
     made.close()
 
 
-def _empty(url: str) -> None:
-    database = Database(url, pool_size=1)
-    with database.engine.begin() as connection:
-        tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
-        names = ", ".join(name for name in tables if name != "alembic_version")
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
-    database.close()
+@pytest.fixture(scope="session")
+def postgresql(postgres: Any) -> Iterator[Database]:
+    urls = postgres.fresh_database("membership")
+    migrate.upgrade(application.SERVICE.migrations, urls.owner_url)
+    made = Database(urls.app_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """An empty database; the engine stays, so that it need not learn its statements again for every test."""
+    made: Database = request.getfixturevalue(request.param)
+    with made.transaction() as session:
+        for metadata in (models.Base.metadata, Base.metadata):
+            for table in reversed(metadata.sorted_tables):
+                session.execute(table.delete())
+    return made
+
+
+@pytest.fixture(scope="session")
+def app(sqlite: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """Plugged together once; each test gives it its own database."""
+    return application.create_app(_settings(sqlite.url, tmp_path_factory.mktemp("mails")), sqlite, {})
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path, moving: Clock) -> World:
-    return World(database, tmp_path / "mails", moving)
+def world(app: Flask, database: Database, tmp_path: Path, moving: Clock, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(application, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
+    return World(app, database, tmp_path / "mails", moving)

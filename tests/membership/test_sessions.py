@@ -1,16 +1,17 @@
 """Logging in, staying in, being thrown out."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from chassis import clock, ids
 from chassis.sql import Database
+from contracts import membership as messages
 from contracts import org
 from membership import app as application
 from membership import listeners, models
 from membership.values import passwords
 from sqlalchemy import select
-
-from chassis import clock  # isort: skip
 
 OLGA = "olga@customer.example"
 OTHER = "seven quiet herons wait"
@@ -95,8 +96,6 @@ def test_failures_reach_the_audit_later(world):
         _try(world, "wrong")
         _try(world, "wrong", "nobody@customer.example")
     assert listeners.tell_of_failures(world.database, clock.now(), world.settings) == 2
-    from contracts import membership as messages
-
     denied = [m for m in world.said(messages.AuditRecorded) if m.outcome == "denied"]
     assert [m.changes[0]["after"] for m in denied] == [3]
     assert listeners.tell_of_failures(world.database, clock.now(), world.settings) == 0
@@ -216,8 +215,6 @@ def test_only_the_suspended_one_is_shut(world):
 
 
 def test_nobody_logs_in_before_the_organization_is_ready(world):
-    from chassis import ids
-
     organization_id = ids.new("org")
     world.hear(org.InviteOwner(organization_id=organization_id, provider_id=ids.new("org"), name="Acme Ltd",
                                given_name="Olga", family_name="Owner", email=OLGA, managed_by="provider"))
@@ -296,16 +293,12 @@ def test_the_provider_is_made_once_whoever_comes_first(world):
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: application.bootstrap(world.settings, world.database), range(4)))
     assert [m for m in made if m] == [("admin@example.com", None)]
-    from contracts import membership as messages
-
     created = world.said(messages.ProviderCreated)
     assert len(created) == 1 and created[0].owner.verified
     assert world.log_in("admin@example.com")["role"] == "owner"
 
 
 def test_without_a_password_in_the_settings_one_is_made(database: Database, world):
-    import dataclasses
-
     login = application.bootstrap(dataclasses.replace(world.settings, clientele_admin_password=""), database)
     assert login.password and len(login.password) >= 16
     world.log_in(login.email, login.password)

@@ -9,7 +9,7 @@ import alembic.command
 import click
 from chassis import migrate
 
-from clientele import demo, embedded
+from clientele import demo, docs, embedded
 from clientele import processes as fleet
 
 
@@ -44,6 +44,13 @@ def check() -> None:
         if done.returncode:
             raise click.ClickException(f"{words[0]}:\n{done.stdout}{done.stderr}")
         click.echo(f"{words[0]}: clean")
+
+
+@main.command(name="docs")
+def write() -> None:
+    """Write the generated pages of docs/ anew."""
+    for page in docs.write():
+        click.echo(page)
 
 
 @main.command()

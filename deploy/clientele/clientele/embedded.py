@@ -106,7 +106,7 @@ def _settings(where: Place) -> dict[str, Any]:
     def database(name: str) -> Secret:
         return Secret(f"sqlite:///{where.data / name}.db")
 
-    chosen = {name: os.environ[name.upper()] for name in _CHOSEN if name.upper() in os.environ}
+    chosen: dict[str, Any] = {name: os.environ[name.upper()] for name in _CHOSEN if name.upper() in os.environ}
     return {
         "org": OrgSettings(
             database_url=database("org"),
@@ -162,13 +162,14 @@ def _greet(where: Place, settings: Mapping[str, Any]) -> None:
     login = bootstrap(settings["membership"], database)
     database.close()
     email = settings["membership"].clientele_admin_email
-    password = "the password it had before"
-    if login is not None:
-        email, password = login.email, login.password or "the one in CLIENTELE_ADMIN_PASSWORD"
+    if login is None:
+        hint = "the one from before"
+    else:
+        email, hint = login.email, login.password or "the one in CLIENTELE_ADMIN_PASSWORD"
     print(  # noqa: T201 - this is what the command is for
         f"\n  Clientele is at {where.address}\n"
         f"  sign in as     {email}\n"
-        f"  password       {password}\n"
+        f"  password       {hint}\n"
         f"  mails are in   {where.data / 'mail'}\n\n"
         "  Try, in another terminal:  make demo BASE_URL=" + where.address + "\n"
         "  Stop with Ctrl-C; everything is kept.\n",

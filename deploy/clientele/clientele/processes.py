@@ -10,16 +10,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
+from chassis import migrate, roles
 from joserfc.jwk import OKPKey
 
+from clientele.embedded import SERVICES
 from clientele.servers import Postgres, RabbitMQ
 from clientele.servers import processes as private
 
-SERVICES = ("org", "billing", "membership")
+NAMES = tuple(service.name for service in SERVICES)
 ROLES = ("web", "listen", "relay", "tick")
 ADMIN = "admin@example.com"
 
@@ -34,15 +35,15 @@ class System:
         self.mail = folder / "mail"
         self.mail.mkdir(parents=True, exist_ok=True)
         self._settings = settings
-        self._databases = {name: postgres.fresh_database(name) for name in SERVICES}
-        self._brokers = rabbitmq.create_service_users(*SERVICES)
+        self._databases = {name: postgres.fresh_database(name) for name in NAMES}
+        self._brokers = rabbitmq.create_service_users(*NAMES)
         self._broker_admin = rabbitmq.url()
-        self._ports = {name: private.free_port() for name in (*SERVICES, "gateway")}
-        self._health = {f"{s}-{r}": private.free_port() for s in SERVICES for r in ROLES if r != "web"}
+        self._ports = {name: private.free_port() for name in (*NAMES, "gateway")}
+        self._health = {f"{s}-{r}": private.free_port() for s in NAMES for r in ROLES if r != "web"}
         self._secrets = {name: secrets.token_urlsafe(32) for name in ("org", "gateway")}
         self._signing_key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.names = (*(f"{s}-{r}" for s in SERVICES for r in ROLES), "gateway-web")
+        self.names = (*(f"{s}-{r}" for s in NAMES for r in ROLES), "gateway-web")
 
     @property
     def address(self) -> str:
@@ -59,9 +60,9 @@ class System:
 
     def prepare(self) -> None:
         """The deploy steps: migrations, topology, the first provider."""
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(lambda name: self.command(name, "migrate"), SERVICES))
-            list(pool.map(lambda name: self.command(name, "topology"), SERVICES))
+        for service in SERVICES:
+            migrate.upgrade(service.migrations, self._databases[service.name].owner_url)
+            roles.declare_topology(service, self._broker_admin)
         self.command("membership", "bootstrap")
 
     def command(self, service: str, *words: str, **extra: str) -> str:
@@ -127,7 +128,7 @@ class System:
         service, _, role = name.partition("-")
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own code
-                [sys.executable, "-m", service, role], env=self._environment(service, role) | extra,
+                [sys.executable, "-m", service, role], env={**self._environment(service, role), **extra},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0,
             )
 
@@ -144,7 +145,7 @@ class System:
 
     def _environment(self, service: str, role: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
-        names = {f"{s.upper()}_URL": self.url_of(s) for s in SERVICES}
+        names = {f"{s.upper()}_URL": self.url_of(s) for s in NAMES}
         common = {
             "HOST": "127.0.0.1", "PORT": str(self._ports[service]), "WEB_WORKERS": "1", "WEB_THREADS": "8",
             "HEALTH_PORT": str(self._health.get(f"{service}-{role}", 0)), "PUBLIC_URL": self.address,

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from chassis import web
+from chassis import config, log, web
 from chassis.caller import RemoteKeys, Verifier
 from chassis.client import Neighbour
+from chassis.server import WebServer
 from flask import Flask
 
 from gateway import views
@@ -48,3 +49,10 @@ def network(settings: Settings) -> dict[str, Upstream]:
     """The services over the network: one for every ``*_url``."""
     urls = {"org": settings.org_url, "billing": settings.billing_url, "membership": settings.membership_url}
     return {name: HttpUpstream(url, connections=settings.web_threads) for name, url in urls.items()}
+
+
+def serve() -> None:
+    """Run the web role until SIGTERM. Raises Misconfigured."""
+    at = config.load(Settings)
+    log.start(at.log_level, service="gateway", role="web")
+    WebServer(lambda: create_app(at, network(at)), f"{at.host}:{at.port}", at.web_workers, at.web_threads).run()

@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import Any
 
 from chassis import log
-from chassis.inbox import Heard, Listeners
+from chassis.envelope import Heard
+from chassis.inbox import Listeners
 from chassis.service import Job
-from chassis.sql import Database
+from chassis.sql import Database, Session
 from contracts import org as messages
 
 from membership import clients
 from membership.actions import chores, mails, organizations
 
 _LOG = log.get("membership")
-Session = Any
 
 
 def on_invite_owner(session: Session, message: messages.InviteOwner, heard: Heard) -> None:

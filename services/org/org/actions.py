@@ -120,6 +120,7 @@ def change_settings(
     session: Session, *, provider_id: str, now: datetime, by: Actor, changes: dict[str, Any]
 ) -> ProviderSettings:
     """Choose settings; the other services are told and answer when they apply them."""
+    root = queries.organization(session, provider_id, lock=True)
     found = queries.settings(session, provider_id, lock=True)
     before = values.SETTINGS | found.chosen
     after = before | changes
@@ -128,7 +129,6 @@ def change_settings(
         return found
     found.chosen, found.version = found.chosen | changes, found.version + 1
     session.add(found)
-    root = queries.organization(session, provider_id)
     record(session, root, "settings.changed", by=by, now=now, changes=differences)
     outbox.say(session, org.SettingsChanged(provider_id=provider_id, version=found.version, settings=after))
     return found

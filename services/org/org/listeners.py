@@ -6,9 +6,8 @@ from typing import Any
 
 from chassis.inbox import Heard, Listeners
 from chassis.service import Job
-from chassis.sql import Database
+from chassis.sql import Database, Session
 from contracts import billing, membership, org
-from sqlalchemy.orm import Session
 
 from org import actions, sagas
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.parts import AuditRecorded
 from sqlalchemy import Index, String, UniqueConstraint, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from chassis import clock, ids, outbox
@@ -53,12 +54,7 @@ def record(
     reason: str | None = None, outcome: str = "ok",
 ) -> AuditEntry:
     """Append a row to the organization's chain and say it as ``said_as``. ``changes``: [{field, before, after}]."""
-    head = session.execute(
-        select(AuditHead).where(AuditHead.organization_id == organization_id).with_for_update()
-    ).scalar_one_or_none()
-    if head is None:
-        head = AuditHead(organization_id=organization_id, number=0, hash="0" * 64)
-        session.add(head)
+    head = _locked_head(session, organization_id)
     entry = AuditEntry(
         id=ids.new("evt"), organization_id=organization_id, number=head.number + 1, at=now, action=action,
         outcome=outcome, actor=asdict(by), target=target or {}, changes=changes or [], reason=reason,
@@ -76,6 +72,18 @@ def record(
         ),
     )
     return entry
+
+
+def _locked_head(session: Session, organization_id: str) -> AuditHead:
+    """The end of the chain, locked; begun where there is none, by one of those who try at once."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    wanted = select(AuditHead).where(AuditHead.organization_id == organization_id).with_for_update()
+    head = session.scalars(wanted).one_or_none()
+    if head is None:
+        first = insert(AuditHead).values(organization_id=organization_id, number=0, hash="0" * 64)
+        session.execute(first.on_conflict_do_nothing())
+        head = session.scalars(wanted).one()
+    return head
 
 
 def digest(entry: AuditEntry) -> str:

@@ -18,6 +18,7 @@ from chassis.relay import Letter, Receipt
 PREFETCH = 20
 CONFIRM_WITHIN = 5.0
 HEARTBEAT = 30
+STEADY = 60
 CONTENT_TYPE = "application/cloudevents+json"
 _LOG = log.get("bus")
 
@@ -160,10 +161,11 @@ class RabbitConsumer:
         """Consume until told to stop; every trouble throws the connection away and builds a new one."""
         pause = 0.5
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 self._consume(stop)
-                pause = 0.5
             except Exception:
+                pause = 0.5 if time.monotonic() - began > STEADY else pause
                 _LOG.warning("consumer.trouble", exc_info=True, pause=pause)
                 stop.wait(pause)
                 pause = min(pause * 2, 30.0)
@@ -176,6 +178,7 @@ class RabbitConsumer:
         connection = connect(self.url, f"{self.service}-listen")
         try:
             channel = connection.channel()
+            channel.auto_decode = False  # the sender's charset is not ours to run
             channel.basic_qos(0, PREFETCH, False)
             for queue, take in ((f"{self.service}.inbox", self._take), (f"{self.service}.dead", self._take_dead)):
                 channel.basic_consume(queue, callback=take)
@@ -198,8 +201,9 @@ class RabbitConsumer:
 
     def _take_dead(self, message: Any) -> None:
         """What the broker itself gave up on (its last fuse) is laid aside like everything else."""
-        deaths = message.headers.get("x-death") or [{}]
-        self._receive(_body(message), gave_up=str(deaths[0].get("reason", "unknown")))
+        deaths = (message.headers or {}).get("x-death")
+        last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+        self._receive(_body(message), gave_up=str(last.get("reason", "unknown")))
         message.channel.basic_ack(message.delivery_tag)
 
 

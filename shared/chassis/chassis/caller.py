@@ -18,7 +18,7 @@ from joserfc.jwk import KeySet
 
 from chassis import clock, ids
 from chassis.actor import Actor
-from chassis.errors import Forbidden, NotFound, Unauthenticated
+from chassis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from chassis.permissions import Operations
 
 AUDIENCE = "clientele"
@@ -81,9 +81,9 @@ class RemoteKeys:
             if self._keys is None or age > 300 or (fresh and age > 30):
                 try:
                     self._keys = KeySet.import_key_set(self.fetch())  # type: ignore[arg-type]
-                except Exception:
+                except Exception as problem:
                     if self._keys is None:
-                        raise
+                        raise Unavailable("The issuer's keys can't be had just now.") from problem
                 self._at = time.monotonic()
             return self._keys
 
@@ -102,7 +102,7 @@ class Verifier:
             try:
                 decoded = jwt.decode(token, self.keys.key_set(fresh=fresh), algorithms=[ALGORITHM])
                 return self._check(decoded.header, decoded.claims)
-            except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+            except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 continue
         raise InvalidToken()
 

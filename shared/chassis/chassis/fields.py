@@ -1,7 +1,7 @@
 """Field types that every door uses."""
 
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -56,8 +56,9 @@ class Stamp(ma.fields.String):
         text = str(super()._deserialize(value, attr, data, **kwargs))
         try:
             at = datetime.fromisoformat(text)
+            outside = not 1 < at.year < 9999
         except ValueError:
-            at = None
-        if at is None or at.tzinfo is None or len(text) < 17:
+            at, outside = None, True
+        if at is None or outside or at.tzinfo is None or len(text) < 17:
             raise ma.ValidationError("instant: Must be an instant like 2026-01-31T09:00:00Z.")
-        return at
+        return at.astimezone(UTC)

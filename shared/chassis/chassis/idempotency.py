@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from chassis import clock, here, web
+from chassis import clock, crash, here, web
 from chassis.caller import Caller
 from chassis.errors import Conflict, Gone, Invalid, Unreadable
 from chassis.sql import Base, BigInt, Instant
@@ -79,7 +79,10 @@ def change(
     for attempt in range(1, TRIES + 1):
         try:
             with here.database().transaction(correlation=web.request_id()) as session:
-                return _change_once(session, schema, act, status, key)
+                answer = _change_once(session, schema, act, status, key)
+                crash.point("web.before_commit")
+            crash.point("web.after_commit")
+            return answer
         except _Remembered as found:
             return found.answer
         except DBAPIError as problem:

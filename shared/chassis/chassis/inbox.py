@@ -5,64 +5,31 @@ when it returns.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import marshmallow
 import structlog
-from cloudevents.core.formats.json import JSONFormat
-from contracts import Message, by_type
-from sqlalchemy import select, update
+from contracts import Message
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from chassis import clock, crash, ids, log
+from chassis.envelope import LARGEST, Heard, Read, Undeliverable, understand, writable
 from chassis.errors import Invalid
 from chassis.heard import DeadLetter, InboxRow, Redelivery, StreamPosition, WaitingMessage
 from chassis.sql import Database
 
-LARGEST = 256 * 1024
 RETRY_AFTER = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
 CRASHES = 5
-_FORMAT = JSONFormat()
 _LOG = log.get("inbox")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """What a listener may know of the message beside its body."""
-
-    id: str
-    source: str
-    type: str
-    aggregate: str
-    version: int
-    correlation: str
-    now: datetime
-
+__all__ = ["CRASHES", "LARGEST", "RETRY_AFTER", "Heard", "Inbox", "Listener", "Listeners", "Undeliverable"]
 
 Listener = Callable[[Session, Any, Heard], None]
 Listeners = Mapping[type[Message], Listener]
-
-
-class Undeliverable(Exception):
-    """The message can't ever be applied; ``reason`` is a slug."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
-
-
-@dataclass(frozen=True)
-class _Read:
-    heard: Heard
-    message: Message
-    digest: bytes
 
 
 class Inbox:
@@ -83,7 +50,7 @@ class Inbox:
         try:
             if gave_up:
                 raise Undeliverable("gave_up", gave_up)
-            read = self._read(raw, said_by)
+            read = understand(raw, said_by, self.listeners)
             structlog.contextvars.bind_contextvars(message_id=read.heard.id, message=read.heard.type)
             if again:
                 self._count_crash(read)
@@ -93,35 +60,7 @@ class Inbox:
         finally:
             structlog.contextvars.unbind_contextvars("message_id", "message")
 
-    def _read(self, raw: bytes, said_by: str | None) -> _Read:
-        if len(raw) > LARGEST:
-            raise Undeliverable("too_large", f"{len(raw)} bytes")
-        try:
-            event = _FORMAT.read(None, raw)
-            facts, body = event.get_attributes(), event.get_data()
-            version = int(facts.get("sequence", ""))
-        except (RecursionError, ValueError, AttributeError, UnicodeError) as problem:
-            raise Undeliverable("undecodable", str(problem)[:500]) from problem
-        except Exception as problem:
-            raise Undeliverable("bad_envelope", str(problem)[:500]) from problem
-        if not ids.is_id("evt", str(facts["id"])) or not 0 < version < 2**63 or not facts.get("subject"):
-            raise Undeliverable("bad_envelope", "id, sequence or subject is not as it must be")
-        kind = by_type(facts["type"])
-        if kind is None or kind not in self.listeners:
-            raise Undeliverable("unknown_type", facts["type"])
-        if facts["source"] != f"/{kind.sayer()}" or said_by not in (None, kind.sayer()):
-            raise Undeliverable("forged", f"{facts['type']} from {facts['source']} by {said_by}")
-        try:
-            message = kind.load(body)
-        except marshmallow.ValidationError as problem:
-            raise Undeliverable("invalid", json.dumps(problem.messages)[:500]) from problem
-        heard = Heard(
-            id=facts["id"], source=facts["source"], type=facts["type"], aggregate=facts["subject"], version=version,
-            correlation=str(facts.get("correlationid", "")), now=clock.now(),
-        )
-        return _Read(heard, message, hashlib.sha256(raw).digest())
-
-    def _apply_or_wait(self, read: _Read, raw: bytes, redriven: bool) -> None:
+    def _apply_or_wait(self, read: Read, raw: bytes, redriven: bool) -> None:
         for attempt in (1, 2, 3):
             try:
                 with self.database.transaction(correlation=read.heard.correlation, causation=read.heard.id) as session:
@@ -139,7 +78,7 @@ class Inbox:
                     _LOG.warning("message.failed", exc_info=True)
                     self._wait(read, raw, f"{type(problem).__name__}: {problem}")
 
-    def _apply(self, session: Session, read: _Read, raw: bytes, redriven: bool) -> None:
+    def _apply(self, session: Session, read: Read, raw: bytes, redriven: bool) -> None:
         heard = read.heard
         if not self._first_time(session, read):
             _LOG.info("message.repeated")
@@ -155,7 +94,7 @@ class Inbox:
         session.flush()
         crash.point("consumer.before_commit")
 
-    def _first_time(self, session: Session, read: _Read) -> bool:
+    def _first_time(self, session: Session, read: Read) -> bool:
         values = {"id": read.heard.id, "digest": read.digest, "heard_at": read.heard.now}
         insert = self._insert(session)(InboxRow).values(values).on_conflict_do_nothing().returning(InboxRow.id)
         if session.execute(insert).first() is not None:
@@ -188,7 +127,7 @@ class Inbox:
     def _insert(session: Session) -> Any:
         return postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
 
-    def _wait(self, read: _Read, raw: bytes, error: str) -> None:
+    def _wait(self, read: Read, raw: bytes, error: str) -> None:
         with self.database.transaction() as session:
             row = session.get(WaitingMessage, read.heard.id)
             if row is None:
@@ -198,21 +137,21 @@ class Inbox:
                 self._add_dead(session, raw, Undeliverable("failed", error), row.attempts, read.heard.now)
             else:
                 row.due_at = read.heard.now + RETRY_AFTER[row.attempts]
-                row.attempts, row.error = row.attempts + 1, error[:2000]
+                row.attempts, row.error = row.attempts + 1, writable(error)
 
     def _add_waiting(
-        self, session: Session, read: _Read, raw: bytes, *, due: datetime, error: str, attempts: int = 0
+        self, session: Session, read: Read, raw: bytes, *, due: datetime, error: str, attempts: int = 0
     ) -> None:
         if session.get(WaitingMessage, read.heard.id) is None:
             heard = read.heard
             session.add(
                 WaitingMessage(
                     id=heard.id, source=heard.source, aggregate=heard.aggregate, version=heard.version,
-                    type=heard.type, body=raw, attempts=attempts, due_at=due, error=error[:2000],
+                    type=heard.type, body=raw, attempts=attempts, due_at=due, error=writable(error),
                 )
             )
 
-    def _count_crash(self, read: _Read) -> None:
+    def _count_crash(self, read: Read) -> None:
         """Written before the listener runs, so that a message which kills the process is laid aside in the end."""
         with self.database.transaction() as session:
             row = session.get(Redelivery, read.heard.id) or Redelivery(id=read.heard.id, times=0)
@@ -230,22 +169,26 @@ class Inbox:
     @staticmethod
     def _add_dead(session: Session, raw: bytes, problem: Undeliverable, attempts: int, now: datetime) -> None:
         digest = hashlib.sha256(raw).digest()
-        open_ = select(DeadLetter.id).where(DeadLetter.digest == digest, DeadLetter.redriven_at.is_(None))
-        if session.execute(open_.limit(1)).first() is None:
-            session.add(
-                DeadLetter(
-                    id=ids.new("evt"), digest=digest, reason=problem.reason, detail=problem.detail[:2000],
-                    body=raw[:LARGEST], size=len(raw), attempts=attempts, laid_aside_at=now,
-                )
-            )
+        open_ = select(DeadLetter).where(DeadLetter.digest == digest, DeadLetter.redriven_at.is_(None))
+        letter = session.scalars(open_.limit(1)).first()
+        if letter is None:
+            letter = DeadLetter(id=ids.new("evt"), digest=digest, body=raw[:LARGEST], size=len(raw))
+            session.add(letter)
+        letter.reason, letter.detail = problem.reason, writable(problem.detail)
+        letter.attempts, letter.laid_aside_at = attempts, now
 
     def retry_due(self, now: datetime, limit: int = 100) -> int:
-        """Try what is due again, oldest version first; answers how many were tried."""
+        """Try what is due again and first of its stream; answers how many were tried."""
+        earlier = aliased(WaitingMessage)
+        behind = select(earlier.id).where(
+            earlier.source == WaitingMessage.source, earlier.aggregate == WaitingMessage.aggregate,
+            earlier.version < WaitingMessage.version,
+        )
         with self.database.reading() as session:
             due = session.execute(
                 select(WaitingMessage.id, WaitingMessage.body)
-                .where(WaitingMessage.due_at <= now)
-                .order_by(WaitingMessage.aggregate, WaitingMessage.version)
+                .where(WaitingMessage.due_at <= now, ~behind.exists())
+                .order_by(WaitingMessage.due_at)
                 .limit(limit)
             ).all()
         for row in due:
@@ -254,7 +197,7 @@ class Inbox:
 
     def _retry(self, event_id: str, raw: bytes) -> None:
         try:
-            read = self._read(raw, None)
+            read = understand(raw, None, self.listeners)
             for_this = select(WaitingMessage).where(WaitingMessage.id == event_id).with_for_update(skip_locked=True)
             with self.database.transaction(correlation=read.heard.correlation, causation=read.heard.id) as session:
                 row = session.execute(for_this).scalar_one_or_none()
@@ -263,9 +206,10 @@ class Inbox:
                 self._apply(session, read, raw, redriven=True)
                 session.delete(row)
         except (Undeliverable, Invalid) as problem:
+            reason = problem if isinstance(problem, Undeliverable) else Undeliverable("invalid", problem.detail)
             with self.database.transaction() as session:
-                session.delete(session.get_one(WaitingMessage, event_id))
-            self._lay_aside(raw, Undeliverable("invalid", str(problem)))
+                session.execute(delete(WaitingMessage).where(WaitingMessage.id == event_id))
+                self._add_dead(session, raw, reason, 0, clock.now())
         except (OperationalError, PoolTimeout):
             raise
         except Exception as problem:
@@ -286,11 +230,12 @@ class Inbox:
             wanted = select(DeadLetter).where(DeadLetter.redriven_at.is_(None), DeadLetter.size <= LARGEST)
             if letter:
                 wanted = wanted.where(DeadLetter.id == letter)
-            letters = [(row.id, row.body) for row in session.scalars(wanted.order_by(DeadLetter.laid_aside_at))]
-        for letter_id, body in letters:
+            letters = list(session.scalars(wanted.order_by(DeadLetter.laid_aside_at)))
+        for found in letters:
+            self.receive(found.body, redriven=True)
+            same = (DeadLetter.id == found.id, DeadLetter.laid_aside_at == found.laid_aside_at)  # not laid aside again
             with self.database.transaction() as session:
-                session.execute(update(DeadLetter).where(DeadLetter.id == letter_id).values(redriven_at=clock.now()))
-            self.receive(body, redriven=True)
+                session.execute(update(DeadLetter).where(*same).values(redriven_at=clock.now()))
         return len(letters)
 
 

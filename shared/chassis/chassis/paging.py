@@ -8,9 +8,13 @@ from typing import Any
 import marshmallow as ma
 import sqlakeyset
 from sqlalchemy import Select
+from sqlalchemy.exc import DataError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from chassis.errors import invalid
+
+# What a database says to the values of a cursor that was made up.
+_FORGED = (DataError, ProgrammingError)
 
 
 class PageArgs(ma.Schema):
@@ -42,7 +46,7 @@ def page(
     try:
         bookmark = _unpack(cursor, mark) if cursor else None
         found = sqlakeyset.select_page(session, query, per_page=limit, page=bookmark)
-    except (sqlakeyset.InvalidPage, ValueError) as problem:
+    except (sqlakeyset.InvalidPage, ValueError, *_FORGED) as problem:
         raise invalid("/cursor", "bad_cursor", "This cursor is not of this list. Begin without one.") from problem
     more = bool(found.paging.has_next)
     return {

@@ -23,7 +23,8 @@ class Operations:
         for line in filter(None, (raw.partition("#")[0].strip() for raw in table.splitlines())):
             name, *groups = (part.split() for part in line.split("|"))
             marks = [mark for group in groups for mark in group]
-            if len(name) != 1 or len(marks) != len(_COLUMNS) or set(marks) - {"x", "-"} or name[0] in grants:
+            shape = [len(group) for group in (name, *groups)]
+            if shape != [1, len(STAFF), len(CUSTOMER), 1] or set(marks) - {"x", "-"} or name[0] in grants:
                 raise ValueError(f"not a row of the table: {line!r}")
             grants[name[0]] = frozenset(c for c, mark in zip(_COLUMNS, marks, strict=True) if mark == "x")
         return cls(grants)

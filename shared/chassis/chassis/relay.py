@@ -136,7 +136,7 @@ class Relay:
         rows = session.execute(
             select(OutboxRow.id, OutboxRow.type, OutboxRow.body, OutboxRow.occurred_at)
             .where(OutboxRow.published_at.is_(None), OutboxRow.partition.in_(list(self._fences)), ~blocked)
-            .order_by(OutboxRow.seq)
+            .order_by(OutboxRow.unsendable.is_not(None), OutboxRow.seq)
             .limit(BATCH)
         )
         return [Letter(row.id, row.type, row.body, row.occurred_at) for row in rows]
@@ -152,4 +152,8 @@ class Relay:
             )
         for event_id, reason in receipt.returned.items():
             _LOG.error("relay.returned", message_id=event_id, reason=reason)
-            session.execute(update(OutboxRow).where(OutboxRow.id == event_id).values(unsendable=reason[:255]))
+            session.execute(
+                update(OutboxRow)
+                .where(OutboxRow.id == event_id, OutboxRow.partition.in_(held))
+                .values(unsendable=reason[:255])
+            )

@@ -81,10 +81,15 @@ def _migrate(service: Service) -> None:
     migrate.upgrade(service.migrations, config.read("DATABASE_URL"))
 
 
-def _topology(service: Service) -> None:
+def declare_topology(service: Service, url: str) -> None:
+    """The deploy step on the broker, as its administrator: exchange, queues and bindings of the service."""
     heard = [kind.TYPE for kind in service.listeners]
     sayers = {kind.sayer() for kind in every_message()}
-    bus.declare(config.read("BROKER_ADMIN_URL"), service.name, sorted(sayers), heard)
+    bus.declare(url, service.name, sorted(sayers), heard)
+
+
+def _topology(service: Service) -> None:
+    declare_topology(service, config.read("BROKER_ADMIN_URL"))
 
 
 def _dead_letters(service: Service) -> None:

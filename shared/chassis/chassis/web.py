@@ -24,7 +24,7 @@ STATUS: Mapping[type[errors.Failure], int] = {
     errors.Conflict: 409, errors.Gone: 410, errors.PreconditionFailed: 412, errors.TooLarge: 413,
     errors.UnsupportedMedia: 415, errors.Invalid: 422, errors.TooMany: 429, errors.Unavailable: 503,
 }
-_SANE_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,128}$")
+_SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _LOG = log.get("web")
 
 
@@ -63,6 +63,7 @@ class ServiceApi(Api):
         }
         self.spec.components.response("Problem", response)
         self.spec.components.response("DEFAULT_ERROR", response)
+        self.spec.components.response("UNPROCESSABLE_ENTITY", response)
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Keep the headers of the original answer (Allow, Retry-After), replace its body."""
@@ -83,7 +84,7 @@ class ServiceApi(Api):
 
 def sane_id(given: str) -> str:
     """The request id a caller gave, or a new one where it is not sane."""
-    return given if _SANE_ID.match(given) else ids.new("evt")
+    return given if _SANE_ID.fullmatch(given) else ids.new("evt")
 
 
 def request_id() -> str:
@@ -110,7 +111,7 @@ def problem_response(status: int, code: str, detail: str, extra: Mapping[str, An
     """A problem+json answer."""
     body = problem_body(status, code, detail, extra)
     answer = Response(json.dumps(body), status=status, content_type="application/problem+json")
-    if status in (429, 503):
+    if status in (429, 503) or "retry_after" in (extra or {}):
         answer.headers["Retry-After"] = str((extra or {}).get("retry_after", 1))
     if status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"

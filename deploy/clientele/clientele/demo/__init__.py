@@ -1,6 +1,7 @@
 """The demo: customers from a file, then the life of one of them, told over the public API only."""
 
 import os
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,7 +20,7 @@ WIDTH = 110
 
 def run(base_url: str | None, file: Path | None) -> int:
     """Tell it; the exit code. ``base_url``: a running system, else one is started; ``file``: customers to load."""
-    console: Console = Console(highlight=False)
+    console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
     tell, began = Teller(console), time.monotonic()
@@ -78,17 +79,18 @@ def _password() -> str:
     given = os.environ.get("CLIENTELE_ADMIN_PASSWORD")
     if given:
         return given
-    if click.get_text_stream("stdin").isatty():
+    if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True))
     raise click.UsageError("Set CLIENTELE_ADMIN_PASSWORD to the password of the provider's administrator "
                            "(and CLIENTELE_ADMIN_EMAIL to the address, unless it is admin@example.com).")
 
 
 def _ended(tell: Teller, began: float, problem: str) -> int:
-    tell.chapter("")
     if problem:
+        tell.chapter("Not as expected")
         tell.fault(problem)
     else:
+        tell.chapter("Done")
         tell.note(f"All {tell.steps} steps went as expected, {tell.checks} checks.")
     tell.note(f"It took {time.monotonic() - began:.1f} seconds.")
     return 1 if problem else 0

@@ -39,9 +39,9 @@ def tell_life(api: Api, tell: Teller, mails: Path | None) -> None:
         _change_of_mind(customer)
         _second_deletion(customer)
         _tombstone(customer)
-        tell.chapter("What stays")
-        statement.show(customer)
-        _timeline(customer)
+    tell.chapter("What stays")
+    _timeline(customer)
+    statement.show(customer)
 
 
 def _open(api: Api, tell: Teller) -> Customer:
@@ -176,7 +176,7 @@ def _timeline(customer: Customer) -> None:
 
     rows = tell.answered(until(look, seconds=10) or customer.get("timeline?limit=200"), 200)["data"]
     for row in reversed(rows):
-        tell.note(f"{row['at'][11:19]}  {row['service']:10}  {row['action']:32}  {row['actor'].get('label') or ''}")
+        tell.note(f"{row['at'][11:19]}  {row['service']:10}  {row['action']:34}  {row['actor'].get('label') or ''}")
     tell.check("services", sorted({row["service"] for row in rows}), ["billing", "membership", "org"])
 
 

@@ -1,11 +1,14 @@
 """How the demo tells what it does: numbered steps, what was called, what came back, and whether that was expected."""
 
+import re
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from clientele.demo.api import Answer
+
+_ID = re.compile(r"(org_|verify/|verifications/)[A-Za-z0-9_-]{16,}([A-Za-z0-9_-]{4})")
 
 
 class Differs(Exception):
@@ -36,7 +39,7 @@ class Teller:
     def answered(self, answer: Answer, expected: int) -> dict[str, Any]:
         """The answer's body. Raises Differs unless it has the expected status."""
         again = "  (replayed)" if answer.replayed else ""
-        self._line(f"     {answer.method} {answer.path} → {answer.in_words}{again}", "")
+        self._line(f"     {answer.method} {short(answer.path)} → {answer.in_words}{again}", "")
         self.check("status", answer.status, expected, quiet=True, why=answer.body.get("detail"))
         return answer.body
 
@@ -49,7 +52,7 @@ class Teller:
             raise Differs(f"{what}: expected {shown(expected)}, got {shown(got)}")
         self.checks += 1
         if not quiet:
-            self._line(f"     ✔ {what}: {shown(got)}", "green")
+            self._line(f"     ✔ {what}: {short(shown(got))}", "green")
 
     def fault(self, text: str) -> None:
         """Something that went wrong."""
@@ -66,3 +69,8 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
+
+
+def short(text: str) -> str:
+    """The text with only the ends of long ids and tokens."""
+    return _ID.sub(r"\1…\2", text)

@@ -1,9 +1,9 @@
 """What exists in billing, and the rules each thing keeps by itself."""
 
 from billing.models.account import Account
-from billing.models.base import Base
 from billing.models.figures import Blocker, Buckets, Figures
 from billing.models.journal import Entry
 from billing.models.provider import Provider
+from billing.models.table import Base
 
 __all__ = ["Account", "Base", "Blocker", "Buckets", "Entry", "Figures", "Provider"]

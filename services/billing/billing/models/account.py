@@ -7,8 +7,8 @@ from chassis.sql import BigInt, Id, Instant, Json
 from sqlalchemy import Boolean, CheckConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from billing.models.base import Base
 from billing.models.figures import Buckets, Figures
+from billing.models.table import Base
 from billing.values import CLOSED, POSTPAID, SEALED, Code, percent
 
 LIMIT = 10**18

@@ -6,7 +6,7 @@ from chassis.sql import BigInt, Id, Instant
 from sqlalchemy import CheckConstraint, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from billing.models.base import Base
+from billing.models.table import Base
 from billing.values import Code
 
 # Spelt once, because a partial index serves only queries that repeat its condition word for word.

@@ -6,7 +6,7 @@ from chassis.sql import BigInt, Id, Json
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from billing.models.base import Base
+from billing.models.table import Base
 
 
 class Provider(Base):

@@ -54,7 +54,7 @@ class Forwarder:
             reply = _refused(problem, f"{path}#{request_id}")
         _LOG.info(
             "request", request_id=request_id, method=environ["REQUEST_METHOD"], status=reply.status,
-            route=route.pattern if route else None, service=route.service if route else None,
+            route=route.pattern if route else None, upstream=route.service if route else None,
             **({"path": path} if route and not route.is_mailed else {}),
             ms=round((time.perf_counter() - began) * 1000, 1),
         )

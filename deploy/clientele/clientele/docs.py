@@ -1,0 +1,128 @@
+"""The generated pages of ``docs/``: every message, every permission, as the code has them."""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from chassis.permissions import CUSTOMER, STAFF
+from chassis.service import Service
+from contracts.message import Message, every_message
+
+from clientele.embedded import SERVICES
+
+FOLDER = Path(__file__).parents[3] / "docs"
+_WRITTEN = "<!-- Written by `make docs` from the code. Change the code, not this page. -->"
+_JSON = {str: "text", int: "whole number", bool: "true or false"}
+_HEADS = [*(f"staff: {role}" for role in STAFF), *(f"customer: {role}" for role in CUSTOMER), "acting"]
+_COLUMNS = [f"provider:{role}" for role in STAFF] + [f"customer:{role}" for role in CUSTOMER] + ["acting"]
+
+
+def write() -> list[str]:
+    """Write the pages anew; answers which were not up to date."""
+    stale = [name for name, text in pages().items() if not _is(FOLDER / name, text)]
+    for name in stale:
+        (FOLDER / name).write_text(pages()[name])
+    return stale
+
+
+def pages() -> dict[str, str]:
+    """Name -> text."""
+    return {"messages.md": _page(_messages()), "permissions.md": _page(_permissions())}
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
+def _page(lines: Iterable[str]) -> str:
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _messages() -> Iterator[str]:
+    yield from (
+        "# Messages", "", _WRITTEN, "",
+        "What the services say to each other. A command is imperative, an event is in the past tense; the part of the",
+        "type before the first point is the only service that may say it. On the wire each is the `data` of a",
+        "CloudEvents 1.0 envelope in JSON whose `type` is also the routing key. Fields you do not know are to be",
+        "ignored. How a message may change: [decision 8](decisions/0008-message-versions.md).", "",
+        "Anybody inside may subscribe to any of them; *heard by* names the services of this system that must get it.",
+        "",
+    )
+    for service in SERVICES:
+        yield from _talk(service)
+    yield from ("## Each message", "")
+    for kind in every_message():
+        yield from _message(kind)
+    yield from ("## Parts", "")
+    for part in sorted({p for kind in every_message() for p in _parts(kind)}, key=lambda p: p.__name__):
+        yield from (f"### {part.__name__}", "", _meaning(part), "", *_fields(part), "")
+
+
+def _talk(service: Service) -> Iterator[str]:
+    says = [kind for kind in every_message() if kind.sayer() == service.name]
+    hears = sorted(service.listeners, key=lambda kind: kind.TYPE)
+    yield from (f"## {service.name}", "", "| says | heard by |", "|---|---|")
+    yield from (f"| {_link(kind)} | {', '.join(kind.HEARD_BY) or 'nobody yet'} |" for kind in says)
+    yield from ("", "| hears |", "|---|", *(f"| {_link(kind)} |" for kind in hears), "")
+
+
+def _message(kind: type[Message]) -> Iterator[str]:
+    yield from (
+        f"### {kind.TYPE}", "", _meaning(kind), "",
+        f"Said by {kind.sayer()}, heard by {', '.join(kind.HEARD_BY) or 'nobody yet'}; in order per `{kind.ABOUT}`.",
+        "", *_fields(kind), "",
+    )
+
+
+def _fields(kind: type[Any]) -> Iterator[str]:
+    hints = get_type_hints(kind)
+    yield from ("| field | is |", "|---|---|")
+    yield from (f"| `{field.name}` | {_type(hints[field.name])} |" for field in fields(kind))
+
+
+def _type(hint: Any) -> str:
+    if isinstance(hint, UnionType):
+        return f"{_type(next(a for a in get_args(hint) if a is not type(None)))}, or nothing"
+    if get_origin(hint) is list:
+        return f"list of {_type(get_args(hint)[0])}"
+    if is_dataclass(hint):
+        name = getattr(hint, "__name__", "")
+        return f"[{name}](#{name.lower()})"
+    return "object" if hint is dict or get_origin(hint) is dict else _JSON[hint]
+
+
+def _parts(kind: type[Any]) -> Iterator[type[Any]]:
+    for hint in get_type_hints(kind).values():
+        for inner in (hint, *get_args(hint)):
+            if isinstance(inner, type) and is_dataclass(inner):
+                yield inner
+
+
+def _meaning(kind: type[Any]) -> str:
+    return (inspect.getdoc(kind) or "").replace("``", "`")
+
+
+def _link(kind: type[Message]) -> str:
+    return f"[{kind.TYPE}](#{kind.TYPE.replace('.', '')})"
+
+
+def _permissions() -> Iterator[str]:
+    yield from (
+        "# Permissions", "", _WRITTEN, "",
+        "Who may do what, service by service. The provider's staff reach the provider's own organization and all of",
+        "its customers; a customer's people reach their own organization only. Whatever is not theirs does not exist",
+        "for them (404); what is theirs but not allowed is refused (403). *acting*: whether it may be done while",
+        "acting for somebody else (Login As, Remote Support); the role acted in must allow it too.", "",
+    )
+    for service in SERVICES:
+        grants = import_module(f"{service.name}.guard").OPERATIONS.grants
+        yield from (f"## {service.name}", "", f"| operation | {' | '.join(_HEADS)} |", f"|---|{':-:|' * len(_HEADS)}")
+        yield from (
+            f"| `{operation}` | {' | '.join('x' if column in granted else '' for column in _COLUMNS)} |"
+            for operation, granted in grants.items()
+        )
+        yield ""

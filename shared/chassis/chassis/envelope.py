@@ -1,0 +1,105 @@
+"""What a message looks like on the wire, and everything that makes one impossible to understand."""
+
+import hashlib
+import json
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import marshmallow
+from cloudevents.core.formats.json import JSONFormat
+from contracts import Message, by_type
+
+from chassis import clock, ids
+
+LARGEST = 256 * 1024
+_FORMAT = JSONFormat()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What a listener may know of the message beside its body."""
+
+    id: str
+    source: str
+    type: str
+    aggregate: str
+    version: int
+    correlation: str
+    now: datetime
+
+
+class Undeliverable(Exception):
+    """The message can't ever be applied; ``reason`` is a slug."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True)
+class Read:
+    """A message that was understood, and the digest of its bytes."""
+
+    heard: Heard
+    message: Message
+    digest: bytes
+
+
+def understand(raw: bytes, said_by: str | None, heard_here: Container[type[Message]]) -> Read:
+    """The message in these bytes; ``said_by`` is the broker's word for who published it. Raises Undeliverable."""
+    if len(raw) > LARGEST:
+        raise Undeliverable("too_large", f"{len(raw)} bytes")
+    try:
+        json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        event = _FORMAT.read(None, raw)
+        facts, body = event.get_attributes(), event.get_data()
+    except (RecursionError, ValueError, AttributeError, UnicodeError) as problem:
+        raise Undeliverable("undecodable", str(problem)[:500]) from problem
+    except Exception as problem:
+        raise Undeliverable("bad_envelope", str(problem)[:500]) from problem
+    version, subject = _version(facts.get("sequence")), facts.get("subject")
+    if not ids.is_id("evt", str(facts["id"])) or not version or not _is_subject(subject):
+        raise Undeliverable("bad_envelope", "id, sequence or subject is not as it must be")
+    kind = by_type(facts["type"])
+    if kind is None or kind not in heard_here:
+        raise Undeliverable("unknown_type", facts["type"])
+    if facts["source"] != f"/{kind.sayer()}" or said_by not in (None, kind.sayer()):
+        raise Undeliverable("forged", f"{facts['type']} from {facts['source']} by {said_by}")
+    try:
+        message = kind.load(body)
+    except marshmallow.ValidationError as problem:
+        raise Undeliverable("invalid", json.dumps(problem.messages)[:500]) from problem
+    heard = Heard(
+        id=facts["id"], source=facts["source"], type=facts["type"], aggregate=str(subject), version=version,
+        correlation=str(facts.get("correlationid", "")), now=clock.now(),
+    )
+    return Read(heard, message, hashlib.sha256(raw).digest())
+
+
+def _version(sequence: object) -> int:
+    """The position in the stream, 0 where it is none."""
+    text = str(sequence)
+    return int(text) if re.fullmatch(r"[1-9][0-9]{0,18}", text) and int(text) < 2**63 else 0
+
+
+def _is_subject(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= 64 and text == writable(text)
+
+
+def writable(text: str) -> str:
+    """What every database can hold of it: no NUL, no half of a surrogate pair, at most 2,000 characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:2000]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("duplicate keys")
+    return read
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

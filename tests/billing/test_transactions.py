@@ -1,0 +1,139 @@
+"""Reading what happened on an account: pages, filters, the file, single ones, and by which index."""
+
+import csv
+import io
+
+import pytest
+from billing import queries
+from chassis import ids
+from sqlalchemy import event
+
+
+def path(org, rest=""):
+    return f"/v1/organizations/{org}/account/transactions{rest}"
+
+
+@pytest.fixture
+def busy(world):
+    """A customer on whose account every kind of thing has happened."""
+    org = world.open()
+    world.top_up(org, "100")
+    world.charge(org, "10", cost="4")
+    world.charge(org, "5", kind="subscription")
+    world.adjust(org, "2", "goodwill")
+    world.withdraw(org, "20")
+    return org
+
+
+def kinds(answer):
+    assert answer.status_code == 200, answer.json
+    return [row["kind"] for row in answer.json["data"]]
+
+
+def test_the_newest_comes_first_and_each_balance_follows_from_the_one_before(world, busy):
+    rows = world.call("GET", path(busy)).json["data"]
+    assert [row["kind"] for row in rows] == ["withdrawal", "goodwill", "subscription", "usage", "top_up"]
+    assert [row["balance_after"] for row in rows] == ["67.00", "87.00", "85.00", "90.00", "100.00"]
+
+
+@pytest.mark.parametrize(("query", "found"), [
+    ("?kind=top_up", ["top_up"]), ("?kind=charge", ["subscription", "usage"]), ("?kind=usage", ["usage"]),
+    ("?kind=adjustment", ["goodwill"]), ("?direction=in", ["goodwill", "top_up"]),
+    ("?direction=debit&kind=charge", ["subscription", "usage"]), ("?to=2020-01-01", []), ("?from=2999-01-01", []),
+    ("?from=2020-01-01T00:00:00Z&kind=withdrawal", ["withdrawal"]),
+])
+def test_filters(world, busy, query, found):
+    assert kinds(world.call("GET", path(busy, query))) == found
+
+
+@pytest.mark.parametrize("query", [
+    "?kind=x", "?limit=0", "?limit=201", "?limit=x", "?cursor=x", "?direction=up", "?from=yesterday", "?sort=id",
+    "?to=",
+])
+def test_bad_questions_are_refused(world, busy, query):
+    assert world.call("GET", path(busy, query)).status_code == 422
+
+
+def test_pages_lie_side_by_side_and_a_cursor_keeps_to_its_list(world, busy):
+    seen, query = [], "?limit=2"
+    while True:
+        page = world.call("GET", path(busy, query)).json
+        seen += page["data"]
+        if not page["has_more"]:
+            break
+        query = f"?limit=2&cursor={page['next_cursor']}"
+    assert seen == world.call("GET", path(busy)).json["data"]
+    cursor = world.call("GET", path(busy, "?limit=2")).json["next_cursor"]
+    assert world.call("GET", path(busy, f"?limit=2&kind=usage&cursor={cursor}")).status_code == 422
+
+
+def test_one_transaction_shows_both_legs_of_each_transfer(world, busy):
+    usage = world.call("GET", path(busy, "?kind=usage")).json["data"][0]
+    found = world.call("GET", path(busy, f"/{usage['id']}")).json
+    assert (found["cost"], usage["cost"]) == ("4.00", "4.00")
+    assert [tuple(entry.values()) for entry in found["entries"]] == [
+        ("prepaid", "10.00", "0.00"), ("revenue", "0.00", "10.00"),
+        ("cost", "4.00", "0.00"), ("wallet", "0.00", "4.00")]
+
+
+def test_customers_never_see_what_they_cost(world, busy):
+    token = world.token("customer", "owner", busy)
+    page = world.call("GET", path(busy), token=token)
+    usage = next(row for row in page.json["data"] if row["kind"] == "usage")
+    one = world.call("GET", path(busy, f"/{usage['id']}"), token=token)
+    assert [entry["account"] for entry in one.json["entries"]] == ["prepaid", "revenue"]
+    file = world.call("GET", path(busy), token=token, Accept="text/csv")
+    assert not any("cost" in answer.text for answer in (page, one, file))
+
+
+def test_anothers_transaction_does_not_exist(world, busy):
+    mine = world.call("GET", path(busy)).json["data"][0]["id"]
+    for wrong in (mine.replace("txn_", "res_"), mine.upper(), "txn_x", ids.new("txn")):
+        assert world.call("GET", path(busy, f"/{wrong}")).status_code == 404
+    assert world.call("GET", path(world.open(), f"/{mine}")).status_code == 404
+
+
+def test_the_file_holds_everything_and_no_formula(world, monkeypatch):
+    monkeypatch.setattr(queries, "BATCH", 2)
+    org = world.open(limit="100")
+    texts = ["=1+1", "+1", "-1", "@x", "plain", 'quo"te, comma', "＝1"]
+    for description in texts:
+        world.charge(org, "1", description=description)
+    answer = world.call("GET", path(org, "?limit=1&kind=usage"), Accept="text/csv")
+    assert answer.content_type == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["amount"] for row in rows] == ["-1.00"] * len(texts)
+    assert [row["description"] for row in reversed(rows)] == [
+        "'=1+1", "'+1", "'-1", "'@x", "plain", 'quo"te, comma', "'＝1"]
+    assert [row["balance_after"] for row in rows] == [f"-{n}.00" for n in range(len(texts), 0, -1)]
+
+
+@pytest.mark.parametrize(("ask", "index"), [
+    (lambda world, org: world.call("GET", path(org)), "pk_journal"),
+    (lambda world, org: world.call("GET", path(org, "?kind=top_up")), "ix_journal_kind"),
+    (lambda world, org: world.call("GET", path(org, f"/{ids.new('txn')}")), "uq_journal"),
+    (lambda world, org: world.account(org), "ix_journal_occurred_at"),
+    (lambda world, org: world.call("GET", "/v1/wallet"), "ix_journal_wallet"),
+], ids=["list", "kind", "one", "burn", "wallet"])
+def test_every_question_to_the_journal_has_its_index(world, busy, ask, index):
+    asked = []
+
+    def note(connection, cursor, statement, parameters, context, many):
+        if "FROM journal" in statement:
+            asked.append((statement, parameters))
+
+    event.listen(world.database.engine, "before_cursor_execute", note)
+    ask(world, busy)
+    event.remove(world.database.engine, "before_cursor_execute", note)
+    assert asked
+    with world.database.reading() as session:
+        connection = session.connection()
+        if not world.database.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_sort = off")
+        explain = "EXPLAIN QUERY PLAN " if world.database.is_sqlite else "EXPLAIN "
+        plans = ["\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
+                 for statement, parameters in asked]
+    assert all("Seq Scan" not in plan and "SCAN journal" not in plan for plan in plans), plans
+    if not world.database.is_sqlite or not index.startswith(("pk", "uq")):
+        assert index in plans[0], plans

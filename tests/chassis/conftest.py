@@ -1,0 +1,123 @@
+"""The chassis' own tables on both databases; one broker with one listening service, its queues empty for each test."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import amqp
+import pytest
+from chassis import bus
+from chassis.inbox import Inbox
+from chassis.sql import Database
+from clientele.servers import RabbitMQ
+from contracts import billing, membership
+from contracts.message import every_message
+
+from tests.chassis.messages import CHASSIS, note
+from tests.databases import ENGINES, Shelf, migrated
+
+LISTENERS = {billing.AccountOpened: note, membership.MembersErased: note}
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    return Shelf(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
+    with migrated(
+        CHASSIS, request.param, shelf=shelf, folder=tmp_path, postgres=lambda: request.getfixturevalue("postgres"),
+        pool_size=25,
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def postgres_database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
+    with migrated(
+        CHASSIS, "postgresql", shelf=shelf, folder=tmp_path, postgres=lambda: request.getfixturevalue("postgres"),
+        pool_size=25,
+    ) as made:
+        yield made
+
+
+def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """What the condition answers once it is true; fails after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.01)
+    return answer
+
+
+class Broker:
+    """A RabbitMQ on which ``org`` hears billing and membership."""
+
+    def __init__(self, server: RabbitMQ) -> None:
+        self.server = server
+        self.urls = server.create_service_users("org", "billing", "membership")
+        self.declare()
+
+    def declare(self) -> None:
+        sayers = sorted({kind.sayer() for kind in every_message()})
+        bus.declare(self.server.url(), "org", sayers, [kind.TYPE for kind in LISTENERS])
+
+    @contextmanager
+    def channel(self, user: str | None = None) -> Iterator[Any]:
+        """A raw channel as the administrator, or as a service."""
+        with bus.connect(self.urls[user] if user else self.server.url(), "test") as connection:
+            yield connection.channel()
+
+    def depth(self, queue: str) -> int:
+        """How many messages lie ready in a queue."""
+        with self.channel() as channel:
+            return channel.queue_declare(queue, passive=True).message_count
+
+    def bodies(self, queue: str = "org.inbox") -> list[bytes]:
+        """Take everything out of a queue."""
+        taken: list[bytes] = []
+        with self.channel() as channel:
+            channel.auto_decode = False
+            while (message := channel.basic_get(queue, no_ack=True)) is not None:
+                taken.append(bytes(message.body))
+        return taken
+
+    def publish(
+        self, bodies: Sequence[bytes], *, user: str = "billing", key: str = billing.AccountOpened.TYPE, **other: Any
+    ) -> None:
+        """Publish as a service does, in this order, and wait until the broker has each."""
+        with self.channel(user) as channel:
+            for body in bodies:
+                message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **other})
+                channel.basic_publish_confirm(message, exchange=user, routing_key=key, confirm_timeout=10)
+
+    @contextmanager
+    def listening(self, inbox: Inbox) -> Iterator[None]:
+        """Meanwhile the service listens."""
+        stop = threading.Event()
+        consumer = bus.RabbitConsumer(self.urls["org"], "org", inbox.receive)
+        thread = threading.Thread(target=consumer.run, args=(stop,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def made_broker(rabbitmq: RabbitMQ) -> Broker:
+    return Broker(rabbitmq)
+
+
+@pytest.fixture
+def broker(made_broker: Broker) -> Broker:
+    with made_broker.channel() as channel:
+        channel.queue_purge("org.inbox")
+        channel.queue_purge("org.dead")
+    return made_broker

@@ -1,0 +1,104 @@
+"""A small service of our own to knock at: one resource, one table of who may do what, tokens for it."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import marshmallow as ma
+from chassis import here, idempotency, ids, web
+from chassis.body import Blueprint
+from chassis.caller import Caller, Door, RemoteKeys, Verifier, parse_callers, requires
+from chassis.config import Secret, ServiceSettings
+from chassis.errors import Conflict, Gone, Invalid
+from chassis.fields import Text
+from chassis.permissions import Operations
+from chassis.sql import Database
+from flask import Flask, Response
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from werkzeug.test import TestResponse
+
+from tests.chassis.messages import Effect
+
+KEY = OKPKey.generate_key("Ed25519", {"kid": "now"})
+PROVIDER = ids.new("org")
+OPERATIONS = Operations.parse("""
+word.write | x x - - - | x - - | -
+""")
+
+
+class Word(ma.Schema):
+    word = Text(required=True)
+    count = ma.fields.Integer(strict=True)
+
+
+class Broken(RuntimeError):
+    pass
+
+
+def claims(**other: Any) -> dict[str, Any]:
+    now = int(time.time())
+    known = {
+        "iss": "clientele", "aud": "clientele", "sub": "idn_somebody", "org": PROVIDER, "kind": "provider",
+        "role": "owner", "sid": "ses_one", "iat": now, "nbf": now, "exp": now + 300, "jti": "j",
+    }
+    return {name: value for name, value in (known | other).items() if value is not None}
+
+
+def token(key: Any = KEY, header: dict[str, Any] | None = None, **other: Any) -> str:
+    head = {"alg": "Ed25519", "typ": "at+jwt", "kid": key.kid} | (header or {})
+    return jwt.encode({k: v for k, v in head.items() if v is not None}, claims(**other), key, algorithms=["Ed25519"])
+
+
+def keys() -> dict[str, Any]:
+    return {"keys": [KEY.as_dict(private=False)]}
+
+
+def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
+    """The application; ``wait`` runs while an effect is under way."""
+    blueprint = Blueprint("words", __name__)
+
+    def act(body: dict[str, Any]) -> Callable[[Any], Any]:
+        def write(session: Any) -> dict[str, Any]:
+            word = body["word"]
+            session.add(Effect(word=word))
+            session.flush()
+            wait()
+            refusals: dict[str, Exception] = {
+                "conflict": Conflict(code="in_the_way", shortfall="1.00"), "gone": Gone(code="too_late"),
+                "invalid": Invalid(code="not_so"), "broken": Broken("secret words of the inside"),
+            }
+            if word in refusals:
+                raise refusals[word]
+            return {"word": word, "count": session.query(Effect).count()}
+
+        return write
+
+    def words(body: dict[str, Any]) -> Response:
+        return idempotency.change(Word(), act(body), status=201)
+
+    def money(body: dict[str, Any]) -> Response:
+        return idempotency.change(Word(), act(body), status=201, key_required=True)
+
+    def secrets(body: dict[str, Any]) -> Response:
+        return idempotency.change(Word(), act(body), status=201, secret=True)
+
+    for view in (words, money, secrets):
+        guarded = blueprint.response(201, Word)(requires("word.write")(blueprint.arguments(Word)(view)))
+        blueprint.route(f"/{view.__name__}", methods=["POST"], endpoint=view.__name__)(guarded)
+    door = Door(
+        operations=OPERATIONS, verifier=Verifier(RemoteKeys(keys)), provider_of=lambda _: None,
+        internal_callers=parse_callers(""),
+    )
+    app = web.application("words", title="Words", door=door, blueprints=[blueprint], ready={"database": database.check})
+    return here.attach(app, settings=ServiceSettings(database_url=Secret("")), database=database, wires={})
+
+
+def post(app: Flask, path: str, body: Any, *, key: str | None = None, bearer: str = "", **headers: str) -> TestResponse:
+    """A POST of JSON (or of these very bytes) with a good token, unless another is given."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"Authorization": f"Bearer {bearer or token()}", "Content-Type": "application/json"}
+    sent |= {"Idempotency-Key": key} if key is not None else {}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return app.test_client().post(path, data=raw, headers=sent)

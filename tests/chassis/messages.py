@@ -1,0 +1,83 @@
+"""Messages as they lie on the wire, good and otherwise; and a table to see their effects in."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from chassis import audit, idempotency, ids, outbox, relay, sql  # noqa: F401 - their tables
+from chassis.inbox import Heard
+from chassis.sql import Database
+from contracts import billing
+from sqlalchemy import Integer, String, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from tests.databases import Schema
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = sql.metadata()
+
+
+class Effect(Base):
+    """What a listener or a view has done."""
+
+    __tablename__ = "effects"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    word: Mapped[str] = mapped_column(String(255))
+
+
+def _create_tables(url: str) -> None:
+    database = Database(url)
+    sql.Base.metadata.create_all(database.engine)
+    Base.metadata.create_all(database.engine)
+    database.close()
+
+
+CHASSIS = Schema("chassis", _create_tables)
+
+
+def effects(database: Database) -> list[str]:
+    """Every effect, in the order it happened."""
+    with database.reading() as session:
+        return list(session.scalars(select(Effect.word).order_by(Effect.id)))
+
+
+def opened(organization_id: str) -> billing.AccountOpened:
+    return billing.AccountOpened(organization_id=organization_id)
+
+
+def note(session: Session, message: Any, heard: Heard) -> None:
+    """A listener: writes down which version of what it has heard."""
+    session.add(Effect(word=f"{message.organization_id} {heard.version}"))
+
+
+def facts(organization_id: str, version: int = 1, **other: Any) -> dict[str, Any]:
+    """The envelope and body of a good message; ``other`` replaces members, None removes one."""
+    event = {
+        "id": ids.new("evt"), "source": "/billing", "type": billing.AccountOpened.TYPE, "specversion": "1.0",
+        "time": "2026-03-01T12:00:00Z", "subject": organization_id, "datacontenttype": "application/json",
+        "sequence": str(version), "correlationid": "a-request", "data": {"organization_id": organization_id},
+    }
+    return {name: value for name, value in (event | other).items() if value is not None}
+
+
+def raw(organization_id: str, version: int = 1, **other: Any) -> bytes:
+    """A message as it lies on the wire."""
+    return json.dumps(facts(organization_id, version, **other)).encode()
+
+
+def say(database: Database, *organization_ids: str) -> list[str]:
+    """Say that these accounts are open, each in a transaction of its own; answers the message ids."""
+    said = []
+    for organization_id in organization_ids:
+        with database.transaction() as session:
+            said.append(outbox.say(session, opened(organization_id)))
+    return said
+
+
+def rows(database: Database, kind: Any) -> list[Any]:
+    """Every row of a table."""
+    with database.reading() as session:
+        return list(session.scalars(select(kind)))

@@ -1,0 +1,219 @@
+"""Consuming from the real broker: poison between good messages, each laid aside with its reason, nobody blocked."""
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import pickle
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import amqp
+import pytest
+from chassis import ids
+from chassis.heard import DeadLetter
+from chassis.inbox import Inbox
+from chassis.sql import Database
+from contracts import billing
+
+from tests.chassis.conftest import LISTENERS, Broker, until
+from tests.chassis.messages import CHASSIS, effects, facts, raw, rows
+from tests.chassis.test_inbox import POISON
+from tests.databases import Shelf, migrated
+
+BOMB = b"0" * 50_000_000
+
+
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+class Aftermath:
+    """What is there after the service has worked off a queue full of poison between good messages."""
+
+    def __init__(self, database: Database, broker: Broker, trap: Path) -> None:
+        self.trap = trap
+        self.good = ids.new("org")
+        self.planted = self._plant(broker)
+        with broker.listening(Inbox(database, LISTENERS)):
+            last = f"{self.good} {self.versions}"
+            until(lambda: effects(database)[-1:] == [last], 60)
+        self.effects = effects(database)
+        self.dead = rows(database, DeadLetter)
+        self.left = broker.depth("org.inbox")
+
+    def _plant(self, broker: Broker) -> dict[str, tuple[bytes, str]]:
+        strange = self._strange()
+        planted = {name: (body, reason) for name, (body, reason, _) in strange.items()}
+        planted |= POISON
+        how = {name: properties for name, (_, _, properties) in strange.items()}
+        self.versions = 0
+        with broker.channel("billing") as billing_channel, broker.channel("membership") as membership_channel:
+            for name, (body, _) in planted.items():
+                self._publish(billing_channel, raw(self.good, self._next()))
+                by = how.get(name, {}).pop("by", "billing")
+                if by == "membership":
+                    self._publish(membership_channel, body, user="membership", key="membership.members_erased.v1")
+                else:
+                    self._publish(billing_channel, body, **how.get(name, {}))
+            self._publish(billing_channel, raw(self.good, self._next()))
+        return planted
+
+    def _next(self) -> int:
+        self.versions += 1
+        return self.versions
+
+    @staticmethod
+    def _publish(
+        channel: Any, body: bytes, user: str = "billing", key: str = billing.AccountOpened.TYPE, **how: Any
+    ) -> None:
+        message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **how})
+        channel.basic_publish_confirm(message, exchange=user, routing_key=key, confirm_timeout=10)
+
+    def _strange(self) -> dict[str, tuple[bytes, str, dict[str, Any]]]:
+        pickled = pickle.dumps(Trap(self.trap))
+        undecodable = "undecodable"
+        return {
+            "a pickle": (pickled, undecodable, {"content_type": "application/x-python-serialize"}),
+            "yaml": (b"!!python/object/apply:os.getcwd []", undecodable, {"content_type": "application/x-yaml"}),
+            "a gzip bomb": (gzip.compress(BOMB), undecodable,
+                            {"application_headers": {"compression": "application/x-gzip"}}),
+            "a bzip2 bomb": (bz2.compress(BOMB), undecodable,
+                             {"application_headers": {"compression": "application/x-bz2"}}),
+            "an xz bomb": (lzma.compress(BOMB), undecodable,
+                           {"application_headers": {"compression": "application/x-lzma"}}),
+            "a deflate encoding": (zlib.compress(BOMB), undecodable, {"content_encoding": "zlib"}),
+            "a slow charset": (b"a-" + b"z" * 900_000, "too_large", {"content_encoding": "punycode"}),
+            "an unknown charset": (b"{", undecodable, {"content_encoding": "nonsense"}),
+            "no content type": (b"{ ", undecodable, {}),
+            "900 kB": (b"x" * 900_000, "too_large", {}),
+            "by another user": (raw(ids.new("org")), "forged", {"by": "membership"}),
+            "by nobody": (raw(ids.new("org")), "forged", {"user_id": None}),
+            "many headers": (b"{  ", undecodable, {"application_headers": {f"h{n}": {"a": [n]} for n in range(2000)}}),
+        }
+
+
+@pytest.fixture(scope="module")
+def aftermath(
+    request: pytest.FixtureRequest, shelf: Shelf, made_broker: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Aftermath]:
+    folder = tmp_path_factory.mktemp("poison")
+    with made_broker.channel() as channel:
+        channel.queue_purge("org.inbox")
+    with migrated(
+        CHASSIS, "postgresql", shelf=shelf, folder=folder, postgres=lambda: request.getfixturevalue("postgres")
+    ) as database:
+        yield Aftermath(database, made_broker, folder / "unpickled")
+
+
+def test_every_good_message_between_the_poison_was_applied_in_order(aftermath: Aftermath) -> None:
+    assert aftermath.effects == [f"{aftermath.good} {n}" for n in range(1, aftermath.versions + 1)]
+
+
+def test_every_poison_became_exactly_one_dead_letter_with_its_reason(aftermath: Aftermath) -> None:
+    found = {row.digest: row.reason for row in aftermath.dead}
+
+    wrong = {
+        name: (reason, found.get(hashlib.sha256(body).digest()))
+        for name, (body, reason) in aftermath.planted.items()
+        if found.get(hashlib.sha256(body).digest()) != reason
+    }
+    assert wrong == {}
+    assert len(aftermath.dead) == len(aftermath.planted)
+
+
+def test_nothing_was_unpickled_and_the_queue_is_empty(aftermath: Aftermath) -> None:
+    assert not aftermath.trap.exists()
+    assert aftermath.left == 0
+
+
+def test_a_message_published_twice_has_one_effect(postgres_database: Database, broker: Broker) -> None:
+    one, other = ids.new("org"), ids.new("org")
+    body = raw(one)
+    broker.publish([body, body, raw(other)])
+
+    with broker.listening(Inbox(postgres_database, LISTENERS)):
+        until(lambda: len(effects(postgres_database)) == 2)
+
+    assert effects(postgres_database) == [f"{one} 1", f"{other} 1"]
+    assert broker.depth("org.inbox") == 0
+
+
+def test_the_same_id_with_another_body_is_laid_aside_and_the_next_applied(
+    postgres_database: Database, broker: Broker
+) -> None:
+    import json
+
+    one = ids.new("org")
+    event = facts(one)
+    tampered = json.dumps(event | {"data": {"organization_id": ids.new("org")}}).encode()
+    broker.publish([json.dumps(event).encode(), tampered, raw(one, 2)])
+
+    with broker.listening(Inbox(postgres_database, LISTENERS)):
+        until(lambda: len(effects(postgres_database)) == 2)
+
+    assert effects(postgres_database) == [f"{one} 1", f"{one} 2"]
+    assert [(row.reason, row.body) for row in rows(postgres_database, DeadLetter)] == [("bad_envelope", tampered)]
+
+
+def test_what_the_broker_itself_gave_up_ends_among_the_dead_letters_and_can_be_redriven(
+    postgres_database: Database, broker: Broker
+) -> None:
+    body = raw(one := ids.new("org"))
+    broker.publish([body])
+    with broker.channel() as channel:
+        channel.basic_reject(channel.basic_get("org.inbox").delivery_tag, requeue=False)
+        until(lambda: broker.depth("org.dead") == 1)
+    inbox = Inbox(postgres_database, LISTENERS)
+
+    with broker.listening(inbox):
+        until(lambda: rows(postgres_database, DeadLetter))
+
+    assert [(row.reason, row.detail) for row in rows(postgres_database, DeadLetter)] == [("gave_up", "rejected")]
+    assert broker.depth("org.dead") == 0
+    inbox.redrive()
+    assert effects(postgres_database) == [f"{one} 1"]
+
+
+def test_a_dead_letter_without_a_history_does_not_stop_the_service(postgres_database: Database, broker: Broker) -> None:
+    with broker.channel() as channel:
+        for headers in ({}, {"application_headers": {"x-death": "nonsense"}}):
+            channel.basic_publish_confirm(amqp.Message(f"lost {headers}".encode(), **headers), "dead", "org")
+    broker.publish([raw(one := ids.new("org"))])
+
+    with broker.listening(Inbox(postgres_database, LISTENERS)):
+        until(lambda: len(rows(postgres_database, DeadLetter)) == 2 and effects(postgres_database))
+
+    assert effects(postgres_database) == [f"{one} 1"]
+    assert broker.depth("org.dead") == 0
+
+
+def test_a_message_is_not_lost_when_the_service_dies_in_the_middle_of_it(
+    postgres_database: Database, broker: Broker
+) -> None:
+    one, deaths = ids.new("org"), []
+
+    def dies_once(session: Any, message: Any, heard: Any) -> None:
+        LISTENERS[billing.AccountOpened](session, message, heard)
+        if not deaths:
+            deaths.append(1)
+            raise SystemExit
+
+    inbox = Inbox(postgres_database, LISTENERS | {billing.AccountOpened: dies_once})
+    broker.publish([raw(one, 1), raw(one, 2)])
+    with broker.listening(inbox):
+        until(lambda: deaths)
+
+    with broker.listening(inbox):
+        until(lambda: len(effects(postgres_database)) == 2)
+
+    assert effects(postgres_database) == [f"{one} 1", f"{one} 2"]
+    assert rows(postgres_database, DeadLetter) == []

@@ -1,0 +1,176 @@
+"""The same key: the same effect, once, and the same answer."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from chassis import clock, idempotency, ids
+from chassis.idempotency import IdempotencyKey
+from chassis.sql import Database
+
+from tests.chassis.doors import build, post, token
+from tests.chassis.messages import effects, rows
+
+
+def test_the_same_key_gives_the_first_answer_again(database: Database) -> None:
+    app = build(database)
+    first = post(app, "/words", {"word": "a", "count": 1}, key="k")
+
+    again = post(app, "/words", {"count": 1, "word": "a"}, key="k")
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.data == first.data
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    assert effects(database) == ["a"]
+
+
+def test_the_answer_survives_a_restart(database: Database) -> None:
+    first = post(build(database), "/words", {"word": "a"}, key="k")
+
+    again = post(build(database), "/words", {"word": "a"}, key="k")
+
+    assert again.data == first.data
+    assert effects(database) == ["a"]
+
+
+@pytest.mark.parametrize(("word", "status"), [("conflict", 409), ("gone", 410)])
+def test_a_refusal_of_the_state_is_remembered_without_its_effect(database: Database, word: str, status: int) -> None:
+    app = build(database)
+    first = post(app, "/words", {"word": word}, key="k")
+
+    again = post(app, "/words", {"word": word}, key="k")
+
+    assert (first.status_code, again.status_code) == (status, status)
+    assert again.data == first.data
+    assert again.content_type == "application/problem+json"
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert effects(database) == []
+
+
+@pytest.mark.parametrize(("word", "status"), [("invalid", 422), ("broken", 500)])
+def test_what_is_wrong_in_form_or_on_our_side_is_not_remembered(database: Database, word: str, status: int) -> None:
+    app = build(database)
+
+    answer = post(app, "/words", {"word": word}, key="k")
+
+    assert answer.status_code == status
+    assert rows(database, IdempotencyKey) == []
+    assert effects(database) == []
+    assert post(app, "/words", {"word": "better"}, key="k").status_code == 201
+
+
+def test_the_same_key_with_another_body_is_refused(database: Database) -> None:
+    app = build(database)
+    post(app, "/words", {"word": "a"}, key="k")
+
+    answer = post(app, "/words", {"word": "b"}, key="k")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
+    assert effects(database) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"sub": "idn_other"}, {"org": ids.new("org")}], ids=["another principal", "another organization"]
+)
+def test_somebody_elses_key_is_another_key(database: Database, other: dict[str, str]) -> None:
+    app = build(database)
+    post(app, "/words", {"word": "a"}, key="k")
+
+    answer = post(app, "/words", {"word": "b"}, key="k", bearer=token(**other))
+
+    assert answer.status_code == 201
+    assert effects(database) == ["a", "b"]
+
+
+def test_the_key_of_another_route_is_another_key(database: Database) -> None:
+    app = build(database)
+    post(app, "/words", {"word": "a"}, key="k")
+
+    assert post(app, "/money", {"word": "b"}, key="k").status_code == 201
+
+
+def test_where_money_moves_a_key_is_required(database: Database) -> None:
+    answer = post(build(database), "/money", {"word": "a"})
+
+    assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_required")
+    assert effects(database) == []
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "with space", "tab\t", "ümlaut", "\x7f"])
+def test_a_key_has_visible_characters_only(database: Database, key: str) -> None:
+    answer = post(build(database), "/words", {"word": "a"}, key=key)
+
+    assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_invalid")
+    assert effects(database) == []
+
+
+def test_the_longest_key_counts(database: Database) -> None:
+    app = build(database)
+
+    assert [post(app, "/words", {"word": "a"}, key="~" * 255).status_code for _ in range(2)] == [201, 201]
+    assert effects(database) == ["a"]
+
+
+def test_an_answer_with_a_secret_is_never_stored(database: Database) -> None:
+    app = build(database)
+
+    for _ in range(2):
+        post(app, "/secrets", {"word": "a"}, key="k")
+
+    assert rows(database, IdempotencyKey) == []
+    assert effects(database) == ["a", "a"]
+
+
+def test_twenty_at_once_with_one_key_have_one_effect(database: Database) -> None:
+    app, together, answers = build(database), threading.Barrier(20), []
+
+    def knock() -> None:
+        together.wait()
+        answers.append(post(app, "/words", {"word": "a"}, key="k"))
+
+    threads = [threading.Thread(target=knock) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert effects(database) == ["a"]
+    codes = {answer.status_code for answer in answers}
+    assert codes <= {201, 409}
+    assert len({answer.data for answer in answers if answer.status_code == 201}) == 1
+    assert {a.json["code"] for a in answers if a.status_code == 409} <= {"idempotency_key_in_progress"}
+
+
+def test_while_the_first_is_still_running_the_second_is_told_so(postgres_database: Database) -> None:
+    inside, go_on, first = threading.Event(), threading.Event(), []
+
+    def hold() -> None:
+        inside.set()
+        go_on.wait(10)
+
+    app = build(postgres_database, hold)
+    thread = threading.Thread(target=lambda: first.append(post(app, "/words", {"word": "a"}, key="k")))
+    thread.start()
+    inside.wait(10)
+
+    answer = post(app, "/words", {"word": "a"}, key="k")
+
+    go_on.set()
+    thread.join()
+    assert (answer.status_code, answer.json["code"]) == (409, "idempotency_key_in_progress")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert first[0].status_code == 201
+
+
+def test_keys_are_forgotten_after_thirty_days(database: Database) -> None:
+    post(build(database), "/words", {"word": "a"}, key="k")
+    at = clock.now() + idempotency.KEPT
+
+    def forget(now: Any) -> int:
+        with database.transaction() as session:
+            return idempotency.forget_old(session, now)
+
+    assert forget(at - timedelta(minutes=1)) == 0
+    assert forget(at + timedelta(minutes=1)) == 1

@@ -1,0 +1,218 @@
+"""From the outbox to the bus: in order, under a lease, marked only by its holder."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+from chassis import ids, relay
+from chassis.outbox import OutboxRow
+from chassis.relay import Letter, Receipt, Relay
+from chassis.sql import Database
+
+from tests.chassis.conftest import until
+from tests.chassis.messages import NOON, rows, say
+
+
+class Carrier:
+    """A bus that remembers; ``lost`` ids have nowhere to go, ``broken`` raises, ``meanwhile`` runs while it carries."""
+
+    def __init__(self) -> None:
+        self.carried: list[Letter] = []
+        self.lost: set[str] = set()
+        self.broken = False
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def publish(self, letters: Sequence[Letter]) -> Receipt:
+        self.meanwhile()
+        if self.broken:
+            raise ConnectionError("the broker is away")
+        self.carried += [letter for letter in letters if letter.id not in self.lost]
+        returned = {letter.id: "312 NO_ROUTE" for letter in letters if letter.id in self.lost}
+        return Receipt(frozenset(letter.id for letter in letters) - returned.keys(), returned)
+
+    @property
+    def ids(self) -> list[str]:
+        return [letter.id for letter in self.carried]
+
+
+def unsent(database: Database) -> list[str]:
+    return [row.id for row in sorted(rows(database, OutboxRow), key=lambda r: r.seq) if row.published_at is None]
+
+
+def test_what_was_said_is_published_in_the_order_it_was_said_and_only_once(database: Database) -> None:
+    one, other = ids.new("org"), ids.new("org")
+    said, carrier = say(database, one, one, other, one), Carrier()
+    only = Relay(database, carrier)
+
+    moved = [only.step(NOON), only.step(NOON)]
+
+    assert moved == [4, 0]
+    assert carrier.ids == said
+    assert unsent(database) == []
+
+
+def test_what_was_rolled_back_was_never_said(database: Database) -> None:
+    from chassis import outbox
+
+    from tests.chassis.messages import opened
+
+    with pytest.raises(RuntimeError), database.transaction() as session:
+        outbox.say(session, opened(ids.new("org")))
+        raise RuntimeError
+
+    assert rows(database, OutboxRow) == []
+
+
+def test_versions_count_per_aggregate(database: Database) -> None:
+    one, other = ids.new("org"), ids.new("org")
+
+    say(database, one, other, one)
+
+    found = {(row.aggregate, row.version) for row in rows(database, OutboxRow)}
+    assert found == {(one, 1), (one, 2), (other, 1)}
+
+
+def test_while_the_bus_is_in_doubt_every_row_stays_and_is_sent_later(database: Database) -> None:
+    said, carrier = say(database, *(ids.new("org") for _ in range(3))), Carrier()
+    only = Relay(database, carrier)
+    carrier.broken = True
+
+    with pytest.raises(ConnectionError):
+        only.step(NOON)
+
+    assert unsent(database) == said
+    carrier.broken = False
+    assert only.step(NOON) == 3
+    assert unsent(database) == []
+
+
+def test_a_message_with_nowhere_to_go_holds_back_its_own_aggregate_only(database: Database) -> None:
+    stuck, free = ids.new("org"), ids.new("org")
+    first = say(database, stuck)[0]
+    carrier = Carrier()
+    carrier.lost = {first}
+    only = Relay(database, carrier)
+    only.step(NOON)
+
+    behind, passing = say(database, stuck, free)
+    only.step(NOON)
+
+    assert carrier.ids == [passing]
+    assert unsent(database) == [first, behind]
+    assert next(r.unsendable for r in rows(database, OutboxRow) if r.id == first) == "312 NO_ROUTE"
+
+    carrier.lost = set()
+    while only.step(NOON):
+        pass
+
+    assert carrier.ids == [passing, first, behind]
+    assert unsent(database) == []
+    assert {r.unsendable for r in rows(database, OutboxRow)} == {None}
+
+
+def test_many_messages_with_nowhere_to_go_do_not_hold_back_the_rest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "BATCH", 5)
+    carrier = Carrier()
+    carrier.lost = set(say(database, *(ids.new("org") for _ in range(6))))
+    only = Relay(database, carrier)
+    only.step(NOON)
+    only.step(NOON)
+    passing = say(database, ids.new("org"))[0]
+
+    only.step(NOON)
+
+    assert carrier.ids == [passing]
+
+
+def test_a_second_relay_stands_by_while_the_lease_of_the_first_holds(database: Database) -> None:
+    mine, yours = Carrier(), Carrier()
+    first, second = Relay(database, mine), Relay(database, yours)
+    said = say(database, *(ids.new("org") for _ in range(20)))
+
+    first.step(NOON)
+    second.step(NOON + timedelta(seconds=5))
+
+    assert mine.ids == said
+    assert yours.ids == []
+
+
+def test_a_second_relay_takes_over_when_the_lease_of_the_first_has_run_out(database: Database) -> None:
+    mine, yours = Carrier(), Carrier()
+    first, second = Relay(database, mine), Relay(database, yours)
+    first.step(NOON)
+    said = say(database, *(ids.new("org") for _ in range(20)))
+
+    second.step(NOON + relay.LEASE + timedelta(microseconds=1))
+
+    assert yours.ids == said
+    assert {row.holder for row in rows(database, relay.RelayLease)} == {second.holder}
+    assert {row.fence for row in rows(database, relay.RelayLease)} == {2}
+
+
+def test_a_relay_that_renews_in_time_keeps_its_lease(database: Database) -> None:
+    first, second = Relay(database, Carrier()), Relay(database, Carrier())
+    first.step(NOON)
+    first.step(NOON + timedelta(seconds=9))
+
+    second.step(NOON + timedelta(seconds=15))
+
+    assert {row.holder for row in rows(database, relay.RelayLease)} == {first.holder}
+
+
+def test_a_relay_that_gives_up_lets_the_next_in_at_once(database: Database) -> None:
+    first, second, stop = Relay(database, Carrier()), Relay(database, Carrier()), threading.Event()
+    thread = threading.Thread(target=first.run, args=(stop,))
+    thread.start()
+    until(lambda: rows(database, relay.RelayLease))
+    stop.set()
+    first.wake()
+    thread.join()
+
+    from chassis import clock
+
+    second.step(clock.now())
+
+    assert {row.holder for row in rows(database, relay.RelayLease)} == {second.holder}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["sent", "returned"])
+def test_a_relay_whose_lease_was_taken_over_while_it_carried_marks_nothing(database: Database, lost: bool) -> None:
+    said = say(database, ids.new("org"))
+    slow, quick = Carrier(), Carrier()
+    zombie, heir = Relay(database, slow), Relay(database, quick)
+    quick.broken = True
+
+    def taken_over() -> None:
+        with pytest.raises(ConnectionError):
+            heir.step(NOON + relay.LEASE * 2)
+
+    slow.meanwhile = taken_over
+    slow.lost = set(said) if lost else set()
+
+    zombie.step(NOON)
+
+    assert unsent(database) == said
+    assert rows(database, OutboxRow)[0].unsendable is None
+    quick.broken = False
+    assert heir.step(NOON + relay.LEASE * 2) == 1
+
+
+def test_a_woken_relay_publishes_at_once_and_survives_trouble(database: Database) -> None:
+    carrier, stop = Carrier(), threading.Event()
+    carrier.broken = True
+    only = Relay(database, carrier)
+    database.on_said.append(only.wake)
+    thread = threading.Thread(target=only.run, args=(stop,))
+    thread.start()
+
+    said = say(database, ids.new("org"))
+    carrier.broken = False
+
+    until(lambda: unsent(database) == [])
+    stop.set()
+    only.wake()
+    thread.join()
+    assert carrier.ids == said

@@ -1,0 +1,49 @@
+"""A hundred deletions against charges on the credit limit: never deleted with a debt, never both."""
+
+import random
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from clientele.processes import System
+
+from tests import customers
+
+CUSTOMERS = 100
+
+
+def test_a_deletion_and_a_charge_never_both_succeed(system: System) -> None:
+    api = customers.signed_in(system.address, system.password)
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: customers.open_customer(api, credit_limit="10.00"), range(CUSTOMERS)))
+
+    with ThreadPoolExecutor(2) as pool:
+        dice = random.Random(20261122)
+        results = list(pool.map(lambda path: _race(api, path, dice.uniform(0, 0.2)), paths))
+
+    outcomes = Counter((deletion, charge) for deletion, charge, _ in results)
+    print("\n(deletion, charge): how often", dict(outcomes))
+    assert set(outcomes) <= {("scheduled", 409), ("refused", 201)}, outcomes
+    assert len(outcomes) == 2, f"the race was always won by the same side: {outcomes}"
+    for deletion, _charge, balance in results:
+        assert balance == ("0.00" if deletion == "scheduled" else "-4.00")
+
+
+def _race(api: customers.Api, path: str, head_start: float) -> tuple[str, int, str]:
+    charged: list[int] = []
+    ready = threading.Barrier(2)
+
+    def charge() -> None:
+        ready.wait()
+        threading.Event().wait(head_start)  # the deletion has four hops to go; without a head start it always loses
+        charged.append(customers.move(api, path, "charges", "4.00").status)
+
+    other = threading.Thread(target=charge)
+    other.start()
+    ready.wait()
+    api.call("DELETE", path, {"reason": "race"})
+    other.join()
+    deletion = customers.eventually(
+        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] != "asked" and d, seconds=60
+    )
+    return deletion["status"], charged[0], api.call("GET", f"{path}/account").body["balance"]

@@ -1,0 +1,46 @@
+"""kill -9 at the named instants of the bus: nothing lost, nothing doubled."""
+
+import pytest
+from clientele.processes import System
+
+from tests import customers
+
+POINTS = [
+    pytest.param("org-relay", "relay.selected", id="after the commit, before the publish"),
+    pytest.param("org-relay", "relay.published", id="after the publish, before the mark"),
+    pytest.param("billing-relay", "relay.published", id="a reply published but not marked"),
+    pytest.param("billing-listen", "consumer.before_commit", id="before the effect's commit"),
+    pytest.param("billing-listen", "consumer.before_ack", id="after the effect's commit, before the ack"),
+    pytest.param("membership-listen", "consumer.before_ack", id="membership's effect committed, not acknowledged"),
+    pytest.param("org-listen", "consumer.before_ack", id="org's effect committed, not acknowledged"),
+]
+
+
+@pytest.mark.parametrize(("role", "point"), POINTS)
+def test_a_deletion_survives(system: System, role: str, point: str) -> None:
+    api = customers.signed_in(system.address, system.password)
+    path = customers.open_customer(api)
+    customers.move(api, path, "top-ups", "5.00")
+    customers.move(api, path, "withdrawals", "5.00")
+    system.stop([role])
+    system.start([role], CLIENTELE_CRASH_AT=point)
+
+    asked = api.call("DELETE", path, {"reason": "crash test"})
+    died = system.await_death(role)
+    system.start([role])
+
+    assert asked.status == 202
+    assert died == -9
+    deletion = customers.eventually(
+        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d, seconds=45
+    )
+    assert deletion["id"] == asked.body["id"]
+    timeline = customers.eventually(lambda: _actions(api, path).count("deletion.scheduled") and _actions(api, path))
+    assert timeline.count("deletion.requested") == timeline.count("deletion.scheduled") == 1
+    assert timeline.count("account.closed") == 1
+    kinds = [row["kind"] for row in api.call("GET", f"{path}/account/transactions").body["data"]]
+    assert kinds == ["withdrawal", "top_up"]
+
+
+def _actions(api: customers.Api, path: str) -> list[str]:
+    return [row["action"] for row in api.call("GET", f"{path}/timeline?limit=200").body["data"]]

@@ -1,0 +1,135 @@
+"""kill -9 of the whole embedded process group in the middle of the main job, again and again."""
+
+import random
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests import customers
+from tests.footings import Embedded
+
+SEED = 20261122
+POINTS = ["relay.selected", "relay.published", "consumer.before_commit", "web.before_commit", "web.after_commit"]
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    found = Embedded(tmp_path)
+    found.start()
+    yield found
+    if found.process is not None:
+        found.kill()
+
+
+def test_nothing_acknowledged_is_lost_or_doubled(embedded: Embedded) -> None:
+    dice = random.Random(SEED)
+    acknowledged: dict[str, str] = {}
+    path = customers.open_customer(customers.signed_in(embedded.address, embedded.password))
+    _top_up(embedded, path)
+
+    for round_ in range(4):
+        stop = threading.Event()
+        workers = [
+            threading.Thread(target=_charge_until, args=(embedded, path, f"{round_}-{n}", stop, acknowledged))
+            for n in range(3)
+        ]
+        for worker in workers:
+            worker.start()
+        wanted = len(acknowledged) + dice.randint(5, 25)
+        customers.eventually(lambda wanted=wanted: len(acknowledged) >= wanted)
+        embedded.kill()
+        stop.set()
+        for worker in workers:
+            worker.join()
+        embedded.start()
+
+    api = customers.signed_in(embedded.address, embedded.password)
+    again = {key: customers.move(api, path, "charges", "0.010001", key=key) for key in acknowledged}
+    assert {key: a.body["id"] for key, a in again.items()} == acknowledged
+    rows = _all_transactions(api, path)
+    charges = [row for row in rows if row["kind"] == "usage"]
+    assert len(charges) == len({row["id"] for row in charges})
+    assert {row["id"] for row in charges} >= set(acknowledged.values())
+    balance = Decimal(api.call("GET", f"{path}/account").body["balance"])
+    assert balance == Decimal(100) - len(charges) * Decimal("0.010001")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None:
+    api = customers.signed_in(embedded.address, embedded.password)
+    path = customers.open_customer(api)
+    key = "the same key"
+    embedded.kill()
+    embedded.start(CLIENTELE_CRASH_AT=point)
+    body = customers.organization()
+
+    _ignore_answer(lambda: customers.signed_in(embedded.address, embedded.password).call(
+        "POST", "/v1/organizations", body, key=key
+    ))
+    embedded.await_death()
+    embedded.start()
+
+    api = customers.signed_in(embedded.address, embedded.password)
+    created = api.call("POST", "/v1/organizations", body, key=key, wait=10)
+    assert created.status == 201
+    fresh = f"/v1/organizations/{created.body['id']}"
+    customers.eventually(lambda: api.call("GET", fresh).body["status"] == "active", seconds=45)
+    found = api.call("GET", f"/v1/organizations?q={body['name'][-12:]}").body["data"]
+    assert [row["id"] for row in found] == [created.body["id"]]
+    assert api.call("DELETE", path, {}, wait=10).body["status"] == "scheduled"
+
+
+def test_it_is_ready_again_within_five_seconds_and_stops_cleanly(embedded: Embedded) -> None:
+    embedded.stop()
+
+    took = min(embedded.start() for _ in range(2) if embedded.process is None or embedded.stop() == 0)
+    pids = embedded.processes()
+    code = embedded.stop()
+
+    print(f"\nready on a further start in {took:.1f} s; {len(pids)} processes")
+    assert took < 5
+    assert code == 0
+
+
+def _top_up(embedded: Embedded, path: str) -> None:
+    api = customers.signed_in(embedded.address, embedded.password)
+    assert customers.move(api, path, "top-ups", "100.00").status == 201
+
+
+def _charge_until(embedded: Embedded, path: str, name: str, stop: threading.Event, done: dict[str, str]) -> None:
+    api = customers.signed_in(embedded.address, embedded.password)
+    n = 0
+    while not stop.is_set():
+        n += 1
+        key = f"{name}-{n}"
+        try:
+            answer = api._once(
+                "POST", f"{path}/account/charges",
+                {"amount": "0.010001", "kind": "usage", "description": "calls"},
+                {"Idempotency-Key": key, "Authorization": f"Bearer {api._token}"},
+            )
+        except Exception:
+            return
+        if answer.status == 201:
+            done[key] = answer.body["id"]
+
+
+def _ignore_answer(call: object) -> None:
+    try:
+        call()  # type: ignore[operator]
+    except Exception:
+        return
+
+
+def _all_transactions(api: customers.Api, path: str) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = []
+    cursor = ""
+    while True:
+        page = api.call("GET", f"{path}/account/transactions?limit=200{cursor}").body
+        rows += page["data"]
+        if not page["has_more"]:
+            return rows
+        cursor = f"&cursor={page['next_cursor']}"

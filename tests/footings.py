@@ -1,0 +1,90 @@
+"""The embedded footing as a process group that tests may kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import urllib3
+from clientele.servers.processes import family, free_port
+
+
+class Embedded:
+    """``python -m clientele run`` in a folder of its own; the data outlives a kill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.password, self.port = folder, "an administrator's password", free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def start(self, **extra: str) -> float:
+        """Start and wait until it is ready; the seconds it took."""
+        began = time.monotonic()
+        environment = os.environ | {
+            "CLIENTELE_DATA": str(self.folder / "var"), "CLIENTELE_PORT": str(self.port),
+            "CLIENTELE_ADMIN_EMAIL": "admin@example.com", "CLIENTELE_ADMIN_PASSWORD": self.password, **extra,
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "clientele", "run"], env=environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, process_group=0,
+            )
+        while not self._is_ready():
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            assert time.monotonic() - began < 60, self.log.read_text()[-3000:]
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """kill -9 of the whole group, and wait until nothing of it is left."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        while _group_lives(self.process.pid):
+            time.sleep(0.01)
+        self.process = None
+
+    def await_death(self, seconds: float = 20) -> None:
+        """Wait until its worker has died of a crash point, then end the rest."""
+        assert self.process is not None
+        deadline = time.monotonic() + seconds
+        while "was sent SIGKILL" not in self.log.read_text() and self.process.poll() is None:
+            assert time.monotonic() < deadline, "the crash point was not met"
+            time.sleep(0.02)
+        self.kill()
+
+    def stop(self) -> int:
+        """Ctrl-C; its exit code."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGINT)
+        code = self.process.wait(30)
+        self.process = None
+        return code
+
+    def processes(self) -> list[int]:
+        """Every process of it."""
+        assert self.process is not None
+        return family(self.process.pid)
+
+    def _is_ready(self) -> bool:
+        try:
+            return urllib3.request("GET", f"{self.address}/readyz", retries=False, timeout=2.0).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""The main job on the production footing: the demo against real processes, PostgreSQL and RabbitMQ.
+
+(On the embedded footing tests/deploy/test_demo.py tells the same story.)
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+from clientele.processes import System
+
+from tests import customers
+
+
+def test_the_whole_life_of_a_customer_is_as_told(system: System) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "clientele", "demo", "--base-url", system.address], text=True, capture_output=True,
+        env=os.environ | {
+            "CLIENTELE_ADMIN_EMAIL": "admin@example.com", "CLIENTELE_ADMIN_PASSWORD": system.password,
+            "MAIL_DIR": str(system.mail),
+        }, check=False, timeout=150,
+    )
+
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-2000:]
+
+
+def test_every_role_says_who_asked_in_its_log(system: System) -> None:
+    api = customers.signed_in(system.address, system.password)
+    customers.open_customer(api)
+
+    for name in ("org-web", "billing-web", "membership-web", "gateway-web"):
+        assert re.search(r'"request_id": "evt_', system.log(name)), name
+
+
+def test_secrets_stay_out_of_logs(system: System) -> None:
+    customers.signed_in(system.address, system.password)
+
+    for name in system.names:
+        assert system.password not in system.log(name), name
+        assert "eyJ0eXAi" not in system.log(name), name
+
+
+def test_a_stopped_service_is_503_and_comes_back(system: System) -> None:
+    api = customers.signed_in(system.address, system.password)
+    path = customers.open_customer(api)
+
+    system.stop(["billing-web"])
+    try:
+        down = api._once("GET", f"{path}/account", None, {"Authorization": f"Bearer {api._token}"})
+        ready = api._once("GET", "/readyz", None, {})
+    finally:
+        system.start(["billing-web"])
+
+    assert (down.status, down.body["code"], down.retry_after) == (503, "service_unavailable", 1.0)
+    assert ready.status == 503
+    customers.eventually(lambda: api.call("GET", f"{path}/account").status == 200)
+
+
+def test_every_role_stops_cleanly_on_sigterm(system: System) -> None:
+    codes = system.stop()
+    system.start()
+    system.await_ready()
+
+    assert set(codes.values()) == {0}, codes
+
+
+def test_suspension_is_felt_everywhere_within_two_seconds(system: System) -> None:
+    api = customers.signed_in(system.address, system.password)
+    path = customers.open_customer(api)
+    customers.move(api, path, "top-ups", "10.00")
+
+    api.call("POST", f"{path}/suspend", {"reason": "not paid"})
+
+    refused = customers.eventually(
+        lambda: (a := customers.move(api, path, "charges", "0.01")).status == 409 and a, seconds=2
+    )
+    assert refused.body["code"] == "account_frozen"
+    assert api.call("POST", f"{path}/activate", {}, wait=10).body["status"] == "active"
+    assert customers.move(api, path, "charges", "0.01").status == 201

@@ -1,0 +1,148 @@
+"""Mails: as files, by SMTP, and when the server is away."""
+
+import dataclasses
+import email
+import smtplib
+import socket
+from email import policy
+
+import pytest
+from aiosmtpd.controller import Controller
+from chassis import clock
+from chassis.config import Secret
+from membership import clients, listeners
+from membership.values.letters import Letter
+
+OLGA = "olga@customer.example"
+
+
+def _letter(**more):
+    return Letter(**{"mail_id": 1, "purpose": "invitation", "to": OLGA, "token": "T" * 43, "given_name": "Olga",
+                     "organization": "Acme Ltd", "has_password": False, **more})
+
+
+class Box:
+    def __init__(self):
+        self.mails = []
+
+    async def handle_DATA(self, server, session, envelope):
+        self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        return "250 OK"
+
+
+@pytest.fixture
+def smtp():
+    box = Box()
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        box.port = found.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=box.port)
+    controller.start()
+    yield box
+    controller.stop()
+
+
+def test_a_mail_is_a_file_whose_name_sorts_by_time(tmp_path):
+    post = clients.post(f"file://{tmp_path}/deep/er")
+    for n in range(3):
+        post(clients.compose(_letter(given_name=f"N{n}"), public_url="https://app.example/", sender="a@b.example"))
+    files = sorted((tmp_path / "deep" / "er").iterdir())
+    assert [f.suffix for f in files] == [".eml"] * 3
+    read = [email.message_from_bytes(f.read_bytes(), policy=policy.default) for f in files]
+    assert [m.get_content().split()[1] for m in read] == ["N0,", "N1,", "N2,"]
+    assert read[0]["To"] == OLGA and read[0]["From"] == "a@b.example"
+    assert f"https://app.example/verify/{'T' * 43}\n" in files[0].read_text()
+
+
+def test_names_cannot_add_headers():
+    message = clients.compose(_letter(organization="Evil\r\nBcc: all@world.example"), public_url="https://a.example",
+                              sender="a@b.example")
+    assert message["Bcc"] is None and "Evil Bcc" in message["Subject"]
+
+
+def test_words_in_any_script(smtp):
+    letter = _letter(organization="Bücher & Söhne 株式会社", given_name="Øyvind", to="info@bücher.example")
+    clients.post(f"smtp://127.0.0.1:{smtp.port}")(
+        clients.compose(letter, public_url="https://a.example", sender="a@b.example")
+    )
+    [(_, recipients, content)] = smtp.mails
+    assert recipients == ["info@xn--bcher-kva.example"]
+    read = email.message_from_bytes(content, policy=policy.default)
+    assert "株式会社" in read["Subject"] and "Øyvind" in read.get_content()
+
+
+def test_the_reset_leads_elsewhere():
+    message = clients.compose(_letter(purpose="reset"), public_url="https://a.example", sender="a@b.example")
+    assert f"https://a.example/reset/{'T' * 43}" in message.get_content()
+
+
+def test_an_invitation_by_smtp(world, smtp):
+    world.settings = _with(world.settings, f"smtp://127.0.0.1:{smtp.port}")
+    world.customer()
+    world.post()
+    [(sender, recipients, content)] = smtp.mails
+    assert sender == "clientele@localhost" and recipients == [OLGA]
+    assert b"https://app.example/verify/" in content
+
+
+def test_a_password_is_not_sent_in_the_open(smtp):
+    with pytest.raises(smtplib.SMTPNotSupportedError):
+        clients.post(f"smtp://me:secret@127.0.0.1:{smtp.port}")(
+            clients.compose(_letter(), public_url="https://a.example", sender="a@b.example")
+        )
+
+
+@pytest.mark.parametrize("url", ["", "mail.example", "http://mail.example", "file://", "smtp://"])
+def test_another_address_is_refused_at_the_start(url):
+    with pytest.raises(ValueError, match="MAIL_URL"):
+        clients.post(url)
+
+
+def test_when_the_server_is_away_a_mail_waits_and_its_link_is_made_anew(world):
+    good = world.settings
+    world.customer()
+    world.settings = _with(good, "smtp://127.0.0.1:1")
+    assert world.post() == []
+    world.settings = good
+    assert world.post() == []
+    world.clock.pass_(seconds=11)
+    assert len(world.post()) == 1
+    world.accept(OLGA)
+
+
+def test_dying_between_hash_and_mail_only_means_another_link(world, monkeypatch):
+    world.customer()
+
+    def die(url):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clients, "post", die)
+        with pytest.raises(KeyboardInterrupt):
+            listeners.send_mails(world.database, clock.now(), world.settings)
+    assert world.post() == []
+    world.clock.pass_(seconds=61)
+    assert len(world.post()) == 1
+    world.accept(OLGA)
+
+
+def test_dying_after_the_mail_kills_its_link_but_sends_another(world, monkeypatch):
+    world.customer()
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(listeners.mails, "mark_sent", die)
+        with pytest.raises(KeyboardInterrupt):
+            listeners.send_mails(world.database, clock.now(), world.settings)
+    first = world.link(OLGA)
+    world.clock.pass_(seconds=61)
+    assert world.link(OLGA) != first and len(world.post()) == 2
+    assert world.call("GET", f"/v1/verifications/{first}").status_code == 410
+    world.accept(OLGA)
+
+
+def _with(settings, url):
+    return dataclasses.replace(settings, mail_url=Secret(url))

@@ -1,0 +1,181 @@
+"""Org on both databases, with its neighbours' words put into its ears, and people with tokens at its door."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis import ids, outbox
+from chassis.actor import Actor
+from chassis.client import Answer
+from chassis.config import Secret
+from chassis.inbox import Inbox
+from chassis.outbox import OutboxRow
+from chassis.sql import Database
+from contracts import Message, billing, membership
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from org import queries, sagas
+from org.app import SERVICE, create_app
+from org.config import Settings
+from org.models import Organization
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from tests.databases import ENGINES, Shelf, migrated
+
+KEY = OKPKey.generate_key("Ed25519", {"kid": "test"})
+STAFF = Actor(kind="staff", id="mem_staff", label="Stella Staff")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    return Shelf(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(params=ENGINES)
+def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
+    with migrated(
+        SERVICE, request.param, shelf=shelf, folder=tmp_path, postgres=lambda: request.getfixturevalue("postgres")
+    ) as made:
+        yield made
+
+
+@dataclass
+class Neighbour:
+    """Billing or membership as org asks it; ``answer`` is its closing check."""
+
+    answer: dict[str, Any] = field(default_factory=lambda: {"blockers": [], "warnings": []})
+
+    def send(self, _method: str, path: str, _headers: Any, _body: bytes | None = None) -> Answer:
+        told = {"keys": [KEY.as_dict(private=False)]} if path.endswith("jwks.json") else self.answer
+        return Answer(200, {}, json.dumps(told).encode())
+
+
+class World:
+    """One org service."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.provider, self.now = ids.new("org"), NOON
+        self.billing, self.membership = Neighbour(), Neighbour()
+        settings = Settings(database_url=Secret(database.url), billing_url="", membership_url="")
+        wires = {"billing": self.billing, "membership": self.membership}
+        self.client = create_app(settings, database, wires).test_client()
+        self.inbox = Inbox(database, SERVICE.listeners)
+        self.hear(membership.ProviderCreated(
+            organization_id=self.provider, name="Provider", country="DE", currency="EUR", timezone="Europe/Berlin",
+            owner=owner("boss@provider.example"),
+        ))
+
+    # --- by messages
+
+    def hear(self, message: Message) -> None:
+        """A neighbour says this."""
+        with self.database.transaction() as session:
+            message_id = outbox.say(session, message)
+            session.flush()
+            row = session.scalars(select(OutboxRow).where(OutboxRow.id == message_id)).one()
+            body = row.body
+            session.delete(row)
+        self.inbox.receive(body)
+        assert self.inbox.dead_letters() == []
+
+    def said(self, *kinds: type[Message]) -> list[Any]:
+        """What org has said of these kinds, in order."""
+        with self.database.reading() as session:
+            found = session.scalars(
+                select(OutboxRow).where(OutboxRow.type.in_([k.TYPE for k in kinds])).order_by(OutboxRow.seq)
+            )
+            by_type = {kind.TYPE: kind for kind in kinds}
+            return [by_type[row.type].load(json.loads(row.body)["data"]) for row in found]
+
+    # --- inside
+
+    def act(self, what: Any, **how: Any) -> Any:
+        """Do something inside, in a transaction of its own."""
+        with self.database.transaction() as session:
+            return what(session, **how)
+
+    def found(self, organization_id: str) -> Organization:
+        with self.database.reading() as session:
+            return queries.organization(session, organization_id)
+
+    def deletion(self, organization_id: str) -> Any:
+        with self.database.reading() as session:
+            return queries.latest_deletion(session, organization_id)
+
+    # --- over HTTP
+
+    def token(self, *, role: str = "owner", org: str | None = None, act: Any = None) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": "clientele", "aud": "clientele", "sub": "idn_one", "org": org or self.provider, "role": role,
+            "kind": "customer" if org and org != self.provider else "provider", "sid": "ses_one", "name": "Somebody",
+            "iat": now, "nbf": now, "exp": now + 300,
+        } | ({"act": act} if act else {})
+        return jwt.encode({"alg": "Ed25519", "typ": "at+jwt", "kid": "test"}, claims, KEY, algorithms=["Ed25519"])
+
+    def call(self, method: str, path: str, body: Any = None, *, headers: Any = None, **who: Any) -> TestResponse:
+        sent = {"Authorization": f"Bearer {self.token(**who)}"} | (headers or {})
+        return self.client.open(f"/v1{path}", method=method, json=body, headers=sent)
+
+    # --- in short
+
+    def customer(self, **other: Any) -> str:
+        """A customer still in provisioning."""
+        known: dict[str, Any] = {
+            "name": "Acme Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "pricing_model": "app",
+            "payment_mode": "prepaid", "billing": {"email": "bills@acme.example"},
+            "owner": {"given_name": "Olga", "family_name": "Owner", "email": "olga@acme.example"},
+        }
+        return self.act(
+            sagas.begin_opening, provider_id=self.provider, now=self.now, by=STAFF, **(known | other)
+        ).id
+
+    def active(self, **other: Any) -> str:
+        """A customer open for business."""
+        one = self.customer(**other)
+        self.act(sagas.account_opened, organization_id=one, now=self.now)
+        self.act(sagas.owner_invited, organization_id=one, owner=vars(owner()), now=self.now)
+        return one
+
+    def put(self, organization_id: str, status: str) -> None:
+        """Set a status past all rules."""
+        with self.database.transaction() as session:
+            queries.organization(session, organization_id).status = status
+
+    def asked(self, one: str) -> str:
+        """Its deletion has been asked for."""
+        return self.act(sagas.begin_deletion, organization_id=one, now=self.now, by=STAFF, reason="bye").id
+
+    def scheduled(self, one: str) -> str:
+        """Its deletion has been scheduled."""
+        wish = self.asked(one)
+        self.act(sagas.account_closed, organization_id=one, deletion_id=wish, now=self.now)
+        self.act(sagas.access_ended, organization_id=one, deletion_id=wish, now=self.now)
+        return wish
+
+
+def owner(address: str = "olga@acme.example") -> membership.Owner:
+    return membership.Owner(
+        member_id=ids.new("mem"), given_name="Olga", family_name="Owner", email=address, verified=True
+    )
+
+
+def balance(one: str, provider: str, *, usable: str, as_of: datetime, days: int | None = None) -> billing.BalanceChanged:
+    return billing.BalanceChanged(
+        organization_id=one, provider_id=provider, currency="EUR", payment_mode="prepaid", status="open",
+        usable_credits=usable, balance=usable, credit_limit="0.00", reserved_credits="0.00", amount_due="0.00",
+        days_to_empty=days, as_of=(as_of + timedelta(0)).isoformat(),
+    )
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database)
