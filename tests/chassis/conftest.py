@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +77,24 @@ class Broker:
         with self.channel() as channel:
             return channel.queue_declare(queue, passive=True).message_count
 
-    def bodies(self, queue: str = "org.inbox") -> list[bytes]:
-        """Take everything out of a queue."""
+    def take(self, count: int, *, queue: str = "org.inbox", reject: bool = False) -> list[bytes]:
+        """Take this many messages out of a queue, or have the broker give them up."""
         taken: list[bytes] = []
-        with self.channel() as channel:
+
+        def take(message: Any) -> None:
+            taken.append(bytes(message.body))
+            answer = message.channel.basic_reject if reject else message.channel.basic_ack
+            answer(message.delivery_tag, **({"requeue": False} if reject else {}))
+
+        with bus.connect(self.server.url(), "test") as connection:
+            channel = connection.channel()
             channel.auto_decode = False
-            while (message := channel.basic_get(queue, no_ack=True)) is not None:
-                taken.append(bytes(message.body))
+            channel.basic_consume(queue, callback=take)
+            deadline = time.monotonic() + 20
+            while len(taken) < count:
+                assert time.monotonic() < deadline, f"only {len(taken)} of {count} came"
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=1)
         return taken
 
     def publish(

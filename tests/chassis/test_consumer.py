@@ -169,9 +169,8 @@ def test_what_the_broker_itself_gave_up_ends_among_the_dead_letters_and_can_be_r
 ) -> None:
     body = raw(one := ids.new("org"))
     broker.publish([body])
-    with broker.channel() as channel:
-        channel.basic_reject(channel.basic_get("org.inbox").delivery_tag, requeue=False)
-        until(lambda: broker.depth("org.dead") == 1)
+    broker.take(1, reject=True)
+    until(lambda: broker.depth("org.dead") == 1)
     inbox = Inbox(postgres_database, LISTENERS)
 
     with broker.listening(inbox):
@@ -196,6 +195,7 @@ def test_a_dead_letter_without_a_history_does_not_stop_the_service(postgres_data
     assert broker.depth("org.dead") == 0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_message_is_not_lost_when_the_service_dies_in_the_middle_of_it(
     postgres_database: Database, broker: Broker
 ) -> None:

@@ -79,7 +79,7 @@ def patch_document() -> dict[str, Any]:
 
 
 def _code_and_detail(message: str) -> dict[str, str]:
-    """Our own messages begin with their code: ``money: Must be …``."""
+    """Our own messages begin with their code: ``length: Must have …``."""
     known = {"Unknown field.": "unknown_field", "Missing data for required field.": "required"}
     code, found, detail = message.partition(": ")
     if found and code.replace("_", "").isalpha() and code.islower():

@@ -194,7 +194,8 @@ class RabbitConsumer:
 
     def _take(self, message: Any) -> None:
         self._receive(
-            _body(message), said_by=message.properties.get("user_id"), again=bool(message.delivery_info["redelivered"])
+            _body(message), said_by=message.properties.get("user_id") or "nobody",
+            again=bool(message.delivery_info["redelivered"]),
         )
         crash.point("consumer.before_ack")
         message.channel.basic_ack(message.delivery_tag)

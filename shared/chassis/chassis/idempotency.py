@@ -38,7 +38,7 @@ class IdempotencyKey(Base):
 
 
 class KeyRequired(Unreadable):
-    """Money moves here: send an Idempotency-Key header of 1 to 255 visible characters, new for each operation."""
+    """Send an Idempotency-Key header of 1 to 255 visible characters, new for each operation."""
 
     code = "idempotency_key_required"
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Engine, Integer, MetaData, Uuid, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Session as Session  # doors take it from here
+from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - doors take it from here
 from sqlalchemy.types import TypeDecorator
 
 from chassis import ids

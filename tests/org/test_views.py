@@ -1,0 +1,500 @@
+"""The HTTP door of org: what may be sent, who may do what, what is never seen."""
+
+import json
+from typing import Any
+
+import pytest
+from chassis import ids
+from contracts import membership, org
+
+from tests.org.conftest import NOON, World, balance
+
+GOOD: dict[str, Any] = {
+    "name": "Acme Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "pricing_model": "app",
+    "billing": {"email": "bills@acme.example"},
+    "owner": {"given_name": "Olga", "family_name": "Owner", "email": "olga@acme.example"},
+}
+
+
+def without(*path: str) -> dict[str, Any]:
+    body = json.loads(json.dumps(GOOD))
+    at = body
+    for step in path[:-1]:
+        at = at[step]
+    del at[path[-1]]
+    return body
+
+
+def nested(part: str, **other: Any) -> dict[str, Any]:
+    return GOOD | {part: GOOD[part] | other}
+
+
+# ---- create
+
+
+def test_a_customer_is_created_in_provisioning_and_its_account_asked_for(world: World) -> None:
+    answer = world.call("POST", "/organizations", GOOD)
+
+    assert answer.status_code == 201
+    created = answer.json
+    assert (created["status"], created["kind"], created["provider_id"]) == ("provisioning", "customer", world.provider)
+    assert (created["payment_mode"], created["managed_by"], created["demo"]) == ("prepaid", "provider", False)
+    assert created["billing"] == {"name": "Acme Ltd", "email": "bills@acme.example", "address": None, "city": None}
+    assert [m.organization_id for m in world.said(org.OpenAccount)] == [created["id"]]
+
+
+WRONG = [
+    *[(without(f), f"/{f}") for f in ("name", "country", "currency", "timezone", "pricing_model", "billing", "owner")],
+    (without("billing", "email"), "/billing/email"),
+    *[(without("owner", f), f"/owner/{f}") for f in ("given_name", "family_name", "email")],
+    *[(GOOD | {"name": name}, "/name")
+      for name in ("", "A", " A ", "x" * 256, "Party 🎉", "A\u0000B", "A\nB", "A\u200bB", None, 7, ["A"])],
+    *[(GOOD | {"country": code}, "/country") for code in ("XX", "de", "DEU", "", "EU", None, 7)],
+    *[(GOOD | {"currency": code}, "/currency") for code in ("XXQ", "eur", "", "BTC", None, 978)],
+    *[(GOOD | {"timezone": zone}, "/timezone") for zone in ("Mars/Olympus", "", "EST5", "../etc/passwd", "CET")],
+    *[(GOOD | {"pricing_model": word}, "/pricing_model") for word in ("free", "APP", None)],
+    (GOOD | {"payment_mode": "later"}, "/payment_mode"),
+    (GOOD | {"payment_mode": "postpaid"}, "/credit_limit"),
+    *[(GOOD | {"payment_mode": "postpaid", "credit_limit": amount}, "/credit_limit")
+      for amount in (100, 1.5, "-1", "1e3", "1,5", " 1", "1.1234567", "1234567890123", "NaN", "", "١", "+1", None)],
+    *[(nested("billing", email=address), "/billing/email") for address in ("", "x", "a@b@c", "a b@c.example", None)],
+    (nested("billing", address="x" * 501), "/billing/address"),
+    (nested("billing", vat="1"), "/billing/vat"),
+    (nested("owner", given_name=""), "/owner/given_name"),
+    (nested("owner", family_name="x" * 101), "/owner/family_name"),
+    (nested("owner", email="not an address"), "/owner/email"),
+    (nested("owner", email="a@b.example\r\nBcc: all@b.example"), "/owner/email"),
+    (GOOD | {"buyer_tags": {"Other": "x"}}, "/buyer_tags/Other"),
+    (GOOD | {"buyer_tags": {"TypeRef": 7}}, "/buyer_tags/TypeRef"),
+    (GOOD | {"buyer_tags": []}, "/buyer_tags"),
+    *[(GOOD | {"demo": word}, "/demo") for word in ("true", "yes", 2, None)],
+    (GOOD | {"managed_by": "nobody"}, "/managed_by"),
+    (GOOD | {"unknown": 1}, "/unknown"),
+    *[(GOOD | {field: "x"}, f"/{field}") for field in ("id", "status", "kind", "provider_id", "purge_at")],
+]
+
+
+def test_each_wrong_field_of_a_new_customer_is_pointed_at_and_nothing_is_created(world: World) -> None:
+    wrong = []
+    for body, pointer in WRONG:
+        answer = world.call("POST", "/organizations", body)
+        pointers = [e["pointer"] for e in answer.json.get("errors", [])]
+        if answer.status_code != 422 or pointers != [pointer]:
+            wrong.append((body, pointer, answer.status_code, pointers))
+
+    assert wrong == []
+    assert world.said(org.OpenAccount) == []
+
+
+@pytest.mark.parametrize("name", ["AB", "x" * 255, "Łódź & Søn (Ges.m.b.H.)", "株式会社", "شركة", "\u0041\u030aB", "O'Neill 24/7"])
+def test_names_of_every_script_are_stored_in_one_spelling(world: World, name: str) -> None:
+    import unicodedata
+
+    answer = world.call("POST", "/organizations", GOOD | {"name": name})
+
+    assert answer.status_code == 201
+    assert answer.json["name"] == unicodedata.normalize("NFC", name)
+
+
+def test_a_postpaid_customer_has_a_limit(world: World) -> None:
+    answer = world.call("POST", "/organizations", GOOD | {"payment_mode": "postpaid", "credit_limit": "500"})
+
+    assert answer.status_code == 201
+    assert world.said(org.OpenAccount)[0].credit_limit == "500"
+
+
+def test_creating_twice_with_one_key_creates_once(world: World) -> None:
+    first, again = (world.call("POST", "/organizations", GOOD, headers={"Idempotency-Key": "k"}) for _ in range(2))
+
+    assert again.data == first.data
+    assert len(world.said(org.OpenAccount)) == 1
+
+
+# ---- read and change
+
+
+def test_what_can_be_changed_is_changed_and_told(world: World) -> None:
+    one = world.active()
+
+    answer = world.call("PATCH", f"/organizations/{one}", {
+        "name": "Acme Holding", "billing": {"city": "Berlin", "address": "Street 1\nBack yard"},
+        "buyer_tags": {"CustomerRef": "C-7"}, "demo": True, "managed_by": "customer",
+    })
+
+    assert answer.status_code == 200
+    assert answer.json["billing"]["name"] == "Acme Holding"
+    assert answer.json["billing"]["email"] == "bills@acme.example"
+    assert answer.json["buyer_tags"] == {"CustomerRef": "C-7"}
+    assert world.said(org.OrganizationChanged)[-1].name == "Acme Holding"
+
+
+def test_null_removes_and_absence_leaves(world: World) -> None:
+    one = world.active(buyer_tags={"CustomerRef": "C-7", "TypeRef": "T"})
+
+    answer = world.call("PATCH", f"/organizations/{one}", {"buyer_tags": {"CustomerRef": None}})
+
+    assert answer.json["buyer_tags"] == {"TypeRef": "T"}
+
+
+def test_a_change_that_changes_nothing_tells_nobody(world: World) -> None:
+    one = world.active()
+
+    assert world.call("PATCH", f"/organizations/{one}", {"name": "Acme Ltd"}).status_code == 200
+    assert world.said(org.OrganizationChanged) == []
+
+
+def test_a_change_is_audited_with_the_request_that_made_it(world: World) -> None:
+    one = world.active()
+
+    world.call("PATCH", f"/organizations/{one}", {"demo": True}, headers={"X-Request-Id": "req-1"})
+
+    row = next(m for m in world.said(org.AuditRecorded) if m.action == "organization.changed")
+    assert row.request_id == "req-1"
+    assert row.changes == [{"field": "demo", "before": False, "after": True}]
+
+
+@pytest.mark.parametrize("field", ["country", "currency", "timezone", "pricing_model"])
+def test_what_was_fixed_at_creation_is_immutable(world: World, field: str) -> None:
+    answer = world.call("PATCH", f"/organizations/{world.active()}", {field: GOOD[field]})
+
+    assert answer.status_code == 422
+    assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [(f"/{field}", "immutable")]
+
+
+def test_what_is_not_for_the_caller_to_write_is_refused(world: World) -> None:
+    one = world.active()
+
+    answers = [
+        world.call("PATCH", f"/organizations/{one}", {field: "x"})
+        for field in ("id", "status", "payment_mode", "owner", "purge_at", "summary", "credit_limit")
+    ]
+
+    assert {a.status_code for a in answers} == {422}
+    assert {a.json["errors"][0]["code"] for a in answers} == {"unknown_field"}
+
+
+def test_if_match_guards_a_change(world: World) -> None:
+    one = world.active()
+    tag = world.call("GET", f"/organizations/{one}").headers["ETag"]
+
+    changed = world.call("PATCH", f"/organizations/{one}", {"name": "New Name"}, headers={"If-Match": tag})
+    late = world.call("PATCH", f"/organizations/{one}", {"name": "Other Name"}, headers={"If-Match": tag})
+    anyhow = world.call("PATCH", f"/organizations/{one}", {"name": "Third Name"}, headers={"If-Match": "*"})
+
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] not in (None, tag)
+    assert (late.status_code, late.json["code"]) == (412, "precondition_failed")
+    assert anyhow.status_code == 200
+
+
+def test_the_tag_does_not_change_with_what_cannot_be_patched(world: World) -> None:
+    one = world.active()
+    tag = world.call("GET", f"/organizations/{one}").headers["ETag"]
+
+    world.hear(balance(one, world.provider, usable="5.00", as_of=NOON))
+
+    assert world.call("GET", f"/organizations/{one}").headers["ETag"] == tag
+
+
+# ---- who may see and do what
+
+
+CALLS = [
+    ("GET", "", None), ("PATCH", "", {"demo": True}), ("POST", "/suspend", {"reason": "x"}), ("POST", "/activate", {}),
+    ("GET", "/deletion-check", None), ("DELETE", "", {}), ("GET", "/deletion", None), ("GET", "/timeline", None),
+    ("GET", "/audit", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CALLS, ids=str)
+def test_what_belongs_to_others_does_not_exist(world: World, method: str, path: str, body: Any) -> None:
+    one, stranger = world.active(), ids.new("org")
+
+    def seen(organization_id: str, **who: Any) -> tuple[int, str]:
+        answer = world.call(method, f"/organizations/{organization_id}{path}", body, **who)
+        return answer.status_code, answer.json["code"]
+
+    other_provider = {"role": "owner", "org": stranger}
+    assert seen(one, **other_provider) == (404, "not_found")
+    assert seen(world.provider, role="owner", org=one) == (404, "not_found")
+    assert seen(ids.new("org")) == (404, "not_found")
+    for shape in (one.upper(), one.replace("org_", "mem_"), f"{one}%0A", "org_00000000000000000000000000x", "%2e%2e"):
+        assert seen(shape)[0] == 404
+
+
+def test_customers_read_their_own(world: World) -> None:
+    one, other = world.active(), world.active()
+
+    assert world.call("GET", f"/organizations/{one}", org=one, role="member").status_code == 200
+    assert world.call("GET", f"/organizations/{other}", org=one).status_code == 404
+    assert [row["id"] for row in world.call("GET", "/organizations", org=one).json["data"]] == [one]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("POST", "/suspend", {"reason": "x"}), ("POST", "/activate", {}), ("GET", "/deletion-check", None), ("DELETE", "", {})],
+    ids=str,
+)
+def test_what_is_for_staff_is_forbidden_in_ones_own_and_written_down(
+    world: World, method: str, path: str, body: Any
+) -> None:
+    one = world.active()
+
+    answer = world.call(method, f"/organizations/{one}{path}", body, org=one)
+
+    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    assert [m.outcome for m in world.said(org.AuditRecorded)][-1] == "denied"
+    assert world.found(one).status == "active"
+
+
+def test_customers_create_nothing(world: World) -> None:
+    assert world.call("POST", "/organizations", GOOD, org=world.active()).status_code == 403
+
+
+def test_an_owner_changes_name_and_billing_only(world: World) -> None:
+    one = world.active()
+
+    def change(body: Any, **who: Any) -> int:
+        return world.call("PATCH", f"/organizations/{one}", body, org=one, **who).status_code
+
+    assert change({"name": "Mine"}) == 200
+    assert change({"demo": True}) == 403
+    assert change({"name": "Mine"}, role="admin") == 403
+
+
+def test_only_the_owner_in_person_hands_the_management_to_the_provider(world: World) -> None:
+    one = world.active()
+    body = {"managed_by": "provider"}
+
+    def change(**who: Any) -> int:
+        return world.call("PATCH", f"/organizations/{one}", body, **who).status_code
+
+    assert change() == 403
+    assert change(org=one, act={"sub": "mem_staff"}) == 403
+    assert change(org=one) == 200
+
+
+# ---- state
+
+
+STATES = {
+    "provisioning": (409, 409, 409), "active": (200, 200, 202), "suspended": (200, 200, 202),
+    "closing": (409, 409, 202), "suspended_for_deletion": (409, 200, 202), "deleted": (410, 410, 202),
+}
+
+
+@pytest.mark.parametrize("status", STATES)
+def test_suspend_activate_and_delete_answer_as_the_state_table_says(world: World, status: str) -> None:
+    def fresh() -> str:
+        one = world.active()
+        if status in ("closing", "suspended_for_deletion", "deleted"):
+            (world.asked if status == "closing" else world.scheduled)(one)
+        if status in ("provisioning", "suspended", "deleted"):
+            world.put(one, status)
+        world.now = NOON
+        return one
+
+    from chassis import clock
+
+    world.now = clock.now()
+    suspend = world.call("POST", f"/organizations/{fresh()}/suspend", {"reason": "x"})
+    world.now = clock.now()
+    activate = world.call("POST", f"/organizations/{fresh()}/activate", {})
+    world.now = clock.now()
+    delete = world.call("DELETE", f"/organizations/{fresh()}", {})
+
+    assert (suspend.status_code, activate.status_code, delete.status_code) == STATES[status]
+
+
+def test_the_provider_itself_is_never_deleted(world: World) -> None:
+    answer = world.call("DELETE", f"/organizations/{world.provider}", {})
+
+    assert (answer.status_code, answer.json["code"]) == (409, "provider_root")
+
+
+def test_the_deletion_is_shown_with_words_and_the_way_out_of_each_blocker(world: World) -> None:
+    from contracts import billing, parts
+
+    one = world.active()
+    wish = world.call("DELETE", f"/organizations/{one}", {"reason": "bye"}).json
+    left = parts.Blocker(code="credits_left", amount="5.00", currency="EUR")
+    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[left]))
+
+    shown = world.call("GET", f"/organizations/{one}/deletion").json
+
+    assert shown["status"] == "refused"
+    (blocker,) = shown["blockers"]
+    assert (blocker["code"], blocker["amount"], blocker["currency"]) == ("credits_left", "5.00", "EUR")
+    assert blocker["fix"] == {"method": "POST", "href": f"/v1/organizations/{one}/account/withdrawals"}
+
+
+def test_without_a_deletion_there_is_none_to_show(world: World) -> None:
+    assert world.call("GET", f"/organizations/{world.active()}/deletion").status_code == 404
+
+
+def test_the_check_before_a_deletion_asks_the_neighbours_and_changes_nothing(world: World) -> None:
+    one = world.active()
+    world.billing.answer = {"blockers": [{"code": "amount_due", "amount": "1.00", "currency": "EUR"}], "warnings": []}
+    world.membership.answer = {"blockers": [], "warnings": [{"code": "acting_session", "detail": "Somebody is inside."}]}
+
+    told = world.call("GET", f"/organizations/{one}/deletion-check").json
+
+    assert told["deletable"] is False
+    assert [b["code"] for b in told["blockers"]] == ["amount_due"]
+    assert [w["code"] for w in told["warnings"]] == ["acting_session"]
+    assert world.found(one).status == "active"
+
+
+# ---- list
+
+
+def test_the_list_is_searched_filtered_and_sorted(world: World) -> None:
+    rich = world.active(name="Zebra", country="FR", buyer_tags={"CustomerRef": "REF-1"})
+    poor = world.active(name="aardvark", demo=True, billing={"email": "100%_sure@poor.example"})
+    world.hear(balance(rich, world.provider, usable="90.00", as_of=NOON))
+    world.hear(balance(poor, world.provider, usable="-1.00", as_of=NOON, days=0))
+
+    def ids_of(query: str) -> list[str]:
+        answer = world.call("GET", f"/organizations?{query}")
+        assert answer.status_code == 200, answer.text
+        return [row["id"] for row in answer.json["data"]]
+
+    assert ids_of("") == [poor, rich]
+    assert ids_of("sort=-name") == [rich, poor]
+    assert ids_of("sort=usable_credits") == [poor, rich]
+    assert ids_of("sort=-usable_credits") == [rich, poor]
+    assert ids_of("sort=days_to_empty") == [poor, rich]
+    assert ids_of("sort=-created_at") == [poor, rich]
+    assert ids_of("q=ZEB") == [rich]
+    assert ids_of("q=ref-1") == [rich]
+    assert ids_of(f"q={poor[-8:]}") == [poor]
+    assert ids_of("q=100%25_sure") == [poor]
+    assert ids_of("q=%25") == [poor]
+    assert ids_of("q=%5C") == []
+    assert ids_of("country=FR") == [rich]
+    assert ids_of("demo=true") == [poor]
+    assert ids_of("status=active&currency=EUR&payment_mode=prepaid") == [poor, rich]
+    assert ids_of("status=suspended") == []
+    assert ids_of("attention=credits_overdrawn") == [poor]
+    assert ids_of("attention=any") == [poor]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=201", "limit=x", "cursor=x", "sort=secret", "sort=name;drop", "status=gone", "country=xx",
+     "demo=1", "attention=all", "unknown=1", "q=", "currency=1"],
+)
+def test_a_list_that_cannot_be_is_422(world: World, query: str) -> None:
+    assert world.call("GET", f"/organizations?{query}").status_code == 422
+
+
+def test_the_list_is_paged_without_loss(world: World) -> None:
+    made = {world.customer(name=f"Same {n % 2}") for n in range(7)}
+    seen, cursor = [], ""
+    while True:
+        page = world.call("GET", f"/organizations?limit=2&sort=-name{cursor}").json
+        seen += [row["id"] for row in page["data"]]
+        if not page["has_more"]:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert len(seen) == 7
+    assert set(seen) == made
+    assert world.call("GET", f"/organizations?limit=2{cursor}").status_code == 422
+
+
+def test_the_deleted_are_listed_only_when_asked_for(world: World) -> None:
+    one = world.active()
+    world.put(one, "deleted")
+
+    assert world.call("GET", "/organizations").json["data"] == []
+    assert [row["id"] for row in world.call("GET", "/organizations?status=deleted").json["data"]] == [one]
+
+
+# ---- history
+
+
+def tell(world: World, one: str, **other: Any) -> None:
+    known: dict[str, Any] = {
+        "entry_id": ids.new("evt"), "at": "2026-03-01T12:00:00.000000Z", "action": "member.disabled", "outcome": "ok",
+        "actor": {"kind": "staff", "id": "mem_1", "label": "Stella"}, "target": {"label": "Max"}, "changes": [],
+        "reason": None, "hash": "0" * 64,
+    }
+    world.hear(membership.AuditRecorded(organization_id=one, provider_id=world.provider, **(known | other)))
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_the_table_is_a_formula(world: World, cell: str) -> None:
+    one = world.active()
+    tell(world, one, reason=cell)
+
+    answer = world.call("GET", f"/organizations/{one}/audit", headers={"Accept": "text/csv"})
+
+    assert answer.content_type == "text/csv; charset=utf-8"
+    import csv
+    import io
+
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert rows[0]["reason"] == f"'{cell}"
+
+
+def test_the_audit_is_filtered_newest_first(world: World) -> None:
+    one = world.active()
+    tell(world, one, action="a.one", at="2026-03-01T12:00:00.000000Z")
+    tell(world, one, action="a.two", at="2026-03-02T12:00:00.000000Z", outcome="denied")
+    tell(world, one, action="a.three", at="2026-03-03T12:00:00.000000Z", actor={"kind": "system", "id": "system"})
+
+    def actions(query: str, path: str = "audit") -> list[str]:
+        return [row["action"] for row in world.call("GET", f"/organizations/{one}/{path}?{query}").json["data"]]
+
+    assert actions("") == ["a.three", "a.two", "a.one"]
+    assert actions("action=a.two") == ["a.two"]
+    assert actions("outcome=denied") == ["a.two"]
+    assert actions("actor=system") == ["a.three"]
+    assert actions("from=2026-03-02T12:00:00Z") == ["a.three", "a.two"]
+    assert actions("to=2026-03-02T12:00:00Z") == ["a.one"]
+    assert actions("", "timeline") == ["a.three", "a.one"]
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-02-30T00:00:00Z", "2026-03-01", "0001-01-01T00:00:00%2B14:00",
+                                "9999-12-31T23:59:59-14:00", "2026-03-01T12:00:00"])
+def test_an_instant_that_is_none_is_422(world: World, at: str) -> None:
+    assert world.call("GET", f"/organizations/{world.active()}/audit?from={at}").status_code == 422
+
+
+def test_a_customer_sees_support_and_not_who_it_was(world: World) -> None:
+    one = world.active()
+    tell(world, one, actor={"kind": "support", "id": "mem_1", "label": "Stella", "acting": {"reason": "x"}})
+
+    mine = world.call("GET", f"/organizations/{one}/audit", org=one).json["data"][0]["actor"]
+    staffs = world.call("GET", f"/organizations/{one}/audit").json["data"][0]["actor"]
+
+    assert mine == {"kind": "support", "id": "support", "label": "Support"}
+    assert staffs["label"] == "Stella"
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"deletion_grace_days": 366}, {"deletion_grace_days": -1}, {"deletion_grace_days": "30"}, {"payment_terms_days": 1.5},
+     {"low_credit_threshold": 20}, {"low_credit_threshold": "-1"}, {"invoicing": "never"}, {"managed_service": "yes"},
+     {"tax_rates": [{"country": "XX", "name": "VAT", "rate": "19", "valid_from": "2026-01-01"}]},
+     {"tax_rates": [{"country": "DE", "name": "VAT", "rate": "101", "valid_from": "2026-01-01"}]},
+     {"tax_rates": [{"country": "DE", "name": "VAT", "rate": "19", "valid_from": "2026-02-30"}]}, {"other": 1}],
+    ids=str,
+)
+def test_settings_that_cannot_be_are_422(world: World, body: Any) -> None:
+    assert world.call("PATCH", "/settings", body).status_code == 422
+    assert world.said(org.SettingsChanged) == []
+
+
+def test_a_grace_of_no_days_purges_at_once(world: World) -> None:
+    from chassis import clock
+    from org import sagas
+
+    world.call("PATCH", "/settings", {"deletion_grace_days": 0})
+    world.scheduled(world.active())
+
+    assert world.act(sagas.purge_due, now=clock.now()) == 1
