@@ -1,0 +1,384 @@
+"""The small parts every service stands on: ids, fields, permissions, settings, pages, the audit chain, waiting, jobs."""
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import marshmallow as ma
+import pytest
+from chassis import audit, config, crash, ids, paging, tick
+from chassis.actor import Actor
+from chassis.audit import AuditEntry
+from chassis.config import Secret, ServiceSettings
+from chassis.errors import Invalid
+from chassis.fields import Stamp, Text, TypeId
+from chassis.permissions import Operations
+from chassis.service import Job
+from chassis.sql import Database
+from chassis.waiting import Waiting, wanted_seconds
+from contracts import org
+from flask import Flask
+from sqlalchemy import select, update
+
+from tests.chassis.conftest import until
+from tests.chassis.messages import NOON, Effect, rows
+
+BY = Actor(kind="staff", id="mem_1", label="Åsa")
+
+
+# ---- ids
+
+
+def test_later_ids_sort_later() -> None:
+    made = [ids.new("org") for _ in range(100)]
+
+    assert made == sorted(made)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda i: i.replace("org_", "mem_"), str.upper, lambda i: i + "\n", lambda i: " " + i, lambda i: i[:-1],
+     lambda i: i + "0", lambda i: i[4:], lambda i: "_" + i[4:], lambda i: i.replace("org_", "org__"),
+     lambda i: "org_" + "8" + i[5:], lambda i: i[:-1] + "١", lambda i: i[:-1] + "u", lambda i: i * 1000,
+     lambda i: "", lambda i: "../" + i, lambda i: i.replace("_", "-")],
+)
+def test_an_id_has_one_spelling_only(change: Any) -> None:
+    good = ids.new("org")
+
+    assert ids.is_id("org", good)
+    assert not ids.is_id("org", change(good))
+
+
+# ---- fields
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("  a  ", "a"), ("🎉", "🎉"), ("A\u030a", "Å"), ("عربى", "عربى"), ("x" * 255, "x" * 255), ("e" + "\u0301" * 3, "é\u0301\u0301")],
+)
+def test_text_is_kept_in_one_spelling(given: str, kept: str) -> None:
+    assert Text().deserialize(given) == kept
+
+
+@pytest.mark.parametrize("given", ["", "  ", "a\0b", "a\nb", "a\x7fb", "\ud800", "x" * 256, None, 1, ["a"], {}, True])
+def test_text_without_a_meaning_is_refused(given: Any) -> None:
+    with pytest.raises(ma.ValidationError):
+        Text().deserialize(given)
+
+
+def test_lines_are_allowed_where_they_are_meant() -> None:
+    assert Text(lines=True).deserialize("a\n\tb") == "a\n\tb"
+    with pytest.raises(ma.ValidationError):
+        Text(lines=True).deserialize("a\rb")
+
+
+def test_an_id_in_a_body_is_of_its_kind() -> None:
+    good = ids.new("org")
+
+    assert TypeId("org").deserialize(good) == good
+    with pytest.raises(ma.ValidationError):
+        TypeId("mem").deserialize(good)
+
+
+@pytest.mark.parametrize("given", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T24:00:01Z",
+                                   "2026-01-01T00:00:60Z", "2026-01-01T00:00:00", "20260101", "", "now", None])
+def test_an_instant_lies_in_time_and_has_a_zone(given: Any) -> None:
+    with pytest.raises(ma.ValidationError):
+        Stamp().deserialize(given)
+
+
+def test_an_instant_of_any_zone_is_kept_in_utc() -> None:
+    assert Stamp().deserialize("2026-03-01T14:00:00+02:00") == NOON
+
+
+# ---- permissions
+
+
+def test_the_table_says_who_may() -> None:
+    table = Operations.parse("""
+    # comment
+    thing.read  | x x x x x | x x - | x   # another
+    thing.write | x - - - - | - - - | -
+    """)
+
+    def may(operation: str, kind: str, role: str, acting: bool = False) -> bool:
+        return table.allows(operation, kind=kind, role=role, acting=acting)
+
+    assert may("thing.read", "provider", "viewer")
+    assert may("thing.read", "customer", "admin", acting=True)
+    assert not may("thing.read", "customer", "member")
+    assert may("thing.write", "provider", "owner")
+    assert not may("thing.write", "provider", "owner", acting=True)
+    assert not may("thing.write", "customer", "owner")
+    assert not may("thing.read", "customer", "nobody")
+    assert not may("thing.read", "nowhere", "owner")
+    with pytest.raises(KeyError):
+        may("thing.other", "provider", "owner")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a", "a | x x x x x | x x x", "a | x x x x | x x x | x", "a | x x x x x | x x x | X", "a b | x x x x x | x x x | x",
+     "a | x x x x | x x x x | x", "a | x x x x x x x x x", "a | x x x x x | x x x | x\na | x x x x x | x x x | x",
+     "| x x x x x | x x x | x"],
+)
+def test_a_line_that_is_no_row_is_an_error(line: str) -> None:
+    with pytest.raises(ValueError, match="not a row"):
+        Operations.parse(line)
+
+
+# ---- settings
+
+
+class TestSettings:
+    @pytest.fixture(autouse=True)
+    def clean(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("DATABASE_URL", "BROKER_URL", "PORT", "WEB_THREADS"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_everything_missing_or_wrong_is_named_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PORT", "eighty")
+        monkeypatch.setenv("WEB_THREADS", "many")
+
+        with pytest.raises(config.Misconfigured) as problem:
+            config.load(ServiceSettings)
+
+        assert all(name in str(problem.value) for name in ("DATABASE_URL", "PORT", "WEB_THREADS"))
+
+    def test_a_setting_may_lie_in_a_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "url").write_text("sqlite:///x.db\n")
+        monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+
+        assert config.load(ServiceSettings).database_url == "sqlite:///x.db"
+
+    def test_a_secret_never_prints_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DATABASE_URL", "sqlite:///hidden.db")
+
+        settings = config.load(ServiceSettings)
+
+        assert "hidden" not in f"{settings!r} {settings}"
+        assert settings.port == 8000
+
+
+# ---- pages
+
+
+def test_pages_lose_nothing_and_repeat_nothing(database: Database) -> None:
+    with database.transaction() as session:
+        session.add_all(Effect(word=f"w{n % 7}") for n in range(250))
+    query, seen, cursor = select(Effect).order_by(Effect.word, Effect.id), [], None
+    with database.reading() as session:
+        while True:
+            page = paging.page(session, query, limit=37, cursor=cursor, order="word")
+            seen += [(row.word, row.id) for row in page["data"]]
+            cursor = page["next_cursor"]
+            if not page["has_more"]:
+                break
+
+    assert cursor is None
+    assert len(seen) == 250
+    assert seen == sorted(set(seen))
+
+
+@pytest.mark.parametrize("forge", [
+    lambda c: "x", lambda c: "!", lambda c: "ü", lambda c: c[:-4], lambda c: c + "AAAA", lambda c: c[::-1], lambda c: "A" * 1000,
+    lambda c: paging._pack(">s:1~i:1", "00000000"),
+    lambda c: paging._pack(">i:7~s:word", _mark("word")), lambda c: paging._pack(">s:a", _mark("word")),
+    lambda c: paging._pack("<s:a~i:1", _mark("word")), lambda c: paging._pack(">uuid:zz~i:1", _mark("word")),
+    lambda c: paging._pack(">s:a\0~i:1", _mark("word")), lambda c: paging._pack(">s:a~i:99999999999999999999", _mark("word")),
+])
+def test_a_cursor_that_is_not_of_this_list_is_refused_or_harmless(database: Database, forge: Any) -> None:
+    with database.transaction() as session:
+        session.add_all(Effect(word="w") for _ in range(3))
+    query = select(Effect).order_by(Effect.word, Effect.id)
+    with database.reading() as session:
+        good = paging.page(session, query, limit=1, cursor=None, order="word")["next_cursor"]
+        try:
+            page = paging.page(session, query, limit=1, cursor=forge(good), order="word")
+        except Invalid as refusal:
+            assert refusal.extra["errors"][0]["code"] == "bad_cursor"
+        else:
+            assert len(page["data"]) <= 1
+
+
+def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
+    with database.transaction() as session:
+        session.add_all(Effect(word="w") for _ in range(3))
+    query = select(Effect).order_by(Effect.id)
+    with database.reading() as session:
+        cursor = paging.page(session, query, limit=1, cursor=None, order="one")["next_cursor"]
+        with pytest.raises(Invalid):
+            paging.page(session, query, limit=1, cursor=cursor, order="other")
+
+
+def _mark(order: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(order.encode()).hexdigest()[:8]
+
+
+# ---- audit
+
+
+def record(database: Database, one: str, action: str = "thing.done") -> None:
+    with database.transaction() as session:
+        audit.record(
+            session, org.AuditRecorded, organization_id=one, provider_id=one, action=action, by=BY, now=NOON,
+            target={"label": "Übung 🎉"}, changes=[{"field": "f", "before": None, "after": 1.5}], reason="why",
+        )
+
+
+def chain(database: Database, one: str) -> list[AuditEntry]:
+    return sorted((e for e in rows(database, AuditEntry) if e.organization_id == one), key=lambda e: e.number)
+
+
+def holds(entries: list[AuditEntry]) -> bool:
+    """Whether every row's hash is its own and the next one's ``previous_hash``."""
+    before = "0" * 64
+    for number, entry in enumerate(entries, 1):
+        if (entry.number, entry.previous_hash, entry.hash) != (number, before, audit.digest(entry)):
+            return False
+        before = entry.hash
+    return True
+
+
+def test_the_chain_of_each_organization_holds(database: Database) -> None:
+    one, other = ids.new("org"), ids.new("org")
+    for organization_id in (one, other, one, one):
+        record(database, organization_id)
+
+    assert [len(chain(database, o)) for o in (one, other)] == [3, 1]
+    assert holds(chain(database, one))
+    assert holds(chain(database, other))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"action": "thing.undone"}, {"actor": {"kind": "system"}}, {"reason": None}, {"outcome": "denied"},
+     {"at": NOON + timedelta(microseconds=1)}, {"target": {}}, {"changes": []}],
+    ids=str,
+)
+def test_a_changed_row_breaks_the_chain(database: Database, change: dict[str, Any]) -> None:
+    one = ids.new("org")
+    for _ in range(3):
+        record(database, one)
+    second = chain(database, one)[1]
+    with database.transaction() as session:
+        session.execute(update(AuditEntry).where(AuditEntry.id == second.id).values(change))
+
+    assert not holds(chain(database, one))
+
+
+def test_parallel_writers_begin_and_continue_one_chain_without_gaps(database: Database) -> None:
+    one, together, troubles = ids.new("org"), threading.Barrier(6), []
+
+    def write() -> None:
+        together.wait()
+        try:
+            for _ in range(3):
+                record(database, one)
+        except Exception as problem:
+            troubles.append(problem)
+
+    threads = [threading.Thread(target=write) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert troubles == []
+    assert len(chain(database, one)) == 18
+    assert holds(chain(database, one))
+
+
+# ---- waiting
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [("wait=3", 3), ("wait=10", 10), ("wait=99", 10), ("respond-async, wait=5", 5), ("wait=0", 0), ("wait=-1", 0),
+     ("wait=x", 0), ("wait=1.5", 0), ("await=5", 0), ("", 0), ("wait=99999", 0)],
+)
+def test_a_caller_may_prefer_to_wait_up_to_ten_seconds(prefer: str, seconds: int) -> None:
+    with Flask("waiting").test_request_context(headers={"Prefer": prefer}):
+        assert wanted_seconds() == seconds
+
+
+def test_who_finds_no_seat_is_answered_at_once() -> None:
+    waiting, sat, leave = Waiting(1), threading.Event(), threading.Event()
+    app = Flask("waiting")
+
+    def sit() -> str | None:
+        sat.set()
+        return "known" if leave.is_set() else None
+
+    def wait() -> None:
+        with app.test_request_context(headers={"Prefer": "wait=10"}):
+            found.append(waiting.until(sit))
+
+    found: list[Any] = []
+    first = threading.Thread(target=wait)
+    first.start()
+    sat.wait(10)
+    with app.test_request_context(headers={"Prefer": "wait=10"}):
+        assert waiting.until(lambda: "never asked") is None
+    leave.set()
+    first.join()
+    assert found == ["known"]
+    with app.test_request_context(headers={"Prefer": "wait=10"}):
+        assert waiting.until(lambda: "free again") == "free again"
+
+
+def test_who_does_not_wait_takes_no_seat_and_asks_nothing() -> None:
+    with Flask("waiting").test_request_context():
+        assert Waiting(1).until(lambda: pytest.fail("asked")) is None
+
+
+# ---- jobs and crashes
+
+
+def test_a_crash_point_does_nothing_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLIENTELE_CRASH_AT", raising=False)
+    crash.point("relay.published")
+    monkeypatch.setenv("CLIENTELE_CRASH_AT", "elsewhere")
+    crash.point("relay.published")
+
+
+def test_a_job_that_fails_does_not_stop_the_others() -> None:
+    ran: list[str] = []
+    stop = threading.Event()
+
+    def failing(*_: Any) -> int:
+        ran.append("failing")
+        raise RuntimeError
+
+    def working(*_: Any) -> int:
+        ran.append("working")
+        return 0
+
+    class Two:
+        @staticmethod
+        def all_jobs() -> tuple[Job, ...]:
+            return Job("failing", 0.01, failing), Job("working", 0.01, working)
+
+    thread = threading.Thread(target=tick.run, args=(Two, None, None, stop))
+    thread.start()
+    until(lambda: ran.count("working") >= 2 and ran.count("failing") >= 2)
+    stop.set()
+    thread.join()
+
+
+def test_a_job_that_did_something_is_called_again_at_once() -> None:
+    left, stop = [3, 2, 1, 0], threading.Event()
+
+    class One:
+        @staticmethod
+        def all_jobs() -> tuple[Job, ...]:
+            return (Job("slow", 3600, lambda *_: left.pop(0) if left else 0),)
+
+    thread = threading.Thread(target=tick.run, args=(One, None, None, stop))
+    thread.start()
+    until(lambda: not left)
+    stop.set()
+    thread.join()
