@@ -46,6 +46,11 @@ def move(api: Api, path: str, what: str, amount: str, *, key: str | None = None,
     return api.call("POST", f"{path}/account/{what}", body, key=key or secrets.token_hex(8))
 
 
+def actions(api: Api, path: str) -> list[str]:
+    """What the timeline of a customer says was done, newest first."""
+    return [row["action"] for row in api.call("GET", f"{path}/timeline?limit=200").body["data"]]
+
+
 def eventually(condition: Callable[[], Any], seconds: float = 20) -> Any:
     """What the condition answers once it holds."""
     deadline = time.monotonic() + seconds

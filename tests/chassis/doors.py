@@ -1,14 +1,13 @@
 """A small service of our own to knock at: one resource, one table of who may do what, tokens for it."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import marshmallow as ma
-from chassis import here, idempotency, ids, web
+from chassis import clock, here, idempotency, ids, web
 from chassis.body import Blueprint
-from chassis.caller import Caller, Door, RemoteKeys, Verifier, parse_callers, requires
+from chassis.caller import Door, RemoteKeys, Verifier, parse_callers, requires
 from chassis.config import Secret, ServiceSettings
 from chassis.errors import Conflict, Gone, Invalid
 from chassis.fields import Text
@@ -38,7 +37,7 @@ class Broken(RuntimeError):
 
 
 def claims(**other: Any) -> dict[str, Any]:
-    now = int(time.time())
+    now = int(clock.now().timestamp())
     known = {
         "iss": "clientele", "aud": "clientele", "sub": "idn_somebody", "org": PROVIDER, "kind": "provider",
         "role": "owner", "sid": "ses_one", "iat": now, "nbf": now, "exp": now + 300, "jti": "j",

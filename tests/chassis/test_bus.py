@@ -50,7 +50,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     def on(*script: tuple[Any, ...]) -> tuple[RabbitBus, FakeConnection]:
         connection = FakeConnection(*script)
         monkeypatch.setattr(bus, "connect", lambda *_: connection)
-        monkeypatch.setattr(bus, "CONFIRM_WITHIN", 0.0)
+        monkeypatch.setattr(bus, "CONFIRM_WITHIN", 0.2)
         return RabbitBus("amqp://", "billing"), connection
 
     return on

@@ -5,9 +5,11 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from chassis import clock
 from chassis.caller import LEEWAY, InvalidToken, RemoteKeys, Verifier, bearer
 from chassis.errors import Unavailable
 from joserfc.jwk import OKPKey
@@ -16,6 +18,12 @@ from tests.chassis.doors import KEY, claims, keys, token
 
 verifier = Verifier(RemoteKeys(keys))
 now = int(time.time())
+
+
+@pytest.fixture(autouse=True)
+def time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the attacks below would fail for being old."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(now, UTC))
 
 
 def part(document: Any) -> str:
@@ -84,7 +92,8 @@ ATTACKS: dict[str, Any] = {
     "empty": "", "dots": "..", "NUL": "\0", "not ascii": "ü.ü.ü", "not base64": "!.!.!",
     "aud another": token(aud="other"), "aud a list": token(aud=["clientele", "other"]), "aud missing": token(aud=None),
     "aud longer": token(aud="clientele2"),
-    "iss another": token(iss="https://evil.example"), "iss a list": token(iss=["clientele"]), "iss missing": token(iss=None),
+    "iss another": token(iss="https://evil.example"), "iss a list": token(iss=["clientele"]),
+    "iss missing": token(iss=None),
     "exp past": token(exp=now - LEEWAY - 2), "exp missing": token(exp=None), "exp text": token(exp=str(now + 300)),
     "exp negative": token(exp=-1), "exp true": token(exp=True), "exp a list": token(exp=[now + 300]),
     "exp a float of the past": token(exp=now - LEEWAY - 2.5),
@@ -154,7 +163,9 @@ def test_keys_that_are_known_outlive_an_issuer_that_is_away() -> None:
     assert Verifier(remote).verify(token())
 
 
-@pytest.mark.parametrize("answer", [{}, {"code": "service_unavailable"}, {"keys": "no"}, ValueError("not json")], ids=str)
+@pytest.mark.parametrize(
+    "answer", [{}, {"code": "service_unavailable"}, {"keys": "no"}, ValueError("not json")], ids=str
+)
 def test_without_any_keys_nobody_is_let_in_and_nobody_is_called_a_stranger(answer: Any) -> None:
     def fetch() -> Any:
         if isinstance(answer, Exception):

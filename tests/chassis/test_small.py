@@ -1,4 +1,4 @@
-"""The small parts every service stands on: ids, fields, permissions, settings, pages, the audit chain, waiting, jobs."""
+"""The small parts every service stands on: ids, fields, permissions, settings, pages, audit chain, waiting, jobs."""
 
 import threading
 from datetime import timedelta
@@ -10,7 +10,7 @@ import pytest
 from chassis import audit, config, crash, ids, paging, tick
 from chassis.actor import Actor
 from chassis.audit import AuditEntry
-from chassis.config import Secret, ServiceSettings
+from chassis.config import ServiceSettings
 from chassis.errors import Invalid
 from chassis.fields import Stamp, Text, TypeId
 from chassis.permissions import Operations
@@ -55,7 +55,8 @@ def test_an_id_has_one_spelling_only(change: Any) -> None:
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("  a  ", "a"), ("🎉", "🎉"), ("A\u030a", "Å"), ("عربى", "عربى"), ("x" * 255, "x" * 255), ("e" + "\u0301" * 3, "é\u0301\u0301")],
+    [("  a  ", "a"), ("🎉", "🎉"), ("A\u030a", "Å"), ("عربى", "عربى"), ("x" * 255, "x" * 255),
+     ("e" + "\u0301" * 3, "é\u0301\u0301")],
 )
 def test_text_is_kept_in_one_spelling(given: str, kept: str) -> None:
     assert Text().deserialize(given) == kept
@@ -119,7 +120,8 @@ def test_the_table_says_who_may() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["a", "a | x x x x x | x x x", "a | x x x x | x x x | x", "a | x x x x x | x x x | X", "a b | x x x x x | x x x | x",
+    ["a", "a | x x x x x | x x x", "a | x x x x | x x x | x", "a | x x x x x | x x x | X",
+     "a b | x x x x x | x x x | x",
      "a | x x x x | x x x x | x", "a | x x x x x x x x x", "a | x x x x x | x x x | x\na | x x x x x | x x x | x",
      "| x x x x x | x x x | x"],
 )
@@ -182,11 +184,13 @@ def test_pages_lose_nothing_and_repeat_nothing(database: Database) -> None:
 
 
 @pytest.mark.parametrize("forge", [
-    lambda c: "x", lambda c: "!", lambda c: "ü", lambda c: c[:-4], lambda c: c + "AAAA", lambda c: c[::-1], lambda c: "A" * 1000,
+    lambda c: "x", lambda c: "!", lambda c: "ü", lambda c: c[:-4], lambda c: c + "AAAA", lambda c: c[::-1],
+    lambda c: "A" * 1000,
     lambda c: paging._pack(">s:1~i:1", "00000000"),
     lambda c: paging._pack(">i:7~s:word", _mark("word")), lambda c: paging._pack(">s:a", _mark("word")),
     lambda c: paging._pack("<s:a~i:1", _mark("word")), lambda c: paging._pack(">uuid:zz~i:1", _mark("word")),
-    lambda c: paging._pack(">s:a\0~i:1", _mark("word")), lambda c: paging._pack(">s:a~i:99999999999999999999", _mark("word")),
+    lambda c: paging._pack(">s:a\0~i:1", _mark("word")),
+    lambda c: paging._pack(">s:a~i:99999999999999999999", _mark("word")),
 ])
 def test_a_cursor_that_is_not_of_this_list_is_refused_or_harmless(database: Database, forge: Any) -> None:
     with database.transaction() as session:
@@ -210,6 +214,12 @@ def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
         cursor = paging.page(session, query, limit=1, cursor=None, order="one")["next_cursor"]
         with pytest.raises(Invalid):
             paging.page(session, query, limit=1, cursor=cursor, order="other")
+
+
+def test_a_cursor_with_a_made_up_id_is_refused(database: Database) -> None:
+    cursor = paging._pack(">s:mem_x", _mark("id"))
+    with database.reading() as session, pytest.raises(Invalid):
+        paging.page(session, select(AuditEntry).order_by(AuditEntry.id), limit=1, cursor=cursor, order="id")
 
 
 def _mark(order: str) -> str:

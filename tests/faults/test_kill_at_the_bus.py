@@ -35,12 +35,10 @@ def test_a_deletion_survives(system: System, role: str, point: str) -> None:
         lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d, seconds=45
     )
     assert deletion["id"] == asked.body["id"]
-    timeline = customers.eventually(lambda: _actions(api, path).count("deletion.scheduled") and _actions(api, path))
+    timeline = customers.eventually(
+        lambda: (lines := customers.actions(api, path)).count("deletion.scheduled") and lines
+    )
     assert timeline.count("deletion.requested") == timeline.count("deletion.scheduled") == 1
     assert timeline.count("account.closed") == 1
     kinds = [row["kind"] for row in api.call("GET", f"{path}/account/transactions").body["data"]]
     assert kinds == ["withdrawal", "top_up"]
-
-
-def _actions(api: customers.Api, path: str) -> list[str]:
-    return [row["action"] for row in api.call("GET", f"{path}/timeline?limit=200").body["data"]]

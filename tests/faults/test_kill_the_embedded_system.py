@@ -61,7 +61,8 @@ def test_nothing_acknowledged_is_lost_or_doubled(embedded: Embedded) -> None:
 def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None:
     api = customers.signed_in(embedded.address, embedded.password)
     path = customers.open_customer(api)
-    key = "the same key"
+    key = "the-same-key"
+    customers.eventually(lambda: "organization.activated" in customers.actions(api, path))
     embedded.kill()
     embedded.start(CLIENTELE_CRASH_AT=point)
     body = customers.organization()

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from chassis import sql
 from contracts import org
 from membership import models
@@ -83,11 +82,11 @@ def test_so_many_mails_a_day(world):
     assert world.call("POST", path, token=staff).status_code == 200
 
 
-@pytest.mark.parametrize("token", ["x", "a" * 43, "%00", "..%2f..", "' OR 1=1", "a" * 2000])
-def test_a_link_that_is_none_of_ours(world, token):
-    assert world.call("GET", f"/v1/verifications/{token}").status_code == 404
-    assert _verify(world, token).status_code == 404
-    assert world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code == 404
+def test_a_link_that_is_none_of_ours(world):
+    for token in ("x", "a" * 43, "%00", "..%2f..", "' OR 1=1", "a" * 2000):
+        assert world.call("GET", f"/v1/verifications/{token}").status_code == 404
+        assert _verify(world, token).status_code == 404
+        assert world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code == 404
 
 
 def test_a_link_is_only_good_for_what_it_was_sent_for(world):
@@ -100,16 +99,16 @@ def test_a_link_is_only_good_for_what_it_was_sent_for(world):
     assert _verify(world, world.link(OLGA)).status_code == 404
 
 
-@pytest.mark.parametrize(("password", "code"), [
-    ("short", "length"), ("x" * 129, "length"), ("password1234", "breached"), ("my acme ltd login", "guessable"),
-    ("olga-1234567890-x", "guessable"), (None, "required"),
-])
-def test_a_password_that_is_not_taken_leaves_the_link_good(world, password, code):
+def test_a_password_that_is_not_taken_leaves_the_link_good(world):
     world.customer()
     token = world.link(OLGA)
-    refused = _verify(world, token, {"password": password} if password else {})
-    assert refused.status_code == 422
-    assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [("/password", code)]
+    for password, code in (
+        ("short", "length"), ("x" * 129, "length"), ("password1234", "breached"), ("my acme ltd login", "guessable"),
+        ("olga-1234567890-x", "guessable"), (None, "required"),
+    ):
+        refused = _verify(world, token, {"password": password} if password else {})
+        assert refused.status_code == 422
+        assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [("/password", code)]
     assert _verify(world, token).status_code == 201
 
 

@@ -75,7 +75,7 @@ def test_adding_without_a_login_shows_a_pin_this_once(place):
     assert taken.status_code == 409 and taken.json["code"] == "extension_taken"
 
 
-@pytest.mark.parametrize(("body", "pointer"), [
+IMPOSSIBLE = [
     ({"portal_access": True, "name": "A", "role": "member"}, "/email"),
     ({"portal_access": True, "name": "A", "email": "a@b.example"}, "/role"),
     ({"portal_access": False, "name": "A", "email": "a@b.example"}, "/email"),
@@ -87,11 +87,14 @@ def test_adding_without_a_login_shows_a_pin_this_once(place):
     ({"portal_access": False, "name": "A", "status": "active"}, "/status"),
     ({"portal_access": False, "name": "A", "preset": "manager"}, "/preset"),
     ({"portal_access": False, "name": " \t "}, "/name"),
-])
-def test_what_cannot_be_a_member(place, body, pointer):
-    answer = place.call("POST", "", body)
-    assert answer.status_code == 422, answer.text
-    assert pointer in [e["pointer"] for e in answer.json["errors"]]
+]
+
+
+def test_what_cannot_be_a_member(place):
+    for body, pointer in IMPOSSIBLE:
+        answer = place.call("POST", "", body)
+        assert answer.status_code == 422, answer.text
+        assert pointer in [e["pointer"] for e in answer.json["errors"]], body
 
 
 def test_the_same_key_is_the_same_member(place):

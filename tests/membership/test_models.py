@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import argon2
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -83,6 +84,17 @@ def test_hashes_are_argon2id_of_the_decided_strength():
     kept = passwords.Hasher().hash("four calm otters drift")
     assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert not passwords.Hasher().is_dated(kept)
+
+
+def test_without_a_password_the_work_is_the_same(monkeypatch):
+    compared, verify = [], argon2.PasswordHasher.verify
+    monkeypatch.setattr(
+        argon2.PasswordHasher, "verify", lambda self, kept, given: compared.append(kept) or verify(self, kept, given)
+    )
+    hasher = passwords.Hasher(memory_kib=16, passes=3)
+    for kept in (None, hasher.hash("four calm otters drift")):
+        assert not hasher.matches(kept, "wrong")
+    assert [k.split("$")[3] for k in compared] == ["m=16,t=3,p=1"] * 2
 
 
 def test_nobody_has_a_password_that_matches_nothing():

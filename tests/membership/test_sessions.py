@@ -1,6 +1,8 @@
 """Logging in, staying in, being thrown out."""
 
 import dataclasses
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +12,7 @@ from contracts import membership as messages
 from contracts import org
 from membership import app as application
 from membership import listeners, models
+from membership.actions import telling
 from membership.values import passwords
 from sqlalchemy import select
 
@@ -239,6 +242,41 @@ def test_a_login_racing_a_suspension_never_leaves_a_live_token(world):
         pool.submit(suspend).result()
         tokens = [a.json["access_token"] for a in answers if a.status_code == 201]
     assert all(world.revoked(t) for t in tokens)
+
+
+def test_a_suspension_waits_for_a_login_that_has_begun(world, monkeypatch):
+    organization_id, _ = world.owner()
+    inside, record = threading.Event(), telling.record
+
+    def slowly(*args, **kwargs):
+        inside.set()
+        time.sleep(0.3)
+        record(*args, **kwargs)
+
+    def log_in():
+        with world.app.test_client() as client:
+            return client.post("/v1/sessions", json={"email": OLGA, "password": "four calm otters drift"})
+
+    monkeypatch.setattr(telling, "record", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(log_in)
+        assert inside.wait(5)
+        world.hear(org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id))
+        assert world.revoked(answer.result().json["access_token"])
+
+
+def test_a_password_changed_while_the_old_one_is_checked(world):
+    world.owner()
+
+    class Slow(passwords.Hasher):
+        def matches(self, kept, password):
+            world.call("POST", "/v1/password-resets", {"email": OLGA})
+            link = world.link(OLGA)
+            assert world.call("POST", f"/v1/password-resets/{link}", {"password": OTHER}).status_code == 201
+            return super().matches(kept, password)
+
+    world.app.extensions["hasher"] = Slow(memory_kib=8, passes=1)
+    assert _try(world, "four calm otters drift").status_code == 401
 
 
 def test_resting_sessions_beyond_the_limit_end_but_none_in_use(world):

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -168,11 +168,13 @@ def owner(address: str = "olga@acme.example") -> membership.Owner:
     )
 
 
-def balance(one: str, provider: str, *, usable: str, as_of: datetime, days: int | None = None) -> billing.BalanceChanged:
+def balance(
+    one: str, provider: str, *, usable: str, as_of: datetime, days: int | None = None
+) -> billing.BalanceChanged:
     return billing.BalanceChanged(
         organization_id=one, provider_id=provider, currency="EUR", payment_mode="prepaid", status="open",
         usable_credits=usable, balance=usable, credit_limit="0.00", reserved_credits="0.00", amount_due="0.00",
-        days_to_empty=days, as_of=(as_of + timedelta(0)).isoformat(),
+        days_to_empty=days, as_of=as_of.isoformat(),
     )
 
 

@@ -93,7 +93,8 @@ def test_only_a_scheduled_deletion_can_be_cancelled(status: str) -> None:
 
 def test_a_tombstone_keeps_no_personal_data() -> None:
     found = Organization(
-        id="org_01h455vb4pex5vsknk084sn02q", name="Acme", owner={"email": "olga@acme.example"}, buyer_tags={"TypeRef": "x"},
+        id="org_01h455vb4pex5vsknk084sn02q", name="Acme", owner={"email": "olga@acme.example"},
+        buyer_tags={"TypeRef": "x"},
         billing_name="Olga", billing_email="olga@acme.example", billing_address="Street 1", billing_city="Town",
     )
 

@@ -86,7 +86,9 @@ def test_each_wrong_field_of_a_new_customer_is_pointed_at_and_nothing_is_created
     assert world.said(org.OpenAccount) == []
 
 
-@pytest.mark.parametrize("name", ["AB", "x" * 255, "Łódź & Søn (Ges.m.b.H.)", "株式会社", "شركة", "\u0041\u030aB", "O'Neill 24/7"])
+@pytest.mark.parametrize("name", [
+    "AB", "x" * 255, "Łódź & Søn (Ges.m.b.H.)", "株式会社", "شركة", "\u0041\u030aB", "O'Neill 24/7"
+])
 def test_names_of_every_script_are_stored_in_one_spelling(world: World, name: str) -> None:
     import unicodedata
 
@@ -232,7 +234,8 @@ def test_customers_read_their_own(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "body"),
-    [("POST", "/suspend", {"reason": "x"}), ("POST", "/activate", {}), ("GET", "/deletion-check", None), ("DELETE", "", {})],
+    [("POST", "/suspend", {"reason": "x"}), ("POST", "/activate", {}), ("GET", "/deletion-check", None),
+     ("DELETE", "", {})],
     ids=str,
 )
 def test_what_is_for_staff_is_forbidden_in_ones_own_and_written_down(
@@ -335,7 +338,7 @@ def test_without_a_deletion_there_is_none_to_show(world: World) -> None:
 def test_the_check_before_a_deletion_asks_the_neighbours_and_changes_nothing(world: World) -> None:
     one = world.active()
     world.billing.answer = {"blockers": [{"code": "amount_due", "amount": "1.00", "currency": "EUR"}], "warnings": []}
-    world.membership.answer = {"blockers": [], "warnings": [{"code": "acting_session", "detail": "Somebody is inside."}]}
+    world.membership.answer = {"blockers": [], "warnings": [{"code": "acting_session", "detail": "Inside."}]}
 
     told = world.call("GET", f"/organizations/{one}/deletion-check").json
 
@@ -478,7 +481,8 @@ def test_a_customer_sees_support_and_not_who_it_was(world: World) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"deletion_grace_days": 366}, {"deletion_grace_days": -1}, {"deletion_grace_days": "30"}, {"payment_terms_days": 1.5},
+    [{"deletion_grace_days": 366}, {"deletion_grace_days": -1}, {"deletion_grace_days": "30"},
+     {"payment_terms_days": 1.5},
      {"low_credit_threshold": 20}, {"low_credit_threshold": "-1"}, {"invoicing": "never"}, {"managed_service": "yes"},
      {"tax_rates": [{"country": "XX", "name": "VAT", "rate": "19", "valid_from": "2026-01-01"}]},
      {"tax_rates": [{"country": "DE", "name": "VAT", "rate": "101", "valid_from": "2026-01-01"}]},

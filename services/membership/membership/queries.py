@@ -21,7 +21,7 @@ from membership.models import (
 from membership.values import addresses, tokens, waits
 
 HERE = ("pending", "active", "disabled")
-FEED_KEPT = timedelta(minutes=15)
+FEED_KEPT = timedelta(minutes=65)  # longer than any token lives
 
 
 class NoSuchOrganization(errors.NotFound):

@@ -12,7 +12,7 @@ from org import values
 from org.models import Conversation, Deletion, Organization, ProviderSettings, Revocation, TrailEntry
 
 FEED_OVERLAP = timedelta(seconds=30)
-FEED_KEPT = timedelta(minutes=15)
+FEED_KEPT = timedelta(minutes=65)  # longer than any token lives
 
 ATTENTION: dict[str, ColumnElement[bool]] = {
     "credits_overdrawn": Organization.usable_units < 0,

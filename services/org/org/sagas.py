@@ -305,7 +305,7 @@ def ask_again(session: Session, *, now: datetime, limit: int = 50) -> int:
 
 def forget_revocations(session: Session, *, now: datetime) -> int:
     """Drop what no live token can meet any more."""
-    old = session.scalars(select(Revocation).where(Revocation.at < now - 2 * queries.FEED_KEPT).limit(500)).all()
+    old = session.scalars(select(Revocation).where(Revocation.at < now - queries.FEED_KEPT).limit(500)).all()
     for row in old:
         session.delete(row)
     return len(old)

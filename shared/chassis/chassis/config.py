@@ -52,7 +52,9 @@ def load(cls: type[S]) -> S:
         readers: dict[Any, Any] = {int: env.int, bool: env.bool, float: env.float}
         read = readers.get(hints[field.name], env.str)
         value = read(name, **given)
-        values[field.name] = Secret(value) if hints[field.name] is Secret and value is not None else value
+        if isinstance(value, str):  # a file ends in a newline
+            value = (Secret if hints[field.name] is Secret else str)(value.rstrip("\r\n"))
+        values[field.name] = value
     try:
         env.seal()
     except EnvValidationError as problem:
@@ -65,6 +67,6 @@ def load(cls: type[S]) -> S:
 def read(name: str) -> Secret:
     """One required variable, from ``NAME`` or the file that ``NAME_FILE`` names. Raises Misconfigured."""
     try:
-        return Secret(FileAwareEnv().str(name))
+        return Secret(FileAwareEnv().str(name).rstrip("\r\n"))
     except EnvError as problem:
         raise Misconfigured(str(problem)) from None

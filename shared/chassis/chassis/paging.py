@@ -8,7 +8,7 @@ from typing import Any
 import marshmallow as ma
 import sqlakeyset
 from sqlalchemy import Select
-from sqlalchemy.exc import DataError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, StatementError
 from sqlalchemy.orm import Session
 
 from chassis.errors import invalid
@@ -46,7 +46,9 @@ def page(
     try:
         bookmark = _unpack(cursor, mark) if cursor else None
         found = sqlakeyset.select_page(session, query, per_page=limit, page=bookmark)
-    except (sqlakeyset.InvalidPage, ValueError, *_FORGED) as problem:
+    except (sqlakeyset.InvalidPage, ValueError, OverflowError, StatementError) as problem:
+        if cursor is None or (isinstance(problem, DBAPIError) and not isinstance(problem, _FORGED)):
+            raise
         raise invalid("/cursor", "bad_cursor", "This cursor is not of this list. Begin without one.") from problem
     more = bool(found.paging.has_next)
     return {

@@ -14,7 +14,7 @@ from chassis.outbox import PARTITIONS, OutboxRow
 from chassis.sql import Base, BigInt, Database, Instant
 
 BATCH = 200
-LEASE = timedelta(seconds=10)
+LEASE = timedelta(seconds=5)
 POLL = 1.0
 _LOG = log.get("relay")
 
@@ -92,9 +92,9 @@ class Relay:
             self._take_leases(now)
         with self.database.reading() as session:
             letters = self._unsent(session)
-        crash.point("relay.selected")
         if not letters:
             return 0
+        crash.point("relay.selected")
         receipt = self.bus.publish(letters)
         crash.point("relay.published")
         with self.database.transaction() as session:

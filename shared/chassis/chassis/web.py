@@ -187,7 +187,8 @@ def _end(answer: Response) -> Response:
     answer.headers["X-Request-Id"] = request_id()
     answer.headers.setdefault("Cache-Control", "no-store")
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    if request.path not in ("/healthz", "/readyz"):
+    asked_by_machines = request.path in ("/healthz", "/readyz") or request.path.startswith("/internal/")
+    if not asked_by_machines or answer.status_code >= 400:
         took = round((time.perf_counter() - g.began) * 1000, 1)
         _LOG.info("request", method=request.method, route=str(request.url_rule), status=answer.status_code, ms=took)
     return answer
