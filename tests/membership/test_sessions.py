@@ -12,7 +12,7 @@ from contracts import membership as messages
 from contracts import org
 from membership import app as application
 from membership import listeners, models
-from membership.actions import telling
+from membership.actions import organizations, telling
 from membership.values import passwords
 from sqlalchemy import select
 
@@ -340,3 +340,18 @@ def test_without_a_password_in_the_settings_one_is_made(database: Database, worl
     login = application.bootstrap(dataclasses.replace(world.settings, clientele_admin_password=""), database)
     assert login.password and len(login.password) >= 16
     world.log_in(login.email, login.password)
+
+
+def test_a_further_provider_is_made_once_and_somebody_known_keeps_their_password(world) -> None:
+    settings = dataclasses.replace(
+        world.settings, clientele_provider_name="Second", clientele_admin_email="second@provider.example",
+        clientele_admin_password="",
+    )
+
+    first = application.add_provider(settings, world.database)
+    again = application.add_provider(dataclasses.replace(settings, clientele_provider_name="Third"), world.database)
+
+    assert first.password and again.password is None
+    assert world.log_in("second@provider.example", first.password)["role"] == "owner"
+    with pytest.raises(organizations.ProviderExists):
+        application.add_provider(settings, world.database)

@@ -8,6 +8,7 @@ from pathlib import Path
 import alembic.command
 import click
 from chassis import migrate
+from chassis.errors import Conflict
 
 from clientele import demo, docs, embedded
 from clientele import processes as fleet
@@ -82,3 +83,14 @@ def processes(folder: Path) -> None:
 def tell(base_url: str | None, file: Path, load: bool) -> None:
     """Load example customers and tell the life of one, over the public API."""
     sys.exit(demo.run(base_url, file if load else None))
+
+
+@main.command()
+@click.option("--name", required=True, help="The provider's name.")
+@click.option("--email", required=True, help="Its owner's address; somebody known here keeps their password.")
+def bootstrap(name: str, email: str) -> None:
+    """Add a further provider to the embedded system in CLIENTELE_DATA, running or not, and print its login."""
+    try:
+        click.echo(embedded.add_provider(embedded.place(), name, email))
+    except Conflict as problem:
+        raise click.ClickException(problem.detail) from None

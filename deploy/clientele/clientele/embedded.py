@@ -4,6 +4,7 @@ The code is the services' own. Only what carries between them is another: reques
 as sent once its hearers have committed.
 """
 
+import dataclasses
 import os
 import secrets
 import sys
@@ -29,6 +30,7 @@ from gateway.clients import InProcess
 from gateway.config import Settings as GatewaySettings
 from joserfc.jwk import OKPKey
 from membership.app import SERVICE as MEMBERSHIP
+from membership.app import add_provider as add_further_provider
 from membership.app import bootstrap
 from membership.config import Settings as MembershipSettings
 from org.app import SERVICE as ORG
@@ -91,6 +93,19 @@ def build(where: Place, settings: Mapping[str, Any]) -> Any:
         _start(f"{service.name}-relay", relay.run, stop)
         _start(f"{service.name}-tick", tick.run, service, database, settings[service.name], stop)
     return create_gateway(settings["gateway"], wires)
+
+
+def add_provider(where: Place, name: str, email: str) -> str:
+    """A further provider in this place; its owner's login in words. Raises Conflict when the name is taken."""
+    settings = dataclasses.replace(
+        prepare(where)["membership"], clientele_provider_name=name, clientele_admin_email=email,
+        clientele_admin_password=Secret(""),
+    )
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        return add_further_provider(settings, database).told()
+    finally:
+        database.close()
 
 
 def _start(name: str, target: Any, *args: Any) -> None:

@@ -47,8 +47,21 @@ def bootstrap(settings: Settings, database: Database) -> Login | None:
     return Login(settings.clientele_admin_email, shown) if made else None
 
 
+def add_provider(settings: Settings, database: Database) -> Login:
+    """Make a further provider and its owner. Raises ProviderExists."""
+    password = settings.clientele_admin_password or secrets.token_urlsafe(12)
+    password_hash = passwords.Hasher().hash(password)
+    with database.transaction() as session:
+        is_new = organizations.add_provider(
+            session, name=settings.clientele_provider_name, email=settings.clientele_admin_email, now=clock.now(),
+            password_hash=password_hash, **organizations.NEUTRAL,
+        )
+    return Login(settings.clientele_admin_email, password if is_new else None)
+
+
 def bootstrap_command(arguments: Sequence[str]) -> None:
     """``python -m membership bootstrap``: make the provider and print its owner's login, this once."""
-    settings = from_arguments(arguments)
-    login = bootstrap(settings, Database(settings.database_url, pool_size=1))
+    settings, further = from_arguments(arguments)
+    database = Database(settings.database_url, pool_size=1)
+    login = add_provider(settings, database) if further else bootstrap(settings, database)
     print(login.told() if login else "There is a provider already.")  # noqa: T201 - the command's answer

@@ -29,10 +29,13 @@ class Settings(ServiceSettings):
     sessions_per_identity: int = 10
 
 
-def from_arguments(arguments: Sequence[str]) -> Settings:
-    """The settings for ``bootstrap``; what is given on the command line goes before the environment."""
+def from_arguments(arguments: Sequence[str]) -> tuple[Settings, bool]:
+    """The settings for ``bootstrap`` and whether a further provider is wanted; the command line goes before the
+    environment."""
     parser = argparse.ArgumentParser(prog="python -m membership bootstrap")
     parser.add_argument("--name", dest="clientele_provider_name", help="the provider's name")
     parser.add_argument("--email", dest="clientele_admin_email", help="the owner's address")
+    parser.add_argument("--further", action="store_true", help="a further provider beside the first")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
-    return dataclasses.replace(load(Settings), **given)
+    further = given.pop("further", False)
+    return dataclasses.replace(load(Settings), **given), further

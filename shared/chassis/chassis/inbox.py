@@ -88,8 +88,7 @@ class Inbox:
             session.delete(session.get_one(InboxRow, heard.id))
             return
         if not self._advance(session, heard) and not redriven:
-            _LOG.warning("message.stale", version=heard.version)
-            return
+            raise Undeliverable("stale", f"version {heard.version} came after a newer one")
         self.listeners[type(read.message)](session, read.message, heard)
         session.flush()
         crash.point("consumer.before_commit")

@@ -5,6 +5,7 @@ from typing import Any
 
 from chassis import ids, outbox
 from chassis.actor import SYSTEM
+from chassis.errors import Conflict
 from contracts import membership as messages
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,6 +15,11 @@ from membership import queries
 from membership.actions import identities, mails, sessions, telling
 from membership.models import Counter, Mail, MailedToken, Member, Organization, ProviderSettings
 from membership.values.lifetimes import INVITATION
+
+
+class ProviderExists(Conflict):
+    """There is a provider of this name already."""
+
 
 NEUTRAL = {
     "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "given_name": "First", "family_name": "Admin",
@@ -35,11 +41,22 @@ def ensure_provider(
     )
 
 
+def add_provider(session: Session, *, name: str, email: str, **wanted: Any) -> bool:
+    """A further provider; whether its owner is new here, and so has the given password. Raises ProviderExists."""
+    same = select(Organization.id).where(Organization.kind == "provider", Organization.name == name)
+    if session.execute(same).first() is not None:
+        raise ProviderExists()
+    known = queries.identity_by_email(session, email)
+    is_new = known is None or known.password_hash is None
+    create_provider(session, name=name, email=email, **wanted)
+    return is_new
+
+
 def create_provider(
     session: Session, *, name: str, country: str, currency: str, timezone: str, email: str, given_name: str,
     family_name: str, password_hash: str, now: datetime,
 ) -> Organization:
-    """A provider with an owner who may log in at once."""
+    """A provider with an owner who may log in at once; somebody known already keeps their password."""
     organization_id = ids.new("org")
     organization = Organization(
         id=organization_id, provider_id=organization_id, kind="provider", name=name, state="open",
@@ -51,7 +68,7 @@ def create_provider(
     identity = queries.identity_by_email(session, email)
     if identity is None:
         raise LookupError(email)
-    identity.password_hash, identity.email_verified_at = password_hash, now
+    identity.password_hash, identity.email_verified_at = identity.password_hash or password_hash, now
     outbox.say(
         session,
         messages.ProviderCreated(
