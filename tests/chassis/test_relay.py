@@ -155,9 +155,9 @@ def test_a_second_relay_takes_over_when_the_lease_of_the_first_has_run_out(datab
 def test_a_relay_that_renews_in_time_keeps_its_lease(database: Database) -> None:
     first, second = Relay(database, Carrier()), Relay(database, Carrier())
     first.step(NOON)
-    first.step(NOON + timedelta(seconds=9))
+    first.step(NOON + timedelta(seconds=4))
 
-    second.step(NOON + timedelta(seconds=15))
+    second.step(NOON + timedelta(seconds=7))
 
     assert {row.holder for row in rows(database, relay.RelayLease)} == {first.holder}
 

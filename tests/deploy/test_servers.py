@@ -49,10 +49,10 @@ def database(postgres: Postgres) -> Iterator[ServiceDatabase]:
 
 @pytest.fixture(scope="module")
 def urls(rabbitmq: RabbitMQ) -> dict[str, str]:
-    declare_inbox(rabbitmq.url(), "org")
-    declare_inbox(rabbitmq.url(), "billing")
+    declare_inbox(rabbitmq.url(), "shop")
+    declare_inbox(rabbitmq.url(), "till")
     rabbitmq.settle()
-    return rabbitmq.create_service_users("org", "billing")
+    return rabbitmq.create_service_users("shop", "till")
 
 
 def test_a_service_writes_rows_of_tables_its_owner_made(database: ServiceDatabase) -> None:
@@ -143,34 +143,34 @@ def test_committed_rows_survive_a_killed_database(postgres: Postgres, database: 
 
 
 def test_a_service_publishes_to_its_own_exchange_and_reads_its_own_queue(urls: dict[str, str]) -> None:
-    channel = channel_of(urls["org"])
+    channel = channel_of(urls["shop"])
 
-    channel.basic_publish_confirm(amqp.Message("hello"), "org", "org.hello.v1", timeout=5)
+    channel.basic_publish_confirm(amqp.Message("hello"), "shop", "shop.hello.v1", timeout=5)
 
-    message = channel.basic_get("org.inbox")
+    message = channel.basic_get("shop.inbox")
     assert message.body == "hello"
     channel.basic_ack(message.delivery_tag)
     channel.connection.close()
 
 
 def test_a_service_does_not_publish_to_another_exchange(urls: dict[str, str]) -> None:
-    for exchange in ("billing", "amq.topic", ""):
+    for exchange in ("till", "amq.topic", ""):
         with pytest.raises(amqp.AccessRefused):
-            channel_of(urls["org"]).basic_publish_confirm(amqp.Message("forged"), exchange, "billing.inbox", timeout=5)
+            channel_of(urls["shop"]).basic_publish_confirm(amqp.Message("forged"), exchange, "till.inbox", timeout=5)
 
 
 def test_a_service_does_not_read_another_queue(urls: dict[str, str]) -> None:
     with pytest.raises(amqp.AccessRefused):
-        channel_of(urls["org"]).basic_get("billing.inbox")
+        channel_of(urls["shop"]).basic_get("till.inbox")
 
 
 def test_a_service_declares_and_deletes_nothing(urls: dict[str, str]) -> None:
     with pytest.raises(amqp.AccessRefused):
-        channel_of(urls["org"]).queue_declare("org.mine", durable=True, auto_delete=False)
+        channel_of(urls["shop"]).queue_declare("shop.mine", durable=True, auto_delete=False)
     with pytest.raises(amqp.AccessRefused):
-        channel_of(urls["org"]).exchange_declare("org.mine", "topic")
+        channel_of(urls["shop"]).exchange_declare("shop.mine", "topic")
     with pytest.raises(amqp.AccessRefused):
-        channel_of(urls["org"]).queue_delete("org.inbox")
+        channel_of(urls["shop"]).queue_delete("shop.inbox")
 
 
 def test_there_is_no_guest(rabbitmq: RabbitMQ) -> None:
@@ -179,15 +179,15 @@ def test_there_is_no_guest(rabbitmq: RabbitMQ) -> None:
 
 
 def test_confirmed_messages_survive_a_killed_broker(rabbitmq: RabbitMQ, urls: dict[str, str]) -> None:
-    publisher = channel_of(urls["billing"])
-    publisher.basic_publish_confirm(amqp.Message("kept", delivery_mode=2), "billing", "billing.kept.v1", timeout=5)
+    publisher = channel_of(urls["till"])
+    publisher.basic_publish_confirm(amqp.Message("kept", delivery_mode=2), "till", "till.kept.v1", timeout=5)
 
     rabbitmq.kill()
 
     with pytest.raises(OSError):
-        channel_of(urls["billing"])
+        channel_of(urls["till"])
     rabbitmq.restart()
-    message = channel_of(urls["billing"]).basic_get("billing.inbox")
+    message = channel_of(urls["till"]).basic_get("till.inbox")
     assert message.body == "kept"
 
 
