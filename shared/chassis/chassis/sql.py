@@ -1,8 +1,9 @@
 """The database: one engine per process, one visible transaction per knock, the column types both engines share."""
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,6 +77,8 @@ class Database:
         self.url = url
         self.on_said: list[Callable[[], None]] = []
         self.engine = _engine(url, pool_size)
+        # SQLite has one writer; who waits for it inside SQLite sleeps, who waits here is woken.
+        self._turn: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
         self._reader = self.engine.execution_options(
             **({"read_only": True} if self.is_sqlite else {"postgresql_readonly": True})
         )
@@ -89,7 +92,7 @@ class Database:
     def transaction(self, *, correlation: str = "", causation: str = "") -> Iterator[Session]:
         """One unit of work: committed when the block ends, rolled back when it raises. What is said inside
         carries ``correlation`` and ``causation``; the relay is woken after the commit."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with self._turn, Session(self.engine, expire_on_commit=False) as session:
             session.info.update(correlation=correlation, causation=causation)
             with session.begin():
                 yield session
