@@ -80,6 +80,8 @@ def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str)
     customers.eventually(lambda: api.call("GET", fresh).body["status"] == "active", seconds=45)
     found = api.call("GET", f"/v1/organizations?q={body['name'][-12:]}").body["data"]
     assert [row["id"] for row in found] == [created.body["id"]]
+    for told in ("organization.created", "account.opened", "organization.activated"):
+        customers.eventually(lambda told=told: customers.actions(api, fresh).count(told) == 1)
     assert api.call("DELETE", path, {}, wait=10).body["status"] == "scheduled"
 
 
