@@ -34,15 +34,16 @@ def journal(world, org):
 def assert_history_explains_the_account(world, org):
     rows = journal(world, org)
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
-    buckets, net = Buckets(), 0
+    buckets, net, on_wallet = Buckets(), 0, 0
     for row in rows:
+        on_wallet += row.amount * ((row.debit == Code.WALLET) - (row.credit == Code.WALLET))
         buckets = buckets.after(Transfer(Code(row.debit), Code(row.credit), row.amount))
         after = (row.prepaid_after, row.surplus_after, row.unbilled_after, row.invoiced_after, row.held_after)
         assert after == tuple(vars(buckets).values())
         net += row.moved
     with world.database.reading() as session:
         account = session.get_one(Account, org)
-        assert (account.buckets, account.seq) == (buckets, len(rows))
+        assert (account.buckets, account.seq, account.on_wallet) == (buckets, len(rows), on_wallet)
         assert buckets.net == net
 
 
@@ -257,19 +258,20 @@ def test_every_change_is_audited_and_its_figures_are_said_once(world):
     assert (said["usable_credits"], said["balance"], said["credit_limit"]) == ("105.00", "100.00", "5.00")
 
 
-def test_what_counts_once_is_not_posted_twice(world):
-    org, now = world.open(), clock.now()
+def test_what_counts_once_is_not_posted_twice_to_any_customer_of_the_provider(world):
+    org, other, now = world.open(), world.open(), clock.now()
 
-    def post():
+    def post(organization_id):
         with world.database.transaction() as session:
-            account = queries.account(session, org, lock=True)
+            account = queries.account(session, organization_id, lock=True)
             transfers = [Transfer(Code.OFFLINE, Code.PREPAID, 1)]
             ledger.post(session, account, transfers, kind="top_up", now=now, source="record-1")
 
-    post()
-    with pytest.raises(IntegrityError):
-        post()
-    assert len(journal(world, org)) == 1
+    post(org)
+    for again in (org, other):
+        with pytest.raises(IntegrityError):
+            post(again)
+    assert (len(journal(world, org)), journal(world, other)) == (1, [])
 
 
 def test_a_top_up_that_cures_covers_open_invoices_first(world):

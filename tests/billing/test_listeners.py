@@ -68,6 +68,16 @@ def test_what_invoices_print_is_copied(world, hear):
     assert (account.name, account.billing, account.buyer_tags) == ("New", {"city": "Bonn"}, {"TypeRef": "x"})
 
 
+def test_a_provider_that_changes_itself_is_remembered_and_heard_on(world, hear):
+    hear(org.OrganizationChanged(
+        organization_id=world.provider_id, provider_id=world.provider_id, name="New", billing={"city": "Bonn"},
+        buyer_tags={}, managed_by="provider",
+    ))
+    with world.database.reading() as session:
+        provider = session.get_one(Provider, world.provider_id)
+    assert (provider.name, provider.billing) == ("New", {"city": "Bonn"})
+
+
 def test_a_provider_and_its_settings_are_remembered_in_any_order(world, hear):
     provider = ids.new("org")
     hear(org.SettingsChanged(provider_id=provider, version=7, settings={"payment_terms_days": 14}))

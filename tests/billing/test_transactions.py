@@ -40,7 +40,8 @@ def test_the_newest_comes_first_and_each_balance_follows_from_the_one_before(wor
     ("?kind=top_up", ["top_up"]), ("?kind=charge", ["subscription", "usage"]), ("?kind=usage", ["usage"]),
     ("?kind=adjustment", ["goodwill"]), ("?direction=in", ["goodwill", "top_up"]),
     ("?direction=debit&kind=charge", ["subscription", "usage"]), ("?to=2020-01-01", []), ("?from=2999-01-01", []),
-    ("?from=2020-01-01T00:00:00Z&kind=withdrawal", ["withdrawal"]),
+    ("?from=2020-01-01T00:00:00Z&kind=withdrawal", ["withdrawal"]), ("?to=9999-12-31&kind=top_up", ["top_up"]),
+    ("?from=0001-01-01&direction=in", ["goodwill", "top_up"]),
 ])
 def test_filters(world, busy, query, found):
     assert kinds(world.call("GET", path(busy, query))) == found
@@ -48,7 +49,7 @@ def test_filters(world, busy, query, found):
 
 @pytest.mark.parametrize("query", [
     "?kind=x", "?limit=0", "?limit=201", "?limit=x", "?cursor=x", "?direction=up", "?from=yesterday", "?sort=id",
-    "?to=",
+    "?to=", "?from=9999-12-31T23:59:59-01:00",
 ])
 def test_bad_questions_are_refused(world, busy, query):
     assert world.call("GET", path(busy, query)).status_code == 422
@@ -108,18 +109,31 @@ def test_the_file_holds_everything_and_no_formula(world, monkeypatch):
     assert [row["balance_after"] for row in rows] == [f"-{n}.00" for n in range(len(texts), 0, -1)]
 
 
+def test_whoever_reads_the_file_slowly_keeps_no_connection(world, monkeypatch):
+    monkeypatch.setattr(queries, "BATCH", 2)
+    org = world.open(limit="100")
+    for _ in range(5):
+        world.charge(org, "1")
+    before = world.database.engine.pool.checkedout()
+    lines = world.call("GET", path(org), Accept="text/csv").iter_encoded()
+    seen = [next(lines) for _ in range(4)]
+    assert world.database.engine.pool.checkedout() == before
+    assert len([*seen, *lines]) == 6
+
+
 @pytest.mark.parametrize(("ask", "index"), [
     (lambda world, org: world.call("GET", path(org)), "pk_journal"),
     (lambda world, org: world.call("GET", path(org, "?kind=top_up")), "ix_journal_kind"),
     (lambda world, org: world.call("GET", path(org, f"/{ids.new('txn')}")), "uq_journal"),
-    (lambda world, org: world.account(org), "ix_journal_occurred_at"),
-    (lambda world, org: world.call("GET", "/v1/wallet"), "ix_journal_wallet"),
-], ids=["list", "kind", "one", "burn", "wallet"])
+    (lambda world, org: world.call("GET", path(org, "?direction=in")), "ix_journal_in"),
+    (lambda world, org: world.account(org), "pk_spendings"),
+    (lambda world, org: world.call("GET", "/v1/wallet"), "ix_accounts_provider_id"),
+], ids=["list", "kind", "one", "in", "burn", "wallet"])
 def test_every_question_to_the_journal_has_its_index(world, busy, ask, index):
     asked = []
 
     def note(connection, cursor, statement, parameters, context, many):
-        if "FROM journal" in statement:
+        if "FROM journal" in statement or "FROM spendings" in statement:
             asked.append((statement, parameters))
 
     event.listen(world.database.engine, "before_cursor_execute", note)
@@ -134,6 +148,7 @@ def test_every_question_to_the_journal_has_its_index(world, busy, ask, index):
         explain = "EXPLAIN QUERY PLAN " if world.database.is_sqlite else "EXPLAIN "
         plans = ["\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
                  for statement, parameters in asked]
-    assert all("Seq Scan" not in plan and "SCAN journal" not in plan for plan in plans), plans
+    assert all("Seq Scan" not in plan and "SCAN journal" not in plan and "SCAN spendings" not in plan
+               for plan in plans), plans
     if not world.database.is_sqlite or not index.startswith(("pk", "uq")):
         assert index in plans[0], plans

@@ -65,6 +65,12 @@ def end_limits(database: Database, now: datetime, settings: object) -> int:
         return actions.end_limits(session, now=now)
 
 
+def count_days(database: Database, now: datetime, settings: object) -> int:
+    """A day is over, and with it the pace of the last days is another."""
+    with database.transaction() as session:
+        return actions.count_days(session, now=now)
+
+
 LISTENERS: Listeners = {
     org.OpenAccount: open_account,
     membership.ProviderCreated: provider_created,
@@ -75,4 +81,4 @@ LISTENERS: Listeners = {
     org.SealAccount: seal_account,
     org.SettingsChanged: settings_changed,
 }
-JOBS = (Job("end_limits", 5, end_limits),)
+JOBS = (Job("end_limits", 5, end_limits), Job("count_days", 60, count_days))

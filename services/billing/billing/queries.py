@@ -1,19 +1,20 @@
 """What can be known about accounts, their transactions and a provider's wallet."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from chassis import ids
 from chassis.errors import NotFound
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, case, func, literal, select, text, union_all
 from sqlalchemy.orm import Session
 
-from billing.models import Account, Entry, Provider
-from billing.models.journal import FIRST, FIRST_AND_RARE, ON_WALLET
+from billing.models import Account, Entry, Provider, Spending
+from billing.models.journal import FIRST, FIRST_AND_IN, FIRST_AND_RARE
 from billing.values import ADJUSTMENTS, CHARGES, CLOSED, SEALED, UNIT, Code, format_money
 
 BURN_DAYS = 14
+FAR = 36_500
 BATCH = 500
 GROUPS = {"charge": CHARGES, "adjustment": ADJUSTMENTS}
 SETTLED_WITH_THE_PROVIDER = (Code.COST, Code.WALLET)
@@ -69,6 +70,19 @@ def ended_limits(session: Session, now: datetime, most: int) -> Sequence[Account
     ).all()
 
 
+def uncounted_days(session: Session, now: datetime, most: int) -> Sequence[Account]:
+    """Accounts whose days to empty must be counted anew, locked; those that others lock are left out."""
+    return session.scalars(
+        select(Account).where(Account.days_due_on <= day_of(now))
+        .order_by(Account.days_due_on).limit(most).with_for_update(skip_locked=True)
+    ).all()
+
+
+def day_of(moment: datetime) -> date:
+    """The day, UTC."""
+    return moment.astimezone(UTC).date()
+
+
 def show_account(session: Session, found: Account, now: datetime) -> dict[str, Any]:
     """The account as people see it."""
     figures, ends = found.figures(now), found.temporary_limit_ends(now)
@@ -106,17 +120,16 @@ def shown_status(found: Account) -> str:
 
 
 def days_to_empty(session: Session, found: Account, now: datetime) -> int | None:
-    """How many whole days the usable credits last at the pace of the last 14 days; None when nothing is burnt, or
-    the account is postpaid."""
+    """How many whole days the usable credits last at the pace of the last 14 days, today among them, at most a
+    hundred years; None when nothing is burnt, or the account is postpaid."""
     if found.payment_mode != "prepaid" or found.is_closed:
         return None
-    spent = select(*_halves(Entry.moved)).where(
-        Entry.organization_id == found.organization_id, Entry.occurred_at > now - timedelta(days=BURN_DAYS),
-        text(FIRST), Entry.kind.in_(CHARGES),
+    days = select(Spending.amount).where(
+        Spending.organization_id == found.organization_id, Spending.day > day_of(now) - timedelta(days=BURN_DAYS)
     )
-    burnt = -_whole(session.execute(spent).one())
+    burnt = sum(session.scalars(days))
     usable = max(0, found.figures(now).usable)
-    return int(usable * BURN_DAYS // burnt) if burnt > 0 else None
+    return min(usable * BURN_DAYS // burnt, FAR) if burnt else None
 
 
 def blockers(found: Account, now: datetime) -> list[dict[str, str]]:
@@ -143,7 +156,7 @@ def transactions(
     if until:
         query = query.where(Entry.occurred_at < until)
     if direction:
-        query = query.where(Entry.moved > 0 if direction == "in" else Entry.moved < 0)
+        query = query.where(text(FIRST_AND_IN) if direction == "in" else Entry.moved < 0)
     return query
 
 
@@ -153,15 +166,14 @@ def show_page(session: Session, found: Account, rows: Sequence[Entry], *, staff:
     return [_show(row, found.currency, costs) for row in rows]
 
 
-def all_transactions(session: Session, found: Account, *, staff: bool, **filters: Any) -> Iterator[dict[str, Any]]:
-    """Every transaction the filters leave, newest first, read a batch at a time."""
+def transactions_before(
+    session: Session, found: Account, seq: int | None, *, staff: bool, **filters: Any
+) -> tuple[list[dict[str, Any]], int | None]:
+    """The next batch of the transactions the filters leave, newest first, and where the one after it begins; the
+    first begins at None."""
     query = transactions(found.organization_id, **filters).limit(BATCH)
-    batch = session.scalars(query).all()
-    while batch:
-        yield from show_page(session, found, batch, staff=staff)
-        last = batch[-1].seq
-        session.expunge_all()
-        batch = session.scalars(query.where(Entry.seq < last)).all()
+    rows = session.scalars(query if seq is None else query.where(Entry.seq < seq)).all()
+    return show_page(session, found, rows, staff=staff), rows[-1].seq if rows else None
 
 
 def transaction(session: Session, *, organization_id: str, transaction_id: str, staff: bool) -> dict[str, Any]:
@@ -194,9 +206,11 @@ def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> di
 def purses(session: Session, provider_id: str) -> list[Purse]:
     """The provider's money, by currency; its own currency first, exact at this instant."""
     own = session.execute(select(Provider.currency).where(Provider.id == provider_id)).scalar_one_or_none()
-    balances, customers = _balances(session, provider_id), _customers(session, provider_id)
-    currencies = sorted({*balances, *customers} | ({own} if own else set()), key=lambda c: (c != own, c))
-    return [Purse(c, balances.get(c, 0), customers.get(c, 0)) for c in currencies]
+    found = {own: (0, 0)} if own else {}
+    for currency, *sums in session.execute(union_all(_customers(provider_id), _own(provider_id))):
+        balance, customers = found.get(currency, (0, 0))
+        found[currency] = balance + _whole(sums[:2]), customers + _whole(sums[2:])
+    return [Purse(c, *found[c]) for c in sorted(found, key=lambda c: (c != own, c))]
 
 
 def purse(session: Session, provider_id: str, currency: str) -> Purse:
@@ -205,29 +219,25 @@ def purse(session: Session, provider_id: str, currency: str) -> Purse:
     return found.get(currency, Purse(currency, 0, 0))
 
 
-def _balances(session: Session, provider_id: str) -> dict[str, int]:
-    """By currency: everything that came onto the provider's wallet less everything that left it."""
-    rows = session.execute(
-        select(Entry.currency, Entry.debit, *_halves(Entry.amount))
-        .where(Entry.provider_id == provider_id, text(f"({ON_WALLET})"))
-        .group_by(Entry.currency, Entry.debit)
-    )
-    found: dict[str, int] = {}
-    for currency, debit, whole, part in rows:
-        sign = 1 if debit == Code.WALLET else -1
-        found[currency] = found.get(currency, 0) + sign * _whole((whole, part))
-    return found
-
-
-def _customers(session: Session, provider_id: str) -> dict[str, int]:
-    """By currency: the sum of what each customer has, where that is above zero."""
+def _customers(provider_id: str) -> Select[Any]:
+    """By currency: what the customers' entries did to the provider's balance, and the sum of what each customer has,
+    where that is above zero. In one statement with the provider's own, so that all is of the same instant."""
     net = Account.prepaid + Account.surplus - Account.unbilled - Account.invoiced
-    rows = session.execute(
-        select(Account.currency, *_halves(net))
-        .where(Account.provider_id == provider_id, net > 0)
-        .group_by(Account.currency)
+    theirs = case((net > 0, net), else_=0)
+    return (
+        select(Account.currency, *_halves(Account.on_wallet), *_halves(theirs))
+        .where(Account.provider_id == provider_id).group_by(Account.currency)
     )
-    return {currency: _whole((whole, part)) for currency, whole, part in rows}
+
+
+def _own(provider_id: str) -> Select[Any]:
+    """By currency: what the provider's own journal did to its balance; nothing to that of its customers."""
+    signed = case((Entry.debit == Code.WALLET, Entry.amount), else_=-Entry.amount)
+    nothing = literal(0)
+    return (
+        select(Entry.currency, *_halves(signed), nothing, nothing)
+        .where(Entry.organization_id == provider_id).group_by(Entry.currency)
+    )
 
 
 def _halves(amount: Any) -> tuple[Any, Any]:

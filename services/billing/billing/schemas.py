@@ -42,7 +42,8 @@ class Moment(ma.fields.String):
             day = date.fromisoformat(value if len(value) == 10 else "")
         except ValueError:
             return Stamp().deserialize(value, attr, data, **kwargs)
-        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1 if self.ends else 0)
+        begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return begins + timedelta(days=1) if self.ends and day < date.max else begins
 
 
 def _amount_shown(**kwargs: Any) -> ma.fields.String:

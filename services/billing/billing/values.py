@@ -12,6 +12,7 @@ import iso4217
 
 UNIT = 1_000_000
 LARGEST = 10**18 - 1
+MOST_KEPT = 9 * 10**18
 SMALLEST_PLACES, MOST_PLACES = 2, 6
 _SHAPE = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?")
 

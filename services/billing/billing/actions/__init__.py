@@ -3,6 +3,7 @@
 from billing.actions.accounts import (
     change_account,
     copy_organization,
+    count_days,
     end_limits,
     freeze_account,
     open_account,
@@ -14,7 +15,7 @@ from billing.actions.money import adjust, charge, top_up, withdraw
 from billing.actions.providers import apply_settings, remember_provider, top_up_wallet
 
 __all__ = [
-    "adjust", "apply_settings", "change_account", "charge", "close_account", "copy_organization", "end_limits",
-    "freeze_account", "open_account", "record_denial", "remember_provider", "reopen_account", "seal_account",
-    "top_up", "top_up_wallet", "withdraw",
+    "adjust", "apply_settings", "change_account", "charge", "close_account", "copy_organization", "count_days",
+    "end_limits", "freeze_account", "open_account", "record_denial", "remember_provider", "reopen_account",
+    "seal_account", "top_up", "top_up_wallet", "withdraw",
 ]

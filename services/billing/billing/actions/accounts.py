@@ -34,8 +34,8 @@ def open_account(
         account = Account(
             organization_id=organization_id, provider_id=provider_id, name=name, country=country, currency=currency,
             timezone=timezone, payment_mode=payment_mode, status=OPEN, credit_limit=credit_limit, prepaid=0,
-            surplus=0, unbilled=0, invoiced=0, held=0, in_flight=0, seq=0, auto_enabled=False, billing=billing,
-            buyer_tags=buyer_tags, opened_at=now,
+            surplus=0, unbilled=0, invoiced=0, held=0, in_flight=0, seq=0, on_wallet=0, auto_enabled=False,
+            billing=billing, buyer_tags=buyer_tags, opened_at=now,
         )
         session.add(account)
         session.flush()
@@ -47,7 +47,11 @@ def open_account(
 def copy_organization(
     session: Session, *, organization_id: str, name: str, billing: dict[str, Any], buyer_tags: dict[str, Any]
 ) -> None:
-    """Take over what invoices print. Raises NoAccount."""
+    """Take over what invoices print; of a provider, its name and address. Raises NoAccount."""
+    provider = session.get(Provider, organization_id, with_for_update=True)
+    if provider is not None:
+        provider.name, provider.billing = name, billing
+        return
     account = queries.account(session, organization_id, lock=True)
     account.name, account.billing, account.buyer_tags = name, billing, buyer_tags
 
@@ -112,6 +116,17 @@ def end_limits(session: Session, *, now: datetime, most: int = 100) -> int:
         account.set_limit(account.credit_limit, None)
         ledger.announce(session, account, now)
     return len(ended)
+
+
+def count_days(session: Session, *, now: datetime, most: int = 25) -> int:
+    """Count the days to empty of accounts on which nothing has been said since yesterday, and say the figures where
+    the days have changed; answers how many were counted."""
+    uncounted = queries.uncounted_days(session, now, most)
+    for account in uncounted:
+        if queries.days_to_empty(session, account, now) != account.days_said:
+            ledger.announce(session, account, now)
+        ledger.count_days_tomorrow(account, now)
+    return len(uncounted)
 
 
 def record_denial(session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Posting: under the account's lock, rows into the journal and the buckets with them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from chassis import audit, clock, ids, outbox
@@ -11,8 +11,8 @@ from contracts import billing as said
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.models import Account, Entry
-from billing.values import FROZEN, Transfer, format_money
+from billing.models import Account, Entry, Spending
+from billing.values import CHARGES, FROZEN, MOST_KEPT, Code, Transfer, format_money
 
 
 class AccountClosed(Conflict):
@@ -48,6 +48,7 @@ def post(
     for part, transfer in enumerate(transfers):
         buckets = buckets.after(transfer)
         account.seq += 1
+        account.on_wallet += transfer.amount * ((transfer.debit == Code.WALLET) - (transfer.credit == Code.WALLET))
         rows.append(
             Entry(
                 organization_id=account.organization_id, seq=account.seq, transaction_id=transaction_id, part=part,
@@ -65,12 +66,15 @@ def post(
     for name, value in words.items():
         setattr(rows[0], name, value)
     session.add_all(rows)
+    if kind in CHARGES and rows[0].moved:
+        _note_spending(session, account, -rows[0].moved, now)
     return rows
 
 
 def check_range(account: Account, now: datetime) -> None:
-    """Raise AmountTooLarge when a figure of the account has more than twelve digits before the point."""
-    if not account.figures(now).is_in_range:
+    """Raise AmountTooLarge when a figure of the account has more than twelve digits before the point, or all that it
+    did to the provider's balance is more than can be kept."""
+    if not account.figures(now).is_in_range or abs(account.on_wallet) > MOST_KEPT:
         raise AmountTooLarge()
 
 
@@ -105,7 +109,9 @@ def record_transaction(
 
 def announce(session: Session, account: Account, now: datetime) -> None:
     """Say the account's figures. Always after the audit, so that locks are taken in one order."""
-    figures = account.figures(now)
+    figures, as_of = account.figures(now), account.say_at(now)
+    account.days_said = queries.days_to_empty(session, account, now)
+    count_days_tomorrow(account, now)
 
     def money(amount: int) -> str:
         return format_money(amount, account.currency)
@@ -116,8 +122,22 @@ def announce(session: Session, account: Account, now: datetime) -> None:
             organization_id=account.organization_id, provider_id=account.provider_id, currency=account.currency,
             payment_mode=account.payment_mode, status=queries.shown_status(account),
             usable_credits=money(figures.usable), balance=money(figures.balance), credit_limit=money(figures.limit),
-            reserved_credits=money(account.held), amount_due=money(figures.amount_due), as_of=clock.stamp(now),
+            reserved_credits=money(account.held), amount_due=money(figures.amount_due),
+            days_to_empty=account.days_said, as_of=clock.stamp(as_of),
         ),
     )
 
 
+def count_days_tomorrow(account: Account, now: datetime) -> None:
+    """Note that the days to empty said today must be counted anew tomorrow, if there are any."""
+    account.days_due_on = None if account.days_said is None else queries.day_of(now) + timedelta(days=1)
+
+
+def _note_spending(session: Session, account: Account, amount: int, now: datetime) -> None:
+    """Add to what the account spends today. Its lock is held, so nobody else does."""
+    key = {"organization_id": account.organization_id, "day": queries.day_of(now)}
+    spending = session.get(Spending, key)
+    if spending is None:
+        session.add(Spending(**key, amount=amount))
+    else:
+        spending.amount = min(spending.amount + amount, MOST_KEPT)

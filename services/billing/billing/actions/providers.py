@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.ledger import AmountTooLarge
 from billing.models import Entry, Provider
-from billing.values import LARGEST, Code, format_money, is_currency
+from billing.values import LARGEST, MOST_KEPT, Code, format_money, is_currency
 
 
 class NoWallet(NotFound):
@@ -60,7 +60,7 @@ def top_up_wallet(
     if not is_currency(currency):
         raise invalid("/currency", "currency", "Must be a currency of ISO 4217.")
     balance = queries.purse(session, provider_id, currency).balance + amount
-    if balance > LARGEST:
+    if not -MOST_KEPT <= balance <= LARGEST:
         raise AmountTooLarge()
     provider.seq += 1
     row = Entry(

@@ -4,6 +4,7 @@ from billing.models.account import Account
 from billing.models.figures import Blocker, Buckets, Figures
 from billing.models.journal import Entry
 from billing.models.provider import Provider
+from billing.models.spending import Spending
 from billing.models.table import Base
 
-__all__ = ["Account", "Base", "Blocker", "Buckets", "Entry", "Figures", "Provider"]
+__all__ = ["Account", "Base", "Blocker", "Buckets", "Entry", "Figures", "Provider", "Spending"]

@@ -1,10 +1,10 @@
 """Accounts: one per customer, and the only lock of its money."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from chassis.sql import BigInt, Id, Instant, Json
-from sqlalchemy import Boolean, CheckConstraint, Index, String, text
+from sqlalchemy import Boolean, CheckConstraint, Date, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.figures import Buckets, Figures
@@ -20,7 +20,11 @@ class Account(Base):
 
     ``temporary_limit`` holds until ``credit_limit_expires_at``, then ``credit_limit`` again. ``in_flight``: payments
     begun and not yet known. ``seq``: the last row of its journal. ``closed_from``: its status before it was closed.
-    ``auto_threshold`` None: 20 % of the last top-up."""
+    ``auto_threshold`` None: 20 % of the last top-up.
+
+    ``on_wallet``: what its entries did to the provider's balance at the platform, in all. ``said_at``: as of when its
+    figures were last said, ``days_said``: the days to empty among them, ``days_due_on``: the day on which those must
+    be counted anew, because they change with the days alone; None while nothing is burnt."""
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -40,6 +44,8 @@ class Account(Base):
         Index("ix_accounts_credit_limit_expires_at", "credit_limit_expires_at",
               postgresql_where=text("credit_limit_expires_at IS NOT NULL"),
               sqlite_where=text("credit_limit_expires_at IS NOT NULL")),
+        Index("ix_accounts_days_due_on", "days_due_on",
+              postgresql_where=text("days_due_on IS NOT NULL"), sqlite_where=text("days_due_on IS NOT NULL")),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
     provider_id: Mapped[str] = mapped_column(Id("org"))
@@ -57,6 +63,10 @@ class Account(Base):
     held: Mapped[int] = mapped_column(BigInt, default=0)
     in_flight: Mapped[int] = mapped_column(BigInt, default=0)
     seq: Mapped[int] = mapped_column(BigInt, default=0)
+    on_wallet: Mapped[int] = mapped_column(BigInt, default=0)
+    said_at: Mapped[datetime | None] = mapped_column(Instant)
+    days_said: Mapped[int | None] = mapped_column(Integer)
+    days_due_on: Mapped[date | None] = mapped_column(Date)
     last_top_up: Mapped[int | None] = mapped_column(BigInt)
     auto_enabled: Mapped[bool] = mapped_column(Boolean, default=False)
     auto_threshold: Mapped[int | None] = mapped_column(BigInt)
@@ -118,6 +128,12 @@ class Account(Base):
         """Take over the buckets after a transfer."""
         self.prepaid, self.surplus, self.unbilled = buckets.prepaid, buckets.surplus, buckets.unbilled
         self.invoiced, self.held = buckets.invoiced, buckets.held
+
+    def say_at(self, now: datetime) -> datetime:
+        """As of when figures said now hold: never before those said last. Whoever waited for the lock began before
+        whoever had it, and those who hear drop figures that are older than what they know."""
+        self.said_at = now if self.said_at is None else max(now, self.said_at)
+        return self.said_at
 
     def set_limit(self, limit: int, expires_at: datetime | None) -> None:
         """Make the limit temporary until ``expires_at``, or permanent where that is None."""

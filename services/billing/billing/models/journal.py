@@ -7,12 +7,11 @@ from sqlalchemy import CheckConstraint, Index, SmallInteger, String, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.table import Base
-from billing.values import Code
 
 # Spelt once, because a partial index serves only queries that repeat its condition word for word.
-ON_WALLET = f"debit = {Code.WALLET} OR credit = {Code.WALLET}"
 FIRST = "part = 0"
 FIRST_AND_RARE = "part = 0 AND kind <> 'usage'"
+FIRST_AND_IN = "part = 0 AND moved > 0"
 
 
 class Entry(Base):
@@ -21,7 +20,8 @@ class Entry(Base):
 
     The first row (``part`` 0) speaks for the transaction: ``moved`` is what the whole of it did to the customer's
     net, in the customer's favour, ``balance_after`` the balance then. The buckets on each row are those after it.
-    ``source``: what caused it, where that may count only once for ever (a usage record, an expired reservation).
+    ``source``: what caused it, where that may count only once per provider for ever (a usage record, an expired
+    reservation).
     ``occurred_at``: when it happened; ``posted_at``: when it was written here."""
 
     __tablename__ = "journal"
@@ -29,14 +29,14 @@ class Entry(Base):
         UniqueConstraint("organization_id", "transaction_id", "part"),
         CheckConstraint("amount > 0", "amount"),
         CheckConstraint("debit <> credit", "legs"),
-        Index("ix_journal_source", "organization_id", "source", unique=True,
+        Index("ix_journal_source", "provider_id", "source", unique=True,
               postgresql_where=text("source IS NOT NULL"), sqlite_where=text("source IS NOT NULL")),
         Index("ix_journal_occurred_at", "organization_id", "occurred_at",
               postgresql_where=text(FIRST), sqlite_where=text(FIRST)),
         Index("ix_journal_kind", "organization_id", "kind", "seq",
               postgresql_where=text(FIRST_AND_RARE), sqlite_where=text(FIRST_AND_RARE)),
-        Index("ix_journal_wallet", "provider_id", "currency", "debit", "amount",
-              postgresql_where=text(ON_WALLET), sqlite_where=text(ON_WALLET)),
+        Index("ix_journal_in", "organization_id", "seq",
+              postgresql_where=text(FIRST_AND_IN), sqlite_where=text(FIRST_AND_IN)),
         Index("ix_journal_refunded_id", "organization_id", "refunded_id",
               postgresql_where=text("refunded_id IS NOT NULL"), sqlite_where=text("refunded_id IS NOT NULL")),
     )

@@ -64,11 +64,20 @@ def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Resp
 def _lines(database: Database, account: Any, staff: bool, filters: dict[str, Any]) -> Iterator[str]:
     columns = (*_COLUMNS, *(("cost",) if staff else ()))
     yield _line([*columns, *_TEXTS])
-    schema = schemas.Transaction()
-    with database.reading() as session:
-        for found in queries.all_transactions(session, account, staff=staff, **filters):
-            shown = schema.dump(found)
+    batch, seq = _read(database, account, None, staff, filters)
+    while batch:
+        for shown in batch:
             yield _line([*(shown[name] for name in columns), *(_harmless(shown[name]) for name in _TEXTS)])
+        batch, seq = _read(database, account, seq, staff, filters)
+
+
+def _read(
+    database: Database, account: Any, seq: int | None, staff: bool, filters: dict[str, Any]
+) -> tuple[list[Any], int | None]:
+    """A batch, in a session of its own: whoever reads the file slowly keeps no connection meanwhile."""
+    with database.reading() as session:
+        found, seq = queries.transactions_before(session, account, seq, staff=staff, **filters)
+    return schemas.Transaction(many=True).dump(found), seq
 
 
 def _line(cells: list[str]) -> str:

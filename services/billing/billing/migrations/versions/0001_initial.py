@@ -188,6 +188,10 @@ def upgrade() -> None:
         sa.Column("held", chassis.sql.BigInt, nullable=False),
         sa.Column("in_flight", chassis.sql.BigInt, nullable=False),
         sa.Column("seq", chassis.sql.BigInt, nullable=False),
+        sa.Column("on_wallet", chassis.sql.BigInt, nullable=False),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("days_said", sa.Integer(), nullable=True),
+        sa.Column("days_due_on", sa.Date(), nullable=True),
         sa.Column("last_top_up", chassis.sql.BigInt, nullable=True),
         sa.Column("auto_enabled", sa.Boolean(), nullable=False),
         sa.Column("auto_threshold", chassis.sql.BigInt, nullable=True),
@@ -228,6 +232,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("credit_limit_expires_at IS NOT NULL"),
         sqlite_where=sa.text("credit_limit_expires_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_accounts_days_due_on",
+        "accounts",
+        ["days_due_on"],
+        unique=False,
+        postgresql_where=sa.text("days_due_on IS NOT NULL"),
+        sqlite_where=sa.text("days_due_on IS NOT NULL"),
     )
     op.create_index("ix_accounts_provider_id", "accounts", ["provider_id", "currency"], unique=False)
     op.create_table(
@@ -296,18 +308,18 @@ def upgrade() -> None:
     op.create_index(
         "ix_journal_source",
         "journal",
-        ["organization_id", "source"],
+        ["provider_id", "source"],
         unique=True,
         postgresql_where=sa.text("source IS NOT NULL"),
         sqlite_where=sa.text("source IS NOT NULL"),
     )
     op.create_index(
-        "ix_journal_wallet",
+        "ix_journal_in",
         "journal",
-        ["provider_id", "currency", "debit", "amount"],
+        ["organization_id", "seq"],
         unique=False,
-        postgresql_where=sa.text("debit = 20 OR credit = 20"),
-        sqlite_where=sa.text("debit = 20 OR credit = 20"),
+        postgresql_where=sa.text("part = 0 AND moved > 0"),
+        sqlite_where=sa.text("part = 0 AND moved > 0"),
     )
     op.create_table(
         "providers",
@@ -316,10 +328,18 @@ def upgrade() -> None:
         sa.Column("country", sa.String(length=2), nullable=True),
         sa.Column("currency", sa.String(length=3), nullable=True),
         sa.Column("timezone", sa.String(length=64), nullable=True),
+        sa.Column("billing", chassis.sql.Json, nullable=True),
         sa.Column("settings", chassis.sql.Json, nullable=False),
         sa.Column("settings_version", chassis.sql.BigInt, nullable=False),
         sa.Column("seq", chassis.sql.BigInt, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_providers")),
+    )
+    op.create_table(
+        "spendings",
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("amount", chassis.sql.BigInt, nullable=False),
+        sa.PrimaryKeyConstraint("organization_id", "day", name=op.f("pk_spendings")),
     )
 
     _finish()
