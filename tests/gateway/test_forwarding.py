@@ -7,6 +7,7 @@ from io import BytesIO
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import limits.storage.memory
 import pytest
@@ -47,6 +48,17 @@ def test_only_known_headers_pass(build: Build, ways: Any) -> None:
     assert wanted.items() <= seen.headers.items()
     assert set(seen.headers) - set(wanted) <= {"HOST", "USER_AGENT", "ACCEPT_ENCODING", "CONTENT_LENGTH"}
     assert not set(STOPPED.values()) & set(seen.headers.values())
+
+
+@pytest.mark.parametrize(("query", "read"), [
+    ("q=M\xc3\xbcller", "Müller"), ("q=a%20b%", "a b%"), ("q=50%&x=1", "50%"), ("q=a%2Bb+c", "a+b c"),
+    ("q=%C3%BC", "ü"), ("q=(a|b)[1]~*'", "(a|b)[1]~*'")])
+def test_a_search_is_read_as_it_was_meant_on_both_ways(build: Build, ways: Any, query: str, read: str) -> None:
+    billing, way = ways
+    world = build({"billing": way})
+    world.client.get("/v1/usage", headers=bearer(), environ_overrides={"QUERY_STRING": query})
+    (seen,) = billing.seen
+    assert parse_qs(seen.target.partition("?")[2], keep_blank_values=True)["q"] == [read]
 
 
 def test_only_known_headers_come_back(build: Build, ways: Any) -> None:

@@ -127,6 +127,14 @@ def test_a_body_that_can_be_read_in_two_ways_reaches_nobody(served: Served, fram
     assert served.forwarded == []
 
 
+def test_chunks_that_are_none_are_400_and_what_follows_them_is_no_request(served: Served) -> None:
+    authorization = f"Authorization: Bearer {token()}\r\n"
+    head = f"POST /v1/usage HTTP/1.1\r\nHost: x\r\n{authorization}Transfer-Encoding: chunked\r\n\r\n"
+    status = served.raw(f"{head}zz\r\nGET /v1/me HTTP/1.1\r\nHost: x\r\n{authorization}\r\n".encode())
+    assert status.split()[1] == b"400"
+    assert served.forwarded == []
+
+
 def test_missing_settings_are_all_named() -> None:
     told = subprocess.run([sys.executable, "-m", "gateway", "web"], env={"PATH": os.environ["PATH"]},
                           capture_output=True, text=True, check=False, timeout=20)

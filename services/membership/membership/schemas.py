@@ -33,7 +33,7 @@ def _secret(**kwargs: Any) -> fields.String:
 class NewSession(ma.Schema):
     """Who wants to log in, and where."""
 
-    email = fields.String(required=True, validate=validate.Length(1, 1024))
+    email = Text(required=True, most=1024)
     password = _secret(required=True)
     otp = fields.String(validate=validate.Length(1, 64))
     organization_id = TypeId("org")
@@ -157,7 +157,7 @@ class Verified(ma.Schema):
 class ResetRequest(ma.Schema):
     """Who has lost their password."""
 
-    email = fields.String(required=True, validate=validate.Length(1, 1024))
+    email = Text(required=True, most=1024)
 
 
 class ResetBody(ma.Schema):
@@ -211,7 +211,7 @@ _ROLE = validate.OneOf(["admin", "member"])
 class MemberQuery(PageArgs):
     """Which members."""
 
-    q = fields.String(validate=validate.Length(1, 100))
+    q = Text(most=100)
     role = fields.String(validate=validate.OneOf(["owner", "admin", "member"]))
     status = fields.String(validate=validate.OneOf(["pending", "active", "disabled"]))
     portal_access = fields.Boolean()

@@ -1,10 +1,12 @@
 """The way of a request through the gateway, as plain WSGI: only what is the gateway's own reaches Flask."""
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from http.client import responses
 from typing import Any
+from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
 from chassis import log, web
@@ -17,6 +19,8 @@ from gateway.views.routes import Route
 
 _LOG = log.get("gateway")
 _SMALL = 64 * 1024
+_LEGAL = "%!$&'()*+,;=:@/?"
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ASKED = {
     "HTTP_ACCEPT": "Accept", "HTTP_ACCEPT_LANGUAGE": "Accept-Language", "CONTENT_TYPE": "Content-Type",
     "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key", "HTTP_IF_MATCH": "If-Match", "HTTP_IF_NONE_MATCH": "If-None-Match",
@@ -77,7 +81,7 @@ class Forwarder:
         else:
             headers["Authorization"] = given = environ.get("HTTP_AUTHORIZATION", "")
             self._limits.count_organization(self._guard.authenticate(given)["org"])
-        query = environ.get("QUERY_STRING", "")
+        query = _query(environ)
         body = _body(environ, route.body_limit)
         reply = upstream.ask(method, f"{path}?{query}" if query else path, headers, body)
         return _whole(reply) if route.is_mailed or _is_small(reply) else reply
@@ -86,6 +90,12 @@ class Forwarder:
 def _raw_path(environ: Mapping[str, Any]) -> str:
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "")
     return str(raw).partition("?")[0]
+
+
+def _query(environ: Mapping[str, Any]) -> str:
+    """The query, with what no address may hold spelt in percent: whoever reads it on the way reads the same."""
+    raw = str(environ.get("QUERY_STRING", "")).encode("latin-1")
+    return _LONE_PERCENT.sub("%25", quote(raw, safe=_LEGAL))
 
 
 def _body(environ: Mapping[str, Any], limit: int) -> bytes:
@@ -113,9 +123,12 @@ def _body(environ: Mapping[str, Any], limit: int) -> bytes:
 
 def _read(source: Any, length: int) -> bytes:
     parts: list[bytes] = []
-    while length > 0 and (part := source.read(min(length, _SMALL))):
-        parts.append(part)
-        length -= len(part)
+    try:
+        while length > 0 and (part := source.read(min(length, _SMALL))):
+            parts.append(part)
+            length -= len(part)
+    except Exception as problem:  # whatever the server says to chunks that are none, or to a client that has gone
+        raise Unreadable("The body can't be read to its end.", code="unreadable_body") from problem
     return b"".join(parts)
 
 

@@ -79,6 +79,7 @@ def give_address(
     member.refold()
     session.flush()
     if member.status == "pending":
+        mails.check_often(session, email=identity.email or email, now=now)
         mails.queue_invitation(session, member=member, purpose=purpose, now=now)
         telling.record(session, "invitation.sent", organization=organization, member=member, by=by, now=now)
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import telling
 from membership.models import LoginFailures, LoginSession, Mail, MailedToken, RefreshToken, Revocation
+from membership.values import waits
 
 
 def tell_of_failures(session: Session, *, now: datetime, limit: int = 100) -> int:
@@ -39,7 +40,9 @@ def forget_old(session: Session, *, now: datetime, limit: int = 500) -> int:
         delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)),
         delete(LoginSession).where(LoginSession.id.in_(sessions)),
         delete(Revocation).where(Revocation.at < now - queries.FEED_KEPT),
-        delete(LoginFailures).where(LoginFailures.last_at < now - timedelta(days=1), LoginFailures.untold == 0),
+        delete(LoginFailures).where(
+            LoginFailures.last_at < now - timedelta(days=1), LoginFailures.untold == 0, LoginFailures.count < waits.SHUT
+        ),
         delete(Mail).where(Mail.id.in_(mails)),
         delete(MailedToken).where(MailedToken.digest.in_(links)),
     )

@@ -1,6 +1,7 @@
 """Mails: queued with what they are about, given a token at the moment they are sent."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from chassis import errors
 from sqlalchemy import func, or_, select, update
@@ -26,15 +27,18 @@ class TooManyMails(errors.TooMany):
 
 
 def queue_invitation(session: Session, *, member: Member, purpose: str, now: datetime) -> None:
-    """Have a link mailed by which the member proves their address; links sent before are dead at once.
-
-    Raises TooManyMails."""
-    _check_often(session, member.email or "", now)
+    """Have a link mailed by which the member proves their address; links sent before are dead at once."""
     supersede_links(session, member_id=member.id, now=now)
     session.execute(
         update(Mail).where(Mail.member_id == member.id, Mail.state == "queued").values(state="dropped")
     )
     _queue(session, purpose, member.email or "", member.id, now)
+
+
+def check_often(session: Session, *, email: str, now: datetime) -> None:
+    """Raise TooManyMails when somebody had enough links mailed to this address."""
+    if _count(session, email, (INVITATION, VERIFICATION), now - timedelta(days=1)) >= INVITATIONS_A_DAY:
+        raise TooManyMails(retry_after=3600)
 
 
 def queue_reset(session: Session, *, email: str, now: datetime) -> None:
@@ -44,10 +48,17 @@ def queue_reset(session: Session, *, email: str, now: datetime) -> None:
 
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
     """Kill the links that this member holds."""
+    _supersede(session, MailedToken.member_id == member_id, now=now)
+
+
+def supersede_resets(session: Session, *, identity_id: str, now: datetime) -> None:
+    """Kill the links by which this person may choose a new password."""
+    _supersede(session, MailedToken.identity_id == identity_id, MailedToken.purpose == RESET, now=now)
+
+
+def _supersede(session: Session, *which: Any, now: datetime) -> None:
     open_ = (MailedToken.used_at.is_(None), MailedToken.superseded_at.is_(None))
-    session.execute(
-        update(MailedToken).where(MailedToken.member_id == member_id, *open_).values(superseded_at=now)
-    )
+    session.execute(update(MailedToken).where(*which, *open_).values(superseded_at=now))
 
 
 def take_mail(session: Session, *, now: datetime) -> Letter | None:
@@ -81,18 +92,11 @@ def _queue(session: Session, purpose: str, email: str, member_id: str | None, no
     )
 
 
-def _check_often(session: Session, email: str, now: datetime) -> None:
-    if _count(session, email, (INVITATION, VERIFICATION), now - timedelta(days=1)) >= INVITATIONS_A_DAY:
-        raise TooManyMails(retry_after=3600)
-
-
-def _count(
-    session: Session, email: str, purposes: tuple[str, ...], since: datetime, *, before: int | None = None
-) -> int:
+def _count(session: Session, email: str, purposes: tuple[str, ...], since: datetime, *further: Any) -> int:
     query = select(func.count()).select_from(Mail).where(
-        Mail.email == email, Mail.purpose.in_(purposes), Mail.created_at > since
+        Mail.email == email, Mail.purpose.in_(purposes), Mail.created_at > since, *further
     )
-    return session.scalar(query if before is None else query.where(Mail.id < before)) or 0
+    return session.scalar(query) or 0
 
 
 def _next_due(session: Session, now: datetime) -> Mail | None:
@@ -139,7 +143,9 @@ def _may_get(
     now: datetime,
 ) -> bool:
     if mail.purpose == RESET:
-        earlier = _count(session, mail.email, (RESET,), now - timedelta(hours=1), before=mail.id)
+        # Those that were dropped don't count: whoever asks all the time must not keep the mails of others away.
+        kept = (Mail.id < mail.id, Mail.state != "dropped")
+        earlier = _count(session, mail.email, (RESET,), now - timedelta(hours=1), *kept)
         return identity.password_hash is not None and earlier < RESETS_AN_HOUR
     return (
         member is not None and organization is not None and organization.state in ("provisioning", "open")
@@ -150,10 +156,5 @@ def _may_get(
 def _supersede_earlier(session: Session, mail: Mail, identity: Identity, now: datetime) -> None:
     if mail.member_id:
         supersede_links(session, member_id=mail.member_id, now=now)
-        return
-    session.execute(
-        update(MailedToken)
-        .where(MailedToken.identity_id == identity.id, MailedToken.purpose == RESET, MailedToken.used_at.is_(None),
-               MailedToken.superseded_at.is_(None))
-        .values(superseded_at=now)
-    )
+    else:
+        supersede_resets(session, identity_id=identity.id, now=now)

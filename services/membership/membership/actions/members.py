@@ -156,6 +156,7 @@ def resend_verification(
     if not member.portal_access or member.verified or member.status == "disabled":
         raise NothingToVerify()
     purpose = INVITATION if member.status == "pending" else VERIFICATION
+    mails.check_often(session, email=member.email or "", now=now)
     mails.queue_invitation(session, member=member, purpose=purpose, now=now)
     telling.record(session, "invitation.sent", organization=organization, member=member, by=by, now=now)
     return member

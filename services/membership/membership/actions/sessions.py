@@ -61,6 +61,10 @@ class NotVerified(errors.Forbidden):
     code = "not_verified"
 
 
+class TokenRevoked(errors.Unauthenticated):
+    """This session has ended. Sign in again."""
+
+
 class NoSuchSession(errors.NotFound):
     """There is no such session. It may have ended already."""
 
@@ -104,25 +108,35 @@ def log_in(
 
 
 def exchange_session(
-    session: Session, *, identity_id: str, organization_id: str, limits: SessionLimits, user_agent: str, now: datetime
+    session: Session, *, identity_id: str, session_id: str, organization_id: str, limits: SessionLimits,
+    user_agent: str, now: datetime,
 ) -> Issued:
-    """A further session of the same person in another organization of theirs.
+    """A further session of the same person in another organization of theirs; it lasts no longer than the one it
+    comes from, so that nobody stays for ever without a password.
 
-    Raises NoSuchOrganization, OrganizationSuspended, MemberDisabled, NotVerified."""
+    Raises NoSuchOrganization, OrganizationSuspended, MemberDisabled, NotVerified, TokenRevoked."""
     found = [p for p in queries.places(session, identity_id) if p.organization.id == organization_id]
     if not found:
         raise queries.NoSuchOrganization()
     place = _lock_place(session, found[0])
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
-    return begin_session(session, identity=identity, place=place, limits=limits, user_agent=user_agent, now=now)
+    current = session.get(LoginSession, session_id, with_for_update=True, populate_existing=True)
+    if current is None or current.ended_at is not None or current.expires_at <= now:
+        raise TokenRevoked()
+    return begin_session(
+        session, identity=identity, place=place, limits=limits, user_agent=user_agent, now=now,
+        latest=current.expires_at,
+    )
 
 
 def begin_session(
-    session: Session, *, identity: Identity, place: Place, limits: SessionLimits, user_agent: str, now: datetime
+    session: Session, *, identity: Identity, place: Place, limits: SessionLimits, user_agent: str, now: datetime,
+    latest: datetime | None = None,
 ) -> Issued:
     """A new session; of too many, the one that rested longest ends."""
     kind = place.organization.kind
     expires_at = now + limits.total[kind]
+    expires_at = min(expires_at, latest or expires_at)
     login = LoginSession(
         id=ids.new("ses"), identity_id=identity.id, member_id=place.member.id, organization_id=place.organization.id,
         user_agent=user_agent[:255] or None, created_at=now, last_used_at=now, expires_at=expires_at,
@@ -236,7 +250,7 @@ def _lock_place(session: Session, place: Place) -> Place:
 
 
 def _lock_rows(session: Session, place: Place) -> None:
-    for row in place:
+    for row in (place.organization, place.member):  # in the order in which changes of members lock them
         session.refresh(row, with_for_update={"read": True})
 
 

@@ -1,8 +1,9 @@
-"""How long somebody waits after wrong passwords."""
+"""How long somebody waits after wrong passwords, and when the password is no good any more."""
 
 from datetime import datetime, timedelta
 
 FREE = 4
+SHUT = 100
 LONGEST = timedelta(seconds=900)
 
 
@@ -14,6 +15,8 @@ def after(failures: int) -> timedelta:
 
 
 def left(failures: int, last_at: datetime, now: datetime) -> int:
-    """Whole seconds still to wait, 0 when none."""
+    """Whole seconds still to wait, 0 when none. After so many failures there is no end but a new password."""
+    if failures >= SHUT:
+        return int(LONGEST.total_seconds())
     seconds = (last_at + after(failures) - now).total_seconds()
     return max(0, int(-(-seconds // 1)))

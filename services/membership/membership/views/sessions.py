@@ -63,8 +63,9 @@ def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
     """A further session, in another organization of one's own."""
     with here.database().transaction(correlation=web.request_id()) as session:
         issued = actions.exchange_session(
-            session, identity_id=the_caller().sub, organization_id=body["organization_id"], now=clock.now(),
-            limits=context.limits(), user_agent=context.user_agent(),
+            session, identity_id=the_caller().sub, session_id=the_caller().sid,
+            organization_id=body["organization_id"], now=clock.now(), limits=context.limits(),
+            user_agent=context.user_agent(),
         )
     return tokens_of(issued)
 
