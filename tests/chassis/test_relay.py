@@ -1,6 +1,7 @@
 """From the outbox to the bus: in order, under a lease, marked only by its holder."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from chassis import ids, relay
 from chassis.outbox import OutboxRow
 from chassis.relay import Letter, Receipt, Relay
 from chassis.sql import Database
+from sqlalchemy import insert
 
 from tests.chassis.conftest import until
 from tests.chassis.messages import NOON, rows, say
@@ -125,6 +127,18 @@ def test_many_messages_with_nowhere_to_go_do_not_hold_back_the_rest(
     only.step(NOON)
 
     assert carrier.ids == [passing]
+
+
+def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database: Database) -> None:
+    one, row = ids.new("org"), {"partition": 0, "type": "x", "body": b"x" * 900, "occurred_at": NOON}
+    with database.transaction() as session:
+        session.execute(insert(OutboxRow), [
+            row | {"id": ids.new("evt"), "aggregate": one, "version": n} for n in range(1, 5001)
+        ])
+    only, began = Relay(database, Carrier()), time.monotonic()
+
+    assert only.step(NOON) == relay.BATCH
+    assert time.monotonic() - began < 2
 
 
 def test_a_second_relay_stands_by_while_the_lease_of_the_first_holds(database: Database) -> None:

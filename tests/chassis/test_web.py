@@ -79,6 +79,13 @@ def test_a_database_that_is_away_is_503(raising: Any) -> None:
     assert answer.headers["Retry-After"]
 
 
+@pytest.mark.parametrize("header", ["", "Basic", "Basic \xe9", "Basic a", "Basic ====", "Basic /w==", "Bearer eDp5"])
+def test_whatever_is_no_service_and_secret_is_401_at_the_inner_door(database: Database, header: str) -> None:
+    answer = build(database).test_client().get("/internal/openapi.json", headers={"Authorization": header})
+
+    assert (answer.status_code, answer.json["code"]) == (401, "internal_only")
+
+
 def test_an_unknown_path_is_404(database: Database) -> None:
     answer = build(database).test_client().get("/nowhere")
 

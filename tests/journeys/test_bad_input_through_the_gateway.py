@@ -36,6 +36,7 @@ BODIES = [
     pytest.param(changed(currency="XXZ"), 422, "/currency", id="no such currency"),
     pytest.param(changed(country="XX"), 422, "/country", id="no such country"),
     pytest.param(changed(timezone="Mars/Base"), 422, "/timezone", id="no such zone"),
+    pytest.param(changed(demo=1), 422, "/demo", id="a number for a flag"),
     pytest.param(changed(role="owner"), 422, "/role", id="unknown field"),
     pytest.param(changed(id="org_x"), 422, "/id", id="read-only field"),
     pytest.param(changed(payment_mode="postpaid"), 422, "/credit_limit", id="postpaid without a limit"),

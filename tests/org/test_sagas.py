@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from chassis.errors import Gone
 from contracts import billing, membership, org, parts
-from org import models, sagas
+from org import actions, models, sagas
 from org.models import Revocation
 from sqlalchemy import select
 
@@ -146,6 +146,34 @@ def test_two_different_replies_are_settled_by_the_first(world: World) -> None:
 
     assert world.found(one).status == "closing"
     assert world.deletion(one).status == "asked"
+
+
+@pytest.mark.parametrize("before", ["active", "suspended"])
+def test_an_account_closed_after_the_deletion_was_refused_is_reopened(world: World, before: str) -> None:
+    one = world.active()
+    world.put(one, before)
+    wish = world.asked(one)
+    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
+
+    world.hear(billing.AccountClosed(organization_id=one, deletion_id=wish))
+
+    (asked,) = world.said(org.ReopenAccount)
+    assert asked.frozen is (before == "suspended")
+    world.hear(billing.AccountReopened(organization_id=one, conversation_id=asked.conversation_id))
+    world.hear(membership.AccessRestored(organization_id=one, conversation_id=asked.conversation_id))
+    assert world.found(one).status == before
+
+
+@pytest.mark.parametrize("status", ["closing", "suspended_for_deletion", "deleted"])
+def test_an_old_word_of_a_closed_account_brings_nothing_back_that_is_going(world: World, status: str) -> None:
+    one = world.active()
+    wish = world.asked(one)
+    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
+    world.put(one, status)
+
+    world.hear(billing.AccountClosed(organization_id=one, deletion_id=wish))
+
+    assert world.said(org.ReopenAccount) == []
 
 
 def test_repeated_replies_schedule_once_and_keep_the_first_purge_at(world: World) -> None:
@@ -311,13 +339,29 @@ def test_activating_twice_is_one_conversation(world: World) -> None:
 
 
 def test_no_deletion_begins_while_the_organization_is_being_reopened(world: World) -> None:
-    from org import actions
-
     one = world.active()
     world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
     activate(world, one)
 
-    with pytest.raises(sagas.ReactivationInProgress):
+    with pytest.raises(models.ReactivationInProgress):
+        world.asked(one)
+
+
+def test_a_suspension_while_the_organization_is_being_reopened_is_refused_not_forgotten(world: World) -> None:
+    one = world.active()
+    world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+    activate(world, one)
+
+    with pytest.raises(models.ReactivationInProgress):
+        world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="once more")
+
+
+def test_a_deletion_that_is_being_undone_is_not_taken_for_a_new_one(world: World) -> None:
+    one = world.active()
+    world.scheduled(one)
+    activate(world, one)
+
+    with pytest.raises(models.ReactivationInProgress):
         world.asked(one)
 
 
@@ -358,5 +402,20 @@ def test_voided_tokens_are_forgotten_when_none_can_be_alive(world: World) -> Non
     one = world.active()
     world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
 
+    world.act(actions.revoke, organization_id=one, state="open", now=NOON)
+
     assert world.act(sagas.forget_revocations, now=NOON + timedelta(minutes=60)) == 0
     assert world.act(sagas.forget_revocations, now=NOON + timedelta(minutes=66)) == 1
+
+
+def test_the_numbers_of_voided_tokens_are_never_given_out_again(world: World) -> None:
+    one = world.active()
+    late = NOON + timedelta(hours=2)
+    for state, at in (("closed", NOON), ("open", NOON), ("closed", NOON)):
+        world.act(actions.revoke, organization_id=one, state=state, now=at)
+
+    world.act(sagas.forget_revocations, now=late)
+    world.act(actions.revoke, organization_id=one, state="open", now=late)
+
+    with world.database.reading() as session:
+        assert [row.seq for row in session.scalars(select(Revocation).order_by(Revocation.seq))] == [3, 4]

@@ -32,6 +32,12 @@ def nested(part: str, **other: Any) -> dict[str, Any]:
 # ---- create
 
 
+def test_a_buyer_tag_without_a_word_is_not_kept(world: World) -> None:
+    created = world.call("POST", "/organizations", GOOD | {"buyer_tags": {"CustomerRef": None, "TypeRef": "x"}}).json
+
+    assert created["buyer_tags"] == {"TypeRef": "x"}
+
+
 def test_a_customer_is_created_in_provisioning_and_its_account_asked_for(world: World) -> None:
     answer = world.call("POST", "/organizations", GOOD)
 
@@ -476,7 +482,43 @@ def test_a_customer_sees_support_and_not_who_it_was(world: World) -> None:
     assert staffs["label"] == "Stella"
 
 
+def test_no_filter_tells_a_customer_who_gave_support(world: World) -> None:
+    one = world.active()
+    tell(world, one, actor={"kind": "support", "id": "idn_1", "label": "Stella", "acting": {"reason": "x"}})
+    tell(world, one, actor={"kind": "member", "id": "idn_2", "label": "Olga"})
+
+    def found(actor: str, **who: Any) -> list[str]:
+        path = f"/organizations/{one}/audit?actor={actor}"
+        return [row["actor"]["label"] for row in world.call("GET", path, **who).json["data"]]
+
+    assert (found("idn_1", org=one), found("support", org=one), found("idn_2", org=one)) == ([], ["Support"], ["Olga"])
+    assert (found("idn_1"), found("support"), found("idn_2")) == (["Stella"], [], ["Olga"])
+
+
 # ---- settings
+
+
+def test_settings_are_changed_only_as_they_were_read(world: World) -> None:
+    read = world.call("GET", "/settings").headers["ETag"]
+
+    def change(days: int, tag: str) -> Any:
+        return world.call("PATCH", "/settings", {"payment_terms_days": days}, headers={"If-Match": tag})
+
+    changed = change(7, read)
+    assert (changed.status_code, change(8, read).status_code) == (200, 412)
+    assert changed.headers["ETag"] == world.call("GET", "/settings").headers["ETag"] != read
+    assert world.call("GET", "/settings").json["payment_terms_days"] == 7
+
+
+def test_as_many_tax_rates_as_a_body_holds_are_changed_or_refused_in_form(world: World) -> None:
+    def change(letter: str, count: int) -> int:
+        rate = {"country": "DE", "name": letter * 50, "rate": "19", "valid_from": "2026-01-01"}
+        body = json.dumps({"tax_rates": [rate] * count}, ensure_ascii=False, separators=(",", ":")).encode()
+        sent = {"Authorization": f"Bearer {world.token()}", "Content-Type": "application/json"}
+        return world.client.open("/v1/settings", method="PATCH", data=body, headers=sent).status_code
+
+    assert [change(letter, 300) for letter in "éö"] == [200, 200]
+    assert [change(letter, 395) for letter in "éö"] == [422, 422]
 
 
 @pytest.mark.parametrize(

@@ -197,13 +197,15 @@ def run(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with Postgres() as postgres, RabbitMQ() as rabbitmq:
         system = System(postgres, rabbitmq, folder, settings={})
-        system.prepare()
-        system.start()
-        system.await_ready()
-        print(  # noqa: T201 - this is what the command is for
-            f"\n  Clientele is at {system.address}, {len(system.names)} processes, logs in {folder}\n"
-            f"  sign in as     {ADMIN}\n  password       {system.password}\n  Stop with Ctrl-C; nothing is kept.\n",
-            flush=True,
-        )
-        until(lambda: bool(stopping), float("inf"), "")
-        system.stop()
+        try:
+            system.prepare()
+            system.start()
+            system.await_ready()
+            print(  # noqa: T201 - this is what the command is for
+                f"\n  Clientele is at {system.address}, {len(system.names)} processes, logs in {folder}\n"
+                f"  sign in as     {ADMIN}\n  password       {system.password}\n  Stop with Ctrl-C; nothing is kept.\n",
+                flush=True,
+            )
+            until(lambda: bool(stopping), float("inf"), "")
+        finally:
+            system.stop()

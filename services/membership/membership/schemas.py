@@ -3,7 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text, TypeId
+from chassis.fields import Flag, Stamp, Text, TypeId
 from chassis.paging import PageArgs, page_of
 from marshmallow import fields, validate
 
@@ -231,7 +231,7 @@ class MemberFields(ma.Schema):
 class NewMember(MemberFields):
     """Somebody to add, with a login or without."""
 
-    portal_access = fields.Boolean(required=True, truthy={True}, falsy={False})
+    portal_access = Flag(required=True)
     extension = Text(most=32)
 
     @ma.validates_schema
@@ -246,7 +246,7 @@ class NewMember(MemberFields):
 class MemberPatch(MemberFields):
     """What to change of a member."""
 
-    portal_access = fields.Boolean(truthy={True}, falsy={False})
+    portal_access = Flag()
 
     @ma.validates_schema
     def check(self, data: dict[str, Any], **_: Any) -> None:

@@ -1,5 +1,6 @@
 """What can be done to an organization by itself; conversations with others are in ``sagas``."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from contracts import billing, membership, org
 from sqlalchemy.orm import Session
 
 from org import queries, values
-from org.models import Organization, ProviderSettings, Revocation, TrailEntry
+from org.models import Organization, ProviderSettings, ReactivationInProgress, Revocation, TrailEntry
 
 PATCHABLE = ("name", "billing", "buyer_tags", "demo", "managed_by")
 
@@ -17,7 +18,7 @@ PATCHABLE = ("name", "billing", "buyer_tags", "demo", "managed_by")
 def create_organization(
     session: Session, *, provider_id: str, now: datetime, by: Actor, name: str, country: str, currency: str,
     timezone: str, pricing_model: str, payment_mode: str, billing: dict[str, Any], owner: dict[str, str],
-    credit_limit: str | None = None, buyer_tags: dict[str, str] | None = None, demo: bool = False,
+    credit_limit: str | None = None, buyer_tags: dict[str, str | None] | None = None, demo: bool = False,
     managed_by: str = "provider",
 ) -> Organization:
     """A new customer of the provider, in status ``provisioning``. What could fail was checked at the door."""
@@ -26,7 +27,7 @@ def create_organization(
         country=country, currency=currency, timezone=timezone, pricing_model=pricing_model,
         payment_mode=payment_mode, credit_limit=credit_limit, billing_name=billing.get("name"),
         billing_email=billing["email"], billing_address=billing.get("address"), billing_city=billing.get("city"),
-        owner={**owner, "member_id": None, "verified": False}, buyer_tags=buyer_tags or {}, demo=demo,
+        owner={**owner, "member_id": None, "verified": False}, buyer_tags=_set_only(buyer_tags or {}), demo=demo,
         managed_by=managed_by, created_at=now, updated_at=now, days_to_empty=values.NEVER_EMPTY,
     )
     created.index_for_search()
@@ -62,8 +63,7 @@ def change_organization(
     for part, value in changes.get("billing", {}).items():
         setattr(found, f"billing_{part}", value)
     if "buyer_tags" in changes:
-        merged = {**found.buyer_tags, **changes["buyer_tags"]}
-        found.buyer_tags = {key: value for key, value in merged.items() if value is not None}
+        found.buyer_tags = _set_only({**found.buyer_tags, **changes["buyer_tags"]})
     after = patchable(found)
     if after == before:
         return found
@@ -81,6 +81,10 @@ def change_organization(
     return found
 
 
+def _set_only(tags: dict[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if value is not None}
+
+
 def patchable(found: Organization) -> dict[str, Any]:
     """The patchable fields as they are now."""
     return {part: getattr(found, part) for part in PATCHABLE}
@@ -91,7 +95,10 @@ def suspend_organization(
 ) -> Organization:
     """Nobody logs in, nothing is charged; the money stays. Already suspended: nothing. Raises the state's refusal."""
     found = queries.organization(session, organization_id, lock=True)
-    if found.verdict("suspend") == "same":
+    verdict = found.verdict("suspend")
+    if queries.open_conversation(session, organization_id) is not None:
+        raise ReactivationInProgress()
+    if verdict == "same":
         return found
     change_status(session, found, values.SUSPENDED, now=now, by=by, action="organization.suspended", reason=reason)
     revoke(session, organization_id, "closed", now)
@@ -117,12 +124,16 @@ def revoke(session: Session, organization_id: str, state: str, now: datetime) ->
 
 
 def change_settings(
-    session: Session, *, provider_id: str, now: datetime, by: Actor, changes: dict[str, Any]
+    session: Session, *, provider_id: str, now: datetime, by: Actor, changes: dict[str, Any],
+    check: Callable[[dict[str, Any]], None],
 ) -> ProviderSettings:
-    """Choose settings; the other services are told and answer when they apply them."""
+    """Choose settings; the other services are told and answer when they apply them.
+
+    ``check`` is shown the settings as they are, locked, and raises to refuse the change."""
     root = queries.organization(session, provider_id, lock=True)
     found = queries.settings(session, provider_id, lock=True)
     before = values.SETTINGS | found.chosen
+    check(before)
     after = before | changes
     differences = [{"field": f, "before": before[f], "after": after[f]} for f in after if before[f] != after[f]]
     if not differences:

@@ -38,6 +38,10 @@ class GraceOver(Gone):
     """The time to change your mind is over; the organization is being deleted."""
 
 
+class ReactivationInProgress(Conflict):
+    """The organization is being activated just now. Try again in a moment."""
+
+
 class ProviderRoot(Conflict):
     """This is the provider's own organization; it can't be suspended or deleted."""
 

@@ -22,22 +22,17 @@ from typing import Any
 
 from chassis import clock, ids, log, outbox
 from chassis.actor import SYSTEM, Actor
-from chassis.errors import Conflict
 from contracts import Message, org, parts
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from org import actions, queries, values
-from org.models import Conversation, Deletion, Organization, Revocation
+from org.models import Conversation, Deletion, Organization, ReactivationInProgress, Revocation
 
 ASK_AGAIN = timedelta(seconds=30)
 ALARM_AFTER = 3
 LOOK_AGAIN = timedelta(days=1)
 _LOG = log.get("sagas")
-
-
-class ReactivationInProgress(Conflict):
-    """The organization is being activated just now. Try again in a moment."""
 
 
 # ---- what is asked while waiting ------------------------------------------------------------------------------------
@@ -102,7 +97,10 @@ def begin_deletion(
     """Ask billing to close the account. Asked or scheduled already: the same deletion. Raises the state's refusal."""
     found = queries.organization(session, organization_id, lock=True)
     if found.verdict("delete") == "deletion":
-        return queries.latest_deletion(session, organization_id)
+        known = queries.latest_deletion(session, organization_id)
+        if known.status == "cancelled":
+            raise ReactivationInProgress()
+        return known
     if queries.open_conversation(session, organization_id) is not None:
         raise ReactivationInProgress()
     wish = Deletion(
@@ -171,9 +169,16 @@ def owner_invited(session: Session, *, organization_id: str, owner: dict[str, An
 
 
 def account_closed(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
-    """Nothing is left on the account: nobody may enter from now on; ask membership to end the access."""
+    """Nothing is left on the account: nobody may enter from now on; ask membership to end the access.
+
+    Asked twice, billing may have refused first and closed then: what was refused is reopened."""
     if _go_on(session, organization_id, "deletion", "account", "access", now, about=deletion_id):
         actions.revoke(session, organization_id, "closed", now)
+        return
+    found, wish = queries.organization(session, organization_id), session.get_one(Deletion, deletion_id)
+    lives = found.status in (values.ACTIVE, values.SUSPENDED)
+    if wish.status == "refused" and lives and not queries.open_conversation(session, organization_id):
+        _begin(session, found, "reactivation", "account", now, back_to=found.status)
 
 
 def account_not_closed(
@@ -304,8 +309,10 @@ def ask_again(session: Session, *, now: datetime, limit: int = 50) -> int:
 
 
 def forget_revocations(session: Session, *, now: datetime) -> int:
-    """Drop what no live token can meet any more."""
-    old = session.scalars(select(Revocation).where(Revocation.at < now - queries.FEED_KEPT).limit(500)).all()
+    """Drop what no live token can meet any more, but the last: SQLite would give its number out again."""
+    last = select(func.max(Revocation.seq)).scalar_subquery()
+    done = select(Revocation).where(Revocation.at < now - queries.FEED_KEPT, Revocation.seq < last)
+    old = session.scalars(done.limit(500)).all()
     for row in old:
         session.delete(row)
     return len(old)

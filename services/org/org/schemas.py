@@ -3,7 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text
+from chassis.fields import Flag, Stamp, Text
 from chassis.paging import PageArgs
 from email_validator import EmailNotValidError, validate_email
 
@@ -99,7 +99,7 @@ class NewOrganization(ma.Schema):
     billing = ma.fields.Nested(NewBilling, required=True)
     owner = ma.fields.Nested(NewOwner, required=True)
     buyer_tags = ma.fields.Nested(BuyerTags)
-    demo = ma.fields.Boolean(truthy={True}, falsy={False})
+    demo = Flag()
     managed_by = ma.fields.String(validate=OneOf(("provider", "customer")))
 
     @ma.validates_schema
@@ -115,7 +115,7 @@ class OrganizationPatch(ma.Schema):
     name = Name(least=2)
     billing = ma.fields.Nested(Billing)
     buyer_tags = ma.fields.Nested(BuyerTags)
-    demo = ma.fields.Boolean(truthy={True}, falsy={False})
+    demo = Flag()
     managed_by = ma.fields.String(validate=OneOf(("provider", "customer")))
 
     @ma.pre_load
@@ -288,12 +288,12 @@ class TaxRate(ma.Schema):
 class SettingsPatch(ma.Schema):
     """Settings to choose."""
 
-    managed_service = ma.fields.Boolean(truthy={True}, falsy={False})
-    allow_refund = ma.fields.Boolean(truthy={True}, falsy={False})
+    managed_service = Flag()
+    allow_refund = Flag()
     low_credit_threshold = ma.fields.String(validate=_amount)
     invoicing = ma.fields.String(validate=OneOf(("individual", "consolidated", "none")))
     payment_terms_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
-    tax_rates = ma.fields.List(ma.fields.Nested(TaxRate), validate=ma.validate.Length(max=500))
+    tax_rates = ma.fields.List(ma.fields.Nested(TaxRate), validate=ma.validate.Length(max=300))
     deletion_grace_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
 
 

@@ -1,7 +1,6 @@
 """Who is asking: the verified token, and the decorators by which each route declares who may call it."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import threading
@@ -235,6 +234,6 @@ def _basic(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return "", ""
     return (name, secret) if scheme.lower() == "basic" else ("", "")

@@ -42,6 +42,15 @@ class TypeId(ma.fields.String):
         return text
 
 
+class Flag(ma.fields.Boolean):
+    """JSON's true or false; nothing that merely resembles them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class Stamp(ma.fields.String):
     """An instant, UTC, with microseconds and Z."""
 

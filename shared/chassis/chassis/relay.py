@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import SmallInteger, String, and_, or_, select, update
-from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+from sqlalchemy import SmallInteger, String, and_, func, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from chassis import clock, crash, ids, log
 from chassis.outbox import PARTITIONS, OutboxRow
@@ -124,18 +124,15 @@ class Relay:
             )
 
     def _unsent(self, session: Session) -> list[Letter]:
-        earlier = aliased(OutboxRow)
-        blocked = (
-            select(earlier.seq)
-            .where(
-                earlier.aggregate == OutboxRow.aggregate, earlier.seq < OutboxRow.seq,
-                earlier.published_at.is_(None), earlier.unsendable.is_not(None),
-            )
-            .exists()
+        # Asked once, not for each row: many rows of one aggregate may lie here after the bus was away.
+        stuck = (OutboxRow.published_at.is_(None), OutboxRow.unsendable.is_not(None))
+        free = or_(
+            OutboxRow.aggregate.not_in(select(OutboxRow.aggregate).where(*stuck)),
+            OutboxRow.seq.in_(select(func.min(OutboxRow.seq)).where(*stuck).group_by(OutboxRow.aggregate)),
         )
         rows = session.execute(
             select(OutboxRow.id, OutboxRow.type, OutboxRow.body, OutboxRow.occurred_at)
-            .where(OutboxRow.published_at.is_(None), OutboxRow.partition.in_(list(self._fences)), ~blocked)
+            .where(OutboxRow.published_at.is_(None), OutboxRow.partition.in_(list(self._fences)), free)
             .order_by(OutboxRow.unsendable.is_not(None), OutboxRow.seq)
             .limit(BATCH)
         )

@@ -34,7 +34,7 @@ def list_audit(query: dict[str, Any], organization_id: str) -> Any:
     """Who did what to whom, denials included; `Accept: text/csv` gives all of it as a table."""
     page = _paging(query)
     with here.database().reading() as session:
-        wanted = queries.trail(organization_id, filters=query)
+        wanted = queries.trail(organization_id, filters=query, masked=not the_caller().is_staff)
         if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
             rows = [_for_caller((row,)) for row in session.scalars(wanted.limit(_CSV_MOST))]
             return _as_csv(schemas.AuditRow(many=True).dump(rows))
@@ -48,8 +48,8 @@ def _paging(query: dict[str, Any]) -> dict[str, Any]:
 def _for_caller(row: Any) -> dict[str, Any]:
     """The row as this caller may see it: a customer sees support, never who of the provider it was."""
     entry = {column: getattr(row[0], column) for column in schemas.TimelineRow().fields}
-    if not the_caller().is_staff and entry["actor"]["kind"] == "support":
-        entry["actor"] = {"kind": "support", "id": "support", "label": "Support"}
+    if not the_caller().is_staff and entry["actor"]["kind"] == queries.SUPPORT:
+        entry["actor"] = {"kind": queries.SUPPORT, "id": queries.SUPPORT, "label": "Support"}
     return entry
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency, web
+from chassis import clock, etag, here, idempotency, web
 from chassis.body import Blueprint
 from chassis.caller import requires, the_caller
 from flask import Response
@@ -16,9 +16,9 @@ _SERVICES = ("billing", "membership")
 @blueprint.route("/settings", methods=["GET"])
 @requires("settings.read")
 @blueprint.response(200, schemas.Settings)
-def get_settings() -> dict[str, Any]:
-    """The settings in force."""
-    return _shown(the_caller().organization_id)
+def get_settings() -> Response:
+    """The settings in force, with an ETag over them."""
+    return _single(_shown(the_caller().organization_id))
 
 
 @blueprint.route("/settings", methods=["PATCH"])
@@ -30,14 +30,19 @@ def change_settings(body: dict[str, Any]) -> Response:
     caller = the_caller()
     with here.database().transaction(correlation=web.request_id()) as session:
         actions.change_settings(
-            session, provider_id=caller.organization_id, now=clock.now(), by=caller.actor(), changes=body
+            session, provider_id=caller.organization_id, now=clock.now(), by=caller.actor(), changes=body,
+            check=etag.check,
         )
 
     def look() -> dict[str, Any] | None:
         shown = _shown(caller.organization_id)
         return shown if set(shown["applied_by"]) == set(_SERVICES) else None
 
-    return idempotency.as_answer(here.waiting().until(look) or _shown(caller.organization_id), 200)
+    return _single(here.waiting().until(look) or _shown(caller.organization_id))
+
+
+def _single(shown: dict[str, Any]) -> Response:
+    return etag.tag(idempotency.as_answer(shown, 200), {name: shown[name] for name in values.SETTINGS})
 
 
 def _shown(provider_id: str) -> dict[str, Any]:

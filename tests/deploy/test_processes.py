@@ -1,0 +1,46 @@
+"""The production footing as plain processes: nothing outlives the command."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clientele import processes
+
+
+@pytest.fixture(autouse=True)
+def signals_are_given_back() -> Iterator[None]:
+    known = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in known.items():
+        signal.signal(number, handler)
+
+
+def test_roles_that_run_are_stopped_when_another_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = []
+
+    class Fleet:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def prepare(self) -> None:
+            told.append("prepare")
+
+        def start(self) -> None:
+            raise RuntimeError("org-web has ended")
+
+        def stop(self) -> None:
+            told.append("stop")
+
+    monkeypatch.setattr(processes, "System", Fleet)
+    monkeypatch.setattr(processes, "Postgres", nullcontext)
+    monkeypatch.setattr(processes, "RabbitMQ", nullcontext)
+
+    with pytest.raises(RuntimeError, match="org-web"):
+        processes.run(tmp_path)
+
+    assert told == ["prepare", "stop"]
