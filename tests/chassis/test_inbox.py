@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from chassis.heard import DeadLetter, InboxRow, WaitingMessage
 from chassis.inbox import CRASHES, LARGEST, RETRY_AFTER, Heard, Inbox
 from chassis.sql import Database
 from contracts import billing, membership
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from tests.chassis.messages import Effect, effects, facts, note, raw, rows
@@ -22,13 +24,14 @@ class Stubborn:
 
     def __init__(self, *disliked: str) -> None:
         self.disliked, self.calls = set(disliked), 0
+        self.kind: Callable[[str], Exception] = RuntimeError
 
     def __call__(self, session: Session, message: Any, heard: Heard) -> None:
         self.calls += 1
         note(session, message, heard)
         session.flush()
         if message.organization_id in self.disliked:
-            raise RuntimeError(f"I do not like {message.organization_id}")
+            raise self.kind(f"I do not like {message.organization_id}")
 
 
 def ears(database: Database, listener: Any = note) -> Inbox:
@@ -268,6 +271,22 @@ def test_many_behind_a_failed_one_do_not_hold_back_what_is_due_elsewhere(databas
 
     assert inbox.retry_due(clock.now() + timedelta(seconds=20), limit=3) == 0
     assert effects(database) == [f"{other} 1"]
+
+
+def test_a_listener_too_slow_for_the_database_is_counted_and_holds_nobody_back(database: Database) -> None:
+    one, other = sorted((ids.new("org"), ids.new("org")))
+    listener = Stubborn(one, other)
+    inbox = ears(database, listener)
+    inbox.receive(raw(one, 1))
+    inbox.receive(raw(other, 1))
+    listener.disliked = {one}
+    listener.kind = lambda text: OperationalError(text, {}, Exception("statement timeout"))
+
+    tried = inbox.retry_due(later())
+
+    assert tried == 2
+    assert effects(database) == [f"{other} 1"]
+    assert [(row.aggregate, row.attempts) for row in rows(database, WaitingMessage)] == [(one, 2)]
 
 
 def test_after_the_whole_ladder_a_message_is_laid_aside_and_those_behind_it_go_on(database: Database) -> None:

@@ -209,8 +209,6 @@ class Inbox:
             with self.database.transaction() as session:
                 session.execute(delete(WaitingMessage).where(WaitingMessage.id == event_id))
                 self._add_dead(session, raw, reason, 0, clock.now())
-        except (OperationalError, PoolTimeout):
-            raise
         except Exception as problem:
             _LOG.warning("message.failed_again", exc_info=True)
             self._wait(read, raw, f"{type(problem).__name__}: {problem}")
