@@ -23,7 +23,7 @@ def said(world, org):
 
 
 def count_days(world, now):
-    while listeners.count_days(world.database, now, None):
+    while listeners.clock.count_days(world.database, now, None):
         pass
 
 

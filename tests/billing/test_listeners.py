@@ -175,8 +175,8 @@ def test_the_end_of_a_temporary_limit_is_said(world):
     patch = {"credit_limit": parse_money("90"), "credit_limit_expires_at": now + timedelta(hours=1)}
     world.act(actions.change_account, organization_id=customer, patch=patch, check=lambda terms: None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
-    listeners.end_limits(world.database, now, None)
+    listeners.clock.end_limits(world.database, now, None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
-    listeners.end_limits(world.database, now + timedelta(hours=1), None)
+    listeners.clock.end_limits(world.database, now + timedelta(hours=1), None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "10.00"
-    assert listeners.end_limits(world.database, now + timedelta(hours=1), None) == 0
+    assert listeners.clock.end_limits(world.database, now + timedelta(hours=1), None) == 0

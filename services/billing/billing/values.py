@@ -5,8 +5,10 @@ Money is refused, never rounded, when it does not fit.
 """
 
 import re
+from datetime import UTC, date, datetime
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import iso4217
 
@@ -20,9 +22,16 @@ PREPAID, POSTPAID = "prepaid", "postpaid"
 OPEN, FROZEN, CLOSED, SEALED = "open", "frozen", "closed", "sealed"
 
 CHARGES = ("usage", "subscription", "one_off")
+SPENT = (*CHARGES, "capture")
 ADJUSTMENTS = ("write_off", "correction", "goodwill")
 METHODS = ("cash", "cheque", "bank_transfer", "card", "issue")
 CARD, ISSUE = "card", "issue"
+INDIVIDUAL, CONSOLIDATED, NONE = "individual", "consolidated", "none"
+
+# What a provider works by until it has chosen otherwise.
+SETTINGS: dict[str, Any] = {
+    "low_credit_threshold": "20.00", "invoicing": CONSOLIDATED, "payment_terms_days": 14, "tax_rates": [],
+}
 
 
 class BadMoney(ValueError):
@@ -74,8 +83,32 @@ def is_currency(code: str) -> bool:
 
 def percent(amount: int, share: int) -> int:
     """``share`` percent of an amount, rounded half-even to the millionth."""
-    whole, rest = divmod(amount * share, 100)
-    return whole + (rest > 50 or (rest == 50 and whole % 2 == 1))
+    return divide(amount * share, 100)
+
+
+def extract_tax(gross: int, rate: str) -> int:
+    """The tax inside a gross amount at ``rate`` percent ("8.1"): gross * rate / (100 + rate), half-even."""
+    whole, _, part = rate.partition(".")
+    share = int(whole + part.ljust(4, "0"))
+    return divide(gross * share, 100 * 10**4 + share)
+
+
+def divide(amount: int, by: int) -> int:
+    """The quotient, rounded half-even. ``by`` is above zero."""
+    whole, rest = divmod(amount, by)
+    return whole + (2 * rest > by or (2 * rest == by and whole % 2 == 1))
+
+
+def local_day(moment: datetime, timezone: str) -> date:
+    """The day it is at that moment in a time zone."""
+    return moment.astimezone(ZoneInfo(timezone)).date()
+
+
+def month_end(moment: datetime, timezone: str) -> datetime:
+    """When the month that runs at that moment in a time zone is over: the next first day, 00:00 there."""
+    here = moment.astimezone(ZoneInfo(timezone))
+    year, month = (here.year, here.month + 1) if here.month < 12 else (here.year + 1, 1)
+    return datetime(year, month, 1, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
 class Code(IntEnum):
@@ -106,8 +139,11 @@ class Code(IntEnum):
 
 
 class Transfer(NamedTuple):
-    """An amount above zero from one account to another: both legs at once, so it can't be out of balance."""
+    """An amount above zero from one account to another: both legs at once, so it can't be out of balance.
+
+    ``invoice_id``: the invoice it issues, settles or credits."""
 
     debit: Code
     credit: Code
     amount: int
+    invoice_id: str | None = None

@@ -31,7 +31,7 @@ SETTINGS: dict[str, object] = {
     "managed_service": False,
     "allow_refund": True,
     "low_credit_threshold": "20.00",
-    "invoicing": "individual",
+    "invoicing": "consolidated",
     "payment_terms_days": 14,
     "tax_rates": [],
     "deletion_grace_days": 30,

@@ -11,8 +11,9 @@ from contracts import billing as said
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.models import Account, Entry, Spending
-from billing.values import CHARGES, FROZEN, MOST_KEPT, Code, Transfer, format_money
+from billing.actions import alerts
+from billing.models import Account, Entry, Spending, UnsaidFigures
+from billing.values import FROZEN, MOST_KEPT, SPENT, Code, Transfer, format_money
 
 
 class AccountClosed(Conflict):
@@ -39,12 +40,15 @@ def take(session: Session, organization_id: str, *, spending: bool = False) -> A
 
 
 def post(
-    session: Session, account: Account, transfers: Sequence[Transfer], *, kind: str, now: datetime, **words: Any
+    session: Session, account: Account, transfers: Sequence[Transfer], *, kind: str, now: datetime,
+    payment_id: str | None = None, **words: Any,
 ) -> list[Entry]:
-    """Post the transfers as one transaction and answer its rows. ``words``: what its first row says beside.
+    """Post the transfers as one transaction and answer its rows. ``payment_id`` stands on every row; ``words``: what
+    the first row says beside.
 
     Raises AmountTooLarge when a figure would no longer fit."""
     transaction_id, before, buckets, rows = ids.new("txn"), account.buckets, account.buckets, []
+    usable = account.figures(now).usable
     for part, transfer in enumerate(transfers):
         buckets = buckets.after(transfer)
         account.seq += 1
@@ -55,7 +59,8 @@ def post(
                 provider_id=account.provider_id, currency=account.currency, kind=kind, debit=transfer.debit,
                 credit=transfer.credit, amount=transfer.amount, moved=0, balance_after=0,
                 prepaid_after=buckets.prepaid, surplus_after=buckets.surplus, unbilled_after=buckets.unbilled,
-                invoiced_after=buckets.invoiced, held_after=buckets.held, occurred_at=now, posted_at=now,
+                invoiced_after=buckets.invoiced, held_after=buckets.held, invoice_id=transfer.invoice_id,
+                payment_id=payment_id, occurred_at=now, posted_at=now,
             )
         )
     account.keep(buckets)
@@ -66,8 +71,9 @@ def post(
     for name, value in words.items():
         setattr(rows[0], name, value)
     session.add_all(rows)
-    if kind in CHARGES and rows[0].moved:
+    if kind in SPENT and rows[0].moved:
         _note_spending(session, account, -rows[0].moved, now)
+    alerts.watch(session, account, usable, now)
     return rows
 
 
@@ -126,6 +132,13 @@ def announce(session: Session, account: Account, now: datetime) -> None:
             days_to_empty=account.days_said, as_of=clock.stamp(as_of),
         ),
     )
+
+
+def announce_soon(session: Session, account: Account) -> None:
+    """Have the account's figures said within a second, once for all that changes them until then."""
+    key = {"organization_id": account.organization_id}
+    if session.get(UnsaidFigures, key) is None:
+        session.add(UnsaidFigures(**key))
 
 
 def count_days_tomorrow(account: Account, now: datetime) -> None:

@@ -1,10 +1,16 @@
 """What exists in billing, and the rules each thing keeps by itself."""
 
 from billing.models.account import Account
+from billing.models.due import LedgerProof, LowCredit, TopUpOrder, UnsaidFigures
 from billing.models.figures import Blocker, Buckets, Figures
+from billing.models.invoice import CreditNote, Invoice, Payment
 from billing.models.journal import Entry
 from billing.models.provider import Provider
+from billing.models.reservation import Reservation
 from billing.models.spending import Spending
 from billing.models.table import Base
 
-__all__ = ["Account", "Base", "Blocker", "Buckets", "Entry", "Figures", "Provider", "Spending"]
+__all__ = [
+    "Account", "Base", "Blocker", "Buckets", "CreditNote", "Entry", "Figures", "Invoice", "LedgerProof", "LowCredit",
+    "Payment", "Provider", "Reservation", "Spending", "TopUpOrder", "UnsaidFigures",
+]

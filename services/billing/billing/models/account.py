@@ -44,6 +44,8 @@ class Account(Base):
         Index("ix_accounts_credit_limit_expires_at", "credit_limit_expires_at",
               postgresql_where=text("credit_limit_expires_at IS NOT NULL"),
               sqlite_where=text("credit_limit_expires_at IS NOT NULL")),
+        Index("ix_accounts_month_ends_at", "month_ends_at",
+              postgresql_where=text("month_ends_at IS NOT NULL"), sqlite_where=text("month_ends_at IS NOT NULL")),
         Index("ix_accounts_days_due_on", "days_due_on",
               postgresql_where=text("days_due_on IS NOT NULL"), sqlite_where=text("days_due_on IS NOT NULL")),
     )
@@ -67,6 +69,11 @@ class Account(Base):
     said_at: Mapped[datetime | None] = mapped_column(Instant)
     days_said: Mapped[int | None] = mapped_column(Integer)
     days_due_on: Mapped[date | None] = mapped_column(Date)
+    invoiced_seq: Mapped[int] = mapped_column(BigInt, default=0, server_default="0")
+    month_ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    invoices: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    credit_notes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    auto_last_on: Mapped[date | None] = mapped_column(Date)
     last_top_up: Mapped[int | None] = mapped_column(BigInt)
     auto_enabled: Mapped[bool] = mapped_column(Boolean, default=False)
     auto_threshold: Mapped[int | None] = mapped_column(BigInt)

@@ -20,8 +20,8 @@ class Entry(Base):
 
     The first row (``part`` 0) speaks for the transaction: ``moved`` is what the whole of it did to the customer's
     net, in the customer's favour, ``balance_after`` the balance then. The buckets on each row are those after it.
-    ``source``: what caused it, where that may count only once per provider for ever (a usage record, an expired
-    reservation).
+    ``source``: the id of the usage record it stands for, which counts once per provider for ever.
+    ``invoice_id``: the invoice a row issues, settles or credits; on a charge, the individual invoice made for it.
     ``occurred_at``: when it happened; ``posted_at``: when it was written here."""
 
     __tablename__ = "journal"
@@ -39,6 +39,10 @@ class Entry(Base):
               postgresql_where=text(FIRST_AND_IN), sqlite_where=text(FIRST_AND_IN)),
         Index("ix_journal_refunded_id", "organization_id", "refunded_id",
               postgresql_where=text("refunded_id IS NOT NULL"), sqlite_where=text("refunded_id IS NOT NULL")),
+        Index("ix_journal_invoice_id", "organization_id", "invoice_id",
+              postgresql_where=text("invoice_id IS NOT NULL"), sqlite_where=text("invoice_id IS NOT NULL")),
+        Index("ix_journal_payment_id", "organization_id", "payment_id",
+              postgresql_where=text("payment_id IS NOT NULL"), sqlite_where=text("payment_id IS NOT NULL")),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)

@@ -7,6 +7,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.table import Base
+from billing.values import SETTINGS
 
 
 class Provider(Base):
@@ -26,3 +27,7 @@ class Provider(Base):
     settings: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     settings_version: Mapped[int] = mapped_column(BigInt, default=0)
     seq: Mapped[int] = mapped_column(BigInt, default=0)
+
+    def setting(self, name: str) -> Any:
+        """What the provider works by, its own choice or what everybody begins with."""
+        return self.settings.get(name, SETTINGS[name])

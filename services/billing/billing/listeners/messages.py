@@ -1,11 +1,8 @@
-"""The message door: what billing does when it hears something."""
+"""What billing does when it hears something."""
 
-from datetime import datetime
 from typing import Any
 
 from chassis.inbox import Heard, Listeners
-from chassis.service import Job
-from chassis.sql import Database
 from contracts import membership, org
 
 from billing import actions
@@ -58,19 +55,6 @@ def settings_changed(session: Any, message: org.SettingsChanged, heard: Heard) -
     """The provider works by other settings."""
     actions.apply_settings(session, **vars(message))
 
-
-def end_limits(database: Database, now: datetime, settings: object) -> int:
-    """Temporary limits have ended."""
-    with database.transaction() as session:
-        return actions.end_limits(session, now=now)
-
-
-def count_days(database: Database, now: datetime, settings: object) -> int:
-    """A day is over, and with it the pace of the last days is another."""
-    with database.transaction() as session:
-        return actions.count_days(session, now=now)
-
-
 LISTENERS: Listeners = {
     org.OpenAccount: open_account,
     membership.ProviderCreated: provider_created,
@@ -81,4 +65,3 @@ LISTENERS: Listeners = {
     org.SealAccount: seal_account,
     org.SettingsChanged: settings_changed,
 }
-JOBS = (Job("end_limits", 5, end_limits), Job("count_days", 60, count_days))

@@ -1,0 +1,111 @@
+"""Invoices, the credit notes on them, and the payments that settle them."""
+
+from datetime import date, datetime
+from typing import Any
+
+from chassis.sql import BigInt, Id, Instant, Json
+from sqlalchemy import CheckConstraint, Date, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from billing.models.table import Base
+
+AWAITING_ONLY = "status = 'awaiting_payment'"
+NOT_YET_OVERDUE = "status = 'awaiting_payment' AND overdue_at IS NULL"
+REGULAR_ONLY = "kind <> 'individual'"
+
+
+class Invoice(Base):
+    """The rows ``from_seq`` to ``to_seq`` of an account's journal, put before the customer. Amounts in millionths.
+
+    ``kind``: ``individual`` (one charge, whose row carries the invoice's id), ``usage`` (the rest of a month, where
+    charges have invoices of their own), ``consolidated`` (all of a month), ``none`` (a month closed without sending
+    anything). All but the individual ones follow one another in the journal without a gap.
+    ``status``: awaiting_payment | paid | void. ``total`` is gross; ``tax`` is extracted from it at ``tax_rate``
+    percent. ``paid`` and ``credited``: what its rows in the journal add up to. ``about``: names, addresses and tags as
+    they were when it was issued, so that it can be printed again byte for byte. ``overdue_at``: when that was said."""
+
+    __tablename__ = "invoices"
+    __table_args__ = (
+        UniqueConstraint("provider_id", "number"),
+        CheckConstraint("kind IN ('individual', 'usage', 'consolidated', 'none')", "kind"),
+        CheckConstraint("status IN ('awaiting_payment', 'paid', 'void')", "status"),
+        CheckConstraint("total > 0 AND tax >= 0 AND tax <= total", "total"),
+        CheckConstraint("paid >= 0 AND credited >= 0 AND paid + credited <= total", "parts"),
+        CheckConstraint("status <> 'paid' OR paid + credited = total", "paid"),
+        CheckConstraint("to_seq >= from_seq", "range"),
+        Index("ix_invoices_awaiting", "organization_id", "id",
+              postgresql_where=text(AWAITING_ONLY), sqlite_where=text(AWAITING_ONLY)),
+        Index("ix_invoices_due_on", "due_on",
+              postgresql_where=text(NOT_YET_OVERDUE), sqlite_where=text(NOT_YET_OVERDUE)),
+        Index("ix_invoices_range", "organization_id", "to_seq", unique=True,
+              postgresql_where=text(REGULAR_ONLY), sqlite_where=text(REGULAR_ONLY)),
+    )
+    organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id("inv"), primary_key=True)
+    provider_id: Mapped[str] = mapped_column(Id("org"))
+    number: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    currency: Mapped[str] = mapped_column(String(3))
+    from_seq: Mapped[int] = mapped_column(BigInt)
+    to_seq: Mapped[int] = mapped_column(BigInt)
+    total: Mapped[int] = mapped_column(BigInt)
+    tax: Mapped[int] = mapped_column(BigInt)
+    tax_name: Mapped[str | None] = mapped_column(String(50))
+    tax_rate: Mapped[str | None] = mapped_column(String(8))
+    paid: Mapped[int] = mapped_column(BigInt, default=0)
+    credited: Mapped[int] = mapped_column(BigInt, default=0)
+    about: Mapped[dict[str, Any]] = mapped_column(Json)
+    issued_on: Mapped[date] = mapped_column(Date)
+    due_on: Mapped[date] = mapped_column(Date)
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+    paid_at: Mapped[datetime | None] = mapped_column(Instant)
+    voided_at: Mapped[datetime | None] = mapped_column(Instant)
+    overdue_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    @property
+    def open(self) -> int:
+        """What it still asks for."""
+        return 0 if self.status == "void" else self.total - self.paid - self.credited
+
+
+class CreditNote(Base):
+    """An invoice taken back in part, or whole; ``transaction_id`` is what it did to the account."""
+
+    __tablename__ = "credit_notes"
+    __table_args__ = (
+        UniqueConstraint("provider_id", "number"),
+        CheckConstraint("amount > 0 AND tax >= 0 AND tax <= amount", "amount"),
+        Index("ix_credit_notes_invoice_id", "organization_id", "invoice_id"),
+    )
+    organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
+    transaction_id: Mapped[str] = mapped_column(Id("txn"), primary_key=True)
+    provider_id: Mapped[str] = mapped_column(Id("org"))
+    invoice_id: Mapped[str] = mapped_column(Id("inv"))
+    number: Mapped[str] = mapped_column(String(32))
+    amount: Mapped[int] = mapped_column(BigInt)
+    tax: Mapped[int] = mapped_column(BigInt)
+    reason: Mapped[str] = mapped_column(String(500))
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Payment(Base):
+    """Money that came in for invoices. What of it is assigned to which invoice is written in the journal, in rows
+    that carry both ids. ``edits``: how often it was assigned anew. ``status``: received | reversed."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint("amount > 0", "amount"),
+        CheckConstraint("edits >= 0 AND edits <= 5", "edits"),
+        CheckConstraint("status IN ('received', 'reversed')", "status"),
+    )
+    organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id("pay"), primary_key=True)
+    transaction_id: Mapped[str] = mapped_column(Id("txn"))
+    amount: Mapped[int] = mapped_column(BigInt)
+    method: Mapped[str] = mapped_column(String(16))
+    reference: Mapped[str | None] = mapped_column(String(255))
+    received_on: Mapped[date] = mapped_column(Date)
+    status: Mapped[str] = mapped_column(String(16), default="received")
+    edits: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(Instant)

@@ -1,0 +1,100 @@
+"""An account's figures and terms, and what is posted to it by hand."""
+
+import marshmallow as ma
+from chassis.fields import Stamp, Text
+
+from billing import values
+from billing.schemas.fields import Money, Paid, amount_shown
+
+
+class AutoTopUp(ma.Schema):
+    """``threshold``: at how many usable credits it fires; not set, 20 % of the last top-up."""
+
+    enabled = ma.fields.Boolean()
+    threshold = Money(zero=True, allow_none=True)
+    amount = Money(allow_none=True)
+    method = ma.fields.String(validate=ma.validate.OneOf(("card", "issue", "cheque", "bank_transfer")), allow_none=True)
+
+
+class AccountPatch(ma.Schema):
+    """``credit_limit_expires_at`` makes the limit temporary; null makes it permanent."""
+
+    payment_mode = ma.fields.String(validate=ma.validate.OneOf((values.PREPAID, values.POSTPAID)))
+    credit_limit = Money(zero=True)
+    credit_limit_expires_at = Stamp(allow_none=True)
+    auto_top_up = ma.fields.Nested(AutoTopUp)
+
+
+class AutoTopUpShown(ma.Schema):
+    """The automatic top-up as set."""
+
+    enabled = ma.fields.Boolean(required=True)
+    threshold = amount_shown(allow_none=True)
+    amount = amount_shown(allow_none=True)
+    method = ma.fields.String(allow_none=True)
+
+
+class Account(ma.Schema):
+    """A customer's account. In the customer's favour positive, owed negative."""
+
+    organization_id = ma.fields.String(required=True)
+    currency = ma.fields.String(required=True)
+    payment_mode = ma.fields.String(required=True)
+    status = ma.fields.String(required=True)
+    usable_credits = amount_shown(required=True)
+    balance = amount_shown(required=True)
+    credit_limit = amount_shown(required=True)
+    credit_limit_expires_at = Stamp(allow_none=True)
+    reserved_credits = amount_shown(required=True)
+    expecting_invoice = amount_shown(required=True)
+    amount_due = amount_shown(required=True)
+    current_balance = amount_shown(required=True)
+    days_to_empty = ma.fields.Integer(allow_none=True)
+    auto_top_up = ma.fields.Nested(AutoTopUpShown, required=True)
+    payment_method = ma.fields.Dict(allow_none=True)
+    as_of = Stamp(required=True)
+
+
+class TopUp(Paid):
+    """Money that came in."""
+
+    remark = Text(most=500, lines=True)
+
+
+class Withdrawal(Paid):
+    """Money that went out."""
+
+    reason = Text(required=True, most=500, lines=True)
+
+
+class Charge(ma.Schema):
+    """Something sold. ``cost``: what it costs the provider; ``external_invoice``: it is billed elsewhere under this
+    number and moves no money."""
+
+    amount = Money(required=True)
+    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.CHARGES))
+    description = Text(required=True, most=255)
+    cost = Money(zero=True)
+    external_invoice = Text(most=255)
+
+
+class Adjustment(ma.Schema):
+    """A correction by hand."""
+
+    amount = Money(required=True, signed=True)
+    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.ADJUSTMENTS))
+    reason = Text(required=True, most=500, lines=True)
+
+
+class Blocker(ma.Schema):
+    """A bucket that is not empty."""
+
+    code = ma.fields.String(required=True)
+    amount = amount_shown(required=True)
+    currency = ma.fields.String(required=True)
+
+
+class ClosingCheck(ma.Schema):
+    """What keeps an account from being closed."""
+
+    blockers = ma.fields.List(ma.fields.Nested(Blocker), required=True)

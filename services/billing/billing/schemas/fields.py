@@ -1,0 +1,52 @@
+"""Fields that several schemas of billing share."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import marshmallow as ma
+from chassis.fields import Stamp, Text
+
+from billing import values
+
+
+class Money(ma.fields.Field[int]):
+    """An amount as a decimal string, in millionths inside. ``signed``: below zero too; ``zero``: nothing too."""
+
+    def __init__(self, *, signed: bool = False, zero: bool = False, **kwargs: Any) -> None:
+        self.signed, self.zero = signed, zero
+        sign = "-?" if signed else ""
+        shape = {"type": "string", "pattern": f"^{sign}[0-9]{{1,12}}(\\.[0-9]{{1,6}})?$", "examples": ["12.50"]}
+        kwargs["metadata"] = {**shape, **kwargs.get("metadata", {})}
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        try:
+            return values.parse_money(value, signed=self.signed, zero=self.zero)
+        except values.BadMoney as problem:
+            raise ma.ValidationError(f"money: {problem}") from problem
+
+
+class Moment(ma.fields.String):
+    """An instant, or a date for its beginning (``ends``: its end), UTC."""
+
+    def __init__(self, *, ends: bool = False, **kwargs: Any) -> None:
+        self.ends = ends
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            day = date.fromisoformat(value if len(value) == 10 else "")
+        except ValueError:
+            return Stamp().deserialize(value, attr, data, **kwargs)
+        begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return begins + timedelta(days=1) if self.ends and day < date.max else begins
+
+
+def amount_shown(**kwargs: Any) -> ma.fields.String:
+    return ma.fields.String(metadata={"examples": ["100.00"]}, **kwargs)
+
+
+class Paid(ma.Schema):
+    amount = Money(required=True)
+    method = ma.fields.String(required=True, validate=ma.validate.OneOf(values.METHODS))
+    reference = Text(most=255)

@@ -1,0 +1,60 @@
+"""What happened on an account."""
+
+from typing import Any
+
+import marshmallow as ma
+from chassis import paging
+from chassis.fields import Stamp
+
+from billing import values
+from billing.schemas.fields import Moment, amount_shown
+
+_KINDS = (*values.CHARGES, *values.ADJUSTMENTS, "top_up", "withdrawal", "mode_change", "charge", "adjustment")
+_DIRECTIONS = {"in": "in", "out": "out", "credit": "in", "debit": "out"}
+
+
+class EntryShown(ma.Schema):
+    """One leg of a transaction."""
+
+    account = ma.fields.String(required=True)
+    debit = amount_shown(required=True)
+    credit = amount_shown(required=True)
+
+
+class Transaction(ma.Schema):
+    """Something that happened on an account. ``cost``, and its entries, are for staff only."""
+
+    id = ma.fields.String(required=True)
+    organization_id = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True)
+    amount = amount_shown(required=True)
+    currency = ma.fields.String(required=True)
+    balance_after = amount_shown(required=True)
+    description = ma.fields.String(allow_none=True)
+    method = ma.fields.String(allow_none=True)
+    reference = ma.fields.String(allow_none=True)
+    remark = ma.fields.String(allow_none=True)
+    reason = ma.fields.String(allow_none=True)
+    external_invoice = ma.fields.String(allow_none=True)
+    external_amount = amount_shown()
+    cost = amount_shown()
+    occurred_at = Stamp(required=True)
+    entries = ma.fields.List(ma.fields.Nested(EntryShown))
+
+TransactionPage = paging.page_of(Transaction)
+
+
+class TransactionsQuery(paging.PageArgs):
+    """``from`` is included, ``to`` is not, where it is an instant; a date as ``to`` includes its day."""
+
+    kind = ma.fields.String(validate=ma.validate.OneOf(_KINDS))
+    since = Moment(data_key="from")
+    until = Moment(data_key="to", ends=True)
+    direction = ma.fields.String(validate=ma.validate.OneOf(tuple(_DIRECTIONS)))
+
+    @ma.post_load
+    def translate(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """``credit`` and ``debit`` are other words for ``in`` and ``out``."""
+        if "direction" in data:
+            data["direction"] = _DIRECTIONS[data["direction"]]
+        return data

@@ -1,0 +1,30 @@
+"""The provider's own money."""
+
+import marshmallow as ma
+from chassis.fields import Text
+
+from billing import values
+from billing.schemas.fields import Paid, amount_shown
+
+
+class WalletTopUp(Paid):
+    """Money the provider put onto its own balance; ``currency``: its own unless named."""
+
+    method = ma.fields.String(load_default="bank_transfer", validate=ma.validate.OneOf(values.METHODS[:4]))
+    currency = ma.fields.String(validate=ma.validate.Regexp("^[A-Z]{3}$"))
+    remark = Text(most=500, lines=True)
+
+
+class Purse(ma.Schema):
+    """usable = balance - customers_balance."""
+
+    currency = ma.fields.String(required=True)
+    balance = amount_shown(required=True)
+    customers_balance = amount_shown(required=True)
+    usable = amount_shown(required=True)
+
+
+class Wallet(ma.Schema):
+    """The provider's money, by currency."""
+
+    data = ma.fields.List(ma.fields.Nested(Purse), required=True)
