@@ -5,7 +5,7 @@ PY = .venv/bin/python
 DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check docs migration processes clean
+.PHONY: help run demo test check bench-ledger docs migration processes clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a pa
 
 check: .venv/.tested ## style, types and imports only
 	@$(PY) -m clientele check
+
+bench-ledger: .venv/.tested ## how fast the ledger is, beside pgbench on the same PostgreSQL; wants wrk (ROWS= for a part)
+	@exec $(PY) -m tests.bench.ledger $(ROWS)
 
 docs: .venv/.ready ## write the generated pages of docs/ anew
 	@$(PY) -m clientele docs

@@ -16,6 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 SERVICES = ("org", "billing", "membership")
+# Who is no service of ours but speaks to them: rates calls, meters. Its password goes to whoever runs that.
+OUTSIDERS = ("usage",)
+# The queues of a service beside its inbox and its dead letters.
+READ_BESIDE = {"billing": ("usage",)}
 # Who may ask whose /internal/*.
 CALLERS = {"org": ("gateway",), "billing": ("gateway", "org"), "membership": ("gateway", "org")}
 VHOST = "clientele"
@@ -73,7 +77,7 @@ def make_database_secrets(folder: Folder) -> None:
 
 def make_broker_secrets(folder: Folder) -> None:
     """The broker's users, for them and for the broker."""
-    passwords = {user: folder.keep(f"{user}_broker_password", password) for user in ("admin", *SERVICES)}
+    passwords = {user: folder.keep(f"{user}_broker_password", password) for user in ("admin", *SERVICES, *OUTSIDERS)}
     for user, given in passwords.items():
         url = f"amqp://{user}:{given}@broker:5672/{VHOST}"
         folder.keep(f"{user}_broker_url", url)
@@ -90,8 +94,10 @@ def make_internal_secrets(folder: Folder) -> None:
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, object]:
-    """What the broker begins with: a service writes to its own exchange, reads its own queues, declares nothing."""
-    rights = {user: (f"^{user}$", rf"^{user}\.(inbox|dead)$", "^$") for user in SERVICES}
+    """What the broker begins with: each writes to its own exchange and declares nothing; a service reads its queues."""
+    queues = {user: "|".join(("inbox", "dead", *READ_BESIDE.get(user, ()))) for user in SERVICES}
+    rights = {user: (f"^{user}$", rf"^{user}\.({queues[user]})$", "^$") for user in SERVICES}
+    rights |= {user: (f"^{user}$", "^$", "^$") for user in OUTSIDERS}
     rights["admin"] = (".*", ".*", ".*")
     return {
         "vhosts": [{"name": VHOST, "default_queue_type": "quorum", "metadata": {"default_queue_type": "quorum"}}],

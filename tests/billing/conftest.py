@@ -6,14 +6,18 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from billing import actions
+from billing.actions import methods
 from billing.app import SERVICE, create_app
 from billing.config import Settings
-from billing.values import parse_money
+from billing.listeners import JOBS
+from billing.models import Account, CreditNote, Entry, Invoice, Payment, Reservation
+from billing.values import Code, parse_money
 from chassis import clock, ids, migrate
 from chassis.actor import Actor
 from chassis.client import Answer
@@ -23,7 +27,7 @@ from chassis.sql import Database
 from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from sqlalchemy import select
+from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 CLERK = Actor(kind="staff", id="mem_clerk", label="Clara Clerk")
@@ -119,6 +123,10 @@ class World:
     def adjust(self, organization_id: str, amount: str, kind: str = "correction") -> dict[str, Any]:
         return self._posted(organization_id, "adjustments", {"amount": amount, "kind": kind, "reason": "agreed"})
 
+    def store_card(self, organization_id: str) -> None:
+        with self.database.transaction() as session:
+            session.get_one(Account, organization_id).payment_method = {"brand": "visa", "last4": "4242"}
+
     def patch(self, organization_id: str, body: dict[str, Any], **options: Any) -> TestResponse:
         return self.call("PATCH", f"/v1/organizations/{organization_id}/account", body, **options)
 
@@ -132,6 +140,24 @@ class World:
         assert answer.status_code == 200, answer.json
         return answer.json
 
+    def books(self, organization_id: str) -> list[Any]:
+        """Every row of money of an organization, as it is stored."""
+        with self.database.reading() as session:
+            return [
+                tuple(row) for table in (Account, Entry, Invoice, CreditNote, Payment, Reservation)
+                for row in session.execute(
+                    select(*table.__table__.columns).where(table.organization_id == organization_id)
+                    .order_by(*table.__table__.primary_key)
+                )
+            ]
+
+    def tick(self, *jobs: str, now: datetime | None = None) -> None:
+        """Let the clock do these jobs, for as long as they find something; what was noted is said unless named."""
+        for job in JOBS:
+            if job.name in (jobs or ("say_figures", "tell_of_low_credits")):
+                while job.run(self.database, now or clock.now(), None):
+                    pass
+
     def said(self, aggregate: str) -> list[tuple[str, dict[str, Any]]]:
         """What was said about an aggregate, oldest first: type without service and version, and data."""
         with self.database.reading() as session:
@@ -142,6 +168,22 @@ class World:
 
     def last_said(self, aggregate: str, name: str) -> dict[str, Any]:
         return [data for said, data in self.said(aggregate) if said == name][-1]
+
+
+class StoredCards:
+    """A provider of card payments, as one would be plugged in."""
+
+    comes_from = Code.WALLET
+
+    def check(self, account: Account) -> None:
+        if not account.payment_method:
+            raise methods.PaymentMethodMissing()
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cards can be used by the accounts that have one stored."""
+    monkeypatch.setitem(methods.METHODS, "card", StoredCards())
 
 
 class _Issuer:
@@ -165,3 +207,19 @@ def world(database: Database) -> World:
             timezone="Asia/Singapore",
         )
     return made
+
+
+@pytest.fixture
+def owner(request: pytest.FixtureRequest, world: World) -> Iterator[Database]:
+    """The world's database for whoever owns its tables, who is no superuser."""
+    if world.database.is_sqlite:
+        yield world.database
+        return
+    url = request.getfixturevalue("postgres").url(world.database.url.rpartition("/")[2])
+    made = Database(url)
+    with made.engine.connect() as connection:
+        login = connection.scalar(text("SELECT tableowner FROM pg_tables WHERE tablename = 'journal'"))
+    made.close()
+    made = Database(f"{url}?options=-c%20role%3D{login}")
+    yield made
+    made.close()

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from billing import actions, queries
 from billing.actions import ledger
+from billing.actions.cover import InsufficientCredits
 from billing.actions.ledger import AccountClosed, AccountFrozen, AmountTooLarge
-from billing.actions.money import InsufficientCredits, PaymentMethodMissing, ProviderCreditsInsufficient
 from billing.models import Account, Buckets, Entry
 from billing.values import Code, Transfer, parse_money
 from chassis import clock
@@ -19,11 +19,6 @@ from tests.billing.conftest import CLERK
 def figures(world, org):
     shown = world.account(org)
     return {name: shown[name] for name in ("usable_credits", "balance", "expecting_invoice", "amount_due")}
-
-
-def give_a_card(world, org):
-    with world.database.transaction() as session:
-        session.get_one(Account, org).payment_method = {"brand": "visa", "last4": "4242"}
 
 
 def journal(world, org):
@@ -182,54 +177,11 @@ def test_a_closed_account_takes_nothing(world, sealed):
     assert world.account(org)["status"] == "closed"
 
 
-def test_a_card_must_be_stored_before_it_is_used(world):
-    org = world.open()
-    with pytest.raises(PaymentMethodMissing):
-        world.act(actions.top_up, organization_id=org, amount=1, method="card")
-    with pytest.raises(PaymentMethodMissing):
-        world.act(actions.withdraw, organization_id=org, amount=1, method="card", reason="x")
-
-
-def test_the_providers_wallet_follows_the_domains_table(world):
-    org = world.open()
-    give_a_card(world, org)
-
-    def wallet():
-        (purse,) = world.call("GET", "/v1/wallet").json["data"]
-        return tuple(int(float(purse[name])) for name in ("balance", "customers_balance", "usable"))
-
-    for amount in ("2000", "4000"):
-        assert world.call("POST", "/v1/wallet/top-ups", {"amount": amount}).status_code == 201
-    assert wallet() == (6000, 0, 6000)
-    world.top_up(org, "200")
-    assert wallet() == (6000, 200, 5800)
-    world.top_up(org, "300", "bank_transfer")
-    assert wallet() == (6000, 500, 5500)
-    world.top_up(org, "1000", "card")
-    assert wallet() == (7000, 1500, 5500)
-    world.charge(org, "50", cost="10")
-    assert wallet() == (6990, 1450, 5540)
-    world.act(actions.withdraw, organization_id=org, amount=parse_money("500"), method="card", reason="x")
-    assert wallet() == (6490, 950, 5540)
-    world.withdraw(org, "200")
-    assert wallet() == (6490, 750, 5740)
-    world.top_up(org, "40", "issue")
-    assert wallet() == (6490, 790, 5700)
-
-
 def test_a_debt_is_not_the_customers_money(world):
     world.charge(world.open("postpaid", limit="100"), "60")
     world.top_up(world.open(), "25")
     (purse,) = world.call("GET", "/v1/wallet").json["data"]
     assert purse["customers_balance"] == "25.00"
-
-
-def test_no_more_is_issued_than_the_provider_has(world):
-    org = world.open()
-    world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
-    world.top_up(org, "100", "issue")
-    with pytest.raises(ProviderCreditsInsufficient):
-        world.act(actions.top_up, organization_id=org, amount=1, method="issue")
 
 
 def test_days_to_empty_follow_two_weeks_of_charges(world):

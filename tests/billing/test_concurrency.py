@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from billing import actions
+from billing.actions.cover import InsufficientCredits
+from billing.actions.crediting import ProviderCreditsInsufficient
 from billing.actions.ledger import AccountClosed
-from billing.actions.money import InsufficientCredits, ProviderCreditsInsufficient
 from billing.models import Account, Entry
 from chassis import clock
 from sqlalchemy import select

@@ -16,6 +16,7 @@ def charge(world, org, amount, now):
     with world.database.transaction() as session:
         actions.charge(session, organization_id=org, amount=parse_money(amount), kind="usage", description="x",
                        by=CLERK, now=now)
+    world.tick("say_figures", now=now)
 
 
 def said(world, org):
@@ -45,6 +46,7 @@ def test_the_days_to_empty_are_said_with_the_figures_they_belong_to(world):
     world.top_up(org, "7")
     assert said(world, org)[-1]["days_to_empty"] == 100
     world.post(org, "charges", {"amount": "9", "kind": "usage", "description": "x", "external_invoice": "A1"})
+    world.tick()
     assert said(world, org)[-1]["days_to_empty"] == 100
 
 

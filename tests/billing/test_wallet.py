@@ -1,10 +1,14 @@
-"""The provider's wallet: all of one instant, whatever is posted meanwhile, and sums that no column holds."""
+"""The provider's wallet: the domain's table through the API, all of one instant, sums that no column holds, and
+nobody waits for it who only charges."""
 
 import pytest
 from billing import actions, queries
-from billing.models import Account
+from billing.actions import payments
+from billing.actions.usage import UsageRecord
+from billing.models import Provider
 from chassis import clock
-from sqlalchemy import event
+from sqlalchemy import event, select, text
+from sqlalchemy.exc import OperationalError
 
 from tests.billing.conftest import CLERK
 
@@ -15,11 +19,135 @@ def wallet(world):
     return world.call("GET", "/v1/wallet").json["data"]
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_balance_and_customers_balance_are_of_the_same_instant(world):
+def figures(world):
+    (purse,) = wallet(world)
+    return tuple(purse[name] for name in ("balance", "customers_balance", "usable"))
+
+
+def in_cents(*amounts):
+    return tuple(f"{amount}.00" for amount in amounts)
+
+
+def test_the_whole_table_of_the_domain_row_by_row(world, cards):
+    """domain.md section 10.2. The charge that its last row refunds was bought before the table begins."""
     org = world.open()
-    with world.database.transaction() as session:
-        session.get_one(Account, org).payment_method = {"brand": "visa", "last4": "4242"}
+    world.store_card(org)
+    world.top_up(org, "100")
+    bought_before = world.charge(org, "100", cost="30", kind="one_off")
+    world.call("POST", "/v1/wallet/top-ups", {"amount": "30"})
+    assert figures(world) == in_cents(0, 0, 0)
+
+    def done(answer, *expected):
+        assert answer.status_code == 201, answer.json
+        assert figures(world) == in_cents(*expected)
+
+    done(world.call("POST", "/v1/wallet/top-ups", {"amount": "2000", "method": "card"}), 2000, 0, 2000)
+    done(world.call("POST", "/v1/wallet/top-ups", {"amount": "4000", "method": "cheque"}), 6000, 0, 6000)
+    done(world.post(org, "top-ups", {"amount": "200", "method": "cash"}), 6000, 200, 5800)
+    done(world.post(org, "top-ups", {"amount": "300", "method": "bank_transfer"}), 6000, 500, 5500)
+    done(world.post(org, "top-ups", {"amount": "1000", "method": "card"}), 7000, 1500, 5500)
+    bought = {"amount": "50", "cost": "10", "kind": "one_off", "description": "Headset"}
+    done(world.post(org, "charges", bought), 6990, 1450, 5540)
+    paid_out = {"amount": "500", "method": "card", "reason": "leaves"}
+    done(world.post(org, "withdrawals", paid_out), 6490, 950, 5540)
+    paid_out = {"amount": "200", "method": "cheque", "reason": "leaves"}
+    done(world.post(org, "withdrawals", paid_out), 6490, 750, 5740)
+    given_back = {"transaction_id": bought_before["id"], "reason": "broken"}
+    done(world.post(org, "refunds", given_back), 6520, 850, 5670)
+    assert world.account(org)["balance"] == "850.00"
+
+
+@pytest.mark.parametrize("method", ["cash", "cheque", "bank_transfer", "issue"])
+def test_what_is_paid_by_hand_or_issued_raises_what_is_the_customers_only(world, method):
+    prepaid, postpaid = world.open(), world.open("postpaid", limit="1")
+    world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
+    assert world.post(prepaid, "top-ups", {"amount": "10", "method": method}).status_code == 201
+    assert figures(world) == in_cents(100, 10, 90)
+    paid = world.call("POST", f"/v1/organizations/{postpaid}/payments", {"amount": "20", "method": method})
+    assert paid.status_code == 201
+    assert figures(world) == in_cents(100, 30, 70)
+    assert world.post(prepaid, "withdrawals", {"amount": "10", "method": method, "reason": "x"}).status_code == 201
+    assert figures(world) == in_cents(100, 20, 80)
+
+
+def test_without_a_provider_of_cards_no_card_is_used(world):
+    org, postpaid = world.open(), world.open("postpaid", limit="1")
+    world.store_card(org)
+    by_card = {"amount": "1", "method": "card"}
+    for answer in (
+        world.post(org, "top-ups", by_card), world.post(org, "withdrawals", {**by_card, "reason": "x"}),
+        world.call("POST", f"/v1/organizations/{postpaid}/payments", by_card),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (409, "payment_method_missing")
+
+
+def test_a_card_must_be_stored_before_it_is_used(world, cards):
+    org = world.open()
+    refused = world.post(org, "top-ups", {"amount": "1", "method": "card"})
+    assert (refused.status_code, refused.json["code"]) == (409, "payment_method_missing")
+
+
+def test_no_more_is_issued_than_the_provider_has(world):
+    org, postpaid = world.open(), world.open("postpaid", limit="1")
+    world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
+    world.top_up(org, "100", "issue")
+    issue = {"amount": "0.000001", "method": "issue"}
+    for refused in (
+        world.post(org, "top-ups", issue), world.call("POST", f"/v1/organizations/{postpaid}/payments", issue),
+    ):
+        assert (refused.status_code, refused.json["code"]) == (409, "provider_credits_insufficient")
+        assert (refused.json["shortfall"], refused.json["usable"]) == ("0.000001", "0.00")
+
+
+def test_a_removed_card_takes_its_automatic_top_up_along(world, cards):
+    org = world.open()
+    world.store_card(org)
+    world.patch(org, {"auto_top_up": {"enabled": True, "amount": "10", "method": "card"}})
+    path = f"/v1/organizations/{org}/account/payment-method"
+    for role, expected in (("member", 403), ("admin", 403), ("owner", 204)):
+        assert world.call("DELETE", path, token=world.token("customer", role, org)).status_code == expected
+    account = world.account(org)
+    assert (account["payment_method"], account["auto_top_up"]["enabled"]) == (None, False)
+    audited = world.last_said(org, "audit_recorded")
+    assert audited["action"] == "account.payment_method_removed"
+    assert [change["field"] for change in audited["changes"]] == ["payment_method", "auto_top_up.enabled"]
+    again = world.call("DELETE", path)
+    assert (again.status_code, again.json["code"]) == (404, "no_payment_method")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_only_who_issues_waits_for_the_wallet(world):
+    org = world.open("postpaid", limit="100")
+
+    def at_once(act, **arguments):
+        with world.database.transaction() as session:
+            session.execute(text("SET LOCAL lock_timeout = '300ms'"))
+            return act(session, organization_id=org, now=clock.now(), **arguments)
+
+    with world.database.transaction() as other:
+        other.scalars(select(Provider).where(Provider.id == world.provider_id).with_for_update()).one()
+        for kind in ("usage", "one_off"):
+            spent = at_once(actions.charge, amount=2, cost=1, kind=kind, description="x", by=CLERK)
+        reservation = at_once(actions.reserve, amount=5, description="call", expires_in=60)
+        at_once(actions.capture, reservation_id=reservation["id"], amount=3)
+        at_once(actions.refund, transaction_id=spent["id"], reason="x", by=CLERK)
+        with world.database.transaction() as session:
+            record = UsageRecord(world.provider_id, "one", org, 1, clock.now(), "Calls", cost=1)
+            session.execute(text("SET LOCAL lock_timeout = '300ms'"))
+            assert actions.record_usage(session, records=[record], now=clock.now()) == ["accepted"]
+        at_once(actions.top_up, amount=1, method="cash", by=CLERK)
+        at_once(payments.record_payment, amount=1, method="cash", by=CLERK)
+        for issue in (actions.top_up, payments.record_payment):
+            with pytest.raises(OperationalError, match="lock timeout"):
+                at_once(issue, amount=1, method="issue", by=CLERK)
+    world.call("POST", "/v1/wallet/top-ups", {"amount": "1"})
+    at_once(actions.top_up, amount=1, method="issue", by=CLERK)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_balance_and_customers_balance_are_of_the_same_instant(world, cards):
+    org = world.open()
+    world.store_card(org)
     posted = []
 
     def post(connection, cursor, statement, parameters, context, many):

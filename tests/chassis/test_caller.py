@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from chassis import clock
-from chassis.caller import LEEWAY, InvalidToken, RemoteKeys, Verifier, bearer
+from chassis.caller import LEEWAY, MOST_GOOD, InvalidToken, RemoteKeys, Verifier, bearer
 from chassis.errors import Unavailable
 from joserfc.jwk import OKPKey
 
@@ -120,6 +120,34 @@ def test_a_token_as_we_make_them_is_accepted() -> None:
 @pytest.mark.parametrize("other", [{"exp": now - LEEWAY + 20}, {"nbf": now + LEEWAY - 20}, {"iat": now + LEEWAY - 20}])
 def test_clocks_may_differ_by_half_a_minute(other: dict[str, int]) -> None:
     assert verifier.verify(token(**other))
+
+
+@pytest.mark.parametrize(("later", "other"), [(301 + LEEWAY, {}), (-1 - LEEWAY, {"iat": now - 60})])
+def test_a_token_that_was_good_is_refused_once_it_is_out_of_its_time(
+    monkeypatch: pytest.MonkeyPatch, later: int, other: dict[str, int]
+) -> None:
+    signed = token(nbf=now, exp=now + 300, **other)
+    assert verifier.verify(signed)["exp"] == now + 300
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(now + later, UTC))
+    with pytest.raises(InvalidToken):
+        verifier.verify(signed)
+
+
+def test_a_token_that_was_good_is_refused_once_its_key_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [keys(), {"keys": [STRANGER.as_dict(private=False)]}]
+    remote = RemoteKeys(lambda: answers.pop(0) if len(answers) > 1 else answers[0])
+    fresh, signed = Verifier(remote), token()
+    assert fresh.verify(signed)
+    remote._at -= 301
+    with pytest.raises(InvalidToken):
+        fresh.verify(signed)
+
+
+def test_only_so_many_good_tokens_are_remembered() -> None:
+    fresh = Verifier(RemoteKeys(keys))
+    for n in range(MOST_GOOD + 10):
+        fresh.verify(token(jti=str(n)))
+    assert len(fresh._good[1]) == 10
 
 
 def test_a_new_key_is_asked_for_at_once_when_a_token_names_it() -> None:

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from chassis import caller, config
 from clientele.servers import processes, rabbitmq
+from contracts import OUTSIDERS
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[2]
@@ -282,7 +283,9 @@ def test_the_secrets_are_those_that_compose_wants(secrets: Path) -> None:
     wanted = {secret["file"].removeprefix("deploy/secrets/") for secret in COMPOSE["secrets"].values()}
     made = {file.name for file in secrets.iterdir()}
     assert wanted <= made
-    assert all(name == ".gitignore" or name.endswith("_broker_password") for name in made - wanted)
+    outside = {f"{user}_broker_url" for user in OUTSIDERS}
+    assert outside <= made - wanted, "whoever runs them is given these by hand"
+    assert all(name == ".gitignore" or name.endswith("_broker_password") for name in made - wanted - outside)
     assert wanted == {name for service in SERVICES.values() for name in service.get("secrets", [])} | {"admin_password"}
     assert wanted == COMPOSE["secrets"].keys()
 
@@ -307,12 +310,12 @@ def test_what_is_made_from_secrets_fits_them(secrets: Path) -> None:
     assert read["signing_key"].startswith("-----BEGIN PRIVATE KEY-----")
     definitions = json.loads(read["broker_definitions"])
     rights = {right["user"]: right for right in definitions["permissions"]}
-    for user in ("admin", *DATA_SERVICES):
+    for user in ("admin", *DATA_SERVICES, *OUTSIDERS):
         assert read[f"{user}_broker_url"] == f"amqp://{user}:{read[f'{user}_broker_password']}@broker:5672/clientele"
         assert (rights[user]["configure"] == "^$") == (user != "admin")
-    tried = rabbitmq.definitions(dict.fromkeys(DATA_SERVICES, ""))["permissions"]
+    tried = rabbitmq.definitions(dict.fromkeys((*DATA_SERVICES, *OUTSIDERS), ""))["permissions"]
     assert [rights[right["user"]] for right in tried] == tried, "the rights that the tests run with"
-    assert {user["name"] for user in definitions["users"]} == {"admin", *DATA_SERVICES}
+    assert {user["name"] for user in definitions["users"]} == {"admin", *DATA_SERVICES, *OUTSIDERS}
     for user in definitions["users"]:
         assert "password" not in user
         salted = base64.b64decode(user["password_hash"])

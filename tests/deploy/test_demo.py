@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -125,9 +126,12 @@ def test_it_tells_the_whole_story_to_a_system_of_its_own() -> None:
     for expected in ("409 deletion_refused", "409 account_closed", "409 insufficient_credits", "✔ status: deleted"):
         assert expected in told.stdout
     assert "steps went as expected" in told.stdout
+    assert "✔ invoices: paid 100.00" in told.stdout
+    saved = re.search(r"[0-9,]+ bytes are in (.*)", told.stdout)
+    assert saved and Path(saved[1]).read_bytes().startswith(b"%PDF-")
     statement = told.stdout.partition("Statement of account")[2]
-    assert "-184.254321" in statement
-    assert statement.index("Opening balance") < statement.index("-184.254321") < statement.index("Closing balance")
+    assert "-180.254321" in statement
+    assert statement.index("Opening balance") < statement.index("-180.254321") < statement.index("Closing balance")
 
 
 def test_a_step_that_differs_ends_it_with_the_grace_as_it_was(fake: str) -> None:

@@ -32,6 +32,7 @@ _TEXTS = {
     "email": "ada@example.com", "name": "Ünïcode & Sons <x>", "code": "credits_left", "outcome": "ok",
     "at": "2026-01-31T09:00:00.000000Z", "as_of": "2026-01-31T09:00:00.000001Z",
     "purge_at": "2026-03-02T09:00:00.000000Z",
+    "started_at": "2026-01-31T09:00:00.000000Z", "finished_at": "2026-01-31T09:01:00.000000Z",
     "hash": "0" * 64,
 }
 _AMOUNTS = {"amount", "amount_due", "balance", "credit_limit", "reserved_credits", "usable_credits"}

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from clientele.embedded import SERVICES as EMBEDDED
+from contracts import OUTSIDERS
 from contracts import message as messages
 from contracts.message import Message, every_message
 
@@ -48,8 +50,22 @@ def test_it_is_really_said_by_its_sayer_and_by_nobody_else(
     kind: type[Message], said: dict[str, set[tuple[str, str]]]
 ) -> None:
     name = (kind.__module__.rpartition(".")[2], kind.__name__)
+    sayers = [] if kind.sayer() in OUTSIDERS else [kind.sayer()]
 
-    assert [service for service, words in said.items() if name in words] == [kind.sayer()]
+    assert [service for service, words in said.items() if name in words] == sayers
+
+
+def test_an_outsider_is_no_service_and_speaks_to_one() -> None:
+    sayers = {kind.sayer() for kind in every_message()}
+
+    assert not {service.name for service in SERVICES} & set(OUTSIDERS)
+    assert sayers - {service.name for service in SERVICES} == set(OUTSIDERS)
+
+
+def test_whatever_is_heard_in_batches_has_no_order_and_a_listener_for_one() -> None:
+    for service in EMBEDDED:
+        assert service.batches.keys() <= service.listeners.keys()
+        assert not [kind for kind in service.listeners if kind.ORDERED is (kind in service.batches)]
 
 
 @EVERY

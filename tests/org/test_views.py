@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from chassis import ids
 from contracts import membership, org
+from org.models import Organization
 
 from tests.org.conftest import NOON, World, balance
 
@@ -335,6 +336,27 @@ def test_the_deletion_is_shown_with_words_and_the_way_out_of_each_blocker(world:
     (blocker,) = shown["blockers"]
     assert (blocker["code"], blocker["amount"], blocker["currency"]) == ("credits_left", "5.00", "EUR")
     assert blocker["fix"] == {"method": "POST", "href": f"/v1/organizations/{one}/account/withdrawals"}
+
+
+@pytest.mark.parametrize(("mode", "path"), [("prepaid", "account/top-ups"), ("postpaid", "payments")])
+def test_what_is_due_is_topped_up_by_prepaid_customers_and_paid_by_postpaid_ones(
+    world: World, mode: str, path: str
+) -> None:
+    from contracts import billing, parts
+
+    one = world.active()
+    with world.database.transaction() as session:
+        session.get_one(Organization, one).payment_mode = mode
+    due = parts.Blocker(code="amount_due", amount="5.00", currency="EUR")
+    world.billing.answer = {"blockers": [vars(due)], "warnings": []}
+    checked = world.call("GET", f"/organizations/{one}/deletion-check").json
+    wish = world.call("DELETE", f"/organizations/{one}", {}).json
+    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[due]))
+
+    refused = world.call("GET", f"/organizations/{one}/deletion").json
+
+    for told in (checked, refused):
+        assert [b["fix"] for b in told["blockers"]] == [{"method": "POST", "href": f"/v1/organizations/{one}/{path}"}]
 
 
 def test_without_a_deletion_there_is_none_to_show(world: World) -> None:

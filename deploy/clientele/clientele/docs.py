@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from chassis.permissions import CUSTOMER, STAFF
 from chassis.service import Service
+from contracts import OUTSIDERS
 from contracts.message import Message, every_message
 
 from clientele.embedded import SERVICES
@@ -54,6 +55,8 @@ def _messages() -> Iterator[str]:
     )
     for service in SERVICES:
         yield from _talk(service)
+    for name in OUTSIDERS:
+        yield from _from_outside(name)
     yield from ("## Each message", "")
     for kind in every_message():
         yield from _message(kind)
@@ -70,10 +73,28 @@ def _talk(service: Service) -> Iterator[str]:
     yield from ("", "| hears |", "|---|", *(f"| {_link(kind)} |" for kind in hears), "")
 
 
+def _from_outside(name: str) -> Iterator[str]:
+    says = [kind for kind in every_message() if kind.sayer() == name]
+    yield from (
+        f"## {name}", "", "No service of ours: whatever the provider meters and rates with. It logs in to the broker",
+        f"as `{name}` (`deploy/secrets.py` makes the login), which may publish to the exchange `{name}` and do nothing",
+        f"else. The routing key is the type, the property `user_id` must be `{name}`; publish persistent, mandatory,",
+        "with confirms, and send the same again when it was returned or not confirmed. The body is the envelope:", "",
+        "```json",
+        f'{{"specversion": "1.0", "id": "evt_01k9jm6n5pfzq7r9s1t3v5w7x9", "source": "/{name}",',
+        f' "type": "{says[0].TYPE}", "subject": "org_01k9jm2n7tfx9r8b3y0wz5v6qd", "sequence": "1",',
+        ' "time": "2026-01-31T09:00:00Z", "datacontenttype": "application/json", "data": {}}', "```", "",
+        "`id`: `evt_` and a UUIDv7, as a TypeID; the same one only for the very same message. `subject`: the",
+        "organization. `sequence`: any whole number above 0, for order does not matter here.", "",
+        "| says | heard by |", "|---|---|", *(f"| {_link(kind)} | {', '.join(kind.HEARD_BY)} |" for kind in says), "",
+    )
+
+
 def _message(kind: type[Message]) -> Iterator[str]:
+    order = f"in order per `{kind.ABOUT}`" if kind.ORDERED else "in no order"
     yield from (
         f"### {kind.TYPE}", "", _meaning(kind), "",
-        f"Said by {kind.sayer()}, heard by {', '.join(kind.HEARD_BY) or 'nobody yet'}; in order per `{kind.ABOUT}`.",
+        f"Said by {kind.sayer()}, heard by {', '.join(kind.HEARD_BY) or 'nobody yet'}; {order}.",
         "", *_fields(kind), "",
     )
 

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from chassis import migrate, roles
+from contracts import OUTSIDERS
 from joserfc.jwk import OKPKey
 
 from clientele.embedded import SERVICES
@@ -36,7 +37,7 @@ class System:
         self.mail.mkdir(parents=True, exist_ok=True)
         self._settings = settings
         self._databases = {name: postgres.fresh_database(name) for name in NAMES}
-        self._brokers = rabbitmq.create_service_users(*NAMES)
+        self._brokers = rabbitmq.create_service_users(*NAMES, *OUTSIDERS)
         self._broker_admin = rabbitmq.url()
         self._ports = {name: private.free_port() for name in (*NAMES, "gateway")}
         self._health = {f"{s}-{r}": private.free_port() for s in NAMES for r in ROLES if r != "web"}
@@ -57,6 +58,10 @@ class System:
     def database_url(self, service: str) -> str:
         """A service's database, as the service itself logs in."""
         return self._databases[service].app_url
+
+    def broker_url(self, user: str) -> str:
+        """The broker, as a service or an outsider logs in."""
+        return self._brokers[user]
 
     def prepare(self) -> None:
         """The deploy steps: migrations, topology, the first provider."""

@@ -13,15 +13,22 @@ from flask import Flask
 from billing import actions, queries, views
 from billing.config import Settings
 from billing.guard import OPERATIONS
-from billing.listeners import JOBS, LISTENERS
+from billing.listeners import BATCHES, JOBS, LISTENERS
 
 
 def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]) -> Flask:
     """The web role."""
 
+    known: dict[str, str | None] = {}  # once an organization has a provider, it stays with it
+
     def look_up(organization_id: str) -> str | None:
+        if organization_id in known:
+            return known[organization_id]
         with database.reading() as session:
-            return queries.provider_of(session, organization_id)
+            provider_id = queries.provider_of(session, organization_id)
+        if provider_id is not None:
+            known[organization_id] = provider_id
+        return provider_id
 
     def denied(caller: Caller, operation: str, organization_id: str) -> None:
         with database.transaction(correlation=web.request_id()) as session:
@@ -46,5 +53,5 @@ def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]
 SERVICE = Service(
     name="billing", settings=Settings, create_app=create_app, listeners=LISTENERS, jobs=JOBS,
     migrations=Path(__file__).parent / "migrations",
-    neighbours={"membership": "membership_url"},
+    neighbours={"membership": "membership_url"}, batches=BATCHES,
 )

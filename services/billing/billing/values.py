@@ -16,17 +16,20 @@ UNIT = 1_000_000
 LARGEST = 10**18 - 1
 MOST_KEPT = 9 * 10**18
 SMALLEST_PLACES, MOST_PLACES = 2, 6
+AUTO_SHARE = 20
 _SHAPE = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?")
 
 PREPAID, POSTPAID = "prepaid", "postpaid"
 OPEN, FROZEN, CLOSED, SEALED = "open", "frozen", "closed", "sealed"
 
 CHARGES = ("usage", "subscription", "one_off")
+ONE_BY_ONE = ("subscription", "one_off")
 SPENT = (*CHARGES, "capture")
 ADJUSTMENTS = ("write_off", "correction", "goodwill")
 METHODS = ("cash", "cheque", "bank_transfer", "card", "issue")
 CARD, ISSUE = "card", "issue"
-INDIVIDUAL, CONSOLIDATED, NONE = "individual", "consolidated", "none"
+INDIVIDUAL, USAGE, CONSOLIDATED, NONE = "individual", "usage", "consolidated", "none"
+AWAITING, PAID, VOID = "awaiting_payment", "paid", "void"
 
 # What a provider works by until it has chosen otherwise.
 SETTINGS: dict[str, Any] = {
@@ -111,6 +114,16 @@ def month_end(moment: datetime, timezone: str) -> datetime:
     return datetime(year, month, 1, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
+def month_start(moment: datetime, timezone: str) -> datetime:
+    """When the month that runs at that moment in a time zone began: its first day, 00:00 there."""
+    return day_start(local_day(moment, timezone).replace(day=1), timezone)
+
+
+def day_start(day: date, timezone: str) -> datetime:
+    """When a day begins in a time zone."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
 class Code(IntEnum):
     """The chart of accounts. The first are a customer's buckets (``SET_ASIDE`` is the memo side of ``HELD``), the
     others the provider's: ``WALLET`` is the balance at the platform, the rest say where money came from or went."""
@@ -141,9 +154,10 @@ class Code(IntEnum):
 class Transfer(NamedTuple):
     """An amount above zero from one account to another: both legs at once, so it can't be out of balance.
 
-    ``invoice_id``: the invoice it issues, settles or credits."""
+    ``invoice_id``: the invoice it issues, settles or credits; ``payment_id``: the payment it assigns or releases."""
 
     debit: Code
     credit: Code
     amount: int
     invoice_id: str | None = None
+    payment_id: str | None = None

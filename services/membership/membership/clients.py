@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from membership.values import addresses
-from membership.values.letters import Letter
+from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED, Letter
 from membership.values.lifetimes import INVITATION, RESET
 
 SECONDS = 10
@@ -19,6 +19,8 @@ _SUBJECTS = {
     INVITATION: "You are invited to {organization}",
     RESET: "Choose a new password",
     "verification": "Confirm your e-mail address for {organization}",
+    CREDITS_LOW: "The credits of {organization} are running low",
+    TOP_UP_WANTED: "{organization} needs a top-up",
 }
 _TEXTS = {
     INVITATION: """Hello {name},
@@ -46,6 +48,21 @@ somebody, hopefully you, asked for a new password. Open this link to choose one:
 
 The link is good for 30 minutes and can be used once. If it was not you, ignore this mail: nothing has changed.
 """,
+    CREDITS_LOW: """Hello,
+
+the usable credits of {organization} have come down to {usable_credits} {currency}. You get this mail when they
+reach {threshold} {currency} or less.
+
+Please top up before they are used up: then nothing more can be bought or used. If you have done so by now, you can
+ignore this mail.
+""",
+    TOP_UP_WANTED: """Hello,
+
+the usable credits of {organization} have come down to {usable_credits} {currency}, and it is to be topped up
+automatically from there.
+
+Please pay {amount} {currency} by {method}. If you have done so by now, you can ignore this mail.
+""",
 }
 
 Post = Callable[[EmailMessage], None]
@@ -62,10 +79,11 @@ def post(url: str) -> Post:
 
 
 def compose(letter: Letter, *, public_url: str, sender: str) -> EmailMessage:
-    """The letter as a mail with its link."""
+    """The letter as a mail, with its link or its figures."""
     path = "reset" if letter.purpose == RESET else "verify"
     organization = " ".join(letter.organization.split())
     filled = {
+        **letter.figures,
         "name": letter.given_name or "there", "organization": organization,
         "link": f"{public_url.rstrip('/')}/{path}/{letter.token}",
         "what": "join with the password you already have" if letter.has_password else "choose your password",

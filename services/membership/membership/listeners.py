@@ -8,10 +8,12 @@ from chassis.envelope import Heard
 from chassis.inbox import Listeners
 from chassis.service import Job
 from chassis.sql import Database, Session
+from contracts import billing
 from contracts import org as messages
 
 from membership import clients
 from membership.actions import chores, mails, organizations
+from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED
 
 _LOG = log.get("membership")
 
@@ -71,6 +73,24 @@ def on_settings_changed(session: Session, message: messages.SettingsChanged, _he
     )
 
 
+def on_credits_low(session: Session, message: billing.CreditsLow, heard: Heard) -> None:
+    """A customer's credits ran low."""
+    mails.queue_figures(
+        session, purpose=CREDITS_LOW, organization_id=message.organization_id, email=message.email, now=heard.now,
+        figures={"organization": message.name, "currency": message.currency, "threshold": message.threshold,
+                 "usable_credits": message.usable_credits},
+    )
+
+
+def on_top_up_wanted(session: Session, message: billing.TopUpWanted, heard: Heard) -> None:
+    """A customer is to pay its automatic top-up."""
+    mails.queue_figures(
+        session, purpose=TOP_UP_WANTED, organization_id=message.organization_id, email=message.email, now=heard.now,
+        figures={"organization": message.name, "currency": message.currency, "amount": message.amount,
+                 "method": message.method.replace("_", " "), "usable_credits": message.usable_credits},
+    )
+
+
 def send_mails(database: Database, now: datetime, settings: Any) -> int:
     """Send one mail that is due. Its token's hash is committed before, so that a link which arrives works; dying in
     between only means that a newer link follows."""
@@ -112,6 +132,8 @@ LISTENERS: Listeners = {
     messages.RestoreAccess: on_restore_access,
     messages.EraseMembers: on_erase_members,
     messages.SettingsChanged: on_settings_changed,
+    billing.CreditsLow: on_credits_low,
+    billing.TopUpWanted: on_top_up_wanted,
 }
 
 JOBS = (

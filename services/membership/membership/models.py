@@ -148,7 +148,10 @@ class LoginFailures(Base):
 
 class Mail(Base):
     """A mail to send. ``purpose``: invitation, verification, reset; ``state``: queued, sent, dropped. Its token is
-    made when it is sent, so that no raw token is ever stored."""
+    made when it is sent, so that no raw token is ever stored.
+
+    ``figures``: what a mail about money says, which goes to an address for bills, with no token and to no member;
+    its ``purpose``: credits_low, top_up_wanted."""
 
     __tablename__ = "mails"
     __table_args__ = (
@@ -159,6 +162,7 @@ class Mail(Base):
     purpose: Mapped[str] = mapped_column(String(16))
     email: Mapped[str] = mapped_column(String(254))
     member_id: Mapped[str | None] = mapped_column(Id("mem"), index=True)
+    figures: Mapped[dict[str, str] | None] = mapped_column(Json)
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(Integer)
     due_at: Mapped[datetime] = mapped_column(Instant)

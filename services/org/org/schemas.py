@@ -248,9 +248,7 @@ class Deletion(ma.Schema):
     id = ma.fields.String()
     organization_id = ma.fields.String()
     status = ma.fields.String()
-    blockers = ma.fields.Function(
-        lambda d: blockers_for_people(d.organization_id, d.blockers), metadata={"type": "array"}
-    )
+    blockers = ma.fields.List(ma.fields.Nested(Blocker))
     reason = ma.fields.String(allow_none=True)
     requested_by = ma.fields.Dict()
     requested_at = Stamp()
@@ -331,19 +329,26 @@ class TimelineRow(AuditRow):
 # Why a bucket stands in the way, and the call that empties it.
 _FIXES = {
     "credits_left": ("There are credits left. Withdraw them.", "POST", "account/withdrawals"),
-    "amount_due": ("There is an amount due. Take a payment for it, or write it off.", "POST", "account/top-ups"),
-    "credits_reserved": ("Credits are reserved. Capture or release the reservations.", "GET", "account"),
+    "amount_due": ("There is an amount due. Take a payment for it, or write it off.", "POST", "payments"),
+    "credits_reserved": ("Credits are reserved. Capture or release each of these reservations.", "GET",
+                         "account/reservations?status=open"),
     "unbilled_amount": ("There are charges not invoiced yet. Issue the invoice and settle it.", "POST", "invoices"),
     "overpaid": ("The customer has paid too much. Pay the surplus out.", "POST", "account/withdrawals"),
     "payment_in_flight": ("A payment is under way. Wait for its outcome.", "GET", "account"),
 }
 
 
-def blockers_for_people(organization_id: str, blockers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+# A prepaid customer has no invoices; what is due there is a wallet below zero.
+_PREPAID_FIXES = {"amount_due": ("The credits are below zero. Top up, or write it off.", "POST", "account/top-ups")}
+
+
+def blockers_for_people(
+    organization_id: str, payment_mode: str, blockers: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Blockers as billing says them, with words and the way to clear each."""
-    shown = []
+    fixes, shown = _FIXES | (_PREPAID_FIXES if payment_mode == "prepaid" else {}), []
     for blocker in blockers:
-        detail, method, path = _FIXES.get(blocker["code"], ("This must be settled first.", "GET", "account"))
+        detail, method, path = fixes.get(blocker["code"], ("This must be settled first.", "GET", "account"))
         fix = {"method": method, "href": f"/v1/organizations/{organization_id}/{path}"}
         shown.append({**blocker, "detail": detail, "fix": fix})
     return shown

@@ -54,7 +54,7 @@ def record(
     reason: str | None = None, outcome: str = "ok",
 ) -> AuditEntry:
     """Append a row to the organization's chain and say it as ``said_as``. ``changes``: [{field, before, after}]."""
-    head = _locked_head(session, organization_id)
+    head = lock(session, organization_id)
     entry = AuditEntry(
         id=ids.new("evt"), organization_id=organization_id, number=head.number + 1, at=now, action=action,
         outcome=outcome, actor=asdict(by), target=target or {}, changes=changes or [], reason=reason,
@@ -74,8 +74,10 @@ def record(
     return entry
 
 
-def _locked_head(session: Session, organization_id: str) -> AuditHead:
-    """The end of the chain, locked; begun where there is none, by one of those who try at once."""
+def lock(session: Session, organization_id: str) -> AuditHead:
+    """The end of the organization's chain, locked; begun where there is none, by one of those who try at once.
+
+    For whoever says something before it records: the chain is locked before the stream, by everybody."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     wanted = select(AuditHead).where(AuditHead.organization_id == organization_id).with_for_update()
     head = session.scalars(wanted).one_or_none()

@@ -28,7 +28,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     """One JSON object: UTF-8, no duplicate keys, no NaN, no lone surrogates. Raises Unreadable."""
     try:
         read = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-        json.dumps(read, ensure_ascii=False).encode("utf-8")
+        if b"\\u" in raw:  # the only way in for a lone surrogate
+            json.dumps(read, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as problem:
         raise Unreadable("The body is not valid JSON.", code="unreadable_body") from problem
     if not isinstance(read, dict):
@@ -47,6 +48,12 @@ class Parser(FlaskParser):
         if not read and not req.get_data(cache=True) and any(f.required for f in schema.load_fields.values()):
             raise Unreadable("The request needs a JSON body.", code="unreadable_body")
         return read
+
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        """The query; each parameter once, for of two one would win unseen."""
+        if twice := sorted(name for name, given in req.args.lists() if len(given) > 1):
+            raise ma.ValidationError({name: ["repeated: Must be given once."] for name in twice})
+        return super().load_querystring(req, schema)
 
     def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> Any:
         """Raise Invalid with a pointer for each field."""

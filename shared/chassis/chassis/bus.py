@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import kombu.compression
@@ -13,9 +14,12 @@ from contracts import by_type
 from kombu.connection import Connection
 
 from chassis import crash, log
+from chassis.batches import Batches, Delivery
 from chassis.relay import Letter, Receipt
 
 PREFETCH = 20
+BATCH = 500
+BATCH_WITHIN = 0.005
 CONFIRM_WITHIN = 5.0
 HEARTBEAT = 30
 STEADY = 60
@@ -45,8 +49,11 @@ def connect(url: str, role: str) -> Connection:
     return connection
 
 
-def declare(url: str, service: str, sayers: Sequence[str], heard: Sequence[str]) -> None:
-    """The deploy step: a service's exchange, its queue bound to exactly what it hears, and the queue of last resort."""
+def declare(
+    url: str, service: str, sayers: Sequence[str], heard: Sequence[str], in_batches: Sequence[str] = ()
+) -> None:
+    """The deploy step: a service's exchange, its queue bound to exactly what it hears, a queue for each type that it
+    hears in batches, and the queue of last resort."""
     with connect(url, f"{service}-topology") as connection, connection.channel() as channel:
         for name in {service, *sayers}:
             channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
@@ -54,17 +61,18 @@ def declare(url: str, service: str, sayers: Sequence[str], heard: Sequence[str])
         quorum = {"x-queue-type": "quorum"}
         channel.queue_declare(f"{service}.dead", durable=True, auto_delete=False, arguments=quorum)
         channel.queue_bind(f"{service}.dead", "dead", service)
-        channel.queue_declare(
-            f"{service}.inbox", durable=True, auto_delete=False,
-            arguments={
-                **quorum, "x-delivery-limit": 50, "x-single-active-consumer": True, "x-overflow": "reject-publish",
-                "x-dead-letter-exchange": "dead", "x-dead-letter-routing-key": service,
-                "x-dead-letter-strategy": "at-least-once", "x-max-length": 1_000_000,
-                "x-max-length-bytes": 1024**3,
-            },
-        )
-        for type_ in heard:
-            channel.queue_bind(f"{service}.inbox", type_.partition(".")[0], type_)
+        for queue, types in ((f"{service}.inbox", heard), *((_apart(service, type_), [type_]) for type_ in in_batches)):
+            channel.queue_declare(
+                queue, durable=True, auto_delete=False,
+                arguments={
+                    **quorum, "x-delivery-limit": 50, "x-single-active-consumer": queue == f"{service}.inbox",
+                    "x-overflow": "reject-publish", "x-dead-letter-exchange": "dead",
+                    "x-dead-letter-routing-key": service, "x-dead-letter-strategy": "at-least-once",
+                    "x-max-length": 1_000_000, "x-max-length-bytes": 1024**3,
+                },
+            )
+            for type_ in types:
+                channel.queue_bind(queue, _sayer(type_), type_)
 
 
 class RabbitBus:
@@ -154,8 +162,13 @@ class RabbitBus:
 class RabbitConsumer:
     """Hands each message of a service's queue to ``receive`` and acknowledges after it has returned."""
 
-    def __init__(self, url: str, service: str, receive: Callable[..., None]) -> None:
-        self.url, self.service, self._receive = url, service, receive
+    prefetch = PREFETCH
+
+    def __init__(
+        self, url: str, service: str, receive: Callable[..., None], ready: Callable[[], None] = lambda: None
+    ) -> None:
+        self.url, self.service, self._receive, self._ready = url, service, receive, ready
+        self._queues = {f"{service}.inbox": self._take, f"{service}.dead": self._take_dead}
 
     def run(self, stop: threading.Event) -> None:
         """Consume until told to stop; every trouble throws the connection away and builds a new one."""
@@ -175,28 +188,27 @@ class RabbitConsumer:
         connect(self.url, f"{self.service}-check").release()
 
     def _consume(self, stop: threading.Event) -> None:
+        self._ready()  # what is taken while the database is away comes nearer to the delivery limit
         connection = connect(self.url, f"{self.service}-listen")
         try:
             channel = connection.channel()
             channel.auto_decode = False  # the sender's charset is not ours to run
-            channel.basic_qos(0, PREFETCH, False)
-            for queue, take in ((f"{self.service}.inbox", self._take), (f"{self.service}.dead", self._take_dead)):
+            channel.basic_qos(0, self.prefetch, False)
+            for queue, take in self._queues.items():
                 channel.basic_consume(queue, callback=take)
             while not stop.is_set():
                 connection.heartbeat_check()
-                try:
-                    connection.drain_events(timeout=1)
-                except TimeoutError:
-                    continue
+                self._hear(connection)
         finally:
             # No cancel: a polite goodbye lets the next consumer overtake what we still hold.
             connection.collect()
 
+    def _hear(self, connection: Connection) -> None:
+        with suppress(TimeoutError):
+            connection.drain_events(timeout=1)
+
     def _take(self, message: Any) -> None:
-        self._receive(
-            _body(message), said_by=message.properties.get("user_id") or "nobody",
-            again=bool(message.delivery_info["redelivered"]),
-        )
+        self._receive(_body(message), said_by=_user(message), again=_came_before(message))
         crash.point("consumer.before_ack")
         message.channel.basic_ack(message.delivery_tag)
 
@@ -206,6 +218,62 @@ class RabbitConsumer:
         last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
         self._receive(_body(message), gave_up=str(last.get("reason", "unknown")))
         message.channel.basic_ack(message.delivery_tag)
+
+
+class RabbitDrain(RabbitConsumer):
+    """Hands over what lies in a kind's own queue many at a time: up to ``BATCH``, or as soon as ``BATCH_WITHIN`` has
+    passed and nothing more lies ready."""
+
+    prefetch = 2 * BATCH
+
+    def __init__(self, url: str, service: str, batches: Batches) -> None:
+        super().__init__(url, service, batches.inbox.receive, batches.inbox.database.check)
+        self._batches = batches
+        self._held: list[Any] = []
+        self._queues = {_apart(service, batches.kind.TYPE): self._hold}
+
+    def _hold(self, message: Any) -> None:
+        self._held.append(message)
+
+    def _hear(self, connection: Connection) -> None:
+        self._held = []
+        super()._hear(connection)
+        enough = time.monotonic() + BATCH_WITHIN
+        with suppress(TimeoutError):
+            while self._held and len(self._held) < BATCH:
+                connection.drain_events(timeout=max(enough - time.monotonic(), 0.0001))
+        if self._held:
+            self._hand_over(connection)
+
+    def _hand_over(self, connection: Connection) -> None:
+        held = self._held
+        alone = self._batches.receive([Delivery(_body(m), _user(m), _came_before(m)) for m in held])
+        crash.point("batch.before_ack")
+        odd = set(alone)
+        if not odd:
+            held[-1].channel.basic_ack(held[-1].delivery_tag, multiple=True)
+            return
+        for message in [m for n, m in enumerate(held) if n not in odd]:
+            message.channel.basic_ack(message.delivery_tag)
+        for n in alone:
+            connection.heartbeat_check()
+            self._take(held[n])
+
+
+def _apart(service: str, type_: str) -> str:
+    return f"{service}.{_sayer(type_)}"
+
+
+def _sayer(type_: str) -> str:
+    return type_.partition(".")[0]
+
+
+def _came_before(message: Any) -> bool:
+    return bool(message.delivery_info["redelivered"])
+
+
+def _user(message: Any) -> str:
+    return message.properties.get("user_id") or "nobody"
 
 
 def _must_arrive(type_: str) -> bool:

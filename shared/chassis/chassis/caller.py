@@ -24,6 +24,7 @@ AUDIENCE = "clientele"
 ALGORITHM = "Ed25519"
 LEEWAY = 30
 LONGEST = 4096
+MOST_GOOD = 1000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -88,10 +89,13 @@ class RemoteKeys:
 
 
 class Verifier:
-    """Checks access tokens: our key, our one algorithm, our audience, in its time."""
+    """Checks access tokens: our key, our one algorithm, our audience, in its time.
+
+    A signature that was found good once needs no second look as long as the keys are the same; the rest does."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
+        self._good: tuple[KeySet | None, dict[str, jwt.Token]] = (None, {})
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims. Raises InvalidToken."""
@@ -99,11 +103,20 @@ class Verifier:
             raise InvalidToken()
         for fresh in (False, True):
             try:
-                decoded = jwt.decode(token, self.keys.key_set(fresh=fresh), algorithms=[ALGORITHM])
+                decoded = self._decode(token, self.keys.key_set(fresh=fresh))
                 return self._check(decoded.header, decoded.claims)
             except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 continue
         raise InvalidToken()
+
+    def _decode(self, token: str, keys: KeySet) -> jwt.Token:
+        under, good = self._good
+        if under is not keys or len(good) >= MOST_GOOD:
+            good = {}
+            self._good = (keys, good)
+        if token not in good:
+            good[token] = jwt.decode(token, keys, algorithms=[ALGORITHM])
+        return good[token]
 
     def _check(self, header: Mapping[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
         now = clock.now().timestamp()

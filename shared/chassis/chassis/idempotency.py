@@ -8,7 +8,7 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Response, current_app, g, request
-from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint, delete, select
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -20,6 +20,7 @@ from chassis.sql import Base, BigInt, Instant
 
 KEPT = timedelta(days=30)
 TRIES = 5
+AGAIN = ("40001", "40P01", "23505")  # serialization, deadlock, and whoever was a moment faster with a unique key
 
 
 class IdempotencyKey(Base):
@@ -35,6 +36,16 @@ class IdempotencyKey(Base):
     content_type: Mapped[str] = mapped_column(String(64))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+_KEYS: Any = IdempotencyKey.__table__
+_CLAIM = {
+    name: insert(_KEYS).on_conflict_do_nothing().returning(_KEYS.c.id)
+    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+_ANSWERED = update(_KEYS).where(_KEYS.c.id == bindparam("claimed")).values(
+    {name: bindparam(name) for name in ("status", "content_type", "body")}
+)
 
 
 class KeyRequired(Unreadable):
@@ -73,22 +84,16 @@ def change(
     """Run ``act`` in a transaction and answer what it returns, dumped by ``schema``.
 
     With an Idempotency-Key the answer (2xx, and the refusals 409 and 410) is stored in that same transaction and
-    replayed ever after. ``secret``: the answer carries a secret, so the key is not used. Database deadlocks are
-    tried again. Raises what ``act`` raises, KeyRequired, KeyReused, KeyInProgress."""
+    replayed ever after. ``secret``: the answer carries a secret, so the key is not used. Lost races in the database
+    are tried again. Raises what ``act`` raises, KeyRequired, KeyReused, KeyInProgress."""
     key = None if secret else _key(key_required)
     for attempt in range(1, TRIES + 1):
         try:
-            with here.database().transaction(correlation=web.request_id()) as session:
-                answer = _change_once(session, schema, act, status, key)
-                crash.point("web.before_commit")
-            crash.point("web.after_commit")
-            return answer
-        except _Remembered as found:
-            return found.answer
+            return _try(schema, act, status, key)
         except DBAPIError as problem:
             if getattr(problem.orig, "sqlstate", None) == "55P03" and key:
                 raise KeyInProgress(retry_after=1) from problem
-            if getattr(problem.orig, "sqlstate", None) not in ("40001", "40P01") or attempt == TRIES:
+            if getattr(problem.orig, "sqlstate", None) not in AGAIN or attempt == TRIES:
                 raise
     raise AssertionError("unreachable")
 
@@ -114,33 +119,52 @@ def forget_old(session: Session, now: datetime) -> int:
     return int(session.execute(delete(IdempotencyKey).where(IdempotencyKey.id.in_(old))).rowcount)  # type: ignore[attr-defined]
 
 
-def _change_once(
-    session: Session, schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None
-) -> Response:
-    if key is None:
-        return as_answer(schema.dump(act(session)), status)
-    row = _claim(session, key)
+def _try(schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None) -> Response:
     try:
-        with session.begin_nested():
+        with here.database().transaction(correlation=web.request_id()) as session:
+            claimed = None if key is None else _claim(session, key)
             answer = as_answer(schema.dump(act(session)), status)
+            _remember(session, claimed, answer)
+            crash.point("web.before_commit")
+        crash.point("web.after_commit")
+        return answer
+    except _Remembered as found:
+        return found.answer
     except (Conflict, Gone) as refusal:
-        session.info.pop("said", None)
-        answer = web.problem_response(web.status_of(refusal), refusal.code, refusal.detail, refusal.extra)
-    row.status, row.content_type, row.body = answer.status_code, answer.content_type, answer.get_data()
+        if key is None:
+            raise
+        return _refuse(refusal, key)
+
+
+def _refuse(refusal: Conflict | Gone, key: str) -> Response:
+    """Nothing of what was tried is left; a twin that was faster with the key meanwhile has the word."""
+    answer = web.problem_response(web.status_of(refusal), refusal.code, refusal.detail, refusal.extra)
+    try:
+        with here.database().transaction() as session:
+            _remember(session, _claim(session, key), answer)
+    except _Remembered as found:
+        return found.answer
     return answer
 
 
-def _claim(session: Session, key: str) -> IdempotencyKey:
+def _remember(session: Session, claimed: int | None, answer: Response) -> None:
+    if claimed is not None:
+        session.connection().execute(_ANSWERED, {
+            "claimed": claimed, "status": answer.status_code, "content_type": answer.content_type,
+            "body": answer.get_data(),
+        })
+
+
+def _claim(session: Session, key: str) -> int:
     """Take the key, waiting for a twin that runs now. Raises _Remembered with the first outcome."""
     scope, fingerprint = _scope(), hashlib.sha256(_canonical_body()).hexdigest()
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     values = {"scope": scope, "key": key, "fingerprint": fingerprint, "status": 0, "content_type": "", "body": b"",
               "created_at": clock.now()}
-    claim = insert(IdempotencyKey).values(values).on_conflict_do_nothing().returning(IdempotencyKey.id)
-    taken = session.execute(claim).first() is not None
+    connection = session.connection()
+    claimed: int | None = connection.execute(_CLAIM[connection.dialect.name], values).scalar()
+    if claimed is not None:
+        return claimed
     row = session.scalars(_find(scope, key)).one()
-    if taken:
-        return row
     if row.fingerprint != fingerprint:
         raise KeyReused()
     answer = Response(row.body, status=row.status, content_type=row.content_type)

@@ -26,7 +26,8 @@ from chassis.sql import Database
 RETRY_AFTER = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
 CRASHES = 5
 _LOG = log.get("inbox")
-__all__ = ["CRASHES", "LARGEST", "RETRY_AFTER", "Heard", "Inbox", "Listener", "Listeners", "Undeliverable"]
+__all__ = ["CRASHES", "LARGEST", "RETRY_AFTER", "Heard", "Inbox", "Listener", "Listeners", "Undeliverable",
+           "is_disconnect"]
 
 Listener = Callable[[Session, Any, Heard], None]
 Listeners = Mapping[type[Message], Listener]
@@ -71,7 +72,7 @@ class Inbox:
             except Invalid as problem:
                 raise Undeliverable("invalid", problem.detail) from problem
             except (OperationalError, PoolTimeout) as problem:
-                if _is_disconnect(problem) or attempt == 3:
+                if is_disconnect(problem) or attempt == 3:
                     raise
             except Exception as problem:
                 if attempt == 3:
@@ -79,15 +80,15 @@ class Inbox:
                     self._wait(read, raw, f"{type(problem).__name__}: {problem}")
 
     def _apply(self, session: Session, read: Read, raw: bytes, redriven: bool) -> None:
-        heard = read.heard
+        heard, ordered = read.heard, read.message.ORDERED
         if not self._first_time(session, read):
             _LOG.info("message.repeated")
             return
-        if not redriven and self._is_behind(session, heard):
+        if ordered and not redriven and self._is_behind(session, heard):
             self._add_waiting(session, read, raw, due=heard.now, error="behind an earlier message")
             session.delete(session.get_one(InboxRow, heard.id))
             return
-        if not self._advance(session, heard) and not redriven:
+        if ordered and not self._advance(session, heard) and not redriven:
             raise Undeliverable("stale", f"version {heard.version} came after a newer one")
         self.listeners[type(read.message)](session, read.message, heard)
         session.flush()
@@ -236,5 +237,6 @@ class Inbox:
         return len(letters)
 
 
-def _is_disconnect(problem: Exception) -> bool:
+def is_disconnect(problem: Exception) -> bool:
+    """Whether the database is away, rather than slow or locked."""
     return (isinstance(problem, DBAPIError) and problem.connection_invalidated) or isinstance(problem, PoolTimeout)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,10 +18,19 @@ from chassis.errors import invalid
 _FORGED = (DataError, ProgrammingError)
 
 
+class Limit(ma.fields.Integer):
+    """How many rows a page has at the most: the digits 0-9 and nothing else, which a mere integer does not mind."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not re.fullmatch("[0-9]{1,3}", value):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class PageArgs(ma.Schema):
     """The query of every list."""
 
-    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(1, 200))
+    limit = Limit(load_default=50, validate=ma.validate.Range(1, 200))
     cursor = ma.fields.String(validate=ma.validate.Length(1, 1000))
 
 

@@ -12,6 +12,7 @@ from contracts.message import every_message
 from flask import Flask
 
 from chassis import bus, config, log, migrate, tick, web
+from chassis.batches import Batches
 from chassis.client import HttpWire, Wire
 from chassis.config import ServiceSettings
 from chassis.inbox import Inbox
@@ -53,10 +54,27 @@ def _web(service: Service) -> None:
 
 def _listen(service: Service) -> None:
     settings, database, stop = _begin(service)
-    consumer = bus.RabbitConsumer(settings.broker_url, service.name, Inbox(database, service.listeners).receive)
+    inbox = Inbox(database, service.listeners)
+    consumer = bus.RabbitConsumer(settings.broker_url, service.name, inbox.receive, database.check)
+    drains = [
+        threading.Thread(target=_drain, args=(service, Batches(inbox, kind, batch), settings, stop), daemon=True)
+        for kind, batch in service.batches.items()
+    ]
     _serve_health(service, settings, {"database": database.check, "broker": consumer.check})
+    for drain in drains:
+        drain.start()
     consumer.run(stop)
+    for drain in drains:
+        drain.join()
     database.close()
+
+
+def _drain(service: Service, batches: Batches, settings: Any, stop: threading.Event) -> None:
+    """A queue of its own, beside the inbox. Should it ever end by itself, the process ends with it."""
+    try:
+        bus.RabbitDrain(settings.broker_url, service.name, batches).run(stop)
+    finally:
+        stop.set()
 
 
 def _relay(service: Service) -> None:
@@ -83,9 +101,9 @@ def _migrate(service: Service) -> None:
 
 def declare_topology(service: Service, url: str) -> None:
     """The deploy step on the broker, as its administrator: exchange, queues and bindings of the service."""
-    heard = [kind.TYPE for kind in service.listeners]
+    heard = [kind.TYPE for kind in service.listeners if kind not in service.batches]
     sayers = {kind.sayer() for kind in every_message()}
-    bus.declare(url, service.name, sorted(sayers), heard)
+    bus.declare(url, service.name, sorted(sayers), heard, [kind.TYPE for kind in service.batches])
 
 
 def _topology(service: Service) -> None:

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from contracts import Message
 from flask import Flask
 from sqlalchemy import delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from chassis import idempotency
+from chassis.batches import Batch
 from chassis.client import Wire
 from chassis.heard import InboxRow, Redelivery
 from chassis.inbox import Inbox, Listeners
@@ -23,16 +25,19 @@ KEPT = timedelta(days=14)
 @dataclass(frozen=True)
 class Job:
     """Work that is due by the clock. ``run(database, now, settings)`` answers how much it did; while it did
-    something it is called again at once, else after ``every`` seconds."""
+    something it is called again at once, else after ``every`` seconds. ``lane``: what takes long has one of its own, so
+    that the others of the service need not wait for it."""
 
     name: str
     every: float
     run: Callable[[Database, datetime, Any], int]
+    lane: str = ""
 
 
 @dataclass(frozen=True)
 class Service:
-    """``neighbours``: service -> the setting that holds its address."""
+    """``neighbours``: service -> the setting that holds its address. ``batches``: of what it listens to, those kinds
+    that are heard many at a time, from a queue of their own."""
 
     name: str
     settings: type
@@ -41,6 +46,7 @@ class Service:
     migrations: Path
     jobs: tuple[Job, ...] = ()
     neighbours: Mapping[str, str] = field(default_factory=dict)
+    batches: Mapping[type[Message], Batch] = field(default_factory=dict)
 
     def all_jobs(self) -> tuple[Job, ...]:
         """The service's own jobs and those that every service has."""

@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
 
 
 class Id(TypeDecorator[str]):
-    """A TypeID column: ``org_…`` in the code, a native UUID in the database."""
+    """A TypeID column: ``org_…`` in the code, a native UUID in the database. A UUID is taken as it is."""
 
     impl = Uuid
     cache_ok = True
@@ -48,8 +48,8 @@ class Id(TypeDecorator[str]):
         self.prefix = prefix
         super().__init__()
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> uuid.UUID | None:
-        return None if value is None else ids.to_uuid(self.prefix, value)
+    def process_bind_param(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
+        return value if value is None or isinstance(value, uuid.UUID) else ids.to_uuid(self.prefix, value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else ids.of_uuid(self.prefix, value)
@@ -101,9 +101,13 @@ class Database:
                 wake()
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session that only looks."""
+    def reading(self, *, snapshot: bool = False) -> Iterator[Session]:
+        """A session that only looks. ``snapshot``: all it sees is of one instant, as on SQLite it always is, and what
+        it asks may take its time."""
         with Session(self._reader, expire_on_commit=False) as session:
+            if snapshot and not self.is_sqlite:
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                session.execute(text("SET LOCAL statement_timeout = 0"))
             yield session
 
     def check(self) -> None:

@@ -2,19 +2,32 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 from chassis import clock, log
-from chassis.service import Service
+from chassis.service import Job, Service
 from chassis.sql import Database
 
 _LOG = log.get("tick")
 
 
 def run(service: Service, database: Database, settings: object, stop: threading.Event) -> None:
-    """Run the service's jobs until told to stop; a job that fails is logged and tried again at its next turn."""
-    due = {job.name: 0.0 for job in service.all_jobs()}
+    """Run the service's jobs until told to stop; a job that fails is logged and tried again at its next turn. Jobs of
+    one lane take turns, lanes do not wait for each other."""
+    lanes: dict[str, list[Job]] = {}
+    for job in service.all_jobs():
+        lanes.setdefault(job.lane, []).append(job)
+    threads = [threading.Thread(target=_run, args=(jobs, database, settings, stop)) for jobs in lanes.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _run(jobs: Sequence[Job], database: Database, settings: object, stop: threading.Event) -> None:
+    due = {job.name: 0.0 for job in jobs}
     while not stop.is_set():
-        for job in service.all_jobs():
+        for job in jobs:
             if time.monotonic() < due[job.name] or stop.is_set():
                 continue
             due[job.name] = time.monotonic() + job.every

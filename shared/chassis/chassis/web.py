@@ -73,7 +73,7 @@ class ServiceApi(Api):
             status, (error.name or "error").lower().replace(" ", "_")
         )
         if isinstance(error, RequestEntityTooLarge):
-            problem = problem_response(status, code, f"The body may have at most {BODY_LIMIT} bytes.")
+            problem = problem_response(status, code, f"The body may have at most {request.max_content_length} bytes.")
         else:
             problem = problem_response(status, code, error.description or error.name)
         for name, value in answer.headers:

@@ -21,11 +21,12 @@ class Message:
     """Something one service says.
 
     ``TYPE`` is its wire name and routing key, ``ABOUT`` the field naming its aggregate, ``HEARD_BY`` our services
-    that must get it (others may subscribe as they like)."""
+    that must get it (others may subscribe as they like), ``ORDERED`` whether order matters per aggregate."""
 
     TYPE: ClassVar[str] = ""
     HEARD_BY: ClassVar[tuple[str, ...]] = ()
     ABOUT: ClassVar[str] = "organization_id"
+    ORDERED: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         if cls.TYPE and _REGISTER.setdefault(cls.TYPE, cls).__qualname__ != cls.__qualname__:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import amqp
+from contracts import OUTSIDERS
 
 from clientele.servers import installation, processes
 
 VHOST = "clientele"
 ADMIN = "admin"
+READ_BESIDE = {"billing": ("usage",)}
 SETTINGS = {
     "heartbeat": "30",
     "consumer_timeout": "300000",
@@ -179,23 +181,23 @@ class RabbitMQ:
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, Any]:
-    """The services' users as the broker imports them.
+    """The users as the broker imports them. Each publishes to the exchange of its name and declares nothing.
 
-    A service publishes to the exchange of its name, reads its own two queues, and declares nothing.
+    A service reads its own queues; who only speaks to our services reads none.
     """
     return {
         "users": [{"name": name, "password": password, "tags": ""} for name, password in passwords.items()],
         "permissions": [
-            {
-                "user": name,
-                "vhost": VHOST,
-                "configure": "^$",
-                "write": f"^{name}$",
-                "read": rf"^{name}\.(inbox|dead)$",
-            }
+            {"user": name, "vhost": VHOST, "configure": "^$", "write": f"^{name}$", "read": _readable(name)}
             for name in passwords
         ],
     }
+
+
+def _readable(name: str) -> str:
+    if name in OUTSIDERS:
+        return "^$"
+    return rf"^{name}\.({'|'.join(('inbox', 'dead', *READ_BESIDE.get(name, ())))})$"
 
 
 def as_configuration(settings: dict[str, str]) -> str:

@@ -10,12 +10,31 @@ from billing.actions.accounts import (
     record_denial,
     reopen_account,
 )
+from billing.actions.adjusting import adjust
+from billing.actions.answering import record_and_answer
+from billing.actions.auto_top_ups import record_failed_top_up, top_up_automatically
 from billing.actions.closing import close_account, seal_account
-from billing.actions.money import adjust, charge, top_up, withdraw
+from billing.actions.crediting import top_up, withdraw
+from billing.actions.expiry import expire_reservations
+from billing.actions.invoices import issue_credit_note, issue_invoice, void_invoice
+from billing.actions.methods import remove_card
+from billing.actions.money import charge
+from billing.actions.months import end_months, note_overdue
+from billing.actions.payments import assign_payment, record_payment
 from billing.actions.providers import apply_settings, remember_provider, top_up_wallet
+from billing.actions.proving import keep_proof
+from billing.actions.refunds import refund
+from billing.actions.reservations import capture, release, reserve
+from billing.actions.reversals import reverse
+from billing.actions.telling import say_figures, tell_of_low_credits
+from billing.actions.usage import ACCEPTED, DUPLICATE, record_usage
 
 __all__ = [
-    "adjust", "apply_settings", "change_account", "charge", "close_account", "copy_organization", "count_days",
-    "end_limits", "freeze_account", "open_account", "record_denial", "remember_provider", "reopen_account",
-    "seal_account", "top_up", "top_up_wallet", "withdraw",
+    "ACCEPTED", "DUPLICATE", "adjust", "apply_settings", "assign_payment", "capture", "change_account", "charge",
+    "close_account", "copy_organization", "count_days", "end_limits", "end_months", "expire_reservations",
+    "freeze_account", "issue_credit_note", "issue_invoice", "keep_proof", "note_overdue", "open_account",
+    "record_and_answer", "record_denial", "record_failed_top_up", "record_payment", "record_usage", "refund",
+    "release", "remember_provider", "remove_card", "reopen_account", "reserve", "reverse", "say_figures",
+    "seal_account", "tell_of_low_credits", "top_up", "top_up_automatically", "top_up_wallet", "void_invoice",
+    "withdraw",
 ]

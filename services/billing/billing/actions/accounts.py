@@ -11,9 +11,9 @@ from contracts import billing as said
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions import ledger, money
+from billing.actions import alerts, ledger, methods
 from billing.models import Account, Provider
-from billing.values import FROZEN, OPEN, POSTPAID, SEALED, Code, Transfer, format_money
+from billing.values import FROZEN, OPEN, POSTPAID, SEALED, Code, Transfer, format_money, month_end
 
 
 class CreditLimitRequired(Conflict):
@@ -36,6 +36,7 @@ def open_account(
             timezone=timezone, payment_mode=payment_mode, status=OPEN, credit_limit=credit_limit, prepaid=0,
             surplus=0, unbilled=0, invoiced=0, held=0, in_flight=0, seq=0, on_wallet=0, auto_enabled=False,
             billing=billing, buyer_tags=buyer_tags, opened_at=now,
+            month_ends_at=month_end(now, timezone) if payment_mode == POSTPAID else None,
         )
         session.add(account)
         session.flush()
@@ -79,6 +80,7 @@ def reopen_account(
             session, account, "account.reopened", by=SYSTEM, now=now,
             changes=[{"field": "status", "before": before, "after": account.status}],
         )
+        alerts.watch(session, account, account.figures(now).usable, now)
         ledger.announce(session, account, now)
     outbox.say(session, said.AccountReopened(organization_id=organization_id, conversation_id=conversation_id))
 
@@ -92,12 +94,15 @@ def change_account(
 
     Raises NoAccount, AccountClosed, CreditLimitRequired, OpenAmounts, PaymentMethodMissing, AmountTooLarge, Invalid."""
     account = ledger.take(session, organization_id)
+    if alerts.end_limit(session, account, now):
+        ledger.announce_soon(session, account)
     check(queries.patchable(account, now))
-    before = _terms(account, now)
+    before, usable = _terms(account, now), account.figures(now).usable
     _change_limit(account, patch, now)
     _change_mode(session, account, patch.get("payment_mode", account.payment_mode), now)
     _change_auto_top_up(account, patch.get("auto_top_up", {}))
     ledger.check_range(account, now)
+    alerts.watch(session, account, usable, now)
     after = _terms(account, now)
     changes = [{"field": name, "before": before[name], "after": after[name]} for name in after
                if before[name] != after[name]]
@@ -113,7 +118,7 @@ def end_limits(session: Session, *, now: datetime, most: int = 100) -> int:
     The limit itself ended by the clock; this only tells those who do not look at it."""
     ended = queries.ended_limits(session, now, most)
     for account in ended:
-        account.set_limit(account.credit_limit, None)
+        alerts.end_limit(session, account, now)
         ledger.announce(session, account, now)
     return len(ended)
 
@@ -163,6 +168,7 @@ def _change_mode(session: Session, account: Account, mode: str, now: datetime) -
         )
     transfers = _moves(account)
     account.payment_mode = mode
+    account.month_ends_at = month_end(now, account.timezone) if mode == POSTPAID else None
     if transfers:
         ledger.post(session, account, transfers, kind="mode_change", now=now, description=f"Changed to {mode}")
 
@@ -183,7 +189,7 @@ def _change_auto_top_up(account: Account, patch: dict[str, Any]) -> None:
         for name in ("amount", "method"):
             if getattr(account, f"auto_{name}") is None:
                 raise invalid(f"/auto_top_up/{name}", "required", "An automatic top-up needs an amount and a method.")
-        money.check_card(account, account.auto_method)
+        methods.check(account, str(account.auto_method))
 
 
 def _terms(account: Account, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contracts import parts
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions import ledger
+from billing.actions import expiry, ledger
 from billing.models import Account
 from billing.values import CLOSED, SEALED
 
@@ -19,6 +19,8 @@ def close_account(session: Session, *, organization_id: str, deletion_id: str, n
 
     Raises NoAccount."""
     account = queries.account(session, organization_id, lock=True)
+    if not account.is_closed:
+        expiry.expire_due(session, account, now)
     blockers = _blockers(account, now)
     if blockers:
         outbox.say(

@@ -12,8 +12,11 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions import alerts
+from billing.actions.writing import insert_rows
 from billing.models import Account, Entry, Spending, UnsaidFigures
 from billing.values import FROZEN, MOST_KEPT, SPENT, Code, Transfer, format_money
+
+_UNSAID: Any = UnsaidFigures.__table__
 
 
 class AccountClosed(Conflict):
@@ -43,8 +46,8 @@ def post(
     session: Session, account: Account, transfers: Sequence[Transfer], *, kind: str, now: datetime,
     payment_id: str | None = None, **words: Any,
 ) -> list[Entry]:
-    """Post the transfers as one transaction and answer its rows. ``payment_id`` stands on every row; ``words``: what
-    the first row says beside.
+    """Post the transfers as one transaction and answer its rows. ``payment_id``: the payment that all of it is about;
+    ``words``: what the first row says beside.
 
     Raises AmountTooLarge when a figure would no longer fit."""
     transaction_id, before, buckets, rows = ids.new("txn"), account.buckets, account.buckets, []
@@ -60,7 +63,7 @@ def post(
                 credit=transfer.credit, amount=transfer.amount, moved=0, balance_after=0,
                 prepaid_after=buckets.prepaid, surplus_after=buckets.surplus, unbilled_after=buckets.unbilled,
                 invoiced_after=buckets.invoiced, held_after=buckets.held, invoice_id=transfer.invoice_id,
-                payment_id=payment_id, occurred_at=now, posted_at=now,
+                payment_id=payment_id or transfer.payment_id, occurred_at=now, posted_at=now,
             )
         )
     account.keep(buckets)
@@ -73,7 +76,8 @@ def post(
     session.add_all(rows)
     if kind in SPENT and rows[0].moved:
         _note_spending(session, account, -rows[0].moved, now)
-    alerts.watch(session, account, usable, now)
+    if kind != "mode_change":  # of which the posting is only a part: whoever changes terms watches all of it
+        alerts.watch(session, account, usable, now)
     return rows
 
 
@@ -136,9 +140,8 @@ def announce(session: Session, account: Account, now: datetime) -> None:
 
 def announce_soon(session: Session, account: Account) -> None:
     """Have the account's figures said within a second, once for all that changes them until then."""
-    key = {"organization_id": account.organization_id}
-    if session.get(UnsaidFigures, key) is None:
-        session.add(UnsaidFigures(**key))
+    insert_rows(session, _UNSAID, ("organization_id",), [(account.organization_id,)],
+                conflict=lambda statement: statement.on_conflict_do_nothing())
 
 
 def count_days_tomorrow(account: Account, now: datetime) -> None:

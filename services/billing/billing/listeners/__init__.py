@@ -2,5 +2,6 @@
 
 from billing.listeners.clock import JOBS
 from billing.listeners.messages import LISTENERS
+from billing.listeners.metering import BATCHES
 
-__all__ = ["JOBS", "LISTENERS"]
+__all__ = ["BATCHES", "JOBS", "LISTENERS"]

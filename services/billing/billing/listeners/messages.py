@@ -3,9 +3,10 @@
 from typing import Any
 
 from chassis.inbox import Heard, Listeners
-from contracts import membership, org
+from contracts import membership, org, usage
 
 from billing import actions
+from billing.listeners.metering import BATCHES
 from billing.values import parse_money
 
 
@@ -64,4 +65,5 @@ LISTENERS: Listeners = {
     org.CloseAccount: close_account,
     org.SealAccount: seal_account,
     org.SettingsChanged: settings_changed,
+    usage.Recorded: BATCHES[usage.Recorded].one,
 }

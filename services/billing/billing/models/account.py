@@ -9,10 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.figures import Buckets, Figures
 from billing.models.table import Base
-from billing.values import CLOSED, POSTPAID, SEALED, Code, percent
+from billing.values import AUTO_SHARE, CLOSED, POSTPAID, SEALED, Code, percent
 
 LIMIT = 10**18
-AUTO_SHARE = 20
 
 
 class Account(Base):
@@ -41,6 +40,7 @@ class Account(Base):
             " AND held = 0 AND in_flight = 0)", "closed_is_empty",
         ),
         Index("ix_accounts_provider_id", "provider_id", "currency"),
+        Index("ix_accounts_page", "provider_id", "organization_id"),
         Index("ix_accounts_credit_limit_expires_at", "credit_limit_expires_at",
               postgresql_where=text("credit_limit_expires_at IS NOT NULL"),
               sqlite_where=text("credit_limit_expires_at IS NOT NULL")),
@@ -115,6 +115,11 @@ class Account(Base):
         if self.auto_threshold is not None or self.last_top_up is None:
             return self.auto_threshold
         return percent(self.last_top_up, AUTO_SHARE)
+
+    @property
+    def auto_at(self) -> int | None:
+        """At how many usable credits an automatic top-up is wanted; None where it is off, or nothing was topped up."""
+        return self.auto_top_up_threshold if self.auto_enabled else None
 
     def temporary_limit_ends(self, now: datetime) -> datetime | None:
         """When the temporary limit ends; None when there is none any more."""

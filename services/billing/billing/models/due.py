@@ -1,6 +1,7 @@
 """What is to be done about an account, by the clock: small tables, so that the account itself is not indexed for it."""
 
 from datetime import datetime
+from typing import Any
 
 from chassis.sql import BigInt, Id, Instant, Json
 from sqlalchemy import Index, String
@@ -40,8 +41,9 @@ class LowCredit(Base):
 
 class LedgerProof(Base):
     """What the auditor found when it went through a provider's books: how many accounts and rows, and each
-    discrepancy as ``{organization_id, invariant, detail}``. ``after``: the account it has come to; None once it has
-    been through all of them."""
+    discrepancy as ``{organization_id, invariant, detail}``. ``status``: running | passed | failed. ``after``: the
+    account it has come to; None once it has been through all of them. ``trial_balance``: by currency, the sums of
+    debits and credits by account of the chart, and the customers' positive money, in millionths."""
 
     __tablename__ = "ledger_proofs"
     __table_args__ = (Index("ix_ledger_proofs_provider_id", "provider_id", "id"),)
@@ -53,4 +55,5 @@ class LedgerProof(Base):
     after: Mapped[str | None] = mapped_column(Id("org"))
     accounts: Mapped[int] = mapped_column(BigInt)
     entries: Mapped[int] = mapped_column(BigInt)
+    trial_balance: Mapped[dict[str, dict[str, Any]]] = mapped_column(Json)
     discrepancies: Mapped[list[dict[str, str]]] = mapped_column(Json)

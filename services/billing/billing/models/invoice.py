@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, Date, Index, Integer, String, UniqueCons
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.table import Base
+from billing.values import AWAITING, INDIVIDUAL, VOID
 
 AWAITING_ONLY = "status = 'awaiting_payment'"
 NOT_YET_OVERDUE = "status = 'awaiting_payment' AND overdue_at IS NULL"
@@ -22,7 +23,8 @@ class Invoice(Base):
     anything). All but the individual ones follow one another in the journal without a gap.
     ``status``: awaiting_payment | paid | void. ``total`` is gross; ``tax`` is extracted from it at ``tax_rate``
     percent. ``paid`` and ``credited``: what its rows in the journal add up to. ``about``: names, addresses and tags as
-    they were when it was issued, so that it can be printed again byte for byte. ``overdue_at``: when that was said."""
+    they were when it was issued, so that it can be printed again byte for byte. ``due_until``: when ``due_on`` is over
+    in the customer's time zone; ``overdue_at``: when that was said."""
 
     __tablename__ = "invoices"
     __table_args__ = (
@@ -35,7 +37,7 @@ class Invoice(Base):
         CheckConstraint("to_seq >= from_seq", "range"),
         Index("ix_invoices_awaiting", "organization_id", "id",
               postgresql_where=text(AWAITING_ONLY), sqlite_where=text(AWAITING_ONLY)),
-        Index("ix_invoices_due_on", "due_on",
+        Index("ix_invoices_due_until", "due_until",
               postgresql_where=text(NOT_YET_OVERDUE), sqlite_where=text(NOT_YET_OVERDUE)),
         Index("ix_invoices_range", "organization_id", "to_seq", unique=True,
               postgresql_where=text(REGULAR_ONLY), sqlite_where=text(REGULAR_ONLY)),
@@ -58,6 +60,7 @@ class Invoice(Base):
     about: Mapped[dict[str, Any]] = mapped_column(Json)
     issued_on: Mapped[date] = mapped_column(Date)
     due_on: Mapped[date] = mapped_column(Date)
+    due_until: Mapped[datetime] = mapped_column(Instant)
     issued_at: Mapped[datetime] = mapped_column(Instant)
     paid_at: Mapped[datetime | None] = mapped_column(Instant)
     voided_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -66,11 +69,21 @@ class Invoice(Base):
     @property
     def open(self) -> int:
         """What it still asks for."""
-        return 0 if self.status == "void" else self.total - self.paid - self.credited
+        return 0 if self.status == VOID else self.total - self.paid - self.credited
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it covers all of its rows that are on no invoice of their own."""
+        return self.kind != INDIVIDUAL
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether it still asks for something after its last day."""
+        return self.status == AWAITING and self.due_until <= now
 
 
 class CreditNote(Base):
-    """An invoice taken back in part, or whole; ``transaction_id`` is what it did to the account."""
+    """An invoice taken back in part, or whole; ``tax``: its share of the invoice's. ``transaction_id`` is what it did
+    to the account."""
 
     __tablename__ = "credit_notes"
     __table_args__ = (

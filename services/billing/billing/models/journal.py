@@ -29,7 +29,7 @@ class Entry(Base):
         UniqueConstraint("organization_id", "transaction_id", "part"),
         CheckConstraint("amount > 0", "amount"),
         CheckConstraint("debit <> credit", "legs"),
-        Index("ix_journal_source", "provider_id", "source", unique=True,
+        Index("ix_journal_source", "source", "provider_id", unique=True,
               postgresql_where=text("source IS NOT NULL"), sqlite_where=text("source IS NOT NULL")),
         Index("ix_journal_occurred_at", "organization_id", "occurred_at",
               postgresql_where=text(FIRST), sqlite_where=text(FIRST)),

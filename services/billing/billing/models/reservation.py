@@ -15,7 +15,7 @@ class Reservation(Base):
     """An amount set aside, in millionths: what of it was captured, what released; the rest is still held.
 
     ``status``: open | captured | released | expired. Past ``expires_at`` it captures nothing any more, whether or not
-    it has been swept. Written under the account's lock."""
+    it has been swept. ``settled_at``: when nothing was left. Written under the account's lock."""
 
     __tablename__ = "reservations"
     __table_args__ = (
@@ -25,8 +25,7 @@ class Reservation(Base):
         CheckConstraint("status = 'open' OR captured + released = amount", "settled"),
         Index("ix_reservations_expires_at", "expires_at",
               postgresql_where=text(OPEN_ONLY), sqlite_where=text(OPEN_ONLY)),
-        Index("ix_reservations_open", "organization_id", "expires_at",
-              postgresql_where=text(OPEN_ONLY), sqlite_where=text(OPEN_ONLY)),
+        Index("ix_reservations_status", "organization_id", "status", "id"),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
     id: Mapped[str] = mapped_column(Id("res"), primary_key=True)
@@ -43,3 +42,11 @@ class Reservation(Base):
     def left(self) -> int:
         """What is still held."""
         return self.amount - self.captured - self.released
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.status == "expired" or (self.status == "open" and now >= self.expires_at)
+
+    def settle(self, status: str, at: datetime) -> None:
+        """Nothing is left, and this is how it ended."""
+        self.status, self.settled_at = status, at

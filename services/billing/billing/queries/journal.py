@@ -1,22 +1,22 @@
 """What can be known about transactions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from chassis import ids
 from chassis.errors import NotFound
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from billing.models import Account, Entry
 from billing.models.journal import FIRST, FIRST_AND_IN, FIRST_AND_RARE
 from billing.queries.accounts import account
-from billing.values import ADJUSTMENTS, CHARGES, Code, format_money
+from billing.values import ADJUSTMENTS, SPENT, Code, format_money
 
 BATCH = 500
-GROUPS = {"charge": CHARGES, "adjustment": ADJUSTMENTS}
-SETTLED_WITH_THE_PROVIDER = (Code.COST, Code.WALLET)
+GROUPS = {"charge": SPENT, "adjustment": ADJUSTMENTS}
+SETTLED_WITH_THE_PROVIDER = {Code.COST, Code.WALLET}
 
 
 class NoTransaction(NotFound):
@@ -47,8 +47,8 @@ def transactions(
 
 def show_page(session: Session, found: Account, rows: Sequence[Entry], *, staff: bool) -> list[dict[str, Any]]:
     """First rows as transactions. ``staff``: with what they cost the provider."""
-    costs = _costs(session, found.organization_id, rows) if staff else None
-    return [_show(row, found.currency, costs) for row in rows]
+    known = costs(session, [(row.organization_id, row.transaction_id) for row in rows]) if staff else None
+    return [_show(row, found.currency, known) for row in rows]
 
 
 def transactions_before(
@@ -64,6 +64,11 @@ def transactions_before(
 def transaction(session: Session, *, organization_id: str, transaction_id: str, staff: bool) -> dict[str, Any]:
     """One transaction with its entries. Raises NoAccount, NoTransaction."""
     found = account(session, organization_id)
+    return show_transaction(rows_of(session, organization_id, transaction_id), found.currency, staff=staff)
+
+
+def rows_of(session: Session, organization_id: str, transaction_id: str) -> Sequence[Entry]:
+    """The rows of one transaction. Raises NoTransaction."""
     if not ids.is_id("txn", transaction_id):
         raise NoTransaction()
     rows = session.scalars(
@@ -73,13 +78,27 @@ def transaction(session: Session, *, organization_id: str, transaction_id: str, 
     ).all()
     if not rows:
         raise NoTransaction()
-    return show_transaction(rows, found.currency, staff=staff)
+    return rows
+
+
+def cost_of(rows: Sequence[Entry]) -> int:
+    """What a transaction cost the provider; below zero where it brings the cost of a charge back."""
+    return sum(row.amount if row.debit == Code.COST else -row.amount for row in rows if _is_cost(row))
+
+
+def undone(session: Session, organization_id: str, transaction_id: str) -> int | None:
+    """What the refunds of a charge, or the reversal of another transaction, have moved in all, in the customer's
+    favour; None when there are none. Exact for whoever holds the account's lock."""
+    moved = session.scalar(
+        select(func.sum(Entry.moved))
+        .where(Entry.organization_id == organization_id, Entry.refunded_id == transaction_id)
+    )
+    return None if moved is None else int(moved)
 
 
 def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> dict[str, Any]:
     """A transaction with its entries, unfolded from its rows; cost and its entries for staff only."""
-    cost = sum(row.amount for row in rows if _is_cost(row))
-    shown = _show(rows[0], currency, {rows[0].transaction_id: cost} if staff else None)
+    shown = _show(rows[0], currency, {rows[0].transaction_id: cost_of(rows)} if staff else None)
     shown["entries"] = [
         line
         for row in rows if staff or not _is_cost(row)
@@ -88,23 +107,22 @@ def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> di
     return shown
 
 
-def _costs(session: Session, organization_id: str, rows: Sequence[Entry]) -> dict[str, int]:
-    """What each of these transactions cost the provider."""
-    if not rows:
+def costs(session: Session, transactions: Collection[tuple[str, str]]) -> dict[str, int]:
+    """What each of these transactions, named by organization and id, cost the provider."""
+    if not transactions:
         return {}
-    debit, credit = SETTLED_WITH_THE_PROVIDER
     found = session.execute(
-        select(Entry.transaction_id, Entry.amount).where(
-            Entry.organization_id == organization_id,
-            Entry.transaction_id.in_([row.transaction_id for row in rows]),
-            Entry.debit == debit, Entry.credit == credit,
+        select(Entry.transaction_id, Entry.amount, Entry.debit).where(
+            Entry.organization_id.in_({organization_id for organization_id, _ in transactions}),
+            Entry.transaction_id.in_({transaction_id for _, transaction_id in transactions}),
+            Entry.debit.in_(SETTLED_WITH_THE_PROVIDER), Entry.credit.in_(SETTLED_WITH_THE_PROVIDER),
         )
     )
-    return {row.transaction_id: row.amount for row in found}
+    return {row.transaction_id: row.amount if row.debit == Code.COST else -row.amount for row in found}
 
 
 def _is_cost(row: Entry) -> bool:
-    return (row.debit, row.credit) == SETTLED_WITH_THE_PROVIDER
+    return {row.debit, row.credit} == SETTLED_WITH_THE_PROVIDER
 
 
 def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, Any]:
@@ -118,6 +136,13 @@ def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, 
     }
     if row.external_invoice is not None:
         shown["external_amount"] = format_money(row.amount, currency)
+    if row.reservation_id is not None:
+        reserved = row.amount if row.credit == Code.HELD else -row.amount
+        shown |= {"reservation_id": row.reservation_id, "reserved": format_money(reserved, currency)}
+    if row.refunded_id is not None:
+        shown["reverses" if row.kind == "reversal" else "refunds"] = row.refunded_id
+    if row.payment_id is not None:
+        shown["payment_id"] = row.payment_id
     if costs is not None:
         shown["cost"] = format_money(costs.get(row.transaction_id, 0), currency)
     return shown

@@ -1,10 +1,33 @@
 """What crosses billing's door."""
 
 from billing.schemas.accounts import Account, AccountPatch, Adjustment, Charge, ClosingCheck, TopUp, Withdrawal
+from billing.schemas.invoices import (
+    CreditNote,
+    Invoice,
+    InvoicePage,
+    InvoicesQuery,
+    NewCreditNote,
+    NewInvoice,
+    VoidInvoice,
+)
+from billing.schemas.payments import NewPayment, Payment, PaymentPage, PaymentPatch, Refund, Reversal
+from billing.schemas.proof import LedgerProof
+from billing.schemas.reservations import (
+    Capture,
+    NewReservation,
+    Release,
+    Reservation,
+    ReservationPage,
+    ReservationsQuery,
+)
 from billing.schemas.transactions import Transaction, TransactionPage, TransactionsQuery
+from billing.schemas.usage import BadRecord, Usage, UsageOutcome, read_record
 from billing.schemas.wallet import Wallet, WalletTopUp
 
 __all__ = [
-    "Account", "AccountPatch", "Adjustment", "Charge", "ClosingCheck", "TopUp", "Transaction", "TransactionPage",
-    "TransactionsQuery", "Wallet", "WalletTopUp", "Withdrawal",
+    "Account", "AccountPatch", "Adjustment", "BadRecord", "Capture", "Charge", "ClosingCheck", "CreditNote", "Invoice",
+    "InvoicePage", "InvoicesQuery", "LedgerProof", "NewCreditNote", "NewInvoice", "NewPayment", "NewReservation",
+    "Payment", "PaymentPage", "PaymentPatch", "Refund", "Release", "Reservation", "ReservationPage",
+    "ReservationsQuery", "Reversal", "TopUp", "Transaction", "TransactionPage", "TransactionsQuery", "Usage",
+    "UsageOutcome", "VoidInvoice", "Wallet", "WalletTopUp", "Withdrawal", "read_record",
 ]

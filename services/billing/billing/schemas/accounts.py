@@ -1,7 +1,7 @@
 """An account's figures and terms, and what is posted to it by hand."""
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text
+from chassis.fields import Flag, Stamp, Text
 
 from billing import values
 from billing.schemas.fields import Money, Paid, amount_shown
@@ -10,7 +10,7 @@ from billing.schemas.fields import Money, Paid, amount_shown
 class AutoTopUp(ma.Schema):
     """``threshold``: at how many usable credits it fires; not set, 20 % of the last top-up."""
 
-    enabled = ma.fields.Boolean()
+    enabled = Flag()
     threshold = Money(zero=True, allow_none=True)
     amount = Money(allow_none=True)
     method = ma.fields.String(validate=ma.validate.OneOf(("card", "issue", "cheque", "bank_transfer")), allow_none=True)

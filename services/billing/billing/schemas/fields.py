@@ -1,5 +1,6 @@
 """Fields that several schemas of billing share."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,8 @@ import marshmallow as ma
 from chassis.fields import Stamp, Text
 
 from billing import values
+
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Money(ma.fields.Field[int]):
@@ -40,6 +43,15 @@ class Moment(ma.fields.String):
             return Stamp().deserialize(value, attr, data, **kwargs)
         begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return begins + timedelta(days=1) if self.ends and day < date.max else begins
+
+
+class Day(ma.fields.Date):
+    """A date, written like 2026-01-31."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
+        if not isinstance(value, str) or not _DAY.fullmatch(value):
+            raise ma.ValidationError("date: Must be a date like 2026-01-31.")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 def amount_shown(**kwargs: Any) -> ma.fields.String:

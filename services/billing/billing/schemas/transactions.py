@@ -9,7 +9,10 @@ from chassis.fields import Stamp
 from billing import values
 from billing.schemas.fields import Moment, amount_shown
 
-_KINDS = (*values.CHARGES, *values.ADJUSTMENTS, "top_up", "withdrawal", "mode_change", "charge", "adjustment")
+_KINDS = (
+    *values.SPENT, *values.ADJUSTMENTS, "charge", "adjustment", "top_up", "withdrawal", "payment", "reassignment",
+    "refund", "reversal", "invoice", "void", "credit_note", "mode_change", "reservation", "release", "expiry",
+)
 _DIRECTIONS = {"in": "in", "out": "out", "credit": "in", "debit": "out"}
 
 
@@ -22,7 +25,8 @@ class EntryShown(ma.Schema):
 
 
 class Transaction(ma.Schema):
-    """Something that happened on an account. ``cost``, and its entries, are for staff only."""
+    """Something that happened on an account. ``cost``, and its entries, are for staff only; ``reserved``: what it did
+    to the reserved credits; ``refunds``, ``reverses``: the transaction it gives or takes back."""
 
     id = ma.fields.String(required=True)
     organization_id = ma.fields.String(required=True)
@@ -37,6 +41,11 @@ class Transaction(ma.Schema):
     reason = ma.fields.String(allow_none=True)
     external_invoice = ma.fields.String(allow_none=True)
     external_amount = amount_shown()
+    reservation_id = ma.fields.String()
+    reserved = amount_shown()
+    refunds = ma.fields.String()
+    reverses = ma.fields.String()
+    payment_id = ma.fields.String()
     cost = amount_shown()
     occurred_at = Stamp(required=True)
     entries = ma.fields.List(ma.fields.Nested(EntryShown))

@@ -1,5 +1,8 @@
 """Billing's HTTP door."""
 
-from billing.views import account, internal, transactions, wallet
+from billing.views import account, internal, invoices, payments, pdf, proof, reservations, transactions, usage, wallet
 
-BLUEPRINTS = (account.blp, transactions.blp, wallet.blp, internal.blp)
+BLUEPRINTS = (
+    account.blp, reservations.blp, payments.blp, invoices.blp, pdf.blp, transactions.blp,
+    usage.blp, wallet.blp, proof.blp, internal.blp,
+)

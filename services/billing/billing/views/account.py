@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis import clock, etag, here, idempotency
+from chassis import clock, etag, here, idempotency, web
 from chassis.body import Blueprint
 from chassis.caller import requires, the_caller
 from flask import Response, jsonify
@@ -11,6 +11,7 @@ from billing import actions, queries, schemas
 
 blp = Blueprint("account", __name__, url_prefix="/v1/organizations/<organization_id>/account",
                 description="A customer's account")
+_TRANSACTION = schemas.Transaction()
 
 
 def _who_and_when() -> dict[str, Any]:
@@ -56,7 +57,7 @@ def change_account(patch: dict[str, Any], organization_id: str) -> Response:
 def create_top_up(body: dict[str, Any], organization_id: str) -> Response:
     """Credit the account."""
     return idempotency.change(
-        schemas.Transaction(),
+        _TRANSACTION,
         lambda session: actions.top_up(session, organization_id=organization_id, **_who_and_when(), **body),
         status=201, key_required=True,
     )
@@ -69,7 +70,7 @@ def create_top_up(body: dict[str, Any], organization_id: str) -> Response:
 def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
     """Pay money out of the account."""
     return idempotency.change(
-        schemas.Transaction(),
+        _TRANSACTION,
         lambda session: actions.withdraw(session, organization_id=organization_id, **_who_and_when(), **body),
         status=201, key_required=True,
     )
@@ -82,7 +83,7 @@ def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
 def create_charge(body: dict[str, Any], organization_id: str) -> Response:
     """Charge the account."""
     return idempotency.change(
-        schemas.Transaction(),
+        _TRANSACTION,
         lambda session: actions.charge(session, organization_id=organization_id, **_who_and_when(), **body),
         status=201, key_required=True,
     )
@@ -95,7 +96,45 @@ def create_charge(body: dict[str, Any], organization_id: str) -> Response:
 def create_adjustment(body: dict[str, Any], organization_id: str) -> Response:
     """Correct the account by a signed amount."""
     return idempotency.change(
-        schemas.Transaction(),
+        _TRANSACTION,
         lambda session: actions.adjust(session, organization_id=organization_id, **_who_and_when(), **body),
         status=201, key_required=True,
     )
+
+
+@blp.route("/refunds", methods=["POST"])
+@requires("account.refund")
+@blp.arguments(schemas.Refund)
+@blp.response(201, schemas.Transaction)
+def create_refund(body: dict[str, Any], organization_id: str) -> Response:
+    """Give a charge back, whole or in part."""
+    return idempotency.change(
+        _TRANSACTION,
+        lambda session: actions.refund(session, organization_id=organization_id, **_who_and_when(), **body),
+        status=201, key_required=True,
+    )
+
+
+@blp.route("/transactions/<transaction_id>/reverse", methods=["POST"])
+@requires("account.reverse")
+@blp.arguments(schemas.Reversal)
+@blp.response(201, schemas.Transaction)
+def reverse_transaction(body: dict[str, Any], organization_id: str, transaction_id: str) -> Response:
+    """Take back a transaction that should not have been, or a payment that bounced, by one that mirrors it."""
+    return idempotency.change(
+        _TRANSACTION,
+        lambda session: actions.reverse(
+            session, organization_id=organization_id, transaction_id=transaction_id, **_who_and_when(), **body
+        ),
+        status=201, key_required=True,
+    )
+
+
+@blp.route("/payment-method", methods=["DELETE"])
+@requires("account.remove_card")
+@blp.response(204)
+def remove_card(organization_id: str) -> Response:
+    """Remove the stored card."""
+    with here.database().transaction(correlation=web.request_id()) as session:
+        actions.remove_card(session, organization_id=organization_id, **_who_and_when())
+    return Response(status=204)

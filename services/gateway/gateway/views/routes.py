@@ -16,6 +16,7 @@ TABLE = {
     f"{_O}/payments": "billing",
     f"{_O}/closing-statement": "billing",
     "/v1/usage": "billing",
+    "/v1/ledger": "billing",
     "/v1/wallet": "billing",
     f"{_O}/members": "membership",
     f"{_O}/ownership-transfers": "membership",

@@ -46,6 +46,16 @@ def queue_reset(session: Session, *, email: str, now: datetime) -> None:
     _queue(session, RESET, email, None, now)
 
 
+def queue_figures(
+    session: Session, *, purpose: str, organization_id: str, email: str | None, figures: dict[str, str], now: datetime
+) -> None:
+    """Have figures mailed to the address for bills, if there is one; ``organization`` among them is its name. An
+    organization whose people were let go gets no mail; one that nobody has introduced here does."""
+    known = session.get(Organization, organization_id)
+    if email and (known is None or known.state not in ("ended", "erased")):
+        _queue(session, purpose, email, None, now, figures)
+
+
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
     """Kill the links that this member holds."""
     _supersede(session, MailedToken.member_id == member_id, now=now)
@@ -86,9 +96,13 @@ def postpone(session: Session, *, mail_id: int, now: datetime) -> None:
         mail.state = "dropped"
 
 
-def _queue(session: Session, purpose: str, email: str, member_id: str | None, now: datetime) -> None:
+def _queue(
+    session: Session, purpose: str, email: str, member_id: str | None, now: datetime,
+    figures: dict[str, str] | None = None,
+) -> None:
     session.add(
-        Mail(purpose=purpose, email=email, member_id=member_id, state="queued", attempts=0, due_at=now, created_at=now)
+        Mail(purpose=purpose, email=email, member_id=member_id, figures=figures, state="queued", attempts=0,
+             due_at=now, created_at=now)
     )
 
 
@@ -118,6 +132,9 @@ def _next_due(session: Session, now: datetime) -> Mail | None:
 
 
 def _letter(session: Session, mail: Mail, now: datetime) -> Letter | None:
+    if mail.figures is not None:
+        return Letter(mail_id=mail.id, purpose=mail.purpose, to=mail.email, organization=mail.figures["organization"],
+                      figures=mail.figures)
     member = session.get(Member, mail.member_id) if mail.member_id else None
     identity = queries.identity_by_email(session, mail.email)
     organization = session.get(Organization, member.organization_id) if member else None

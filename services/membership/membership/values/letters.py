@@ -1,16 +1,20 @@
 """What a mail says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+CREDITS_LOW, TOP_UP_WANTED = "credits_low", "top_up_wanted"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A mail about to be sent; ``token`` is the raw one and exists nowhere else."""
+    """A mail about to be sent; ``token`` is the raw one and exists nowhere else. ``figures``: what a mail about money
+    says; it has no token."""
 
     mail_id: int
     purpose: str
     to: str
-    token: str
-    given_name: str
+    token: str = ""
+    given_name: str = ""
     organization: str
-    has_password: bool
+    has_password: bool = False
+    figures: dict[str, str] = field(default_factory=dict)

@@ -21,11 +21,12 @@ _DELETION = schemas.Deletion()
 def check_deletion(organization_id: str) -> dict[str, Any]:
     """What would stand in the way of a deletion now, and how to clear it. Changes nothing."""
     with here.database().reading() as session:
-        queries.organization(session, organization_id).verdict("delete")
+        organization = queries.organization(session, organization_id)
+        organization.verdict("delete")
     secret = here.settings().internal_secret
     billing = clients.closing_check(Neighbour(here.wire("billing"), "org", secret), organization_id)
     membership = clients.closing_check(Neighbour(here.wire("membership"), "org", secret), organization_id)
-    blockers = schemas.blockers_for_people(organization_id, billing["blockers"])
+    blockers = schemas.blockers_for_people(organization_id, organization.payment_mode, billing["blockers"])
     return {"deletable": not blockers, "blockers": blockers, "warnings": membership["warnings"]}
 
 
@@ -41,7 +42,7 @@ def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
         wish = sagas.begin_deletion(
             session, organization_id=organization_id, now=clock.now(), by=by, reason=body.get("reason")
         )
-        asked = _DELETION.dump(wish)
+        asked = _show(session, wish)
     outcome = here.waiting().until(lambda: _settled(organization_id))
     return _outcome(outcome or asked, waited=outcome is not None)
 
@@ -52,13 +53,19 @@ def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
 def get_deletion(organization_id: str) -> Any:
     """The last deletion asked for."""
     with here.database().reading() as session:
-        return queries.latest_deletion(session, organization_id)
+        return _show(session, queries.latest_deletion(session, organization_id))
 
 
 def _settled(organization_id: str) -> dict[str, Any] | None:
     with here.database().reading() as session:
         wish = queries.latest_deletion(session, organization_id)
-        return None if wish.status == "asked" else _DELETION.dump(wish)
+        return None if wish.status == "asked" else _show(session, wish)
+
+
+def _show(session: Any, wish: Any) -> dict[str, Any]:
+    organization = queries.organization(session, wish.organization_id)
+    blockers = schemas.blockers_for_people(organization.id, organization.payment_mode, wish.blockers)
+    return {**_DELETION.dump(wish), "blockers": blockers}
 
 
 def _outcome(deletion: dict[str, Any], *, waited: bool) -> Response:

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("about", chassis.sql.Json, nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("due_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
@@ -77,9 +78,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'awaiting_payment'"),
     )
     op.create_index(
-        "ix_invoices_due_on",
+        "ix_invoices_due_until",
         "invoices",
-        ["due_on"],
+        ["due_until"],
         unique=False,
         postgresql_where=sa.text("status = 'awaiting_payment' AND overdue_at IS NULL"),
         sqlite_where=sa.text("status = 'awaiting_payment' AND overdue_at IS NULL"),
@@ -102,6 +103,7 @@ def upgrade() -> None:
         sa.Column("after", sa.Uuid(), nullable=True),
         sa.Column("accounts", chassis.sql.BigInt, nullable=False),
         sa.Column("entries", chassis.sql.BigInt, nullable=False),
+        sa.Column("trial_balance", chassis.sql.Json, nullable=False),
         sa.Column("discrepancies", chassis.sql.Json, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_proofs")),
     )
@@ -162,14 +164,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'open'"),
         sqlite_where=sa.text("status = 'open'"),
     )
-    op.create_index(
-        "ix_reservations_open",
-        "reservations",
-        ["organization_id", "expires_at"],
-        unique=False,
-        postgresql_where=sa.text("status = 'open'"),
-        sqlite_where=sa.text("status = 'open'"),
-    )
+    op.create_index("ix_reservations_status", "reservations", ["organization_id", "status", "id"], unique=False)
     op.create_table(
         "top_up_orders",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -188,6 +183,7 @@ def upgrade() -> None:
     op.add_column("accounts", sa.Column("invoices", sa.Integer(), server_default="0", nullable=False))
     op.add_column("accounts", sa.Column("credit_notes", sa.Integer(), server_default="0", nullable=False))
     op.add_column("accounts", sa.Column("auto_last_on", sa.Date(), nullable=True))
+    op.create_index("ix_accounts_page", "accounts", ["provider_id", "organization_id"], unique=False)
     op.create_index(
         "ix_accounts_month_ends_at",
         "accounts",
@@ -211,6 +207,16 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("payment_id IS NOT NULL"),
         sqlite_where=sa.text("payment_id IS NOT NULL"),
+    )
+    # The other way round the provider alone would do for a plan that was made while it had used little.
+    op.drop_index("ix_journal_source", table_name="journal")
+    op.create_index(
+        "ix_journal_source",
+        "journal",
+        ["source", "provider_id"],
+        unique=True,
+        postgresql_where=sa.text("source IS NOT NULL"),
+        sqlite_where=sa.text("source IS NOT NULL"),
     )
     _end_the_month_of_those_that_are_postpaid()
 

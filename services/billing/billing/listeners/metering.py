@@ -1,0 +1,30 @@
+"""Usage as outside services meter it, heard many records at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chassis import ids
+from chassis.batches import Batch
+from chassis.errors import Invalid
+from contracts import Message, usage
+
+from billing import actions, schemas
+
+_ADMISSIONS = {None: False, "limit": False, "always": True}
+
+
+def read(message: usage.Recorded) -> Any:
+    """The record in the message. Raises Invalid."""
+    if not ids.is_id("org", message.provider_id):
+        raise Invalid("invalid_provider_id")
+    if message.admission not in _ADMISSIONS:
+        raise Invalid("invalid_admission")
+    said = {name: value for name, value in vars(message).items() if value is not None}
+    record = {name: value for name, value in said.items() if name not in ("provider_id", "admission")}
+    try:
+        return schemas.read_record(record, provider_id=message.provider_id, always=_ADMISSIONS[message.admission])
+    except schemas.BadRecord as problem:
+        raise Invalid(problem.code) from problem
+
+
+BATCHES: Mapping[type[Message], Batch] = {usage.Recorded: Batch(read=read, apply=actions.record_and_answer)}

@@ -1,0 +1,89 @@
+"""An account while a batch is posted to it: plain numbers, taken from its row and written back to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from billing.values import AUTO_SHARE, FROZEN, LARGEST, MOST_KEPT, OPEN, PREPAID, percent
+
+READ = (
+    "currency", "payment_mode", "status", "credit_limit", "temporary_limit", "credit_limit_expires_at", "prepaid",
+    "surplus", "unbilled", "invoiced", "held", "seq", "on_wallet", "auto_enabled", "auto_threshold", "last_top_up",
+)
+
+
+@dataclass(slots=True)
+class Standing:
+    """What a charge needs to know of an account, and what it changes; formulas as in ``Figures``. Millionths.
+
+    ``limit``: the one in force. ``auto_at``: at how many usable credits an automatic top-up is wanted; None: at none.
+    ``seq``: the last row of the journal, those of this batch among them. ``spent``: what was charged since it was
+    read; its usable credits have come down by as much."""
+
+    id: UUID
+    provider_id: UUID
+    currency: str
+    payment_mode: str
+    status: str
+    limit: int
+    prepaid: int
+    surplus: int
+    unbilled: int
+    invoiced: int
+    held: int
+    seq: int
+    on_wallet: int
+    auto_at: int | None
+    spent: int = 0
+
+    @classmethod
+    def of(cls, organization_id: UUID, provider_id: UUID, row: Sequence[Any], now: datetime) -> "Standing":
+        """From an account's row; its columns as in ``READ``."""
+        (currency, payment_mode, status, limit, temporary_limit, ends, prepaid, surplus, unbilled, invoiced, held, seq,
+         on_wallet, auto_enabled, auto_at, last_top_up) = row
+        if temporary_limit is not None and ends is not None and now < ends:
+            limit = temporary_limit
+        if not auto_enabled:
+            auto_at = None
+        elif auto_at is None and last_top_up is not None:
+            auto_at = percent(last_top_up, AUTO_SHARE)
+        return cls(organization_id, provider_id, currency, payment_mode, status, limit, prepaid, surplus, unbilled,
+                   invoiced, held, seq, on_wallet, auto_at)
+
+    @property
+    def balance(self) -> int:
+        """The current balance."""
+        if self.payment_mode == PREPAID:
+            return self.prepaid - self.held
+        return self.surplus - self.invoiced - self.unbilled
+
+    @property
+    def usable(self) -> int:
+        """What may still be spent."""
+        if self.payment_mode == PREPAID:
+            return self.prepaid - self.held + self.limit
+        return self.limit + max(0, self.surplus - self.invoiced) - self.unbilled - self.held
+
+    def refuses(self, amount: int, cost: int, *, always: bool) -> str | None:
+        """Why a charge can't be posted; None when it can. ``always``: the limit does not count."""
+        if self.status != OPEN:
+            return "account_frozen" if self.status == FROZEN else "account_closed"
+        usable = self.usable
+        if not always and amount > usable:
+            return "insufficient_credits"
+        net = self.prepaid + self.surplus - self.unbilled - self.invoiced
+        lowest = min(net, usable, self.balance, -self.unbilled) - amount
+        if lowest < -LARGEST or abs(self.on_wallet - cost) > MOST_KEPT:
+            return "amount_too_large"
+        return None
+
+    def charge(self, amount: int, cost: int) -> None:
+        """Take the amount from the bucket that charges take from, and the cost from the provider's balance."""
+        if self.payment_mode == PREPAID:
+            self.prepaid -= amount
+        else:
+            self.unbilled += amount
+        self.spent += amount
+        self.on_wallet -= cost

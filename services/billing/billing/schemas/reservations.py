@@ -1,0 +1,53 @@
+"""Credits held for what is going on."""
+
+import marshmallow as ma
+from chassis import paging
+from chassis.fields import Flag, Stamp, Text
+
+from billing.schemas.fields import Money, amount_shown
+
+LONGEST = 30 * 24 * 3600
+_STATUSES = ("open", "captured", "released", "expired")
+
+
+class NewReservation(ma.Schema):
+    """``expires_in``: for how many seconds, at most 30 days."""
+
+    amount = Money(required=True)
+    description = Text(required=True, most=255)
+    expires_in = ma.fields.Integer(strict=True, load_default=3600, validate=ma.validate.Range(1, LONGEST))
+
+
+class Capture(ma.Schema):
+    """``amount``: all that is left unless given; ``final``: the rest is released; ``cost``: what it costs the
+    provider."""
+
+    amount = Money()
+    final = Flag()
+    cost = Money(zero=True)
+
+
+class Release(ma.Schema):
+    """Nothing needs to be said."""
+
+
+class Reservation(ma.Schema):
+    """amount = captured + released + what is still held."""
+
+    id = ma.fields.String(required=True)
+    organization_id = ma.fields.String(required=True)
+    amount = amount_shown(required=True)
+    captured = amount_shown(required=True)
+    released = amount_shown(required=True)
+    status = ma.fields.String(required=True, validate=ma.validate.OneOf(_STATUSES))
+    description = ma.fields.String(required=True)
+    expires_at = Stamp(required=True)
+    created_at = Stamp(required=True)
+
+ReservationPage = paging.page_of(Reservation)
+
+
+class ReservationsQuery(paging.PageArgs):
+    """Which reservations."""
+
+    status = ma.fields.String(validate=ma.validate.OneOf(_STATUSES))

@@ -1,0 +1,79 @@
+"""Payments of an account, and which invoices they are for."""
+
+from typing import Any
+
+from chassis import clock, etag, here, idempotency, paging
+from chassis.body import Blueprint
+from chassis.caller import requires, the_caller
+from flask import Response, jsonify
+
+from billing import actions, queries, schemas
+
+blp = Blueprint("payments", __name__, url_prefix="/v1/organizations/<organization_id>/payments",
+                description="Payments for invoices")
+
+
+@blp.route("", methods=["POST"])
+@requires("payments.record")
+@blp.arguments(schemas.NewPayment)
+@blp.response(201, schemas.Payment)
+def create_payment(body: dict[str, Any], organization_id: str) -> Response:
+    """Record money that came in for invoices: the oldest first, or those named. What is over stays as surplus."""
+    return idempotency.change(
+        schemas.Payment(),
+        lambda session: actions.record_payment(
+            session, organization_id=organization_id, now=clock.now(), by=the_caller().actor(), **body
+        ),
+        status=201, key_required=True,
+    )
+
+
+@blp.route("", methods=["GET"])
+@requires("payments.read")
+@blp.arguments(paging.PageArgs, location="query")
+@blp.response(200, schemas.PaymentPage)
+def list_payments(query: dict[str, Any], organization_id: str) -> Response:
+    """The account's payments, newest first."""
+    with here.database().reading() as session:
+        account = queries.account(session, organization_id)
+        wanted = queries.payments(organization_id)
+        page = paging.page(session, wanted, limit=query["limit"], cursor=query.get("cursor"), order=organization_id)
+        page["data"] = queries.show_payments(session, account, page["data"])
+    return jsonify(schemas.PaymentPage().dump(page))
+
+
+@blp.route("/<payment_id>", methods=["GET"])
+@requires("payments.read")
+@blp.response(200, schemas.Payment)
+def read_payment(organization_id: str, payment_id: str) -> Response:
+    """One payment."""
+    with here.database().reading() as session:
+        account = queries.account(session, organization_id)
+        payment = queries.payment(session, organization_id, payment_id)
+        (shown,) = queries.show_payments(session, account, [payment])
+    return _tagged(jsonify(schemas.Payment().dump(shown)), shown)
+
+
+@blp.route("/<payment_id>", methods=["PATCH"])
+@requires("payments.record")
+@blp.arguments(schemas.PaymentPatch)
+@blp.response(200, schemas.Payment)
+def assign_payment(body: dict[str, Any], organization_id: str, payment_id: str) -> Response:
+    """Assign the payment to other invoices, five times at the most."""
+    changed: dict[str, Any] = {}
+
+    def act(session: Any) -> dict[str, Any]:
+        changed.update(
+            actions.assign_payment(
+                session, organization_id=organization_id, payment_id=payment_id, patch=body, check=etag.check,
+                now=clock.now(), by=the_caller().actor(),
+            )
+        )
+        return changed
+
+    answer = idempotency.change(schemas.Payment(), act)
+    return _tagged(answer, changed) if changed else answer
+
+
+def _tagged(answer: Response, shown: dict[str, Any]) -> Response:
+    return etag.tag(answer, queries.assignment(shown))

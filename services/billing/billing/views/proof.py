@@ -1,0 +1,21 @@
+"""Whether the provider's books are right."""
+
+from chassis import here
+from chassis.body import Blueprint
+from chassis.caller import requires, the_caller
+from flask import Response, jsonify
+
+from billing import queries, schemas
+
+blp = Blueprint("ledger", __name__, url_prefix="/v1/ledger", description="Whether the books are right")
+
+
+@blp.route("/proof", methods=["GET"])
+@requires("ledger.read")
+@blp.response(200, schemas.LedgerProof)
+def read_proof() -> Response:
+    """What the auditor found when it last went through all the provider's books: how much it looked at, the trial
+    balance, and everything that does not hold."""
+    with here.database().reading() as session:
+        proof = queries.last_proof(session, the_caller().organization_id)
+    return jsonify(schemas.LedgerProof().dump(proof))

@@ -1,0 +1,84 @@
+"""Credits held for what is going on."""
+
+from typing import Any
+
+from chassis import clock, here, idempotency, paging
+from chassis.body import Blueprint
+from chassis.caller import requires
+from flask import Response, jsonify
+
+from billing import actions, queries, schemas
+
+blp = Blueprint("reservations", __name__, url_prefix="/v1/organizations/<organization_id>/account/reservations",
+                description="Credits held on a customer's account")
+
+
+@blp.route("", methods=["GET"])
+@requires("account.read")
+@blp.arguments(schemas.ReservationsQuery, location="query")
+@blp.response(200, schemas.ReservationPage)
+def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
+    """The account's reservations, newest first."""
+    limit, cursor, filters = query.pop("limit"), query.pop("cursor", None), query
+    with here.database().reading() as session:
+        currency = queries.account(session, organization_id).currency
+        page = paging.page(
+            session, queries.reservations(organization_id, **filters), limit=limit, cursor=cursor,
+            order=repr((organization_id, sorted(filters.items()))),
+            row=lambda found: queries.show_reservation(found[0], currency),
+        )
+    return jsonify(schemas.ReservationPage().dump(page))
+
+
+@blp.route("/<reservation_id>", methods=["GET"])
+@requires("account.read")
+@blp.response(200, schemas.Reservation)
+def read_reservation(organization_id: str, reservation_id: str) -> Response:
+    """One reservation."""
+    with here.database().reading() as session:
+        currency = queries.account(session, organization_id).currency
+        found = queries.reservation(session, organization_id, reservation_id)
+    return jsonify(schemas.Reservation().dump(queries.show_reservation(found, currency)))
+
+
+@blp.route("", methods=["POST"])
+@requires("account.reserve")
+@blp.arguments(schemas.NewReservation)
+@blp.response(201, schemas.Reservation)
+def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
+    """Hold credits."""
+    return idempotency.change(
+        schemas.Reservation(),
+        lambda session: actions.reserve(session, organization_id=organization_id, now=clock.now(), **body),
+        status=201, key_required=True,
+    )
+
+
+@blp.route("/<reservation_id>/capture", methods=["POST"])
+@requires("account.reserve")
+@blp.arguments(schemas.Capture)
+@blp.response(200, schemas.Reservation)
+def capture_reservation(body: dict[str, Any], organization_id: str, reservation_id: str) -> Response:
+    """Charge what is held, or a part of it."""
+    return idempotency.change(
+        schemas.Reservation(),
+        lambda session: actions.capture(
+            session, organization_id=organization_id, reservation_id=reservation_id, now=clock.now(), **body
+        ),
+        key_required=True,
+    )
+
+
+@blp.route("/<reservation_id>/release", methods=["POST"])
+@requires("account.reserve")
+@blp.arguments(schemas.Release)
+@blp.response(200, schemas.Reservation)
+def release_reservation(body: dict[str, Any], organization_id: str, reservation_id: str) -> Response:
+    """Let go of what is held."""
+    return idempotency.change(
+        schemas.Reservation(),
+        lambda session: actions.release(
+            session, organization_id=organization_id, reservation_id=reservation_id, now=clock.now()
+        ),
+        key_required=True,
+    )

@@ -1,0 +1,149 @@
+"""Where the ledger is measured: a PostgreSQL and a RabbitMQ of its own, billing on them, customers with money."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from billing.app import SERVICE
+from billing.models import Account, Entry, Provider
+from billing.values import month_end
+from chassis import clock, ids, migrate
+from chassis.sql import Database
+from clientele.demo.api import Api
+from clientele.processes import ADMIN, System
+from clientele.servers import Postgres, RabbitMQ, installation
+from clientele.servers import postgres as server
+from sqlalchemy import func, insert, select, text
+
+WALLETS = 10_000
+SCALE = 50
+PLENTY = 10**15
+MEMORY = {"shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on"}
+ROLES = ("membership-web", "billing-web", "billing-listen")
+# Wallets of the two databases in which only the size of the journal differs: found by their number.
+NUMBERED = "('01890000-0000-7000-8000-' || lpad(to_hex({}::bigint), 12, '0'))::uuid"
+_COLUMNS = {
+    "organization_id": NUMBERED.format("w"), "seq": "n", "transaction_id": "gen_random_uuid()", "part": "0",
+    "provider_id": ":provider", "currency": "'SGD'", "kind": "'usage'", "debit": "1", "credit": "30", "amount": "1000",
+    "moved": "-1000", "balance_after": f"{PLENTY} - n * 1000", "prepaid_after": f"{PLENTY} - n * 1000",
+    "surplus_after": "0", "unbilled_after": "0", "invoiced_after": "0", "held_after": "0",
+    "source": "'grown-' || w || '-' || n", "description": "'Calls abroad'", "occurred_at": "now()",
+    "posted_at": "now()",
+}
+_GROWN = f"INSERT INTO journal ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS.values())}" \
+    f" FROM generate_series(1, :each) n, generate_series(1, {WALLETS}) w"
+
+
+class Place:
+    """``wallets``: prepaid customers of one provider; ``by_month``: postpaid ones. ``url``: billing's database."""
+
+    def __init__(self, postgres: Postgres, system: System, folder: Path) -> None:
+        self.postgres, self.system, self.folder = postgres, system, folder
+        self.provider_id = _claims(self.token())["org"]
+        self.url = system.database_url("billing")
+        self.database = Database(self.url, pool_size=2)
+        self.wallets = [ids.new("org") for _ in range(WALLETS)]
+        self.by_month = [ids.new("org") for _ in range(WALLETS)]
+        now = clock.now()
+        open_accounts(self.database, self.provider_id, self.wallets, "prepaid", now)
+        open_accounts(self.database, self.provider_id, self.by_month, "postpaid", now)
+        self.grown = {rows: self._grown(rows) for rows in (10**4, 10**6)}
+        self.pgbench("-i", "-q", "-s", str(SCALE), "postgres")
+        self.postgres.psql(f"\\connect {self.url.rpartition('/')[2]}\nVACUUM ANALYZE;")
+
+    def token(self) -> str:
+        """What the first administrator gets for signing in; good for five minutes."""
+        answer = Api(self.system.url_of("membership")).sign_in(ADMIN, self.system.password)
+        return str(answer.body["access_token"])
+
+    def pgbench(self, *arguments: str) -> str:
+        """Run pgbench as the superuser; what it said."""
+        environment = os.environ | {
+            "PGHOST": self.postgres.host, "PGPORT": str(self.postgres.port), "PGUSER": "postgres",
+            "PGPASSWORD": self.postgres.password,
+        }
+        program = str(installation.postgres_programs() / "pgbench")
+        done = subprocess.run(
+            [program, *arguments], env=environment, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"pgbench {' '.join(arguments)}:\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def postings(self) -> int:
+        """How many rows the journal has."""
+        with self.database.reading() as session:
+            return session.scalars(select(func.count()).select_from(Entry)).one()
+
+    def bytes_per_row(self) -> float:
+        """What a row of the journal takes, its indexes with it."""
+        with self.database.reading() as session:
+            size = session.scalars(text("SELECT pg_total_relation_size('journal')")).one()
+        return float(size / self.postings())
+
+    def _grown(self, rows: int) -> str:
+        """The name of a database of billing with that many rows in its journal."""
+        made = self.postgres.fresh_database("billing")
+        migrate.upgrade(SERVICE.migrations, made.owner_url)
+        owner = Database(made.owner_url, pool_size=1)
+        numbered = [f"01890000-0000-7000-8000-{n:012x}" for n in range(1, WALLETS + 1)]
+        wallets = [ids.of_uuid("org", uuid.UUID(n)) for n in numbered]
+        open_accounts(owner, self.provider_id, wallets, "prepaid", clock.now())
+        with owner.transaction() as session:
+            each = rows // WALLETS
+            session.execute(text(_GROWN), {"each": each, "provider": ids.to_uuid("org", self.provider_id)})
+            session.execute(text("UPDATE accounts SET seq = :each, prepaid = prepaid - 1000 * :each"), {"each": each})
+        owner.close()
+        self.postgres.psql(f"\\connect {made.name}\nVACUUM ANALYZE;")
+        return made.name
+
+
+def open_accounts(
+    database: Database, provider_id: str, organizations: list[str], mode: str, now: datetime
+) -> None:
+    """Accounts with more money, or a higher limit, than will ever be spent."""
+    zeros = dict.fromkeys(("surplus", "unbilled", "invoiced", "held", "in_flight", "seq", "on_wallet"), 0)
+    with database.transaction() as session:
+        if session.get(Provider, provider_id) is None:
+            session.add(Provider(id=provider_id, name="Bench", currency="SGD", timezone="UTC", settings={}))
+        session.execute(insert(Account), [
+            {**zeros, "organization_id": organization_id, "provider_id": provider_id, "name": "Acme", "country": "SG",
+             "currency": "SGD", "timezone": "UTC", "payment_mode": mode, "status": "open", "auto_enabled": False,
+             "credit_limit": 0 if mode == "prepaid" else PLENTY, "prepaid": PLENTY if mode == "prepaid" else 0,
+             "billing": {"email": "bills@acme.example"}, "buyer_tags": {}, "opened_at": now,
+             "month_ends_at": month_end(now, "UTC")} for organization_id in organizations
+        ])
+
+
+@contextmanager
+def prepared() -> Iterator[Place]:
+    """A place, everything in it started; gone afterwards."""
+    server.SETTINGS.update(MEMORY)
+    folder = Path(tempfile.mkdtemp(prefix="clientele-bench-"))
+    try:
+        with Postgres() as postgres, RabbitMQ() as rabbitmq:
+            settings = {"WEB_WORKERS": "2", "LOG_LEVEL": "INFO"}
+            system = System(postgres, rabbitmq, folder, settings=settings)
+            try:
+                system.prepare()
+                system.start(ROLES)
+                yield Place(postgres, system, folder)
+            finally:
+                system.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _claims(token: str) -> dict[str, Any]:
+    body = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return claims

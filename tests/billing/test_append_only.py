@@ -1,0 +1,34 @@
+"""The journal only grows: the application may not change it, and its owner can't."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+CHANGES = ["UPDATE journal SET amount = 2", "DELETE FROM journal"]
+
+
+def attempt(database, statement):
+    with database.transaction() as session:
+        session.execute(text(statement))
+
+
+def test_rows_are_added_and_never_changed(world):
+    org = world.open()
+    world.top_up(org, "1")
+    before = world.books(org)[1:]
+    for change in CHANGES:
+        with pytest.raises(DBAPIError, match=r"append-only|permission denied"):
+            attempt(world.database, change)
+    world.top_up(org, "2")
+    assert world.books(org)[1:-1] == before
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("change", [*CHANGES, "TRUNCATE journal"])
+def test_the_application_has_no_right_to_change_the_journal_and_its_owner_is_refused(world, owner, change):
+    world.top_up(world.open(), "1")
+    with pytest.raises(DBAPIError) as refused:
+        attempt(world.database, change)
+    assert refused.value.orig.sqlstate == "42501"
+    with pytest.raises(DBAPIError, match="append-only"):
+        attempt(owner, change)

@@ -1,0 +1,321 @@
+"""What a month's end does: in each customer's time zone, once, whatever fails on the way."""
+
+import threading
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from billing import actions, queries
+from billing.actions import months
+from billing.listeners import clock
+from billing.models import Account, Entry, Invoice
+from billing.values import day_start, local_day, month_end, month_start, parse_money
+from chassis import ids
+from sqlalchemy import event, select
+
+from tests.billing.conftest import CLERK
+from tests.billing.test_concurrency import at_once
+from tests.billing.test_invoices import check_books, choose, listed, names, sweep
+
+SECOND = timedelta(seconds=1)
+
+
+def opened(world, timezone="Asia/Singapore", at=datetime(2031, 1, 5, tzinfo=UTC), mode="postpaid"):
+    org = ids.new("org")
+    with world.database.transaction() as session:
+        actions.open_account(
+            session, organization_id=org, provider_id=world.provider_id, name="Acme", country="SG", currency="SGD",
+            timezone=timezone, payment_mode=mode, credit_limit=parse_money("1000"), billing={}, buyer_tags={}, now=at,
+        )
+    return org
+
+
+def charge(world, org, amount, at):
+    with world.database.transaction() as session:
+        actions.charge(session, organization_id=org, amount=parse_money(amount), kind="usage", description="Calls",
+                       now=at, by=CLERK)
+
+
+def adjust(world, org, amount, at):
+    with world.database.transaction() as session:
+        actions.adjust(session, organization_id=org, amount=parse_money(amount), kind="goodwill", reason="x", now=at,
+                       by=CLERK)
+
+
+def issue(world, org, at):
+    with world.database.transaction() as session:
+        actions.issue_invoice(session, organization_id=org, now=at, by=CLERK)
+
+
+def end_months(world, now):
+    while sweep(world, actions.end_months, now):
+        pass
+
+
+def account(world, org):
+    with world.database.reading() as session:
+        return session.get_one(Account, org)
+
+
+def totals(world, org):
+    """Oldest first: what each invoice comes to, and its period."""
+    return [(i["total"], i["period"]["from"], i["period"]["to"]) for i in reversed(listed(world, org))]
+
+
+@pytest.mark.parametrize(("timezone", "ends"), [
+    ("Asia/Singapore", datetime(2031, 3, 31, 16, tzinfo=UTC)),
+    ("Pacific/Kiritimati", datetime(2031, 3, 31, 10, tzinfo=UTC)),
+    ("Pacific/Pago_Pago", datetime(2031, 4, 1, 11, tzinfo=UTC)),
+    ("Europe/Berlin", datetime(2031, 3, 31, 22, tzinfo=UTC)),  # an hour earlier than when March began there
+    ("America/New_York", datetime(2031, 4, 1, 4, tzinfo=UTC)),
+])
+def test_a_month_ends_at_midnight_of_the_customer(world, timezone, ends):
+    org = opened(world, timezone, at=datetime(2031, 3, 10, tzinfo=UTC))
+    assert account(world, org).month_ends_at == ends
+    charge(world, org, "10", ends - SECOND)
+    end_months(world, ends - SECOND)
+    assert listed(world, org) == []
+    charge(world, org, "5", ends)
+    end_months(world, ends + 5 * SECOND)
+    begins = local_day(datetime(2031, 3, 10, tzinfo=UTC), timezone).isoformat()
+    assert totals(world, org) == [("10.00", begins, "2031-03-31")]
+    assert account(world, org).month_ends_at == month_end(ends + SECOND, timezone)
+    assert world.account(org)["expecting_invoice"] == "-5.00"
+    end_months(world, ends + 9 * SECOND)
+    assert len(listed(world, org)) == 1
+    end_months(world, month_end(ends, timezone))
+    assert totals(world, org)[1:] == [("5.00", "2031-04-01", "2031-04-30")]
+    check_books(world, org)
+
+
+@pytest.mark.parametrize(("timezone", "day", "begins"), [
+    ("America/Havana", date(2026, 11, 1), datetime(2026, 11, 1, 4, tzinfo=UTC)),  # 00:30 comes twice: at its first
+    ("Africa/Cairo", date(2010, 10, 1), datetime(2010, 9, 30, 22, tzinfo=UTC)),  # 23:30 of the day before came twice
+    ("America/Asuncion", date(2017, 10, 1), datetime(2017, 10, 1, 4, tzinfo=UTC)),  # there is no 00:00
+])
+def test_clocks_that_change_at_midnight(timezone, day, begins):
+    assert day_start(day, timezone) == begins
+    assert month_end(begins - SECOND, timezone) == begins
+    for later in (begins, begins + timedelta(minutes=90), begins + timedelta(days=20)):
+        assert month_start(later, timezone) == begins
+    assert month_start(begins - SECOND, timezone) < begins
+
+
+def test_what_was_given_back_since_may_leave_too_little_for_it(world):
+    ends = datetime(2031, 1, 31, 16, tzinfo=UTC)
+    short, enough = opened(world), opened(world)
+    for org in (short, enough):
+        charge(world, org, "10", ends - SECOND)
+        charge(world, org, "2", ends + SECOND)
+        adjust(world, org, "5" if org == short else "2", ends + SECOND)
+    end_months(world, ends + 3 * SECOND)
+    assert totals(world, short) == [("7.00", "2031-01-05", "2031-02-01")]
+    assert totals(world, enough) == [("10.00", "2031-01-05", "2031-01-31")]
+    assert account(world, short).month_ends_at == account(world, enough).month_ends_at
+    for org in (short, enough):
+        charge(world, org, "1", ends + 5 * SECOND)
+    end_months(world, datetime(2031, 2, 28, 16, tzinfo=UTC))
+    assert totals(world, short)[1:] == [("1.00", "2031-02-01", "2031-02-28")]
+    assert totals(world, enough)[1:] == [("1.00", "2031-02-01", "2031-02-28")]
+    for org in (short, enough):
+        check_books(world, org)
+
+
+def test_what_was_invoiced_by_hand_is_not_invoiced_again(world):
+    ends = datetime(2031, 1, 31, 16, tzinfo=UTC)
+    before, after = opened(world), opened(world)
+    for org in (before, after):
+        charge(world, org, "10", ends - timedelta(days=9))
+    issue(world, before, ends - timedelta(days=8))
+    issue(world, after, ends + SECOND)
+    charge(world, after, "1", ends - SECOND)  # began before midnight, had to wait for the account
+    charge(world, after, "2", ends + 2 * SECOND)
+    charge(world, before, "3", ends - SECOND)
+    end_months(world, ends + 3 * SECOND)
+    assert totals(world, before) == [("10.00", "2031-01-05", "2031-01-24"), ("3.00", "2031-01-24", "2031-01-31")]
+    assert [total for total, *_ in totals(world, after)] == ["10.00", "1.00"]
+    assert account(world, after).unbilled == 2_000_000
+    check_books(world, before)
+    check_books(world, after)
+
+
+def test_after_months_of_standing_still_there_is_one_invoice_for_all(world):
+    org = opened(world)
+    for month in (1, 2, 4):
+        charge(world, org, "10", datetime(2031, month, 20, tzinfo=UTC))
+    charge(world, org, "7", datetime(2031, 5, 2, tzinfo=UTC))
+    end_months(world, datetime(2031, 5, 3, tzinfo=UTC))
+    assert totals(world, org) == [("30.00", "2031-01-05", "2031-04-30")]
+    assert account(world, org).month_ends_at == datetime(2031, 5, 31, 16, tzinfo=UTC)
+    assert (account(world, org).unbilled, len(names(world, org))) == (7_000_000, 1)
+    check_books(world, org)
+
+
+def test_where_there_is_nothing_only_the_month_ends(world):
+    orgs = {name: opened(world) for name in ("empty", "settled", "closed", "sealed")}
+    orgs["prepaid"] = opened(world, mode="prepaid")
+    charge(world, orgs["settled"], "5", datetime(2031, 1, 6, tzinfo=UTC))
+    adjust(world, orgs["settled"], "5", datetime(2031, 1, 7, tzinfo=UTC))
+    charge(world, orgs["prepaid"], "5", datetime(2031, 1, 7, tzinfo=UTC))
+    with world.database.transaction() as session:
+        for name in ("closed", "sealed"):
+            session.get_one(Account, orgs[name]).status = name
+    end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
+    ends = {name: account(world, org).month_ends_at for name, org in orgs.items()}
+    february = datetime(2031, 2, 28, 16, tzinfo=UTC)
+    assert ends == {"empty": february, "settled": february, "closed": february, "sealed": None, "prepaid": None}
+    assert not any(names(world, org) for org in orgs.values())
+
+
+@pytest.mark.parametrize(("invoicing", "kind", "invoiced"), [
+    ("individual", "usage", ["40.00", "10.00"]), ("consolidated", "consolidated", ["50.00"]),
+    ("none", "none", ["50.00"]),
+])
+def test_the_kinds_of_a_month(world, invoicing, kind, invoiced):
+    choose(world, invoicing=invoicing)
+    org, at = opened(world), datetime(2031, 1, 6, tzinfo=UTC)
+    charge(world, org, "10", at)
+    with world.database.transaction() as session:
+        actions.charge(session, organization_id=org, amount=40_000_000, kind="one_off", description="Phone", now=at,
+                       by=CLERK)
+        actions.freeze_account(session, organization_id=org, now=at)
+    end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
+    assert [total for total, *_ in totals(world, org)] == invoiced
+    said = world.last_said(org, "invoice_issued")
+    assert (said["kind"], said["issued_on"], said["due_on"]) == (kind, "2031-02-05", "2031-02-19")
+    audit = world.last_said(org, "audit_recorded")
+    assert (audit["action"], audit["actor"]["kind"]) == ("invoice.issued", "system")
+    check_books(world, org)
+
+
+def test_a_surplus_pays_at_the_end_of_the_month_too(world):
+    orgs = [opened(world) for _ in range(3)]
+    for org in orgs:
+        world.top_up(org, "4")
+        charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
+    end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
+    for org in orgs:
+        assert [i["open"] for i in listed(world, org)] == ["6.00"]
+        assert world.account(org)["amount_due"] == "-6.00"
+        check_books(world, org)
+
+
+class Crash(Exception):
+    pass
+
+
+def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(world, monkeypatch):
+    end_months(world, datetime(2031, 1, 31, tzinfo=UTC))
+    orgs = [opened(world) for _ in range(100)]
+    for org in orgs:
+        charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
+    now, issued, whole = datetime(2031, 2, 5, tzinfo=UTC), [], months.issue_regular
+
+    def fragile(*args, **kwargs):
+        if len(issued) == 57:
+            raise Crash()
+        issued.append(whole(*args, **kwargs).organization_id)
+
+    monkeypatch.setattr(months, "issue_regular", fragile)
+    with pytest.raises(Crash):
+        while sweep(world, lambda session, now: actions.end_months(session, now=now, most=20), now):
+            pass
+    with world.database.reading() as session:
+        done = session.scalars(select(Invoice.organization_id).where(Invoice.organization_id.in_(orgs))).all()
+        rows = session.scalars(select(Entry).where(Entry.organization_id.in_(orgs), Entry.kind == "invoice")).all()
+    assert sorted(done) == sorted(row.organization_id for row in rows) == sorted(issued[:40])
+    monkeypatch.setattr(months, "issue_regular", whole)
+    end_months(world, now)
+    with world.database.reading() as session:
+        invoices = session.scalars(select(Invoice).where(Invoice.organization_id.in_(orgs))).all()
+        left = select(Account).where(Account.organization_id.in_(orgs), Account.unbilled > 0)
+        assert not session.scalars(left).all()
+    assert sorted(invoice.organization_id for invoice in invoices) == sorted(orgs)
+    assert {invoice.total for invoice in invoices} == {10_000_000}
+    check_books(world, orgs[0])
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_two_that_end_the_month_at_once_do_half_each(world):
+    now = datetime(2031, 2, 5, tzinfo=UTC)
+    end_months(world, now)
+    orgs = [opened(world) for _ in range(40)]
+    for org in orgs:
+        charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
+    both = threading.Barrier(2)
+
+    def tick():
+        with world.database.transaction() as session:
+            done = actions.end_months(session, now=now, most=20)
+            both.wait(30)
+        return done
+
+    assert at_once(tick, tick) == [20, 20]
+    assert sweep(world, actions.end_months, now) == 0
+    for org in orgs:
+        assert len(listed(world, org)) == 1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_nobody_waits_for_an_account_in_use(world):
+    now, org = datetime(2031, 2, 5, tzinfo=UTC), opened(world)
+    charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
+    with world.database.transaction() as session:
+        queries.account(session, org, lock=True)
+        end_months(world, now)
+        assert listed(world, org) == []
+    end_months(world, now)
+    assert len(listed(world, org)) == 1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_all_have_in_common_is_asked_once(world):
+    def statements(count):
+        for _ in range(count):
+            charge(world, opened(world), "10", datetime(2031, 1, 6, tzinfo=UTC))
+        seen = []
+
+        def see(_connection, _cursor, statement, *_):
+            seen.append(statement)
+
+        event.listen(world.database.engine, "before_cursor_execute", see)
+        sweep(world, actions.end_months, datetime(2031, 2, 5, tzinfo=UTC))
+        event.remove(world.database.engine, "before_cursor_execute", see)
+        return [s for s in seen if not any(name in s for name in ("streams", "audit_heads"))]
+
+    end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
+    assert len(statements(3)) == len(statements(30))
+
+
+def test_it_is_one_of_the_clocks_jobs(world):
+    from billing.listeners import JOBS
+
+    org, now = opened(world), datetime(2031, 2, 5, tzinfo=UTC)
+    charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
+    jobs = {job.name: job for job in JOBS}
+    while jobs["end_months"].run(world.database, now, None):
+        pass
+    assert len(listed(world, org)) == 1
+    while jobs["note_overdue"].run(world.database, now + timedelta(days=30), None):
+        pass
+    assert "invoice_overdue" in names(world, org)
+
+
+def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
+    orgs = [opened(world) for _ in range(3)]
+    for org in orgs:
+        charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
+    issue_regular = months.issue_regular
+
+    def fail_for_the_second(session, account, *rest, **more):
+        if account.organization_id == orgs[1]:
+            raise ZeroDivisionError
+        return issue_regular(session, account, *rest, **more)
+
+    now = datetime(2031, 2, 2, tzinfo=UTC)
+    with monkeypatch.context() as patched:
+        patched.setattr(months, "issue_regular", fail_for_the_second)
+        while clock.end_months(world.database, now, None):
+            pass
+        assert [len(totals(world, org)) for org in orgs] == [1, 0, 1]
+    assert clock.end_months(world.database, now, None) >= 1
+    assert [len(totals(world, org)) for org in orgs] == [1, 1, 1]

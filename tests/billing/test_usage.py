@@ -1,0 +1,273 @@
+"""Usage by the batch: each record once for ever, decided one by one, written in any of the ways to the same end."""
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from billing import actions
+from billing.actions.usage import UsageRecord
+from billing.app import SERVICE
+from billing.models import Account, Entry, Spending
+from billing.values import UNIT
+from chassis import clock, migrate
+from chassis.sql import Database
+from flask import Flask
+from flask.testing import FlaskClient
+from psycopg import sql
+from sqlalchemy import event, select, text
+
+from tests.billing.conftest import World
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def record(world: World, org: str, id_: str, amount: int = UNIT, **more: Any) -> UsageRecord:
+    return UsageRecord(world.provider_id, id_, org, amount, AT, "Calls", **more)
+
+
+def use(world: World, *records: UsageRecord, copy: bool | None = None) -> list[str]:
+    with world.database.transaction() as session:
+        return actions.record_usage(session, records=records, now=clock.now(), copy=copy)
+
+
+def raw(org: str, id_: str, amount: str = "1", **more: Any) -> dict[str, Any]:
+    return {"id": id_, "organization_id": org, "amount": amount, "at": "2026-03-01T12:00:00Z",
+            "description": "Calls", **more}
+
+
+def journal(world: World, org: str) -> list[tuple[Any, ...]]:
+    """What an account's journal says, ids and clocks apart."""
+    with world.database.reading() as session:
+        rows = session.scalars(select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)).all()
+        return [
+            (e.seq, e.part, e.kind, e.debit, e.credit, e.amount, e.moved, e.balance_after, e.prepaid_after,
+             e.surplus_after, e.unbilled_after, e.invoiced_after, e.held_after, e.description) for e in rows
+        ]
+
+
+def spent(world: World, org: str) -> int:
+    with world.database.reading() as session:
+        return sum(session.scalars(select(Spending.amount).where(Spending.organization_id == org)))
+
+
+def test_records_are_posted_with_their_cost_and_count_once(world: World) -> None:
+    org = world.open()
+    world.top_up(org, "10")
+    first = record(world, org, f"a-{org}", 3 * UNIT, cost=UNIT)
+    assert use(world, first) == ["accepted"]
+    assert use(world, first) == ["duplicate"]
+    assert use(world, first._replace(amount=1)) == ["record_id_reused"]
+    assert use(world, first._replace(cost=2)) == ["record_id_reused"]
+    assert [row[3:7] for row in journal(world, org)[1:]] == [(1, 30, 3 * UNIT, -3 * UNIT), (31, 20, UNIT, 0)]
+    assert world.account(org)["usable_credits"] == "7.00"
+    assert spent(world, org) == 3 * UNIT
+
+
+def test_a_batch_is_decided_record_by_record(world: World) -> None:
+    org, poor = world.open(), world.open(mode="postpaid", limit="2")
+    world.top_up(org, "10")
+    ids_ = [f"{n}-{org}" for n in range(8)]
+    outcomes = use(
+        world, record(world, org, ids_[0], 6 * UNIT), record(world, org, ids_[1], 5 * UNIT),
+        record(world, org, ids_[2], 4 * UNIT), record(world, org, ids_[0], 6 * UNIT),
+        record(world, org, ids_[1], UNIT, always=True), record(world, poor, ids_[3], 2 * UNIT),
+        record(world, poor, ids_[4], 1), record(world, "org_01h455vb4pex5vsknk084sn02q", ids_[5]),
+    )
+    assert outcomes == ["accepted", "insufficient_credits", "accepted", "duplicate", "accepted", "accepted",
+                        "insufficient_credits", "organization_not_found"]
+    assert world.account(org)["balance"] == "-1.00"
+    assert world.account(poor)["expecting_invoice"] == "-2.00"
+
+
+def test_another_providers_customer_does_not_exist(world: World) -> None:
+    org = world.open()
+    other = record(world, org, f"x-{org}")._replace(provider_id="org_01h455vb4pex5vsknk084sn02q")
+    assert use(world, other) == ["organization_not_found"]
+
+
+@pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
+def test_every_way_of_writing_posts_the_same(world: World, mode: str) -> None:
+    orgs = [world.open(mode=mode, limit="100") for _ in range(4)]
+    for n, (org, way) in enumerate(zip(orgs, ("charge", False, True, "one"), strict=True)):
+        amounts = [(k * 7 % 5 + 1) * UNIT + k for k in range(70)]
+        if way == "charge":
+            for amount in amounts:
+                body = {"amount": f"{amount // UNIT}.{amount % UNIT:06d}", "kind": "usage", "description": "Calls",
+                        "cost": "0.5"}
+                world.post(org, "charges", body)
+        elif way == "one":
+            for k, amount in enumerate(amounts):
+                use(world, record(world, org, f"{n}-{k}-{org}", amount, cost=UNIT // 2))
+        else:
+            batch = [record(world, org, f"{n}-{k}-{org}", a, cost=UNIT // 2) for k, a in enumerate(amounts)]
+            use(world, *batch, copy=bool(way))
+    assert len(journal(world, orgs[0])) > 40
+    for org in orgs[1:]:
+        assert journal(world, org) == journal(world, orgs[0])
+        assert spent(world, org) == spent(world, orgs[0])
+    with world.database.reading() as session:
+        kept = {tuple(row) for row in session.execute(
+            select(Account.prepaid, Account.unbilled, Account.seq, Account.on_wallet)
+            .where(Account.organization_id.in_(orgs)))}
+    assert len(kept) == 1
+
+
+def test_the_door_refuses_one_by_one(world: World) -> None:
+    org = world.open()
+    world.top_up(org, "10")
+    records = [raw(org, f"1-{org}", "4", cost="1"), raw(org, f"2-{org}", "1e3"), {"id": "x"}, raw(org, f"3-{org}", "9"),
+               raw(org, f"1-{org}", "4", cost="1"), 7, raw(org, "with space"), raw(org, f"4-{org}", "1", extra=1),
+               {**raw(org, "5"), "organization_id": []}, {**raw(org, "6"), "at": 7},
+               {**raw(org, "7"), "description": None}]
+    answer = world.call("POST", "/v1/usage", {"records": records})
+    assert answer.status_code == 200, answer.json
+    assert (answer.json["accepted"], answer.json["duplicates"]) == (1, 1)
+    assert [(found["index"], found["code"]) for found in answer.json["refused"]] == [
+        (1, "invalid_amount"), (2, "invalid_record"), (3, "insufficient_credits"), (5, "invalid_record"),
+        (6, "invalid_id"), (7, "invalid_record"), (8, "organization_not_found"), (9, "invalid_at"),
+        (10, "invalid_description"),
+    ]
+    assert world.account(org)["balance"] == "6.00"
+
+
+@pytest.mark.parametrize("body", [{}, {"records": {}}, {"records": []}, {"records": [], "admission": "no"},
+                                  {"records": [{}] * 10_001}])
+def test_a_bad_envelope_is_refused_whole(world: World, body: Any) -> None:
+    assert world.call("POST", "/v1/usage", body).status_code == 422
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_batches_of_any_size_leave_the_same_journal(world: World, seed: int) -> None:
+    chance = random.Random(seed)
+    flow = [(chance.randrange(3), chance.randrange(1, 4 * UNIT), chance.choice((0, 0, UNIT // 3)))
+            for _ in range(150)]
+    journals = []
+    for way in range(3):
+        orgs = [world.open(mode=mode, limit="60") for mode in ("prepaid", "postpaid", "prepaid")]
+        left = [record(world, orgs[who], f"{n}-{orgs[0]}", amount, cost=cost)
+                for n, (who, amount, cost) in enumerate(flow)]
+        outcomes = []
+        while left:
+            size = chance.randrange(1, 80) if way else 1
+            outcomes += use(world, *left[:size], copy=chance.choice((None, True, False)) if way else None)
+            left = left[size:]
+        assert {"accepted", "insufficient_credits"} == set(outcomes)
+        journals.append((outcomes, [journal(world, org) for org in orgs], [spent(world, org) for org in orgs]))
+    assert journals[0] == journals[1] == journals[2]
+
+
+def test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_is_covered(world: World) -> None:
+    hot, amount = world.open(limit="100"), 7 * UNIT
+    others = [world.open(limit="1000") for _ in range(20)]
+
+    def batch(thread: int, turn: int) -> Callable[[], list[str]]:
+        chance = random.Random(f"{thread} {turn}")
+        wallets = [*chance.sample(others, 15), hot]
+        chance.shuffle(wallets)
+        return lambda: use(world, *(record(world, org, f"{thread}-{turn}-{org}", amount) for org in wallets))
+
+    def turns(thread: int) -> list[str]:
+        return [outcome for turn in range(3) for outcome in batch(thread, turn)()]
+
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = [outcome for done in pool.map(turns, range(16)) for outcome in done]
+    assert set(outcomes) == {"accepted", "insufficient_credits"}
+    assert len(journal(world, hot)) == 100 * UNIT // amount
+    assert [row[0] for row in journal(world, hot)] == list(range(1, 100 * UNIT // amount + 1))
+    assert outcomes.count("accepted") == sum(len(journal(world, org)) for org in (hot, *others))
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_of_one_id_on_two_accounts_at_once_one_counts(world: World) -> None:
+    orgs = [world.open(limit="10"), world.open(limit="10")]
+    waiting = text("SELECT count(*) FROM pg_stat_activity"
+                   " WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with world.database.transaction() as session:
+            first = actions.record_usage(session, records=[record(world, orgs[0], orgs[0])], now=clock.now())
+            twin = pool.submit(world.call, "POST", "/v1/usage", {"records": [raw(orgs[1], orgs[0])]})
+            with world.database.reading() as looking:
+                while not looking.scalar(waiting) and not twin.done():
+                    looking.rollback()
+        assert first == ["accepted"]
+    assert twin.result().json["refused"] == [{"id": orgs[0], "code": "record_id_reused", "index": 0}]
+    assert [len(journal(world, org)) for org in orgs] == [1, 0]
+
+
+def test_ten_thousand_records_go_in_one_call(world: World) -> None:
+    orgs = [world.open(limit="1000") for _ in range(10)]
+    records = [raw(orgs[n % 10], f"{n}-{orgs[0]}", "0.5") for n in range(10_000)]
+    answer = world.call("POST", "/v1/usage", {"records": records})
+    assert (answer.status_code, answer.json) == (200, {"accepted": 10_000, "duplicates": 0, "refused": []})
+    assert {spent(world, org) for org in orgs} == {500 * UNIT}
+    again = world.call("POST", "/v1/usage", {"records": records})
+    assert again.json == {"accepted": 0, "duplicates": 10_000, "refused": []}
+
+
+def test_four_mebibytes_and_no_more(world: World) -> None:
+    org = world.open(limit="1")
+    body = json.dumps({"records": [raw(org, org)]})
+    headers = {"Authorization": f"Bearer {world.token()}", "Content-Type": "application/json"}
+    answers = [
+        world.client.post("/v1/usage", data=body.ljust(size), headers=headers)
+        for size in (4 * 1024 * 1024 + 1, 4 * 1024 * 1024)
+    ]
+    assert [answer.status_code for answer in answers] == [413, 200]
+    assert "4194304" in answers[0].json["detail"]
+    assert len(journal(world, org)) == 1
+
+
+@pytest.fixture
+def young(postgres: Any) -> Iterator[Database]:
+    """Billing's database before anything was posted, and nothing known of its tables."""
+    made = postgres.fresh_database("billing")
+    migrate.upgrade(SERVICE.migrations, made.owner_url)
+    database = Database(made.app_url, pool_size=4)
+    yield database
+    database.close()
+
+
+def test_what_a_batch_asks_is_answered_by_indexes_however_long_the_journal_is(young: Database) -> None:
+    world = World(young, FlaskClient(Flask("")))
+    orgs = [world.open(limit="100000") for _ in range(20)]
+    asked: dict[str, tuple[str, Any]] = {}
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        for name, word in (("ix_journal_source", "FROM journal"), ("accounts", "JOIN accounts")):
+            if word in statement:
+                asked.setdefault(name, (statement, parameters))
+
+    event.listen(young.engine, "before_cursor_execute", note)
+    use(world, *(record(world, org, org) for org in orgs))
+    assert len(asked) == 2
+    for grown in (0, 1, 8):  # 20, 2,020 and 18,020 rows
+        for turn in range(grown):
+            use(world, *(record(world, orgs[n % 20], f"{grown}-{turn}-{n}") for n in range(2000)))
+        for index, (statement, parameters) in asked.items():
+            plan = generic_plan(young, statement, parameters)
+            assert "Index" in plan and index in plan and "Seq Scan" not in plan, plan
+
+
+def generic_plan(database: Database, statement: str, parameters: dict[str, Any]) -> str:
+    """The plan that a prepared statement keeps, as if it was made now."""
+    names: list[str] = []
+
+    def numbered(found: re.Match[str]) -> str:
+        names.append(found[1])
+        return f"${len(names)}"
+
+    prepared = re.sub(r"%\((\w+)\)s", numbered, statement)
+    with database.reading() as session:
+        driver: Any = session.connection().connection.driver_connection
+        values = sql.SQL(", ").join(sql.Literal(parameters[name]) for name in names)
+        driver.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        driver.execute("DEALLOCATE ALL")
+        driver.execute(f"PREPARE asked AS {prepared}")
+        rows = driver.execute(sql.SQL("EXPLAIN EXECUTE asked ({})").format(values)).fetchall()
+        driver.execute("DEALLOCATE ALL")
+    return "\n".join(row[0] for row in rows)

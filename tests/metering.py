@@ -1,0 +1,78 @@
+"""A metering service: usage records as it publishes them, many at a time, each confirmed by the broker.
+
+``python -m tests.metering URL COUNT PROVIDER ORGANIZATION...`` publishes that many, one after the other organization.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import amqp
+from chassis import bus, ids
+from contracts import usage
+
+WINDOW = 2000
+
+
+def record(provider_id: str, organization_id: str, id_: str, amount: str = "0.01", **more: Any) -> dict[str, Any]:
+    """A usage record."""
+    return {
+        "provider_id": provider_id, "organization_id": organization_id, "id": id_, "amount": amount,
+        "at": "2026-03-01T12:00:00Z", "description": "Calls", **more,
+    }
+
+
+def message(data: dict[str, Any], **other: Any) -> bytes:
+    """A record in its envelope, as it lies on the wire; ``other`` replaces members."""
+    envelope = {
+        "specversion": "1.0", "id": ids.new("evt"), "source": "/usage", "type": usage.Recorded.TYPE, "sequence": "1",
+        "subject": str(data.get("organization_id", "nobody"))[:64], "time": "2026-03-01T12:00:00Z",
+        "datacontenttype": "application/json", "data": data,
+    }
+    return json.dumps({**envelope, **other}).encode()
+
+
+def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") -> int:
+    """Publish to usage's exchange and return once the broker has confirmed each; how many."""
+    connection = bus.connect(url, "metering")
+    try:
+        channel = connection.channel()
+        channel.confirm_select()
+        open_: set[int] = set()
+        sent = 0
+
+        def acked(tag: int, multiple: bool) -> None:
+            done = {t for t in open_ if t <= tag} if multiple else {tag}
+            open_.difference_update(done)
+
+        def refused(*_: Any) -> None:
+            raise AssertionError("the broker does not take it")
+
+        channel.events["basic_ack"].add(acked)
+        channel.events["basic_nack"].add(refused)
+        channel.events["basic_return"].add(refused)
+        for body in bodies:
+            sent += 1
+            open_.add(sent)
+            properties = {"delivery_mode": 2, "content_type": bus.CONTENT_TYPE, **({"user_id": user} if user else {})}
+            channel._basic_publish(
+                amqp.Message(body, **properties), exchange="usage", routing_key=usage.Recorded.TYPE, mandatory=True
+            )
+            while len(open_) >= WINDOW:
+                connection.drain_events(timeout=20)
+        while open_:
+            connection.drain_events(timeout=20)
+        return sent
+    finally:
+        connection.collect()
+
+
+if __name__ == "__main__":
+    url_, count, provider, *organizations = sys.argv[1:]
+    began = time.monotonic()
+    publish(url_, (
+        message(record(provider, organizations[n % len(organizations)], ids.new("evt"))) for n in range(int(count))
+    ))
+    print(f"{int(count) / (time.monotonic() - began):.0f} records/s published")
