@@ -19,7 +19,8 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``replayed``: it is the first outcome of a request that was sent before."""
+    """What came back. ``replayed``: it is the first outcome of a request that was sent before; ``file``: what is no
+    JSON, ``media``: its type."""
 
     method: str
     path: str
@@ -27,6 +28,8 @@ class Answer:
     body: dict[str, Any] = field(default_factory=dict)
     replayed: bool = False
     retry_after: float = 0.0
+    media: str = ""
+    file: bytes = field(default=b"", repr=False)
 
     @property
     def in_words(self) -> str:
@@ -97,10 +100,12 @@ class Api:
             response = self._pool.request(method, self.base_url + path, body=sent, headers=headers)
         except urllib3.exceptions.HTTPError as problem:
             raise Unreachable(f"{self.base_url} does not answer: {problem}") from problem
+        media = response.headers.get("Content-Type", "")
         return Answer(
             method, path, response.status, _parsed(response.data),
             response.headers.get("Idempotent-Replayed") == "true",
             _seconds(response.headers.get("Retry-After", "")),
+            media, b"" if media.endswith("json") else response.data,
         )
 
 

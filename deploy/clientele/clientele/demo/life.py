@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from clientele.demo import owner, statement
+from clientele.demo import owner, postpaid, statement
 from clientele.demo.api import Answer, Api
 from clientele.demo.customer import Customer, money
 from clientele.demo.telling import Teller
@@ -16,6 +16,7 @@ from clientele.demo.waiting import until
 GRACE_DAYS = 30
 GONE_WITHIN = 60.0
 CREDIT = "250.00"
+HELD, CAPTURED = "25.00", "4.00"
 CHARGES = (
     ("12.345678", "usage", "Calls to Jakarta, 37 minutes"),
     ("49.90", "subscription", "Team plan, one month"),
@@ -32,6 +33,7 @@ def tell_life(api: Api, tell: Teller, mails: Path | None) -> None:
         owner.join(customer, mails)
         _credit(customer)
         _charge(customer)
+        _reserve(customer)
         tell.chapter("Its end")
         _refused_deletion(customer)
         _withdraw_the_rest(customer)
@@ -39,7 +41,8 @@ def tell_life(api: Api, tell: Teller, mails: Path | None) -> None:
         _change_of_mind(customer)
         _second_deletion(customer)
         _tombstone(customer)
-    tell.chapter("What stays")
+        postpaid.tell_life(api, tell)
+    tell.chapter("What stays of the first")
     _timeline(customer)
     statement.show(customer)
 
@@ -78,6 +81,24 @@ def _charge(customer: Customer) -> None:
         customer.balance -= Decimal(amount)
         tell.check("balance after", body["balance_after"], money(customer.balance))
     tell.step("Look at the account")
+    _check_account(customer)
+
+
+def _reserve(customer: Customer) -> None:
+    tell, held = customer.tell, Decimal(HELD)
+    tell.step(f"Reserve {HELD} for a call that begins now")
+    wanted = {"amount": HELD, "description": "Call to Surabaya", "expires_in": 900}
+    reservation = tell.answered(customer.post("account/reservations", wanted, "reserve"), 201)
+    tell.check("status", reservation["status"], "open")
+    body = tell.answered(customer.get("account"), 200)
+    tell.check("reserved", body["reserved_credits"], HELD)
+    tell.check("usable_credits", body["usable_credits"], money(customer.balance - held))
+    tell.step(f"The call is over and came to {CAPTURED}; the rest is free again")
+    capture = f"account/reservations/{reservation['id']}/capture"
+    body = tell.answered(customer.post(capture, {"amount": CAPTURED}, "capture"), 200)
+    customer.balance -= Decimal(CAPTURED)
+    tell.check("status", body["status"], "captured")
+    tell.check("released", body["released"], money(held - Decimal(CAPTURED)))
     _check_account(customer)
 
 

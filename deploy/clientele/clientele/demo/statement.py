@@ -18,9 +18,9 @@ def show(customer: Customer) -> None:
     tell.console.print(_table(customer, lines), soft_wrap=True)
     balance = Decimal(0)
     for line in lines:
-        balance += Decimal(line["amount"])
+        balance += Decimal(line["amount"]) - Decimal(line.get("reserved", "0"))
         tell.check(f"balance after {line['id']}", line["balance_after"], money(balance), quiet=True)
-    tell.check("movements", len(lines), 6)
+    tell.check("movements", len(lines), 8)
     tell.check("closing balance", money(balance), "0.00")
 
 
@@ -43,10 +43,12 @@ def _table(customer: Customer, lines: list[dict[str, Any]]) -> Table:
     table.add_column("Kind", no_wrap=True)
     table.add_column("Description", "Closing balance", no_wrap=True)
     table.add_column("Amount", justify="right", no_wrap=True)
+    table.add_column("Reserved", justify="right", no_wrap=True)
     table.add_column("Balance", closing, justify="right", no_wrap=True)
-    table.add_row("", "", "Opening balance", "", "0.00")
+    table.add_row("", "", "Opening balance", "", "", "0.00")
     for line in lines:
         when = line["occurred_at"].replace("T", " ")[:19]
-        cells = (when, line["kind"], line["description"] or "", line["amount"], line["balance_after"])
+        figures = (line["amount"], line.get("reserved", ""), line["balance_after"])
+        cells = (when, line["kind"], line["description"] or "", *figures)
         table.add_row(*map(Text, cells))
     return table

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from clientele.demo.api import Answer
 
-_ID = re.compile(r"(org_|verify/|verifications/)[A-Za-z0-9_-]{16,}([A-Za-z0-9_-]{4})")
+_ID = re.compile(r"(org_|res_|inv_|verify/|verifications/)[A-Za-z0-9_-]{16,}([A-Za-z0-9_-]{4})")
 
 
 class Differs(Exception):

@@ -1,0 +1,402 @@
+"""A provider's money, as its staff moves it through the public address: on one process and on all of them."""
+
+import email
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from email import policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis import bus, clock
+from clientele.demo.api import Answer, Api
+from clientele.processes import System
+from clientele.servers import RabbitMQ
+
+from tests import customers, metering
+from tests.customers import eventually, move
+from tests.footings import Embedded
+
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Place:
+    """A running system, as far as somebody outside knows it."""
+
+    address: str
+    password: str
+    mails: Path
+
+    def sign_in(self) -> Api:
+        return customers.signed_in(self.address, self.password)
+
+    def subjects(self, address: str) -> list[str]:
+        """The subjects of the mails to this address."""
+        read = (email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in self.mails.glob("*.eml"))
+        return [str(mail["Subject"]) for mail in read if address in str(mail["To"])]
+
+
+@pytest.fixture(scope="module", params=["embedded", "processes"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    if request.param == "processes":
+        system = request.getfixturevalue("system")
+        yield Place(system.address, system.password, system.mail)
+        return
+    one = Embedded(tmp_path_factory.mktemp("embedded"))
+    one.start()
+    try:
+        yield Place(one.address, one.password, one.folder / "var/mail")
+    finally:
+        one.kill()
+
+
+@pytest.fixture
+def api(place: Place) -> Api:
+    return place.sign_in()
+
+
+def post(api: Api, path: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:
+    """What the POST answers, under a key of its own."""
+    answer = api.call("POST", path, body, key=secrets.token_hex(8))
+    assert answer.status == status, answer
+    return answer.body
+
+
+def get(api: Api, path: str) -> dict[str, Any]:
+    answer = api.call("GET", path)
+    assert answer.status == 200, answer
+    return answer.body
+
+
+def moved(api: Api, path: str, what: str, amount: str, **more: Any) -> dict[str, Any]:
+    answer = move(api, path, what, amount, **more)
+    assert answer.status == 201, answer
+    return answer.body
+
+
+def figures(api: Api, path: str, *names: str) -> tuple[str, ...]:
+    """These figures of the account."""
+    account = get(api, f"{path}/account")
+    return tuple(account[name] for name in names)
+
+
+def usage(path: str, number: int, amount: str = "0.10", **more: Any) -> list[dict[str, Any]]:
+    tag = secrets.token_hex(4)
+    return [
+        {"id": f"{tag}-{n}", "organization_id": path.rpartition("/")[2], "amount": amount,
+         "at": clock.stamp(clock.now()), "description": f"Call {n}", **more}
+        for n in range(number)
+    ]
+
+
+@contextmanager
+def settings(api: Api, **chosen: Any) -> Iterator[None]:
+    """The provider's settings are these meanwhile."""
+    before = get(api, "/v1/settings")
+    try:
+        assert api.call("PATCH", "/v1/settings", chosen, wait=10).status == 200
+        yield
+    finally:
+        api.call("PATCH", "/v1/settings", {name: before[name] for name in chosen}, wait=10)
+
+
+def test_usage_comes_by_the_broker_too(system: System, rabbitmq: RabbitMQ) -> None:
+    api = Api(system.address)
+    provider = api.sign_in("admin@example.com", system.password).body["organization"]["id"]
+    path = customers.open_customer(api)
+    org = path.rpartition("/")[2]
+    moved(api, path, "top-ups", "10")
+    with bus.connect(rabbitmq.url(), "test") as connection:
+        channel = connection.channel()
+        ear = channel.queue_declare("", exclusive=True).queue
+        channel.queue_bind(ear, "billing", "billing.usage_refused.v1")
+
+        metering.publish(system.broker_url("usage"), [
+            metering.message(metering.record(provider, org, f"{org}-{n}", "0.02")) for n in [*range(300), *range(50)]
+        ])
+        eventually(lambda: figures(api, path, "balance") == ("4.00",))
+        metering.publish(system.broker_url("usage"), [
+            metering.message(metering.record(provider, org, f"{org}-much", "4.01")),
+            metering.message(metering.record(provider, org, f"{org}-last", "4")),
+        ])
+        said = json.loads(eventually(lambda: channel.basic_get(ear, no_ack=True)).body)["data"]
+
+    assert (said["record_id"], said["organization_id"], said["code"]) == (f"{org}-much", org, "insufficient_credits")
+    eventually(lambda: figures(api, path, "balance") == ("0.00",))
+
+
+def test_a_postpaid_customer_uses_pays_and_leaves(api: Api) -> None:
+    tax = [{"country": "CH", "name": "MWST", "rate": "8.1", "valid_from": "2024-01-01"}]
+    with settings(api, tax_rates=tax, payment_terms_days=14, deletion_grace_days=0):
+        path = customers.open_customer(
+            api, country="CH", currency="CHF", timezone="Europe/Zurich", payment_mode="postpaid", credit_limit="1000"
+        )
+        charge_id = _use(api, path)
+        first = _pay_the_first_invoice(api, path)
+        second = _take_back(api, path, charge_id, first)
+        _void(api, path, second)
+        _leave(api, path)
+        assert get(api, f"{path}/invoices/{first}")["status"] == "paid"
+
+
+def _use(api: Api, path: str) -> str:
+    records = usage(path, 1000, cost="0.01")
+    bad = [{**records[0], "id": "bad", "amount": "-1"}, {**records[1], "amount": "5"}]
+    answer = post(api, "/v1/usage", {"records": [*records, *bad]}, 200)
+    assert (answer["accepted"], answer["duplicates"]) == (1000, 0)
+    assert [found["code"] for found in answer["refused"]] == ["invalid_amount", "record_id_reused"]
+    assert post(api, "/v1/usage", {"records": records}, 200)["duplicates"] == 1000
+    charge = moved(api, path, "charges", "20", kind="one_off", cost="5")
+    assert figures(api, path, "expecting_invoice", "amount_due", "usable_credits", "balance") == (
+        "-120.00", "0.00", "880.00", "-120.00")
+    return str(charge["id"])
+
+
+def _pay_the_first_invoice(api: Api, path: str) -> str:
+    invoice = post(api, f"{path}/invoices", {})
+    assert (invoice["total"], invoice["tax"], invoice["status"]) == ("120.00", "8.991674", "awaiting_payment")
+    assert date.fromisoformat(invoice["due_on"]) == date.fromisoformat(invoice["issued_on"]) + 14 * DAY
+    assert len(invoice["lines"]) == 1001
+    assert figures(api, path, "expecting_invoice", "amount_due", "usable_credits", "balance") == (
+        "0.00", "-120.00", "1000.00", "-120.00")
+    again = api.call("POST", f"{path}/invoices", {}, key=secrets.token_hex(8))
+    assert (again.status, again.body["code"]) == (409, "nothing_to_invoice")
+
+    pdf = api.call("GET", f"{path}/invoices/{invoice['id']}.pdf")
+    assert (pdf.status, pdf.media, pdf.file[:5]) == (200, "application/pdf", b"%PDF-")
+    assert pdf.file.rstrip().endswith(b"%%EOF")
+
+    part = post(api, f"{path}/payments", {"amount": "50", "method": "bank_transfer"})
+    assert (part["assigned"], part["unassigned"]) == ("50.00", "0.00")
+    assert get(api, f"{path}/invoices/{invoice['id']}")["open"] == "70.00"
+    over = post(api, f"{path}/payments", {"amount": "100", "method": "bank_transfer"})
+    assert (over["assigned"], over["unassigned"]) == ("70.00", "30.00")
+    assert get(api, f"{path}/invoices/{invoice['id']}")["status"] == "paid"
+    assert figures(api, path, "amount_due", "usable_credits") == ("30.00", "1030.00")
+    return str(invoice["id"])
+
+
+def _take_back(api: Api, path: str, charge_id: str, first: str) -> str:
+    """The surplus pays for the second invoice; a credit note and the refund of what the first one billed."""
+    moved(api, path, "charges", "80")
+    second = post(api, f"{path}/invoices", {})
+    assert (second["paid"], second["open"]) == ("30.00", "50.00")
+    credited = post(api, f"{path}/invoices/{second['id']}/credit-notes", {"amount": "10", "reason": "Too much"})
+    assert (credited["credited"], credited["open"], len(credited["credit_notes"])) == ("10.00", "40.00", 1)
+    assert figures(api, path, "amount_due") == ("-40.00",)
+
+    refund = post(api, f"{path}/account/refunds", {"transaction_id": charge_id, "reason": "Did not work"})
+    assert (refund["kind"], refund["amount"], refund["refunds"]) == ("refund", "20.00", charge_id)
+    assert get(api, f"{path}/invoices/{first}")["credited"] == "20.00"
+    assert figures(api, path, "amount_due") == ("-20.00",)
+    more = api.call("POST", f"{path}/account/refunds", {"transaction_id": charge_id, "amount": "0.01", "reason": "x"},
+                    key=secrets.token_hex(8))
+    assert (more.status, more.body["code"]) == (409, "refund_exceeds_charge")
+    post(api, f"{path}/payments", {"amount": "20", "method": "cash", "invoice_ids": [second["id"]]})
+    assert get(api, f"{path}/invoices/{second['id']}")["open"] == "20.00"
+    moved(api, path, "withdrawals", "20")
+    return str(second["id"])
+
+
+def _void(api: Api, path: str, second: str) -> None:
+    moved(api, path, "charges", "15")
+    third = post(api, f"{path}/invoices", {})
+    assert figures(api, path, "expecting_invoice", "amount_due") == ("0.00", "-35.00")
+    assert post(api, f"{path}/invoices/{third['id']}/void", {"reason": "Wrong month"}, 200)["status"] == "void"
+    assert figures(api, path, "expecting_invoice", "amount_due") == ("-15.00", "-20.00")
+    refused = api.call("POST", f"{path}/invoices/{second}/void", {}, key=secrets.token_hex(8))
+    assert (refused.status, refused.body["code"]) == (409, "invoice_settled")
+
+
+def _leave(api: Api, path: str) -> None:
+    """Each bucket stands in the way under its own name, and goes by the call that is named beside it."""
+    post(api, f"{path}/payments", {"amount": "7", "method": "cash", "invoice_ids": []})
+    post(api, f"{path}/account/reservations", {"amount": "5", "description": "A call"})
+    post(api, f"{path}/account/reservations", {"amount": "2.5", "description": "Another"})
+    found = [(b["code"], b["amount"]) for b in get(api, f"{path}/deletion-check")["blockers"]]
+    assert sorted(found) == [
+        ("amount_due", "20.00"), ("credits_reserved", "7.50"), ("overpaid", "7.00"), ("unbilled_amount", "15.00")]
+    refusal = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
+    assert (refusal.status, refusal.body["code"]) == (409, "deletion_refused")
+    assert sorted((b["code"], b["amount"]) for b in refusal.body["blockers"]) == sorted(found)
+
+    follow_the_fixes(api, path)
+
+    assert figures(api, path, "balance", "reserved_credits") == ("0.00", "0.00")
+    deleted = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
+    assert deleted.status == 200, deleted
+    eventually(lambda: get(api, path)["status"] == "deleted", 30)
+    refused = move(api, path, "charges", "1")
+    assert refused.status == 409, refused
+
+
+def follow_the_fixes(api: Api, path: str) -> None:
+    """Do what the check says, method and address as they stand there, until nothing is in the way."""
+    for _ in range(8):
+        blockers = get(api, f"{path}/deletion-check")["blockers"]
+        if not blockers:
+            return
+        blocker = blockers[0]
+        method, href = blocker["fix"]["method"], blocker["fix"]["href"]
+        body = {
+            "unbilled_amount": {}, "amount_due": {"amount": blocker["amount"], "method": "bank_transfer"},
+            "overpaid": {"amount": blocker["amount"], "method": "bank_transfer", "reason": "Leaves"},
+            "credits_left": {"amount": blocker["amount"], "method": "bank_transfer", "reason": "Leaves"},
+            "credits_reserved": None,
+        }[blocker["code"]]
+        answer = api.call(method, href, body, key=secrets.token_hex(8) if method == "POST" else None)
+        assert answer.status in (200, 201), (blocker, answer)
+        if blocker["code"] == "credits_reserved":
+            assert answer.body["data"], answer
+            for held in answer.body["data"]:
+                post(api, f"{href.partition('?')[0]}/{held['id']}/release", {}, 200)
+    raise AssertionError(f"still in the way: {blockers}")
+
+
+def test_a_prepaid_customer_reserves_and_is_told_what_helps(api: Api) -> None:
+    path = customers.open_customer(api)
+    held = f"{path}/account/reservations"
+    moved(api, path, "top-ups", "100")
+
+    first = post(api, held, {"amount": "30", "description": "A call"})
+    assert figures(api, path, "balance", "reserved_credits", "usable_credits") == ("70.00", "30.00", "70.00")
+    part = post(api, f"{held}/{first['id']}/capture", {"amount": "4.5", "final": False}, 200)
+    assert (part["status"], part["captured"]) == ("open", "4.50")
+    done = post(api, f"{held}/{first['id']}/capture", {"amount": "8"}, 200)
+    assert (done["status"], done["captured"], done["released"]) == ("captured", "12.50", "17.50")
+    second = post(api, held, {"amount": "10", "description": "Another"})
+    assert post(api, f"{held}/{second['id']}/release", {}, 200)["status"] == "released"
+    assert figures(api, path, "balance", "reserved_credits") == ("87.50", "0.00")
+
+    short = post(api, held, {"amount": "20", "description": "Forgotten", "expires_in": 1})
+    eventually(lambda: any(row["kind"] == "expiry" for row in get(api, f"{path}/account/transactions")["data"]))
+    assert get(api, f"{held}/{short['id']}")["status"] == "expired"
+    assert figures(api, path, "balance", "reserved_credits") == ("87.50", "0.00")
+    late = api.call("POST", f"{held}/{short['id']}/capture", {}, key=secrets.token_hex(8))
+    assert (late.status, late.body["code"]) == (410, "reservation_expired")
+
+    refused = move(api, path, "charges", "100", key="twice")
+    assert (refused.status, refused.body["code"], refused.body["shortfall"]) == (409, "insufficient_credits", "12.50")
+    moved(api, path, "top-ups", refused.body["cure"]["top_up"])
+    assert move(api, path, "charges", "100", key="twice") == Answer(**{**vars(refused), "replayed": True})
+    assert moved(api, path, "charges", "100")["balance_after"] == "0.00"
+
+    moved(api, path, "top-ups", "60")
+    holding = post(api, held, {"amount": "50", "description": "In the way"})
+    refused = move(api, path, "charges", "30")
+    assert (refused.body["shortfall"], refused.body["freed_at"]) == ("20.00", holding["expires_at"])
+    (free,) = refused.body["reservations"]
+    assert (free["id"], free["frees"], free["expires_at"]) == (holding["id"], "50.00", holding["expires_at"])
+    post(api, f"{held}/{free['id']}/release", {}, 200)
+    assert moved(api, path, "charges", "30")["balance_after"] == "30.00"
+
+    limited = move(api, path, "charges", "130")
+    limit = {"credit_limit": limited.body["cure"]["credit_limit"]}
+    assert api.call("PATCH", f"{path}/account", limit).status == 200
+    assert moved(api, path, "charges", "130")["balance_after"] == "-100.00"
+
+
+def test_low_credits_are_told_once_and_topped_up_by_themselves(place: Place, api: Api) -> None:
+    address = f"bills-{secrets.token_hex(6)}@customer.example"
+    path = customers.open_customer(
+        api, country="NO", currency="NOK", timezone="Europe/Oslo", billing={"email": address}
+    )
+    post(api, "/v1/wallet/top-ups", {"amount": "1000", "currency": "NOK"})
+    moved(api, path, "top-ups", "100")
+    wanted = {"auto_top_up": {"enabled": True, "amount": "50", "method": "issue"}}
+    assert api.call("PATCH", f"{path}/account", wanted).body["auto_top_up"]["threshold"] == "20.00"
+
+    moved(api, path, "charges", "85")
+
+    eventually(lambda: figures(api, path, "usable_credits") == ("65.00",), 10)
+    (topped_up,) = [row for row in get(api, f"{path}/account/transactions?kind=top_up")["data"]
+                    if row["method"] == "issue"]
+    assert (topped_up["amount"], topped_up["remark"]) == ("50.00", "Automatic top-up")
+    eventually(lambda: place.subjects(address), 10)
+    moved(api, path, "charges", "1")
+    moved(api, path, "charges", "63")  # a second crossing, and no second top-up on this day
+    eventually(lambda: len(place.subjects(address)) == 2, 10)
+    assert all("running low" in subject for subject in place.subjects(address))
+    assert figures(api, path, "usable_credits") == ("1.00",)
+
+
+def test_the_providers_wallet_follows_the_worked_table(api: Api) -> None:
+    """domain.md section 10.2, without the two rows that need a card."""
+    def wallet() -> tuple[str, ...]:
+        (purse,) = [found for found in get(api, "/v1/wallet")["data"] if found["currency"] == "SEK"]
+        return purse["balance"], purse["customers_balance"], purse["usable"]
+
+    path = customers.open_customer(api, country="SE", currency="SEK", timezone="Europe/Stockholm")
+    for amount in ("2000", "4000"):
+        post(api, "/v1/wallet/top-ups", {"amount": amount, "currency": "SEK"})
+    assert wallet() == ("6000.00", "0.00", "6000.00")
+    moved(api, path, "top-ups", "200", method="cheque")
+    assert wallet() == ("6000.00", "200.00", "5800.00")
+    moved(api, path, "top-ups", "300", method="issue")
+    assert wallet() == ("6000.00", "500.00", "5500.00")
+    card = move(api, path, "top-ups", "1000", method="card")
+    assert (card.status, card.body["code"]) == (409, "payment_method_missing")
+    moved(api, path, "charges", "50", cost="10")
+    assert wallet() == ("5990.00", "450.00", "5540.00")
+    moved(api, path, "withdrawals", "200", method="cheque")
+    assert wallet() == ("5990.00", "250.00", "5740.00")
+    bought = moved(api, path, "charges", "100", cost="30")
+    assert wallet() == ("5960.00", "150.00", "5810.00")
+    post(api, f"{path}/account/refunds", {"transaction_id": bought["id"], "reason": "Not wanted"})
+    assert wallet() == ("5990.00", "250.00", "5740.00")
+    issued = move(api, path, "top-ups", "5740.01", method="issue")
+    assert (issued.status, issued.body["code"], issued.body["shortfall"]) == (
+        409, "provider_credits_insufficient", "0.01")
+
+
+def test_the_list_follows_and_the_timeline_leaves_usage_out(api: Api) -> None:
+    path = customers.open_customer(api)
+    moved(api, path, "top-ups", "50")
+
+    def follows(usable: str) -> Callable[[], bool]:
+        def look() -> bool:
+            (row,) = get(api, f"/v1/organizations?q={path.rpartition('/')[2]}")["data"]
+            return bool(row["summary"]["usable_credits"] == row["summary"]["balance"] == usable)
+
+        return look
+
+    eventually(follows("50.00"), 2)
+    eventually(lambda: "account.topped_up" in customers.actions(api, path), 5)
+    before = customers.actions(api, path)
+    assert post(api, "/v1/usage", {"records": usage(path, 200)}, 200)["accepted"] == 200
+    eventually(follows("30.00"), 2)
+    moved(api, path, "charges", "5")
+    eventually(follows("25.00"), 2)
+    held = post(api, f"{path}/account/reservations", {"amount": "10", "description": "A call"})
+    eventually(follows("15.00"), 2)
+    post(api, f"{path}/account/reservations/{held['id']}/capture", {"amount": "1"}, 200)
+    eventually(follows("24.00"), 2)
+    moved(api, path, "charges", "4", kind="one_off")
+    eventually(lambda: "account.charged" in customers.actions(api, path), 5)
+    assert customers.actions(api, path) == ["account.charged", *before]
+
+
+def test_after_all_this_the_books_are_right(api: Api) -> None:
+    began = clock.stamp(clock.now())
+
+    def passed() -> dict[str, Any] | None:
+        answer = api.call("GET", "/v1/ledger/proof")
+        done = answer.status == 200 and answer.body["started_at"] > began
+        return answer.body if done else None
+
+    proof = eventually(passed, 150, every=0.5)  # one comes each minute
+    assert (proof["status"], proof["discrepancies"]) == ("passed", []), proof
+    assert proof["accounts"] >= 5 and proof["entries"] > 1000
+    for currency in proof["trial_balance"]:
+        debits, credits_ = ([entry[side] for entry in currency["accounts"]] for side in ("debit", "credit"))
+        assert sum(map(_millionths, debits)) == sum(map(_millionths, credits_)), currency
+
+
+def _millionths(amount: str) -> int:
+    whole, _, part = amount.partition(".")
+    return int(whole + part.ljust(6, "0"))
