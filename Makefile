@@ -5,7 +5,7 @@ PY = .venv/bin/python
 DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench-ledger docs migration processes clean
+.PHONY: help run demo test mutants check bench-ledger docs migration processes clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ processes: .venv/.ready ## what docker compose would start, as plain processes o
 
 test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a part)
 	@$(PY) -m clientele check && exec $(PY) -m pytest $(TESTS)
+
+mutants: .venv/.tested ## break the ledger line by line: some test must notice each (a quarter of an hour)
+	@LEDGER_MUTANTS=all $(PY) -m pytest tests/billing/ledger/test_mutations.py -v
 
 check: .venv/.tested ## style, types and imports only
 	@$(PY) -m clientele check
