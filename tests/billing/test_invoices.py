@@ -421,7 +421,7 @@ def test_lists_and_their_filters(world):
     rest = listed(world, org, f"?limit=2&cursor={page['next_cursor']}")
     assert [i["id"] for i in page["data"] + rest] == [i["id"] for i in made]
     foreign = f"?status=void&cursor={page['next_cursor']}"
-    for bad in ("?status=x", "?overdue=perhaps", "?from=yesterday", "?limit=0", foreign):
+    for bad in ("?status=x", "?overdue=perhaps", "?overdue=on", "?from=yesterday", "?limit=0", foreign):
         assert world.call("GET", f"/v1/organizations/{org}/invoices{bad}").status_code == 422, bad
 
 

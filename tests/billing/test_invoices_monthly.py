@@ -319,3 +319,14 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
         assert [len(totals(world, org)) for org in orgs] == [1, 0, 1]
     assert clock.end_months(world.database, now, None) >= 1
     assert [len(totals(world, org)) for org in orgs] == [1, 1, 1]
+
+
+def test_a_month_is_taxed_by_the_rate_of_its_own_last_day(world):
+    rates = (("8", "2020-01-01"), ("9", "2031-02-01"))
+    choose(world, tax_rates=[{"country": "SG", "name": "GST", "rate": rate, "valid_from": day} for rate, day in rates])
+    org, ends = opened(world), datetime(2031, 1, 31, 16, tzinfo=UTC)
+    charge(world, org, "108", ends - SECOND)
+    end_months(world, ends + SECOND)
+    charge(world, org, "109", ends + SECOND)
+    issue(world, org, ends + 2 * SECOND)
+    assert [(i["tax_rate"], i["tax"]) for i in reversed(listed(world, org))] == [("8", "8.00"), ("9", "9.00")]

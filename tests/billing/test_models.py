@@ -130,3 +130,10 @@ def test_figures_that_need_thirteen_digits_are_out_of_range():
     assert figures("prepaid", "0", prepaid=most).is_in_range
     assert not figures("prepaid", "1", prepaid=most).is_in_range
     assert not figures("postpaid", "0", unbilled=most, invoiced=most).is_in_range
+
+
+def test_what_is_held_can_always_be_let_go():
+    most = "999999999999.999999"
+    assert figures("prepaid", most, held="5").is_in_range
+    assert not figures("prepaid", most, prepaid="5", held="5").is_in_range
+    assert not figures("postpaid", most, surplus="5", held="5").is_in_range

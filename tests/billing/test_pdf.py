@@ -2,6 +2,8 @@
 
 import io
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cache
 from typing import Any
@@ -203,6 +205,31 @@ def test_what_the_sheet_cannot_be_set_with_is_an_error(monkeypatch: pytest.Monke
 
     with pytest.raises(RuntimeError, match="dictionary does not contain key"):
         paper.render({})
+
+
+def test_of_many_who_print_at_once_most_are_asked_to_come_back(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    organization_id = world.open("postpaid", limit="100")
+    world.charge(organization_id, "10.5")
+    issued = world.call("POST", f"/v1/organizations/{organization_id}/invoices", {}).json
+    path = f"/v1/organizations/{organization_id}/invoices/{issued['id']}.pdf"
+    inside, free = threading.Semaphore(0), threading.Event()
+
+    def press(_: bytes) -> bytes:
+        inside.release()
+        assert free.wait(20)
+        return b"%PDF"
+
+    monkeypatch.setattr(paper, "_press", press)
+    with ThreadPoolExecutor(3) as pool:
+        printing = [pool.submit(paper.render, document([line("1.00")])) for _ in range(3)]
+        assert all(inside.acquire(timeout=20) for _ in printing)
+        refused = world.call("GET", path)
+        free.set()
+
+    assert (refused.status_code, refused.json["code"]) == (503, "service_unavailable")
+    assert refused.headers["Retry-After"] == "2"
+    assert [one.result() for one in printing] == [b"%PDF"] * 3
+    assert world.call("GET", path).status_code == 200
 
 
 def test_the_route_prints_one_invoice_and_only_to_whom_it_belongs(world: World) -> None:

@@ -548,5 +548,16 @@ def test_every_question_to_the_reservations_has_its_index(world, ask, index):
         plans = ["\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
                  for statement, parameters in asked]
     assert all("Seq Scan on reservations" not in plan and "SCAN reservations" not in plan for plan in plans), plans
+    # PostgreSQL is free to prefer the primary key, which begins with the organization, while the table is small.
+    fine = (index,) if world.database.is_sqlite else (index, "pk_reservations")
     if not world.database.is_sqlite or not index.startswith("pk"):
-        assert any(index in plan for plan in plans), plans
+        assert any(name in plan for plan in plans for name in fine), plans
+
+
+def test_a_hold_on_the_largest_limit_there_is_runs_out_and_holds_up_no_other(world):
+    largest, other = world.open(limit="999999999999.999999"), world.open(limit="100")
+    for org in (largest, other):
+        reserve(world, org, "5", expires_in=1)
+    assert world.post(largest, "top-ups", {"amount": "5", "method": "cash"}).json["code"] == "amount_too_large"
+    sweep(world, clock.now() + timedelta(minutes=1))
+    assert [figures(world, org)[2] for org in (largest, other)] == ["0.00", "0.00"]

@@ -256,6 +256,18 @@ def test_a_flood_is_heard_in_batches_of_at_most_500(postgres_database: Database,
     assert feed.depth() == 0
 
 
+def test_a_batch_of_large_messages_is_smaller(
+    monkeypatch: pytest.MonkeyPatch, postgres_database: Database, feed: Feed
+) -> None:
+    monkeypatch.setattr(bus, "BATCH_BYTES", 20 * len(raw("r100")))
+    publish(feed, *(raw(f"r{n}") for n in range(100, 300)))
+    till = Till()
+    with feed.draining(till.batches(postgres_database)):
+        until(lambda: sum(till.sizes) >= 200)
+    assert max(till.sizes) == 20
+    assert feed.depth() == 0
+
+
 def test_a_trickle_waits_for_nobody(postgres_database: Database, feed: Feed) -> None:
     till, heard = Till(), threading.Event()
     apply = till.apply

@@ -19,6 +19,7 @@ from chassis.relay import Letter, Receipt
 
 PREFETCH = 20
 BATCH = 500
+BATCH_BYTES = 8 * 1024 * 1024
 BATCH_WITHIN = 0.005
 CONFIRM_WITHIN = 5.0
 HEARTBEAT = 30
@@ -221,8 +222,8 @@ class RabbitConsumer:
 
 
 class RabbitDrain(RabbitConsumer):
-    """Hands over what lies in a kind's own queue many at a time: up to ``BATCH``, or as soon as ``BATCH_WITHIN`` has
-    passed and nothing more lies ready."""
+    """Hands over what lies in a kind's own queue many at a time: up to ``BATCH`` or ``BATCH_BYTES``, or as soon as
+    ``BATCH_WITHIN`` has passed and nothing more lies ready."""
 
     prefetch = 2 * BATCH
 
@@ -230,17 +231,19 @@ class RabbitDrain(RabbitConsumer):
         super().__init__(url, service, batches.inbox.receive, batches.inbox.database.check)
         self._batches = batches
         self._held: list[Any] = []
+        self._bytes = 0
         self._queues = {_apart(service, batches.kind.TYPE): self._hold}
 
     def _hold(self, message: Any) -> None:
         self._held.append(message)
+        self._bytes += len(message.body)
 
     def _hear(self, connection: Connection) -> None:
-        self._held = []
+        self._held, self._bytes = [], 0
         super()._hear(connection)
         enough = time.monotonic() + BATCH_WITHIN
         with suppress(TimeoutError):
-            while self._held and len(self._held) < BATCH:
+            while self._held and len(self._held) < BATCH and self._bytes < BATCH_BYTES:
                 connection.drain_events(timeout=max(enough - time.monotonic(), 0.0001))
         if self._held:
             self._hand_over(connection)

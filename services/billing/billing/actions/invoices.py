@@ -256,7 +256,7 @@ def _draw(
     account.invoices += 1
     today = local_day(now, account.timezone)
     due_on = today + timedelta(days=seller.setting("payment_terms_days"))
-    name, rate = _tax_of(seller, account.country, today)
+    name, rate = _tax_of(seller, account.country, covered.end)  # of when it was supplied, not of the day after
     invoice = Invoice(
         organization_id=account.organization_id, id=ids.new("inv"), provider_id=account.provider_id,
         number=f"{_prefix(account)}-{account.invoices:04d}", kind=kind, status=AWAITING, currency=account.currency,

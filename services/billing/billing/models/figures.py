@@ -112,10 +112,11 @@ class Figures:
 
     @property
     def is_in_range(self) -> bool:
-        """Whether every figure has at most twelve digits before the point."""
+        """Whether every figure has at most twelve digits before the point, and will once nothing is held any more: what
+        is held can always be let go."""
         buckets = self.buckets
         shown = (buckets.prepaid, buckets.surplus, buckets.unbilled, buckets.invoiced, buckets.held, buckets.net,
-                 self.usable, self.balance, self.amount_due, self.limit)
+                 self.usable, self.usable + buckets.held, self.balance, self.amount_due, self.limit)
         return all(-LARGEST <= figure <= LARGEST for figure in shown)
 
     def blockers(self, in_flight: int = 0) -> list[Blocker]:

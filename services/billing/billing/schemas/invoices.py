@@ -100,6 +100,6 @@ class InvoicesQuery(paging.PageArgs):
     account's unbilled amount, so that ``status`` finds nothing."""
 
     status = ma.fields.String(validate=ma.validate.OneOf(_STATUSES))
-    overdue = ma.fields.Boolean()
+    overdue = ma.fields.Boolean(truthy={"true"}, falsy={"false"})
     since = Day(data_key="from")
     until = Day(data_key="to")

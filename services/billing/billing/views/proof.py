@@ -14,8 +14,9 @@ blp = Blueprint("ledger", __name__, url_prefix="/v1/ledger", description="Whethe
 @requires("ledger.read")
 @blp.response(200, schemas.LedgerProof)
 def read_proof() -> Response:
-    """What the auditor found when it last went through all the provider's books: how much it looked at, the trial
-    balance, and everything that does not hold."""
+    """What the auditor found when it last went through all the provider's books.
+
+    How much it looked at, the trial balance, and everything that does not hold."""
     with here.database().reading() as session:
         proof = queries.last_proof(session, the_caller().organization_id)
     return jsonify(schemas.LedgerProof().dump(proof))

@@ -218,6 +218,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("source IS NOT NULL"),
         sqlite_where=sa.text("source IS NOT NULL"),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # Room on each page for the next amount of the day, as accounts have it for their balances.
+        op.execute("ALTER TABLE spendings SET (fillfactor = 50)")
     _end_the_month_of_those_that_are_postpaid()
 
 

@@ -21,12 +21,16 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_interval
+from chassis.errors import Unavailable
 
 from billing.values import NONE, format_money, parse_money
 
 _PRESS = Path(__file__).with_name("press.py")
-# A sheet of 5,000 lines takes three seconds and 600 MB.
-_PRESSES, _SECONDS = threading.BoundedSemaphore(2), 60
+# A sheet of 5,000 lines takes three seconds and 600 MB, so a process sets one at a time. A few may wait for it, not all
+# the threads that others need; the gateway waits as long as we do.
+_PRESS_FREE, _SEATS, _SECONDS = threading.Lock(), threading.BoundedSemaphore(3), 30
+# The child needs nothing that we know, and no thread for every core.
+_ENVIRONMENT = {"RAYON_NUM_THREADS": "2"}
 _ENGLISH = Locale("en", "GB")
 _KINDS = {"one_off": "One-off charge", "capture": "Usage"}
 _FIGURE_SPACE, _POINT_SPACE, _MINUS, _BREAK_HERE = "\u2007", "\u2008", "\u2212", "\u200b"
@@ -44,11 +48,26 @@ _BEFORE, _AFTER = "เแโใไເແໂໃໄ\u200d", "ะาำๅๆຯະ
 _FORMS = {"JP": ("ja", "JP"), "TW": ("zh", "TW"), "HK": ("zh", "TW"), "MO": ("zh", "TW")}
 
 
+class Printing(Unavailable):
+    """Too many invoices are being printed just now. Try again in a moment."""
+
+    code = "service_unavailable"
+
+
 def render(document: dict[str, Any]) -> bytes:
-    """The PDF of an invoice as ``queries.invoice_document`` tells it; dated when it was issued."""
-    with _PRESSES:
+    """The PDF of an invoice as ``queries.invoice_document`` tells it; dated when it was issued. Raises Printing."""
+    if not _SEATS.acquire(blocking=False):
+        raise Printing(retry_after=2)
+    try:
+        return _press(json.dumps(sheet(document)).encode())
+    finally:
+        _SEATS.release()
+
+
+def _press(sheet: bytes) -> bytes:
+    with _PRESS_FREE:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-I", str(_PRESS)], input=json.dumps(sheet(document)).encode(), capture_output=True,
+            [sys.executable, "-I", str(_PRESS)], input=sheet, capture_output=True, env=_ENVIRONMENT,
             timeout=_SECONDS, check=False,
         )
     if done.returncode:

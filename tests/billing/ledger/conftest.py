@@ -1,0 +1,50 @@
+"""A database of its own on each engine, for here the clock runs months ahead, and a seed by which a run can be
+repeated."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from billing.app import SERVICE
+from chassis import clock, migrate
+from chassis.sql import Database
+
+from tests.billing.ledger.machine import Clock
+
+SEED = int(os.environ.get("LEDGER_SEED") or random.SystemRandom().randrange(10**9))
+ran: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    path: Path = tmp_path_factory.mktemp("ledger") / "billing.db"
+    migrate.upgrade(SERVICE.migrations, f"sqlite:///{path}")
+    database = Database(f"sqlite:///{path}", pool_size=8)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres: Any) -> Iterator[Database]:
+    made = postgres.fresh_database("billing")
+    migrate.upgrade(SERVICE.migrations, made.owner_url)
+    database = Database(made.app_url, pool_size=24)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still unless it is told to go on."""
+    monkeypatch.setattr(clock, "now", lambda: Clock.now)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say by which seed, and how much was tried."""
+    if ran:
+        terminalreporter.section("ledger")
+        for line in ran:
+            terminalreporter.write_line(line)

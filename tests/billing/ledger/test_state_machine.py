@@ -1,0 +1,48 @@
+"""Any commands in any order, on the real database: what the ledger answers and keeps is what the oracle says.
+
+A run is repeated with LEDGER_SEED=<seed>; LEDGER_EXAMPLES and LEDGER_STEPS make it longer or shorter."""
+
+import os
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.billing.conftest import World
+from tests.billing.ledger.conftest import SEED, ran
+from tests.billing.ledger.machine import Machine
+
+STEPS = int(os.environ.get("LEDGER_STEPS", "30"))
+SHRINK = os.environ.get("LEDGER_SHRINK") != "no"
+EXAMPLES = {"postgresql": 60, "sqlite": 15}
+
+
+@pytest.mark.timeout(3600)
+def test_whatever_is_done_the_ledger_answers_and_keeps_what_it_must(
+    world: World, still: None, tmp_path: Any
+) -> None:
+    name = world.database.engine.dialect.name
+    examples = int(os.environ.get("LEDGER_EXAMPLES") or EXAMPLES[name])
+    steps: dict[str, int] = {}
+    begun, machines = time.monotonic(), []
+
+    @seed(SEED)
+    def machine() -> Machine:
+        machines.append(1)
+        return Machine(world, steps)
+
+    chosen = settings(
+        max_examples=examples, stateful_step_count=STEPS, deadline=None, print_blob=True, derandomize=False,
+        database=DirectoryBasedExampleDatabase(tmp_path), suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink) if SHRINK else (Phase.generate,),
+    )
+    try:
+        run_state_machine_as_test(machine, settings=chosen)
+    finally:
+        done = sum(steps.values())
+        ran.append(f"{name}: LEDGER_SEED={SEED}, {len(machines)} examples of up to {STEPS} steps, "
+                   f"{done} commands in {time.monotonic() - begun:.0f} s")
+        ran.append("  " + ", ".join(f"{name} {times}" for name, times in sorted(steps.items())))
