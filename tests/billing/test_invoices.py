@@ -490,3 +490,17 @@ def test_overdue_is_said_once_when_the_last_day_is_over_there(world):
 def sweep(world, job, now):
     with world.database.transaction() as session:
         return job(session, now=now)
+
+
+def test_the_credit_notes_on_an_invoice_hold_its_tax_whatever_else_was_credited_meanwhile(world):
+    choose(world, tax_rates=[{"country": "SG", "name": "GST", "rate": "8.1", "valid_from": "2020-01-01"}])
+    org = world.open("postpaid", limit="100")
+    world.charge(org, "67.66666")
+    invoice = issue(world, org)
+    written_off = world.adjust(org, "33.333333", "write_off")
+    credit(world, org, invoice, "33.333333")
+    credit(world, org, invoice, "0.999994")
+    assert world.post(org, f"transactions/{written_off['id']}/reverse", {"reason": "x"}).status_code == 201
+    notes = credit(world, org, invoice)["credit_notes"]
+    assert sum(cents(note["tax"]) for note in notes) == cents(invoice["tax"])
+    check_books(world, org)

@@ -5,7 +5,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -271,3 +271,16 @@ def generic_plan(database: Database, statement: str, parameters: dict[str, Any])
         rows = driver.execute(sql.SQL("EXPLAIN EXECUTE asked ({})").format(values)).fetchall()
         driver.execute("DEALLOCATE ALL")
     return "\n".join(row[0] for row in rows)
+
+
+def test_a_reservation_whose_time_is_over_refuses_no_usage(world: World) -> None:
+    org = world.open()
+    world.top_up(org, "10")
+    assert world.post(org, "reservations", {"amount": "8", "description": "Call", "expires_in": 60}).status_code == 201
+    early, late = clock.now() + timedelta(seconds=50), clock.now() + timedelta(seconds=70)
+    for now, outcome in ((early, "insufficient_credits"), (late, "accepted")):
+        with world.database.transaction() as session:
+            batch = [record(world, org, f"late-{org}", 9 * UNIT)]
+            assert actions.record_usage(session, records=batch, now=now) == [outcome]
+    assert (world.account(org)["balance"], world.account(org)["reserved_credits"]) == ("1.00", "0.00")
+    assert [row[2] for row in journal(world, org)] == ["top_up", "reservation", "expiry", "usage"]

@@ -623,6 +623,8 @@ class Machine(RuleBasedStateMachine):
         if crash:
             self.crash(records)
         self.oracle.now = Clock.now
+        for org in {record["organization_id"] for record in batch} & self.oracle.wallets.keys():
+            self.oracle.expire(self.oracle.wallets[org])
         lengths = {org: len(wallet.done) for org, wallet in self.oracle.wallets.items()}
         expected = [self.oracle.record(record, always) for record in batch]
         refused = {n: outcome for n, outcome in enumerate(expected) if outcome not in ("accepted", "duplicate")}

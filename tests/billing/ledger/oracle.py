@@ -296,7 +296,7 @@ class Oracle:
         return self.post(wallet, done, [(wallet.spending, amount if postpaid else -amount, None)], held=held)
 
     def record(self, record: dict[str, Any], always: bool) -> str:
-        """One usage record, without expiring anything."""
+        """One usage record; what is due has expired before the first of its batch."""
         wallet = self.wallets.get(record["organization_id"])
         said = (record["organization_id"], record["amount"], record["at"], record["description"], record["cost"])
         if record["id"] in self.records:

@@ -211,7 +211,7 @@ def credit_invoice(
     note = CreditNote(
         organization_id=account.organization_id, transaction_id=rows[0].transaction_id,
         provider_id=account.provider_id, invoice_id=invoice.id, number=number, amount=amount,
-        tax=_tax_share(invoice, amount), reason=reason, issued_at=now,
+        tax=_tax_share(session, invoice, amount), reason=reason, issued_at=now,
     )
     session.add(note)
     currency = invoice.currency
@@ -241,13 +241,13 @@ def _credit(session: Session, account: Account, invoice: Invoice, amount: int) -
     return transfers
 
 
-def _tax_share(invoice: Invoice, amount: int) -> int:
-    """The tax in a part of the invoice, counted from what is credited already, so that all parts together hold the
-    tax of the whole."""
+def _tax_share(session: Session, invoice: Invoice, amount: int) -> int:
+    """The tax in a part of the invoice, counted from what its credit notes come to already, so that all of them
+    together hold the tax of the whole."""
     if invoice.tax_rate is None:
         return 0
-    before = extract_tax(invoice.credited, invoice.tax_rate)
-    return extract_tax(invoice.credited + amount, invoice.tax_rate) - before
+    before = queries.noted(session, invoice)
+    return extract_tax(before + amount, invoice.tax_rate) - extract_tax(before, invoice.tax_rate)
 
 
 def _draw(

@@ -9,7 +9,7 @@ from sqlalchemy import case, select, text
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions import alerts
+from billing.actions import alerts, expiry
 from billing.actions.writing import among, array, insert_rows, is_postgresql, update_rows
 from billing.models import Account, Entry, Spending, UnsaidFigures
 from billing.models.standing import READ, Standing
@@ -75,7 +75,10 @@ def record_usage(
     A refused record changes nothing, and its id may be used again. Two transactions that post one id to different
     accounts at once: the later one ends in an IntegrityError and finds a duplicate when it is tried again.
     ``copy``: how rows are written, whatever their number."""
-    standings, known = _locked(session, records, now), _known(session, records)
+    standings = _locked(session, records, now)
+    if _expire_due(session, standings, now):
+        standings = _locked(session, records, now)
+    known = _known(session, records)
     outcomes, rows = [], []
     for record in records:
         key, standing = (record.provider_id, record.id), standings.get((record.provider_id, record.organization_id))
@@ -112,6 +115,16 @@ def _locked(session: Session, records: Sequence[UsageRecord], now: datetime) -> 
     return {
         key: Standing.of(ids.to_uuid("org", key[1]), ids.to_uuid("org", key[0]), row, now) for key, row in found.items()
     }
+
+
+def _expire_due(session: Session, standings: dict[tuple[str, str], Standing], now: datetime) -> bool:
+    """Let go of what reservations hold no longer, whether or not the clock has come to them; whether there was any."""
+    holding = [organization_id for (_, organization_id), standing in standings.items() if standing.held]
+    due = {found.organization_id for found in queries.due_reservations(session, holding, now, expiry.MOST)}
+    for organization_id in sorted(due):
+        expiry.expire_due(session, queries.account(session, organization_id, lock=True), now)
+    session.flush()
+    return bool(due)
 
 
 def _known(session: Session, records: Sequence[UsageRecord]) -> dict[tuple[str, str], tuple[Any, ...]]:

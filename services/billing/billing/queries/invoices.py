@@ -107,6 +107,14 @@ def invoice_of(session: Session, account: Account, entry: Entry) -> Invoice | No
     return found
 
 
+def noted(session: Session, found: Invoice) -> int:
+    """What the credit notes on an invoice come to."""
+    amounts = select(CreditNote.amount).where(
+        CreditNote.organization_id == found.organization_id, CreditNote.invoice_id == found.id
+    )
+    return sum(session.scalars(amounts))
+
+
 def seller_of(session: Session, account: Account) -> Provider:
     """The account's provider, as far as it is known; not locked."""
     return session.get(Provider, account.provider_id) or Provider(id=account.provider_id, settings={})
