@@ -307,3 +307,22 @@ def test_ticks_at_once_try_once(world, funds):
     for org in orgs:
         assert len(top_ups(world, org)) == (1 if funds else 0)
         assert len(said(world, org, "auto_top_up_failed")) == (0 if funds else 1)
+
+
+def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
+    failing, other = prepare(world), prepare(world)
+    for org in (failing, other):
+        charge(world, org, "90")
+    try_it = actions.top_up_automatically
+
+    def fail_for_the_first(session, *, organization_id, now):
+        if organization_id == failing:
+            raise ZeroDivisionError
+        try_it(session, organization_id=organization_id, now=now)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(actions, "top_up_automatically", fail_for_the_first)
+        run(world)
+        assert (top_ups(world, failing), top_ups(world, other)) == ([], ["50.00"])
+    run(world)
+    assert top_ups(world, failing) == ["50.00"]

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -504,3 +505,18 @@ def test_the_credit_notes_on_an_invoice_hold_its_tax_whatever_else_was_credited_
     notes = credit(world, org, invoice)["credit_notes"]
     assert sum(cents(note["tax"]) for note in notes) == cents(invoice["tax"])
     check_books(world, org)
+
+
+def test_an_invoice_of_very_many_lines_puts_usage_together_by_day(world, monkeypatch):
+    org = world.open(mode="postpaid", limit="1000")
+    for _ in range(3):
+        world.charge(org, "1.000001")
+    world.charge(org, "20", kind="one_off")
+    first = issue(world, org)
+    assert len(first["lines"]) == 4
+    monkeypatch.setattr(sys.modules["billing.queries.invoices"], "MOST_LINES", 3)
+    shown = read(world, org, first["id"])
+    assert [(line["description"], line["amount"]) for line in shown["lines"]] == [
+        ("Usage, 3 records", "3.000003"), ("Calls", "20.00")]
+    assert [line["transaction_id"] is None for line in shown["lines"]] == [True, False]
+    assert shown["lines"][0]["occurred_at"][:10] == first["lines"][0]["occurred_at"][:10]

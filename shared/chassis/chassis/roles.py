@@ -134,7 +134,7 @@ def _begin(service: Service) -> tuple[Any, Database, threading.Event]:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    return settings, _database(settings, 4), stop
+    return settings, _database(settings, 6), stop
 
 
 def _database(settings: ServiceSettings, pool_size: int) -> Database:

@@ -88,7 +88,7 @@ class Place:
         """What a row of the journal takes, its indexes with it."""
         with self.database.reading() as session:
             size = session.scalars(text("SELECT pg_total_relation_size('journal')")).one()
-        return float(size / self.postings())
+        return float(size / max(1, self.postings()))
 
     def _grown(self, rows: int) -> str:
         """The name of a database of billing with that many rows in its journal."""

@@ -49,17 +49,24 @@ def tell_of_low_credits(database: Database, now: datetime, settings: object) -> 
 
 
 def top_up_automatically(database: Database, now: datetime, settings: object) -> int:
-    """Automatic top-ups are due. A refused one leaves nothing behind, so that it failed is noted by itself."""
+    """Automatic top-ups are due."""
     with database.reading() as session:
         due = queries.due_top_ups(session, now)
-    for organization_id in due:
-        try:
-            with database.transaction() as session:
-                actions.top_up_automatically(session, organization_id=organization_id, now=now)
-        except Conflict as why:
-            with database.transaction() as session:
-                actions.record_failed_top_up(session, organization_id=organization_id, why=why, now=now)
-    return len(due)
+    return sum(_top_up(database, now, organization_id) for organization_id in due)
+
+
+def _top_up(database: Database, now: datetime, organization_id: str) -> int:
+    """A refused one leaves nothing behind, so that it failed is noted by itself."""
+    try:
+        with database.transaction() as session:
+            actions.top_up_automatically(session, organization_id=organization_id, now=now)
+    except Conflict as why:
+        with database.transaction() as session:
+            actions.record_failed_top_up(session, organization_id=organization_id, why=why, now=now)
+    except Exception:
+        _LOG.error("top_up.failed", organization_id=organization_id, exc_info=True)
+        return 0
+    return 1
 
 
 def prove_ledger(database: Database, now: datetime, settings: object) -> int:

@@ -6,17 +6,22 @@ from typing import Any, NamedTuple
 
 from chassis import clock, ids
 from chassis.errors import NotFound
-from sqlalchemy import ColumnElement, Select, and_, case, literal, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from billing.models import Account, CreditNote, Entry, Invoice, Provider
 from billing.models.invoice import AWAITING_ONLY, NOT_YET_OVERDUE, REGULAR_ONLY
 from billing.queries.accounts import account as account_of
-from billing.values import AWAITING, VOID, Code, format_money, month_start
+from billing.values import AWAITING, UNIT, USAGE, VOID, Code, format_money, month_start
 
 _ADDS, _TAKES = Entry.debit == Code.UNBILLED, Entry.credit == Code.UNBILLED
 # What regular invoices are made of: what has no invoice of its own, and what comes back from void ones.
 _REGULAR = or_(Entry.invoice_id.is_(None), and_(_ADDS, Entry.credit == Code.INVOICED))
+
+
+_SIGNED = case((_ADDS, Entry.amount), else_=-Entry.amount).label("signed")
+_BY_MACHINES = (USAGE, "capture")
+MOST_LINES = 5000
 
 
 class NoInvoice(NotFound):
@@ -214,23 +219,51 @@ def _contents(session: Session, found: Invoice) -> dict[str, Any]:
 
 
 def _lines(session: Session, found: Invoice) -> list[dict[str, str | None]]:
-    """What moved the unbilled amount within the invoice's rows, described as in the transaction's first row."""
+    """What moved the unbilled amount within the invoice's rows, described as in the transaction's first row. Beyond
+    ``MOST_LINES`` what machines have recorded is put together by kind and day (UTC), so that a page of it, or of
+    paper, can still be read."""
     first = aliased(Entry)
     own: ColumnElement[bool] = _REGULAR if found.is_regular else Entry.invoice_id == found.id
-    rows = session.execute(
-        select(first.transaction_id, first.occurred_at, first.kind, first.description, _ADDS.label("adds"),
-               Entry.amount)
+    these = (
+        Entry.organization_id == found.organization_id, Entry.seq.between(found.from_seq, found.to_seq),
+        or_(_ADDS, _TAKES), own,
+    )
+    rows = (
+        select(first.transaction_id, first.occurred_at, first.kind, first.description, _SIGNED)
         .join(first, and_(first.organization_id == Entry.organization_id,
                           first.transaction_id == Entry.transaction_id, first.part == 0))
-        .where(Entry.organization_id == found.organization_id, Entry.seq.between(found.from_seq, found.to_seq),
-               or_(_ADDS, _TAKES), own)
-        .order_by(Entry.seq)
+        .where(*these).order_by(Entry.seq)
     )
-    return [
+    lines, folded = session.execute(rows.limit(MOST_LINES + 1)).all(), []
+    if len(lines) > MOST_LINES:
+        folded = _folded(session, found, these)
+        lines = session.execute(rows.where(Entry.kind.not_in(_BY_MACHINES))).all()
+    return folded + [
         {
             "transaction_id": row.transaction_id, "occurred_at": clock.stamp(row.occurred_at), "kind": row.kind,
-            "description": row.description,
-            "amount": format_money(row.amount if row.adds else -row.amount, found.currency),
+            "description": row.description, "amount": format_money(row.signed, found.currency),
+        }
+        for row in lines
+    ]
+
+
+def _folded(
+    session: Session, found: Invoice, these: tuple[ColumnElement[bool], ...]
+) -> list[dict[str, str | None]]:
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    moment = func.timezone("UTC", Entry.occurred_at) if is_postgresql else Entry.occurred_at
+    day = func.date(moment).label("day")
+    rows = session.execute(
+        select(day, Entry.kind, func.count().label("records"), func.sum(_SIGNED // UNIT).label("units"),
+               func.sum(_SIGNED % UNIT).label("millionths"))
+        .where(*these, Entry.kind.in_(_BY_MACHINES)).group_by(day, Entry.kind).order_by(day, Entry.kind)
+    )
+    # At noon it is the same day nearly everywhere, so that paper shows the day that is meant.
+    return [
+        {
+            "transaction_id": None, "occurred_at": f"{row.day}T12:00:00.000000Z", "kind": row.kind,
+            "description": f"{row.kind.capitalize()}, {row.records} records",
+            "amount": format_money(int(row.units) * UNIT + int(row.millionths), found.currency),
         }
         for row in rows
     ]

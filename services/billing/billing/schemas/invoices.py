@@ -37,9 +37,10 @@ class Party(ma.Schema):
 
 
 class Line(ma.Schema):
-    """Something that was charged, or taken off; ``kind`` void: an earlier invoice that comes back."""
+    """Something that was charged, or taken off; ``kind`` void: an earlier invoice that comes back. On an invoice of
+    more than 5,000 lines usage is put together by day; such a line has no ``transaction_id``."""
 
-    transaction_id = ma.fields.String(required=True)
+    transaction_id = ma.fields.String(required=True, allow_none=True)
     occurred_at = Stamp(required=True)
     kind = ma.fields.String(required=True)
     description = ma.fields.String(allow_none=True)
