@@ -182,7 +182,7 @@ class Wallet:
 
     def fits(self, now: datetime) -> bool:
         figures = (self.prepaid, self.surplus, self.unbilled, self.invoiced, self.held, self.net, self.balance,
-                   self.usable(now), self.due, self.limit_at(now))
+                   self.usable(now), self.usable(now) + self.held, self.due, self.limit_at(now))
         return all(abs(figure) <= LARGEST for figure in figures)
 
     def shown(self, now: datetime) -> dict[str, Any]:
@@ -574,8 +574,9 @@ class Oracle:
         else:
             effects = [effect for bucket, change, bill in done.effects
                        for effect in self._mirror(wallet, bucket, change, bill)]
-        if wallet.surplus + sum(change for bucket, change, _ in effects if bucket == "surplus") < 0:
-            raise Refused("insufficient_credits")
+        short = -wallet.surplus - sum(change for bucket, change, _ in effects if bucket == "surplus")
+        if short > 0:  # used since, so it is owed again
+            effects += [("surplus", short, None), ("unbilled", short, None)]
         done.reversed = True
         return self.post(wallet, Done(NOW, "reversal", -done.amount, self.now), effects)
 

@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions import adjusting, crediting, ledger, payments, settling
-from billing.actions.cover import InsufficientCredits
 from billing.models import Account, Entry
-from billing.values import ADJUSTMENTS, ISSUE, PREPAID, SPENT, Code, Transfer, format_money
+from billing.values import ADJUSTMENTS, ISSUE, PREPAID, SPENT, Code, Transfer
 
 REVERSIBLE = ("top_up", "withdrawal", "payment", *ADJUSTMENTS)
 _BUCKETS = (Code.PREPAID, Code.SURPLUS, Code.UNBILLED, Code.INVOICED)
@@ -36,10 +35,11 @@ def reverse(
     session: Session, *, organization_id: str, transaction_id: str, reason: str, now: datetime, by: Actor
 ) -> dict[str, Any]:
     """Post the mirror image of a top-up, a withdrawal, an adjustment or a payment, once; the transaction. What a
-    payment has paid is due again. Money goes back the way it came, so what was withdrawn by issue is issued again.
+    payment has paid is due again, and what of it was used otherwise is owed again. Money goes back the way it came:
+    what was withdrawn by issue is issued again.
 
-    Raises NoAccount, NoTransaction, AccountClosed, NotReversible, AlreadyReversed, InsufficientCredits,
-    ProviderCreditsInsufficient, AmountTooLarge."""
+    Raises NoAccount, NoTransaction, AccountClosed, NotReversible, AlreadyReversed, ProviderCreditsInsufficient,
+    AmountTooLarge."""
     queries.account(session, organization_id)
     rows = queries.rows_of(session, organization_id, transaction_id)
     first = rows[0]
@@ -51,10 +51,10 @@ def reverse(
         raise AlreadyReversed()
     crediting.check_provider(session, account, issued, first.amount)
     transfers = _mirror_payment(session, account, first) if first.kind == "payment" else _mirror(account, rows)
-    _check_there(account, transfers)
     posted = ledger.post(
-        session, account, transfers, kind="reversal", now=now, payment_id=first.payment_id, method=first.method,
-        reason=reason, refunded_id=transaction_id, description=f"Reversal: {first.description}",
+        session, account, _within_surplus(account, transfers), kind="reversal", now=now,
+        payment_id=first.payment_id, method=first.method, reason=reason, refunded_id=transaction_id,
+        description=f"Reversal: {first.description}",
     )
     ledger.record_transaction(session, account, "account.reversed", posted, by=by, now=now)
     settling.apply(session, account, posted, now)
@@ -92,13 +92,13 @@ def _bucket_now(account: Account, bucket: Code) -> Code:
     return Code.SURPLUS if bucket == Code.PREPAID else bucket
 
 
-def _check_there(account: Account, transfers: Sequence[Transfer]) -> None:
-    surplus = account.surplus + sum(
-        transfer.amount * ((transfer.credit == Code.SURPLUS) - (transfer.debit == Code.SURPLUS))
-        for transfer in transfers
-    )
-    if surplus < 0:
-        raise InsufficientCredits(
-            "What this brought has been used since. Make room by an adjustment first.",
-            shortfall=format_money(-surplus, account.currency),
-        )
+def _within_surplus(account: Account, transfers: Sequence[Transfer]) -> list[Transfer]:
+    """What the surplus holds no longer, because it was used or paid out, is owed anew: it goes on the next invoice."""
+    there, possible = account.surplus, []
+    for transfer in transfers:
+        amount = min(there, transfer.amount) if transfer.debit == Code.SURPLUS else transfer.amount
+        there += amount * ((transfer.credit == Code.SURPLUS) - (transfer.debit == Code.SURPLUS))
+        possible += [transfer._replace(amount=amount)] if amount else []
+        if amount < transfer.amount:
+            possible.append(Transfer(Code.UNBILLED, transfer.credit, transfer.amount - amount))
+    return possible
