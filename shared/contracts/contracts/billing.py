@@ -212,7 +212,8 @@ class PaymentReceived(Message):
 @dataclass(frozen=True, kw_only=True)
 class UsageRefused(Message):
     """A usage record that came as a message changed nothing; ``record_id`` may be used again, in a new message.
-    ``code``: insufficient_credits, record_id_reused, account_frozen, account_closed, organization_not_found …"""
+    ``code``: insufficient_credits, record_id_reused, account_frozen, account_closed, organization_not_found …
+    Said about the provider, because the organization may be nobody's, or another's."""
 
     organization_id: str
     provider_id: str
@@ -221,6 +222,7 @@ class UsageRefused(Message):
     amount: str
 
     TYPE: ClassVar[str] = "billing.usage_refused.v1"
+    ABOUT: ClassVar[str] = "provider_id"
 
 
 @dataclass(frozen=True, kw_only=True)
