@@ -58,6 +58,7 @@ def main(path: Path) -> None:
     make_broker_secrets(folder)
     make_internal_secrets(folder)
     folder.keep("signing_key", signing_key)
+    folder.keep("pepper", password)
     folder.keep("admin_password", password)
     folder.keep("mail_url", "smtp://mail.invalid:25")
     say(f"{path}: {len(folder.made)} made" + "".join(f"\n  {name}" for name in folder.made))

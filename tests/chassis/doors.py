@@ -23,7 +23,7 @@ from tests.chassis.messages import Effect
 KEY = OKPKey.generate_key("Ed25519", {"kid": "now"})
 PROVIDER = ids.new("org")
 OPERATIONS = Operations.parse("""
-word.write | x x - - - | x - - | -
+word.write | x x - - - | x - - | - | word:write -
 """)
 
 

@@ -99,8 +99,8 @@ def test_an_instant_of_any_zone_is_kept_in_utc() -> None:
 def test_the_table_says_who_may() -> None:
     table = Operations.parse("""
     # comment
-    thing.read  | x x x x x | x x - | x   # another
-    thing.write | x - - - - | - - - | -
+    thing.read  | x x x x x | x x - | x | t:read own:read   # another
+    thing.write | ! - - - - | - - - | - | t:write -
     """)
 
     def may(operation: str, kind: str, role: str, acting: bool = False) -> bool:
@@ -114,16 +114,34 @@ def test_the_table_says_who_may() -> None:
     assert not may("thing.write", "customer", "owner")
     assert not may("thing.read", "customer", "nobody")
     assert not may("thing.read", "nowhere", "owner")
+    assert table.wants_proof("thing.write", kind="provider", role="owner")
+    assert not table.wants_proof("thing.read", kind="provider", role="owner")
     with pytest.raises(KeyError):
         may("thing.other", "provider", "owner")
 
 
+def test_a_key_may_do_what_its_scopes_say_and_nothing_else() -> None:
+    table = Operations.parse("""
+    thing.read  | x x x x x | x x - | x | t:read  own:read
+    thing.write | x - - - - | x - - | - | t:write -
+    """)
+
+    def may(operation: str, kind: str, *scope: str) -> bool:
+        return table.allows(operation, kind=kind, role="api_key", scope=frozenset(scope))
+
+    assert may("thing.read", "provider", "t:read", "t:write")
+    assert may("thing.read", "customer", "own:read")
+    assert not may("thing.read", "provider", "t:write", "own:read")
+    assert not may("thing.write", "customer", "t:write", "-")
+    assert not may("thing.read", "provider")
+
+
 @pytest.mark.parametrize(
     "line",
-    ["a", "a | x x x x x | x x x", "a | x x x x | x x x | x", "a | x x x x x | x x x | X",
-     "a b | x x x x x | x x x | x",
-     "a | x x x x | x x x x | x", "a | x x x x x x x x x", "a | x x x x x | x x x | x\na | x x x x x | x x x | x",
-     "| x x x x x | x x x | x"],
+    ["a", "a | x x x x x | x x x", "a | x x x x x | x x x | x", "a | x x x x | x x x | x | - -",
+     "a | x x x x x | x x x | X | - -", "a b | x x x x x | x x x | x | - -", "a | x x x x | x x x x | x | - -",
+     "a | x x x x x x x x x | - -", "a | x x x x x | x x x | x | -",
+     "a | x x x x x | x x x | x | - -\na | x x x x x | x x x | x | - -", "| x x x x x | x x x | x | - -"],
 )
 def test_a_line_that_is_no_row_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match="not a row"):

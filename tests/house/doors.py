@@ -76,9 +76,17 @@ def unguarded(found: list[Call]) -> list[Call]:
     return [call for call in found if not call.operation]
 
 
-def differences(found: list[Call], table: set[str]) -> tuple[set[str], set[str]]:
+def permitted(package: Path) -> set[str]:
+    """Operations that views ask for once they have seen the body: ``permit("...")``."""
+    return {
+        found[1] for path in sorted((package / "views").rglob("*.py"))
+        for found in re.finditer(r"""permit\(\s*"([a-z_.]+)\"""", path.read_text())
+    }
+
+
+def differences(found: list[Call], table: set[str], asked_inside: set[str]) -> tuple[set[str], set[str]]:
     """Operations used without a row in the table, and rows nobody uses."""
-    used = {call.operation for call in found if call.operation not in (None, "public", "internal")}
+    used = asked_inside | {call.operation for call in found if call.operation not in (None, "public", "internal")}
     return used - table, table - used
 
 

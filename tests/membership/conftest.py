@@ -162,7 +162,7 @@ KEY = pem()
 
 def _settings(url: str, folder: Path) -> Settings:
     return Settings(
-        database_url=Secret(url), signing_key=KEY, mail_url=Secret(f"file://{folder}"),
+        database_url=Secret(url), signing_key=KEY, pepper=Secret("a pepper"), mail_url=Secret(f"file://{folder}"),
         public_url="https://app.example", clientele_admin_password=Secret(PASSWORD),
         internal_callers=_callers(gateway="gateway's own", org="org's own"),
     )

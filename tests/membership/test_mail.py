@@ -134,7 +134,7 @@ def test_dying_after_the_mail_kills_its_link_but_sends_another(world, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(listeners.mails, "mark_sent", die)
+        patch.setattr(listeners.clock.mails, "mark_sent", die)
         with pytest.raises(KeyboardInterrupt):
             listeners.send_mails(world.database, clock.now(), world.settings)
     first = world.link(OLGA)

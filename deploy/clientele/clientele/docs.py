@@ -8,7 +8,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from chassis.permissions import CUSTOMER, STAFF
+from chassis.permissions import COLUMNS, CUSTOMER, STAFF
 from chassis.service import Service
 from contracts import OUTSIDERS
 from contracts.message import Message, every_message
@@ -19,7 +19,8 @@ FOLDER = Path(__file__).parents[3] / "docs"
 _WRITTEN = "<!-- Written by `make docs` from the code. Change the code, not this page. -->"
 _JSON = {str: "text", int: "whole number", bool: "true or false"}
 _HEADS = [*(f"staff: {role}" for role in STAFF), *(f"customer: {role}" for role in CUSTOMER), "acting"]
-_COLUMNS = [f"provider:{role}" for role in STAFF] + [f"customer:{role}" for role in CUSTOMER] + ["acting"]
+_SCOPES = ("key: provider's", "key: customer's")
+_MARKS = {"x": "x", "!": "!", "-": ""}
 
 
 def write() -> list[str]:
@@ -137,13 +138,16 @@ def _permissions() -> Iterator[str]:
         "Who may do what, service by service. The provider's staff reach the provider's own organization and all of",
         "its customers; a customer's people reach their own organization only. Whatever is not theirs does not exist",
         "for them (404); what is theirs but not allowed is refused (403). *acting*: whether it may be done while",
-        "acting for somebody else (Login As, Remote Support); the role acted in must allow it too.", "",
+        "acting for somebody else (Login As, Remote Support); the role acted in must allow it too. *!*: only within",
+        "five minutes of a proof of who they are, where the provider asks for one (`POST /v1/me/step-up`). An API key",
+        "has no role: it may do what needs a scope that it has.", "",
     )
+    heads = [*_HEADS, *_SCOPES]
     for service in SERVICES:
-        grants = import_module(f"{service.name}.guard").OPERATIONS.grants
-        yield from (f"## {service.name}", "", f"| operation | {' | '.join(_HEADS)} |", f"|---|{':-:|' * len(_HEADS)}")
-        yield from (
-            f"| `{operation}` | {' | '.join('x' if column in granted else '' for column in _COLUMNS)} |"
-            for operation, granted in grants.items()
-        )
+        rows = import_module(f"{service.name}.guard").OPERATIONS.rows
+        yield from (f"## {service.name}", "", f"| operation | {' | '.join(heads)} |", f"|---|{':-:|' * len(heads)}")
+        for operation, row in rows.items():
+            marks = [_MARKS[row.marks[column]] for column in COLUMNS]
+            scopes = [f"`{row.scopes[kind]}`" if kind in row.scopes else "" for kind in ("provider", "customer")]
+            yield f"| `{operation}` | {' | '.join([*marks, *scopes])} |"
         yield ""

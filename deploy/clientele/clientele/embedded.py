@@ -134,6 +134,7 @@ def _settings(where: Place) -> dict[str, Any]:
         "membership": MembershipSettings(
             database_url=database("membership"),
             signing_key=Secret(_keep(where, "signing_key.pem", _new_key())),
+            pepper=Secret(_keep(where, "pepper", secrets.token_hex(32))),
             **({"mail_url": f"file://{where.data / 'mail'}", "public_url": where.address} | chosen),
             **mine,
         ),

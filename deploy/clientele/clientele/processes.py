@@ -42,6 +42,7 @@ class System:
         self._ports = {name: private.free_port() for name in (*NAMES, "gateway")}
         self._health = {f"{s}-{r}": private.free_port() for s in NAMES for r in ROLES if r != "web"}
         self._secrets = {name: secrets.token_urlsafe(32) for name in ("org", "gateway")}
+        self._pepper = secrets.token_hex(32)
         self._signing_key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.names = (*(f"{s}-{r}" for s in NAMES for r in ROLES), "gateway-web")
@@ -170,7 +171,7 @@ class System:
             own["BROKER_ADMIN_URL"] = self._broker_admin
         if service == "membership":
             own |= {
-                "SIGNING_KEY": self._signing_key, "MAIL_URL": f"file://{self.mail}",
+                "SIGNING_KEY": self._signing_key, "PEPPER": self._pepper, "MAIL_URL": f"file://{self.mail}",
                 "CLIENTELE_ADMIN_EMAIL": ADMIN, "CLIENTELE_ADMIN_PASSWORD": self.password,
             }
         return inherited | common | own

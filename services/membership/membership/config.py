@@ -11,11 +11,13 @@ from chassis.config import Secret, ServiceSettings, load
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings):
     """``signing_key``: Ed25519, PEM; the public half of ``previous_signing_key`` stays published while tokens signed
-    by it live. ``mail_url``: ``file:///directory`` or ``smtp://[user:password@]host:port``. ``public_url``: where the
+    by it live. ``pepper``: what PINs are mixed and one-time code secrets encrypted with; without it both are lost.
+    ``mail_url``: ``file:///directory`` or ``smtp://[user:password@]host:port``. ``public_url``: where the
     links in mails lead. Session times in minutes: after so much rest, and in all."""
 
     signing_key: Secret
     previous_signing_key: Secret = Secret("")
+    pepper: Secret
     mail_url: Secret
     mail_from: str = "clientele@localhost"
     public_url: str

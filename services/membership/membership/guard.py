@@ -1,11 +1,13 @@
-"""Who may do what, and what a token says of whoever holds it."""
+"""Who may do what, and what a token says of whoever holds it. ``x`` may, ``!`` may after a fresh proof where the
+provider asks for one, ``-`` may not; customers reach their own organization only. An API key may do what its scopes
+say."""
 
 from datetime import datetime
 from typing import Any
 
 from chassis import clock, ids
 from chassis.caller import AUDIENCE, Caller, Door, Verifier, parse_callers
-from chassis.permissions import Operations
+from chassis.permissions import KEY, Operations
 from chassis.sql import Database
 
 from membership import queries
@@ -15,24 +17,40 @@ from membership.values import roles
 from membership.values.lifetimes import ACCESS
 from membership.values.signing import Signer
 
-OPERATIONS = Operations.parse(
-    """
-    # operation                provider's staff                         customer's people     whoever
-    #                     owner manager billing support viewer          owner admin member    acts
-    me.read             | x     x       x       x       x             | x     x     x       | x
-    session.list        | x     x       x       x       x             | x     x     x       | -
-    session.exchange    | x     x       x       x       x             | x     x     x       | -
-    session.end         | x     x       x       x       x             | x     x     x       | x
-    member.list         | x     x       x       x       x             | x     x     -       | x
-    member.read         | x     x       x       x       x             | x     x     -       | x
-    member.add          | x     x       -       x       -             | x     x     -       | -
-    member.update       | x     x       -       x       -             | x     x     -       | -
-    member.disable      | x     x       -       x       -             | x     x     -       | -
-    member.enable       | x     x       -       x       -             | x     x     -       | -
-    member.remove       | x     x       -       -       -             | x     x     -       | -
-    member.resend       | x     x       -       x       -             | x     x     -       | x
-    """
-)
+OPERATIONS = Operations.parse("""
+#                     | provider's staff                     | customer's people | acts  | scopes of API keys
+#                     | owner manager billing support viewer | owner admin member|       | provider's    customer's
+me.read               |   x      x       x       x      x    |   x     x     x   |   x   | -             -
+me.secure             |   x      x       x       x      x    |   x     x     x   |   -   | -             -
+session.list          |   x      x       x       x      x    |   x     x     x   |   -   | -             -
+session.exchange      |   x      x       x       x      x    |   x     x     x   |   -   | -             -
+session.end           |   x      x       x       x      x    |   x     x     x   |   x   | -             -
+key.list              |   x      x       -       -      -    |   x     -     -   |   -   | -             -
+key.manage            |   !      !       -       -      -    |   !     -     -   |   -   | -             -
+pin.verify            |   -      -       -       -      -    |   -     -     -   |   -   | pin:verify    pin:verify
+member.list           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read     members:read
+member.read           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read     members:read
+member.add            |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:invite
+member.update         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:edit
+member.change_login   |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
+member.disable        |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
+member.enable         |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
+member.remove         |   x      x       -       -      -    |   x     x     -   |   -   | member:manage members:remove
+member.resend         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:invite
+member.reset_password |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
+member.reset_pin      |   x      x       -       x      -    |   x     x     -   |   -   | member:manage pin:reset
+member.login_as       |   !      !       -       -      -    |   -     -     -   |   -   | -             -
+ownership.read        |   x      x       x       x      x    |   x     x     x   |   x   | cust:read     members:read
+ownership.transfer    |   !      !       -       -      -    |   !     -     -   |   -   | -             -
+ownership.accept      |   -      -       -       -      -    |   !     !     !   |   -   | -             -
+ownership.undo        |   !      !       -       -      -    |   x     -     -   |   -   | -             -
+support.overview      |   x      x       x       x      x    |   -     -     -   |   -   | cust:read     -
+support.read          |   x      x       x       x      x    |   x     x     -   |   x   | cust:read     members:read
+support.request       |   x      x       -       x      -    |   -     -     -   |   -   | -             -
+support.consent       |   -      -       -       -      -    |   x     x     -   |   -   | -             -
+support.enter         |   x      x       -       x      -    |   -     -     -   |   -   | -             -
+support.end           |   x      x       -       x      -    |   x     x     -   |   -   | -             -
+""")
 
 
 def door(database: Database, signer: Signer, internal_callers: str) -> Door:
@@ -58,6 +76,8 @@ def reach(caller: Caller, organization_id: str) -> frozenset[str]:
     an owner, and the provider's managers in their customers' organizations."""
     if caller.role == "owner":
         return frozenset(("owner", "admin", "member"))
+    if caller.role == KEY:
+        return frozenset(("admin", "member") if organization_id != caller.organization_id else ("member",))
     if caller.is_staff and organization_id != caller.organization_id:
         return frozenset(("owner", "admin", "member") if caller.role == "manager" else ("admin", "member"))
     return frozenset(("member",) if caller.role in ("admin", "manager") else ())
@@ -72,5 +92,5 @@ def claims(issued: Issued, now: datetime) -> dict[str, Any]:
         "iss": AUDIENCE, "aud": AUDIENCE, "sub": issued.identity.id, "org": organization.id,
         "kind": organization.kind, "role": role, "scope": " ".join(roles.scopes(organization.kind, role)),
         "sid": issued.login.id, "mid": member.id, "name": member.name, "iat": at, "nbf": at,
-        "exp": at + ACCESS.total_seconds(), "jti": ids.new("evt"),
+        "exp": at + ACCESS.total_seconds(), "jti": ids.new("evt"), "proved": issued.login.proved_at.timestamp(),
     }

@@ -266,6 +266,8 @@ class Settings(ma.Schema):
     payment_terms_days = ma.fields.Integer()
     tax_rates = ma.fields.List(ma.fields.Dict())
     deletion_grace_days = ma.fields.Integer()
+    mfa_required = ma.fields.Boolean(metadata={"description": "Staff log in with one-time codes"})
+    step_up_required = ma.fields.Boolean(metadata={"description": "The danger zone wants a fresh proof"})
     applied_by = ma.fields.List(ma.fields.String(), dump_only=True)
 
 
@@ -293,6 +295,8 @@ class SettingsPatch(ma.Schema):
     payment_terms_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
     tax_rates = ma.fields.List(ma.fields.Nested(TaxRate), validate=ma.validate.Length(max=300))
     deletion_grace_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
+    mfa_required = Flag()
+    step_up_required = Flag()
 
 
 class TrailQuery(PageArgs):

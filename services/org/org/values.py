@@ -35,6 +35,8 @@ SETTINGS: dict[str, object] = {
     "payment_terms_days": 14,
     "tax_rates": [],
     "deletion_grace_days": 30,
+    "mfa_required": False,
+    "step_up_required": False,
 }
 BUYER_TAGS = ("CustomerRef", "BillingRef", "TypeRef")
 NEVER_EMPTY = 2**31 - 1

@@ -18,19 +18,25 @@ from joserfc.jwk import KeySet
 from chassis import clock, ids
 from chassis.actor import Actor
 from chassis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
-from chassis.permissions import Operations
+from chassis.permissions import KEY, Operations
 
 AUDIENCE = "clientele"
 ALGORITHM = "Ed25519"
 LEEWAY = 30
 LONGEST = 4096
 MOST_GOOD = 1000
+FRESH = 300  # seconds for which a proof of who they are counts
+OWN = ("me.", "session.")  # what concerns nobody but the caller
+_MISSING = {"mfa_required": "Your provider asks for one-time codes. Switch them on: POST /v1/me/totp."}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with a valid token, in exactly one organization."""
+    """Somebody with a valid token, in exactly one organization. ``act``: who really acts, and how (``mode``
+    login_as or remote_support; ``access`` full or read); ``proved_at``: when they last proved who they are, and
+    ``must_prove``: whether dangerous operations want that to be fresh; ``missing``: what they have to do about their
+    own login before anything else."""
 
     sub: str
     organization_id: str
@@ -40,6 +46,9 @@ class Caller:
     name: str = ""
     scope: frozenset[str] = frozenset()
     act: Mapping[str, Any] | None = None
+    proved_at: float = 0.0
+    must_prove: bool = False
+    missing: str = ""
 
     @property
     def is_staff(self) -> bool:
@@ -50,7 +59,26 @@ class Caller:
         """How audit rows name them."""
         if self.act:
             return Actor(kind="support", id=self.sub, label=self.name, acting=dict(self.act))
-        return Actor(kind="staff" if self.is_staff else "member", id=self.sub, label=self.name)
+        kind = "staff" if self.is_staff else "member"
+        return Actor(kind=KEY if self.role == KEY else kind, id=self.sub, label=self.name)
+
+
+class Refused(Forbidden):
+    """Your role does not allow this. Ask an owner or a manager."""
+
+    code = "forbidden"
+
+
+class ProofNeeded(Forbidden):
+    """Prove again that it is you: POST /v1/me/step-up, then try again with the new access token."""
+
+    code = "step_up_required"
+
+
+class ReadOnly(Forbidden):
+    """This support session may look but not change anything. Ask for one with full access."""
+
+    code = "read_only"
 
 
 class InvalidToken(Unauthenticated):
@@ -127,11 +155,18 @@ class Verifier:
             and all(type(t) in (int, float) for t in times)
             and times[0] <= now + LEEWAY and times[1] <= now + LEEWAY and now - LEEWAY < times[2]
             and all(isinstance(claims[name], str) and claims[name] for name in ("sub", "org", "kind", "role", "sid"))
-            and ids.is_id("org", claims["org"])
+            and ids.is_id("org", claims["org"]) and _is_act(claims.get("act"))
         )
         if not sound:
             raise ValueError
         return claims
+
+
+def _is_act(act: Any) -> bool:
+    """Nobody acts through somebody who acts, and whoever acts is named."""
+    named = ("sub", "org", "sid", "mode", "access")
+    sound = isinstance(act, dict) and "act" not in act and all(isinstance(act.get(name), str) for name in named)
+    return act is None or sound
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:
@@ -139,7 +174,8 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
     return Caller(
         sub=claims["sub"], organization_id=claims["org"], kind=claims["kind"], role=claims["role"],
         sid=claims["sid"], name=str(claims.get("name", "")), scope=frozenset(str(claims.get("scope", "")).split()),
-        act=claims.get("act"),
+        act=claims.get("act"), proved_at=float(claims.get("proved", 0)), must_prove=claims.get("must_prove") is True,
+        missing=str(claims.get("missing", "")),
     )
 
 
@@ -171,19 +207,35 @@ def requires(operation: str) -> Callable[[F], F]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             g.caller = caller = _authenticate()
             organization_id = kwargs.get("organization_id", caller.organization_id)
-            _check_existence(caller, organization_id)
-            door = _door()
-            if not door.operations.allows(
-                operation, kind=caller.kind, role=caller.role, acting=caller.act is not None
-            ):
-                door.denied(caller, operation, organization_id)
-                raise Forbidden("Your role does not allow this. Ask an owner or a manager.", code="forbidden")
+            check_existence(organization_id)
+            permit(operation, organization_id)
             return view(*args, **kwargs)
 
         guarded.operation = operation  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def permit(operation: str, organization_id: str) -> None:
+    """Let the caller of this request do ``operation``, for what only the body shows to be one.
+
+    Raises Refused, ReadOnly, ProofNeeded, or Forbidden with what their login lacks; a refusal for want of permission
+    is told to the door."""
+    caller, door = the_caller(), _door()
+    acting = caller.act is not None
+    if not door.operations.allows(operation, kind=caller.kind, role=caller.role, acting=acting, scope=caller.scope):
+        door.denied(caller, operation, organization_id)
+        raise Refused()
+    if caller.missing and not operation.startswith(OWN):
+        raise Forbidden(_MISSING.get(caller.missing, ""), code=caller.missing)
+    looks_only = caller.act is not None and caller.act["access"] == "read"
+    if looks_only and request.method not in ("GET", "HEAD") and not operation.startswith(OWN):
+        door.denied(caller, operation, organization_id)
+        raise ReadOnly()
+    proved = clock.now().timestamp() - caller.proved_at <= FRESH
+    if caller.must_prove and not proved and door.operations.wants_proof(operation, kind=caller.kind, role=caller.role):
+        raise ProofNeeded()
 
 
 def public(view: F) -> F:
@@ -234,7 +286,9 @@ def _authenticate() -> Caller:
     return caller_of(_door().verifier.verify(bearer(request.headers.get("Authorization", ""))))
 
 
-def _check_existence(caller: Caller, organization_id: str) -> None:
+def check_existence(organization_id: str) -> None:
+    """Whether this organization exists for the caller of this request. Raises NotFound."""
+    caller = the_caller()
     if organization_id == caller.organization_id:
         return
     asked_well = caller.is_staff and ids.is_id("org", organization_id)

@@ -92,6 +92,11 @@ def request_id() -> str:
     return str(getattr(g, "request_id", ""))
 
 
+def client_address() -> str:
+    """Where the client is. The gateway says it; nobody else reaches a service."""
+    return request.headers.get("X-Forwarded-For") or request.remote_addr or ""
+
+
 def problem_about(
     instance: str, status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:

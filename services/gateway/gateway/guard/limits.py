@@ -29,9 +29,9 @@ class Limits:
         """One more request with a token. Raises TooMany."""
         self._count(self._organization, organization_id)
 
-    def count_address(self, environ: Mapping[str, Any]) -> None:
+    def count_address(self, address: str) -> None:
         """One more request without a token. Raises TooMany."""
-        self._count(self._address, self._address_of(environ))
+        self._count(self._address, address)
 
     def _count(self, limit: RateLimitItem, key: str) -> None:
         if not self._limiter.hit(limit, key):
@@ -39,7 +39,8 @@ class Limits:
             raise TooMany("Too many requests. Wait, then try again.", code="too_many_requests",
                           retry_after=max(1, math.ceil(reset - time.time())))
 
-    def _address_of(self, environ: Mapping[str, Any]) -> str:
+    def address_of(self, environ: Mapping[str, Any]) -> str:
+        """Where the client is, as far as we believe what we are told."""
         direct = str(environ.get("REMOTE_ADDR", ""))
         forwarded = str(environ.get("HTTP_X_FORWARDED_FOR", "")).rpartition(",")[2].strip()
         return forwarded if forwarded and self._is_proxy(direct) else direct

@@ -76,8 +76,9 @@ class Forwarder:
         method = environ["REQUEST_METHOD"]
         headers = {name: environ[key] for key, name in _ASKED.items() if environ.get(key)}
         headers["X-Request-Id"] = request_id
+        headers["X-Forwarded-For"] = address = self._limits.address_of(environ)
         if route.is_open(method, path):
-            self._limits.count_address(environ)
+            self._limits.count_address(address)
         else:
             headers["Authorization"] = given = environ.get("HTTP_AUTHORIZATION", "")
             self._limits.count_organization(self._guard.authenticate(given)["org"])

@@ -21,6 +21,7 @@ TABLE = {
     f"{_O}/members": "membership",
     f"{_O}/ownership-transfers": "membership",
     f"{_O}/remote-support": "membership",
+    "/v1/remote-support": "membership",
     "/v1/sessions": "membership",
     "/v1/me": "membership",
     "/v1/verifications": "membership",

@@ -139,8 +139,8 @@ def begin_session(
     expires_at = min(expires_at, latest or expires_at)
     login = LoginSession(
         id=ids.new("ses"), identity_id=identity.id, member_id=place.member.id, organization_id=place.organization.id,
-        user_agent=user_agent[:255] or None, created_at=now, last_used_at=now, expires_at=expires_at,
-        idle_at=limits.idle_at(kind, now, expires_at),
+        user_agent=user_agent[:255] or None, created_at=now, last_used_at=now, expires_at=expires_at, proved_at=now,
+        with_otp=False, idle_at=limits.idle_at(kind, now, expires_at),
     )
     token = tokens.new()
     session.add(login)

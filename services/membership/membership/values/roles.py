@@ -4,18 +4,19 @@ OWNER, ADMIN, MEMBER = "owner", "admin", "member"
 PRESETS = ("viewer", "support", "billing", "manager")
 
 _READ_STAFF = ("cust:list", "cust:read", "pay:read", "audit:read", "report:read")
+_CHARGE = ("pay:adjust", "pay:charge", "usage:write")
 _CARE = ("cust:write", "member:manage", "support:enter")
-_MANAGE = ("org:create", "org:suspend", "org:delete", "owner:transfer", "pay:adjust", "pay:withdraw", "login_as:act",
-           "audit:export")
+_MANAGE = ("org:create", "org:suspend", "org:delete", "owner:transfer", *_CHARGE, "pay:withdraw", "login_as:act",
+           "audit:export", "pin:verify")
 _READ = ("org:read", "members:read", "credits:read", "credits:topup", "invoices:read", "subs:read", "audit:read")
 _PEOPLE = ("members:invite", "members:edit", "members:remove", "pin:reset", "subs:buy", "subs:assign",
            "support:consent", "support:revoke")
-_OWN = ("org:write", "members:role", "owner:transfer", "billing:write")
+_OWN = ("org:write", "members:role", "owner:transfer", "billing:write", "pin:verify")
 _SCOPES = {
     "provider": {
         "viewer": _READ_STAFF,
         "support": _READ_STAFF + _CARE,
-        "billing": (*_READ_STAFF, "pay:adjust"),
+        "billing": (*_READ_STAFF, *_CHARGE, "pay:withdraw"),
         "manager": _READ_STAFF + _CARE + _MANAGE,
         "owner": _READ_STAFF + _CARE + _MANAGE,
     },

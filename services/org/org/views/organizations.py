@@ -4,8 +4,7 @@ from typing import Any
 
 from chassis import clock, etag, here, idempotency, paging, web
 from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
-from chassis.errors import Forbidden
+from chassis.caller import permit, requires, the_caller
 from flask import Response
 
 from org import actions, queries, sagas, schemas, values
@@ -64,10 +63,10 @@ def get_organization(organization_id: str) -> Response:
 def change_organization(body: dict[str, Any], organization_id: str) -> Response:
     """Change name, billing, buyer tags, demo or who manages it (JSON Merge Patch)."""
     caller = the_caller()
-    if body.get("managed_by") == "provider" and (caller.is_staff or caller.act is not None):
-        raise Forbidden("Only the customer's owner may hand the management to the provider.", code="forbidden")
-    if not caller.is_staff and set(body) - {"name", "billing", "managed_by"}:
-        raise Forbidden("You may change the name, the billing data and who manages the account.", code="forbidden")
+    if body.get("managed_by") == "provider":
+        permit("organization.hand_back", organization_id)
+    if set(body) - {"name", "billing", "managed_by"}:
+        permit("organization.change_tags", organization_id)
     with here.database().transaction(correlation=web.request_id()) as session:
         found = queries.organization(session, organization_id, lock=True)
         etag.check(actions.patchable(found))

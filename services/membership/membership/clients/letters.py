@@ -1,20 +1,13 @@
-"""Whom we ask: the mail server, or a directory in its place."""
+"""Letters in words, as mails."""
 
-import smtplib
-import ssl
-import time
-from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from membership.values import addresses
 from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED, Letter
 from membership.values.lifetimes import INVITATION, RESET
 
-SECONDS = 10
 _SUBJECTS = {
     INVITATION: "You are invited to {organization}",
     RESET: "Choose a new password",
@@ -65,18 +58,6 @@ Please pay {amount} {currency} by {method}. If you have done so by now, you can 
 """,
 }
 
-Post = Callable[[EmailMessage], None]
-
-
-def post(url: str) -> Post:
-    """How mails leave the house: ``file:///directory`` or ``smtp://[user:password@]host:port``. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.path:
-        return lambda message: _write(Path(unquote(parts.path)), message)
-    if parts.scheme == "smtp" and parts.hostname:
-        return lambda message: _transmit(parts, message)
-    raise ValueError("MAIL_URL must be file:///directory or smtp://[user:password@]host:port")
-
 
 def compose(letter: Letter, *, public_url: str, sender: str) -> EmailMessage:
     """The letter as a mail, with its link or its figures."""
@@ -98,26 +79,3 @@ def compose(letter: Letter, *, public_url: str, sender: str) -> EmailMessage:
     text = _TEXTS[letter.purpose].format(**filled)
     message.set_content(text, cte="7bit" if text.isascii() else "8bit")  # links stay whole, whoever reads the source
     return message
-
-
-def _write(directory: Path, message: EmailMessage) -> None:
-    """One file a mail; names sort by time, and a file is whole once it is there."""
-    directory.mkdir(parents=True, exist_ok=True)
-    name = f"{time.time_ns():020d}"
-    unfinished = directory / f".{name}.part"
-    unfinished.touch(mode=0o600)
-    unfinished.write_bytes(message.as_bytes())
-    unfinished.rename(directory / f"{name}.eml")
-
-
-def _transmit(parts: SplitResult, message: EmailMessage) -> None:
-    with smtplib.SMTP(parts.hostname or "", parts.port or 25, timeout=SECONDS) as server:
-        server.ehlo()
-        if server.has_extn("starttls"):
-            server.starttls(context=ssl.create_default_context())
-            server.ehlo()
-        elif parts.username:
-            raise smtplib.SMTPNotSupportedError("the mail server offers no STARTTLS; no password is sent in the open")
-        if parts.username:
-            server.login(unquote(parts.username), unquote(parts.password or ""))
-        server.send_message(message)

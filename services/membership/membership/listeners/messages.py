@@ -1,21 +1,13 @@
-"""The message door and the clock's."""
+"""The message door."""
 
-from datetime import datetime
-from typing import Any
-
-from chassis import log
 from chassis.envelope import Heard
 from chassis.inbox import Listeners
-from chassis.service import Job
-from chassis.sql import Database, Session
+from chassis.sql import Session
 from contracts import billing
 from contracts import org as messages
 
-from membership import clients
-from membership.actions import chores, mails, organizations
+from membership.actions import mails, organizations
 from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED
-
-_LOG = log.get("membership")
 
 
 def on_invite_owner(session: Session, message: messages.InviteOwner, heard: Heard) -> None:
@@ -89,40 +81,6 @@ def on_top_up_wanted(session: Session, message: billing.TopUpWanted, heard: Hear
         figures={"organization": message.name, "currency": message.currency, "amount": message.amount,
                  "method": message.method.replace("_", " "), "usable_credits": message.usable_credits},
     )
-
-
-def send_mails(database: Database, now: datetime, settings: Any) -> int:
-    """Send one mail that is due. Its token's hash is committed before, so that a link which arrives works; dying in
-    between only means that a newer link follows."""
-    with database.transaction() as session:
-        letter = mails.take_mail(session, now=now)
-    if letter is None:
-        return 0
-    try:
-        message = clients.compose(letter, public_url=settings.public_url, sender=settings.mail_from)
-        clients.post(settings.mail_url)(message)
-    except Exception:
-        _LOG.warning("mail.failed", mail=letter.mail_id, exc_info=True)
-        with database.transaction() as session:
-            mails.postpone(session, mail_id=letter.mail_id, now=now)
-        return 1
-    with database.transaction() as session:
-        mails.mark_sent(session, mail_id=letter.mail_id)
-    return 1
-
-
-def tell_of_failures(database: Database, now: datetime, _settings: Any) -> int:
-    """Put wrong passwords into the audit."""
-    with database.transaction() as session:
-        return chores.tell_of_failures(session, now=now)
-
-
-def forget(database: Database, now: datetime, _settings: Any) -> int:
-    """Delete what has served its time."""
-    with database.transaction() as session:
-        return chores.forget_old(session, now=now)
-
-
 LISTENERS: Listeners = {
     messages.InviteOwner: on_invite_owner,
     messages.OrganizationActivated: on_organization_activated,
@@ -135,9 +93,3 @@ LISTENERS: Listeners = {
     billing.CreditsLow: on_credits_low,
     billing.TopUpWanted: on_top_up_wanted,
 }
-
-JOBS = (
-    Job("send_mails", 0.5, send_mails),
-    Job("tell_of_failures", 5, tell_of_failures),
-    Job("forget_sessions", 60, forget),
-)

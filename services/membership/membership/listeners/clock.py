@@ -1,0 +1,50 @@
+"""The clock's door."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis import log
+from chassis.service import Job
+from chassis.sql import Database
+
+from membership import clients
+from membership.actions import chores, mails
+
+_LOG = log.get("membership")
+
+
+def send_mails(database: Database, now: datetime, settings: Any) -> int:
+    """Send one mail that is due. Its token's hash is committed before, so that a link which arrives works; dying in
+    between only means that a newer link follows."""
+    with database.transaction() as session:
+        letter = mails.take_mail(session, now=now)
+    if letter is None:
+        return 0
+    try:
+        message = clients.compose(letter, public_url=settings.public_url, sender=settings.mail_from)
+        clients.post(settings.mail_url)(message)
+    except Exception:
+        _LOG.warning("mail.failed", mail=letter.mail_id, exc_info=True)
+        with database.transaction() as session:
+            mails.postpone(session, mail_id=letter.mail_id, now=now)
+        return 1
+    with database.transaction() as session:
+        mails.mark_sent(session, mail_id=letter.mail_id)
+    return 1
+
+
+def tell_of_failures(database: Database, now: datetime, _settings: Any) -> int:
+    """Put wrong passwords into the audit."""
+    with database.transaction() as session:
+        return chores.tell_of_failures(session, now=now)
+
+
+def forget(database: Database, now: datetime, _settings: Any) -> int:
+    """Delete what has served its time."""
+    with database.transaction() as session:
+        return chores.forget_old(session, now=now)
+JOBS = (
+    Job("send_mails", 0.5, send_mails),
+    Job("tell_of_failures", 5, tell_of_failures),
+    Job("forget_sessions", 60, forget),
+)

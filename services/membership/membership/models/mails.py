@@ -1,0 +1,50 @@
+"""Mails and the tokens in their links."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.sql import BigInt, Id, Instant, Json
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from membership.models.organizations import Base
+
+_UNSENT = text("state = 'queued'")
+
+
+class Mail(Base):
+    """A mail to send. ``purpose``: invitation, verification, reset; ``state``: queued, sent, dropped. Its token is
+    made when it is sent, so that no raw token is ever stored.
+
+    ``figures``: what a mail about money says, which goes to an address for bills, with no token and to no member;
+    its ``purpose``: credits_low, top_up_wanted."""
+
+    __tablename__ = "mails"
+    __table_args__ = (
+        Index("ix_mails_due", "due_at", postgresql_where=_UNSENT, sqlite_where=_UNSENT),
+        Index("ix_mails_email", "email", "purpose", "created_at"),
+    )
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=True)
+    purpose: Mapped[str] = mapped_column(String(32))
+    email: Mapped[str] = mapped_column(String(254))
+    member_id: Mapped[str | None] = mapped_column(Id("mem"), index=True)
+    figures: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    due_at: Mapped[datetime] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(Instant, index=True)
+
+
+class MailedToken(Base):
+    """The token in a mailed link: used once, until it expires or a newer one takes its place."""
+
+    __tablename__ = "mailed_tokens"
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(16))
+    identity_id: Mapped[str] = mapped_column(Id("idn"), ForeignKey("identities.id"), index=True)
+    member_id: Mapped[str | None] = mapped_column(Id("mem"), ForeignKey("members.id"), index=True)
+    email: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+    superseded_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -1,0 +1,36 @@
+"""Organizations as known here."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.sql import BigInt, Id, Instant, Json, metadata
+from sqlalchemy import String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """What membership's tables stand on."""
+
+    metadata = metadata()
+
+
+class Organization(Base):
+    """An organization as membership knows it. ``state``: provisioning, open, suspended, ended, erased."""
+
+    __tablename__ = "organizations"
+    id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
+    provider_id: Mapped[str] = mapped_column(Id("org"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(255))
+    state: Mapped[str] = mapped_column(String(16))
+    managed_by: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ProviderSettings(Base):
+    """The provider's settings as last heard."""
+
+    __tablename__ = "provider_settings"
+    provider_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
+    version: Mapped[int] = mapped_column(BigInt)
+    settings: Mapped[dict[str, Any]] = mapped_column(Json)

@@ -1,0 +1,73 @@
+"""Who there is: identities and members."""
+
+from datetime import datetime
+
+from chassis.sql import Id, Instant
+from sqlalchemy import Boolean, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from membership.models.organizations import Base
+
+_HERE = text("status IN ('pending', 'active', 'disabled')")
+_HERE_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disabled')")
+
+
+class Identity(Base):
+    """A person who may log in, wherever they belong. ``status``: active, erased (then without address)."""
+
+    __tablename__ = "identities"
+    id: Mapped[str] = mapped_column(Id("idn"), primary_key=True)
+    email: Mapped[str | None] = mapped_column(String(254), unique=True)
+    email_verified_at: Mapped[datetime | None] = mapped_column(Instant)
+    given_name: Mapped[str] = mapped_column(String(255))
+    family_name: Mapped[str] = mapped_column(String(255))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[str] = mapped_column(String(16))
+    last_member_id: Mapped[str | None] = mapped_column(Id("mem"))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Member(Base):
+    """Somebody in an organization, with a login (``identity_id``) or without. ``search`` and ``sort_name`` are case
+    folded; ``invited_at``, ``invited_by``: when and by whom (their identity) the last link was asked for; ``status``:
+    pending, active, disabled, and removed or erased once gone."""
+
+    __tablename__ = "members"
+    __table_args__ = (
+        Index("uq_members_owner", "organization_id", unique=True, postgresql_where=_HERE_OWNER,
+              sqlite_where=_HERE_OWNER),
+        Index("uq_members_identity", "organization_id", "identity_id", unique=True, postgresql_where=_HERE,
+              sqlite_where=_HERE),
+        Index("uq_members_extension", "organization_id", "extension", unique=True, postgresql_where=_HERE,
+              sqlite_where=_HERE),
+        Index("ix_members_sorted", "organization_id", "sort_name", "id"),
+    )
+    id: Mapped[str] = mapped_column(Id("mem"), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))
+    identity_id: Mapped[str | None] = mapped_column(Id("idn"), ForeignKey("identities.id"), index=True)
+    role: Mapped[str] = mapped_column(String(16))
+    preset: Mapped[str | None] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(511))
+    given_name: Mapped[str | None] = mapped_column(String(255))
+    family_name: Mapped[str | None] = mapped_column(String(255))
+    email: Mapped[str | None] = mapped_column(String(254))
+    status: Mapped[str] = mapped_column(String(16))
+    verified: Mapped[bool] = mapped_column(Boolean)
+    extension: Mapped[str | None] = mapped_column(String(32))
+    pin_hash: Mapped[str | None] = mapped_column(String(255))
+    sort_name: Mapped[str] = mapped_column(String(511))
+    search: Mapped[str] = mapped_column(String(1024))
+    invited_at: Mapped[datetime | None] = mapped_column(Instant)
+    invited_by: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    @property
+    def portal_access(self) -> bool:
+        """Whether they may log in at all."""
+        return self.identity_id is not None
+
+    def refold(self) -> None:
+        """Bring what lists sort and search by up to date."""
+        self.sort_name = self.name.casefold()[:511]
+        parts = (self.name, self.given_name, self.family_name, self.email, self.extension, self.id)
+        self.search = "\n".join(part for part in parts if part).casefold()[:1024]

@@ -1,0 +1,58 @@
+"""Logins, and what was revoked of them."""
+
+from datetime import datetime
+
+from chassis.sql import BigInt, Id, Instant
+from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from membership.models.organizations import Base
+
+
+class LoginSession(Base):
+    """A login in one organization: the family of refresh tokens that follow each other.
+    ``proved_at``: when they last proved who they are; ``with_otp``: also by a one-time code."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_open", "identity_id", "ended_at"),)
+    id: Mapped[str] = mapped_column(Id("ses"), primary_key=True)
+    identity_id: Mapped[str] = mapped_column(Id("idn"), ForeignKey("identities.id"))
+    member_id: Mapped[str] = mapped_column(Id("mem"), ForeignKey("members.id"), index=True)
+    organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"), index=True)
+    proved_at: Mapped[datetime] = mapped_column(Instant)
+    with_otp: Mapped[bool] = mapped_column(Boolean)
+    user_agent: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    last_used_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    idle_at: Mapped[datetime] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_why: Mapped[str | None] = mapped_column(String(32))
+
+
+class RefreshToken(Base):
+    """A refresh token of a session; a used one that comes again ends the session."""
+
+    __tablename__ = "refresh_tokens"
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    session_id: Mapped[str] = mapped_column(Id("ses"), ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Revocation(Base):
+    """Access tokens issued before ``before`` are refused: those of a session, an identity or a member."""
+
+    __tablename__ = "revocations"
+    seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    key: Mapped[str] = mapped_column(String(64))
+    before: Mapped[datetime] = mapped_column(Instant)
+    at: Mapped[datetime] = mapped_column(Instant, index=True)
+
+
+class Counter(Base):
+    """A number that grows in the order of commits."""
+
+    __tablename__ = "counters"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInt)

@@ -1,0 +1,34 @@
+"""Ownership changing hands."""
+
+from datetime import datetime
+
+from chassis.sql import Id, Instant
+from sqlalchemy import Boolean, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from membership.models.organizations import Base
+
+_OFFERED = text("status = 'offered'")
+
+
+class OwnershipTransfer(Base):
+    """From one member to another. ``status``: offered (by the owner; the target accepts), completed, undone,
+    cancelled, expired; ``expires_at``: of the offer, or of the time to undo what staff did."""
+
+    __tablename__ = "ownership_transfers"
+    __table_args__ = (
+        Index("uq_ownership_transfers_offered", "organization_id", unique=True, postgresql_where=_OFFERED,
+              sqlite_where=_OFFERED),
+        Index("ix_ownership_transfers_organization", "organization_id", "id"),
+        Index("ix_ownership_transfers_due", "expires_at", postgresql_where=_OFFERED, sqlite_where=_OFFERED),
+    )
+    id: Mapped[str] = mapped_column(Id("grt"), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))
+    from_member_id: Mapped[str] = mapped_column(Id("mem"), ForeignKey("members.id"))
+    to_member_id: Mapped[str] = mapped_column(Id("mem"), ForeignKey("members.id"))
+    by_staff: Mapped[bool] = mapped_column(Boolean)
+    reason: Mapped[str] = mapped_column(String(500))
+    status: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    ended_at: Mapped[datetime | None] = mapped_column(Instant)

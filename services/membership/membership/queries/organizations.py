@@ -1,0 +1,35 @@
+"""Organizations and their providers' settings."""
+
+from chassis import errors
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from membership.models import Organization, ProviderSettings
+from membership.queries.locking import locked
+
+
+class NoSuchOrganization(errors.NotFound):
+    """There is no such organization."""
+
+    code = "not_found"
+
+
+def provider_of(session: Session, organization_id: str) -> str | None:
+    """The provider that runs this organization; a provider runs itself. None: there is no such organization."""
+    return session.scalar(select(Organization.provider_id).where(Organization.id == organization_id))
+
+
+def organization(session: Session, organization_id: str, *, lock: str = "") -> Organization:
+    """The organization, locked against others for ``change``, against changes for ``use``.
+
+    Raises NoSuchOrganization."""
+    query = select(Organization).where(Organization.id == organization_id)
+    found = session.scalars(locked(query, lock)).one_or_none()
+    if found is None:
+        raise NoSuchOrganization()
+    return found
+
+
+def settings_of(session: Session, provider_id: str) -> ProviderSettings | None:
+    """The provider's settings as last heard."""
+    return session.get(ProviderSettings, provider_id)

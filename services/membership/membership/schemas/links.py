@@ -1,0 +1,57 @@
+"""The links in mails."""
+
+import marshmallow as ma
+from chassis.fields import Stamp, Text
+from marshmallow import fields
+
+from membership.schemas.pieces import LinkedOrganization, secret
+
+
+class LinkInfo(ma.Schema):
+    """What a link is good for, without using it."""
+
+    email = fields.String(required=True)
+    organization = fields.Nested(LinkedOrganization, required=True, allow_none=True)
+    purpose = fields.String(required=True)
+    password_required = fields.Boolean(required=True)
+    expires_at = Stamp(required=True)
+
+
+class VerificationBody(ma.Schema):
+    """The password to set; not needed where there is one already."""
+
+    password = secret()
+
+
+class Verified(ma.Schema):
+    """The address is proved and the member active."""
+
+    verified = fields.Boolean(required=True)
+    email = fields.String(required=True)
+    organization = fields.Nested(LinkedOrganization, required=True)
+    member_id = fields.String(required=True)
+
+
+class ResetRequest(ma.Schema):
+    """Who has lost their password."""
+
+    email = Text(required=True, most=1024)
+
+
+class ResetBody(ma.Schema):
+    """The new password."""
+
+    password = secret(required=True)
+
+
+class Accepted(ma.Schema):
+    """The same answer for everybody."""
+
+    accepted = fields.Boolean(required=True)
+
+
+class ResetDone(ma.Schema):
+    """The new password holds, and every session has ended."""
+
+    reset = fields.Boolean(required=True)
+    email = fields.String(required=True)

@@ -1,0 +1,32 @@
+"""Oneself."""
+
+import marshmallow as ma
+from marshmallow import fields
+
+from membership.schemas.pieces import IdentityInfo, OrganizationInfo
+
+
+class Me(ma.Schema):
+    """Who is asking, where, as what, and for whom they act."""
+
+    identity = fields.Nested(IdentityInfo, required=True)
+    organization = fields.Nested(OrganizationInfo, required=True)
+    member_id = fields.String(required=True, allow_none=True)
+    role = fields.String(required=True)
+    scopes = fields.List(fields.String(), required=True)
+    session_id = fields.String(required=True)
+    act = fields.Dict(required=True, allow_none=True)
+
+
+class MyOrganization(OrganizationInfo):
+    """Somewhere the caller belongs; ``open``: whether they could switch to it now."""
+
+    role = fields.String(required=True)
+    open = fields.Boolean(required=True)
+
+
+class MyOrganizations(ma.Schema):
+    """Where the caller may switch to."""
+
+    own = fields.List(fields.Nested(MyOrganization), required=True)
+    serviced = fields.List(fields.Nested(MyOrganization), required=True)
