@@ -56,6 +56,15 @@ def queue_figures(
         _queue(session, purpose, email, None, now, figures)
 
 
+def queue_notice(
+    session: Session, *, purpose: str, organization: Organization, email: str, name: str, now: datetime,
+    member_id: str | None = None, **figures: Any,
+) -> None:
+    """Have somebody told what happened, in the words that ``clients.letters`` has for ``purpose``, filled with
+    ``name`` (theirs) and ``figures``. With ``member_id`` the mail waits while the organization is suspended."""
+    _queue(session, purpose, email, member_id, now, {"organization": organization.name, "name": name, **figures})
+
+
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
     """Kill the links that this member holds."""
     _supersede(session, MailedToken.member_id == member_id, now=now)
@@ -98,7 +107,7 @@ def postpone(session: Session, *, mail_id: int, now: datetime) -> None:
 
 def _queue(
     session: Session, purpose: str, email: str, member_id: str | None, now: datetime,
-    figures: dict[str, str] | None = None,
+    figures: dict[str, Any] | None = None,
 ) -> None:
     session.add(
         Mail(purpose=purpose, email=email, member_id=member_id, figures=figures, state="queued", attempts=0,
@@ -134,7 +143,7 @@ def _next_due(session: Session, now: datetime) -> Mail | None:
 def _letter(session: Session, mail: Mail, now: datetime) -> Letter | None:
     if mail.figures is not None:
         return Letter(mail_id=mail.id, purpose=mail.purpose, to=mail.email, organization=mail.figures["organization"],
-                      figures=mail.figures)
+                      given_name=mail.figures.get("name", ""), figures=mail.figures)
     member = session.get(Member, mail.member_id) if mail.member_id else None
     identity = queries.identity_by_email(session, mail.email)
     organization = session.get(Organization, member.organization_id) if member else None

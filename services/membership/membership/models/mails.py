@@ -16,8 +16,8 @@ class Mail(Base):
     """A mail to send. ``purpose``: invitation, verification, reset; ``state``: queued, sent, dropped. Its token is
     made when it is sent, so that no raw token is ever stored.
 
-    ``figures``: what a mail about money says, which goes to an address for bills, with no token and to no member;
-    its ``purpose``: credits_low, top_up_wanted."""
+    ``figures``: what a notice says, which has no token. Mails about money go to an address for bills and to no member;
+    their ``purpose``: credits_low, top_up_wanted; those of other notices stand in ``values.letters``."""
 
     __tablename__ = "mails"
     __table_args__ = (
