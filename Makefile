@@ -2,10 +2,11 @@
 PYTHON ?= python3
 UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 PY = .venv/bin/python
+TWO = -n 2 --dist loadgroup --no-loadscope-reorder
 DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test mutants check bench-ledger docs migration processes clean
+.PHONY: help run demo test mutants fuzz check bench-ledger bench-revocation docs migration processes clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -20,16 +21,22 @@ processes: .venv/.ready ## what docker compose would start, as plain processes o
 	@exec $(PY) -m clientele processes
 
 test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a part)
-	@$(PY) -m clientele check && exec $(PY) -m pytest $(TESTS)
+	@$(PY) -m clientele check && exec $(PY) -m pytest $(or $(TESTS),$(TWO))
 
 mutants: .venv/.tested ## break the ledger line by line: some test must notice each (a quarter of an hour)
 	@LEDGER_MUTANTS=all $(PY) -m pytest tests/billing/ledger/test_mutations.py -v
+
+fuzz: .venv/.tested ## whatever the OpenAPI document allows and forbids, at least 200 examples for each operation (half an hour)
+	@FUZZ=$(or $(FUZZ),35) $(PY) -m pytest tests/identity/test_contract.py -v
 
 check: .venv/.tested ## style, types and imports only
 	@$(PY) -m clientele check
 
 bench-ledger: .venv/.tested ## how fast the ledger is, beside pgbench on the same PostgreSQL; wants wrk (ROWS= for a part)
 	@exec $(PY) -m tests.bench.ledger $(ROWS)
+
+bench-revocation: .venv/.tested ## how soon the gateway refuses whose access has ended, with the broker and without
+	@exec $(PY) -m tests.bench.revocation
 
 docs: .venv/.ready ## write the generated pages of docs/ anew
 	@$(PY) -m clientele docs

@@ -1,12 +1,18 @@
-"""PostgreSQL and RabbitMQ once per run, started when the first test asks for them."""
+"""PostgreSQL and RabbitMQ once per process that tests, started when the first test asks for them."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from clientele.processes import System
 from clientele.servers import Postgres, RabbitMQ
 
-from tests import servers
+from tests import servers, summary
+
+# Folders whose tests start whole systems or look at the clock: no two of them at the same time.
+ONE_BY_ONE = ("deploy", "faults", "journeys")
+_LONGEST = {"systems": 0, "billing/ledger/test_state_machine.py": 1}
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +43,39 @@ def system(postgres: Postgres, rabbitmq: RabbitMQ, tmp_path_factory: pytest.Temp
         fleet.stop()
 
 
+def _group(item: pytest.Item) -> str:
+    place = item.path.relative_to(Path(__file__).parent)
+    alone = place.parts[0] in ONE_BY_ONE or "system" in getattr(item, "fixturenames", ())
+    return "systems" if alone else place.as_posix()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several processes (``-n 2 --dist loadgroup``) share the files out; one takes all that starts whole systems.
+    What takes longest comes first."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _LONGEST.get(_group(item), len(_LONGEST)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes that test hands over what it has to say."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["summary"] = summary.sections
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what one of several processes has to say."""
+    for name, lines in getattr(node, "workeroutput", {}).get("summary", {}).items():
+        summary.section(name).extend(lines)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the tests really ran against."""
-    if servers.record:
-        terminalreporter.section("servers")
-        for line in servers.record:
-            terminalreporter.write_line(line)
+    """Say what the tests really ran against, by which seeds, and how much was tried."""
+    for name, lines in summary.sections.items():
+        if lines:
+            terminalreporter.section(name)
+            for line in lines:
+                terminalreporter.write_line(line)

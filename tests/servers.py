@@ -16,10 +16,12 @@ import docker  # type: ignore[import-untyped]
 from clientele.servers import Postgres, RabbitMQ, postgres, rabbitmq
 from testcontainers.core.container import DockerContainer, ExecConfig
 
+from tests import summary
+
 Server = TypeVar("Server", Postgres, RabbitMQ)
 
 # One line for each server that was started in this run, and for each that was tried in vain.
-record: list[str] = []
+record = summary.section("servers")
 
 
 @contextmanager

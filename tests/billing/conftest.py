@@ -1,5 +1,6 @@
 """Billing on both its databases, and people of every role with tokens for it."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -24,6 +25,7 @@ from chassis.client import Answer
 from chassis.config import Secret
 from chassis.outbox import OutboxRow
 from chassis.sql import Database
+from flask import Flask
 from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.jwk import OKPKey
@@ -193,14 +195,19 @@ class _Issuer:
         return Answer(200, {}, json.dumps({"keys": [KEY.as_dict(private=False)]}).encode())
 
 
-@pytest.fixture
-def world(database: Database) -> World:
+@functools.cache
+def _app(database: Database) -> Flask:
+    """Plugged together once for each database: that takes longer than many a test."""
     settings = Settings(
         database_url=Secret(database.url), membership_url="",
         internal_callers=f"org={hashlib.sha256(SECRET.encode()).hexdigest()}",
     )
-    app = create_app(settings, database, {"membership": _Issuer()})
-    made = World(database, app.test_client())
+    return create_app(settings, database, {"membership": _Issuer()})
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    made = World(database, _app(database).test_client())
     with database.transaction() as session:
         actions.remember_provider(
             session, provider_id=made.provider_id, name="Provider", country="SG", currency="SGD",

@@ -1,7 +1,10 @@
 """The journal only grows: the application may not change it, and its owner can't."""
 
 import pytest
-from sqlalchemy import text
+from billing import actions
+from chassis import audit, clock, ids
+from chassis.audit import AuditEntry
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 CHANGES = ["UPDATE journal SET amount = 2", "DELETE FROM journal"]
@@ -32,3 +35,25 @@ def test_the_application_has_no_right_to_change_the_journal_and_its_owner_is_ref
     assert refused.value.orig.sqlstate == "42501"
     with pytest.raises(DBAPIError, match="append-only"):
         attempt(owner, change)
+
+
+def test_the_audit_of_a_sealed_account_names_nobody_and_is_whole(world):
+    org, other = world.open(), world.open()
+    for one in (org, other):
+        world.top_up(one, "1")
+        world.withdraw(one, "1")
+    for act in (actions.close_account, actions.seal_account):
+        with world.database.transaction() as session:
+            act(session, organization_id=org, deletion_id=ids.new("del"), now=clock.now())
+    world.post(org, "top-ups", {"amount": "1", "method": "cash"}, token=world.token("customer", "admin", org))
+
+    def labels(one):
+        with world.database.reading(snapshot=True) as session:
+            assert list(audit.verify(session, one)) == []
+            return {row.actor["label"] for row in session.scalars(
+                select(AuditEntry).where(AuditEntry.organization_id == one))}
+
+    assert labels(org) <= {"Erased", "System"}
+    assert "Erased" not in labels(other)
+    with pytest.raises(DBAPIError, match=r"append-only|permission denied"):
+        attempt(world.database, "UPDATE audit_entries SET action = 'x'")

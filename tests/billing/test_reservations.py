@@ -17,6 +17,7 @@ from tests.billing.test_values import BAD
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
+ACT = {"sub": "idn_x", "org": "org_x", "sid": "ses_x", "mode": "login_as", "access": "full"}
 BODY = {"amount": "10", "description": "A call"}
 
 
@@ -416,7 +417,7 @@ def test_only_those_who_charge_reserve(world):
     org = world.open(limit="100")
     made = reserve(world, org, "1")
     for token in (world.token("provider", "support"), world.token("customer", "owner", org),
-                  world.token(act={"sub": "mem_x"})):
+                  world.token(act=ACT)):
         assert world.post(org, "reservations", BODY, token=token).status_code == 403
         assert {settle(world, org, made, verb, token=token).status_code for verb in ("capture", "release")} == {403}
     path = f"/v1/organizations/{org}/account/reservations"

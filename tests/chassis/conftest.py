@@ -23,8 +23,10 @@ LISTENERS = {billing.AccountOpened: note, membership.MembersErased: note}
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    return Shelf(tmp_path_factory.mktemp("prepared"))
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    made = Shelf(tmp_path_factory.mktemp("prepared"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=ENGINES)

@@ -78,13 +78,14 @@ def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
         return idempotency.change(Word(), act(body), status=201)
 
     def money(body: dict[str, Any]) -> Response:
-        return idempotency.change(Word(), act(body), status=201, key_required=True)
+        return idempotency.change(Word(), act(body), status=201)
 
     def secrets(body: dict[str, Any]) -> Response:
         return idempotency.change(Word(), act(body), status=201, secret=True)
 
     for view in (words, money, secrets):
         guarded = blueprint.response(201, Word)(requires("word.write")(blueprint.arguments(Word)(view)))
+        guarded = idempotency.key_required(guarded) if view is money else guarded
         blueprint.route(f"/{view.__name__}", methods=["POST"], endpoint=view.__name__)(guarded)
     door = Door(
         operations=OPERATIONS, verifier=Verifier(RemoteKeys(keys)), provider_of=lambda _: None,

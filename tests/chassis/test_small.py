@@ -1,13 +1,12 @@
-"""The small parts every service stands on: ids, fields, permissions, settings, pages, audit chain, waiting, jobs."""
+"""The small parts every service stands on: ids, fields, permissions, settings, pages, waiting, jobs."""
 
 import threading
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import marshmallow as ma
 import pytest
-from chassis import audit, config, crash, ids, paging, tick
+from chassis import config, crash, ids, paging, tick
 from chassis.actor import Actor
 from chassis.audit import AuditEntry
 from chassis.config import ServiceSettings
@@ -17,12 +16,11 @@ from chassis.permissions import Operations
 from chassis.service import Job
 from chassis.sql import Database
 from chassis.waiting import Waiting, wanted_seconds
-from contracts import org
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from tests.chassis.conftest import until
-from tests.chassis.messages import NOON, Effect, rows
+from tests.chassis.messages import NOON, Effect
 
 BY = Actor(kind="staff", id="mem_1", label="Åsa")
 
@@ -244,80 +242,6 @@ def _mark(order: str) -> str:
     import hashlib
 
     return hashlib.sha256(order.encode()).hexdigest()[:8]
-
-
-# ---- audit
-
-
-def record(database: Database, one: str, action: str = "thing.done") -> None:
-    with database.transaction() as session:
-        audit.record(
-            session, org.AuditRecorded, organization_id=one, provider_id=one, action=action, by=BY, now=NOON,
-            target={"label": "Übung 🎉"}, changes=[{"field": "f", "before": None, "after": 1.5}], reason="why",
-        )
-
-
-def chain(database: Database, one: str) -> list[AuditEntry]:
-    return sorted((e for e in rows(database, AuditEntry) if e.organization_id == one), key=lambda e: e.number)
-
-
-def holds(entries: list[AuditEntry]) -> bool:
-    """Whether every row's hash is its own and the next one's ``previous_hash``."""
-    before = "0" * 64
-    for number, entry in enumerate(entries, 1):
-        if (entry.number, entry.previous_hash, entry.hash) != (number, before, audit.digest(entry)):
-            return False
-        before = entry.hash
-    return True
-
-
-def test_the_chain_of_each_organization_holds(database: Database) -> None:
-    one, other = ids.new("org"), ids.new("org")
-    for organization_id in (one, other, one, one):
-        record(database, organization_id)
-
-    assert [len(chain(database, o)) for o in (one, other)] == [3, 1]
-    assert holds(chain(database, one))
-    assert holds(chain(database, other))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"action": "thing.undone"}, {"actor": {"kind": "system"}}, {"reason": None}, {"outcome": "denied"},
-     {"at": NOON + timedelta(microseconds=1)}, {"target": {}}, {"changes": []}],
-    ids=str,
-)
-def test_a_changed_row_breaks_the_chain(database: Database, change: dict[str, Any]) -> None:
-    one = ids.new("org")
-    for _ in range(3):
-        record(database, one)
-    second = chain(database, one)[1]
-    with database.transaction() as session:
-        session.execute(update(AuditEntry).where(AuditEntry.id == second.id).values(change))
-
-    assert not holds(chain(database, one))
-
-
-def test_parallel_writers_begin_and_continue_one_chain_without_gaps(database: Database) -> None:
-    one, together, troubles = ids.new("org"), threading.Barrier(6), []
-
-    def write() -> None:
-        together.wait()
-        try:
-            for _ in range(3):
-                record(database, one)
-        except Exception as problem:
-            troubles.append(problem)
-
-    threads = [threading.Thread(target=write) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert troubles == []
-    assert len(chain(database, one)) == 18
-    assert holds(chain(database, one))
 
 
 # ---- waiting

@@ -67,7 +67,7 @@ def test_nobody_is_root(service: str) -> None:
     assert (user is None) == (service in OURS), "ours take the user of their image, the others are told"
 
 
-@pytest.mark.parametrize("service", STAY)
+@pytest.mark.parametrize("service", sorted(STAY))
 def test_what_stays_says_whether_it_is_well(service: str) -> None:
     if service in OURS:
         assert "healthcheck" not in SERVICES[service], "the image has one"

@@ -9,12 +9,11 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from chassis import ids
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"})
-ORG = ids.new("org")
+ORG = "org_01k5vqk0mze4ab7x9s2fwnt3hc"
 SECRET = "the-gateways-own-secret"
 BASIC = "Basic Z2F0ZXdheTp0aGUtZ2F0ZXdheXMtb3duLXNlY3JldA=="
 

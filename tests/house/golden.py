@@ -25,6 +25,7 @@ _TEXTS = {
     "deletion_id": "del_01k9jm4h6jf2sb9c1d0e5f7g8h",
     "conversation_id": "cnv_01k9jm5k3mf8pt2v4w6x7y9z0a",
     "entry_id": "evt_01k9jm6n5pfzq7r9s1t3v5w7x9",
+    "acting_id": "ses_01k9jm3p9sfv5w7x9y1z3a5b7c",
     "member_id": "mem_01k9jm7q7rfb1c3d5e7f9g1h3j",
     "request_id": "evt_01k9jm8s9tfd5e7f9g1h3j5k7m",
     "currency": "EUR", "country": "DE", "timezone": "Europe/Berlin", "payment_mode": "prepaid",
@@ -32,7 +33,8 @@ _TEXTS = {
     "email": "ada@example.com", "name": "Ünïcode & Sons <x>", "code": "credits_left", "outcome": "ok",
     "at": "2026-01-31T09:00:00.000000Z", "as_of": "2026-01-31T09:00:00.000001Z",
     "purge_at": "2026-03-02T09:00:00.000000Z",
-    "started_at": "2026-01-31T09:00:00.000000Z", "finished_at": "2026-01-31T09:01:00.000000Z",
+    "started_at": "2026-01-31T09:00:00.000000Z", "ended_at": "2026-01-31T09:30:00.000000Z",
+    "finished_at": "2026-01-31T09:01:00.000000Z",
     "hash": "0" * 64,
 }
 _AMOUNTS = {"amount", "amount_due", "balance", "credit_limit", "reserved_credits", "usable_credits"}

@@ -25,6 +25,7 @@ PUBLIC: dict[str, set[str]] = {
         "POST /v1/sessions/refresh",
         "GET /v1/verifications/<token>",
         "POST /v1/verifications/<token>",
+        "POST /v1/verifications/<token>/renewal",
         "POST /v1/password-resets",
         "GET /v1/password-resets/<token>",
         "POST /v1/password-resets/<token>",

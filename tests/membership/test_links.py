@@ -64,22 +64,12 @@ def test_sending_again_kills_the_link_before_at_once(world):
     first = world.link(OLGA)
     member = world.call("GET", f"/v1/organizations/{organization_id}/members", token=staff).json["data"][0]
     path = f"/v1/organizations/{organization_id}/members/{member['id']}/resend-verification"
+    world.clock.pass_(seconds=61)
     assert world.call("POST", path, token=staff).status_code == 200
     assert world.call("GET", f"/v1/verifications/{first}").status_code == 410
     second = world.link(OLGA)
     assert second != first and _verify(world, second).status_code == 201
     assert world.call("POST", path, token=staff).json["code"] == "nothing_to_verify"
-
-
-def test_so_many_mails_a_day(world):
-    staff = world.provider()
-    organization_id = world.customer(provider_id=world.claims(staff)["org"])
-    member = world.call("GET", f"/v1/organizations/{organization_id}/members", token=staff).json["data"][0]
-    path = f"/v1/organizations/{organization_id}/members/{member['id']}/resend-verification"
-    assert [world.call("POST", path, token=staff).status_code for _ in range(6)] == [200] * 5 + [429]
-    world.clock.pass_(days=1, seconds=1)
-    staff = world.log_in("admin@example.com")["access_token"]
-    assert world.call("POST", path, token=staff).status_code == 200
 
 
 def test_a_link_that_is_none_of_ours(world):
@@ -103,7 +93,7 @@ def test_a_password_that_is_not_taken_leaves_the_link_good(world):
     world.customer()
     token = world.link(OLGA)
     for password, code in (
-        ("short", "length"), ("x" * 129, "length"), ("password1234", "breached"), ("my acme ltd login", "guessable"),
+        ("short", "length"), ("x" * 129, "length"), ("password1234567", "breached"), ("my acme ltd login", "guessable"),
         ("olga-1234567890-x", "guessable"), (None, "required"),
     ):
         refused = _verify(world, token, {"password": password} if password else {})

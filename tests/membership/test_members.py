@@ -8,6 +8,7 @@ from contracts import membership as messages
 from contracts import org
 from membership import guard, models
 from membership.actions import members as actions
+from membership.values.pins import Pins
 from sqlalchemy import select, update
 
 OLGA = "olga@customer.example"
@@ -50,7 +51,8 @@ def test_adding_with_a_login_invites(place):
     answer = place.add("ann@customer.example", given_name="Ann", family_name="Lee")
     assert answer.status_code == 201
     assert set(answer.json) == {"id", "organization_id", "identity_id", "name", "given_name", "family_name", "email",
-                                "role", "preset", "portal_access", "status", "verified", "extension", "created_at"}
+                                "role", "preset", "portal_access", "status", "verified", "extension", "invitation",
+                                "created_at"}
     assert answer.json["status"] == "pending" and answer.json["verified"] is False
     assert "Acme Ltd has invited you" in place.world.post()[-1].get_content()
     place.world.accept("ann@customer.example")
@@ -68,7 +70,7 @@ def test_adding_without_a_login_shows_a_pin_this_once(place):
     assert "pin" not in str(place.call("GET").json)
     with place.world.database.reading() as session:
         kept = session.get_one(models.Member, added.json["id"]).pin_hash
-    assert place.world.app.extensions["hasher"].matches(kept, added.json["pin"])
+    assert Pins(place.world.app.extensions["hasher"], "a pepper").matches(kept, added.json["pin"])
     second = place.call("POST", "", {"given_name": "Back", "family_name": "Door", "portal_access": False})
     assert second.json["extension"] == "101" and second.json["name"] == "Back Door"
     taken = place.call("POST", "", {"name": "X", "portal_access": False, "extension": "101"})
@@ -162,6 +164,7 @@ def test_every_cell_of_the_table(place):
         "member.update": ("PATCH", f"/{target}"), "member.disable": ("POST", f"/{target}/disable"),
         "member.enable": ("POST", f"/{target}/enable"), "member.remove": ("DELETE", f"/{ids.new('mem')}"),
         "member.resend": ("POST", f"/{ids.new('mem')}/resend-verification"),
+        "member.reset_password": ("POST", f"/{ids.new('mem')}/reset-password"),
     }
     for (operation, (method, rest)), ((kind, role), token) in itertools.product(routes.items(), callers.items()):
         allowed = guard.OPERATIONS.allows(operation, kind=kind, role=role, acting=False)
@@ -356,6 +359,8 @@ def test_every_change_is_in_the_audit_with_what_changed_and_no_secret(place):
     assert rows[4].changes == [{"field": "name", "before": "Mia", "after": "Mia M"},
                                {"field": "role", "before": "member", "after": "admin"}]
     assert rows[4].actor["kind"] == "member" and rows[4].actor["label"] == "Olga Owner"
+    assert rows[1].changes[-1] == {"field": "status", "before": None, "after": "pending"}
+    assert rows[5].changes == [{"field": "status", "before": "active", "after": "disabled"}]
     assert "argon2" not in str(rows)
 
 

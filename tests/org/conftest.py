@@ -34,8 +34,10 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    return Shelf(tmp_path_factory.mktemp("prepared"))
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    made = Shelf(tmp_path_factory.mktemp("prepared"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=ENGINES)
@@ -112,13 +114,13 @@ class World:
 
     # --- over HTTP
 
-    def token(self, *, role: str = "owner", org: str | None = None, act: Any = None) -> str:
+    def token(self, *, role: str = "owner", org: str | None = None, act: Any = None, **more: Any) -> str:
         now = int(time.time())
         claims = {
             "iss": "clientele", "aud": "clientele", "sub": "idn_one", "org": org or self.provider, "role": role,
             "kind": "customer" if org and org != self.provider else "provider", "sid": "ses_one", "name": "Somebody",
             "iat": now, "nbf": now, "exp": now + 300,
-        } | ({"act": act} if act else {})
+        } | ({"act": act} if act else {}) | more
         return jwt.encode({"alg": "Ed25519", "typ": "at+jwt", "kid": "test"}, claims, KEY, algorithms=["Ed25519"])
 
     def call(self, method: str, path: str, body: Any = None, *, headers: Any = None, **who: Any) -> TestResponse:

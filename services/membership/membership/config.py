@@ -13,7 +13,7 @@ class Settings(ServiceSettings):
     """``signing_key``: Ed25519, PEM; the public half of ``previous_signing_key`` stays published while tokens signed
     by it live. ``pepper``: what PINs are mixed and one-time code secrets encrypted with; without it both are lost.
     ``mail_url``: ``file:///directory`` or ``smtp://[user:password@]host:port``. ``public_url``: where the
-    links in mails lead. Session times in minutes: after so much rest, and in all."""
+    links in mails lead. Session times in minutes: after so much rest, and in all. Failures: from one client address."""
 
     signing_key: Secret
     previous_signing_key: Secret = Secret("")
@@ -29,6 +29,8 @@ class Settings(ServiceSettings):
     customer_session_idle_minutes: int = 60
     customer_session_minutes: int = 24 * 60
     sessions_per_identity: int = 10
+    login_failures_in_5_minutes: int = 20
+    login_failures_in_an_hour: int = 100
 
 
 def from_arguments(arguments: Sequence[str]) -> tuple[Settings, bool]:

@@ -5,7 +5,7 @@ say."""
 from datetime import datetime
 from typing import Any
 
-from chassis import clock, ids
+from chassis import audit, clock, ids, web
 from chassis.caller import AUDIENCE, Caller, Door, Verifier, parse_callers
 from chassis.permissions import KEY, Operations
 from chassis.sql import Database
@@ -13,9 +13,11 @@ from chassis.sql import Database
 from membership import queries
 from membership.actions import telling
 from membership.actions.sessions import Issued
+from membership.queries.support import Inside
 from membership.values import roles
 from membership.values.lifetimes import ACCESS
 from membership.values.signing import Signer
+from membership.values.support import SUPPORT
 
 OPERATIONS = Operations.parse("""
 #                     | provider's staff                     | customer's people | acts  | scopes of API keys
@@ -25,6 +27,7 @@ me.secure             |   x      x       x       x      x    |   x     x     x  
 session.list          |   x      x       x       x      x    |   x     x     x   |   -   | -             -
 session.exchange      |   x      x       x       x      x    |   x     x     x   |   -   | -             -
 session.end           |   x      x       x       x      x    |   x     x     x   |   x   | -             -
+session.end_others    |   x      x       x       x      x    |   x     x     x   |   -   | -             -
 key.list              |   x      x       -       -      -    |   x     -     -   |   -   | -             -
 key.manage            |   !      !       -       -      -    |   !     -     -   |   -   | -             -
 pin.verify            |   -      -       -       -      -    |   -     -     -   |   -   | pin:verify    pin:verify
@@ -42,7 +45,7 @@ member.reset_pin      |   x      x       -       x      -    |   x     x     -  
 member.login_as       |   !      !       -       -      -    |   -     -     -   |   -   | -             -
 ownership.read        |   x      x       x       x      x    |   x     x     x   |   x   | cust:read     members:read
 ownership.transfer    |   !      !       -       -      -    |   !     -     -   |   -   | -             -
-ownership.accept      |   -      -       -       -      -    |   !     !     !   |   -   | -             -
+ownership.accept      |   -      !       !       !      !    |   !     !     !   |   -   | -             -
 ownership.undo        |   !      !       -       -      -    |   x     -     -   |   -   | -             -
 support.overview      |   x      x       x       x      x    |   -     -     -   |   -   | cust:read     -
 support.read          |   x      x       x       x      x    |   x     x     -   |   x   | cust:read     members:read
@@ -61,12 +64,13 @@ def door(database: Database, signer: Signer, internal_callers: str) -> Door:
             return queries.provider_of(session, organization_id)
 
     def denied(caller: Caller, operation: str, organization_id: str) -> None:
-        with database.transaction() as session:
-            organization = queries.organization(session, organization_id)
-            telling.record(
-                session, operation, organization=organization, by=caller.actor(), now=clock.now(), outcome="denied",
-                reason="forbidden",
-            )
+        by, now = caller.actor(), clock.now()
+        with database.transaction(correlation=web.request_id()) as session:
+            if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
+                organization = queries.organization(session, organization_id)
+                telling.record(
+                    session, operation, organization=organization, by=by, now=now, outcome="denied", reason="forbidden"
+                )
 
     return Door(OPERATIONS, Verifier(signer), provider_of, parse_callers(internal_callers), denied)
 
@@ -83,6 +87,11 @@ def reach(caller: Caller, organization_id: str) -> frozenset[str]:
     return frozenset(("member",) if caller.role in ("admin", "manager") else ())
 
 
+def grantable(caller: Caller) -> frozenset[str]:
+    """The scopes this caller may give an API key: those a key can have there, and none that their role lacks."""
+    return roles.key_scopes(caller.kind).intersection(roles.scopes(caller.kind, caller.role))
+
+
 def claims(issued: Issued, now: datetime) -> dict[str, Any]:
     """What the access token of a session says."""
     member, organization = issued.place
@@ -93,4 +102,37 @@ def claims(issued: Issued, now: datetime) -> dict[str, Any]:
         "kind": organization.kind, "role": role, "scope": " ".join(roles.scopes(organization.kind, role)),
         "sid": issued.login.id, "mid": member.id, "name": member.name, "iat": at, "nbf": at,
         "exp": at + ACCESS.total_seconds(), "jti": ids.new("evt"), "proved": issued.login.proved_at.timestamp(),
+    } | _demanded(issued)
+
+
+def _demanded(issued: Issued) -> dict[str, Any]:
+    missing = {"missing": "mfa_required"} if issued.demands.codes and not issued.login.with_otp else {}
+    return missing | ({"must_prove": True} if issued.demands.proofs else {})
+
+
+def claims_of_key(used: queries.KeyInUse, now: datetime) -> dict[str, Any]:
+    """What the access token of an API key says; it ends with the key, and with the secret that was used."""
+    key, organization = used.key, used.organization
+    at = now.timestamp()
+    ends = [end for end in (now + ACCESS, key.expires_at, used.secret_ends_at) if end is not None]
+    return {
+        "iss": AUDIENCE, "aud": AUDIENCE, "sub": key.id, "org": organization.id, "kind": organization.kind,
+        "role": KEY, "scope": " ".join(key.scopes), "sid": key.id, "name": key.name, "iat": at, "nbf": at,
+        "exp": min(ends).timestamp(), "jti": ids.new("evt"),
+    }
+
+
+def claims_of_acting(inside: Inside) -> dict[str, Any]:
+    """What the access token of staff who act says: whose place they are in, and in ``act`` who they are. It lasts as
+    long as the acting."""
+    acting, organization, member = inside
+    role = member.role if member else roles.OWNER
+    at = acting.started_at.timestamp()
+    whose = {"sub": member.identity_id, "mid": member.id, "name": member.name} if member else {
+        "sub": acting.principal, "name": SUPPORT
+    }
+    return whose | {
+        "iss": AUDIENCE, "aud": AUDIENCE, "org": organization.id, "kind": organization.kind, "role": role,
+        "scope": " ".join(roles.scopes_inside(role, as_member=member is not None)), "sid": acting.id, "iat": at,
+        "nbf": at, "exp": acting.expires_at.timestamp(), "jti": ids.new("evt"), "act": acting.act(), "proved": 0,
     }

@@ -1,17 +1,20 @@
 """What can be done to an organization by itself; conversations with others are in ``sagas``."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import audit, ids, outbox
+from chassis import audit, clock, ids, outbox
 from chassis.actor import Actor
 from contracts import billing, membership, org
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from org import queries, values
-from org.models import Organization, ProviderSettings, ReactivationInProgress, Revocation, TrailEntry
+from org.models import Organization, ProviderSettings, ReactivationInProgress, Receipt, Revocation, TrailEntry
 
+TRAIL_ARRIVES, ENDS_WITHIN = timedelta(seconds=10), timedelta(seconds=60)
+MOST_ROWS, MOST_CHARACTERS = 200, 150_000
 PATCHABLE = ("name", "billing", "buyer_tags", "demo", "managed_by")
 
 
@@ -174,16 +177,57 @@ def note_members(session: Session, *, message: membership.MembersChanged) -> Non
 
 
 def note_trail(session: Session, *, service: str, message: Any, message_id: str) -> None:
-    """Keep a row of some service's audit in the merged view, once."""
-    if session.get(TrailEntry, message.entry_id) is None:
-        session.add(
-            TrailEntry(
-                id=message.entry_id, organization_id=message.organization_id, service=service,
-                at=datetime.fromisoformat(message.at), action=message.action, outcome=message.outcome,
-                actor=message.actor, target=message.target, changes=message.changes, reason=message.reason,
-                request_id=message.request_id, hash=message.hash, message_id=message_id,
-            )
+    """Keep a row of some service's audit in the merged view, once; erased, where the organization is."""
+    if session.get(TrailEntry, message.entry_id) is not None:
+        return
+    entry = TrailEntry(
+        id=message.entry_id, organization_id=message.organization_id, service=service,
+        at=datetime.fromisoformat(message.at), action=message.action, outcome=message.outcome,
+        actor=message.actor, target=message.target, changes=message.changes, reason=message.reason,
+        request_id=message.request_id, hash=message.hash, message_id=message_id,
+        actor_id=(message.actor.get("acting") or {}).get("sub") or message.actor.get("id"),
+        actor_kind=message.actor.get("kind"), target_id=message.target.get("id"), erased=False,
+    )
+    if queries.is_erased(session, message.organization_id):
+        audit.strip(entry)
+    session.add(entry)
+
+
+def note_acting_ended(session: Session, *, message: membership.ActingEnded, now: datetime) -> None:
+    """Staff have left; the organization gets a receipt, once what they did is known here."""
+    if session.get(Receipt, message.acting_id) is None:
+        session.add(Receipt(
+            acting_id=message.acting_id, organization_id=message.organization_id, due_at=now + TRAIL_ARRIVES,
+            started_at=datetime.fromisoformat(message.started_at), ended_at=datetime.fromisoformat(message.ended_at),
+        ))
+
+
+def say_receipts(session: Session, *, now: datetime, limit: int = 20) -> int:
+    """Say what was done in the stays whose audit has had the time to arrive; answers how many."""
+    due = session.scalars(
+        select(Receipt).where(Receipt.due_at <= now).order_by(Receipt.due_at).limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for receipt in due:
+        done = queries.done_inside(session, receipt, ENDS_WITHIN)
+        rows = values.first_that_fit(
+            [{"at": clock.stamp(e.at), "action": e.action, "target": e.target, "changes": e.changes} for e in done],
+            most=MOST_ROWS, size=MOST_CHARACTERS,
         )
+        outbox.say(session, org.SupportReceiptReady(
+            organization_id=receipt.organization_id, acting_id=receipt.acting_id,
+            rows=[org.Change(**row) for row in rows], left_out=len(done) - len(rows),
+        ))
+        session.delete(receipt)
+    return len(due)
+
+
+def erase_history(session: Session, found: Organization) -> None:
+    """Name nobody any more in what happened to this organization, neither in what is yet to be heard of it."""
+    audit.erase(session, found.id)
+    audit.erase_rows(session, TrailEntry, found.id)
+    for wish in queries.deletions(session, found.id):
+        wish.reason, wish.requested_by = None, audit.without_names(wish.requested_by)
 
 
 def record(
@@ -200,5 +244,6 @@ def record(
 
 def record_denial(session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime) -> None:
     """Somebody tried what they may not do."""
-    found = queries.organization(session, organization_id)
-    record(session, found, operation, by=by, now=now, outcome="denied")
+    if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
+        found = queries.organization(session, organization_id)
+        record(session, found, operation, by=by, now=now, outcome="denied")

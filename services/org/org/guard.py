@@ -11,6 +11,7 @@ organization.list           |   x      x       x       x      x    |   x     x  
 organization.read           |   x      x       x       x      x    |   x     x     x   |   x   | cust:read     org:read
 organization.change         |   x      x       x       x      -    |   x     -     -   |   x   | cust:write    org:write
 organization.change_tags    |   x      x       x       x      -    |   -     -     -   |   -   | cust:write    -
+organization.hand_over      |   x      x       x       x      -    |   x     -     -   |   -   | cust:write    org:write
 organization.hand_back      |   -      -       -       -      -    |   x     -     -   |   -   | -             -
 organization.suspend        |   x      x       -       -      -    |   -     -     -   |   -   | org:suspend   -
 organization.activate       |   x      x       -       -      -    |   -     -     -   |   -   | org:suspend   -

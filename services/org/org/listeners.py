@@ -66,6 +66,10 @@ def members_changed(session: Session, message: membership.MembersChanged, heard:
     actions.note_members(session, message=message)
 
 
+def acting_ended(session: Session, message: membership.ActingEnded, heard: Heard) -> None:
+    actions.note_acting_ended(session, message=message, now=heard.now)
+
+
 def settings_applied(
     session: Session, message: billing.SettingsApplied | membership.SettingsApplied, heard: Heard
 ) -> None:
@@ -92,6 +96,7 @@ LISTENERS: Listeners = {
     membership.AccessRestored: access_restored,
     billing.BalanceChanged: balance_changed,
     membership.MembersChanged: members_changed,
+    membership.ActingEnded: acting_ended,
     billing.SettingsApplied: settings_applied,
     membership.SettingsApplied: settings_applied,
     org.AuditRecorded: audit_recorded,
@@ -111,5 +116,6 @@ def _in_transaction(act: Callable[..., int]) -> Callable[[Database, datetime, An
 JOBS = (
     Job("purge_due", 0.5, _in_transaction(sagas.purge_due)),
     Job("ask_again", 5, _in_transaction(sagas.ask_again)),
+    Job("say_receipts", 1, _in_transaction(actions.say_receipts)),
     Job("forget_revocations", 60, _in_transaction(sagas.forget_revocations)),
 )

@@ -6,7 +6,7 @@ from typing import Any
 from chassis import sql
 from chassis.errors import Conflict, Gone
 from chassis.sql import BigInt, Id, Instant, Json
-from sqlalchemy import Boolean, Index, Integer, String, text
+from sqlalchemy import Boolean, Index, Integer, String, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from org import values
@@ -209,10 +209,15 @@ class ProviderSettings(Base):
 
 
 class TrailEntry(Base):
-    """A row of some service's audit, as it was said: the merged view and the timeline."""
+    """A row of some service's audit, as it was said, or ``erased``: the merged view and the timeline. ``actor_id``:
+    who really acted, of those who act for somebody else too."""
 
     __tablename__ = "trail"
-    __table_args__ = (Index("ix_trail_organization", "organization_id", "at", "id"),)
+    __table_args__ = (
+        Index("ix_trail_organization", "organization_id", "at", "id"),
+        *(Index(f"ix_trail_{name}", "organization_id", name, "at", "id")
+          for name in ("action", "outcome", "actor_id", "actor_kind", "target_id")),
+    )
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"))
     service: Mapped[str] = mapped_column(String(16))
@@ -226,3 +231,18 @@ class TrailEntry(Base):
     request_id: Mapped[str | None] = mapped_column(String(128))
     hash: Mapped[str] = mapped_column(String(64))
     message_id: Mapped[str] = mapped_column(Id("evt"))
+    actor_id: Mapped[str | None] = mapped_column(String(128))
+    actor_kind: Mapped[str | None] = mapped_column(String(16))
+    target_id: Mapped[str | None] = mapped_column(String(128))
+    erased: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+
+
+class Receipt(Base):
+    """What staff did inside an organization is to be told, once the audit of it had the time to arrive."""
+
+    __tablename__ = "receipts"
+    acting_id: Mapped[str] = mapped_column(Id("ses"), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(Id("org"))
+    started_at: Mapped[datetime] = mapped_column(Instant)
+    ended_at: Mapped[datetime] = mapped_column(Instant)
+    due_at: Mapped[datetime] = mapped_column(Instant, index=True)

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.errors import NotFound
-from sqlalchemy import ColumnElement, Select, and_, case, desc, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, desc, false, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from org import values
-from org.models import Conversation, Deletion, Organization, ProviderSettings, Revocation, TrailEntry
+from org.models import Conversation, Deletion, Organization, ProviderSettings, Receipt, Revocation, TrailEntry
 
 FEED_OVERLAP = timedelta(seconds=30)
 FEED_KEPT = timedelta(minutes=65)  # longer than any token lives
-SUPPORT = "support"  # the kind of actor, and all that a customer learns of who it was
+MOST_AT_ONCE = 500
 
 ATTENTION: dict[str, ColumnElement[bool]] = {
     "credits_overdrawn": Organization.usable_units < 0,
@@ -90,6 +90,17 @@ def latest_deletion(session: Session, organization_id: str) -> Deletion:
     return found
 
 
+def deletions(session: Session, organization_id: str) -> Sequence[Deletion]:
+    """All that were asked for."""
+    return session.scalars(select(Deletion).where(Deletion.organization_id == organization_id)).all()
+
+
+def is_erased(session: Session, organization_id: str) -> bool:
+    """Whether the organization is deleted for good. Until this transaction ends, it stays so or stays not so."""
+    status = select(Organization.status).where(Organization.id == organization_id).with_for_update(read=True)
+    return session.scalars(status).one_or_none() == values.DELETED
+
+
 def open_conversation(session: Session, organization_id: str) -> Conversation | None:
     """The conversation this organization is in, locked; there is never more than one."""
     return session.scalars(
@@ -112,21 +123,51 @@ def trail(
     """The merged audit of an organization, newest first; ``changes_only``: without what was denied; ``masked``:
     for those who must not learn who of the provider gave support, so that no filter finds it out."""
     query = select(TrailEntry).where(TrailEntry.organization_id == organization_id)
-    actor = TrailEntry.actor["id"].as_string()
-    if masked:
-        kind = TrailEntry.actor["kind"].as_string()
-        actor = case((kind == SUPPORT, SUPPORT), else_=actor)
     if changes_only:
         query = query.where(TrailEntry.outcome == "ok")
     conditions: dict[str, Any] = {
         "action": lambda v: TrailEntry.action == v,
         "outcome": lambda v: TrailEntry.outcome == v,
-        "actor": lambda v: actor == v,
+        "actor": lambda v: _acted(v, masked),
+        "actor_kind": lambda v: TrailEntry.actor_kind == v,
+        "target": lambda v: TrailEntry.target_id == v,
         "from_": lambda v: TrailEntry.at >= v,
         "to": lambda v: TrailEntry.at < v,
     }
     query = query.where(and_(*(conditions[name](v) for name, v in filters.items()))) if filters else query
     return query.order_by(TrailEntry.at.desc(), TrailEntry.id.desc())
+
+
+def trail_before(session: Session, wanted: Select[Any], last: TrailEntry | None) -> Sequence[TrailEntry]:
+    """A batch of what ``trail`` answers: the next after ``last``."""
+    if last is not None:
+        end = (literal(getattr(last, column.key), column.type) for column in (TrailEntry.at, TrailEntry.id))
+        wanted = wanted.where(tuple_(TrailEntry.at, TrailEntry.id) < tuple_(*end))
+    return session.scalars(wanted.limit(MOST_AT_ONCE)).all()
+
+
+def _acted(who: str, masked: bool) -> ColumnElement[bool]:
+    """Rows of this person, or of all who gave support."""
+    if who == values.SUPPORT:
+        return TrailEntry.actor_kind == values.SUPPORT
+    by_id = TrailEntry.actor_id == who
+    return and_(by_id, TrailEntry.actor_kind.is_distinct_from(values.SUPPORT)) if masked else by_id
+
+
+def done_inside(session: Session, receipt: Receipt, within: timedelta) -> Sequence[TrailEntry]:
+    """What was done in one stay of staff, oldest first; ``within``: how long after its end requests still ran."""
+    about_support = or_(TrailEntry.action.startswith("support."), TrailEntry.action.startswith("member.login_as."))
+    return session.scalars(
+        select(TrailEntry)
+        .where(
+            TrailEntry.organization_id == receipt.organization_id, TrailEntry.actor_kind == values.SUPPORT,
+            TrailEntry.at >= receipt.started_at, TrailEntry.at <= receipt.ended_at + within,
+            TrailEntry.actor["acting"]["acting"].as_string() == receipt.acting_id, TrailEntry.outcome == "ok",
+            ~about_support,
+        )
+        .order_by(TrailEntry.at, TrailEntry.id)
+        .limit(MOST_AT_ONCE)
+    ).all()
 
 
 def revocations(session: Session, *, after: int, now: datetime) -> Sequence[Revocation]:

@@ -252,8 +252,9 @@ def members_erased(session: Session, *, organization_id: str, deletion_id: str, 
     talk.finished_at = now
     wish = session.get_one(Deletion, deletion_id)
     wish.status, wish.completed_at = "completed", now
-    actions.change_status(session, found, values.DELETED, now=now, by=SYSTEM, action="organization.deleted")
     found.erase()
+    actions.erase_history(session, found)
+    actions.change_status(session, found, values.DELETED, now=now, by=SYSTEM, action="organization.deleted")
     outbox.say(
         session, org.OrganizationDeleted(organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id)
     )

@@ -46,6 +46,9 @@ class OneOf(ma.validate.OneOf):
         return f"not_one_of: Must be {shown}."
 
 
+_AMOUNT = {"pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"}
+
+
 def _amount(text: str) -> None:
     if not values.is_amount(text):
         raise ma.ValidationError(
@@ -95,7 +98,7 @@ class NewOrganization(ma.Schema):
     )
     pricing_model = ma.fields.String(required=True, validate=OneOf(("app", "license")))
     payment_mode = ma.fields.String(load_default="prepaid", validate=OneOf(("prepaid", "postpaid")))
-    credit_limit = ma.fields.String(validate=_amount)
+    credit_limit = ma.fields.String(validate=_amount, metadata=_AMOUNT)
     billing = ma.fields.Nested(NewBilling, required=True)
     owner = ma.fields.Nested(NewOwner, required=True)
     buyer_tags = ma.fields.Nested(BuyerTags)
@@ -290,7 +293,7 @@ class SettingsPatch(ma.Schema):
 
     managed_service = Flag()
     allow_refund = Flag()
-    low_credit_threshold = ma.fields.String(validate=_amount)
+    low_credit_threshold = ma.fields.String(validate=_amount, metadata=_AMOUNT)
     invoicing = ma.fields.String(validate=OneOf(("individual", "consolidated", "none")))
     payment_terms_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
     tax_rates = ma.fields.List(ma.fields.Nested(TaxRate), validate=ma.validate.Length(max=300))
@@ -304,6 +307,8 @@ class TrailQuery(PageArgs):
 
     action = Text(most=64)
     actor = Text(most=64)
+    actor_kind = ma.fields.String(validate=OneOf(("member", "staff", values.SUPPORT, "api_key", "system")))
+    target = Text(most=64)
     outcome = ma.fields.String(validate=OneOf(("ok", "denied", "error")))
     from_ = Stamp(data_key="from")
     to = Stamp()

@@ -1,9 +1,12 @@
 """The small words of organizations: statuses and what each allows, names, amounts on their way through."""
 
+import json
 import re
 import unicodedata
 from decimal import Decimal
 from functools import cache
+from itertools import accumulate
+from typing import Any
 from zoneinfo import available_timezones
 
 import iso4217
@@ -15,6 +18,7 @@ SUSPENDED = "suspended"
 CLOSING = "closing"
 SUSPENDED_FOR_DELETION = "suspended_for_deletion"
 DELETED = "deleted"
+SUPPORT = "support"  # the kind of actor, and all that a customer learns of who it was
 
 # What staff may do to an organization in each status. ``same``: 200 and nothing changes; ``asks``: the deletion
 # conversation begins; ``deletion``: the same Deletion again; ``back``: it becomes what it was before.
@@ -79,3 +83,34 @@ def is_amount(text: str) -> bool:
 def micro_units(amount: str) -> int:
     """A decimal string as an integer of 10⁻⁶, for sorting."""
     return int(Decimal(amount).scaleb(6))
+
+
+def first_that_fit(rows: list[dict[str, Any]], *, most: int, size: int) -> list[dict[str, Any]]:
+    """The first ``most`` rows, and of those no more than ``size`` bytes of JSON hold."""
+    sizes = accumulate(len(json.dumps(row)) for row in rows[:most])
+    return [row for row, so_far in zip(rows, sizes, strict=False) if so_far <= size]
+
+
+def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the audit without who of the provider gave support, in whatever part of it."""
+    actor = row["actor"]
+    if actor.get("kind") != SUPPORT:
+        return row
+    acting, label = actor.get("acting") or {}, SUPPORT.capitalize()
+    hidden = [acting.get(part) for part in ("name", "email", "sub", "sid")]
+    if acting.get("mode") == "login_as":
+        label += f" acting as {actor.get('label')}"
+    else:
+        hidden += [actor.get("label"), actor.get("id")]
+    words = "|".join(re.escape(word) for word in hidden if word and word.casefold() != SUPPORT)
+    pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)" if words else r"(?!)", re.IGNORECASE)
+    parts = {part: _without(pattern, row[part]) for part in ("target", "changes", "reason")}
+    return {**row, **parts, "actor": {"kind": SUPPORT, "id": SUPPORT, "label": label}}
+
+
+def _without(pattern: re.Pattern[str], part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: _without(pattern, value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_without(pattern, value) for value in part]
+    return pattern.sub(SUPPORT.capitalize(), part) if isinstance(part, str) else part

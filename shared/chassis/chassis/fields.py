@@ -14,14 +14,18 @@ class Text(ma.fields.String):
 
     def __init__(self, *, least: int = 1, most: int = 255, lines: bool = False, **kwargs: Any) -> None:
         self.least, self.most, self.lines = least, most, lines
-        kwargs["metadata"] = {"minLength": least, "maxLength": most, **kwargs.get("metadata", {})}
+        plain = "[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]" if lines else "[^\\x00-\\x1f\\x7f-\\x9f]"
+        pattern = f"^{plain}*" + f"[^\\s\\x00-\\x1f\\x7f-\\x9f]{plain}*" * least + "$"
+        shape = {"minLength": least, "maxLength": most, "pattern": pattern}
+        kwargs["metadata"] = {**shape, **kwargs.get("metadata", {})}
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = unicodedata.normalize("NFC", str(super()._deserialize(value, attr, data, **kwargs))).strip()
+        text = unicodedata.normalize("NFC", str(super()._deserialize(value, attr, data, **kwargs)))
         allowed = "\n\t" if self.lines else ""
         if any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in text):
             raise ma.ValidationError("control_character: Control characters are not allowed.")
+        text = text.strip()
         if not self.least <= len(text) <= self.most:
             raise ma.ValidationError(f"length: Must have {self.least} to {self.most} characters.")
         return text

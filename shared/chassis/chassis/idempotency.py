@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import marshmallow as ma
 from flask import Response, current_app, g, request
@@ -18,7 +18,10 @@ from chassis.caller import Caller
 from chassis.errors import Conflict, Gone, Invalid, Unreadable
 from chassis.sql import Base, BigInt, Instant
 
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 KEPT = timedelta(days=30)
+KEY = "^[!-~]{1,255}$"
 TRIES = 5
 AGAIN = ("40001", "40P01", "23505")  # serialization, deadlock, and whoever was a moment faster with a unique key
 
@@ -72,6 +75,14 @@ class KeyInProgress(Conflict):
     code = "idempotency_key_in_progress"
 
 
+def key_required(view: F) -> F:
+    """The route moves money: ``change`` wants a key there, and the document says so."""
+    header = {"in": "header", "name": "Idempotency-Key", "required": True, "schema": {"type": "string", "pattern": KEY}}
+    view.key_required = True  # type: ignore[attr-defined]
+    view._apidoc = {**getattr(view, "_apidoc", {}), "manual_doc": {"parameters": [header]}}  # type: ignore[attr-defined]
+    return view
+
+
 class _Remembered(Exception):
     def __init__(self, answer: Response) -> None:
         self.answer = answer
@@ -79,23 +90,32 @@ class _Remembered(Exception):
 
 def change(
     schema: ma.Schema, act: Callable[[Session], Any], *, status: int = 200,
-    key_required: bool = False, secret: bool = False,
+    secret: bool = False,
 ) -> Response:
     """Run ``act`` in a transaction and answer what it returns, dumped by ``schema``.
 
     With an Idempotency-Key the answer (2xx, and the refusals 409 and 410) is stored in that same transaction and
     replayed ever after. ``secret``: the answer carries a secret, so the key is not used. Lost races in the database
     are tried again. Raises what ``act`` raises, KeyRequired, KeyReused, KeyInProgress."""
-    key = None if secret else _key(key_required)
-    for attempt in range(1, TRIES + 1):
-        try:
-            return _try(schema, act, status, key)
-        except DBAPIError as problem:
-            if getattr(problem.orig, "sqlstate", None) == "55P03" and key:
-                raise KeyInProgress(retry_after=1) from problem
-            if getattr(problem.orig, "sqlstate", None) not in AGAIN or attempt == TRIES:
-                raise
-    raise AssertionError("unreachable")
+    wanted = getattr(current_app.view_functions[request.endpoint or ""], "key_required", False)
+    key = None if secret else _key(wanted)
+    try:
+        return _again(lambda: _try(schema, act, status, key))
+    except DBAPIError as problem:
+        if getattr(problem.orig, "sqlstate", None) == "55P03" and key:
+            raise KeyInProgress(retry_after=1) from problem
+        raise
+
+
+def retried(act: Callable[[Session], T]) -> T:
+    """What ``act`` answers from its transaction, for changes that are never replayed. Lost races in the database are
+    tried again, so it may run more than once."""
+
+    def once() -> T:
+        with here.database().transaction(correlation=web.request_id()) as session:
+            return act(session)
+
+    return _again(once)
 
 
 def amend(first: Response, outcome: Any) -> Response:
@@ -117,6 +137,16 @@ def forget_old(session: Session, now: datetime) -> int:
     """Delete keys older than 30 days, a batch at a time; answers how many."""
     old = select(IdempotencyKey.id).where(IdempotencyKey.created_at < now - KEPT).limit(1000)
     return int(session.execute(delete(IdempotencyKey).where(IdempotencyKey.id.in_(old))).rowcount)  # type: ignore[attr-defined]
+
+
+def _again(run: Callable[[], T]) -> T:
+    for left in reversed(range(TRIES)):
+        try:
+            return run()
+        except DBAPIError as problem:
+            if getattr(problem.orig, "sqlstate", None) not in AGAIN or not left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _try(schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None) -> Response:

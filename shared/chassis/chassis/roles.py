@@ -11,7 +11,7 @@ import psycopg
 from contracts.message import every_message
 from flask import Flask
 
-from chassis import bus, config, log, migrate, tick, web
+from chassis import audit, bus, config, log, migrate, tick, web
 from chassis.batches import Batches
 from chassis.client import HttpWire, Wire
 from chassis.config import ServiceSettings
@@ -25,7 +25,7 @@ CHANNEL = "said"
 
 
 def main(service: Service) -> None:
-    """Run the role named on the command line: web, listen, relay, tick, migrate, topology, dead-letters, redrive."""
+    """Run the role named on the command line, one of ``_ROLES``."""
     role = sys.argv[1] if len(sys.argv) > 1 else ""
     run = _ROLES.get(role)
     if run is None:
@@ -123,9 +123,22 @@ def _redrive(service: Service) -> None:
     print(f"{count} heard again")  # noqa: T201 - the command's answer
 
 
+def _audit(service: Service) -> None:
+    database, problems = _database(config.load(service.settings), 2), 0
+    with database.reading(snapshot=True) as session:
+        chains = sys.argv[2:] or audit.chains(session)
+    for organization_id in chains:
+        with database.reading(snapshot=True) as session:
+            for problem in audit.verify(session, organization_id):
+                problems += 1
+                print(f"{organization_id} {problem}")  # noqa: T201 - the command's answer
+    print(f"{len(chains)} chains, {problems} problems")  # noqa: T201 - the command's answer
+    sys.exit(1 if problems else 0)
+
+
 _ROLES: Mapping[str, Callable[[Service], None]] = {
     "web": _web, "listen": _listen, "relay": _relay, "tick": _tick, "migrate": _migrate, "topology": _topology,
-    "dead-letters": _dead_letters, "redrive": _redrive,
+    "dead-letters": _dead_letters, "redrive": _redrive, "audit": _audit,
 }
 
 

@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from chassis import ids
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON().with_variant(JSONB, "postgresql")
+# What transactions that nobody asked for come from: a run of a job.
+cause: ContextVar[str] = ContextVar("cause", default="")
 
 
 def metadata() -> MetaData:
@@ -93,7 +96,7 @@ class Database:
         """One unit of work: committed when the block ends, rolled back when it raises. What is said inside
         carries ``correlation`` and ``causation``; the relay is woken after the commit."""
         with self._turn, Session(self.engine, expire_on_commit=False) as session:
-            session.info.update(correlation=correlation, causation=causation)
+            session.info.update(correlation=correlation or cause.get(), causation=causation)
             with session.begin():
                 yield session
         if session.info.get("said"):

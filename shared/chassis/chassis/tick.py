@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-from chassis import clock, log
+from chassis import clock, ids, log
 from chassis.service import Job, Service
-from chassis.sql import Database
+from chassis.sql import Database, cause
 
 _LOG = log.get("tick")
 
@@ -31,6 +31,7 @@ def _run(jobs: Sequence[Job], database: Database, settings: object, stop: thread
             if time.monotonic() < due[job.name] or stop.is_set():
                 continue
             due[job.name] = time.monotonic() + job.every
+            cause.set(f"{job.name}:{ids.new('evt')}")
             try:
                 if job.run(database, clock.now(), settings):
                     due[job.name] = 0.0

@@ -55,6 +55,7 @@ class ServiceApi(Api):
     """flask-smorest that documents and answers errors as problem+json."""
 
     ERROR_SCHEMA = Problem
+    DEFAULT_ERROR_RESPONSE_NAME = None  # the gateway tells which refusals there may be
 
     def _register_responses(self) -> None:
         response = {
@@ -62,7 +63,6 @@ class ServiceApi(Api):
             "content": {"application/problem+json": {"schema": self.ERROR_SCHEMA}},
         }
         self.spec.components.response("Problem", response)
-        self.spec.components.response("DEFAULT_ERROR", response)
         self.spec.components.response("UNPROCESSABLE_ENTITY", response)
 
     def handle_http_exception(self, error: HTTPException) -> Response:

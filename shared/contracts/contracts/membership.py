@@ -58,6 +58,22 @@ class MembersChanged(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ActingEnded(Message):
+    """Somebody of the provider's staff has left an organization; ``reason`` says why, ``mode`` is login_as or
+    remote_support. Who it was is nobody's business there."""
+
+    organization_id: str
+    acting_id: str
+    mode: str
+    started_at: str
+    ended_at: str
+    reason: str
+
+    TYPE: ClassVar[str] = "membership.acting_ended.v1"
+    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessEnded(Message):
     """Every session in the organization is ended and none can begin."""
 

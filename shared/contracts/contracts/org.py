@@ -206,6 +206,29 @@ class OrganizationDeleted(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that was done; ``changes``: [{field, before, after}]."""
+
+    at: str
+    action: str
+    target: dict[str, Any]
+    changes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupportReceiptReady(Message):
+    """What staff changed while they acted in an organization, oldest first; ``left_out``: how many more there are."""
+
+    organization_id: str
+    acting_id: str
+    rows: list[Change]
+    left_out: int
+
+    TYPE: ClassVar[str] = "org.support_receipt_ready.v1"
+    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettingsChanged(Message):
     """A provider's settings, all of them, and their version; billing and membership answer when they apply them."""
 

@@ -12,10 +12,11 @@ from billing.app import SERVICE
 from chassis import clock, migrate
 from chassis.sql import Database
 
+from tests import summary
 from tests.billing.ledger.machine import Clock
 
 SEED = int(os.environ.get("LEDGER_SEED") or random.SystemRandom().randrange(10**9))
-ran: list[str] = []
+ran = summary.section("ledger")
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +41,3 @@ def postgres_database(postgres: Any) -> Iterator[Database]:
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock stands still unless it is told to go on."""
     monkeypatch.setattr(clock, "now", lambda: Clock.now)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say by which seed, and how much was tried."""
-    if ran:
-        terminalreporter.section("ledger")
-        for line in ran:
-            terminalreporter.write_line(line)

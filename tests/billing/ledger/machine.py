@@ -65,8 +65,12 @@ class Machine(RuleBasedStateMachine):
         self.closed_at: dict[str, int] = {}
         self.order: list[str] = []
         Clock.now = BEGIN
-        self.bearer = self.world.token(iat=BEGIN.timestamp() - 9, nbf=BEGIN.timestamp() - 9,
-                                       exp=BEGIN.timestamp() + 10**9)
+
+    @property
+    def bearer(self) -> str:
+        """A token of this very hour, which may be months after the last."""
+        now = Clock.now.timestamp()
+        return self.world.token(iat=now, nbf=now, exp=now + 300)
 
     @initialize(individual=st.booleans(), limits=st.tuples(*[st.sampled_from(["50", "0", "0.000005"])] * 3),
                 last=st.sampled_from(["prepaid", "postpaid"]), own=st.sampled_from(["1000", "30", "0"]),

@@ -139,7 +139,7 @@ def record_denial(session: Session, *, organization_id: str, operation: str, by:
     provider_id = queries.provider_of(session, organization_id)
     if provider_id is None and session.get(Provider, organization_id) is not None:
         provider_id = organization_id
-    if provider_id is not None:
+    if provider_id is not None and not audit.denied_lately(session, organization_id, operation, by=by, now=now):
         audit.record(
             session, said.AuditRecorded, organization_id=organization_id, provider_id=provider_id, action=operation,
             by=by, now=now, outcome="denied", target={"type": "account", "id": organization_id, "label": ""},

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from chassis import outbox
+from chassis import audit, outbox
 from chassis.actor import SYSTEM
 from contracts import billing as said
 from contracts import parts
@@ -35,7 +35,8 @@ def close_account(session: Session, *, organization_id: str, deletion_id: str, n
 
 
 def seal_account(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
-    """Test the closed account once more and close it for good, or say what stands in the way. Raises NoAccount."""
+    """Test the closed account once more and close it for good, so that its audit names nobody any more, or say what
+    stands in the way. Raises NoAccount."""
     account = queries.account(session, organization_id, lock=True)
     blockers = _blockers(account, now)
     if blockers or not account.is_closed:
@@ -47,6 +48,7 @@ def seal_account(session: Session, *, organization_id: str, deletion_id: str, no
     if account.status != SEALED:
         before, account.status = account.status, SEALED
         _record_status(session, account, "account.sealed", before, now)
+        audit.erase(session, organization_id)
     outbox.say(session, said.AccountSealed(organization_id=organization_id, deletion_id=deletion_id))
 
 

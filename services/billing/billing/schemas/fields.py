@@ -34,6 +34,7 @@ class Moment(ma.fields.String):
 
     def __init__(self, *, ends: bool = False, **kwargs: Any) -> None:
         self.ends = ends
+        kwargs["metadata"] = {"anyOf": [{"format": "date"}, {"format": "date-time"}], **kwargs.get("metadata", {})}
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:

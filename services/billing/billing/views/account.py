@@ -51,6 +51,7 @@ def change_account(patch: dict[str, Any], organization_id: str) -> Response:
 
 
 @blp.route("/top-ups", methods=["POST"])
+@idempotency.key_required
 @requires("account.top_up")
 @blp.arguments(schemas.TopUp)
 @blp.response(201, schemas.Transaction)
@@ -59,11 +60,12 @@ def create_top_up(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.top_up(session, organization_id=organization_id, **_who_and_when(), **body),
-        status=201, key_required=True,
+        status=201,
     )
 
 
 @blp.route("/withdrawals", methods=["POST"])
+@idempotency.key_required
 @requires("account.withdraw")
 @blp.arguments(schemas.Withdrawal)
 @blp.response(201, schemas.Transaction)
@@ -72,11 +74,12 @@ def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.withdraw(session, organization_id=organization_id, **_who_and_when(), **body),
-        status=201, key_required=True,
+        status=201,
     )
 
 
 @blp.route("/charges", methods=["POST"])
+@idempotency.key_required
 @requires("account.charge")
 @blp.arguments(schemas.Charge)
 @blp.response(201, schemas.Transaction)
@@ -85,11 +88,12 @@ def create_charge(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.charge(session, organization_id=organization_id, **_who_and_when(), **body),
-        status=201, key_required=True,
+        status=201,
     )
 
 
 @blp.route("/adjustments", methods=["POST"])
+@idempotency.key_required
 @requires("account.adjust")
 @blp.arguments(schemas.Adjustment)
 @blp.response(201, schemas.Transaction)
@@ -98,11 +102,12 @@ def create_adjustment(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.adjust(session, organization_id=organization_id, **_who_and_when(), **body),
-        status=201, key_required=True,
+        status=201,
     )
 
 
 @blp.route("/refunds", methods=["POST"])
+@idempotency.key_required
 @requires("account.refund")
 @blp.arguments(schemas.Refund)
 @blp.response(201, schemas.Transaction)
@@ -111,11 +116,12 @@ def create_refund(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.refund(session, organization_id=organization_id, **_who_and_when(), **body),
-        status=201, key_required=True,
+        status=201,
     )
 
 
 @blp.route("/transactions/<transaction_id>/reverse", methods=["POST"])
+@idempotency.key_required
 @requires("account.reverse")
 @blp.arguments(schemas.Reversal)
 @blp.response(201, schemas.Transaction)
@@ -126,7 +132,7 @@ def reverse_transaction(body: dict[str, Any], organization_id: str, transaction_
         lambda session: actions.reverse(
             session, organization_id=organization_id, transaction_id=transaction_id, **_who_and_when(), **body
         ),
-        status=201, key_required=True,
+        status=201,
     )
 
 

@@ -46,6 +46,7 @@ def read_invoice(organization_id: str, invoice_id: str) -> Response:
 
 
 @blp.route("", methods=["POST"])
+@idempotency.key_required
 @requires("invoices.issue")
 @blp.arguments(schemas.NewInvoice)
 @blp.response(201, schemas.Invoice)
@@ -54,11 +55,12 @@ def create_invoice(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         schemas.Invoice(),
         lambda session: actions.issue_invoice(session, organization_id=organization_id, **_who_and_when()),
-        status=201, key_required=True,
+        status=201,
     )
 
 
 @blp.route("/<invoice_id>/void", methods=["POST"])
+@idempotency.key_required
 @requires("invoices.issue")
 @blp.arguments(schemas.VoidInvoice)
 @blp.response(200, schemas.Invoice)
@@ -69,11 +71,11 @@ def void_invoice(body: dict[str, Any], organization_id: str, invoice_id: str) ->
         lambda session: actions.void_invoice(
             session, organization_id=organization_id, invoice_id=invoice_id, **_who_and_when(), **body
         ),
-        key_required=True,
     )
 
 
 @blp.route("/<invoice_id>/credit-notes", methods=["POST"])
+@idempotency.key_required
 @requires("invoices.issue")
 @blp.arguments(schemas.NewCreditNote)
 @blp.response(201, schemas.Invoice)
@@ -84,5 +86,5 @@ def create_credit_note(body: dict[str, Any], organization_id: str, invoice_id: s
         lambda session: actions.issue_credit_note(
             session, organization_id=organization_id, invoice_id=invoice_id, **_who_and_when(), **body
         ),
-        status=201, key_required=True,
+        status=201,
     )

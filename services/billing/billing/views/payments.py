@@ -14,6 +14,7 @@ blp = Blueprint("payments", __name__, url_prefix="/v1/organizations/<organizatio
 
 
 @blp.route("", methods=["POST"])
+@idempotency.key_required
 @requires("payments.record")
 @blp.arguments(schemas.NewPayment)
 @blp.response(201, schemas.Payment)
@@ -24,7 +25,7 @@ def create_payment(body: dict[str, Any], organization_id: str) -> Response:
         lambda session: actions.record_payment(
             session, organization_id=organization_id, now=clock.now(), by=the_caller().actor(), **body
         ),
-        status=201, key_required=True,
+        status=201,
     )
 
 

@@ -42,6 +42,7 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
 
 
 @blp.route("", methods=["POST"])
+@idempotency.key_required
 @requires("account.reserve")
 @blp.arguments(schemas.NewReservation)
 @blp.response(201, schemas.Reservation)
@@ -50,11 +51,12 @@ def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         schemas.Reservation(),
         lambda session: actions.reserve(session, organization_id=organization_id, now=clock.now(), **body),
-        status=201, key_required=True,
+        status=201,
     )
 
 
 @blp.route("/<reservation_id>/capture", methods=["POST"])
+@idempotency.key_required
 @requires("account.reserve")
 @blp.arguments(schemas.Capture)
 @blp.response(200, schemas.Reservation)
@@ -65,11 +67,11 @@ def capture_reservation(body: dict[str, Any], organization_id: str, reservation_
         lambda session: actions.capture(
             session, organization_id=organization_id, reservation_id=reservation_id, now=clock.now(), **body
         ),
-        key_required=True,
     )
 
 
 @blp.route("/<reservation_id>/release", methods=["POST"])
+@idempotency.key_required
 @requires("account.reserve")
 @blp.arguments(schemas.Release)
 @blp.response(200, schemas.Reservation)
@@ -80,5 +82,4 @@ def release_reservation(body: dict[str, Any], organization_id: str, reservation_
         lambda session: actions.release(
             session, organization_id=organization_id, reservation_id=reservation_id, now=clock.now()
         ),
-        key_required=True,
     )

@@ -32,6 +32,7 @@ def read_wallet() -> Response:
 
 
 @blp.route("/top-ups", methods=["POST"])
+@idempotency.key_required
 @requires("wallet.top_up")
 @blp.arguments(schemas.WalletTopUp)
 @blp.response(201, schemas.Transaction)
@@ -43,5 +44,5 @@ def create_wallet_top_up(body: dict[str, Any]) -> Response:
         lambda session: actions.top_up_wallet(
             session, provider_id=caller.organization_id, now=clock.now(), by=caller.actor(), **body
         ),
-        status=201, key_required=True,
+        status=201,
     )

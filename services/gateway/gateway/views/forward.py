@@ -10,7 +10,7 @@ from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
 from chassis import log, web
-from chassis.errors import Failure, NotFound, TooLarge, Unreadable, UnsupportedMedia
+from chassis.errors import Failure, NotFound, TooLarge, Unauthenticated, Unavailable, Unreadable, UnsupportedMedia
 
 from gateway.clients import Feed, Reply, Upstream
 from gateway.guard import Guard, Limits
@@ -79,6 +79,8 @@ class Forwarder:
         headers["X-Forwarded-For"] = address = self._limits.address_of(environ)
         if route.is_open(method, path):
             self._limits.count_address(address)
+            if route.is_mailed and (given := self._known(environ)):
+                headers["Authorization"] = given
         else:
             headers["Authorization"] = given = environ.get("HTTP_AUTHORIZATION", "")
             self._limits.count_organization(self._guard.authenticate(given)["org"])
@@ -86,6 +88,14 @@ class Forwarder:
         body = _body(environ, route.body_limit)
         reply = upstream.ask(method, f"{path}?{query}" if query else path, headers, body)
         return _whole(reply) if route.is_mailed or _is_small(reply) else reply
+
+    def _known(self, environ: Mapping[str, Any]) -> str:
+        """What somebody signed in shows where nobody needs to; nothing where it is no good any more."""
+        given = str(environ.get("HTTP_AUTHORIZATION", ""))
+        try:
+            return given if given and self._guard.authenticate(given) else ""
+        except (Unauthenticated, Unavailable):
+            return ""
 
 
 def _raw_path(environ: Mapping[str, Any]) -> str:

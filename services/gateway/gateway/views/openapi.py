@@ -19,6 +19,23 @@ _KEPT = 60
 _PAUSE = 5
 _Name = tuple[str, str]
 
+# What a client may say beside the body, and to which methods.
+_HEADERS = {
+    "IdempotencyKey": {
+        "in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "description": "The first outcome under this key is answered again; not where the answer carries a secret.",
+    },
+    "IfMatch": {
+        "in": "header", "name": "If-Match", "schema": {"type": "string"},
+        "description": "The ETag of what was read; 412 when it has changed since.",
+    },
+    "Prefer": {
+        "in": "header", "name": "Prefer", "schema": {"type": "string"},
+        "description": "wait=N, up to 10 seconds: answer when other services have confirmed.",
+    },
+}
+_SAID_TO = {"post": ("IdempotencyKey", "Prefer"), "patch": ("IfMatch", "Prefer"), "delete": ("Prefer",)}
+
 
 class Catalogue:
     """The merged document, asked for anew after a minute; what a silent service last said still holds."""
@@ -67,13 +84,16 @@ def merge(documents: Mapping[str, Mapping[str, Any]], public_url: str) -> dict[s
     shared: dict[_Name, Any] = {}
     tags: dict[str, Any] = {}
     for service, document in documents.items():
-        routed = {path: item for path, item in document.get("paths", {}).items() if _is_routed(path, service)}
+        routed = {path: _told(path, item) for path, item in document.get("paths", {}).items()
+                  if _is_routed(path, service)}
         needed = _needed(routed, document.get("components", {}))
         names = _names(service, needed, shared)
         shared |= {names[old]: _pointed(value, names) for old, value in needed.items()}
-        paths |= {path: _opened(path, _pointed(item, names)) for path, item in routed.items()}
+        paths |= {path: _pointed(item, names) for path, item in routed.items()}
         tags |= {tag["name"]: tag for tag in document.get("tags", [])}
-    components: dict[str, Any] = {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}}
+    components: dict[str, Any] = {
+        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}, "parameters": _HEADERS,
+    }
     for (section, name), value in shared.items():
         components.setdefault(section, {})[name] = value
     return {
@@ -133,12 +153,38 @@ def _pointed(value: Any, names: Mapping[_Name, _Name]) -> Any:
     return value
 
 
-def _opened(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    """The path's operations, those without a token marked as such."""
+def _told(path: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """The path's operations with the headers and the refusals of their kind, those without a token marked as such."""
     route = routes.find(re.sub(r"\{[^}]*\}", "x", path))
     return {
-        key: {**{k: v for k, v in operation.items() if k != "security"},
-              **({"security": []} if route and route.is_open(key.upper(), path) else {})}
+        key: _described(key, path, operation, route is not None and route.is_open(key.upper(), path))
         if key in _METHODS else operation
         for key, operation in item.items()
     }
+
+
+def _described(method: str, path: str, operation: Mapping[str, Any], is_open: bool) -> dict[str, Any]:
+    said = list(operation.get("parameters", []))
+    named = {parameter.get("name") for parameter in said}
+    said += [{"$ref": f"{_REF}parameters/{name}"} for name in _SAID_TO.get(method, ())
+             if _HEADERS[name]["name"] not in named]
+    refusals = {status: {"$ref": f"{_REF}responses/Problem"} for status in _refusals(method, path, is_open)}
+    told = {name: part for name, part in operation.items() if name != "security"}
+    return {**told, **({"parameters": said} if said else {}), **({"security": []} if is_open else {}),
+            "responses": {**refusals, **operation["responses"]}}
+
+
+def _refusals(method: str, path: str, is_open: bool) -> Iterator[str]:
+    """The statuses of the refusals there may be: ours, and those of the services by the kind of the call."""
+    yield from ("429", "503")
+    changes = method != "get"
+    if changes or not is_open:
+        yield from ("401", "403")
+    if changes or "{" in path:
+        yield "404"
+    if changes:
+        yield from ("400", "409", "413", "415")
+    if changes or (is_open and "{" in path):
+        yield "410"
+    if method == "patch":
+        yield "412"

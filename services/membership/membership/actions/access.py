@@ -5,12 +5,13 @@ from typing import Any
 
 from chassis import errors
 from chassis.actor import Actor
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import identities, mails, sessions, telling
+from membership.actions import guesses, identities, invitations, mails, sessions
 from membership.models import Member, Organization
+from membership.values import pins, roles
 from membership.values.lifetimes import INVITATION, VERIFICATION
 
 FIRST_EXTENSION = 100
@@ -43,15 +44,22 @@ def set_access(
         for name in ("role", "email"):
             if not fields.get(name):
                 raise errors.invalid(f"/{name}", "required", "Portal access needs a role and an e-mail address.")
-        member.status = "pending" if member.status == "active" else member.status
         give_address(session, organization, member, fields["email"], INVITATION, by, now)
     elif fields.get("email", member.email) != member.email:
-        former = member.identity_id
-        purpose = VERIFICATION if member.verified else INVITATION
-        sessions.end_sessions(session, member_id=member.id, why="address_changed", now=now)
-        give_address(session, organization, member, fields["email"], purpose, by, now)
-        if former:
-            identities.erase_identity_if_alone(session, identity_id=former, now=now)
+        _move_login(session, organization, member, fields["email"], by, now)
+
+
+def _move_login(
+    session: Session, organization: Organization, member: Member, email: str, by: Actor, now: datetime
+) -> None:
+    """Whoever had proved the address until now is told there, and can take the login back."""
+    former, before, proved = member.identity_id, member.email, member.verified
+    sessions.end_sessions(session, member_id=member.id, why="address_changed", now=now)
+    give_address(session, organization, member, email, VERIFICATION if proved else INVITATION, by, now)
+    if proved and before:
+        role = roles.in_token(organization.kind, member.role, member.preset)
+        mails.queue_undo(session, member=member, email=before, role=role, now=now)
+    identities.erase_if_alone(session, which=[former], now=now)
 
 
 def _refuse_without_login(fields: dict[str, Any]) -> None:
@@ -68,20 +76,21 @@ def give_address(
     identity = identities.find_or_create_identity(
         session, email=email, given_name=member.given_name or member.name, family_name=member.family_name or "", now=now
     )
-    taken = select(Member.id).where(
-        Member.organization_id == organization.id, Member.identity_id == identity.id, Member.status.in_(queries.HERE),
-        Member.id != member.id,
-    )
-    if session.scalar(taken) is not None:
+    if is_member(session, organization.id, identity.id):
         raise MemberExists()
     member.identity_id, member.email, member.verified = identity.id, identity.email, False
     member.status = "pending" if member.status == "active" else member.status
     member.refold()
     session.flush()
     if member.status == "pending":
-        mails.check_often(session, email=identity.email or email, now=now)
-        mails.queue_invitation(session, member=member, purpose=purpose, now=now)
-        telling.record(session, "invitation.sent", organization=organization, member=member, by=by, now=now)
+        invitations.check_often(session, member=member, by=by, now=now)
+        invitations.invite(session, organization=organization, member=member, purpose=purpose, by=by, now=now)
+
+
+def is_member(session: Session, organization_id: str, identity_id: str) -> bool:
+    """Whether this person is a member there."""
+    here = (Member.organization_id == organization_id, Member.status.in_(queries.HERE))
+    return session.scalar(select(exists().where(Member.identity_id == identity_id, *here))) is True
 
 
 def _take_login(
@@ -89,13 +98,26 @@ def _take_login(
 ) -> None:
     check_not_owner(member)
     sessions.end_sessions(session, member_id=member.id, why="login_taken", now=now)
-    mails.supersede_links(session, member_id=member.id, now=now)
-    former, member.identity_id, member.email = member.identity_id, None, None
-    member.verified, member.role, member.pin_hash = False, "member", pin_hash
+    identity_id, member.identity_id, member.email = member.identity_id, None, None
+    member.verified, member.role = False, "member"
     member.status = "active" if member.status == "pending" else member.status
     member.extension = member.extension or free_extension(session, member.organization_id, {}, True)
-    if former:
-        identities.erase_identity_if_alone(session, identity_id=former, now=now)
+    set_pin(session, member, pin_hash)
+    forget_links(session, member, [identity_id], now)
+
+
+def forget_links(session: Session, member: Member, further: list[str | None], now: datetime) -> None:
+    """The member's login is gone: links to it lead nowhere, and who had it before is kept for nothing."""
+    mails.supersede_links(session, member_id=member.id, now=now)
+    mails.supersede_undos(session, member_id=member.id, now=now)
+    former = identities.former_of(session, [member.id])
+    identities.erase_if_alone(session, which=[*former, *further], now=now)
+
+
+def set_pin(session: Session, member: Member, pin_hash: str | None) -> None:
+    """Give a PIN; what was guessed at this extension before, whoever had it, counts no more."""
+    member.pin_hash = pin_hash
+    guesses.forget(session, key=pins.guesses_key(member.organization_id, member.extension or ""))
 
 
 def check_not_owner(member: Member) -> None:

@@ -7,17 +7,27 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import telling
-from membership.models import LoginFailures, LoginSession, Mail, MailedToken, RefreshToken, Revocation
-from membership.values import waits
+from membership.actions import identities, telling
+from membership.models import (
+    Guesses,
+    Identity,
+    KnownClient,
+    LoginFailures,
+    LoginSession,
+    Mail,
+    MailedToken,
+    RefreshToken,
+    Revocation,
+)
+from membership.values import pins, waits
+from membership.values.lifetimes import MAILED, UNDO
 
 
 def tell_of_failures(session: Session, *, now: datetime, limit: int = 100) -> int:
     """Write audit rows about wrong passwords, later and once for several, so that an answer never takes longer for
     an address that exists; answers how many addresses."""
-    rows = session.scalars(
-        select(LoginFailures).where(LoginFailures.untold > 0).limit(limit).with_for_update(skip_locked=True)
-    ).all()
+    untold = select(LoginFailures).where(LoginFailures.untold > 0).order_by(LoginFailures.last_at)
+    rows = session.scalars(untold.limit(limit).with_for_update(skip_locked=True)).all()
     for row in rows:
         places = queries.places(session, row.identity_id) if row.identity_id else []
         if places:
@@ -29,6 +39,19 @@ def tell_of_failures(session: Session, *, now: datetime, limit: int = 100) -> in
             )
         row.untold = 0
     return len(rows)
+
+
+def forget_former(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Erase those whose address was changed so long ago that they can't take their login back any more, unless they
+    belong somewhere else; answers how many changes that were."""
+    over = select(Mail).where(Mail.purpose == UNDO, Mail.created_at <= now - MAILED[UNDO]).order_by(Mail.created_at)
+    told = session.scalars(over.limit(limit).with_for_update(skip_locked=True)).all()
+    if not told:
+        return 0
+    former = session.scalars(select(Identity.id).where(Identity.email.in_([mail.email for mail in told])))
+    identities.erase_if_alone(session, which=former, now=now)
+    session.execute(delete(Mail).where(Mail.id.in_([mail.id for mail in told])))
+    return len(told)
 
 
 def forget_old(session: Session, *, now: datetime, limit: int = 500) -> int:
@@ -43,6 +66,9 @@ def forget_old(session: Session, *, now: datetime, limit: int = 500) -> int:
         delete(LoginFailures).where(
             LoginFailures.last_at < now - timedelta(days=1), LoginFailures.untold == 0, LoginFailures.count < waits.SHUT
         ),
+        delete(Guesses).where(Guesses.last_at < now - timedelta(days=1), ~Guesses.key.startswith("pin:")),
+        delete(Guesses).where(Guesses.last_at < now - pins.KEPT, Guesses.total < pins.TOO_MANY),
+        delete(KnownClient).where(KnownClient.last_at < now - waits.KNOWN_FOR),
         delete(Mail).where(Mail.id.in_(mails)),
         delete(MailedToken).where(MailedToken.digest.in_(links)),
     )

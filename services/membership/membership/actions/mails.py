@@ -1,48 +1,67 @@
 """Mails: queued with what they are about, given a token at the moment they are sent."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chassis import errors
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
+from membership.actions import guesses
 from membership.models import Identity, Mail, MailedToken, Member, Organization
-from membership.values import tokens
+from membership.values import limits, tokens, waits
 from membership.values.letters import Letter
-from membership.values.lifetimes import INVITATION, MAILED, RESET, VERIFICATION
+from membership.values.lifetimes import MAILED, PROOFS, RESET, UNDO
+from membership.values.waits import Limit, Limits
 
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(hours=1)
 GIVE_UP = timedelta(days=2)
-INVITATIONS_A_DAY = 6
-RESETS_AN_HOUR = 3
 
 
 class TooManyMails(errors.TooMany):
-    """Enough mails went to this address today. Look for the last one, or wait until tomorrow."""
+    """Enough mails were sent to this address. Look for the last one, or wait a while."""
 
     code = "too_many_mails"
+
+
+def wait(session: Session, when: Any, limit: Limit, *which: Any, now: datetime) -> int:
+    """Whole seconds until there may be one more of what happened at ``when``; 0 when there may be now."""
+    query = select(when).where(*which, when > now - limit.within).order_by(when.desc()).offset(limit.most - 1).limit(1)
+    first = session.scalar(query)
+    return 0 if first is None else waits.until(first + limit.within, now)
 
 
 def queue_invitation(session: Session, *, member: Member, purpose: str, now: datetime) -> None:
     """Have a link mailed by which the member proves their address; links sent before are dead at once."""
     supersede_links(session, member_id=member.id, now=now)
-    session.execute(
-        update(Mail).where(Mail.member_id == member.id, Mail.state == "queued").values(state="dropped")
-    )
     _queue(session, purpose, member.email or "", member.id, now)
 
 
-def check_often(session: Session, *, email: str, now: datetime) -> None:
-    """Raise TooManyMails when somebody had enough links mailed to this address."""
-    if _count(session, email, (INVITATION, VERIFICATION), now - timedelta(days=1)) >= INVITATIONS_A_DAY:
-        raise TooManyMails(retry_after=3600)
+def queue_undo(session: Session, *, member: Member, email: str, role: str, now: datetime) -> None:
+    """Have the address that the member had until now told that it has changed, with a link that takes the login back,
+    to no more than the ``role`` that their token named."""
+    _queue(session, UNDO, email, member.id, now, {"role": role})
 
 
-def queue_reset(session: Session, *, email: str, now: datetime) -> None:
-    """Have a link mailed to whoever has that address; whether anybody does is found out when it is sent."""
+def queue_reset(session: Session, *, email: str, asked_from: Limits, now: datetime) -> None:
+    """Have a link mailed to whoever has that address; whether anybody does is found out when it is sent. From where
+    enough were asked for, none is queued, and nobody learns of that."""
+    try:
+        guesses.check(session, limits=asked_from, now=now)
+    except guesses.TooManyAttempts:
+        return
+    guesses.count_all(session, limits=asked_from, now=now)
+    _queue(session, RESET, email, None, now)
+
+
+def queue_reset_of(session: Session, *, email: str, now: datetime) -> None:
+    """Have that link mailed because somebody else asked for it. Raises TooManyMails."""
+    sent = (Mail.email == email, Mail.purpose == RESET, Mail.state != "dropped")
+    if left := wait(session, Mail.created_at, limits.RESETS, *sent, now=now):
+        raise TooManyMails(retry_after=left)
     _queue(session, RESET, email, None, now)
 
 
@@ -66,8 +85,18 @@ def queue_notice(
 
 
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
-    """Kill the links that this member holds."""
-    _supersede(session, MailedToken.member_id == member_id, now=now)
+    """Kill the links by which this member may prove their address, those on their way too."""
+    _drop(session, Mail.member_id == member_id, Mail.purpose.in_(PROOFS), Mail.state == "queued")
+    _supersede(session, MailedToken.member_id == member_id, MailedToken.purpose.in_(PROOFS), now=now)
+
+
+def supersede_undos(session: Session, *, member_id: str, since: datetime = BEGINNING, now: datetime) -> None:
+    """Kill the links that bring former addresses of this member back: of the changes made since then."""
+    _drop(session, Mail.member_id == member_id, Mail.purpose == UNDO, Mail.created_at > since)
+    _supersede(
+        session, MailedToken.member_id == member_id, MailedToken.purpose == UNDO, MailedToken.created_at > since,
+        now=now,
+    )
 
 
 def supersede_resets(session: Session, *, identity_id: str, now: datetime) -> None:
@@ -78,6 +107,10 @@ def supersede_resets(session: Session, *, identity_id: str, now: datetime) -> No
 def _supersede(session: Session, *which: Any, now: datetime) -> None:
     open_ = (MailedToken.used_at.is_(None), MailedToken.superseded_at.is_(None))
     session.execute(update(MailedToken).where(*which, *open_).values(superseded_at=now))
+
+
+def _drop(session: Session, *which: Any) -> None:
+    session.execute(update(Mail).where(*which).values(state="dropped"))
 
 
 def take_mail(session: Session, *, now: datetime) -> Letter | None:
@@ -115,13 +148,6 @@ def _queue(
     )
 
 
-def _count(session: Session, email: str, purposes: tuple[str, ...], since: datetime, *further: Any) -> int:
-    query = select(func.count()).select_from(Mail).where(
-        Mail.email == email, Mail.purpose.in_(purposes), Mail.created_at > since, *further
-    )
-    return session.scalar(query) or 0
-
-
 def _next_due(session: Session, now: datetime) -> Mail | None:
     """Mails to people of an organization that is suspended wait until it is open again."""
     query = (
@@ -141,7 +167,7 @@ def _next_due(session: Session, now: datetime) -> Mail | None:
 
 
 def _letter(session: Session, mail: Mail, now: datetime) -> Letter | None:
-    if mail.figures is not None:
+    if mail.figures is not None and mail.purpose not in MAILED:
         return Letter(mail_id=mail.id, purpose=mail.purpose, to=mail.email, organization=mail.figures["organization"],
                       given_name=mail.figures.get("name", ""), figures=mail.figures)
     member = session.get(Member, mail.member_id) if mail.member_id else None
@@ -149,19 +175,28 @@ def _letter(session: Session, mail: Mail, now: datetime) -> Letter | None:
     organization = session.get(Organization, member.organization_id) if member else None
     if identity is None or not _may_get(session, mail, identity, member, organization, now):
         return None
-    token = tokens.new()
-    _supersede_earlier(session, mail, identity, now)
-    session.add(
-        MailedToken(
-            digest=token.digest, purpose=mail.purpose, identity_id=identity.id, member_id=mail.member_id,
-            email=mail.email, created_at=now, expires_at=now + MAILED[mail.purpose],
-        )
-    )
     return Letter(
-        mail_id=mail.id, purpose=mail.purpose, to=mail.email, token=token.raw,
+        mail_id=mail.id, purpose=mail.purpose, to=mail.email, token=_new_token(session, mail, identity, now),
         given_name=(member.given_name or member.name) if member else identity.given_name,
         organization=organization.name if organization else "", has_password=identity.password_hash is not None,
     )
+
+
+def _new_token(session: Session, mail: Mail, identity: Identity, now: datetime) -> str:
+    """The time of an undo runs from the change, however long the mail took."""
+    token, begins = tokens.new(), mail.created_at if mail.purpose == UNDO else now
+    if mail.purpose in PROOFS:
+        _supersede(session, MailedToken.member_id == mail.member_id, MailedToken.purpose.in_(PROOFS), now=now)
+    else:
+        same = (MailedToken.purpose == mail.purpose, MailedToken.member_id.is_not_distinct_from(mail.member_id))
+        _supersede(session, MailedToken.identity_id == identity.id, *same, now=now)
+    session.add(
+        MailedToken(
+            digest=token.digest, purpose=mail.purpose, identity_id=identity.id, member_id=mail.member_id,
+            email=mail.email, created_at=begins, expires_at=begins + MAILED[mail.purpose],
+        )
+    )
+    return token.raw
 
 
 def _may_get(
@@ -170,17 +205,13 @@ def _may_get(
 ) -> bool:
     if mail.purpose == RESET:
         # Those that were dropped don't count: whoever asks all the time must not keep the mails of others away.
-        kept = (Mail.id < mail.id, Mail.state != "dropped")
-        earlier = _count(session, mail.email, (RESET,), now - timedelta(hours=1), *kept)
-        return identity.password_hash is not None and earlier < RESETS_AN_HOUR
-    return (
-        member is not None and organization is not None and organization.state in ("provisioning", "open")
-        and member.identity_id == identity.id and member.status in ("pending", "active") and not member.verified
-    )
-
-
-def _supersede_earlier(session: Session, mail: Mail, identity: Identity, now: datetime) -> None:
-    if mail.member_id:
-        supersede_links(session, member_id=mail.member_id, now=now)
-    else:
-        supersede_resets(session, identity_id=identity.id, now=now)
+        kept = (Mail.email == mail.email, Mail.purpose == RESET, Mail.id < mail.id, Mail.state != "dropped")
+        return identity.password_hash is not None and not wait(session, Mail.created_at, limits.RESETS, *kept, now=now)
+    if member is None or organization is None or organization.state not in ("provisioning", "open"):
+        return False
+    if mail.purpose == UNDO:
+        return (
+            member.status in queries.HERE and member.identity_id != identity.id
+            and mail.created_at + MAILED[UNDO] > now
+        )
+    return member.identity_id == identity.id and member.status in ("pending", "active") and not member.verified

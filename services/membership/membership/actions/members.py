@@ -1,6 +1,7 @@
 """Members: add, change, disable, remove."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,9 @@ from chassis.actor import Actor
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import access, mails, sessions, telling
+from membership.actions import access, invitations, mails, sessions, telling
 from membership.models import Member, Organization
-from membership.values.lifetimes import INVITATION, VERIFICATION
+from membership.values.lifetimes import INVITATION
 
 MOST_MEMBERS, MOST_ADMINS = 10_000, 100
 _AUDITED = ("name", "given_name", "family_name", "email", "role", "preset", "portal_access", "status", "extension")
@@ -26,7 +27,11 @@ class AdminLimit(errors.Conflict):
 
 
 class NothingToVerify(errors.Conflict):
-    """This member has no address that waits for verification."""
+    """This member has no address that waits for verification. Enable them, or give them portal access, first."""
+
+
+class NoPasswordToReset(errors.Conflict):
+    """Only an active member with a login and a proved address has a password to reset. Have them join first."""
 
 
 class OrganizationProvisioning(errors.Conflict):
@@ -62,18 +67,21 @@ def add_member(
     given, family = fields.get("given_name"), fields.get("family_name")
     member = Member(
         id=ids.new("mem"), organization_id=organization_id, role="member", status="active", verified=False,
-        name=fields.get("name") or f"{given} {family}", given_name=given, family_name=family, pin_hash=pin_hash,
-        created_at=now, extension=access.free_extension(session, organization_id, fields, pin_hash is not None),
+        name=fields.get("name") or f"{given} {family}", given_name=given, family_name=family, created_at=now,
+        extension=access.free_extension(session, organization_id, fields, pin_hash is not None),
     )
     _set_preset(organization, member, fields)
     _set_role(session, member, fields.get("role") or "member")
     member.refold()
     session.add(member)
     session.flush()
+    if pin_hash is not None:
+        access.set_pin(session, member, pin_hash)
     if fields["portal_access"]:
         access.give_address(session, organization, member, fields["email"], INVITATION, by, now)
     telling.say_members_changed(session, organization_id)
-    telling.record(session, "member.added", organization=organization, member=member, by=by, now=now)
+    telling.record(session, "member.added", organization=organization, member=member, by=by, now=now,
+                   changes=_changes(member, {}))
     return member
 
 
@@ -84,23 +92,19 @@ def update_member(
     """Change what is given. ``unchanged`` raises when the member is not as the caller believes.
 
     Raises OwnerMustTransfer, AdminLimit, MemberExists, OutOfReach, Invalid."""
-    organization, member = _reachable(session, organization_id, member_id, reach)
+    organization, member = reachable(session, organization_id, member_id, reach)
     unchanged(member)
-    before = {name: getattr(member, name) for name in _AUDITED}
+    before = _audited(member)
     _check_reach(reach, _rank(fields.get("role") or member.role, fields.get("preset", member.preset)))
     _rename(member, fields)
-    _set_preset(organization, member, fields)
     access.set_access(session, organization, member, fields, pin_hash, by, now)
+    _set_preset(organization, member, fields)
     if "role" in fields:
         _set_role(session, member, fields["role"])
     if (member.role, member.preset) != (before["role"], before["preset"]):
         sessions.revoke_tokens(session, member_id=member.id, now=now)
     member.refold()
-    changes = [
-        {"field": name, "before": old, "after": getattr(member, name)}
-        for name, old in before.items() if getattr(member, name) != old
-    ]
-    if changes:
+    if changes := _changes(member, before):
         telling.say_members_changed(session, organization_id)
         telling.record(
             session, "member.updated", organization=organization, member=member, by=by, now=now, changes=changes
@@ -112,26 +116,33 @@ def disable_member(
     session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
 ) -> Member:
     """They are out and stay out, their PIN too, until enabled again. Raises OwnerMustTransfer, OutOfReach."""
-    organization, member = _reachable(session, organization_id, member_id, reach)
+    organization, member = reachable(session, organization_id, member_id, reach)
     access.check_not_owner(member)
     if member.status != "disabled":
-        member.status = "disabled"
+        before, member.status = _audited(member), "disabled"
         mails.supersede_links(session, member_id=member.id, now=now)
         sessions.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
         telling.say_members_changed(session, organization_id)
-        telling.record(session, "member.disabled", organization=organization, member=member, by=by, now=now)
+        telling.record(session, "member.disabled", organization=organization, member=member, by=by, now=now,
+                       changes=_changes(member, before))
     return member
 
 
 def enable_member(
     session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
 ) -> Member:
-    """They may come in again; nobody is logged in by that. Raises OutOfReach."""
-    organization, member = _reachable(session, organization_id, member_id, reach)
+    """They may come in again; nobody is logged in by that. Who has not joined yet is invited anew, unless they got
+    enough mails. Raises OutOfReach."""
+    organization, member = reachable(session, organization_id, member_id, reach)
     if member.status == "disabled":
+        before = _audited(member)
         member.status = "active" if member.verified or not member.portal_access else "pending"
         telling.say_members_changed(session, organization_id)
-        telling.record(session, "member.enabled", organization=organization, member=member, by=by, now=now)
+        telling.record(session, "member.enabled", organization=organization, member=member, by=by, now=now,
+                       changes=_changes(member, before))
+        if member.status == "pending":
+            with suppress(mails.TooManyMails):
+                _invite(session, organization, member, by, now)
     return member
 
 
@@ -139,40 +150,76 @@ def remove_member(
     session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
 ) -> None:
     """They are no member any more; as a person they live on elsewhere. Raises OwnerMustTransfer, OutOfReach."""
-    organization, member = _reachable(session, organization_id, member_id, reach)
+    organization, member = reachable(session, organization_id, member_id, reach)
     access.check_not_owner(member)
-    member.status = "removed"
-    mails.supersede_links(session, member_id=member.id, now=now)
+    before, member.status = _audited(member), "removed"
+    access.forget_links(session, member, [], now)
     sessions.end_sessions(session, member_id=member.id, why="member_removed", now=now)
     telling.say_members_changed(session, organization_id)
-    telling.record(session, "member.removed", organization=organization, member=member, by=by, now=now)
+    telling.record(session, "member.removed", organization=organization, member=member, by=by, now=now,
+                   changes=_changes(member, before))
 
 
 def resend_verification(
     session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
 ) -> Member:
     """Mail a fresh link; the one before is dead at once. Raises NothingToVerify, TooManyMails, OutOfReach."""
-    organization, member = _reachable(session, organization_id, member_id, reach)
+    organization, member = reachable(session, organization_id, member_id, reach)
     if not member.portal_access or member.verified or member.status == "disabled":
         raise NothingToVerify()
-    purpose = INVITATION if member.status == "pending" else VERIFICATION
-    mails.check_often(session, email=member.email or "", now=now)
-    mails.queue_invitation(session, member=member, purpose=purpose, now=now)
-    telling.record(session, "invitation.sent", organization=organization, member=member, by=by, now=now)
+    invitations.check_pause(member, now)
+    _invite(session, organization, member, by, now)
     return member
+
+
+def reset_password(
+    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+) -> Member:
+    """Mail a link by which the member chooses a new password; until they do, nothing changes.
+
+    Raises NoPasswordToReset, TooManyMails, OutOfReach."""
+    organization, member = reachable(session, organization_id, member_id, reach)
+    if not member.verified or member.email is None or member.status != "active":
+        raise NoPasswordToReset()
+    mails.queue_reset_of(session, email=member.email, now=now)
+    telling.record(session, "password.reset_asked", organization=organization, member=member, by=by, now=now)
+    return member
+
+
+def _invite(session: Session, organization: Organization, member: Member, by: Actor, now: datetime) -> None:
+    invitations.check_often(session, member=member, by=by, now=now)
+    invitations.invite(session, organization=organization, member=member, purpose=INVITATION, by=by, now=now)
+
+
+def _audited(member: Member) -> dict[str, Any]:
+    return {name: getattr(member, name) for name in _AUDITED}
+
+
+def _changes(member: Member, before: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"field": name, "before": before.get(name), "after": now} for name, now in _audited(member).items()
+        if before.get(name) != now
+    ]
+
+
+def check_editable(organization: Organization) -> None:
+    """Raise unless members may be changed there: OrganizationProvisioning, OrganizationClosing, OrganizationDeleted."""
+    refusals = {"provisioning": OrganizationProvisioning, "ended": OrganizationClosing, "erased": OrganizationDeleted}
+    if organization.state in refusals:
+        raise refusals[organization.state]()
 
 
 def _editable(session: Session, organization_id: str) -> Organization:
     organization = queries.organization(session, organization_id, lock="change")
-    refusals = {"provisioning": OrganizationProvisioning, "ended": OrganizationClosing, "erased": OrganizationDeleted}
-    if organization.state in refusals:
-        raise refusals[organization.state]()
+    check_editable(organization)
     return organization
 
 
-def _reachable(
+def reachable(
     session: Session, organization_id: str, member_id: str, reach: frozenset[str]
 ) -> tuple[Organization, Member]:
+    """The organization and the member, locked to be changed. Raises NoSuchMember, OutOfReach, and what else forbids
+    changes there."""
     queries.member(session, organization_id, member_id)
     organization = _editable(session, organization_id)
     member = queries.member(session, organization_id, member_id, lock="change")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from chassis import ids, outbox
+from chassis import audit, ids, outbox
 from chassis.actor import SYSTEM
 from chassis.errors import Conflict
 from contracts import membership as messages
@@ -12,9 +12,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import identities, mails, sessions, telling
-from membership.models import Counter, Mail, MailedToken, Member, Organization, ProviderSettings
-from membership.values.lifetimes import INVITATION
+from membership.actions import guesses, identities, invitations, keys, sessions, support, telling, transfers
+from membership.models import Counter, Mail, MailedToken, Member, Organization, OwnershipTransfer, ProviderSettings
+from membership.values import pins
+from membership.values.lifetimes import INVITATION, PROOFS
+from membership.values.support import BY_PROVIDER, ORGANIZATION_CHANGED
 
 
 class ProviderExists(Conflict):
@@ -95,9 +97,10 @@ def invite_owner(
         )
         session.add(organization)
         owner = _add_owner(session, organization, given_name, family_name, email, now)
-        mails.queue_invitation(session, member=owner, purpose=INVITATION, now=now)
         telling.record(session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now)
-        telling.record(session, "invitation.sent", organization=organization, member=owner, by=SYSTEM, now=now)
+        invitations.invite(
+            session, organization=organization, member=owner, purpose=INVITATION, by=SYSTEM, now=now
+        )
     if owner is not None:
         outbox.say(
             session, messages.OwnerInvited(organization_id=organization_id, owner=telling.owner_of(owner))
@@ -112,9 +115,14 @@ def open_organization(session: Session, *, organization_id: str) -> None:
         organization.state = "open"
 
 
-def change_organization(session: Session, *, organization_id: str, name: str, managed_by: str) -> None:
-    """Take over what is shown of an organization."""
+def change_organization(
+    session: Session, *, organization_id: str, name: str, managed_by: str, now: datetime
+) -> None:
+    """Take over what is shown of an organization. A customer that manages itself from now on has consented to
+    nothing yet."""
     organization = queries.organization(session, organization_id, lock="change")
+    if (organization.managed_by, managed_by) == ("provider", "customer"):
+        support.end_grants(session, organization_id=organization_id, why=ORGANIZATION_CHANGED, now=now)
     organization.name, organization.managed_by = name, managed_by
 
 
@@ -131,8 +139,10 @@ def end_access(session: Session, *, organization_id: str, deletion_id: str, now:
     organization = queries.organization(session, organization_id, lock="change")
     if organization.state != "erased":
         organization.state = "ended"
+        support.end_grants(session, organization_id=organization_id, why=ORGANIZATION_CHANGED, now=now)
         sessions.end_sessions(session, organization_id=organization_id, why="organization_ended", now=now)
         _revoke_invitations(session, organization_id, now)
+        transfers.cancel_offer(session, organization=organization, by=SYSTEM, now=now)
     outbox.say(session, messages.AccessEnded(organization_id=organization_id, deletion_id=deletion_id))
 
 
@@ -149,33 +159,32 @@ def erase_members(session: Session, *, organization_id: str, deletion_id: str, n
     organization = queries.organization(session, organization_id, lock="change")
     organization.state = "erased"
     sessions.end_sessions(session, organization_id=organization_id, why="erased", now=now)
-    people = session.scalars(select(Member).where(Member.organization_id == organization_id)).all()
-    member_ids = select(Member.id).where(Member.organization_id == organization_id)
-    session.execute(delete(Mail).where(Mail.member_id.in_(member_ids)))
-    session.execute(delete(MailedToken).where(MailedToken.member_id.in_(member_ids)))
-    for member in people:
-        erase_member(session, member=member, now=now)
+    _erase_people(session, organization_id, now)
+    support.forget_words(session, organization_id=organization_id)
+    session.execute(
+        update(OwnershipTransfer).where(OwnershipTransfer.organization_id == organization_id).values(reason="")
+    )
+    keys.erase_keys(session, organization_id=organization_id)
+    guesses.forget_all(session, prefix=pins.guesses_key(organization_id))
+    audit.erase(session, organization_id)
     outbox.say(session, messages.MembersErased(organization_id=organization_id, deletion_id=deletion_id))
 
 
-def erase_member(session: Session, *, member: Member, now: datetime) -> None:
-    """Take everything personal off a membership that stays only as a row."""
-    identity_id, member.status, member.verified = member.identity_id, "erased", False
-    member.name, member.given_name, member.family_name, member.email = "Erased", None, None, None
-    member.extension = member.pin_hash = None
-    member.refold()
-    if identity_id is not None:
-        identities.erase_identity_if_alone(session, identity_id=identity_id, now=now)
-
-
-def apply_settings(session: Session, *, provider_id: str, version: int, settings: dict[str, Any]) -> None:
+def apply_settings(
+    session: Session, *, provider_id: str, version: int, settings: dict[str, Any], now: datetime
+) -> None:
     """Work by the provider's settings from now on, unless newer ones are known."""
-    known = queries.settings_of(session, provider_id)
+    session.get(Organization, provider_id, with_for_update=True)  # nobody logs in meanwhile
+    known = queries.settings_of(session, provider_id, lock="change")
     if known is None:
         known = ProviderSettings(provider_id=provider_id, version=0, settings={})
         session.add(known)
     if version >= known.version:
+        if settings.get("mfa_required") and not known.settings.get("mfa_required"):
+            sessions.outdate_tokens(session, organization_id=provider_id, now=now)
         known.version, known.settings = version, settings
+        if not settings.get("managed_service"):
+            support.end_grants(session, provider_id=provider_id, why=BY_PROVIDER, now=now)
     outbox.say(session, messages.SettingsApplied(provider_id=provider_id, version=known.version))
 
 
@@ -197,13 +206,33 @@ def _add_owner(
     return owner
 
 
+def _erase_people(session: Session, organization_id: str, now: datetime) -> None:
+    """Take everything personal off the memberships, which stay only as rows, and off those who had them."""
+    here = Member.organization_id == organization_id
+    gone = {"name": "Erased", "sort_name": "erased", "search": "erased", "status": "erased", "verified": False}
+    nothing = dict.fromkeys(("given_name", "family_name", "email", "extension", "pin_hash", "invited_by"))
+    session.execute(
+        update(Member).where(here).values(**gone, **nothing), execution_options={"synchronize_session": False}
+    )
+    session.expire_all()
+    member_ids, people = select(Member.id).where(here), session.scalars(select(Member.identity_id).where(here))
+    former = identities.former_of(session, member_ids)
+    identities.erase_if_alone(session, which=[*people, *former], now=now)
+    session.execute(delete(Mail).where(Mail.member_id.in_(member_ids)))
+    session.execute(delete(MailedToken).where(MailedToken.member_id.in_(member_ids)))
+
+
 def _revoke_invitations(session: Session, organization_id: str, now: datetime) -> None:
     member_ids = select(Member.id).where(Member.organization_id == organization_id)
     session.execute(
         update(MailedToken)
-        .where(MailedToken.member_id.in_(member_ids), MailedToken.superseded_at.is_(None))
+        .where(
+            MailedToken.member_id.in_(member_ids), MailedToken.purpose.in_(PROOFS), MailedToken.superseded_at.is_(None)
+        )
         .values(superseded_at=now)
     )
     session.execute(
-        update(Mail).where(Mail.member_id.in_(member_ids), Mail.state == "queued").values(state="dropped")
+        update(Mail)
+        .where(Mail.member_id.in_(member_ids), Mail.purpose.in_(PROOFS), Mail.state == "queued")
+        .values(state="dropped")
     )

@@ -9,7 +9,8 @@ from contracts import membership as messages
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.models import Member, Organization
+from membership.models import ActingSession, Member, Organization
+from membership.values.support import SHOWN_AS, SUPPORT, Staff
 
 
 def owner_of(member: Member) -> messages.Owner:
@@ -38,14 +39,26 @@ def say_members_changed(session: Session, organization_id: str) -> None:
 def record(
     session: Session, action: str, *, organization: Organization, by: Actor, now: datetime,
     member: Member | None = None, changes: list[dict[str, Any]] | None = None, outcome: str = "ok",
-    reason: str | None = None,
+    reason: str | None = None, target: dict[str, str] | None = None,
 ) -> None:
-    """Write an audit row about a member."""
-    target = {"type": "member", "id": member.id, "label": member.name} if member else {}
+    """Write an audit row about a member, or another ``target`` ({type, id, label})."""
+    target = {"type": "member", "id": member.id, "label": member.name} if member else target
     audit.record(
         session, messages.AuditRecorded, organization_id=organization.id, provider_id=organization.provider_id,
         action=action, by=by, now=now, target=target, changes=changes, outcome=outcome, reason=reason,
     )
+
+
+def as_inside(acting: ActingSession, member: Member | None) -> Actor:
+    """Staff in a customer's place, as their token names them: the member they act as, or nobody."""
+    if member is not None:
+        return Actor(kind="support", id=member.identity_id or member.id, label=member.name, acting=acting.act())
+    return Actor(kind="support", id=acting.principal, label=SUPPORT, acting=acting.act())
+
+
+def as_support(staff: Staff) -> Actor:
+    """Staff who do something about support from outside: the customer does not learn who."""
+    return Actor(kind="support", id=SHOWN_AS, label=SUPPORT, acting=staff.act())
 
 
 def as_actor(member: Member, organization: Organization) -> Actor:

@@ -8,7 +8,7 @@ from chassis.service import Job
 from chassis.sql import Database
 
 from membership import clients
-from membership.actions import chores, mails
+from membership.actions import chores, mails, support, transfers
 
 _LOG = log.get("membership")
 
@@ -42,9 +42,23 @@ def tell_of_failures(database: Database, now: datetime, _settings: Any) -> int:
 def forget(database: Database, now: datetime, _settings: Any) -> int:
     """Delete what has served its time."""
     with database.transaction() as session:
-        return chores.forget_old(session, now=now)
+        return chores.forget_old(session, now=now) + chores.forget_former(session, now=now)
+
+
+def expire_offers(database: Database, now: datetime, _settings: Any) -> int:
+    """Note that the time of an offered ownership is over."""
+    with database.transaction() as session:
+        return transfers.expire_offer(session, now=now)
+
+
+def end_support(database: Database, now: datetime, _settings: Any) -> int:
+    """Put out whose time inside is over, and announce the ends to come."""
+    with database.transaction() as session:
+        return support.end_due(session, now=now) + support.warn_of_ends(session, now=now)
 JOBS = (
     Job("send_mails", 0.5, send_mails),
     Job("tell_of_failures", 5, tell_of_failures),
     Job("forget_sessions", 60, forget),
+    Job("expire_offers", 60, expire_offers),
+    Job("end_support", 1, end_support),
 )

@@ -6,7 +6,7 @@ from chassis.sql import Session
 from contracts import billing
 from contracts import org as messages
 
-from membership.actions import mails, organizations
+from membership.actions import mails, organizations, support
 from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED
 
 
@@ -24,10 +24,11 @@ def on_organization_activated(session: Session, message: messages.OrganizationAc
     organizations.open_organization(session, organization_id=message.organization_id)
 
 
-def on_organization_changed(session: Session, message: messages.OrganizationChanged, _heard: Heard) -> None:
+def on_organization_changed(session: Session, message: messages.OrganizationChanged, heard: Heard) -> None:
     """Name or management changed."""
     organizations.change_organization(
-        session, organization_id=message.organization_id, name=message.name, managed_by=message.managed_by
+        session, organization_id=message.organization_id, name=message.name, managed_by=message.managed_by,
+        now=heard.now,
     )
 
 
@@ -58,10 +59,18 @@ def on_erase_members(session: Session, message: messages.EraseMembers, heard: He
     )
 
 
-def on_settings_changed(session: Session, message: messages.SettingsChanged, _heard: Heard) -> None:
+def on_settings_changed(session: Session, message: messages.SettingsChanged, heard: Heard) -> None:
     """The provider's settings."""
     organizations.apply_settings(
-        session, provider_id=message.provider_id, version=message.version, settings=message.settings
+        session, provider_id=message.provider_id, version=message.version, settings=message.settings, now=heard.now
+    )
+
+
+def on_support_receipt_ready(session: Session, message: messages.SupportReceiptReady, heard: Heard) -> None:
+    """What staff changed while they acted is known."""
+    support.mail_receipt(
+        session, organization_id=message.organization_id, acting_id=message.acting_id, left_out=message.left_out,
+        rows=[vars(row) for row in message.rows], now=heard.now,
     )
 
 
@@ -90,6 +99,7 @@ LISTENERS: Listeners = {
     messages.RestoreAccess: on_restore_access,
     messages.EraseMembers: on_erase_members,
     messages.SettingsChanged: on_settings_changed,
+    messages.SupportReceiptReady: on_support_receipt_ready,
     billing.CreditsLow: on_credits_low,
     billing.TopUpWanted: on_top_up_wanted,
 }

@@ -3,16 +3,22 @@
 from datetime import datetime
 
 from chassis.sql import Id, Instant
-from sqlalchemy import ForeignKey, Integer, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
 
+_UNTOLD = text("untold > 0")
+
 
 class LoginFailures(Base):
-    """Wrong passwords in a row for an address, known or not (``key``: its SHA-256). ``untold``: not yet audited."""
+    """Wrong passwords in a row for an address, known or not (``key``: its SHA-256; with a known client's where they
+    were tried there). ``untold``: not yet audited."""
 
     __tablename__ = "login_failures"
+    __table_args__ = (
+        Index("ix_login_failures_untold", "last_at", postgresql_where=_UNTOLD, sqlite_where=_UNTOLD),
+    )
     key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     identity_id: Mapped[str | None] = mapped_column(Id("idn"))
     count: Mapped[int] = mapped_column(Integer)

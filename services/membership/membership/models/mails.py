@@ -10,19 +10,22 @@ from sqlalchemy.orm import Mapped, mapped_column
 from membership.models.organizations import Base
 
 _UNSENT = text("state = 'queued'")
+_UNDO = text("purpose = 'undo'")
 
 
 class Mail(Base):
-    """A mail to send. ``purpose``: invitation, verification, reset; ``state``: queued, sent, dropped. Its token is
-    made when it is sent, so that no raw token is ever stored.
+    """A mail to send. ``purpose``: invitation, verification, reset, undo; ``state``: queued, sent, dropped. Its token
+    is made when it is sent, so that no raw token is ever stored.
 
-    ``figures``: what a notice says, which has no token. Mails about money go to an address for bills and to no member;
-    their ``purpose``: credits_low, top_up_wanted; those of other notices stand in ``values.letters``."""
+    ``figures``: what a notice says, which has no token; of an undo, the role of then. Mails about money go to
+    an address for bills and to no member; their ``purpose``: credits_low, top_up_wanted; those of other notices stand
+    in ``values.letters``."""
 
     __tablename__ = "mails"
     __table_args__ = (
         Index("ix_mails_due", "due_at", postgresql_where=_UNSENT, sqlite_where=_UNSENT),
         Index("ix_mails_email", "email", "purpose", "created_at"),
+        Index("ix_mails_undo", "created_at", postgresql_where=_UNDO, sqlite_where=_UNDO),
     )
     id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=True)
     purpose: Mapped[str] = mapped_column(String(32))

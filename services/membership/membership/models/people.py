@@ -41,6 +41,8 @@ class Member(Base):
         Index("uq_members_extension", "organization_id", "extension", unique=True, postgresql_where=_HERE,
               sqlite_where=_HERE),
         Index("ix_members_sorted", "organization_id", "sort_name", "id"),
+        Index("ix_members_invited", "organization_id", "invited_at"),
+        Index("ix_members_inviter", "invited_by", "invited_at"),
     )
     id: Mapped[str] = mapped_column(Id("mem"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))

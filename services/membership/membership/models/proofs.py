@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chassis.sql import BigInt, Id, Instant
-from sqlalchemy import ForeignKey, Integer, LargeBinary, String
+from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
@@ -11,7 +11,7 @@ from membership.models.organizations import Base
 
 class Totp(Base):
     """Somebody's one-time codes. ``secret``: encrypted; on once ``confirmed_at``; a step up to ``last_step`` is used;
-    ``failures`` in a row shut it until ``shut_until``."""
+    ``failures`` in a row shut it until ``shut_until``; ``short_password``: the password is too short without them."""
 
     __tablename__ = "totps"
     identity_id: Mapped[str] = mapped_column(Id("idn"), ForeignKey("identities.id"), primary_key=True)
@@ -20,6 +20,7 @@ class Totp(Base):
     last_step: Mapped[int] = mapped_column(BigInt)
     failures: Mapped[int] = mapped_column(Integer)
     shut_until: Mapped[datetime | None] = mapped_column(Instant)
+    short_password: Mapped[bool] = mapped_column(Boolean)
 
 
 class RecoveryCode(Base):

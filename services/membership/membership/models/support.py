@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
+from membership.values.support import NOBODY
 
 _OPEN_GRANT = text("status IN ('pending', 'active')")
 _OPEN = text("ended_at IS NULL")
@@ -15,7 +16,8 @@ _OPEN = text("ended_at IS NULL")
 class SupportGrant(Base):
     """Leave for the provider's staff to enter an organization. ``status``: pending (waits for consent), active,
     refused, ended, expired; ``expires_at``: of the request while it is pending, of the grant after; ``access``: full
-    or read; ``requested_by``, ``decided_by``: identities, with the names they had."""
+    or read; ``requested_by``, ``decided_by``: identities, with the names they had; nobody has to decide where the
+    provider manages the organization. ``warned_at``: when its end was announced."""
 
     __tablename__ = "support_grants"
     __table_args__ = (
@@ -40,16 +42,24 @@ class SupportGrant(Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
     ended_why: Mapped[str | None] = mapped_column(String(32))
+    warned_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether staff may enter by it."""
+        return self.status == "active" and self.expires_at > now
 
 
 class ActingSession(Base):
     """Staff in a customer's organization. ``mode``: login_as (as ``member_id``), remote_support (under ``grant_id``);
-    its id is the ``sid`` of the token. It ends with the staff member's own session ``staff_session_id``."""
+    its id is the ``sid`` of the token. It ends with the staff member's own session ``staff_session_id``; nobody has
+    two at a time."""
 
     __tablename__ = "acting_sessions"
     __table_args__ = (
         Index("ix_acting_sessions_organization", "organization_id", "id"),
-        Index("ix_acting_sessions_staff", "staff_identity_id", "id"),
+        Index("ix_acting_sessions_staff", "staff_identity_id", "started_at"),
+        Index("uq_acting_sessions_staff_open", "staff_identity_id", unique=True, postgresql_where=_OPEN,
+              sqlite_where=_OPEN),
         Index("ix_acting_sessions_provider", "provider_id", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_acting_sessions_due", "expires_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
         Index("ix_acting_sessions_staff_session", "staff_session_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
@@ -70,3 +80,16 @@ class ActingSession(Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
     ended_why: Mapped[str | None] = mapped_column(String(32))
+
+    def act(self) -> dict[str, str]:
+        """Who really acts and how, as tokens and audit rows say it."""
+        said = {
+            "sub": self.staff_identity_id, "org": self.provider_id, "sid": self.staff_session_id, "mode": self.mode,
+            "access": self.access, "name": self.staff_name, "acting": self.id,
+        }
+        return said | ({"grant": self.grant_id} if self.grant_id else {})
+
+    @property
+    def principal(self) -> str:
+        """Whose id stands on what is done inside, where it is nobody's."""
+        return f"{NOBODY}{self.grant_id}"

@@ -13,7 +13,8 @@ _OFFERED = text("status = 'offered'")
 
 class OwnershipTransfer(Base):
     """From one member to another. ``status``: offered (by the owner; the target accepts), completed, undone,
-    cancelled, expired; ``expires_at``: of the offer, or of the time to undo what staff did."""
+    cancelled, expired; ``expires_at``: of the offer, or of the time to undo what staff did; ``to_role``: what the new
+    owner was before."""
 
     __tablename__ = "ownership_transfers"
     __table_args__ = (
@@ -26,9 +27,14 @@ class OwnershipTransfer(Base):
     organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))
     from_member_id: Mapped[str] = mapped_column(Id("mem"), ForeignKey("members.id"))
     to_member_id: Mapped[str] = mapped_column(Id("mem"), ForeignKey("members.id"))
+    to_role: Mapped[str] = mapped_column(String(16))
     by_staff: Mapped[bool] = mapped_column(Boolean)
     reason: Mapped[str] = mapped_column(String(500))
     status: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    def status_at(self, now: datetime) -> str:
+        """The status now; an offer is over when its time is, whether or not anybody has noted it."""
+        return "expired" if self.status == "offered" and self.expires_at <= now else self.status

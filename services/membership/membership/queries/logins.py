@@ -1,42 +1,80 @@
 """Logins, sessions and what was revoked."""
 
+import hashlib
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from membership.models import Counter, Identity, LoginFailures, LoginSession, Organization, Revocation
+from membership.models import (
+    Counter,
+    Guesses,
+    Identity,
+    KnownClient,
+    LoginFailures,
+    Organization,
+    Revocation,
+)
+from membership.queries.organizations import settings_of
 from membership.values import addresses, tokens, waits
 
 FEED_KEPT = timedelta(minutes=65)  # longer than any token lives
 
 
 class Login(NamedTuple):
-    """What a login is checked against; the same look-ups whether or not the address exists."""
+    """What a login is checked against; the same look-ups whether or not the address exists. ``key``: of the failures
+    that count; ``wait``: seconds."""
 
     identity_id: str | None
     password_hash: str | None
+    key: bytes
     wait: int
 
 
-def login(session: Session, email: str, now: datetime) -> Login:
-    """What is needed to check a password for this address."""
-    address = addresses.key(email)
-    failures = session.get(LoginFailures, tokens.digest(address))
-    found = session.scalars(select(Identity).where(Identity.email == address)).one_or_none()
-    wait = waits.left(failures.count, failures.last_at, now) if failures else 0
-    return Login(found.id if found else None, found.password_hash if found else None, wait)
+class Demands(NamedTuple):
+    """What an organization's provider wants of a session there: one-time codes at login, fresh proofs."""
+
+    codes: bool
+    proofs: bool
 
 
-def open_sessions(identity_id: str, now: datetime) -> Any:
-    """The list of a person's sessions with their organizations, newest first."""
-    return (
-        select(LoginSession, Organization)
-        .join(Organization, Organization.id == LoginSession.organization_id)
-        .where(LoginSession.identity_id == identity_id, LoginSession.ended_at.is_(None), LoginSession.idle_at > now)
-        .order_by(LoginSession.id.desc())
+def login(session: Session, email: str, client: bytes, limits: waits.Limits, now: datetime) -> Login:
+    """What is needed to check a password for this address. Where somebody has logged in from before, only what went
+    wrong there counts."""
+    here = and_(
+        KnownClient.identity_id == Identity.id, KnownClient.client == client,
+        KnownClient.last_at > now - waits.KNOWN_FOR,
     )
+    found = session.execute(
+        select(Identity.id, Identity.password_hash, KnownClient.client)
+        .outerjoin(KnownClient, here).where(Identity.email == addresses.key(email))
+    ).one_or_none()
+    identity_id, password_hash, known = found or (None, None, None)
+    key = failures_key(email, known or b"")
+    failures = session.get(LoginFailures, key)
+    wait = waits.left(failures.count, failures.last_at, now) if failures else 0
+    return Login(identity_id, password_hash, key, max(wait, rest(session, limits, now)))
+
+
+def rest(session: Session, limits: waits.Limits, now: datetime) -> int:
+    """Whole seconds that whoever is counted there has to rest."""
+    shut = session.scalars(select(Guesses.shut_until).where(Guesses.key.in_(limits), Guesses.shut_until > now))
+    return max((waits.until(then, now) for then in shut if then), default=0)
+
+
+def failures_key(email: str, client: bytes = b"") -> bytes:
+    """What wrong passwords for this address are counted under: of all the world, or of one known client."""
+    general = tokens.digest(addresses.key(email))
+    return hashlib.sha256(client + general).digest() if client else general
+
+
+def demands(session: Session, organization: Organization) -> Demands:
+    """What is demanded of sessions in this organization; codes only of the provider's own staff."""
+    known = settings_of(session, organization.provider_id)
+    settings = known.settings if known else {}
+    codes = organization.kind == "provider" and settings.get("mfa_required") is True
+    return Demands(codes, settings.get("step_up_required") is True)
 
 
 def revocations(session: Session, after: int, now: datetime) -> tuple[list[Revocation], int]:

@@ -30,6 +30,7 @@ def organization(session: Session, organization_id: str, *, lock: str = "") -> O
     return found
 
 
-def settings_of(session: Session, provider_id: str) -> ProviderSettings | None:
+def settings_of(session: Session, provider_id: str, *, lock: str = "") -> ProviderSettings | None:
     """The provider's settings as last heard."""
-    return session.get(ProviderSettings, provider_id)
+    query = select(ProviderSettings).where(ProviderSettings.provider_id == provider_id)
+    return session.scalars(locked(query, lock)).one_or_none()

@@ -6,7 +6,8 @@ from chassis import errors, ids
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from membership.models import Identity, Member, Organization
+from membership.models import Identity, MailedToken, Member, Organization
+from membership.queries.invitations import LINK_COMES, LINK_HELD
 from membership.queries.locking import locked
 from membership.values import addresses
 
@@ -63,8 +64,9 @@ def members(
     organization_id: str, *, q: str | None = None, role: str | None = None, status: str | None = None,
     portal_access: bool | None = None,
 ) -> Any:
-    """The list of members, by name."""
-    query = select(Member).where(Member.organization_id == organization_id, Member.status.in_(HERE))
+    """The list of members, by name, each with the link they hold if they are invited, and whether one comes."""
+    query = select(Member, MailedToken, LINK_COMES).outerjoin(MailedToken, LINK_HELD)
+    query = query.where(Member.organization_id == organization_id, Member.status.in_(HERE))
     if q:
         query = query.where(Member.search.contains(q.casefold(), autoescape=True))
     if role:
@@ -84,6 +86,12 @@ def identity(session: Session, identity_id: str) -> Identity:
 def identity_by_email(session: Session, email: str) -> Identity | None:
     """Whose address that is."""
     return session.scalars(select(Identity).where(Identity.email == addresses.key(email))).one_or_none()
+
+
+def place(session: Session, member_id: str) -> Place:
+    """The membership and its organization, whatever has become of them."""
+    member = session.get_one(Member, member_id)
+    return Place(member, session.get_one(Organization, member.organization_id))
 
 
 def places(session: Session, identity_id: str) -> list[Place]:

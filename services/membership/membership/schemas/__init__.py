@@ -1,6 +1,7 @@
 """What crosses the door."""
 
 from membership.schemas.inner import FeedQuery, RevocationEntry, RevocationFeed
+from membership.schemas.keys import ApiKey, ApiKeyPage, ApiKeyWithSecret, NewApiKey, Rotation
 from membership.schemas.links import Accepted, LinkInfo, ResetBody, ResetDone, ResetRequest, VerificationBody, Verified
 from membership.schemas.me import Me, MyOrganization, MyOrganizations
 from membership.schemas.members import (
@@ -14,16 +15,48 @@ from membership.schemas.members import (
     check_access,
 )
 from membership.schemas.pieces import Address, IdentityInfo, LinkedOrganization, OrganizationInfo, secret
+from membership.schemas.pins import PinChecked, PinToCheck
+from membership.schemas.proofs import (
+    Enrolment,
+    FreshProof,
+    NewPassword,
+    OtpBody,
+    PasswordChanged,
+    ProofBody,
+    RecoveryCodes,
+)
 from membership.schemas.sessions import ExchangeBody, NewSession, RefreshBody, SessionInfo, SessionPage, SessionTokens
+from membership.schemas.support import (
+    ActingTokens,
+    EnterBody,
+    Grant,
+    GrantPage,
+    LoginAsBody,
+    NewGrant,
+    NothingMore,
+    grant_for,
+    inside_for,
+)
+from membership.schemas.transfers import NewTransfer, OwnershipTransfer, OwnershipTransferPage, handover_for_people
 
 __all__ = [
     "Accepted",
+    "ActingTokens",
     "Address",
+    "ApiKey",
+    "ApiKeyPage",
+    "ApiKeyWithSecret",
+    "Enrolment",
+    "EnterBody",
     "ExchangeBody",
     "FeedQuery",
+    "FreshProof",
+    "Grant",
+    "GrantPage",
     "IdentityInfo",
     "LinkInfo",
     "LinkedOrganization",
+    "LoginAsBody",
     "Me",
     "Member",
     "MemberFields",
@@ -33,20 +66,37 @@ __all__ = [
     "MemberWithPin",
     "MyOrganization",
     "MyOrganizations",
+    "NewApiKey",
+    "NewGrant",
     "NewMember",
+    "NewPassword",
     "NewSession",
+    "NewTransfer",
+    "NothingMore",
     "OrganizationInfo",
+    "OtpBody",
+    "OwnershipTransfer",
+    "OwnershipTransferPage",
+    "PasswordChanged",
+    "PinChecked",
+    "PinToCheck",
+    "ProofBody",
+    "RecoveryCodes",
     "RefreshBody",
     "ResetBody",
     "ResetDone",
     "ResetRequest",
     "RevocationEntry",
     "RevocationFeed",
+    "Rotation",
     "SessionInfo",
     "SessionPage",
     "SessionTokens",
     "VerificationBody",
     "Verified",
     "check_access",
+    "grant_for",
+    "handover_for_people",
+    "inside_for",
     "secret",
 ]

@@ -1,6 +1,7 @@
 """Oneself."""
 
 import marshmallow as ma
+from chassis.fields import Stamp
 from marshmallow import fields
 
 from membership.schemas.pieces import IdentityInfo, OrganizationInfo
@@ -25,8 +26,16 @@ class MyOrganization(OrganizationInfo):
     open = fields.Boolean(required=True)
 
 
+class Serviced(MyOrganization):
+    """A customer that the caller may enter as support, and by which grant."""
+
+    grant_id = fields.String(required=True)
+    access = fields.String(required=True)
+    expires_at = Stamp(required=True)
+
+
 class MyOrganizations(ma.Schema):
     """Where the caller may switch to."""
 
     own = fields.List(fields.Nested(MyOrganization), required=True)
-    serviced = fields.List(fields.Nested(MyOrganization), required=True)
+    serviced = fields.List(fields.Nested(Serviced), required=True)

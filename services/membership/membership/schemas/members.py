@@ -11,6 +11,15 @@ from membership.schemas.pieces import Address
 from membership.values import roles
 
 
+class Invitation(ma.Schema):
+    """How the invitation of somebody who has not joined yet stands. ``sent_at`` is null while the mail is on its way;
+    ``expired``: they hold no link that is good, and none is on its way."""
+
+    sent_at = Stamp(required=True, allow_none=True)
+    expires_at = Stamp(required=True, allow_none=True)
+    expired = fields.Boolean(required=True)
+
+
 class Member(ma.Schema):
     """Somebody in an organization."""
 
@@ -27,6 +36,7 @@ class Member(ma.Schema):
     status = fields.String(required=True)
     verified = fields.Boolean(required=True)
     extension = fields.String(required=True, allow_none=True)
+    invitation = fields.Nested(Invitation, required=True, allow_none=True)
     created_at = Stamp(required=True)
 
 

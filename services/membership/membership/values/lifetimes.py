@@ -5,8 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 ACCESS = timedelta(seconds=300)
-INVITATION, VERIFICATION, RESET = "invitation", "verification", "reset"
-MAILED = {INVITATION: timedelta(days=7), VERIFICATION: timedelta(hours=24), RESET: timedelta(minutes=30)}
+PROOF = timedelta(seconds=300)  # for so long it counts that somebody has proved who they are
+INVITATION, VERIFICATION, RESET, UNDO = "invitation", "verification", "reset", "undo"
+PROOFS = (INVITATION, VERIFICATION)  # the links by which an address is proved
+MAILED = {
+    INVITATION: timedelta(days=7), VERIFICATION: timedelta(hours=24), RESET: timedelta(minutes=30),
+    UNDO: timedelta(days=7),
+}
 
 
 @dataclass(frozen=True)

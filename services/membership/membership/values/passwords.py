@@ -1,14 +1,17 @@
 """Passwords and PINs: which are taken, and how they are kept."""
 
+import re
 import threading
 import unicodedata
 from collections.abc import Iterable
-from importlib import resources
 
 import argon2
 from chassis import errors
 
-SHORTEST, LONGEST = 12, 128
+from membership.values import breached
+
+SHORTEST, SHORTEST_WITH_CODES, LONGEST = 15, 8, 128
+PRODUCT = "clientele"
 AT_ONCE = 2
 
 
@@ -38,27 +41,36 @@ class Hasher:
         return self._argon2.check_needs_rehash(kept)
 
 
-def check(password: str, *, context: Iterable[str]) -> None:
-    """Raise Invalid unless the password is long enough and not one that is tried first. ``context``: words that
-    everybody who knows the person would try."""
+def check(password: str, *, context: Iterable[str], with_codes: bool = False, pointer: str = "/password") -> None:
+    """Raise Invalid unless the password is long enough, alone or beside one-time codes, and not one that is tried
+    first. ``context``: words that everybody who knows the person would try."""
     text = _normal(password)
-    if not SHORTEST <= len(text) <= LONGEST:
-        raise _refused("length", f"Choose a password of {SHORTEST} to {LONGEST} characters.")
+    shortest = SHORTEST_WITH_CODES if with_codes else SHORTEST
+    if not shortest <= len(text) <= LONGEST:
+        raise errors.invalid(pointer, "length", f"Choose a password of {shortest} to {LONGEST} characters.")
     folded = text.casefold()
-    if folded in _breached() or len(set(folded)) < 5:
-        raise _refused("breached", "This password is known to everybody who guesses passwords. Choose another one.")
-    if any(len(word) >= 4 and word.casefold() in folded for word in context):
-        raise _refused("guessable", "Choose a password without your address or your organization's name in it.")
+    if breached.is_known(folded) or len(set(folded)) < 5:
+        raise errors.invalid(
+            pointer, "breached", "This password is known to everybody who guesses passwords. Choose another one."
+        )
+    if any(word in folded for word in _words(context)):
+        raise errors.invalid(
+            pointer, "guessable", "Choose a password without your name, your address or your organization's name in it."
+        )
 
 
-def _refused(code: str, detail: str) -> errors.Invalid:
-    return errors.invalid("/password", code, detail)
+def is_short(password: str) -> bool:
+    """Whether it is too short to be used without one-time codes."""
+    return len(_normal(password)) < SHORTEST
+
+
+def _words(context: Iterable[str]) -> set[str]:
+    """The whole and the parts, of those long enough to give something away."""
+    words = {PRODUCT}
+    for text in (_normal(one).casefold() for one in context):
+        words |= {text, *re.split(r"[\W_]+", text)}
+    return {word for word in words if len(word) >= 4}
 
 
 def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
-
-
-def _breached() -> frozenset[str]:
-    text = resources.files("membership.values").joinpath("breached.txt").read_text()
-    return frozenset(text.split())

@@ -27,6 +27,24 @@ _SCOPES = {
     },
 }
 
+# What there is an operation for: the scopes that the services' tables name.
+_OF_KEYS = {
+    "provider": frozenset(
+        ("org:create", "org:suspend", "org:delete", "cust:list", "cust:read", "cust:write", "audit:read", "pay:read",
+         "pay:adjust", "pay:charge", "pay:withdraw", "usage:write", "member:manage", "pin:verify")
+    ),
+    "customer": frozenset(
+        ("org:read", "org:write", "audit:read", "credits:read", "invoices:read", "billing:write", "members:read",
+         "members:invite", "members:edit", "members:remove", "pin:reset", "pin:verify")
+    ),
+}
+
+
+# What support may not do in a customer's place, so that its tokens do not claim it either.
+_NOT_INSIDE = frozenset(_PEOPLE) - {"members:edit", "subs:buy", "subs:assign"} | {
+    "audit:read", "billing:write", "members:role", "owner:transfer", "pin:verify"
+}
+
 
 def in_token(kind: str, role: str, preset: str | None) -> str:
     """The role a token names: customers' people have theirs, the provider's staff theirs or their preset."""
@@ -38,3 +56,15 @@ def in_token(kind: str, role: str, preset: str | None) -> str:
 def scopes(kind: str, token_role: str) -> tuple[str, ...]:
     """What a token of this role is good for."""
     return _SCOPES[kind][token_role]
+
+
+def key_scopes(kind: str) -> frozenset[str]:
+    """What an API key of such an organization can be good for."""
+    return _OF_KEYS[kind]
+
+
+def scopes_inside(role: str, *, as_member: bool) -> tuple[str, ...]:
+    """What a token of staff in a customer's place is good for: what the member's is, or an owner's but for what
+    support may not do."""
+    held = scopes("customer", role)
+    return held if as_member else tuple(scope for scope in held if scope not in _NOT_INSIDE)

@@ -12,9 +12,9 @@ class Token(NamedTuple):
     digest: bytes
 
 
-def new() -> Token:
-    """A fresh token."""
-    raw = secrets.token_urlsafe(32)
+def new(prefix: str = "") -> Token:
+    """A fresh token; ``prefix``: what shows of what kind it is."""
+    raw = prefix + secrets.token_urlsafe(32)
     return Token(raw, digest(raw))
 
 

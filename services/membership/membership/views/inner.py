@@ -28,4 +28,5 @@ def list_revocations(args: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200)
 def check_closing(organization_id: str) -> dict[str, Any]:
     """What a deletion would interrupt."""
-    return {"warnings": []}
+    with here.database().reading() as session:
+        return {"warnings": queries.warnings(session, organization_id, clock.now())}

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from chassis import clock, here, web
+from chassis import clock, here, idempotency
 from chassis.body import Blueprint
-from chassis.caller import public
+from chassis.caller import public, visitor
 
 from membership import queries, schemas
-from membership.actions import mails, verifications
+from membership.actions import invitations, mails, verifications
 from membership.queries import Link
-from membership.values import addresses, passwords
-from membership.views import context
+from membership.values import addresses, limits, passwords
+from membership.views import context, proving
 
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
 
@@ -20,7 +20,7 @@ blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
 @blp.response(200, schemas.LinkInfo)
 def show_verification(token: str) -> dict[str, Any]:
     """What a link in a mail is good for; looking does not use it."""
-    return _shown(_look(token, verifications.PROOFS))
+    return _shown(_look(token, verifications.LINKS))
 
 
 @blp.route("/verifications/<token>", methods=["POST"])
@@ -28,14 +28,28 @@ def show_verification(token: str) -> dict[str, Any]:
 @blp.arguments(schemas.VerificationBody)
 @blp.response(201, schemas.Verified)
 def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
-    """Prove an address, join, and choose a password."""
-    password_hash = _hashed(_look(token, verifications.PROOFS), body.get("password"))
-    with here.database().transaction(correlation=web.request_id()) as session:
-        link = verifications.verify_member(session, raw=token, password_hash=password_hash, now=clock.now())
+    """Prove an address, join, and choose a password; or take a login back whose address was changed."""
+    password_hash = _hashed(_look(token, verifications.LINKS), body.get("password"))
+    signed_in = visitor()
+    link = idempotency.retried(
+        lambda session: verifications.verify_member(
+            session, raw=token, password_hash=password_hash, visitor=signed_in.sub if signed_in else None,
+            now=clock.now(),
+        )
+    )
     return {
         "verified": True, "email": link.token.email, "organization": link.organization,
         "member_id": link.token.member_id,
     }
+
+
+@blp.route("/verifications/<token>/renewal", methods=["POST"])
+@public
+@blp.response(202, schemas.Accepted)
+def ask_for_renewal(token: str) -> dict[str, Any]:
+    """Ask for a new link in the place of one that is no good any more; the answer is the same for any."""
+    idempotency.retried(lambda session: invitations.ask_for_renewal(session, raw=token, now=clock.now()))
+    return {"accepted": True}
 
 
 @blp.route("/password-resets", methods=["POST"])
@@ -44,8 +58,12 @@ def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
 @blp.response(202, schemas.Accepted)
 def request_reset(body: dict[str, Any]) -> dict[str, Any]:
     """Ask for a new password; the answer is the same whether or not the address is known."""
-    with here.database().transaction(correlation=web.request_id()) as session:
-        mails.queue_reset(session, email=addresses.key(body["email"]), now=clock.now())
+    asked_from = limits.of_resets(proving.client())
+    idempotency.retried(
+        lambda session: mails.queue_reset(
+            session, email=addresses.key(body["email"]), asked_from=asked_from, now=clock.now()
+        )
+    )
     return {"accepted": True}
 
 
@@ -64,13 +82,16 @@ def show_reset(token: str) -> dict[str, Any]:
 def reset_password(body: dict[str, Any], token: str) -> dict[str, Any]:
     """Choose a new password; every session ends."""
     password_hash = _hashed(_look(token, verifications.RESETS), body["password"]) or ""
-    with here.database().transaction(correlation=web.request_id()) as session:
-        link = verifications.reset_password(session, raw=token, password_hash=password_hash, now=clock.now())
+    link = idempotency.retried(
+        lambda session: verifications.reset_password(
+            session, raw=token, password_hash=password_hash, now=clock.now()
+        )
+    )
     return {"reset": True, "email": link.token.email}
 
 
 def _look(token: str, purposes: tuple[str, ...]) -> Link:
-    with here.database().reading() as session:
+    with proving.looking_up(), here.database().reading() as session:
         return queries.link(session, token, purposes, clock.now())
 
 
@@ -86,8 +107,10 @@ def _hashed(link: Link, password: str | None) -> str | None:
     """The hash of an acceptable password, made before any lock is taken. Raises Invalid."""
     if password is None:
         return None
-    words = [link.token.email.partition("@")[0]]
-    if link.organization is not None:
-        words.append(link.organization.name)
-    passwords.check(password, context=words)
+    identity = link.identity
+    with here.database().reading() as session:
+        names = [place.organization.name for place in queries.places(session, identity.id)]
+        with_codes = queries.has_codes(session, identity.id)
+    known = (link.token.email, identity.given_name, identity.family_name, *names)
+    passwords.check(password, context=known, with_codes=with_codes)
     return context.hasher().hash(password)

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from chassis import here
+from chassis import clock, here
 from chassis.body import Blueprint
 from chassis.caller import public, requires, the_caller
 from flask import Response, jsonify
 
 from membership import queries, schemas
+from membership.queries import support as found
 from membership.values import roles
-from membership.views import context
+from membership.values.support import NOBODY
+from membership.views import context, support
 
 blp = Blueprint("me", __name__, description="Oneself")
 
@@ -31,9 +33,11 @@ def show_me() -> dict[str, Any]:
     """Who am I, in which role, acting for whom."""
     caller = the_caller()
     with here.database().reading() as session:
-        identity = queries.identity(session, caller.sub)
         organization = queries.organization(session, caller.organization_id)
-        here_as = [p for p in queries.places(session, caller.sub) if p.organization.id == organization.id]
+        nobody = caller.sub.startswith(NOBODY)
+        identity = support.nobody(caller.sub) if nobody else queries.identity(session, caller.sub)
+        places = [] if nobody else queries.places(session, caller.sub)
+        here_as = [p for p in places if p.organization.id == organization.id]
     return {
         "identity": identity, "organization": organization, "role": caller.role, "scopes": sorted(caller.scope),
         "member_id": here_as[0].member.id if here_as else None, "session_id": caller.sid,
@@ -45,9 +49,14 @@ def show_me() -> dict[str, Any]:
 @requires("me.read")
 @blp.response(200, schemas.MyOrganizations)
 def list_my_organizations() -> dict[str, Any]:
-    """Where may I switch to."""
+    """Where may I switch to: one's own places, and for staff those they may enter as support. Whoever acts may go
+    nowhere else."""
+    caller, now = the_caller(), clock.now()
+    if caller.act:
+        return {"own": [], "serviced": []}
     with here.database().reading() as session:
-        places = queries.places(session, the_caller().sub)
+        places = queries.places(session, caller.sub)
+        serviced = found.live_customers(session, caller.organization_id, now) if support.may_enter(caller) else []
     own = [
         {
             "id": organization.id, "name": organization.name, "kind": organization.kind,
@@ -56,4 +65,12 @@ def list_my_organizations() -> dict[str, Any]:
         }
         for member, organization in places
     ]
-    return {"own": own, "serviced": []}
+    return {"own": own, "serviced": [_serviced(*row) for row in serviced]}
+
+
+def _serviced(grant: Any, organization: Any) -> dict[str, Any]:
+    return {
+        "id": organization.id, "name": organization.name, "kind": organization.kind, "role": roles.OWNER,
+        "open": organization.state == "open", "grant_id": grant.id, "access": grant.access,
+        "expires_at": grant.expires_at,
+    }

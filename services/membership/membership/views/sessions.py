@@ -2,16 +2,18 @@
 
 from typing import Any
 
-from chassis import clock, here, paging, web
+from chassis import clock, here, idempotency, paging
 from chassis.body import Blueprint
-from chassis.caller import public, requires, the_caller
+from chassis.caller import permit, public, requires, the_caller
 from flask import Response
 
 from membership import guard, queries, schemas
+from membership.actions import logins
 from membership.actions import sessions as actions
-from membership.actions.sessions import InvalidCredentials, InvalidRefreshToken, Issued, Throttled
+from membership.actions.sessions import InvalidRefreshToken, Issued
+from membership.queries.support import Inside
 from membership.values.lifetimes import ACCESS
-from membership.views import context
+from membership.views import context, keys, proving, support
 
 blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 
@@ -21,23 +23,15 @@ blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 @blp.arguments(schemas.NewSession)
 @blp.response(201, schemas.SessionTokens)
 def create_session(body: dict[str, Any]) -> dict[str, Any]:
-    """Log in."""
-    now, hasher = clock.now(), context.hasher()
-    with here.database().reading() as session:
-        login = queries.login(session, body["email"], now)
-    if login.wait:
-        raise Throttled(retry_after=login.wait)
-    matched = hasher.matches(login.password_hash, body["password"])
-    dated = matched and login.password_hash is not None and hasher.is_dated(login.password_hash)
-    new_hash = hasher.hash(body["password"]) if dated else None
-    with here.database().transaction(correlation=web.request_id()) as session:
-        issued = actions.log_in(
-            session, email=body["email"], login=login, matched=matched, organization_id=body.get("organization_id"),
-            limits=context.limits(), user_agent=context.user_agent(), new_hash=new_hash, now=clock.now(),
-        )
-    if issued is None:
-        raise InvalidCredentials()
-    return tokens_of(issued)
+    """Log in, or come in with an API key."""
+    if "api_key" in body:
+        with proving.looking_up():
+            return keys.tokens_of(body["api_key"])
+    attempt = proving.attempt(body["email"], body["password"], body.get("otp"))
+    return tokens_of(proving.settled(idempotency.retried(lambda session: logins.log_in(
+        session, attempt=attempt, organization_id=body.get("organization_id"), limits=context.limits(),
+        user_agent=context.user_agent(), now=clock.now(),
+    ))))
 
 
 @blp.route("/sessions/refresh", methods=["POST"])
@@ -46,12 +40,12 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.response(201, schemas.SessionTokens)
 def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
     """Renew a session; the refresh token changes, and a used one ends the session."""
-    with here.database().transaction(correlation=web.request_id()) as session:
-        issued = actions.refresh_session(
+    with proving.looking_up():
+        issued = idempotency.retried(lambda session: actions.refresh_session(
             session, raw=body["refresh_token"], limits=context.limits(), now=clock.now()
-        )
-    if issued is None:
-        raise InvalidRefreshToken()
+        ))
+        if issued is None:
+            raise InvalidRefreshToken()
     return tokens_of(issued)
 
 
@@ -60,14 +54,15 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.ExchangeBody)
 @blp.response(201, schemas.SessionTokens)
 def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
-    """A further session, in another organization of one's own."""
-    with here.database().transaction(correlation=web.request_id()) as session:
-        issued = actions.exchange_session(
-            session, identity_id=the_caller().sub, session_id=the_caller().sid,
-            organization_id=body["organization_id"], now=clock.now(), limits=context.limits(),
-            user_agent=context.user_agent(),
-        )
-    return tokens_of(issued)
+    """A further session, in another organization of one's own; for staff also in one they may enter as support."""
+    if support.is_serviced(body["organization_id"]):
+        permit("support.enter", body["organization_id"])
+        return _tokens_of_support(support.go_in(body["organization_id"], None, None))
+    caller = the_caller()
+    return tokens_of(idempotency.retried(lambda session: actions.exchange_session(
+        session, identity_id=caller.sub, session_id=caller.sid, organization_id=body["organization_id"],
+        limits=context.limits(), user_agent=context.user_agent(), now=clock.now(),
+    )))
 
 
 @blp.route("/sessions", methods=["GET"])
@@ -75,18 +70,17 @@ def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(paging.PageArgs, location="query")
 @blp.response(200, schemas.SessionPage)
 def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
-    """One's own sessions, newest first."""
+    """One's own sessions, newest first; also those of support that acts as oneself."""
     caller = the_caller()
 
     def row(found: Any) -> dict[str, Any]:
-        login, organization = found
         shown = ("id", "user_agent", "created_at", "last_used_at", "expires_at")
-        return {name: getattr(login, name) for name in shown} | {
-            "organization": organization, "current": login.id == caller.sid
+        return {name: getattr(found, name) for name in shown} | {
+            "organization": found.Organization, "current": found.id == caller.sid
         }
 
     with here.database().reading() as session:
-        query = queries.open_sessions(caller.sub, clock.now())
+        query = queries.sessions_of(caller.sub, clock.now())
         return paging.page(
             session, query, limit=args["limit"], cursor=args.get("cursor"), order=f"sessions {caller.sub}", row=row
         )
@@ -96,20 +90,40 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
 @requires("session.end")
 @blp.response(204)
 def end_session(session_id: str) -> Response:
-    """End one of one's own sessions; ``current`` is this one."""
+    """End one of one's own sessions, or one in which support acts as oneself; ``current`` is this one."""
     caller = the_caller()
     wanted = caller.sid if session_id == "current" else session_id
-    with here.database().transaction(correlation=web.request_id()) as session:
-        actions.end_session(session, session_id=wanted, identity_id=caller.sub, now=clock.now())
+    if wanted != caller.sid:
+        permit("session.end_others", caller.organization_id)
+    whose = caller.act["sub"] if caller.act else caller.sub
+    idempotency.retried(lambda session: actions.end_session(
+        session, session_id=wanted, identity_id=whose, by=support.who_ends(caller), now=clock.now()
+    ))
+    return Response(status=204)
+
+
+@blp.route("/sessions", methods=["DELETE"])
+@requires("session.end_others")
+@blp.response(204)
+def end_others() -> Response:
+    """End all of one's own sessions but this one."""
+    caller = the_caller()
+    idempotency.retried(lambda session: actions.end_sessions(
+        session, identity_id=caller.sub, spare=caller.sid, why="signed_out", now=clock.now()
+    ))
     return Response(status=204)
 
 
 def tokens_of(issued: Issued) -> dict[str, Any]:
     """What the holder of a session gets."""
     claims = guard.claims(issued, issued.login.last_used_at)
-    return {
+    tokens = {
         "access_token": context.signer().sign(claims), "token_type": "Bearer",
-        "expires_in": int(ACCESS.total_seconds()), "refresh_token": issued.refresh_token,
-        "identity": issued.identity, "organization": issued.place.organization, "role": claims["role"],
-        "scopes": claims["scope"].split(),
+        "expires_in": int(ACCESS.total_seconds()), "identity": issued.identity,
+        "organization": issued.place.organization, "role": claims["role"], "scopes": claims["scope"].split(),
     }
+    return tokens | ({"refresh_token": issued.refresh_token} if issued.refresh_token else {})
+
+
+def _tokens_of_support(inside: Inside) -> dict[str, Any]:
+    return support.tokens_of(inside) | {"identity": support.nobody(inside.acting.principal)}

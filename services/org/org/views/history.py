@@ -2,17 +2,21 @@
 
 import csv
 import io
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from chassis import here, paging
 from chassis.body import Blueprint
 from chassis.caller import requires, the_caller
+from chassis.sql import Database
 from flask import Response, request
 
-from org import queries, schemas
+from org import queries, schemas, values
 
 blueprint = Blueprint("history", __name__, url_prefix="/v1", description="Timeline and audit")
-_CSV_MOST = 100_000
+_COLUMNS = ("at", "action", "outcome", "actor", "actor_id", "target", "target_id", "changes", "reason", "request_id",
+            "service", "id")
 
 
 @blueprint.route("/organizations/<organization_id>/timeline", methods=["GET"])
@@ -23,7 +27,10 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
     """What happened to this customer in any service, newest first."""
     with here.database().reading() as session:
         wanted = queries.trail(organization_id, filters={}, changes_only=True)
-        return paging.page(session, wanted, order="timeline", row=_for_caller, **_paging(query))
+        return paging.page(
+            session, wanted, order=f"timeline {organization_id}", row=lambda r: _seen(r[0], the_caller().is_staff),
+            **_paging(query),
+        )
 
 
 @blueprint.route("/organizations/<organization_id>/audit", methods=["GET"])
@@ -31,40 +38,57 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blueprint.arguments(schemas.TrailQuery, location="query")
 @blueprint.response(200, paging.page_of(schemas.AuditRow))
 def list_audit(query: dict[str, Any], organization_id: str) -> Any:
-    """Who did what to whom, denials included; `Accept: text/csv` gives all of it as a table."""
-    page = _paging(query)
+    """Who did what to whom, denials included; with `Accept: text/csv` all of it as a file. `actor`: an id, or
+    `support`."""
+    page, staff = _paging(query), the_caller().is_staff
+    wanted = queries.trail(organization_id, filters=query, masked=not staff)
+    if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
+        answer = Response(_lines(here.database(), wanted, staff), content_type="text/csv; charset=utf-8")
+        answer.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
+        return answer
+    order = repr((organization_id, sorted(query.items())))
     with here.database().reading() as session:
-        wanted = queries.trail(organization_id, filters=query, masked=not the_caller().is_staff)
-        if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
-            rows = [_for_caller((row,)) for row in session.scalars(wanted.limit(_CSV_MOST))]
-            return _as_csv(schemas.AuditRow(many=True).dump(rows))
-        return paging.page(session, wanted, order=f"audit {sorted(query.items())}", row=_for_caller, **page)
+        return paging.page(session, wanted, order=order, row=lambda r: _seen(r[0], staff), **page)
 
 
 def _paging(query: dict[str, Any]) -> dict[str, Any]:
     return {"limit": query.pop("limit"), "cursor": query.pop("cursor", None)}
 
 
-def _for_caller(row: Any) -> dict[str, Any]:
+def _seen(entry: Any, staff: bool) -> dict[str, Any]:
     """The row as this caller may see it: a customer sees support, never who of the provider it was."""
-    entry = {column: getattr(row[0], column) for column in schemas.TimelineRow().fields}
-    if not the_caller().is_staff and entry["actor"]["kind"] == queries.SUPPORT:
-        entry["actor"] = {"kind": queries.SUPPORT, "id": queries.SUPPORT, "label": "Support"}
-    return entry
+    row = {column: getattr(entry, column) for column in schemas.TimelineRow().fields}
+    return row if staff else values.as_customers_see(row)
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> Response:
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["at", "action", "outcome", "actor", "target", "reason", "request_id", "service", "id"])
-    for row in rows:
-        cells = [row["at"], row["action"], row["outcome"], row["actor"].get("label"), row["target"].get("label"),
-                 row["reason"], row["request_id"], row["service"], row["id"]]
-        writer.writerow([_harmless(cell) for cell in cells])
-    return Response(table.getvalue(), content_type="text/csv; charset=utf-8")
+def _lines(database: Database, wanted: Any, staff: bool) -> Iterator[str]:
+    """A batch at a time, each in a session of its own: whoever reads slowly keeps no connection meanwhile."""
+    yield _line(_COLUMNS)
+    last = None
+    while True:
+        with database.reading() as session:
+            found = queries.trail_before(session, wanted, last)
+        if not found:
+            return
+        yield "".join(map(_as_line, schemas.AuditRow(many=True).dump([_seen(entry, staff) for entry in found])))
+        last = found[-1]
+
+
+def _as_line(row: dict[str, Any]) -> str:
+    flat = {
+        "actor": row["actor"].get("label"), "actor_id": row["actor"].get("id"), "target": row["target"].get("label"),
+        "target_id": row["target"].get("id"), "changes": json.dumps(row["changes"], ensure_ascii=False),
+    }
+    return _line([_harmless({**row, **flat}[column]) for column in _COLUMNS])
+
+
+def _line(cells: Any) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
 
 
 def _harmless(cell: Any) -> str:
     """A cell no spreadsheet takes for a formula."""
     text = "" if cell is None else str(cell)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠") else text

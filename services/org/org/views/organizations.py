@@ -65,6 +65,8 @@ def change_organization(body: dict[str, Any], organization_id: str) -> Response:
     caller = the_caller()
     if body.get("managed_by") == "provider":
         permit("organization.hand_back", organization_id)
+    if body.get("managed_by") == "customer":
+        permit("organization.hand_over", organization_id)
     if set(body) - {"name", "billing", "managed_by"}:
         permit("organization.change_tags", organization_id)
     with here.database().transaction(correlation=web.request_id()) as session:

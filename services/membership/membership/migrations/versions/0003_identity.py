@@ -22,6 +22,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_guesses")),
     )
     op.create_index(op.f("ix_guesses_last_at"), "guesses", ["last_at"], unique=False)
+    op.create_index(
+        "ix_login_failures_untold",
+        "login_failures",
+        ["last_at"],
+        unique=False,
+        postgresql_where=sa.text("untold > 0"),
+        sqlite_where=sa.text("untold > 0"),
+    )
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -73,6 +81,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_why", sa.String(length=32), nullable=True),
+        sa.Column("warned_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name=op.f("fk_support_grants_organization_id")
         ),
@@ -103,6 +112,7 @@ def upgrade() -> None:
         sa.Column("last_step", chassis.sql.BigInt, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("shut_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("short_password", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_totps_identity_id")),
         sa.PrimaryKeyConstraint("identity_id", name=op.f("pk_totps")),
     )
@@ -150,12 +160,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
         sqlite_where=sa.text("ended_at IS NULL"),
     )
-    op.create_index("ix_acting_sessions_staff", "acting_sessions", ["staff_identity_id", "id"], unique=False)
+    op.create_index("ix_acting_sessions_staff", "acting_sessions", ["staff_identity_id", "started_at"], unique=False)
     op.create_index(
         "ix_acting_sessions_staff_session",
         "acting_sessions",
         ["staff_session_id"],
         unique=False,
+        postgresql_where=sa.text("ended_at IS NULL"),
+        sqlite_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index(
+        "uq_acting_sessions_staff_open",
+        "acting_sessions",
+        ["staff_identity_id"],
+        unique=True,
         postgresql_where=sa.text("ended_at IS NULL"),
         sqlite_where=sa.text("ended_at IS NULL"),
     )
@@ -175,6 +193,7 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("from_member_id", sa.Uuid(), nullable=False),
         sa.Column("to_member_id", sa.Uuid(), nullable=False),
+        sa.Column("to_role", sa.String(length=16), nullable=False),
         sa.Column("by_staff", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -211,6 +230,16 @@ def upgrade() -> None:
         batch.alter_column("purpose", existing_type=sa.String(length=16), type_=sa.String(length=32))
     op.add_column("members", sa.Column("invited_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("members", sa.Column("invited_by", sa.String(length=64), nullable=True))
+    op.create_index("ix_members_invited", "members", ["organization_id", "invited_at"], unique=False)
+    op.create_index("ix_members_inviter", "members", ["invited_by", "invited_at"], unique=False)
+    op.create_index(
+        "ix_mails_undo",
+        "mails",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("purpose = 'undo'"),
+        sqlite_where=sa.text("purpose = 'undo'"),
+    )
     op.add_column("sessions", sa.Column("proved_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("sessions", sa.Column("with_otp", sa.Boolean(), nullable=True))
     op.execute("UPDATE sessions SET proved_at = created_at, with_otp = false")
@@ -222,6 +251,14 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("sessions", "with_otp")
     op.drop_column("sessions", "proved_at")
+    op.drop_index(
+        "ix_mails_undo",
+        table_name="mails",
+        postgresql_where=sa.text("purpose = 'undo'"),
+        sqlite_where=sa.text("purpose = 'undo'"),
+    )
+    op.drop_index("ix_members_inviter", table_name="members")
+    op.drop_index("ix_members_invited", table_name="members")
     op.drop_column("members", "invited_by")
     op.drop_column("members", "invited_at")
     with op.batch_alter_table("mails") as batch:
@@ -242,6 +279,12 @@ def downgrade() -> None:
     op.drop_table("ownership_transfers")
     op.drop_index(op.f("ix_api_key_secrets_key_id"), table_name="api_key_secrets")
     op.drop_table("api_key_secrets")
+    op.drop_index(
+        "uq_acting_sessions_staff_open",
+        table_name="acting_sessions",
+        postgresql_where=sa.text("ended_at IS NULL"),
+        sqlite_where=sa.text("ended_at IS NULL"),
+    )
     op.drop_index(
         "ix_acting_sessions_staff_session",
         table_name="acting_sessions",
@@ -285,5 +328,11 @@ def downgrade() -> None:
     op.drop_table("known_clients")
     op.drop_index("ix_api_keys_organization", table_name="api_keys")
     op.drop_table("api_keys")
+    op.drop_index(
+        "ix_login_failures_untold",
+        table_name="login_failures",
+        postgresql_where=sa.text("untold > 0"),
+        sqlite_where=sa.text("untold > 0"),
+    )
     op.drop_index(op.f("ix_guesses_last_at"), table_name="guesses")
     op.drop_table("guesses")

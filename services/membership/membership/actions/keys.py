@@ -1,0 +1,179 @@
+"""API keys: made, rotated, deleted, and used to come in."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from chassis import errors, ids
+from chassis.actor import Actor
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import mails, revoking, telling
+from membership.actions.sessions import OrganizationSuspended
+from membership.models import ApiKey, ApiKeySecret, Organization
+from membership.values import tokens
+from membership.values.letters import KEY_MADE
+from membership.values.lifetimes import ACCESS
+
+MOST_KEYS = 50
+PREFIX = "clk_"
+USE_NOTED = timedelta(minutes=1)
+
+
+class KeyLimit(errors.Conflict):
+    """An organization has at most 50 API keys. Delete one that is not needed any more."""
+
+
+class KeyExpired(errors.Conflict):
+    """This API key has expired. Make a new one."""
+
+
+class RotationRunning(errors.Conflict):
+    """Two secrets of this key are good already. Wait until the older one ends, or rotate without an overlap: that
+    ends both."""
+
+
+class InvalidKey(errors.Unauthenticated):
+    """This API key is none, or none any more. Check it, or have another one made."""
+
+    code = "invalid_credentials"
+
+
+def create_key(
+    session: Session, *, organization_id: str, name: str, scopes: Sequence[str], grantable: frozenset[str],
+    expires_at: datetime | None, by: Actor, now: datetime,
+) -> tuple[ApiKey, str]:
+    """A new key with some of the ``grantable`` scopes, and its secret; the owner is told by mail.
+
+    Raises Invalid, OrganizationSuspended, KeyLimit."""
+    _check_wishes(scopes, grantable, expires_at, now)
+    organization = _open(session, organization_id, lock="change")
+    if queries.key_count(session, organization_id) >= MOST_KEYS:
+        raise KeyLimit()
+    key = ApiKey(
+        id=ids.new("key"), organization_id=organization_id, name=name, scopes=sorted(set(scopes)), created_by=by.id,
+        created_by_name=by.label, created_at=now, expires_at=expires_at,
+    )
+    session.add(key)
+    session.flush()
+    raw = _add_secret(session, key, now)
+    _record(session, "api_key.created", organization, key, by, now, [("scopes", None, key.scopes)])
+    _tell_owner(session, organization, key, now)
+    return key, raw
+
+
+def rotate_key(
+    session: Session, *, organization_id: str, key_id: str, overlap: timedelta, by: Actor, now: datetime
+) -> tuple[ApiKey, str]:
+    """The key with another secret; the one before is good until the overlap ends. Without one it is dead at once, and
+    so are the tokens it was exchanged for.
+
+    Raises NoSuchKey, OrganizationSuspended, KeyExpired, RotationRunning."""
+    queries.api_key(session, organization_id, key_id)
+    organization = _open(session, organization_id, lock="use")
+    key = queries.api_key(session, organization_id, key_id, lock="change")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise KeyExpired()
+    dead = delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id)
+    session.execute(dead.where(ApiKeySecret.expires_at <= now) if overlap else dead)
+    earlier = session.scalars(select(ApiKeySecret).where(ApiKeySecret.key_id == key.id)).all()
+    if len(earlier) > 1:
+        raise RotationRunning()
+    for secret in earlier:
+        secret.expires_at = now + overlap
+    if not overlap:
+        revoking.revoke(session, kind="session", before={key.id: now}, now=now)
+    raw = _add_secret(session, key, now)
+    _record(
+        session, "api_key.rotated", organization, key, by, now,
+        [("overlap_minutes", None, int(overlap.total_seconds()) // 60)],
+    )
+    return key, raw
+
+
+def delete_key(session: Session, *, organization_id: str, key_id: str, by: Actor, now: datetime) -> None:
+    """The key is dead at once, and so are the tokens it was exchanged for. Raises NoSuchKey."""
+    queries.api_key(session, organization_id, key_id)
+    organization = queries.organization(session, organization_id, lock="use")
+    key = queries.api_key(session, organization_id, key_id, lock="change")
+    session.execute(delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id))
+    key.deleted_at = now
+    # Somebody may be exchanging it at this moment, by a clock a little ahead of ours; no later token is to live.
+    revoking.revoke(session, kind="session", before={key.id: now + ACCESS}, now=now)
+    _record(session, "api_key.deleted", organization, key, by, now, [])
+
+
+def erase_keys(session: Session, *, organization_id: str) -> None:
+    """Nothing is left of an organization's keys."""
+    of_it = ApiKey.organization_id == organization_id
+    session.execute(delete(ApiKeySecret).where(ApiKeySecret.key_id.in_(select(ApiKey.id).where(of_it))))
+    session.execute(delete(ApiKey).where(of_it))
+
+
+def open_with_key(session: Session, *, raw: str, now: datetime) -> queries.KeyInUse:
+    """Whose secret this is, for a program that wants in. Raises InvalidKey, OrganizationSuspended."""
+    found = queries.key_in_use(session, raw, now)
+    if found is None:
+        raise InvalidKey()
+    if found.organization.state != "open":
+        raise OrganizationSuspended()
+    return found
+
+
+def is_noted(key: ApiKey, now: datetime) -> bool:
+    """Whether its use was noted a moment ago."""
+    return key.last_used_at is not None and key.last_used_at > now - USE_NOTED
+
+
+def note_use(session: Session, *, key_id: str, now: datetime) -> None:
+    """Remember when the key was last used."""
+    session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now))
+
+
+def _check_wishes(
+    scopes: Sequence[str], grantable: frozenset[str], expires_at: datetime | None, now: datetime
+) -> None:
+    problems = [
+        {"pointer": f"/scopes/{at}", "code": "scope", "detail": f"You can't give an API key the scope {scope}."}
+        for at, scope in enumerate(scopes) if scope not in grantable
+    ]
+    if expires_at is not None and expires_at <= now:
+        problems.append({"pointer": "/expires_at", "code": "past", "detail": "Must be in the future."})
+    if problems:
+        raise errors.Invalid("The request has invalid fields.", code="invalid", errors=problems)
+
+
+def _open(session: Session, organization_id: str, lock: str) -> Organization:
+    organization = queries.organization(session, organization_id, lock=lock)
+    if organization.state != "open":
+        raise OrganizationSuspended()
+    return organization
+
+
+def _add_secret(session: Session, key: ApiKey, now: datetime) -> str:
+    token = tokens.new(PREFIX)
+    session.add(ApiKeySecret(digest=token.digest, key_id=key.id, created_at=now))
+    session.flush()
+    return token.raw
+
+
+def _tell_owner(session: Session, organization: Organization, key: ApiKey, now: datetime) -> None:
+    owner = queries.owner(session, organization.id)
+    if owner is not None and owner.email is not None:
+        mails.queue_notice(
+            session, purpose=KEY_MADE, organization=organization, email=owner.email, now=now,
+            name=owner.given_name or owner.name, member_id=owner.id, key=key.name, by=key.created_by_name,
+            scopes=", ".join(key.scopes),
+        )
+
+
+def _record(
+    session: Session, action: str, organization: Organization, key: ApiKey, by: Actor, now: datetime,
+    changes: Sequence[tuple[str, object, object]],
+) -> None:
+    telling.record(
+        session, action, organization=organization, by=by, now=now,
+        target={"type": "api_key", "id": key.id, "label": key.name},
+        changes=[{"field": field, "before": before, "after": after} for field, before, after in changes],
+    )

@@ -1,0 +1,232 @@
+"""Ownership changing hands: at once when the provider's staff do it, by an offer when the owner does."""
+
+from datetime import datetime, timedelta
+
+from chassis import errors, ids
+from chassis.actor import SYSTEM, Actor
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import mails, members, sessions, telling
+from membership.models import Member, Organization, OwnershipTransfer
+from membership.values.letters import OWNERSHIP_GIVEN, OWNERSHIP_OFFERED, OWNERSHIP_TAKEN
+
+OPEN_FOR = timedelta(hours=72)  # an offer, and the way back from what staff did
+
+
+class AlreadyOwner(errors.Conflict):
+    """This member is the owner already. Choose somebody else."""
+
+
+class MemberNotEligible(errors.Conflict):
+    """Only an active member with portal access and a verified e-mail address can be the owner. See to that first."""
+
+
+class TransferPending(errors.Conflict):
+    """The ownership is offered to somebody already. Wait for their answer, or cancel that offer first."""
+
+
+class OwnerChanged(errors.Conflict):
+    """The owner has changed again since. Undo the newest change of ownership first, or make a new one."""
+
+
+class OfferOver(errors.Gone):
+    """This offer is not open any more. Ask the owner for a new one."""
+
+
+class UndoOver(errors.Gone):
+    """This change of ownership can't be undone any more. Change the owner anew instead."""
+
+
+class NotTheOwner(errors.Forbidden):
+    """Only the owner gives the ownership away. Ask them, or your provider."""
+
+    code = "forbidden"
+
+
+class NotTheTarget(errors.Forbidden):
+    """Only the member to whom the ownership is offered can accept it."""
+
+    code = "forbidden"
+
+
+class NotByProvider(errors.Forbidden):
+    """The provider has changed the owner, and only the provider can undo that. Ask them."""
+
+    code = "forbidden"
+
+
+def transfer_ownership(
+    session: Session, *, organization_id: str, member_id: str, reason: str, by: Actor, now: datetime
+) -> OwnershipTransfer:
+    """Make a customer's member the owner at once, as its provider, or offer the own ownership to a member.
+
+    Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner."""
+    organization = queries.organization(session, organization_id, lock="change")
+    at_once = _check_gives(session, organization, by)
+    members.check_editable(organization)
+    owner, target = queries.owner_and(session, organization_id, member_id)
+    if target is owner:
+        raise AlreadyOwner()
+    _check_eligible(target)
+    if not at_once and (offer := queries.offer(session, organization_id)) and offer.status_at(now) == "offered":
+        raise TransferPending(transfer_id=offer.id)
+    cancel_offer(session, organization=organization, by=by, now=now)
+    transfer = OwnershipTransfer(
+        id=ids.new("grt"), organization_id=organization_id, from_member_id=owner.id, to_member_id=target.id,
+        to_role=target.role, by_staff=at_once, reason=reason, status="offered", created_at=now,
+        expires_at=now + OPEN_FOR,
+    )
+    session.add(transfer)
+    session.flush()
+    if at_once:
+        _complete(session, transfer, organization, (owner, target), "ownership.transferred", by, now)
+    else:
+        _tell(session, OWNERSHIP_OFFERED, organization, target, owner, now)
+        telling.record(session, "ownership.offered", organization=organization, member=target, by=by, now=now,
+                       changes=[{"field": "status", "before": None, "after": "offered"}], reason=reason)
+    return transfer
+
+
+def accept_transfer(
+    session: Session, *, organization_id: str, transfer_id: str, by: Actor, now: datetime
+) -> OwnershipTransfer:
+    """Take what was offered to oneself.
+
+    Raises NoSuchTransfer, NotTheTarget, OfferOver, MemberNotEligible, AdminLimit."""
+    organization = queries.organization(session, organization_id, lock="change")
+    transfer, _, target = queries.transfer(session, organization_id, transfer_id)
+    itself = telling.as_actor(target, organization)
+    if (by.kind, by.id) != (itself.kind, itself.id):
+        raise NotTheTarget()
+    members.check_editable(organization)
+    if transfer.status_at(now) != "offered":
+        raise OfferOver()
+    pair = queries.owner_and(session, organization_id, target.id)
+    _check_eligible(pair[1])
+    _complete(session, transfer, organization, pair, "ownership.accepted", by, now)
+    return transfer
+
+
+def take_back_transfer(
+    session: Session, *, organization_id: str, transfer_id: str, by: Actor, now: datetime
+) -> OwnershipTransfer:
+    """Cancel an offer, or undo what the provider's staff did.
+
+    Raises NoSuchTransfer, OfferOver, UndoOver, OwnerChanged, MemberNotEligible, NotTheOwner, NotByProvider."""
+    organization = queries.organization(session, organization_id, lock="change")
+    transfer = queries.transfer(session, organization_id, transfer_id).transfer
+    at_once = _check_gives(session, organization, by)
+    is_undo = transfer.by_staff
+    if is_undo and not at_once:
+        raise NotByProvider()
+    members.check_editable(organization)
+    if is_undo:
+        _undo(session, transfer, organization, by, now)
+    elif transfer.status_at(now) == "offered":
+        _end(session, transfer, organization, "cancelled", by, now)
+    else:
+        raise (UndoOver if transfer.status == "completed" else OfferOver)()
+    return transfer
+
+
+def cancel_offer(session: Session, *, organization: Organization, by: Actor, now: datetime) -> None:
+    """Cancel the organization's offer, if there is one; one whose time is over has expired."""
+    offer = queries.offer(session, organization.id)
+    if offer is not None and offer.status_at(now) == "expired":
+        _end(session, offer, organization, "expired", SYSTEM, now)
+    elif offer is not None:
+        _end(session, offer, organization, "cancelled", by, now)
+
+
+def expire_offer(session: Session, *, now: datetime) -> int:
+    """Note of one offer that its time is over; answers how many there were."""
+    due = queries.due_offer(session, now)
+    if due is None:
+        return 0
+    organization = queries.organization(session, due.organization_id, lock="change")
+    session.refresh(due)
+    if due.status_at(now) == "expired" and due.status == "offered":
+        _end(session, due, organization, "expired", SYSTEM, now)
+    return 1
+
+
+def _check_gives(session: Session, organization: Organization, by: Actor) -> bool:
+    """Whether it is the provider who gives, at once. At home it takes the owner, and a token may be older than the
+    loss of that role."""
+    if by.kind == "staff" and organization.kind == "customer":
+        return True
+    owner = queries.owner(session, organization.id)
+    if owner is None or owner.identity_id != by.id:
+        raise NotTheOwner()
+    return False
+
+
+def _check_eligible(member: Member) -> None:
+    if member.status != "active" or not member.portal_access or not member.verified:
+        raise MemberNotEligible()
+
+
+def _complete(
+    session: Session, transfer: OwnershipTransfer, organization: Organization, pair: tuple[Member, Member],
+    action: str, by: Actor, now: datetime,
+) -> None:
+    transfer.to_role, transfer.status, transfer.ended_at = pair[1].role, "completed", now
+    _hand_over(session, transfer, organization, pair, "admin", action, by, now)
+
+
+def _undo(
+    session: Session, transfer: OwnershipTransfer, organization: Organization, by: Actor, now: datetime
+) -> None:
+    if transfer.status != "completed" or transfer.expires_at <= now:
+        raise UndoOver()
+    if queries.last_change_of_owner(session, organization.id) != transfer.id:
+        raise OwnerChanged()
+    try:
+        pair = queries.owner_and(session, organization.id, transfer.from_member_id)
+    except queries.NoSuchMember as gone:
+        raise MemberNotEligible() from gone
+    _check_eligible(pair[1])
+    cancel_offer(session, organization=organization, by=by, now=now)
+    transfer.status, transfer.ended_at = "undone", now
+    _hand_over(session, transfer, organization, pair, transfer.to_role, "ownership.undone", by, now)
+
+
+def _hand_over(
+    session: Session, transfer: OwnershipTransfer, organization: Organization, pair: tuple[Member, Member],
+    role: str, action: str, by: Actor, now: datetime,
+) -> None:
+    """The first of the pair gives the ownership to the second and becomes what ``role`` says."""
+    giver, taker = pair
+    _, admins = queries.counts(session, organization.id)
+    if role == "admin" and admins - (taker.role == "admin") >= members.MOST_ADMINS:
+        raise members.AdminLimit()
+    giver.role = role
+    session.flush()  # one owner at a time, says the index
+    taker.role = "owner"
+    for member in sorted(pair, key=lambda member: member.id):
+        sessions.revoke_tokens(session, member_id=member.id, now=now)
+    _tell(session, OWNERSHIP_TAKEN, organization, giver, taker, now)
+    _tell(session, OWNERSHIP_GIVEN, organization, taker, giver, now)
+    telling.record(session, action, organization=organization, member=taker, by=by, now=now, reason=transfer.reason,
+                   changes=[{"field": "owner", "before": giver.id, "after": taker.id}])
+    telling.say_members_changed(session, organization.id)
+
+
+def _end(
+    session: Session, offer: OwnershipTransfer, organization: Organization, status: str, by: Actor, now: datetime
+) -> None:
+    offer.status, offer.ended_at = status, now
+    session.flush()
+    target = session.get_one(Member, offer.to_member_id)
+    telling.record(session, f"ownership.{status}", organization=organization, member=target, by=by, now=now,
+                   changes=[{"field": "status", "before": "offered", "after": status}], reason=offer.reason)
+
+
+def _tell(
+    session: Session, purpose: str, organization: Organization, member: Member, other: Member, now: datetime
+) -> None:
+    """By mail, but not to an address that nobody has proved."""
+    if member.email and member.verified:
+        mails.queue_notice(session, purpose=purpose, organization=organization, email=member.email, name=member.name,
+                           member_id=member.id, now=now, other=other.name)

@@ -1,0 +1,175 @@
+"""Staff who step in: what they were granted, and who of them is inside."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from chassis import errors, ids
+from sqlalchemy import ColumnElement, func, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from membership.models import ActingSession, LoginSession, Member, Organization, SupportGrant
+from membership.queries.locking import locked
+from membership.values.support import INSIDE, LOGIN_AS, REMOTE_SUPPORT, SUPPORT
+
+MOST_SHOWN = 200
+
+
+class NoSuchGrant(errors.NotFound):
+    """There is no such grant and no such support session. Look at the list again."""
+
+    code = "not_found"
+
+
+class Inside(NamedTuple):
+    """Somebody of the staff who is in an organization now, as a member or as nobody."""
+
+    acting: ActingSession
+    organization: Organization
+    member: Member | None
+
+
+def grant(session: Session, organization_id: str, grant_id: str, *, lock: str = "") -> SupportGrant:
+    """The grant. Raises NoSuchGrant."""
+    if not ids.is_id("grt", grant_id):
+        raise NoSuchGrant()
+    query = select(SupportGrant).where(
+        SupportGrant.id == grant_id, SupportGrant.organization_id == organization_id
+    )
+    found = session.scalars(locked(query, lock)).one_or_none()
+    if found is None:
+        raise NoSuchGrant()
+    return found
+
+
+def acting(session: Session, organization_id: str, acting_id: str, *, lock: str = "") -> ActingSession:
+    """The acting session, over or not. Raises NoSuchGrant."""
+    if not ids.is_id("ses", acting_id):
+        raise NoSuchGrant()
+    query = select(ActingSession).where(
+        ActingSession.id == acting_id, ActingSession.organization_id == organization_id
+    )
+    found = session.scalars(locked(query, lock)).one_or_none()
+    if found is None:
+        raise NoSuchGrant()
+    return found
+
+
+def grants(organization_id: str) -> Any:
+    """The list of an organization's grants, newest first."""
+    return (
+        select(SupportGrant).where(SupportGrant.organization_id == organization_id).order_by(SupportGrant.id.desc())
+    )
+
+
+def live_grants(provider_id: str, now: datetime) -> Any:
+    """The list of a provider's grants that are good now, with their organizations, newest first."""
+    return (
+        select(SupportGrant, Organization)
+        .join(Organization, Organization.id == SupportGrant.organization_id)
+        .where(SupportGrant.provider_id == provider_id, SupportGrant.status == "active", SupportGrant.expires_at > now)
+        .order_by(SupportGrant.id.desc())
+    )
+
+
+def live_customers(session: Session, provider_id: str, now: datetime) -> Sequence[Any]:
+    """The customers that may be entered now, each once with the newest grant, newest first."""
+    rows = session.execute(live_grants(provider_id, now).limit(MOST_SHOWN)).all()
+    first = {row.Organization.id: row for row in reversed(rows)}
+    return [row for row in rows if first[row.Organization.id] is row]
+
+
+def live_grant(session: Session, organization_id: str, now: datetime) -> SupportGrant | None:
+    """By which to enter where nobody names one: the widest, and of those the longest."""
+    return session.scalars(
+        grants(organization_id)
+        .where(SupportGrant.status == "active", SupportGrant.expires_at > now)
+        .order_by(None).order_by(SupportGrant.access, SupportGrant.expires_at.desc(), SupportGrant.id)
+        .limit(1)
+    ).one_or_none()
+
+
+def pending_grant(session: Session, organization_id: str, now: datetime) -> SupportGrant | None:
+    """A request that waits for consent."""
+    return session.scalars(
+        grants(organization_id).where(SupportGrant.status == "pending", SupportGrant.expires_at > now).limit(1)
+    ).one_or_none()
+
+
+def deciders(session: Session, organization_id: str) -> Sequence[Member]:
+    """Who may consent there: the owner and the admins that can log in."""
+    return session.scalars(
+        select(Member).where(
+            Member.organization_id == organization_id, Member.role.in_(("owner", "admin")), Member.status == "active",
+            Member.verified.is_(True),
+        ).order_by(Member.id)
+    ).all()
+
+
+def inside(session: Session, which: ColumnElement[bool], now: datetime) -> list[Inside]:
+    """Who is in now, newest first."""
+    rows = session.execute(
+        select(ActingSession, Organization, Member)
+        .join(Organization, Organization.id == ActingSession.organization_id)
+        .outerjoin(Member, Member.id == ActingSession.member_id)
+        .where(which, ActingSession.ended_at.is_(None), ActingSession.expires_at > now)
+        .order_by(ActingSession.id.desc())
+        .limit(MOST_SHOWN)
+    )
+    return [Inside(*row) for row in rows]
+
+
+def inside_organization(session: Session, organization_id: str, now: datetime) -> list[Inside]:
+    """Who of the provider is in this organization now."""
+    return inside(session, ActingSession.organization_id == organization_id, now)
+
+
+def inside_customers(session: Session, provider_id: str, now: datetime) -> list[Inside]:
+    """Who of the provider is in any customer's organization now."""
+    return inside(session, ActingSession.provider_id == provider_id, now)
+
+
+def login_as_starts(session: Session, staff_identity_id: str, since: datetime) -> Sequence[datetime]:
+    """When somebody has stepped in as a member since then, oldest first."""
+    return session.scalars(
+        select(ActingSession.started_at)
+        .where(ActingSession.staff_identity_id == staff_identity_id, ActingSession.started_at > since,
+               ActingSession.mode == LOGIN_AS)
+        .order_by(ActingSession.started_at)
+    ).all()
+
+
+def inside_times(
+    session: Session, staff_identity_id: str, organization_id: str, since: datetime
+) -> list[tuple[datetime, datetime]]:
+    """From when to when somebody was in an organization since then, oldest first."""
+    rows = session.execute(
+        select(ActingSession.started_at, func.coalesce(ActingSession.ended_at, ActingSession.expires_at))
+        .where(ActingSession.staff_identity_id == staff_identity_id, ActingSession.started_at > since - INSIDE,
+               ActingSession.organization_id == organization_id, ActingSession.mode == REMOTE_SUPPORT)
+        .order_by(ActingSession.started_at)
+    )
+    return [(max(start, since), end) for start, end in rows if end > since]
+
+
+def sessions_of(identity_id: str, now: datetime) -> Any:
+    """The list of a person's sessions with their organizations, newest first; among them those of staff who act as
+    this person, shown as support."""
+    logins = select(
+        LoginSession.id, LoginSession.organization_id, LoginSession.user_agent, LoginSession.created_at,
+        LoginSession.last_used_at, LoginSession.expires_at,
+    ).where(LoginSession.identity_id == identity_id, LoginSession.ended_at.is_(None), LoginSession.idle_at > now)
+    acted = select(
+        ActingSession.id, ActingSession.organization_id, literal(SUPPORT), ActingSession.started_at,
+        ActingSession.started_at, ActingSession.expires_at,
+    ).join(Member, Member.id == ActingSession.member_id).where(
+        Member.identity_id == identity_id, ActingSession.ended_at.is_(None), ActingSession.expires_at > now
+    )
+    both = union_all(logins, acted).subquery()
+    return (
+        select(both, Organization).join(Organization, Organization.id == both.c.organization_id)
+        .order_by(both.c.id.desc())
+    )
+
+
+

@@ -1,0 +1,21 @@
+"""PINs of people without a login."""
+
+import marshmallow as ma
+from chassis.fields import Text, TypeId
+from marshmallow import fields
+
+from membership.schemas.pieces import secret
+
+
+class PinToCheck(ma.Schema):
+    """A PIN, and whose it is said to be."""
+
+    organization_id = TypeId("org", required=True)
+    extension = Text(required=True, most=32)
+    pin = secret(required=True)
+
+
+class PinChecked(ma.Schema):
+    """Whether it is theirs."""
+
+    valid = fields.Boolean(required=True)

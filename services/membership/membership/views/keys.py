@@ -1,0 +1,102 @@
+"""API keys of one's own organization, and the way in with one."""
+
+from datetime import timedelta
+from typing import Any
+
+from chassis import clock, here, idempotency, paging
+from chassis.body import Blueprint
+from chassis.caller import requires, the_caller
+from flask import Response
+
+from membership import guard, queries, schemas
+from membership.actions import keys as actions
+from membership.views import context
+
+blp = Blueprint("keys", __name__, url_prefix="/v1/api-keys", description="API keys")
+
+
+@blp.route("", methods=["GET"])
+@requires("key.list")
+@blp.arguments(paging.PageArgs, location="query")
+@blp.response(200, schemas.ApiKeyPage)
+def list_keys(args: dict[str, Any]) -> dict[str, Any]:
+    """The keys, newest first."""
+    organization_id = the_caller().organization_id
+    with here.database().reading() as session:
+        return paging.page(
+            session, queries.api_keys(organization_id, clock.now()), limit=args["limit"], cursor=args.get("cursor"),
+            order=f"keys {organization_id}", row=lambda found: _shown(*found),
+        )
+
+
+@blp.route("", methods=["POST"])
+@requires("key.manage")
+@blp.arguments(schemas.NewApiKey)
+@blp.response(201, schemas.ApiKeyWithSecret)
+def create_key(body: dict[str, Any]) -> Response:
+    """Make a key; it is shown this once, and the owner is told by mail."""
+    caller = the_caller()
+
+    def act(session: Any) -> dict[str, Any]:
+        key, raw = actions.create_key(
+            session, organization_id=caller.organization_id, name=body["name"], scopes=body["scopes"],
+            grantable=guard.grantable(caller), expires_at=body.get("expires_at"), by=caller.actor(), now=clock.now(),
+        )
+        return _shown(key, 1, None) | {"api_key": raw}
+
+    return idempotency.change(schemas.ApiKeyWithSecret(), act, status=201, secret=True)
+
+
+@blp.route("/<key_id>/rotate", methods=["POST"])
+@requires("key.manage")
+@blp.arguments(schemas.Rotation)
+@blp.response(200, schemas.ApiKeyWithSecret)
+def rotate_key(body: dict[str, Any], key_id: str) -> Response:
+    """Another secret for a key, shown this once; the one before stays good for a while."""
+    caller, overlap = the_caller(), timedelta(minutes=body["overlap_minutes"])
+
+    def act(session: Any) -> dict[str, Any]:
+        now = clock.now()
+        key, raw = actions.rotate_key(
+            session, organization_id=caller.organization_id, key_id=key_id, overlap=overlap, by=caller.actor(), now=now
+        )
+        shown = _shown(key, 2, now + overlap) if overlap else _shown(key, 1, None)
+        return shown | {"api_key": raw}
+
+    return idempotency.change(schemas.ApiKeyWithSecret(), act, secret=True)
+
+
+@blp.route("/<key_id>", methods=["DELETE"])
+@requires("key.manage")
+@blp.response(204)
+def delete_key(key_id: str) -> Response:
+    """Delete a key; it is dead at once."""
+    caller = the_caller()
+    idempotency.retried(lambda session: actions.delete_key(
+        session, organization_id=caller.organization_id, key_id=key_id, by=caller.actor(), now=clock.now()
+    ))
+    return Response(status=204)
+
+
+def tokens_of(raw: str) -> dict[str, Any]:
+    """What a program gets for its key. Raises InvalidKey, OrganizationSuspended."""
+    now = clock.now()
+    with here.database().reading() as session:
+        found = actions.open_with_key(session, raw=raw, now=now)
+    if not actions.is_noted(found.key, now):
+        with here.database().transaction() as session:
+            actions.note_use(session, key_id=found.key.id, now=now)
+    claims = guard.claims_of_key(found, now)
+    return {
+        "access_token": context.signer().sign(claims), "token_type": "Bearer",
+        "expires_in": int(claims["exp"] - claims["iat"]),
+        "identity": {"id": found.key.id, "email": None, "given_name": found.key.name, "family_name": ""},
+        "organization": found.organization, "role": claims["role"], "scopes": claims["scope"].split(),
+    }
+
+
+def _shown(key: Any, live: int, older_ends_at: Any) -> dict[str, Any]:
+    shown = ("id", "name", "scopes", "created_at", "expires_at", "last_used_at")
+    return {name: getattr(key, name) for name in shown} | {
+        "created_by": {"name": key.created_by_name}, "secrets": {"live": live, "older_ends_at": older_ends_at}
+    }

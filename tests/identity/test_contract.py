@@ -1,0 +1,132 @@
+"""The OpenAPI document is the truth: whatever it allows is taken, whatever it forbids is refused, and nothing is
+answered that it does not tell of. ``FUZZ`` is the number of examples for each operation, person and way."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from schemathesis import GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi import checks
+
+from tests import summary
+from tests.identity.system import Snapshot
+from tests.identity.world import KINDS, Tenant, World
+
+EXAMPLES = int(os.environ.get("FUZZ", "3"))
+PEOPLE = ("provider:owner", "acme:owner", "acme:member")
+# What no schema can say: names in any script, addresses, what fits only together, what there is.
+BEYOND = {"characters", "email", "bad_cursor", "no_portal_access", "required", "past", "future",
+          "currency", "unknown_invoice", "unknown_transaction"}
+CHECKS = [
+    schemathesis.checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
+    checks.response_headers_conformance, checks.response_schema_conformance, checks.negative_data_rejection,
+    checks.positive_data_acceptance, checks.missing_required_header,
+]
+
+
+@pytest.fixture(scope="module")
+def schema(world: World) -> Any:
+    found = schemathesis.openapi.from_wsgi("/v1/openapi.json", world.system.gateway)
+    found.config.update(base_url="http://localhost")
+    return found
+
+
+@pytest.fixture(scope="module")
+def snapshot(world: World) -> Iterator[Snapshot]:
+    kept = Snapshot(world.system)
+    yield kept
+    kept.restore()
+    kept.close()
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("who", PEOPLE)
+def test_nothing_but_what_is_documented_is_taken_and_answered(
+    who: str, mode: GenerationMode, world: World, schema: Any, snapshot: Snapshot
+) -> None:
+    told: list[str] = []
+    asked = {}
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        try:
+            asked[operation.label] = _ask_often(world, operation, who, mode, snapshot)
+        except hypothesis.errors.Unsatisfiable:
+            continue
+        except FailureGroup as problem:
+            told.append(f"{operation.label}: {problem.message}")
+
+    summary.section("permissions").append(
+        f"contract: {who}, {mode.value}: {len(asked)} operations, {sum(asked.values())} examples, {len(told)} findings"
+    )
+    assert told == [], "\n\n".join([str(len(told)), *told])
+
+
+def _ask_often(world: World, operation: Any, who: str, mode: GenerationMode, snapshot: Snapshot) -> int:
+    token, asked = world.token(world.principals[who]), 0
+
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+    @hypothesis.settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck), print_blob=False,
+    )
+    def once(case: Any) -> None:
+        nonlocal asked
+        asked += 1
+        _aim(case, world.tenants["acme"])
+        answer = case.call(headers={"Authorization": f"Bearer {token}"})
+        if case.method != "GET":
+            snapshot.restore()
+        case.validate_response(answer, checks=CHECKS, excluded_checks=_beside_the_point(case, answer))
+
+    once()
+    return asked
+
+
+def _aim(case: Any, tenant: Tenant) -> None:
+    """At things that are there, unless the path is what is wrong."""
+    parts = case.meta.components
+    if case.path_parameters and not _is_negative(parts.get(ParameterLocation.PATH)):
+        known = {name: tenant.thing(name) for name in case.path_parameters if name in KINDS}
+        case.path_parameters.update(known)
+    if isinstance(case.body, dict):
+        case.body = _whole(case.body)
+    (case.headers or {}).pop("If-Match", None)  # nobody guesses what the thing is like
+    header = parts.get(ParameterLocation.HEADER)
+    hypothesis.assume(not _is_negative(header) or _wants_key(case.operation))
+    if "Idempotency-Key" in (case.headers or {}) and not _is_negative(header):
+        case.headers["Idempotency-Key"] = secrets.token_hex(8)
+
+
+def _is_negative(part: Any) -> bool:
+    return part is not None and part.mode.is_negative
+
+
+def _wants_key(operation: Any) -> bool:
+    """Elsewhere a key may be ignored, so that a bad one may be, too."""
+    return any(p.name == "Idempotency-Key" and p.is_required for p in operation.headers)
+
+
+def _whole(value: Any) -> Any:
+    """JSON Schema takes 1.0 for an integer; we take it for what it looks like."""
+    if isinstance(value, dict):
+        return {name: _whole(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_whole(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _beside_the_point(case: Any, answer: Any) -> list[Any]:
+    """A bad record among usage is refused alone, in an answer that is good; and what no schema can say, is not said."""
+    told = answer.json() if "json" in answer.headers.get("content-type", [""])[0] else {}
+    if told.get("refused"):
+        return [checks.negative_data_rejection]
+    codes = {error["code"] for error in told.get("errors", [])}
+    return [checks.positive_data_acceptance] if codes and codes <= BEYOND else []

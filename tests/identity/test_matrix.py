@@ -1,0 +1,310 @@
+"""Every operation, asked for by everybody in every organization: nobody gets at what is not theirs, and everybody at
+what is. Who may is said by the services' tables alone."""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import pytest
+from chassis import caller
+from chassis.permissions import Operations, Row
+from werkzeug.test import TestResponse
+
+from tests import summary
+from tests.identity import matrix
+from tests.identity.matrix import Cell, Operation, Run
+from tests.identity.samples import SAMPLES
+from tests.identity.system import Snapshot
+from tests.identity.world import Tenant, World
+
+# What nobody may say of themselves, wherever else it may stand.
+PRIVILEGED = {
+    "id": "org_00000000000000000000000000", "organization_id": "org_00000000000000000000000000", "role": "owner",
+    "owner": True, "status": "active", "balance": "1000000", "state": "open", "version": 9, "is_admin": True,
+    "created_at": "2020-01-01T00:00:00Z", "act": {"sub": "me"}, "provider_id": "org_00000000000000000000000000",
+}
+
+
+@pytest.fixture(scope="session")
+def offered(world: World) -> list[Operation]:
+    return matrix.operations(world.system)
+
+
+@pytest.fixture(scope="session")
+def table() -> Operations:
+    """The services' tables, as they were when the tests began."""
+    return matrix.tables()
+
+
+@pytest.fixture
+def unchanged(world: World) -> Iterator[None]:
+    """Whatever the test did, the next one finds the world as it was."""
+    snapshot = Snapshot(world.system)
+    yield
+    snapshot.restore()
+    snapshot.close()
+
+
+def test_every_operation_that_is_offered_has_a_sample(offered: list[Operation]) -> None:
+    assert matrix.unsampled(offered) == set()
+
+
+def test_every_row_is_asked_for(offered: list[Operation], table: Operations) -> None:
+    asked = {name for o in offered for sample in SAMPLES[o.key] for name in (o.name, sample.also)}
+
+    assert set(table.rows) - asked == set()
+
+
+def test_nobody_gets_at_what_is_not_theirs_and_everybody_at_what_is(
+    world: World, offered: list[Operation], table: Operations
+) -> None:
+    run = Run(world)
+    run.all(matrix.cells(world, offered, table))
+
+    people, places = len(matrix.principals(world)), len(world.tenants)
+    summary.section("permissions").append(
+        f"matrix: {len(offered)} operations x {people} principals x {places} tenants = {run.asked} requests, "
+        f"{len(run.leaks)} leaks"
+    )
+    assert run.leaks == [], _some(run.leaks)
+
+
+# ---- ids that belong elsewhere
+
+
+def test_a_thing_of_another_organization_is_not_found_under_ones_own(
+    world: World, offered: list[Operation], table: Operations, unchanged: None
+) -> None:
+    before, told = world.system.digest(), []
+    acme = world.tenants["acme"]
+    for cell in matrix.cells(world, _with_things(offered), table, ("provider:owner", "acme:owner", "remote support, full")):
+        if cell.tenant is not acme or cell.sample.ids or not cell.operation.of_an_organization:
+            continue
+        nobodys = matrix.ask(world, _borrowed(cell, world.tenants["absent"]))
+        for other in ("sibling", "foreign", "closing", "deleted", "provider"):
+            answer = matrix.ask(world, _borrowed(cell, world.tenants[other]))
+            denied = "403" in cell.wanted.statuses
+            if answer.status_code != (403 if denied else 404) or matrix.shown(answer) != matrix.shown(nobodys):
+                told.append(f"{cell} with an id of {other}: {answer.status_code} {answer.text[:200]}")
+
+    assert told == [], _some(told)
+    assert world.system.digest() == before
+
+
+@pytest.mark.parametrize("key", [key for key, found in SAMPLES.items() if "{organization_id}" in key and any(
+    callable(sample.body) and sample.body.__code__.co_names[:1] == ("thing",) for sample in found)])
+def test_a_thing_of_another_organization_is_not_found_in_a_body(
+    key: str, world: World, offered: list[Operation], table: Operations, unchanged: None
+) -> None:
+    operation, before = next(o for o in offered if o.key == key), world.system.digest()
+    for cell in matrix.cells(world, [operation], table, ("provider:owner", "acme:owner")):
+        if cell.tenant.name == "acme" and cell.wanted.lets_in:
+            for other in ("sibling", "foreign", "deleted"):
+                sample = replace(cell.sample, body=_always(cell.sample.body(world.tenants[other])))
+                answer = matrix.ask(world, replace(cell, sample=sample))
+                assert answer.status_code in (404, 409, 422), (str(cell), other, answer.text)
+                assert matrix.foreign_words(world, cell.principal, answer) == []
+
+    after = world.system.digest()
+    assert {name for name in after if after[name] != before[name]} <= {"billing.idempotency_keys"}
+
+
+def test_usage_of_anothers_customer_is_refused_like_that_of_nobody(world: World, unchanged: None) -> None:
+    before, told = world.system.digest(), []
+    token = world.token(world.principals["provider:owner"])
+    for name in ("absent", "foreign", "other provider"):
+        body = SAMPLES["POST /v1/usage"][0].body(world.tenants[name])
+        answer = world.system.call("POST", "/v1/usage", body, token=token)
+        told.append((answer.status_code, answer.json["accepted"], [row["code"] for row in answer.json["refused"]]))
+
+    assert told == [(200, 0, ["organization_not_found"])] * 3
+    assert world.system.digest() == before
+
+
+@pytest.mark.parametrize("name", ["absent", "foreign", "other provider", "sibling"])
+def test_nobody_exchanges_a_session_for_one_in_anothers_organization(
+    name: str, world: World, unchanged: None
+) -> None:
+    before = world.system.digest()
+    for who in ("acme:owner", "acme:admin", "other provider:owner"):
+        if name == "other provider" and who.startswith(name):
+            continue
+        answer = world.system.call("POST", "/v1/sessions/exchange", {"organization_id": world.tenants[name].id},
+                                   token=world.token(world.principals[who]))
+        assert answer.status_code in (403, 404), (who, answer.text)
+        assert matrix.foreign_words(world, world.principals[who], answer) == []
+
+    assert world.system.digest() == before
+
+
+def test_a_session_of_somebody_else_is_not_found(world: World, unchanged: None) -> None:
+    before = world.system.digest()
+    for who in ("acme:admin", "provider:owner", "sibling:owner"):
+        sid = world.principals["acme:owner"].claims["sid"]
+        answer = world.system.call("DELETE", f"/v1/sessions/{sid}", token=world.token(world.principals[who]))
+        assert answer.status_code == 404, (who, answer.text)
+
+    assert world.system.digest() == before
+
+
+# ---- properties
+
+
+@pytest.mark.parametrize("who", ["provider:owner", "acme:owner"])
+def test_nobody_gives_themselves_what_is_not_theirs_to_give(
+    who: str, world: World, offered: list[Operation], table: Operations, unchanged: None
+) -> None:
+    before, told, asked = world.system.digest(), [], 0
+    document = world.system.call("GET", "/v1/openapi.json").json
+    for cell in matrix.cells(world, _with_bodies(offered, document), table, (who,)):
+        if cell.tenant.name not in (world.principals[who].tenant, "acme") or not cell.wanted.lets_in:
+            continue
+        allowed = _properties(document, cell.operation)
+        for at, body in _poisoned(cell.sample.body(cell.tenant), allowed):
+            answer = matrix.ask(world, replace(cell, sample=replace(cell.sample, body=_always(body))))
+            asked += 1
+            if answer.status_code != 422:
+                told.append(f"{cell} with {at}: {answer.status_code} {answer.text[:200]}")
+
+    assert told == [], _some(told)
+    assert asked > 50
+    assert world.system.digest() == before
+
+
+# ---- it bites
+
+
+Change = dict[str, str]
+
+
+def _row(service: str, name: str, **marks: str) -> tuple[dict[str, Row], Row]:
+    rows = import_module(f"{service}.guard").OPERATIONS.rows
+    return rows, replace(rows[name], marks={**rows[name].marks, **{k.replace("_", ":"): v for k, v in marks.items()}})
+
+
+@pytest.mark.parametrize(("service", "operation", "marks", "who"), [
+    ("billing", "account.read", {"customer_member": "x"}, "acme:member"),
+    ("billing", "account.withdraw", {"provider_support": "x"}, "provider:support"),
+    ("membership", "member.list", {"customer_member": "x"}, "acme:member"),
+    ("membership", "member.remove", {"acting": "x"}, "login as"),
+    ("org", "organization.suspend", {"customer_owner": "x"}, "acme:owner"),
+])
+def test_a_looser_row_is_noticed(
+    service: str, operation: str, marks: Change, who: str, world: World, offered: list[Operation], table: Operations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, looser = _row(service, operation, **marks)
+    monkeypatch.setitem(rows, operation, looser)
+
+    assert _leaks(world, offered, table, operation, who)
+
+
+@pytest.mark.parametrize(("service", "operation", "marks", "who"), [
+    ("billing", "account.read", {"customer_owner": "-"}, "acme:owner"),
+    ("membership", "member.list", {"provider_viewer": "-"}, "provider:viewer"),
+    ("org", "organization.read", {"acting": "-"}, "remote support, full"),
+])
+def test_a_tighter_row_is_noticed(
+    service: str, operation: str, marks: Change, who: str, world: World, offered: list[Operation], table: Operations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, tighter = _row(service, operation, **marks)
+    monkeypatch.setitem(rows, operation, tighter)
+
+    assert _leaks(world, offered, table, operation, who)
+
+
+def test_a_looser_scope_is_noticed(
+    world: World, offered: list[Operation], table: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, row = _row("billing", "account.read")
+    monkeypatch.setitem(rows, "account.read", replace(row, scopes={**row.scopes, "customer": "org:read"}))
+
+    assert _leaks(world, offered, table, "account.read", "acme:key without the scope")
+
+
+def test_a_door_that_forgets_whose_it_is_is_noticed(
+    world: World, offered: list[Operation], table: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "check_existence", lambda organization_id: None)
+
+    assert _leaks(world, offered, table, "account.read", "acme:owner")
+
+
+def test_an_operation_without_a_sample_is_noticed(offered: list[Operation]) -> None:
+    new = Operation("POST", "/v1/forgotten", "thing.forget")
+
+    assert matrix.unsampled([*offered, new]) == {"POST /v1/forgotten"}
+    assert matrix.unsampled(offered[1:]) == {offered[0].key}
+
+
+def test_a_change_by_somebody_who_was_denied_is_noticed(
+    world: World, offered: list[Operation], table: Operations, unchanged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the refusal comes too late: after the deed."""
+    from membership.actions import members
+
+    def call(*args: Any, **kwargs: Any) -> TestResponse:
+        with world.system.databases["membership"].transaction() as session:
+            found = world.tenants["acme"].thing("member_id")
+            session.get_one(members.Member, found).given_name = secrets.token_hex(4)
+        return asked(*args, **kwargs)
+
+    asked = world.system.call
+    monkeypatch.setattr(world.system, "call", call)
+
+    leaks = _leaks(world, offered, table, "member.disable", "acme:member")
+
+    assert leaks == ["changed by what acme:member was denied: membership.members"]
+
+
+def _leaks(
+    world: World, offered: list[Operation], table: Operations, operation: str, who: str
+) -> list[str]:
+    run = Run(world)
+    run.all(matrix.cells(world, [o for o in offered if o.name == operation], table, (who,)))
+    return run.leaks
+
+
+def _some(found: list[str]) -> str:
+    return "\n".join([f"{len(found)}:", *found[:40]])
+
+
+def _with_things(offered: Iterable[Operation]) -> list[Operation]:
+    return [o for o in offered if o.parameters and "token" not in o.parameters]
+
+
+def _borrowed(cell: Cell, other: Tenant) -> Cell:
+    """The same request, for acme's organization, with the ids of another one's things."""
+    things = {name: other.thing(name) for name in cell.operation.parameters}
+    return replace(cell, sample=replace(cell.sample, ids=things))
+
+
+def _always(body: Any) -> Callable[[Tenant], Any]:
+    return lambda tenant: body
+
+
+def _with_bodies(offered: Iterable[Operation], document: Any) -> list[Operation]:
+    return [o for o in offered if "requestBody" in document["paths"][o.path][o.method.lower()]]
+
+
+def _properties(document: Any, operation: Operation) -> dict[str, Any]:
+    """What the body may hold, with the parts of its parts."""
+    said = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"]["application/json"]
+    return _resolved(document, said["schema"])
+
+
+def _resolved(document: Any, schema: Any) -> dict[str, Any]:
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return {name: _resolved(document, part) for name, part in schema.get("properties", {}).items()}
+
+
+def _poisoned(body: Any, allowed: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The body with one privileged property more, at its top and in each of its parts."""
+    yield from ((name, {**body, name: value}) for name, value in PRIVILEGED.items() if name not in allowed)
+    for part, inner in body.items():
+        if isinstance(inner, dict):
+            yield from ((f"{part}.{at}", {**body, part: changed}) for at, changed in _poisoned(inner, allowed[part]))

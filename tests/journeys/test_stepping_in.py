@@ -1,0 +1,243 @@
+"""Support steps into a customer, as a member and as nobody, through the public address: on one process and on all."""
+
+import email
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis.permissions import Operations
+from clientele.demo import mails
+from clientele.demo.api import Answer, Api
+from clientele.processes import System
+
+from tests import customers
+from tests.customers import eventually
+from tests.footings import Embedded
+from tests.house import doors
+from tests.house.places import WITH_DATA
+
+PASSWORD = "seven quiet herons nest"
+SUPPORTER = "svensson"
+
+
+@dataclass
+class Place:
+    """A running system, as far as somebody outside knows it."""
+
+    address: str
+    password: str
+    mail: Path
+
+    def as_(self, token: str) -> Api:
+        """Whoever holds this token."""
+        api = Api(self.address)
+        api._token = token
+        return api
+
+    def join(self, address: str) -> Api:
+        """Accept the invitation to this address, and sign in."""
+        token = mails.invitation(self.mail, address)
+        api = Api(self.address)
+        assert api.call("POST", f"/v1/verifications/{token}", {"password": PASSWORD}).status == 201
+        assert api.sign_in(address, PASSWORD).status == 201
+        return api
+
+    def letters(self, to: str, subject: str) -> list[str]:
+        read = [email.message_from_bytes(p.read_bytes(), policy=policy.default) for p in self.mail.glob("*.eml")]
+        return [str(m.get_content()) for m in read if to in str(m["To"]) and subject in str(m["Subject"])]
+
+
+@dataclass
+class Cast:
+    """Who is there: the provider's owner, a supporter of theirs, and the owner of a customer."""
+
+    place: Place
+    boss: Api
+    supporter: Api
+    customer: Api
+    address: str
+    path: str
+
+    @property
+    def member_id(self) -> str:
+        return str(self.customer.call("GET", "/v1/me").body["member_id"])
+
+    def login_as(self) -> str:
+        """A token of the supporter in the owner's place."""
+        answer = self.supporter.call("POST", f"{self.path}/members/{self.member_id}/login-as", {"reason": "ticket 1"})
+        assert answer.status == 201, answer
+        return str(answer.body["access_token"])
+
+    def enter(self, **more: Any) -> str:
+        """A token of the supporter as nobody."""
+        grant = self.supporter.call("POST", f"{self.path}/remote-support", {"reason": "ticket 2", **more}).body["id"]
+        answer = self.supporter.call("POST", f"{self.path}/remote-support/{grant}/enter", {})
+        assert answer.status == 201, answer
+        return str(answer.body["access_token"])
+
+    def stays(self, side: Api) -> list[dict[str, Any]]:
+        """What the audit says of stepping in and of what was done inside, oldest first."""
+        rows = side.call("GET", f"{self.path}/audit?limit=200").body["data"]
+        return [row for row in reversed(rows) if row["actor"]["kind"] == "support"]
+
+
+@pytest.fixture(scope="module", params=["embedded", "processes"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    if request.param == "processes":
+        system: System = request.getfixturevalue("system")
+        yield Place(system.address, system.password, system.mail)
+        return
+    one = Embedded(tmp_path_factory.mktemp("embedded"))
+    one.start()
+    try:
+        yield Place(one.address, one.password, one.folder / "var/mail")
+    finally:
+        one.kill()
+
+
+@pytest.fixture(scope="module")
+def cast(place: Place) -> Cast:
+    boss = customers.signed_in(place.address, place.password)
+    assert boss.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status == 200
+    provider = boss.call("GET", "/v1/me").body["organization"]["id"]
+    address = f"sven.{SUPPORTER}.{secrets.token_hex(3)}@provider.example"
+    boss.call("POST", f"/v1/organizations/{provider}/members", {
+        "given_name": "Sven", "family_name": SUPPORTER.title(), "email": address, "role": "member",
+        "preset": "manager", "portal_access": True,
+    })
+    wanted = customers.organization()
+    path = customers.open_customer(boss, **wanted)
+    owner = wanted["owner"]["email"]
+    return Cast(place, boss, place.join(address), place.join(owner), owner, path)
+
+
+def refused_within(api: Api, seconds: float) -> float:
+    """How long it took until the gateway refused this token."""
+    began = time.monotonic()
+    answer: Answer = eventually(lambda: (a := api.call("GET", "/v1/me")).status == 401 and a, seconds=seconds)
+    assert answer.body["code"] == "token_revoked"
+    return time.monotonic() - began
+
+
+def hides(cast: Cast, *shown: Any) -> bool:
+    """Whether nothing in there tells who the supporter is."""
+    me = cast.supporter.call("GET", "/v1/me").body
+    text = json.dumps(shown).casefold()
+    return not any(word.casefold() in text for word in (SUPPORTER, me["identity"]["id"], me["session_id"]))
+
+
+def test_a_login_as_is_seen_recorded_and_receipted(cast: Cast) -> None:
+    inside = cast.place.as_(cast.login_as())
+
+    seen = cast.customer.call("GET", "/v1/sessions").body["data"]
+    who = cast.customer.call("GET", f"{cast.path}/remote-support").body
+    assert inside.call("PATCH", cast.path, {"name": "Renamed by Login As"}).status == 200
+    assert inside.call("DELETE", "/v1/sessions/current").status == 204
+    refused_within(inside, 5)
+
+    assert "Support" in [one["user_agent"] for one in seen] and who["inside"][0]["who"]["name"] == "Support"
+    eventually(lambda: [row["action"] for row in cast.stays(cast.customer)][-1:] == ["member.login_as.ended"])
+    ours, theirs = cast.stays(cast.boss), cast.stays(cast.customer)
+    assert [row["action"] for row in ours][-3:] == [
+        "member.login_as.started", "organization.changed", "member.login_as.ended"
+    ]
+    assert [row["id"] for row in ours] == [row["id"] for row in theirs], "both sides speak of the same rows"
+    assert theirs[-2]["actor"]["label"] == "Support acting as Ada Owner"
+    assert ours[-2]["actor"]["acting"]["name"] == f"Sven {SUPPORTER.title()}"
+    text = eventually(lambda: cast.place.letters(cast.address, "Support was in"), seconds=30)[-1]
+    assert "ticket 1" in text and "Renamed by Login As" in text
+    assert hides(cast, seen, who, theirs, text)
+
+
+def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
+    assert cast.customer.call("PATCH", cast.path, {"managed_by": "customer"}).status == 200
+    pending = eventually(lambda: (
+        a := cast.supporter.call("POST", f"{cast.path}/remote-support", {"reason": "ticket 3", "minutes": 60})
+    ).body.get("status") == "pending" and a.body)
+    path = f"{cast.path}/remote-support/{pending['id']}"
+
+    early = cast.supporter.call("POST", f"{path}/enter", {})
+    asked = eventually(lambda: cast.place.letters(cast.address, "Support asks to enter"))
+    approved = cast.customer.call("POST", f"{path}/approve", {})
+    inside = cast.place.as_(cast.supporter.call("POST", f"{path}/enter", {}).body["access_token"])
+    ours = cast.boss.call("GET", "/v1/remote-support").body["inside"]
+    theirs = cast.customer.call("GET", f"{cast.path}/remote-support").body
+    assert inside.call("GET", f"{cast.path}/account").status == 200
+    assert cast.customer.call("DELETE", path).status == 204
+    refused_within(inside, 5)
+
+    assert (early.status, approved.status, approved.body["status"]) == (409, 200, "active")
+    assert [one["who"]["name"] for one in ours if one["grant_id"] == pending["id"]] == [f"Sven {SUPPORTER.title()}"]
+    assert [one["who"]["name"] for one in theirs["inside"]] == ["Support"]
+    text = eventually(lambda: [t for t in cast.place.letters(cast.address, "Support was in") if "ticket 3" in t],
+                      seconds=30)[0]
+    assert "Nothing was changed." in text and "you ended it" in text
+    assert hides(cast, asked, approved.body, theirs, text, cast.stays(cast.customer))
+    assert cast.customer.call("PATCH", cast.path, {"managed_by": "provider"}).status == 200
+    eventually(lambda: cast.supporter.call(
+        "POST", f"{cast.path}/remote-support", {"reason": "again"}).body.get("status") == "active")
+
+
+def test_whatever_the_tables_forbid_is_refused_inside_by_every_service(
+    cast: Cast, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Generated from the tables: each call whose row says that nobody does it in somebody's place."""
+    for token in (cast.login_as, cast.enter):
+        inside = cast.place.as_(token())
+        told = {}
+        for service in WITH_DATA:
+            table = _table(service.name)
+            for call in doors.calls(doors.build(service, tmp_path_factory.mktemp(service.name))):
+                row = table.rows.get(call.operation or "")
+                if row is None or row.marks["acting"] != "-":
+                    continue
+                path = call.path.replace("<organization_id>", cast.path.rpartition("/")[2])
+                path = "/".join("x" if part.startswith("<") else part for part in path.split("/"))
+                body = None if call.method in ("GET", "DELETE") else {}
+                told[call.method, path] = inside.call(call.method, path, body, key=secrets.token_hex(8)).status
+        assert inside.call("DELETE", "/v1/sessions/current").status == 204
+
+        assert len(told) > 40 and set(told.values()) == {403}, {k: v for k, v in told.items() if v != 403}
+
+
+def test_a_look_changes_nothing_in_any_service(cast: Cast) -> None:
+    inside = cast.place.as_(cast.enter(access="read"))
+    before = cast.boss.call("GET", cast.path).body
+
+    refused = [
+        inside.call("PATCH", cast.path, {"name": "Else"}),
+        inside.call("PATCH", f"{cast.path}/members/{cast.member_id}", {"name": "Else"}),
+    ]
+
+    assert [(answer.status, answer.body["code"]) for answer in refused] == [(403, "read_only")] * 2
+    assert inside.call("GET", cast.path).status == inside.call("GET", f"{cast.path}/account").status == 200
+    assert inside.call("DELETE", "/v1/sessions/current").status == 204
+    after = cast.boss.call("GET", cast.path).body
+    assert after == before
+
+
+def test_the_end_of_it_is_felt_at_the_gateway_in_time(cast: Cast) -> None:
+    """By staff signing out of their own session, from which all of it hangs."""
+    supporter = Api(cast.place.address)
+    supporter.sign_in(**cast.supporter._credentials)
+    grant = supporter.call("POST", f"{cast.path}/remote-support", {"reason": "ticket 4"}).body["id"]
+    inside = cast.place.as_(
+        supporter.call("POST", f"{cast.path}/remote-support/{grant}/enter", {}).body["access_token"]
+    )
+    assert inside.call("GET", "/v1/me").status == 200
+
+    assert supporter.call("DELETE", "/v1/sessions/current").status == 204
+
+    assert refused_within(inside, 5) < 5
+
+
+def _table(service: str) -> Operations:
+    module = __import__(f"{service}.guard", fromlist=["OPERATIONS"])
+    table: Operations = module.OPERATIONS
+    return table

@@ -1,0 +1,214 @@
+"""What each state of an organization allows: every operation of the table, asked in every state."""
+
+from typing import Any, NamedTuple
+
+import pytest
+from chassis import ids
+from contracts import org
+from membership import guard, models
+from sqlalchemy import update
+
+from tests.house import doors
+from tests.house.places import SERVICES
+
+MIA, PASSWORD = "mia@customer.example", "four calm otters drift"
+STATES = ("provisioning", "open", "suspended", "ended", "erased")
+
+
+def by_state(*expected: Any) -> dict[str, Any]:
+    return dict(zip(STATES, expected, strict=True))
+
+
+OWN = by_state(*["ok"] * 5)  # what concerns the caller alone, and the way out
+READ = by_state(*["ok"] * 5)  # a tombstone once erased
+READ_ONE = by_state("ok", "ok", "ok", "ok", 404)
+EDIT = by_state("organization_provisioning", "ok", "ok", "organization_closing", "organization_deleted")
+EDIT_ONE = EDIT | {"erased": 404}
+KEYS = by_state(*["organization_suspended"] * 5) | {"open": "ok"}
+STEP_IN = by_state(*["organization_not_active"] * 5) | {"open": "ok"}
+STEP_IN_AS = STEP_IN | {"erased": 404}
+# Once erased they belong there no more, and enter as support if at all.
+ENTER = KEYS | {"erased": "organization_not_active"}
+
+
+class Sample(NamedTuple):
+    """A request for an operation: by whom, and what it answers by state: ``ok`` (2xx), a refusal's code, a status.
+    ``{name}`` in path and body stands for what the place has of that name."""
+
+    rule: dict[str, Any]
+    by: str
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+
+
+O_ = "/v1/organizations/{first}"
+SECOND = "/v1/organizations/{second}"
+SAMPLES = {
+    "me.read": Sample(OWN, "olga", "GET", "/v1/me"),
+    "me.secure": Sample(OWN, "admin", "POST", "/v1/me/step-up", {"password": PASSWORD}),
+    "session.list": Sample(OWN, "olga", "GET", "/v1/sessions"),
+    "session.exchange": Sample(ENTER, "max", "POST", "/v1/sessions/exchange", {"organization_id": "{first}"}),
+    "session.end": Sample(OWN, "vic", "DELETE", "/v1/sessions/current"),
+    "session.end_others": Sample(OWN, "max", "DELETE", "/v1/sessions"),
+    "key.list": Sample(READ, "olga", "GET", "/v1/api-keys"),
+    "key.manage": Sample(KEYS, "olga", "POST", "/v1/api-keys", {"name": "K", "scopes": ["members:read"]}),
+    "pin.verify": Sample(OWN, "key", "POST", "/v1/pins/verify",
+                         {"organization_id": "{first}", "extension": "{extension}", "pin": "{pin}"}),
+    "member.list": Sample(READ, "admin", "GET", f"{O_}/members"),
+    "member.read": Sample(READ_ONE, "admin", "GET", f"{O_}/members/{{mia}}"),
+    "member.add": Sample(EDIT, "admin", "POST", f"{O_}/members", {"name": "New", "portal_access": False}),
+    "member.update": Sample(EDIT_ONE, "admin", "PATCH", f"{O_}/members/{{mia}}", {"name": "Mia M"}),
+    "member.change_login": Sample(EDIT_ONE, "admin", "PATCH", f"{O_}/members/{{late}}", {"role": "admin"}),
+    "member.disable": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{idle}}/disable"),
+    "member.enable": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{idle}}/enable"),
+    "member.remove": Sample(EDIT_ONE, "admin", "DELETE", f"{O_}/members/{{gone}}"),
+    "member.resend": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{late}}/resend-verification"),
+    "member.reset_password": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{adam}}/reset-password"),
+    "member.reset_pin": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{desk}}/reset-pin"),
+    "member.login_as": Sample(STEP_IN_AS, "admin", "POST", f"{O_}/members/{{mia}}/login-as", {"reason": "r"}),
+    "ownership.read": Sample(READ, "admin", "GET", f"{O_}/ownership-transfers"),
+    "ownership.accept": Sample(EDIT, "adam", "POST", f"{O_}/ownership-transfers/{{offer}}/accept"),
+    "ownership.transfer": Sample(EDIT, "admin", "POST", f"{O_}/ownership-transfers",
+                                 {"member_id": "{mia}", "reason": "r"}),
+    "ownership.undo": Sample(EDIT, "admin", "DELETE", f"{SECOND}/ownership-transfers/{{transfer}}"),
+    "support.overview": Sample(OWN, "admin", "GET", "/v1/remote-support"),
+    "support.read": Sample(READ, "admin", "GET", f"{O_}/remote-support"),
+    "support.request": Sample(STEP_IN, "max", "POST", f"{O_}/remote-support", {"reason": "r"}),
+    "support.consent": Sample(STEP_IN, "sam", "POST", f"{SECOND}/remote-support/{{request}}/approve", {}),
+    "support.enter": Sample(STEP_IN, "max", "POST", f"{O_}/remote-support/{{grant}}/enter", {}),
+    "support.end": Sample(OWN, "admin", "DELETE", f"{O_}/remote-support/{{grant}}"),
+}
+
+
+class Place:
+    """A provider with two customers, the second of which manages itself, and one of everything in the first."""
+
+    def __init__(self, world):
+        self.world = world
+        self.tokens = {"admin": world.provider()}
+        self.provider_id = world.claims(self.tokens["admin"])["org"]
+        world.hear(org.SettingsChanged(provider_id=self.provider_id, version=1, settings={"managed_service": True}))
+        self.known: dict[str, str] = {}
+        self.of_the_first()
+        self.of_the_second()
+        for name, address in (("max", "max@provider.example"), ("vic", "vic@provider.example")):
+            self.join(name, address, self.provider_id, preset="manager")
+        world.call("POST", self.path("{first}/members"), token=self.tokens["admin"], body={
+            "name": "Max", "portal_access": True, "role": "member", "email": "max@provider.example"})
+        world.accept("max@provider.example", None)
+        self.refresh = world.log_in(MIA)["refresh_token"]
+        self.link = world.link("later@customer.example")
+        world.clock.pass_(minutes=2)  # a link is not sent again at once
+        self.keep("grant", "admin", f"{O_}/remote-support", {"reason": "r"})
+        made = self.ask("admin", "POST", "/v1/api-keys", {"name": "K", "scopes": ["pin:verify"]})
+        came_in = world.call("POST", "/v1/sessions", {"api_key": made.json["api_key"]})
+        self.tokens["key"] = came_in.json["access_token"]
+
+    def of_the_first(self):
+        self.known["first"], self.tokens["olga"] = self.world.owner(provider_id=self.provider_id)
+        for name in ("mia", "adam", "idle", "gone"):
+            self.join(name, f"{name}@customer.example", self.known["first"])
+        for name in ("late", "later"):
+            body = {"name": name, "portal_access": True, "role": "member", "email": f"{name}@customer.example"}
+            self.keep(name, "olga", f"{O_}/members", body)
+        desk = self.keep("desk", "olga", f"{O_}/members", {"name": "Desk", "portal_access": False})
+        self.known |= {"extension": desk["extension"], "pin": desk["pin"]}
+        self.keep("offer", "olga", f"{O_}/ownership-transfers", {"member_id": "{adam}", "reason": "r"})
+
+    def of_the_second(self):
+        second, self.tokens["sam"] = self.world.owner(
+            "sam@second.example", provider_id=self.provider_id, name="Second", managed_by="customer"
+        )
+        self.known["second"] = second
+        self.join("tom", "tom@second.example", second)
+        self.keep("request", "admin", f"{SECOND}/remote-support", {"reason": "r"})
+        self.keep("transfer", "admin", f"{SECOND}/ownership-transfers", {"member_id": "{tom}", "reason": "r"})
+        self.tokens["sam"] = self.world.log_in("sam@second.example")["access_token"]
+
+    def path(self, rest):
+        return f"/v1/organizations/{rest}".format(**self.known)
+
+    def join(self, name, address, organization_id, **more):
+        body = {"name": name.title(), "portal_access": True, "role": "member", "email": address} | more
+        added = self.world.call("POST", self.path(f"{organization_id}/members"), body, token=self.tokens["admin"])
+        assert added.status_code == 201, added.text
+        self.world.accept(address)
+        self.known[name] = added.json["id"]
+        self.tokens[name] = self.world.log_in(address)["access_token"]
+
+    def keep(self, name, by, path, body):
+        made = self.ask(by, "POST", path, body)
+        assert made.status_code == 201, made.text
+        self.known[name] = made.json["id"]
+        return made.json
+
+    def ask(self, by, method, path, body=None):
+        filled = {k: v.format(**self.known) if isinstance(v, str) else v for k, v in body.items()} if body else body
+        return self.world.call(method, path.format(**self.known), filled, token=self.tokens[by])
+
+    def bring_to(self, state):
+        """Both customers, by what membership hears (but back to the beginning, where nobody could be there)."""
+        for organization_id in (self.known["first"], self.known["second"]):
+            about = {"organization_id": organization_id}
+            if state == "provisioning":
+                with self.world.database.transaction() as session:
+                    session.execute(update(models.Organization).where(models.Organization.id == organization_id)
+                                    .values(state=state))
+            if state == "suspended":
+                self.world.hear(org.OrganizationSuspended(**about, provider_id=self.provider_id))
+            if state in ("ended", "erased"):
+                self.world.hear(org.EndAccess(**about, deletion_id=ids.new("evt")))
+            if state == "erased":
+                self.world.hear(org.EraseMembers(**about, deletion_id=ids.new("evt")))
+
+
+# Without a token, or with a mailed one.
+COMING_IN = {
+    "log in": KEYS | {"erased": 401},
+    "renew": by_state("organization_suspended", "ok", 401, 401, 401),
+    "accept": by_state("ok", "ok", "organization_suspended", 410, 404),
+}
+
+
+@pytest.fixture
+def place(world):
+    return Place(world)
+
+
+def _is_as_expected(answer, expected):
+    if expected == "ok":
+        return 200 <= answer.status_code < 300
+    return expected in (answer.status_code, (answer.json or {}).get("code"))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_each_state_allows(place, state):
+    place.bring_to(state)
+    wrong = []
+    for operation, sample in SAMPLES.items():
+        answer = place.ask(sample.by, sample.method, sample.path, sample.body)
+        if not _is_as_expected(answer, sample.rule[state]):
+            wrong.append((operation, sample.rule[state], answer.status_code, answer.text[:200]))
+        if operation == "pin.verify" and answer.json != {"valid": state == "open"}:
+            wrong.append((operation, state, answer.json))
+    coming_in = {
+        "renew": ("/v1/sessions/refresh", {"refresh_token": place.refresh}),
+        "log in": ("/v1/sessions", {"email": MIA, "password": PASSWORD}),
+        "accept": (f"/v1/verifications/{place.link}", {"password": PASSWORD}),
+    }
+    for what, rule in COMING_IN.items():
+        answer = place.world.call("POST", *coming_in[what])
+        if not _is_as_expected(answer, rule[state]):
+            wrong.append((what, rule[state], answer.status_code, answer.text[:200]))
+    assert wrong == []
+
+
+def test_every_operation_has_a_sample_that_does_it(app):
+    assert set(SAMPLES) == set(guard.OPERATIONS.rows)
+    [service] = [s for s in SERVICES if s.name == "membership"]
+    inside, found = doors.permitted(service.package), app.url_map.bind("")
+    for operation, sample in SAMPLES.items():
+        endpoint, _ = found.match(sample.path, sample.method)
+        done = doors.operation_of(app.view_functions[endpoint], sample.method)
+        assert done == operation or operation in inside, (operation, done)

@@ -1,0 +1,373 @@
+"""The audit and the timeline: who sees what of them, what is found in them, and what is left once nobody is named."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from chassis import audit, ids, roles
+from chassis.audit import AuditEntry
+from chassis.sql import Database
+from contracts import billing, membership, org
+from org import queries, sagas
+from org.app import SERVICE
+from org.models import Base, TrailEntry
+from sqlalchemy import MetaData, create_engine, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from tests.databases import Shelf, schema_of
+from tests.org.conftest import NOON, World
+
+AT = "2026-03-01T12:00:00.000000Z"
+STELLA = {"sub": "idn_stella", "org": "org_p", "sid": "ses_1", "mode": "remote_support", "access": "full",
+          "name": "Stella Staff"}
+
+
+def tell(world: World, one: str, **other: Any) -> str:
+    """Membership says a row of its audit; answers its id."""
+    known: dict[str, Any] = {
+        "entry_id": ids.new("evt"), "at": AT, "action": "member.disabled", "outcome": "ok",
+        "actor": {"kind": "staff", "id": "mem_1", "label": "Stella"}, "target": {"label": "Max"}, "changes": [],
+        "reason": None, "hash": "0" * 64,
+    }
+    world.hear(membership.AuditRecorded(organization_id=one, provider_id=world.provider, **(known | other)))
+    return (known | other)["entry_id"]
+
+
+def found(world: World, one: str, query: str = "", path: str = "audit", **who: Any) -> list[Any]:
+    answer = world.call("GET", f"/organizations/{one}/{path}?{query}", **who)
+    assert answer.status_code == 200, answer.text
+    return answer.json["data"]
+
+
+def table(world: World, one: str, **who: Any) -> list[dict[str, str]]:
+    answer = world.call("GET", f"/organizations/{one}/audit", headers={"Accept": "text/csv"}, **who)
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+# ---- what is found
+
+
+def test_the_audit_is_filtered_newest_first(world: World) -> None:
+    one = world.active()
+    tell(world, one, action="a.one", at="2026-03-01T12:00:00.000000Z", target={"type": "member", "id": "mem_9"})
+    tell(world, one, action="a.two", at="2026-03-02T12:00:00.000000Z", outcome="denied")
+    tell(world, one, action="a.three", at="2026-03-03T12:00:00.000000Z", actor={"kind": "system", "id": "system"})
+
+    def actions(query: str, path: str = "audit") -> list[str]:
+        return [row["action"] for row in found(world, one, query, path)]
+
+    assert actions("") == ["a.three", "a.two", "a.one"]
+    assert actions("action=a.two") == ["a.two"]
+    assert actions("outcome=denied") == ["a.two"]
+    assert actions("actor=system") == ["a.three"]
+    assert actions("actor_kind=staff") == ["a.two", "a.one"]
+    assert actions("target=mem_9") == ["a.one"]
+    assert actions("from=2026-03-02T12:00:00Z") == ["a.three", "a.two"]
+    assert actions("to=2026-03-02T12:00:00Z") == ["a.one"]
+    assert actions("outcome=ok&actor_kind=staff&to=2026-03-02T12:00:00Z") == ["a.one"]
+    assert actions("", "timeline") == ["a.three", "a.one"]
+
+
+@pytest.mark.parametrize("query", ["from=yesterday", "from=2026-02-30T00:00:00Z", "from=2026-03-01",
+                                   "from=0001-01-01T00:00:00%2B14:00", "from=9999-12-31T23:59:59-14:00",
+                                   "from=2026-03-01T12:00:00", "outcome=maybe", "actor_kind=robot", "target="])
+def test_what_can_not_be_looked_for_is_422(world: World, query: str) -> None:
+    assert world.call("GET", f"/organizations/{world.active()}/audit?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["audit", "timeline"])
+def test_a_cursor_is_of_one_organizations_list(world: World, path: str) -> None:
+    one, other = world.active(), world.active()
+    for _ in range(2):
+        tell(world, one)
+
+    cursor = world.call("GET", f"/organizations/{one}/{path}?limit=1").json["next_cursor"]
+
+    assert world.call("GET", f"/organizations/{one}/{path}?limit=1&cursor={cursor}").status_code == 200
+    assert world.call("GET", f"/organizations/{other}/{path}?limit=1&cursor={cursor}").status_code == 422
+
+
+# ---- what a customer sees of support
+
+
+def support(world: World, one: str, **acting: Any) -> str:
+    """A row in every part of which staff is named."""
+    return tell(
+        world, one, actor={"kind": "support", "id": "support:sgr_1", "label": "Support", "acting": STELLA | acting},
+        target={"type": "acting", "id": "idn_stella", "label": "By STELLA STAFF"}, reason="Stella Staff: supports Max",
+        changes=[{"field": "by", "before": None, "after": {"name": "Stella Staff", "ids": ["idn_stella", "ses_1"]}}],
+    )
+
+
+def test_a_customer_sees_support_and_nowhere_who_it_was(world: World) -> None:
+    one = world.active()
+    row_id = support(world, one)
+
+    for path in ("audit", "timeline"):
+        mine, theirs = found(world, one, path=path, org=one)[0], found(world, one, path=path)[0]
+        assert (mine["id"], theirs["id"]) == (row_id, row_id)
+        assert mine["actor"] == {"kind": "support", "id": "support", "label": "Support"}
+        assert mine["reason"] == "Support: supports Max"
+        assert theirs["actor"]["acting"] == STELLA
+        assert theirs["reason"] == "Stella Staff: supports Max"
+    for seen in (*(json.dumps(found(world, one, path=p, org=one)) for p in ("audit", "timeline")),
+                 json.dumps(table(world, one, org=one))):
+        assert not any(word in seen.casefold() for word in ("stella", "ses_1", "sgr_1")), seen
+    assert "Stella Staff" in json.dumps(table(world, one))
+
+
+def test_a_customer_sees_as_whom_support_acted(world: World) -> None:
+    one = world.active()
+    tell(world, one, actor={"kind": "support", "id": "idn_jane", "label": "Jane", "acting": STELLA | {
+        "mode": "login_as"}}, target={"type": "member", "id": "mem_jane", "label": "Jane"})
+
+    row = found(world, one, org=one)[0]
+
+    assert row["actor"] == {"kind": "support", "id": "support", "label": "Support acting as Jane"}
+    assert row["target"]["label"] == "Jane"
+    assert table(world, one, org=one)[0]["actor"] == "Support acting as Jane"
+
+
+def test_support_without_a_name_is_support(world: World) -> None:
+    one = world.active()
+    tell(world, one, actor={"kind": "support", "id": "", "label": "", "acting": {}}, reason="as asked")
+
+    row = found(world, one, org=one)[0]
+
+    assert (row["actor"]["label"], row["reason"]) == ("Support", "as asked")
+
+
+def test_no_filter_tells_a_customer_who_gave_support(world: World) -> None:
+    one = world.active()
+    support(world, one)
+    tell(world, one, actor={"kind": "member", "id": "idn_olga", "label": "Olga"})
+
+    def labels(actor: str, **who: Any) -> list[str]:
+        return [row["actor"]["label"] for row in found(world, one, f"actor={actor}", **who)]
+
+    assert [labels(a, org=one) for a in ("idn_stella", "support:sgr_1", "support", "idn_olga")] == [
+        [], [], ["Support"], ["Olga"]]
+    assert [labels(a) for a in ("idn_stella", "support", "idn_olga")] == [["Support"], ["Support"], ["Olga"]]
+    assert [row["actor"]["kind"] for row in found(world, one, "actor_kind=support", org=one)] == ["support"]
+
+
+@pytest.mark.parametrize("path", ["audit", "timeline"])
+def test_whoever_acts_for_somebody_reads_no_audit(world: World, path: str) -> None:
+    one = world.active()
+
+    answer = world.call("GET", f"/organizations/{one}/{path}", org=one, act=STELLA)
+
+    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    denied = world.said(org.AuditRecorded)[-1]
+    assert (denied.action, denied.outcome, denied.actor["acting"]["sub"]) == (f"{path}.read", "denied", "idn_stella")
+
+
+# ---- as a file
+
+
+def test_the_file_has_every_row_once_however_many_batches_it_takes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "MOST_AT_ONCE", 2)
+    one = world.active()
+    told = [tell(world, one, changes=[{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}]) for _ in range(5)]
+
+    lines = table(world, one)
+
+    assert [line["id"] for line in lines] == sorted(told, reverse=True)
+    assert json.loads(lines[0]["changes"]) == [{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_no_cell_of_the_file_is_a_formula(world: World, cell: str) -> None:
+    one = world.active()
+    tell(world, one, reason=cell, target={"type": "x", "id": "x", "label": cell})
+
+    line = table(world, one)[0]
+
+    assert (line["reason"], line["target"]) == (f"'{cell}", f"'{cell}")
+
+
+# ---- denials
+
+
+def test_whoever_hammers_at_a_shut_door_gets_one_row_a_minute(world: World) -> None:
+    one = world.active()
+    for _ in range(5):
+        assert world.call("POST", f"/organizations/{one}/activate", {}, org=one).status_code == 403
+    world.call("POST", f"/organizations/{one}/suspend", {"reason": "x"}, org=one)
+
+    denied = [m.action for m in world.said(org.AuditRecorded) if m.outcome == "denied"]
+
+    assert denied == ["organization.activate", "organization.suspend"]
+
+
+def test_who_may_only_look_is_denied_in_writing(world: World) -> None:
+    one = world.active()
+
+    answer = world.call("PATCH", f"/organizations/{one}", {"name": "New"}, org=one, act=STELLA | {"access": "read"},
+                        headers={"If-Match": "*"})
+
+    assert answer.json["code"] == "read_only"
+    denied = world.said(org.AuditRecorded)[-1]
+    assert (denied.action, denied.outcome, denied.actor["kind"]) == ("organization.change", "denied", "support")
+    assert denied.request_id == answer.headers["X-Request-Id"]
+
+
+# ---- rows stay
+
+
+def owner_of(world: World, shelf: Shelf) -> Database:
+    """The database as its owner sees it, who may do anything that triggers do not refuse."""
+    if world.database.is_sqlite:
+        return world.database
+    return Database(shelf.urls(schema_of(SERVICE), None).owner_url)
+
+
+def attempt(database: Database, statement: str) -> None:
+    with database.transaction() as session:
+        session.execute(text(statement))
+
+
+CHANGES = (
+    "UPDATE {} SET action = 'x'", "UPDATE {} SET outcome = 'denied'", "UPDATE {} SET hash = ''",
+    "UPDATE {} SET reason = 'because'", "UPDATE {} SET actor = '{{}}'", "DELETE FROM {}",
+    "UPDATE {} SET erased = true", "UPDATE {} SET erased = true, reason = NULL, target = '{{}}'",
+    "UPDATE {} SET erased = true, reason = NULL, target = '{{}}', actor = '{{\"label\": \"Erased\"}}'",
+    "UPDATE {} SET organization_id = id",
+)
+
+
+def test_nobody_changes_rows_but_to_erase_them(world: World, shelf: Shelf) -> None:
+    tell(world, world.active(), reason="why")
+    owner = owner_of(world, shelf)
+
+    for rows in ("audit_entries", "trail"):
+        for change in (*CHANGES, *(() if world.database.is_sqlite else ("TRUNCATE {}",))):
+            with pytest.raises(DBAPIError, match=r"append-only|permission denied"):
+                attempt(world.database, change.format(rows))
+            with pytest.raises(DBAPIError, match="append-only"):
+                attempt(owner, change.format(rows))
+
+
+def test_what_was_erased_is_not_written_again(world: World) -> None:
+    one = world.active()
+    tell(world, one)
+    with world.database.transaction() as session:
+        audit.erase(session, one)
+        audit.erase_rows(session, TrailEntry, one)
+
+    for statement in ("UPDATE trail SET reason = 'x'", "UPDATE trail SET erased = false",
+                      "UPDATE audit_entries SET erased = false, salt = 'x'", "UPDATE audit_entries SET erased = true"):
+        with pytest.raises(DBAPIError, match="append-only"):
+            attempt(world.database, statement)
+
+
+# ---- the end of a customer
+
+
+def all_text(database: Database) -> str:
+    """All that stands in the database, but for what waits to be said and what is remembered for a while."""
+    found = []
+    with database.reading() as session:
+        for metadata in (audit.Base.metadata, Base.metadata):
+            assert isinstance(metadata, MetaData)
+            for one in metadata.sorted_tables:
+                if one.name not in ("outbox", "inbox", "idempotency_keys"):
+                    found += [repr(row) for row in session.execute(select(one)).all()]
+    return "\n".join(found)
+
+
+def test_nobody_is_named_once_a_customer_is_gone(world: World) -> None:
+    one = world.active(buyer_tags={"CustomerRef": "Max Muster"})
+    world.call("PATCH", f"/organizations/{one}", {"billing": {"email": "max@muster.example"}}, org=one,
+               headers={"If-Match": world.call("GET", f"/organizations/{one}").headers["ETag"]})
+    tell(world, one, reason="Olga wants it")
+    names = ("Olga", "olga@", "bills@", "max@", "Max Muster", "Stella", "Somebody", "Clara")
+    assert sum(name in all_text(world.database) for name in names) >= 6
+    wish = world.scheduled(one)
+    hashes = chain(world, one)
+    world.act(sagas.purge_due, now=world.deletion(one).purge_at)
+    world.act(sagas.account_sealed, organization_id=one, deletion_id=wish, now=NOON)
+    world.act(sagas.members_erased, organization_id=one, deletion_id=wish, now=NOON)
+
+    late = tell(world, one, actor={"kind": "staff", "id": "mem_1", "label": "Clara"}, reason="Olga")
+    world.hear(billing.AuditRecorded(
+        organization_id=one, provider_id=world.provider, entry_id=ids.new("evt"), at=AT, action="account.sealed",
+        outcome="ok", actor={"kind": "staff", "id": "mem_1", "label": "Clara", "acting": {}}, target={}, changes=[
+            {"field": "name", "before": "Olga", "after": None}], hash="0" * 64,
+    ))
+    world.call("POST", f"/organizations/{one}/suspend", {"reason": "x"}, role="viewer")
+
+    left = [line for line in all_text(world.database).splitlines() if one in line]
+    assert len(left) > 8
+    assert not [line for line in left for name in names if name in line]
+    assert found(world, one, "action=member.disabled")[0]["id"] == late
+    assert chain(world, one)[: len(hashes)] == hashes
+    with world.database.reading(snapshot=True) as session:
+        assert list(audit.verify(session, one)) == []
+    assert "Olga" not in repr(world.said(org.AuditRecorded)[-2:])
+
+
+def chain(world: World, one: str) -> list[str]:
+    with world.database.reading() as session:
+        wanted = select(AuditEntry.hash).where(AuditEntry.organization_id == one).order_by(AuditEntry.number)
+        return list(session.scalars(wanted))
+
+
+# ---- looking after it
+
+
+def tamper(world: World, postgres: Any, statement: str) -> None:
+    """Change the database past its triggers, as only the superuser can."""
+    if world.database.is_sqlite:
+        for name in ("no_delete", "no_change", "only_erased"):
+            attempt(world.database, f"DROP TRIGGER IF EXISTS audit_entries_{name}")
+        attempt(world.database, statement)
+        return
+    engine = create_engine(postgres.url(world.database.engine.url.database))
+    with Session(engine) as session, session.begin():
+        session.execute(text("SET session_replication_role = replica"))
+        session.execute(text(statement))
+    engine.dispose()
+
+
+def test_the_command_names_every_damage_and_ends_with_1(
+    world: World, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    postgres = None if world.database.is_sqlite else request.getfixturevalue("postgres")
+    monkeypatch.setenv("DATABASE_URL", world.database.url)
+    for name in ("BILLING_URL", "MEMBERSHIP_URL"):
+        monkeypatch.setenv(name, "-")
+
+    def run(*arguments: str) -> tuple[Any, list[str]]:
+        monkeypatch.setattr("sys.argv", ["org", "audit", *arguments])
+        with pytest.raises(SystemExit) as end:
+            roles.main(SERVICE)
+        return end.value.code, capsys.readouterr().out.splitlines()
+
+    customers = [world.active() for _ in range(4)]
+    changed, shortened, cut, whole = customers
+    assert run() == (0, ["4 chains, 0 problems"])
+
+    def where(one: str) -> str:
+        value = "'" + ids.to_uuid("org", one).hex + "'"
+        return f"organization_id = {value}"
+
+    tamper(world, postgres, f"UPDATE audit_entries SET action = 'x' WHERE number = 1 AND {where(changed)}")
+    tamper(world, postgres, f"DELETE FROM audit_entries WHERE number = 2 AND {where(shortened)}")
+    tamper(world, postgres, f"DELETE FROM audit_entries WHERE number = 1 AND {where(cut)}")
+
+    code, lines = run()
+    assert code == 1
+    assert [line.split(" ")[0] for line in lines[:-1]] == [changed, shortened, cut, cut]
+    assert "1 evt_" in lines[0] and "hash is not of what it says" in lines[0]
+    assert lines[1].endswith("head: is missing, or not of the last row, 1")
+    assert "rows are missing" in lines[2] and "does not continue" in lines[3]
+    assert lines[-1] == "4 chains, 4 problems"
+    assert run(whole) == (0, ["1 chains, 0 problems"])
