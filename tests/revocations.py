@@ -1,5 +1,6 @@
 """Whose access ends in which way, and how long the gateway goes on believing their token."""
 
+import itertools
 import re
 import secrets
 import time
@@ -30,19 +31,22 @@ class Ending:
 
 
 class Stage:
-    """A customer with an owner and two members, the provider's administrator, and so many customers to be suspended:
-    without a broker none is opened, nor activated again."""
+    """A customer with an owner and two members, the provider's administrator, and customers to suspend and to remove
+    members of: without a broker none is opened, nor activated again. ``times``: how often each way is gone at most."""
 
-    def __init__(self, system: System, *, suspensions: int) -> None:
+    def __init__(self, system: System, *, times: int) -> None:
         self.system = system
         self.staff: Api = customers.signed_in(system.address, system.password)
-        self.path = customers.open_customer(self.staff)
+        assert self.staff.call("PATCH", "/v1/settings", {"managed_service": True}).status == 200
+        self.path = customers.open_customer(self.staff, managed_by="provider")
         self._pool = urllib3.PoolManager(retries=False, timeout=10.0)
         self._passed: dict[str, Any] = {}
         owner = self._owner(self.path)
-        self._customers = [(path, self._owner(path)) for path in self._opened(suspensions)]
-        self._owners = [(self._id_of(owner), owner), self._member()]
-        self._other = self._member()
+        self._customers = [(path, self._owner(path)) for path in self._opened(times)]
+        # Nobody may invite more than twenty people in an hour.
+        self._homes = itertools.cycle([(path, self._owner(path)) for path in self._opened(1 + times // 20)])
+        self._owners = [(self._id_of(owner), owner), self._member(self.path, owner)]
+        self._other = self._member(self.path, owner)
 
     def endings(self) -> list[Ending]:
         """Every way there is."""
@@ -104,12 +108,15 @@ class Stage:
         found = (re.search(r"/verify/(\S+)", text) for text in texts if f"To: {address}" in text)
         return next((match[1] for match in found if match), "")
 
-    def _member(self) -> tuple[str, str]:
-        address = f"member-{secrets.token_hex(6)}@customer.example"
+    def _member(self, path: str, owner: str) -> tuple[str, str]:
+        """A member whom the owner has invited and who has accepted."""
+        api, address = Api(self.system.address), f"member-{secrets.token_hex(6)}@customer.example"
+        assert api.sign_in(owner, PASSWORD).status == 201
         body = {"given_name": "Mo", "family_name": "Member", "email": address, "portal_access": True, "role": "member"}
-        made = self._ask("POST", "/members", body)["id"]
+        made = api.call("POST", f"{path}/members", body, key=secrets.token_hex(8))
+        assert made.status == 201, made
         self._accept(address)
-        return made, address
+        return str(made.body["id"]), address
 
     def _id_of(self, address: str) -> str:
         return next(str(m["id"]) for m in self._ask("GET", "/members")["data"] if m["email"] == address)
@@ -123,11 +130,14 @@ class Stage:
         self._ask("POST", f"/members/{self._other[0]}/{verb}", {})
 
     def _newcomer(self) -> str:
-        self._passed["member"], address = self._member()
+        path, owner = next(self._homes)
+        member, address = self._member(path, owner)
+        self._passed["newcomer"] = f"{path}/members/{member}"
         return self._log_in(address)
 
     def _remove(self) -> None:
-        self._ask("DELETE", f"/members/{self._passed['member']}")
+        answer = self.staff.call("DELETE", self._passed["newcomer"])
+        assert answer.status < 300, answer
 
     def _signed_in(self) -> str:
         self._passed["token"] = token = self._log_in(self._other[1])

@@ -28,7 +28,7 @@ def main() -> None:
                 system.prepare()
                 system.start()
                 system.await_ready()
-                stage = Stage(system, suspensions=2 * ROUNDS)
+                stage = Stage(system, times=2 * ROUNDS)
                 print(f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, the load of this machine "
                       f"is {os.getloadavg()[0]:.1f}", flush=True)
                 missed = _show(stage, "with the broker")

@@ -15,7 +15,7 @@ from tests.gateway.fakes import SECRET, Fake
 def _document(path: str, member: str, **paths: Any) -> dict[str, Any]:
     answer = {"200": {"description": "ok", "content": {"application/json": {
         "schema": {"$ref": "#/components/schemas/List"}}}},
-        "default": {"$ref": "#/components/responses/DEFAULT_ERROR"}}
+        "default": {"$ref": "#/components/responses/Problem"}}
     return {
         "openapi": "3.1.0", "info": {"title": "x", "version": "v1"}, "tags": [{"name": path}],
         "paths": {path: {"get": {"responses": answer}}, **paths},
@@ -25,7 +25,7 @@ def _document(path: str, member: str, **paths: Any) -> dict[str, Any]:
                 "Item": {"type": "object", "properties": {member: {"type": "string"}}},
                 "Unused": {"type": "null"}, "Problem": {"type": "object"},
             },
-            "responses": {"DEFAULT_ERROR": {"description": "Problem", "content": {
+            "responses": {"Problem": {"description": "Problem", "content": {
                 "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}},
         },
     }

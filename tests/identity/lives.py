@@ -8,7 +8,7 @@ from typing import Any
 from tests.identity.system import PASSWORD, System
 from tests.identity.world import World
 
-OWNER, MANAGER, SUPPORT = "olga", "manager", "support"
+OWNER, MANAGER, SUPPORT = "olga", "mila", "sven"
 
 
 @dataclass
@@ -113,8 +113,8 @@ class Lives:
 
 def log_in_staff(world: World, name: str) -> Pass:
     """One of the provider's staff, with a session of their own."""
-    address = f"{name}@{world.tenants['provider'].word}.example"
-    answer = world.system.call("POST", "/v1/sessions", {"email": address, "password": PASSWORD})
+    answer = world.system.call("POST", "/v1/sessions", {"email": f"{name}@lives.example", "password": PASSWORD})
+    assert answer.status_code == 201, answer.text
     return Pass(answer.json["access_token"], name, world.claims(answer.json)["sid"])
 
 
@@ -127,6 +127,10 @@ def again(world: World, begun: Lives) -> Lives:
 def begin(world: World) -> Lives:
     """A customer with its owner and two more people, and two of the provider's staff logged in."""
     system = world.system
+    for name, asked in ((MANAGER, {"role": "admin"}), (SUPPORT, {"role": "member", "preset": "support"})):
+        body = {"name": name, "email": f"{name}@lives.example", "portal_access": True, **asked}
+        member = world.ask("provider", "POST", f"/v1/organizations/{world.tenants['provider'].id}/members", body)
+        accept(world, Person(name, member["id"], asked["role"]))
     staff = {name: log_in_staff(world, name) for name in (MANAGER, SUPPORT)}
     body = {
         "name": "Lives Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "pricing_model": "app",

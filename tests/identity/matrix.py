@@ -1,6 +1,7 @@
 """What each request must be answered: derived from the services' permission tables and from the table of states of
 the public contract, and from nothing else."""
 
+import functools
 import itertools
 import json
 import re
@@ -153,7 +154,8 @@ def principals(world: World) -> list[Principal]:
     people = [p for p in known.values()
               if p.name == "acme:target" or not p.name.endswith((":target", "foreign:owner"))]
     return [
-        Principal("nobody", refused="no token"), replace(known["provider:owner"], name="expired", refused="expired"), *people,
+        Principal("nobody", refused="no token"),
+        replace(known["provider:owner"], name="expired", refused="expired"), *people,
         *(replace(p, name=f"{p.name} without the scope") for p in people if p.role == KEY),
     ]
 
@@ -198,11 +200,11 @@ def wanted(
         return ABSENT
     if not _reaches(sample, principal, tenant):
         return REFUSED
-    if not operation.of_an_organization:
-        return Wanted(frozenset({OK}))
-    if tenant.kind == "provider" and sample.group in _ROOT:
-        return _read(_ROOT[sample.group])
-    return _states()[sample.group][tenant.status]
+    return _in_state(sample.group, tenant) if operation.of_an_organization else Wanted(frozenset({OK}))
+
+
+def _in_state(group: str, tenant: Tenant) -> Wanted:
+    return _read(_ROOT[group]) if tenant.kind == "provider" and group in _ROOT else _states()[group][tenant.status]
 
 
 def _may(operation: Operation, sample: Sample, who: Principal, tenant: Tenant, table: Operations) -> bool:
@@ -216,8 +218,8 @@ def _may(operation: Operation, sample: Sample, who: Principal, tenant: Tenant, t
 
 
 def _reaches(sample: Sample, who: Principal, tenant: Tenant) -> bool:
-    """What the contract says of persons and not of roles: in the provider's own organization support changes nobody, and
-    only the owner gives the ownership away; what is offered to one member, no other accepts."""
+    """What the contract says of persons and not of roles: in the provider's own organization support changes nobody,
+    and only the owner gives the ownership away; what is offered to one member, no other accepts."""
     if sample.group == "accept":
         return who.name == f"{tenant.name}:target"
     if tenant.name != "provider":
@@ -235,6 +237,7 @@ def _lacks(operation: Operation, sample: Sample, tenant: Tenant) -> bool:
     )
 
 
+@functools.cache
 def _states() -> dict[str, dict[str, Wanted]]:
     head, *lines = ([part.strip() for part in line.split("|")] for line in STATES.strip().splitlines())
     return {

@@ -46,7 +46,7 @@ class Tenant:
         return "zz" + self.name.replace(" ", "") + "zz"
 
     def thing(self, name: str) -> str:
-        """The id; of what this organization does not have, one that nobody has; what is no name of a thing, as it is."""
+        """The id; of what this organization lacks, one that nobody has; what is no name of a thing, as it is."""
         return self.things.get(name) or (ids.new(KINDS[name]) if name in KINDS else name)
 
 

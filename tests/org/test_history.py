@@ -342,6 +342,7 @@ def test_the_command_names_every_damage_and_ends_with_1(
 ) -> None:
     postgres = None if world.database.is_sqlite else request.getfixturevalue("postgres")
     monkeypatch.setenv("DATABASE_URL", world.database.url)
+    monkeypatch.setattr(roles.log, "start", lambda **_: None)
     for name in ("BILLING_URL", "MEMBERSHIP_URL"):
         monkeypatch.setenv(name, "-")
 

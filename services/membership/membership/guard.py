@@ -21,18 +21,18 @@ from membership.values.support import SUPPORT
 
 OPERATIONS = Operations.parse("""
 #                     | provider's staff                     | customer's people | acts  | scopes of API keys
-#                     | owner manager billing support viewer | owner admin member|       | provider's    customer's
-me.read               |   x      x       x       x      x    |   x     x     x   |   x   | -             -
-me.secure             |   x      x       x       x      x    |   x     x     x   |   -   | -             -
-session.list          |   x      x       x       x      x    |   x     x     x   |   -   | -             -
-session.exchange      |   x      x       x       x      x    |   x     x     x   |   -   | -             -
-session.end           |   x      x       x       x      x    |   x     x     x   |   x   | -             -
-session.end_others    |   x      x       x       x      x    |   x     x     x   |   -   | -             -
-key.list              |   x      x       -       -      -    |   x     -     -   |   -   | -             -
-key.manage            |   !      !       -       -      -    |   !     -     -   |   -   | -             -
-pin.verify            |   -      -       -       -      -    |   -     -     -   |   -   | pin:verify    pin:verify
-member.list           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read     members:read
-member.read           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read     members:read
+#                     | owner manager billing support viewer | owner admin member|       | provider's   customer's
+me.read               |   x      x       x       x      x    |   x     x     x   |   x   | -            -
+me.secure             |   x      x       x       x      x    |   x     x     x   |   -   | -            -
+session.list          |   x      x       x       x      x    |   x     x     x   |   -   | -            -
+session.exchange      |   x      x       x       x      x    |   x     x     x   |   -   | -            -
+session.end           |   x      x       x       x      x    |   x     x     x   |   x   | -            -
+session.end_others    |   x      x       x       x      x    |   x     x     x   |   -   | -            -
+key.list              |   x      x       -       -      -    |   x     -     -   |   -   | -            -
+key.manage            |   !      !       -       -      -    |   !     -     -   |   -   | -            -
+pin.verify            |   -      -       -       -      -    |   -     -     -   |   -   | pin:verify   pin:verify
+member.list           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
+member.read           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
 member.add            |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:invite
 member.update         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:edit
 member.change_login   |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
@@ -42,17 +42,17 @@ member.remove         |   x      x       -       -      -    |   x     x     -  
 member.resend         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:invite
 member.reset_password |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
 member.reset_pin      |   x      x       -       x      -    |   x     x     -   |   -   | member:manage pin:reset
-member.login_as       |   !      !       -       -      -    |   -     -     -   |   -   | -             -
-ownership.read        |   x      x       x       x      x    |   x     x     x   |   x   | cust:read     members:read
-ownership.transfer    |   !      !       -       -      -    |   !     -     -   |   -   | -             -
-ownership.accept      |   -      !       !       !      !    |   !     !     !   |   -   | -             -
-ownership.undo        |   !      !       -       -      -    |   x     -     -   |   -   | -             -
-support.overview      |   x      x       x       x      x    |   -     -     -   |   -   | cust:read     -
-support.read          |   x      x       x       x      x    |   x     x     -   |   x   | cust:read     members:read
-support.request       |   x      x       -       x      -    |   -     -     -   |   -   | -             -
-support.consent       |   -      -       -       -      -    |   x     x     -   |   -   | -             -
-support.enter         |   x      x       -       x      -    |   -     -     -   |   -   | -             -
-support.end           |   x      x       -       x      -    |   x     x     -   |   -   | -             -
+member.login_as       |   !      !       -       -      -    |   -     -     -   |   -   | -            -
+ownership.read        |   x      x       x       x      x    |   x     x     x   |   x   | cust:read    members:read
+ownership.transfer    |   !      !       -       -      -    |   !     -     -   |   -   | -            -
+ownership.accept      |   -      !       !       !      !    |   !     !     !   |   -   | -            -
+ownership.undo        |   !      !       -       -      -    |   x     -     -   |   -   | -            -
+support.overview      |   x      x       x       x      x    |   -     -     -   |   -   | cust:read    -
+support.read          |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
+support.request       |   x      x       -       x      -    |   -     -     -   |   -   | -            -
+support.consent       |   -      -       -       -      -    |   x     x     -   |   -   | -            -
+support.enter         |   x      x       -       x      -    |   -     -     -   |   -   | -            -
+support.end           |   x      x       -       x      -    |   x     x     -   |   -   | -            -
 """)
 
 

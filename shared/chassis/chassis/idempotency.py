@@ -76,7 +76,7 @@ class KeyInProgress(Conflict):
 
 
 def key_required(view: F) -> F:
-    """The route moves money: ``change`` wants a key there, and the document says so."""
+    """Doing this twice would hurt: ``change`` wants a key there, and the document says so."""
     header = {"in": "header", "name": "Idempotency-Key", "required": True, "schema": {"type": "string", "pattern": KEY}}
     view.key_required = True  # type: ignore[attr-defined]
     view._apidoc = {**getattr(view, "_apidoc", {}), "manual_doc": {"parameters": [header]}}  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ class Money(ma.fields.Field[int]):
 
     def __init__(self, *, signed: bool = False, zero: bool = False, **kwargs: Any) -> None:
         self.signed, self.zero = signed, zero
-        sign = "-?" if signed else ""
+        sign = ("-?" if signed else "") + ("" if zero else r"(?!0+(\.0+)?$)")
         shape = {"type": "string", "pattern": f"^{sign}[0-9]{{1,12}}(\\.[0-9]{{1,6}})?$", "examples": ["12.50"]}
         kwargs["metadata"] = {**shape, **kwargs.get("metadata", {})}
         super().__init__(**kwargs)

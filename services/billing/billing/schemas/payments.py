@@ -10,7 +10,8 @@ from billing.schemas.fields import Day, Money, Paid, amount_shown
 
 
 def _invoice_ids(**kwargs: Any) -> ma.fields.List[str]:
-    return ma.fields.List(TypeId("inv"), validate=(ma.validate.Length(max=200), _once), **kwargs)
+    once = {"uniqueItems": True}
+    return ma.fields.List(TypeId("inv"), validate=(ma.validate.Length(max=200), _once), metadata=once, **kwargs)
 
 
 def _once(found: list[str]) -> None:

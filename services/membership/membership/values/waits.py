@@ -46,7 +46,7 @@ def left(failures: int, last_at: datetime, now: datetime) -> int:
     """Whole seconds still to wait, 0 when none. After so many failures there is no end but a new password."""
     if failures >= SHUT:
         return int(LONGEST.total_seconds())
-    return until(last_at + after(failures), now)
+    return until(last_at + after(failures), now) if failures > FREE else 0
 
 
 def until(then: datetime, now: datetime) -> int:
