@@ -22,12 +22,13 @@ EVERY = 0.02
 @dataclass(frozen=True)
 class Ending:
     """One way in which access ends. ``begin`` makes a living token; ``end`` answers once the change is acknowledged;
-    ``after`` puts back what the next time needs."""
+    ``after`` puts back what the next time needs. ``is_rationed``: only a few may be begun in an hour."""
 
     name: str
     begin: Callable[[], str]
     end: Callable[[], None]
     after: Callable[[], None] = lambda: None
+    is_rationed: bool = False
 
 
 class Stage:
@@ -58,7 +59,7 @@ class Stage:
             Ending("signed out", self._signed_in, self._sign_out),
             Ending("ownership transferred", lambda: self._log_in(self._owners[0][1]), self._transfer),
             Ending("support grant ended", self._entered, lambda: self._leave("grant")),
-            Ending("Login As ended", self._stepped_in, lambda: self._leave("session")),
+            Ending("Login As ended", self._stepped_in, lambda: self._leave("session"), is_rationed=True),
         ]
 
     def seconds(self, ending: Ending, *, at_most: float = 15) -> float:

@@ -9,7 +9,7 @@ OPERATIONS = Operations.parse("""
 account.read        |   x      x       x       x      x    |   x     x     -   |   x   | pay:read     credits:read
 account.change      |   x      x       x       -      -    |   -     -     -   |   -   | pay:adjust   -
 account.top_up      |   x      x       x       -      -    |   -     -     -   |   -   | pay:adjust   -
-account.withdraw    |   !      !       !       -      -    |   -     -     -   |   -   | pay:withdraw -
+account.withdraw    |   !      !       -       -      -    |   -     -     -   |   -   | pay:withdraw -
 account.charge      |   x      x       x       -      -    |   -     -     -   |   -   | pay:charge   -
 account.reserve     |   x      x       x       -      -    |   -     -     -   |   -   | pay:charge   -
 account.adjust      |   x      x       x       -      -    |   -     -     -   |   -   | pay:adjust   -

@@ -16,7 +16,7 @@ _SCOPES = {
     "provider": {
         "viewer": _READ_STAFF,
         "support": _READ_STAFF + _CARE,
-        "billing": (*_READ_STAFF, *_CHARGE, "pay:withdraw"),
+        "billing": (*_READ_STAFF, *_CHARGE),
         "manager": _READ_STAFF + _CARE + _MANAGE,
         "owner": _READ_STAFF + _CARE + _MANAGE,
     },
