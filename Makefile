@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 PY = .venv/bin/python
-TWO = -n 2 --dist loadgroup --no-loadscope-reorder
+TWO = -n 2
 DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml)
 
 .DEFAULT_GOAL := help

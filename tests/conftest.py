@@ -1,19 +1,13 @@
 """PostgreSQL and RabbitMQ once per process that tests, started when the first test asks for them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from clientele.processes import System
 from clientele.servers import Postgres, RabbitMQ
 
-from tests import servers, summary
-
-# Folders whose tests start whole systems or look at the clock: no two of them at the same time.
-ONE_BY_ONE = ("deploy", "faults", "journeys")
-# What takes longest comes first; whole systems come last, since they hold on to the broker's users and queues.
-_TURN = {"billing/ledger/test_state_machine.py": 0, "systems": 2}
+from tests import servers, sharing, summary
 
 
 @pytest.fixture(scope="session")
@@ -44,20 +38,19 @@ def system(postgres: Postgres, rabbitmq: RabbitMQ, tmp_path_factory: pytest.Temp
         fleet.stop()
 
 
-def _group(item: pytest.Item) -> str:
-    place = item.path.relative_to(Path(__file__).parent)
-    alone = place.parts[0] in ONE_BY_ONE or "system" in getattr(item, "fixturenames", ())
-    return "systems" if alone else place.as_posix()
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Several processes (``-n 2 --dist loadgroup``) share the files out; one takes all that starts whole systems.
-    See ``_TURN`` for the order."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """Order what several processes share out; see ``tests.sharing``."""
+    if lost := sharing.astray(items):
+        raise pytest.UsageError(f"these ask for the broker: name their files in tests/sharing.py: {lost}")
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _TURN.get(_group(item), 1))
+        items.sort(key=lambda item: sharing.turn(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Sharing:
+    """Share them out in that order."""
+    config.option.loadscopereorder = False
+    return sharing.Sharing(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

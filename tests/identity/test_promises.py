@@ -46,7 +46,7 @@ ACTING = {
 FOR_NOBODY_BUT_PROGRAMS = {"pin.verify"}
 FOR_CUSTOMERS_ONLY = {"organization.hand_back", "support.consent"}
 PROVEN = {
-    "organization.delete", "settings.change", "account.withdraw", "key.manage", "member.login_as",
+    "organization.delete", "settings.change", "account.withdraw", "key.manage", "member.login_as", "support.consent",
     "ownership.transfer", "ownership.accept", "ownership.undo",
 }
 NO_PROGRAM_MAY = {

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from chassis import clock
+from chassis import clock, ids
+from chassis.caller import Caller
 from contracts import membership as messages
 from contracts import org
-from membership import models
+from membership import guard, models
 from membership.actions import keys as actions
 from membership.values import roles
 from sqlalchemy import select
@@ -314,3 +315,11 @@ def test_the_list_has_pages(place):
     assert [key["id"] for key in first["data"]] == made[:0:-1] and first["has_more"]
     rest = place.call("GET", f"?limit=2&cursor={first['next_cursor']}").json
     assert [key["id"] for key in rest["data"]] == made[:1] and not rest["has_more"]
+
+
+def test_no_program_makes_staff():
+    home, customer = ids.new("org"), ids.new("org")
+    program = Caller(sub="key_x", organization_id=home, kind="provider", role="api_key", sid="key_x")
+
+    assert guard.reach(program, home) == frozenset()
+    assert guard.reach(program, customer) == {"admin", "member"}

@@ -139,14 +139,23 @@ def test_of_several_at_once_one_gets_in_by_a_code(world, recovery):
 
 
 def test_five_wrong_codes_shut_them_for_a_quarter_of_an_hour(world):
-    _, phone, recovery = with_codes(world)
+    _, phone, _ = with_codes(world)
     phone.next()
     assert [log_in(world, f"00000{n}").status_code for n in range(5)] == [401] * 5
-    for otp in (phone.code(), recovery[0]):
+    for otp in (phone.code(), "no recovery code"):
         refused = log_in(world, otp)
         assert refused.status_code == 429 and refused.json["code"] == "too_many_attempts"
         assert 890 < int(refused.headers["Retry-After"]) <= 900
     world.clock.pass_(minutes=15)
+    assert log_in(world, phone.code()).status_code == 201
+
+
+def test_a_recovery_code_opens_what_others_have_shut(world):
+    _, phone, recovery = with_codes(world)
+    phone.next()
+    assert [log_in(world, f"00000{n}").status_code for n in range(5)] == [401] * 5
+    assert log_in(world, recovery[0]).status_code == 201
+    world.clock.pass_(seconds=60)
     assert log_in(world, phone.code()).status_code == 201
 
 

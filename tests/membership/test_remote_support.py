@@ -540,3 +540,15 @@ def test_settings_and_grants_do_not_cross(here: Scene) -> None:
     with here.world.database.transaction() as session:
         session.execute(update(SupportGrant).values(status="expired"))
     assert here.enter(grant, token=here.other).status_code == 409
+
+
+def test_staff_do_not_consent_to_themselves(asked: Scene) -> None:
+    """A colleague who was made an admin of the customer is still a colleague."""
+    wish = asked.request().json
+    member_id, as_admin = asked.member("staff.svensson@provider.example", role="admin")
+
+    refused = asked.call("POST", f"{asked.support}/{wish['id']}/approve", {}, token=as_admin)
+
+    assert refused.status_code == 403 and "work for the provider" in refused.json["detail"]
+    assert asked.login_as(member_id, token=asked.other).status_code == 409
+    assert asked.call("POST", f"{asked.support}/{wish['id']}/approve", {}, token=asked.owner).status_code == 200

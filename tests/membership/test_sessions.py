@@ -11,8 +11,8 @@ from chassis.sql import Database
 from contracts import membership as messages
 from contracts import org
 from membership import app as application
-from membership import listeners, models
-from membership.actions import organizations, telling
+from membership import listeners, models, queries
+from membership.actions import organizations, sessions, telling
 from membership.values import passwords
 from sqlalchemy import select
 
@@ -355,3 +355,14 @@ def test_a_further_provider_is_made_once_and_somebody_known_keeps_their_password
     assert world.log_in("second@provider.example", first.password)["role"] == "owner"
     with pytest.raises(organizations.ProviderExists):
         application.add_provider(settings, world.database)
+
+
+def test_whoever_was_cut_off_while_a_login_waited_gets_no_session(world):
+    """The place was read before its rows were locked, and is somebody else's, or nobody's, by then."""
+    world.owner()
+    with world.database.transaction() as session:
+        member = session.scalars(select(models.Member).where(models.Member.email == "olga@customer.example")).one()
+        place = queries.place(session, member.id)
+        assert sessions.lock_place(session, place, member.identity_id) is place
+        with pytest.raises(sessions.TokenRevoked):
+            sessions.lock_place(session, place, ids.new("idn"))

@@ -17,7 +17,7 @@ from membership.queries.support import Inside
 from membership.values import roles
 from membership.values.lifetimes import ACCESS
 from membership.values.signing import Signer
-from membership.values.support import SUPPORT
+from membership.values.support import SUPPORT, Staff
 
 OPERATIONS = Operations.parse("""
 #                     | provider's staff                     | customer's people | acts  | scopes of API keys
@@ -50,7 +50,7 @@ ownership.undo        |   !      !       -       -      -    |   x     -     -  
 support.overview      |   x      x       x       x      x    |   -     -     -   |   -   | cust:read    -
 support.read          |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
 support.request       |   x      x       -       x      -    |   -     -     -   |   -   | -            -
-support.consent       |   -      -       -       -      -    |   x     x     -   |   -   | -            -
+support.consent       |   -      -       -       -      -    |   !     !     -   |   -   | -            -
 support.enter         |   x      x       -       x      -    |   -     -     -   |   -   | -            -
 support.end           |   x      x       -       x      -    |   x     x     -   |   -   | -            -
 """)
@@ -64,7 +64,9 @@ def door(database: Database, signer: Signer, internal_callers: str) -> Door:
             return queries.provider_of(session, organization_id)
 
     def denied(caller: Caller, operation: str, organization_id: str) -> None:
-        by, now = caller.actor(), clock.now()
+        elsewhere = caller.is_staff and caller.role != KEY and organization_id != caller.organization_id
+        stepping_in = elsewhere and operation.startswith(("support.", "member.login_as"))
+        by, now = telling.as_support(staff_of(caller)) if stepping_in else caller.actor(), clock.now()
         with database.transaction(correlation=web.request_id()) as session:
             if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
                 organization = queries.organization(session, organization_id)
@@ -75,13 +77,21 @@ def door(database: Database, signer: Signer, internal_callers: str) -> Door:
     return Door(OPERATIONS, Verifier(signer), provider_of, parse_callers(internal_callers), denied)
 
 
+def staff_of(caller: Caller) -> Staff:
+    """The caller as one of the provider's staff."""
+    return Staff(
+        identity_id=caller.sub, organization_id=caller.organization_id, session_id=caller.sid, role=caller.role,
+        name=caller.name,
+    )
+
+
 def reach(caller: Caller, organization_id: str) -> frozenset[str]:
     """The roles of the members this caller may make and change there. Nobody raises another to their own height but
-    an owner, and the provider's managers in their customers' organizations."""
+    an owner, and the provider's managers in their customers' organizations; no program makes staff."""
     if caller.role == "owner":
         return frozenset(("owner", "admin", "member"))
-    if caller.role == KEY:
-        return frozenset(("admin", "member") if organization_id != caller.organization_id else ("member",))
+    if caller.role == KEY and organization_id == caller.organization_id:
+        return frozenset(() if caller.is_staff else ("member",))
     if caller.is_staff and organization_id != caller.organization_id:
         return frozenset(("owner", "admin", "member") if caller.role == "manager" else ("admin", "member"))
     return frozenset(("member",) if caller.role in ("admin", "manager") else ())

@@ -219,7 +219,8 @@ def _key(required: bool) -> str | None:
 
 def _scope() -> str:
     caller: Caller = g.caller
-    parts = (caller.organization_id, caller.sub, request.method, request.path)
+    who = caller.sid if caller.act else caller.sub
+    parts = (caller.organization_id, who, request.method, request.path)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -125,7 +125,8 @@ class Database:
 
 def _engine(url: str, pool_size: int) -> Engine:
     if url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=pool_size, max_overflow=0, connect_args={"check_same_thread": False})
+        engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True,
+                               connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -136,6 +137,7 @@ def _engine(url: str, pool_size: int) -> Engine:
         pool_timeout=2,
         pool_pre_ping=True,
         pool_recycle=1800,
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 2,
             "keepalives_idle": 5,

@@ -24,7 +24,7 @@ _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ASKED = {
     "HTTP_ACCEPT": "Accept", "HTTP_ACCEPT_LANGUAGE": "Accept-Language", "CONTENT_TYPE": "Content-Type",
     "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key", "HTTP_IF_MATCH": "If-Match", "HTTP_IF_NONE_MATCH": "If-None-Match",
-    "HTTP_PREFER": "Prefer",
+    "HTTP_PREFER": "Prefer", "HTTP_USER_AGENT": "User-Agent",
 }
 _ANSWERED = {
     "allow", "cache-control", "content-disposition", "content-language", "content-length", "content-type", "etag",

@@ -82,6 +82,8 @@ def log_in_as(
     login = _lock_staff(session, staff, now, also=member_id)
     member = queries.member(session, organization_id, member_id)
     _check_eligible(member, staff)
+    if member.identity_id and queries.works_for(session, member.identity_id, organization.provider_id):
+        raise MemberNotEligible("This member works for you too. Nobody acts as a colleague: choose somebody else.")
     _check_often(session, staff, now)
     acting = ActingSession(
         mode=LOGIN_AS, access="full", reason=reason, member_id=member.id, expires_at=min(now + ACTING, login.expires_at)
@@ -105,7 +107,8 @@ def enter(
     wanted = grant_id or (best.id if best else None)
     grant = found.grant(session, organization_id, wanted, lock="use") if wanted else None
     if grant is None or not grant.is_live(now):
-        raise GrantNotActive()
+        waits = grant is not None and grant.status == "pending" and grant.expires_at > now
+        raise GrantNotActive("The customer has not consented yet. Wait for it." if waits else "")
     login = _lock_staff(session, staff, now)
     until = min(now + INSIDE, grant.expires_at, login.expires_at, _spent_at(session, staff, organization_id, now))
     acting = ActingSession(

@@ -114,7 +114,7 @@ def _prove(
         failures.identity_id = identity_id
         guesses.count_all(session, limits=attempt.limits, now=now)
         return InvalidCredentials()
-    place = sessions.lock_place(session, place_of(identity_id))
+    place = sessions.lock_place(session, place_of(identity_id), identity_id)
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     if identity.password_hash != attempt.login.password_hash:
         return InvalidCredentials()
@@ -148,10 +148,11 @@ def _lock_failures(session: Session, key: bytes, now: datetime) -> LoginFailures
 
     Raises TooManyAttempts."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    session.execute(
-        insert(LoginFailures).values(key=key, count=0, untold=0, last_at=now).on_conflict_do_nothing()
-    )
-    failures = session.get_one(LoginFailures, key, with_for_update=True, populate_existing=True)
+    first = insert(LoginFailures).values(key=key, count=0, untold=0, last_at=now).on_conflict_do_nothing()
+    failures = None
+    while failures is None:  # again where a reset has forgotten them while we waited
+        session.execute(first)
+        failures = session.get(LoginFailures, key, with_for_update=True, populate_existing=True)
     guesses.stop(waits.left(failures.count, failures.last_at, now))
     return failures
 

@@ -250,6 +250,10 @@ def _set_preset(organization: Organization, member: Member, fields: dict[str, An
         raise errors.invalid("/preset", "staff_only", "Only the provider's own staff have a preset.")
     if "preset" in fields:
         member.preset = fields["preset"]
+    if fields.get("role", member.role) == "admin" and member.preset not in (None, "manager"):
+        if "preset" in fields:
+            raise errors.invalid("/preset", "manager_only", "The provider's admins are managers. Make them a member.")
+        member.preset = None
 
 
 def _rename(member: Member, fields: dict[str, Any]) -> None:

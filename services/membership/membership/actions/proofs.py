@@ -139,12 +139,12 @@ def take_otp(
         return False
     if otp is None:
         raise OtpRequired()
-    if not _is_fresh(totp, otp, sealer, now):
-        if not _is_recovery_code(session, totp, otp, sealer, now):
-            return InvalidOtp()
+    if _is_recovery_code(session, totp, otp, sealer, now):  # good even where others have guessed codes shut
         unused = (RecoveryCode.identity_id == identity.id, RecoveryCode.used_at.is_(None))
         left = session.scalar(select(func.count()).select_from(RecoveryCode).where(*unused)) or 0
         _tell(session, "mfa.recovery_code_used", RECOVERY_CODE_USED, identity, place, now, left=left)
+    elif not _is_fresh(totp, otp, sealer, now):
+        return InvalidOtp()
     totp.failures, totp.short_password = 0, short_password
     return True
 
@@ -164,7 +164,7 @@ def lock_session(session: Session, *, session_id: str, now: datetime) -> tuple[L
     """A live session with whom and where it is for, locked to be changed. Raises TokenRevoked, and what forbids to be
     logged in there."""
     found = sessions.live(session, session_id=session_id, now=now)
-    place = sessions.lock_place(session, queries.place(session, found.member_id))
+    place = sessions.lock_place(session, queries.place(session, found.member_id), found.identity_id)
     identity = session.get_one(Identity, found.identity_id, with_for_update=True, populate_existing=True)
     return sessions.live(session, session_id=session_id, now=now, lock=True), identity, place
 

@@ -73,7 +73,7 @@ def exchange_session(
     found = [p for p in queries.places(session, identity_id) if p.organization.id == organization_id]
     if not found:
         raise queries.NoSuchOrganization()
-    place = lock_place(session, found[0])
+    place = lock_place(session, found[0], identity_id)
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     current = live(session, session_id=session_id, now=now, lock=True)
     return begin_session(
@@ -209,9 +209,12 @@ def check_place(place: Place) -> None:
         raise NotVerified()
 
 
-def lock_place(session: Session, place: Place) -> Place:
-    """The place, locked against changes. Raises what ``check_place`` does."""
+def lock_place(session: Session, place: Place, identity_id: str) -> Place:
+    """The place, locked against changes, if it is still this person's. Raises TokenRevoked and what ``check_place``
+    does."""
     _lock_rows(session, place)
+    if place.member.identity_id != identity_id:  # since we looked, they were cut off or their address was changed
+        raise TokenRevoked()
     check_place(place)
     return place
 

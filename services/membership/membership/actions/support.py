@@ -37,6 +37,12 @@ class RequestPending(errors.Conflict):
     """A request waits for the customer's consent already. Wait for it, or withdraw it first."""
 
 
+class NotTheCustomers(errors.Forbidden):
+    """You work for the provider that asks. Somebody else of the customer's has to consent."""
+
+    code = "forbidden"
+
+
 class RequestNotPending(errors.Conflict):
     """This request waits for consent no longer. Look at the list again."""
 
@@ -72,11 +78,13 @@ def request_grant(
 def approve_grant(
     session: Session, *, organization_id: str, grant_id: str, by: Actor, now: datetime
 ) -> SupportGrant:
-    """The customer consents; the time runs from now. Raises NoSuchGrant, RequestNotPending, OrganizationNotActive,
-    ManagedServiceOff."""
+    """The customer consents; the time runs from now. Raises NoSuchGrant, NotTheCustomers, RequestNotPending,
+    OrganizationNotActive, ManagedServiceOff."""
     found.grant(session, organization_id, grant_id)
     organization = _organization(session, organization_id, lock="use")
     grant = found.grant(session, organization_id, grant_id, lock="change")
+    if queries.works_for(session, by.id, grant.provider_id):
+        raise NotTheCustomers()
     if grant.status != "pending" or grant.expires_at <= now:
         raise RequestNotPending()
     grant.status, grant.decided_at, grant.expires_at = "active", now, now + timedelta(minutes=grant.minutes)
@@ -223,7 +231,7 @@ def _record(
 def _mail(
     session: Session, purpose: str, organization: Organization, member: Member, now: datetime, **figures: str
 ) -> None:
-    if member.email:
+    if member.email and member.verified:
         mails.queue_notice(
             session, purpose=purpose, organization=organization, email=member.email,
             name=member.given_name or member.name, now=now, **figures,

@@ -28,6 +28,7 @@ def say_members_changed(session: Session, organization_id: str) -> None:
     if owner is None:
         return
     members, admins = queries.counts(session, organization_id)
+    audit.lock(session, organization_id)  # the chain before the stream, as everybody
     outbox.say(
         session,
         messages.MembersChanged(

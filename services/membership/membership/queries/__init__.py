@@ -28,6 +28,7 @@ from membership.queries.people import (
     owner,
     place,
     places,
+    works_for,
 )
 from membership.queries.pins import KeptPin, kept_pin
 from membership.queries.proofs import has_codes, provider_demands_codes, totp
@@ -98,4 +99,5 @@ __all__ = [
     "transfer",
     "transfers",
     "warnings",
+    "works_for",
 ]

@@ -94,6 +94,14 @@ def place(session: Session, member_id: str) -> Place:
     return Place(member, session.get_one(Organization, member.organization_id))
 
 
+def works_for(session: Session, identity_id: str, provider_id: str) -> bool:
+    """Whether this person is one of the provider's staff."""
+    staff = select(Member.id).where(
+        Member.identity_id == identity_id, Member.organization_id == provider_id, Member.status.in_(HERE)
+    )
+    return session.scalar(staff) is not None
+
+
 def places(session: Session, identity_id: str) -> list[Place]:
     """Where this person belongs, oldest membership first."""
     rows = session.execute(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chassis import clock, etag, here, idempotency, paging, web
+from chassis import clock, etag, here, idempotency, paging
 from chassis.body import Blueprint
 from chassis.caller import permit, requires, the_caller
 from flask import Response, jsonify
@@ -98,8 +98,10 @@ def update_member(body: dict[str, Any], organization_id: str, member_id: str) ->
 @blp.response(204)
 def remove_member(organization_id: str, member_id: str) -> Response:
     """Remove a member."""
-    with here.database().transaction(correlation=web.request_id()) as session:
-        actions.remove_member(session, organization_id=organization_id, member_id=member_id, **_who(organization_id))
+    who = _who(organization_id)
+    idempotency.retried(
+        lambda session: actions.remove_member(session, organization_id=organization_id, member_id=member_id, **who)
+    )
     return Response(status=204)
 
 

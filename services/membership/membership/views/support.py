@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chassis import clock, here, idempotency, paging, web
+from chassis import clock, here, idempotency, paging
 from chassis.body import Blueprint
 from chassis.caller import Caller, requires, the_caller
 from chassis.sql import Session
@@ -13,7 +13,7 @@ from membership import guard, queries, schemas
 from membership.actions import acting, support, telling
 from membership.queries import support as found
 from membership.queries.support import Inside
-from membership.values.support import SUPPORT, Staff
+from membership.values.support import SUPPORT
 from membership.views import context
 
 blp = Blueprint("support", __name__, url_prefix="/v1", description="Login As and Remote Support")
@@ -39,7 +39,7 @@ def log_in_as(body: dict[str, Any], organization_id: str, member_id: str) -> dic
 @blp.response(201, schemas.Grant)
 def request_grant(body: dict[str, Any], organization_id: str) -> Response:
     """Ask for leave to enter; where the provider manages the organization it is given at once."""
-    staff = staff_of(the_caller())
+    staff = guard.staff_of(the_caller())
     return idempotency.change(
         schemas.Grant(),
         lambda session: schemas.grant_for(
@@ -111,11 +111,12 @@ def enter(body: dict[str, Any], organization_id: str, grant_id: str) -> dict[str
 def end_access(organization_id: str, grant_or_session_id: str) -> Response:
     """End a grant and put everybody out who is in under it; or only one who is in, as a member too."""
     caller = the_caller()
-    with here.database().transaction(correlation=web.request_id()) as session:
-        support.end_access(
+    idempotency.retried(
+        lambda session: support.end_access(
             session, organization_id=organization_id, wanted=grant_or_session_id, by=who_ends(caller), now=clock.now(),
-            staff=staff_of(caller) if caller.is_staff else None,
+            staff=guard.staff_of(caller) if caller.is_staff else None,
         )
+    )
     return Response(status=204)
 
 
@@ -131,7 +132,7 @@ def go_in(organization_id: str, grant_id: str | None, reason: str | None) -> Ins
 def step_in(action: Callable[..., Inside]) -> Inside:
     """Begin to act: it is committed before there is a token."""
     began: list[Inside] = []
-    staff = staff_of(the_caller())
+    staff = guard.staff_of(the_caller())
 
     def act(session: Session) -> dict[str, Any]:
         began.append(action(session, staff=staff, now=clock.now()))
@@ -172,14 +173,6 @@ def tokens_of(inside: Inside) -> dict[str, Any]:
     }
 
 
-def staff_of(caller: Caller) -> Staff:
-    """The caller as one of the provider's staff."""
-    return Staff(
-        identity_id=caller.sub, organization_id=caller.organization_id, session_id=caller.sid, role=caller.role,
-        name=caller.name,
-    )
-
-
 def who_ends(caller: Caller) -> Any:
     """How the audit names whoever ends a stay: staff as support, so that the customer does not learn who."""
-    return telling.as_support(staff_of(caller)) if caller.is_staff else caller.actor()
+    return telling.as_support(guard.staff_of(caller)) if caller.is_staff else caller.actor()

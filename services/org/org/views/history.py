@@ -15,8 +15,8 @@ from flask import Response, request
 from org import queries, schemas, values
 
 blueprint = Blueprint("history", __name__, url_prefix="/v1", description="Timeline and audit")
-_COLUMNS = ("at", "action", "outcome", "actor", "actor_id", "target", "target_id", "changes", "reason", "request_id",
-            "service", "id")
+_COLUMNS = ("at", "action", "outcome", "actor", "actor_id", "acting", "target", "target_id", "changes", "reason",
+            "request_id", "service", "id")
 
 
 @blueprint.route("/organizations/<organization_id>/timeline", methods=["GET"])
@@ -76,7 +76,8 @@ def _lines(database: Database, wanted: Any, staff: bool) -> Iterator[str]:
 
 def _as_line(row: dict[str, Any]) -> str:
     flat = {
-        "actor": row["actor"].get("label"), "actor_id": row["actor"].get("id"), "target": row["target"].get("label"),
+        "actor": row["actor"].get("label"), "actor_id": row["actor"].get("id"),
+        "acting": (row["actor"].get("acting") or {}).get("name"), "target": row["target"].get("label"),
         "target_id": row["target"].get("id"), "changes": json.dumps(row["changes"], ensure_ascii=False),
     }
     return _line([_harmless({**row, **flat}[column]) for column in _COLUMNS])

@@ -240,12 +240,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("purpose = 'undo'"),
         sqlite_where=sa.text("purpose = 'undo'"),
     )
-    op.add_column("sessions", sa.Column("proved_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("sessions", sa.Column("with_otp", sa.Boolean(), nullable=True))
-    op.execute("UPDATE sessions SET proved_at = created_at, with_otp = false")
-    with op.batch_alter_table("sessions") as batch:
-        batch.alter_column("proved_at", existing_type=sa.DateTime(timezone=True), nullable=False)
-        batch.alter_column("with_otp", existing_type=sa.Boolean(), nullable=False)
+    # With defaults, for SQLite would have to copy the table, and dropping the old one takes the refresh tokens along.
+    op.add_column(
+        "sessions",
+        sa.Column("proved_at", sa.DateTime(timezone=True), nullable=False, server_default="1970-01-01 00:00:00.000000"),
+    )
+    op.add_column("sessions", sa.Column("with_otp", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.execute("UPDATE sessions SET proved_at = created_at")
 
 
 def downgrade() -> None:

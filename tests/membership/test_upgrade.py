@@ -1,0 +1,45 @@
+"""Databases with rows in them live through the migrations."""
+
+from pathlib import Path
+
+import pytest
+from chassis import migrate
+from membership.app import SERVICE
+from sqlalchemy import create_engine, text
+
+ROWS = (
+    "INSERT INTO organizations "
+    "VALUES (:one, :one, 'customer', 'Acme', 'open', 'provider', '2026-01-01 00:00:00.000000')",
+    "INSERT INTO identities (id, email, given_name, family_name, status, created_at) "
+    "VALUES (:one, 'o@acme.example', 'O', 'O', 'active', '2026-01-01 00:00:00.000000')",
+    "INSERT INTO members "
+    "(id, organization_id, identity_id, role, name, status, verified, sort_name, search, created_at) "
+    "VALUES (:one, :one, :one, 'owner', 'O', 'active', true, 'o', 'o', '2026-01-01 00:00:00.000000')",
+    "INSERT INTO sessions (id, identity_id, member_id, organization_id, created_at, last_used_at, expires_at, idle_at) "
+    "VALUES (:one, :one, :one, :one, '2026-01-02 00:00:00.000000', '2026-01-02 00:00:00.000000', "
+    "'2026-01-03 00:00:00.000000', '2026-01-03 00:00:00.000000')",
+    "INSERT INTO refresh_tokens (digest, session_id) VALUES ('abc', :one)",
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_sessions_and_their_refresh_tokens_outlive_an_upgrade(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database("membership").owner_url
+    migrate.upgrade(SERVICE.migrations, url, "0002")
+    engine = create_engine(url)
+    one = "0" * 31 + "1"
+    with engine.begin() as connection:
+        for row in ROWS:
+            connection.execute(text(row), {"one": one})
+
+    migrate.upgrade(SERVICE.migrations, url)
+
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM refresh_tokens")) == 1
+        assert str(connection.scalar(text("SELECT proved_at FROM sessions"))).startswith("2026-01-02")
+    engine.dispose()
