@@ -2,7 +2,6 @@
 PYTHON ?= python3
 UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 PY = .venv/bin/python
-TWO = -n 2
 DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -21,7 +20,7 @@ processes: .venv/.ready ## what docker compose would start, as plain processes o
 	@exec $(PY) -m clientele processes
 
 test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a part)
-	@$(PY) -m clientele check && exec $(PY) -m pytest $(or $(TESTS),$(TWO))
+	@$(PY) -m clientele check && exec $(PY) -m pytest $(TESTS)
 
 mutants: .venv/.tested ## break the ledger line by line: some test must notice each (a quarter of an hour)
 	@LEDGER_MUTANTS=all $(PY) -m pytest tests/billing/ledger/test_mutations.py -v

@@ -218,13 +218,14 @@ def _may(operation: Operation, sample: Sample, who: Principal, tenant: Tenant, t
 
 
 def _reaches(sample: Sample, who: Principal, tenant: Tenant) -> bool:
-    """What the contract says of persons and not of roles: in the provider's own organization support changes nobody,
-    and only the owner gives the ownership away; what is offered to one member, no other accepts."""
+    """What the contract says of persons and not of roles: in the provider's own organization neither support nor a
+    program changes anybody, and only the owner gives the ownership away; what is offered to one member, no other
+    accepts."""
     if sample.group == "accept":
         return who.name == f"{tenant.name}:target"
     if tenant.name != "provider":
         return True
-    return not (sample.group in ("member", "members") and who.role == "support") and not (
+    return not (sample.group in ("member", "members") and who.role in ("support", "api_key")) and not (
         sample.group == "owner" and who.role != "owner")
 
 

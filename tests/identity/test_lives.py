@@ -303,8 +303,9 @@ def ground(world: World) -> Iterator[None]:
     WORLD.clear()
 
 
+@pytest.mark.timeout(1200)
 def test_lives(ground: None, request: pytest.FixtureRequest) -> None:
     run_state_machine_as_test(Machine, settings=settings(
-        max_examples=EXAMPLES or 8, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck),
+        max_examples=EXAMPLES or 5, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck),
         derandomize=not EXAMPLES, database=None, print_blob=True,
     ))

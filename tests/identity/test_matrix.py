@@ -42,6 +42,7 @@ def table() -> Operations:
 def unchanged(world: World) -> Iterator[None]:
     """Whatever the test did, the next one finds the world as it was."""
     snapshot = Snapshot(world.system)
+    world.prove_anew()
     yield
     snapshot.restore()
     snapshot.close()

@@ -12,6 +12,8 @@ from typing import Any
 from chassis import clock, ids
 from chassis.caller import caller_of
 from membership import guard
+from membership.models import LoginSession
+from sqlalchemy import update
 
 from tests.identity.system import ADMIN, PASSWORD, System
 
@@ -112,6 +114,11 @@ class World:
             times |= {"iat": now - 400, "nbf": now - 400, "exp": now - 100}
         self._tokens[key] = now, str(self.system.signer.sign({**claims, **times}))
         return self._tokens[key][1]
+
+    def prove_anew(self) -> None:
+        """As if everybody had logged in just now: what wants a fresh proof gets one, however long other tests took."""
+        with self.system.databases["membership"].transaction() as session:
+            session.execute(update(LoginSession).values(proved_at=clock.now()))
 
     def ask(self, by: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """What the person with that login is answered, and well."""
