@@ -545,6 +545,8 @@ def test_every_question_to_the_reservations_has_its_index(world, ask, index):
         if not world.database.is_sqlite:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
             connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+            # Autovacuum may have counted in a long table a moment ago: however few rows, no sorting what is in order.
+            connection.exec_driver_sql("SET LOCAL enable_sort = off")
         explain = "EXPLAIN QUERY PLAN " if world.database.is_sqlite else "EXPLAIN "
         plans = ["\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
                  for statement, parameters in asked]

@@ -24,7 +24,7 @@ from membership import app as application
 from membership import guard, listeners, models
 from membership.config import Settings
 from membership.values.passwords import Hasher
-from sqlalchemy import select
+from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
 CHEAP = Hasher(memory_kib=8, passes=1)
@@ -202,6 +202,8 @@ def database(request: pytest.FixtureRequest) -> Database:
     """An empty database; the engine stays, so that it need not learn its statements again for every test."""
     made: Database = request.getfixturevalue(request.param)
     with made.transaction() as session:
+        if not made.is_sqlite:
+            session.execute(text("SET LOCAL statement_timeout = 0"))  # the test before may have left ten thousand members
         for metadata in (models.Base.metadata, Base.metadata):
             for table in reversed(metadata.sorted_tables):
                 if table.name != "audit_entries":  # which nobody can empty; each test has organizations of its own
