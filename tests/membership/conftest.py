@@ -203,7 +203,7 @@ def database(request: pytest.FixtureRequest) -> Database:
     made: Database = request.getfixturevalue(request.param)
     with made.transaction() as session:
         if not made.is_sqlite:
-            session.execute(text("SET LOCAL statement_timeout = 0"))  # the test before may have left ten thousand members
+            session.execute(text("SET LOCAL statement_timeout = 0"))  # the test before may leave ten thousand rows
         for metadata in (models.Base.metadata, Base.metadata):
             for table in reversed(metadata.sorted_tables):
                 if table.name != "audit_entries":  # which nobody can empty; each test has organizations of its own
