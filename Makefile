@@ -20,7 +20,7 @@ processes: .venv/.ready ## what docker compose would start, as plain processes o
 	@exec $(PY) -m clientele processes
 
 test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a part)
-	@$(PY) -m clientele check && exec $(PY) -m pytest $(TESTS)
+	@$(PY) -m clientele check && exec $(PY) -m pytest -n 2 $(TESTS)
 
 mutants: .venv/.tested ## break the ledger line by line: some test must notice each (a quarter of an hour)
 	@LEDGER_MUTANTS=all $(PY) -m pytest tests/billing/ledger/test_mutations.py -v

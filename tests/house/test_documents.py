@@ -24,7 +24,7 @@ def broken_links(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", docs.pages())
 def test_generated_pages_are_up_to_date(name: str) -> None:
-    assert (docs.FOLDER / name).read_text() == docs.pages()[name], "run `make docs`"
+    assert (docs.ROOT / name).read_text() == docs.pages()[name], "run `make docs`"
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)

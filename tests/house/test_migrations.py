@@ -42,7 +42,9 @@ def broken_line(folder: Path) -> list[str]:
 def differences(service: Project, url: str) -> list[Any]:
     """What an upgraded database has other than the models."""
     migrate.upgrade(migrations(service), url)
-    metadata: list[sa.MetaData] = [Base.metadata, import_module(f"{service.name}.models").Base.metadata]
+    metadata: list[sa.MetaData] = [import_module(f"{service.name}.models").Base.metadata]
+    if hasattr(import_module(f"{service.name}.app"), "SERVICE"):
+        metadata.insert(0, Base.metadata)
     database = Database(url)
     try:
         with database.engine.connect() as connection:

@@ -1,6 +1,7 @@
-"""The generated pages of ``docs/``: every message, every permission, as the code has them."""
+"""What is generated: messages and permissions for people, in ``docs/``, and the permissions for the console too."""
 
 import inspect
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from importlib import import_module
@@ -8,14 +9,14 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from chassis.permissions import COLUMNS, CUSTOMER, STAFF
+from chassis.permissions import COLUMNS, CUSTOMER, NOT, STAFF
 from chassis.service import Service
 from contracts import OUTSIDERS
 from contracts.message import Message, every_message
 
 from clientele.embedded import SERVICES
 
-FOLDER = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
 _WRITTEN = "<!-- Written by `make docs` from the code. Change the code, not this page. -->"
 _JSON = {str: "text", int: "whole number", bool: "true or false"}
 _HEADS = [*(f"staff: {role}" for role in STAFF), *(f"customer: {role}" for role in CUSTOMER), "acting"]
@@ -25,15 +26,18 @@ _MARKS = {"x": "x", "!": "!", "-": ""}
 
 def write() -> list[str]:
     """Write the pages anew; answers which were not up to date."""
-    stale = [name for name, text in pages().items() if not _is(FOLDER / name, text)]
+    stale = [name for name, text in pages().items() if not _is(ROOT / name, text)]
     for name in stale:
-        (FOLDER / name).write_text(pages()[name])
+        (ROOT / name).write_text(pages()[name])
     return stale
 
 
 def pages() -> dict[str, str]:
     """Name -> text."""
-    return {"messages.md": _page(_messages()), "permissions.md": _page(_permissions())}
+    return {
+        "docs/messages.md": _page(_messages()), "docs/permissions.md": _page(_permissions()),
+        "services/console/console/values/operations.json": json.dumps(_permits(), indent=1) + "\n",
+    }
 
 
 def _is(path: Path, text: str) -> bool:
@@ -151,3 +155,16 @@ def _permissions() -> Iterator[str]:
             scopes = [f"`{row.scopes[kind]}`" if kind in row.scopes else "" for kind in ("provider", "customer")]
             yield f"| `{operation}` | {' | '.join([*marks, *scopes])} |"
         yield ""
+
+
+def _permits() -> dict[str, Any]:
+    """Operation -> the roles that may, by kind of organization, and whether support may in a customer's place."""
+    rows = {n: r for s in SERVICES for n, r in import_module(f"{s.name}.guard").OPERATIONS.rows.items()}
+    return {
+        name: {
+            "provider": [role for role in STAFF if row.marks[f"provider:{role}"] != NOT],
+            "customer": [role for role in CUSTOMER if row.marks[f"customer:{role}"] != NOT],
+            "acting": row.marks["acting"] != NOT,
+        }
+        for name, row in rows.items()
+    }

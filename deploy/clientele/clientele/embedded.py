@@ -25,6 +25,9 @@ from chassis.relay import Relay
 from chassis.server import WebServer
 from chassis.service import Service
 from chassis.sql import Database
+from console.app import MIGRATIONS as CONSOLE_MIGRATIONS
+from console.app import create_app as create_console
+from console.config import Settings as ConsoleSettings
 from gateway.app import create_app as create_gateway
 from gateway.clients import InProcess
 from gateway.config import Settings as GatewaySettings
@@ -74,6 +77,7 @@ def prepare(where: Place) -> dict[str, Any]:
     settings = _settings(where)
     for service in SERVICES:
         migrate.upgrade(service.migrations, settings[service.name].database_url)
+    migrate.upgrade(CONSOLE_MIGRATIONS, settings["console"].database_url)
     return settings
 
 
@@ -92,7 +96,10 @@ def build(where: Place, settings: Mapping[str, Any]) -> Any:
         database.on_said.append(relay.wake)
         _start(f"{service.name}-relay", relay.run, stop)
         _start(f"{service.name}-tick", tick.run, service, database, settings[service.name], stop)
-    return create_gateway(settings["gateway"], wires)
+    gateway = create_gateway(settings["gateway"], wires)
+    pages = Database(settings["console"].database_url, pool_size=THREADS + 8)
+    wires["console"] = InProcess(create_console(settings["console"], pages, InProcess(gateway)))
+    return gateway
 
 
 def add_provider(where: Place, name: str, email: str) -> str:
@@ -144,6 +151,11 @@ def _settings(where: Place) -> dict[str, Any]:
             membership_url=_NOWHERE,
             internal_secret=passwords["gateway"],
             public_url=chosen.get("public_url", where.address),
+            proxies="127.0.0.0/8",
+        ),
+        "console": ConsoleSettings(
+            database_url=database("console"), gateway_url=_NOWHERE,
+            public_url=chosen.get("public_url", where.address), web_threads=THREADS,
         ),
     }
 

@@ -20,7 +20,8 @@ FEEDS = ("membership", "org")
 
 def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
     """The gateway before these services. It follows the feeds from its first request on, until ``close_app``."""
-    neighbours = {name: Neighbour(way, "gateway", settings.internal_secret) for name, way in upstreams.items()}
+    neighbours = {name: Neighbour(way, "gateway", settings.internal_secret) for name, way in upstreams.items()
+                  if name != "console"}
     revocations = Revocations()
     feeds = {
         name: Feed(neighbours[name], revocations.learn, silence=settings.feed_silence_s, pause=settings.feed_poll_s)
@@ -29,7 +30,7 @@ def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
     keys = RemoteKeys(lambda: upstreams["membership"].send("GET", "/.well-known/jwks.json", {}).json())
     guard = Guard(Verifier(keys), revocations, [feed.check for feed in feeds.values()])
     limits = Limits(per_second=settings.rate_per_second, burst=settings.rate_burst, public=settings.public_rate,
-                    proxies=settings.proxies)
+                    pages=settings.page_rate, proxies=settings.proxies)
     ready: dict[str, Callable[[], None]] = {name: views.asks_ready(way) for name, way in upstreams.items()}
     ready |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
     app = web.application("gateway", title="Clientele", door=None, blueprints=(), ready=ready)
@@ -47,8 +48,9 @@ def close_app(app: Flask) -> None:
 
 def network(settings: Settings) -> dict[str, Upstream]:
     """The services over the network: one for every ``*_url``."""
-    urls = {"org": settings.org_url, "billing": settings.billing_url, "membership": settings.membership_url}
-    return {name: HttpUpstream(url, connections=settings.web_threads) for name, url in urls.items()}
+    urls = {"org": settings.org_url, "billing": settings.billing_url, "membership": settings.membership_url,
+            "console": settings.console_url}
+    return {name: HttpUpstream(url, connections=settings.web_threads) for name, url in urls.items() if url}
 
 
 def serve() -> None:

@@ -9,7 +9,8 @@ from chassis.config import Secret
 class Settings:
     """``*_url``: where the services answer; ``public_url``: where we are reached; ``internal_secret``: our password
     at the services; ``rate_*``: per organization; ``public_rate``: calls without a token per client address in ten
-    seconds; ``proxies``: networks (comma separated) of front proxies whose X-Forwarded-For is believed;
+    seconds; ``page_rate``: pages and their parts likewise; ``console_url``: where pages come from, if from anywhere;
+    ``proxies``: networks (comma separated) of front proxies whose X-Forwarded-For is believed;
     ``feed_*``: how often the feeds of revocations are asked, and after which silence nobody is let in."""
 
     org_url: str
@@ -25,6 +26,8 @@ class Settings:
     rate_per_second: int = 200
     rate_burst: int = 1000
     public_rate: int = 100
+    page_rate: int = 500
+    console_url: str = ""
     proxies: str = ""
     feed_poll_s: float = 1.0
     feed_silence_s: float = 10.0

@@ -25,9 +25,9 @@ def upgrade(migrations: Path, url: str, revision: str = "head") -> None:
     command.upgrade(config(migrations, url), revision)
 
 
-def run_environment(metadata: MetaData) -> None:
-    """What a service's ``migrations/env.py`` calls: run within one connection of our engine, or write SQL."""
-    tables: Sequence[MetaData] = [Base.metadata, metadata]
+def run_environment(metadata: MetaData, *, shared: bool = True) -> None:
+    """What a service's ``migrations/env.py`` calls. ``shared``: whether it has the tables of messages and audit too."""
+    tables: Sequence[MetaData] = [Base.metadata, metadata] if shared else [metadata]
     if context.is_offline_mode():
         context.configure(dialect_name="postgresql", target_metadata=tables, literal_binds=True)
         with context.begin_transaction():

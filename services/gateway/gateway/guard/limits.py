@@ -15,14 +15,16 @@ _PUBLIC_WINDOW = 10
 
 
 class Limits:
-    """Counts in this process. ``burst`` within the time that ``per_second`` needs for as many; ``public`` in 10 s.
+    """Counts in this process. ``burst`` within the time that ``per_second`` needs for as many; ``public`` and
+    ``pages`` in 10 s.
 
     ``proxies``: networks (comma separated) whose X-Forwarded-For names the client; nobody else's is believed."""
 
-    def __init__(self, *, per_second: int, burst: int, public: int, proxies: str = "") -> None:
+    def __init__(self, *, per_second: int, burst: int, public: int, pages: int = 500, proxies: str = "") -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._organization = RateLimitItemPerSecond(burst, max(1, burst // per_second), namespace="organization")
         self._address = RateLimitItemPerSecond(public, _PUBLIC_WINDOW, namespace="address")
+        self._pages = RateLimitItemPerSecond(pages, _PUBLIC_WINDOW, namespace="pages")
         self._proxies = [ipaddress.ip_network(part.strip()) for part in proxies.split(",") if part.strip()]
 
     def count_organization(self, organization_id: str) -> None:
@@ -32,6 +34,10 @@ class Limits:
     def count_address(self, address: str) -> None:
         """One more request without a token. Raises TooMany."""
         self._count(self._address, address)
+
+    def count_page(self, address: str) -> None:
+        """One more page, or part of one. Raises TooMany."""
+        self._count(self._pages, address)
 
     def _count(self, limit: RateLimitItem, key: str) -> None:
         if not self._limiter.hit(limit, key):

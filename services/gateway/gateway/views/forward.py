@@ -26,6 +26,17 @@ _ASKED = {
     "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key", "HTTP_IF_MATCH": "If-Match", "HTTP_IF_NONE_MATCH": "If-None-Match",
     "HTTP_PREFER": "Prefer", "HTTP_USER_AGENT": "User-Agent",
 }
+# What a page needs beside: who the browser is, and where its form was.
+_SHOWN = {
+    "HTTP_ACCEPT_ENCODING": "Accept-Encoding", "HTTP_COOKIE": "Cookie", "HTTP_HOST": "Host", "HTTP_ORIGIN": "Origin",
+    "HTTP_SEC_FETCH_SITE": "Sec-Fetch-Site", "HTTP_HX_REQUEST": "HX-Request", "HTTP_HX_TARGET": "HX-Target",
+    "HTTP_HX_CURRENT_URL": "HX-Current-URL", "HTTP_X_CSRF_TOKEN": "X-CSRF-Token",
+}
+_OF_PAGES = {
+    "content-encoding", "content-security-policy", "cross-origin-opener-policy", "cross-origin-resource-policy",
+    "hx-redirect", "permissions-policy", "referrer-policy", "set-cookie", "strict-transport-security",
+    "x-frame-options",
+}
 _ANSWERED = {
     "allow", "cache-control", "content-disposition", "content-language", "content-length", "content-type", "etag",
     "idempotent-replayed", "last-modified", "link", "location", "preference-applied", "retry-after", "vary",
@@ -59,10 +70,11 @@ class Forwarder:
         _LOG.info(
             "request", request_id=request_id, method=environ["REQUEST_METHOD"], status=reply.status,
             route=route.pattern if route else None, upstream=route.service if route else None,
-            **({"path": path} if route and not route.is_mailed else {}),
+            **({"path": path} if route and not (route.is_mailed or route.is_pages) else {}),
             ms=round((time.perf_counter() - began) * 1000, 1),
         )
-        return _answer(reply, request_id, start_response)
+        passed = _ANSWERED | _OF_PAGES if route and route.is_pages else _ANSWERED
+        return _answer(reply, passed, request_id, start_response)
 
     def close(self) -> None:
         """Follow the feeds no more."""
@@ -77,7 +89,10 @@ class Forwarder:
         headers = {name: environ[key] for key, name in _ASKED.items() if environ.get(key)}
         headers["X-Request-Id"] = request_id
         headers["X-Forwarded-For"] = address = self._limits.address_of(environ)
-        if route.is_open(method, path):
+        if route.is_pages:
+            self._limits.count_page(address)
+            headers |= {name: environ[key] for key, name in _SHOWN.items() if environ.get(key)}
+        elif route.is_open(method, path):
             self._limits.count_address(address)
             if route.is_mailed and (given := self._known(environ)):
                 headers["Authorization"] = given
@@ -174,8 +189,8 @@ def _refused(problem: Exception, instance: str) -> Reply:
     return Reply(status, [*headers, ("Content-Length", str(len(body)))], (body,), lambda: None)
 
 
-def _answer(reply: Reply, request_id: str, start_response: StartResponse) -> Iterable[bytes]:
-    headers = [(name, value) for name, value in reply.headers if name.lower() in _ANSWERED]
+def _answer(reply: Reply, passed: set[str], request_id: str, start_response: StartResponse) -> Iterable[bytes]:
+    headers = [(name, value) for name, value in reply.headers if name.lower() in passed]
     if not any(name.lower() == "cache-control" for name, _ in headers):
         headers.append(("Cache-Control", "no-store"))
     headers += [("X-Request-Id", request_id), ("X-Content-Type-Options", "nosniff")]

@@ -30,6 +30,7 @@ TABLE = {
     "/v1/pins": "membership",
     "/.well-known/jwks.json": "membership",
 }
+PAGES = "pages"
 OWN = {"/healthz", "/readyz", "/v1/openapi.json"}
 
 # Open to everybody: everything below a path, or one method of exactly one path.
@@ -37,6 +38,9 @@ _OPEN = {"/v1/verifications", "/v1/password-resets", "/.well-known/jwks.json"}
 _OPEN_CALLS = {("POST", "/v1/sessions"), ("POST", "/v1/sessions/refresh")}
 # Their paths hold secrets that were mailed.
 _MAILED = {"/v1/verifications", "/v1/password-resets"}
+
+# What is under these is never a page.
+_NO_PAGES = ("/v1", "/internal", "/.well-known")
 
 # No percent sign, no empty segment, none that begins with a dot: one spelling for each path.
 _CANONICAL = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+|/\.well-known/jwks\.json")
@@ -48,6 +52,11 @@ class Route:
 
     pattern: str
     service: str
+
+    @property
+    def is_pages(self) -> bool:
+        """Whether people look at it: the console decides who they are."""
+        return self.pattern == PAGES
 
     @property
     def is_mailed(self) -> bool:
@@ -64,13 +73,18 @@ class Route:
         return self.pattern in _OPEN or (method, path) in _OPEN_CALLS
 
 
+_PAGES = Route(PAGES, "console")
 _ROUTES = {pattern: Route(pattern, service) for pattern, service in TABLE.items()}
 
 
 def find(path: str) -> Route | None:
     """The line for a path as it came over the wire, still encoded; None for everything we do not know."""
+    if path == "/":
+        return _PAGES
     if len(path) > 2048 or not _CANONICAL.fullmatch(path):
         return None
+    if not any(path == one or path.startswith(f"{one}/") for one in _NO_PAGES):
+        return _PAGES
     parts = path.split("/")
     if len(parts) > 4 and (route := _ROUTES.get(f"/{parts[1]}/{parts[2]}/{{id}}/{parts[4]}")):
         return route

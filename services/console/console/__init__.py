@@ -1,0 +1,1 @@
+"""The console: pages for provider staff and for customers' owners and admins."""

@@ -1,0 +1,126 @@
+"""The API, as the gateway answers it. The only neighbour the console has."""
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from chassis.client import Answer, Wire
+from chassis.errors import Unavailable
+
+_AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
+
+
+class Refusal(Exception):
+    """The API said no. ``code``: its stable slug; ``errors``: about fields; ``more``: the whole problem."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any], retry_after: int | None = None) -> None:
+        self.status, self.more = status, problem
+        self.code = str(problem.get("code", "error"))
+        self.detail = str(problem.get("detail") or problem.get("title") or "The request was refused.")
+        self.errors: list[dict[str, str]] = list(problem.get("errors", ()))
+        self.retry_after = retry_after
+        super().__init__(f"{status} {self.code}")
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API in somebody's name. ``renew``: how to get another access token when this one is refused."""
+
+    wire: Wire
+    headers: Mapping[str, str]
+    token: str = ""
+    renew: Callable[[], str] | None = field(default=None, repr=False)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON of a GET. Raises Refusal."""
+        return self.ask("GET", _with(path, query)).json()
+
+    def post(self, path: str, body: Any = None, *, key: str = "", wait: int = 0) -> Any:
+        """POST; the JSON of the answer. ``key``: the Idempotency-Key; ``wait``: seconds to wait for the outcome."""
+        return self._send("POST", path, body, key=key, wait=wait)
+
+    def patch(self, path: str, body: Any, *, match: str = "", wait: int = 0) -> Any:
+        """PATCH; ``match``: the ETag that the thing must still have."""
+        return self._send("PATCH", path, body, match=match, wait=wait)
+
+    def delete(self, path: str, body: Any = None, *, wait: int = 0) -> Any:
+        """DELETE; the JSON of the answer, None where there is none."""
+        return self._send("DELETE", path, body, wait=wait)
+
+    def _send(self, method: str, path: str, body: Any, *, key: str = "", match: str = "", wait: int = 0) -> Any:
+        more = {"Idempotency-Key": key, "If-Match": match, "Prefer": f"wait={wait}" if wait else ""}
+        answer = self.ask(method, path, body, **{name: value for name, value in more.items() if value})
+        return answer.json() if answer.body else None
+
+    def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
+        """One request; asked once more with a new token where this one is refused, for then nothing has happened.
+
+        Raises Refusal, also when nobody answers (503)."""
+        token = self.token
+        answer = self._once(method, target, body, headers, token)
+        if answer.status == 401 and self.renew and not target.endswith("/step-up"):
+            answer = self._once(method, target, body, headers, self.renew())
+        if answer.status >= 400:
+            raise Refusal(answer.status, _problem(answer), _seconds(answer))
+        return answer
+
+    def _once(self, method: str, target: str, body: Any, headers: Mapping[str, str], token: str) -> Answer:
+        sent = {"Accept": "application/json", **self.headers, **headers}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            return self.wire.send(method, target, sent, None if body is None else json.dumps(body).encode())
+        except Unavailable as problem:
+            raise Refusal(503, {"code": problem.code, "detail": problem.detail}, 1) from problem
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What stands in the place of an answer that did not come."""
+
+    refusal: Refusal
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def together(**questions: Callable[[], Any]) -> dict[str, Any]:
+    """Ask at the same time: name -> answer, or ``Missing`` where the API refused or did not answer.
+
+    Raises Refusal where it does not know us any more: then no page can be made."""
+    running = {name: _AT_ONCE.submit(_or_missing, question) for name, question in questions.items()}
+    found = {name: future.result() for name, future in running.items()}
+    for answer in found.values():
+        if isinstance(answer, Missing) and answer.refusal.status == 401:
+            raise answer.refusal
+    return found
+
+
+def _or_missing(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except Refusal as refusal:
+        return Missing(refusal)
+
+
+def _with(path: str, query: Mapping[str, Any]) -> str:
+    given = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
+
+
+def _problem(answer: Answer) -> Mapping[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def _seconds(answer: Answer) -> int | None:
+    value = answer.headers.get("Retry-After", "")
+    return int(value) if value.isdigit() else None

@@ -1,0 +1,106 @@
+"""Forms: which fields they have, what was typed, what the API said about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from console.clients import Refusal
+
+
+@dataclass(frozen=True)
+class Field:
+    """One control. ``pointer``: where its value goes in the body (RFC 6901), ``/name`` unless said; ``kind``: text,
+    email, password, money, number, date, select, radio, checkbox, textarea or hidden; ``options``: value and label."""
+
+    name: str
+    label: str
+    kind: str = "text"
+    pointer: str = ""
+    hint: str = ""
+    required: bool = True
+    options: Sequence[tuple[str, str]] = ()
+    autocomplete: str = "off"
+    most: int = 255
+
+    @property
+    def at(self) -> str:
+        """Where the value goes in the body."""
+        return self.pointer or f"/{self.name}"
+
+
+@dataclass
+class Form:
+    """The fields with what was typed. ``key``: the Idempotency-Key of this filling-in; ``match``: the ETag of what was
+    shown; ``note``: a line above the fields; ``summary``: what is wrong, as (id of the field or nothing, words)."""
+
+    fields: Sequence[Field]
+    values: dict[str, str] = field(default_factory=dict)
+    key: str = field(default_factory=lambda: uuid4().hex)
+    match: str = ""
+    note: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+    summary: list[tuple[str, str]] = field(default_factory=list)
+    refusal: Refusal | None = None
+
+    def take(self, typed: Mapping[str, str]) -> None:
+        """What was sent; a box that is not there is not ticked."""
+        for one in self.fields:
+            value = typed.get(one.name, "")
+            self.values[one.name] = value if one.kind == "password" else value.strip()
+        self.key, self.match = typed.get("key") or self.key, typed.get("match", "")
+
+    def value(self, name: str) -> str:
+        """What stands in a field."""
+        return self.values.get(name, "")
+
+    def body(self, *, empty: bool = False) -> dict[str, Any]:
+        """The JSON to send, by the fields' pointers; numbers and boxes as such. Empty fields are left out, or sent
+        as null."""
+        made: dict[str, Any] = {}
+        for one in self.fields:
+            value = self._json(one)
+            if value is not None or empty:
+                _place(made, one.at.lstrip("/").split("/"), value)
+        return made
+
+    def kept(self) -> dict[str, str]:
+        """What may be kept of it until it is sent: everything but secrets."""
+        return {one.name: self.value(one.name) for one in self.fields if one.kind != "password"}
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Show what the API said, field by field where it can. After a refusal the next sending is another one; where
+        nobody answered it is the same."""
+        self.refusal = refusal
+        by_pointer = {one.at: one for one in self.fields}
+        for error in refusal.errors:
+            found = by_pointer.get(error["pointer"])
+            if found:
+                self.wrong(found.name, error["detail"])
+            else:
+                self.summary.append(("", f"{error['pointer'].strip('/')}: {error['detail']}"))
+        if not refusal.errors:
+            self.summary.append(("", refusal.detail))
+        if refusal.status != 503:
+            self.key = uuid4().hex
+
+    def wrong(self, name: str, words: str) -> None:
+        """Say what is wrong with one field."""
+        self.errors[name] = words
+        label = next(one.label for one in self.fields if one.name == name)
+        self.summary.append((f"field-{name}", f"{label}: {words}"))
+
+    def _json(self, one: Field) -> Any:
+        value = self.value(one.name)
+        if one.kind == "checkbox":
+            return value == "on"
+        if not value:
+            return None
+        return int(value) if one.kind == "number" and value.lstrip("-").isdigit() else value
+
+
+def _place(made: dict[str, Any], path: list[str], value: Any) -> None:
+    *inside, last = path
+    for part in inside:
+        made = made.setdefault(part, {})
+    made[last] = value

@@ -1,0 +1,34 @@
+"""What can be known of browsers, seats and drafts."""
+
+from hashlib import sha256
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from console.models import Browser, Draft, Seat
+
+
+def browser(session: Session, secret: str, seat: str) -> tuple[Browser, Seat | None] | None:
+    """The browser with this cookie, and its seat of this key where it has one."""
+    found = session.execute(
+        select(Browser, Seat)
+        .outerjoin(Seat, (Seat.browser_id == Browser.id) & (Seat.key == seat))
+        .where(Browser.secret_hash == hashed(secret))
+    ).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+def own_seats(session: Session, browser_id: str) -> list[Seat]:
+    """The seats in one's own organizations, the last used first."""
+    query = select(Seat).where(Seat.browser_id == browser_id, Seat.key.startswith("org_", autoescape=True))
+    return list(session.scalars(query.order_by(Seat.used_at.desc(), Seat.key)))
+
+
+def draft(session: Session, browser_id: str, draft_id: str) -> Draft | None:
+    """A draft of this browser."""
+    return session.scalars(select(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id)).one_or_none()
+
+
+def hashed(secret: str) -> bytes:
+    """A cookie as it is kept."""
+    return sha256(secret.encode()).digest()

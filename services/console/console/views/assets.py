@@ -1,0 +1,73 @@
+"""Style sheet, script, icon: read once, packed once, named by their content so that browsers may keep them for good."""
+
+import gzip
+import mimetypes
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from flask import Blueprint, Response, abort, request
+from flask.typing import ResponseReturnValue
+
+FOLDER = Path(__file__).parents[1] / "static"
+# What the set-up fetched; where it could not, pages do without.
+FETCHED = "vendor/htmx.min.js"
+_LOOKS = ("light", "dark")
+blp = Blueprint("assets", __name__)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file. ``name``: with a part of its hash."""
+
+    name: str
+    kind: str
+    plain: bytes
+    packed: bytes
+
+
+def _load() -> dict[str, Asset]:
+    found = {}
+    for path in sorted(p for p in FOLDER.rglob("*") if p.is_file() and p.name != ".gitignore"):
+        short = path.relative_to(FOLDER).as_posix()
+        plain = path.read_bytes()
+        name = f"{sha256(plain).hexdigest()[:12]}/{short}"
+        found[short] = Asset(name, mimetypes.guess_type(short)[0] or "application/octet-stream", plain,
+                             gzip.compress(plain, 9, mtime=0))
+    return found
+
+
+ASSETS = _load()
+_BY_NAME = {asset.name: asset for asset in ASSETS.values()}
+
+
+def url(name: str) -> str:
+    """Where a file is; nothing where it is not there."""
+    found = ASSETS.get(name)
+    return f"/static/{found.name}" if found else ""
+
+
+def look() -> str:
+    """Light or dark where somebody has chosen, else as their machine has it."""
+    chosen = request.cookies.get("look", "")
+    return chosen if chosen in _LOOKS else ""
+
+
+@blp.get("/static/<path:name>")
+def file(name: str) -> ResponseReturnValue:
+    """A file; its name changes with its content."""
+    found = _BY_NAME.get(name)
+    if found is None:
+        abort(404)
+    packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    answer = Response(found.packed if packed else found.plain, content_type=found.kind)
+    if packed:
+        answer.headers["Content-Encoding"] = "gzip"
+    if found.kind.startswith("text/"):
+        answer.headers["Content-Type"] = f"{found.kind}; charset=utf-8"
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    answer.vary.add("Accept-Encoding")
+    return answer
+
+
+file.is_asset = True  # type: ignore[attr-defined]

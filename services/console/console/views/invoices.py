@@ -1,0 +1,5 @@
+"""The invoices and payments of a customer."""
+
+from flask import Blueprint
+
+blp = Blueprint("invoices", __name__, url_prefix="/c/<org>")

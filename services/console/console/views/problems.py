@@ -1,0 +1,108 @@
+"""What people see when something stands in the way: what it is, what to do next, and what they typed is kept."""
+
+from chassis import log, web
+from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from console import guard
+from console.clients import Refusal
+from console.guard import Forged, SignedOut
+from console.views import page
+from console.views.page import ProofNeeded
+
+_LOG = log.get("console")
+# status -> title, and what to do next
+_SAYS = {
+    400: ("That could not be read", "Go back and try again."),
+    403: ("You may not do this", "Ask an owner or a manager of your organization."),
+    404: ("There is nothing here", "It may have been deleted, or it belongs to somebody else. Check the address."),
+    405: ("That can't be done here", "Go back and use the button on the page."),
+    410: ("It is too late for this", "What the page was about is over."),
+    413: ("That is too large", "Send less at once."),
+    429: ("Too often", "Wait a little, then try again."),
+    500: ("Something went wrong on our side", "Nothing was changed. Try again, or tell us the number below."),
+    503: ("A part of the system does not answer", "Your data is safe. Try again in a moment."),
+}
+
+
+def plug(app: Flask) -> None:
+    """One way to say each."""
+    app.register_error_handler(SignedOut, _signed_out)
+    app.register_error_handler(Forged, _forged)
+    app.register_error_handler(ProofNeeded, _proof_needed)
+    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _crashed)
+
+
+def typed() -> list[tuple[str, str]]:
+    """What was in the form of this request, but for secrets."""
+    hidden = ("csrf", "kept", "next")
+    return [(name, value) for name, value in request.form.items(multi=True)
+            if name not in hidden and "password" not in name and not name.startswith("proof_")]
+
+
+def _signed_out(problem: SignedOut) -> ResponseReturnValue:
+    if problem.acting or g.get("seat", "").startswith("ses_"):
+        return _say(410, "This support session has ended", "Start another one from the member or from Remote Support, "
+                    "with a new reason.")
+    if request.headers.get("HX-Request"):
+        return Response(status=401, headers={"HX-Redirect": url_for("entry.sign_in", next=_where())})
+    if request.method != "POST":
+        return redirect(url_for("entry.sign_in", next=_where()), 303)
+    answer = make_response(render_template("sign_in.html", next=request.path, kept=typed(), email="", ended=True), 401)
+    return answer
+
+
+def _refused(refusal: Refusal) -> ResponseReturnValue:
+    if refusal.status == 401:
+        if (visitor := g.get("visitor")) is not None and g.get("seat"):
+            guard.leave_seat(visitor, g.seat)
+        return _signed_out(SignedOut(acting=g.get("seat", "").startswith("ses_")))
+    title, advice = _SAYS.get(refusal.status, ("That was refused", "Go back and try again."))
+    return _say(refusal.status, title, refusal.detail if refusal.status not in (404, 500) else advice, refusal)
+
+
+def _forged(_problem: Forged) -> ResponseReturnValue:
+    """A form of a page from before signing in anew still holds what somebody typed; another site's does not count."""
+    mine = request.headers.get("Sec-Fetch-Site") == "same-origin" or request.headers.get("Origin", "").endswith(
+        f"//{request.host}")
+    if mine and g.get("visitor") and typed():
+        draft = guard.keep_draft(g.visitor, dict(typed()))
+        return redirect(f"{request.path}?draft={draft}", 303)
+    return _say(403, "That form is not one of ours", "Open the page again and send it from there.")
+
+
+def _proof_needed(_problem: ProofNeeded) -> ResponseReturnValue:
+    return make_response(
+        render_template("prove.html", kept=typed(), refused=g.get("proof_refused", "")), 403)
+
+
+def _http(problem: HTTPException) -> ResponseReturnValue:
+    status = problem.code or 500
+    if status < 400:
+        return problem.get_response()
+    title, advice = _SAYS.get(status, (problem.name, "Go back and try again."))
+    answer = _say(status, title, advice)
+    if allow := problem.get_response().headers.get("Allow"):
+        answer.headers["Allow"] = allow
+    return answer
+
+
+def _crashed(problem: Exception) -> ResponseReturnValue:
+    _LOG.error("crashed", exc_info=problem)
+    return _say(500, *_SAYS[500])
+
+
+def _say(status: int, title: str, advice: str, refusal: Refusal | None = None) -> Response:
+    """The page of a problem; it needs no database and no API."""
+    answer = make_response(
+        render_template("problem.html", status=status, title=title, advice=advice, number=web.request_id()), status)
+    if status in (429, 503):
+        answer.headers["Retry-After"] = str((refusal and refusal.retry_after) or 1)
+    return answer
+
+
+def _where() -> str:
+    return page.safe(request.full_path.rstrip("?"))

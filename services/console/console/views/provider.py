@@ -1,0 +1,5 @@
+"""The provider's own: settings and wallet."""
+
+from flask import Blueprint
+
+blp = Blueprint("provider", __name__, url_prefix="/provider")

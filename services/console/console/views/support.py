@@ -1,0 +1,5 @@
+"""Remote Support: grants, who is inside, consent."""
+
+from flask import Blueprint
+
+blp = Blueprint("support", __name__, url_prefix="/c/<org>")
