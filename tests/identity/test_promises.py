@@ -47,7 +47,7 @@ FOR_NOBODY_BUT_PROGRAMS = {"pin.verify"}
 FOR_CUSTOMERS_ONLY = {"organization.hand_back", "support.consent"}
 PROVEN = {
     "organization.delete", "settings.change", "account.withdraw", "key.manage", "member.login_as", "support.consent",
-    "ownership.transfer", "ownership.accept", "ownership.undo",
+    "ownership.transfer", "ownership.accept", "ownership.undo", "member.change_login",
 }
 NO_PROGRAM_MAY = {
     "organization.hand_back", "settings.change", "key.list", "key.manage", "member.login_as", "ownership.transfer",

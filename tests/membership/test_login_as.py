@@ -41,8 +41,10 @@ def test_the_token_is_the_members_and_says_who_acts(here: Scene, jane: tuple[str
     assert answer.status_code == 201, answer.text
     claims, theirs = here.world.claims(answer.json["access_token"]), here.world.claims(jane[1])
     staff, one = here.world.claims(here.staff), here.stays()[0]
-    same = ("sub", "mid", "org", "kind", "role", "scope", "name")
+    same = ("sub", "mid", "org", "kind", "role", "name")
     assert {name: claims[name] for name in same} == {name: theirs[name] for name in same}
+    assert {"members:read", "members:edit"} <= set(claims["scope"].split()) < set(theirs["scope"].split())
+    assert not {"members:remove", "pin:reset", "support:consent"} & set(answer.json["scopes"])
     assert claims["act"] == answer.json["act"] == {
         "sub": staff["sub"], "org": here.provider_id, "sid": staff["sid"], "mode": "login_as", "access": "full",
         "name": "Staff.svensson Newcomer", "acting": one.id,

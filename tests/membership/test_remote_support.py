@@ -210,6 +210,7 @@ def test_what_looks_only_changes_nothing(here: Scene) -> None:
     token = here.inside(access="read")
     claims = here.world.claims(here.owner)
     path = f"/v1/organizations/{here.organization_id}/members/{claims['mid']}"
+    assert all(scope.endswith(":read") for scope in here.world.claims(token)["scope"].split())
     before = here.call("GET", path, token=token)
 
     refused = here.call("PATCH", path, {"name": "Else"}, token=token)

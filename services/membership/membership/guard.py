@@ -35,7 +35,7 @@ member.list           |   x      x       x       x      x    |   x     x     -  
 member.read           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
 member.add            |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:invite
 member.update         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:edit
-member.change_login   |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
+member.change_login   |   !      !       -       !      -    |   !     !     -   |   -   | member:manage members:edit
 member.disable        |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
 member.enable         |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
 member.remove         |   x      x       -       -      -    |   x     x     -   |   -   | member:manage members:remove
@@ -143,6 +143,6 @@ def claims_of_acting(inside: Inside) -> dict[str, Any]:
     }
     return whose | {
         "iss": AUDIENCE, "aud": AUDIENCE, "org": organization.id, "kind": organization.kind, "role": role,
-        "scope": " ".join(roles.scopes_inside(role, as_member=member is not None)), "sid": acting.id, "iat": at,
+        "scope": " ".join(roles.scopes_inside(role, reads_only=acting.access == "read")), "sid": acting.id, "iat": at,
         "nbf": at, "exp": acting.expires_at.timestamp(), "jti": ids.new("evt"), "act": acting.act(), "proved": 0,
     }

@@ -63,8 +63,8 @@ def key_scopes(kind: str) -> frozenset[str]:
     return _OF_KEYS[kind]
 
 
-def scopes_inside(role: str, *, as_member: bool) -> tuple[str, ...]:
-    """What a token of staff in a customer's place is good for: what the member's is, or an owner's but for what
+def scopes_inside(role: str, *, reads_only: bool) -> tuple[str, ...]:
+    """What a token of staff in a customer's place is good for: what somebody of this role is there, but for what
     support may not do."""
-    held = scopes("customer", role)
-    return held if as_member else tuple(scope for scope in held if scope not in _NOT_INSIDE)
+    held = (scope for scope in scopes("customer", role) if scope not in _NOT_INSIDE)
+    return tuple(scope for scope in held if not reads_only or scope.endswith(":read"))
