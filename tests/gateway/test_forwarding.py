@@ -18,7 +18,8 @@ from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import ORG, Fake, bearer, serve, token
 
 PASSED = {"Accept": "text/csv", "Accept-Language": "de", "Content-Type": "application/json", "If-Match": '"a"',
-          "Idempotency-Key": "k-1", "If-None-Match": '"b"', "Prefer": "wait=3", "X-Request-Id": "req-1"}
+          "Idempotency-Key": "k-1", "If-None-Match": '"b"', "Prefer": "wait=3", "User-Agent": "Lynx/2",
+          "X-Request-Id": "req-1"}
 STOPPED = {"X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6", "Cookie": "a=b", "X-Real-Ip": "6.6.6.6",
            "X-Organization-Id": "org_x", "X-Http-Method-Override": "DELETE", "Connection": "close, X-Request-Id",
            "Te": "trailers", "Upgrade": "h2c", "Proxy-Authorization": "Basic eA==", "Range": "bytes=0-1",

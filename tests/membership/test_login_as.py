@@ -275,6 +275,23 @@ def test_somebody_whose_role_has_changed_does_not_begin(here: Scene, jane: tuple
     assert (answer.status_code, answer.json["code"]) == (401, "token_revoked")
 
 
+def test_what_the_member_did_under_a_key_is_not_answered_to_support(here: Scene, jane: tuple[str, str]) -> None:
+    body = {"name": "Late", "email": "late@customer.example", "role": "member", "portal_access": True}
+    path = f"/v1/organizations/{here.organization_id}/members"
+    late = here.call("POST", path, body, token=here.owner).json["id"]
+    here.world.clock.pass_(minutes=2)
+    key = {"Idempotency-Key": "one"}
+
+    def resend(token: str) -> Any:
+        return here.call("POST", f"{path}/{late}/resend-verification", token=token, headers=key)
+
+    theirs = here.world.log_in("jane@customer.example", organization_id=here.organization_id)["access_token"]
+    first, inside = resend(theirs), resend(here.login_as(jane[0], token=here.fresh()).json["access_token"])
+
+    assert first.status_code < 300, first.text
+    assert inside.status_code == 429 and "Idempotent-Replayed" not in inside.headers
+
+
 def test_an_ended_stay_is_no_session_any_more(here: Scene, jane: tuple[str, str], token: str) -> None:
     sid = here.world.claims(token)["sid"]
     here.call("DELETE", f"/v1/sessions/{sid}", token=here.staff)

@@ -207,6 +207,17 @@ def test_staff_cannot_raise_themselves(place):
     assert manager_id
 
 
+def test_the_providers_admins_are_managers(place):
+    at_home = {"organization_id": place.provider_id, "token": place.staff}
+    viewer_id, _ = place.joined("vi@provider.example", organization_id=place.provider_id, preset="viewer")
+
+    refused = place.add("pal@provider.example", "admin", **at_home, preset="viewer")
+    raised = place.call("PATCH", f"/{viewer_id}", {"role": "admin"}, **at_home)
+
+    assert refused.status_code == 422 and refused.json["errors"][0]["code"] == "manager_only"
+    assert (raised.status_code, raised.json["preset"]) == (200, None)
+
+
 def test_the_owner_must_transfer_first(place):
     owner_id = place.world.claims(place.owner)["mid"]
     for token in (place.owner, place.staff):

@@ -449,6 +449,21 @@ def test_whoever_was_acted_as_gets_the_receipt_too_and_nothing_changed_is_said(h
     assert here.tells_who(*texts(mails)) == []
 
 
+def test_an_address_that_nobody_has_proved_gets_no_receipt(here: Scene) -> None:
+    jane, _ = here.member("jane@customer.example")
+    here.call("DELETE", "/v1/sessions/current", token=here.login_as(jane).json["access_token"])
+    ended = here.world.said(membership.ActingEnded)[0]
+    moved = f"/v1/organizations/{here.organization_id}/members/{jane}"
+    assert here.call("PATCH", moved, {"email": "typo@elsewhere.example"}, token=here.owner).status_code == 200
+
+    here.world.hear(org.SupportReceiptReady(
+        organization_id=here.organization_id, acting_id=ended.acting_id, rows=[], left_out=0
+    ))
+
+    mails = [mail for mail in here.world.post() if "Support was in" in mail["Subject"]]
+    assert [mail["To"] for mail in mails] == ["olga@customer.example"]
+
+
 # --- what is seen
 
 def test_the_customer_sees_support_and_staff_see_who(here: Scene) -> None:
@@ -541,6 +556,28 @@ def test_settings_and_grants_do_not_cross(here: Scene) -> None:
     with here.world.database.transaction() as session:
         session.execute(update(SupportGrant).values(status="expired"))
     assert here.enter(grant, token=here.other).status_code == 409
+
+
+def test_who_was_refused_a_way_in_is_support_to_the_customer(here: Scene) -> None:
+    _, viewer = here.member("viewer.svensson@provider.example", at=here.provider_id, preset="viewer")
+
+    assert here.request(token=viewer).status_code == 403
+
+    (row,) = here.rows("support.request")
+    assert (row.outcome, row.actor["kind"], row.actor["label"]) == ("denied", "support", "Support")
+    assert row.actor["acting"]["sub"] == here.world.claims(viewer)["sub"]
+
+
+def test_only_proved_addresses_hear_of_a_request(asked: Scene) -> None:
+    asked.member("anna@customer.example", role="admin")
+    body = {"name": "Typo", "email": "typo@elsewhere.example", "role": "admin", "portal_access": True}
+    asked.call("POST", f"/v1/organizations/{asked.organization_id}/members", body, token=asked.owner)
+    before = len(asked.world.post())
+
+    asked.request()
+
+    told = {mail["To"] for mail in asked.world.post()[before:]}
+    assert "anna@customer.example" in told and "typo@elsewhere.example" not in told
 
 
 def test_staff_do_not_consent_to_themselves(asked: Scene) -> None:

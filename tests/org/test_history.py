@@ -131,6 +131,8 @@ def test_a_customer_sees_as_whom_support_acted(world: World) -> None:
     assert row["actor"] == {"kind": "support", "id": "support", "label": "Support acting as Jane"}
     assert row["target"]["label"] == "Jane"
     assert table(world, one, org=one)[0]["actor"] == "Support acting as Jane"
+    assert table(world, one, org=one)[0]["acting"] == ""
+    assert table(world, one)[0]["acting"] == "Stella Staff"
 
 
 def test_support_without_a_name_is_support(world: World) -> None:
