@@ -207,6 +207,18 @@ def test_staff_cannot_raise_themselves(place):
     assert manager_id
 
 
+def test_what_is_out_of_reach_is_in_the_audit_once(place):
+    admin_id, admin = place.joined("ada@customer.example", "admin")
+    member_id, _ = place.joined("mo@customer.example")
+
+    refused = place.call("PATCH", f"/{member_id}", {"role": "admin"}, token=admin)
+
+    assert refused.status_code == 403
+    (row,) = [row for row in place.world.said(messages.AuditRecorded) if row.outcome == "denied"]
+    assert (row.action, row.actor["id"]) == ("member.update", place.world.claims(admin)["sub"])
+    assert admin_id
+
+
 def test_the_providers_admins_are_managers(place):
     at_home = {"organization_id": place.provider_id, "token": place.staff}
     viewer_id, _ = place.joined("vi@provider.example", organization_id=place.provider_id, preset="viewer")

@@ -188,6 +188,8 @@ def test_who_has_just_proved_themselves_by_a_code_may_switch_them_off(world):
     assert log_in(world).status_code == 201
     assert len(audited(world, "mfa.disabled")) == 1 and "does not ask" in world.post()[-1].get_content()
     assert world.call("DELETE", "/v1/me/totp", token=token).json["code"] == "not_enrolled"
+    with world.database.reading() as session:
+        assert not any(session.scalars(select(models.LoginSession.with_otp)))
 
 
 def test_a_proof_without_a_code_or_an_old_one_switches_nothing_off_or_on(world):

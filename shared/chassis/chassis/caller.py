@@ -261,7 +261,12 @@ def requires(operation: str) -> Callable[[F], F]:
             organization_id = kwargs.get("organization_id", caller.organization_id)
             check_existence(organization_id)
             permit(operation, organization_id)
-            return view(*args, **kwargs)
+            try:
+                return view(*args, **kwargs)
+            except Forbidden as refusal:  # by what only the action knew: whom they may reach, whose turn it is
+                if not g.get("denied") and refusal.code != ProofNeeded.code:
+                    _door().denied(caller, operation, organization_id)
+                raise
 
         guarded.operation = operation  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
@@ -277,17 +282,22 @@ def permit(operation: str, organization_id: str) -> None:
     caller, door = the_caller(), _door()
     acting = caller.act is not None
     if not door.operations.allows(operation, kind=caller.kind, role=caller.role, acting=acting, scope=caller.scope):
-        door.denied(caller, operation, organization_id)
+        _deny(caller, operation, organization_id)
         raise Refused()
     if caller.missing and not operation.startswith(OWN):
         raise Forbidden(_MISSING.get(caller.missing, ""), code=caller.missing)
     looks_only = caller.act is not None and caller.act["access"] == "read"
     if looks_only and request.method not in ("GET", "HEAD") and not operation.startswith(OWN):
-        door.denied(caller, operation, organization_id)
+        _deny(caller, operation, organization_id)
         raise ReadOnly()
     proved = clock.now().timestamp() - caller.proved_at <= FRESH
     if caller.must_prove and not proved and door.operations.wants_proof(operation, kind=caller.kind, role=caller.role):
         raise ProofNeeded()
+
+
+def _deny(caller: Caller, operation: str, organization_id: str) -> None:
+    g.denied = True
+    _door().denied(caller, operation, organization_id)
 
 
 def public(view: F) -> F:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import errors
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -110,7 +110,7 @@ def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
     login, identity, place = lock_session(session, session_id=session_id, now=now)
     totp = queries.totp(session, identity.id, lock="change")
     if totp is None:
-        raise NotEnrolled()
+        raise NotEnrolled("One-time codes are not switched on. There is nothing to switch off.")
     if totp.confirmed_at is not None:
         if login.proved_at <= now - PROOF or not login.with_otp:
             raise StepUpRequired()
@@ -123,9 +123,10 @@ def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
 
 
 def forget(session: Session, *, identity_id: str) -> None:
-    """Delete somebody's codes."""
+    """Delete somebody's codes; their sessions count as begun without."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.identity_id == identity_id))
     session.execute(delete(Totp).where(Totp.identity_id == identity_id))
+    session.execute(update(LoginSession).where(LoginSession.identity_id == identity_id).values(with_otp=False))
 
 
 def take_otp(
