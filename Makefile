@@ -2,10 +2,11 @@
 PYTHON ?= python3
 UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 PY = .venv/bin/python
-DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml)
+DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml) \
+  services/console/browser/package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test mutants fuzz check bench-ledger bench-revocation docs migration processes clean
+.PHONY: help run demo test mutants fuzz check bench-ledger bench-revocation assets screenshots docs migration processes clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +38,12 @@ bench-ledger: .venv/.tested ## how fast the ledger is, beside pgbench on the sam
 bench-revocation: .venv/.tested ## how soon the gateway refuses whose access has ended, with the broker and without
 	@exec $(PY) -m tests.bench.revocation
 
+assets: .venv/.ready ## fetch what the console's pages load in the browser (the set-up does it once)
+	@$(PY) -m clientele assets
+
+screenshots: .venv/.tested ## pictures of every page into var/screenshots, light and dark, three widths (PAGES= for a part)
+	@exec $(PY) -m tests.browser.screenshots $(PAGES)
+
 docs: .venv/.ready ## write the generated pages of docs/ anew
 	@$(PY) -m clientele docs
 
@@ -53,7 +60,7 @@ clean: ## forget the set-up and the embedded system's data
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 
 .venv/.ready: .tools/bin/uv $(DECLARED)
-	@$(UV) sync --quiet --frozen --no-dev --inexact --python $(PYTHON) && touch $@
+	@$(UV) sync --quiet --frozen --no-dev --inexact --python $(PYTHON) && $(PY) -m clientele assets && touch $@
 
 .venv/.tested: .tools/bin/uv $(DECLARED)
-	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) && touch $@ .venv/.ready
+	@$(UV) sync --quiet --frozen --inexact --python $(PYTHON) && $(PY) -m clientele assets && touch $@ .venv/.ready

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 SERVICES = ("org", "billing", "membership")
+# Who has a database: these, and the console, which speaks to nobody but the gateway.
+DATABASES = (*SERVICES, "console")
 # Who is no service of ours but speaks to them: rates calls, meters. Its password goes to whoever runs that.
 OUTSIDERS = ("usage",)
 # The queues of a service beside its inbox and its dead letters.
@@ -69,7 +71,7 @@ def main(path: Path) -> None:
 def make_database_secrets(folder: Folder) -> None:
     """The server's administrator and each service's two logins."""
     folder.keep("postgres_password", password)
-    for service in SERVICES:
+    for service in DATABASES:
         for login in ("owner", "app"):
             given = folder.keep(f"{service}_{login}_password", password)
             url = f"postgresql+psycopg://{service}_{login}:{given}@postgres:5432/{service}"

@@ -14,6 +14,7 @@ COPY services/org/pyproject.toml services/org/
 COPY services/billing/pyproject.toml services/billing/
 COPY services/membership/pyproject.toml services/membership/
 COPY services/gateway/pyproject.toml services/gateway/
+COPY services/console/pyproject.toml services/console/
 COPY shared/chassis/pyproject.toml shared/chassis/
 COPY shared/contracts/pyproject.toml shared/contracts/
 COPY deploy/clientele/pyproject.toml deploy/clientele/
@@ -21,6 +22,10 @@ RUN uv sync --frozen --no-dev --no-editable --no-install-workspace --package "$S
 
 COPY shared shared
 COPY services/${SERVICE} services/${SERVICE}
+# What the console's pages load in the browser: as the lock has it, or there is no image.
+COPY deploy/clientele/clientele/assets.py deploy/clientele/clientele/
+RUN test "$SERVICE" != console \
+    || PYTHONPATH=deploy/clientele/clientele python -c "import assets, sys; sys.exit(assets.fetch() or 0)"
 RUN uv sync --frozen --no-dev --no-editable --package "$SERVICE"
 
 

@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 # The broker's own come first, for a whole system holds on to its users and queues.
 BROKER = ("tests/billing/test_usage_messages.py", "tests/chassis/test_batches.py", "tests/chassis/test_bus.py",
           "tests/chassis/test_consumer.py")
-SYSTEMS = ("tests/deploy/", "tests/faults/", "tests/journeys/")
+SYSTEMS = ("tests/browser/", "tests/deploy/", "tests/faults/", "tests/journeys/")
 LONG = ("tests/billing/ledger/test_state_machine.py",)
 
 

@@ -3,7 +3,7 @@
 # psql itself reads the passwords, so they never stand on a command line.
 set -eu
 
-for service in org billing membership; do
+for service in org billing membership console; do
     psql --no-psqlrc --username "${POSTGRES_USER:-postgres}" --dbname postgres <<SQL
 \set name $service
 \set owner_password \`cat ${SECRETS:-/run/secrets}/${service}_owner_password\`

@@ -30,6 +30,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 DATA_SERVICES = ("org", "billing", "membership")
 ROLES = ("web", "listen", "relay", "tick", "migrate", "topology")
+PAGES = {f"console-{role}" for role in ("web", "migrate")}
 ONCE = ("migrate", "topology", "bootstrap")
 STAY = {name for name in SERVICES if not name.endswith(ONCE)}
 SECRET = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|CALLERS|^(DATABASE|BROKER|BROKER_ADMIN|MAIL)_URL")
@@ -90,8 +91,8 @@ def test_secrets_come_as_files(service: str) -> None:
 
 def test_all_roles_of_all_data_services_run() -> None:
     wanted = {f"{service}-{role}" for service in DATA_SERVICES for role in ROLES}
-    assert wanted | {"membership-bootstrap", "gateway"} == OURS.keys()
-    for name in wanted:
+    assert wanted | PAGES | {"membership-bootstrap", "gateway"} == OURS.keys()
+    for name in wanted | PAGES:
         service, role = name.split("-")
         assert OURS[name]["command"] == ["python", "-m", service, role]
         assert OURS[name]["build"]["args"] == {"SERVICE": service}
@@ -122,7 +123,9 @@ def test_what_waits_for_what() -> None:
             assert needs == {f"{service}-migrate": done, **topology}
         assert OURS[f"{service}-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
         assert OURS[f"{service}-topology"]["depends_on"] == {"broker": {"condition": healthy}}
-    webs = {f"{service}-web": {"condition": healthy} for service in DATA_SERVICES}
+    webs = {f"{service}-web": {"condition": healthy} for service in (*DATA_SERVICES, "console")}
+    assert OURS["console-web"]["depends_on"] == {"console-migrate": {"condition": done}}
+    assert OURS["console-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
     assert OURS["gateway"]["depends_on"] == {"membership-bootstrap": {"condition": done}, **webs}
 
 
@@ -134,29 +137,42 @@ def test_only_the_front_publishes_a_port() -> None:
 
 def test_who_can_reach_whom() -> None:
     networks = {name: set(service["networks"]) for name, service in SERVICES.items()}
-    assert networks["front"] == {"front"} and networks["gateway"] == {"front", "inside"}
+    assert networks["front"] == {"front"} and networks["gateway"] == {"front", "inside", "pages"}
     assert [name for name, seen in networks.items() if "front" in seen] == ["gateway", "front"]
-    for engine in ("postgres", "broker"):
-        assert networks[engine] == {"data"}
-    assert COMPOSE["networks"]["inside"]["internal"] and COMPOSE["networks"]["data"]["internal"]
-    [subnet] = COMPOSE["networks"]["front"]["ipam"]["config"]
-    assert OURS["gateway"]["environment"]["PROXIES"] == subnet["subnet"], "only the front names clients"
+    assert networks["postgres"] == {"data", "pages-data"} and networks["broker"] == {"data"}
+    assert {name for name, network in COMPOSE["networks"].items() if not (network or {}).get("internal")} == {
+        "front", "mail"}
+    assert networks["console-web"] == {"pages", "pages-data"} and networks["console-migrate"] == {"pages-data"}
+    assert [name for name, seen in networks.items() if "pages" in seen] == ["console-web", "gateway"]
+    assert [name for name, seen in networks.items() if "pages-data" in seen] == [
+        "console-migrate", "console-web", "postgres"]
+    subnets = [COMPOSE["networks"][name]["ipam"]["config"][0]["subnet"] for name in ("front", "pages")]
+    assert OURS["gateway"]["environment"]["PROXIES"] == ",".join(subnets), "only front and console name clients"
 
 
 @pytest.mark.parametrize("name", sorted(OURS.keys() - {f"{service}-{role}" for service in DATA_SERVICES for role in
-                                                       ("migrate", "topology")}))
+                                                       ("migrate", "topology")} - {"console-migrate"}))
 def test_the_settings_are_all_there(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What each service's own loader demands, read as in the container."""
     service = name.partition("-")[0]
     for variable in list(os.environ):
         monkeypatch.delenv(variable)
     for variable, value in OURS[name]["environment"].items():
-        given = re.sub(r"\$\{\w+:-(.*)}", r"\1", str(value)).replace(MOUNTED, f"{secrets}/")
-        monkeypatch.setenv(variable, given)
+        monkeypatch.setenv(variable, by_default(str(value)).replace(MOUNTED, f"{secrets}/"))
     settings = config.load(importlib.import_module(f"{service}.config").Settings)
+    if service == "console":
+        assert settings.database_url == (secrets / "console_app_database_url").read_text()
+        return
     assert settings.internal_secret == (secrets / f"{service}_internal_secret").read_text()
     if "broker" in " ".join(OURS[name]["secrets"]):
         assert settings.broker_url == (secrets / f"{service}_broker_url").read_text()
+
+
+def by_default(value: str) -> str:
+    """With nothing set in the environment."""
+    while (less := re.sub(r"\$\{\w+:-([^${}]*)}", r"\1", value)) != value:
+        value = less
+    return value
 
 
 def test_whoever_is_asked_knows_who_asks(secrets: Path) -> None:

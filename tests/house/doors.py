@@ -13,7 +13,7 @@ from chassis.sql import Database
 from flask import Flask
 from joserfc.jwk import OKPKey
 
-from tests.house.places import Project
+from tests.house.places import CONSOLE, Project
 
 OF_EVERY_SERVICE = {"/healthz", "/readyz", "/internal/openapi.json", "/v1/openapi.json"}
 OUTWARD = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -34,13 +34,20 @@ class Call(NamedTuple):
     @property
     def example(self) -> str:
         """A path that a caller could ask for."""
-        return re.sub(r"<[^<>]+>", "x", self.path)
+        return filled(self.path)
+
+
+def filled(path: str) -> str:
+    """A path with something in its places."""
+    return re.sub(r"<[^<>]+>", "x", path)
 
 
 def build(service: Project, folder: Path) -> Flask:
     """The service's application."""
     settings = stub(import_module(f"{service.name}.config").Settings, folder)
     create_app = import_module(f"{service.name}.app").create_app
+    if service == CONSOLE:
+        return create_app(settings, Database(settings.database_url), object())
     wires: dict[str, Any] = defaultdict(object)
     if not service.has("models"):
         return create_app(settings, {name: object() for name in ("org", "billing", "membership")})
@@ -50,7 +57,8 @@ def build(service: Project, folder: Path) -> Flask:
 def stub(settings: type, folder: Path) -> Any:
     """Settings that can start an application and lead nowhere."""
     key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
-    chosen = {"database_url": f"sqlite:///{folder / 'stub.db'}", "mail_url": f"file://{folder}"}
+    chosen = {"database_url": f"sqlite:///{folder / 'stub.db'}", "mail_url": f"file://{folder}",
+              "public_url": "https://nowhere"}
     required = [f for f in dataclasses.fields(settings) if f.default is dataclasses.MISSING]
     return settings(
         **{f.name: Secret(chosen.get(f.name) or (key if "key" in f.name else "http://nowhere")) for f in required}

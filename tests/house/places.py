@@ -39,6 +39,9 @@ def projects(root: Path) -> list[Project]:
 
 PROJECTS = projects(ROOT)
 SERVICES = [p for p in PROJECTS if p.folder.parent.name == "services"]
+CONSOLE = next(s for s in SERVICES if s.name == "console")
+# The console has pages where the others have a contract.
+WITH_CONTRACT = [s for s in SERVICES if s != CONSOLE]
 WITH_DATA = [s for s in SERVICES if s.has("models")]
 CHASSIS = ROOT / "shared" / "chassis" / "chassis"
 CONTRACTS = ROOT / "shared" / "contracts" / "contracts"

@@ -10,7 +10,7 @@ import click
 from chassis import migrate
 from chassis.errors import Conflict
 
-from clientele import demo, docs, embedded
+from clientele import assets, demo, docs, embedded
 from clientele import processes as fleet
 
 
@@ -45,6 +45,15 @@ def check() -> None:
         if done.returncode:
             raise click.ClickException(f"{words[0]}:\n{done.stdout}{done.stderr}")
         click.echo(f"{words[0]}: clean")
+
+
+@main.command(name="assets")
+def fetch() -> None:
+    """Fetch what the console's pages load in the browser."""
+    try:
+        click.echo(assets.fetch() or "Browser files: as the lock has them.")
+    except assets.Mismatch as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 @main.command(name="docs")

@@ -152,6 +152,7 @@ def _settings(where: Place) -> dict[str, Any]:
             internal_secret=passwords["gateway"],
             public_url=chosen.get("public_url", where.address),
             proxies="127.0.0.0/8",
+            web_threads=2 * THREADS,  # what the console asks takes no thread of its own here
         ),
         "console": ConsoleSettings(
             database_url=database("console"), gateway_url=_NOWHERE,
@@ -195,11 +196,11 @@ def _greet(where: Place, settings: Mapping[str, Any]) -> None:
     else:
         email, hint = login.email, login.password or "the one in CLIENTELE_ADMIN_PASSWORD"
     print(  # noqa: T201 - this is what the command is for
-        f"\n  Clientele is at {where.address}\n"
+        f"\n  Open           {where.address}\n"
         f"  sign in as     {email}\n"
         f"  password       {hint}\n"
         f"  mails are in   {where.data / 'mail'}\n\n"
-        "  Try, in another terminal:  make demo BASE_URL=" + where.address + "\n"
+        "  Example customers, from another terminal:  make demo BASE_URL=" + where.address + "\n"
         "  Stop with Ctrl-C; everything is kept.\n",
         file=sys.stdout,
         flush=True,

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from chassis import migrate, roles
+from console import app as console
 from contracts import OUTSIDERS
 from joserfc.jwk import OKPKey
 
@@ -22,13 +23,14 @@ from clientele.servers import Postgres, RabbitMQ
 from clientele.servers import processes as private
 
 NAMES = tuple(service.name for service in SERVICES)
+DATABASES = (*NAMES, "console")
 ROLES = ("web", "listen", "relay", "tick")
 ADMIN = "admin@example.com"
 
 
 class System:
     """Every role of every service in a process of its own. Names are like ``billing-relay``; the gateway is
-    ``gateway-web``. ``folder`` takes logs and mails."""
+    ``gateway-web``, the console ``console-web``. ``folder`` takes logs and mails."""
 
     def __init__(self, postgres: Postgres, rabbitmq: RabbitMQ, folder: Path, *, settings: Mapping[str, str]) -> None:
         self.folder = folder
@@ -36,16 +38,16 @@ class System:
         self.mail = folder / "mail"
         self.mail.mkdir(parents=True, exist_ok=True)
         self._settings = settings
-        self._databases = {name: postgres.fresh_database(name) for name in NAMES}
+        self._databases = {name: postgres.fresh_database(name) for name in DATABASES}
         self._brokers = rabbitmq.create_service_users(*NAMES, *OUTSIDERS)
         self._broker_admin = rabbitmq.url()
-        self._ports = {name: private.free_port() for name in (*NAMES, "gateway")}
+        self._ports = {name: private.free_port() for name in (*DATABASES, "gateway")}
         self._health = {f"{s}-{r}": private.free_port() for s in NAMES for r in ROLES if r != "web"}
         self._secrets = {name: secrets.token_urlsafe(32) for name in ("org", "gateway")}
         self._pepper = secrets.token_hex(32)
         self._signing_key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.names = (*(f"{s}-{r}" for s in NAMES for r in ROLES), "gateway-web")
+        self.names = (*(f"{s}-{r}" for s in NAMES for r in ROLES), "console-web", "gateway-web")
 
     @property
     def address(self) -> str:
@@ -69,6 +71,7 @@ class System:
         for service in SERVICES:
             migrate.upgrade(service.migrations, self._databases[service.name].owner_url)
             roles.declare_topology(service, self._broker_admin)
+        migrate.upgrade(console.MIGRATIONS, self._databases["console"].owner_url)
         self.command("membership", "bootstrap")
 
     def command(self, service: str, *words: str, **extra: str) -> str:
@@ -151,17 +154,21 @@ class System:
 
     def _environment(self, service: str, role: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
-        names = {f"{s.upper()}_URL": self.url_of(s) for s in NAMES}
+        names = {f"{name.upper()}_URL": self.url_of(name) for name in (*DATABASES, "gateway")}
         common = {
             "HOST": "127.0.0.1", "PORT": str(self._ports[service]), "WEB_WORKERS": "1", "WEB_THREADS": "8",
             "HEALTH_PORT": str(self._health.get(f"{service}-{role}", 0)), "PUBLIC_URL": self.address,
             "PYTHONUNBUFFERED": "1", **names, **self._settings,
         }
         if service == "gateway":
-            return inherited | common | {"INTERNAL_SECRET": self._secrets["gateway"]}
+            own = {"INTERNAL_SECRET": self._secrets["gateway"], "WEB_THREADS": "32"}
+            return inherited | {"PROXIES": "127.0.0.0/8"} | common | own
         database = self._databases[service]
+        url = {"DATABASE_URL": database.owner_url if role == "migrate" else database.app_url}
+        if service == "console":
+            return inherited | common | url
         own = {
-            "DATABASE_URL": database.owner_url if role == "migrate" else database.app_url,
+            **url,
             "BROKER_URL": self._brokers[service], "INTERNAL_SECRET": self._secrets.get(service, ""),
             "INTERNAL_CALLERS": ",".join(
                 f"{name}={sha256(secret.encode()).hexdigest()}" for name, secret in self._secrets.items()
@@ -208,8 +215,8 @@ def run(folder: Path) -> None:
             system.start()
             system.await_ready()
             print(  # noqa: T201 - this is what the command is for
-                f"\n  Clientele is at {system.address}, {len(system.names)} processes, logs in {folder}\n"
-                f"  sign in as     {ADMIN}\n  password       {system.password}\n  Stop with Ctrl-C; nothing is kept.\n",
+                f"\n  Open           {system.address}\n  sign in as     {ADMIN}\n  password       {system.password}\n"
+                f"  {len(system.names)} processes, their logs in {folder}\n  Stop with Ctrl-C; nothing is kept.\n",
                 flush=True,
             )
             until(lambda: bool(stopping), float("inf"), "")

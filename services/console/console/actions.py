@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chassis import ids
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from console import queries
 from console.models import Browser, Draft, Seat
-from console.values.sealing import seal
+from console.values.sealing import seal, unseal
 
 KEPT = timedelta(hours=24)  # no session lives longer; the API ends them earlier by its own rules
 TO_THE = timedelta(minutes=1)
+DRAFTS = 20
 
 
 def sign_in(session: Session, *, secret: str, told: dict[str, Any], now: datetime) -> str:
@@ -35,10 +36,11 @@ def take_seat(
     """Keep the tokens of a session that the API gave, for its organization or, while acting, for the acting itself;
     the key of the seat."""
     act = told.get("act")
-    key = act["sid"] if act else told["organization"]["id"]
-    seat = session.get(Seat, (browser_id, key)) or Seat(browser_id=browser_id, key=key)
+    key = act["acting"] if act else told["organization"]["id"]
+    seat = session.get(Seat, (browser_id, key)) or _new_seat(session, browser_id, key)
     seat.organization, seat.member, seat.role, seat.act = told["organization"], member, told["role"], act
-    seat.tokens = seal(secret, {"access": told["access_token"], "refresh": told.get("refresh_token")})
+    before = unseal(secret, seat.tokens)["refresh"] if seat.tokens else None  # a fresh proof brings none
+    seat.tokens = seal(secret, {"access": told["access_token"], "refresh": told.get("refresh_token", before)})
     seat.until, seat.used_at = now + timedelta(seconds=told["expires_in"]), now
     session.add(seat)
     return str(key)
@@ -55,27 +57,30 @@ def leave_seat(session: Session, *, browser_id: str, key: str) -> None:
     session.execute(delete(Seat).where(Seat.browser_id == browser_id, Seat.key == key))
 
 
-def note_use(session: Session, *, browser: Browser, seat: Seat | None, now: datetime) -> None:
-    """Remember that the browser is in use, and which seat was last."""
-    session.merge(browser).used_at = now
-    if seat is not None:
-        session.merge(seat).used_at = now
+def note_use(session: Session, *, browser_id: str, key: str, now: datetime) -> None:
+    """Remember that the browser is in use, and which seat was last. Touches nothing else: another request may be
+    renewing the seat's tokens."""
+    session.execute(update(Browser).where(Browser.id == browser_id).values(used_at=now))
+    session.execute(update(Seat).where(Seat.browser_id == browser_id, Seat.key == key).values(used_at=now))
 
 
 def sign_out(session: Session, *, browser_id: str) -> None:
-    """Forget a browser with its seats and drafts."""
-    for table, column in ((Seat, Seat.browser_id), (Draft, Draft.browser_id), (Browser, Browser.id)):
-        session.execute(delete(table).where(column == browser_id))
+    """Forget a browser; its seats and drafts go with it."""
+    session.execute(delete(Browser).where(Browser.id == browser_id))
 
 
 def keep_draft(
     session: Session, *, browser_id: str, secret: str, fields: dict[str, Any], now: datetime, draft_id: str = ""
 ) -> str:
-    """Keep what was typed; the draft's id. With an id the draft of this browser is replaced."""
-    found = queries.draft(session, browser_id, draft_id) if ids.is_id("evt", draft_id) else None
+    """Keep what was typed; the draft's id. With an id the draft of this browser is replaced. The oldest make room."""
+    found = queries.draft(session, browser_id, draft_id)
     draft = found or Draft(id=ids.new("evt"), browser_id=browser_id)
     draft.fields, draft.kept_at = seal(secret, fields), now
     session.add(draft)
+    session.flush()
+    of_it = select(Draft.id).where(Draft.browser_id == browser_id)
+    beyond = of_it.order_by(Draft.kept_at.desc(), Draft.id.desc()).offset(DRAFTS)
+    session.execute(delete(Draft).where(Draft.id.in_(beyond)))
     return draft.id
 
 
@@ -85,8 +90,12 @@ def drop_draft(session: Session, *, browser_id: str, draft_id: str) -> None:
         session.execute(delete(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id))
 
 
+def _new_seat(session: Session, browser_id: str, key: str) -> Seat:
+    """Two tabs may ask for the same one at once: the browser is held until the transaction ends."""
+    session.execute(select(Browser.id).where(Browser.id == browser_id).with_for_update())
+    return session.get(Seat, (browser_id, key)) or Seat(browser_id=browser_id, key=key)
+
+
 def _forget_old(session: Session, now: datetime) -> None:
-    old = select(Browser.id).where(Browser.used_at < now - KEPT).limit(100)
-    for browser_id in session.scalars(old).all():
-        sign_out(session, browser_id=browser_id)
+    session.execute(delete(Browser).where(Browser.used_at < now - KEPT))
     session.execute(delete(Draft).where(Draft.kept_at < now - KEPT))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chassis import config, log, migrate, web
-from chassis.client import HttpWire, Wire
+from chassis.client import HttpWire, LongWire
 from chassis.server import WebServer
 from chassis.sql import Database
 from flask import Flask
@@ -15,7 +15,7 @@ from console.config import Settings
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def create_app(settings: Settings, database: Database, gateway: Wire) -> Flask:
+def create_app(settings: Settings, database: Database, gateway: LongWire) -> Flask:
     """The pages, asking this gateway."""
     app = web.application("console", title="Console", door=None, blueprints=(), ready={"database": database.check})
     app.extensions.update(settings=settings, database=database, gateway=gateway)

@@ -1,13 +1,13 @@
 """The API, as the gateway answers it. The only neighbour the console has."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from chassis.client import Answer, Wire
+from chassis.client import Answer, LongWire, Stream
 from chassis.errors import Unavailable
 
 _AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
@@ -15,6 +15,8 @@ _AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
 
 class Refusal(Exception):
     """The API said no. ``code``: its stable slug; ``errors``: about fields; ``more``: the whole problem."""
+
+    UNPROVED = ("invalid_credentials", "otp_required", "invalid_otp")  # 401 for what was typed, not for the token
 
     def __init__(self, status: int, problem: Mapping[str, Any], retry_after: int | None = None) -> None:
         self.status, self.more = status, problem
@@ -29,9 +31,9 @@ class Refusal(Exception):
 class Api:
     """The API in somebody's name. ``renew``: how to get another access token when this one is refused."""
 
-    wire: Wire
+    wire: LongWire
     headers: Mapping[str, str]
-    token: str = ""
+    token: str = field(default="", repr=False)
     renew: Callable[[], str] | None = field(default=None, repr=False)
 
     def get(self, path: str, **query: Any) -> Any:
@@ -61,11 +63,29 @@ class Api:
         Raises Refusal, also when nobody answers (503)."""
         token = self.token
         answer = self._once(method, target, body, headers, token)
-        if answer.status == 401 and self.renew and not target.endswith("/step-up"):
+        if answer.status == 401 and self.renew and _problem(answer).get("code") not in Refusal.UNPROVED:
             answer = self._once(method, target, body, headers, self.renew())
         if answer.status >= 400:
             raise Refusal(answer.status, _problem(answer), _seconds(answer))
         return answer
+
+    def stream(self, path: str, accept: str, **query: Any) -> Iterator[bytes]:
+        """A long answer of another kind, piece by piece. Raises Refusal, also when nobody answers (503)."""
+        target = _with(path, query)
+        answer = self._opened(target, accept, self.token)
+        if answer.status == 401 and self.renew:
+            answer = self._opened(target, accept, self.renew())
+        if answer.status >= 400:
+            whole = Answer(answer.status, answer.headers, b"".join(answer.pieces))
+            raise Refusal(whole.status, _problem(whole), _seconds(whole))
+        return answer.pieces
+
+    def _opened(self, target: str, accept: str, token: str) -> Stream:
+        sent = {**self.headers, "Accept": accept, "Authorization": f"Bearer {token}"}
+        try:
+            return self.wire.stream(target, sent)
+        except Unavailable as problem:
+            raise Refusal(503, {"code": problem.code, "detail": problem.detail}, 1) from problem
 
     def _once(self, method: str, target: str, body: Any, headers: Mapping[str, str], token: str) -> Answer:
         sent = {"Accept": "application/json", **self.headers, **headers}
@@ -92,11 +112,11 @@ class Missing:
 def together(**questions: Callable[[], Any]) -> dict[str, Any]:
     """Ask at the same time: name -> answer, or ``Missing`` where the API refused or did not answer.
 
-    Raises Refusal where it does not know us any more: then no page can be made."""
+    Raises Refusal where it does not know us any more, or wants one-time codes first: then no page can be made."""
     running = {name: _AT_ONCE.submit(_or_missing, question) for name, question in questions.items()}
     found = {name: future.result() for name, future in running.items()}
     for answer in found.values():
-        if isinstance(answer, Missing) and answer.refusal.status == 401:
+        if isinstance(answer, Missing) and (answer.refusal.status == 401 or answer.refusal.code == "mfa_required"):
             raise answer.refusal
     return found
 

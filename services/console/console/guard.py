@@ -2,24 +2,27 @@
 
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest
 from hmac import new as hmac
 from typing import Any
-from urllib.parse import urlsplit
 
 from chassis import clock, web
-from chassis.client import Wire
+from chassis.client import LongWire
 from chassis.sql import Database
 from flask import Response, current_app, g, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from console import actions, queries
 from console.clients import Api, Refusal
-from console.models import Browser, Seat
-from console.values.operations import Permit
+from console.models import Browser
+from console.models import Seat as Seat  # noqa: PLC0414 - views take it from here
+from console.values.operations import Permit, reads_only
 from console.values.sealing import new_secret, unseal
 
+AWAY = (OperationalError, PoolTimeout)  # what there is instead of an answer of the database
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _MARGIN = 20  # seconds before its end in which an access token is not used any more
 
@@ -40,7 +43,7 @@ class SignedOut(Exception):
 class Visitor:
     """Somebody signed in, at the seat of this request."""
 
-    secret: str
+    secret: str = field(repr=False)
     browser: Browser
     seat: Seat | None
 
@@ -58,8 +61,10 @@ class Visitor:
 
     def may(self, operation: str) -> bool:
         """Whether the seat's role may do this, as the services' tables have it; they decide again."""
-        at = self.here
-        return Permit.of(operation).allows(at.organization["kind"], at.role, acting=at.act is not None)
+        at, permit = self.here, Permit.of(operation)
+        looks_only = at.act is not None and at.act["access"] == "read"
+        return permit.allows(at.organization["kind"], at.role, acting=at.act is not None) and (
+            not looks_only or reads_only(operation))
 
 
 def identify(secret: str, key: str) -> Visitor | None:
@@ -69,12 +74,14 @@ def identify(secret: str, key: str) -> Visitor | None:
     if found is None:
         return None
     browser, seat = found
+    now = clock.now()
+    if now - browser.started_at > actions.KEPT:
+        return None
     if seat is None and key.startswith("org_"):
         seat = _switch(Visitor(secret, browser, None), key)
-    now = clock.now()
     if now - browser.used_at > actions.TO_THE:
         with database().transaction() as session:
-            actions.note_use(session, browser=browser, seat=seat, now=now)
+            actions.note_use(session, browser_id=browser.id, key=key, now=now)
     return Visitor(secret, browser, seat)
 
 
@@ -120,7 +127,7 @@ def api(visitor: Visitor | None = None, seat: Seat | None = None) -> Api:
         "X-Request-Id": web.request_id(), "X-Forwarded-For": request.headers.get("X-Forwarded-For", ""),
         "User-Agent": request.headers.get("User-Agent", "")[:200],
     }
-    wire: Wire = current_app.extensions["gateway"]
+    wire: LongWire = current_app.extensions["gateway"]
     said = {name: value for name, value in headers.items() if value}
     if visitor is None:
         return Api(wire, said)
@@ -158,10 +165,14 @@ class _Renewal:
 
 
 def _switch(visitor: Visitor, key: str) -> Seat | None:
-    """A seat in another of one's own organizations, by exchange; None where there is no such thing for them."""
+    """A seat in another of one's own organizations, by exchange; None where there is no such thing for them. A
+    customer's that they may enter as support is none: nobody steps in by opening a page."""
     for other in own_seats(visitor):
         try:
-            told = api(visitor, other).post("/v1/sessions/exchange", {"organization_id": key})
+            asked = api(visitor, other)
+            if key not in (one["id"] for one in asked.get("/v1/me/organizations")["own"]):
+                return None
+            told = asked.post("/v1/sessions/exchange", {"organization_id": key})
         except Refusal as refusal:
             if refusal.status == 401:
                 continue
@@ -182,12 +193,16 @@ def keep_draft(visitor: Visitor, fields: dict[str, Any], draft_id: str = "") -> 
 
 def draft(visitor: Visitor, draft_id: str) -> dict[str, Any] | None:
     """What was typed, in this browser; None where there is no such draft."""
-    try:
-        with database().reading() as session:
-            found = queries.draft(session, visitor.browser.id, draft_id)
-    except (ValueError, LookupError):
-        return None
+    with database().reading() as session:
+        found = queries.draft(session, visitor.browser.id, draft_id)
     return unseal(visitor.secret, found.fields) if found else None
+
+
+def drafts(visitor: Visitor, **marks: str) -> list[str]:
+    """The ids of the drafts in this browser with these values, the last first."""
+    with database().reading() as session:
+        found = queries.drafts(session, visitor.browser.id)
+    return [one.id for one in found if marks.items() <= unseal(visitor.secret, one.fields).items()]
 
 
 def drop_draft(visitor: Visitor, draft_id: str) -> None:
@@ -206,8 +221,14 @@ def check_origin() -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site not in (None, "same-origin", "none"):
         raise Forged
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    hidden = origin == "null" and site == "same-origin"  # as of pages that tell nobody where they are
+    if origin is not None and not hidden and origin not in (f"https://{request.host}", _plain(request.host)):
         raise Forged
+
+
+def _plain(host: str) -> str:
+    """An origin of ours without https, where there may be one."""
+    return "" if is_secure() else f"http://{host}"
 
 
 def check_token(secret: str) -> None:
@@ -235,19 +256,24 @@ def is_secure() -> bool:
     return bool(current_app.extensions["settings"].is_secure)
 
 
-def cookie_name() -> str:
+def cookie_name(part: str = "") -> str:
     """``__Host-`` where people come by https; on this machine alone it has to do without."""
-    return "__Host-clientele" if is_secure() else "clientele"
+    return ("__Host-clientele" if is_secure() else "clientele") + (part and f"-{part}")
 
 
-def set_cookie(answer: Response, secret: str) -> Response:
-    """Hand the browser its cookie, or take it away."""
-    secure = is_secure()
-    if secret:
-        answer.set_cookie(cookie_name(), secret, secure=secure, httponly=True, samesite="Lax", path="/")
-    else:
-        answer.delete_cookie(cookie_name(), secure=secure, httponly=True, samesite="Lax", path="/")
+def set_cookie(answer: Response, value: str, *, part: str = "", seconds: int | None = None) -> Response:
+    """Hand the browser its cookie, or take it away. ``part``: a cookie beside it, for so many ``seconds``."""
+    name, secure = cookie_name(part), is_secure()
+    if value:
+        answer.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax", path="/")
+    elif name in request.cookies:
+        answer.delete_cookie(name, secure=secure, httponly=True, samesite="Lax", path="/")
     return answer
+
+
+def cookie(part: str = "") -> str:
+    """What the browser has in its cookie, or in one beside it."""
+    return request.cookies.get(cookie_name(part), "")
 
 
 def database() -> Database:

@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+from chassis import ids
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,7 +27,15 @@ def own_seats(session: Session, browser_id: str) -> list[Seat]:
 
 def draft(session: Session, browser_id: str, draft_id: str) -> Draft | None:
     """A draft of this browser."""
+    if not ids.is_id("evt", draft_id):
+        return None
     return session.scalars(select(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id)).one_or_none()
+
+
+def drafts(session: Session, browser_id: str) -> list[Draft]:
+    """The drafts of this browser, the last first."""
+    query = select(Draft).where(Draft.browser_id == browser_id)
+    return list(session.scalars(query.order_by(Draft.kept_at.desc(), Draft.id.desc()).limit(20)))
 
 
 def hashed(secret: str) -> bytes:

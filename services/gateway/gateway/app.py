@@ -35,7 +35,7 @@ def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
     ready |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
     app = web.application("gateway", title="Clientele", door=None, blueprints=(), ready=ready)
     views.add_openapi(app, Catalogue(neighbours, settings.public_url))
-    door = Forwarder(app.wsgi_app, upstreams, guard, limits, feeds.values())
+    door = Forwarder(app.wsgi_app, upstreams, guard, limits, feeds.values(), seats=max(1, settings.web_threads // 2))
     app.extensions["forwarder"] = door
     app.wsgi_app = door  # type: ignore[method-assign]
     return app

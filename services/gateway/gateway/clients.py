@@ -12,7 +12,7 @@ from wsgiref.types import WSGIApplication
 
 import urllib3
 from chassis import log
-from chassis.client import Answer, HttpWire, Neighbour
+from chassis.client import Answer, HttpWire, Neighbour, Stream
 from chassis.errors import Unavailable
 from urllib3 import HTTPHeaderDict
 
@@ -110,6 +110,18 @@ class InProcess:
         """One request, read to its end."""
         reply = self.ask(method, path, headers, body or b"")
         return Answer(reply.status, HTTPHeaderDict(reply.headers), reply.read())
+
+    def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
+        """A GET whose answer is read as it is produced."""
+        reply = self.ask("GET", path, headers)
+
+        def pieces() -> Iterator[bytes]:
+            try:
+                yield from reply.body
+            finally:
+                reply.close()
+
+        return Stream(reply.status, HTTPHeaderDict(reply.headers), pieces())
 
 
 class Feed:

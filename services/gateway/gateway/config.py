@@ -10,6 +10,7 @@ class Settings:
     """``*_url``: where the services answer; ``public_url``: where we are reached; ``internal_secret``: our password
     at the services; ``rate_*``: per organization; ``public_rate``: calls without a token per client address in ten
     seconds; ``page_rate``: pages and their parts likewise; ``console_url``: where pages come from, if from anywhere;
+    ``web_threads``: half of them make pages at most, for the console asks us meanwhile;
     ``proxies``: networks (comma separated) of front proxies whose X-Forwarded-For is believed;
     ``feed_*``: how often the feeds of revocations are asked, and after which silence nobody is let in."""
 

@@ -1,13 +1,15 @@
 """Asking another service over HTTP, or in this process on the embedded footing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import urllib3
 
 from chassis.errors import Unavailable
+
+_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,28 @@ class Answer:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True)
+class Stream:
+    """What comes back, piece by piece; the pieces are read to their end, or closed."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
+
+
 class Wire(Protocol):
     """A way to reach one service."""
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """One request. Raises Unavailable when the service does not answer."""
+        ...
+
+
+class LongWire(Wire, Protocol):
+    """A wire that long answers come by, too."""
+
+    def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
+        """A GET whose answer is read as it comes. Raises Unavailable, also while it is read."""
         ...
 
 
@@ -45,9 +64,31 @@ class HttpWire:
         try:
             answer = self._pool.request(method, self.url + path, headers=dict(headers), body=body, redirect=False)
         except urllib3.exceptions.HTTPError as problem:
-            raise Unavailable("A part of the system does not answer. Try again.", code="service_unavailable",
-                              retry_after=1) from problem
+            raise _silent() from problem
         return Answer(answer.status, answer.headers, answer.data)
+
+    def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
+        """A GET whose answer is read as it comes. Raises Unavailable, also while it is read."""
+        try:
+            answer = self._pool.request("GET", self.url + path, headers=dict(headers), redirect=False,
+                                        preload_content=False)
+        except urllib3.exceptions.HTTPError as problem:
+            raise _silent() from problem
+        return Stream(answer.status, answer.headers, _pieces(answer))
+
+
+def _pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from answer.stream(_PIECE)
+        answer.release_conn()
+    except urllib3.exceptions.HTTPError as problem:
+        raise _silent() from problem
+    finally:
+        answer.close()
+
+
+def _silent() -> Unavailable:
+    return Unavailable("A part of the system does not answer. Try again.", code="service_unavailable", retry_after=1)
 
 
 class Neighbour:

@@ -1,4 +1,4 @@
-"""Where the servers' programs are; on Debian, root may have them installed."""
+"""Where the programs are that nobody gets from a package registry; on Debian, root may have them installed."""
 
 import os
 import re
@@ -9,20 +9,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+_DOCKER = ", or, for the tests, start a Docker engine"
+
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class ServerMissing(RuntimeError):
-    """A server is neither installed nor may it be installed from here; the message says what to do."""
+    """A program is neither installed nor may it be installed from here; the message says what to do."""
 
 
 def postgres_programs() -> Path:
     """The folder with initdb, postgres and psql of the newest PostgreSQL."""
-    return _found_or_installed(_find_postgres, title="PostgreSQL", package="postgresql")
+    return _found_or_installed(_find_postgres, title="PostgreSQL", package="postgresql", instead=_DOCKER)
 
 
 def rabbitmq_scripts() -> Path:
     """The folder with RabbitMQ's own scripts; the package's wrappers insist on the shared instance."""
-    return _found_or_installed(_find_rabbitmq, title="RabbitMQ", package="rabbitmq-server")
+    return _found_or_installed(_find_rabbitmq, title="RabbitMQ", package="rabbitmq-server", instead=_DOCKER)
+
+
+def chromium() -> Path:
+    """The browser that the console is tried in."""
+    return _found_or_installed(_find_chromium, title="Chromium", package="chromium")
 
 
 def _find_postgres() -> Path | None:
@@ -42,19 +51,23 @@ def _find_rabbitmq() -> Path | None:
     return found if shutil.which("epmd") else None
 
 
+def _find_chromium() -> Path | None:
+    return next((Path(found) for name in CHROMIUMS if (found := shutil.which(name))), None)
+
+
 def _version(path: Path) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", str(path))]
 
 
-def _found_or_installed(find: Callable[[], Path | None], *, title: str, package: str) -> Path:
+def _found_or_installed(find: Callable[[], Path | None], *, title: str, package: str, instead: str = "") -> Path:
     found = find()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         _install(package)
         found = find()
     if found is None:
         raise ServerMissing(
-            f"{title} was not found on this machine. Install its server (Debian, Ubuntu: apt-get install "
-            f"{package}; elsewhere the system's own package), or, for the tests, start a Docker engine."
+            f"{title} was not found on this machine. Install it (Debian, Ubuntu: apt-get install "
+            f"{package}; elsewhere the system's own package){instead}."
         )
     return found
 

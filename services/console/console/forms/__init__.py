@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from console.clients import Refusal
+from console.values.words import again
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,18 @@ class Field:
         """Where the value goes in the body."""
         return self.pointer or f"/{self.name}"
 
+    def said(self, value: str) -> str:
+        """A value of it as people read it."""
+        if self.kind == "checkbox":
+            return "Yes" if value == "on" else "No"
+        return dict(self.options).get(value, value)
+
 
 @dataclass
 class Form:
     """The fields with what was typed. ``key``: the Idempotency-Key of this filling-in; ``match``: the ETag of what was
-    shown; ``note``: a line above the fields; ``summary``: what is wrong, as (id of the field or nothing, words)."""
+    shown; ``note``: a line above the fields; ``summary``: what is wrong, as (id of the field or nothing, words);
+    ``now``: label, value now and value typed, where somebody else was faster."""
 
     fields: Sequence[Field]
     values: dict[str, str] = field(default_factory=dict)
@@ -42,6 +50,7 @@ class Form:
     errors: dict[str, str] = field(default_factory=dict)
     summary: list[tuple[str, str]] = field(default_factory=list)
     refusal: Refusal | None = None
+    now: list[tuple[str, str, str]] = field(default_factory=list)
 
     def take(self, typed: Mapping[str, str]) -> None:
         """What was sent; a box that is not there is not ticked."""
@@ -70,18 +79,18 @@ class Form:
 
     def refuse(self, refusal: Refusal) -> None:
         """Show what the API said, field by field where it can. After a refusal the next sending is another one; where
-        nobody answered it is the same."""
+        nobody answered, or the first is still under way, it is the same."""
         self.refusal = refusal
         by_pointer = {one.at: one for one in self.fields}
         for error in refusal.errors:
             found = by_pointer.get(error["pointer"])
             if found:
-                self.wrong(found.name, error["detail"])
+                self.wrong(found.name, _missing(found) if error.get("code") == "required" else error["detail"])
             else:
                 self.summary.append(("", f"{error['pointer'].strip('/')}: {error['detail']}"))
         if not refusal.errors:
-            self.summary.append(("", refusal.detail))
-        if refusal.status != 503:
+            self.summary.append(("", refusal.detail + (again(refusal.retry_after) if refusal.status == 429 else "")))
+        if refusal.status != 503 and refusal.code != "idempotency_key_in_progress":
             self.key = uuid4().hex
 
     def wrong(self, name: str, words: str) -> None:
@@ -90,6 +99,15 @@ class Form:
         label = next(one.label for one in self.fields if one.name == name)
         self.summary.append((f"field-{name}", f"{label}: {words}"))
 
+    def stale(self, values: Mapping[str, str], match: str) -> None:
+        """Somebody changed the thing meanwhile: show what it is now beside what was typed; sent again, the form is for
+        what it is now."""
+        self.match, self.errors = match, {}
+        self.summary = [
+            ("", "Somebody changed this after you opened it. Compare, then save again or take what it is now.")]
+        self.now = [(one.label, one.said(values.get(one.name, "")), one.said(self.value(one.name)))
+                    for one in self.fields if values.get(one.name, "") != self.value(one.name)]
+
     def _json(self, one: Field) -> Any:
         value = self.value(one.name)
         if one.kind == "checkbox":
@@ -97,6 +115,11 @@ class Form:
         if not value:
             return None
         return int(value) if one.kind == "number" and value.lstrip("-").isdigit() else value
+
+
+def _missing(one: Field) -> str:
+    """What is said of a field nothing stands in."""
+    return "Choose one." if one.options else "Fill this in."
 
 
 def _place(made: dict[str, Any], path: list[str], value: Any) -> None:

@@ -1,1 +1,224 @@
 "use strict";
+// Shortcuts, dialogs, small comforts. Every page does all it does without this file.
+(() => {
+  const all = (css, at = document) => [...at.querySelectorAll(css)];
+  const one = (css, at = document) => at.querySelector(css);
+  const make = (name, props = {}, ...inside) => {
+    const made = Object.assign(document.createElement(name), props);
+    made.append(...inside);
+    return made;
+  };
+  const parse = (words) => new DOMParser().parseFromString(words, "text/html");
+  const live = one("#live"), dialog = one("#dialog"), root = document.documentElement;
+  const say = (words) => { live.textContent = ""; setTimeout(() => { live.textContent = words; }, 50); };
+
+  // Ids that can be copied, instants that are counted down to.
+  const dress = (at) => {
+    for (const code of navigator.clipboard ? all("[data-copy]:not(:has(.copy))", at) : []) {
+      const words = code.textContent.trim();
+      const button = make("button", { type: "button", className: "copy", textContent: "Copy", ariaLabel: `Copy ${words}` });
+      button.onclick = async () => {
+        await navigator.clipboard.writeText(words);
+        button.textContent = "Copied";
+        say(`${words} copied`);
+      };
+      code.append(button);
+    }
+    tick();
+  };
+  const two = (n) => String(n).padStart(2, "0");
+  const left = (s) => s >= 172800 ? `${Math.floor(s / 86400)} days` : s >= 3600
+    ? `${Math.floor(s / 3600)} h ${two(Math.floor(s / 60) % 60)} min` : `${Math.floor(s / 60)}:${two(s % 60)}`;
+  const tick = () => {
+    for (const at of all("time[data-left]")) {
+      const s = Math.max(0, Math.round((Date.parse(at.dateTime) - Date.now()) / 1000));
+      at.textContent = s ? `${left(s)} left` : "over";
+      if (s === 120) say("Two minutes left");
+    }
+  };
+  if (one("time[data-left]")) setInterval(tick, 1000);
+
+  // In somebody's place: it is said at once when that has ended.
+  const pulse = one("[data-pulse]");
+  const beat = pulse && setInterval(async () => {
+    if (document.hidden) return;
+    const answer = await fetch(pulse.dataset.pulse, { cache: "no-store" }).catch(() => null);
+    if (!answer || answer.ok || answer.status >= 500 || answer.status === 429) return;
+    clearInterval(beat);
+    all("form, .how", pulse).forEach((e) => e.remove());
+    one(".over", pulse).append(one("template", pulse).content);
+  }, 1000);
+
+  // Disclosures close when one goes on elsewhere.
+  const closeMenus = (but) => all("details.menu[open]").forEach((menu) => { menu.open = menu.contains(but); });
+  document.addEventListener("click", (e) => closeMenus(e.target));
+  document.addEventListener("focusin", (e) => {
+    closeMenus(e.target);
+    const row = e.target.closest("[data-row]");
+    if (row) { all("[data-row].at").forEach((r) => r.classList.remove("at")); row.classList.add("at"); }
+  });
+
+  // Shortcuts: whatever has a data-key is pressed by it; the rest is moving about in a list.
+  let first = "", timer;
+  const press = (keys) => {
+    const found = all("[data-key]").filter((e) => e.dataset.key === keys);
+    const row = one("[data-row].at");
+    const target = found.find((e) => row?.contains(e)) || found.find((e) => !e.closest("[data-row]"));
+    if (!target) return false;
+    if (target.matches("input")) target.select(); else target.click();
+    return true;
+  };
+  const move = (step) => {
+    const rows = all("[data-row]"), at = rows.findIndex((r) => r.classList.contains("at"));
+    const row = rows[Math.min(rows.length - 1, Math.max(0, at + step))];
+    if (row) one("th a, a", row)?.focus();
+  };
+  const unfold = () => {
+    const menu = one("[data-row].at details.menu");
+    if (!menu) return;
+    menu.open = true;
+    one(".list a", menu)?.focus();
+  };
+  const moves = { j: () => move(1), k: () => move(-1), v: unfold };
+  document.addEventListener("keydown", (e) => {
+    if ((e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey && e.key === "k") { e.preventDefault(); palette(); return; }
+    const menu = one("details.menu[open]");
+    if (e.key === "Escape" && menu && !dialog.open) { menu.open = false; one("summary", menu).focus(); return; }
+    if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || dialog.open || /(^|; )keys=off/.test(document.cookie)) return;
+    if (e.target.closest("input, select, textarea, [contenteditable]")) return;
+    const before = first;
+    clearTimeout(timer);
+    first = "";
+    if (press(before ? `${before} ${e.key}` : e.key)) e.preventDefault();
+    else if (before) return;
+    else if (e.key === "g") { first = "g"; timer = setTimeout(() => { first = ""; }, 1000); }
+    else if (moves[e.key]) { e.preventDefault(); moves[e.key](); }
+  });
+
+  // A page's form in a dialog. What can't be shown in one is shown as the page it is.
+  let opener = null;
+  const fold = (label, inside) => {
+    dialog.replaceChildren(inside);
+    dialog.ariaLabel = label;
+    if (!dialog.open) dialog.showModal();
+  };
+  const show = async (answer, url) => {
+    const onward = answer.headers.get("X-Location");
+    if (onward) { location.assign(onward); return true; }
+    const sheet = one(".sheet", parse(await answer.text())), heading = sheet && one("h1, h2", sheet);
+    if (!heading) return false;
+    heading.removeAttribute("id");
+    dialog.replaceChildren();
+    if (all("[id]", sheet).some((e) => document.getElementById(e.id))) return false;
+    all("form:not([action]), form[action='']", sheet).forEach((form) => form.setAttribute("action", url));
+    fold(heading.textContent, document.adoptNode(sheet));
+    dress(dialog);
+    const to = one("[data-focus]", sheet) || heading;
+    to.tabIndex = -1;
+    to.focus();
+    return true;
+  };
+  document.addEventListener("click", async (e) => {
+    const link = e.target.closest("a[data-dialog], dialog a[data-back]");
+    if (!link || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
+    e.preventDefault();
+    if (dialog.contains(link)) { dialog.close(); return; }
+    opener = link.closest("details.menu")?.querySelector("summary") || link;
+    closeMenus(null);
+    const answer = await fetch(link.href, { headers: { "X-Dialog": "1" } }).catch(() => null);
+    if (!answer || !(await show(answer, link.href))) location.assign(link.href);
+  });
+  dialog.addEventListener("close", () => {
+    dialog.replaceChildren();
+    if (dialog.dataset.changed) location.reload(); else opener?.focus();
+    opener = null;
+  });
+
+  // Forms: sent once, not lost by leaving, in a dialog without leaving it.
+  const sending = (form, button) => {
+    if (form.dataset.sent) return false;
+    form.dataset.sent = "1";
+    button?.setAttribute("aria-busy", "true");
+    return true;
+  };
+  const rest = (at) => {
+    all("form[data-sent]", at).forEach((form) => { delete form.dataset.sent; });
+    all("button[aria-busy]", at).forEach((button) => button.removeAttribute("aria-busy"));
+  };
+  const prefer = (button) => {
+    const { name, value } = button;
+    document.cookie = `${name}=${value}; path=/; samesite=lax; max-age=${value ? 31536000 : 0}`;
+    all(`[data-preference] button[name="${name}"]`).forEach((b) => { b.ariaPressed = String(b.value === value); });
+    if (name !== "look") return;
+    if (value) root.dataset.look = value; else delete root.dataset.look;
+  };
+  document.addEventListener("submit", async (e) => {
+    const form = e.target;
+    if (form.matches("[data-preference]") && e.submitter) { e.preventDefault(); prefer(e.submitter); return; }
+    if (form.method !== "post") return;
+    if (!sending(form, e.submitter)) { e.preventDefault(); return; }
+    if (!dialog.contains(form)) return;
+    e.preventDefault();
+    const body = new URLSearchParams(new FormData(form, e.submitter)), url = form.action;
+    const answer = await fetch(url, { method: "POST", body, headers: { "X-Dialog": "1" } }).catch(() => null);
+    if (!answer) {
+      rest(dialog);
+      one(".offline", form)?.remove();
+      form.append(make("p", { className: "error offline", role: "alert" }, "Not sent: there is no connection. Try again."));
+      return;
+    }
+    if (answer.ok && !answer.headers.get("X-Location")) dialog.dataset.changed = "1";
+    if (!(await show(answer, url))) form.submit();
+  });
+  document.addEventListener("input", (e) => { if (e.target.form?.matches("[data-guard]")) e.target.form.dataset.dirty = "1"; });
+  addEventListener("beforeunload", (e) => { if (one("form[data-dirty]:not([data-sent])")) e.preventDefault(); });
+  addEventListener("pageshow", (e) => { if (e.persisted) rest(document); });
+
+  // The palette: pages of this page, and customers by the list's own search.
+  const palette = () => {
+    if (dialog.open) return;
+    const links = all(".top nav a, .sections a, .me .list a, main a.button").filter((a) => !a.closest("[data-row]"));
+    const pages = [...new Map(links.map((a) => [a.href, a.textContent.trim()]))];
+    const find = one("form.find"), label = find ? "Find a page or a customer" : "Find a page";
+    const input = make("input", { type: "search", ariaLabel: label, placeholder: label, autocomplete: "off" });
+    const list = make("ul");
+    let wait;
+    const item = ([href, words], kind) =>
+      make("li", {}, make("a", { href }, make("bdi", {}, words), make("span", { className: "small" }, kind)));
+    const fill = (customers) => {
+      const typed = input.value.trim().toLowerCase();
+      list.replaceChildren(...pages.filter(([, words]) => words.toLowerCase().includes(typed)).map((p) => item(p, "")),
+        ...customers.map((c) => item(c, "Customer")));
+      if (typed) say(`${list.children.length} found`);
+    };
+    const ask = async () => {
+      const q = input.value;
+      const answer = await fetch(`${find.action}?${new URLSearchParams({ q })}`).catch(() => null);
+      if (!answer?.ok) return;
+      const page = parse(await answer.text());
+      if (q === input.value) fill(all("[data-row] th a", page).slice(0, 8).map((a) => [a.getAttribute("href"), a.textContent.trim()]));
+    };
+    input.oninput = () => { fill([]); clearTimeout(wait); if (find && input.value.trim()) wait = setTimeout(ask, 200); };
+    const box = make("div", { className: "palette" }, input, list);
+    box.onkeydown = (e) => {
+      const stops = [input, ...all("a", list)], at = stops.indexOf(document.activeElement);
+      const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+      if (step) { e.preventDefault(); stops[Math.min(stops.length - 1, Math.max(0, at + step))].focus(); }
+      if (e.key === "Enter" && at === 0) { e.preventDefault(); stops[1]?.click(); }
+    };
+    opener = document.activeElement;
+    fill([]);
+    fold(label, box);
+    input.focus();
+  };
+
+  // What htmx brought in is told; what it could not bring is opened as a page.
+  document.addEventListener("htmx:beforeRequest", (e) => e.detail.target.setAttribute("aria-busy", "true"));
+  document.addEventListener("htmx:afterRequest", (e) => e.detail.target.removeAttribute("aria-busy"));
+  document.addEventListener("htmx:afterSettle", () => dress(document));
+  document.addEventListener("htmx:responseError", (e) => location.assign(e.detail.pathInfo.finalRequestPath));
+  document.addEventListener("htmx:sendError", () => say("No answer. Try again."));
+
+  dress(document);
+  one("[data-focus]")?.focus();
+})();

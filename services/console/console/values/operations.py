@@ -30,6 +30,11 @@ class Permit:
         return role in roles and (self.acting or not acting)
 
 
+def reads_only(operation: str) -> bool:
+    """Whether somebody may do it who may look and not change anything: it reads, or concerns only themselves."""
+    return operation.startswith(("me.", "session.")) or operation.endswith((".read", ".list", ".overview"))
+
+
 @cache
 def _rows() -> dict[str, Permit]:
     return {name: Permit(**row) for name, row in json.loads(_FILE.read_text()).items()}

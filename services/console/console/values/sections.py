@@ -1,16 +1,30 @@
-"""The sections of a customer, and every shortcut: one table for menus, pages, the key handler and its help."""
+"""The sections of a customer, and every shortcut: one table for menus, pages and the help.
+
+The script presses whatever bears the keys as ``data-key``; ``j``, ``k``, ``v``, Esc and Ctrl K it knows itself."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Section:
-    """An item of View. ``endpoint``: its page; ``operation``: what one must be allowed to see it; ``key``: after g."""
+    """An item of View. ``endpoint``: its page; ``operation``: what one must be allowed to see it; ``letter``: after g;
+    ``areas``: whose pages lie below it, beside its own."""
 
     endpoint: str
     label: str
     operation: str
-    key: str
+    letter: str
+    areas: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What is pressed to go there."""
+        return f"g {self.letter}"
+
+    def holds(self, endpoint: str) -> bool:
+        """Whether a page lies in this section."""
+        area = endpoint.partition(".")[0]
+        return area in (self.endpoint.partition(".")[0], *self.areas)
 
 
 SECTIONS = (
@@ -18,23 +32,28 @@ SECTIONS = (
     Section("payment.show", "Payment", "account.read", "p"),
     Section("transactions.show", "Transactions", "transactions.read", "t"),
     Section("invoices.show", "Invoices", "invoices.read", "i"),
-    Section("members.show", "Members", "member.list", "m"),
+    Section("members.show", "Members", "member.list", "m", ("ownership", "acting")),
     Section("support.show", "Remote Support", "support.read", "r"),
     Section("audit.show", "Audit", "audit.read", "a"),
-    Section("settings.show", "Settings", "organization.read", "e"),
+    Section("settings.show", "Settings", "organization.read", "e", ("deletion",)),
 )
 
-# keys -> what it does; the first column is what the handler matches.
-SHORTCUTS = (
-    ("/", "Search"),
-    ("?", "This help"),
-    ("g h", "Home"),
-    ("g c", "Customers"),
-    ("n", "Create organization, on the list"),
-    ("j", "Next row"),
-    ("k", "Previous row"),
-    ("Enter", "Open the row"),
-    ("v", "Sections of the row"),
-    ("Esc", "Close"),
-    *((f"g {section.key}", f"{section.label} of the customer") for section in SECTIONS),
-)
+# where -> keys and what they do
+SHORTCUTS = {
+    "Anywhere": (
+        ("g h", "Home"),
+        ("g c", "Customers"),
+        ("/", "Search customers"),
+        ("Ctrl K", "Go to a page or a customer"),
+        ("?", "This help"),
+        ("Esc", "Close, go back"),
+    ),
+    "In a list": (
+        ("j", "Next row"),
+        ("k", "Previous row"),
+        ("Enter", "Open the row"),
+        ("v", "Sections of the row"),
+        ("N", "Create organization"),
+    ),
+    "At a customer, or at a row of the list": tuple((section.key, section.label) for section in SECTIONS),
+}

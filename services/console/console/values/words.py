@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from babel.core import get_global
 from babel.numbers import get_currency_precision
@@ -23,7 +24,14 @@ STATES: Mapping[str, tuple[str, str, str]] = {
     "open": ("Open", "check", "good"),
     "frozen": ("Frozen", "pause", "warn"),
     "closed": ("Closed", "cross", "muted"),
+    "grant_pending": ("Waiting for consent", "clock", "warn"),
+    "grant_active": ("In force", "check", "good"),
+    "grant_refused": ("Declined", "cross", "muted"),
+    "grant_ended": ("Ended", "cross", "muted"),
+    "grant_expired": ("Ran out", "clock", "muted"),
 }
+
+_WRITTEN = {"one_off": "One-off", "top_up": "Top-up", "write_off": "Write-off"}
 
 
 def state(code: str) -> tuple[str, str, str]:
@@ -32,8 +40,30 @@ def state(code: str) -> tuple[str, str, str]:
 
 
 def words(code: str) -> str:
-    """A code as words: ``top_up`` -> ``Top up``."""
-    return code.replace("_", " ").replace(".", ": ").capitalize()
+    """A code as words: ``bank_transfer`` -> ``Bank transfer``."""
+    return _WRITTEN.get(code) or code.replace("_", " ").replace(".", ": ").capitalize()
+
+
+def actor(told: Mapping[str, Any]) -> str:
+    """Who did something; of somebody in another's place both names."""
+    label, name = str(told.get("label") or told["kind"]), (told.get("acting") or {}).get("name")
+    verb = "acting as" if (told.get("acting") or {}).get("mode") == "login_as" else "as"
+    return f"{name} {verb} {label}" if name and name != label else label
+
+
+def again(seconds: int | None) -> str:
+    """When somebody who came too often may come again; nothing where that is not known."""
+    minutes = -(-(seconds or 0) // 60)
+    wait = "a minute" if minutes == 1 else f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+    return f" You can try again in {wait}." if seconds else ""
+
+
+def lasting(minutes: int) -> str:
+    """``90`` -> ``90 minutes``, ``480`` -> ``8 hours``, ``1440`` -> ``1 day``."""
+    for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
+        if minutes % size == 0:
+            return f"{minutes // size} {unit}" + ("" if minutes == size else "s")
+    return f"{minutes} minutes"
 
 
 def money(amount: str | None, currency: str = "") -> str:

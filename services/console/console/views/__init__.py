@@ -13,6 +13,7 @@ from console.views import (
     customers,
     deletion,
     entry,
+    help,  # noqa: A004 - the page of that name
     home,
     invoices,
     links,
@@ -35,7 +36,7 @@ INSIDE: tuple[Blueprint, ...] = (
     home.blp, customers.blp, opening.blp, provider.blp, me.blp, acting.blp, overview.blp, payment.blp, transactions.blp,
     invoices.blp, members.blp, ownership.blp, support.blp, audit.blp, settings.blp, deletion.blp,
 )
-OPEN: tuple[Blueprint, ...] = (entry.blp, links.blp, assets.blp)
+OPEN: tuple[Blueprint, ...] = (entry.blp, help.blp, links.blp, assets.blp)
 _POLICY = "; ".join((
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
     "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "manifest-src 'self'",
@@ -77,12 +78,12 @@ def _keep_place(endpoint: str, values: dict[str, Any]) -> None:
 
 def _who_is_there() -> AnyResponse | None:
     view = current_app.view_functions.get(request.endpoint or "")
-    if getattr(view, "is_asset", False):
+    if getattr(view, "is_asset", False) or getattr(view, "operation", "") in ("public", "internal"):
         return None
     guard.check_origin()
-    secret = request.cookies.get(guard.cookie_name(), "")
+    secret = guard.cookie()
     g.visitor = guard.identify(secret, g.get("seat", ""))
-    if view is None or getattr(view, "open_to_all", False) or getattr(view, "guard", None) == "public":
+    if view is None or getattr(view, "open_to_all", False):
         return None
     if g.visitor is None or (g.seat and g.visitor.seat is None):
         raise guard.SignedOut(acting=g.get("seat", "").startswith("ses_"))
@@ -91,6 +92,9 @@ def _who_is_there() -> AnyResponse | None:
 
 
 def _finish(answer: Response) -> Response:
+    if request.headers.get("X-Dialogs") and answer.status_code in (302, 303):  # the script goes there itself
+        answer.status_code, answer.headers["X-Location"] = 204, answer.headers.pop("Location")
+        answer.set_data(b"")
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
     if guard.is_secure():

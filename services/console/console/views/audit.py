@@ -1,18 +1,89 @@
-"""The audit of a customer."""
+"""Who did what in an organization, and what happened to it."""
 
-from flask import Blueprint, request
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chassis import clock
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from console.clients import Missing, Refusal, together
+from console.values import trail
+from console.values.spreadsheet import BOM
 from console.views import page
 from console.views.page import needs
 
 blp = Blueprint("audit", __name__, url_prefix="/c/<org>")
+_ASKED = ("action", "actor_kind", "actor", "target", "outcome")
+_DAYS = ("from", "to")
 
 
 @blp.get("/audit")
 @needs("audit.read")
 def show(org: str) -> ResponseReturnValue:
-    """Who did what."""
+    """Who did what, when and why, denials included; filters stand in the address."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(at)
+    filters, wrong = _filters(organization["timezone"])
+    found: Any = {"data": [], "next_cursor": None}
+    if not wrong:
+        try:
+            found = api.get(f"{at}/audit", cursor=request.args.get("cursor"), limit=50, **filters)
+        except Refusal as refusal:
+            if refusal.status != 422:
+                raise
+            wrong = {_name(error["pointer"]): error["detail"] for error in refusal.errors} or {"": refusal.detail}
+    return page.show(
+        "audit.html", status=422 if wrong else 200, organization=organization, found=found, wrong=wrong,
+        failed=bool(wrong), filtered=any(request.args.get(name) for name in (*_ASKED, *_DAYS)), trail=trail,
+    )
+
+
+@blp.get("/audit.csv")
+@needs("audit.read")
+def download(org: str) -> ResponseReturnValue:
+    """All of it, by the same filters, as a file for spreadsheets."""
     organization = page.api().get(f"/v1/organizations/{org}")
-    found = page.api().get(f"/v1/organizations/{org}/audit", cursor=request.args.get("cursor"), limit=50)
-    return page.show("audit.html", organization=organization, found=found)
+    filters, _wrong = _filters(organization["timezone"])
+    lines = page.api().stream(f"/v1/organizations/{org}/audit", "text/csv", **filters)
+
+    def pieces() -> Any:
+        yield BOM.encode()
+        yield from lines
+
+    answer = Response(pieces(), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="audit-{org}-{clock.now():%Y-%m-%d}.csv"'
+    return answer
+
+
+@blp.get("/timeline")
+@needs("timeline.read")
+def timeline(org: str) -> ResponseReturnValue:
+    """What happened, newest first."""
+    api, at, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
+    answers = together(organization=lambda: api.get(at),
+                       found=lambda: api.get(f"{at}/timeline", cursor=cursor, limit=50))
+    for answer in answers.values():
+        if isinstance(answer, Missing):
+            raise answer.refusal
+    return page.show("timeline.html", **answers)
+
+
+def _filters(zone: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What the address asks for, as the API takes it, and what is wrong with it. Days are the organization's."""
+    asked = {name: request.args.get(name, "").strip() for name in _ASKED}
+    wrong: dict[str, str] = {}
+    for name in _DAYS:
+        if not (typed := request.args.get(name, "").strip()):
+            continue
+        try:
+            day = date.fromisoformat(typed) + timedelta(days=name == "to")
+            asked[name] = clock.stamp(datetime.combine(day, time.min, ZoneInfo(zone)))
+        except (ValueError, OverflowError):
+            wrong[name] = "Give a day as year, month, day: 2026-11-23."
+    return {name: value for name, value in asked.items() if value}, wrong
+
+
+def _name(pointer: str) -> str:
+    return pointer.strip("/").rpartition("/")[2]

@@ -1,17 +1,82 @@
-"""The list of customers."""
+"""The list of customers: search, filters, order, all in the address; and the same as a file."""
 
-from flask import Blueprint, request
+from collections.abc import Iterator
+from typing import Any
+
+from chassis import clock
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from console.clients import Api, Refusal
+from console.values import spreadsheet
+from console.values.customers import COLUMNS, LABELS, cells, choices, said
 from console.views import page
 from console.views.page import needs
+from console.views.words import with_args
 
 blp = Blueprint("customers", __name__)
+_MOST_LINES = 5000
+_AT_ONCE = 200
 
 
 @blp.get("/customers")
 @needs("organization.list")
 def show() -> ResponseReturnValue:
-    """Every customer, with money and state."""
-    found = page.api().get("/v1/organizations", q=request.args.get("q"), cursor=request.args.get("cursor"), limit=50)
-    return page.show("customers.html", found=found)
+    """Every customer that is asked for, with money and state."""
+    if not page.visitor().is_staff:
+        return redirect(url_for("overview.show", org=page.visitor().here.organization["id"]), 303)
+    typed = "HX-Request" in request.headers
+    if not typed and "" in request.args.values():
+        return redirect(with_args(), 303)
+    asked, refusal = _asked(), None
+    try:
+        found = page.api().get("/v1/organizations", **asked, cursor=request.args.get("cursor"), limit=50)
+    except Refusal as problem:
+        if problem.status != 422:
+            raise
+        found, refusal = {"data": [], "next_cursor": None}, problem
+    answer = page.show(
+        "customers.html", status=422 if refusal else 200, failed=refusal is not None, found=found, asked=asked,
+        refusal=refusal, choices=choices(), labels=LABELS, chosen=said(asked), narrowed=bool(asked["q"] or said(asked)),
+        narrowing={name: value for name, value in asked.items() if value},
+    )
+    answer.vary.add("HX-Request")
+    if typed:
+        answer.headers["HX-Replace-Url"] = with_args()
+    return answer
+
+
+@blp.get("/customers.csv")
+@needs("organization.list")
+def download() -> ResponseReturnValue:
+    """The same customers as a file, sent as they are read."""
+    api, asked = page.api(), _asked()
+    first = api.get("/v1/organizations", **asked, limit=_AT_ONCE)
+    answer = Response(_lines(api, asked, first), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="customers-{clock.now():%Y-%m-%d}.csv"'
+    return answer
+
+
+def _asked() -> dict[str, str]:
+    return {name: request.args.get(name, "").strip() for name in ("q", *choices(), "sort")}
+
+
+def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[str]:
+    """Line by line. The last one says so where the file does not hold everything."""
+    yield spreadsheet.BOM + spreadsheet.line(COLUMNS)
+    written = 0
+    while found["data"]:
+        for one in found["data"]:
+            yield spreadsheet.line(cells(one))
+        written += len(found["data"])
+        if not found["has_more"]:
+            return
+        if written >= _MOST_LINES:
+            yield spreadsheet.line([f"Cut here: these are the first {written} customers and there are more. "
+                                    "Narrow the list down and export it again."])
+            return
+        try:
+            found = api.get("/v1/organizations", **asked, cursor=found["next_cursor"], limit=_AT_ONCE)
+        except Refusal as problem:
+            yield spreadsheet.line([f"Cut here after {written} customers: {problem.detail} Export the list again."])
+            return

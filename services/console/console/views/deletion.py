@@ -1,5 +1,90 @@
-"""The end of a customer: pre-flight, countdown, way back."""
+"""Deleting a customer: what stands in the way, the wish, what became of it."""
 
-from flask import Blueprint
+from datetime import timedelta
+from typing import Any
+
+from chassis import clock
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Forbidden
+
+from console.clients import together
+from console.forms import Form, deletion
+from console.views import page
+from console.views.page import needs
 
 blp = Blueprint("deletion", __name__, url_prefix="/c/<org>")
+
+
+@blp.route("/delete", methods=["GET", "POST"])
+@needs("organization.deletion_check")
+def start(org: str) -> ResponseReturnValue:
+    """The check before, and the form where nothing stands in the way."""
+    at = f"/v1/organizations/{org}"
+    organization = page.api().get(at)
+    if organization["status"] in ("closing", "suspended_for_deletion", "deleted"):
+        return redirect(url_for("deletion.show"), 303)
+    form = page.form(deletion.FIELDS)
+    if request.method == "POST":
+        if not page.visitor().may("organization.delete"):
+            raise Forbidden("Your role does not allow this.")
+        if deletion.check(form, organization):
+            told = page.sent(form, lambda: page.api().delete(at, {"reason": form.value("reason")}, wait=10))
+            if told is not None:
+                words = "is scheduled for deletion." if told["status"] == "scheduled" else "is being closed."
+                return page.done(f"{organization['name']} {words}", "deletion.show")
+    return _asked(org, organization, form)
+
+
+@blp.get("/deletion")
+@needs("organization.deletion_read")
+def show(org: str) -> ResponseReturnValue:
+    """The last deletion asked for: who, when, and how long it can be undone."""
+    at = f"/v1/organizations/{org}"
+    organization, found = page.api().get(at), page.api().get(f"{at}/deletion")
+    return page.show("deletion.html", organization=organization, deletion=found, left=_left(found["purge_at"]),
+                     blockers=_with_fixes(found["blockers"], organization))
+
+
+def _asked(org: str, organization: dict[str, Any], form: Form) -> Response:
+    """The pre-flight page. What a refused deletion said is newer than what a check would say."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    found = together(
+        check=lambda: api.get(f"{at}/deletion-check"), account=lambda: api.get(f"{at}/account"),
+        listed=lambda: api.get("/v1/organizations", q=org, limit=1), settings=lambda: api.get("/v1/settings"),
+    )
+    check = found["check"]
+    if form.refusal and form.refusal.code == "deletion_refused":
+        check = {"deletable": False, "blockers": form.refusal.more["blockers"], "warnings": []}
+    summary = found["listed"]["data"][0]["summary"] if found["listed"] and found["listed"]["data"] else None
+    purge_at = ""
+    if found["settings"]:
+        purge_at = (clock.now() + timedelta(days=found["settings"]["deletion_grace_days"])).isoformat()
+    return page.show(
+        "delete.html", organization=organization, form=form, check=check, account=found["account"], summary=summary,
+        grace=found["settings"] and found["settings"]["deletion_grace_days"], purge_at=purge_at,
+        blockers=_with_fixes(check["blockers"], organization) if check else [])
+
+
+def _with_fixes(blockers: list[dict[str, Any]], organization: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each blocker with the page that clears it, where the visitor may use that."""
+    shown = []
+    for blocker in blockers:
+        known = deletion.fix(blocker["code"], organization["payment_mode"])
+        link = None
+        if known and page.visitor().may(known[2]):
+            link = {"href": url_for(known[0], _anchor=known[1] or None), "words": known[3]}
+        shown.append({**blocker, "link": link})
+    return shown
+
+
+def _left(purge_at: str | None) -> str:
+    """How long it can still be undone, in words."""
+    if not purge_at:
+        return ""
+    left = page.instant(purge_at) - clock.now()
+    if left <= timedelta(0):
+        return "no time"
+    if left < timedelta(days=1):
+        return f"{left.seconds // 3600 or 'less than 1'} hour{'s' if left.seconds >= 7200 else ''}"
+    return f"{left.days} day{'' if left.days == 1 else 's'}"

@@ -1,13 +1,19 @@
 """The way in and out: sign in, sign out, the beginning."""
 
+from contextlib import suppress
+from typing import Any
+
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from console import guard
 from console.clients import Refusal
+from console.guard import Visitor
+from console.values.sealing import new_secret, opens, seal
 from console.views import page
 from console.views.page import open_to_all
 
+_BEGUN, _MINUTES = "begun", 5  # the cookie that opens what was typed before the code is asked for; how long it does
 blp = Blueprint("entry", __name__)
 
 
@@ -32,40 +38,33 @@ def sign_in() -> ResponseReturnValue:
 @open_to_all
 def signing_in() -> ResponseReturnValue:
     """Let them in, where they wanted to go; what they had typed there goes with them."""
-    email, password = request.form.get("email", "").strip(), request.form.get("password", "")
-    otp, onward = request.form.get("otp", "").strip(), page.safe(request.form.get("next"))
+    onward, typed = page.safe(request.form.get("next")), _typed()
     kept = [(name.removeprefix("kept_"), value) for name, value in request.form.items(multi=True)
             if name.startswith("kept_")]
-    body = {"email": email, "password": password} | ({"otp": otp} if otp else {})
     try:
-        told = guard.api().post("/v1/sessions", body)
+        told = guard.api().post("/v1/sessions", typed)
     except Refusal as refusal:
-        asks = refusal.code in ("otp_required", "invalid_otp")
-        wrong = "" if refusal.code == "otp_required" else _words(refusal)
-        status = 422 if refusal.status == 422 else 429 if refusal.status == 429 else 401
-        return page.show("sign_in.html", status=status if refusal.status < 500 else 503, next=onward, kept=kept,
-                         email=email, password=password if asks else "", otp=asks, wrong=wrong)
+        return _ask_again(refusal, typed, next=onward, kept=kept)
+    if (before := g.visitor) is not None:
+        _end_sessions(before)
     secret, key = guard.sign_in(told)
     g.visitor = guard.identify(secret, key)
     if kept:
-        onward = f"{onward}?draft={guard.keep_draft(g.visitor, dict(kept))}"
+        draft = guard.keep_draft(g.visitor, dict(kept))
+        onward = f"{onward}{'&' if '?' in onward else '?'}draft={draft}"
     if onward == "/":
         onward = url_for("home.show", seat=key)
-    return guard.set_cookie(_redirect(onward), secret)
+    return guard.set_cookie(guard.set_cookie(_redirect(onward), secret), "", part=_BEGUN)
 
 
 @blp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """End every session of this browser."""
+    """End every session of this browser; then on to where the form says."""
     visitor = page.visitor()
-    for seat in guard.own_seats(visitor):
-        try:
-            guard.api(visitor, seat).delete("/v1/sessions/current")
-        except Refusal as refusal:
-            if refusal.status >= 500:
-                raise
+    _end_sessions(visitor)
     guard.forget(visitor)
-    return guard.set_cookie(_redirect(url_for("entry.signed_out")), "")
+    onward = page.safe(request.form.get("next"))
+    return guard.set_cookie(_redirect(url_for("entry.signed_out") if onward == "/" else onward), "")
 
 
 @blp.get("/signed-out")
@@ -73,6 +72,32 @@ def sign_out() -> ResponseReturnValue:
 def signed_out() -> ResponseReturnValue:
     """Say so."""
     return render_template("signed_out.html")
+
+
+def _typed() -> dict[str, str]:
+    """Address and password; where the one-time code is asked for, those from the step before come back sealed."""
+    begun = opens(guard.cookie(_BEGUN), request.form.get("begun", "")) or {}
+    typed = {name: begun.get(name) or request.form.get(name, "") for name in ("email", "password")}
+    otp = request.form.get("otp", "").strip()
+    return typed | {"email": typed["email"].strip()} | ({"otp": otp} if otp else {})
+
+
+def _ask_again(refusal: Refusal, typed: dict[str, str], **words: Any) -> Response:
+    """For the code where that is all that is missing: nobody types a password twice, nor does it stand in the page."""
+    asks = refusal.code in ("otp_required", "invalid_otp")
+    wrong = "" if refusal.code == "otp_required" else _words(refusal)
+    status = refusal.status if refusal.status in (422, 429) else 401 if refusal.status < 500 else 503
+    cookie = (guard.cookie(_BEGUN) or new_secret()) if asks else ""
+    begun = seal(cookie, {"email": typed["email"], "password": typed["password"]}) if asks else ""
+    shown = page.show("sign_in.html", status=status, email=typed["email"], begun=begun, wrong=wrong, **words)
+    return guard.set_cookie(shown, cookie, part=_BEGUN, seconds=_MINUTES * 60)
+
+
+def _end_sessions(visitor: Visitor) -> None:
+    """Whether the API hears of it or not: nobody has their tokens once the browser is forgotten."""
+    for seat in guard.own_seats(visitor):
+        with suppress(Refusal):
+            guard.api(visitor, seat).delete("/v1/sessions/current")
 
 
 def _redirect(to: str) -> Response:

@@ -1,11 +1,22 @@
-"""Home: what needs somebody."""
+"""Home: what needs somebody, over the whole book."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from chassis import clock
 from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from console.clients import Missing, together
+from console.values.attention import KINDS, days_left
 from console.views import page
 
 blp = Blueprint("home", __name__)
+# The queue shows the first of each kind, and where the others are.
+_SHOWN = 5
+_RECENT = 8
+_MOST = 200
 
 
 @blp.get("/home")
@@ -13,4 +24,30 @@ def show() -> ResponseReturnValue:
     """Staff see the whole book; a customer's people their own organization."""
     if not page.visitor().is_staff:
         return redirect(url_for("overview.show", org=page.visitor().here.organization["id"]), 303)
-    return redirect(url_for("customers.show"), 303)
+    found, now = together(**_questions()), clock.now()
+    ending = found["deletion_scheduled"]
+    leaving = sorted(
+        ((days_left(one["purge_at"], now), one) for one in (ending["data"] if ending else ()) if one["purge_at"]),
+        key=lambda one: one[0],
+    )
+    queue = {kind: found[kind] for kind in KINDS}
+    return page.show(
+        "home.html", queue=queue, quiet=not any(isinstance(one, Missing) or one["data"] for one in queue.values()),
+        leaving=leaving[:_RECENT], more_leaving=len(leaving) > _RECENT or bool(ending and ending["has_more"]),
+        checked_at=clock.stamp(now), shown=_SHOWN, **found,
+    )
+
+
+def _questions() -> dict[str, Callable[[], Any]]:
+    """What is asked, each for a card of its own. There is no order by day of deletion, so all of those are."""
+    api, may = page.api(), page.visitor().may
+    listed = partial(api.get, "/v1/organizations")
+    asked: dict[str, Callable[[], Any]] = {
+        kind: partial(listed, attention=kind, limit=_MOST if kind == "deletion_scheduled" else _SHOWN) for kind in KINDS
+    }
+    asked["recent"] = partial(listed, sort="-created_at", limit=_RECENT)
+    if may("support.overview"):
+        asked["support"] = partial(api.get, "/v1/remote-support", limit=1)
+    if may("wallet.read"):
+        asked["wallet"] = partial(api.get, "/v1/wallet")
+    return asked

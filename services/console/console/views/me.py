@@ -1,5 +1,154 @@
-"""Oneself: sessions, one-time codes, organizations to switch to."""
+"""Oneself: sessions, one-time codes and password, where one may go, API keys."""
 
-from flask import Blueprint
+from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
+
+from console.forms import Form
+from console.forms import me as fields
+from console.values import browsers
+from console.values.scopes import SCOPES
+from console.views import page
+from console.views.page import needs
 
 blp = Blueprint("me", __name__, url_prefix="/me")
+_KEYS = "/v1/api-keys"
+
+
+@blp.get("/organizations")
+@needs("session.exchange")
+def organizations() -> ResponseReturnValue:
+    """Where one may go."""
+    found, wanted = page.api().get("/v1/me/organizations"), request.args.get("q", "").strip().casefold()
+    own, serviced = ([one for one in found[kind] if wanted in one["name"].casefold() or wanted == one["id"]]
+                     for kind in ("own", "serviced"))
+    return page.show("me_organizations.html", own=own, serviced=serviced, wanted=wanted)
+
+
+@blp.get("/sessions")
+@needs("session.list")
+def sessions() -> ResponseReturnValue:
+    """Where one is signed in, and where support acts as oneself."""
+    found = page.api().get("/v1/sessions", limit=50, cursor=request.args.get("cursor"))
+    return page.show("me_sessions.html", found=found, browser=browsers.name)
+
+
+@blp.post("/sessions/<session>/end")
+@needs("session.end_others")
+def end_session(session: str) -> ResponseReturnValue:
+    """End one of them."""
+    page.api().delete(f"/v1/sessions/{session}")
+    return page.done("Ended. Whoever used it is out within seconds.", "me.sessions")
+
+
+@blp.post("/sessions/end-others")
+@needs("session.end_others")
+def end_others() -> ResponseReturnValue:
+    """End all but this one."""
+    page.api().delete("/v1/sessions")
+    return page.done("Every other session has ended.", "me.sessions")
+
+
+@blp.get("/security")
+@needs("me.secure")
+def security() -> ResponseReturnValue:
+    """How one signs in."""
+    return page.show("me_security.html", me=page.api().get("/v1/me"), wanted=bool(request.args.get("wanted")))
+
+
+@blp.route("/security/codes", methods=["GET", "POST"])
+@needs("me.secure")
+def enrol() -> ResponseReturnValue:
+    """Begin with one-time codes; the key is in this answer alone."""
+    form = page.form(())
+    made = page.sent(form, lambda: page.api().post("/v1/me/totp"))
+    if made is None:
+        return page.show("me_enrol.html", form=form)
+    return page.show("me_codes.html", form=Form((fields.OTP,)), made=made)
+
+
+@blp.route("/security/codes/confirm", methods=["GET", "POST"])
+@needs("me.secure")
+def confirm() -> ResponseReturnValue:
+    """Switch them on; the recovery codes are in this answer alone."""
+    form = page.form((fields.OTP,))
+    made = page.sent(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
+    if made is None:
+        return page.show("me_codes.html", form=form, made=None)
+    if renew := page.api().renew:
+        renew()  # the next token does not say any more that codes are missing
+    return page.show("me_recovery.html", codes=made["recovery_codes"])
+
+
+@blp.route("/security/codes/off", methods=["GET", "POST"])
+@needs("me.secure")
+def switch_off() -> ResponseReturnValue:
+    """Switch them off."""
+    form = page.form(())
+    if page.sent(form, lambda: page.api().delete("/v1/me/totp")) is None:
+        return page.show("me_form.html", form=form, title="Switch one-time codes off", verb="Switch them off",
+                         danger=True, back=url_for("me.security"), lead="You then sign in by your password alone, and "
+                         "your recovery codes are good for nothing. You are asked for your password and a code first.")
+    return page.done("One-time codes are off.", "me.security")
+
+
+@blp.route("/security/password", methods=["GET", "POST"])
+@needs("me.secure")
+def password() -> ResponseReturnValue:
+    """Choose another password."""
+    form = page.form(fields.PASSWORD)
+    if page.sent(form, lambda: page.api().post("/v1/me/password", form.body())) is not None:
+        return page.done("Your password is changed. Every other session has ended.", "me.security")
+    if form.refusal is not None and form.refusal.status == 401:
+        form.summary.clear()
+        form.wrong(*{"invalid_credentials": ("password", "This is not your password.")}.get(
+            form.refusal.code, ("otp", "Give a one-time code that you have not used yet, or a recovery code.")))
+    return page.show("me_form.html", status=422 if form.summary else 200, failed=bool(form.summary), form=form,
+                     title="Change your password", verb="Change it", back=url_for("me.security"),
+                     lead="Every other session of yours ends by that.")
+
+
+@blp.get("/keys")
+@needs("key.list")
+def keys() -> ResponseReturnValue:
+    """The programs that may act for one's organization."""
+    found = page.api().get(_KEYS, limit=50, cursor=request.args.get("cursor"))
+    return page.show("me_keys.html", found=found, says=SCOPES)
+
+
+@blp.route("/keys/new", methods=["GET", "POST"])
+@needs("key.manage")
+def make_key() -> ResponseReturnValue:
+    """Make a key; it is in this answer alone."""
+    held = page.api().get("/v1/me")["scopes"]
+    scopes = [scope for scope in SCOPES if scope in held]
+    form = page.form(fields.key(scopes))
+    made = page.sent(form, lambda: page.api().post(_KEYS, fields.key_body(form, scopes), key=form.key))
+    if made is None:
+        return page.show("me_form.html", form=form, title="Make an API key", verb="Make it", back=url_for("me.keys"),
+                         lead="A program that has the key may do what you tick here, and nothing else. The owner is "
+                         "told by mail.")
+    return page.show("me_key.html", made=made)
+
+
+@blp.route("/keys/<key>/rotate", methods=["GET", "POST"])
+@needs("key.manage")
+def rotate_key(key: str) -> ResponseReturnValue:
+    """Another secret for a key; it is in this answer alone."""
+    form = page.form(fields.ROTATION)
+    made = page.sent(form, lambda: page.api().post(f"{_KEYS}/{key}/rotate", {
+        "overlap_minutes": int(form.value("overlap_minutes") or 60)}))
+    if made is None:
+        return page.show("me_form.html", form=form, title="Rotate the API key", verb="Make the new key", danger=True,
+                         back=url_for("me.keys"), lead="You get a new key for the same program, shown once.")
+    return page.show("me_key.html", made=made)
+
+
+@blp.route("/keys/<key>/delete", methods=["GET", "POST"])
+@needs("key.manage")
+def delete_key(key: str) -> ResponseReturnValue:
+    """Delete a key; it is dead at once."""
+    form = page.form(())
+    if page.sent(form, lambda: page.api().delete(f"{_KEYS}/{key}")) is None:
+        return page.show("me_form.html", form=form, title="Delete the API key", verb="Delete it", danger=True,
+                         back=url_for("me.keys"), lead="Whatever uses it is refused at once. This can't be undone.")
+    return page.done("The key is deleted.", "me.keys")

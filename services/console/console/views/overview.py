@@ -1,13 +1,22 @@
 """A customer at a glance."""
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from chassis import clock
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from console.clients import together
+from console.values import charts
 from console.views import page
 from console.views.page import needs
 
 blp = Blueprint("overview", __name__, url_prefix="/c/<org>")
+_AT_ONCE = 200
+_LATEST = 10
 
 
 @blp.get("/overview")
@@ -16,9 +25,32 @@ def show(org: str) -> ResponseReturnValue:
     """Who they are, how they stand, what happened lately."""
     api, at = page.api(), f"/v1/organizations/{org}"
     organization = api.get(at)
-    cards = together(
-        account=lambda: api.get(f"{at}/account"),
-        transactions=lambda: api.get(f"{at}/account/transactions", limit=10),
-        timeline=lambda: api.get(f"{at}/timeline", limit=5),
+    found = together(**_questions(org))
+    account, moved, members = (found.get(name) for name in ("account", "transactions", "members"))
+    burn = charts.burn(account, moved, organization["timezone"], clock.now()) if account and moved else None
+    return page.show(
+        "overview.html", organization=organization, burn=burn, latest=moved["data"][:_LATEST] if moved else (),
+        kinds=_kinds(members["data"]) if members else {}, **found,
     )
-    return page.show("overview.html", organization=organization, **cards)
+
+
+def _questions(org: str) -> dict[str, Callable[[], Any]]:
+    """What is asked: what one may see. The chart and the last transactions are made of the same answer; who of theirs
+    is inside, staff see at home."""
+    get, at = page.api().get, f"/v1/organizations/{org}"
+    asked = {
+        "account": ("account.read", partial(get, f"{at}/account")),
+        "transactions": ("transactions.read", partial(get, f"{at}/account/transactions", limit=_AT_ONCE)),
+        "members": ("member.list", partial(get, f"{at}/members", limit=_AT_ONCE)),
+        "timeline": ("timeline.read", partial(get, f"{at}/timeline", limit=_LATEST)),
+    }
+    if not page.visitor().is_staff:
+        asked["inside"] = ("support.read", partial(get, f"{at}/remote-support", limit=1))
+    return {name: ask for name, (operation, ask) in asked.items() if page.visitor().may(operation)}
+
+
+def _kinds(members: list[dict[str, Any]]) -> dict[str, int]:
+    """How many of each kind."""
+    kinds = Counter(one["role"] if one["portal_access"] else "no_login" for one in members)
+    kinds.update(one["status"] for one in members if one["status"] != "active")
+    return kinds

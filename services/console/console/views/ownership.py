@@ -1,5 +1,93 @@
-"""Who owns a customer, and how that changes."""
+"""Who owns an organization, and how that changes."""
 
-from flask import Blueprint
+from typing import Any
 
-blp = Blueprint("ownership", __name__, url_prefix="/c/<org>")
+from flask import Blueprint, request, url_for
+from flask.typing import ResponseReturnValue
+
+from console.clients import together
+from console.forms import members as fields
+from console.values import people
+from console.views import page
+from console.views.page import needs
+
+blp = Blueprint("ownership", __name__, url_prefix="/c/<org>/ownership")
+
+
+@blp.get("")
+@needs("ownership.read")
+def show(org: str) -> ResponseReturnValue:
+    """The offer that waits for an answer, and the changes so far."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(at)
+    cursor = request.args.get("cursor")
+    found = together(transfers=lambda: api.get(f"{at}/ownership-transfers", limit=20, cursor=cursor),
+                     me=lambda: api.get("/v1/me"))
+    mine = found["me"]["member_id"] if found["me"] and page.visitor().here.organization["id"] == org else None
+    return page.show("ownership.html", organization=organization, found=found["transfers"], mine=mine,
+                     at_once=_at_once(organization))
+
+
+@blp.route("/new", methods=["GET", "POST"])
+@needs("ownership.transfer")
+def start(org: str) -> ResponseReturnValue:
+    """Choose who is to be the owner, then confirm."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(at)
+    form = page.form(fields.handing(organization["name"]), {"member_id": request.args.get("member")})
+    if not form.value("member_id"):
+        wanted = {name: request.args.get(name) for name in ("q", "cursor")}
+        found = together(members=lambda: api.get(f"{at}/members", limit=50, **wanted))["members"]
+        return page.show("ownership_choose.html", organization=organization, found=found, obstacle=people.obstacle)
+    member = api.get(f"{at}/members/{form.value('member_id')}")
+    if request.method == "POST" and form.value("typed") != organization["name"]:
+        form.wrong("typed", f"Type the name of the organization exactly: {organization['name']}")
+    made = None if form.summary else page.sent(form, lambda: page.api().post(
+        f"{at}/ownership-transfers", {"member_id": member["id"], "reason": form.value("reason")}, key=form.key))
+    if made is None:
+        return page.show("ownership_start.html", organization=organization, member=member, form=form,
+                         obstacle=people.obstacle(member), at_once=_at_once(organization),
+                         back=url_for("ownership.show"))
+    if made["status"] == "offered":
+        return page.done(f"Offered to {member['name']}. They are told by mail and have 72 hours to accept.",
+                         "ownership.show")
+    return page.done(f"{member['name']} is the owner now.", "ownership.show")
+
+
+@blp.route("/<grt>/accept", methods=["GET", "POST"])
+@needs("ownership.accept")
+def accept(org: str, grt: str) -> ResponseReturnValue:
+    """Take what was offered to oneself."""
+    return _answer(org, grt, "accept", "You are the owner now.")
+
+
+@blp.route("/<grt>/take-back", methods=["GET", "POST"])
+@needs("ownership.undo")
+def take_back(org: str, grt: str) -> ResponseReturnValue:
+    """Cancel an offer, or undo what the provider did."""
+    return _answer(org, grt, "take_back", "Taken back. The owner is who it was.")
+
+
+def _answer(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
+    at = f"/v1/organizations/{org}"
+    organization, form = page.api().get(at), page.form(())
+    path = f"{at}/ownership-transfers/{grt}"
+    answer = page.sent(form, lambda: page.api().post(f"{path}/accept", key=form.key) if what == "accept"
+                       else page.api().delete(path))
+    if answer is None:
+        return page.show("ownership_answer.html", organization=organization, form=form, what=what,
+                         transfer=_transfer(at, grt), back=url_for("ownership.show"))
+    if what == "accept" and (renew := page.api().renew):
+        renew()  # the role in the token has changed
+    return page.done(words, "ownership.show")
+
+
+def _transfer(at: str, grt: str) -> Any:
+    """The change that is asked about, where it is among the last."""
+    found = page.api().get(f"{at}/ownership-transfers", limit=20)["data"]
+    return next((one for one in found if one["id"] == grt), None)
+
+
+def _at_once(organization: Any) -> bool:
+    """Whether it is the provider who gives: then nobody has to accept."""
+    return page.visitor().is_staff and organization["kind"] == "customer"

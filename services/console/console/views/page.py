@@ -14,7 +14,7 @@ from console import guard
 from console.clients import Api, Refusal
 from console.forms import Field, Form
 from console.guard import Visitor
-from console.values.sealing import seal, unseal
+from console.values.sealing import opens, seal
 
 _SAID = "said"
 View = Callable[..., Any]
@@ -68,8 +68,17 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
         made.take(request.form)
     elif (kept := request.args.get("draft")) and (typed := guard.draft(visitor(), kept)):
         made.values |= typed
+        made.key, made.match = typed.get("key", made.key), typed.get("match", made.match)
         made.note = "We kept what you had typed. Check it, then send it again."
     return made
+
+
+def stale(made: Form, values: dict[str, Any], *, match: str) -> bool:
+    """Whether somebody else was faster; then the form shows what they made of it beside what was typed."""
+    if made.refusal is None or made.refusal.status != 412:
+        return False
+    made.stale({name: _text(value) for name, value in values.items()}, match)
+    return True
 
 
 def sent(made: Form, send: Callable[[], Any]) -> Any:
@@ -83,7 +92,7 @@ def sent(made: Form, send: Callable[[], Any]) -> Any:
             prove(request.form["proof_password"], request.form.get("proof_otp", ""))
         answer = send()
     except Refusal as refusal:
-        if refusal.status == 401 and not request.form.get("proof_password"):
+        if refusal.status == 401 and not request.form.get("proof_password") and refusal.code not in Refusal.UNPROVED:
             raise
         if refusal.code == "step_up_required" or (request.form.get("proof_password") and refusal.status == 401):
             g.proof_refused = refusal.detail if refusal.status == 401 else ""
@@ -111,27 +120,21 @@ def show(template: str, *, status: int = 200, **words: Any) -> Response:
         words["failed"] = True
     answer = make_response(render_template(template, **words), status)
     if "said" in g and g.said:
-        answer.delete_cookie(_SAID, path="/", httponly=True, samesite="Lax")
+        guard.set_cookie(answer, "", part=_SAID)
     return answer
 
 
 def done(words: str, endpoint: str, **where: Any) -> Response:
     """Go on to a page, which says these words once."""
     answer = cast(Response, redirect(url_for(endpoint, **where), 303))
-    answer.set_cookie(_SAID, seal(visitor().secret, words), max_age=60, path="/", httponly=True, samesite="Lax")
-    return answer
+    return guard.set_cookie(answer, seal(visitor().secret, words), part=_SAID, seconds=60)
 
 
 def said() -> str:
     """What the page before had to say."""
-    found = ""
-    if (sealed := request.cookies.get(_SAID)) and g.get("visitor"):
-        try:
-            found = unseal(visitor().secret, sealed)
-        except Exception:  # another browser's, or cut off: whatever it was, it is not for us
-            found = ""
+    sealed = guard.cookie(_SAID)
     g.said = bool(sealed)
-    return str(found)
+    return str(opens(visitor().secret, sealed) or "") if sealed and g.get("visitor") else ""
 
 
 def safe(target: str | None) -> str:

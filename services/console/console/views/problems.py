@@ -1,14 +1,16 @@
 """What people see when something stands in the way: what it is, what to do next, and what they typed is kept."""
 
+from urllib.parse import urlsplit
+
 from chassis import log, web
-from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from console import guard
 from console.clients import Refusal
 from console.guard import Forged, SignedOut
-from console.views import page
+from console.views import acting, page
 from console.views.page import ProofNeeded
 
 _LOG = log.get("console")
@@ -33,6 +35,8 @@ def plug(app: Flask) -> None:
     app.register_error_handler(ProofNeeded, _proof_needed)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http)
+    for kind in guard.AWAY:
+        app.register_error_handler(kind, _away)
     app.register_error_handler(Exception, _crashed)
 
 
@@ -45,14 +49,17 @@ def typed() -> list[tuple[str, str]]:
 
 def _signed_out(problem: SignedOut) -> ResponseReturnValue:
     if problem.acting or g.get("seat", "").startswith("ses_"):
-        return _say(410, "This support session has ended", "Start another one from the member or from Remote Support, "
-                    "with a new reason.")
+        visitor = g.get("visitor")
+        back = acting.way_back(visitor, visitor.seat if visitor else None, g.get("org", ""))
+        g.visitor = None  # nobody sits here any more
+        return _say(410, "This support session has ended", "It was stopped, its time ran out, or the other side ended "
+                    "it. Start another one from the member or from Remote Support, with a new reason.", back=back)
     if request.headers.get("HX-Request"):
-        return Response(status=401, headers={"HX-Redirect": url_for("entry.sign_in", next=_where())})
+        shown = page.safe(request.headers.get("HX-Current-URL", "").removeprefix(request.host_url.rstrip("/")))
+        return Response(status=401, headers={"HX-Redirect": url_for("entry.sign_in", next=shown)})
     if request.method != "POST":
         return redirect(url_for("entry.sign_in", next=_where()), 303)
-    answer = make_response(render_template("sign_in.html", next=request.path, kept=typed(), email="", ended=True), 401)
-    return answer
+    return make_response(render_template("sign_in.html", next=_form(), kept=typed(), email="", ended=True), 401)
 
 
 def _refused(refusal: Refusal) -> ResponseReturnValue:
@@ -60,17 +67,17 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
         if (visitor := g.get("visitor")) is not None and g.get("seat"):
             guard.leave_seat(visitor, g.seat)
         return _signed_out(SignedOut(acting=g.get("seat", "").startswith("ses_")))
+    if refusal.code == "mfa_required" and refusal.status == 403 and g.get("seat"):
+        return redirect(url_for("me.security", wanted=1), 303)
     title, advice = _SAYS.get(refusal.status, ("That was refused", "Go back and try again."))
     return _say(refusal.status, title, refusal.detail if refusal.status not in (404, 500) else advice, refusal)
 
 
 def _forged(_problem: Forged) -> ResponseReturnValue:
     """A form of a page from before signing in anew still holds what somebody typed; another site's does not count."""
-    mine = request.headers.get("Sec-Fetch-Site") == "same-origin" or request.headers.get("Origin", "").endswith(
-        f"//{request.host}")
-    if mine and g.get("visitor") and typed():
-        draft = guard.keep_draft(g.visitor, dict(typed()))
-        return redirect(f"{request.path}?draft={draft}", 303)
+    if g.get("visitor") and typed() and {"Sec-Fetch-Site", "Origin"} & set(request.headers.keys()):
+        draft = guard.keep_draft(g.visitor, dict(typed()))  # it is from here, as check_origin has seen
+        return redirect(f"{_form()}?draft={draft}", 303)
     return _say(403, "That form is not one of ours", "Open the page again and send it from there.")
 
 
@@ -95,13 +102,26 @@ def _crashed(problem: Exception) -> ResponseReturnValue:
     return _say(500, *_SAYS[500])
 
 
-def _say(status: int, title: str, advice: str, refusal: Refusal | None = None) -> Response:
+def _away(problem: Exception) -> ResponseReturnValue:
+    _LOG.warning("database.unavailable", exc_info=problem)
+    return _say(503, *_SAYS[503])
+
+
+def _say(status: int, title: str, advice: str, refusal: Refusal | None = None, back: str = "") -> Response:
     """The page of a problem; it needs no database and no API."""
     answer = make_response(
-        render_template("problem.html", status=status, title=title, advice=advice, number=web.request_id()), status)
+        render_template("problem.html", status=status, title=title, advice=advice, number=web.request_id(), back=back),
+        status)
     if status in (429, 503):
         answer.headers["Retry-After"] = str((refusal and refusal.retry_after) or 1)
     return answer
+
+
+def _form() -> str:
+    """The page whose form this was: the same address, or for a mere button the page that it stood on."""
+    if current_app.url_map.bind("").test(request.path, "GET"):
+        return request.path
+    return urlsplit(page.safe((request.referrer or "").removeprefix(request.host_url.rstrip("/")))).path
 
 
 def _where() -> str:

@@ -1,5 +1,85 @@
-"""The provider's own: settings and wallet."""
+"""The provider's own: its settings, its money."""
 
-from flask import Blueprint
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from console import guard
+from console.forms import Form, provider
+from console.values import places
+from console.views import page, support
+from console.views.page import needs
 
 blp = Blueprint("provider", __name__, url_prefix="/provider")
+
+
+@blp.get("/settings")
+@needs("settings.read")
+def settings() -> ResponseReturnValue:
+    """How the provider works; who may not change it sees it."""
+    now, match = _read()
+    draft = request.args.get("draft")
+    kept = (guard.draft(page.visitor(), draft) if draft else None) or {}
+    form = page.form(provider.fields(_rows(kept, len(now["tax_rates"]))), provider.values(now), match=match)
+    return _show(form, now)
+
+
+@blp.post("/settings")
+@needs("settings.change")
+def change() -> ResponseReturnValue:
+    """Save the settings, or add or take away a row of the tax rates: then nothing is sent yet."""
+    do, rows = request.form.get("do", ""), _rows(request.form, 0)
+    form = page.form(provider.fields(rows))
+    if do == "add":
+        form.fields = provider.fields(rows + 1)
+        form.values["rows"] = str(min(rows + 1, provider.MOST_RATES))
+    elif do.startswith("drop-") and do[5:].isdigit():
+        form.values = provider.drop_row({**form.values, "rows": str(rows)}, int(do[5:]))
+        form.fields = provider.fields(int(form.values["rows"]))
+    else:
+        saved = page.sent(
+            form, lambda: page.api().patch("/v1/settings", provider.body(form), match=form.match, wait=10))
+        if saved is not None:
+            support.forget_offer()
+            late = "" if len(saved["applied_by"]) == 2 else " Some services work by the old ones for a moment yet."
+            return page.done(f"The settings are saved.{late}", "provider.settings")
+    now, match = _read()
+    page.stale(form, provider.values(now), match=match)
+    return _show(form, now)
+
+
+@blp.get("/wallet")
+@needs("wallet.read")
+def wallet() -> ResponseReturnValue:
+    """The provider's money in each currency, and what of it is the customers'."""
+    return page.show("wallet.html", found=page.api().get("/v1/wallet"))
+
+
+@blp.route("/wallet/top-up", methods=["GET", "POST"])
+@needs("wallet.top_up")
+def top_up() -> ResponseReturnValue:
+    """Put money on the provider's own balance."""
+    codes = [purse["currency"] for purse in page.api().get("/v1/wallet")["data"]]
+    form = page.form(provider.top_up([*codes, *(code for code, _ in places.currencies() if code not in codes)]),
+                     {"currency": request.args.get("currency", "")})
+    done = page.sent(form, lambda: page.api().post("/v1/wallet/top-ups", form.body(), key=form.key))
+    if done is not None:
+        return page.done("The top-up is booked.", "provider.wallet")
+    return page.show("wallet_top_up.html", form=form)
+
+
+def _read() -> tuple[dict[str, Any], str]:
+    answer = page.api().ask("GET", "/v1/settings")
+    return answer.json(), answer.headers.get("ETag", "")
+
+
+def _rows(typed: Any, otherwise: int) -> int:
+    """How many tax rates a form has."""
+    said = str(typed.get("rows", ""))
+    return min(int(said), provider.MOST_RATES) if said.isdecimal() and len(said) < 4 else otherwise
+
+
+def _show(form: Form, now: dict[str, Any]) -> Response:
+    rows = [provider.tax_row(at) for at in range(_rows(form.values, 0))]
+    return page.show("provider_settings.html", form=form, now=now, blocks=provider.BLOCKS, rows=rows)

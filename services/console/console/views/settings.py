@@ -1,5 +1,114 @@
 """The settings of a customer, and its danger zone."""
 
-from flask import Blueprint
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Forbidden
+
+from console.forms import Field, settings
+from console.values import places
+from console.views import page
+from console.views.page import needs
 
 blp = Blueprint("settings", __name__, url_prefix="/c/<org>")
+EDITABLE = ("active", "suspended")
+
+
+@blp.route("/settings", methods=["GET", "POST"])
+@needs("organization.read")
+def show(org: str) -> ResponseReturnValue:
+    """What can be changed, what is fixed and why, and what can do harm."""
+    at = f"/v1/organizations/{org}"
+    answer = page.api().ask("GET", at)
+    organization, match = answer.json(), answer.headers.get("ETag", "")
+    blocks = settings.blocks(tags=page.visitor().may("organization.change_tags"))
+    fields = [one for block in blocks.values() for one in block]
+    form = page.form(fields, settings.values(organization), match=match)
+    may = page.visitor().may("organization.change")
+    if request.method == "POST" and not may:
+        raise Forbidden("Your role does not allow this.")
+    saved = page.sent(form, lambda: page.api().patch(at, settings.body(form), match=form.match))
+    if saved is not None:
+        return page.done("The settings are saved.", "settings.show")
+    page.stale(form, settings.values(organization), match=match)
+    return page.show("settings.html", organization=organization, form=form, blocks=blocks,
+                     editable=may and organization["status"] in EDITABLE, values=settings.values(organization),
+                     country=places.name(organization["country"]))
+
+
+@blp.route("/settings/suspend", methods=["GET", "POST"])
+@needs("organization.suspend")
+def suspend(org: str) -> ResponseReturnValue:
+    """Nobody logs in, nothing is charged; the money stays."""
+    return _sure(
+        org, "suspend", fields=settings.REASON, title="Suspend this organization?", danger=True,
+        lead="Nobody of it can log in, nothing can be charged or reserved. Its credits and debts stay as they "
+             "are. It can be activated at any time.", words="is suspended.")
+
+
+@blp.route("/settings/activate", methods=["GET", "POST"])
+@needs("organization.activate")
+def activate(org: str) -> ResponseReturnValue:
+    """Undo a suspension, or a scheduled deletion."""
+    return _sure(
+        org, "activate", title="Activate this organization?", words="is open again.",
+        lead="Its members can log in and it can be charged again. A scheduled deletion is called off; an organization "
+             "that was suspended before it is suspended again then.")
+
+
+@blp.route("/settings/hand-over", methods=["GET", "POST"])
+@needs("organization.hand_over")
+def hand_over(org: str) -> ResponseReturnValue:
+    """Let the customer manage itself."""
+    return _managed_by(
+        org, "customer", title="Let the customer manage itself?", words="manages itself now.",
+        lead="From then on Remote Support needs the consent of its owner or of an admin, and only its owner can give "
+             "the management back.")
+
+
+@blp.route("/settings/hand-back", methods=["GET", "POST"])
+@needs("organization.hand_back")
+def hand_back(org: str) -> ResponseReturnValue:
+    """Let the provider manage it."""
+    return _managed_by(
+        org, "provider", title="Let your provider manage the organization?", words="is managed by the provider now.",
+        lead="From then on your provider may give Remote Support without asking for your consent.")
+
+
+@blp.get("/standing")
+@needs("organization.read")
+def standing(org: str) -> ResponseReturnValue:
+    """The banner that says how it stands, asked for again while something is under way; then the page is new."""
+    organization = page.api().get(f"/v1/organizations/{org}")
+    if organization["status"] in ("provisioning", "closing"):
+        return render_template("standing.html", organization=organization)
+    shown = page.safe(urlsplit(request.headers.get("HX-Current-URL", "")).path)
+    return Response(headers={"HX-Redirect": url_for("overview.show") if shown == "/" else shown})
+
+
+def _sure(
+    org: str, verb: str, *, title: str, lead: str, words: str, fields: Sequence[Field] = (), danger: bool = False
+) -> Response:
+    at = f"/v1/organizations/{org}"
+    organization, form = page.api().get(at), page.form(fields)
+    done = page.sent(form, lambda: page.api().post(f"{at}/{verb}", form.body(), key=form.key, wait=10))
+    if done is None:
+        return page.show("form.html", organization=organization, form=form, title=title, lead=lead, danger=danger,
+                         verb="Yes, I’m sure", back=url_for("settings.show"))
+    if verb == "activate" and done["status"] == organization["status"]:
+        words = "is being activated. Look again in a moment."
+    elif verb == "activate" and done["status"] == "suspended":
+        words = "is not deleted any more; it is suspended, as it was before."
+    return page.done(f"{organization['name']} {words}", "settings.show")
+
+
+def _managed_by(org: str, whom: str, *, title: str, lead: str, words: str) -> Response:
+    at = f"/v1/organizations/{org}"
+    organization, form = page.api().get(at), page.form(())
+    done = page.sent(form, lambda: page.api().patch(at, {"managed_by": whom}))
+    if done is None:
+        return page.show("form.html", organization=organization, form=form, title=title, lead=lead,
+                         verb="Yes, I’m sure", back=url_for("settings.show"))
+    return page.done(f"{organization['name']} {words}", "settings.show")

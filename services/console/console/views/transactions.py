@@ -1,5 +1,102 @@
-"""The transactions of a customer."""
+"""The transactions of a customer: found, read one by one, taken home as a file, taken back."""
 
-from flask import Blueprint
+from itertools import chain
+
+from chassis import clock
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from console.clients import Refusal
+from console.forms import money
+from console.values import days
+from console.values.spreadsheet import BOM
+from console.values.words import words
+from console.views import desk, page
+from console.views.desk import Sheet
+from console.views.page import needs
 
 blp = Blueprint("transactions", __name__, url_prefix="/c/<org>")
+
+FILTERS = ("kind", "direction", "from", "to")
+_NAMES = {"charge": "Every charge", "adjustment": "Every adjustment"}
+KINDS = tuple((kind, _NAMES.get(kind, words(kind))) for kind in (
+    "top_up", "payment", "withdrawal", "charge", "usage", "subscription", "one_off", "capture", "refund", "reversal",
+    "adjustment", "write_off", "correction", "goodwill", "invoice", "credit_note", "void", "reassignment",
+    "mode_change", "reservation", "release", "expiry",
+))
+_CHARGES = ("usage", "subscription", "one_off", "capture")
+_REVERSIBLE = ("top_up", "withdrawal", "payment", "write_off", "correction", "goodwill")
+
+
+@blp.get("/transactions")
+@needs("transactions.read")
+def show(org: str) -> ResponseReturnValue:
+    """What happened on the account, newest first."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(at)
+    chosen, refusal = _chosen(), None
+    try:
+        found = api.get(f"{at}/account/transactions", **_filters(organization["timezone"]),
+                        cursor=request.args.get("cursor"), limit=50)
+    except Refusal as problem:
+        if problem.status != 422:
+            raise
+        found, refusal = {"data": [], "next_cursor": None}, problem
+    return page.show("transactions.html", status=422 if refusal else 200, organization=organization, found=found,
+                     chosen=chosen, refusal=refusal, failed=bool(refusal), kinds=KINDS)
+
+
+@blp.get("/transactions.csv")
+@needs("transactions.read")
+def file(org: str) -> ResponseReturnValue:
+    """All of them that the filters leave, for spreadsheets; the API has made formulas harmless."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    filters = _filters(api.get(at)["timezone"])
+    pieces = chain((BOM.encode(),), api.stream(f"{at}/account/transactions", "text/csv", **filters))
+    answer = Response(pieces, content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="transactions-{org}-{clock.now():%Y-%m-%d}.csv"'
+    return answer
+
+
+@blp.get("/transactions/<transaction>")
+@needs("transactions.read")
+def one(org: str, transaction: str) -> ResponseReturnValue:
+    """One transaction with its entries."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    found = api.get(f"{at}/account/transactions/{transaction}")
+    is_charge = found["kind"] in _CHARGES and found["external_invoice"] is None
+    return page.show(
+        "transaction.html", organization=api.get(at), one=found, refundable=is_charge,
+        reversible=found["kind"] in _REVERSIBLE,
+    )
+
+
+@blp.route("/transactions/<transaction>/reverse", methods=["GET", "POST"])
+@needs("account.reverse")
+def reverse(org: str, transaction: str) -> ResponseReturnValue:
+    """Take back what should not have been, or a payment that bounced."""
+    at = desk.sit(org)
+    found = page.api().get(f"{at.at}/account/transactions/{transaction}")
+    sheet = Sheet(
+        "Reverse this transaction?", "Reverse it", lambda answer: f"Reversed: {at.money(answer['amount'])}.",
+        lead="Nothing is deleted: a second transaction mirrors the first. What a payment has paid is due again.",
+        danger=True, back="transactions.one", where={"transaction": transaction},
+        about=(("Transaction", found["description"] or words(found["kind"])), ("Amount", at.money(found["amount"]))),
+    )
+    path = f"account/transactions/{transaction}/reverse"
+    return desk.ask(at, sheet, money.REVERSAL, lambda form: desk.post(at, path, form.body(), form))
+
+
+def _chosen() -> dict[str, str]:
+    return {name: request.args[name] for name in FILTERS if request.args.get(name)}
+
+
+def _filters(zone: str) -> dict[str, str]:
+    """What the address asks for, as the API takes it: days are the customer's; what is no day it refuses."""
+    chosen = _chosen()
+    for name, plus in (("from", 0), ("to", 1)):
+        try:
+            chosen[name] = days.begins(chosen[name], zone, plus=plus)
+        except (KeyError, ValueError):
+            continue
+    return chosen

@@ -3,14 +3,17 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, current_app, g, request
+from werkzeug.local import LocalProxy
 
 from console import guard
-from console.values import words
-from console.values.sections import SECTIONS, SHORTCUTS
-from console.views import assets, page
+from console.values import trail, words
+from console.values.attention import attention
+from console.values.sections import SECTIONS, SHORTCUTS, Section
+from console.views import acting, assets, page, support
 
 
 def plug(app: Flask) -> None:
@@ -19,9 +22,10 @@ def plug(app: Flask) -> None:
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
         money=words.money, sign=words.sign, words=words.words, state=words.state, instant=_instant, day=_day,
-        json=json.dumps,
+        json=json.dumps, attention=attention, actor=words.actor,
+        action=trail.action, why=trail.reason, held=trail.value, lasting=words.lasting,
     )
-    env.globals.update(SECTIONS=SECTIONS, SHORTCUTS=SHORTCUTS, asset=assets.url, with_args=_with_args)
+    env.globals.update(SECTIONS=SECTIONS, SHORTCUTS=SHORTCUTS, asset=assets.url, with_args=with_args)
     app.context_processor(_of_every_page)
 
 
@@ -32,9 +36,20 @@ def _of_every_page() -> dict[str, Any]:
         "visitor": visitor, "seat": seat, "said": page.said() if seat else "", "look": assets.look(),
         "may": visitor.may if seat else lambda _operation: False,
         "csrf": guard.csrf(visitor.secret) if visitor else "",
-        "sections": [s for s in SECTIONS if visitor and seat and visitor.may(s.operation)
-                     and s.endpoint in current_app.view_functions],
+        "sections": LocalProxy(_sections), "way_back": lambda: acting.way_back(visitor, seat, g.get("org", "")),
     }
+
+
+def _sections() -> list[Section]:
+    """The items of View for whoever sits here. Looked up by the pages that show them, not by those of problems."""
+    if "sections" not in g:
+        visitor = g.get("visitor")
+        g.sections = [
+            s for s in SECTIONS
+            if visitor and visitor.seat and visitor.may(s.operation) and s.endpoint in current_app.view_functions
+            and (s.endpoint != "support.show" or support.is_offered())
+        ]
+    return list(g.sections)
 
 
 def _instant(stamp: str | None, zone: str = "UTC", short: bool = False) -> str:
@@ -53,8 +68,8 @@ def _day(stamp: str | None) -> str:
     return f"{at.day} {at:%b %Y}"
 
 
-def _with_args(**changed: Any) -> str:
-    """This page's address with some of its query changed; None takes a part away."""
-    query = {**request.args.to_dict(), **changed}
-    words_ = {**(request.view_args or {}), **{k: v for k, v in query.items() if v not in (None, "")}}
-    return url_for(request.endpoint or "", **words_)
+def with_args(**changed: Any) -> str:
+    """This page's address with some of its query changed; None or nothing takes a part away. The query is anybody's, so
+    it is only ever a query."""
+    query = {name: value for name, value in {**request.args.to_dict(), **changed}.items() if value not in (None, "")}
+    return quote(request.path) + (f"?{urlencode(query)}" if query else "")

@@ -2,8 +2,10 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from http.client import responses
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +21,10 @@ from gateway.views.routes import Route
 
 _LOG = log.get("gateway")
 _SMALL = 64 * 1024
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>{title}</title>
+<h1>{title}</h1><p>{detail}</p><p><a href="/">Home</a></p><p><small>{status} · {instance}</small></p></html>
+"""
 _LEGAL = "%!$&'()*+,;=:@/?"
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ASKED = {
@@ -29,13 +35,13 @@ _ASKED = {
 # What a page needs beside: who the browser is, and where its form was.
 _SHOWN = {
     "HTTP_ACCEPT_ENCODING": "Accept-Encoding", "HTTP_COOKIE": "Cookie", "HTTP_HOST": "Host", "HTTP_ORIGIN": "Origin",
-    "HTTP_SEC_FETCH_SITE": "Sec-Fetch-Site", "HTTP_HX_REQUEST": "HX-Request", "HTTP_HX_TARGET": "HX-Target",
-    "HTTP_HX_CURRENT_URL": "HX-Current-URL", "HTTP_X_CSRF_TOKEN": "X-CSRF-Token",
+    "HTTP_REFERER": "Referer", "HTTP_SEC_FETCH_SITE": "Sec-Fetch-Site", "HTTP_HX_REQUEST": "HX-Request",
+    "HTTP_HX_TARGET": "HX-Target", "HTTP_HX_CURRENT_URL": "HX-Current-URL", "HTTP_X_CSRF_TOKEN": "X-CSRF-Token", "HTTP_X_DIALOG": "X-Dialog",
 }
 _OF_PAGES = {
     "content-encoding", "content-security-policy", "cross-origin-opener-policy", "cross-origin-resource-policy",
-    "hx-redirect", "permissions-policy", "referrer-policy", "set-cookie", "strict-transport-security",
-    "x-frame-options",
+    "hx-redirect", "hx-replace-url", "permissions-policy", "referrer-policy", "set-cookie",
+    "strict-transport-security", "x-frame-options", "x-location",
 }
 _ANSWERED = {
     "allow", "cache-control", "content-disposition", "content-language", "content-length", "content-type", "etag",
@@ -49,10 +55,11 @@ class Forwarder:
 
     def __init__(
         self, own: WSGIApplication, upstreams: Mapping[str, Upstream], guard: Guard, limits: Limits,
-        feeds: Iterable[Feed],
+        feeds: Iterable[Feed], *, seats: int,
     ) -> None:
         self._own, self._upstreams, self._guard, self._limits = own, upstreams, guard, limits
         self._feeds = tuple(feeds)
+        self._seats = threading.BoundedSemaphore(seats)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         for feed in self._feeds:
@@ -66,7 +73,8 @@ class Forwarder:
         try:
             reply = self._forward(environ, path, route, request_id)
         except Exception as problem:
-            reply = _refused(problem, f"{path}#{request_id}")
+            looks = (route is None or route.is_pages) and "text/html" in environ.get("HTTP_ACCEPT", "")
+            reply = _refused(problem, f"{path}#{request_id}", as_page=looks)
         _LOG.info(
             "request", request_id=request_id, method=environ["REQUEST_METHOD"], status=reply.status,
             route=route.pattern if route else None, upstream=route.service if route else None,
@@ -101,8 +109,30 @@ class Forwarder:
             self._limits.count_organization(self._guard.authenticate(given)["org"])
         query = _query(environ)
         body = _body(environ, route.body_limit)
-        reply = upstream.ask(method, f"{path}?{query}" if query else path, headers, body)
+        target = f"{path}?{query}" if query else path
+        if route.is_pages:
+            return self._page(upstream, method, target, headers, body)
+        reply = upstream.ask(method, target, headers, body)
         return _whole(reply) if route.is_mailed or _is_small(reply) else reply
+
+    def _page(self, upstream: Upstream, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """While a page is made the console asks us: were all our threads busy with pages, none would answer it."""
+        if not self._seats.acquire(blocking=False):
+            raise Unavailable("Too many pages are being made. Try again.", code="service_unavailable", retry_after=1)
+        release = [self._seats.release]
+        try:
+            reply = upstream.ask(method, target, headers, body)
+        except BaseException:
+            release.pop()()
+            raise
+
+        def close() -> None:
+            reply.close()
+            if release:
+                release.pop()()
+
+        seated = Reply(reply.status, reply.headers, reply.body, close)
+        return _whole(seated) if _is_small(seated) else seated
 
     def _known(self, environ: Mapping[str, Any]) -> str:
         """What somebody signed in shows where nobody needs to; nothing where it is no good any more."""
@@ -172,7 +202,7 @@ def _whole(reply: Reply) -> Reply:
     return Reply(reply.status, reply.headers, (body,), lambda: None)
 
 
-def _refused(problem: Exception, instance: str) -> Reply:
+def _refused(problem: Exception, instance: str, *, as_page: bool) -> Reply:
     if isinstance(problem, Failure):
         status, extra = web.status_of(problem), problem.extra
         about = web.problem_about(instance, status, problem.code, problem.detail, extra)
@@ -180,13 +210,20 @@ def _refused(problem: Exception, instance: str) -> Reply:
         _LOG.error("crashed", exc_info=problem)
         status, extra = 500, {}
         about = web.problem_about(instance, status, "internal_error", "Something went wrong on our side. Try again.")
-    headers = [("Content-Type", "application/problem+json")]
+    kind, text = _page(about) if as_page else ("application/problem+json", json.dumps(about))
+    headers = [("Content-Type", kind)]
     if status in (429, 503):
         headers.append(("Retry-After", str(extra.get("retry_after", 1))))
     if status == 401:
         headers.append(("WWW-Authenticate", "Bearer"))
-    body = json.dumps(about).encode()
+    body = text.encode()
     return Reply(status, [*headers, ("Content-Length", str(len(body)))], (body,), lambda: None)
+
+
+def _page(about: Mapping[str, Any]) -> tuple[str, str]:
+    """The same for people, where nothing of the console can be shown."""
+    words = {name: escape(str(about[name])) for name in ("title", "status", "detail", "instance")}
+    return "text/html; charset=utf-8", _PAGE.format_map(words)
 
 
 def _answer(reply: Reply, passed: set[str], request_id: str, start_response: StartResponse) -> Iterable[bytes]:

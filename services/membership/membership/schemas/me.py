@@ -8,7 +8,7 @@ from membership.schemas.pieces import IdentityInfo, OrganizationInfo
 
 
 class Me(ma.Schema):
-    """Who is asking, where, as what, and for whom they act."""
+    """Who is asking, where, as what, and for whom they act. ``one_time_codes``: whether they log in with them."""
 
     identity = fields.Nested(IdentityInfo, required=True)
     organization = fields.Nested(OrganizationInfo, required=True)
@@ -16,6 +16,7 @@ class Me(ma.Schema):
     role = fields.String(required=True)
     scopes = fields.List(fields.String(), required=True)
     session_id = fields.String(required=True)
+    one_time_codes = fields.Boolean(required=True)
     act = fields.Dict(required=True, allow_none=True)
 
 

@@ -37,10 +37,12 @@ def show_me() -> dict[str, Any]:
         nobody = caller.sub.startswith(NOBODY)
         identity = support.nobody(caller.sub) if nobody else queries.identity(session, caller.sub)
         places = [] if nobody else queries.places(session, caller.sub)
+        with_codes = not nobody and queries.has_codes(session, caller.sub)
         here_as = [p for p in places if p.organization.id == organization.id]
     return {
         "identity": identity, "organization": organization, "role": caller.role, "scopes": sorted(caller.scope),
         "member_id": here_as[0].member.id if here_as else None, "session_id": caller.sid,
+        "one_time_codes": with_codes,
         "act": dict(caller.act) if caller.act else None,
     }
 

@@ -1,4 +1,4 @@
-"""How the account stands, and what can be done about it."""
+"""Where the pages about an account are."""
 
 from flask import Blueprint
 

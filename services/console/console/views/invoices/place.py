@@ -1,4 +1,4 @@
-"""The invoices and payments of a customer."""
+"""Where the pages about invoices are."""
 
 from flask import Blueprint
 

@@ -1,0 +1,167 @@
+"""The forms about a customer's money."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from console.clients import Refusal
+from console.forms import Field, Form
+from console.values import days
+
+_METHODS = (("bank_transfer", "Bank transfer"), ("cheque", "Cheque"), ("cash", "Cash"),
+            ("issue", "Issue from your own credits"))
+_CARD = ("card", "Stored card")
+_CHOOSE = ("", "Choose one")
+_CHARGES = (("usage", "Usage"), ("subscription", "Subscription"), ("one_off", "One-off"))
+_ADJUSTMENTS = (
+    ("write_off", "Write-off: a debt, or dust, that nobody will pay"),
+    ("correction", "Correction: something was booked wrongly"),
+    ("goodwill", "Goodwill: a gift to the customer"),
+)
+_REASON = Field("reason", "Reason", "textarea", hint="Kept in the audit. At most 500 characters.", most=500)
+_REFERENCE = Field("reference", "Reference", hint="For example the number of the transfer or cheque.", required=False)
+TERM = "term"
+ASKED = "pays_"
+
+
+def top_up(currency: str, card: bool) -> Sequence[Field]:
+    """Money that came in."""
+    return (_amount(currency), _method(card), _REFERENCE,
+            Field("remark", "Remark", "textarea", required=False, most=500))
+
+
+def withdrawal(currency: str, card: bool) -> Sequence[Field]:
+    """Money that went out."""
+    return _amount(currency), _method(card), _REFERENCE, _REASON
+
+
+def charge(currency: str) -> Sequence[Field]:
+    """Something sold."""
+    return (
+        _amount(currency), Field("kind", "Kind", "radio", options=_CHARGES),
+        Field("description", "Description", hint="The customer reads it on the invoice."),
+        Field("cost", f"Cost to you ({currency})", "money", hint="Only your staff see it.", required=False, most=19),
+        Field("external_invoice", "External invoice", required=False,
+              hint="The number of a bill made elsewhere. With it, no money moves here."),
+    )
+
+
+def adjustment(currency: str) -> Sequence[Field]:
+    """A correction by hand."""
+    hint = "Above zero in the customer's favour; below zero, like -5.00, against them."
+    return (Field("amount", f"Amount ({currency})", "money", hint=hint, most=20),
+            Field("kind", "Kind", "radio", options=_ADJUSTMENTS), _REASON)
+
+
+def part(currency: str, whole: str) -> Sequence[Field]:
+    """A refund or a credit note: an amount, or all that is left."""
+    hint = f"Leave it empty for {whole}."
+    return Field("amount", f"Amount ({currency})", "money", hint=hint, required=False, most=19), _REASON
+
+
+REVERSAL: Sequence[Field] = (_REASON,)
+VOID: Sequence[Field] = (Field("reason", "Reason", "textarea", required=False, most=500),)
+
+
+def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
+    """How much the customer may borrow, and until when."""
+    hint = ("The most that may stand unbilled. Above zero." if postpaid
+            else "How far the balance may go below zero. 0 for none.")
+    return (
+        Field("credit_limit", f"Credit limit ({currency})", "money", hint=hint, most=19),
+        Field(TERM, "How long", "radio", options=(
+            ("permanent", "For good"), ("temporary", "Until a day; then the last permanent limit holds again"))),
+        Field("until", "Last day", "date", pointer="/credit_limit_expires_at", required=False,
+              hint=f"Only for a temporary limit. It ends with this day, {zone}."),
+    )
+
+
+def limit_body(form: Form, zone: str) -> dict[str, Any]:
+    """What to patch. Raises Refusal where something is missing."""
+    require(form, "credit_limit", TERM)
+    ends = None
+    if form.value(TERM) == "temporary":
+        require(form, "until")
+        ends = _end_of(form.value("until"), zone)
+    return {"credit_limit": form.value("credit_limit"), "credit_limit_expires_at": ends}
+
+
+def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
+    """When to top up without being asked."""
+    return (
+        Field("enabled", "Top up automatically", "checkbox", pointer="/auto_top_up/enabled"),
+        Field("amount", f"Amount ({currency})", "money", "/auto_top_up/amount", most=19, required=False,
+              hint="Needed while it is on."),
+        Field("method", "Method", "select", "/auto_top_up/method", required=False,
+              options=(_CHOOSE, *_methods(card, without=("cash",))),
+              hint="By cheque or transfer, the customer is asked to pay. At most once a day."),
+        Field("threshold", f"When usable credits fall to ({currency})", "money", "/auto_top_up/threshold",
+              most=19, required=False, hint=f"Leave it empty for 20 % of the last top-up{default}."),
+    )
+
+
+def mode(currency: str, target: str) -> Sequence[Field]:
+    """How the customer pays; postpaid lives on a limit."""
+    fields = (Field("payment_mode", "Payment mode", "hidden"),)
+    if target != "postpaid":
+        return fields
+    return (*fields, Field("credit_limit", f"Credit limit ({currency})", "money", most=19,
+                           hint="The most that may stand unbilled. It holds for good; without one nothing can be "
+                                "bought."))
+
+
+def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
+    """Money that came in for invoices."""
+    return (
+        _amount(currency), _method(card), _REFERENCE,
+        Field("received_on", "Received on", "date", required=False, hint="Today, if left empty."),
+        *asked(invoices),
+    )
+
+
+def asked(invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
+    """A box for each invoice that may be paid."""
+    return tuple(Field(f"{ASKED}{one['id']}", str(one["number"]), "checkbox") for one in invoices)
+
+
+def paid_body(form: Form) -> dict[str, Any]:
+    """What to send for a payment: without any box ticked, the oldest invoices come first."""
+    body = {name: value for name, value in form.body().items() if not name.startswith(ASKED)}
+    chosen = ticked(form)
+    return body | ({"invoice_ids": chosen} if chosen else {})
+
+
+def ticked(form: Form) -> list[str]:
+    """The ids of the ticked invoices, in the order of the boxes."""
+    return [one.name.removeprefix(ASKED) for one in form.fields
+            if one.name.startswith(ASKED) and form.value(one.name) == "on"]
+
+
+def require(form: Form, *names: str) -> None:
+    """Raise Refusal where one of these is empty: a patch would leave it as it is, without a word."""
+    missing = [{"pointer": one.at, "code": "required", "detail": "Fill this in."}
+               for one in form.fields if one.name in names and not form.value(one.name)]
+    if missing:
+        raise Refusal(422, {"code": "invalid", "errors": missing})
+
+
+def _amount(currency: str) -> Field:
+    return Field("amount", f"Amount ({currency})", "money", most=19)
+
+
+def _method(card: bool) -> Field:
+    return Field("method", "Method", "select", options=(_CHOOSE, *_methods(card)))
+
+
+def _methods(card: bool, without: Sequence[str] = ()) -> Sequence[tuple[str, str]]:
+    known = (*_METHODS, _CARD) if card else _METHODS
+    return tuple(one for one in known if one[0] not in without)
+
+
+def _end_of(day: str, zone: str) -> str:
+    """The instant at which this day ends there. Raises Refusal where it is no day."""
+    try:
+        return days.begins(day, zone, plus=1)
+    except ValueError:
+        raise Refusal(422, {"code": "invalid", "errors": [{
+            "pointer": "/credit_limit_expires_at", "code": "date", "detail": "Must be a date like 2026-01-31.",
+        }]}) from None

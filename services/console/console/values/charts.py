@@ -1,0 +1,131 @@
+"""The shapes of charts, in hundredths of the picture from its upper left; templates draw them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+DAYS = 30
+AHEAD = 14
+Point = tuple[float, float]
+
+
+class _Movement(NamedTuple):
+    day: date
+    amount: Decimal
+    change: Decimal
+
+
+@dataclass(frozen=True)
+class Day:
+    """What came in and went out (below zero) on a day, and the balance when it ended."""
+
+    day: date
+    received: Decimal
+    spent: Decimal
+    balance: Decimal
+
+
+@dataclass(frozen=True)
+class Burn:
+    """How a balance went. ``days``: oldest first; ``line``, ``ahead``: points as SVG has them, so far and projected;
+    ``rows``: heights with their amounts; ``now``: where today is; ``floor``: the height at which credits are used up
+    and ``empties`` the day they will be, None where nothing is burnt; ``zero``: the height of nothing; ``first`` and
+    ``last``: the days at the edges; ``cut``: there are more transactions than the ``count`` it is made of."""
+
+    days: Sequence[Day]
+    line: str
+    ahead: str
+    rows: Sequence[tuple[float, str]]
+    now: float
+    floor: float | None
+    empties: date | None
+    zero: float
+    first: date
+    last: date
+    cut: bool
+    count: int
+
+
+def burn(account: Mapping[str, Any], found: Mapping[str, Any], zone: str, now: datetime) -> Burn | None:
+    """The last 30 days of an account, from its transactions, newest first. None where nothing ever happened."""
+    moved = _movements(found, ZoneInfo(zone))
+    if not moved:
+        return None
+    today = now.astimezone(ZoneInfo(zone)).date()
+    first, oldest = today - timedelta(days=DAYS - 1), min(one.day for one in moved)
+    cut = found["has_more"] and oldest >= first
+    days = _days(moved, Decimal(account["balance"]), max(first, oldest) if cut else first, today)
+    left = account["days_to_empty"]
+    floor = Decimal(account["balance"]) - Decimal(account["usable_credits"]) if left is not None else None
+    ahead = AHEAD if left is None else min(left, AHEAD)
+    end = days[-1].balance if not left or floor is None else (
+        days[-1].balance - Decimal(account["usable_credits"]) * ahead / left)
+    low, high, step = _scale([*(day.balance for day in days), end, floor or Decimal(0)])
+
+    def at(day: date, amount: Decimal) -> Point:
+        return ((day - first).days / (DAYS - 1 + ahead) * 100, _height(amount, low, high))
+
+    last = today + timedelta(days=ahead)
+    return Burn(
+        days=days, line=_points([at(day.day, day.balance) for day in days]),
+        ahead=_points([at(today, days[-1].balance), at(last, end)]) if left else "",
+        rows=[(_height(low + step * n, low, high), _shown(low + step * n))
+              for n in range(int((high - low) / step) + 1)],
+        now=at(today, low)[0], floor=None if floor is None else _height(floor, low, high),
+        empties=None if left is None else today + timedelta(days=left),
+        zero=_height(Decimal(0), low, high), first=first, last=last, cut=cut, count=len(moved),
+    )
+
+
+def _movements(found: Mapping[str, Any], zone: ZoneInfo) -> list[_Movement]:
+    """Newest first. What happened is told later sometimes, so balances are not in the order of days; and what is set
+    aside moves a balance without an amount. So each counts by the difference it made, on the day it happened."""
+    rows = found["data"]
+    befores = [Decimal(one["balance_after"]) for one in rows[1:]]
+    if rows:
+        first = Decimal(rows[-1]["balance_after"]) - Decimal(rows[-1]["amount"])
+        befores.append(first if found["has_more"] else Decimal(0))
+    return [_Movement(datetime.fromisoformat(one["occurred_at"]).astimezone(zone).date(), Decimal(one["amount"]),
+                      Decimal(one["balance_after"]) - before) for one, before in zip(rows, befores, strict=True)]
+
+
+def _days(moved: Sequence[_Movement], balance: Decimal, first: date, today: date) -> list[Day]:
+    """Each day, counted back from what there is now."""
+    found = []
+    balance -= sum((one.change for one in moved if one.day > today), Decimal(0))
+    for n in range((today - first).days + 1):
+        day = today - timedelta(days=n)
+        there = [one for one in moved if one.day == day]
+        found.append(Day(day, sum((one.amount for one in there if one.amount > 0), Decimal(0)),
+                         sum((one.amount for one in there if one.amount < 0), Decimal(0)), balance))
+        balance -= sum((one.change for one in there), Decimal(0))
+    return found[::-1]
+
+
+def _scale(amounts: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
+    """Round limits around the amounts and zero, and the step between three to six lines."""
+    low, high = min(*amounts, Decimal(0)), max(*amounts, Decimal(0))
+    rough = (high - low) / 4 or Decimal(1)
+    ten = Decimal(10) ** rough.adjusted()
+    step = next(ten * n for n in (1, 2, 5, 10) if ten * n >= rough)
+    return _below(low, step), -_below(-high, step) if low < high else step, step
+
+
+def _below(amount: Decimal, step: Decimal) -> Decimal:
+    """The multiple of the step at the amount or next below it."""
+    return (amount // step - (amount % step < 0)) * step
+
+
+def _shown(amount: Decimal) -> str:
+    return f"{amount.normalize() + 0:f}"
+
+
+def _height(amount: Decimal, low: Decimal, high: Decimal) -> float:
+    return round(float((high - amount) / (high - low) * 100), 2)
+
+
+def _points(points: Sequence[Point]) -> str:
+    return " ".join(f"{x:.2f},{y:.2f}" for x, y in points)

@@ -1,0 +1,62 @@
+"""The list of customers: what it can be narrowed down to, and its lines in a file."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from console.values import places, words
+from console.values.attention import KINDS
+from console.values.spreadsheet import Cell
+
+_STATUSES = ("provisioning", "active", "suspended", "closing", "suspended_for_deletion", "deleted")
+LABELS = {
+    "q": "Search", "status": "State", "attention": "Needs attention", "payment_mode": "Payment", "country": "Country",
+    "currency": "Currency", "demo": "Demonstration", "sort": "Order",
+}
+COLUMNS = (
+    "id", "name", "customer_ref", "billing_ref", "type_ref", "status", "payment_mode", "pricing_model", "country",
+    "currency", "usable_credits", "balance", "credit_limit", "amount_due", "days_to_empty", "members", "admins",
+    "owner", "owner_email", "owner_verified", "billing_name", "billing_email", "demo", "managed_by", "attention",
+    "timezone", "purge_at", "created_at", "figures_as_of",
+)
+
+
+@cache
+def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Filter -> its values, each with its words."""
+    return {
+        "status": tuple((code, words.state(code)[0]) for code in _STATUSES),
+        "payment_mode": (("prepaid", "Prepaid"), ("postpaid", "Postpaid")),
+        "country": places.countries(),
+        "currency": tuple((code, code) for code, _ in places.currencies()),
+        "demo": (("true", "Demonstration only"), ("false", "No demonstration")),
+        "attention": (("any", "Anything"), *((code, kind.heading) for code, kind in KINDS.items())),
+    }
+
+
+def said(asked: Mapping[str, str]) -> list[str]:
+    """The filters that are set, in words; a value that is none is said as it stands."""
+    return [dict(options).get(asked[name], asked[name]) for name, options in choices().items() if asked[name]]
+
+
+def cells(one: Mapping[str, Any]) -> list[Cell]:
+    """A row of the list, in the order of ``COLUMNS``; amounts are numbers, everything people typed is text."""
+    tags, owner, billing, summary = one["buyer_tags"], one["owner"], one["billing"], one["summary"]
+    return [
+        one["id"], one["name"], *(tags.get(name) for name in ("CustomerRef", "BillingRef", "TypeRef")), one["status"],
+        one["payment_mode"], one["pricing_model"], one["country"], one["currency"],
+        *(_amount(summary[name]) for name in ("usable_credits", "balance", "credit_limit", "amount_due")),
+        summary["days_to_empty"], summary["members"], summary["admins"],
+        f"{owner['given_name']} {owner['family_name']}", owner["email"], _yes(owner["verified"]), billing["name"],
+        billing["email"], _yes(one["demo"]), one["managed_by"], " ".join(summary["attention"]), one["timezone"],
+        one["purge_at"], one["created_at"], summary["as_of"],
+    ]
+
+
+def _amount(amount: str | None) -> Decimal | None:
+    return None if amount is None else Decimal(amount)
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"

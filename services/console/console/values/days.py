@@ -1,0 +1,33 @@
+"""Days where the customer is, as the instants the API knows."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+def begins(day: str, zone: str, *, plus: int = 0) -> str:
+    """The instant at which this day, or one some days after, begins there. Raises ValueError where it is no day."""
+    try:
+        at = datetime.combine(date.fromisoformat(day) + timedelta(days=plus), time(), ZoneInfo(zone)).astimezone(UTC)
+    except OverflowError as problem:
+        raise ValueError(day) from problem
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def day_of(stamp: str, zone: str) -> date:
+    """The day there at an instant."""
+    return datetime.fromisoformat(stamp).astimezone(ZoneInfo(zone)).date()
+
+
+def last_day(ends_at: str, zone: str) -> date:
+    """The last day on which something that ends then still holds."""
+    return (datetime.fromisoformat(ends_at) - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+
+
+def late(due_on: str, now: str, zone: str) -> int:
+    """How many days after its due day something is; below one it is not late."""
+    return (day_of(now, zone) - date.fromisoformat(due_on)).days
+
+
+def said(day: date) -> str:
+    """``23 Nov 2026``."""
+    return f"{day.day} {day:%b %Y}"

@@ -1,0 +1,100 @@
+"""How an account's figures come about: each formula with the account's own numbers, and what they mean in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from console.values.days import day_of
+from console.values.words import decimals, money
+
+_MINUS = "\N{MINUS SIGN}"
+UNBILLED: Mapping[str, str] = {
+    "individual": "Usage only: calls, messages, activation fees. Everything else is invoiced the moment it arises.",
+    "consolidated": "Everything charged since the last invoice. One invoice a month asks for all of it.",
+    "none": "Everything charged since the month began. No invoices are sent; the month is closed at its end.",
+}
+"""The provider's invoicing -> what is unbilled."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """``rule`` in words, ``numbers`` of this account."""
+
+    rule: str
+    numbers: str
+
+
+def formulas(account: Mapping[str, Any]) -> list[Formula]:
+    """How the account's figures add up."""
+    return _prepaid(account) if account["payment_mode"] == "prepaid" else _postpaid(account)
+
+
+def limit_used(account: Mapping[str, Any]) -> str | None:
+    """How much of its credit limit a prepaid customer has used up; None where nothing of it."""
+    used = Decimal(account["credit_limit"]) - Decimal(account["usable_credits"])
+    is_eaten = account["payment_mode"] == "prepaid" and used > 0
+    return plain(used, account["currency"]) if is_eaten else None
+
+
+def withdrawable(account: Mapping[str, Any]) -> str:
+    """What may be paid out, as far as the figures tell: the balance, or what was overpaid."""
+    there = account["balance" if account["payment_mode"] == "prepaid" else "amount_due"]
+    return plain(max(Decimal(0), Decimal(there)), account["currency"])
+
+
+def asked_for(account: Mapping[str, Any]) -> str:
+    """What open invoices ask for, without a sign; empty where nothing is due."""
+    due = Decimal(account["amount_due"])
+    return plain(-due, account["currency"]) if due < 0 else ""
+
+
+def share(amount: str, percent: int, currency: str) -> str:
+    """A part of an amount."""
+    return plain(Decimal(amount) * percent / 100, currency)
+
+
+def empty_on(account: Mapping[str, Any], zone: str) -> date | None:
+    """The day on which the credits run out at today's pace; None where nobody can say."""
+    days = account["days_to_empty"]
+    if days is None:
+        return None
+    return day_of(account["as_of"], zone) + timedelta(days=days)
+
+
+def plain(value: Decimal, currency: str) -> str:
+    """An amount as the API writes it: the currency's decimals at least, no more than it needs."""
+    whole, _, part = f"{value.normalize():f}".partition(".")
+    part = part.ljust(decimals(currency), "0")
+    return f"{whole}.{part}" if part else whole
+
+
+def _prepaid(account: Mapping[str, Any]) -> list[Formula]:
+    usable, limit, reserved = (account[name] for name in ("usable_credits", "credit_limit", "reserved_credits"))
+    found = [Formula(f"Balance = usable {_MINUS} limit",
+                     f"{money(account['balance'])} = {_term(usable)} {_MINUS} {_term(limit)}")]
+    if Decimal(reserved):
+        wallet = plain(Decimal(account["balance"]) + Decimal(reserved), account["currency"])
+        found.append(Formula(
+            f"Usable = wallet {_MINUS} reserved + limit",
+            f"{money(usable)} = {_term(wallet)} {_MINUS} {_term(reserved)} + {_term(limit)}",
+        ))
+    return found
+
+
+def _postpaid(account: Mapping[str, Any]) -> list[Formula]:
+    expecting, due = account["expecting_invoice"], account["amount_due"]
+    overpaid = plain(max(Decimal(0), Decimal(due)), account["currency"])
+    return [
+        Formula("Current balance = expecting invoice + amount due",
+                f"{money(account['current_balance'])} = {_term(expecting)} + {_term(due)}"),
+        Formula(f"Usable = limit + overpaid + expecting invoice {_MINUS} reserved",
+                f"{money(account['usable_credits'])} = {_term(account['credit_limit'])} + {_term(overpaid)} + "
+                f"{_term(expecting)} {_MINUS} {_term(account['reserved_credits'])}"),
+    ]
+
+
+def _term(amount: str) -> str:
+    """An amount within a sum: in brackets below zero."""
+    return f"({money(amount)})" if amount.startswith("-") else money(amount)

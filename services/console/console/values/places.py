@@ -1,0 +1,61 @@
+"""Currencies and time zones, and which of them a country suggests."""
+
+from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from babel import Locale
+from babel.core import get_global
+from babel.numbers import get_territory_currencies
+
+from console.values import words
+
+_NEWER = {"BG": "EUR"}  # changed after the tables of Babel were made
+
+
+@cache
+def countries() -> tuple[tuple[str, str], ...]:
+    """Code and name of each country, by name."""
+    return tuple(words.countries().items())
+
+
+def name(country: str) -> str:
+    """A country as people read it: ``Germany (DE)``."""
+    found = dict(countries()).get(country)
+    return f"{found} ({country})" if found else country
+
+
+def currency_of(country: str) -> str:
+    """The currency of a country; nothing where there is none."""
+    known = get_territory_currencies(country) if country in dict(countries()) else []
+    return _NEWER.get(country) or (str(known[0]) if known else "")
+
+
+@cache
+def zones_of(country: str) -> tuple[str, ...]:
+    """The time zones of a country, by name."""
+    return tuple(sorted(set(get_global("territory_zones").get(country, ())) & available_timezones()))
+
+
+def zone_of(country: str) -> str:
+    """The time zone of a country whose places all keep the same time; nothing for the others."""
+    year = datetime.now(UTC).year
+    known = zones_of(country)
+    times = {tuple(datetime(year, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in (1, 7)) for zone in known}
+    return known[0] if len(times) == 1 else ""
+
+
+@cache
+def currencies() -> tuple[tuple[str, str], ...]:
+    """Code, and code with name, of each currency in use, by code."""
+    names = Locale("en").currencies
+    used = {currency_of(code) for code, _ in countries()} - {""}
+    return tuple((code, f"{code} – {names.get(code, code)}") for code in sorted(used))
+
+
+@cache
+def zones(country: str = "") -> tuple[tuple[str, str], ...]:
+    """Name and words of each time zone, those of the country first."""
+    own = zones_of(country)
+    rest = sorted({zone for code, _ in countries() for zone in zones_of(code)} - set(own))
+    return tuple((zone, zone.replace("_", " ")) for zone in (*own, *rest, "UTC"))

@@ -1,0 +1,30 @@
+"""What API keys can be good for, in words."""
+
+from collections.abc import Mapping
+
+SCOPES: Mapping[str, str] = {
+    "org:create": "Create organizations",
+    "org:suspend": "Suspend and activate organizations",
+    "org:delete": "Delete organizations",
+    "org:read": "Read the organization",
+    "org:write": "Change the organization",
+    "cust:list": "List customers",
+    "cust:read": "Read customers and their members",
+    "cust:write": "Change customers",
+    "audit:read": "Read the audit",
+    "pay:read": "Read accounts, invoices and payments",
+    "pay:adjust": "Top up, record payments, adjust",
+    "pay:charge": "Charge and reserve",
+    "pay:withdraw": "Withdraw and refund",
+    "usage:write": "Report usage",
+    "member:manage": "Manage customers' members",
+    "credits:read": "Read the credits",
+    "invoices:read": "Read invoices and payments",
+    "billing:write": "Change billing data",
+    "members:read": "Read members",
+    "members:invite": "Add members",
+    "members:edit": "Change members",
+    "members:remove": "Remove members",
+    "pin:reset": "Reset PINs",
+    "pin:verify": "Check PINs",
+}

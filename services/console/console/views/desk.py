@@ -1,0 +1,110 @@
+"""A form about a customer's money: how the account stands beside it, and the way on where the API refuses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Response, request, url_for
+
+from console.clients import Missing, together
+from console.forms import Field, Form
+from console.values import cures
+from console.values.words import money
+from console.views import page
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A customer, and the account as it stands; ``match``: its ETag."""
+
+    organization: dict[str, Any]
+    account: Any
+    match: str = ""
+
+    @property
+    def at(self) -> str:
+        """Where the customer is in the API."""
+        return f"/v1/organizations/{self.organization['id']}"
+
+    @property
+    def currency(self) -> str:
+        """The currency of the account."""
+        return str(self.organization["currency"])
+
+    @property
+    def zone(self) -> str:
+        """The time zone of the customer."""
+        return str(self.organization["timezone"])
+
+    @property
+    def has_card(self) -> bool:
+        """Whether a card is stored."""
+        return bool(self.account and self.account["payment_method"])
+
+    def money(self, amount: str | None) -> str:
+        """An amount of this account."""
+        return money(amount, self.currency)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a form's page says. ``done``: what is said afterwards, of what the API answered; ``back``, ``where``: the
+    page before, and after; ``about``: terms with words, ``amounts``: with what stands there, red and owed below zero;
+    ``blocked``: what must be done before."""
+
+    title: str
+    verb: str
+    done: Callable[[Any], str]
+    lead: str = ""
+    danger: bool = False
+    back: str = "payment.show"
+    where: dict[str, str] = field(default_factory=dict)
+    about: Sequence[tuple[str, str]] = ()
+    amounts: Sequence[tuple[str, str]] = ()
+    blocked: Sequence[cures.Way] = ()
+
+
+def sit(org: str) -> Desk:
+    """Read the customer and the account. Raises Refusal; when a form comes back, only where the customer is away, for
+    what was typed must not be lost."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    found = together(organization=lambda: api.get(at), account=lambda: api.ask("GET", f"{at}/account"))
+    if isinstance(found["organization"], Missing):
+        raise found["organization"].refusal
+    if isinstance(found["account"], Missing):
+        if request.method != "POST":
+            raise found["account"].refusal
+        return Desk(found["organization"], found["account"])
+    return Desk(found["organization"], found["account"].json(), found["account"].headers.get("ETag", ""))
+
+
+def ask(
+    desk: Desk, sheet: Sheet, fields: Sequence[Field], send: Callable[[Form], Any], *,
+    values: dict[str, Any] | None = None, match: str = "", **more: Any,
+) -> Response:
+    """Show the form, or do what it asks and go back to where it was opened from. ``match``: the ETag it is sent with.
+
+    Raises ProofNeeded, and Refusal where we are not known any more."""
+    held = values or {}
+    made = page.form(fields, held | _suggested(fields), match=match)
+    answer = page.sent(made, lambda: send(made))
+    if answer is not None:
+        return page.done(sheet.done(answer), sheet.back, **sheet.where)
+    page.stale(made, held, match=match)
+    ways = cures.ways(made.refusal.more, desk.currency) if made.refusal else sheet.blocked
+    return page.show("money_form.html", organization=desk.organization, account=desk.account, form=made, sheet=sheet,
+                     ways=[(way, _link(way)) for way in ways], **more)
+
+
+def post(desk: Desk, path: str, body: dict[str, Any], form: Form) -> Any:
+    """POST below the customer, once for this filling-in."""
+    return page.api().post(f"{desk.at}/{path}", body, key=form.key)
+
+
+def _suggested(fields: Sequence[Field]) -> dict[str, Any]:
+    """What a link of ours proposes for fields that everybody sees before it is sent."""
+    return {one.name: request.args[one.name] for one in fields if one.kind != "hidden" and one.name in request.args}
+
+
+def _link(way: cures.Way) -> str:
+    return url_for(way.endpoint, **dict[str, Any](way.query)) if way.endpoint else ""

@@ -1,0 +1,35 @@
+"""Help: the shortcuts, and what somebody prefers in this browser."""
+
+from flask import Blueprint, make_response, redirect, request
+from flask.typing import ResponseReturnValue
+
+from console import guard
+from console.views import page
+from console.views.page import open_to_all
+
+_YEAR = 365 * 24 * 3600
+# preference -> what it may be; nothing is what everybody has
+PREFERENCES = {"look": ("light", "dark"), "keys": ("off",)}
+blp = Blueprint("help", __name__)
+
+
+@blp.get("/help")
+@open_to_all
+def show() -> ResponseReturnValue:
+    """How to get about."""
+    return page.show("help.html", keys=request.cookies.get("keys", ""))
+
+
+@blp.post("/preferences")
+@open_to_all
+def prefer() -> ResponseReturnValue:
+    """Light or dark, with shortcuts or without: kept in this browser, where the script reads it too."""
+    answer = make_response(redirect(request.form.get("next") or "/", 303))
+    for name, known in PREFERENCES.items():
+        if name not in request.form:
+            continue
+        if (value := request.form[name]) in known:
+            answer.set_cookie(name, value, max_age=_YEAR, path="/", samesite="Lax", secure=guard.is_secure())
+        else:
+            answer.delete_cookie(name, path="/", samesite="Lax", secure=guard.is_secure())
+    return answer

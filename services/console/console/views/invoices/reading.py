@@ -1,0 +1,64 @@
+"""Which invoices there are, what is on them, and as paper."""
+
+from chassis import clock
+from flask import Response, request
+from flask.typing import ResponseReturnValue
+
+from console.clients import Refusal, together
+from console.values import days
+from console.views import page
+from console.views.invoices.place import blp
+from console.views.page import needs
+
+FILTERS = ("status", "overdue", "from", "to")
+MOST_LINES = 200
+
+
+@blp.get("/invoices")
+@needs("invoices.read")
+def show(org: str) -> ResponseReturnValue:
+    """What the customer was asked to pay, newest first."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
+    organization, refusal = api.get(at), None
+    try:
+        found = api.get(f"{at}/invoices", **chosen, cursor=request.args.get("cursor"), limit=50)
+    except Refusal as problem:
+        if problem.status != 422:
+            raise
+        found, refusal = {"data": [], "next_cursor": None}, problem
+    return page.show("invoices.html", status=422 if refusal else 200, organization=organization, found=found,
+                     chosen=chosen, refusal=refusal, failed=bool(refusal),
+                     late=lambda one: _late(one, organization["timezone"]))
+
+
+@blp.get("/invoices/<invoice>")
+@needs("invoices.read")
+def one(org: str, invoice: str) -> ResponseReturnValue:
+    """One invoice with what is on it and what was paid."""
+    api, at = page.api(), f"/v1/organizations/{org}"
+    found = api.get(f"{at}/invoices/{invoice}")
+    around = together(organization=lambda: api.get(at), payments=lambda: api.get(f"{at}/payments", limit=200))
+    if not (organization := around["organization"]):
+        raise organization.refusal
+    payments = around["payments"]
+    paid_by = [(payment, share["amount"]) for payment in (payments["data"] if payments else ())
+               for share in payment["invoices"] if share["invoice_id"] == invoice]
+    return page.show(
+        "invoice.html", organization=organization, one=found, lines=found["lines"][:MOST_LINES], payments=payments,
+        paid_by=paid_by, late=_late(found, organization["timezone"]),
+    )
+
+
+@blp.get("/invoices/<invoice>.pdf")
+@needs("invoices.read")
+def pdf(org: str, invoice: str) -> ResponseReturnValue:
+    """The invoice as the API prints it."""
+    answer = page.api().ask("GET", f"/v1/organizations/{org}/invoices/{invoice}.pdf", Accept="application/pdf")
+    return Response(answer.body, headers={name: answer.headers[name] for name in
+                                          ("Content-Type", "Content-Disposition")})
+
+
+def _late(invoice: dict[str, str], zone: str) -> int:
+    """How many days it is overdue."""
+    return days.late(invoice["due_on"], clock.stamp(clock.now()), zone) if invoice["overdue"] else 0

@@ -1,0 +1,38 @@
+"""What axe-core objects to on a page, in light and in dark."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+from clientele import assets
+from playwright.sync_api import Page
+
+PROGRAM = assets.CONSOLE / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_RUN = """async only => {
+    const found = await axe.run(document, {runOnly: only, resultTypes: ["violations"]});
+    return found.violations.flatMap(rule => rule.nodes.map(node =>
+        `${rule.id} at ${node.target.join(" ")}: ${node.failureSummary.replace(/\\s+/g, " ")}`));
+}"""
+
+
+@cache
+def program() -> str:
+    """The script. Where the registry can't be had the tests that want it are skipped, and say so; a file that is not
+    the one of the lock fails them."""
+    if not PROGRAM.exists() and (reason := assets.fetch()):
+        pytest.skip(f"accessibility was NOT checked: {reason}")
+    return PROGRAM.read_text()
+
+
+def objections(page: Page) -> list[str]:
+    """All of them; in dark those about colour alone, for the rest is the same."""
+    found: list[str] = []
+    only: dict[str, Any] = {"type": "tag", "values": TAGS}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.evaluate(program())
+        found += [f"{scheme}: {one}" for one in page.evaluate(_RUN, only)]
+        only = {"type": "rule", "values": ["color-contrast"]}
+    page.emulate_media(color_scheme="light")
+    return found

@@ -1,0 +1,95 @@
+"""A browser, the systems it looks at, and the people before it."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from clientele.processes import System
+from clientele.servers import installation
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+
+from tests import summary
+from tests.browser.people import Person, Typist
+from tests.browser.sites import ADMIN, Site
+from tests.footings import Embedded
+
+PATIENCE = 15_000
+Arrivals = Callable[..., Person]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium, found or installed; where neither can be, this says what to install."""
+    program = installation.chromium()
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [],
+        )
+        summary.section("browser").append(f"Chromium {browser.version}, {program}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """All of it in one process."""
+    one = Embedded(tmp_path_factory.mktemp("browsed"))
+    one.start()
+    try:
+        yield Site("embedded", one.address, one.password, one.folder / "var/mail")
+    finally:
+        one.kill()
+
+
+@pytest.fixture(scope="session")
+def processes(system: System) -> Site:
+    """Each role a process, on PostgreSQL and RabbitMQ."""
+    return Site("processes", system.address, system.password, system.mail)
+
+
+@pytest.fixture
+def arrive(chromium: Browser) -> Iterator[Arrivals]:
+    """People arrive, each in a browser context of their own; what the browser complains about fails the test.
+
+    ``as_``: an e-mail address that is signed in already, by whom signed in first; empty: nobody."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def arrives(site: Site, as_: str = ADMIN, password: str = "", *, kind: type[Person] = Person,
+                **options: Any) -> Person:
+        state = site.states.get(as_) if as_ else None
+        context = chromium.new_context(storage_state=state, **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        person = kind(context, site.address, troubles=troubles)
+        if as_ and state is None:
+            person.sign_in(as_, password or site.password)
+            site.states[as_] = context.storage_state()
+        elif as_:
+            person.go("/")
+            person.settle()
+        return person
+
+    yield arrives
+    for context in contexts:
+        context.close()
+    assert not troubles, "\n".join(dict.fromkeys(troubles))
+
+
+@pytest.fixture
+def typist(arrive: Arrivals, embedded: Site) -> Typist:
+    """Somebody without a mouse, not signed in."""
+    person = arrive(embedded, "", kind=Typist)
+    assert isinstance(person, Typist)
+    return person
+
+
+@pytest.fixture
+def watch(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Says at the end how long the test took."""
+    began = time.monotonic()
+    yield
+    summary.section("jobs in the browser").append(f"{time.monotonic() - began:5.1f} s  {request.node.name}")

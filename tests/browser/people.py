@@ -1,0 +1,200 @@
+"""Who sits before the browser: somebody with a mouse, or somebody with nothing but a keyboard."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, expect
+
+# A page that says no is a page, and Chromium notes each; what is missing among the assets is not let pass.
+_ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|503)")
+# What was asked for before the next letter was typed, or before one went on, is dropped; htmx notes it as an error.
+_DROPPED = re.compile("htmx:(sendAbort|afterRequest)")
+_MOUSE = """for (const kind of ["pointerdown", "mousedown", "wheel"])
+    addEventListener(kind, () => console.error("a mouse was used"), true)"""
+_TABS = 120
+Name = str | re.Pattern[str]
+
+
+class Person:
+    """Somebody with a mouse. ``troubles``: what the browser complained about; no test lets any pass."""
+
+    def __init__(self, context: BrowserContext, address: str, *, troubles: list[str]) -> None:
+        self.context, self.address, self.troubles = context, address, troubles
+        self.page: Page = context.new_page()
+        self.seat = ""
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"script failed: {error}"))
+
+    def go(self, path: str) -> Response:
+        """Open an address by hand."""
+        answer = self.page.goto(self.address + path)
+        assert answer is not None
+        return answer
+
+    def sign_in(self, email: str, password: str) -> None:
+        """By the form, wherever it is shown; ends on a page at the seat."""
+        if urlsplit(self.page.url).path != "/sign-in" and not self.page.get_by_label("Password").is_visible():
+            self.go("/sign-in")
+        self.fill({"E-mail address": email, "Password": password})
+        self.press("Sign in")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait for a page of a seat, and note which seat it is."""
+        expect(self.page).to_have_url(re.compile(r"/at/(org|ses)_"))
+        self.seat = urlsplit(self.page.url).path.split("/")[2]
+
+    def at(self, below: str = "") -> str:
+        """The path of a page at the seat."""
+        return f"/at/{self.seat}{below}"
+
+    def follow(self, name: Name, *, within: Locator | None = None) -> None:
+        """A link."""
+        self.hit(self._one(within, "link", name))
+
+    def press(self, name: Name, *, within: Locator | None = None) -> None:
+        """A button."""
+        self.hit(self._one(within, "button", name))
+
+    def fill(self, typed: dict[str, str]) -> None:
+        """Fields, by how their labels begin."""
+        for label, text in typed.items():
+            self.type_into(self.page.get_by_role("textbox", name=re.compile(f"^{re.escape(label)}"))
+                           .or_(self.page.locator("input[type=password], input[type=date]")
+                                .and_(self.page.get_by_label(label))).first, text)
+
+    def choose(self, label: str, option: str) -> None:
+        """An option of a list, by its words."""
+        self.pick(self.page.get_by_role("combobox", name=re.compile(f"^{re.escape(label)}")), option)
+
+    def tick(self, label: Name) -> None:
+        """A box, or one of several buttons."""
+        self.mark(self.page.get_by_role("radio", name=label).or_(self.page.get_by_role("checkbox", name=label)))
+
+    def reads(self, *words: Name) -> None:
+        """These words come to stand in the page."""
+        for one in words:
+            expect(self.page.locator("body")).to_contain_text(one)
+
+    def is_told(self, words: Name) -> None:
+        """A banner says so."""
+        expect(self.page.get_by_role("status").filter(has_text=words).first).to_be_visible()
+
+    def sees_heading(self, name: Name) -> None:
+        """The page, or the dialog, is that one."""
+        expect(self.page.get_by_role("heading", name=name).first).to_be_visible()
+
+    def find(self, name: str, below: str = "") -> None:
+        """From the list of customers, by a search, to one of them; ``below``: straight to that section of it."""
+        self.follow("Customers")
+        self.type_into(self.page.get_by_role("searchbox", name="Search customers"), name)
+        self.page.keyboard.press("Enter")
+        expect(self.page.locator("tr[data-row]")).to_have_count(1)
+        self.view(name, below)
+
+    def view(self, name: str, below: str = "") -> None:
+        """On the list, a customer's View, or an item of the menu beside it."""
+        row = self.page.locator("tr[data-row]").filter(has_text=name)
+        if below:
+            self.hit(row.locator("summary"))
+            self.follow(below, within=row)
+        else:
+            self.follow(re.compile("^View"), within=row)
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(name)
+
+    def section(self, name: str) -> None:
+        """Another section of the customer that is shown."""
+        self.follow(name, within=self.page.get_by_role("navigation", name=re.compile("^Sections of")))
+
+    def figure(self, term: str, value: Name, *, owed: bool | None = None) -> None:
+        """A figure of the page reads so; ``owed``: whether it is marked as below zero, in colour and in words."""
+        row = self.page.locator("dl.figures > div").filter(has=self.page.locator("dt", has_text=re.compile(f"^{term}")))
+        expect(row.locator("dd").first).to_contain_text(value)
+        if owed is not None:
+            expect(row.locator("dd .money.owed")).to_have_count(int(owed))
+
+    def lacks(self, role: Any, name: Name) -> None:
+        """There is no such control."""
+        expect(self.page.get_by_role(role, name=name)).to_have_count(0)
+
+    def hit(self, target: Locator) -> None:
+        """Click it."""
+        target.click()
+
+    def type_into(self, target: Locator, text: str) -> None:
+        """Replace what stands in the field."""
+        target.fill(text)
+
+    def pick(self, target: Locator, option: str) -> None:
+        """Choose from a list."""
+        target.select_option(label=option)
+
+    def mark(self, target: Locator) -> None:
+        """Tick it."""
+        target.check()
+
+    def _one(self, within: Locator | None, role: Any, name: Name) -> Locator:
+        return (within or self.page).get_by_role(role, name=name, exact=isinstance(name, str)).first
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        url = message.location.get("url", "")
+        if message.type != "error" or _DROPPED.match(message.text):
+            return
+        if _ANSWERED.match(message.text) and "/static/" not in url:
+            return
+        self.troubles.append(f"{urlsplit(self.page.url).path}: {message.text} ({url})")
+
+
+class Typist(Person):
+    """Somebody with a keyboard alone. A mouse that is used all the same is a trouble."""
+
+    def __init__(self, context: BrowserContext, address: str, *, troubles: list[str]) -> None:
+        context.add_init_script(_MOUSE)
+        super().__init__(context, address, troubles=troubles)
+
+    def keys(self, *pressed: str) -> None:
+        """One after the other."""
+        for key in pressed:
+            self.page.keyboard.press(key)
+
+    def hit(self, target: Locator) -> None:
+        """Tab there, and Enter."""
+        self.reach(target)
+        self.keys("Enter")
+
+    def type_into(self, target: Locator, text: str) -> None:
+        """Tab there, and type over what stands there."""
+        self.reach(target)
+        self.keys("Control+a")
+        self.page.keyboard.type(text)
+
+    def pick(self, target: Locator, option: str) -> None:
+        """Tab there, and type the words of the option."""
+        self.reach(target)
+        self.page.keyboard.type(option)
+
+    def mark(self, target: Locator) -> None:
+        """Tab there, and Space; among several buttons, arrows."""
+        self.reach(target, other=lambda: self.keys("ArrowDown"))
+        if not target.is_checked():
+            self.keys("Space")
+
+    def reach(self, target: Locator, *, other: Callable[[], None] | None = None) -> None:
+        """Tab until it has the focus, which must be seen."""
+        target.wait_for()
+        for _ in range(_TABS):
+            if self.has_focus(target):
+                break
+            if other and self.page.evaluate("document.activeElement.type === 'radio'"):
+                other()
+            else:
+                self.keys("Tab")
+        assert self.has_focus(target), f"{target} is not reached by Tab"
+        assert target.evaluate("""e => { const s = getComputedStyle(e);
+            return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 }"""), f"no focus is seen on {target}"
+
+    def has_focus(self, target: Locator) -> bool:
+        """Whether the next key is for it."""
+        return bool(target.evaluate("e => e === document.activeElement"))

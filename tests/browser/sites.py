@@ -1,0 +1,117 @@
+"""Running systems, as far as people outside know them: an address, a password, and the mails that arrive."""
+
+import email
+import re
+import secrets
+from dataclasses import dataclass, field
+from email import policy
+from pathlib import Path
+from typing import Any
+
+from clientele.demo.api import Api
+
+from tests import customers
+from tests.customers import eventually
+
+ADMIN = "admin@example.com"
+PASSWORD = "seven quiet herons nest"
+
+
+@dataclass
+class Site:
+    """A system. ``states``: the cookies of who has signed in before, so that not every test has to."""
+
+    name: str
+    address: str
+    password: str
+    mails: Path
+    states: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.staff = customers.signed_in(self.address, self.password)
+        assert self.staff.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status == 200
+        self.provider = str(self.staff.call("GET", "/v1/me").body["organization"]["id"])
+
+    def open(self, **changes: Any) -> "Customer":
+        """A customer, opened through the API."""
+        wanted = customers.organization(**changes)
+        path = customers.open_customer(self.staff, **wanted)
+        return Customer(self, path.rsplit("/", 1)[1], wanted["name"], wanted["owner"]["email"])
+
+    def link(self, address: str, kind: str = "verify") -> str:
+        """The path in the newest mail to this address: ``/verify/...`` or ``/reset/...``."""
+        return str(eventually(lambda: self._newest(address, re.compile(rf"/{kind}/[A-Za-z0-9._~-]+"))))
+
+    def letters(self, address: str) -> list[str]:
+        """What was written to this address, the newest first."""
+        read = [email.message_from_bytes(path.read_bytes(), policy=policy.default)
+                for path in sorted(self.mails.glob("*.eml"), reverse=True)]
+        return [str(one.get_body(("plain",)).get_content()) for one in read if address in str(one["To"])]  # type: ignore[union-attr]
+
+    def knows_pin(self, organization: str, extension: str, pin: str) -> bool:
+        """Whether a desk phone gets in with it."""
+        made = self.staff.call("POST", "/v1/api-keys", {"name": "desk phones", "scopes": ["pin:verify"]})
+        phone = Api(self.address)
+        phone._token = made.body["api_key"]
+        body = {"organization_id": organization, "extension": extension, "pin": pin}
+        return bool(phone.call("POST", "/v1/pins/verify", body).body["valid"])
+
+    def join(self, address: str) -> Api:
+        """Accept the invitation to this address, and sign in."""
+        token = self.link(address).rpartition("/")[2]
+        api = Api(self.address)
+        assert api.call("POST", f"/v1/verifications/{token}", {"password": PASSWORD}).status == 201
+        assert api.sign_in(address, PASSWORD).status == 201
+        return api
+
+    def _newest(self, address: str, link: re.Pattern[str]) -> str:
+        return next((found[0] for text in self.letters(address) if (found := link.search(text))), "")
+
+
+@dataclass
+class Customer:
+    """A customer organization of a site."""
+
+    site: Site
+    id: str
+    name: str
+    owner: str
+
+    @property
+    def path(self) -> str:
+        """Where the API has it."""
+        return f"/v1/organizations/{self.id}"
+
+    def get(self, below: str = "") -> Any:
+        """What the API says of it."""
+        return self.site.staff.call("GET", f"{self.path}{below}").body
+
+    def post(self, below: str, body: dict[str, Any] | None = None, *, status: int = 201) -> Any:
+        """Do something to it through the API."""
+        answer = self.site.staff.call("POST", f"{self.path}{below}", body or {}, key=secrets.token_hex(8), wait=10)
+        assert answer.status == status, answer
+        return answer.body
+
+    def patch(self, below: str, body: dict[str, Any]) -> Any:
+        """Change something of it through the API."""
+        answer = self.site.staff.call("PATCH", f"{self.path}{below}", body, wait=10)
+        assert answer.status == 200, answer
+        return answer.body
+
+    def top_up(self, amount: str) -> None:
+        """Give it credits."""
+        self.post("/account/top-ups", {"amount": amount, "method": "cash"})
+
+    def charge(self, amount: str) -> None:
+        """Take some for what was used."""
+        self.post("/account/charges", {"amount": amount, "kind": "one_off", "description": "Calls"})
+
+    def member(self, *, verified: bool = True, **changes: Any) -> dict[str, Any]:
+        """A further member with portal access."""
+        tag = secrets.token_hex(4)
+        body = {"given_name": "Grace", "family_name": f"Hopper {tag}", "email": f"grace-{tag}@customer.example",
+                "role": "admin", "portal_access": True, **changes}
+        made: dict[str, Any] = self.post("/members", body)
+        if verified:
+            self.site.join(body["email"])
+        return made

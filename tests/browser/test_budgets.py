@@ -1,0 +1,50 @@
+"""A first load of every page that people wait for is light, soon there, and does not jump."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests import customers, summary
+from tests.browser import weights
+from tests.browser.conftest import Arrivals
+from tests.browser.sites import Customer, Site
+from tests.customers import eventually
+
+ROWS = 50
+# The machine may be busy with something else: the best of these counts.
+TRIES = 3
+PAGES = {"sign-in": "/sign-in", "home": "{seat}/home", "list": "{seat}/customers",
+         "overview": "{seat}/c/{org}/overview", "payment": "{seat}/c/{org}/payment"}
+
+
+@pytest.fixture(scope="module")
+def customer(embedded: Site) -> Customer:
+    """One with something to show, among so many that the list is full."""
+    one = embedded.open()
+    there = len(embedded.staff.call("GET", f"/v1/organizations?limit={ROWS}").body["data"])
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(embedded.staff.call, "POST", "/v1/organizations", customers.organization())
+                 for _ in range(there, ROWS)]
+    assert {answer.result().status for answer in asked} <= {201}
+    eventually(lambda: not embedded.staff.call("GET", "/v1/organizations?status=provisioning&limit=1").body["data"], 90)
+    one.top_up("100.00")
+    for amount in range(1, 12):
+        one.charge(f"{amount}.00")
+    return one
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_first_load_is_within_its_budget(arrive: Arrivals, embedded: Site, customer: Customer, page: str) -> None:
+    table = summary.section("first loads in the browser")
+    table[:0] = [] if table else [weights.HEAD]
+    tries = []
+    for _ in range(TRIES):
+        person = arrive(embedded) if page != "sign-in" else arrive(embedded, "")
+        path = PAGES[page].format(seat=person.at(), org=customer.id)
+        tries.append(weights.weigh(person.context.new_page(), embedded.address + path))
+        if not tries[-1].beyond():
+            break
+    best = min(tries, key=lambda one: (len(one.beyond()), one.figures["lcp"]))
+
+    table.append(best.row(page))
+    assert not best.beyond()

@@ -1,0 +1,14 @@
+"""Where the browser comes from."""
+
+import os
+
+import pytest
+from clientele.servers import ServerMissing, installation
+
+
+def test_a_missing_browser_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "_find_chromium", lambda: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    with pytest.raises(ServerMissing, match=r"Chromium was not found.*apt-get install chromium"):
+        installation.chromium()

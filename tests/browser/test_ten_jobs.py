@@ -1,0 +1,335 @@
+"""The ten jobs, each from the list of customers, with a mouse: on both footings, and without script."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Arrivals
+from tests.browser.people import Person
+from tests.browser.sites import PASSWORD, Customer, Site
+from tests.customers import eventually
+
+pytestmark = pytest.mark.usefixtures("watch")
+WAYS: dict[str, dict[str, Any]] = {"embedded": {}, "processes": {}, "without script": {"java_script_enabled": False}}
+
+
+@pytest.fixture(params=WAYS, scope="session")
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def site(request: pytest.FixtureRequest, way: str) -> Site:
+    found: Site = request.getfixturevalue("processes" if way == "processes" else "embedded")
+    return found
+
+
+@pytest.fixture
+def person(arrive: Arrivals, site: Site, way: str) -> Person:
+    """A manager of the provider, signed in, at home."""
+    return arrive(site, **WAYS[way])
+
+
+@pytest.fixture
+def customer(site: Site) -> Customer:
+    return site.open()
+
+
+def test_1_payment_matters_of_a_postpaid_account(person: Person, site: Site) -> None:
+    customer = site.open(payment_mode="postpaid", credit_limit="500.00")
+    customer.charge("120.00")
+    customer.post("/account/reservations", {"amount": "30.00", "description": "A call"})
+    person.find(customer.name, "Payment")
+
+    person.figure("Usable credits", "350.00", owed=False)
+    person.figure("Expecting invoice", "−120.00", owed=True)
+    person.figure("Reserved", "30.00")
+    person.reads("How it adds up", "500.00")
+    person.follow("Issue an invoice")
+    person.press("Issue the invoice")
+    person.is_told("is issued")
+    person.section("Payment")
+    person.figure("Expecting invoice", "0.00", owed=False)
+    person.figure("Amount due", "−120.00", owed=True)
+    person.figure("Current balance", "−120.00", owed=True)
+    person.figure("Usable credits", "470.00")
+    person.follow("Record a payment")
+    person.fill({"Amount": "150.00", "Reference": "transfer 1"})
+    person.choose("Method", "Bank transfer")
+    person.press("Record the payment")
+    person.is_told("150.00")
+    person.section("Payment")
+
+    person.figure("Amount due", "30.00", owed=False)
+    person.figure("Usable credits", "500.00")
+    assert customer.get("/account")["amount_due"] == "30.00"
+
+
+def test_1_payment_matters_of_a_prepaid_account(person: Person, customer: Customer) -> None:
+    person.find(customer.name, "Payment")
+    person.follow("Top up")
+    person.choose("Method", "Cash")
+    person.fill({"Amount": "50.00"})
+    person.press("Top up")
+    person.is_told("Topped up by 50.00")
+    person.follow("Credit limit")
+    person.fill({"Credit limit": "20.00"})
+    person.press("Set the limit")
+    person.is_told("The credit limit is 20.00")
+    person.figure("Usable credits", "70.00")
+    person.follow("Charge")
+    person.fill({"Amount": "65.00", "Description": "Calls of May"})
+    person.tick("Usage")
+    person.press("Charge")
+    person.is_told("Charged 65.00")
+    person.figure("Balance", "−15.00", owed=True)
+    person.reads("owed", "eating into the credit limit")
+    person.follow(re.compile("Change the automatic top-up"))
+    person.tick("Top up automatically")
+    person.fill({"Amount": "25.00"})
+    person.choose("Method", "Bank transfer")
+    person.press("Save")
+    person.reads("On: 25.00")
+    person.follow("Withdraw")
+    person.choose("Method", "Cash")
+    person.fill({"Amount": "1.00", "Reason": "asked for it"})
+    person.press("Withdraw")
+    person.sees_heading("There is a problem")
+
+    account = customer.get("/account")
+    assert (account["balance"], account["credit_limit"], account["auto_top_up"]["amount"]) == (
+        "-15.00", "20.00", "25.00")
+
+
+def test_2_update_member_info(arrive: Arrivals, person: Person, customer: Customer, way: str) -> None:
+    grace = customer.member()
+    person.find(customer.name, "Members")
+    person.follow(grace["name"])
+    person.follow("Change")
+    new = f"new-{grace['email']}"
+    person.fill({"Given name": "Rear Admiral", "E-mail address": new})
+    person.tick(re.compile("^Member:"))
+    person.press("Save")
+    person.is_told(f"A mail is on its way to {new}")
+    person.reads("Rear Admiral", "not verified")
+
+    other = arrive(customer.site, "", **WAYS[way])
+    other.go(customer.site.link(new))
+    other.press("Confirm")
+    person.section("Members")
+    person.follow(re.compile("^Rear Admiral"))
+    person.reads(new, "Active")
+    person.follow("Change")
+    person.tick(re.compile("^No:"))
+    person.press("Save")
+    person.reads("This is the only time the PIN is shown")
+
+    after = customer.get(f"/members/{grace['id']}")
+    assert (after["given_name"], after["portal_access"]) == ("Rear Admiral", False)
+
+
+def test_3_delete_or_suspend_a_customer_account(person: Person, customer: Customer) -> None:
+    customer.top_up("10.00")
+    person.find(customer.name, "Settings")
+    person.follow("Suspend")
+    person.fill({"Reason": "not paid"})
+    person.press("Yes, I’m sure")
+    person.is_told("is suspended")
+    person.reads("Nobody of it can log in")
+    person.follow("Activate")
+    person.press("Yes, I’m sure")
+    person.is_told("is open again")
+
+    person.follow("Delete")
+    person.reads("1 thing stands in the way", "10.00")
+    person.lacks("button", re.compile("delete it"))
+    person.follow("Withdraw the credits")
+    person.choose("Method", "Cash")
+    person.fill({"Reason": "closing"})
+    person.press("Withdraw")
+    person.is_told("Withdrawn: 10.00")
+    person.section("Settings")
+    person.follow("Delete")
+    person.reads("Nothing is left on the account")
+    person.fill({"Organization name": "something else", "Reason": "asked for it"})
+    person.press("Yes, I’m sure: delete it")
+    person.reads("This is not the name of the organization")
+    person.fill({"Organization name": customer.name})
+    person.press("Yes, I’m sure: delete it")
+    person.is_told("is scheduled for deletion")
+    person.reads(re.compile("(29|30) days left"))
+    assert customer.get()["status"] == "suspended_for_deletion"
+    person.follow("Activate: undo the deletion")
+    person.press("Yes, I’m sure")
+    person.is_told("is open again")
+
+    assert customer.get()["status"] == "active"
+
+
+def test_4_change_ownership(person: Person, customer: Customer) -> None:
+    grace = customer.member()
+    late = customer.member(verified=False, given_name="Late")
+    person.find(customer.name, "Members")
+    person.follow("Ownership")
+    person.follow("Change the owner")
+    person.lacks("link", f"Choose {late['name']}")
+    person.follow(f"Choose {grace['name']}")
+    person.fill({"Reason": "Ada has left"})
+    person.press("Change the owner")
+    person.sees_heading("There is a problem")
+    person.fill({"Name of the organization": customer.name})
+    person.press("Change the owner")
+
+    person.is_told(f"{grace['name']} is the owner now")
+    person.reads("To look after")
+    roles = {one["name"]: one["role"] for one in customer.get("/members")["data"]}
+    assert (roles["Ada Owner"], roles[grace["name"]]) == ("admin", "owner")
+
+
+def test_5_add_members(arrive: Arrivals, person: Person, customer: Customer, way: str) -> None:
+    address = f"joan-{customer.id}@customer.example"
+    person.find(customer.name, "Members")
+    person.follow("Add a member")
+    person.fill({"Name": "Joan Clarke", "E-mail address": address})
+    person.tick(re.compile("^Yes:"))
+    person.tick(re.compile("^Admin:"))
+    person.press("Add")
+    person.is_told(f"A mail is on its way to {address}")
+    person.section("Members")
+    person.follow("Add a member")
+    person.fill({"Name": "Desk phone", "Extension": "4711"})
+    person.tick(re.compile("^No:"))
+    person.press("Add")
+    person.reads("This is the only time the PIN is shown", "4711")
+    pin = person.page.locator("dl.secret code").nth(1).inner_text()
+    person.follow("I have it")
+    person.sees_heading("Desk phone")
+
+    joan = arrive(customer.site, "", **WAYS[way])
+    joan.go(customer.site.link(address))
+    joan.fill({"New password": PASSWORD})
+    joan.press("Join")
+    joan.follow("Sign in")
+    joan.sign_in(address, PASSWORD)
+    joan.reads(customer.name)
+    assert customer.site.knows_pin(customer.id, "4711", pin)
+    assert {one["name"] for one in customer.get("/members")["data"]} == {"Ada Owner", "Joan Clarke", "Desk phone"}
+
+
+def test_6_edit_a_customer_account(person: Person, customer: Customer) -> None:
+    person.find(customer.name, "Settings")
+    person.reads("The billing name follows the organization’s name")
+    name = f"Renamed {customer.name}"
+    person.fill({"Organization name": name, "Billing e-mail": "bills@renamed.example", "CustomerRef": "C-1",
+                 "BillingRef": "B-2", "TypeRef": "T-3"})
+    person.press("Save")
+    person.is_told("The settings are saved")
+    assert customer.get()["billing"]["name"] == name
+    person.fill({"Billing name": "Renamed GmbH"})
+    person.press("Save")
+    person.is_told("The settings are saved")
+    person.reads("The billing name was set by hand")
+
+    after = customer.get()
+    assert (after["name"], after["billing"]["name"], after["billing"]["email"]) == (
+        name, "Renamed GmbH", "bills@renamed.example")
+    assert after["buyer_tags"] == {"CustomerRef": "C-1", "BillingRef": "B-2", "TypeRef": "T-3"}
+
+
+def test_7_create_a_customer_account(arrive: Arrivals, person: Person, site: Site, way: str) -> None:
+    name, address = f"“Zoë & Sons” [{way}] <b>", f"zoe-{way.replace(' ', '-')}@customer.example"
+    person.follow("Customers")
+    person.follow("Create organization")
+    person.fill({"Organization name": name})
+    person.press("Continue")
+    person.sees_heading("There is a problem")
+    person.choose("Country", "Germany")
+    person.tick(re.compile("^App:"))
+    person.press("Continue")
+    person.tick(re.compile("^Postpaid:"))
+    person.fill({"Credit limit": "500.00", "Billing e-mail": address, "CustomerRef": "Z-1"})
+    person.press("Continue")
+    person.fill({"Given name": "Zoë", "Family name": "Schmidt"})
+    person.press("Continue")
+    person.reads("For ever", "Germany", "Europe/Berlin", name, address)
+    person.press("Create organization")
+    person.is_told("is created")
+    expect(person.page.get_by_role("heading", level=1)).to_have_text(name)
+
+    zoe = arrive(site, "", **WAYS[way])
+    zoe.go(site.link(address))
+    zoe.fill({"New password": PASSWORD})
+    zoe.press("Join")
+    zoe.follow("Sign in")
+    zoe.sign_in(address, PASSWORD)
+    zoe.reads(name)
+    zoe.lacks("link", "Customers")
+
+
+def test_8_log_in_to_a_customer_account(arrive: Arrivals, person: Person, customer: Customer, way: str) -> None:
+    customer.site.join(customer.owner)
+    owner = arrive(customer.site, customer.owner, PASSWORD, **WAYS[way])
+    person.find(customer.name, "Members")
+    person.follow("Ada Owner")
+    person.follow("Log in as")
+    person.fill({"Reason": "ticket 4711"})
+    person.press("Start acting")
+    person.reads("You act as Ada Owner", "Login As")
+    owner.go(owner.at(f"/c/{customer.id}/support"))
+    owner.reads("is inside as Ada Owner", "ticket 4711")
+    person.press("Stop")
+    person.is_told("You have stepped out")
+
+    person.section("Remote Support")
+    person.follow("Request support access")
+    person.fill({"Reason": "ticket 4712"})
+    person.press("Grant access")
+    person.follow(re.compile("^Enter"))
+    person.press("Enter")
+    person.reads(f"You are inside {customer.name} as Support")
+    seat = person.page.url
+    owner.go(owner.at(f"/c/{customer.id}/support"))
+    owner.reads("Support is inside by Remote Support", "ticket 4712")
+    owner.follow(re.compile("^End it"))
+    owner.press("Put out")
+    owner.reads("is inside this account now")
+
+    def is_out() -> bool:
+        person.page.goto(seat)
+        return person.page.get_by_role("heading", name="This support session has ended").is_visible()
+
+    eventually(is_out)
+
+
+def test_9_every_customer_in_one_place(person: Person, customer: Customer) -> None:
+    customer.top_up("33.00")
+    customer.charge("11.00")
+    person.follow("Customers")
+    expect(person.page.locator("tr[data-row]").first).to_be_visible()
+    person.find(customer.name)
+    person.reads("Credits", "22.00", "Members", "Ada Owner", "Balance over 30 days", "Last transactions", "Calls",
+                 "What happened")
+    person.follow("Top up")
+    person.fill({"Amount": "1.00"})
+    person.choose("Method", "Cash")
+    person.press("Top up")
+    person.is_told("Topped up by 1.00")
+    person.follow("Customers")
+    with person.page.expect_download() as file:
+        person.follow("Export as CSV")
+    lines = file.value.path().read_text("utf-8-sig").splitlines()
+
+    assert any(customer.id in line and "23.00" in line for line in lines)
+
+
+def test_10_navigate_to_a_section(person: Person, customer: Customer) -> None:
+    person.find(customer.name)
+    listed = person.at(f"/customers?q={customer.id}")
+    for name in ("Payment", "Transactions", "Invoices", "Members", "Remote Support", "Audit", "Settings", "Overview"):
+        person.go(listed)
+        person.view(customer.name, name)
+        expect(person.page.get_by_role("navigation", name=re.compile("^Sections of")).get_by_role(
+            "link", name=name, exact=True)).to_have_attribute("aria-current", "page")
+        person.lacks("link", "Subscriptions")

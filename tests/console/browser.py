@@ -1,0 +1,211 @@
+"""A browser without a screen, and without script, before the gateway: it keeps cookies, follows where it is sent,
+fills in forms."""
+
+import html
+import ipaddress
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from wsgiref.types import WSGIApplication
+
+from werkzeug.test import Client, TestResponse
+
+from tests.console import dom
+from tests.console.system import Whole
+
+ORIGIN = "http://127.0.0.1:8080"
+_ADDRESSES = itertools.count(int(ipaddress.ip_address("10.0.0.1")))
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer, as it is looked at."""
+
+    path: str
+    answer: TestResponse
+
+    @property
+    def status(self) -> int:
+        return self.answer.status_code
+
+    @property
+    def headers(self) -> Any:
+        return self.answer.headers
+
+    @property
+    def location(self) -> str:
+        """Where it sends us; nothing where it does not."""
+        return str(self.headers.get("Location", ""))
+
+    @cached_property
+    def html(self) -> str:
+        return self.answer.get_data(as_text=True)
+
+    @cached_property
+    def top(self) -> dom.Element:
+        """The document: ``page.top.find("table", class_="data")``."""
+        return dom.parse(self.html)
+
+    @property
+    def text(self) -> str:
+        """Every word on it, but for those in script."""
+        return self.top.text
+
+    @property
+    def title(self) -> str:
+        return self.top.find("title")[0].text
+
+    @property
+    def headings(self) -> list[str]:
+        return [one.text for one in self.top.find("h1", "h2", "h3")]
+
+    @property
+    def links(self) -> dict[str, str]:
+        """What links say -> where they lead; of several that say the same, the first."""
+        return {one.text: html.unescape(one.attrs["href"]) for one in reversed(self.top.find("a"))
+                if "href" in one.attrs}
+
+    @property
+    def forms(self) -> list[dom.Form]:
+        """Its forms: ``method``, ``action``, ``fields``, ``names``, ``buttons``, ``options(name)``."""
+        return dom.forms(self.top, lambda action: urlsplit(urljoin(self.path, action)).path)
+
+    @property
+    def buttons(self) -> list[str]:
+        """What every button says."""
+        return [one.text for one in self.top.find("button")]
+
+    @property
+    def banners(self) -> list[str]:
+        """What it says on top, good or bad."""
+        return [one.text for one in self.top.find(class_="banner")]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The cells of every row of every table body."""
+        return [[cell.text for cell in row.find("td", "th")]
+                for body in self.top.find("tbody") for row in body.find("tr")]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What its description lists say: term -> description."""
+        found = {}
+        for one in self.top.find("dl"):
+            found |= dict(zip((t.text for t in one.find("dt")), (d.text for d in one.find("dd")), strict=False))
+        return found
+
+    def error(self, name: str) -> str:
+        """What is said to be wrong with a field; nothing where it is right."""
+        found = self.top.find(id=f"field-{name}-wrong")
+        return found[0].text if found else ""
+
+
+class Browser:
+    """One browser. ``page``: what it shows; ``seat``: where it is signed in, by the address."""
+
+    def __init__(self, system: Whole, origin: str = ORIGIN, app: WSGIApplication | None = None) -> None:
+        self.system, self.origin = system, origin
+        self.address = str(ipaddress.ip_address(next(_ADDRESSES)))
+        self.client = Client(app or system.gateway)
+        self._without = Client(app or system.gateway, use_cookies=False)
+        self.page: Page
+
+    @property
+    def seat(self) -> str:
+        """The seat in the address of the page shown."""
+        parts = self.page.path.split("/")
+        return parts[2] if parts[1:2] == ["at"] else ""
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies it has for us."""
+        return {one.key: one.value for one in self.client._cookies.values()}
+
+    def at(self, path: str) -> str:
+        """A path below the seat: ``console.at("/customers")``."""
+        return f"/at/{self.seat}{path}"
+
+    def send(self, method: str, path: str, fields: Mapping[str, Any] | None = None,
+             headers: Mapping[str, str] | None = None) -> Page:
+        """One request as it is given here, nothing added but what every browser adds; with a Cookie
+        among the headers, that one instead of its own. Goes nowhere from there."""
+        own = {"X-Forwarded-For": self.address, "Sec-Fetch-Site": "same-origin" if method != "GET" else "none",
+               "User-Agent": "Test/1.0"}
+        if method not in ("GET", "HEAD"):
+            own["Origin"] = self.origin
+        own |= headers or {}
+        self.system.settle()
+        with self.system.working():
+            client = self._without if "Cookie" in own else self.client
+            answer = client.open(path, method=method, base_url=self.origin,
+                                      data=None if fields is None else dict(fields),
+                                      headers={name: value for name, value in own.items() if value})
+            answer.get_data()
+        self.page = Page(path, answer)
+        return self.page
+
+    def get(self, path: str, *, follow: bool = True) -> Page:
+        """Open a page, and the ones it sends us on to."""
+        self.send("GET", path)
+        return self.follow() if follow else self.page
+
+    def statements(self, path: str) -> list[str]:
+        """The SQL behind a page, of every service and the console: ``len(console.statements(path)) <= 12``."""
+        self.get(path, follow=False)
+        self.system.statements.clear()
+        self.get(path, follow=False)
+        assert self.page.status == 200, f"{path}: {self.page.status}"
+        return list(self.system.statements)
+
+    def follow(self) -> Page:
+        """Go where the page shown sends us, until a page sends us nowhere."""
+        for _ in range(10):
+            if not self.page.location:
+                return self.page
+            self.send("GET", urljoin(self.page.path, self.page.location))
+        raise AssertionError(f"sent round in circles: {self.page.path} to {self.page.location}")
+
+    def click(self, words: str) -> Page:
+        """Follow the link that says this."""
+        links = self.page.links
+        assert words in links, f"no link {words!r} among {sorted(links)}"
+        return self.get(urljoin(self.page.path, links[words]))
+
+    def submit(self, fields: Mapping[str, Any] | None = None, *, button: str = "", action: str = "",
+               follow: bool = True) -> Page:
+        """Fill in a form of the page shown, as it stands (tokens, keys, what was typed before), and send it.
+
+        ``fields``: what to change; None unticks. ``button``: what it says, ``action``: where the form goes, where
+        there are several; else the last form of the page that is sent by POST."""
+        path = self.page.path.partition("?")[0]
+        found = [f for f in self.page.forms if f.method == "post"
+                 and (not button or button in f.buttons) and (not action or f.action in (action, path))]
+        assert found, f"no such form on {self.page.path} ({self.page.status}): {self.page.text[:600]}"
+        form = next((f for f in found if action and f.action == action), found[-1])
+        unknown = set(fields or {}) - form.names
+        assert not unknown, f"the form has no {sorted(unknown)}, only {sorted(form.names)}"
+        pressed = next((b for b in form.element.find("button")
+                        if b.attrs.get("name") and (not button or b.text == button)), None)
+        own = {} if pressed is None else {pressed.attrs["name"]: pressed.attrs.get("value", "")}
+        filled = {name: value for name, value in (form.fields | own | dict(fields or {})).items() if value is not None}
+        self.send("POST", form.action, filled)
+        return self.follow() if follow else self.page
+
+    def post(self, path: str, fields: Mapping[str, Any] | None = None, *, at: str = "", button: str = "",
+             follow: bool = True) -> Page:
+        """Open the page of a form (``at``, if it is on another page than the one it is sent to), fill it in, send it,
+        go where it leads. Refused: ``page.status`` and ``page.error(name)``."""
+        page = self.get(at or path)
+        assert page.status == 200, f"{page.path}: {page.status} {page.text[:300]}"
+        return self.submit(fields, button=button, action=path, follow=follow)
+
+    def sign_in(self, email: str, password: str, *, follow: bool = True) -> Page:
+        """Sign in on the sign-in page."""
+        return self.post("/sign-in", {"email": email, "password": password}, follow=follow)
+
+    def sign_out(self) -> Page:
+        """By the button of the page shown."""
+        return self.submit(button="Sign out", action="/sign-out")

@@ -1,0 +1,66 @@
+"""The console as people use it: through the gateway, page by page, with every service behind it, in this process.
+
+    def test_a_customer_is_suspended(console: Browser, provider: Provider) -> None:
+        acme = provider.customer("Acme", credits="100")               # made by the API; see tests/console/provider.py
+        provider.owner.sign_in(console)                               # now at /at/org_…: console.seat
+        page = console.get(console.at(f"/c/{acme.id}/settings"))      # page.status .text .links .forms .rows .banners
+        page = console.post(console.at(f"/c/{acme.id}/suspend"), {"reason": "unpaid"})   # GET, fill in, send, follow
+        assert "Suspended" in page.text and acme.now["status"] == "suspended"
+        assert len(console.statements(page.path)) <= 12
+
+``console`` is a browser without script (``tests/console/browser.py``): ``get``, ``click(words)``, ``post(path, fields,
+at=, button=, follow=)``, ``submit(fields)`` on the page shown, ``send`` for a raw request; refusals are in
+``page.status``, ``page.error(field)``. ``browser()`` makes another one. Messages are carried before each page and while
+a request waits. ``provider`` is new in each test, so its list is empty; everybody's password is ``PASSWORD``."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from chassis import log
+from chassis.client import HttpWire
+
+from tests.console.browser import Browser
+from tests.console.provider import Provider
+from tests.console.system import Whole
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    """Everything, once."""
+    log.start("CRITICAL", service="console", role="test")
+    made = Whole(tmp_path_factory.mktemp("console"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def browser(whole: Whole) -> Callable[[], Browser]:
+    """Makes browsers nobody has used yet, each at an address of its own."""
+    return lambda: Browser(whole)
+
+
+@pytest.fixture
+def console(browser: Callable[[], Browser]) -> Browser:
+    """A browser nobody has used yet."""
+    return browser()
+
+
+@pytest.fixture
+def provider(whole: Whole) -> Provider:
+    """A provider without customers."""
+    return Provider(whole)
+
+
+@pytest.fixture
+def desk(console: Browser, provider: Provider) -> Browser:
+    """The provider's owner at work."""
+    provider.owner.sign_in(console)
+    return console
+
+
+@pytest.fixture
+def away(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From when it is called, the API does not answer the console."""
+    return lambda: monkeypatch.setitem(whole.console.extensions, "gateway", HttpWire("http://127.0.0.1:9"))

@@ -1,0 +1,171 @@
+"""A provider of its own for each test, with whatever customers, members and money the test needs, made by the API."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from tests.console.browser import Browser, Page
+from tests.console.system import Whole
+from tests.identity.system import PASSWORD
+
+__all__ = ("PASSWORD", "Customer", "Person", "Provider")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a login. ``member``: as the API has them."""
+
+    email: str
+    member: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The member's id."""
+        return str(self.member["id"])
+
+    def sign_in(self, browser: Browser) -> Page:
+        """Sign in with a browser."""
+        return browser.sign_in(self.email, PASSWORD)
+
+
+class _Caller:
+    """Asks the API as one person, and well."""
+
+    def __init__(self, system: Whole, email: str) -> None:
+        self.system, self.email = system, email
+        self._token = ""
+
+    def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """What the API answers; messages have been carried before and after. Refusals fail the test."""
+        answer = self._send(method, path, body, headers)
+        if answer.status_code == 401:
+            self._sign_in()
+            answer = self._send(method, path, body, headers)
+        assert answer.status_code < 300, (method, path, answer.status_code, answer.text)
+        self.system.settle()
+        return answer.json if answer.text else None
+
+    def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+        if not self._token:
+            self._sign_in()
+        self.system.settle()
+        key = {"Idempotency-Key": secrets.token_hex(8)} if method == "POST" else {}
+        with self.system.working():
+            return self.system.call(method, path, body, token=self._token, headers=key | headers)
+
+    def _sign_in(self) -> None:
+        answer = self.system.call("POST", "/v1/sessions", {"email": self.email, "password": PASSWORD},
+                                  headers={"X-Forwarded-For": "10.255.255.255"})
+        assert answer.status_code == 201, answer.text
+        self._token = answer.json["access_token"]
+
+
+class Provider(_Caller):
+    """Its owner is ``provider.owner``, with ``PASSWORD`` as everybody; ``provider.api(...)`` asks as the owner."""
+
+    def __init__(self, system: Whole) -> None:
+        self.word = secrets.token_hex(4)
+        super().__init__(system, f"boss@{self.word}.example")
+        system.add_provider(f"Provider {self.word}", self.email)
+        me = self.api("GET", "/v1/me")
+        self.id: str = me["organization"]["id"]
+        self.owner = Person(self.email, {"id": me["member_id"], "role": "owner"})
+
+    def staff(self, preset: str = "support", *, accept: bool = True) -> Person:
+        """Somebody of ours: ``manager``, ``billing``, ``support`` or ``viewer``."""
+        asked = {"role": "admin"} if preset == "manager" else {"role": "member", "preset": preset}
+        return _join(self, self.id, self.word, asked, given=preset.title(), accept=accept)
+
+    def customer(self, name: str = "", *, credits: str = "", accept: bool = True,  # noqa: A002
+                 **more: Any) -> "Customer":
+        """An active customer, prepaid in EUR unless ``more`` says otherwise (``payment_mode="postpaid",
+        credit_limit="1000"``, ``currency``, ``country``, ``managed_by``, ``demo``…). ``credits``: topped up;
+        ``accept``: whether its owner has set a password."""
+        word = secrets.token_hex(4)
+        body = {
+            "name": name or f"Customer {word}", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin",
+            "pricing_model": "app", "payment_mode": "prepaid", "billing": {"email": f"bills@{word}.example"},
+            "owner": {"given_name": "Olga", "family_name": "Owner", "email": f"olga@{word}.example"}, **more,
+        }
+        made = Customer(self, self.api("POST", "/v1/organizations", body)["id"], word, body["owner"]["email"])
+        if credits:
+            made.money("top-ups", amount=credits, method="cash")
+        if accept:
+            _accept(self.system, made.email)
+        return made
+
+
+class Customer(_Caller):
+    """A customer. ``customer.api(...)`` asks as its owner, ``customer.staff(...)`` as the provider's owner; paths of
+    both may be given short: ``/members`` is ``/v1/organizations/{id}/members``."""
+
+    def __init__(self, provider: Provider, organization_id: str, word: str, owner: str) -> None:
+        super().__init__(provider.system, owner)
+        self.provider, self.id, self.word = provider, organization_id, word
+
+    def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """As the customer's owner."""
+        return super().api(method, self._whole(path), body, **headers)
+
+    def staff(self, method: str, path: str = "", body: Any = None, **headers: str) -> Any:
+        """As the provider's owner."""
+        return self.provider.api(method, self._whole(path), body, **headers)
+
+    @property
+    def owner(self) -> Person:
+        """Its owner."""
+        return Person(self.email, self.staff("GET", "/members?role=owner")["data"][0])
+
+    @property
+    def now(self) -> dict[str, Any]:
+        """The organization as staff see it."""
+        return dict(self.staff("GET"))
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """Its account."""
+        return dict(self.staff("GET", "/account"))
+
+    def member(self, role: str = "member", *, given: str = "", accept: bool = True) -> Person:
+        """A further ``admin`` or ``member`` with portal access."""
+        return _join(self.provider, self.id, self.word, {"role": role}, given=given or role.title(), accept=accept)
+
+    def loginless(self, name: str = "Front desk") -> dict[str, Any]:
+        """A member without portal access; the answer holds extension and PIN."""
+        return dict(self.staff("POST", "/members", {"name": name, "portal_access": False}))
+
+    def money(self, what: str, **body: Any) -> Any:
+        """Move money as staff: ``money("charges", amount="10", kind="usage", description="calls")``; ``top-ups``,
+        ``withdrawals``, ``charges``, ``reservations``, ``refunds``, ``adjustments``, ``invoices``, ``payments``."""
+        return self.staff("POST", f"/{what}" if what in ("invoices", "payments") else f"/account/{what}", body)
+
+    def suspend(self) -> None:
+        """Nobody of theirs gets in any more."""
+        self.staff("POST", "/suspend", {"reason": "a test"})
+
+    def activate(self) -> None:
+        """Open it again."""
+        self.staff("POST", "/activate", {"reason": "a test"})
+
+    def delete(self) -> None:
+        """Schedule its deletion; there must be no money left."""
+        self.staff("DELETE", "", {"reason": "a test"})
+
+    def _whole(self, path: str) -> str:
+        return path if path.startswith("/v1") else f"/v1/organizations/{self.id}{path}"
+
+
+def _join(by: Provider, organization_id: str, word: str, asked: dict[str, Any], *, given: str, accept: bool) -> Person:
+    address = f"{given.lower()}.{secrets.token_hex(3)}@{word}.example"
+    body = {"given_name": given, "family_name": "Tester", "email": address, "portal_access": True, **asked}
+    member = by.api("POST", f"/v1/organizations/{organization_id}/members", body)
+    if accept:
+        _accept(by.system, address)
+    return Person(address, member)
+
+
+def _accept(system: Whole, address: str) -> None:
+    token = system.link(address).rpartition("/")[2]
+    answer = system.call("POST", f"/v1/verifications/{token}", {"password": PASSWORD})
+    assert answer.status_code == 201, answer.text
+    system.settle()

@@ -1,0 +1,110 @@
+"""The whole system in this process, the console behind the gateway as for a browser."""
+
+import email
+import email.policy
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from chassis.sql import Database
+from clientele import embedded
+from console.app import create_app
+from gateway.clients import InProcess
+from membership import app as membership
+from sqlalchemy import event
+
+from tests.identity.system import CHEAP, System
+
+_OVERHEAD = ("BEGIN", "PRAGMA")
+
+
+class Whole(System):
+    """Services, gateway and console. Messages are carried before a page is read and while a request is under way (as
+    it may wait for what another service says), and at no other time."""
+
+    def __init__(self, folder: Path) -> None:
+        with _cheap():
+            super().__init__(folder)
+        self._turn, self._said, self._carrying = threading.Lock(), threading.Event(), threading.local()
+        for service in embedded.SERVICES:
+            self.databases[service.name].on_said.append(self._said.set)
+        self.pages = Database(self.settings["console"].database_url, pool_size=40)
+        self.console = create_app(self.settings["console"], self.pages, InProcess(self.gateway))
+        self._wires["console"] = InProcess(self.console)
+        self.statements: list[str] = []
+        for database in (*self.databases.values(), self.pages):
+            event.listen(database.engine, "before_cursor_execute", self._note)
+        self._mails: dict[str, str] = {}
+        self._read: set[Path] = set()
+        self.settle()
+
+    def close(self) -> None:
+        """Give everything back."""
+        super().close()
+        self.pages.close()
+
+    def add_provider(self, name: str, email: str) -> None:
+        """A further provider whose owner has the same password as everybody."""
+        with _cheap():
+            super().add_provider(name, email)
+
+    def settle(self) -> None:
+        """Carry every message, run every job, let the gateway learn who is out; one at a time."""
+        with self._turn:
+            self._carrying.now = True
+            try:
+                super().settle()
+            finally:
+                self._carrying.now = False
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Services hear of each other meanwhile."""
+        over = False
+
+        def carry() -> None:
+            while self._said.wait() and not over:
+                self._said.clear()
+                self.settle()
+
+        self._said.clear()
+        courier = threading.Thread(target=carry)
+        courier.start()
+        try:
+            yield
+        finally:
+            over = True
+            self._said.set()
+            courier.join()
+
+    def mail(self, address: str) -> str:
+        """The last mail to an address."""
+        self.settle()
+        for path in sorted(set((self.place.data / "mail").glob("*.eml")) - self._read):
+            self._read.add(path)
+            found = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            self._mails[found["To"]] = found.get_content()
+        return self._mails[address]
+
+    def link(self, address: str) -> str:
+        """The path of the link in that mail: ``/verify/…`` or ``/reset/…``."""
+        found = re.search(r"https://app\.example(/(?:verify|reset)/\S+)", self.mail(address))
+        assert found, self.mail(address)
+        return found[1]
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not getattr(self._carrying, "now", False) and not statement.startswith(_OVERHEAD):
+            self.statements.append(statement)
+
+
+@contextmanager
+def _cheap() -> Iterator[None]:
+    """Passwords that are hashed at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(membership, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
+        yield

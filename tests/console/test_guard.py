@@ -1,0 +1,343 @@
+"""Who is let in: cookies, forged forms, sealed tokens, seats; on both databases that the console may keep them in."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis import clock, migrate
+from chassis.sql import Database
+from console.app import MIGRATIONS, create_app
+from console.models import Browser as BrowserRow
+from console.models import Draft, Seat
+from console.values.sealing import opens, seal, unseal
+from gateway.app import close_app
+from gateway.app import create_app as create_gateway
+from gateway.clients import InProcess
+from sqlalchemy import func, select, text, update
+
+from tests.console.browser import Browser, Page
+from tests.console.provider import PASSWORD, Provider
+from tests.console.system import Whole
+from tests.databases import ENGINES, Schema, Shelf, migrated
+
+SCHEMA = Schema("console", lambda url: migrate.upgrade(MIGRATIONS, url))
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    made = Shelf(tmp_path_factory.mktemp("prepared"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=ENGINES)
+def store(
+    request: pytest.FixtureRequest, whole: Whole, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
+    """The console's database, empty, on either engine."""
+    postgres: Callable[[], Any] = lambda: request.getfixturevalue("postgres")
+    with migrated(SCHEMA, request.param, shelf=shelf, folder=tmp_path, postgres=postgres, pool_size=30) as database:
+        monkeypatch.setitem(whole.console.extensions, "database", database)
+        yield database
+
+
+@pytest.fixture(scope="module")
+def by_https(whole: Whole) -> Iterator[Browser]:
+    """A browser that comes by https."""
+    settings = dataclasses.replace(whole.settings["console"], public_url="https://app.example")
+    wires = {**whole._wires}
+    gateway = create_gateway(whole.settings["gateway"], wires)
+    wires["console"] = InProcess(create_app(settings, whole.pages, InProcess(gateway)))
+    yield Browser(whole, "https://app.example", gateway)
+    close_app(gateway)
+
+
+# --- cookies
+
+
+def test_the_cookie_is_closed_to_scripts_to_others_and_to_plain_http(by_https: Browser, provider: Provider) -> None:
+    [cookie] = by_https.sign_in(provider.email, PASSWORD, follow=False).headers.getlist("Set-Cookie")
+    name, *flags = cookie.split("; ")
+
+    assert name.startswith("__Host-clientele=") and len(name.partition("=")[2]) == 43
+    assert set(flags) == {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"}
+    assert by_https.follow().status == 200
+    assert by_https.page.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_every_cookie_of_ours_is_so(by_https: Browser, provider: Provider) -> None:
+    by_https.sign_in(provider.email, PASSWORD)
+    by_https.get(by_https.at("/me/sessions"))
+    said = by_https.submit(action=by_https.at("/me/sessions/end-others"), follow=False)
+    seen = [*said.headers.getlist("Set-Cookie"), *by_https.follow().headers.getlist("Set-Cookie")]
+    by_https.get(by_https.at("/me/sessions"))
+    seen += by_https.send("POST", "/sign-out", {"csrf": _token(by_https)}).headers.getlist("Set-Cookie")
+
+    assert [cookie.partition("=")[0] for cookie in seen] == ["__Host-clientele-said"] * 2 + ["__Host-clientele"]
+    assert all({"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; ")) for cookie in seen)
+
+
+def test_on_this_machine_it_has_to_do_without(console: Browser, provider: Provider) -> None:
+    [cookie] = console.sign_in(provider.email, PASSWORD, follow=False).headers.getlist("Set-Cookie")
+
+    assert set(cookie.split("; ")[1:]) == {"HttpOnly", "Path=/", "SameSite=Lax"}
+    assert "Strict-Transport-Security" not in console.page.headers
+
+
+def test_a_cookie_planted_beforehand_is_never_the_one_that_counts(
+    browser: Callable[[], Browser], provider: Provider, store: Database
+) -> None:
+    victim, thief = browser(), browser()
+    for one in (victim, thief):
+        one.client.set_cookie("clientele", "planted-by-somebody-else-43-characters-long", domain="127.0.0.1")
+
+    provider.owner.sign_in(victim)
+
+    assert victim.cookies["clientele"] != "planted-by-somebody-else-43-characters-long"
+    assert thief.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
+
+
+def test_signing_in_anew_makes_the_cookie_from_before_void(
+    browser: Callable[[], Browser], provider: Provider, store: Database
+) -> None:
+    victim, thief = browser(), browser()
+    provider.owner.sign_in(victim)
+    thief.client.set_cookie("clientele", victim.cookies["clientele"], domain="127.0.0.1")
+    assert thief.get(f"/at/{provider.id}/customers").status == 200
+
+    provider.owner.sign_in(victim)
+
+    assert thief.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
+    assert _count(store, BrowserRow) == 1, "rows do not pile up"
+    victim.get(f"/at/{provider.id}/customers")
+    victim.sign_out()
+    assert [_count(store, table) for table in (BrowserRow, Seat, Draft)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "a" * 6000, "\u00c3\u00bc", "%00", "'; DROP TABLE browsers", '"', "\xff\xfe",
+                                    "\xed\xa0\x80", "x; clientele=y; clientele", "=", "\x01"])
+def test_an_odd_cookie_is_nobodys(console: Browser, cookie: str) -> None:
+    page = console.send("GET", "/at/org_x/customers", headers={"Cookie": f"clientele={cookie}; clientele-said={cookie}"})
+
+    assert (page.status, page.location.partition("?")[0]) == (303, "/sign-in")
+
+
+# --- what is kept
+
+
+def test_a_stolen_database_opens_nothing(console: Browser, provider: Provider, store: Database) -> None:
+    acme = provider.customer("Acme", accept=False)
+    provider.owner.sign_in(console)
+    _draft(console, acme.id, "typed in confidence")
+    tokens = unseal(console.cookies["clientele"], _one(store, Seat).tokens)
+    everything = _everything(store)
+
+    assert {"access", "refresh"} == tokens.keys() and all(tokens.values())
+    for secret in (*tokens.values(), console.cookies["clientele"], PASSWORD, "typed in confidence"):
+        assert secret not in everything
+    for kept in (_one(store, BrowserRow).secret_hash.hex(), _one(store, BrowserRow).id, ""):
+        assert opens(kept, _one(store, Seat).tokens) is None
+
+
+def test_a_cookie_opens_what_it_sealed_and_nothing_that_was_changed() -> None:
+    sealed = seal("one", {"a": 1})
+
+    assert unseal("one", sealed) == {"a": 1} and seal("one", {"a": 1}) != sealed
+    assert opens("other", sealed) is None
+    for at in (1, len(sealed) // 2, len(sealed) - 2):
+        assert opens("one", sealed[:at] + ("A" if sealed[at] != "A" else "B") + sealed[at + 1:]) is None
+
+
+def test_what_somebody_typed_is_theirs_alone(
+    browser: Callable[[], Browser], provider: Provider, store: Database
+) -> None:
+    acme, one, other = provider.customer("Acme", accept=False), browser(), browser()
+    provider.owner.sign_in(one)
+    provider.owner.sign_in(other)
+    kept = _draft(one, acme.id, "for my eyes only")
+
+    assert one.get(kept).forms[-1].fields["reason"] == "for my eyes only"
+    assert other.get(kept).forms[-1].fields["reason"] == ""
+    for forged in ("x", "evt_x", "org_01m83g4jphe13971spbmh1ymjk", "'", "%00"):
+        assert one.get(f"{kept.partition('=')[0]}={forged}").status == 200
+
+
+def test_drafts_do_not_pile_up(console: Browser, provider: Provider, store: Database) -> None:
+    acme = provider.customer("Acme", accept=False)
+    provider.owner.sign_in(console)
+
+    kept = [_draft(console, acme.id, f"the {n}th") for n in range(23)]
+
+    assert _count(store, Draft) == 20
+    assert console.get(kept[-1]).forms[-1].fields["reason"] == "the 22th"
+    assert console.get(kept[0]).forms[-1].fields["reason"] == ""
+
+
+def test_what_has_grown_old_is_nobodys_and_goes(
+    browser: Callable[[], Browser], provider: Provider, store: Database
+) -> None:
+    old, new = browser(), browser()
+    provider.owner.sign_in(old)
+    with store.transaction() as session:
+        yesterday = clock.now() - timedelta(hours=24, minutes=1)
+        session.execute(update(BrowserRow).values(started_at=yesterday, used_at=yesterday))
+
+    assert old.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
+    provider.owner.sign_in(new)
+
+    assert _count(store, BrowserRow) == _count(store, Seat) == 1
+
+
+# --- tokens
+
+
+def test_an_access_token_that_is_over_is_renewed_once_however_many_ask(
+    console: Browser, provider: Provider, store: Database
+) -> None:
+    provider.owner.sign_in(console)
+    before = _tokens(store, console)
+    for _ in range(2):
+        _age(store)
+
+        assert [page.status for page in _at_once(console, [console.at("/customers")] * 6)] == [200] * 6
+
+    after = _tokens(store, console)
+    assert after["access"] != before["access"] and after["refresh"] != before["refresh"]
+
+
+def test_a_token_that_is_refused_is_renewed_and_the_call_made_again(
+    console: Browser, provider: Provider, store: Database
+) -> None:
+    acme = provider.customer("Acme", accept=False)
+    provider.owner.sign_in(console)
+    console.get(console.at(f"/c/{acme.id}/settings/suspend"))
+    with store.transaction() as session:
+        tokens = _tokens(store, console) | {"access": "refused"}
+        session.execute(update(Seat).values(tokens=seal(console.cookies["clientele"], tokens)))
+
+    console.submit({"reason": "unpaid"})
+
+    assert acme.now["status"] == "suspended"
+    assert [entry["action"] for entry in acme.staff("GET", "/audit")["data"]].count("organization.suspended") == 1
+
+
+def test_whose_session_the_api_has_ended_signs_in_again(console: Browser, provider: Provider, store: Database) -> None:
+    provider.owner.sign_in(console)
+    for session in provider.api("GET", "/v1/sessions")["data"]:
+        if not session["current"]:
+            provider.api("DELETE", f"/v1/sessions/{session['id']}")
+
+    page = console.get(f"/at/{provider.id}/customers")
+
+    assert page.path.startswith("/sign-in?next=") and page.status == 200
+    assert _count(store, Seat) == 0, "what is good for nothing is not kept"
+    assert provider.owner.sign_in(console).status == 200
+
+
+def test_whoever_rests_too_long_signs_in_again(console: Browser, provider: Provider, whole: Whole) -> None:
+    provider.owner.sign_in(console)
+    with whole.databases["membership"].transaction() as session:
+        session.execute(text("UPDATE sessions SET idle_at = '2020-01-01 00:00:00' WHERE idle_at IS NOT NULL"))
+    _age(whole.pages)
+
+    assert console.get(f"/at/{provider.id}/customers").path.startswith("/sign-in?next=")
+
+
+def test_an_api_that_is_away_signs_nobody_out(
+    console: Browser, provider: Provider, store: Database, away: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.owner.sign_in(console)
+    _age(store)
+    away()
+    assert console.get(f"/at/{provider.id}/customers").status == 503
+
+    monkeypatch.undo()
+    monkeypatch.setitem(console.system.console.extensions, "database", store)
+
+    assert console.get(f"/at/{provider.id}/customers").status == 200
+
+
+# --- seats
+
+
+def test_nobody_sits_on_anothers_seat(browser: Callable[[], Browser], whole: Whole, store: Database) -> None:
+    mine, theirs = Provider(whole), Provider(whole)
+    acme, console = theirs.customer("zzAcmezz"), browser()
+    mine.owner.sign_in(console)
+
+    for seat in (theirs.id, acme.id, "org_01m83g4jphe13971spbmh1ymjk", "org_x", "ses_x", "x", "ses_" + "z" * 26):
+        for path in ("customers", f"c/{acme.id}/overview", "home"):
+            page = console.get(f"/at/{seat}/{path}")
+            assert page.path.startswith("/sign-in") or page.status in (404, 410), page.path
+            assert "zzAcmezz" not in page.html and theirs.word not in page.html
+    for path in ("overview", "payment", "members", "audit", "settings", "settings/suspend", "delete", "audit.csv"):
+        page = console.get(f"/at/{mine.id}/c/{acme.id}/{path}")
+        assert page.status == 404 and "zzAcmezz" not in page.html, path
+    assert acme.now["status"] == "active"
+
+
+def test_two_tabs_at_two_organizations_each_keep_theirs(
+    console: Browser, whole: Whole, store: Database
+) -> None:
+    mine, theirs = Provider(whole), Provider(whole)
+    acme = theirs.customer("zzAcmezz", accept=False)
+    bodies = {"given_name": "Bo", "family_name": "Boss", "email": mine.email, "portal_access": True, "role": "admin"}
+    theirs.api("POST", f"/v1/organizations/{theirs.id}/members", bodies)
+    whole.call("POST", f"/v1/verifications/{whole.link(mine.email).rpartition('/')[2]}", {"password": PASSWORD})
+    console.sign_in(mine.email, PASSWORD)
+
+    pages = _at_once(console, [f"/at/{seat}/customers" for seat in [theirs.id, mine.id] * 4])
+
+    assert [page.status for page in pages] == [200] * 8
+    assert [acme.id in page.html for page in pages] == [True, False] * 4
+    assert _count(store, Seat) == 2
+
+
+def _count(store: Database, table: type) -> int:
+    with store.reading() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def _at_once(console: Browser, paths: list[str]) -> list[Page]:
+    """The same browser opens these in as many tabs."""
+    cookie = {"Cookie": f"clientele={console.cookies['clientele']}"}
+    with ThreadPoolExecutor(len(paths)) as pool:
+        return list(pool.map(lambda path: Browser(console.system).send("GET", path, headers=cookie), paths))
+
+
+def _one(store: Database, table: type[Any]) -> Any:
+    with store.reading() as session:
+        return session.scalars(select(table)).one()
+
+
+def _tokens(store: Database, console: Browser) -> dict[str, str]:
+    return dict(unseal(console.cookies["clientele"], _one(store, Seat).tokens))
+
+
+def _age(store: Database) -> None:
+    """As if five minutes had passed."""
+    with store.transaction() as session:
+        session.execute(update(Seat).values(until=clock.now() - timedelta(seconds=1)))
+
+
+def _everything(store: Database) -> str:
+    with store.reading() as session:
+        return json.dumps([list(map(repr, session.execute(text(f"SELECT * FROM {name}")).all()))
+                           for name in ("browsers", "seats", "drafts")])
+
+
+def _token(console: Browser) -> str:
+    return next(form.fields["csrf"] for form in console.page.forms if "csrf" in form.names)
+
+
+def _draft(console: Browser, org: str, reason: str) -> str:
+    """Send a form with a stale token; the address under which it is kept."""
+    page = console.send("POST", f"/at/{console.seat or console.page.path.split('/')[2]}/c/{org}/settings/suspend",
+                        {"csrf": "stale", "reason": reason})
+    assert page.status == 303, page.text
+    return page.location

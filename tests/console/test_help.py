@@ -1,0 +1,68 @@
+"""Help, and what somebody prefers in this browser; every shortcut it names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from console import views
+from console.values.sections import SECTIONS, SHORTCUTS
+
+from tests.console.browser import Browser
+from tests.console.provider import Provider
+from tests.console.test_entry import ELSEWHERE
+
+CONSOLE = Path(views.__file__).parents[1]
+# What the script does by itself; Enter is the browser's own.
+ITS_OWN = {"j", "k", "v", "Esc", "Enter", "Ctrl K"}
+
+
+def test_every_shortcut_is_told_to_whoever_asks(console: Browser) -> None:
+    page = console.get("/help")
+
+    assert page.status == 200
+    for rows in SHORTCUTS.values():
+        for keys, does in rows:
+            assert " ".join(keys.split()) in page.text and does in page.text
+
+
+def test_every_shortcut_that_is_told_presses_something() -> None:
+    pages = "".join(path.read_text() for path in (CONSOLE / "templates").glob("*.html"))
+    pressed = set(re.findall(r'data-key="([^"{]+)"', pages)) | {section.key for section in SECTIONS}
+    told = {keys for rows in SHORTCUTS.values() for keys, _ in rows}
+
+    assert told - ITS_OWN == pressed
+    assert pages.count('data-key="{{ section.key }}"') == 2, "the sections of a customer, and those of a row"
+
+
+def test_keys_are_told_once_each() -> None:
+    told = [keys for rows in SHORTCUTS.values() for keys, _ in rows]
+
+    assert len(told) == len(set(told))
+
+
+def test_light_or_dark_is_kept_and_taken_back(console: Browser) -> None:
+    console.send("POST", "/preferences", {"look": "dark", "next": "/help"})
+    assert 'data-look="dark"' in console.get("/help").html
+
+    console.send("POST", "/preferences", {"look": "", "next": "/help"})
+    assert "data-look" not in console.get("/help").html
+
+
+def test_only_what_is_known_is_kept(console: Browser) -> None:
+    console.send("POST", "/preferences", {"look": "pink\"; onload=", "keys": "all", "session": "mine"})
+
+    assert not {"look", "keys", "session"} & set(console.cookies)
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+def test_a_preference_leads_nowhere_else(console: Browser, target: str) -> None:
+    assert console.send("POST", "/preferences", {"keys": "off", "next": target}).location == "/"
+
+
+def test_a_form_sent_from_a_dialog_is_told_where_to_go(console: Browser, provider: Provider) -> None:
+    provider.owner.sign_in(console)
+
+    page = console.send("GET", "/", headers={"X-Dialog": "1"})
+
+    assert (page.status, page.headers["X-Location"]) == (204, f"/at/{provider.id}/home")
+    assert page.location == "" and page.html == ""

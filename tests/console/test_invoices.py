@@ -1,0 +1,171 @@
+"""Invoices and the payments for them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from billing.models import Invoice
+
+from tests.console.browser import Browser
+from tests.console.ledger import money as at
+from tests.console.provider import Customer, Provider
+from tests.console.system import Whole
+
+
+def invoiced(provider: Provider, *totals: str, limit: str = "5000") -> tuple[Customer, list[str]]:
+    """A postpaid customer with an invoice for each total; their ids."""
+    customer = provider.customer(payment_mode="postpaid", credit_limit=limit, accept=False)
+    found = []
+    for total in totals:
+        customer.money("charges", amount=total, kind="usage", description="Calls")
+        found.append(customer.money("invoices")["id"])
+    return customer, found
+
+
+def amounts(customer: Customer) -> list[str]:
+    """What is paid of each invoice, oldest first."""
+    return [one["paid"] for one in reversed(customer.staff("GET", "/invoices")["data"])]
+
+
+def test_issuing_makes_the_unbilled_due(desk: Browser, provider: Provider) -> None:
+    customer, _ = invoiced(provider, limit="100")
+    customer.money("charges", amount="80", kind="usage", description="Calls")
+
+    page = at(customer, desk, "invoices/issue")
+    assert page.facts["Unbilled"] == "−80.00 EUR owed" and page.facts["Usable credits now"] == "20.00 EUR"
+    page = desk.submit()
+
+    assert "over 80.00 EUR is issued." in page.banners[0] and page.rows[0][1] == "Awaiting payment"
+    page = at(customer, desk, "payment")
+    assert page.facts["Usable credits"] == "100.00 EUR" and page.facts["Current balance"] == "−80.00 EUR owed"
+    page = desk.post(desk.at(f"/c/{customer.id}/invoices/issue"))
+    assert page.status == 409 and "Nothing is unbilled" in page.text
+
+
+def test_a_prepaid_account_has_nothing_to_invoice(desk: Browser, provider: Provider) -> None:
+    customer = provider.customer(accept=False)
+
+    page = at(customer, desk, "invoices/issue")
+
+    assert "is charged at once" in page.text and "Issue the invoice" not in page.buttons
+    assert "No invoices yet" in at(customer, desk, "invoices").headings
+
+
+def test_a_payment_pays_the_oldest_first(desk: Browser, provider: Provider) -> None:
+    customer, _ = invoiced(provider, "100", "200", "300", "400")
+    path = desk.at(f"/c/{customer.id}/payments/record")
+    assert desk.get(path).forms[-1].fields["amount"] == "1000.00"
+    form = desk.page.forms[-1]
+    filled = {**form.fields, "amount": "500", "method": "bank_transfer", "reference": "<TT>"}
+
+    answers = [desk.send("POST", path, filled).status for _ in range(2)]
+
+    assert answers == [303, 303] and amounts(customer) == ["100.00", "200.00", "200.00", "0.00"]
+    page = desk.follow()
+    assert "Payment of 500.00 EUR recorded." in page.banners and "<TT>" in page.text
+    rows = at(customer, desk, "invoices").rows
+    assert [row[1] for row in rows] == ["Awaiting payment", "Awaiting payment", "Paid", "Paid"]
+
+
+def test_a_payment_pays_what_is_ticked_and_is_assigned_anew(desk: Browser, provider: Provider) -> None:
+    customer, ids = invoiced(provider, "10", "20", "30")
+
+    desk.post(desk.at(f"/c/{customer.id}/payments/record"), {"amount": "x", "method": "cash", f"pays_{ids[1]}": "on"})
+    assert desk.page.status == 422 and desk.page.forms[-1].fields[f"pays_{ids[1]}"] == "on"
+    desk.submit({"amount": "25"})
+    assert amounts(customer) == ["0.00", "20.00", "0.00"]
+    assert "5 times" in desk.page.rows[0]
+
+    payment = customer.staff("GET", "/payments")["data"][0]["id"]
+    path = desk.at(f"/c/{customer.id}/payments/{payment}/assign")
+    page = desk.get(path)
+    assert "can be assigned anew 5 times more" in page.text and f"pays_{ids[1]}" in page.forms[-1].fields
+    desk.submit({f"pays_{ids[1]}": None, f"pays_{ids[2]}": "on"})
+    assert amounts(customer) == ["0.00", "0.00", "25.00"]
+
+    for _ in range(2):
+        desk.post(path, {f"pays_{ids[2]}": None})
+        desk.post(path, {f"pays_{ids[2]}": "on"})
+    page = desk.post(path, {f"pays_{ids[2]}": None})
+    assert page.status == 409 and "five times" in page.text
+    assert "No more; reverse it to change it" in at(customer, desk, "payments").rows[0]
+
+
+def test_a_payment_of_a_prepaid_account_is_a_top_up(desk: Browser, provider: Provider) -> None:
+    customer = provider.customer(accept=False)
+
+    page = desk.post(desk.at(f"/c/{customer.id}/payments/record"), {"amount": "5", "method": "cash"})
+
+    assert page.status == 409 and "Top up" in page.links
+
+
+def test_an_invoice_shows_its_lines_payments_and_paper(desk: Browser, provider: Provider) -> None:
+    customer, (invoice,) = invoiced(provider, "10")
+    customer.money("payments", amount="4", method="cheque", reference="C-1")
+
+    page = at(customer, desk, f"invoices/{invoice}")
+    assert page.facts["Total tax included"] == "10.00 EUR" and page.facts["Still open"] == "−6.00 EUR owed"
+    assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Cheque C-1"
+    assert desk.click("Record a payment").forms[-1].fields[f"pays_{invoice}"] == "on"
+    assert desk.page.forms[-1].fields["amount"] == "6.00"
+
+    paper = at(customer, desk, f"invoices/{invoice}.pdf").answer
+    token = customer.provider._token
+    api = provider.system.call("GET", f"/v1/organizations/{customer.id}/invoices/{invoice}.pdf", None, token=token)
+    assert paper.data == api.data and paper.data.startswith(b"%PDF")
+    assert paper.headers["Content-Type"] == "application/pdf"
+    assert paper.headers["Content-Disposition"] == api.headers["Content-Disposition"]
+
+
+def test_an_overdue_invoice_says_for_how_long(desk: Browser, provider: Provider, whole: Whole) -> None:
+    customer, (invoice, _) = invoiced(provider, "10", "11")
+    now = datetime.now(UTC)
+    with whole.databases["billing"].transaction() as session:
+        found = session.get_one(Invoice, (customer.id, invoice))
+        found.due_on, found.due_until = (now - timedelta(days=9)).date(), now - timedelta(days=8)
+
+    page = at(customer, desk, "invoices?overdue=true")
+
+    assert len(page.rows) == 1 and page.rows[0][3].endswith(("9 days overdue", "10 days overdue"))
+    assert "No invoice matches" in at(customer, desk, "invoices?status=void").headings
+
+
+def test_an_invoice_is_voided_or_credited(desk: Browser, provider: Provider) -> None:
+    customer, (first, second) = invoiced(provider, "10", "20")
+
+    at(customer, desk, f"invoices/{first}")
+    assert "Void" in desk.page.links
+    page = desk.post(desk.at(f"/c/{customer.id}/invoices/{first}/void"), {"reason": "wrong"})
+    assert "is void." in page.banners[0] and customer.account["expecting_invoice"] == "-10.00"
+
+    path = desk.at(f"/c/{customer.id}/invoices/{second}/credit")
+    page = desk.post(path, {"amount": "21", "reason": "late"})
+    assert page.status == 409 and "20.00 EUR are left." in page.text
+    page = desk.submit({"amount": "5"})
+    assert "5.00 EUR of invoice" in page.banners[0] and page.facts["Still open"] == "−15.00 EUR owed"
+    assert "Void" not in page.links
+    page = desk.post(desk.at(f"/c/{customer.id}/invoices/{second}/void"))
+    assert page.status == 409 and "Payments" in page.links
+
+
+def test_customers_read_their_own_invoices(console: Browser, provider: Provider) -> None:
+    customer = provider.customer(payment_mode="postpaid", credit_limit="100")
+    customer.money("charges", amount="10", kind="usage", description="Calls")
+    invoice = customer.money("invoices")["id"]
+    customer.owner.sign_in(console)
+
+    page = at(customer, console, "invoices")
+    assert page.status == 200 and not {"Record a payment", "Issue an invoice"} & set(page.links)
+    page = at(customer, console, f"invoices/{invoice}")
+    assert page.status == 200 and not {"Void", "Credit note", "Record a payment"} & set(page.links)
+    assert at(customer, console, f"invoices/{invoice}.pdf").answer.data.startswith(b"%PDF")
+    assert at(customer, console, "payments").status == 200
+    refused = [at(customer, console, path).status for path in ("invoices/issue", "payments/record")]
+    assert refused == [403, 403]
+
+
+@pytest.mark.parametrize("path", ["invoices", "payments"])
+def test_a_list_costs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
+    customer, _ = invoiced(provider, "1", "2", "3")
+    customer.money("payments", amount="4", method="cash")
+
+    assert len(desk.statements(desk.at(f"/c/{customer.id}/{path}"))) <= 12

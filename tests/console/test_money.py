@@ -1,0 +1,263 @@
+"""Figures with the formulas spelled out, money in and out, terms."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from billing.models import Account
+
+from tests.console.browser import Browser
+from tests.console.ledger import charge, money, postpaid, prepaid
+from tests.console.provider import Provider
+from tests.console.system import Whole
+
+
+def test_a_prepaid_balance_is_spelled_out(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "100", "2000")
+    charge(customer, "13.89852")
+
+    page = money(customer, desk)
+
+    assert page.facts["Usable credits"] == "2,086.10148 EUR"
+    assert page.facts["Balance"] == "86.10148 EUR"
+    assert page.facts["Balance = usable − limit"] == "86.10148 = 2,086.10148 − 2,000.00"
+    assert page.facts["Credit limit permanent"] == "2,000.00 EUR"
+    assert "eating into" not in page.text
+    assert page.facts["Days to empty"].startswith("2,101 days about ")
+
+
+def test_an_eaten_limit_is_red_and_said(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "100", "100")
+    charge(customer, "108.67")
+
+    page = money(customer, desk)
+
+    assert page.facts["Balance = usable − limit"] == "−8.67 = 91.33 − 100.00"
+    assert [one.text for one in page.top.find("span", class_="owed")] == ["−8.67 EUR owed"]
+    assert "91.33 EUR" in [one.text for one in page.top.find("span", class_="held")]
+    assert "eating into the credit limit: 8.67 EUR of 100.00 EUR used." in page.text
+
+
+def test_what_is_reserved_is_listed_and_let_go(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "50", "100")
+    customer.money("reservations", amount="30", description="Call <to> Surabaya")
+
+    page = money(customer, desk)
+    assert page.facts["Usable = wallet − reserved + limit"] == "120.00 = 50.00 − 30.00 + 100.00"
+    assert page.rows[0][:2] == ["Call <to> Surabaya", "30.00 EUR"]
+
+    page = desk.click("Release Call <to> Surabaya")
+    assert customer.account["reserved_credits"] == "30.00"
+    page = desk.submit()
+
+    assert "Released 30.00 EUR." in page.banners
+    assert page.facts["Usable credits"] == "150.00 EUR" and "Nothing is reserved." in page.text
+
+
+@pytest.mark.parametrize(("due", "unbilled", "figures"), [
+    ("-1610.61", "0.20544", {
+        "Amount due billed": "−1,610.61 EUR owed", "Expecting invoice unbilled": "−0.20544 EUR owed",
+        "Current balance": "−1,610.81544 EUR owed", "Usable credits": "1,999.79456 EUR",
+        "Current balance = expecting invoice + amount due": "−1,610.81544 = (−0.20544) + (−1,610.61)",
+        "Usable = limit + overpaid + expecting invoice − reserved":
+            "1,999.79456 = 2,000.00 + 0.00 + (−0.20544) − 0.00"}),
+    ("65.98", "0.000009", {
+        "Amount due billed": "65.98 EUR overpaid", "Expecting invoice unbilled": "−0.000009 EUR owed",
+        "Current balance": "65.979991 EUR", "Usable credits": "2,065.979991 EUR",
+        "Current balance = expecting invoice + amount due": "65.979991 = (−0.000009) + 65.98",
+        "Usable = limit + overpaid + expecting invoice − reserved":
+            "2,065.979991 = 2,000.00 + 65.98 + (−0.000009) − 0.00"}),
+])
+def test_postpaid_figures_are_spelled_out(
+    desk: Browser, provider: Provider, due: str, unbilled: str, figures: dict[str, str]
+) -> None:
+    customer = postpaid(provider)
+    if due.startswith("-"):
+        charge(customer, due.lstrip("-"))
+        customer.money("invoices")
+    else:
+        customer.money("payments", amount=due, method="cheque")
+    charge(customer, unbilled)
+
+    page = money(customer, desk)
+
+    assert figures.items() <= page.facts.items()
+    assert page.facts["What is unbilled"].startswith("Everything charged since the last invoice.")
+
+
+def test_what_is_unbilled_follows_the_invoicing(desk: Browser, provider: Provider) -> None:
+    customer = postpaid(provider)
+    provider.api("PATCH", "/v1/settings", {"invoicing": "individual"})
+
+    assert money(customer, desk).facts["What is unbilled"].startswith("Usage only")
+
+
+def test_a_top_up_counts_once_however_often_it_is_pressed(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider)
+    desk.get(desk.at(f"/c/{customer.id}/payment/top-up"))
+    form = desk.page.forms[-1]
+    filled = {**form.fields, "amount": "50", "method": "bank_transfer", "reference": "TT-7", "remark": "hello"}
+
+    answers = [desk.send("POST", desk.page.path, filled).status for _ in range(2)]
+
+    assert answers == [303, 303] and customer.account["balance"] == "50.00"
+    assert "Topped up by 50.00 EUR." in desk.follow().banners
+
+
+def test_what_is_wrong_is_said_at_the_field_and_kept(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider)
+
+    page = desk.post(desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "1e3", "reference": "TT-7"})
+
+    assert page.status == 422 and page.title.startswith("Error:")
+    assert "decimal" in page.error("amount") and page.error("method")
+    assert page.forms[-1].fields["reference"] == "TT-7" and page.forms[-1].fields["amount"] == "1e3"
+
+
+def test_what_there_is_may_be_withdrawn_and_no_more(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "86.10", "100")
+    path = desk.at(f"/c/{customer.id}/payment/withdraw")
+    assert desk.get(path).forms[-1].fields["amount"] == "86.10"
+
+    page = desk.submit({"amount": "90", "method": "cash", "reason": "leaves <soon>"})
+    assert page.status == 409 and "At most 86.10 EUR may be withdrawn." in page.text
+    assert page.forms[-1].fields["reason"] == "leaves <soon>" and customer.account["balance"] == "86.10"
+
+    page = desk.submit({"amount": "86.10"})
+    assert "Withdrawn: 86.10 EUR." in page.banners and customer.account["balance"] == "0.00"
+
+
+def test_an_uncovered_charge_says_what_would_cover_it(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "30")
+    path = desk.at(f"/c/{customer.id}/payment/charge")
+    filled = {"amount": "42", "kind": "one_off", "description": "Phone", "cost": "7"}
+
+    page = desk.post(path, filled)
+    assert page.status == 409 and filled.items() <= page.forms[-1].fields.items()
+    assert "12.00 EUR are missing: 30.00 EUR are usable." in page.text
+    assert "So would a credit limit of 12.00 EUR." in page.text
+
+    assert desk.click("Top up").forms[-1].fields["amount"] == "12.00"
+    desk.submit({"method": "cash"})
+    page = desk.post(path, filled)
+    assert "Charged 42.00 EUR." in page.banners and customer.account["balance"] == "0.00"
+
+
+def test_nobody_issues_more_than_the_provider_has(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider)
+
+    page = desk.post(desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "5", "method": "issue"})
+
+    assert page.status == 409 and "You have 0.00 EUR to issue; 5.00 EUR are missing." in page.text
+
+
+def test_a_frozen_account_says_so(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "5")
+    customer.suspend()
+
+    page = money(customer, desk)
+    assert "The account is frozen" in page.text and "Charge" not in page.links and "Top up" in page.links
+    page = desk.post(desk.at(f"/c/{customer.id}/payment/charge"), {"amount": "1", "kind": "usage", "description": "x"})
+    assert page.status == 409 and "Activate the organization" in page.text
+
+
+def test_a_limit_lasts_for_good_or_until_a_day(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider)
+    path = desk.at(f"/c/{customer.id}/payment/limit")
+    last = (datetime.now(UTC) + timedelta(days=40)).date()
+
+    page = desk.post(path, {"credit_limit": "75", "term": "temporary"})
+    assert page.status == 422 and page.error("until") == "Fill this in." and customer.account["credit_limit"] == "0.00"
+    page = desk.submit({"until": last.isoformat()})
+
+    assert "The credit limit is 75.00 EUR." in page.banners and "temporary" in page.text
+    ends = datetime.fromisoformat(customer.account["credit_limit_expires_at"])
+    assert last <= ends.date() < ends.date() + timedelta(days=1) and ends.hour in (22, 23)
+    assert desk.get(path).forms[-1].fields["until"] == last.isoformat()
+
+    desk.submit({"term": "permanent", "credit_limit": "10"})
+    assert customer.account["credit_limit_expires_at"] is None and customer.account["credit_limit"] == "10.00"
+    assert desk.post(path, {"credit_limit": ""}).error("credit_limit") == "Fill this in."
+
+
+def test_a_stale_limit_is_not_written_over(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider)
+    desk.get(desk.at(f"/c/{customer.id}/payment/limit"))
+    customer.staff("PATCH", "/account", {"credit_limit": "500"})
+
+    page = desk.submit({"credit_limit": "20"})
+    assert page.status == 412 and ["Credit limit (EUR)", "500.00", "20"] in page.rows
+    assert customer.account["credit_limit"] == "500.00"
+
+    desk.submit()
+    assert customer.account["credit_limit"] == "20.00"
+
+
+def test_the_payment_mode_is_changed_and_what_becomes_of_the_money_said(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "30")
+    path = desk.at(f"/c/{customer.id}/payment/mode")
+
+    page = desk.get(path)
+    assert "The 30.00 EUR in the wallet become an overpayment" in page.text
+    assert desk.submit().error("credit_limit") == "Fill this in."
+    page = desk.submit({"credit_limit": "100"})
+    assert "The account is postpaid now." in page.banners and page.facts["Amount due billed"] == "30.00 EUR overpaid"
+
+    charge(customer, "40")
+    page = desk.get(path)
+    assert "40.00 EUR are unbilled." in page.text and "Change to prepaid" not in page.buttons
+    customer.money("adjustments", amount="40", kind="goodwill", reason="a test")
+    assert "The 30.00 EUR overpaid become the wallet's balance." in desk.get(path).text
+    page = desk.submit()
+    assert "The account is prepaid now." in page.banners and page.facts["Balance"] == "30.00 EUR"
+
+
+def test_amounts_left_open_while_the_form_was_filled_in_are_refused_with_a_way_on(
+    desk: Browser, provider: Provider
+) -> None:
+    customer = postpaid(provider)
+    desk.get(desk.at(f"/c/{customer.id}/payment/mode"))
+    charge(customer, "3")
+
+    page = desk.submit()
+
+    assert page.status == 409 and "Unbilled: 3.00 EUR." in page.text and "Issue an invoice" in page.links
+
+
+def test_an_automatic_top_up_waits_for_a_fifth_of_the_last(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "100")
+    path = desk.at(f"/c/{customer.id}/payment/auto-top-up")
+    page = desk.get(path)
+    assert "20 % of the last top-up, now 20.00 EUR" in page.text
+
+    assert desk.submit({"enabled": "on", "method": "cheque"}).error("amount")
+    page = desk.submit({"amount": "60"})
+    assert "Automatic top-up is on." in page.banners
+    assert "60.00 EUR by cheque when usable credits fall to 20.00 EUR" in page.text
+
+    assert desk.get(path).forms[-1].fields["threshold"] == ""
+    desk.submit({"threshold": "33", "enabled": None})
+    assert customer.account["auto_top_up"] == {
+        "enabled": False, "threshold": "33.00", "amount": "60.00", "method": "cheque"}
+
+
+def test_the_stored_card_is_shown_and_removed(desk: Browser, provider: Provider, whole: Whole) -> None:
+    customer = prepaid(provider)
+    with whole.databases["billing"].transaction() as session:
+        session.get_one(Account, customer.id).payment_method = {"brand": "visa", "last4": "4242"}
+
+    assert "Card Visa ending in 4242" in money(customer, desk).text
+    page = desk.click("Remove the stored card")
+    assert page.status == 200 and customer.account["payment_method"]
+    page = desk.submit()
+
+    assert "The stored card is removed." in page.banners and customer.account["payment_method"] is None
+
+
+@pytest.mark.parametrize("path", ["payment", "transactions"])
+def test_a_page_costs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
+    customer = postpaid(provider)
+    for _ in range(3):
+        charge(customer, "1")
+        customer.money("reservations", amount="1", description="Call")
+
+    assert len(desk.statements(desk.at(f"/c/{customer.id}/{path}"))) <= 12

@@ -1,0 +1,22 @@
+"""Lines of a file that a spreadsheet opens."""
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+from console.values import spreadsheet
+
+
+@pytest.mark.parametrize(("cell", "shown"), [
+    ("=1", "'=1"), ("+1", "'+1"), ("-1", "'-1"), ("@a", "'@a"), ("\ta", "'\ta"), ("＝1", "'＝1"), ("a=1", "a=1"),
+    (Decimal("-0.000001"), "-0.000001"), (-1, "-1"), (None, ""), ("", ""),
+])
+def test_text_that_a_spreadsheet_would_run_is_made_text(cell: spreadsheet.Cell, shown: str) -> None:
+    assert next(csv.reader([spreadsheet.line([cell, "end"])], strict=True)) == [shown, "end"]
+
+
+@pytest.mark.parametrize("text", ["\rb", "\nb", 'a"b', "a,b", "a\r\nb"])
+def test_what_means_something_in_a_file_is_quoted(text: str) -> None:
+    line = spreadsheet.line([text, "end"])
+    assert next(csv.reader(io.StringIO(line, newline=""), strict=True))[0].removeprefix("'") == text

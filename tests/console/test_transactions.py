@@ -1,0 +1,93 @@
+"""What happened on an account, and who may see and do what."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.console.browser import Browser
+from tests.console.ledger import charge, money, prepaid
+from tests.console.provider import Provider
+
+
+def test_corrections_refunds_and_reversals(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "20")
+    desk.post(desk.at(f"/c/{customer.id}/payment/adjust"),
+              {"amount": "-0.000001", "kind": "write_off", "reason": "dust"})
+    assert customer.account["balance"] == "19.999999"
+    charged = charge(customer, "5", cost="2")
+
+    page = money(customer, desk, f"transactions/{charged['id']}")
+    assert page.facts["Amount"] == "−5.00 EUR" and page.facts["Cost to you only staff see it"] == "2.00 EUR"
+    assert ["Revenue", "", "5.00 EUR"] in page.rows
+    desk.click("Refund")
+    page = desk.submit({"amount": "6", "reason": "bad line"})
+    assert page.status == 409 and "5.00 EUR are left." in page.text
+    page = desk.submit({"amount": ""})
+    assert "Refunded 5.00 EUR." in page.banners and customer.account["balance"] == "19.999999"
+
+    top_up = money(customer, desk, "transactions?kind=top_up")
+    page = desk.click("Top-up by cash")
+    assert "Refund" not in page.links and top_up.status == 200
+    desk.click("Reverse")
+    assert "Reversed: −20.00 EUR." in desk.submit({"reason": "bounced"}).banners
+    assert customer.account["balance"] == "-0.000001"
+    page = desk.click("Reverse")
+    assert desk.submit({"reason": "again"}).status == 409
+
+
+def test_transactions_are_found_by_what_the_address_says(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider)
+    assert "No transactions yet" in money(customer, desk, "transactions").headings
+    customer.money("top-ups", amount="9", method="cash")
+    charge(customer, "4", description="<b>Calls</b>")
+
+    page = money(customer, desk, "transactions")
+    assert [[row[0], *row[3:]] for row in page.rows] == [
+        ["<b>Calls</b>", "−4.00 EUR", "5.00 EUR"], ["Top-up by cash", "+9.00 EUR", "9.00 EUR"]]
+    today = datetime.now(UTC).date()
+    before, later = today - timedelta(days=1), today + timedelta(days=3)
+    assert len(money(customer, desk, f"transactions?direction=in&from={before}&to={later}").rows) == 1
+    assert "No transaction matches" in money(customer, desk, f"transactions?from={later}").headings
+    assert "Clear the filters" in desk.page.links
+    page = money(customer, desk, "transactions?kind=nonsense")
+    assert page.status == 422 and "Clear the filters" in page.links
+
+
+def test_the_statement_is_a_harmless_file(desk: Browser, provider: Provider) -> None:
+    customer = prepaid(provider, "9")
+    charge(customer, "4", description="=1+1")
+    charge(customer, "1", kind="one_off", description="@fine")
+
+    page = money(customer, desk, "transactions.csv?kind=usage")
+
+    lines = page.html.lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines()
+    assert len(lines) == 2 and ",'=1+1," in lines[1] and ",-4.00,EUR," in lines[1]
+    assert page.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert page.headers["Content-Disposition"].startswith("attachment; filename=")
+
+
+def test_customers_read_their_own_and_change_nothing(browser: Any, provider: Provider) -> None:
+    mine, other = provider.customer(credits="9"), prepaid(provider, "7")
+    charged = charge(mine, "1", cost="0.40")
+    for person in (mine.owner, mine.member("admin")):
+        console = browser()
+        person.sign_in(console)
+        page = money(mine, console)
+        assert page.status == 200 and page.facts["Balance"] == "8.00 EUR"
+        assert not {"Top up", "Withdraw", "Charge", "Adjust", "Credit limit"} & set(page.links)
+        page = money(mine, console, f"transactions/{charged['id']}")
+        assert page.status == 200 and "0.40" not in page.text and "Cost" not in page.text
+        assert [money(mine, console, f"payment/{what}").status for what in ("top-up", "limit", "mode")] == [403] * 3
+        assert money(other, console).status == 404
+
+
+def test_staff_see_what_their_preset_may(browser: Any, provider: Provider) -> None:
+    customer = prepaid(provider, "9")
+    viewer, billing = browser(), browser()
+    provider.staff("viewer").sign_in(viewer)
+    provider.staff("billing").sign_in(billing)
+
+    assert not {"Top up", "Withdraw", "Charge"} & set(money(customer, viewer).links)
+    assert money(customer, viewer, "payment/top-up").status == 403
+    links = set(money(customer, billing).links)
+    assert "Top up" in links and "Withdraw" not in links
+    assert money(customer, billing, "payment/withdraw").status == 403
