@@ -6,7 +6,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
   services/console/browser/package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test mutants fuzz check bench-ledger bench-revocation assets screenshots docs migration processes clean
+.PHONY: help run demo test mutants fuzz check bench-ledger bench-revocation bench-console assets screenshots docs migration processes clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench-ledger: .venv/.tested ## how fast the ledger is, beside pgbench on the sam
 
 bench-revocation: .venv/.tested ## how soon the gateway refuses whose access has ended, with the broker and without
 	@exec $(PY) -m tests.bench.revocation
+
+bench-console: .venv/.tested ## how long pages over a hundred thousand customers take at the server, on both databases
+	@exec $(PY) -m tests.bench.console
 
 assets: .venv/.ready ## fetch what the console's pages load in the browser (the set-up does it once)
 	@$(PY) -m clientele assets

@@ -65,6 +65,7 @@ def arrive(chromium: Browser) -> Iterator[Arrivals]:
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         person = kind(context, site.address, troubles=troubles)
+        person.has_script = options.get("java_script_enabled", True)
         if as_ and state is None:
             person.sign_in(as_, password or site.password)
             site.states[as_] = context.storage_state()

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 
-# A page that says no is a page, and Chromium notes each; what is missing among the assets is not let pass.
-_ANSWERED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|503)")
+# A page that says no is a page, and Chromium and htmx note each; what is missing among the assets is not let pass.
+_ANSWERED = re.compile("(Failed to load resource: the server responded with a status of|Response Status Error Code) "
+                       r"(4\d\d|503)\b")
 # What was asked for before the next letter was typed, or before one went on, is dropped; htmx notes it as an error.
 _DROPPED = re.compile("htmx:(sendAbort|afterRequest)")
 _MOUSE = """for (const kind of ["pointerdown", "mousedown", "wheel"])
@@ -23,7 +24,7 @@ class Person:
     def __init__(self, context: BrowserContext, address: str, *, troubles: list[str]) -> None:
         self.context, self.address, self.troubles = context, address, troubles
         self.page: Page = context.new_page()
-        self.seat = ""
+        self.seat, self.has_script = "", True
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.troubles.append(f"script failed: {error}"))
 
@@ -90,7 +91,9 @@ class Person:
         """From the list of customers, by a search, to one of them; ``below``: straight to that section of it."""
         self.follow("Customers")
         self.type_into(self.page.get_by_role("searchbox", name="Search customers"), name)
-        self.page.keyboard.press("Enter")
+        if not self.has_script:  # else it is searched while one types
+            self.page.keyboard.press("Enter")
+        expect(self.page).to_have_url(re.compile(r"[?&]q="))
         expect(self.page.locator("tr[data-row]")).to_have_count(1)
         self.view(name, below)
 
@@ -142,7 +145,7 @@ class Person:
         url = message.location.get("url", "")
         if message.type != "error" or _DROPPED.match(message.text):
             return
-        if _ANSWERED.match(message.text) and "/static/" not in url:
+        if _ANSWERED.match(message.text) and ("/static/" not in url or message.text.startswith("Response")):
             return
         self.troubles.append(f"{urlsplit(self.page.url).path}: {message.text} ({url})")
 

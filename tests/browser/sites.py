@@ -52,7 +52,7 @@ class Site:
         """Whether a desk phone gets in with it."""
         made = self.staff.call("POST", "/v1/api-keys", {"name": "desk phones", "scopes": ["pin:verify"]})
         phone = Api(self.address)
-        phone._token = made.body["api_key"]
+        phone._token = phone.call("POST", "/v1/sessions", {"api_key": made.body["api_key"]}).body["access_token"]
         body = {"organization_id": organization, "extension": extension, "pin": pin}
         return bool(phone.call("POST", "/v1/pins/verify", body).body["valid"])
 

@@ -37,7 +37,7 @@ def take_seat(
     the key of the seat."""
     act = told.get("act")
     key = act["acting"] if act else told["organization"]["id"]
-    seat = session.get(Seat, (browser_id, key)) or _new_seat(session, browser_id, key)
+    seat = locked_seat(session, browser_id=browser_id, key=key) or _new_seat(session, browser_id, key)
     seat.organization, seat.member, seat.role, seat.act = told["organization"], member, told["role"], act
     before = unseal(secret, seat.tokens)["refresh"] if seat.tokens else None  # a fresh proof brings none
     seat.tokens = seal(secret, {"access": told["access_token"], "refresh": told.get("refresh_token", before)})

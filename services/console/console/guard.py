@@ -68,7 +68,9 @@ class Visitor:
 
 
 def identify(secret: str, key: str) -> Visitor | None:
-    """Who has this cookie, at this seat; takes the seat where they have another one and may switch."""
+    """Who has this cookie, at this seat; takes the seat where they have another one and may switch.
+
+    Raises Refusal where that can't be told just now."""
     with database().reading() as session:
         found = queries.browser(session, secret, key) if secret else None
     if found is None:
@@ -135,8 +137,8 @@ def api(visitor: Visitor | None = None, seat: Seat | None = None) -> Api:
     renewal = _Renewal(database(), visitor, at.key, Api(wire, said))
     tokens = unseal(visitor.secret, at.tokens)
     fresh = (at.until - clock.now()).total_seconds() > _MARGIN or not tokens["refresh"]
-    return Api(wire, said, tokens["access"] if fresh else renewal.renew(tokens["access"]),
-               lambda: renewal.renew(tokens["access"]))
+    token = tokens["access"] if fresh else renewal.renew(tokens["access"])
+    return Api(wire, said, token, lambda: renewal.renew(token))
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ class _Renewal:
 
 def _switch(visitor: Visitor, key: str) -> Seat | None:
     """A seat in another of one's own organizations, by exchange; None where there is no such thing for them. A
-    customer's that they may enter as support is none: nobody steps in by opening a page."""
+    customer's that they may enter as support is none: nobody steps in by opening a page. Seats found to be over are
+    left. Raises Refusal where the API can't tell just now."""
     for other in own_seats(visitor):
         try:
             asked = api(visitor, other)
@@ -174,9 +177,12 @@ def _switch(visitor: Visitor, key: str) -> Seat | None:
                 return None
             told = asked.post("/v1/sessions/exchange", {"organization_id": key})
         except Refusal as refusal:
-            if refusal.status == 401:
-                continue
-            return None
+            if refusal.status in (429, 503):
+                raise
+            if refusal.status != 401:
+                return None
+            leave_seat(visitor, other.key)
+            continue
         taken = take_seat(visitor, told, member=visitor.browser.name)
         with database().reading() as session:
             found = queries.browser(session, visitor.secret, taken)

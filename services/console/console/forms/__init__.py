@@ -8,6 +8,9 @@ from uuid import uuid4
 from console.clients import Refusal
 from console.values.words import again
 
+_SENT_BEFORE = ("This form was sent before with something else in it, and that may have been done. Look whether it was "
+                "before you send it again.")
+
 
 @dataclass(frozen=True)
 class Field:
@@ -89,7 +92,8 @@ class Form:
             else:
                 self.summary.append(("", f"{error['pointer'].strip('/')}: {error['detail']}"))
         if not refusal.errors:
-            self.summary.append(("", refusal.detail + (again(refusal.retry_after) if refusal.status == 429 else "")))
+            words = _SENT_BEFORE if refusal.code == "idempotency_key_reused" else refusal.detail
+            self.summary.append(("", words + (again(refusal.retry_after) if refusal.status == 429 else "")))
         if refusal.status != 503 and refusal.code != "idempotency_key_in_progress":
             self.key = uuid4().hex
 

@@ -53,7 +53,7 @@ SHORTCUTS = {
         ("k", "Previous row"),
         ("Enter", "Open the row"),
         ("v", "Sections of the row"),
-        ("N", "Create organization"),
+        ("n", "Create organization"),
     ),
     "At a customer, or at a row of the list": tuple((section.key, section.label) for section in SECTIONS),
 }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from console import guard
@@ -86,13 +87,16 @@ def _who_is_there() -> AnyResponse | None:
     if view is None or getattr(view, "open_to_all", False):
         return None
     if g.visitor is None or (g.seat and g.visitor.seat is None):
-        raise guard.SignedOut(acting=g.get("seat", "").startswith("ses_"))
+        is_acting = g.seat.startswith("ses_")
+        if g.visitor and not is_acting and guard.own_seats(g.visitor):
+            raise NotFound  # somebody else's place: signing in once more would not help
+        raise guard.SignedOut(acting=is_acting)
     guard.check_token(secret)
     return None
 
 
 def _finish(answer: Response) -> Response:
-    if request.headers.get("X-Dialogs") and answer.status_code in (302, 303):  # the script goes there itself
+    if request.headers.get("X-Dialog") and answer.status_code in (302, 303):  # the script goes there itself
         answer.status_code, answer.headers["X-Location"] = 204, answer.headers.pop("Location")
         answer.set_data(b"")
     for name, value in _HEADERS.items():

@@ -24,7 +24,7 @@ def show() -> ResponseReturnValue:
 @open_to_all
 def prefer() -> ResponseReturnValue:
     """Light or dark, with shortcuts or without: kept in this browser, where the script reads it too."""
-    answer = make_response(redirect(request.form.get("next") or "/", 303))
+    answer = make_response(redirect(page.safe(request.form.get("next")), 303))
     for name, known in PREFERENCES.items():
         if name not in request.form:
             continue

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden
@@ -92,7 +91,7 @@ def sent(made: Form, send: Callable[[], Any]) -> Any:
             prove(request.form["proof_password"], request.form.get("proof_otp", ""))
         answer = send()
     except Refusal as refusal:
-        if refusal.status == 401 and not request.form.get("proof_password") and refusal.code not in Refusal.UNPROVED:
+        if refusal.status == 401 and refusal.code not in Refusal.UNPROVED:
             raise
         if refusal.code == "step_up_required" or (request.form.get("proof_password") and refusal.status == 401):
             g.proof_refused = refusal.detail if refusal.status == 401 else ""
@@ -139,9 +138,16 @@ def said() -> str:
 
 def safe(target: str | None) -> str:
     """A path of ours to go on to, or the beginning: never another host."""
-    at = urlsplit(target or "")
-    sound = target and target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-    return target if sound and target and not at.netloc and not at.scheme and "\\" not in target else "/"
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return "/"
+    return target if target.isprintable() and "\\" not in target else "/"
+
+
+def path_of(address: str | None) -> str:
+    """Path and query of an address that a browser says it is at, whatever the host; the beginning where there is none.
+    We are not told by which scheme people come, so the whole address can't be compared."""
+    behind = (address or "").partition("://")[2].partition("#")[0]
+    return safe("/" + behind.partition("/")[2])
 
 
 def instant(stamp: str) -> datetime:

@@ -1,7 +1,5 @@
 """What people see when something stands in the way: what it is, what to do next, and what they typed is kept."""
 
-from urllib.parse import urlsplit
-
 from chassis import log, web
 from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -55,7 +53,7 @@ def _signed_out(problem: SignedOut) -> ResponseReturnValue:
         return _say(410, "This support session has ended", "It was stopped, its time ran out, or the other side ended "
                     "it. Start another one from the member or from Remote Support, with a new reason.", back=back)
     if request.headers.get("HX-Request"):
-        shown = page.safe(request.headers.get("HX-Current-URL", "").removeprefix(request.host_url.rstrip("/")))
+        shown = page.path_of(request.headers.get("HX-Current-URL"))
         return Response(status=401, headers={"HX-Redirect": url_for("entry.sign_in", next=shown)})
     if request.method != "POST":
         return redirect(url_for("entry.sign_in", next=_where()), 303)
@@ -121,7 +119,7 @@ def _form() -> str:
     """The page whose form this was: the same address, or for a mere button the page that it stood on."""
     if current_app.url_map.bind("").test(request.path, "GET"):
         return request.path
-    return urlsplit(page.safe((request.referrer or "").removeprefix(request.host_url.rstrip("/")))).path
+    return page.path_of(request.referrer).partition("?")[0]
 
 
 def _where() -> str:

@@ -1,7 +1,6 @@
 """The settings of a customer, and its danger zone."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -84,7 +83,7 @@ def standing(org: str) -> ResponseReturnValue:
     organization = page.api().get(f"/v1/organizations/{org}")
     if organization["status"] in ("provisioning", "closing"):
         return render_template("standing.html", organization=organization)
-    shown = page.safe(urlsplit(request.headers.get("HX-Current-URL", "")).path)
+    shown = page.path_of(request.headers.get("HX-Current-URL")).partition("?")[0]
     return Response(headers={"HX-Redirect": url_for("overview.show") if shown == "/" else shown})
 
 

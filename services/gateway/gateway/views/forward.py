@@ -36,7 +36,7 @@ _ASKED = {
 _SHOWN = {
     "HTTP_ACCEPT_ENCODING": "Accept-Encoding", "HTTP_COOKIE": "Cookie", "HTTP_HOST": "Host", "HTTP_ORIGIN": "Origin",
     "HTTP_REFERER": "Referer", "HTTP_SEC_FETCH_SITE": "Sec-Fetch-Site", "HTTP_HX_REQUEST": "HX-Request",
-    "HTTP_HX_TARGET": "HX-Target", "HTTP_HX_CURRENT_URL": "HX-Current-URL", "HTTP_X_CSRF_TOKEN": "X-CSRF-Token", "HTTP_X_DIALOG": "X-Dialog",
+    "HTTP_HX_CURRENT_URL": "HX-Current-URL", "HTTP_X_CSRF_TOKEN": "X-CSRF-Token", "HTTP_X_DIALOG": "X-Dialog",
 }
 _OF_PAGES = {
     "content-encoding", "content-security-policy", "cross-origin-opener-policy", "cross-origin-resource-policy",
