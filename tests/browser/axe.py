@@ -29,9 +29,10 @@ def objections(page: Page) -> list[str]:
     """All of them; in dark those about colour alone, for the rest is the same."""
     found: list[str] = []
     only: dict[str, Any] = {"type": "tag", "values": TAGS}
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(program())
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.evaluate(program())
         found += [f"{scheme}: {one}" for one in page.evaluate(_RUN, only)]
         only = {"type": "rule", "values": ["color-contrast"]}
     page.emulate_media(color_scheme="light")

@@ -27,6 +27,7 @@ class Person:
         self.seat, self.has_script = "", True
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.troubles.append(f"script failed: {error}"))
+        self.page.on("response", self._look_at)
 
     def go(self, path: str) -> Response:
         """Open an address by hand."""
@@ -140,6 +141,11 @@ class Person:
 
     def _one(self, within: Locator | None, role: Any, name: Name) -> Locator:
         return (within or self.page).get_by_role(role, name=name, exact=isinstance(name, str)).first
+
+    def _look_at(self, answer: Response) -> None:
+        page = answer.request.resource_type == "document" and answer.url.startswith(self.address)
+        if page and "script-src 'self'" not in answer.headers.get("content-security-policy", ""):
+            self.troubles.append(f"{answer.url}: no policy")
 
     def _hear(self, message: ConsoleMessage) -> None:
         url = message.location.get("url", "")

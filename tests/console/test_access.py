@@ -360,6 +360,21 @@ def test_what_was_refused_is_marked(console: Browser, acme: Customer) -> None:
     page = console.get(console.at(f"/c/{acme.id}/audit?outcome=denied"))
     assert len(page.rows) == 1 and "Denied" in page.rows[0][1]
 
+    body = {"name": "a program", "scopes": ["org:read"]}
+    assert console.system.call("POST", "/v1/api-keys", body, token=token["access_token"]).status_code == 403
+    page = console.get(console.at(f"/c/{console.seat}/audit?outcome=denied&endpoint=x"))
+    assert page.status == 200 and "Denied" in page.rows[0][1], "what was refused was done to nothing"
+
+
+@pytest.mark.parametrize("typed", ["\u00b2", "9" * 5000, "1e3", "-"])
+def test_what_is_no_number_is_refused_by_the_api_in_words(console: Browser, acme: Customer, typed: str) -> None:
+    acme.provider.owner.sign_in(console)
+    token = {"csrf": console.page.forms[-1].fields["csrf"]}
+    asked = {"reason": "ticket 8", "access": "full", "minutes": typed}
+    assert console.send("POST", console.at(f"/c/{acme.id}/support/request"), token | asked).status == 422
+    for settings in ({"payment_terms_days": typed}, {"rows": typed}, {"do": f"drop-{typed}"}):
+        assert console.send("POST", console.at("/provider/settings"), token | settings).status == 422
+
 
 # --- the customer's own side
 

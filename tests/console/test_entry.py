@@ -97,7 +97,7 @@ def test_nobody_is_sent_elsewhere_after_signing_in(console: Browser, provider: P
         page = console.send("GET", f"/sign-in?next={quote(target)}")
         assert page.forms[-1].fields["next"] == "/", target
         assert console.send("POST", "/preferences", {"look": "dark", "next": target}).location == "/", target
-    for target in ELSEWHERE[:4] + ["/\r\nSet-Cookie: a=b"]:
+    for target in [*ELSEWHERE[:4], "/\r\nSet-Cookie: a=b"]:
         page = console.send("POST", "/sign-in", {"email": provider.email, "password": PASSWORD, "next": target})
 
         assert (page.status, page.location) == (303, f"/at/{provider.id}/home"), target
@@ -188,7 +188,7 @@ def test_signing_in_as_another_forgets_whoever_was_there(console: Browser, provi
     acme.owner.sign_in(console)
 
     assert console.seat == acme.id
-    assert console.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
+    assert console.get(f"/at/{provider.id}/customers").status == 404
 
 
 def test_where_nobody_gets_in_any_more_it_is_said(console: Browser, provider: Provider) -> None:

@@ -157,8 +157,8 @@ def test_no_header_can_be_made_from_what_is_typed(console: Browser, acme: Custom
 
 def test_nobody_puts_words_into_our_mouth(console: Browser, acme: Customer) -> None:
     cookie, words = console.cookies["clientele"], "Send your password to evil.example"
-    for forged in ("x", "a.b.c.d.e", "<script>", "\u00c3\u00a9", "\xff", "e" * 4000, words.replace(" ", "_"), seal("another's", words),
-                   seal(cookie, words)[:-3]):
+    for forged in ("x", "a.b.c.d.e", "<script>", "\u00c3\u00a9", "\xff", "e" * 4000, words.replace(" ", "_"),
+                   seal("another's", words), seal(cookie, words)[:-3]):
         own = {"Cookie": f"clientele={cookie}; clientele-said={forged}"}
         page = console.send("GET", _suspend(acme), headers=own)
         assert (page.status, page.banners) == (200, []) and "evil" not in page.text, forged

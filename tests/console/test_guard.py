@@ -285,6 +285,38 @@ def test_nobody_sits_on_anothers_seat(browser: Callable[[], Browser], whole: Who
     assert acme.now["status"] == "active"
 
 
+def test_at_anothers_place_nobody_is_asked_to_sign_in_once_more(browser: Callable[[], Browser], whole: Whole) -> None:
+    mine, theirs, console = Provider(whole), Provider(whole), browser()
+    mine.owner.sign_in(console)
+
+    assert console.get(f"/at/{theirs.id}/customers").status == 404
+    assert console.get(f"/at/{mine.id}/customers").status == 200
+
+
+def test_whose_session_ends_before_the_proof_signs_in_and_does_not_prove_for_ever(
+    console: Browser, provider: Provider, store: Database
+) -> None:
+    provider.owner.sign_in(console)
+    token = _token(console)
+    for session in provider.api("GET", "/v1/sessions")["data"]:
+        if not session["current"]:
+            provider.api("DELETE", f"/v1/sessions/{session['id']}")
+
+    page = console.send("POST", console.at("/me/security/codes/off"), {"csrf": token, "proof_password": PASSWORD})
+
+    assert (page.status, page.headings[-1]) == (401, "Sign in")
+
+
+def test_a_mere_button_goes_back_to_the_page_it_stood_on_by_https_too(by_https: Browser, provider: Provider) -> None:
+    by_https.sign_in(provider.email, PASSWORD)
+    at = by_https.at("/me/sessions")
+
+    page = by_https.send("POST", f"{at}/x/end", {"csrf": "old", "reason": "kept"},
+                         {"Referer": f"https://app.example{at}?x=1"})
+
+    assert page.location.startswith(f"{at}?draft=")
+
+
 def test_two_tabs_at_two_organizations_each_keep_theirs(
     console: Browser, whole: Whole, store: Database
 ) -> None:

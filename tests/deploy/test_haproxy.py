@@ -450,7 +450,7 @@ def test_the_log_tells_no_secrets(haproxy: str, upstream: Upstream) -> None:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert eventually(lambda: is_served(port))
         ask(port, "GET", '/v1/"?token=canary', headers={"Authorization": "Bearer canary"})
-        for path in ("/v1/verifications/", "/v1/password-resets/", "/verify/", "/reset/"):
+        for path in ("/v1/verifications/", "/v1/password-resets/", "/verify/", "/undo/", "/reset/"):
             ask(port, "POST", f"{path}canary")
         time.sleep(0.2)
         process.terminate()
@@ -459,4 +459,4 @@ def test_the_log_tells_no_secrets(haproxy: str, upstream: Upstream) -> None:
     assert "canary" not in str(lines)
     [said] = [line for line in lines if line["path"] == '/v1/"']
     assert (said["method"], said["status"]) == ("GET", 200)
-    assert len([line for line in lines if line["method"] == "POST"]) == 4
+    assert len([line for line in lines if line["method"] == "POST"]) == 5

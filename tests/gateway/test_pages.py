@@ -13,7 +13,7 @@ from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import Fake, bearer, serve, until
 
 SHOWN = {"Accept-Encoding": "gzip", "Cookie": "clientele=a", "Host": "localhost", "Origin": "http://localhost",
-         "Sec-Fetch-Site": "same-origin", "HX-Request": "true", "HX-Target": "rows", "HX-Current-URL": "/at/x/home",
+         "Sec-Fetch-Site": "same-origin", "HX-Request": "true", "HX-Current-URL": "/at/x/home",
          "X-CSRF-Token": "t", "X-Dialog": "1", "Referer": "http://localhost/at/x",
          "Accept": "text/html", "User-Agent": "Lynx/2", "X-Request-Id": "req-1"}
 KEPT_BACK = {"Authorization": "Bearer x", "X-Forwarded-For": "6.6.6.6", "X-Real-Ip": "6.6.6.6", "Connection": "close"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clientele.demo import rows
+from clientele.demo import rows, scenery
 from clientele.demo.api import Api, Unreachable
 from clientele.demo.life import tell_life
 from clientele.demo.system import EMAIL, DidNotStart, System, await_ready, embedded
@@ -30,6 +30,9 @@ def run(base_url: str | None, file: Path | None) -> int:
             tell.note("Starting a system of its own. BASE_URL=http://… tells it to one that runs already.")
         with _system(base_url) as system:
             faults = _tell(system, customers, tell)
+        if base_url:
+            tell.chapter("Now look at it")
+            tell.note(f"Open {system.base_url} and sign in as {system.email}.")
     except Differs as difference:
         return _ended(tell, began, f"It came out differently in step {tell.steps}. {difference}")
     except (DidNotStart, Unreachable, rows.BadFile) as problem:
@@ -52,6 +55,7 @@ def _tell(system: System, customers: list[rows.Row], tell: Teller) -> int:
 def _load(api: Api, customers: list[rows.Row], tell: Teller) -> int:
     tell.step(f"Load {len(customers)} customers")
     outcomes = rows.load(api, customers, tell.console)
+    scenery.dress(api, outcomes, tell)
     faulty = [outcome for outcome in outcomes if outcome.problem]
     for outcome in faulty:
         tell.fault(f"{outcome.row.label}: {outcome.problem}")

@@ -1,5 +1,6 @@
 """Forms: which fields they have, what was typed, what the API said about it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,7 +119,12 @@ class Form:
             return value == "on"
         if not value:
             return None
-        return int(value) if one.kind == "number" and value.lstrip("-").isdigit() else value
+        return whole(value) if one.kind == "number" else value
+
+
+def whole(typed: str) -> int | str:
+    """A whole number as such; what is none stays as it was typed, for the API to refuse."""
+    return int(typed) if re.fullmatch(r"-?[0-9]{1,9}", typed) else typed
 
 
 def _missing(one: Field) -> str:

@@ -70,9 +70,9 @@ def drop_row(typed: Mapping[str, str], gone: int) -> dict[str, str]:
 def body(form: Form) -> dict[str, Any]:
     """What is sent: every setting, and the tax rates as a list."""
     made = form.body(empty=True)
-    rows = int(made.pop("rows") or 0)
+    made.pop("rows")
     rates = made.pop("tax_rates", {})
-    return {**made, "tax_rates": [{part: rates[str(at)][part] or "" for part in _TAX} for at in range(rows)]}
+    return {**made, "tax_rates": [{part: rate[part] or "" for part in _TAX} for rate in rates.values()]}
 
 
 def top_up(currencies: Sequence[str]) -> tuple[Field, ...]:

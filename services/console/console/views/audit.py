@@ -36,7 +36,8 @@ def show(org: str) -> ResponseReturnValue:
             wrong = {_name(error["pointer"]): error["detail"] for error in refusal.errors} or {"": refusal.detail}
     return page.show(
         "audit.html", status=422 if wrong else 200, organization=organization, found=found, wrong=wrong,
-        failed=bool(wrong), filtered=any(request.args.get(name) for name in (*_ASKED, *_DAYS)), trail=trail,
+        failed=bool(wrong), trail=trail,
+        chosen={name: request.args[name] for name in (*_ASKED, *_DAYS) if request.args.get(name)},
     )
 
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console.forms import Form
+from console.forms import Form, whole
 from console.forms import me as fields
 from console.values import browsers
 from console.values.scopes import SCOPES
@@ -136,7 +136,7 @@ def rotate_key(key: str) -> ResponseReturnValue:
     """Another secret for a key; it is in this answer alone."""
     form = page.form(fields.ROTATION)
     made = page.sent(form, lambda: page.api().post(f"{_KEYS}/{key}/rotate", {
-        "overlap_minutes": int(form.value("overlap_minutes") or 60)}))
+        "overlap_minutes": whole(form.value("overlap_minutes") or "60")}, key=form.key))
     if made is None:
         return page.show("me_form.html", form=form, title="Rotate the API key", verb="Make the new key", danger=True,
                          back=url_for("me.keys"), lead="You get a new key for the same program, shown once.")

@@ -34,7 +34,7 @@ def change() -> ResponseReturnValue:
     if do == "add":
         form.fields = provider.fields(rows + 1)
         form.values["rows"] = str(min(rows + 1, provider.MOST_RATES))
-    elif do.startswith("drop-") and do[5:].isdigit():
+    elif do.startswith("drop-") and do[5:].isdecimal() and len(do) < 9:
         form.values = provider.drop_row({**form.values, "rows": str(rows)}, int(do[5:]))
         form.fields = provider.fields(int(form.values["rows"]))
     else:

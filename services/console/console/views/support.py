@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, Refusal, together
 from console.forms import support as fields
+from console.forms import whole
 from console.views import acting, page
 from console.views.page import needs
 
@@ -147,7 +148,7 @@ def _zone(name: str) -> str:
 
 def _asked(made: Any) -> dict[str, Any]:
     body: dict[str, Any] = made.body()
-    return {**body, **({"minutes": int(made.value("minutes"))} if made.value("minutes").isdigit() else {})}
+    return {**body, **({"minutes": whole(body["minutes"])} if "minutes" in body else {})}
 
 
 def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
