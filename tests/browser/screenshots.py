@@ -179,7 +179,7 @@ def _outside(album: Album, site: Site, customer: Customer) -> None:
 def _staff(album: Album, site: Site, people: dict[str, Customer]) -> None:
     with album.person(site, ADMIN, site.password) as staff:
         at = f"/at/{staff.seat}"
-        for start in ("/home", "/customers", "/me", "/provider/settings", "/provider/wallet"):
+        for start in ("/home", "/customers", "/me/security", "/provider/settings", "/provider/wallet"):
             staff.walk("staff", at + start, f"{at}{start.partition('/provider')[0] or '/provider'}")
         staff.walk("staff", f"{at}/c/{site.provider}/members", f"{at}/c/{site.provider}")
         for kind, customer in people.items():
@@ -199,7 +199,7 @@ def _step_in(staff: Walker, members: str) -> None:
     """What is seen in a member's place."""
     staff.page.goto(f"{staff.album.address}{members}?status=active&role=admin")
     staff.page.locator("[data-row] th a").first.click()
-    staff.page.get_by_role("link", name="Log in as").click()
+    staff.page.get_by_role("link", name="Login As").click()
     staff.page.get_by_label("Reason").fill("Ticket 4711: cannot find the last invoice")
     staff.page.get_by_role("button", name="Start acting").click()
     staff.page.wait_for_url("**/at/ses_**")

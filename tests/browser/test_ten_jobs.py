@@ -273,7 +273,7 @@ def test_8_log_in_to_a_customer_account(arrive: Arrivals, person: Person, custom
     owner = arrive(customer.site, customer.owner, PASSWORD, **WAYS[way])
     person.find(customer.name, "Members")
     person.follow("Ada Owner")
-    person.follow("Log in as")
+    person.follow("Login As")
     person.fill({"Reason": "ticket 4711"})
     person.press("Start acting")
     person.reads("You act as Ada Owner", "Login As")

@@ -53,7 +53,7 @@ def test_the_list_says_who_is_there_and_filters(console: Browser, acme: Customer
 
 def test_adding_with_portal_access_invites(console: Browser, acme: Customer, whole: Whole) -> None:
     page = console.post(members(console, acme, "/new"), {"name": "Ann Lee", "portal_access": "yes"})
-    assert page.status == 422 and "e-mail" in page.error("email")
+    assert page.status == 422 and page.error("email") == "Fill this in."
 
     page = console.submit({"email": f"ann@{acme.word}.example", "role": "admin", "extension": "77"})
     assert page.status == 200 and page.headings[1] == "Ann Lee" and "A mail is on its way" in page.banners[0]
@@ -164,7 +164,7 @@ def test_what_a_role_may_not_is_not_there(console: Browser, provider: Provider, 
     ann, bob = acme.member("member", given="Ann"), acme.member("admin", given="Bob")
     provider.staff("viewer").sign_in(console)
     page = console.get(members(console, acme, f"/{ann.id}"))
-    assert {"Change", "Disable", "Remove", "Log in as", "Make owner"}.isdisjoint(page.links)
+    assert {"Change", "Disable", "Remove", "Login As", "Make owner"}.isdisjoint(page.links)
     assert "Add a member" not in console.get(members(console, acme)).links
     assert console.get(members(console, acme, "/new")).status == 403
 
@@ -172,7 +172,7 @@ def test_what_a_role_may_not_is_not_there(console: Browser, provider: Provider, 
     bob.sign_in(his)
     page = his.get(members(his, acme, f"/{ann.id}"))
     assert {"Change", "Disable", "Remove", "Reset password"} <= set(page.links)
-    assert {"Log in as", "Make owner"}.isdisjoint(page.links)
+    assert {"Login As", "Make owner"}.isdisjoint(page.links)
     page = his.get(members(his, acme, f"/{bob.id}"))
     assert {"Change", "Disable", "Remove"}.isdisjoint(page.links)
     form = his.get(members(his, acme, "/new")).forms[-1]
@@ -189,7 +189,7 @@ def test_the_providers_own_staff_have_presets(console: Browser, provider: Provid
     at = console.at(f"/c/{provider.id}/members")
     page = console.post(at + "/new", {
         "name": "Sue Support", "portal_access": "yes", "email": f"sue@{provider.word}.example", "role": "support"})
-    assert page.facts["May do"] == "Support" and "Log in as" not in page.links
+    assert page.facts["May do"] == "Support" and "Login As" not in page.links
     page = console.post(page.path + "/edit", {"role": "manager"})
     assert page.facts["May do"] == "Manager"
     assert provider.api("GET", f"/v1/organizations/{provider.id}/members?q=sue")["data"][0]["role"] == "admin"

@@ -53,10 +53,11 @@ def possible(member: Mapping[str, Any], organization: Mapping[str, Any], reached
     has_login, status = member["portal_access"], member["status"]
     found |= {"member.update"}
     found |= _where("member.resend", has_login and status == "pending")
-    found |= _where("member.reset_password", has_login and member["verified"] and status == "active")
+    logs_in = has_login and member["verified"] and status == "active"
+    found |= _where("member.reset_password", logs_in)
     found |= _where("member.reset_pin", not has_login or bool(member["extension"]))
-    found |= _where("member.login_as", obstacle(member) in ("", "owner") and organization["kind"] == "customer"
-                    and organization["status"] == "active")
+    found |= _where("member.login_as",
+                    logs_in and organization["kind"] == "customer" and organization["status"] == "active")
     if member["role"] != "owner":
         found |= {"member.remove", "member.enable" if status == "disabled" else "member.disable"}
     return frozenset(found)
