@@ -1,9 +1,11 @@
 """Where the programs are that nobody gets from a package registry; on Debian, root may have them installed."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,8 +64,11 @@ def _version(path: Path) -> list[int]:
 def _found_or_installed(find: Callable[[], Path | None], *, title: str, package: str, instead: str = "") -> Path:
     found = find()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install(package)
-        found = find()
+        with _alone():
+            found = find()
+            if found is None:
+                _install(package)
+                found = find()
     if found is None:
         raise ServerMissing(
             f"{title} was not found on this machine. Install it (Debian, Ubuntu: apt-get install "
@@ -85,6 +90,14 @@ def _install(package: str) -> None:
             )
     if result.returncode:
         raise ServerMissing(f"apt-get install {package} failed:\n{result.stdout}{result.stderr}")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time installs; whoever waited may find that it is there."""
+    with (Path(tempfile.gettempdir()) / "clientele-install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
