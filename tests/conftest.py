@@ -42,6 +42,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Order what several processes share out; see ``tests.sharing``."""
     if lost := sharing.astray(items):
         raise pytest.UsageError(f"these ask for the broker: name their files in tests/sharing.py: {lost}")
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):  # the first of them may have to install it
+            item.add_marker(pytest.mark.timeout(600))
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: sharing.turn(item.nodeid))
 
