@@ -26,8 +26,8 @@ test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a pa
 mutants: .venv/.tested ## break the ledger line by line: some test must notice each (a quarter of an hour)
 	@LEDGER_MUTANTS=all $(PY) -m pytest tests/billing/ledger/test_mutations.py -v
 
-fuzz: .venv/.tested ## whatever the OpenAPI document allows and forbids, at least 200 examples for each operation (half an hour)
-	@FUZZ=$(or $(FUZZ),35) $(PY) -m pytest tests/identity/test_contract.py -v
+fuzz: .venv/.tested ## whatever the OpenAPI document allows and forbids, at least 200 examples for each operation (an hour)
+	@FUZZ=$(or $(FUZZ),70) $(PY) -m pytest tests/identity/test_contract.py -v
 
 check: .venv/.tested ## style, types and imports only
 	@$(PY) -m clientele check
