@@ -1,8 +1,9 @@
-"""Makes what nobody else may know: `python3 deploy/secrets.py` fills deploy/secrets/ for docker-compose.yml.
+"""Makes what nobody else may know: `python3 deploy/secrets.py` fills deploy/secrets/ for
+docker-compose.yml.
 
-What is already there is kept. To change a secret, delete its file and those made from it, and run this again.
-The folder is closed to everybody else; the files in it are readable, because compose mounts a file as it is and the
-containers run as other users than its owner.
+What is already there is kept. To change a secret, delete its file and those made from it, and run
+this again. The folder is closed to everybody else; the files in it are readable, because compose
+mounts a file as it is and the containers run as other users than its owner.
 """
 
 import base64
@@ -18,7 +19,8 @@ from pathlib import Path
 SERVICES = ("org", "billing", "membership")
 # Who has a database: these, and the console, which speaks to nobody but the gateway.
 DATABASES = (*SERVICES, "console")
-# Who is no service of ours but speaks to them: rates calls, meters. Its password goes to whoever runs that.
+# Who is no service of ours but speaks to them: rates calls, meters. Its password goes to whoever
+# runs that.
 OUTSIDERS = ("usage",)
 # The queues of a service beside its inbox and its dead letters.
 READ_BESIDE = {"billing": ("usage",)}
@@ -65,7 +67,9 @@ def main(path: Path) -> None:
     folder.keep("mail_url", "smtp://mail.invalid:25")
     say(f"{path}: {len(folder.made)} made" + "".join(f"\n  {name}" for name in folder.made))
     if "mail_url" in folder.made:
-        say(f"Write into {path / 'mail_url'} where mails are handed over: smtp://user:password@host:port")
+        say(
+            f"Write into {path / 'mail_url'} where mails are handed over: smtp://user:password@host:port"
+        )
 
 
 def make_database_secrets(folder: Folder) -> None:
@@ -80,7 +84,10 @@ def make_database_secrets(folder: Folder) -> None:
 
 def make_broker_secrets(folder: Folder) -> None:
     """The broker's users, for them and for the broker."""
-    passwords = {user: folder.keep(f"{user}_broker_password", password) for user in ("admin", *SERVICES, *OUTSIDERS)}
+    passwords = {
+        user: folder.keep(f"{user}_broker_password", password)
+        for user in ("admin", *SERVICES, *OUTSIDERS)
+    }
     for user, given in passwords.items():
         url = f"amqp://{user}:{given}@broker:5672/{VHOST}"
         folder.keep(f"{user}_broker_url", url)
@@ -89,7 +96,9 @@ def make_broker_secrets(folder: Folder) -> None:
 
 def make_internal_secrets(folder: Folder) -> None:
     """With which the services ask one another, and whom each lets in."""
-    given = {name: folder.keep(f"{name}_internal_secret", password) for name in (*SERVICES, "gateway")}
+    given = {
+        name: folder.keep(f"{name}_internal_secret", password) for name in (*SERVICES, "gateway")
+    }
     for service, callers in CALLERS.items():
         digests = {caller: hashlib.sha256(given[caller].encode()).hexdigest() for caller in callers}
         line = ",".join(f"{caller}={digest}" for caller, digest in digests.items())
@@ -97,17 +106,26 @@ def make_internal_secrets(folder: Folder) -> None:
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, object]:
-    """What the broker begins with: each writes to its own exchange and declares nothing; a service reads its queues."""
+    """What the broker begins with: each writes to its own exchange and declares nothing; a service
+    reads its queues."""
     queues = {user: "|".join(("inbox", "dead", *READ_BESIDE.get(user, ()))) for user in SERVICES}
     rights = {user: (f"^{user}$", rf"^{user}\.({queues[user]})$", "^$") for user in SERVICES}
     rights |= {user: (f"^{user}$", "^$", "^$") for user in OUTSIDERS}
     rights["admin"] = (".*", ".*", ".*")
     return {
-        "vhosts": [{"name": VHOST, "default_queue_type": "quorum", "metadata": {"default_queue_type": "quorum"}}],
+        "vhosts": [
+            {
+                "name": VHOST,
+                "default_queue_type": "quorum",
+                "metadata": {"default_queue_type": "quorum"},
+            }
+        ],
         "users": [
             {
-                "name": user, "password_hash": broker_hash(given),
-                "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": [],
+                "name": user,
+                "password_hash": broker_hash(given),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": [],
             }
             for user, given in passwords.items()
         ],
@@ -139,10 +157,18 @@ def signing_key() -> str:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError:
-        raise Missing("The signing key needs the program openssl, or Python's package cryptography.") from None
-    return Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+        raise Missing(
+            "The signing key needs the program openssl, or Python's package cryptography."
+        ) from None
+    return (
+        Ed25519PrivateKey.generate()
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+    )
 
 
 def say(text: str) -> None:

@@ -1,9 +1,12 @@
-"""Check PINs, as a door or a telephone system would: an example of a program that calls with an API key.
+"""Check PINs, as a door or a telephone system would: an example of a program that calls with an API
+key.
 
-    echo "org_… 100 482913" | CLIENTELE_API_KEY_FILE=key python examples/verify_pin.py http://127.0.0.1:8080
+    echo "org_… 100 482913" | CLIENTELE_API_KEY_FILE=key python examples/verify_pin.py
+    http://127.0.0.1:8080
 
-Each line of the input names an organization, an extension and a PIN; each line of the output says whether it is right.
-The key comes from a file (or from CLIENTELE_API_KEY), never from an argument: those are for everybody to see.
+Each line of the input names an organization, an extension and a PIN; each line of the output says
+whether it is right. The key comes from a file (or from CLIENTELE_API_KEY), never from an argument:
+those are for everybody to see.
 """
 
 import os
@@ -27,7 +30,8 @@ class Refused(Exception):
 
 
 class Client:
-    """Calls with an API key: exchanges it for a token of 300 seconds, and remembers that as long as it is good."""
+    """Calls with an API key: exchanges it for a token of 300 seconds, and remembers that as long as
+    it is good."""
 
     def __init__(self, address: str, key: str) -> None:
         self.address, self.key = address.rstrip("/"), key
@@ -35,8 +39,8 @@ class Client:
         self.token, self.good_until = "", 0.0
 
     def call(self, method: str, path: str, body: Any = None, *, idempotency_key: str = "") -> Any:
-        """The answer's body. A call that changes something needs an Idempotency-Key of its own: then it can be sent
-        again without happening twice. Raises Refused."""
+        """The answer's body. A call that changes something needs an Idempotency-Key of its own:
+        then it can be sent again without happening twice. Raises Refused."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         try:
             return self._send(method, path, body, headers | self._bearer())
@@ -50,11 +54,15 @@ class Client:
         if not self.token or time.monotonic() > self.good_until:
             asked_at = time.monotonic()
             answer = self._send("POST", "/v1/sessions", {"api_key": self.key}, {})
-            self.token, self.good_until = answer["access_token"], asked_at + answer["expires_in"] - EARLY
+            self.token, self.good_until = (
+                answer["access_token"],
+                asked_at + answer["expires_in"] - EARLY,
+            )
         return {"Authorization": f"Bearer {self.token}"}
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
-        """Send it, and again while the system is away or asks for patience of no more than a minute."""
+        """Send it, and again while the system is away or asks for patience of no more than a
+        minute."""
         for left in range(TRIES, -1, -1):
             try:
                 answer = self.http.request(method, self.address + path, json=body, headers=headers)
@@ -74,14 +82,20 @@ class Client:
 
 def _problem(answer: urllib3.BaseHTTPResponse) -> dict[str, Any]:
     is_json = answer.headers.get("Content-Type", "").endswith("json")
-    return answer.json() if is_json else {"code": "unknown", "detail": "Not an answer of the system."}
+    return (
+        answer.json() if is_json else {"code": "unknown", "detail": "Not an answer of the system."}
+    )
 
 
 def key() -> str:
     """The API key that this program was given."""
     file = os.environ.get("CLIENTELE_API_KEY_FILE")
-    found = Path(file).read_text(encoding="utf-8") if file else os.environ.get("CLIENTELE_API_KEY", "")
-    return found.strip() or sys.exit("Set CLIENTELE_API_KEY_FILE to the path of a file with the API key.")
+    found = (
+        Path(file).read_text(encoding="utf-8") if file else os.environ.get("CLIENTELE_API_KEY", "")
+    )
+    return found.strip() or sys.exit(
+        "Set CLIENTELE_API_KEY_FILE to the path of a file with the API key."
+    )
 
 
 def main() -> None:

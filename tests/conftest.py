@@ -1,4 +1,5 @@
-"""PostgreSQL and RabbitMQ once per process that tests, started when the first test asks for them."""
+"""PostgreSQL and RabbitMQ once per process that tests, started when the first test asks for
+them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,15 +20,21 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQ]:
-    """An empty RabbitMQ; `rabbitmq.create_service_users("org", ...)` makes the services' users in it."""
+    """An empty RabbitMQ; `rabbitmq.create_service_users("org", ...)` makes the services' users in
+    it."""
     with servers.running(servers.RabbitMQContainer, RabbitMQ) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def system(postgres: Postgres, rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Every role of every service as a process of its own, on the real database and the real broker."""
-    fleet = System(postgres, rabbitmq, tmp_path_factory.mktemp("system"), settings={"LOG_LEVEL": "INFO"})
+def system(
+    postgres: Postgres, rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
+    """Every role of every service as a process of its own, on the real database and the real
+    broker."""
+    fleet = System(
+        postgres, rabbitmq, tmp_path_factory.mktemp("system"), settings={"LOG_LEVEL": "INFO"}
+    )
     fleet.prepare()
     rabbitmq.settle()
     try:
@@ -41,9 +48,13 @@ def system(postgres: Postgres, rabbitmq: RabbitMQ, tmp_path_factory: pytest.Temp
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order what several processes share out; see ``tests.sharing``."""
     if lost := sharing.astray(items):
-        raise pytest.UsageError(f"these ask for the broker: name their files in tests/sharing.py: {lost}")
+        raise pytest.UsageError(
+            f"these ask for the broker: name their files in tests/sharing.py: {lost}"
+        )
     for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):  # the first of them may have to install it
+        if "chromium" in getattr(
+            item, "fixturenames", ()
+        ):  # the first of them may have to install it
             item.add_marker(pytest.mark.timeout(600))
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: sharing.turn(item.nodeid))

@@ -20,26 +20,39 @@ def organization(**changes: Any) -> dict[str, Any]:
     """A body that opens a customer."""
     tag = secrets.token_hex(6)
     return {
-        "name": f"Customer {tag}", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin",
-        "pricing_model": "app", "billing": {"email": f"billing-{tag}@customer.example"},
-        "owner": {"given_name": "Ada", "family_name": "Owner", "email": f"owner-{tag}@customer.example"},
+        "name": f"Customer {tag}",
+        "country": "DE",
+        "currency": "EUR",
+        "timezone": "Europe/Berlin",
+        "pricing_model": "app",
+        "billing": {"email": f"billing-{tag}@customer.example"},
+        "owner": {
+            "given_name": "Ada",
+            "family_name": "Owner",
+            "email": f"owner-{tag}@customer.example",
+        },
         **changes,
     }
 
 
 def open_customer(api: Api, **changes: Any) -> str:
     """Open a customer and wait until it is active; its path."""
-    answer = api.call("POST", "/v1/organizations", organization(**changes), key=secrets.token_hex(8), wait=10)
+    answer = api.call(
+        "POST", "/v1/organizations", organization(**changes), key=secrets.token_hex(8), wait=10
+    )
     assert answer.status == 201, answer
     path = f"/v1/organizations/{answer.body['id']}"
     eventually(lambda: api.call("GET", path).body["status"] == "active")
     return path
 
 
-def move(api: Api, path: str, what: str, amount: str, *, key: str | None = None, **more: Any) -> Answer:
+def move(
+    api: Api, path: str, what: str, amount: str, *, key: str | None = None, **more: Any
+) -> Answer:
     """Top up, charge or withdraw."""
     usual: dict[str, dict[str, Any]] = {
-        "top-ups": {"method": "cash"}, "charges": {"kind": "usage", "description": "calls"},
+        "top-ups": {"method": "cash"},
+        "charges": {"kind": "usage", "description": "calls"},
         "withdrawals": {"method": "cash", "reason": "asked for it"},
     }
     body = {"amount": amount, **usual[what], **more}

@@ -1,4 +1,5 @@
-"""Migrated databases in a hurry: a service is migrated once per engine and run; each test gets it empty.
+"""Migrated databases in a hurry: a service is migrated once per engine and run; each test gets it
+empty.
 
 SQLite: the migrated file is copied. PostgreSQL: the one database is emptied again.
 """
@@ -70,14 +71,17 @@ class Shelf:
         return self._urls[schema.name]
 
     def opened(self, schema: Schema, postgres: Any, pool_size: int) -> Database:
-        """A prepared PostgreSQL database, emptied; opened once, for that takes longer than most tests."""
+        """A prepared PostgreSQL database, emptied; opened once, for that takes longer than most
+        tests."""
         urls = self.urls(schema, postgres)
         if schema.name not in self._owners:
             self._owners[schema.name] = _owner(urls.owner_url)
         engine, statement = self._owners[schema.name]
         with engine.begin() as connection:
             connection.exec_driver_sql(statement)
-        found = self._open.setdefault((schema.name, pool_size), Database(urls.app_url, pool_size=pool_size))
+        found = self._open.setdefault(
+            (schema.name, pool_size), Database(urls.app_url, pool_size=pool_size)
+        )
         found.on_said.clear()
         return found
 
@@ -91,8 +95,13 @@ class Shelf:
 
 @contextmanager
 def migrated(
-    service: Service | Schema, engine: str, *, shelf: Shelf, folder: Path,
-    postgres: Callable[[], Any] | None = None, pool_size: int = 10,
+    service: Service | Schema,
+    engine: str,
+    *,
+    shelf: Shelf,
+    folder: Path,
+    postgres: Callable[[], Any] | None = None,
+    pool_size: int = 10,
 ) -> Iterator[Database]:
     """The service's database, migrated and empty, opened as the service opens it.
 
@@ -112,10 +121,12 @@ def migrated(
 
 
 def _owner(url: str) -> tuple[Engine, str]:
-    """The owner's connection, and what empties every table: rows are deleted, which for few of them is much faster
-    than TRUNCATE; who refers before who is referred to."""
+    """The owner's connection, and what empties every table: rows are deleted, which for few of them
+    is much faster than TRUNCATE; who refers before who is referred to."""
     engine, found = create_engine(url, pool_size=1), MetaData()
     found.reflect(engine)
-    tables = [table.name for table in reversed(found.sorted_tables) if table.name != "alembic_version"]
+    tables = [
+        table.name for table in reversed(found.sorted_tables) if table.name != "alembic_version"
+    ]
     deletes = "; ".join(f'DELETE FROM "{name}"' for name in tables)
     return engine, _EMPTY.format(deletes=deletes).replace("%", "%%")

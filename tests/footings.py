@@ -30,13 +30,20 @@ class Embedded:
         """Start and wait until it is ready; the seconds it took."""
         began = time.monotonic()
         environment = os.environ | {
-            "CLIENTELE_DATA": str(self.folder / "var"), "CLIENTELE_PORT": str(self.port),
-            "CLIENTELE_ADMIN_EMAIL": "admin@example.com", "CLIENTELE_ADMIN_PASSWORD": self.password, **extra,
+            "CLIENTELE_DATA": str(self.folder / "var"),
+            "CLIENTELE_PORT": str(self.port),
+            "CLIENTELE_ADMIN_EMAIL": "admin@example.com",
+            "CLIENTELE_ADMIN_PASSWORD": self.password,
+            **extra,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "clientele", "run"], env=environment, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, process_group=0,
+                [sys.executable, "-m", "clientele", "run"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
             )
         while not self._is_ready():
             assert self.process.poll() is None, self.log.read_text()[-3000:]
@@ -77,7 +84,10 @@ class Embedded:
 
     def _is_ready(self) -> bool:
         try:
-            return urllib3.request("GET", f"{self.address}/readyz", retries=False, timeout=2.0).status == 200
+            return (
+                urllib3.request("GET", f"{self.address}/readyz", retries=False, timeout=2.0).status
+                == 200
+            )
         except urllib3.exceptions.HTTPError:
             return False
 

@@ -1,4 +1,5 @@
-"""A metering service: usage records as it publishes them, many at a time, each confirmed by the broker.
+"""A metering service: usage records as it publishes them, many at a time, each confirmed by the
+broker.
 
 ``python -m tests.metering URL COUNT PROVIDER ORGANIZATION...`` publishes that many, one after the other organization.
 """
@@ -16,20 +17,33 @@ from contracts import usage
 WINDOW = 2000
 
 
-def record(provider_id: str, organization_id: str, id_: str, amount: str = "0.01", **more: Any) -> dict[str, Any]:
+def record(
+    provider_id: str, organization_id: str, id_: str, amount: str = "0.01", **more: Any
+) -> dict[str, Any]:
     """A usage record."""
     return {
-        "provider_id": provider_id, "organization_id": organization_id, "id": id_, "amount": amount,
-        "at": "2026-03-01T12:00:00Z", "description": "Calls", **more,
+        "provider_id": provider_id,
+        "organization_id": organization_id,
+        "id": id_,
+        "amount": amount,
+        "at": "2026-03-01T12:00:00Z",
+        "description": "Calls",
+        **more,
     }
 
 
 def message(data: dict[str, Any], **other: Any) -> bytes:
     """A record in its envelope, as it lies on the wire; ``other`` replaces members."""
     envelope = {
-        "specversion": "1.0", "id": ids.new("evt"), "source": "/usage", "type": usage.Recorded.TYPE, "sequence": "1",
-        "subject": str(data.get("organization_id", "nobody"))[:64], "time": "2026-03-01T12:00:00Z",
-        "datacontenttype": "application/json", "data": data,
+        "specversion": "1.0",
+        "id": ids.new("evt"),
+        "source": "/usage",
+        "type": usage.Recorded.TYPE,
+        "sequence": "1",
+        "subject": str(data.get("organization_id", "nobody"))[:64],
+        "time": "2026-03-01T12:00:00Z",
+        "datacontenttype": "application/json",
+        "data": data,
     }
     return json.dumps({**envelope, **other}).encode()
 
@@ -56,9 +70,16 @@ def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") ->
         for body in bodies:
             sent += 1
             open_.add(sent)
-            properties = {"delivery_mode": 2, "content_type": bus.CONTENT_TYPE, **({"user_id": user} if user else {})}
+            properties = {
+                "delivery_mode": 2,
+                "content_type": bus.CONTENT_TYPE,
+                **({"user_id": user} if user else {}),
+            }
             channel._basic_publish(
-                amqp.Message(body, **properties), exchange="usage", routing_key=usage.Recorded.TYPE, mandatory=True
+                amqp.Message(body, **properties),
+                exchange="usage",
+                routing_key=usage.Recorded.TYPE,
+                mandatory=True,
             )
             while len(open_) >= WINDOW:
                 connection.drain_events(timeout=20)
@@ -72,7 +93,11 @@ def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") ->
 if __name__ == "__main__":
     url_, count, provider, *organizations = sys.argv[1:]
     began = time.monotonic()
-    publish(url_, (
-        message(record(provider, organizations[n % len(organizations)], ids.new("evt"))) for n in range(int(count))
-    ))
+    publish(
+        url_,
+        (
+            message(record(provider, organizations[n % len(organizations)], ids.new("evt")))
+            for n in range(int(count))
+        ),
+    )
     print(f"{int(count) / (time.monotonic() - began):.0f} records/s published")

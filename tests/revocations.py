@@ -32,8 +32,9 @@ class Ending:
 
 
 class Stage:
-    """A customer with an owner and two members, the provider's administrator, and customers to suspend and to remove
-    members of: without a broker none is opened, nor activated again. ``times``: how often each way is gone at most."""
+    """A customer with an owner and two members, the provider's administrator, and customers to
+    suspend and to remove members of: without a broker none is opened, nor activated again.
+    ``times``: how often each way is gone at most."""
 
     def __init__(self, system: System, *, times: int) -> None:
         self.system = system
@@ -45,21 +46,35 @@ class Stage:
         owner = self._owner(self.path)
         self._customers = [(path, self._owner(path)) for path in self._opened(times)]
         # Nobody may invite more than twenty people in an hour.
-        self._homes = itertools.cycle([(path, self._owner(path)) for path in self._opened(1 + times // 20)])
+        self._homes = itertools.cycle(
+            [(path, self._owner(path)) for path in self._opened(1 + times // 20)]
+        )
         self._owners = [(self._id_of(owner), owner), self._member(self.path, owner)]
         self._other = self._member(self.path, owner)
 
     def endings(self) -> list[Ending]:
         """Every way there is."""
         return [
-            Ending("organization suspended", lambda: self._log_in(self._customers[-1][1]), self._suspend),
-            Ending("member disabled", lambda: self._log_in(self._other[1]), lambda: self._on_other("disable"),
-                   lambda: self._on_other("enable")),
+            Ending(
+                "organization suspended",
+                lambda: self._log_in(self._customers[-1][1]),
+                self._suspend,
+            ),
+            Ending(
+                "member disabled",
+                lambda: self._log_in(self._other[1]),
+                lambda: self._on_other("disable"),
+                lambda: self._on_other("enable"),
+            ),
             Ending("member removed", self._newcomer, self._remove),
             Ending("signed out", self._signed_in, self._sign_out),
-            Ending("ownership transferred", lambda: self._log_in(self._owners[0][1]), self._transfer),
+            Ending(
+                "ownership transferred", lambda: self._log_in(self._owners[0][1]), self._transfer
+            ),
             Ending("support grant ended", self._entered, lambda: self._leave("grant")),
-            Ending("Login As ended", self._stepped_in, lambda: self._leave("session"), is_rationed=True),
+            Ending(
+                "Login As ended", self._stepped_in, lambda: self._leave("session"), is_rationed=True
+            ),
         ]
 
     def seconds(self, ending: Ending, *, at_most: float = 15) -> float:
@@ -77,7 +92,9 @@ class Stage:
         return took
 
     def _me(self, token: str) -> tuple[int, bytes]:
-        answer = self._pool.request("GET", f"{self.system.address}/v1/me", headers={"Authorization": f"Bearer {token}"})
+        answer = self._pool.request(
+            "GET", f"{self.system.address}/v1/me", headers={"Authorization": f"Bearer {token}"}
+        )
         return answer.status, answer.data
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -88,7 +105,9 @@ class Stage:
 
     def _log_in(self, address: str) -> str:
         api = Api(self.system.address)
-        answer = customers.eventually(lambda: (a := api.sign_in(address, PASSWORD)).status == 201 and a, every=0.2)
+        answer = customers.eventually(
+            lambda: (a := api.sign_in(address, PASSWORD)).status == 201 and a, every=0.2
+        )
         return str(answer.body["access_token"])
 
     def _opened(self, count: int) -> list[str]:
@@ -101,7 +120,9 @@ class Stage:
 
     def _accept(self, address: str) -> None:
         token = customers.eventually(lambda: self._mailed(address))
-        answer = Api(self.system.address).call("POST", f"/v1/verifications/{token}", {"password": PASSWORD})
+        answer = Api(self.system.address).call(
+            "POST", f"/v1/verifications/{token}", {"password": PASSWORD}
+        )
         assert answer.status == 201, answer
 
     def _mailed(self, address: str) -> str:
@@ -113,18 +134,28 @@ class Stage:
         """A member whom the owner has invited and who has accepted."""
         api, address = Api(self.system.address), f"member-{secrets.token_hex(6)}@customer.example"
         assert api.sign_in(owner, PASSWORD).status == 201
-        body = {"given_name": "Mo", "family_name": "Member", "email": address, "portal_access": True, "role": "member"}
+        body = {
+            "given_name": "Mo",
+            "family_name": "Member",
+            "email": address,
+            "portal_access": True,
+            "role": "member",
+        }
         made = api.call("POST", f"{path}/members", body, key=secrets.token_hex(8))
         assert made.status == 201, made
         self._accept(address)
         return str(made.body["id"]), address
 
     def _id_of(self, address: str) -> str:
-        return next(str(m["id"]) for m in self._ask("GET", "/members")["data"] if m["email"] == address)
+        return next(
+            str(m["id"]) for m in self._ask("GET", "/members")["data"] if m["email"] == address
+        )
 
     def _suspend(self) -> None:
         path, _ = self._customers.pop()
-        answer = self.staff.call("POST", f"{path}/suspend", {"reason": "a measurement"}, key=secrets.token_hex(8))
+        answer = self.staff.call(
+            "POST", f"{path}/suspend", {"reason": "a measurement"}, key=secrets.token_hex(8)
+        )
         assert answer.status < 300, answer
 
     def _on_other(self, verb: str) -> None:
@@ -146,12 +177,18 @@ class Stage:
 
     def _sign_out(self) -> None:
         headers = {"Authorization": f"Bearer {self._passed['token']}"}
-        answer = self._pool.request("DELETE", f"{self.system.address}/v1/sessions/current", headers=headers)
+        answer = self._pool.request(
+            "DELETE", f"{self.system.address}/v1/sessions/current", headers=headers
+        )
         assert answer.status == 204
 
     def _transfer(self) -> None:
         self._owners.reverse()
-        self._ask("POST", "/ownership-transfers", {"member_id": self._owners[0][0], "reason": "a measurement"})
+        self._ask(
+            "POST",
+            "/ownership-transfers",
+            {"member_id": self._owners[0][0], "reason": "a measurement"},
+        )
 
     def _entered(self) -> str:
         grant = self._ask("POST", "/remote-support", {"reason": "a measurement"})
@@ -160,7 +197,9 @@ class Stage:
         return str(self._ask("POST", f"/remote-support/{grant['id']}/enter", {})["access_token"])
 
     def _stepped_in(self) -> str:
-        tokens = self._ask("POST", f"/members/{self._other[0]}/login-as", {"reason": "a measurement"})
+        tokens = self._ask(
+            "POST", f"/members/{self._other[0]}/login-as", {"reason": "a measurement"}
+        )
         self._passed["session"] = self._ask("GET", "/remote-support")["inside"][0]["id"]
         return str(tokens["access_token"])
 

@@ -1,7 +1,8 @@
 """The PostgreSQL and RabbitMQ the tests run against, and a record of where each came from.
 
-Containers where a Docker engine answers, else private servers of this machine (installed on the way if
-they may be), else a failure that says what to do. Never skipped: what ran is in the summary of the run.
+Containers where a Docker engine answers, else private servers of this machine (installed on the way
+if they may be), else a failure that says what to do. Never skipped: what ran is in the summary of
+the run.
 """
 
 import os
@@ -37,7 +38,8 @@ def running(container: type[Server], private: type[Server]) -> Iterator[Server]:
 
 
 def docker_answers() -> bool:
-    """Whether there is a Docker engine to ask; found out without waiting for one that is not there."""
+    """Whether there is a Docker engine to ask; found out without waiting for one that is not
+    there."""
     if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
         return False
     try:
@@ -47,7 +49,8 @@ def docker_answers() -> bool:
 
 
 def _started(container: type[Server]) -> Server | None:
-    """The container, or nothing where an engine answers but cannot run it (no registry, no room)."""
+    """The container, or nothing where an engine answers but cannot run it (no registry, no
+    room)."""
     server = container()
     try:
         return _started_and_recorded(server)
@@ -60,7 +63,9 @@ def _started(container: type[Server]) -> Server | None:
 def _started_and_recorded(server: Server) -> Server:
     begun = time.monotonic()
     server.start()
-    record.append(f"{type(server).__name__}: {server.source}, started in {time.monotonic() - begun:.1f} s")
+    record.append(
+        f"{type(server).__name__}: {server.source}, started in {time.monotonic() - begun:.1f} s"
+    )
     return server
 
 
@@ -86,7 +91,9 @@ class Container:
 
     def run(self, command: str, text: str) -> str:
         """The output of a shell command that reads the text and must succeed."""
-        piped = ExecConfig(command=["sh", "-c", f'printf %s "$TEXT" | {command}'], environment={"TEXT": text})
+        piped = ExecConfig(
+            command=["sh", "-c", f'printf %s "$TEXT" | {command}'], environment={"TEXT": text}
+        )
         result = self.docker.exec(piped)
         output = result.output.decode()
         if result.exit_code:
@@ -110,9 +117,13 @@ class PostgresContainer(Postgres):
         return f"container {self._container.image}"
 
     def start(self) -> Self:
-        options = [word for name, value in postgres.SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        options = [
+            word for name, value in postgres.SETTINGS.items() for word in ("-c", f"{name}={value}")
+        ]
         arguments = {"POSTGRES_INITDB_ARGS": "--data-checksums --locale=C.UTF-8"}
-        self._container.docker.with_envs(POSTGRES_PASSWORD=self.password, **arguments).with_command(options)
+        self._container.docker.with_envs(POSTGRES_PASSWORD=self.password, **arguments).with_command(
+            options
+        )
         self.host, self.port = self._container.start()
         _await(self)
         return self
@@ -150,7 +161,9 @@ class RabbitMQContainer(RabbitMQ):
             "default_pass": self.password,
         }
         text = rabbitmq.as_configuration(settings).encode()
-        self._container.docker.with_copy_into_container(text, "/etc/rabbitmq/conf.d/90-clientele.conf")
+        self._container.docker.with_copy_into_container(
+            text, "/etc/rabbitmq/conf.d/90-clientele.conf"
+        )
         self.host, self.port = self._container.start()
         _await(self)
         return self

@@ -1,4 +1,5 @@
-"""What a run has to say at its end, by section; each of several processes that test hands it to the one that asked."""
+"""What a run has to say at its end, by section; each of several processes that test hands it to the
+one that asked."""
 
 sections: dict[str, list[str]] = {}
 

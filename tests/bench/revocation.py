@@ -1,7 +1,7 @@
 """``make bench-revocation``: how long the gateway believes a token after the change that ends it was acknowledged.
 
-On real processes, a private PostgreSQL and a private RabbitMQ; every way of ending ROUNDS times, first with the broker,
-then with the broker killed."""
+On real processes, a private PostgreSQL and a private RabbitMQ; every way of ending ROUNDS times,
+first with the broker, then with the broker killed."""
 
 import os
 import shutil
@@ -29,8 +29,11 @@ def main() -> None:
                 system.start()
                 system.await_ready()
                 stage = Stage(system, times=2 * ROUNDS)
-                print(f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, the load of this machine "
-                      f"is {os.getloadavg()[0]:.1f}", flush=True)
+                print(
+                    f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, the load of this machine "
+                    f"is {os.getloadavg()[0]:.1f}",
+                    flush=True,
+                )
                 missed = _show(stage, "with the broker")
                 rabbitmq.kill()
                 missed += _show(stage, "broker killed")
@@ -57,7 +60,10 @@ def _row(name: str, took: list[float], aim: float) -> bool:
     ordered = sorted(took)
     half, most = (ordered[min(len(ordered) - 1, int(len(ordered) * part))] for part in (0.5, 0.99))
     missed = most > aim
-    print(f"{name:32}{half:>8.2f}{most:>8.2f}{ordered[-1]:>8.2f}{'   missed' if missed else ''}", flush=True)
+    print(
+        f"{name:32}{half:>8.2f}{most:>8.2f}{ordered[-1]:>8.2f}{'   missed' if missed else ''}",
+        flush=True,
+    )
     return missed
 
 

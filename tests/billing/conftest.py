@@ -58,7 +58,8 @@ def postgres_database(postgres: Any) -> Iterator[Database]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Database:
-    """Billing's database; the same one for all tests, so each works with organizations of its own."""
+    """Billing's database; the same one for all tests, so each works with organizations of its
+    own."""
     name = "sqlite_database" if request.param == "sqlite" else "postgres_database"
     return request.getfixturevalue(name)
 
@@ -76,27 +77,53 @@ class World:
         organization_id = ids.new("org")
         with self.database.transaction() as session:
             actions.open_account(
-                session, organization_id=organization_id, provider_id=self.provider_id, name="Acme", country="SG",
-                currency=currency, timezone="Asia/Singapore", payment_mode=mode,
-                credit_limit=parse_money(limit, zero=True), billing={"email": "bills@acme.example"}, buyer_tags={},
+                session,
+                organization_id=organization_id,
+                provider_id=self.provider_id,
+                name="Acme",
+                country="SG",
+                currency=currency,
+                timezone="Asia/Singapore",
+                payment_mode=mode,
+                credit_limit=parse_money(limit, zero=True),
+                billing={"email": "bills@acme.example"},
+                buyer_tags={},
                 now=clock.now(),
             )
         return organization_id
 
-    def token(self, kind: str = "provider", role: str = "owner", org: str | None = None, **claims: Any) -> str:
+    def token(
+        self, kind: str = "provider", role: str = "owner", org: str | None = None, **claims: Any
+    ) -> str:
         now = int(time.time())
         standard = {
-            "iss": "clientele", "aud": "clientele", "sub": "mem_somebody", "org": org or self.provider_id,
-            "kind": kind, "role": role, "sid": "ses_1", "iat": now, "nbf": now, "exp": now + 300, "jti": "1",
+            "iss": "clientele",
+            "aud": "clientele",
+            "sub": "mem_somebody",
+            "org": org or self.provider_id,
+            "kind": kind,
+            "role": role,
+            "sid": "ses_1",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 300,
+            "jti": "1",
         }
         header = {"alg": "Ed25519", "kid": "test", "typ": "at+jwt"}
         return jwt.encode(header, {**standard, **claims}, KEY, algorithms=["Ed25519"])
 
     def call(
-        self, method: str, path: str, body: Any = None, *, token: str | None = None, key: str | None = "",
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        key: str | None = "",
         **headers: str,
     ) -> TestResponse:
-        """A request; as the provider's owner, with a fresh Idempotency-Key, unless said otherwise."""
+        """A request; as the provider's owner, with a fresh Idempotency-Key, unless said
+        otherwise."""
         sent = {k.replace("_", "-"): v for k, v in headers.items()}
         sent["Authorization"] = f"Bearer {token or self.token()}"
         if key is not None and method == "POST":
@@ -108,9 +135,13 @@ class World:
         with self.database.transaction() as session:
             return act(session, now=clock.now(), by=CLERK, **arguments)
 
-    def post(self, organization_id: str, what: str, body: dict[str, Any], **options: Any) -> TestResponse:
+    def post(
+        self, organization_id: str, what: str, body: dict[str, Any], **options: Any
+    ) -> TestResponse:
         """A POST under the organization's account."""
-        return self.call("POST", f"/v1/organizations/{organization_id}/account/{what}", body, **options)
+        return self.call(
+            "POST", f"/v1/organizations/{organization_id}/account/{what}", body, **options
+        )
 
     def top_up(self, organization_id: str, amount: str, method: str = "cash") -> dict[str, Any]:
         return self._posted(organization_id, "top-ups", {"amount": amount, "method": method})
@@ -120,14 +151,21 @@ class World:
         return self._posted(organization_id, "charges", body)
 
     def withdraw(self, organization_id: str, amount: str) -> dict[str, Any]:
-        return self._posted(organization_id, "withdrawals", {"amount": amount, "method": "cash", "reason": "leaves"})
+        return self._posted(
+            organization_id, "withdrawals", {"amount": amount, "method": "cash", "reason": "leaves"}
+        )
 
     def adjust(self, organization_id: str, amount: str, kind: str = "correction") -> dict[str, Any]:
-        return self._posted(organization_id, "adjustments", {"amount": amount, "kind": kind, "reason": "agreed"})
+        return self._posted(
+            organization_id, "adjustments", {"amount": amount, "kind": kind, "reason": "agreed"}
+        )
 
     def store_card(self, organization_id: str) -> None:
         with self.database.transaction() as session:
-            session.get_one(Account, organization_id).payment_method = {"brand": "visa", "last4": "4242"}
+            session.get_one(Account, organization_id).payment_method = {
+                "brand": "visa",
+                "last4": "4242",
+            }
 
     def patch(self, organization_id: str, body: dict[str, Any], **options: Any) -> TestResponse:
         return self.call("PATCH", f"/v1/organizations/{organization_id}/account", body, **options)
@@ -146,25 +184,31 @@ class World:
         """Every row of money of an organization, as it is stored."""
         with self.database.reading() as session:
             return [
-                tuple(row) for table in (Account, Entry, Invoice, CreditNote, Payment, Reservation)
+                tuple(row)
+                for table in (Account, Entry, Invoice, CreditNote, Payment, Reservation)
                 for row in session.execute(
-                    select(*table.__table__.columns).where(table.organization_id == organization_id)
+                    select(*table.__table__.columns)
+                    .where(table.organization_id == organization_id)
                     .order_by(*table.__table__.primary_key)
                 )
             ]
 
     def tick(self, *jobs: str, now: datetime | None = None) -> None:
-        """Let the clock do these jobs, for as long as they find something; what was noted is said unless named."""
+        """Let the clock do these jobs, for as long as they find something; what was noted is said
+        unless named."""
         for job in JOBS:
             if job.name in (jobs or ("say_figures", "tell_of_low_credits")):
                 while job.run(self.database, now or clock.now(), None):
                     pass
 
     def said(self, aggregate: str) -> list[tuple[str, dict[str, Any]]]:
-        """What was said about an aggregate, oldest first: type without service and version, and data."""
+        """What was said about an aggregate, oldest first: type without service and version, and
+        data."""
         with self.database.reading() as session:
             rows = session.scalars(
-                select(OutboxRow).where(OutboxRow.aggregate == aggregate).order_by(OutboxRow.version)
+                select(OutboxRow)
+                .where(OutboxRow.aggregate == aggregate)
+                .order_by(OutboxRow.version)
             )
             return [(row.type.split(".")[1], json.loads(row.body)["data"]) for row in rows]
 
@@ -191,7 +235,9 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> None:
 class _Issuer:
     """Membership, as far as billing asks it."""
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
         return Answer(200, {}, json.dumps({"keys": [KEY.as_dict(private=False)]}).encode())
 
 
@@ -199,7 +245,8 @@ class _Issuer:
 def _app(database: Database) -> Flask:
     """Plugged together once for each database: that takes longer than many a test."""
     settings = Settings(
-        database_url=Secret(database.url), membership_url="",
+        database_url=Secret(database.url),
+        membership_url="",
         internal_callers=f"org={hashlib.sha256(SECRET.encode()).hexdigest()}",
     )
     return create_app(settings, database, {"membership": _Issuer()})
@@ -210,7 +257,11 @@ def world(database: Database) -> World:
     made = World(database, _app(database).test_client())
     with database.transaction() as session:
         actions.remember_provider(
-            session, provider_id=made.provider_id, name="Provider", country="SG", currency="SGD",
+            session,
+            provider_id=made.provider_id,
+            name="Provider",
+            country="SG",
+            currency="SGD",
             timezone="Asia/Singapore",
         )
     return made
@@ -225,7 +276,9 @@ def owner(request: pytest.FixtureRequest, world: World) -> Iterator[Database]:
     url = request.getfixturevalue("postgres").url(world.database.url.rpartition("/")[2])
     made = Database(url)
     with made.engine.connect() as connection:
-        login = connection.scalar(text("SELECT tableowner FROM pg_tables WHERE tablename = 'journal'"))
+        login = connection.scalar(
+            text("SELECT tableowner FROM pg_tables WHERE tablename = 'journal'")
+        )
     made.close()
     made = Database(f"{url}?options=-c%20role%3D{login}")
     yield made

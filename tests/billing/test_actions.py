@@ -18,12 +18,17 @@ from tests.billing.conftest import CLERK
 
 def figures(world, org):
     shown = world.account(org)
-    return {name: shown[name] for name in ("usable_credits", "balance", "expecting_invoice", "amount_due")}
+    return {
+        name: shown[name]
+        for name in ("usable_credits", "balance", "expecting_invoice", "amount_due")
+    }
 
 
 def journal(world, org):
     with world.database.reading() as session:
-        return session.scalars(select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)).all()
+        return session.scalars(
+            select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)
+        ).all()
 
 
 def assert_history_explains_the_account(world, org):
@@ -33,7 +38,13 @@ def assert_history_explains_the_account(world, org):
     for row in rows:
         on_wallet += row.amount * ((row.debit == Code.WALLET) - (row.credit == Code.WALLET))
         buckets = buckets.after(Transfer(Code(row.debit), Code(row.credit), row.amount))
-        after = (row.prepaid_after, row.surplus_after, row.unbilled_after, row.invoiced_after, row.held_after)
+        after = (
+            row.prepaid_after,
+            row.surplus_after,
+            row.unbilled_after,
+            row.invoiced_after,
+            row.held_after,
+        )
         assert after == tuple(vars(buckets).values())
         net += row.moved
     with world.database.reading() as session:
@@ -46,7 +57,11 @@ def test_prepaid_money_comes_is_spent_and_goes(world):
     org = world.open()
     assert world.top_up(org, "100")["balance_after"] == "100.00"
     charged = world.charge(org, "30.5")
-    assert (charged["kind"], charged["amount"], charged["balance_after"]) == ("usage", "-30.50", "69.50")
+    assert (charged["kind"], charged["amount"], charged["balance_after"]) == (
+        "usage",
+        "-30.50",
+        "69.50",
+    )
     assert world.withdraw(org, "9.5")["amount"] == "-9.50"
     assert world.adjust(org, "-0.000001", "write_off")["balance_after"] == "59.999999"
     assert figures(world, org)["usable_credits"] == "59.999999"
@@ -58,7 +73,9 @@ def test_a_prepaid_charge_may_eat_the_limit_and_not_more(world):
     world.top_up(org, "10")
     assert world.charge(org, "30")["balance_after"] == "-20.00"
     assert figures(world, org)["usable_credits"] == "30.00"
-    answer = world.post(org, "charges", {"amount": "30.000001", "kind": "one_off", "description": "x"})
+    answer = world.post(
+        org, "charges", {"amount": "30.000001", "kind": "one_off", "description": "x"}
+    )
     assert (answer.status_code, answer.json["code"]) == (409, "insufficient_credits")
     assert answer.json["shortfall"] == "0.000001"
     assert answer.json["cure"] == {"top_up": "0.000001", "credit_limit": "50.000001"}
@@ -83,10 +100,18 @@ def test_postpaid_charges_wait_for_the_invoice_even_over_a_surplus(world):
     org = world.open("postpaid", limit="100")
     world.charge(org, "80")
     assert figures(world, org) == {
-        "usable_credits": "20.00", "balance": "-80.00", "expecting_invoice": "-80.00", "amount_due": "0.00"}
+        "usable_credits": "20.00",
+        "balance": "-80.00",
+        "expecting_invoice": "-80.00",
+        "amount_due": "0.00",
+    }
     world.top_up(org, "30")
     assert figures(world, org) == {
-        "usable_credits": "50.00", "balance": "-50.00", "expecting_invoice": "-80.00", "amount_due": "30.00"}
+        "usable_credits": "50.00",
+        "balance": "-50.00",
+        "expecting_invoice": "-80.00",
+        "amount_due": "30.00",
+    }
     world.charge(org, "50")
     with pytest.raises(InsufficientCredits):
         world.act(actions.charge, organization_id=org, amount=1, kind="usage", description="x")
@@ -110,11 +135,18 @@ def test_an_adjustment_clears_debts_first_and_takes_from_the_surplus_first(world
     assert (done["kind"], done["amount"], done["balance_after"]) == ("goodwill", "10.00", "6.00")
     assert figures(world, org)["expecting_invoice"] == "0.00"
     assert [(e["account"], e["debit"], e["credit"]) for e in done["entries"]] == [
-        ("goodwill", "4.00", "0.00"), ("unbilled", "0.00", "4.00"),
-        ("goodwill", "6.00", "0.00"), ("surplus", "0.00", "6.00")]
+        ("goodwill", "4.00", "0.00"),
+        ("unbilled", "0.00", "4.00"),
+        ("goodwill", "6.00", "0.00"),
+        ("surplus", "0.00", "6.00"),
+    ]
     assert world.adjust(org, "-7")["amount"] == "-7.00"
     assert figures(world, org) == {
-        "usable_credits": "99.00", "balance": "-1.00", "expecting_invoice": "-1.00", "amount_due": "0.00"}
+        "usable_credits": "99.00",
+        "balance": "-1.00",
+        "expecting_invoice": "-1.00",
+        "amount_due": "0.00",
+    }
     assert_history_explains_the_account(world, org)
 
 
@@ -122,7 +154,11 @@ def test_an_external_invoice_moves_no_money(world):
     org = world.open()
     before = world.account(org), world.call("GET", "/v1/wallet").json
     done = world.charge(org, "500", kind="subscription", external_invoice="R-17", cost="300")
-    assert (done["amount"], done["external_amount"], done["external_invoice"]) == ("0.00", "500.00", "R-17")
+    assert (done["amount"], done["external_amount"], done["external_invoice"]) == (
+        "0.00",
+        "500.00",
+        "R-17",
+    )
     after = world.account(org), world.call("GET", "/v1/wallet").json
     assert {**after[0], "as_of": ""} == {**before[0], "as_of": ""} and after[1] == before[1]
     assert_history_explains_the_account(world, org)
@@ -142,8 +178,17 @@ def test_a_refusal_changes_nothing(world):
     world.top_up(org, "1")
     before, rows, said = figures(world, org), len(journal(world, org)), len(world.said(org))
     for amount in ("2", "999999999999"):
-        assert world.post(org, "charges", {"amount": amount, "kind": "usage", "description": "x"}).status_code == 409
-    assert (figures(world, org), len(journal(world, org)), len(world.said(org))) == (before, rows, said)
+        assert (
+            world.post(
+                org, "charges", {"amount": amount, "kind": "usage", "description": "x"}
+            ).status_code
+            == 409
+        )
+    assert (figures(world, org), len(journal(world, org)), len(world.said(org))) == (
+        before,
+        rows,
+        said,
+    )
 
 
 def test_a_frozen_account_is_not_charged_and_otherwise_works(world):
@@ -167,7 +212,8 @@ def test_a_closed_account_takes_nothing(world, sealed):
         if sealed:
             actions.seal_account(session, organization_id=org, deletion_id=org, now=now)
     for act, more in (
-        (actions.top_up, {"method": "cash"}), (actions.withdraw, {"method": "cash", "reason": "x"}),
+        (actions.top_up, {"method": "cash"}),
+        (actions.withdraw, {"method": "cash", "reason": "x"}),
         (actions.charge, {"kind": "usage", "description": "x"}),
         (actions.adjust, {"kind": "correction", "reason": "x"}),
     ):
@@ -191,7 +237,12 @@ def test_days_to_empty_follow_two_weeks_of_charges(world):
     with world.database.transaction() as session:
         for days, amount in ((20, "50"), (3, "7")):
             actions.charge(
-                session, organization_id=org, amount=parse_money(amount), kind="usage", description="x", by=CLERK,
+                session,
+                organization_id=org,
+                amount=parse_money(amount),
+                kind="usage",
+                description="x",
+                by=CLERK,
                 now=now - timedelta(days=days),
             )
     # 43 left, 7 burnt in the last 14 days: half a unit a day.
@@ -202,12 +253,22 @@ def test_every_change_is_audited_and_its_figures_are_said_once(world):
     org = world.open(limit="5")
     world.top_up(org, "100")
     names = [name for name, _ in world.said(org)]
-    assert names == ["audit_recorded", "balance_changed", "account_opened", "audit_recorded", "balance_changed"]
+    assert names == [
+        "audit_recorded",
+        "balance_changed",
+        "account_opened",
+        "audit_recorded",
+        "balance_changed",
+    ]
     audit = world.last_said(org, "audit_recorded")
     assert (audit["action"], audit["outcome"]) == ("account.topped_up", "ok")
     assert audit["changes"] == [{"field": "balance", "before": "0.00", "after": "100.00"}]
     said = world.last_said(org, "balance_changed")
-    assert (said["usable_credits"], said["balance"], said["credit_limit"]) == ("105.00", "100.00", "5.00")
+    assert (said["usable_credits"], said["balance"], said["credit_limit"]) == (
+        "105.00",
+        "100.00",
+        "5.00",
+    )
 
 
 def test_what_counts_once_is_not_posted_twice_to_any_customer_of_the_provider(world):

@@ -1,4 +1,5 @@
-"""Low credits: noticed once each time usable credits come down to the provider's threshold, and told."""
+"""Low credits: noticed once each time usable credits come down to the provider's threshold, and
+told."""
 
 from datetime import timedelta
 
@@ -24,14 +25,27 @@ def alerts(world, org):
 
 def charge_later(world, org, amount, now):
     with world.database.transaction() as session:
-        actions.charge(session, organization_id=org, amount=parse_money(amount), kind="usage", description="x",
-                       by=CLERK, now=now)
+        actions.charge(
+            session,
+            organization_id=org,
+            amount=parse_money(amount),
+            kind="usage",
+            description="x",
+            by=CLERK,
+            now=now,
+        )
 
 
 @pytest.mark.parametrize(
     ("before", "usable", "crosses"),
-    [(TWENTY + 1, TWENTY, True), (TWENTY + 1, TWENTY - 1, True), (TWENTY, TWENTY - 1, False),
-     (TWENTY + 2, TWENTY + 1, False), (TWENTY, TWENTY + 1, False), (0, 0, False)],
+    [
+        (TWENTY + 1, TWENTY, True),
+        (TWENTY + 1, TWENTY - 1, True),
+        (TWENTY, TWENTY - 1, False),
+        (TWENTY + 2, TWENTY + 1, False),
+        (TWENTY, TWENTY + 1, False),
+        (0, 0, False),
+    ],
 )
 def test_to_come_down_to_the_threshold_is_enough(before, usable, crosses):
     assert is_crossing(before, usable, TWENTY) is crosses
@@ -59,8 +73,13 @@ def test_what_is_told(world):
     (told,) = alerts(world, org)
     assert told.pop("crossed_at").endswith("Z")
     assert told == {
-        "organization_id": org, "provider_id": world.provider_id, "name": "Acme", "email": "bills@acme.example",
-        "currency": "SGD", "usable_credits": "14.50", "threshold": "20.00",
+        "organization_id": org,
+        "provider_id": world.provider_id,
+        "name": "Acme",
+        "email": "bills@acme.example",
+        "currency": "SGD",
+        "usable_credits": "14.50",
+        "threshold": "20.00",
     }
 
 
@@ -96,8 +115,12 @@ def test_postpaid_accounts_run_low_on_their_limit(world, kind):
 
 def test_the_providers_own_threshold(world):
     with world.database.transaction() as session:
-        actions.apply_settings(session, provider_id=world.provider_id, version=7,
-                               settings={"low_credit_threshold": "5.5"})
+        actions.apply_settings(
+            session,
+            provider_id=world.provider_id,
+            version=7,
+            settings={"low_credit_threshold": "5.5"},
+        )
     org = world.open()
     world.top_up(org, "30")
     world.charge(org, "24")
@@ -108,8 +131,12 @@ def test_the_providers_own_threshold(world):
 
 def test_a_threshold_of_nothing_tells_when_nothing_is_left(world):
     with world.database.transaction() as session:
-        actions.apply_settings(session, provider_id=world.provider_id, version=7,
-                               settings={"low_credit_threshold": "0"})
+        actions.apply_settings(
+            session,
+            provider_id=world.provider_id,
+            version=7,
+            settings={"low_credit_threshold": "0"},
+        )
     org = world.open()
     world.top_up(org, "1")
     world.charge(org, "0.999999")
@@ -161,7 +188,9 @@ def test_the_end_of_a_temporary_limit_crosses_too(world, noticed):
         end_limits(world, ends)
     else:
         with world.database.transaction() as session:
-            actions.change_account(session, organization_id=org, patch={}, check=lambda known: None, now=ends, by=CLERK)
+            actions.change_account(
+                session, organization_id=org, patch={}, check=lambda known: None, now=ends, by=CLERK
+            )
     end_limits(world, ends)
     (told,) = alerts(world, org)
     assert (told["usable_credits"], told["crossed_at"]) == ("10.00", clock.stamp(ends))
@@ -196,9 +225,13 @@ def test_charges_at_once_cross_once_and_are_told_once(world):
     def charge(client, number):
         body = {"amount": "12", "kind": "usage", "description": "x"}
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"{org}-{number}"}
-        return client.post(f"/v1/organizations/{org}/account/charges", json=body, headers=headers).status_code
+        return client.post(
+            f"/v1/organizations/{org}/account/charges", json=body, headers=headers
+        ).status_code
 
-    answers = at_once(*[lambda client=client, n=n: charge(client, n) for n, client in enumerate(clients)])
+    answers = at_once(
+        *[lambda client=client, n=n: charge(client, n) for n, client in enumerate(clients)]
+    )
     assert answers == [201] * 8
     at_once(*[world.tick] * 4)
     assert len(alerts(world, org)) == 1
@@ -217,4 +250,7 @@ def test_usage_by_the_batch_crosses_once(world):
     assert [told["usable_credits"] for told in alerts(world, org)] == ["6.00"]
     assert alerts(world, other) == []
     with world.database.reading() as session:
-        assert session.scalars(select(Account.prepaid).where(Account.organization_id == other)).one() == 24_000_000
+        assert (
+            session.scalars(select(Account.prepaid).where(Account.organization_id == other)).one()
+            == 24_000_000
+        )

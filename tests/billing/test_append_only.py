@@ -28,7 +28,9 @@ def test_rows_are_added_and_never_changed(world):
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("change", [*CHANGES, "TRUNCATE journal"])
-def test_the_application_has_no_right_to_change_the_journal_and_its_owner_is_refused(world, owner, change):
+def test_the_application_has_no_right_to_change_the_journal_and_its_owner_is_refused(
+    world, owner, change
+):
     world.top_up(world.open(), "1")
     with pytest.raises(DBAPIError) as refused:
         attempt(world.database, change)
@@ -45,13 +47,22 @@ def test_the_audit_of_a_sealed_account_names_nobody_and_is_whole(world):
     for act in (actions.close_account, actions.seal_account):
         with world.database.transaction() as session:
             act(session, organization_id=org, deletion_id=ids.new("del"), now=clock.now())
-    world.post(org, "top-ups", {"amount": "1", "method": "cash"}, token=world.token("customer", "admin", org))
+    world.post(
+        org,
+        "top-ups",
+        {"amount": "1", "method": "cash"},
+        token=world.token("customer", "admin", org),
+    )
 
     def labels(one):
         with world.database.reading(snapshot=True) as session:
             assert list(audit.verify(session, one)) == []
-            return {row.actor["label"] for row in session.scalars(
-                select(AuditEntry).where(AuditEntry.organization_id == one))}
+            return {
+                row.actor["label"]
+                for row in session.scalars(
+                    select(AuditEntry).where(AuditEntry.organization_id == one)
+                )
+            }
 
     assert labels(org) <= {"Erased", "System"}
     assert "Erased" not in labels(other)

@@ -1,4 +1,5 @@
-"""Automatic top-ups: ordered when usable credits come down to the threshold, tried at most once a day."""
+"""Automatic top-ups: ordered when usable credits come down to the threshold, tried at most once a
+day."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -25,15 +26,24 @@ def prepare(world, method="issue", *, amount="50", threshold=None, funds="1000",
     if topped_up:
         world.top_up(org, topped_up)
     terms = {"enabled": True, "amount": amount, "method": method}
-    answer = world.patch(org, {"auto_top_up": terms | ({"threshold": threshold} if threshold else {})})
+    answer = world.patch(
+        org, {"auto_top_up": terms | ({"threshold": threshold} if threshold else {})}
+    )
     assert answer.status_code == 200, answer.json
     return org
 
 
 def charge(world, org, amount, now=None, kind="usage"):
     with world.database.transaction() as session:
-        actions.charge(session, organization_id=org, amount=parse_money(amount), kind=kind, description="x", by=CLERK,
-                       now=now or clock.now())
+        actions.charge(
+            session,
+            organization_id=org,
+            amount=parse_money(amount),
+            kind=kind,
+            description="x",
+            by=CLERK,
+            now=now or clock.now(),
+        )
 
 
 def run(world, now=None):
@@ -50,13 +60,19 @@ def said(world, org, name):
 
 
 def top_ups(world, org):
-    rows = world.call("GET", f"/v1/organizations/{org}/account/transactions?kind=top_up").json["data"]
+    rows = world.call("GET", f"/v1/organizations/{org}/account/transactions?kind=top_up").json[
+        "data"
+    ]
     return [row["amount"] for row in rows if row["description"] == "Top-up by issue"]
 
 
 @pytest.mark.parametrize("kind", ["usage", "one_off"])
-@pytest.mark.parametrize(("charged", "made"), [("79.999999", []), ("80", ["50.00"]), ("80.000001", ["50.00"])])
-def test_a_fifth_of_the_last_top_up_is_the_threshold_and_to_reach_it_is_enough(world, charged, made, kind):
+@pytest.mark.parametrize(
+    ("charged", "made"), [("79.999999", []), ("80", ["50.00"]), ("80.000001", ["50.00"])]
+)
+def test_a_fifth_of_the_last_top_up_is_the_threshold_and_to_reach_it_is_enough(
+    world, charged, made, kind
+):
     org = prepare(world)
     charge(world, org, charged, kind=kind)
     run(world)
@@ -72,7 +88,9 @@ def test_what_an_automatic_top_up_leaves(world):
     assert world.call("GET", "/v1/wallet").json["data"][0]["usable"] == "921.25"
     audit = world.last_said(org, "audit_recorded")
     assert (audit["action"], audit["actor"]["kind"], audit["reason"]) == (
-        "account.topped_up", "system", "Automatic top-up"
+        "account.topped_up",
+        "system",
+        "Automatic top-up",
     )
     with world.database.reading() as session:
         account = session.get_one(Account, org)
@@ -100,8 +118,12 @@ def test_to_switch_it_on_or_raise_the_threshold_below_it_orders(world, patch):
     org = world.open()
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1000"})
     world.top_up(org, "100")
-    terms = {"enabled": "enabled" not in patch, "amount": "50", "method": "issue",
-             "threshold": "60" if "enabled" in patch else "10"}
+    terms = {
+        "enabled": "enabled" not in patch,
+        "amount": "50",
+        "method": "issue",
+        "threshold": "60" if "enabled" in patch else "10",
+    }
     assert world.patch(org, {"auto_top_up": terms}).status_code == 200
     charge(world, org, "50")
     assert order(world, org) is None
@@ -115,7 +137,9 @@ def test_a_lower_limit_orders(world):
     run(world)
     assert top_ups(world, org) == ["50.00"]
     low = world.open(limit="100")
-    assert world.patch(low, {"auto_top_up": {"enabled": True, "amount": "1", "method": "issue", "threshold": "9"}})
+    assert world.patch(
+        low, {"auto_top_up": {"enabled": True, "amount": "1", "method": "issue", "threshold": "9"}}
+    )
     assert order(world, low) is None
     assert world.patch(low, {"credit_limit": "9"}).status_code == 200
     assert order(world, low) is not None
@@ -130,9 +154,14 @@ def test_one_order_however_many_charges(world):
     assert top_ups(world, org) == ["50.00"]
 
 
-@pytest.mark.parametrize(("zone", "day"), [
-    ("America/New_York", date(2027, 3, 13)), ("Asia/Beirut", date(2027, 3, 27)), ("America/Havana", date(2027, 11, 6)),
-])
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("America/New_York", date(2027, 3, 13)),
+        ("Asia/Beirut", date(2027, 3, 27)),
+        ("America/Havana", date(2027, 11, 6)),
+    ],
+)
 def test_one_a_day_of_the_account_also_when_clocks_change_at_midnight(world, zone, day):
     org = prepare(world, amount="1", threshold="100", topped_up=None)
     with world.database.transaction() as session:
@@ -140,8 +169,11 @@ def test_one_a_day_of_the_account_also_when_clocks_change_at_midnight(world, zon
     begins = datetime(day.year, day.month, day.day, 22, 30, tzinfo=ZoneInfo(zone)).astimezone(UTC)
     for half_hours in (*range(8), *range(44, 60)):
         run(world, begins + timedelta(minutes=30 * half_hours))
-    made = [datetime.fromisoformat(row["at"]).astimezone(ZoneInfo(zone)) for row in said(world, org, "audit_recorded")
-            if row["action"] == "account.topped_up"]
+    made = [
+        datetime.fromisoformat(row["at"]).astimezone(ZoneInfo(zone))
+        for row in said(world, org, "audit_recorded")
+        if row["action"] == "account.topped_up"
+    ]
     assert [moment.date() for moment in made] == [day + timedelta(days=n) for n in range(3)]
     assert all(moment.hour <= 1 for moment in made[1:])
 
@@ -169,10 +201,19 @@ def test_refused_it_is_tried_once_a_day_and_told(world):
     failed = said(world, org, "auto_top_up_failed")
     assert len(failed) == 4 and top_ups(world, org) == []
     assert failed[0] == {
-        "organization_id": org, "provider_id": world.provider_id, "currency": "SGD", "amount": "50.00",
-        "method": "issue", "usable_credits": "10.00", "why": "provider_credits_insufficient",
+        "organization_id": org,
+        "provider_id": world.provider_id,
+        "currency": "SGD",
+        "amount": "50.00",
+        "method": "issue",
+        "usable_credits": "10.00",
+        "why": "provider_credits_insufficient",
     }
-    audit = [row for row in said(world, org, "audit_recorded") if row["action"] == "account.auto_top_up_failed"]
+    audit = [
+        row
+        for row in said(world, org, "audit_recorded")
+        if row["action"] == "account.auto_top_up_failed"
+    ]
     assert len(audit) == 4
     assert (audit[0]["outcome"], audit[0]["reason"]) == ("error", "provider_credits_insufficient")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1000"})
@@ -192,7 +233,11 @@ def test_a_refused_one_leaves_the_account_as_it_was(world):
     run(world)
     with world.database.reading() as session:
         after = session.get_one(Account, org)
-    assert (before.prepaid, before.seq, before.last_top_up) == (after.prepaid, after.seq, after.last_top_up)
+    assert (before.prepaid, before.seq, before.last_top_up) == (
+        after.prepaid,
+        after.seq,
+        after.last_top_up,
+    )
     assert len(said(world, org, "auto_top_up_failed")) == 1
 
 
@@ -205,8 +250,14 @@ def test_what_cannot_be_drawn_is_asked_for_once_a_day(world, method):
     wanted = said(world, org, "top_up_wanted")
     assert [asked["usable_credits"] for asked in wanted] == ["19.00", "16.00"]
     assert wanted[0] == {
-        "organization_id": org, "provider_id": world.provider_id, "name": "Acme", "email": "bills@acme.example",
-        "currency": "SGD", "amount": "50.00", "method": method, "usable_credits": "19.00",
+        "organization_id": org,
+        "provider_id": world.provider_id,
+        "name": "Acme",
+        "email": "bills@acme.example",
+        "currency": "SGD",
+        "amount": "50.00",
+        "method": method,
+        "usable_credits": "19.00",
     }
     assert said(world, org, "auto_top_up_failed") == []
 
@@ -215,19 +266,31 @@ def test_a_card_that_went_missing_is_a_failure(world, cards):
     org = world.open()
     world.top_up(org, "100")
     world.store_card(org)
-    assert world.patch(org, {"auto_top_up": {"enabled": True, "amount": "5", "method": "card"}}).status_code == 200
+    assert (
+        world.patch(
+            org, {"auto_top_up": {"enabled": True, "amount": "5", "method": "card"}}
+        ).status_code
+        == 200
+    )
     with world.database.transaction() as session:
         session.get_one(Account, org).payment_method = None
     charge(world, org, "90")
     run(world)
-    assert [told["why"] for told in said(world, org, "auto_top_up_failed")] == ["payment_method_missing"]
+    assert [told["why"] for told in said(world, org, "auto_top_up_failed")] == [
+        "payment_method_missing"
+    ]
 
 
 def test_by_card_where_there_is_one(world, cards):
     org = world.open()
     world.top_up(org, "100")
     world.store_card(org)
-    assert world.patch(org, {"auto_top_up": {"enabled": True, "amount": "5", "method": "card"}}).status_code == 200
+    assert (
+        world.patch(
+            org, {"auto_top_up": {"enabled": True, "amount": "5", "method": "card"}}
+        ).status_code
+        == 200
+    )
     charge(world, org, "90")
     run(world)
     assert world.account(org)["balance"] == "15.00"
@@ -258,7 +321,9 @@ def test_a_suspended_organization_is_topped_up_when_it_is_back(world):
     run(world)
     assert (top_ups(world, org), order(world, org)) == ([], None)
     with world.database.transaction() as session:
-        actions.reopen_account(session, organization_id=org, conversation_id="c", frozen=False, now=clock.now())
+        actions.reopen_account(
+            session, organization_id=org, conversation_id="c", frozen=False, now=clock.now()
+        )
     run(world)
     assert top_ups(world, org) == ["50.00"]
 

@@ -1,7 +1,9 @@
-"""Bad input at every door of billing: a clear refusal, and not a byte of the books is another afterwards.
+"""Bad input at every door of billing: a clear refusal, and not a byte of the books is another
+afterwards.
 
-The routes are those of the application, the fields those of their schemas. A route without a sample fails here, and so
-does a field that no sample names or whose kind nobody has said anything wrong about.
+The routes are those of the application, the fields those of their schemas. A route without a sample
+fails here, and so does a field that no sample names or whose kind nobody has said anything wrong
+about.
 """
 
 import base64
@@ -30,36 +32,68 @@ REASON = {"reason": ODD}
 # A body for each route that changes something, with every field it takes.
 BODIES: dict[str, dict[str, Any]] = {
     f"PATCH {O}/account": {
-        "payment_mode": "postpaid", "credit_limit": "900", "credit_limit_expires_at": "2999-01-01T00:00:00Z",
+        "payment_mode": "postpaid",
+        "credit_limit": "900",
+        "credit_limit_expires_at": "2999-01-01T00:00:00Z",
         "auto_top_up": {"enabled": True, "threshold": "5", "amount": "50", "method": "cheque"},
     },
-    f"POST {O}/account/top-ups": {"amount": "1.5", "method": "cash", "reference": ODD, "remark": ODD},
-    f"POST {O}/account/withdrawals": {"amount": "0.5", "method": "cheque", "reference": ODD, **REASON},
+    f"POST {O}/account/top-ups": {
+        "amount": "1.5",
+        "method": "cash",
+        "reference": ODD,
+        "remark": ODD,
+    },
+    f"POST {O}/account/withdrawals": {
+        "amount": "0.5",
+        "method": "cheque",
+        "reference": ODD,
+        **REASON,
+    },
     f"POST {O}/account/charges": {
-        "amount": "1", "kind": "usage", "description": ODD, "cost": "0.25", "external_invoice": "EXT-1",
+        "amount": "1",
+        "kind": "usage",
+        "description": ODD,
+        "cost": "0.25",
+        "external_invoice": "EXT-1",
     },
     f"POST {O}/account/adjustments": {"amount": "-0.5", "kind": "correction", **REASON},
     f"POST {O}/account/refunds": {"transaction_id": "<charge_id>", "amount": "0.5", **REASON},
     f"POST {O}/account/transactions/<transaction_id>/reverse": REASON,
     f"DELETE {O}/account/payment-method": {},
     f"POST {O}/account/reservations": {"amount": "1", "description": ODD, "expires_in": 60},
-    f"POST {O}/account/reservations/<reservation_id>/capture": {"amount": "0.5", "final": False, "cost": "0.1"},
+    f"POST {O}/account/reservations/<reservation_id>/capture": {
+        "amount": "0.5",
+        "final": False,
+        "cost": "0.1",
+    },
     f"POST {O}/account/reservations/<reservation_id>/release": {},
     f"POST {O}/invoices": {},
     f"POST {O}/invoices/<invoice_id>/void": REASON,
     f"POST {O}/invoices/<invoice_id>/credit-notes": {"amount": "1", **REASON},
     f"POST {O}/payments": {
-        "amount": "2", "method": "cash", "reference": ODD, "received_on": "2026-01-31", "invoice_ids": ["<due_id>"],
+        "amount": "2",
+        "method": "cash",
+        "reference": ODD,
+        "received_on": "2026-01-31",
+        "invoice_ids": ["<due_id>"],
     },
     f"PATCH {O}/payments/<payment_id>": {"invoice_ids": ["<invoice_id>"]},
     "POST /v1/usage": {"records": [], "admission": "always"},
     "POST /v1/wallet/top-ups": {
-        "amount": "3", "method": "cheque", "reference": ODD, "currency": "SGD", "remark": ODD,
+        "amount": "3",
+        "method": "cheque",
+        "reference": ODD,
+        "currency": "SGD",
+        "remark": ODD,
     },
 }
 RECORD = {
-    "id": "r-1", "organization_id": "<organization_id>", "amount": "1", "at": "2026-03-01T12:00:00Z",
-    "description": ODD, "cost": "0.1",
+    "id": "r-1",
+    "organization_id": "<organization_id>",
+    "amount": "1",
+    "at": "2026-03-01T12:00:00Z",
+    "description": ODD,
+    "cost": "0.1",
 }
 # These need no body, so that none is as good as an empty one.
 NO_KEY_NEEDED = {"POST /v1/usage"}
@@ -79,7 +113,8 @@ class Route(NamedTuple):
 
 
 class Books:
-    """A customer with something of everything, another one, and everything that is written about their money."""
+    """A customer with something of everything, another one, and everything that is written about
+    their money."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -101,7 +136,9 @@ class Books:
 
         world.charge(org, "100", cost="10")
         known = {"organization_id": org, "due_id": made("invoices", {})}
-        known["payment_id"] = [made("payments", {"amount": "15", "method": "cash"}) for _ in range(2)][1]
+        known["payment_id"] = [
+            made("payments", {"amount": "15", "method": "cash"}) for _ in range(2)
+        ][1]
         world.charge(org, "10")
         known["invoice_id"] = made("invoices", {})
         known["charge_id"] = world.charge(org, "20", cost="3")["id"]
@@ -117,7 +154,11 @@ class Books:
             return _PARAMETER.sub(lambda found: (known or self.known)[found[1]], value)
         if isinstance(value, list):
             return [self.filled(item) for item in value]
-        return {name: self.filled(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return (
+            {name: self.filled(item) for name, item in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
 
     def body(self, route: Route) -> dict[str, Any]:
         body = self.filled(BODIES[route.name])
@@ -126,29 +167,45 @@ class Books:
         return body
 
     def send(self, route: Route, raw: Any, **options: Any) -> Any:
-        """Send these bytes, or this as JSON; as the provider's owner with a fresh key unless said otherwise."""
+        """Send these bytes, or this as JSON; as the provider's owner with a fresh key unless said
+        otherwise."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if route.method == "POST":
             headers["Idempotency-Key"] = f"bad-{id(self)}-{next(self._numbers)}"
-        headers |= {name.replace("_", "-"): value for name, value in options.pop("headers", {}).items()}
+        headers |= {
+            name.replace("_", "-"): value for name, value in options.pop("headers", {}).items()
+        }
         sent = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
         path = options.pop("path", None) or self.filled(route.path)
-        return self.world.client.open(path, method=route.method, data=sent, headers={
-            name: value for name, value in headers.items() if value is not None
-        }, **options)
+        return self.world.client.open(
+            path,
+            method=route.method,
+            data=sent,
+            headers={name: value for name, value in headers.items() if value is not None},
+            **options,
+        )
 
     def written(self) -> list[Any]:
-        """Every row about these customers and this provider, and how many rows the tables without an owner have."""
+        """Every row about these customers and this provider, and how many rows the tables without
+        an owner have."""
         owners = {self.org, self.foreign["organization_id"], self.world.provider_id}
         found: list[Any] = []
         with self.world.database.reading() as session:
             for table in (*Tables.metadata.sorted_tables, *sql.Base.metadata.sorted_tables):
-                owner = next((table.c[name] for name in ("organization_id", "provider_id", "aggregate")
-                              if name in table.c), None)
+                owner = next(
+                    (
+                        table.c[name]
+                        for name in ("organization_id", "provider_id", "aggregate")
+                        if name in table.c
+                    ),
+                    None,
+                )
                 if table.name == "providers":
                     owner = table.c.id
-                wanted = select(func.count()).select_from(table) if owner is None else (
-                    select(table).where(owner.in_(owners)).order_by(*table.primary_key)
+                wanted = (
+                    select(func.count()).select_from(table)
+                    if owner is None
+                    else (select(table).where(owner.in_(owners)).order_by(*table.primary_key))
                 )
                 found += [(table.name, *row) for row in session.execute(wanted)]
         return found
@@ -167,12 +224,20 @@ def routes(world: World) -> list[Route]:
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith("/v1/"):
             continue
-        about = getattr(app.view_functions[rule.endpoint], "_apidoc", {}).get("arguments", {}).get("parameters", [])
+        about = (
+            getattr(app.view_functions[rule.endpoint], "_apidoc", {})
+            .get("arguments", {})
+            .get("parameters", [])
+        )
         for method in rule.methods - {"HEAD", "OPTIONS"}:
             view = app.view_functions[rule.endpoint]
             if hasattr(view, "view_class"):
                 about = getattr(view.view_class, method.lower())._apidoc
-            takes = {part["in"]: part["schema"]() for part in about if isinstance(part.get("schema"), type)}
+            takes = {
+                part["in"]: part["schema"]()
+                for part in about
+                if isinstance(part.get("schema"), type)
+            }
             found.append(Route(method, rule.rule, takes))
     return found
 
@@ -185,7 +250,8 @@ def changing(routes: list[Route]) -> list[Route]:
 
 @pytest.fixture
 def unchanged(books: Books) -> Callable[[Route, Iterable[tuple[Any, Any, Any]]], None]:
-    """Asserts that each answer is a problem with one of the expected statuses, and that the books are as before."""
+    """Asserts that each answer is a problem with one of the expected statuses, and that the books
+    are as before."""
 
     def check(route: Route, tried: Iterable[tuple[Any, Any, Any]]) -> None:
         before = books.written()
@@ -201,7 +267,9 @@ def unchanged(books: Books) -> Callable[[Route, Iterable[tuple[Any, Any, Any]]],
     return check
 
 
-def test_every_route_and_every_field_has_a_sample(routes: list[Route], changing: list[Route]) -> None:
+def test_every_route_and_every_field_has_a_sample(
+    routes: list[Route], changing: list[Route]
+) -> None:
     assert {route.name for route in changing} == BODIES.keys()
     assert len(routes) > len(changing) > 10
     for route in changing:
@@ -210,8 +278,11 @@ def test_every_route_and_every_field_has_a_sample(routes: list[Route], changing:
     assert RECORD.keys() == UsageRecordShown().fields.keys()
 
 
-def places(schema: ma.Schema | None, body: dict[str, Any], at: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Each field, where it is, and the part of the body that has it; the body names all there are."""
+def places(
+    schema: ma.Schema | None, body: dict[str, Any], at: str = ""
+) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Each field, where it is, and the part of the body that has it; the body names all there
+    are."""
     fields = schema.load_fields if schema else {}
     assert {field.data_key or name for name, field in fields.items()} == body.keys(), at
     for name, field in fields.items():
@@ -225,7 +296,8 @@ NO_TEXT = [1, 1.5, True, [], {}, ["x"]]
 
 
 def wrong(field: Any) -> list[Any]:
-    """What is wrong for a field of this kind; a kind that is not known here has nothing, and fails."""
+    """What is wrong for a field of this kind; a kind that is not known here has nothing, and
+    fails."""
     found = next((make(field) for kind, make in WRONG if isinstance(field, kind)), [])
     return found if field.allow_none or not found else [*found, None]
 
@@ -240,13 +312,28 @@ def wrong_money(field: Any) -> list[Any]:
 def wrong_id(field: Any) -> list[Any]:
     right = ids.new(field.prefix)
     other = ids.new("res" if field.prefix == "txn" else "txn")
-    return [*NO_TEXT, "", other, right.upper(), right + "\n", right[:-1] + "١", right[4:], right + "0", "x" * 10_000,
-            f"{field.prefix}_8" + "z" * 25]
+    return [
+        *NO_TEXT,
+        "",
+        other,
+        right.upper(),
+        right + "\n",
+        right[:-1] + "١",
+        right[4:],
+        right + "0",
+        "x" * 10_000,
+        f"{field.prefix}_8" + "z" * 25,
+    ]
 
 
 def wrong_text(field: Any) -> list[Any]:
     controls = [f"a{c}b" for c in "\x00\x1b\x7f\x85" + ("" if field.lines else "\n")]
-    return [*NO_TEXT, *["", "   ", "\u3000"][: 3 if field.least else 0], "x" * (field.most + 1), *controls]
+    return [
+        *NO_TEXT,
+        *["", "   ", "\u3000"][: 3 if field.least else 0],
+        "x" * (field.most + 1),
+        *controls,
+    ]
 
 
 def wrong_choice(field: Any) -> list[Any]:
@@ -256,14 +343,42 @@ def wrong_choice(field: Any) -> list[Any]:
 
 
 def wrong_day(_: Any) -> list[Any]:
-    return [*NO_TEXT, 20260131, "", "today", "2026-02-30", "2026-13-01", "0000-01-01", "10000-01-01", "26-01-31",
-            "2026-1-31", "20260131", "2026-01-31T00:00:00Z", "2026-01-31\n", "２０２６-01-31", "2999-01-01"]
+    return [
+        *NO_TEXT,
+        20260131,
+        "",
+        "today",
+        "2026-02-30",
+        "2026-13-01",
+        "0000-01-01",
+        "10000-01-01",
+        "26-01-31",
+        "2026-1-31",
+        "20260131",
+        "2026-01-31T00:00:00Z",
+        "2026-01-31\n",
+        "２０２６-01-31",
+        "2999-01-01",
+    ]
 
 
 def wrong_instant(_: Any) -> list[Any]:
-    return [*NO_TEXT, 1767225600, "", "soon", "2026-02-30T00:00:00Z", "2026-01-31T24:00:00Z", "2026-06-30T23:59:60Z",
-            "2999-01-01T00:00:00", "2999-01-01", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z",
-            "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2999-01-01T00:00:00+25:00"]
+    return [
+        *NO_TEXT,
+        1767225600,
+        "",
+        "soon",
+        "2026-02-30T00:00:00Z",
+        "2026-01-31T24:00:00Z",
+        "2026-06-30T23:59:60Z",
+        "2999-01-01T00:00:00",
+        "2999-01-01",
+        "0000-01-01T00:00:00Z",
+        "10000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-14:00",
+        "0001-01-01T00:00:00+14:00",
+        "2999-01-01T00:00:00+25:00",
+    ]
 
 
 def wrong_list(field: Any) -> list[Any]:
@@ -272,16 +387,23 @@ def wrong_list(field: Any) -> list[Any]:
 
 
 WRONG: tuple[tuple[Any, Callable[[Any], list[Any]]], ...] = (
-    (Money, wrong_money), (TypeId, wrong_id), (Text, wrong_text), (Day, wrong_day), (Stamp, wrong_instant),
+    (Money, wrong_money),
+    (TypeId, wrong_id),
+    (Text, wrong_text),
+    (Day, wrong_day),
+    (Stamp, wrong_instant),
     (ma.fields.Boolean, lambda _: [0, 1, 1.0, "true", "", "yes", [], {}]),
     (Records, lambda _: [1, "x", {}, True, [], [RECORD] * (MOST_RECORDS + 1)]),
     (ma.fields.Integer, lambda _: [True, 1.0, 1.5, "1", "", "１", -1, 0, 2**63, 10**400, [], {}]),
-    (ma.fields.List, wrong_list), (ma.fields.Nested, lambda _: [1, "x", True, [], [{}], {"more": 1}]),
+    (ma.fields.List, wrong_list),
+    (ma.fields.Nested, lambda _: [1, "x", True, [], [{}], {"more": 1}]),
     (ma.fields.String, wrong_choice),
 )
 
 
-def test_a_body_that_is_none_is_refused(books: Books, changing: list[Route], unchanged: Any) -> None:
+def test_a_body_that_is_none_is_refused(
+    books: Books, changing: list[Route], unchanged: Any
+) -> None:
     """Unreadable, or of a kind we do not read: before anybody looks at what it says."""
     for route in changing:
         if "json" not in route.takes:
@@ -289,42 +411,96 @@ def test_a_body_that_is_none_is_refused(books: Books, changing: list[Route], unc
         good = json.dumps(books.body(route)).encode()
         most = (4 << 20) if route.path == "/v1/usage" else 64 << 10
         bodies: list[tuple[bytes, int]] = [
-            *((raw, 400) for raw in (
-                b"null", b"[]", b"[{}]", b"1", b'"x"', b"true", b" ", b"{", good[:-1], good + b"x", good + good,
-                good + b"\n{}", good + b"\x00", b"\x00", b'{"amount": NaN}', b'{"amount": -Infinity}',
-                b"{'amount': '1'}", b'{"amount": 01}', b'{"amount": "1", "amount": "1"}', b'{"reason": "\\ud800"}',
-                b'{"x": "\\udc00\\ud800"}', b'{"x": {"y": 1, "y": 1}}', b'{"amount": ' + b"1" * 5000 + b"}",
-                b'{"x":' * 9000, b"[" * 60_000, b'{"x":' * 9000 + b"1" + b"}" * 9000, b"\xff\xfe",
-                b"\xef\xbb\xbf" + good, good.decode().encode("utf-16"), b'{"reason": "\xc0\xaf"}',
-                b'{"reason": "\xed\xa0\x80"}', b'{"amount": "1",}', b"--" + good,
-            )),
-            (b'{"reason": "' + b"x" * (most + 1 - 14) + b'"}', 413), (b" " * most + good, 413),
+            *(
+                (raw, 400)
+                for raw in (
+                    b"null",
+                    b"[]",
+                    b"[{}]",
+                    b"1",
+                    b'"x"',
+                    b"true",
+                    b" ",
+                    b"{",
+                    good[:-1],
+                    good + b"x",
+                    good + good,
+                    good + b"\n{}",
+                    good + b"\x00",
+                    b"\x00",
+                    b'{"amount": NaN}',
+                    b'{"amount": -Infinity}',
+                    b"{'amount': '1'}",
+                    b'{"amount": 01}',
+                    b'{"amount": "1", "amount": "1"}',
+                    b'{"reason": "\\ud800"}',
+                    b'{"x": "\\udc00\\ud800"}',
+                    b'{"x": {"y": 1, "y": 1}}',
+                    b'{"amount": ' + b"1" * 5000 + b"}",
+                    b'{"x":' * 9000,
+                    b"[" * 60_000,
+                    b'{"x":' * 9000 + b"1" + b"}" * 9000,
+                    b"\xff\xfe",
+                    b"\xef\xbb\xbf" + good,
+                    good.decode().encode("utf-16"),
+                    b'{"reason": "\xc0\xaf"}',
+                    b'{"reason": "\xed\xa0\x80"}',
+                    b'{"amount": "1",}',
+                    b"--" + good,
+                )
+            ),
+            (b'{"reason": "' + b"x" * (most + 1 - 14) + b'"}', 413),
+            (b" " * most + good, 413),
         ]
         if any(field.required for field in route.takes["json"].load_fields.values()):
             bodies.append((b"", 400))
         unchanged(route, ((raw[:80], books.send(route, raw), status) for raw, status in bodies))
-        kinds = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json",
-                 "application/xml", "application/octet-stream", "application/jsonx", "", None]
+        kinds = [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "text/json",
+            "application/xml",
+            "application/octet-stream",
+            "application/jsonx",
+            "",
+            None,
+        ]
         kinds += ["application/merge-patch+json"] if route.method == "POST" else []
-        unchanged(route, ((kind, books.send(route, good, headers={"Content-Type": kind}), 415) for kind in kinds))
+        unchanged(
+            route,
+            (
+                (kind, books.send(route, good, headers={"Content-Type": kind}), 415)
+                for kind in kinds
+            ),
+        )
         packed = gzip.compress(good)
-        unchanged(route, (
-            (coding, books.send(route, packed, headers={"Content-Encoding": coding}), 415)
-            for coding in ("gzip", "br", "deflate", "gzip, identity", "x")
-        ))
+        unchanged(
+            route,
+            (
+                (coding, books.send(route, packed, headers={"Content-Encoding": coding}), 415)
+                for coding in ("gzip", "br", "deflate", "gzip, identity", "x")
+            ),
+        )
 
 
-def test_a_wrong_field_is_refused_by_name(books: Books, changing: list[Route], unchanged: Any) -> None:
+def test_a_wrong_field_is_refused_by_name(
+    books: Books, changing: list[Route], unchanged: Any
+) -> None:
     for route in changing:
         if "json" in route.takes:
-            unchanged(route, (
-                (what, books.send(route, body), (422, expected))
-                for what, body, expected in spoilt(route, books.body(route))
-            ))
+            unchanged(
+                route,
+                (
+                    (what, books.send(route, body), (422, expected))
+                    for what, body, expected in spoilt(route, books.body(route))
+                ),
+            )
 
 
 def spoilt(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
-    """What is wrong, the body with it, and where; one after the other, all that there is to get wrong."""
+    """What is wrong, the body with it, and where; one after the other, all that there is to get
+    wrong."""
     for at, field, part in places(route.takes["json"], body):
         key = at.rpartition("/")[2]
         kept = part[key]
@@ -332,12 +508,26 @@ def spoilt(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]
             yield part[key], body, at + where
         part[key] = kept
         if isinstance(field, Money | ma.fields.Integer):
-            yield "1e400", json.dumps(body).replace(json.dumps({key: kept})[1:-1], f'"{key}": 1e400').encode(), at
+            yield (
+                "1e400",
+                json.dumps(body).replace(json.dumps({key: kept})[1:-1], f'"{key}": 1e400').encode(),
+                at,
+            )
         if field.required:
             del part[key]
             yield "missing", body, at
             part[key] = kept
-    for name in ("more", "id", "organization_id", "status", "balance_after", "", "a/b", "__proto__", "Amount"):
+    for name in (
+        "more",
+        "id",
+        "organization_id",
+        "status",
+        "balance_after",
+        "",
+        "a/b",
+        "__proto__",
+        "Amount",
+    ):
         yield "unknown", {**body, name: "1"}, "/" + name.replace("/", "~1")
 
 
@@ -354,9 +544,20 @@ def test_a_wrong_usage_record_is_refused_alone(books: Books, changing: list[Rout
     (route,) = [found for found in changing if found.path == "/v1/usage"]
     record = books.filled(RECORD)
     ids_ = ["", " ", "a b", "x" * 129, "é", "a\n", "a\x00", "\x7f", "١", *NO_TEXT, None]
-    bad: list[Any] = [None, 1, "x", [], [[]], {}, {**record, "more": 1}, *({**record, "id": wrong_} for wrong_ in ids_)]
+    bad: list[Any] = [
+        None,
+        1,
+        "x",
+        [],
+        [[]],
+        {},
+        {**record, "more": 1},
+        *({**record, "id": wrong_} for wrong_ in ids_),
+    ]
     for name, field in UsageRecordShown().fields.items():
-        bad += [{key: value for key, value in record.items() if key != name}] if field.required else []
+        bad += (
+            [{key: value for key, value in record.items() if key != name}] if field.required else []
+        )
         bad += [{**record, name: value} for value in (wrong(field) if name != "id" else [])]
     bad += [{**record, "organization_id": ids.new("org")}]
     before = books.written()
@@ -365,25 +566,52 @@ def test_a_wrong_usage_record_is_refused_alone(books: Books, changing: list[Rout
             answer = books.send(route, {"records": few, "admission": "always"})
             assert answer.status_code == 200, answer.json
             assert answer.json["accepted"] == answer.json["duplicates"] == 0, few
-            assert [refused["index"] for refused in answer.json["refused"]] == list(range(len(few))), few
-            assert all(re.fullmatch("[a-z_]+", refused["code"]) for refused in answer.json["refused"])
+            assert [refused["index"] for refused in answer.json["refused"]] == list(
+                range(len(few))
+            ), few
+            assert all(
+                re.fullmatch("[a-z_]+", refused["code"]) for refused in answer.json["refused"]
+            )
     # A call with a key is remembered, whatever came of its records; nothing else is.
     assert [row for row in books.written() if row[0] != "idempotency_keys"] == [
-        row for row in before if row[0] != "idempotency_keys"]
+        row for row in before if row[0] != "idempotency_keys"
+    ]
 
 
-def test_an_id_that_is_none_does_not_exist(books: Books, routes: list[Route], unchanged: Any) -> None:
+def test_an_id_that_is_none_does_not_exist(
+    books: Books, routes: list[Route], unchanged: Any
+) -> None:
     for route in routes:
         names = _PARAMETER.findall(route.path)
         body = books.body(route) if route.method != "GET" else {}
 
-        def tried(route: Route = route, names: list[str] = names, body: Any = body) -> Iterator[tuple[Any, Any, Any]]:
+        def tried(
+            route: Route = route, names: list[str] = names, body: Any = body
+        ) -> Iterator[tuple[Any, Any, Any]]:
             for name in names:
                 right = books.known[name]
                 other = ids.new("pay" if name == "invoice_id" else "inv")
-                some = [ids.new(right[:3]), other, right.upper(), right.capitalize(), right + "%0A", right + "%00",
-                        right[:-1] + "%D9%A1", right[4:], right[:-1], right + "0", "x" * 10_000, "%20" + right, "null",
-                        "0", "-1", right[:4] + "0" * 26, right[:4] + "8" + "z" * 25, "%FF", "'%20OR%20''='"]
+                some = [
+                    ids.new(right[:3]),
+                    other,
+                    right.upper(),
+                    right.capitalize(),
+                    right + "%0A",
+                    right + "%00",
+                    right[:-1] + "%D9%A1",
+                    right[4:],
+                    right[:-1],
+                    right + "0",
+                    "x" * 10_000,
+                    "%20" + right,
+                    "null",
+                    "0",
+                    "-1",
+                    right[:4] + "0" * 26,
+                    right[:4] + "8" + "z" * 25,
+                    "%FF",
+                    "'%20OR%20''='",
+                ]
                 for bad in [*some, *([books.foreign[name]] if name != "organization_id" else [])]:
                     path = books.filled(route.path, {**books.known, name: bad})
                     yield (name, bad), books.send(route, body, path=path), 404
@@ -391,7 +619,9 @@ def test_an_id_that_is_none_does_not_exist(books: Books, routes: list[Route], un
         unchanged(route, tried())
 
 
-def test_money_moves_only_under_a_key_that_is_one(books: Books, changing: list[Route], unchanged: Any) -> None:
+def test_money_moves_only_under_a_key_that_is_one(
+    books: Books, changing: list[Route], unchanged: Any
+) -> None:
     for route in changing:
         if route.method != "POST":
             continue
@@ -400,10 +630,25 @@ def test_money_moves_only_under_a_key_that_is_one(books: Books, changing: list[R
             answer = books.send(route, body, headers={"Idempotency-Key": None})
             unchanged(route, [("no key", answer, 400)])
             assert answer.json["code"] == "idempotency_key_required"
-        keys = ["", " ", "x" * 256, "a b", "a\tb", "a\x01b", "a\x7fb", "\x00", "é", "ключ".encode().decode("latin1")]
-        tried = [(key, books.send(route, body, headers={"Idempotency-Key": key}), 400) for key in keys]
+        keys = [
+            "",
+            " ",
+            "x" * 256,
+            "a b",
+            "a\tb",
+            "a\x01b",
+            "a\x7fb",
+            "\x00",
+            "é",
+            "ключ".encode().decode("latin1"),
+        ]
+        tried = [
+            (key, books.send(route, body, headers={"Idempotency-Key": key}), 400) for key in keys
+        ]
         unchanged(route, tried)
-        assert {answer.json["code"] for _, answer, _ in tried} == {"idempotency_key_invalid"}, route.name
+        assert {answer.json["code"] for _, answer, _ in tried} == {"idempotency_key_invalid"}, (
+            route.name
+        )
 
 
 def test_a_method_that_is_not_served_is_refused_with_those_that_are(
@@ -414,7 +659,7 @@ def test_a_method_that_is_not_served_is_refused_with_those_that_are(
         served.setdefault(route.path, set()).add(route.method)
     for path, methods in served.items():
         tried = []
-        for method in ({"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods):
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
             asked = Route(method, path, {})
             override = {"X-HTTP-Method-Override": next(iter(methods))}
             answer = books.send(asked, {"amount": "1", "method": "cash"}, headers=override)
@@ -428,7 +673,9 @@ def test_a_list_is_asked_for_properly(books: Books, routes: list[Route], unchang
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     lists = [route for route in routes if "query" in route.takes]
-    assert len(lists) >= 4 and all(isinstance(route.takes["query"], paging.PageArgs) for route in lists)
+    assert len(lists) >= 4 and all(
+        isinstance(route.takes["query"], paging.PageArgs) for route in lists
+    )
     for route in lists:
         path = books.filled(route.path)
 
@@ -436,21 +683,75 @@ def test_a_list_is_asked_for_properly(books: Books, routes: list[Route], unchang
             return books.send(route, b"", path=f"{path}?{query}")
 
         first = asked("limit=1").json["next_cursor"]
-        other = books.send(route, b"", path=books.filled(route.path, books.foreign) + "?limit=1").json["next_cursor"]
+        other = books.send(
+            route, b"", path=books.filled(route.path, books.foreign) + "?limit=1"
+        ).json["next_cursor"]
         assert asked(f"limit=1&cursor={first}").status_code == 200, route.name
-        limits = ["", "0", "-1", "201", "999999999", "1.5", "1e2", "abc", "٣", "１", "%2B5", "%205", "5%20", "1_0",
-                  "0x5", "NaN", "5%00", "5%0A", "1" * 5000]
+        limits = [
+            "",
+            "0",
+            "-1",
+            "201",
+            "999999999",
+            "1.5",
+            "1e2",
+            "abc",
+            "٣",
+            "１",
+            "%2B5",
+            "%205",
+            "5%20",
+            "1_0",
+            "0x5",
+            "NaN",
+            "5%00",
+            "5%0A",
+            "1" * 5000,
+        ]
         mark = base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)).decode()[:8]
-        cursors = ["", "x", "%00", "%FF", "١", "x" * 1001, first[:-3], first[3:], other, forged(mark),
-                   forged(mark + "<"), forged(mark + ">i:1~i:2~i:3"),
-                   forged(mark + ">i:" + "9" * 300), forged("00000000>i:1"), forged(mark + ">dt:2026-13-13 00:00:00")]
-        queries = [*((f"limit={bad}", "/limit") for bad in limits), *((f"cursor={bad}", "/cursor") for bad in cursors)]
-        queries += [("limit=1&limit=2", "/limit"), (f"cursor={first}&cursor={first}", "/cursor"), ("more=1", "/more"),
-                    ("limit[]=1", "/limit[]"), ("=1", "/"), ("Limit=1", "/Limit"), ("limit=1&limit=1", "/limit")]
+        cursors = [
+            "",
+            "x",
+            "%00",
+            "%FF",
+            "١",
+            "x" * 1001,
+            first[:-3],
+            first[3:],
+            other,
+            forged(mark),
+            forged(mark + "<"),
+            forged(mark + ">i:1~i:2~i:3"),
+            forged(mark + ">i:" + "9" * 300),
+            forged("00000000>i:1"),
+            forged(mark + ">dt:2026-13-13 00:00:00"),
+        ]
+        queries = [
+            *((f"limit={bad}", "/limit") for bad in limits),
+            *((f"cursor={bad}", "/cursor") for bad in cursors),
+        ]
+        queries += [
+            ("limit=1&limit=2", "/limit"),
+            (f"cursor={first}&cursor={first}", "/cursor"),
+            ("more=1", "/more"),
+            ("limit[]=1", "/limit[]"),
+            ("=1", "/"),
+            ("Limit=1", "/Limit"),
+            ("limit=1&limit=1", "/limit"),
+        ]
         for name, field in route.takes["query"].load_fields.items():
             key = field.data_key or name
             if key not in ("limit", "cursor"):
-                some = ["", "x", "%00", "2026-02-30", "2026-01-01T00:00:00", "10000-01-01", "0000-01-01", "１"]
+                some = [
+                    "",
+                    "x",
+                    "%00",
+                    "2026-02-30",
+                    "2026-01-01T00:00:00",
+                    "10000-01-01",
+                    "0000-01-01",
+                    "１",
+                ]
                 queries += [(f"{key}={bad}", f"/{key}") for bad in some]
                 assert isinstance(field, Day | Moment | ma.fields.Boolean | ma.fields.String), key
         unchanged(route, ((query, asked(query), (422, pointer)) for query, pointer in queries))
@@ -458,7 +759,9 @@ def test_a_list_is_asked_for_properly(books: Books, routes: list[Route], unchang
         unchanged(route, [("a thousand", asked(many), 422)])
 
 
-def test_what_is_good_is_done_once_and_the_key_is_its_own(world: World, changing: list[Route]) -> None:
+def test_what_is_good_is_done_once_and_the_key_is_its_own(
+    world: World, changing: list[Route]
+) -> None:
     """The samples above are refused for what is wrong about them, and for nothing else."""
     for route in changing:
         books = Books(world)
@@ -471,25 +774,39 @@ def test_what_is_good_is_done_once_and_the_key_is_its_own(world: World, changing
         if key:
             again = books.send(route, body, headers=key)
             assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (
-                done.status_code, done.data, "true"), route.name
-            assert books.send(route, {**body, "more": "1"}, headers=key).status_code == 422, route.name
+                done.status_code,
+                done.data,
+                "true",
+            ), route.name
+            assert books.send(route, {**body, "more": "1"}, headers=key).status_code == 422, (
+                route.name
+            )
             if body:
                 changed = {**body, **({"admission": "limit"} if "records" in body else {})}
-                changed |= {name: "another" for name in ("reason", "description", "remark") if name in body}
+                changed |= {
+                    name: "another" for name in ("reason", "description", "remark") if name in body
+                }
                 changed |= {"final": True} if "final" in body else {}
                 if changed != body:
                     refused = books.send(route, changed, headers=key)
-                    assert refused.json["code"] == "idempotency_key_reused", (route.name, refused.json)
+                    assert refused.json["code"] == "idempotency_key_reused", (
+                        route.name,
+                        refused.json,
+                    )
         assert books.written() == after, route.name
 
 
 def test_odd_text_comes_back_as_it_was_sent(books: Books) -> None:
     """Only its accents are put together."""
-    answer = books.world.post(books.org, "top-ups", {"amount": "1", "method": "cash", "remark": ODD})
+    answer = books.world.post(
+        books.org, "top-ups", {"amount": "1", "method": "cash", "remark": ODD}
+    )
     assert answer.json["remark"] == ODD.replace("e\u0301", "é")
 
 
-def test_a_change_of_what_was_not_read_is_refused(books: Books, changing: list[Route], unchanged: Any) -> None:
+def test_a_change_of_what_was_not_read_is_refused(
+    books: Books, changing: list[Route], unchanged: Any
+) -> None:
     for route in changing:
         if route.method == "PATCH":
             tried = (

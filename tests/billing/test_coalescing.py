@@ -30,7 +30,7 @@ def test_many_charges_are_said_once_and_recorded_nowhere_but_in_the_journal(worl
     assert world.said(org) == before and unsaid(world, org)
     world.tick()
     world.tick()
-    ((name, figures),) = world.said(org)[len(before):]
+    ((name, figures),) = world.said(org)[len(before) :]
     assert (name, figures["usable_credits"]) == ("balance_changed", "5.00")
     assert not unsaid(world, org)
     rows = world.call("GET", f"/v1/organizations/{org}/account/transactions").json["data"]
@@ -47,7 +47,10 @@ def test_other_charges_are_recorded_and_said_at_once(world, kind):
 
 def test_what_fails_is_not_said(world):
     org = world.open(limit="1")
-    assert world.post(org, "charges", {"amount": "2", "kind": "usage", "description": "x"}).status_code == 409
+    assert (
+        world.post(org, "charges", {"amount": "2", "kind": "usage", "description": "x"}).status_code
+        == 409
+    )
     assert not unsaid(world, org)
 
 
@@ -74,7 +77,9 @@ def test_an_account_that_is_being_changed_is_said_later(world):
     world.charge(org, "1")
     told = len(said(world, org))
     with world.database.transaction() as session:
-        session.scalars(select(Account).where(Account.organization_id == org).with_for_update()).one()
+        session.scalars(
+            select(Account).where(Account.organization_id == org).with_for_update()
+        ).one()
         world.tick("say_figures")
     assert len(said(world, org)) == told and unsaid(world, org)
     world.tick("say_figures")
@@ -109,7 +114,9 @@ def test_nothing_is_lost_when_charges_and_the_job_race(world, way, monkeypatch):
 
 def test_usage_by_the_batch_is_said_once(world):
     org = world.open(limit="1000")
-    records = [UsageRecord(world.provider_id, f"c{n}", org, 1_000_000, clock.now(), "x") for n in range(60)]
+    records = [
+        UsageRecord(world.provider_id, f"c{n}", org, 1_000_000, clock.now(), "x") for n in range(60)
+    ]
     told = len(said(world, org))
     with world.database.transaction() as session:
         assert set(actions.record_usage(session, records=records, now=clock.now())) == {"accepted"}

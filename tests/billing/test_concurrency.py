@@ -40,8 +40,15 @@ def charge(world, org, amount, times=1):
         for _ in range(times):
             try:
                 with world.database.transaction() as session:
-                    actions.charge(session, organization_id=org, amount=amount, kind="usage", description="x",
-                                   now=clock.now(), by=CLERK)
+                    actions.charge(
+                        session,
+                        organization_id=org,
+                        amount=amount,
+                        kind="usage",
+                        description="x",
+                        now=clock.now(),
+                        by=CLERK,
+                    )
                 done += 1
             except InsufficientCredits:
                 pass
@@ -57,7 +64,9 @@ def test_exactly_as_many_charges_succeed_as_the_limit_covers(world, mode):
     done = at_once(*[charge(world, org, amount, times=4) for _ in range(THREADS)])
     assert sum(done) == 10_000_000 // amount
     with world.database.reading() as session:
-        seqs = session.scalars(select(Entry.seq).where(Entry.organization_id == org).order_by(Entry.seq)).all()
+        seqs = session.scalars(
+            select(Entry.seq).where(Entry.organization_id == org).order_by(Entry.seq)
+        ).all()
     assert seqs == list(range(1, 34))
 
 
@@ -69,7 +78,11 @@ def test_an_account_is_never_closed_with_a_debt(world, again):
         with world.database.transaction() as session:
             actions.close_account(session, organization_id=org, deletion_id="d1", now=clock.now())
 
-    answers = at_once(*[charge(world, org, 1) for _ in range(4)], close, *[charge(world, org, 1) for _ in range(3)])
+    answers = at_once(
+        *[charge(world, org, 1) for _ in range(4)],
+        close,
+        *[charge(world, org, 1) for _ in range(3)],
+    )
     charged = sum(answer for answer in answers if isinstance(answer, int))
     with world.database.reading() as session:
         account = session.get_one(Account, org)
@@ -84,10 +97,14 @@ def test_an_account_is_never_closed_with_a_debt(world, again):
 def test_no_more_is_issued_at_once_than_the_provider_has(world):
     orgs = [world.open() for _ in range(8)]
     world.call("POST", "/v1/wallet/top-ups", {"amount": "10"})
-    answers = at_once(*[
-        lambda org=org: world.act(actions.top_up, organization_id=org, amount=3 * 10**6, method="issue")
-        for org in orgs
-    ])
+    answers = at_once(
+        *[
+            lambda org=org: world.act(
+                actions.top_up, organization_id=org, amount=3 * 10**6, method="issue"
+            )
+            for org in orgs
+        ]
+    )
     refused = [answer for answer in answers if isinstance(answer, ProviderCreditsInsufficient)]
     assert (len(refused), len(answers)) == (5, 8)
     assert all(isinstance(answer, dict | ProviderCreditsInsufficient) for answer in answers)
@@ -99,8 +116,11 @@ def test_the_same_request_at_once_has_one_effect(world):
     token, clients = world.token(), [world.client.application.test_client() for _ in range(8)]
 
     def send(client):
-        return client.post(f"/v1/organizations/{org}/account/top-ups", json=body,
-                           headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "same"})
+        return client.post(
+            f"/v1/organizations/{org}/account/top-ups",
+            json=body,
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "same"},
+        )
 
     answers = at_once(*[lambda client=client: send(client) for client in clients])
     assert {answer.status_code for answer in answers} == {201}

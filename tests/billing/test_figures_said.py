@@ -1,4 +1,5 @@
-"""The figures billing says: never older than those before, and how long the credits last, counted anew every day."""
+"""The figures billing says: never older than those before, and how long the credits last, counted
+anew every day."""
 
 from datetime import timedelta
 
@@ -14,8 +15,15 @@ from tests.billing.conftest import CLERK
 
 def charge(world, org, amount, now):
     with world.database.transaction() as session:
-        actions.charge(session, organization_id=org, amount=parse_money(amount), kind="usage", description="x",
-                       by=CLERK, now=now)
+        actions.charge(
+            session,
+            organization_id=org,
+            amount=parse_money(amount),
+            kind="usage",
+            description="x",
+            by=CLERK,
+            now=now,
+        )
     world.tick("say_figures", now=now)
 
 
@@ -45,7 +53,11 @@ def test_the_days_to_empty_are_said_with_the_figures_they_belong_to(world):
     assert said(world, org)[-1]["days_to_empty"] == 86 == world.account(org)["days_to_empty"]
     world.top_up(org, "7")
     assert said(world, org)[-1]["days_to_empty"] == 100
-    world.post(org, "charges", {"amount": "9", "kind": "usage", "description": "x", "external_invoice": "A1"})
+    world.post(
+        org,
+        "charges",
+        {"amount": "9", "kind": "usage", "description": "x", "external_invoice": "A1"},
+    )
     world.tick()
     assert said(world, org)[-1]["days_to_empty"] == 100
 
@@ -55,7 +67,10 @@ def test_nothing_left_lasts_no_day_and_a_trifle_burnt_at_most_a_hundred_years(wo
     charge(world, org, "7", now)
     world.top_up(rich, "999999999999")
     charge(world, rich, "0.000001", now)
-    assert (said(world, org)[-1]["days_to_empty"], said(world, rich)[-1]["days_to_empty"]) == (0, 36_500)
+    assert (said(world, org)[-1]["days_to_empty"], said(world, rich)[-1]["days_to_empty"]) == (
+        0,
+        36_500,
+    )
 
 
 def test_days_to_empty_that_change_by_the_clock_alone_are_said_and_others_are_not(world):
@@ -84,7 +99,9 @@ def test_nobody_counts_the_days_of_postpaid_accounts(world):
     assert said(world, org)[-1]["days_to_empty"] is None
     with world.database.reading() as session:
         assert session.get_one(Account, org).days_due_on is None
-        assert session.scalars(select(Spending.amount).where(Spending.organization_id == org)).all() == [7_000_000]
+        assert session.scalars(
+            select(Spending.amount).where(Spending.organization_id == org)
+        ).all() == [7_000_000]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -93,7 +110,9 @@ def test_accounts_that_are_being_changed_are_counted_later(world):
     world.top_up(org, "57")
     charge(world, org, "7", now)
     with world.database.transaction() as session:
-        session.scalars(select(Account).where(Account.organization_id == org).with_for_update()).one()
+        session.scalars(
+            select(Account).where(Account.organization_id == org).with_for_update()
+        ).one()
         count_days(world, now + timedelta(days=1))
     with world.database.reading() as session:
         assert session.get_one(Account, org).days_due_on == now.date() + timedelta(days=1)

@@ -1,4 +1,5 @@
-"""Invoices issued by hand, by charges and taken back: what is on them, what pays them, what never changes."""
+"""Invoices issued by hand, by charges and taken back: what is on them, what pays them, what never
+changes."""
 
 import json
 import random
@@ -19,7 +20,9 @@ MILLION = 1_000_000
 
 def choose(world, version=1, **settings):
     with world.database.transaction() as session:
-        actions.apply_settings(session, provider_id=world.provider_id, version=version, settings=settings)
+        actions.apply_settings(
+            session, provider_id=world.provider_id, version=version, settings=settings
+        )
 
 
 def issue(world, org, status=201):
@@ -41,7 +44,9 @@ def listed(world, org, query=""):
 
 
 def do(world, org, invoice, what, body=None, status=None):
-    answer = world.call("POST", f"/v1/organizations/{org}/invoices/{invoice['id']}/{what}", body or {})
+    answer = world.call(
+        "POST", f"/v1/organizations/{org}/invoices/{invoice['id']}/{what}", body or {}
+    )
     assert answer.status_code == (status or (200 if what == "void" else 201)), answer.json
     return answer.json
 
@@ -53,7 +58,10 @@ def credit(world, org, invoice, amount=None, status=None):
 
 def figures(world, org):
     shown = world.account(org)
-    return tuple(shown[name] for name in ("usable_credits", "expecting_invoice", "amount_due", "current_balance"))
+    return tuple(
+        shown[name]
+        for name in ("usable_credits", "expecting_invoice", "amount_due", "current_balance")
+    )
 
 
 def names(world, org):
@@ -61,11 +69,16 @@ def names(world, org):
 
 
 def check_books(world, org):
-    """Every invoice is the fold of its rows, the regular ones lie side by side, and nothing unbilled was lost."""
+    """Every invoice is the fold of its rows, the regular ones lie side by side, and nothing
+    unbilled was lost."""
     with world.database.reading() as session:
         account = session.get_one(Account, org)
-        rows = session.scalars(select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)).all()
-        invoices = session.scalars(select(Invoice).where(Invoice.organization_id == org).order_by(Invoice.id)).all()
+        rows = session.scalars(
+            select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)
+        ).all()
+        invoices = session.scalars(
+            select(Invoice).where(Invoice.organization_id == org).order_by(Invoice.id)
+        ).all()
         notes = session.scalars(select(CreditNote).where(CreditNote.organization_id == org)).all()
         shown = {found.id: queries.show_invoice(session, found, clock.now()) for found in invoices}
     end = 0
@@ -75,16 +88,31 @@ def check_books(world, org):
     assert end == account.invoiced_seq
     for found in invoices:
         mine = [r for r in rows if r.invoice_id == found.id]
-        paid = sum(r.amount * ((r.credit == 4) - (r.debit == 4)) for r in mine if 2 in (r.debit, r.credit))
-        credited = sum(r.amount * ((r.credit == 4) - (r.debit == 4)) for r in mine if not {2, 3} & {r.debit, r.credit})
+        paid = sum(
+            r.amount * ((r.credit == 4) - (r.debit == 4)) for r in mine if 2 in (r.debit, r.credit)
+        )
+        credited = sum(
+            r.amount * ((r.credit == 4) - (r.debit == 4))
+            for r in mine
+            if not {2, 3} & {r.debit, r.credit}
+        )
         assert (found.paid, found.credited) == (paid, credited)
-        assert found.status == ("void" if found.voided_at else "paid" if paid + credited == found.total
-                                else "awaiting_payment")
+        assert found.status == (
+            "void"
+            if found.voided_at
+            else "paid"
+            if paid + credited == found.total
+            else "awaiting_payment"
+        )
         assert sum(cents(line["amount"]) for line in shown[found.id]["lines"]) == found.total
         assert sum(n.tax for n in notes if n.invoice_id == found.id) <= found.tax
     assert account.invoiced == sum(found.open for found in invoices)
-    into = sum(r.amount * ((r.debit == 3) - (r.credit == 3)) for r in rows if 4 not in (r.debit, r.credit))
-    assert sum(found.total for found in invoices if found.status != "void") + account.unbilled == into
+    into = sum(
+        r.amount * ((r.debit == 3) - (r.credit == 3)) for r in rows if 4 not in (r.debit, r.credit)
+    )
+    assert (
+        sum(found.total for found in invoices if found.status != "void") + account.unbilled == into
+    )
 
 
 def cents(text):
@@ -97,15 +125,26 @@ def test_issuing_makes_what_is_unbilled_due_and_frees_the_limit(world):
     assert figures(world, org) == ("20.00", "-80.00", "0.00", "-80.00")
     invoice = issue(world, org)
     assert figures(world, org) == ("100.00", "0.00", "-80.00", "-80.00")
-    assert (invoice["total"], invoice["open"], invoice["status"]) == ("80.00", "80.00", "awaiting_payment")
+    assert (invoice["total"], invoice["open"], invoice["status"]) == (
+        "80.00",
+        "80.00",
+        "awaiting_payment",
+    )
     assert (invoice["kind"], invoice["number"]) == ("consolidated", f"{org[-10:].upper()}-0001")
     assert [line["amount"] for line in invoice["lines"]] == ["80.00"]
-    assert (invoice["seller"]["name"], invoice["buyer"]["billing"]) == ("Provider", {"email": "bills@acme.example"})
+    assert (invoice["seller"]["name"], invoice["buyer"]["billing"]) == (
+        "Provider",
+        {"email": "bills@acme.example"},
+    )
     today = clock.now() + timedelta(hours=8)
     assert invoice["issued_on"] == today.date().isoformat()
     assert invoice["due_on"] == (today.date() + timedelta(days=14)).isoformat()
     said = world.last_said(org, "invoice_issued")
-    assert (said["invoice_id"], said["open"], said["email"]) == (invoice["id"], "80.00", "bills@acme.example")
+    assert (said["invoice_id"], said["open"], said["email"]) == (
+        invoice["id"],
+        "80.00",
+        "bills@acme.example",
+    )
     assert world.last_said(org, "balance_changed")["usable_credits"] == "100.00"
     assert world.last_said(org, "audit_recorded")["action"] == "invoice.issued"
     check_books(world, org)
@@ -141,7 +180,11 @@ def test_a_surplus_pays_the_oldest_first(world):
     world.charge(org, "300")
     new = issue(world, org)
     assert [read(world, org, i["id"])["paid"] for i in (*old, new)] == ["100.00", "150.00", "0.00"]
-    assert [i["status"] for i in listed(world, org)] == ["awaiting_payment", "awaiting_payment", "paid"]
+    assert [i["status"] for i in listed(world, org)] == [
+        "awaiting_payment",
+        "awaiting_payment",
+        "paid",
+    ]
     assert world.last_said(org, "invoice_paid")["invoice_id"] == old[0]["id"]
     check_books(world, org)
 
@@ -170,8 +213,11 @@ def test_what_is_on_it_and_what_is_not(world):
     world.adjust(org, "-3")
     invoice = issue(world, org)
     assert [(line["kind"], line["description"], line["amount"]) for line in invoice["lines"]] == [
-        ("usage", "First", "1.000001"), ("goodwill", "Goodwill", "-0.50"), ("capture", "A call", "7.00"),
-        ("correction", "Correction", "2.00")]
+        ("usage", "First", "1.000001"),
+        ("goodwill", "Goodwill", "-0.50"),
+        ("capture", "A call", "7.00"),
+        ("correction", "Correction", "2.00"),
+    ]
     assert (invoice["total"], invoice["from_seq"]) == ("9.500001", 1)
     assert "cost" not in json.dumps(invoice)
     check_books(world, org)
@@ -184,25 +230,47 @@ def test_nothing_changes_it_later(world):
     first = issue(world, org)
     with world.database.transaction() as session:
         account = session.get_one(Account, org)
-        account.name, account.billing, account.buyer_tags = "Other", {"email": "x@y.example"}, {"TypeRef": "1"}
-    choose(world, tax_rates=[{"country": "SG", "name": "GST", "rate": "9", "valid_from": "2020-01-01"}])
+        account.name, account.billing, account.buyer_tags = (
+            "Other",
+            {"email": "x@y.example"},
+            {"TypeRef": "1"},
+        )
+    choose(
+        world, tax_rates=[{"country": "SG", "name": "GST", "rate": "9", "valid_from": "2020-01-01"}]
+    )
     world.charge(org, "4")
     second = issue(world, org)
     assert json.dumps(read(world, org, first["id"])) == json.dumps(first)
-    assert (second["buyer"]["name"], second["tax_name"], len(second["lines"])) == ("Other", "GST", 1)
+    assert (second["buyer"]["name"], second["tax_name"], len(second["lines"])) == (
+        "Other",
+        "GST",
+        1,
+    )
     with world.database.reading() as session:
         document = queries.invoice_document(session, org, first["id"])
     assert json.loads(json.dumps(document)) == document
     assert {name: first[name] for name in document if name != "timezone"} == {
-        name: value for name, value in document.items() if name != "timezone"}
+        name: value for name, value in document.items() if name != "timezone"
+    }
 
 
-@pytest.mark.parametrize(("total", "rate", "tax"), [
-    ("109", "9", "9.00"), ("100", "8.1", "7.493062"), ("0.000001", "100", "0.00"), ("0.000003", "100", "0.000002"),
-    ("0.000005", "100", "0.000002"), ("0.000007", "100", "0.000004"), ("12.5", "0", "0.00"),
-])
+@pytest.mark.parametrize(
+    ("total", "rate", "tax"),
+    [
+        ("109", "9", "9.00"),
+        ("100", "8.1", "7.493062"),
+        ("0.000001", "100", "0.00"),
+        ("0.000003", "100", "0.000002"),
+        ("0.000005", "100", "0.000002"),
+        ("0.000007", "100", "0.000004"),
+        ("12.5", "0", "0.00"),
+    ],
+)
 def test_tax_is_extracted_from_the_total_half_even(world, total, rate, tax):
-    choose(world, tax_rates=[{"country": "SG", "name": "GST", "rate": rate, "valid_from": "2020-01-01"}])
+    choose(
+        world,
+        tax_rates=[{"country": "SG", "name": "GST", "rate": rate, "valid_from": "2020-01-01"}],
+    )
     org = world.open("postpaid", limit="1000")
     world.charge(org, total)
     invoice = issue(world, org)
@@ -212,16 +280,31 @@ def test_tax_is_extracted_from_the_total_half_even(world, total, rate, tax):
 
 def test_the_tax_is_that_of_the_country_on_the_day(world):
     tomorrow = (clock.now() + timedelta(days=2)).date().isoformat()
-    rates = [("SG", "old", "97", "2010-01-01"), ("SG", "now", "9", "2024-01-01"), ("SG", "next", "10", tomorrow),
-             ("DE", "other", "19", "2025-01-01")]
-    choose(world, tax_rates=[dict(zip(("country", "name", "rate", "valid_from"), rate, strict=True)) for rate in rates])
+    rates = [
+        ("SG", "old", "97", "2010-01-01"),
+        ("SG", "now", "9", "2024-01-01"),
+        ("SG", "next", "10", tomorrow),
+        ("DE", "other", "19", "2025-01-01"),
+    ]
+    choose(
+        world,
+        tax_rates=[
+            dict(zip(("country", "name", "rate", "valid_from"), rate, strict=True))
+            for rate in rates
+        ],
+    )
     org = world.open("postpaid", limit="1000")
     world.charge(org, "10")
     assert issue(world, org)["tax_name"] == "now"
     choose(world, version=2, payment_terms_days=0)
     world.charge(org, "10")
     bare = issue(world, org)
-    assert (bare["tax"], bare["tax_name"], bare["tax_rate"], bare["due_on"]) == ("0.00", None, None, bare["issued_on"])
+    assert (bare["tax"], bare["tax_name"], bare["tax_rate"], bare["due_on"]) == (
+        "0.00",
+        None,
+        None,
+        bare["issued_on"],
+    )
 
 
 def test_what_was_on_a_void_one_goes_on_the_next(world):
@@ -237,7 +320,9 @@ def test_what_was_on_a_void_one_goes_on_the_next(world):
     world.charge(org, "5")
     second = issue(world, org)
     assert [(line["kind"], line["description"], line["amount"]) for line in second["lines"]] == [
-        ("void", f"Invoice {first['number']} voided", "60.00"), ("usage", "Calls", "5.00")]
+        ("void", f"Invoice {first['number']} voided", "60.00"),
+        ("usage", "Calls", "5.00"),
+    ]
     assert covering(world, org, charged) == second["id"]
     assert (second["number"][-4:], second["from_seq"]) == ("0002", first["to_seq"] + 1)
     assert names(world, org) == ["invoice_issued", "invoice_voided", "invoice_issued"]
@@ -260,29 +345,51 @@ def test_what_is_paid_or_credited_is_not_voided(world):
     world.top_up(org, "5")
     issue(world, org)
     for invoice in listed(world, org):
-        assert do(world, org, invoice, "void", status=409 if invoice["credited"] != "0.00" or
-                  invoice["paid"] != "0.00" else 200).get("code", "invoice_settled") == "invoice_settled"
+        assert (
+            do(
+                world,
+                org,
+                invoice,
+                "void",
+                status=409 if invoice["credited"] != "0.00" or invoice["paid"] != "0.00" else 200,
+            ).get("code", "invoice_settled")
+            == "invoice_settled"
+        )
     assert [i["status"] for i in listed(world, org)] == ["void", "awaiting_payment"]
     check_books(world, org)
 
 
 def test_a_credit_note_lowers_what_the_invoice_asks_for(world):
-    choose(world, tax_rates=[{"country": "SG", "name": "GST", "rate": "9", "valid_from": "2020-01-01"}])
+    choose(
+        world, tax_rates=[{"country": "SG", "name": "GST", "rate": "9", "valid_from": "2020-01-01"}]
+    )
     org = world.open("postpaid", limit="1000")
     world.charge(org, "109")
     invoice = issue(world, org)
     after = credit(world, org, invoice, "50")
-    assert (after["credited"], after["open"], after["status"]) == ("50.00", "59.00", "awaiting_payment")
+    assert (after["credited"], after["open"], after["status"]) == (
+        "50.00",
+        "59.00",
+        "awaiting_payment",
+    )
     assert world.account(org)["current_balance"] == "-59.00"
     assert credit(world, org, invoice, "59.000001", 409)["code"] == "credit_exceeds_invoice"
     after = credit(world, org, invoice)
     assert (after["credited"], after["open"], after["status"]) == ("109.00", "0.00", "paid")
     assert credit(world, org, invoice, status=409)["code"] == "credit_exceeds_invoice"
     prefix = org[-10:].upper()
-    assert [note["number"] for note in after["credit_notes"]] == [f"{prefix}-C0001", f"{prefix}-C0002"]
+    assert [note["number"] for note in after["credit_notes"]] == [
+        f"{prefix}-C0001",
+        f"{prefix}-C0002",
+    ]
     assert sum(cents(note["tax"]) for note in after["credit_notes"]) == 9 * MILLION
     assert cents(after["credit_notes"][0]["tax"]) == extract_tax(50 * MILLION, "9")
-    assert names(world, org) == ["invoice_issued", "credit_note_issued", "credit_note_issued", "invoice_paid"]
+    assert names(world, org) == [
+        "invoice_issued",
+        "credit_note_issued",
+        "credit_note_issued",
+        "invoice_paid",
+    ]
     assert world.account(org)["current_balance"] == "0.00"
     check_books(world, org)
 
@@ -293,7 +400,12 @@ def test_what_was_paid_comes_back_as_surplus(world):
     world.charge(org, "40")
     invoice = issue(world, org)
     after = credit(world, org, invoice, "25")
-    assert (after["paid"], after["credited"], after["open"], after["status"]) == ("15.00", "25.00", "0.00", "paid")
+    assert (after["paid"], after["credited"], after["open"], after["status"]) == (
+        "15.00",
+        "25.00",
+        "0.00",
+        "paid",
+    )
     assert world.account(org)["amount_due"] == "15.00"
     check_books(world, org)
 
@@ -323,7 +435,11 @@ def test_a_charge_of_its_own_is_invoiced_the_moment_it_arises(world):
     charged = world.charge(org, "90", kind="subscription", description="Seat", cost="5")
     (invoice,) = listed(world, org)
     assert (invoice["kind"], invoice["total"], invoice["from_seq"], invoice["to_seq"]) == (
-        "individual", "90.00", 2, 3)
+        "individual",
+        "90.00",
+        2,
+        3,
+    )
     assert [line["description"] for line in read(world, org, invoice["id"])["lines"]] == ["Seat"]
     assert figures(world, org) == ("97.00", "-3.00", "-90.00", "-93.00")
     assert (charged["amount"], charged["balance_after"]) == ("-90.00", "-93.00")
@@ -334,8 +450,14 @@ def test_a_charge_of_its_own_is_invoiced_the_moment_it_arises(world):
     usage = issue(world, org)
     assert (usage["kind"], usage["total"], usage["number"][-4:]) == ("usage", "3.00", "0003")
     assert [line["kind"] for line in usage["lines"]] == ["usage"]
-    assert names(world, org) == ["invoice_issued", "invoice_issued", "invoice_paid", "invoice_paid", "invoice_issued",
-                                 "invoice_paid"]
+    assert names(world, org) == [
+        "invoice_issued",
+        "invoice_issued",
+        "invoice_paid",
+        "invoice_paid",
+        "invoice_issued",
+        "invoice_paid",
+    ]
     check_books(world, org)
 
 
@@ -353,8 +475,10 @@ def test_a_void_one_of_its_own_goes_on_the_next_too(world):
     check_books(world, org)
 
 
-@pytest.mark.parametrize(("invoicing", "mode"), [("individual", "prepaid"), ("consolidated", "postpaid"),
-                                                 ("none", "postpaid")])
+@pytest.mark.parametrize(
+    ("invoicing", "mode"),
+    [("individual", "prepaid"), ("consolidated", "postpaid"), ("none", "postpaid")],
+)
 def test_elsewhere_charges_wait(world, invoicing, mode):
     choose(world, invoicing=invoicing)
     org = world.open(mode, limit="100")
@@ -374,8 +498,11 @@ def test_on_an_external_invoice_it_has_none_here(world):
 @pytest.mark.parametrize("seed", range(2))
 def test_whatever_happens_the_books_agree(world, seed):
     chance = random.Random(seed)
-    choose(world, invoicing=chance.choice(["individual", "consolidated"]),
-           tax_rates=[{"country": "SG", "name": "GST", "rate": "8.1", "valid_from": "2020-01-01"}])
+    choose(
+        world,
+        invoicing=chance.choice(["individual", "consolidated"]),
+        tax_rates=[{"country": "SG", "name": "GST", "rate": "8.1", "valid_from": "2020-01-01"}],
+    )
     org = world.open("postpaid", limit="100000")
 
     def amount():
@@ -383,7 +510,19 @@ def test_whatever_happens_the_books_agree(world, seed):
 
     for _ in range(40):
         invoices = listed(world, org)
-        what = chance.choice(["charge", "charge", "one_off", "adjust", "against", "top_up", "issue", "void", "credit"])
+        what = chance.choice(
+            [
+                "charge",
+                "charge",
+                "one_off",
+                "adjust",
+                "against",
+                "top_up",
+                "issue",
+                "void",
+                "credit",
+            ]
+        )
         if what in ("charge", "one_off"):
             world.charge(org, amount(), kind="usage" if what == "charge" else what)
         elif what in ("adjust", "against"):
@@ -395,7 +534,9 @@ def test_whatever_happens_the_books_agree(world, seed):
         elif invoices:
             body = {"reason": "x", **({"amount": amount()} if what == "credit" else {})}
             path = f"/v1/organizations/{org}/invoices/{chance.choice(invoices)['id']}"
-            answer = world.call("POST", f"{path}/{'void' if what == 'void' else 'credit-notes'}", body)
+            answer = world.call(
+                "POST", f"{path}/{'void' if what == 'void' else 'credit-notes'}", body
+            )
             assert answer.status_code in (200, 201, 409)
     assert listed(world, org)
     check_books(world, org)
@@ -412,9 +553,16 @@ def test_lists_and_their_filters(world):
     today = made[0]["issued_on"]
     yesterday = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
     for query, found in {
-        "": [0, 1, 2], "?status=void": [0], "?status=paid": [1], "?status=awaiting_payment": [2], "?status=draft": [],
-        "?overdue=true": [], "?overdue=false": [0, 1, 2], f"?from={today}&to={today}": [0, 1, 2],
-        f"?to={yesterday}": [], "?from=2999-01-01": [],
+        "": [0, 1, 2],
+        "?status=void": [0],
+        "?status=paid": [1],
+        "?status=awaiting_payment": [2],
+        "?status=draft": [],
+        "?overdue=true": [],
+        "?overdue=false": [0, 1, 2],
+        f"?from={today}&to={today}": [0, 1, 2],
+        f"?to={yesterday}": [],
+        "?from=2999-01-01": [],
     }.items():
         assert [i["id"] for i in listed(world, org, query)] == [made[n]["id"] for n in found], query
     assert "lines" not in listed(world, org)[0]
@@ -422,7 +570,14 @@ def test_lists_and_their_filters(world):
     rest = listed(world, org, f"?limit=2&cursor={page['next_cursor']}")
     assert [i["id"] for i in page["data"] + rest] == [i["id"] for i in made]
     foreign = f"?status=void&cursor={page['next_cursor']}"
-    for bad in ("?status=x", "?overdue=perhaps", "?overdue=on", "?from=yesterday", "?limit=0", foreign):
+    for bad in (
+        "?status=x",
+        "?overdue=perhaps",
+        "?overdue=on",
+        "?from=yesterday",
+        "?limit=0",
+        foreign,
+    ):
         assert world.call("GET", f"/v1/organizations/{org}/invoices{bad}").status_code == 422, bad
 
 
@@ -432,7 +587,9 @@ def test_a_long_one_is_read_by_one_query(world):
         world.charge(org, "1")
     invoice = issue(world, org)
     statements = []
-    event.listen(world.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    event.listen(
+        world.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2])
+    )
     read(world, org, invoice["id"])
     assert len([s for s in statements if "journal" in s]) == 1
 
@@ -445,10 +602,15 @@ def test_who_may(world):
     for role, status in (("owner", 200), ("admin", 200), ("member", 403)):
         token = world.token("customer", role, org)
         assert world.call("GET", f"{path}/{invoice['id']}", token=token).status_code == status
-        assert world.call("POST", f"{path}/{invoice['id']}/void", {}, token=token).status_code == 403
+        assert (
+            world.call("POST", f"{path}/{invoice['id']}/void", {}, token=token).status_code == 403
+        )
     stranger = world.token("customer", "owner", world.open())
     for method, where in (("GET", path), ("GET", f"{path}/{invoice['id']}"), ("POST", path)):
-        assert world.call(method, where, {} if method == "POST" else None, token=stranger).status_code == 404
+        assert (
+            world.call(method, where, {} if method == "POST" else None, token=stranger).status_code
+            == 404
+        )
     other = world.open("postpaid", limit="1")
     for wrong in (invoice["id"], invoice["id"].upper(), "inv_x", ids.new("inv"), ids.new("txn")):
         assert world.call("GET", f"/v1/organizations/{other}/invoices/{wrong}").status_code == 404
@@ -456,9 +618,17 @@ def test_who_may(world):
         assert credit(world, other, {"id": wrong}, status=404)["code"] == "not_found"
 
 
-@pytest.mark.parametrize("body", [{"reason": "x", "amount": 1}, {"reason": "x", "amount": "-1"}, {"amount": "1"},
-                                  {"reason": "x", "amount": "0"}, {"reason": "", "amount": "1"},
-                                  {"reason": "x", "a": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"reason": "x", "amount": 1},
+        {"reason": "x", "amount": "-1"},
+        {"amount": "1"},
+        {"reason": "x", "amount": "0"},
+        {"reason": "", "amount": "1"},
+        {"reason": "x", "a": 1},
+    ],
+)
 def test_bad_credit_notes_change_nothing(world, body):
     org = world.open("postpaid", limit="100")
     world.charge(org, "10")
@@ -494,14 +664,20 @@ def sweep(world, job, now):
 
 
 def test_the_credit_notes_on_an_invoice_hold_its_tax_whatever_else_was_credited_meanwhile(world):
-    choose(world, tax_rates=[{"country": "SG", "name": "GST", "rate": "8.1", "valid_from": "2020-01-01"}])
+    choose(
+        world,
+        tax_rates=[{"country": "SG", "name": "GST", "rate": "8.1", "valid_from": "2020-01-01"}],
+    )
     org = world.open("postpaid", limit="100")
     world.charge(org, "67.66666")
     invoice = issue(world, org)
     written_off = world.adjust(org, "33.333333", "write_off")
     credit(world, org, invoice, "33.333333")
     credit(world, org, invoice, "0.999994")
-    assert world.post(org, f"transactions/{written_off['id']}/reverse", {"reason": "x"}).status_code == 201
+    assert (
+        world.post(org, f"transactions/{written_off['id']}/reverse", {"reason": "x"}).status_code
+        == 201
+    )
     notes = credit(world, org, invoice)["credit_notes"]
     assert sum(cents(note["tax"]) for note in notes) == cents(invoice["tax"])
     check_books(world, org)
@@ -517,6 +693,8 @@ def test_an_invoice_of_very_many_lines_puts_usage_together_by_day(world, monkeyp
     monkeypatch.setattr(sys.modules["billing.queries.invoices"], "MOST_LINES", 3)
     shown = read(world, org, first["id"])
     assert [(line["description"], line["amount"]) for line in shown["lines"]] == [
-        ("Usage, 3 records", "3.000003"), ("Calls", "20.00")]
+        ("Usage, 3 records", "3.000003"),
+        ("Calls", "20.00"),
+    ]
     assert [line["transaction_id"] is None for line in shown["lines"]] == [True, False]
     assert shown["lines"][0]["occurred_at"][:10] == first["lines"][0]["occurred_at"][:10]

@@ -23,22 +23,46 @@ def opened(world, timezone="Asia/Singapore", at=datetime(2031, 1, 5, tzinfo=UTC)
     org = ids.new("org")
     with world.database.transaction() as session:
         actions.open_account(
-            session, organization_id=org, provider_id=world.provider_id, name="Acme", country="SG", currency="SGD",
-            timezone=timezone, payment_mode=mode, credit_limit=parse_money("1000"), billing={}, buyer_tags={}, now=at,
+            session,
+            organization_id=org,
+            provider_id=world.provider_id,
+            name="Acme",
+            country="SG",
+            currency="SGD",
+            timezone=timezone,
+            payment_mode=mode,
+            credit_limit=parse_money("1000"),
+            billing={},
+            buyer_tags={},
+            now=at,
         )
     return org
 
 
 def charge(world, org, amount, at):
     with world.database.transaction() as session:
-        actions.charge(session, organization_id=org, amount=parse_money(amount), kind="usage", description="Calls",
-                       now=at, by=CLERK)
+        actions.charge(
+            session,
+            organization_id=org,
+            amount=parse_money(amount),
+            kind="usage",
+            description="Calls",
+            now=at,
+            by=CLERK,
+        )
 
 
 def adjust(world, org, amount, at):
     with world.database.transaction() as session:
-        actions.adjust(session, organization_id=org, amount=parse_money(amount), kind="goodwill", reason="x", now=at,
-                       by=CLERK)
+        actions.adjust(
+            session,
+            organization_id=org,
+            amount=parse_money(amount),
+            kind="goodwill",
+            reason="x",
+            now=at,
+            by=CLERK,
+        )
 
 
 def issue(world, org, at):
@@ -58,16 +82,24 @@ def account(world, org):
 
 def totals(world, org):
     """Oldest first: what each invoice comes to, and its period."""
-    return [(i["total"], i["period"]["from"], i["period"]["to"]) for i in reversed(listed(world, org))]
+    return [
+        (i["total"], i["period"]["from"], i["period"]["to"]) for i in reversed(listed(world, org))
+    ]
 
 
-@pytest.mark.parametrize(("timezone", "ends"), [
-    ("Asia/Singapore", datetime(2031, 3, 31, 16, tzinfo=UTC)),
-    ("Pacific/Kiritimati", datetime(2031, 3, 31, 10, tzinfo=UTC)),
-    ("Pacific/Pago_Pago", datetime(2031, 4, 1, 11, tzinfo=UTC)),
-    ("Europe/Berlin", datetime(2031, 3, 31, 22, tzinfo=UTC)),  # an hour earlier than when March began there
-    ("America/New_York", datetime(2031, 4, 1, 4, tzinfo=UTC)),
-])
+@pytest.mark.parametrize(
+    ("timezone", "ends"),
+    [
+        ("Asia/Singapore", datetime(2031, 3, 31, 16, tzinfo=UTC)),
+        ("Pacific/Kiritimati", datetime(2031, 3, 31, 10, tzinfo=UTC)),
+        ("Pacific/Pago_Pago", datetime(2031, 4, 1, 11, tzinfo=UTC)),
+        (
+            "Europe/Berlin",
+            datetime(2031, 3, 31, 22, tzinfo=UTC),
+        ),  # an hour earlier than when March began there
+        ("America/New_York", datetime(2031, 4, 1, 4, tzinfo=UTC)),
+    ],
+)
 def test_a_month_ends_at_midnight_of_the_customer(world, timezone, ends):
     org = opened(world, timezone, at=datetime(2031, 3, 10, tzinfo=UTC))
     assert account(world, org).month_ends_at == ends
@@ -87,11 +119,26 @@ def test_a_month_ends_at_midnight_of_the_customer(world, timezone, ends):
     check_books(world, org)
 
 
-@pytest.mark.parametrize(("timezone", "day", "begins"), [
-    ("America/Havana", date(2026, 11, 1), datetime(2026, 11, 1, 4, tzinfo=UTC)),  # 00:30 comes twice: at its first
-    ("Africa/Cairo", date(2010, 10, 1), datetime(2010, 9, 30, 22, tzinfo=UTC)),  # 23:30 of the day before came twice
-    ("America/Asuncion", date(2017, 10, 1), datetime(2017, 10, 1, 4, tzinfo=UTC)),  # there is no 00:00
-])
+@pytest.mark.parametrize(
+    ("timezone", "day", "begins"),
+    [
+        (
+            "America/Havana",
+            date(2026, 11, 1),
+            datetime(2026, 11, 1, 4, tzinfo=UTC),
+        ),  # 00:30 comes twice: at its first
+        (
+            "Africa/Cairo",
+            date(2010, 10, 1),
+            datetime(2010, 9, 30, 22, tzinfo=UTC),
+        ),  # 23:30 of the day before came twice
+        (
+            "America/Asuncion",
+            date(2017, 10, 1),
+            datetime(2017, 10, 1, 4, tzinfo=UTC),
+        ),  # there is no 00:00
+    ],
+)
 def test_clocks_that_change_at_midnight(timezone, day, begins):
     assert day_start(day, timezone) == begins
     assert month_end(begins - SECOND, timezone) == begins
@@ -131,7 +178,10 @@ def test_what_was_invoiced_by_hand_is_not_invoiced_again(world):
     charge(world, after, "2", ends + 2 * SECOND)
     charge(world, before, "3", ends - SECOND)
     end_months(world, ends + 3 * SECOND)
-    assert totals(world, before) == [("10.00", "2031-01-05", "2031-01-24"), ("3.00", "2031-01-24", "2031-01-31")]
+    assert totals(world, before) == [
+        ("10.00", "2031-01-05", "2031-01-24"),
+        ("3.00", "2031-01-24", "2031-01-31"),
+    ]
     assert [total for total, *_ in totals(world, after)] == ["10.00", "1.00"]
     assert account(world, after).unbilled == 2_000_000
     check_books(world, before)
@@ -162,21 +212,38 @@ def test_where_there_is_nothing_only_the_month_ends(world):
     end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
     ends = {name: account(world, org).month_ends_at for name, org in orgs.items()}
     february = datetime(2031, 2, 28, 16, tzinfo=UTC)
-    assert ends == {"empty": february, "settled": february, "closed": february, "sealed": None, "prepaid": None}
+    assert ends == {
+        "empty": february,
+        "settled": february,
+        "closed": february,
+        "sealed": None,
+        "prepaid": None,
+    }
     assert not any(names(world, org) for org in orgs.values())
 
 
-@pytest.mark.parametrize(("invoicing", "kind", "invoiced"), [
-    ("individual", "usage", ["40.00", "10.00"]), ("consolidated", "consolidated", ["50.00"]),
-    ("none", "none", ["50.00"]),
-])
+@pytest.mark.parametrize(
+    ("invoicing", "kind", "invoiced"),
+    [
+        ("individual", "usage", ["40.00", "10.00"]),
+        ("consolidated", "consolidated", ["50.00"]),
+        ("none", "none", ["50.00"]),
+    ],
+)
 def test_the_kinds_of_a_month(world, invoicing, kind, invoiced):
     choose(world, invoicing=invoicing)
     org, at = opened(world), datetime(2031, 1, 6, tzinfo=UTC)
     charge(world, org, "10", at)
     with world.database.transaction() as session:
-        actions.charge(session, organization_id=org, amount=40_000_000, kind="one_off", description="Phone", now=at,
-                       by=CLERK)
+        actions.charge(
+            session,
+            organization_id=org,
+            amount=40_000_000,
+            kind="one_off",
+            description="Phone",
+            now=at,
+            by=CLERK,
+        )
         actions.freeze_account(session, organization_id=org, now=at)
     end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
     assert [total for total, *_ in totals(world, org)] == invoiced
@@ -220,8 +287,12 @@ def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(worl
         while sweep(world, lambda session, now: actions.end_months(session, now=now, most=20), now):
             pass
     with world.database.reading() as session:
-        done = session.scalars(select(Invoice.organization_id).where(Invoice.organization_id.in_(orgs))).all()
-        rows = session.scalars(select(Entry).where(Entry.organization_id.in_(orgs), Entry.kind == "invoice")).all()
+        done = session.scalars(
+            select(Invoice.organization_id).where(Invoice.organization_id.in_(orgs))
+        ).all()
+        rows = session.scalars(
+            select(Entry).where(Entry.organization_id.in_(orgs), Entry.kind == "invoice")
+        ).all()
     assert sorted(done) == sorted(row.organization_id for row in rows) == sorted(issued[:40])
     monkeypatch.setattr(months, "issue_regular", whole)
     end_months(world, now)
@@ -323,10 +394,18 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
 
 def test_a_month_is_taxed_by_the_rate_of_its_own_last_day(world):
     rates = (("8", "2020-01-01"), ("9", "2031-02-01"))
-    choose(world, tax_rates=[{"country": "SG", "name": "GST", "rate": rate, "valid_from": day} for rate, day in rates])
+    choose(
+        world,
+        tax_rates=[
+            {"country": "SG", "name": "GST", "rate": rate, "valid_from": day} for rate, day in rates
+        ],
+    )
     org, ends = opened(world), datetime(2031, 1, 31, 16, tzinfo=UTC)
     charge(world, org, "108", ends - SECOND)
     end_months(world, ends + SECOND)
     charge(world, org, "109", ends + SECOND)
     issue(world, org, ends + 2 * SECOND)
-    assert [(i["tax_rate"], i["tax"]) for i in reversed(listed(world, org))] == [("8", "8.00"), ("9", "9.00")]
+    assert [(i["tax_rate"], i["tax"]) for i in reversed(listed(world, org))] == [
+        ("8", "8.00"),
+        ("9", "9.00"),
+    ]

@@ -17,8 +17,15 @@ from contracts.message import every_message
 def hear(world):
     def hear(message):
         kind = type(message)
-        heard = Heard(id=ids.new("evt"), source=f"/{kind.sayer()}", type=kind.TYPE, aggregate=message.aggregate,
-                      version=1, correlation="", now=clock.now())
+        heard = Heard(
+            id=ids.new("evt"),
+            source=f"/{kind.sayer()}",
+            type=kind.TYPE,
+            aggregate=message.aggregate,
+            version=1,
+            correlation="",
+            now=clock.now(),
+        )
         with world.database.transaction() as session:
             LISTENERS[kind](session, kind.load(message.dump()), heard)
 
@@ -27,9 +34,16 @@ def hear(world):
 
 def opening(world, **other):
     standard = {
-        "organization_id": ids.new("org"), "provider_id": world.provider_id, "name": "Acme", "country": "SG",
-        "currency": "SGD", "timezone": "Asia/Singapore", "payment_mode": "prepaid", "credit_limit": None,
-        "billing": {"email": "b@acme.example"}, "buyer_tags": {},
+        "organization_id": ids.new("org"),
+        "provider_id": world.provider_id,
+        "name": "Acme",
+        "country": "SG",
+        "currency": "SGD",
+        "timezone": "Asia/Singapore",
+        "payment_mode": "prepaid",
+        "credit_limit": None,
+        "billing": {"email": "b@acme.example"},
+        "buyer_tags": {},
     }
     return org.OpenAccount(**{**standard, **other})
 
@@ -50,29 +64,52 @@ def test_every_message_meant_for_billing_is_heard():
 def test_an_account_is_opened_once_and_said_as_often_as_asked(world, hear):
     message = opening(world, payment_mode="postpaid", credit_limit="250.5")
     hear(message)
-    assert last(world, message.organization_id) == ("account_opened", {"organization_id": message.organization_id})
+    assert last(world, message.organization_id) == (
+        "account_opened",
+        {"organization_id": message.organization_id},
+    )
     world.charge(message.organization_id, "1")
     hear(message)
     assert last(world, message.organization_id)[0] == "account_opened"
     shown = world.account(message.organization_id)
-    assert (shown["payment_mode"], shown["credit_limit"], shown["balance"]) == ("postpaid", "250.50", "-1.00")
+    assert (shown["payment_mode"], shown["credit_limit"], shown["balance"]) == (
+        "postpaid",
+        "250.50",
+        "-1.00",
+    )
 
 
 def test_what_invoices_print_is_copied(world, hear):
     customer = world.open()
-    hear(org.OrganizationChanged(
-        organization_id=customer, provider_id=world.provider_id, name="New", billing={"city": "Bonn"},
-        buyer_tags={"TypeRef": "x"}, managed_by="provider",
-    ))
+    hear(
+        org.OrganizationChanged(
+            organization_id=customer,
+            provider_id=world.provider_id,
+            name="New",
+            billing={"city": "Bonn"},
+            buyer_tags={"TypeRef": "x"},
+            managed_by="provider",
+        )
+    )
     account = read(world, customer)
-    assert (account.name, account.billing, account.buyer_tags) == ("New", {"city": "Bonn"}, {"TypeRef": "x"})
+    assert (account.name, account.billing, account.buyer_tags) == (
+        "New",
+        {"city": "Bonn"},
+        {"TypeRef": "x"},
+    )
 
 
 def test_a_provider_that_changes_itself_is_remembered_and_heard_on(world, hear):
-    hear(org.OrganizationChanged(
-        organization_id=world.provider_id, provider_id=world.provider_id, name="New", billing={"city": "Bonn"},
-        buyer_tags={}, managed_by="provider",
-    ))
+    hear(
+        org.OrganizationChanged(
+            organization_id=world.provider_id,
+            provider_id=world.provider_id,
+            name="New",
+            billing={"city": "Bonn"},
+            buyer_tags={},
+            managed_by="provider",
+        )
+    )
     with world.database.reading() as session:
         provider = session.get_one(Provider, world.provider_id)
     assert (provider.name, provider.billing) == ("New", {"city": "Bonn"})
@@ -83,27 +120,49 @@ def test_a_provider_and_its_settings_are_remembered_in_any_order(world, hear):
     hear(org.SettingsChanged(provider_id=provider, version=7, settings={"payment_terms_days": 14}))
     hear(org.SettingsChanged(provider_id=provider, version=6, settings={"payment_terms_days": 30}))
     assert [data for name, data in world.said(provider) if name == "settings_applied"] == [
-        {"provider_id": provider, "version": 7}, {"provider_id": provider, "version": 6}]
-    owner = membership.Owner(member_id=ids.new("mem"), given_name="A", family_name="B", email="a@b.example",
-                             verified=True)
-    hear(membership.ProviderCreated(
-        organization_id=provider, name="P", country="JP", currency="JPY", timezone="Asia/Tokyo", owner=owner,
-    ))
+        {"provider_id": provider, "version": 7},
+        {"provider_id": provider, "version": 6},
+    ]
+    owner = membership.Owner(
+        member_id=ids.new("mem"),
+        given_name="A",
+        family_name="B",
+        email="a@b.example",
+        verified=True,
+    )
+    hear(
+        membership.ProviderCreated(
+            organization_id=provider,
+            name="P",
+            country="JP",
+            currency="JPY",
+            timezone="Asia/Tokyo",
+            owner=owner,
+        )
+    )
     with world.database.reading() as session:
         found = session.get_one(Provider, provider)
         assert (found.currency, found.settings_version) == ("JPY", 7)
         assert found.settings == {"payment_terms_days": 14}
     wallet = world.call("GET", "/v1/wallet", token=world.token(org=provider)).json
-    assert wallet["data"] == [{"currency": "JPY", "balance": "0", "customers_balance": "0", "usable": "0"}]
+    assert wallet["data"] == [
+        {"currency": "JPY", "balance": "0", "customers_balance": "0", "usable": "0"}
+    ]
 
 
 def test_suspension_freezes_and_reopening_thaws(world, hear):
     customer = world.open()
     hear(org.OrganizationSuspended(organization_id=customer, provider_id=world.provider_id))
-    assert (world.account(customer)["status"], last(world, customer)[1]["status"]) == ("frozen", "frozen")
+    assert (world.account(customer)["status"], last(world, customer)[1]["status"]) == (
+        "frozen",
+        "frozen",
+    )
     for _ in range(2):
         hear(org.ReopenAccount(organization_id=customer, conversation_id="c1", frozen=False))
-        assert last(world, customer) == ("account_reopened", {"organization_id": customer, "conversation_id": "c1"})
+        assert last(world, customer) == (
+            "account_reopened",
+            {"organization_id": customer, "conversation_id": "c1"},
+        )
     assert world.account(customer)["status"] == "open"
 
 
@@ -114,13 +173,18 @@ def test_an_empty_account_closes_says_so_again_and_reopens_as_told(world, hear, 
     world.withdraw(customer, "5")
     for _ in range(2):
         hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
-        assert last(world, customer) == ("account_closed", {"organization_id": customer, "deletion_id": "d1"})
+        assert last(world, customer) == (
+            "account_closed",
+            {"organization_id": customer, "deletion_id": "d1"},
+        )
     assert read(world, customer).closed_from == "open"
     hear(org.OrganizationSuspended(organization_id=customer, provider_id=world.provider_id))
     assert world.account(customer)["status"] == "closed"
     hear(org.ReopenAccount(organization_id=customer, conversation_id="c1", frozen=frozen))
     assert world.account(customer)["status"] == ("frozen" if frozen else "open")
-    actions_heard = [data["action"] for name, data in world.said(customer) if name == "audit_recorded"]
+    actions_heard = [
+        data["action"] for name, data in world.said(customer) if name == "audit_recorded"
+    ]
     assert actions_heard[-2:] == ["account.closed", "account.reopened"]
 
 
@@ -138,16 +202,22 @@ def test_an_empty_account_closes_says_so_again_and_reopens_as_told(world, hear, 
         ("postpaid", {"surplus": "5", "invoiced": "5"}, {"amount_due": "5.00", "overpaid": "5.00"}),
     ],
 )
-def test_an_account_with_anything_in_it_stays_open_and_says_what(world, hear, mode, figures, blockers):
+def test_an_account_with_anything_in_it_stays_open_and_says_what(
+    world, hear, mode, figures, blockers
+):
     customer = world.open(mode, limit="10")
     with world.database.transaction() as session:
         account = session.get_one(Account, customer)
         for name, amount in figures.items():
             setattr(account, name, parse_money(amount, signed=True))
-    expected = [{"code": code, "amount": amount, "currency": "SGD"} for code, amount in blockers.items()]
+    expected = [
+        {"code": code, "amount": amount, "currency": "SGD"} for code, amount in blockers.items()
+    ]
     hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
     assert last(world, customer) == (
-        "account_not_closed", {"organization_id": customer, "deletion_id": "d1", "blockers": expected})
+        "account_not_closed",
+        {"organization_id": customer, "deletion_id": "d1", "blockers": expected},
+    )
     assert world.account(customer)["status"] == "open"
     hear(org.SealAccount(organization_id=customer, deletion_id="d1"))
     assert last(world, customer)[0] == "account_not_sealed"
@@ -162,7 +232,10 @@ def test_only_a_closed_account_is_sealed_and_then_for_good(world, hear):
     hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
     for _ in range(2):
         hear(seal)
-        assert last(world, customer) == ("account_sealed", {"organization_id": customer, "deletion_id": "d1"})
+        assert last(world, customer) == (
+            "account_sealed",
+            {"organization_id": customer, "deletion_id": "d1"},
+        )
     hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
     assert last(world, customer)[0] == "account_closed"
     hear(org.ReopenAccount(organization_id=customer, conversation_id="c", frozen=False))
@@ -173,7 +246,9 @@ def test_only_a_closed_account_is_sealed_and_then_for_good(world, hear):
 def test_the_end_of_a_temporary_limit_is_said(world):
     customer, now = world.open(limit="10"), clock.now()
     patch = {"credit_limit": parse_money("90"), "credit_limit_expires_at": now + timedelta(hours=1)}
-    world.act(actions.change_account, organization_id=customer, patch=patch, check=lambda terms: None)
+    world.act(
+        actions.change_account, organization_id=customer, patch=patch, check=lambda terms: None
+    )
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
     listeners.clock.end_limits(world.database, now, None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"

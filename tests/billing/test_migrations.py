@@ -27,7 +27,9 @@ def test_head_names_the_newest_revision():
     assert (SERVICE.migrations / "HEAD").read_text().strip() == newest.partition("_")[0]
 
 
-@pytest.mark.parametrize("change", ["prepaid = 1", "held = -1", "unbilled = -1", "payment_mode = 'x'"])
+@pytest.mark.parametrize(
+    "change", ["prepaid = 1", "held = -1", "unbilled = -1", "payment_mode = 'x'"]
+)
 def test_the_database_itself_refuses_what_can_not_be(world, change):
     org = world.open()
     with world.database.transaction() as session:

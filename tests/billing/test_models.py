@@ -16,8 +16,11 @@ def money(text):
 
 
 def figures(mode, limit, **buckets):
-    return Figures(payment_mode=mode, limit=money(limit),
-                   buckets=Buckets(**{name: money(amount) for name, amount in buckets.items()}))
+    return Figures(
+        payment_mode=mode,
+        limit=money(limit),
+        buckets=Buckets(**{name: money(amount) for name, amount in buckets.items()}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,11 @@ def figures(mode, limit, **buckets):
 )
 def test_prepaid_figures(limit, buckets, usable, balance, limit_used):
     found = figures("prepaid", limit, **buckets)
-    assert (found.usable, found.balance, found.limit_used) == (money(usable), money(balance), money(limit_used))
+    assert (found.usable, found.balance, found.limit_used) == (
+        money(usable),
+        money(balance),
+        money(limit_used),
+    )
     assert found.current_balance == found.balance
     assert (found.expecting_invoice, found.amount_due) == (0, 0)
     assert found.balance == found.usable - found.limit
@@ -42,10 +49,30 @@ def test_prepaid_figures(limit, buckets, usable, balance, limit_used):
 @pytest.mark.parametrize(
     ("limit", "buckets", "usable", "expecting", "due", "current"),
     [
-        ("2000", {"invoiced": "1610.61", "unbilled": "0.20544"}, "1999.79456", "-0.20544", "-1610.61", "-1610.81544"),
-        ("2000", {"invoiced": "1610.61", "unbilled": "0.20544", "held": "5"}, "1994.79456", "-0.20544", "-1610.61",
-         "-1610.81544"),
-        ("2000", {"surplus": "65.98", "unbilled": "0.000009"}, "2065.979991", "-0.000009", "65.98", "65.979991"),
+        (
+            "2000",
+            {"invoiced": "1610.61", "unbilled": "0.20544"},
+            "1999.79456",
+            "-0.20544",
+            "-1610.61",
+            "-1610.81544",
+        ),
+        (
+            "2000",
+            {"invoiced": "1610.61", "unbilled": "0.20544", "held": "5"},
+            "1994.79456",
+            "-0.20544",
+            "-1610.61",
+            "-1610.81544",
+        ),
+        (
+            "2000",
+            {"surplus": "65.98", "unbilled": "0.000009"},
+            "2065.979991",
+            "-0.000009",
+            "65.98",
+            "65.979991",
+        ),
         ("1000", {}, "1000", "0", "0", "0"),
         ("2400", {"surplus": "424"}, "2824", "0", "424", "424"),
         ("100", {"unbilled": "80"}, "20", "-80", "0", "-80"),
@@ -57,7 +84,10 @@ def test_postpaid_figures(limit, buckets, usable, expecting, due, current):
     assert found.usable == money(usable)
     assert (found.expecting_invoice, found.amount_due) == (money(expecting), money(due))
     assert found.current_balance == found.balance == money(current)
-    assert found.usable == found.limit + max(0, found.amount_due) + found.expecting_invoice - found.buckets.held
+    assert (
+        found.usable
+        == found.limit + max(0, found.amount_due) + found.expecting_invoice - found.buckets.held
+    )
 
 
 def test_prepaid_may_withdraw_what_is_not_reserved_and_never_the_limit():
@@ -72,7 +102,9 @@ def test_postpaid_may_withdraw_the_surplus_alone():
 
 def test_the_automatic_top_up_fires_at_a_fifth_of_the_last_one():
     assert Account(last_top_up=money("100")).auto_top_up_threshold == money("20")
-    assert Account(last_top_up=money("100"), auto_threshold=money("7")).auto_top_up_threshold == money("7")
+    assert Account(
+        last_top_up=money("100"), auto_threshold=money("7")
+    ).auto_top_up_threshold == money("7")
     assert Account().auto_top_up_threshold is None
 
 
@@ -93,13 +125,20 @@ def test_a_temporary_limit_ends_by_the_clock_and_the_permanent_one_holds_again()
         ("prepaid", {"prepaid": "0.000001"}, [("credits_left", "0.000001")]),
         ("prepaid", {"prepaid": "-0.000001"}, [("amount_due", "0.000001")]),
         ("prepaid", {"prepaid": "30", "held": "30"}, [("credits_reserved", "30")]),
-        ("prepaid", {"prepaid": "50", "held": "30"}, [("credits_left", "20"), ("credits_reserved", "30")]),
+        (
+            "prepaid",
+            {"prepaid": "50", "held": "30"},
+            [("credits_left", "20"), ("credits_reserved", "30")],
+        ),
         ("postpaid", {"unbilled": "0.000001"}, [("unbilled_amount", "0.000001")]),
         ("postpaid", {"invoiced": "5"}, [("amount_due", "5")]),
         ("postpaid", {"surplus": "5"}, [("overpaid", "5")]),
         ("postpaid", {"held": "5"}, [("credits_reserved", "5")]),
-        ("postpaid", {"surplus": "5", "invoiced": "3", "unbilled": "2"},
-         [("amount_due", "3"), ("unbilled_amount", "2"), ("overpaid", "5")]),
+        (
+            "postpaid",
+            {"surplus": "5", "invoiced": "3", "unbilled": "2"},
+            [("amount_due", "3"), ("unbilled_amount", "2"), ("overpaid", "5")],
+        ),
     ],
 )
 def test_each_bucket_blocks_closing_by_itself_never_a_net(mode, buckets, blockers):
@@ -108,11 +147,15 @@ def test_each_bucket_blocks_closing_by_itself_never_a_net(mode, buckets, blocker
 
 
 def test_a_payment_in_flight_blocks_closing():
-    assert figures("prepaid", "0").blockers(money("4")) == [Blocker("payment_in_flight", money("4"))]
+    assert figures("prepaid", "0").blockers(money("4")) == [
+        Blocker("payment_in_flight", money("4"))
+    ]
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(Code), st.sampled_from(Code), st.integers(1, 10**9)), max_size=30),
+    st.lists(
+        st.tuples(st.sampled_from(Code), st.sampled_from(Code), st.integers(1, 10**9)), max_size=30
+    ),
 )
 def test_what_the_customer_gains_the_provider_gives(transfers):
     buckets, outside = Buckets(), 0

@@ -32,8 +32,12 @@ def customer(world, *amounts):
 
 def pay(world, org, amount, **more):
     token = more.pop("token", None)
-    return world.call("POST", f"/v1/organizations/{org}/payments", {"amount": amount, "method": "cash", **more},
-                      token=token)
+    return world.call(
+        "POST",
+        f"/v1/organizations/{org}/payments",
+        {"amount": amount, "method": "cash", **more},
+        token=token,
+    )
 
 
 def assign(world, org, payment, *invoice_ids, **headers):
@@ -70,20 +74,43 @@ def test_the_oldest_invoice_is_paid_first(world):
     payment = answer.json
     assert shares(payment) == [(first, "100.00"), (second, "200.00"), (third, "200.00")]
     assert invoices(world, org) == [
-        ("paid", "100.00"), ("paid", "200.00"), ("awaiting_payment", "200.00"), ("awaiting_payment", "0.00")]
-    assert (payment["assigned"], payment["unassigned"], payment["edits_left"]) == ("500.00", "0.00", 5)
-    assert (payment["status"], payment["reference"], payment["currency"]) == ("received", "TT 4711", "SGD")
+        ("paid", "100.00"),
+        ("paid", "200.00"),
+        ("awaiting_payment", "200.00"),
+        ("awaiting_payment", "0.00"),
+    ]
+    assert (payment["assigned"], payment["unassigned"], payment["edits_left"]) == (
+        "500.00",
+        "0.00",
+        5,
+    )
+    assert (payment["status"], payment["reference"], payment["currency"]) == (
+        "received",
+        "TT 4711",
+        "SGD",
+    )
     assert payment["received_on"] == local_day(clock.now(), "Asia/Singapore").isoformat()
     assert world.account(org)["amount_due"] == "-500.00"
     path = f"/v1/organizations/{org}/account/transactions/{payment['transaction_id']}"
     transaction = world.call("GET", path).json
     assert (transaction["kind"], transaction["amount"]) == ("payment", "500.00")
     assert transaction["payment_id"] == payment["id"]
-    assert [leg["account"] for leg in transaction["entries"]] == ["offline", "surplus", *["surplus", "invoiced"] * 3]
+    assert [leg["account"] for leg in transaction["entries"]] == [
+        "offline",
+        "surplus",
+        *["surplus", "invoiced"] * 3,
+    ]
     assert read(world, org, payment["id"]) == payment
     assert world.last_said(org, "payment_received") == {
-        "organization_id": org, "provider_id": world.provider_id, "payment_id": payment["id"], "amount": "500.00",
-        "currency": "SGD", "method": "cash", "received_on": payment["received_on"], "unassigned": "0.00"}
+        "organization_id": org,
+        "provider_id": world.provider_id,
+        "payment_id": payment["id"],
+        "amount": "500.00",
+        "currency": "SGD",
+        "method": "cash",
+        "received_on": payment["received_on"],
+        "unassigned": "0.00",
+    }
     assert world.last_said(org, "audit_recorded")["action"] == "account.payment_recorded"
 
 
@@ -111,15 +138,21 @@ def test_only_what_asks_for_something_and_is_the_customers_can_be_paid(world):
     world.act(actions.void_invoice, organization_id=org, invoice_id=void)
     books = world.books(org)
     for unknown in (anothers, ids.new("inv")):
-        for refused in (pay(world, org, "1", invoice_ids=[open_, unknown]),
-                        assign(world, org, payment, open_, unknown)):
+        for refused in (
+            pay(world, org, "1", invoice_ids=[open_, unknown]),
+            assign(world, org, payment, open_, unknown),
+        ):
             assert refused.status_code == 422
             assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [
-                ("/invoice_ids/1", "unknown_invoice")]
+                ("/invoice_ids/1", "unknown_invoice")
+            ]
     for wrong in (paid, void):
         refused = pay(world, org, "1", invoice_ids=[open_, wrong])
         assert (refused.status_code, refused.json["code"], refused.json["invoice_id"]) == (
-            409, "invoice_not_payable", wrong)
+            409,
+            "invoice_not_payable",
+            wrong,
+        )
     assert assign(world, org, payment, void).json["code"] == "invoice_not_payable"
     assert world.books(org) == books
 
@@ -133,11 +166,28 @@ def test_bad_input_changes_nothing(world):
     org, _ = customer(world, "10")
     books = world.books(org)
     for wrong in (
-        {"amount": "0"}, {"amount": "-1"}, {"amount": 1}, {"amount": "1.0000001"}, {"amount": None}, {"amount": "1e2"},
-        {"method": "paypal"}, {"method": None}, {"received_on": "2026-1-1"}, {"received_on": "20260101"},
-        {"received_on": "2026-W01-1"}, {"received_on": "2026-02-30"}, {"received_on": 1}, {"received_on": None},
-        {"received_on": "2999-01-01"}, {"invoice_ids": "all"}, {"invoice_ids": None}, {"invoice_ids": ["inv_1"]},
-        {"invoice_ids": [None]}, {"reference": ""}, {"reference": "x" * 256}, {"remark": "x"},
+        {"amount": "0"},
+        {"amount": "-1"},
+        {"amount": 1},
+        {"amount": "1.0000001"},
+        {"amount": None},
+        {"amount": "1e2"},
+        {"method": "paypal"},
+        {"method": None},
+        {"received_on": "2026-1-1"},
+        {"received_on": "20260101"},
+        {"received_on": "2026-W01-1"},
+        {"received_on": "2026-02-30"},
+        {"received_on": 1},
+        {"received_on": None},
+        {"received_on": "2999-01-01"},
+        {"invoice_ids": "all"},
+        {"invoice_ids": None},
+        {"invoice_ids": ["inv_1"]},
+        {"invoice_ids": [None]},
+        {"reference": ""},
+        {"reference": "x" * 256},
+        {"remark": "x"},
     ):
         assert pay(world, org, **{"amount": "1", **wrong}).status_code == 422, wrong
     assert world.books(org) == books
@@ -148,7 +198,9 @@ def test_an_invoice_is_named_once_and_a_payment_not_received_tomorrow(world):
     today = local_day(clock.now(), "Asia/Singapore")
     assert pay(world, org, "1", invoice_ids=[one, one]).status_code == 422
     refused = pay(world, org, "1", received_on=(today + timedelta(days=1)).isoformat())
-    assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [("/received_on", "future")]
+    assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [
+        ("/received_on", "future")
+    ]
     assert pay(world, org, "1", received_on="2020-02-29").json["received_on"] == "2020-02-29"
 
 
@@ -187,7 +239,10 @@ def test_no_more_is_assigned_than_is_there_or_than_the_payment(world):
     world.withdraw(org, "15")
     assert shares(assign(world, org, payment, second).json) == [(second, "35.00")]
     world.top_up(org, "100")
-    assert shares(assign(world, org, payment, second, first).json) == [(first, "10.00"), (second, "40.00")]
+    assert shares(assign(world, org, payment, second, first).json) == [
+        (first, "10.00"),
+        (second, "40.00"),
+    ]
 
 
 def test_the_same_again_is_no_edit(world):
@@ -197,7 +252,9 @@ def test_the_same_again_is_no_edit(world):
     for same in ((first, second),):
         answer = assign(world, org, payment, *same)
         assert (answer.status_code, answer.json) == (200, payment)
-    assert world.call("PATCH", f"/v1/organizations/{org}/payments/{payment['id']}", {}).json == payment
+    assert (
+        world.call("PATCH", f"/v1/organizations/{org}/payments/{payment['id']}", {}).json == payment
+    )
     assert world.books(org) == books
 
 
@@ -231,8 +288,9 @@ def test_a_payment_that_bounced_is_due_again(world):
     path = f"transactions/{payment['transaction_id']}/reverse"
     answer = world.post(org, path, {"reason": "bounced"})
     assert answer.status_code == 201
-    assert [(leg["account"], leg["debit"]) for leg in answer.json["entries"] if leg["credit"] == "0.00"] == [
-        ("invoiced", "40.00"), ("surplus", "50.00")]
+    assert [
+        (leg["account"], leg["debit"]) for leg in answer.json["entries"] if leg["credit"] == "0.00"
+    ] == [("invoiced", "40.00"), ("surplus", "50.00")]
     assert invoices(world, org) == [("awaiting_payment", "0.00")] * 2
     assert buckets(world, org) == Buckets(invoiced=70_000_000)
     shown = read(world, org, payment["id"])
@@ -250,7 +308,9 @@ def test_what_a_bounced_payment_no_longer_has_is_owed_again(world):
     assert buckets(world, org) == Buckets(invoiced=30_000_000, unbilled=15_000_000)
     issued = world.call("POST", f"/v1/organizations/{org}/invoices", {})
     assert issued.status_code == 201, issued.json
-    assert [(line["kind"], line["amount"]) for line in issued.json["lines"]] == [("reversal", "15.00")]
+    assert [(line["kind"], line["amount"]) for line in issued.json["lines"]] == [
+        ("reversal", "15.00")
+    ]
 
 
 def test_a_payment_that_bounces_after_the_account_became_prepaid_is_owed_by_the_wallet(world):
@@ -259,7 +319,12 @@ def test_a_payment_that_bounces_after_the_account_became_prepaid_is_owed_by_the_
     assert world.patch(org, {"payment_mode": "prepaid"}).status_code == 200
     refused = assign(world, org, payment)
     assert refused.json["code"] == "account_prepaid"
-    assert world.post(org, f"transactions/{payment['transaction_id']}/reverse", {"reason": "x"}).status_code == 201
+    assert (
+        world.post(
+            org, f"transactions/{payment['transaction_id']}/reverse", {"reason": "x"}
+        ).status_code
+        == 201
+    )
     assert buckets(world, org) == Buckets(prepaid=-30_000_000)
 
 
@@ -271,7 +336,10 @@ def test_a_write_off_clears_open_invoices_then_what_is_unbilled(world):
     assert invoices(world, org) == [("paid", "10.00"), ("paid", "0.00")]
     assert buckets(world, org) == Buckets(unbilled=0, surplus=5_000_000)
     world.withdraw(org, "5")
-    assert world.post(org, f"transactions/{written_off['id']}/reverse", {"reason": "x"}).status_code == 201
+    assert (
+        world.post(org, f"transactions/{written_off['id']}/reverse", {"reason": "x"}).status_code
+        == 201
+    )
     assert invoices(world, org) == [("awaiting_payment", "10.00"), ("awaiting_payment", "0.00")]
     assert buckets(world, org) == Buckets(invoiced=60_000_000, unbilled=25_000_000)
 
@@ -282,10 +350,19 @@ def test_what_a_credit_note_gives_back_is_taken_from_the_payments_that_paid_it(w
     (one,) = bill(world, org, "100")
     first, second = (pay(world, org, amount).json for amount in ("60", "35"))
 
-    world.act(actions.issue_credit_note, organization_id=org, invoice_id=one, amount=parse_money("50"), reason="late")
+    world.act(
+        actions.issue_credit_note,
+        organization_id=org,
+        invoice_id=one,
+        amount=parse_money("50"),
+        reason="late",
+    )
 
     assert invoices(world, org) == [("paid", "50.00")]
-    assert [shares(read(world, org, payment["id"])) for payment in (first, second)] == [[(one, "50.00")], []]
+    assert [shares(read(world, org, payment["id"])) for payment in (first, second)] == [
+        [(one, "50.00")],
+        [],
+    ]
     assert buckets(world, org) == Buckets(surplus=50_000_000)
     assert shares(assign(world, org, first).json) == []
     assert invoices(world, org) == [("awaiting_payment", "0.00")]
@@ -314,7 +391,9 @@ def test_a_list_of_payments_asks_the_database_as_often_for_one_as_for_many(world
     following, _ = read_page(1, f"&cursor={first['next_cursor']}")
     assert following["data"] == listed[-2:-3:-1]
     other, _ = customer(world)
-    refused = world.call("GET", f"/v1/organizations/{other}/payments?limit=1&cursor={first['next_cursor']}")
+    refused = world.call(
+        "GET", f"/v1/organizations/{other}/payments?limit=1&cursor={first['next_cursor']}"
+    )
     assert refused.status_code == 422
 
 
@@ -324,8 +403,12 @@ def test_who_may_see_and_record_payments(world):
     path = f"/v1/organizations/{org}/payments"
     other = world.open("postpaid", limit="1")
     for kind, role, reads, writes in (
-        ("provider", "viewer", 200, 403), ("provider", "support", 200, 403), ("provider", "billing", 200, 200),
-        ("customer", "owner", 200, 403), ("customer", "admin", 200, 403), ("customer", "member", 403, 403),
+        ("provider", "viewer", 200, 403),
+        ("provider", "support", 200, 403),
+        ("provider", "billing", 200, 200),
+        ("customer", "owner", 200, 403),
+        ("customer", "admin", 200, 403),
+        ("customer", "member", 403, 403),
     ):
         token = world.token(kind, role, org if kind == "customer" else None)
         for at in (path, f"{path}/{payment['id']}"):
@@ -337,7 +420,9 @@ def test_who_may_see_and_record_payments(world):
     for unknown in (ids.new("pay"), ids.new("txn"), "pay_1"):
         assert world.call("GET", f"{path}/{unknown}").status_code == 404
         assert assign(world, org, {"id": unknown}, one).status_code == 404
-    assert world.call("GET", f"/v1/organizations/{other}/payments/{payment['id']}").status_code == 404
+    assert (
+        world.call("GET", f"/v1/organizations/{other}/payments/{payment['id']}").status_code == 404
+    )
     assert world.call("POST", path, {"amount": "1", "method": "cash"}, key=None).status_code == 400
 
 
@@ -346,7 +431,9 @@ def test_payments_at_once_never_overpay_an_invoice(world):
     org, made = customer(world, "10", "7")
 
     def record():
-        return world.act(payments.record_payment, organization_id=org, amount=1_500_000, method="cash")
+        return world.act(
+            payments.record_payment, organization_id=org, amount=1_500_000, method="cash"
+        )
 
     answers = at_once(*[record] * THREADS)
     assert all(isinstance(answer, dict) for answer in answers)
@@ -364,8 +451,12 @@ def test_assigning_at_once_counts_each_edit_and_no_more_than_five(world):
 
     def edit(invoice_id):
         return lambda: world.act(
-            actions.assign_payment, organization_id=org, payment_id=payment["id"],
-            patch={"invoice_ids": [invoice_id]}, check=lambda found: None)
+            actions.assign_payment,
+            organization_id=org,
+            payment_id=payment["id"],
+            patch={"invoice_ids": [invoice_id]},
+            check=lambda found: None,
+        )
 
     answers = at_once(*[edit(invoice_id) for invoice_id in (first, second) * 8])
     refused = [answer for answer in answers if isinstance(answer, payments.PaymentEditsExhausted)]

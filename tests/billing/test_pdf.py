@@ -16,14 +16,22 @@ from billing.views.pdf import paper
 from tests.billing.conftest import World
 
 BUYER = {
-    "name": "Acme Trading", "country": "CH", "buyer_tags": {"CustomerRef": "PO-77812", "TypeRef": "Wholesale"},
-    "billing": {"name": "Acme (Asia) Ltd", "email": "bills@acme.example", "address": "12 Harbour St\nLevel 3",
-                "city": "1204 Geneva"},
+    "name": "Acme Trading",
+    "country": "CH",
+    "buyer_tags": {"CustomerRef": "PO-77812", "TypeRef": "Wholesale"},
+    "billing": {
+        "name": "Acme (Asia) Ltd",
+        "email": "bills@acme.example",
+        "address": "12 Harbour St\nLevel 3",
+        "city": "1204 Geneva",
+    },
 }
 SELLER = {"name": "Straits Voice", "country": "SG", "billing": {}}
 
 
-def line(amount: str, description: str | None = "Calls", at: str = "2026-11-03T02:00:00.000000Z") -> dict[str, Any]:
+def line(
+    amount: str, description: str | None = "Calls", at: str = "2026-11-03T02:00:00.000000Z"
+) -> dict[str, Any]:
     return {"occurred_at": at, "description": description, "kind": "capture", "amount": amount}
 
 
@@ -34,11 +42,27 @@ def document(lines: list[dict[str, Any]], currency: str = "SGD", **more: Any) ->
         return format_money(amount, currency)
 
     return {
-        "number": "INV-2026-000042", "kind": "consolidated", "status": "awaiting_payment", "currency": currency,
-        "timezone": "Asia/Singapore", "issued_on": "2026-12-01", "due_on": "2026-12-15",
-        "period": {"from": "2026-11-01", "to": "2026-11-30"}, "seller": SELLER, "buyer": BUYER, "lines": lines,
-        "total": money(total), "tax": "0.10", "net": money(total - 100000), "tax_name": "GST", "tax_rate": "8.1",
-        "paid": money(0), "credited": money(0), "open": money(total), "credit_notes": [], **more,
+        "number": "INV-2026-000042",
+        "kind": "consolidated",
+        "status": "awaiting_payment",
+        "currency": currency,
+        "timezone": "Asia/Singapore",
+        "issued_on": "2026-12-01",
+        "due_on": "2026-12-15",
+        "period": {"from": "2026-11-01", "to": "2026-11-30"},
+        "seller": SELLER,
+        "buyer": BUYER,
+        "lines": lines,
+        "total": money(total),
+        "tax": "0.10",
+        "net": money(total - 100000),
+        "tax_name": "GST",
+        "tax_rate": "8.1",
+        "paid": money(0),
+        "credited": money(0),
+        "open": money(total),
+        "credit_notes": [],
+        **more,
     }
 
 
@@ -55,7 +79,9 @@ def pages(rendered: bytes) -> list[str]:
 
 
 def fonts(made: pypdf.PdfReader) -> set[str]:
-    names = [font["/BaseFont"] for page in made.pages for font in page["/Resources"]["/Font"].values()]
+    names = [
+        font["/BaseFont"] for page in made.pages for font in page["/Resources"]["/Font"].values()
+    ]
     return {name.partition("+")[2].partition("-")[0] for name in names}
 
 
@@ -66,18 +92,47 @@ def long_one(lines: int) -> list[str]:
 
 
 def test_a_short_one_says_everything() -> None:
-    notes = [{"number": "CN-7", "issued_at": "2026-12-01T18:00:00.000000Z", "amount": "0.000001", "reason": "Rounding"}]
-    (said,) = pages(paper.render(document(
-        [line("65.979991"), line("1234.5", None), line("-0.5")], paid="100.00", credited="0.000001",
-        open="1199.97999", credit_notes=notes,
-    )))
+    notes = [
+        {
+            "number": "CN-7",
+            "issued_at": "2026-12-01T18:00:00.000000Z",
+            "amount": "0.000001",
+            "reason": "Rounding",
+        }
+    ]
+    (said,) = pages(
+        paper.render(
+            document(
+                [line("65.979991"), line("1234.5", None), line("-0.5")],
+                paid="100.00",
+                credited="0.000001",
+                open="1199.97999",
+                credit_notes=notes,
+            )
+        )
+    )
     for words in (
-        "Invoice INV-2026-000042", "Straits Voice Singapore", "Acme (Asia) Ltd Acme Trading 12 Harbour St Level 3",
-        "1204 Geneva Switzerland", "CustomerRef PO-77812", "TypeRef Wholesale", "Issued 1 December 2026",
-        "Due 15 December 2026", "Period 1–30 Nov 2026", "SGD 1,199.97999", "3 Nov 2026 Calls 65.979991",
-        "3 Nov 2026 Usage 1,234.5", "Calls −0.5", "Total 1,299.979991", "Net 1,299.879991",
-        "GST 8.1%, included 0.10", "Paid −100.00", "Credited −0.000001", "Amount due 1,199.97999",
-        "2 Dec 2026 CN-7 Rounding −0.000001", "Page 1 of 1",
+        "Invoice INV-2026-000042",
+        "Straits Voice Singapore",
+        "Acme (Asia) Ltd Acme Trading 12 Harbour St Level 3",
+        "1204 Geneva Switzerland",
+        "CustomerRef PO-77812",
+        "TypeRef Wholesale",
+        "Issued 1 December 2026",
+        "Due 15 December 2026",
+        "Period 1–30 Nov 2026",
+        "SGD 1,199.97999",
+        "3 Nov 2026 Calls 65.979991",
+        "3 Nov 2026 Usage 1,234.5",
+        "Calls −0.5",
+        "Total 1,299.979991",
+        "Net 1,299.879991",
+        "GST 8.1%, included 0.10",
+        "Paid −100.00",
+        "Credited −0.000001",
+        "Amount due 1,199.97999",
+        "2 Dec 2026 CN-7 Rounding −0.000001",
+        "Page 1 of 1",
     ):
         assert words in said
     assert "forward" not in said
@@ -106,7 +161,11 @@ def test_what_is_carried_forward_is_the_sum_of_the_lines_so_far(lines: int) -> N
 
 
 def test_the_sum_is_carried_also_when_only_the_totals_are_left() -> None:
-    alone = [found for found in map(long_one, range(18, 28)) if len(found) == 2 and "Calls" not in found[1]]
+    alone = [
+        found
+        for found in map(long_one, range(18, 28))
+        if len(found) == 2 and "Calls" not in found[1]
+    ]
 
     assert alone
     assert all("Brought forward" in found[1] and "Carried forward" in found[0] for found in alone)
@@ -130,66 +189,118 @@ def test_it_is_an_archival_pdf_that_tells_its_language_and_has_its_own_fonts_onl
     assert fonts(made) == {"Inter", "NotoSansCJKsc", "NotoSansArabic", "NotoEmoji"}
 
 
-@pytest.mark.parametrize("words", [
-    "#set text(red)", "*bold* _it_ $x^2$ `raw`", "<label> @reference \\ // /* c */", "#panic(\"no\")", "[a]{b}#[c]",
-    '"quotes" \\u{41} & <b>', "https://example.org/?a=b#c", "= Heading", "- item", "~ -- --- ...",
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "#set text(red)",
+        "*bold* _it_ $x^2$ `raw`",
+        "<label> @reference \\ // /* c */",
+        '#panic("no")',
+        "[a]{b}#[c]",
+        '"quotes" \\u{41} & <b>',
+        "https://example.org/?a=b#c",
+        "= Heading",
+        "- item",
+        "~ -- --- ...",
+    ],
+)
 def test_what_looks_like_markup_is_printed_as_it_is(words: str) -> None:
-    (said,) = pages(paper.render(document([line("1.00", words)], buyer={**BUYER, "name": words, "billing": {}})))
+    (said,) = pages(
+        paper.render(document([line("1.00", words)], buyer={**BUYER, "name": words, "billing": {}}))
+    )
 
     assert said.replace(" ", "").count(words.replace(" ", "")) == 2
 
 
-@pytest.mark.parametrize(("words", "font"), [
-    ("中国移动通话费", "NotoSansCJKsc"), ("繁體中文電話費用", "NotoSansCJKsc"), ("日本語の通話料金", "NotoSansCJKsc"),
-    ("한국어 통화 요금", "NotoSansCJKsc"), ("ค่าโทรศัพท์", "NotoSansThai"), ("मोबाइल कॉल", "NotoSansDevanagari"),
-    ("شركة الاتصالات", "NotoSansArabic"), ("שיחות", "NotoSansHebrew"), ("Звонки κλήσεις cuộc gọi", "Inter"),
-    ("👩‍💻🇸🇬📞", "NotoEmoji"), ("\U00012000\U0010fffd\ufdd0\uffff", "Box"),
-])
+@pytest.mark.parametrize(
+    ("words", "font"),
+    [
+        ("中国移动通话费", "NotoSansCJKsc"),
+        ("繁體中文電話費用", "NotoSansCJKsc"),
+        ("日本語の通話料金", "NotoSansCJKsc"),
+        ("한국어 통화 요금", "NotoSansCJKsc"),
+        ("ค่าโทรศัพท์", "NotoSansThai"),
+        ("मोबाइल कॉल", "NotoSansDevanagari"),
+        ("شركة الاتصالات", "NotoSansArabic"),
+        ("שיחות", "NotoSansHebrew"),
+        ("Звонки κλήσεις cuộc gọi", "Inter"),
+        ("👩‍💻🇸🇬📞", "NotoEmoji"),
+        ("\U00012000\U0010fffd\ufdd0\uffff", "Box"),
+    ],
+)
 def test_every_script_has_a_font_and_what_has_none_is_a_box(words: str, font: str) -> None:
     assert fonts(read(paper.render(document([line("1.00", words)])))) == {"Inter", font}
 
 
 def test_right_to_left_is_an_isolate_of_its_own_and_nothing_else_is() -> None:
-    said = paper.sheet(document([line("1.00", "شركة (م.م.) 24/7"), line("1.00", "שיחות"), line("1.00", "Звонки")]))
+    said = paper.sheet(
+        document([line("1.00", "شركة (م.م.) 24/7"), line("1.00", "שיחות"), line("1.00", "Звонки")])
+    )
 
-    assert [words for _, words, _ in said["lines"]] == ["\u2068شركة (م.م.) 24/7\u2069", "\u2068שיחות\u2069", "Звонки"]
+    assert [words for _, words, _ in said["lines"]] == [
+        "\u2068شركة (م.م.) 24/7\u2069",
+        "\u2068שיחות\u2069",
+        "Звонки",
+    ]
 
 
-@pytest.mark.parametrize("words", ["a\x00b\x07c\x1bd", "a\tb\nc\r\nd", "a\u202eb\u2066c\u2028d", "a\ud800b\x9fc d"])
+@pytest.mark.parametrize(
+    "words", ["a\x00b\x07c\x1bd", "a\tb\nc\r\nd", "a\u202eb\u2066c\u2028d", "a\ud800b\x9fc d"]
+)
 def test_control_characters_and_turned_directions_are_left_out(words: str) -> None:
     (said,) = pages(paper.render(document([line("1.00", words)])))
 
     assert re.search(r"2026 a ?b ?c ?d 1\.00", said)
 
 
-@pytest.mark.parametrize("words", ["W" * 255, "long name " * 25, "漢" * 255, "a1b2-" * 51, "นานาชาติ" * 30])
+@pytest.mark.parametrize(
+    "words", ["W" * 255, "long name " * 25, "漢" * 255, "a1b2-" * 51, "นานาชาติ" * 30]
+)
 def test_long_names_break_and_nothing_leaves_the_page(words: str) -> None:
     long = {"name": words, "country": "SG", "billing": {"address": words, "city": words}}
-    made = paper.render(document(
-        [line("1.00", words)], seller=long, buyer={**long, "buyer_tags": {"CustomerRef": words}}, number="N" * 32,
-    ))
+    made = paper.render(
+        document(
+            [line("1.00", words)],
+            seller=long,
+            buyer={**long, "buyer_tags": {"CustomerRef": words}},
+            number="N" * 32,
+        )
+    )
     reached: list[float] = []
     for page in read(made).pages:
-        page.extract_text(visitor_text=lambda text, _, matrix, *__: reached.append(matrix[4]) if text.strip() else None)
+        page.extract_text(
+            visitor_text=lambda text, _, matrix, *__: (
+                reached.append(matrix[4]) if text.strip() else None
+            )
+        )
 
     assert max(reached) < 595 - 62
     assert "1.00" in pages(made)[-1]
 
 
-@pytest.mark.parametrize(("status", "mark", "words"), [
-    ("awaiting_payment", "", "Due by 15 December 2026"), ("paid", "PAID", "Settled, with thanks"),
-    ("void", "VOID", "nothing is to be paid"),
-])
+@pytest.mark.parametrize(
+    ("status", "mark", "words"),
+    [
+        ("awaiting_payment", "", "Due by 15 December 2026"),
+        ("paid", "PAID", "Settled, with thanks"),
+        ("void", "VOID", "nothing is to be paid"),
+    ],
+)
 def test_the_status_is_stamped_and_says_what_to_do(status: str, mark: str, words: str) -> None:
     (said,) = pages(paper.render(document([line("1.00")], status=status, open="0.00")))
 
-    assert {stamp for stamp in ("PAID", "VOID") if stamp in said.replace(" ", "")} == ({mark} if mark else set())
+    assert {stamp for stamp in ("PAID", "VOID") if stamp in said.replace(" ", "")} == (
+        {mark} if mark else set()
+    )
     assert words in said
 
 
 def test_a_month_closed_without_sending_is_a_statement_and_no_tax_is_no_line() -> None:
-    (said,) = pages(paper.render(document([line("500")], currency="JPY", kind="none", tax_name=None, tax_rate=None)))
+    (said,) = pages(
+        paper.render(
+            document([line("500")], currency="JPY", kind="none", tax_name=None, tax_rate=None)
+        )
+    )
 
     assert "Statement" in said
     assert "JPY 500 " in said
@@ -207,7 +318,9 @@ def test_what_the_sheet_cannot_be_set_with_is_an_error(monkeypatch: pytest.Monke
         paper.render({})
 
 
-def test_of_many_who_print_at_once_most_are_asked_to_come_back(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+def test_of_many_who_print_at_once_most_are_asked_to_come_back(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
     organization_id = world.open("postpaid", limit="100")
     world.charge(organization_id, "10.5")
     issued = world.call("POST", f"/v1/organizations/{organization_id}/invoices", {}).json
@@ -252,4 +365,9 @@ def test_the_route_prints_one_invoice_and_only_to_whom_it_belongs(world: World) 
         (world.token("customer", org=stranger), f"{path}.pdf"),
     ):
         assert world.call("GET", where, token=token).status_code == 404
-    assert world.call("GET", f"{path}.pdf", token=world.token("customer", "member", organization_id)).status_code == 403
+    assert (
+        world.call(
+            "GET", f"{path}.pdf", token=world.token("customer", "member", organization_id)
+        ).status_code
+        == 403
+    )

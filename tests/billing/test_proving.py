@@ -31,7 +31,9 @@ def books_of_every_kind(world):
         held = world.post(prepaid, "reservations", {"amount": "20", "description": "Call"}).json
         if captured:
             world.post(prepaid, f"reservations/{held['id']}/capture", captured)
-    world.post(prepaid, "refunds", {"transaction_id": charge["id"], "amount": "3", "reason": "slow"})
+    world.post(
+        prepaid, "refunds", {"transaction_id": charge["id"], "amount": "3", "reason": "slow"}
+    )
     world.charge(postpaid, "60")
     invoice = world.call("POST", f"/v1/organizations/{postpaid}/invoices", {})
     assert invoice.status_code == 201, invoice.json
@@ -65,7 +67,11 @@ def keep(world, piece):
 
 def passes(world):
     with world.database.reading() as session:
-        wanted = select(LedgerProof).where(LedgerProof.provider_id == world.provider_id).order_by(LedgerProof.id)
+        wanted = (
+            select(LedgerProof)
+            .where(LedgerProof.provider_id == world.provider_id)
+            .order_by(LedgerProof.id)
+        )
         return [(found.status, found.accounts) for found in session.scalars(wanted)]
 
 
@@ -77,10 +83,13 @@ def proof(world):
 
 @contextmanager
 def tampering(owner):
-    """A session of the tables' owner, with what guards the journal out of the way; undone in the end."""
+    """A session of the tables' owner, with what guards the journal out of the way; undone in the
+    end."""
     with Session(owner.engine) as session:
         if owner.is_sqlite:
-            for name in session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+            for name in session.scalars(
+                text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            ).all():
                 session.execute(text(f"DROP TRIGGER {name}"))
         else:
             session.execute(text("ALTER TABLE journal DISABLE TRIGGER USER"))
@@ -99,14 +108,17 @@ def row(seq, **values):
 
 
 def gone(seq):
-    return lambda org, last: delete(Entry).where(Entry.organization_id == org, Entry.seq == (seq or last))
+    return lambda org, last: delete(Entry).where(
+        Entry.organization_id == org, Entry.seq == (seq or last)
+    )
 
 
 def copied(org, last):
     columns = {column.name: column for column in Entry.__table__.columns}
     columns |= {"seq": Entry.seq + 1, "part": Entry.part + 1}
     return insert(Entry).from_select(
-        list(columns), select(*columns.values()).where(Entry.organization_id == org, Entry.seq == last)
+        list(columns),
+        select(*columns.values()).where(Entry.organization_id == org, Entry.seq == last),
     )
 
 
@@ -116,7 +128,8 @@ def moved_to(org, last):
 
 def of(model, condition=None, **values):
     return lambda org, last: (
-        update(model).where(model.organization_id == org, *([condition] if condition is not None else []))
+        update(model)
+        .where(model.organization_id == org, *([condition] if condition is not None else []))
         .values(values)
     )
 
@@ -129,19 +142,39 @@ PLANTED = {
     "a bucket": (PREPAID, "cache_is_history", [account(prepaid=Account.prepaid + 1)]),
     "what is unbilled": (POSTPAID, "cache_is_history", [account(unbilled=Account.unbilled - 1)]),
     "what is held, in the account": (PREPAID, "reservations", [account(held=Account.held + 1)]),
-    "what the provider's balance lost": (PREPAID, "cache_is_history", [account(on_wallet=Account.on_wallet + 1)]),
+    "what the provider's balance lost": (
+        PREPAID,
+        "cache_is_history",
+        [account(on_wallet=Account.on_wallet + 1)],
+    ),
     "too many rows counted": (PREPAID, "sequence", [account(seq=Account.seq + 1)]),
     "a row deleted": (PREPAID, "sequence", [gone(1)]),
     "the last row deleted": (POSTPAID, "sequence", [gone(LAST)]),
-    "a row deleted, and the number of rows": (POSTPAID, "cache_is_history", [gone(LAST), account(seq=Account.seq - 1)]),
+    "a row deleted, and the number of rows": (
+        POSTPAID,
+        "cache_is_history",
+        [gone(LAST), account(seq=Account.seq - 1)],
+    ),
     "a row renumbered": (PREPAID, "sequence", [moved_to]),
     "an amount": (PREPAID, "cache_is_history", [row(1, amount=Entry.amount + 1)]),
     "a cost": (PREPAID, "cache_is_history", [row(3, amount=Entry.amount - 1)]),
-    "an amount, beyond all bounds": (PREPAID, "cache_is_history", [row(1, amount=FAR, prepaid_after=-FAR)]),
+    "an amount, beyond all bounds": (
+        PREPAID,
+        "cache_is_history",
+        [row(1, amount=FAR, prepaid_after=-FAR)],
+    ),
     "a snapshot": (PREPAID, "cache_is_history", [row(2, held_after=1)]),
-    "the last snapshot": (POSTPAID, "cache_is_history", [row(LAST, unbilled_after=Entry.unbilled_after + 1)]),
+    "the last snapshot": (
+        POSTPAID,
+        "cache_is_history",
+        [row(LAST, unbilled_after=Entry.unbilled_after + 1)],
+    ),
     "a balance": (PREPAID, "cache_is_history", [row(1, balance_after=Entry.balance_after + 1)]),
-    "debit and credit": (PREPAID, "cache_is_history", [row(1, debit=Entry.credit, credit=Entry.debit)]),
+    "debit and credit": (
+        PREPAID,
+        "cache_is_history",
+        [row(1, debit=Entry.credit, credit=Entry.debit)],
+    ),
     "an account that does not exist": (PREPAID, "conservation", [row(4, debit=99)]),
     "accounts that do not go together": (PREPAID, "conservation", [row(3, credit=30)]),
     "a currency": (PREPAID, "conservation", [row(2, currency="EUR")]),
@@ -149,16 +182,36 @@ PLANTED = {
     "what a transaction moved": (PREPAID, "transactions", [row(1, moved=Entry.moved + 1)]),
     "a part": (PREPAID, "transactions", [row(3, part=2)]),
     "a row twice": (POSTPAID, "transactions", [copied]),
-    "what was captured": (PREPAID, "reservations",
-                          [of(Reservation, OPEN & (Reservation.captured > 0), captured=Reservation.captured + 1)]),
-    "captured for released": (PREPAID, "reservations", [
-        of(Reservation, Reservation.released > 0, captured=Reservation.captured + 1, released=Reservation.released - 1),
-    ]),
-    "a reservation deleted": (PREPAID, "reservations", [
-        lambda org, last: delete(Reservation).where(Reservation.organization_id == org, ~OPEN),
-    ]),
+    "what was captured": (
+        PREPAID,
+        "reservations",
+        [of(Reservation, OPEN & (Reservation.captured > 0), captured=Reservation.captured + 1)],
+    ),
+    "captured for released": (
+        PREPAID,
+        "reservations",
+        [
+            of(
+                Reservation,
+                Reservation.released > 0,
+                captured=Reservation.captured + 1,
+                released=Reservation.released - 1,
+            ),
+        ],
+    ),
+    "a reservation deleted": (
+        PREPAID,
+        "reservations",
+        [
+            lambda org, last: delete(Reservation).where(Reservation.organization_id == org, ~OPEN),
+        ],
+    ),
     "what was paid": (POSTPAID, "invoices", [of(Invoice, paid=Invoice.paid + 1)]),
-    "paid for credited": (POSTPAID, "invoices", [of(Invoice, paid=Invoice.paid - 1, credited=Invoice.credited + 1)]),
+    "paid for credited": (
+        POSTPAID,
+        "invoices",
+        [of(Invoice, paid=Invoice.paid - 1, credited=Invoice.credited + 1)],
+    ),
     "an invoice's range": (POSTPAID, "invoices", [of(Invoice, to_seq=Invoice.to_seq + 1)]),
     "less than nothing spent": (PREPAID, "spendings", [of(Spending, amount=-1)]),
     "the provider's own last row": (OWN, "sequence", [gone(LAST)]),
@@ -170,7 +223,10 @@ PLANTED = {
 def books(world, books_by_database={}):  # noqa: B006 - made once per database, and never changed for good
     """A provider's world and the three journals in it."""
     if world.database.url not in books_by_database:
-        books_by_database[world.database.url] = world, (*books_of_every_kind(world), world.provider_id)
+        books_by_database[world.database.url] = (
+            world,
+            (*books_of_every_kind(world), world.provider_id),
+        )
     return books_by_database[world.database.url]
 
 
@@ -180,7 +236,9 @@ def test_what_was_changed_is_found(books, owner, what):
     whose, invariant, changes = PLANTED[what]
     with tampering(owner) as session:
         assert queries.prove_piece(session, world.provider_id).discrepancies == []
-        last = session.scalar(select(func.max(Entry.seq)).where(Entry.organization_id == orgs[whose]))
+        last = session.scalar(
+            select(func.max(Entry.seq)).where(Entry.organization_id == orgs[whose])
+        )
         for change in changes:
             assert session.execute(change(orgs[whose], last)).rowcount != 0
         found = queries.prove_piece(session, world.provider_id).discrepancies
@@ -194,11 +252,15 @@ def test_a_row_moved_to_another_account_is_missed_here_and_found_there(books, ow
     with tampering(owner) as session:
         last, free = (session.get_one(Account, org).seq for org in (here, there))
         session.execute(
-            update(Entry).where(Entry.organization_id == here, Entry.seq == last)
+            update(Entry)
+            .where(Entry.organization_id == here, Entry.seq == last)
             .values(organization_id=there, seq=free + 1)
         )
         found = queries.prove_piece(session, world.provider_id).discrepancies
-    assert {(one.organization_id, one.invariant) for one in found} >= {(here, "sequence"), (there, "sequence")}
+    assert {(one.organization_id, one.invariant) for one in found} >= {
+        (here, "sequence"),
+        (there, "sequence"),
+    }
 
 
 def test_the_trial_balance_is_even_and_says_what_customers_have(world):
@@ -228,7 +290,9 @@ def test_a_pass_is_made_of_pieces_as_large_as_they_may_be(world, monkeypatch):
             piece = look(world)
             assert (piece.accounts, piece.last is not None) == (1, True)
             in_pieces = prove(world)
-        assert {name: in_pieces[name] for name in FIGURES} == {name: whole[name] for name in FIGURES}
+        assert {name: in_pieces[name] for name in FIGURES} == {
+            name: whole[name] for name in FIGURES
+        }
     assert (whole["accounts"], whole["status"]) == (4, "passed")
 
 
@@ -237,8 +301,12 @@ def test_a_piece_that_comes_too_late_is_dropped(world, monkeypatch):
     monkeypatch.setattr(proving, "ACCOUNTS", 1)
     keep(world, look(world))
     with world.database.reading() as session:
-        begun = session.scalars(select(LedgerProof).where(LedgerProof.provider_id == world.provider_id)).one()
-    second, again, last = (look(world, proof_id=begun.id, after=after) for after in (orgs[0], orgs[0], orgs[2]))
+        begun = session.scalars(
+            select(LedgerProof).where(LedgerProof.provider_id == world.provider_id)
+        ).one()
+    second, again, last = (
+        look(world, proof_id=begun.id, after=after) for after in (orgs[0], orgs[0], orgs[2])
+    )
     for piece in (second, again):
         keep(world, piece)
     assert passes(world) == [("running", 2)]
@@ -260,7 +328,11 @@ def test_it_is_said_when_a_pass_fails_and_when_all_is_well_again(world):
         change(by)
         prove(world)
     said = [data for name, data in world.said(world.provider_id) if name == "ledger_proved"]
-    assert [(data["status"], data["discrepancies"]) for data in said] == [("failed", 1), ("failed", 1), ("passed", 0)]
+    assert [(data["status"], data["discrepancies"]) for data in said] == [
+        ("failed", 1),
+        ("failed", 1),
+        ("passed", 0),
+    ]
     assert [data["entries"] for data in said] == [1, 1, 1]
 
 
@@ -282,9 +354,17 @@ def test_each_discrepancy_is_logged(world):
     with capture_logs() as logs:
         prove(world)
     found, proved = [line for line in logs if line["event"].startswith("ledger.")]
-    assert (found["event"], found["log_level"], found["organization_id"]) == ("ledger.discrepancy", "error", org)
+    assert (found["event"], found["log_level"], found["organization_id"]) == (
+        "ledger.discrepancy",
+        "error",
+        org,
+    )
     assert found["detail"] == "on_wallet is 0.000001, by its journal 0.00"
-    assert (proved["event"], proved["status"], proved["discrepancies"]) == ("ledger.proved", "failed", 1)
+    assert (proved["event"], proved["status"], proved["discrepancies"]) == (
+        "ledger.proved",
+        "failed",
+        1,
+    )
 
 
 def test_the_clock_goes_through_the_books_of_every_provider_by_turns(world):
@@ -306,7 +386,14 @@ def test_nobody_is_accused_while_everything_happens_at_once(world):
 
     def busy(org, number):
         for turn in range(12):
-            world.act(actions.charge, organization_id=org, amount=1 + turn, kind="usage", description="x", cost=number)
+            world.act(
+                actions.charge,
+                organization_id=org,
+                amount=1 + turn,
+                kind="usage",
+                description="x",
+                cost=number,
+            )
             held = reserve(world, org)
             if turn % 3:
                 capture(world, org, held)
@@ -323,7 +410,9 @@ def test_nobody_is_accused_while_everything_happens_at_once(world):
 
     with ThreadPoolExecutor(6) as pool:
         looking = [pool.submit(watch) for _ in range(2)]
-        at_work = [pool.submit(busy, org, number) for number, org in enumerate((prepaid, postpaid) * 2)]
+        at_work = [
+            pool.submit(busy, org, number) for number, org in enumerate((prepaid, postpaid) * 2)
+        ]
         try:
             for one in at_work:
                 one.result()
@@ -336,9 +425,18 @@ def test_nobody_is_accused_while_everything_happens_at_once(world):
 
 def reserve(world, org):
     with world.database.transaction() as session:
-        return actions.reserve(session, organization_id=org, amount=5, description="x", expires_in=60, now=clock.now())
+        return actions.reserve(
+            session, organization_id=org, amount=5, description="x", expires_in=60, now=clock.now()
+        )
 
 
 def capture(world, org, held):
     with world.database.transaction() as session:
-        actions.capture(session, organization_id=org, reservation_id=held["id"], amount=3, final=False, now=clock.now())
+        actions.capture(
+            session,
+            organization_id=org,
+            reservation_id=held["id"],
+            amount=3,
+            final=False,
+            now=clock.now(),
+        )

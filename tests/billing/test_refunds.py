@@ -1,4 +1,5 @@
-"""Giving charges back: never more than was charged, where it goes, and the provider's cost with it."""
+"""Giving charges back: never more than was charged, where it goes, and the provider's cost with
+it."""
 
 import pytest
 from billing import actions
@@ -13,7 +14,11 @@ from tests.billing.test_concurrency import THREADS, at_once
 
 
 def refund(world, org, charge, amount=None, **options):
-    body = {"transaction_id": charge["id"], "reason": "broken", **({"amount": amount} if amount else {})}
+    body = {
+        "transaction_id": charge["id"],
+        "reason": "broken",
+        **({"amount": amount} if amount else {}),
+    }
     return world.post(org, "refunds", body, **options)
 
 
@@ -33,7 +38,11 @@ def test_a_refund_goes_to_the_wallet_in_parts_and_never_exceeds_the_charge(world
 
     first = refund(world, org, charge, "25")
     assert first.status_code == 201
-    assert (first.json["kind"], first.json["amount"], first.json["balance_after"]) == ("refund", "25.00", "65.00")
+    assert (first.json["kind"], first.json["amount"], first.json["balance_after"]) == (
+        "refund",
+        "25.00",
+        "65.00",
+    )
     assert (first.json["description"], first.json["reason"]) == ("Refund: Headset", "broken")
     assert first.json["refunds"] == charge["id"]
     assert entries(first.json) == [("revenue", "25.00", "0.00"), ("prepaid", "0.00", "25.00")]
@@ -55,7 +64,9 @@ def test_the_cost_comes_back_in_proportion_and_to_the_millionth(world):
     org = world.open()
     world.top_up(org, "10")
     charge = world.charge(org, "3", cost="1")
-    returned = [refund(world, org, charge, amount).json["cost"] for amount in ("1", "1", "0.5", "0.5")]
+    returned = [
+        refund(world, org, charge, amount).json["cost"] for amount in ("1", "1", "0.5", "0.5")
+    ]
     assert returned == ["-0.333333", "-0.333334", "-0.166666", "-0.166667"]
     (purse,) = world.call("GET", "/v1/wallet").json["data"]
     assert (purse["balance"], purse["customers_balance"]) == ("0.00", "10.00")
@@ -65,7 +76,10 @@ def test_a_refund_too_small_for_its_cost_has_no_such_entry(world):
     org = world.open()
     world.top_up(org, "10")
     charge = world.charge(org, "3", cost="0.000001")
-    assert [len(refund(world, org, charge, amount).json["entries"]) for amount in ("1", "2")] == [2, 4]
+    assert [len(refund(world, org, charge, amount).json["entries"]) for amount in ("1", "2")] == [
+        2,
+        4,
+    ]
 
 
 def test_off_what_is_unbilled_first_and_the_rest_becomes_surplus(world):
@@ -74,9 +88,12 @@ def test_off_what_is_unbilled_first_and_the_rest_becomes_surplus(world):
     world.adjust(org, "20")
     given_back = refund(world, org, charge).json
     assert entries(given_back) == [
-        ("revenue", "40.00", "0.00"), ("unbilled", "0.00", "40.00"),
-        ("revenue", "20.00", "0.00"), ("surplus", "0.00", "20.00"),
-        ("wallet", "6.00", "0.00"), ("cost", "0.00", "6.00"),
+        ("revenue", "40.00", "0.00"),
+        ("unbilled", "0.00", "40.00"),
+        ("revenue", "20.00", "0.00"),
+        ("surplus", "0.00", "20.00"),
+        ("wallet", "6.00", "0.00"),
+        ("cost", "0.00", "6.00"),
     ]
     assert buckets(world, org) == Buckets(surplus=20_000_000)
 
@@ -100,12 +117,23 @@ def test_of_a_charge_on_an_invoice_it_becomes_a_credit_note(world):
 
     given_back = refund(world, org, charge, "20").json
 
-    assert (given_back["kind"], given_back["amount"], given_back["refunds"]) == ("refund", "20.00", charge["id"])
+    assert (given_back["kind"], given_back["amount"], given_back["refunds"]) == (
+        "refund",
+        "20.00",
+        charge["id"],
+    )
     assert entries(given_back) == [
-        ("revenue", "20.00", "0.00"), ("invoiced", "0.00", "20.00"),
-        ("wallet", "2.00", "0.00"), ("cost", "0.00", "2.00"),
+        ("revenue", "20.00", "0.00"),
+        ("invoiced", "0.00", "20.00"),
+        ("wallet", "2.00", "0.00"),
+        ("cost", "0.00", "2.00"),
     ]
-    assert read_invoice(world, org, made) == ("awaiting_payment", "0.00", "20.00", [(given_back["id"], "20.00")])
+    assert read_invoice(world, org, made) == (
+        "awaiting_payment",
+        "0.00",
+        "20.00",
+        [(given_back["id"], "20.00")],
+    )
     assert buckets(world, org) == Buckets(invoiced=40_000_000)
 
     world.call("POST", f"/v1/organizations/{org}/payments", {"amount": "40", "method": "cash"})
@@ -128,7 +156,10 @@ def test_no_more_is_given_back_than_an_invoice_has_left(world):
     books = world.books(org)
     refused = refund(world, org, charge)
     assert (refused.status_code, refused.json["code"], refused.json["left"]) == (
-        409, "credit_exceeds_invoice", "10.00")
+        409,
+        "credit_exceeds_invoice",
+        "10.00",
+    )
     assert world.books(org) == books
     assert refund(world, org, charge, "10").status_code == 201
 
@@ -185,7 +216,9 @@ def test_captures_and_usage_in_bulk_are_refunded_like_charges(world):
     held = world.post(org, "reservations", {"amount": "10", "description": "call"}).json
     path = f"reservations/{held['id']}/capture"
     assert world.post(org, path, {"amount": "4", "cost": "2"}).status_code == 200
-    record = UsageRecord(world.provider_id, "one", org, 7_000_000, clock.now(), "Calls", cost=1_000_000)
+    record = UsageRecord(
+        world.provider_id, "one", org, 7_000_000, clock.now(), "Calls", cost=1_000_000
+    )
     with world.database.transaction() as session:
         assert actions.record_usage(session, records=[record], now=clock.now()) == ["accepted"]
     shown = world.call("GET", f"/v1/organizations/{org}/account/transactions").json["data"]
@@ -206,12 +239,17 @@ def test_only_charges_of_this_customer_that_moved_money_are_refundable(world):
     given_back = refund(world, org, charge, "1").json
     books = world.books(org)
     for wrong, code in (
-        (topped_up, "not_refundable"), (elsewhere, "not_refundable"), (given_back, "not_refundable"),
-        (anothers, "unknown_transaction"), ({"id": ids.new("txn")}, "unknown_transaction"),
+        (topped_up, "not_refundable"),
+        (elsewhere, "not_refundable"),
+        (given_back, "not_refundable"),
+        (anothers, "unknown_transaction"),
+        ({"id": ids.new("txn")}, "unknown_transaction"),
     ):
         refused = refund(world, org, wrong)
         assert refused.status_code == 422
-        assert [(error["pointer"], error["code"]) for error in refused.json["errors"]] == [("/transaction_id", code)]
+        assert [(error["pointer"], error["code"]) for error in refused.json["errors"]] == [
+            ("/transaction_id", code)
+        ]
     assert world.books(org) == books
 
 
@@ -220,9 +258,20 @@ def test_bad_input_changes_nothing(world):
     body = {"transaction_id": world.charge(org, "5")["id"], "reason": "x"}
     books = world.books(org)
     for wrong in (
-        {"reason": None}, {"reason": " "}, {"transaction_id": "txn_1"}, {"transaction_id": None}, {"amount": 1},
-        {"amount": "0"}, {"amount": "-1"}, {"amount": "1e3"}, {"amount": "1.0000001"}, {"amount": "1000000000000"},
-        {"amount": " 1"}, {"amount": "١"}, {"amount": None}, {"more": 1},
+        {"reason": None},
+        {"reason": " "},
+        {"transaction_id": "txn_1"},
+        {"transaction_id": None},
+        {"amount": 1},
+        {"amount": "0"},
+        {"amount": "-1"},
+        {"amount": "1e3"},
+        {"amount": "1.0000001"},
+        {"amount": "1000000000000"},
+        {"amount": " 1"},
+        {"amount": "١"},
+        {"amount": None},
+        {"more": 1},
     ):
         assert world.post(org, "refunds", body | wrong).status_code == 422, wrong
     assert world.post(org, "refunds", {}).status_code == 422
@@ -246,13 +295,19 @@ def test_who_may_give_back(world):
     org = world.open(limit="10")
     charge = world.charge(org, "5")
     for kind, role, expected in (
-        ("customer", "owner", 403), ("provider", "support", 403), ("provider", "viewer", 403),
-        ("provider", "billing", 201), ("provider", "manager", 201),
+        ("customer", "owner", 403),
+        ("provider", "support", 403),
+        ("provider", "viewer", 403),
+        ("provider", "billing", 201),
+        ("provider", "manager", 201),
     ):
         token = world.token(kind, role, org if kind == "customer" else None)
         assert refund(world, org, charge, "1", token=token).status_code == expected
     assert refund(world, org, charge, key=None).json["code"] == "idempotency_key_required"
-    assert refund(world, world.open(), charge, token=world.token(org=ids.new("org"))).status_code == 404
+    assert (
+        refund(world, world.open(), charge, token=world.token(org=ids.new("org"))).status_code
+        == 404
+    )
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -262,7 +317,13 @@ def test_sixteen_at_once_never_give_back_more_than_was_charged(world, mode):
     charge = world.charge(org, "10", cost="3.333333")
 
     def give_back():
-        return world.act(actions.refund, organization_id=org, transaction_id=charge["id"], amount=700_000, reason="x")
+        return world.act(
+            actions.refund,
+            organization_id=org,
+            transaction_id=charge["id"],
+            amount=700_000,
+            reason="x",
+        )
 
     answers = at_once(*[give_back] * THREADS)
     refused = [answer for answer in answers if isinstance(answer, RefundExceedsCharge)]

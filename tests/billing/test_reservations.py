@@ -39,7 +39,11 @@ def figures(world, org):
 def kinds(world, org):
     """The kinds of the organization's transactions, oldest first."""
     with world.database.reading() as session:
-        first = select(Entry.kind).where(Entry.organization_id == org, Entry.part == 0).order_by(Entry.seq)
+        first = (
+            select(Entry.kind)
+            .where(Entry.organization_id == org, Entry.part == 0)
+            .order_by(Entry.seq)
+        )
         return session.scalars(first).all()
 
 
@@ -50,8 +54,15 @@ def at(world, moment, act, **arguments):
 
 def hold(world, org, amount, *, at_=NOW, seconds=60):
     """A reservation made at a given moment; its id."""
-    return at(world, at_, actions.reserve, organization_id=org, amount=parse_money(amount), description="A call",
-              expires_in=seconds)["id"]
+    return at(
+        world,
+        at_,
+        actions.reserve,
+        organization_id=org,
+        amount=parse_money(amount),
+        description="A call",
+        expires_in=seconds,
+    )["id"]
 
 
 def sweep(world, moment):
@@ -85,13 +96,18 @@ def test_a_reservation_as_it_is_answered(world):
     made_at, ends = (datetime.fromisoformat(made[name]) for name in ("created_at", "expires_at"))
     assert ends - made_at == timedelta(seconds=90)
     assert {name: made[name] for name in made if not name.endswith("_at")} == {
-        "id": made["id"], "organization_id": org, "amount": "30.00", "captured": "0.00", "released": "0.00",
-        "status": "open", "description": "A call",
+        "id": made["id"],
+        "organization_id": org,
+        "amount": "30.00",
+        "captured": "0.00",
+        "released": "0.00",
+        "status": "open",
+        "description": "A call",
     }
     default = reserve(world, org, "1")
-    assert datetime.fromisoformat(default["expires_at"]) - datetime.fromisoformat(default["created_at"]) == timedelta(
-        hours=1
-    )
+    assert datetime.fromisoformat(default["expires_at"]) - datetime.fromisoformat(
+        default["created_at"]
+    ) == timedelta(hours=1)
 
 
 def test_it_holds_of_a_postpaid_account_what_is_usable_and_charges_what_is_unbilled(world):
@@ -99,17 +115,27 @@ def test_it_holds_of_a_postpaid_account_what_is_usable_and_charges_what_is_unbil
     world.top_up(org, "20")
     made = reserve(world, org, "110")
     assert figures(world, org) == ("20.00", "10.00", "110.00")
-    assert world.post(org, "reservations", {**BODY, "amount": "10.000001"}).json["code"] == "insufficient_credits"
+    assert (
+        world.post(org, "reservations", {**BODY, "amount": "10.000001"}).json["code"]
+        == "insufficient_credits"
+    )
     settle(world, org, made, "capture", {"amount": "40"})
     shown = world.account(org)
-    assert (shown["expecting_invoice"], shown["amount_due"], shown["usable_credits"]) == ("-40.00", "20.00", "80.00")
+    assert (shown["expecting_invoice"], shown["amount_due"], shown["usable_credits"]) == (
+        "-40.00",
+        "20.00",
+        "80.00",
+    )
 
 
 def test_parts_are_captured_until_nothing_is_left(world):
     org = world.open(limit="100")
     made = reserve(world, org, "30")
-    for part, captured, status in (("10", "10.00", "open"), ("0.000001", "10.000001", "open"),
-                                   ("19.999999", "30.00", "captured")):
+    for part, captured, status in (
+        ("10", "10.00", "open"),
+        ("0.000001", "10.000001", "open"),
+        ("19.999999", "30.00", "captured"),
+    ):
         done = settle(world, org, made, "capture", {"amount": part, "final": False}).json
         assert (done["captured"], done["released"], done["status"]) == (captured, "0.00", status)
     assert figures(world, org) == ("-30.00", "70.00", "0.00")
@@ -125,16 +151,29 @@ def test_a_final_capture_lets_the_rest_go_in_the_same_transaction(world):
     assert figures(world, org) == ("-17.00", "83.00", "0.00")
     path = f"/v1/organizations/{org}/account/transactions"
     newest = world.call("GET", path).json["data"][0]
-    assert {name: newest[name] for name in ("kind", "amount", "reserved", "reservation_id", "description", "cost")} == {
-        "kind": "capture", "amount": "-12.00", "reserved": "-25.00", "reservation_id": made["id"],
-        "description": "A call", "cost": "4.00",
+    assert {
+        name: newest[name]
+        for name in ("kind", "amount", "reserved", "reservation_id", "description", "cost")
+    } == {
+        "kind": "capture",
+        "amount": "-12.00",
+        "reserved": "-25.00",
+        "reservation_id": made["id"],
+        "description": "A call",
+        "cost": "4.00",
     }
     entries = world.call("GET", f"{path}/{newest['id']}").json["entries"]
     assert [(e["account"], e["debit"], e["credit"]) for e in entries] == [
-        ("held", "25.00", "0.00"), ("set_aside", "0.00", "25.00"), ("prepaid", "12.00", "0.00"),
-        ("revenue", "0.00", "12.00"), ("cost", "4.00", "0.00"), ("wallet", "0.00", "4.00"),
+        ("held", "25.00", "0.00"),
+        ("set_aside", "0.00", "25.00"),
+        ("prepaid", "12.00", "0.00"),
+        ("revenue", "0.00", "12.00"),
+        ("cost", "4.00", "0.00"),
+        ("wallet", "0.00", "4.00"),
     ]
-    customer = world.call("GET", f"{path}/{newest['id']}", token=world.token("customer", "owner", org)).json
+    customer = world.call(
+        "GET", f"{path}/{newest['id']}", token=world.token("customer", "owner", org)
+    ).json
     assert "cost" not in customer and len(customer["entries"]) == 4
 
 
@@ -157,7 +196,9 @@ def test_no_more_is_captured_than_is_left(world):
     before = world.books(org)
     refused = settle(world, org, made, "capture", {"amount": "25.000001"})
     assert (refused.status_code, refused.json["code"], refused.json["left"]) == (
-        409, "capture_exceeds_reservation", "25.00",
+        409,
+        "capture_exceeds_reservation",
+        "25.00",
     )
     assert world.books(org) == before
     assert settle(world, org, made, "capture", {"amount": "25"}).json["status"] == "captured"
@@ -185,7 +226,9 @@ def test_what_is_held_keeps_the_account_from_being_closed_and_a_closed_one_takes
 
     close()
     blockers = world.last_said(org, "account_not_closed")["blockers"]
-    assert ("credits_reserved", "30.00") in [(blocker["code"], blocker["amount"]) for blocker in blockers]
+    assert ("credits_reserved", "30.00") in [
+        (blocker["code"], blocker["amount"]) for blocker in blockers
+    ]
     settle(world, org, made, "release")
     close()
     assert world.post(org, "reservations", BODY).json["code"] == "account_closed"
@@ -207,7 +250,10 @@ def test_its_time_is_over_to_the_microsecond_swept_or_not(world, late, gone, act
             with pytest.raises(ReservationExpired):
                 at(world, ends + late, act, organization_id=org, reservation_id=made)
         else:
-            assert at(world, ends + late, act, organization_id=org, reservation_id=made)["status"] != "open"
+            assert (
+                at(world, ends + late, act, organization_id=org, reservation_id=made)["status"]
+                != "open"
+            )
 
 
 def test_an_expired_reservation_is_410_at_the_door_and_stays_so(world):
@@ -226,7 +272,15 @@ def test_however_late_it_is_swept_the_end_is_the_same(world):
     for late in (0 * TICK, timedelta(hours=1), timedelta(days=400)):
         org = world.open(limit="100")
         made = hold(world, org, "30")
-        at(world, NOW, actions.capture, organization_id=org, reservation_id=made, amount=10 * 10**6, final=False)
+        at(
+            world,
+            NOW,
+            actions.capture,
+            organization_id=org,
+            reservation_id=made,
+            amount=10 * 10**6,
+            final=False,
+        )
         sweep(world, ends - TICK)
         assert figures(world, org)[2] == "20.00"
         sweep(world, ends + late)
@@ -235,16 +289,32 @@ def test_however_late_it_is_swept_the_end_is_the_same(world):
             assert session.get(UnsaidFigures, org)
         said = [data for name, data in world.said(org) if name == "reservation_expired"]
         assert len(said) == 1 and said[0].pop("reservation_id") == made
-        found.append((
-            reservation.status, reservation.captured, reservation.released, reservation.settled_at, figures(world, org),
-            {name: value for name, value in said[0].items() if name != "organization_id"},
-            kinds(world, org),
-        ))
+        found.append(
+            (
+                reservation.status,
+                reservation.captured,
+                reservation.released,
+                reservation.settled_at,
+                figures(world, org),
+                {name: value for name, value in said[0].items() if name != "organization_id"},
+                kinds(world, org),
+            )
+        )
     assert found[0] == found[1] == found[2]
     assert found[0] == (
-        "expired", 10 * 10**6, 20 * 10**6, ends, ("-10.00", "90.00", "0.00"),
-        {"provider_id": world.provider_id, "currency": "SGD", "amount": "30.00", "captured": "10.00",
-         "released": "20.00", "expired_at": "2026-03-01T12:01:00.000000Z"},
+        "expired",
+        10 * 10**6,
+        20 * 10**6,
+        ends,
+        ("-10.00", "90.00", "0.00"),
+        {
+            "provider_id": world.provider_id,
+            "currency": "SGD",
+            "amount": "30.00",
+            "captured": "10.00",
+            "released": "20.00",
+            "expired_at": "2026-03-01T12:01:00.000000Z",
+        },
         ["reservation", "capture", "expiry"],
     )
 
@@ -302,8 +372,10 @@ def test_a_withdrawal_does_not_wait_for_the_sweep_either(world):
 @pytest.mark.parametrize("what", ["charges", "reservations"])
 def test_a_refusal_names_the_reservations_that_would_cure_it_soonest_first(world, what):
     org = world.open(limit="100")
-    long, soon, middle = (reserve(world, org, amount, expires_in=seconds)
-                          for amount, seconds in (("40", 900), ("10", 300), ("20", 600)))
+    long, soon, middle = (
+        reserve(world, org, amount, expires_in=seconds)
+        for amount, seconds in (("40", 900), ("10", 300), ("20", 600))
+    )
     settle(world, org, middle, "capture", {"amount": "1", "final": False})
     body = {"description": "x", **({"kind": "usage"} if what == "charges" else {})}
 
@@ -314,16 +386,28 @@ def test_a_refusal_names_the_reservations_that_would_cure_it_soonest_first(world
 
     def named(*made):
         frees = {soon["id"]: "10.00", middle["id"]: "19.00", long["id"]: "40.00"}
-        return [{"id": r["id"], "frees": frees[r["id"]], "expires_at": r["expires_at"]} for r in made]
+        return [
+            {"id": r["id"], "frees": frees[r["id"]], "expires_at": r["expires_at"]} for r in made
+        ]
 
     first = refused("40")
     assert {name: first[name] for name in ("shortfall", "usable", "cure")} == {
-        "shortfall": "10.00", "usable": "30.00", "cure": {"top_up": "10.00", "credit_limit": "110.00"},
+        "shortfall": "10.00",
+        "usable": "30.00",
+        "cure": {"top_up": "10.00", "credit_limit": "110.00"},
     }
-    for amount, needed in (("40", [soon]), ("40.000001", [soon, middle]), ("59", [soon, middle]),
-                           ("59.000001", [soon, middle, long]), ("99", [soon, middle, long])):
+    for amount, needed in (
+        ("40", [soon]),
+        ("40.000001", [soon, middle]),
+        ("59", [soon, middle]),
+        ("59.000001", [soon, middle, long]),
+        ("99", [soon, middle, long]),
+    ):
         answer = refused(amount)
-        assert (answer["reservations"], answer["freed_at"]) == (named(*needed), needed[-1]["expires_at"]), amount
+        assert (answer["reservations"], answer["freed_at"]) == (
+            named(*needed),
+            needed[-1]["expires_at"],
+        ), amount
     answer = refused("99.000001")
     assert (answer["reservations"], answer["freed_at"]) == ([], None)
 
@@ -339,11 +423,16 @@ def test_a_refusal_names_ten_at_the_most_and_says_when_all_that_are_needed_are_o
 def test_a_refused_withdrawal_names_what_holds_it_back(world):
     org = world.open(limit="100")
     world.top_up(org, "10")
-    made = [reserve(world, org, amount, expires_in=seconds) for amount, seconds in (("25", 300), ("3", 600))]
+    made = [
+        reserve(world, org, amount, expires_in=seconds)
+        for amount, seconds in (("25", 300), ("3", 600))
+    ]
     body = {"amount": "0.01", "method": "cash", "reason": "x"}
     refused = world.post(org, "withdrawals", body).json
     assert (refused["shortfall"], refused["withdrawable"], refused["freed_at"]) == (
-        "0.01", "0.00", made[0]["expires_at"]
+        "0.01",
+        "0.00",
+        made[0]["expires_at"],
     )
     assert [named["id"] for named in refused["reservations"]] == [made[0]["id"]]
     both = world.post(org, "withdrawals", {**body, "amount": "7.01"}).json
@@ -357,7 +446,11 @@ def test_a_surplus_is_held_back_by_no_reservation(world):
     world.top_up(org, "5")
     reserve(world, org, "50")
     refused = world.post(org, "withdrawals", {"amount": "6", "method": "cash", "reason": "x"}).json
-    assert (refused["withdrawable"], refused["reservations"], refused["freed_at"]) == ("5.00", [], None)
+    assert (refused["withdrawable"], refused["reservations"], refused["freed_at"]) == (
+        "5.00",
+        [],
+        None,
+    )
     world.withdraw(org, "5")
 
 
@@ -368,7 +461,11 @@ def test_the_same_request_is_refused_the_same_way_whatever_became_of_the_reserva
     assert [named["id"] for named in first.json["reservations"]] == [made["id"]]
     settle(world, org, made, "release")
     again = world.post(org, "reservations", BODY, key="one")
-    assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (409, first.data, "true")
+    assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (
+        409,
+        first.data,
+        "true",
+    )
     assert world.post(org, "reservations", BODY, key="two").status_code == 201
 
 
@@ -380,7 +477,9 @@ def test_a_repeated_capture_has_one_effect(world):
     assert (again.json, again.headers["Idempotent-Replayed"]) == (first.json, "true")
     assert figures(world, org) == ("-30.00", "70.00", "20.00")
     for verb in ("capture", "release"):
-        assert settle(world, org, made, verb, {}, key=None).json["code"] == "idempotency_key_required"
+        assert (
+            settle(world, org, made, verb, {}, key=None).json["code"] == "idempotency_key_required"
+        )
 
 
 def test_the_list_is_newest_first_in_pages_and_by_status(world):
@@ -393,10 +492,21 @@ def test_the_list_is_newest_first_in_pages_and_by_status(world):
     second = world.call("GET", f"{path}?limit=3&cursor={first['next_cursor']}").json
     assert [r["id"] for r in first["data"] + second["data"]] == made[::-1]
     assert (first["has_more"], second["has_more"]) == (True, False)
-    for status, wanted in (("open", [4, 2, 0]), ("captured", [1]), ("released", [3]), ("expired", [])):
+    for status, wanted in (
+        ("open", [4, 2, 0]),
+        ("captured", [1]),
+        ("released", [3]),
+        ("expired", []),
+    ):
         page = world.call("GET", f"{path}?status={status}").json
         assert [r["id"] for r in page["data"]] == [made[n] for n in wanted]
-    for bad in ("status=gone", "limit=0", "cursor=x", "sort=id", f"status=open&cursor={first['next_cursor']}"):
+    for bad in (
+        "status=gone",
+        "limit=0",
+        "cursor=x",
+        "sort=id",
+        f"status=open&cursor={first['next_cursor']}",
+    ):
         assert world.call("GET", f"{path}?{bad}").status_code == 422, bad
     one = world.call("GET", f"{path}/{made[1]}", token=world.token("customer", "admin", org)).json
     assert (one["id"], one["status"]) == (made[1], "captured")
@@ -416,20 +526,34 @@ def test_anothers_reservation_does_not_exist(world):
 def test_only_those_who_charge_reserve(world):
     org = world.open(limit="100")
     made = reserve(world, org, "1")
-    for token in (world.token("provider", "support"), world.token("customer", "owner", org),
-                  world.token(act=ACT)):
+    for token in (
+        world.token("provider", "support"),
+        world.token("customer", "owner", org),
+        world.token(act=ACT),
+    ):
         assert world.post(org, "reservations", BODY, token=token).status_code == 403
-        assert {settle(world, org, made, verb, token=token).status_code for verb in ("capture", "release")} == {403}
+        assert {
+            settle(world, org, made, verb, token=token).status_code
+            for verb in ("capture", "release")
+        } == {403}
     path = f"/v1/organizations/{org}/account/reservations"
     assert world.call("GET", path, token=world.token("customer", "member", org)).status_code == 403
 
 
-@pytest.mark.parametrize(("what", "field", "values"), [
-    ("", "amount", [*BAD, "0", "-1", None]), ("", "description", ["", " ", "x" * 256, "a\x00b", 7, None]),
-    ("", "expires_in", [0, -1, 2_592_001, 10**30, 1.5, 1.0, "60", True, None, [], {}]), ("", "kind", ["x"]),
-    ("/capture", "amount", [*BAD, "0", "-1", None]), ("/capture", "final", [0, 1, "true", None, []]),
-    ("/capture", "cost", [*BAD, "-1", None]), ("/capture", "description", ["x"]), ("/release", "amount", ["1"]),
-])
+@pytest.mark.parametrize(
+    ("what", "field", "values"),
+    [
+        ("", "amount", [*BAD, "0", "-1", None]),
+        ("", "description", ["", " ", "x" * 256, "a\x00b", 7, None]),
+        ("", "expires_in", [0, -1, 2_592_001, 10**30, 1.5, 1.0, "60", True, None, [], {}]),
+        ("", "kind", ["x"]),
+        ("/capture", "amount", [*BAD, "0", "-1", None]),
+        ("/capture", "final", [0, 1, "true", None, []]),
+        ("/capture", "cost", [*BAD, "-1", None]),
+        ("/capture", "description", ["x"]),
+        ("/release", "amount", ["1"]),
+    ],
+)
 def test_bad_input_is_refused_with_its_place_and_changes_nothing(world, what, field, values):
     org = world.open(limit="100")
     made = reserve(world, org, "10")
@@ -448,10 +572,18 @@ def test_what_is_no_object_is_unreadable_and_changes_nothing(world):
     made = reserve(world, org, "10")
     before = world.books(org)
     headers = {"Authorization": f"Bearer {world.token()}", "Content-Type": "application/json"}
-    for number, raw in enumerate((b"[]", b"{", b'{"amount": NaN}', b'{"amount": "1", "amount": "1"}', b"\xff", b"1")):
-        for path in ("reservations", *(f"reservations/{made['id']}/{verb}" for verb in ("capture", "release"))):
-            answer = world.client.post(f"/v1/organizations/{org}/account/{path}", data=raw,
-                                       headers={**headers, "Idempotency-Key": f"{path}{number}"})
+    for number, raw in enumerate(
+        (b"[]", b"{", b'{"amount": NaN}', b'{"amount": "1", "amount": "1"}', b"\xff", b"1")
+    ):
+        for path in (
+            "reservations",
+            *(f"reservations/{made['id']}/{verb}" for verb in ("capture", "release")),
+        ):
+            answer = world.client.post(
+                f"/v1/organizations/{org}/account/{path}",
+                data=raw,
+                headers={**headers, "Idempotency-Key": f"{path}{number}"},
+            )
             assert (answer.status_code, answer.json["code"]) == (400, "unreadable_body")
     assert world.call("POST", f"/v1/organizations/{org}/account/reservations").status_code == 400
     assert world.books(org) == before
@@ -477,8 +609,12 @@ def test_transactions_show_what_was_reserved_and_group_captures_with_charges(wor
         return [(t["kind"], t["amount"], t.get("reserved")) for t in answer.json["data"]]
 
     assert listed("kind=charge") == [("usage", "-1.00", None), ("capture", "-10.00", "-10.00")]
-    assert listed("kind=capture") == listed("direction=out")[1:] == [("capture", "-10.00", "-10.00")]
-    assert listed("kind=reservation") == [("reservation", "0.00", amount) for amount in ("3.00", "5.00", "10.00")]
+    assert (
+        listed("kind=capture") == listed("direction=out")[1:] == [("capture", "-10.00", "-10.00")]
+    )
+    assert listed("kind=reservation") == [
+        ("reservation", "0.00", amount) for amount in ("3.00", "5.00", "10.00")
+    ]
     assert listed("kind=release") == [("release", "0.00", "-5.00")]
     assert listed("kind=expiry") == [("expiry", "0.00", "-3.00")]
 
@@ -505,10 +641,20 @@ def test_what_is_held_is_what_open_reservations_hold_through_any_change_of_mode(
     assert figures(world, org) == ("50.00", "90.00", "60.00")
     settle(world, org, made, "capture", {"amount": "20", "final": False})
     shown = world.account(org)
-    assert (shown["expecting_invoice"], shown["amount_due"], shown["reserved_credits"]) == ("-20.00", "50.00", "40.00")
+    assert (shown["expecting_invoice"], shown["amount_due"], shown["reserved_credits"]) == (
+        "-20.00",
+        "50.00",
+        "40.00",
+    )
     with world.database.reading() as session:
-        reservation, account = session.get_one(Reservation, (org, made["id"])), session.get_one(Account, org)
-    assert (reservation.left, reservation.captured + reservation.released) == (account.held, 20 * 10**6)
+        reservation, account = (
+            session.get_one(Reservation, (org, made["id"])),
+            session.get_one(Account, org),
+        )
+    assert (reservation.left, reservation.captured + reservation.released) == (
+        account.held,
+        20 * 10**6,
+    )
 
 
 def test_settling_twice_at_the_action_is_refused(world):
@@ -516,16 +662,26 @@ def test_settling_twice_at_the_action_is_refused(world):
     made = hold(world, org, "30")
     at(world, NOW, actions.release, organization_id=org, reservation_id=made)
     with pytest.raises(ReservationSettled):
-        at(world, NOW + timedelta(days=1), actions.capture, organization_id=org, reservation_id=made)
+        at(
+            world,
+            NOW + timedelta(days=1),
+            actions.capture,
+            organization_id=org,
+            reservation_id=made,
+        )
 
 
-@pytest.mark.parametrize(("ask", "index"), [
-    (lambda world, path: world.call("GET", path), "pk_reservations"),
-    (lambda world, path: world.call("GET", f"{path}?status=open"), "ix_reservations_status"),
-    (lambda world, path: world.call("GET", f"{path}?status=expired"), "ix_reservations_status"),
-    (lambda world, path: world.call("POST", path, {**BODY, "amount": "99"}), "ix_reservations"),
-    (lambda world, path: sweep(world, NOW), "ix_reservations_expires_at"),
-], ids=["list", "open", "expired", "refusal", "sweep"])
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda world, path: world.call("GET", path), "pk_reservations"),
+        (lambda world, path: world.call("GET", f"{path}?status=open"), "ix_reservations_status"),
+        (lambda world, path: world.call("GET", f"{path}?status=expired"), "ix_reservations_status"),
+        (lambda world, path: world.call("POST", path, {**BODY, "amount": "99"}), "ix_reservations"),
+        (lambda world, path: sweep(world, NOW), "ix_reservations_expires_at"),
+    ],
+    ids=["list", "open", "expired", "refusal", "sweep"],
+)
 def test_every_question_to_the_reservations_has_its_index(world, ask, index):
     org = world.open(limit="100")
     world.top_up(org, "1")
@@ -545,13 +701,21 @@ def test_every_question_to_the_reservations_has_its_index(world, ask, index):
         if not world.database.is_sqlite:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
             connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
-            # Autovacuum may have counted in a long table a moment ago: however few rows, no sorting what is in order.
+            # Autovacuum may have counted in a long table a moment ago: however few rows, no sorting
+            # what is in order.
             connection.exec_driver_sql("SET LOCAL enable_sort = off")
         explain = "EXPLAIN QUERY PLAN " if world.database.is_sqlite else "EXPLAIN "
-        plans = ["\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
-                 for statement, parameters in asked]
-    assert all("Seq Scan on reservations" not in plan and "SCAN reservations" not in plan for plan in plans), plans
-    # PostgreSQL is free to prefer the primary key, which begins with the organization, while the table is small.
+        plans = [
+            "\n".join(
+                str(row) for row in connection.exec_driver_sql(explain + statement, parameters)
+            )
+            for statement, parameters in asked
+        ]
+    assert all(
+        "Seq Scan on reservations" not in plan and "SCAN reservations" not in plan for plan in plans
+    ), plans
+    # PostgreSQL is free to prefer the primary key, which begins with the organization, while the
+    # table is small.
     fine = (index,) if world.database.is_sqlite else (index, "pk_reservations")
     if not world.database.is_sqlite or not index.startswith("pk"):
         assert any(name in plan for plan in plans for name in fine), plans
@@ -561,6 +725,9 @@ def test_a_hold_on_the_largest_limit_there_is_runs_out_and_holds_up_no_other(wor
     largest, other = world.open(limit="999999999999.999999"), world.open(limit="100")
     for org in (largest, other):
         reserve(world, org, "5", expires_in=1)
-    assert world.post(largest, "top-ups", {"amount": "5", "method": "cash"}).json["code"] == "amount_too_large"
+    assert (
+        world.post(largest, "top-ups", {"amount": "5", "method": "cash"}).json["code"]
+        == "amount_too_large"
+    )
     sweep(world, clock.now() + timedelta(minutes=1))
     assert [figures(world, org)[2] for org in (largest, other)] == ["0.00", "0.00"]

@@ -25,7 +25,15 @@ def reserve(world, org, amount, times=1, **more):
         done = 0
         for _ in range(times):
             try:
-                act(world, actions.reserve, organization_id=org, amount=amount, description="x", expires_in=60, **more)
+                act(
+                    world,
+                    actions.reserve,
+                    organization_id=org,
+                    amount=amount,
+                    description="x",
+                    expires_in=60,
+                    **more,
+                )
                 done += 1
             except InsufficientCredits:
                 pass
@@ -44,8 +52,11 @@ def state(world, org):
     held = func.sum(Reservation.amount - Reservation.captured - Reservation.released)
     with world.database.reading() as session:
         return (
-            session.get_one(Account, org), int(session.scalar(select(held).where(Reservation.organization_id == org))),
-            session.scalars(select(Entry.seq).where(Entry.organization_id == org).order_by(Entry.seq)).all(),
+            session.get_one(Account, org),
+            int(session.scalar(select(held).where(Reservation.organization_id == org))),
+            session.scalars(
+                select(Entry.seq).where(Entry.organization_id == org).order_by(Entry.seq)
+            ).all(),
         )
 
 
@@ -61,12 +72,16 @@ def test_exactly_as_many_reservations_succeed_as_the_limit_covers(world, mode):
 def test_reservations_and_charges_at_once_get_what_the_limit_covers_and_no_more(world, mode):
     org = world.open(mode, limit="10")
     half = THREADS // 2
-    done = at_once(*[reserve(world, org, 300_000, times=5) for _ in range(half)],
-                   *[charge(world, org, 300_000, times=5) for _ in range(half)])
+    done = at_once(
+        *[reserve(world, org, 300_000, times=5) for _ in range(half)],
+        *[charge(world, org, 300_000, times=5) for _ in range(half)],
+    )
     account, held, seqs = state(world, org)
     assert sum(done) == 33 and seqs == list(range(1, 34))
     assert (account.held, held, account.unbilled - account.prepaid) == (
-        sum(done[:half]) * 300_000, account.held, sum(done[half:]) * 300_000,
+        sum(done[:half]) * 300_000,
+        account.held,
+        sum(done[half:]) * 300_000,
     )
 
 
@@ -84,7 +99,11 @@ def test_an_account_is_never_closed_over_a_reservation(world, again):
         account = session.get_one(Account, org)
     said = [name for name, _ in world.said(org) if name in ("account_closed", "account_not_closed")]
     if account.status == "closed":
-        assert (account.held, said, sum(isinstance(a, AccountClosed) for a in answers)) == (0, ["account_closed"], 7)
+        assert (account.held, said, sum(isinstance(a, AccountClosed) for a in answers)) == (
+            0,
+            ["account_closed"],
+            7,
+        )
     else:
         assert (account.held, said, sum(a for a in answers if a)) == (7, ["account_not_closed"], 7)
 
@@ -92,34 +111,62 @@ def test_an_account_is_never_closed_over_a_reservation(world, again):
 @pytest.mark.parametrize("again", range(6))
 def test_a_reservation_ends_once(world, again):
     org = world.open(limit="10")
-    made = act(world, actions.reserve, organization_id=org, amount=8, description="x", expires_in=60)["id"]
+    made = act(
+        world, actions.reserve, organization_id=org, amount=8, description="x", expires_in=60
+    )["id"]
     this = {"organization_id": org, "reservation_id": made}
     at_its_end = clock.now() + timedelta(seconds=61)
     ways = [
-        *[lambda: act(world, actions.capture, **this)] * 3, *[lambda: act(world, actions.release, **this)] * 3,
+        *[lambda: act(world, actions.capture, **this)] * 3,
+        *[lambda: act(world, actions.release, **this)] * 3,
         *[lambda: act(world, actions.expire_reservations, now=at_its_end)] * 2,
     ]
     answers = at_once(*ways[again:], *ways[:again])
     with world.database.reading() as session:
-        reservation, account = session.get_one(Reservation, (org, made)), session.get_one(Account, org)
+        reservation, account = (
+            session.get_one(Reservation, (org, made)),
+            session.get_one(Account, org),
+        )
     ended = [answer for answer in answers if isinstance(answer, dict)]
     assert len(ended) == (reservation.status != "expired")
     assert all(isinstance(a, dict | int | ReservationSettled | ReservationExpired) for a in answers)
     assert (account.held, reservation.captured + reservation.released, account.seq) == (
-        0, 8, 3 if reservation.status == "captured" else 2,
+        0,
+        8,
+        3 if reservation.status == "captured" else 2,
     )
 
 
 def test_captures_of_parts_at_once_take_no_more_than_there_is(world):
     org = world.open(limit="10")
-    made = act(world, actions.reserve, organization_id=org, amount=10, description="x", expires_in=60)["id"]
-    answers = at_once(*[
-        lambda: act(world, actions.capture, organization_id=org, reservation_id=made, amount=3, final=False)
-    ] * 8)
+    made = act(
+        world, actions.reserve, organization_id=org, amount=10, description="x", expires_in=60
+    )["id"]
+    answers = at_once(
+        *[
+            lambda: act(
+                world,
+                actions.capture,
+                organization_id=org,
+                reservation_id=made,
+                amount=3,
+                final=False,
+            )
+        ]
+        * 8
+    )
     with world.database.reading() as session:
-        reservation, account = session.get_one(Reservation, (org, made)), session.get_one(Account, org)
+        reservation, account = (
+            session.get_one(Reservation, (org, made)),
+            session.get_one(Account, org),
+        )
     assert sum(isinstance(answer, dict) for answer in answers) == 3
-    assert (reservation.captured, reservation.status, account.held, account.prepaid) == (9, "open", 1, -9)
+    assert (reservation.captured, reservation.status, account.held, account.prepaid) == (
+        9,
+        "open",
+        1,
+        -9,
+    )
 
 
 def test_the_sweep_passes_by_an_account_that_somebody_locks(world):
@@ -155,15 +202,33 @@ def test_several_sweeps_at_once_expire_everything_once(world):
 
 
 def test_what_expires_on_the_way_to_a_charge_waits_for_nobody_who_waits_for_it(world):
-    """A denial holds the audit and is about to speak; the charge speaks of what expired and is about to be audited."""
+    """A denial holds the audit and is about to speak; the charge speaks of what expired and is
+    about to be audited."""
     org = world.open(limit="10")
-    act(world, actions.reserve, organization_id=org, amount=10 * 10**6, description="x", expires_in=1)
+    act(
+        world,
+        actions.reserve,
+        organization_id=org,
+        amount=10 * 10**6,
+        description="x",
+        expires_in=1,
+    )
     later = clock.now() + timedelta(seconds=2)
     answers = []
 
     def charge_later():
-        answers.append(act(world, actions.charge, organization_id=org, amount=1, kind="one_off", description="x",
-                           now=later, by=CLERK))
+        answers.append(
+            act(
+                world,
+                actions.charge,
+                organization_id=org,
+                amount=1,
+                kind="one_off",
+                description="x",
+                now=later,
+                by=CLERK,
+            )
+        )
 
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     charging = threading.Thread(target=charge_later)
@@ -172,7 +237,9 @@ def test_what_expires_on_the_way_to_a_charge_waits_for_nobody_who_waits_for_it(w
         charging.start()
         while charging.is_alive() and not _asked(world, waiting):
             threading.Event().wait(0.01)
-        actions.record_denial(session, organization_id=org, operation="account.top_up", by=CLERK, now=clock.now())
+        actions.record_denial(
+            session, organization_id=org, operation="account.top_up", by=CLERK, now=clock.now()
+        )
     charging.join(10)
     assert [answer["kind"] for answer in answers] == ["one_off"]
 

@@ -1,4 +1,5 @@
-"""Taking back what should not have been posted: by a mirror image, once, and never more than is there."""
+"""Taking back what should not have been posted: by a mirror image, once, and never more than is
+there."""
 
 import pytest
 from billing import actions
@@ -11,7 +12,9 @@ from tests.billing.test_concurrency import at_once
 
 
 def reverse(world, org, transaction, **options):
-    return world.post(org, f"transactions/{transaction['id']}/reverse", {"reason": "mistake"}, **options)
+    return world.post(
+        org, f"transactions/{transaction['id']}/reverse", {"reason": "mistake"}, **options
+    )
 
 
 def entries(transaction):
@@ -28,9 +31,15 @@ def wallet(world):
     return purse["balance"], purse["customers_balance"]
 
 
-@pytest.mark.parametrize(("method", "source"), [
-    ("cash", "offline"), ("bank_transfer", "offline"), ("card", "wallet"), ("issue", "issued"),
-])
+@pytest.mark.parametrize(
+    ("method", "source"),
+    [
+        ("cash", "offline"),
+        ("bank_transfer", "offline"),
+        ("card", "wallet"),
+        ("issue", "issued"),
+    ],
+)
 def test_a_top_up_goes_back_the_way_it_came_once(world, cards, method, source):
     org = world.open()
     world.store_card(org)
@@ -64,11 +73,19 @@ def test_withdrawals_and_adjustments_of_either_sign_are_undone(world, mode):
     org = world.open(mode, limit="100")
     world.top_up(org, "50")
     world.charge(org, "20")
-    posted = [world.withdraw(org, "15"), world.adjust(org, "-40"), world.adjust(org, "25", "goodwill"),
-              world.adjust(org, "-5", "write_off")]
+    posted = [
+        world.withdraw(org, "15"),
+        world.adjust(org, "-40"),
+        world.adjust(org, "25", "goodwill"),
+        world.adjust(org, "-5", "write_off"),
+    ]
     for transaction in reversed(posted):
         assert reverse(world, org, transaction).status_code == 201
-    left = Buckets(prepaid=30_000_000) if mode == "prepaid" else Buckets(surplus=50_000_000, unbilled=20_000_000)
+    left = (
+        Buckets(prepaid=30_000_000)
+        if mode == "prepaid"
+        else Buckets(surplus=50_000_000, unbilled=20_000_000)
+    )
     assert buckets(world, org) == left
 
 
@@ -85,15 +102,22 @@ def test_what_is_not_unbilled_any_more_is_given_back_as_surplus(world):
     debited = world.adjust(org, "-30")
     world.adjust(org, "10")
     assert entries(reverse(world, org, debited).json) == [
-        ("correction", "20.00", "0.00"), ("unbilled", "0.00", "20.00"),
-        ("correction", "10.00", "0.00"), ("surplus", "0.00", "10.00"),
+        ("correction", "20.00", "0.00"),
+        ("unbilled", "0.00", "20.00"),
+        ("correction", "10.00", "0.00"),
+        ("surplus", "0.00", "10.00"),
     ]
 
 
 @pytest.mark.parametrize(("before", "after"), [("prepaid", "postpaid"), ("postpaid", "prepaid")])
 def test_after_a_change_of_payment_mode_the_buckets_of_today_are_used(world, before, after):
     org = world.open(before, limit="100")
-    posted = [world.top_up(org, "50"), world.withdraw(org, "20"), world.adjust(org, "7"), world.adjust(org, "-7")]
+    posted = [
+        world.top_up(org, "50"),
+        world.withdraw(org, "20"),
+        world.adjust(org, "7"),
+        world.adjust(org, "-7"),
+    ]
     assert world.patch(org, {"payment_mode": after}).status_code == 200
     for transaction in posted[1:] + posted[:1]:
         assert reverse(world, org, transaction).status_code == 201
@@ -103,7 +127,9 @@ def test_after_a_change_of_payment_mode_the_buckets_of_today_are_used(world, bef
 def test_what_was_withdrawn_by_issue_is_issued_again(world):
     org = world.open()
     world.top_up(org, "30")
-    withdrawn = world.post(org, "withdrawals", {"amount": "30", "method": "issue", "reason": "x"}).json
+    withdrawn = world.post(
+        org, "withdrawals", {"amount": "30", "method": "issue", "reason": "x"}
+    ).json
     refused = reverse(world, org, withdrawn)
     assert (refused.status_code, refused.json["code"]) == (409, "provider_credits_insufficient")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "30"})
@@ -121,8 +147,12 @@ def test_other_kinds_say_what_to_do_instead(world):
     path = f"/v1/organizations/{org}/account/transactions?kind=mode_change"
     (changed,) = world.call("GET", path).json["data"]
     books = world.books(org)
-    for transaction, hint in ((charge, "refunded"), (given_back, "adjustment"), (taken_back, "adjustment"),
-                              (changed, "adjustment")):
+    for transaction, hint in (
+        (charge, "refunded"),
+        (given_back, "adjustment"),
+        (taken_back, "adjustment"),
+        (changed, "adjustment"),
+    ):
         refused = reverse(world, org, transaction)
         assert (refused.status_code, refused.json["code"]) == (409, "not_reversible")
         assert hint in refused.json["detail"]
@@ -135,12 +165,19 @@ def test_what_is_not_there_and_bad_input(world):
     books = world.books(org)
     for unknown in (anothers["id"], ids.new("txn"), ids.new("pay"), "txn_1"):
         assert reverse(world, org, {"id": unknown}).status_code == 404
-    for body in ({}, {"reason": ""}, {"reason": 1}, {"reason": "x", "amount": "1"}, {"reason": "x" * 501}):
+    for body in (
+        {},
+        {"reason": ""},
+        {"reason": 1},
+        {"reason": "x", "amount": "1"},
+        {"reason": "x" * 501},
+    ):
         answer = world.post(org, f"transactions/{topped_up['id']}/reverse", body)
         assert answer.status_code == 422
     assert reverse(world, org, topped_up, key=None).status_code == 400
     for token, expected in (
-        (world.token("customer", "owner", org), 403), (world.token(role="support"), 403),
+        (world.token("customer", "owner", org), 403),
+        (world.token(role="support"), 403),
         (world.token(org=ids.new("org")), 404),
     ):
         assert reverse(world, org, topped_up, token=token).status_code == expected
@@ -162,13 +199,26 @@ def test_many_at_once_reverse_once_and_issue_no_more_than_there_is(world):
     withdrawn = []
     for org in orgs:
         world.top_up(org, "3")
-        withdrawn.append(world.post(org, "withdrawals", {"amount": "3", "method": "issue", "reason": "x"}).json["id"])
+        withdrawn.append(
+            world.post(org, "withdrawals", {"amount": "3", "method": "issue", "reason": "x"}).json[
+                "id"
+            ]
+        )
     world.call("POST", "/v1/wallet/top-ups", {"amount": "7"})
-    answers = at_once(*[
-        lambda org=org, txn=txn: world.act(actions.reverse, organization_id=org, transaction_id=txn, reason="x")
-        for org, txn in zip(orgs, withdrawn, strict=True) for _ in range(3)
-    ])
+    answers = at_once(
+        *[
+            lambda org=org, txn=txn: world.act(
+                actions.reverse, organization_id=org, transaction_id=txn, reason="x"
+            )
+            for org, txn in zip(orgs, withdrawn, strict=True)
+            for _ in range(3)
+        ]
+    )
     done = [answer for answer in answers if isinstance(answer, dict)]
     assert len(done) == 2
-    assert {type(answer) for answer in answers} == {dict, AlreadyReversed, ProviderCreditsInsufficient}
+    assert {type(answer) for answer in answers} == {
+        dict,
+        AlreadyReversed,
+        ProviderCreditsInsufficient,
+    }
     assert wallet(world) == ("7.00", "6.00")

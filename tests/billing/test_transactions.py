@@ -1,4 +1,5 @@
-"""Reading what happened on an account: pages, filters, the file, single ones, and by which index."""
+"""Reading what happened on an account: pages, filters, the file, single ones, and by which
+index."""
 
 import csv
 import io
@@ -32,25 +33,51 @@ def kinds(answer):
 
 def test_the_newest_comes_first_and_each_balance_follows_from_the_one_before(world, busy):
     rows = world.call("GET", path(busy)).json["data"]
-    assert [row["kind"] for row in rows] == ["withdrawal", "goodwill", "subscription", "usage", "top_up"]
+    assert [row["kind"] for row in rows] == [
+        "withdrawal",
+        "goodwill",
+        "subscription",
+        "usage",
+        "top_up",
+    ]
     assert [row["balance_after"] for row in rows] == ["67.00", "87.00", "85.00", "90.00", "100.00"]
 
 
-@pytest.mark.parametrize(("query", "found"), [
-    ("?kind=top_up", ["top_up"]), ("?kind=charge", ["subscription", "usage"]), ("?kind=usage", ["usage"]),
-    ("?kind=adjustment", ["goodwill"]), ("?direction=in", ["goodwill", "top_up"]),
-    ("?direction=debit&kind=charge", ["subscription", "usage"]), ("?to=2020-01-01", []), ("?from=2999-01-01", []),
-    ("?from=2020-01-01T00:00:00Z&kind=withdrawal", ["withdrawal"]), ("?to=9999-12-31&kind=top_up", ["top_up"]),
-    ("?from=0001-01-01&direction=in", ["goodwill", "top_up"]),
-])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?kind=top_up", ["top_up"]),
+        ("?kind=charge", ["subscription", "usage"]),
+        ("?kind=usage", ["usage"]),
+        ("?kind=adjustment", ["goodwill"]),
+        ("?direction=in", ["goodwill", "top_up"]),
+        ("?direction=debit&kind=charge", ["subscription", "usage"]),
+        ("?to=2020-01-01", []),
+        ("?from=2999-01-01", []),
+        ("?from=2020-01-01T00:00:00Z&kind=withdrawal", ["withdrawal"]),
+        ("?to=9999-12-31&kind=top_up", ["top_up"]),
+        ("?from=0001-01-01&direction=in", ["goodwill", "top_up"]),
+    ],
+)
 def test_filters(world, busy, query, found):
     assert kinds(world.call("GET", path(busy, query))) == found
 
 
-@pytest.mark.parametrize("query", [
-    "?kind=x", "?limit=0", "?limit=201", "?limit=x", "?cursor=x", "?direction=up", "?from=yesterday", "?sort=id",
-    "?to=", "?from=9999-12-31T23:59:59-01:00",
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?kind=x",
+        "?limit=0",
+        "?limit=201",
+        "?limit=x",
+        "?cursor=x",
+        "?direction=up",
+        "?from=yesterday",
+        "?sort=id",
+        "?to=",
+        "?from=9999-12-31T23:59:59-01:00",
+    ],
+)
 def test_bad_questions_are_refused(world, busy, query):
     assert world.call("GET", path(busy, query)).status_code == 422
 
@@ -73,8 +100,11 @@ def test_one_transaction_shows_both_legs_of_each_transfer(world, busy):
     found = world.call("GET", path(busy, f"/{usage['id']}")).json
     assert (found["cost"], usage["cost"]) == ("4.00", "4.00")
     assert [tuple(entry.values()) for entry in found["entries"]] == [
-        ("prepaid", "10.00", "0.00"), ("revenue", "0.00", "10.00"),
-        ("cost", "4.00", "0.00"), ("wallet", "0.00", "4.00")]
+        ("prepaid", "10.00", "0.00"),
+        ("revenue", "0.00", "10.00"),
+        ("cost", "4.00", "0.00"),
+        ("wallet", "0.00", "4.00"),
+    ]
 
 
 def test_customers_never_see_what_they_cost(world, busy):
@@ -105,7 +135,14 @@ def test_the_file_holds_everything_and_no_formula(world, monkeypatch):
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["amount"] for row in rows] == ["-1.00"] * len(texts)
     assert [row["description"] for row in reversed(rows)] == [
-        "'=1+1", "'+1", "'-1", "'@x", "plain", 'quo"te, comma', "'＝1"]
+        "'=1+1",
+        "'+1",
+        "'-1",
+        "'@x",
+        "plain",
+        'quo"te, comma',
+        "'＝1",
+    ]
     assert [row["balance_after"] for row in rows] == [f"-{n}.00" for n in range(len(texts), 0, -1)]
 
 
@@ -121,14 +158,18 @@ def test_whoever_reads_the_file_slowly_keeps_no_connection(world, monkeypatch):
     assert len([*seen, *lines]) == 6
 
 
-@pytest.mark.parametrize(("ask", "index"), [
-    (lambda world, org: world.call("GET", path(org)), "pk_journal"),
-    (lambda world, org: world.call("GET", path(org, "?kind=top_up")), "ix_journal_kind"),
-    (lambda world, org: world.call("GET", path(org, f"/{ids.new('txn')}")), "uq_journal"),
-    (lambda world, org: world.call("GET", path(org, "?direction=in")), "ix_journal_in"),
-    (lambda world, org: world.account(org), "pk_spendings"),
-    (lambda world, org: world.call("GET", "/v1/wallet"), "ix_accounts_provider_id"),
-], ids=["list", "kind", "one", "in", "burn", "wallet"])
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda world, org: world.call("GET", path(org)), "pk_journal"),
+        (lambda world, org: world.call("GET", path(org, "?kind=top_up")), "ix_journal_kind"),
+        (lambda world, org: world.call("GET", path(org, f"/{ids.new('txn')}")), "uq_journal"),
+        (lambda world, org: world.call("GET", path(org, "?direction=in")), "ix_journal_in"),
+        (lambda world, org: world.account(org), "pk_spendings"),
+        (lambda world, org: world.call("GET", "/v1/wallet"), "ix_accounts_provider_id"),
+    ],
+    ids=["list", "kind", "one", "in", "burn", "wallet"],
+)
 def test_every_question_to_the_journal_has_its_index(world, busy, ask, index):
     asked = []
 
@@ -146,9 +187,15 @@ def test_every_question_to_the_journal_has_its_index(world, busy, ask, index):
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
             connection.exec_driver_sql("SET LOCAL enable_sort = off")
         explain = "EXPLAIN QUERY PLAN " if world.database.is_sqlite else "EXPLAIN "
-        plans = ["\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
-                 for statement, parameters in asked]
-    assert all("Seq Scan" not in plan and "SCAN journal" not in plan and "SCAN spendings" not in plan
-               for plan in plans), plans
+        plans = [
+            "\n".join(
+                str(row) for row in connection.exec_driver_sql(explain + statement, parameters)
+            )
+            for statement, parameters in asked
+        ]
+    assert all(
+        "Seq Scan" not in plan and "SCAN journal" not in plan and "SCAN spendings" not in plan
+        for plan in plans
+    ), plans
     if not world.database.is_sqlite or not index.startswith(("pk", "uq")):
         assert index in plans[0], plans

@@ -1,4 +1,5 @@
-"""Usage by the batch: each record once for ever, decided one by one, written in any of the ways to the same end."""
+"""Usage by the batch: each record once for ever, decided one by one, written in any of the ways to
+the same end."""
 
 import json
 import random
@@ -36,17 +37,40 @@ def use(world: World, *records: UsageRecord, copy: bool | None = None) -> list[s
 
 
 def raw(org: str, id_: str, amount: str = "1", **more: Any) -> dict[str, Any]:
-    return {"id": id_, "organization_id": org, "amount": amount, "at": "2026-03-01T12:00:00Z",
-            "description": "Calls", **more}
+    return {
+        "id": id_,
+        "organization_id": org,
+        "amount": amount,
+        "at": "2026-03-01T12:00:00Z",
+        "description": "Calls",
+        **more,
+    }
 
 
 def journal(world: World, org: str) -> list[tuple[Any, ...]]:
     """What an account's journal says, ids and clocks apart."""
     with world.database.reading() as session:
-        rows = session.scalars(select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)).all()
+        rows = session.scalars(
+            select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)
+        ).all()
         return [
-            (e.seq, e.part, e.kind, e.debit, e.credit, e.amount, e.moved, e.balance_after, e.prepaid_after,
-             e.surplus_after, e.unbilled_after, e.invoiced_after, e.held_after, e.description) for e in rows
+            (
+                e.seq,
+                e.part,
+                e.kind,
+                e.debit,
+                e.credit,
+                e.amount,
+                e.moved,
+                e.balance_after,
+                e.prepaid_after,
+                e.surplus_after,
+                e.unbilled_after,
+                e.invoiced_after,
+                e.held_after,
+                e.description,
+            )
+            for e in rows
         ]
 
 
@@ -63,7 +87,10 @@ def test_records_are_posted_with_their_cost_and_count_once(world: World) -> None
     assert use(world, first) == ["duplicate"]
     assert use(world, first._replace(amount=1)) == ["record_id_reused"]
     assert use(world, first._replace(cost=2)) == ["record_id_reused"]
-    assert [row[3:7] for row in journal(world, org)[1:]] == [(1, 30, 3 * UNIT, -3 * UNIT), (31, 20, UNIT, 0)]
+    assert [row[3:7] for row in journal(world, org)[1:]] == [
+        (1, 30, 3 * UNIT, -3 * UNIT),
+        (31, 20, UNIT, 0),
+    ]
     assert world.account(org)["usable_credits"] == "7.00"
     assert spent(world, org) == 3 * UNIT
 
@@ -73,13 +100,26 @@ def test_a_batch_is_decided_record_by_record(world: World) -> None:
     world.top_up(org, "10")
     ids_ = [f"{n}-{org}" for n in range(8)]
     outcomes = use(
-        world, record(world, org, ids_[0], 6 * UNIT), record(world, org, ids_[1], 5 * UNIT),
-        record(world, org, ids_[2], 4 * UNIT), record(world, org, ids_[0], 6 * UNIT),
-        record(world, org, ids_[1], UNIT, always=True), record(world, poor, ids_[3], 2 * UNIT),
-        record(world, poor, ids_[4], 1), record(world, "org_01h455vb4pex5vsknk084sn02q", ids_[5]),
+        world,
+        record(world, org, ids_[0], 6 * UNIT),
+        record(world, org, ids_[1], 5 * UNIT),
+        record(world, org, ids_[2], 4 * UNIT),
+        record(world, org, ids_[0], 6 * UNIT),
+        record(world, org, ids_[1], UNIT, always=True),
+        record(world, poor, ids_[3], 2 * UNIT),
+        record(world, poor, ids_[4], 1),
+        record(world, "org_01h455vb4pex5vsknk084sn02q", ids_[5]),
     )
-    assert outcomes == ["accepted", "insufficient_credits", "accepted", "duplicate", "accepted", "accepted",
-                        "insufficient_credits", "organization_not_found"]
+    assert outcomes == [
+        "accepted",
+        "insufficient_credits",
+        "accepted",
+        "duplicate",
+        "accepted",
+        "accepted",
+        "insufficient_credits",
+        "organization_not_found",
+    ]
     assert world.account(org)["balance"] == "-1.00"
     assert world.account(poor)["expecting_invoice"] == "-2.00"
 
@@ -97,46 +137,81 @@ def test_every_way_of_writing_posts_the_same(world: World, mode: str) -> None:
         amounts = [(k * 7 % 5 + 1) * UNIT + k for k in range(70)]
         if way == "charge":
             for amount in amounts:
-                body = {"amount": f"{amount // UNIT}.{amount % UNIT:06d}", "kind": "usage", "description": "Calls",
-                        "cost": "0.5"}
+                body = {
+                    "amount": f"{amount // UNIT}.{amount % UNIT:06d}",
+                    "kind": "usage",
+                    "description": "Calls",
+                    "cost": "0.5",
+                }
                 world.post(org, "charges", body)
         elif way == "one":
             for k, amount in enumerate(amounts):
                 use(world, record(world, org, f"{n}-{k}-{org}", amount, cost=UNIT // 2))
         else:
-            batch = [record(world, org, f"{n}-{k}-{org}", a, cost=UNIT // 2) for k, a in enumerate(amounts)]
+            batch = [
+                record(world, org, f"{n}-{k}-{org}", a, cost=UNIT // 2)
+                for k, a in enumerate(amounts)
+            ]
             use(world, *batch, copy=bool(way))
     assert len(journal(world, orgs[0])) > 40
     for org in orgs[1:]:
         assert journal(world, org) == journal(world, orgs[0])
         assert spent(world, org) == spent(world, orgs[0])
     with world.database.reading() as session:
-        kept = {tuple(row) for row in session.execute(
-            select(Account.prepaid, Account.unbilled, Account.seq, Account.on_wallet)
-            .where(Account.organization_id.in_(orgs)))}
+        kept = {
+            tuple(row)
+            for row in session.execute(
+                select(Account.prepaid, Account.unbilled, Account.seq, Account.on_wallet).where(
+                    Account.organization_id.in_(orgs)
+                )
+            )
+        }
     assert len(kept) == 1
 
 
 def test_the_door_refuses_one_by_one(world: World) -> None:
     org = world.open()
     world.top_up(org, "10")
-    records = [raw(org, f"1-{org}", "4", cost="1"), raw(org, f"2-{org}", "1e3"), {"id": "x"}, raw(org, f"3-{org}", "9"),
-               raw(org, f"1-{org}", "4", cost="1"), 7, raw(org, "with space"), raw(org, f"4-{org}", "1", extra=1),
-               {**raw(org, "5"), "organization_id": []}, {**raw(org, "6"), "at": 7},
-               {**raw(org, "7"), "description": None}]
+    records = [
+        raw(org, f"1-{org}", "4", cost="1"),
+        raw(org, f"2-{org}", "1e3"),
+        {"id": "x"},
+        raw(org, f"3-{org}", "9"),
+        raw(org, f"1-{org}", "4", cost="1"),
+        7,
+        raw(org, "with space"),
+        raw(org, f"4-{org}", "1", extra=1),
+        {**raw(org, "5"), "organization_id": []},
+        {**raw(org, "6"), "at": 7},
+        {**raw(org, "7"), "description": None},
+    ]
     answer = world.call("POST", "/v1/usage", {"records": records})
     assert answer.status_code == 200, answer.json
     assert (answer.json["accepted"], answer.json["duplicates"]) == (1, 1)
     assert [(found["index"], found["code"]) for found in answer.json["refused"]] == [
-        (1, "invalid_amount"), (2, "invalid_record"), (3, "insufficient_credits"), (5, "invalid_record"),
-        (6, "invalid_id"), (7, "invalid_record"), (8, "organization_not_found"), (9, "invalid_at"),
+        (1, "invalid_amount"),
+        (2, "invalid_record"),
+        (3, "insufficient_credits"),
+        (5, "invalid_record"),
+        (6, "invalid_id"),
+        (7, "invalid_record"),
+        (8, "organization_not_found"),
+        (9, "invalid_at"),
         (10, "invalid_description"),
     ]
     assert world.account(org)["balance"] == "6.00"
 
 
-@pytest.mark.parametrize("body", [{}, {"records": {}}, {"records": []}, {"records": [], "admission": "no"},
-                                  {"records": [{}] * 10_001}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"records": {}},
+        {"records": []},
+        {"records": [], "admission": "no"},
+        {"records": [{}] * 10_001},
+    ],
+)
 def test_a_bad_envelope_is_refused_whole(world: World, body: Any) -> None:
     assert world.call("POST", "/v1/usage", body).status_code == 422
 
@@ -144,24 +219,34 @@ def test_a_bad_envelope_is_refused_whole(world: World, body: Any) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_batches_of_any_size_leave_the_same_journal(world: World, seed: int) -> None:
     chance = random.Random(seed)
-    flow = [(chance.randrange(3), chance.randrange(1, 4 * UNIT), chance.choice((0, 0, UNIT // 3)))
-            for _ in range(150)]
+    flow = [
+        (chance.randrange(3), chance.randrange(1, 4 * UNIT), chance.choice((0, 0, UNIT // 3)))
+        for _ in range(150)
+    ]
     journals = []
     for way in range(3):
         orgs = [world.open(mode=mode, limit="60") for mode in ("prepaid", "postpaid", "prepaid")]
-        left = [record(world, orgs[who], f"{n}-{orgs[0]}", amount, cost=cost)
-                for n, (who, amount, cost) in enumerate(flow)]
+        left = [
+            record(world, orgs[who], f"{n}-{orgs[0]}", amount, cost=cost)
+            for n, (who, amount, cost) in enumerate(flow)
+        ]
         outcomes = []
         while left:
             size = chance.randrange(1, 80) if way else 1
-            outcomes += use(world, *left[:size], copy=chance.choice((None, True, False)) if way else None)
+            outcomes += use(
+                world, *left[:size], copy=chance.choice((None, True, False)) if way else None
+            )
             left = left[size:]
         assert {"accepted", "insufficient_credits"} == set(outcomes)
-        journals.append((outcomes, [journal(world, org) for org in orgs], [spent(world, org) for org in orgs]))
+        journals.append(
+            (outcomes, [journal(world, org) for org in orgs], [spent(world, org) for org in orgs])
+        )
     assert journals[0] == journals[1] == journals[2]
 
 
-def test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_is_covered(world: World) -> None:
+def test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_is_covered(
+    world: World,
+) -> None:
     hot, amount = world.open(limit="100"), 7 * UNIT
     others = [world.open(limit="1000") for _ in range(20)]
 
@@ -169,7 +254,9 @@ def test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_
         chance = random.Random(f"{thread} {turn}")
         wallets = [*chance.sample(others, 15), hot]
         chance.shuffle(wallets)
-        return lambda: use(world, *(record(world, org, f"{thread}-{turn}-{org}", amount) for org in wallets))
+        return lambda: use(
+            world, *(record(world, org, f"{thread}-{turn}-{org}", amount) for org in wallets)
+        )
 
     def turns(thread: int) -> list[str]:
         return [outcome for turn in range(3) for outcome in batch(thread, turn)()]
@@ -185,17 +272,25 @@ def test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_of_one_id_on_two_accounts_at_once_one_counts(world: World) -> None:
     orgs = [world.open(limit="10"), world.open(limit="10")]
-    waiting = text("SELECT count(*) FROM pg_stat_activity"
-                   " WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     with ThreadPoolExecutor(1) as pool:
         with world.database.transaction() as session:
-            first = actions.record_usage(session, records=[record(world, orgs[0], orgs[0])], now=clock.now())
-            twin = pool.submit(world.call, "POST", "/v1/usage", {"records": [raw(orgs[1], orgs[0])]})
+            first = actions.record_usage(
+                session, records=[record(world, orgs[0], orgs[0])], now=clock.now()
+            )
+            twin = pool.submit(
+                world.call, "POST", "/v1/usage", {"records": [raw(orgs[1], orgs[0])]}
+            )
             with world.database.reading() as looking:
                 while not looking.scalar(waiting) and not twin.done():
                     looking.rollback()
         assert first == ["accepted"]
-    assert twin.result().json["refused"] == [{"id": orgs[0], "code": "record_id_reused", "index": 0}]
+    assert twin.result().json["refused"] == [
+        {"id": orgs[0], "code": "record_id_reused", "index": 0}
+    ]
     assert [len(journal(world, org)) for org in orgs] == [1, 0]
 
 
@@ -203,7 +298,10 @@ def test_ten_thousand_records_go_in_one_call(world: World) -> None:
     orgs = [world.open(limit="1000") for _ in range(10)]
     records = [raw(orgs[n % 10], f"{n}-{orgs[0]}", "0.5") for n in range(10_000)]
     answer = world.call("POST", "/v1/usage", {"records": records})
-    assert (answer.status_code, answer.json) == (200, {"accepted": 10_000, "duplicates": 0, "refused": []})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"accepted": 10_000, "duplicates": 0, "refused": []},
+    )
     assert {spent(world, org) for org in orgs} == {500 * UNIT}
     again = world.call("POST", "/v1/usage", {"records": records})
     assert again.json == {"accepted": 0, "duplicates": 10_000, "refused": []}
@@ -232,7 +330,9 @@ def young(postgres: Any) -> Iterator[Database]:
     database.close()
 
 
-def test_what_a_batch_asks_is_answered_by_indexes_however_long_the_journal_is(young: Database) -> None:
+def test_what_a_batch_asks_is_answered_by_indexes_however_long_the_journal_is(
+    young: Database,
+) -> None:
     world = World(young, FlaskClient(Flask("")))
     orgs = [world.open(limit="100000") for _ in range(20)]
     asked: dict[str, tuple[str, Any]] = {}
@@ -276,11 +376,19 @@ def generic_plan(database: Database, statement: str, parameters: dict[str, Any])
 def test_a_reservation_whose_time_is_over_refuses_no_usage(world: World) -> None:
     org = world.open()
     world.top_up(org, "10")
-    assert world.post(org, "reservations", {"amount": "8", "description": "Call", "expires_in": 60}).status_code == 201
+    assert (
+        world.post(
+            org, "reservations", {"amount": "8", "description": "Call", "expires_in": 60}
+        ).status_code
+        == 201
+    )
     early, late = clock.now() + timedelta(seconds=50), clock.now() + timedelta(seconds=70)
     for now, outcome in ((early, "insufficient_credits"), (late, "accepted")):
         with world.database.transaction() as session:
             batch = [record(world, org, f"late-{org}", 9 * UNIT)]
             assert actions.record_usage(session, records=batch, now=now) == [outcome]
-    assert (world.account(org)["balance"], world.account(org)["reserved_credits"]) == ("1.00", "0.00")
+    assert (world.account(org)["balance"], world.account(org)["reserved_credits"]) == (
+        "1.00",
+        "0.00",
+    )
     assert [row[2] for row in journal(world, org)] == ["top_up", "reservation", "expiry", "usage"]

@@ -1,4 +1,5 @@
-"""Usage as messages: the real broker, the real drain, PostgreSQL. Each record once for ever, each refusal said once."""
+"""Usage as messages: the real broker, the real drain, PostgreSQL. Each record once for ever, each
+refusal said once."""
 
 import json
 import os
@@ -60,9 +61,13 @@ def until(condition: Callable[[], Any], seconds: float = 60, what: Callable[[], 
 def posted(world: World) -> Counter[str]:
     """How often each record of the provider stands in the journal."""
     with world.database.reading() as session:
-        return Counter(session.scalars(
-            select(Entry.source).where(Entry.provider_id == world.provider_id, Entry.source.is_not(None))
-        ))
+        return Counter(
+            session.scalars(
+                select(Entry.source).where(
+                    Entry.provider_id == world.provider_id, Entry.source.is_not(None)
+                )
+            )
+        )
 
 
 def refusals(world: World) -> list[dict[str, Any]]:
@@ -80,7 +85,10 @@ def laid_aside(world: World, column: Any) -> list[Any]:
 @contextmanager
 def draining(url: str, *many: Batches) -> Iterator[None]:
     stop = threading.Event()
-    threads = [threading.Thread(target=bus.RabbitDrain(url, "billing", batches).run, args=(stop,)) for batches in many]
+    threads = [
+        threading.Thread(target=bus.RabbitDrain(url, "billing", batches).run, args=(stop,))
+        for batches in many
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -92,7 +100,8 @@ def draining(url: str, *many: Batches) -> Iterator[None]:
 
 
 def ears(world: World, poison: str = "no such record") -> Batches:
-    """What billing hears with; a record whose id begins with ``poison`` makes every batch fail that it is in."""
+    """What billing hears with; a record whose id begins with ``poison`` makes every batch fail that
+    it is in."""
     real = BATCHES[usage.Recorded]
 
     def apply(session: Any, records: Sequence[Any], now: Any) -> Sequence[int]:
@@ -102,10 +111,14 @@ def ears(world: World, poison: str = "no such record") -> Batches:
         return answer
 
     batch = Batch(read=real.read, apply=apply)
-    return Batches(Inbox(world.database, {**LISTENERS, usage.Recorded: batch.one}), usage.Recorded, batch)
+    return Batches(
+        Inbox(world.database, {**LISTENERS, usage.Recorded: batch.one}), usage.Recorded, batch
+    )
 
 
-def test_two_thousand_records_of_every_kind_in_any_order(world: World, urls: dict[str, str]) -> None:
+def test_two_thousand_records_of_every_kind_in_any_order(
+    world: World, urls: dict[str, str]
+) -> None:
     rich, poor, broke, frozen, unknown = (*(world.open() for _ in range(4)), ids.new("org"))
     for org in (rich, poor, frozen):
         world.top_up(org, "100")
@@ -113,7 +126,9 @@ def test_two_thousand_records_of_every_kind_in_any_order(world: World, urls: dic
         actions.freeze_account(session, organization_id=frozen, now=clock.now())
 
     def say(org: str, id_: str, amount: str = "0.01", **more: Any) -> bytes:
-        return metering.message(metering.record(world.provider_id, org, f"{id_}-{rich}", amount, **more))
+        return metering.message(
+            metering.record(world.provider_id, org, f"{id_}-{rich}", amount, **more)
+        )
 
     good = [say(rich, f"good{n}", cost="0.001") for n in range(1000)]
     again = [say(rich, f"good{n}", cost="0.001") for n in range(150)] + good[150:200]
@@ -123,23 +138,38 @@ def test_two_thousand_records_of_every_kind_in_any_order(world: World, urls: dic
     nowhere = [say(unknown, f"nowhere{n}") for n in range(50)]
     twins = [say(rich, f"twin{n}", amount) for n in range(20) for amount in ("0.01", "0.02")]
     poison = [say(rich, f"poison{n}") for n in range(4)]
-    invalid = [say(rich, f"bad{n}", "-1") for n in range(50)] + [say(rich, f"late{n}", at="soon") for n in range(50)]
+    invalid = [say(rich, f"bad{n}", "-1") for n in range(50)] + [
+        say(rich, f"late{n}", at="soon") for n in range(50)
+    ]
     invalid += [say(rich, f"odd{n}", admission="maybe") for n in range(50)]
     invalid += [metering.message(metering.record("nobody", rich, f"nobody{n}")) for n in range(50)]
-    forged = [metering.message(metering.record(world.provider_id, rich, f"forged{n}-{rich}"), source="/billing")
-              for n in range(20)]
+    forged = [
+        metering.message(
+            metering.record(world.provider_id, rich, f"forged{n}-{rich}"), source="/billing"
+        )
+        for n in range(20)
+    ]
     garbage = [f"{{{n}".encode() for n in range(20)]
     unsigned = [say(rich, f"unsigned{n}") for n in range(20)]
-    many = good + again + tight + always + cold + nowhere + twins + poison + invalid + forged + garbage
+    many = (
+        good + again + tight + always + cold + nowhere + twins + poison + invalid + forged + garbage
+    )
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     random.Random(seed).shuffle(many)
-    dead_before, waiting_before = Counter(laid_aside(world, DeadLetter.reason)), laid_aside(world, WaitingMessage.id)
+    dead_before, waiting_before = (
+        Counter(laid_aside(world, DeadLetter.reason)),
+        laid_aside(world, WaitingMessage.id),
+    )
 
     def seen() -> tuple[int, ...]:
         dead, waiting = laid_aside(world, DeadLetter.reason), laid_aside(world, WaitingMessage.id)
-        return (sum(posted(world).values()), len(refusals(world)), len(dead) - dead_before.total(),
-                len(waiting) - len(waiting_before))
+        return (
+            sum(posted(world).values()),
+            len(refusals(world)),
+            len(dead) - dead_before.total(),
+            len(waiting) - len(waiting_before),
+        )
 
     metering.publish(urls["usage"], many[: len(many) // 2])
     with draining(urls["billing"], ears(world, "poison"), ears(world, "poison")):
@@ -150,22 +180,39 @@ def test_two_thousand_records_of_every_kind_in_any_order(world: World, urls: dic
 
     found = posted(world)
     assert set(found.values()) == {1}
-    assert Counter(id_.rstrip("0123456789") for id_ in (name.partition("-")[0] for name in found)) == {
-        "good": 1000, "tight": 100, "always": 20, "twin": 20,
+    assert Counter(
+        id_.rstrip("0123456789") for id_ in (name.partition("-")[0] for name in found)
+    ) == {
+        "good": 1000,
+        "tight": 100,
+        "always": 20,
+        "twin": 20,
     }
     said = refusals(world)
     assert Counter((data["organization_id"], data["code"]) for data in said) == {
-        (poor, "insufficient_credits"): 200, (frozen, "account_frozen"): 50, (unknown, "organization_not_found"): 50,
+        (poor, "insufficient_credits"): 200,
+        (frozen, "account_frozen"): 50,
+        (unknown, "organization_not_found"): 50,
         (rich, "record_id_reused"): 20,
     }
     assert len({(data["record_id"], data["amount"]) for data in said}) == 320
-    assert not {data["record_id"] for data in said if data["code"] != "record_id_reused"} & found.keys()
+    assert (
+        not {data["record_id"] for data in said if data["code"] != "record_id_reused"}
+        & found.keys()
+    )
     assert Counter(laid_aside(world, DeadLetter.reason)) - dead_before == {
-        "invalid": 200, "forged": 40, "undecodable": 20,
+        "invalid": 200,
+        "forged": 40,
+        "undecodable": 20,
     }
     with world.database.reading() as session:
-        spent = sum(session.scalars(select(Entry.amount).where(Entry.organization_id == rich, Entry.part == 0,
-                                                               Entry.source.is_not(None))))
+        spent = sum(
+            session.scalars(
+                select(Entry.amount).where(
+                    Entry.organization_id == rich, Entry.part == 0, Entry.source.is_not(None)
+                )
+            )
+        )
     twins_cost = spent - 10 * UNIT
     assert 20 * UNIT // 100 <= twins_cost <= 40 * UNIT // 100
     assert world.account(rich)["balance"] == f"{(100 * UNIT - spent) / UNIT:.2f}"
@@ -178,9 +225,13 @@ def test_accepted_usage_needs_no_inbox_row(world: World, urls: dict[str, str]) -
     org = world.open()
     world.top_up(org, "1")
     before = set(laid_aside(world, InboxRow.id))
-    metering.publish(urls["usage"], [
-        metering.message(metering.record(world.provider_id, org, f"r{n}-{org}")) for n in range(120)
-    ])
+    metering.publish(
+        urls["usage"],
+        [
+            metering.message(metering.record(world.provider_id, org, f"r{n}-{org}"))
+            for n in range(120)
+        ],
+    )
     with draining(urls["billing"], ears(world)):
         until(lambda: len(refusals(world)) == 20)
     assert sum(posted(world).values()) == 100
@@ -189,9 +240,18 @@ def test_accepted_usage_needs_no_inbox_row(world: World, urls: dict[str, str]) -
 
 def listen(urls: dict[str, str], database: Database, **more: str) -> subprocess.Popen[bytes]:
     """Billing's own listen role."""
-    settings = {"DATABASE_URL": database.url, "BROKER_URL": urls["billing"], "MEMBERSHIP_URL": "-", **more}
-    return subprocess.Popen([sys.executable, "-m", "billing", "listen"], env={**os.environ, **settings},
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    settings = {
+        "DATABASE_URL": database.url,
+        "BROKER_URL": urls["billing"],
+        "MEMBERSHIP_URL": "-",
+        **more,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "billing", "listen"],
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def test_killed_between_commit_and_acknowledgement_nothing_is_charged_or_said_twice(
@@ -199,16 +259,26 @@ def test_killed_between_commit_and_acknowledgement_nothing_is_charged_or_said_tw
 ) -> None:
     org = world.open()
     world.top_up(org, "2")
-    metering.publish(urls["usage"], [
-        metering.message(metering.record(world.provider_id, org, f"r{n}-{org}")) for n in range(250)
-    ])
-    assert listen(urls, world.database, CLIENTELE_CRASH_AT="batch.before_ack").wait(30) == -signal.SIGKILL
+    metering.publish(
+        urls["usage"],
+        [
+            metering.message(metering.record(world.provider_id, org, f"r{n}-{org}"))
+            for n in range(250)
+        ],
+    )
+    assert (
+        listen(urls, world.database, CLIENTELE_CRASH_AT="batch.before_ack").wait(30)
+        == -signal.SIGKILL
+    )
     assert sum(posted(world).values()) + len(refusals(world)) == 250
     world.top_up(org, "10")  # a refusal stays one, though it would be covered now
 
     role = listen(urls, world.database)
     try:
-        metering.publish(urls["usage"], [metering.message(metering.record(world.provider_id, org, f"last-{org}"))])
+        metering.publish(
+            urls["usage"],
+            [metering.message(metering.record(world.provider_id, org, f"last-{org}"))],
+        )
         until(lambda: posted(world)[f"last-{org}"] and _is_empty(urls))
     finally:
         role.terminate()

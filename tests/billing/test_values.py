@@ -6,9 +6,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 BAD = [
-    "", " ", "1 ", " 1", "1\n", "\t1", "+1", "1e3", "1E3", "0x10", "1_000", "1,000", "1.", ".5", "1.1234567",
-    "1234567890123", "NaN", "nan", "Infinity", "-Infinity", "--1", "1-", "1.2.3", "-", ".", "٣", "１", "१", "²", "1.٣",
-    "1\x00", "$1", "1 SGD", "1/2", "0b1", 1, 1.0, 0, True, False, None, [], {}, ["1"], {"amount": "1"},
+    "",
+    " ",
+    "1 ",
+    " 1",
+    "1\n",
+    "\t1",
+    "+1",
+    "1e3",
+    "1E3",
+    "0x10",
+    "1_000",
+    "1,000",
+    "1.",
+    ".5",
+    "1.1234567",
+    "1234567890123",
+    "NaN",
+    "nan",
+    "Infinity",
+    "-Infinity",
+    "--1",
+    "1-",
+    "1.2.3",
+    "-",
+    ".",
+    "٣",
+    "１",
+    "१",
+    "²",
+    "1.٣",
+    "1\x00",
+    "$1",
+    "1 SGD",
+    "1/2",
+    "0b1",
+    1,
+    1.0,
+    0,
+    True,
+    False,
+    None,
+    [],
+    {},
+    ["1"],
+    {"amount": "1"},
 ]
 
 
@@ -42,7 +84,13 @@ def test_zero_never_has_a_sign(text):
 
 @pytest.mark.parametrize(
     ("text", "amount"),
-    [("1", 10**6), ("0.000001", 1), ("12.5", 12_500_000), ("999999999999.999999", 10**18 - 1), ("007", 7 * 10**6)],
+    [
+        ("1", 10**6),
+        ("0.000001", 1),
+        ("12.5", 12_500_000),
+        ("999999999999.999999", 10**18 - 1),
+        ("007", 7 * 10**6),
+    ],
 )
 def test_good_money_becomes_millionths(text, amount):
     assert parse_money(text) == amount
@@ -51,10 +99,18 @@ def test_good_money_becomes_millionths(text, amount):
 @pytest.mark.parametrize(
     ("amount", "currency", "text"),
     [
-        (100_000_000, "SGD", "100.00"), (65_979_991, "SGD", "65.979991"), (500_000_000, "JPY", "500"),
-        (500_500_000, "JPY", "500.5"), (0, "SGD", "0.00"), (0, "JPY", "0"), (-1, "EUR", "-0.000001"),
-        (-8_670_000, "EUR", "-8.67"), (1_000_000, "KWD", "1.000"), (10**18 - 1, "SGD", "999999999999.999999"),
-        (1_000_000, "XXX", "1.00"), (1_000_000, "ZZZ", "1.00"),
+        (100_000_000, "SGD", "100.00"),
+        (65_979_991, "SGD", "65.979991"),
+        (500_000_000, "JPY", "500"),
+        (500_500_000, "JPY", "500.5"),
+        (0, "SGD", "0.00"),
+        (0, "JPY", "0"),
+        (-1, "EUR", "-0.000001"),
+        (-8_670_000, "EUR", "-8.67"),
+        (1_000_000, "KWD", "1.000"),
+        (10**18 - 1, "SGD", "999999999999.999999"),
+        (1_000_000, "XXX", "1.00"),
+        (1_000_000, "ZZZ", "1.00"),
     ],
 )
 def test_output_has_the_currencys_decimals_at_least_and_six_at_most(amount, currency, text):
@@ -67,7 +123,8 @@ def test_money_survives_the_way_out_and_in(amount, currency):
 
 
 @pytest.mark.parametrize(
-    ("amount", "share", "result"), [(100_000_000, 20, 20_000_000), (1, 50, 0), (3, 50, 2), (5, 10, 0), (15, 10, 2)]
+    ("amount", "share", "result"),
+    [(100_000_000, 20, 20_000_000), (1, 50, 0), (3, 50, 2), (5, 10, 0), (15, 10, 2)],
 )
 def test_percentages_are_rounded_half_even(amount, share, result):
     assert percent(amount, share) == result

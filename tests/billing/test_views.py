@@ -18,18 +18,35 @@ BODIES = {
     "account.read": ("GET", "/account", None),
     "account.change": ("PATCH", "/account", {"credit_limit": "1"}),
     "account.top_up": ("POST", "/account/top-ups", {"amount": "1", "method": "cash"}),
-    "account.withdraw": ("POST", "/account/withdrawals", {"amount": "0.01", "method": "cash", "reason": "x"}),
-    "account.charge": ("POST", "/account/charges", {"amount": "0.01", "kind": "usage", "description": "x"}),
+    "account.withdraw": (
+        "POST",
+        "/account/withdrawals",
+        {"amount": "0.01", "method": "cash", "reason": "x"},
+    ),
+    "account.charge": (
+        "POST",
+        "/account/charges",
+        {"amount": "0.01", "kind": "usage", "description": "x"},
+    ),
     "account.reserve": ("POST", "/account/reservations", {"amount": "0.01", "description": "x"}),
-    "account.adjust": ("POST", "/account/adjustments", {"amount": "-0.01", "kind": "correction", "reason": "x"}),
+    "account.adjust": (
+        "POST",
+        "/account/adjustments",
+        {"amount": "-0.01", "kind": "correction", "reason": "x"},
+    ),
     "transactions.read": ("GET", "/account/transactions", None),
     "ledger.read": ("GET", "/v1/ledger/proof", None),
     "wallet.read": ("GET", "/v1/wallet", None),
     "wallet.top_up": ("POST", "/v1/wallet/top-ups", {"amount": "1"}),
 }
-# What needs a thing to work on: whoever may is told that it is missing, whoever may not learns nothing.
+# What needs a thing to work on: whoever may is told that it is missing, whoever may not learns
+# nothing.
 MISSING = {
-    "account.refund": ("POST", "/account/refunds", {"transaction_id": ids.new("txn"), "reason": "x"}),
+    "account.refund": (
+        "POST",
+        "/account/refunds",
+        {"transaction_id": ids.new("txn"), "reason": "x"},
+    ),
     "account.reverse": ("POST", f"/account/transactions/{ids.new('txn')}/reverse", {"reason": "x"}),
     "account.remove_card": ("DELETE", "/account/payment-method", None),
     "invoices.read": ("GET", f"/invoices/{ids.new('inv')}", None),
@@ -65,7 +82,9 @@ def test_the_door_keeps_the_table(world, operation):
     method, path, body = path_of(operation, org)
     for kind, role in PEOPLE:
         for act in (None, ACT):
-            token = world.token(kind, role, None if kind == "provider" else org, **({"act": act} if act else {}))
+            token = world.token(
+                kind, role, None if kind == "provider" else org, **({"act": act} if act else {})
+            )
             answer = world.call(method, path, body, token=token)
             allowed = OPERATIONS.allows(operation, kind=kind, role=role, acting=act is not None)
             welcome = (200, 201) if operation in BODIES else (404, 409, 422)
@@ -73,9 +92,10 @@ def test_the_door_keeps_the_table(world, operation):
             assert allowed or answer.status_code == 403
 
 
-@pytest.mark.parametrize("operation", [
-    name for name, (_, path, _) in {**BODIES, **MISSING}.items() if not path.startswith("/v1")
-])
+@pytest.mark.parametrize(
+    "operation",
+    [name for name, (_, path, _) in {**BODIES, **MISSING}.items() if not path.startswith("/v1")],
+)
 def test_anothers_organization_does_not_exist_and_nobody_is_asked_for_a_token(world, operation):
     org = world.open()
     method, path, body = path_of(operation, org)
@@ -90,20 +110,33 @@ def test_anothers_organization_does_not_exist_and_nobody_is_asked_for_a_token(wo
 
 def test_a_denial_is_audited(world):
     org = world.open()
-    world.call("POST", f"/v1/organizations/{org}/account/top-ups", {}, token=world.token("customer", "owner", org))
+    world.call(
+        "POST",
+        f"/v1/organizations/{org}/account/top-ups",
+        {},
+        token=world.token("customer", "owner", org),
+    )
     with world.database.reading() as session:
         row = session.scalars(
-            select(AuditEntry).where(AuditEntry.organization_id == org).order_by(AuditEntry.number.desc())
+            select(AuditEntry)
+            .where(AuditEntry.organization_id == org)
+            .order_by(AuditEntry.number.desc())
         ).first()
     assert (row.action, row.outcome, row.actor["kind"]) == ("account.top_up", "denied", "member")
 
 
-@pytest.mark.parametrize(("operation", "also"), [
-    ("account.top_up", []), ("account.withdraw", ["-1"]), ("account.charge", ["-1", "0"]),
-    ("account.reserve", ["-1", "0"]),
-    ("account.adjust", ["0", "-0"]),
-    ("wallet.top_up", ["-1", "0.000000"]), ("account.change", ["-1"]),
-])
+@pytest.mark.parametrize(
+    ("operation", "also"),
+    [
+        ("account.top_up", []),
+        ("account.withdraw", ["-1"]),
+        ("account.charge", ["-1", "0"]),
+        ("account.reserve", ["-1", "0"]),
+        ("account.adjust", ["0", "-0"]),
+        ("wallet.top_up", ["-1", "0.000000"]),
+        ("account.change", ["-1"]),
+    ],
+)
 def test_bad_money_is_refused_with_its_place(world, operation, also):
     org = world.open()
     method, path, body = path_of(operation, org)
@@ -114,10 +147,17 @@ def test_bad_money_is_refused_with_its_place(world, operation, also):
     assert world.account(org)["balance"] == "0.00"
 
 
-@pytest.mark.parametrize("body", [
-    {}, {"amount": "1"}, {"amount": "1", "method": "gold"}, {"amount": "1", "method": "cash", "id": "x"},
-    {"amount": "1", "method": "cash", "remark": "x" * 501}, {"amount": "1", "method": "cash", "reference": 7},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"amount": "1"},
+        {"amount": "1", "method": "gold"},
+        {"amount": "1", "method": "cash", "id": "x"},
+        {"amount": "1", "method": "cash", "remark": "x" * 501},
+        {"amount": "1", "method": "cash", "reference": 7},
+    ],
+)
 def test_what_a_top_up_does_not_know_is_refused(world, body):
     assert pointers(world.post(world.open(), "top-ups", body))
 
@@ -131,7 +171,9 @@ def test_a_reason_has_one_to_five_hundred_characters(world):
     assert world.post(org, "withdrawals", {**body, "reason": "x" * 500}).status_code == 201
 
 
-@pytest.mark.parametrize("operation", [name for name, (method, *_) in BODIES.items() if method == "POST"])
+@pytest.mark.parametrize(
+    "operation", [name for name, (method, *_) in BODIES.items() if method == "POST"]
+)
 def test_money_moves_only_under_a_key_and_once(world, operation):
     org = world.open(limit="5")
     world.top_up(org, "10")
@@ -150,18 +192,41 @@ def test_a_refusal_is_kept_under_its_key_even_after_a_top_up(world):
     first = world.post(org, "charges", body, key="one")
     world.top_up(org, "100")
     again = world.post(org, "charges", body, key="one")
-    assert (first.status_code, again.status_code, again.json["code"]) == (409, 409, "insufficient_credits")
+    assert (first.status_code, again.status_code, again.json["code"]) == (
+        409,
+        409,
+        "insufficient_credits",
+    )
     assert world.account(org)["balance"] == "100.00"
 
 
 def test_the_account_has_every_field_of_the_contract(world):
     shown = world.account(world.open(limit="7", currency="JPY"))
     assert set(shown) == {
-        "organization_id", "currency", "payment_mode", "status", "usable_credits", "balance", "credit_limit",
-        "credit_limit_expires_at", "reserved_credits", "expecting_invoice", "amount_due", "current_balance",
-        "days_to_empty", "auto_top_up", "payment_method", "as_of"}
+        "organization_id",
+        "currency",
+        "payment_mode",
+        "status",
+        "usable_credits",
+        "balance",
+        "credit_limit",
+        "credit_limit_expires_at",
+        "reserved_credits",
+        "expecting_invoice",
+        "amount_due",
+        "current_balance",
+        "days_to_empty",
+        "auto_top_up",
+        "payment_method",
+        "as_of",
+    }
     assert (shown["credit_limit"], shown["balance"], shown["payment_method"]) == ("7", "0", None)
-    assert shown["auto_top_up"] == {"enabled": False, "threshold": None, "amount": None, "method": None}
+    assert shown["auto_top_up"] == {
+        "enabled": False,
+        "threshold": None,
+        "amount": None,
+        "method": None,
+    }
 
 
 def test_a_change_is_made_only_to_what_was_read(world):
@@ -171,15 +236,26 @@ def test_a_change_is_made_only_to_what_was_read(world):
     changed = world.patch(org, {"credit_limit": "5"}, If_Match=tag)
     assert (changed.status_code, changed.json["credit_limit"]) == (200, "5.00")
     assert world.patch(org, {"credit_limit": "6"}, If_Match=tag).status_code == 412
-    assert world.patch(org, {"credit_limit": "6"}, If_Match=changed.headers["ETag"]).status_code == 200
+    assert (
+        world.patch(org, {"credit_limit": "6"}, If_Match=changed.headers["ETag"]).status_code == 200
+    )
     assert world.call("GET", f"/v1/organizations/{org}/account").json["credit_limit"] == "6.00"
 
 
-@pytest.mark.parametrize("body", [
-    {"balance": "5"}, {"payment_mode": "free"}, {"credit_limit": None}, {"credit_limit_expires_at": "tomorrow"},
-    {"auto_top_up": {"enabled": True}}, {"auto_top_up": {"threshold": "-1"}}, {"auto_top_up": {"x": 1}},
-    {"credit_limit": "5", "credit_limit_expires_at": "2020-01-01T00:00:00Z"}, {"auto_top_up": None},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"balance": "5"},
+        {"payment_mode": "free"},
+        {"credit_limit": None},
+        {"credit_limit_expires_at": "tomorrow"},
+        {"auto_top_up": {"enabled": True}},
+        {"auto_top_up": {"threshold": "-1"}},
+        {"auto_top_up": {"x": 1}},
+        {"credit_limit": "5", "credit_limit_expires_at": "2020-01-01T00:00:00Z"},
+        {"auto_top_up": None},
+    ],
+)
 def test_a_bad_change_is_refused(world, body):
     assert pointers(world.patch(world.open(), body))
 
@@ -201,8 +277,14 @@ def test_automatic_top_up_is_kept_as_set(world):
     body = {"auto_top_up": {"enabled": True, "amount": "50", "method": "issue"}}
     shown = world.patch(org, body).json["auto_top_up"]
     assert shown == {"enabled": True, "threshold": "20.00", "amount": "50.00", "method": "issue"}
-    assert world.patch(org, {"auto_top_up": {"threshold": "7"}}).json["auto_top_up"]["threshold"] == "7.00"
-    assert world.patch(org, {"auto_top_up": {"method": "card"}}).json["code"] == "payment_method_missing"
+    assert (
+        world.patch(org, {"auto_top_up": {"threshold": "7"}}).json["auto_top_up"]["threshold"]
+        == "7.00"
+    )
+    assert (
+        world.patch(org, {"auto_top_up": {"method": "card"}}).json["code"]
+        == "payment_method_missing"
+    )
 
 
 def test_going_postpaid_needs_a_limit_and_keeps_the_money(world):
@@ -210,28 +292,49 @@ def test_going_postpaid_needs_a_limit_and_keeps_the_money(world):
     world.top_up(org, "40")
     assert world.patch(org, {"payment_mode": "postpaid"}).json["code"] == "credit_limit_required"
     shown = world.patch(org, {"payment_mode": "postpaid", "credit_limit": "100"}).json
-    assert (shown["usable_credits"], shown["amount_due"], shown["current_balance"]) == ("140.00", "40.00", "40.00")
+    assert (shown["usable_credits"], shown["amount_due"], shown["current_balance"]) == (
+        "140.00",
+        "40.00",
+        "40.00",
+    )
     world.charge(org, "10")
     answer = world.patch(org, {"payment_mode": "prepaid"})
-    assert (answer.status_code, answer.json["code"], answer.json["unbilled"]) == (409, "open_amounts", "10.00")
+    assert (answer.status_code, answer.json["code"], answer.json["unbilled"]) == (
+        409,
+        "open_amounts",
+        "10.00",
+    )
     world.adjust(org, "10", "write_off")
     shown = world.patch(org, {"payment_mode": "prepaid"}).json
-    assert (shown["balance"], shown["amount_due"], shown["usable_credits"]) == ("40.00", "0.00", "140.00")
+    assert (shown["balance"], shown["amount_due"], shown["usable_credits"]) == (
+        "40.00",
+        "0.00",
+        "140.00",
+    )
 
 
 def test_a_prepaid_debt_becomes_unbilled(world):
     org = world.open(limit="30")
     world.charge(org, "20")
     shown = world.patch(org, {"payment_mode": "postpaid"}).json
-    assert (shown["expecting_invoice"], shown["balance"], shown["usable_credits"]) == ("-20.00", "-20.00", "10.00")
+    assert (shown["expecting_invoice"], shown["balance"], shown["usable_credits"]) == (
+        "-20.00",
+        "-20.00",
+        "10.00",
+    )
 
 
 def test_org_asks_what_stands_in_the_way_of_closing(world):
     org = world.open()
     world.top_up(org, "5")
-    path, secret = f"/internal/organizations/{org}/closing-check", base64.b64encode(f"org:{SECRET}".encode()).decode()
+    path, secret = (
+        f"/internal/organizations/{org}/closing-check",
+        base64.b64encode(f"org:{SECRET}".encode()).decode(),
+    )
     answer = world.client.get(path, headers={"Authorization": f"Basic {secret}"})
-    assert answer.json == {"blockers": [{"code": "credits_left", "amount": "5.00", "currency": "SGD"}]}
+    assert answer.json == {
+        "blockers": [{"code": "credits_left", "amount": "5.00", "currency": "SGD"}]
+    }
     assert world.account(org)["status"] == "open"
     assert world.client.get(path).status_code == 401
     assert world.call("GET", path).status_code == 401
@@ -240,9 +343,15 @@ def test_org_asks_what_stands_in_the_way_of_closing(world):
 def test_wallets_may_hold_several_currencies(world):
     world.top_up(world.open(currency="JPY"), "70")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "5", "currency": "EUR"})
-    assert world.call("POST", "/v1/wallet/top-ups", {"amount": "5", "currency": "QQQ"}).status_code == 422
+    assert (
+        world.call("POST", "/v1/wallet/top-ups", {"amount": "5", "currency": "QQQ"}).status_code
+        == 422
+    )
     assert [tuple(purse.values()) for purse in world.call("GET", "/v1/wallet").json["data"]] == [
-        ("SGD", "0.00", "0.00", "0.00"), ("EUR", "5.00", "0.00", "5.00"), ("JPY", "0", "70", "-70")]
+        ("SGD", "0.00", "0.00", "0.00"),
+        ("EUR", "5.00", "0.00", "5.00"),
+        ("JPY", "0", "70", "-70"),
+    ]
 
 
 def test_a_closed_account_can_still_be_read(world):
@@ -251,4 +360,7 @@ def test_a_closed_account_can_still_be_read(world):
         actions.close_account(session, organization_id=org, deletion_id="d", now=clock.now())
     assert world.account(org)["status"] == "closed"
     assert world.call("GET", f"/v1/organizations/{org}/account/transactions").json["data"] == []
-    assert world.post(org, "top-ups", {"amount": "1", "method": "cash"}).json["code"] == "account_closed"
+    assert (
+        world.post(org, "top-ups", {"amount": "1", "method": "cash"}).json["code"]
+        == "account_closed"
+    )

@@ -1,5 +1,5 @@
-"""The provider's wallet: the domain's table through the API, all of one instant, sums that no column holds, and
-nobody waits for it who only charges."""
+"""The provider's wallet: the domain's table through the API, all of one instant, sums that no
+column holds, and nobody waits for it who only charges."""
 
 import pytest
 from billing import actions, queries
@@ -29,7 +29,8 @@ def in_cents(*amounts):
 
 
 def test_the_whole_table_of_the_domain_row_by_row(world, cards):
-    """domain.md section 10.2. The charge that its last row refunds was bought before the table begins."""
+    """domain.md section 10.2. The charge that its last row refunds was bought before the table
+    begins."""
     org = world.open()
     world.store_card(org)
     world.top_up(org, "100")
@@ -41,8 +42,18 @@ def test_the_whole_table_of_the_domain_row_by_row(world, cards):
         assert answer.status_code == 201, answer.json
         assert figures(world) == in_cents(*expected)
 
-    done(world.call("POST", "/v1/wallet/top-ups", {"amount": "2000", "method": "card"}), 2000, 0, 2000)
-    done(world.call("POST", "/v1/wallet/top-ups", {"amount": "4000", "method": "cheque"}), 6000, 0, 6000)
+    done(
+        world.call("POST", "/v1/wallet/top-ups", {"amount": "2000", "method": "card"}),
+        2000,
+        0,
+        2000,
+    )
+    done(
+        world.call("POST", "/v1/wallet/top-ups", {"amount": "4000", "method": "cheque"}),
+        6000,
+        0,
+        6000,
+    )
     done(world.post(org, "top-ups", {"amount": "200", "method": "cash"}), 6000, 200, 5800)
     done(world.post(org, "top-ups", {"amount": "300", "method": "bank_transfer"}), 6000, 500, 5500)
     done(world.post(org, "top-ups", {"amount": "1000", "method": "card"}), 7000, 1500, 5500)
@@ -63,10 +74,17 @@ def test_what_is_paid_by_hand_or_issued_raises_what_is_the_customers_only(world,
     world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
     assert world.post(prepaid, "top-ups", {"amount": "10", "method": method}).status_code == 201
     assert figures(world) == in_cents(100, 10, 90)
-    paid = world.call("POST", f"/v1/organizations/{postpaid}/payments", {"amount": "20", "method": method})
+    paid = world.call(
+        "POST", f"/v1/organizations/{postpaid}/payments", {"amount": "20", "method": method}
+    )
     assert paid.status_code == 201
     assert figures(world) == in_cents(100, 30, 70)
-    assert world.post(prepaid, "withdrawals", {"amount": "10", "method": method, "reason": "x"}).status_code == 201
+    assert (
+        world.post(
+            prepaid, "withdrawals", {"amount": "10", "method": method, "reason": "x"}
+        ).status_code
+        == 201
+    )
     assert figures(world) == in_cents(100, 20, 80)
 
 
@@ -75,7 +93,8 @@ def test_without_a_provider_of_cards_no_card_is_used(world):
     world.store_card(org)
     by_card = {"amount": "1", "method": "card"}
     for answer in (
-        world.post(org, "top-ups", by_card), world.post(org, "withdrawals", {**by_card, "reason": "x"}),
+        world.post(org, "top-ups", by_card),
+        world.post(org, "withdrawals", {**by_card, "reason": "x"}),
         world.call("POST", f"/v1/organizations/{postpaid}/payments", by_card),
     ):
         assert (answer.status_code, answer.json["code"]) == (409, "payment_method_missing")
@@ -93,7 +112,8 @@ def test_no_more_is_issued_than_the_provider_has(world):
     world.top_up(org, "100", "issue")
     issue = {"amount": "0.000001", "method": "issue"}
     for refused in (
-        world.post(org, "top-ups", issue), world.call("POST", f"/v1/organizations/{postpaid}/payments", issue),
+        world.post(org, "top-ups", issue),
+        world.call("POST", f"/v1/organizations/{postpaid}/payments", issue),
     ):
         assert (refused.status_code, refused.json["code"]) == (409, "provider_credits_insufficient")
         assert (refused.json["shortfall"], refused.json["usable"]) == ("0.000001", "0.00")
@@ -105,12 +125,18 @@ def test_a_removed_card_takes_its_automatic_top_up_along(world, cards):
     world.patch(org, {"auto_top_up": {"enabled": True, "amount": "10", "method": "card"}})
     path = f"/v1/organizations/{org}/account/payment-method"
     for role, expected in (("member", 403), ("admin", 403), ("owner", 204)):
-        assert world.call("DELETE", path, token=world.token("customer", role, org)).status_code == expected
+        assert (
+            world.call("DELETE", path, token=world.token("customer", role, org)).status_code
+            == expected
+        )
     account = world.account(org)
     assert (account["payment_method"], account["auto_top_up"]["enabled"]) == (None, False)
     audited = world.last_said(org, "audit_recorded")
     assert audited["action"] == "account.payment_method_removed"
-    assert [change["field"] for change in audited["changes"]] == ["payment_method", "auto_top_up.enabled"]
+    assert [change["field"] for change in audited["changes"]] == [
+        "payment_method",
+        "auto_top_up.enabled",
+    ]
     again = world.call("DELETE", path)
     assert (again.status_code, again.json["code"]) == (404, "no_payment_method")
 
@@ -125,7 +151,9 @@ def test_only_who_issues_waits_for_the_wallet(world):
             return act(session, organization_id=org, now=clock.now(), **arguments)
 
     with world.database.transaction() as other:
-        other.scalars(select(Provider).where(Provider.id == world.provider_id).with_for_update()).one()
+        other.scalars(
+            select(Provider).where(Provider.id == world.provider_id).with_for_update()
+        ).one()
         for kind in ("usage", "one_off"):
             spent = at_once(actions.charge, amount=2, cost=1, kind=kind, description="x", by=CLERK)
         reservation = at_once(actions.reserve, amount=5, description="call", expires_in=60)
@@ -154,7 +182,14 @@ def test_balance_and_customers_balance_are_of_the_same_instant(world, cards):
         if not posted and ("FROM journal" in statement or "FROM accounts" in statement):
             posted.append(statement)
             with world.database.transaction() as other:
-                actions.top_up(other, organization_id=org, amount=5 * 10**6, method="card", now=clock.now(), by=CLERK)
+                actions.top_up(
+                    other,
+                    organization_id=org,
+                    amount=5 * 10**6,
+                    method="card",
+                    now=clock.now(),
+                    by=CLERK,
+                )
 
     with world.database.reading() as session:
         event.listen(world.database.engine, "after_cursor_execute", post)
@@ -162,7 +197,12 @@ def test_balance_and_customers_balance_are_of_the_same_instant(world, cards):
         event.remove(world.database.engine, "after_cursor_execute", post)
     assert posted
     assert [purse.usable for purse in found] == [0]
-    assert wallet(world)[0] == {"currency": "SGD", "balance": "5.00", "customers_balance": "5.00", "usable": "0.00"}
+    assert wallet(world)[0] == {
+        "currency": "SGD",
+        "balance": "5.00",
+        "customers_balance": "5.00",
+        "usable": "0.00",
+    }
 
 
 def test_each_currency_is_summed_by_itself_the_own_one_first(world):
@@ -173,7 +213,10 @@ def test_each_currency_is_summed_by_itself_the_own_one_first(world):
     world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
     world.call("POST", "/v1/wallet/top-ups", {"amount": "7", "currency": "EUR"})
     assert [tuple(purse.values()) for purse in wallet(world)] == [
-        ("SGD", "98.50", "3.00", "95.50"), ("EUR", "7.00", "0.00", "7.00"), ("JPY", "0", "500", "-500")]
+        ("SGD", "98.50", "3.00", "95.50"),
+        ("EUR", "7.00", "0.00", "7.00"),
+        ("JPY", "0", "500", "-500"),
+    ]
 
 
 def test_the_largest_costs_are_summed_and_what_can_not_be_kept_is_refused(world):

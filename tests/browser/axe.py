@@ -18,8 +18,8 @@ _RUN = """async only => {
 
 @cache
 def program() -> str:
-    """The script. Where the registry can't be had the tests that want it are skipped, and say so; a file that is not
-    the one of the lock fails them."""
+    """The script. Where the registry can't be had the tests that want it are skipped, and say so; a
+    file that is not the one of the lock fails them."""
     if not PROGRAM.exists() and (reason := assets.fetch()):
         pytest.skip(f"accessibility was NOT checked: {reason}")
     return PROGRAM.read_text()

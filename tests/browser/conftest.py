@@ -26,7 +26,8 @@ def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
         browser = play.chromium.launch(
-            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [],
+            executable_path=program,
+            args=["--no-sandbox"] if os.geteuid() == 0 else [],
         )
         summary.section("browser").append(f"Chromium {browser.version}, {program}")
         yield browser
@@ -52,14 +53,21 @@ def processes(system: System) -> Site:
 
 @pytest.fixture
 def arrive(chromium: Browser) -> Iterator[Arrivals]:
-    """People arrive, each in a browser context of their own; what the browser complains about fails the test.
+    """People arrive, each in a browser context of their own; what the browser complains about fails
+    the test.
 
     ``as_``: an e-mail address that is signed in already, by whom signed in first; empty: nobody."""
     contexts: list[BrowserContext] = []
     troubles: list[str] = []
 
-    def arrives(site: Site, as_: str = ADMIN, password: str = "", *, kind: type[Person] = Person,
-                **options: Any) -> Person:
+    def arrives(
+        site: Site,
+        as_: str = ADMIN,
+        password: str = "",
+        *,
+        kind: type[Person] = Person,
+        **options: Any,
+    ) -> Person:
         state = site.states.get(as_) if as_ else None
         context = chromium.new_context(storage_state=state, **options)
         contexts.append(context)
@@ -93,4 +101,6 @@ def watch(request: pytest.FixtureRequest) -> Iterator[None]:
     """Says at the end how long the test took."""
     began = time.monotonic()
     yield
-    summary.section("jobs in the browser").append(f"{time.monotonic() - began:5.1f} s  {request.node.name}")
+    summary.section("jobs in the browser").append(
+        f"{time.monotonic() - began:5.1f} s  {request.node.name}"
+    )

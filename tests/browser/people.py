@@ -7,10 +7,14 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 
-# A page that says no is a page, and Chromium and htmx note each; what is missing among the assets is not let pass.
-_ANSWERED = re.compile("(Failed to load resource: the server responded with a status of|Response Status Error Code) "
-                       r"(4\d\d|503)\b")
-# What was asked for before the next letter was typed, or before one went on, is dropped; htmx notes it as an error.
+# A page that says no is a page, and Chromium and htmx note each; what is missing among the assets
+# is not let pass.
+_ANSWERED = re.compile(
+    "(Failed to load resource: the server responded with a status of|Response Status Error Code) "
+    r"(4\d\d|503)\b"
+)
+# What was asked for before the next letter was typed, or before one went on, is dropped; htmx notes
+# it as an error.
 _DROPPED = re.compile("htmx:(sendAbort|afterRequest)")
 _MOUSE = """for (const kind of ["pointerdown", "mousedown", "wheel"])
     addEventListener(kind, () => console.error("a mouse was used"), true)"""
@@ -19,7 +23,8 @@ Name = str | re.Pattern[str]
 
 
 class Person:
-    """Somebody with a mouse. ``troubles``: what the browser complained about; no test lets any pass."""
+    """Somebody with a mouse. ``troubles``: what the browser complained about; no test lets any
+    pass."""
 
     def __init__(self, context: BrowserContext, address: str, *, troubles: list[str]) -> None:
         self.context, self.address, self.troubles = context, address, troubles
@@ -37,7 +42,10 @@ class Person:
 
     def sign_in(self, email: str, password: str) -> None:
         """By the form, wherever it is shown; ends on a page at the seat."""
-        if urlsplit(self.page.url).path != "/sign-in" and not self.page.get_by_label("Password").is_visible():
+        if (
+            urlsplit(self.page.url).path != "/sign-in"
+            and not self.page.get_by_label("Password").is_visible()
+        ):
             self.go("/sign-in")
         self.fill({"E-mail address": email, "Password": password})
         self.press("Sign in")
@@ -63,17 +71,30 @@ class Person:
     def fill(self, typed: dict[str, str]) -> None:
         """Fields, by how their labels begin."""
         for label, text in typed.items():
-            self.type_into(self.page.get_by_role("textbox", name=re.compile(f"^{re.escape(label)}"))
-                           .or_(self.page.locator("input[type=password], input[type=date]")
-                                .and_(self.page.get_by_label(label))).first, text)
+            self.type_into(
+                self.page.get_by_role("textbox", name=re.compile(f"^{re.escape(label)}"))
+                .or_(
+                    self.page.locator("input[type=password], input[type=date]").and_(
+                        self.page.get_by_label(label)
+                    )
+                )
+                .first,
+                text,
+            )
 
     def choose(self, label: str, option: str) -> None:
         """An option of a list, by its words."""
-        self.pick(self.page.get_by_role("combobox", name=re.compile(f"^{re.escape(label)}")), option)
+        self.pick(
+            self.page.get_by_role("combobox", name=re.compile(f"^{re.escape(label)}")), option
+        )
 
     def tick(self, label: Name) -> None:
         """A box, or one of several buttons."""
-        self.mark(self.page.get_by_role("radio", name=label).or_(self.page.get_by_role("checkbox", name=label)))
+        self.mark(
+            self.page.get_by_role("radio", name=label).or_(
+                self.page.get_by_role("checkbox", name=label)
+            )
+        )
 
     def reads(self, *words: Name) -> None:
         """These words come to stand in the page."""
@@ -89,7 +110,8 @@ class Person:
         expect(self.page.get_by_role("heading", name=name).first).to_be_visible()
 
     def find(self, name: str, below: str = "") -> None:
-        """From the list of customers, by a search, to one of them; ``below``: straight to that section of it."""
+        """From the list of customers, by a search, to one of them; ``below``: straight to that
+        section of it."""
         self.follow("Customers")
         self.type_into(self.page.get_by_role("searchbox", name="Search customers"), name)
         if not self.has_script:  # else it is searched while one types
@@ -110,11 +132,16 @@ class Person:
 
     def section(self, name: str) -> None:
         """Another section of the customer that is shown."""
-        self.follow(name, within=self.page.get_by_role("navigation", name=re.compile("^Sections of")))
+        self.follow(
+            name, within=self.page.get_by_role("navigation", name=re.compile("^Sections of"))
+        )
 
     def figure(self, term: str, value: Name, *, owed: bool | None = None) -> None:
-        """A figure of the page reads so; ``owed``: whether it is marked as below zero, in colour and in words."""
-        row = self.page.locator("dl.figures > div").filter(has=self.page.locator("dt", has_text=re.compile(f"^{term}")))
+        """A figure of the page reads so; ``owed``: whether it is marked as below zero, in colour
+        and in words."""
+        row = self.page.locator("dl.figures > div").filter(
+            has=self.page.locator("dt", has_text=re.compile(f"^{term}"))
+        )
         expect(row.locator("dd").first).to_contain_text(value)
         if owed is not None:
             expect(row.locator("dd .money.owed")).to_have_count(int(owed))
@@ -151,7 +178,9 @@ class Person:
         url = message.location.get("url", "")
         if message.type != "error" or _DROPPED.match(message.text):
             return
-        if _ANSWERED.match(message.text) and ("/static/" not in url or message.text.startswith("Response")):
+        if _ANSWERED.match(message.text) and (
+            "/static/" not in url or message.text.startswith("Response")
+        ):
             return
         self.troubles.append(f"{urlsplit(self.page.url).path}: {message.text} ({url})")
 
@@ -202,7 +231,9 @@ class Typist(Person):
                 self.keys("Tab")
         assert self.has_focus(target), f"{target} is not reached by Tab"
         assert target.evaluate("""e => { const s = getComputedStyle(e);
-            return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 }"""), f"no focus is seen on {target}"
+            return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 }"""), (
+            f"no focus is seen on {target}"
+        )
 
     def has_focus(self, target: Locator) -> bool:
         """Whether the next key is for it."""

@@ -1,7 +1,8 @@
 """Pictures of every page, in light and dark, at three widths: ``make screenshots``.
 
-A system of its own with demonstration data; pages are found by following links, so that a new one is among them
-without a word here. Ends with 1 where a page is wider than the window or complains in the browser."""
+A system of its own with demonstration data; pages are found by following links, so that a new one
+is among them without a word here. Ends with 1 where a page is wider than the window or complains in
+the browser."""
 
 import os
 import re
@@ -31,7 +32,8 @@ Stage = Callable[[Page], None]
 
 @dataclass
 class Album:
-    """The pictures. ``seen``: pages by their address without ids; ``troubles``: what should not be."""
+    """The pictures. ``seen``: pages by their address without ids; ``troubles``: what should not
+    be."""
 
     browser: Browser
     address: str
@@ -40,9 +42,13 @@ class Album:
     troubles: list[str] = field(default_factory=list)
 
     @contextmanager
-    def person(self, site: Site | None = None, email: str = "", password: str = "") -> Iterator["Walker"]:
+    def person(
+        self, site: Site | None = None, email: str = "", password: str = ""
+    ) -> Iterator["Walker"]:
         """A browser of somebody's, signed in where they are somebody."""
-        context = self.browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+        context = self.browser.new_context(
+            viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+        )
         page = context.new_page()
         page.on("console", lambda said: self._hear(page, said.type, said.text))
         page.on("pageerror", lambda error: self.troubles.append(f"{page.url}: {error}"))
@@ -79,7 +85,9 @@ class Walker:
                 self.page.goto(self.album.address + path, wait_until="load")
             if stage:
                 stage(self.page)
-            wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            wide = self.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
             if wide > 0:
                 self.album.troubles.append(f"{name} is {wide} px wider than a window of {width}")
             for look in ("light", "dark"):
@@ -88,7 +96,8 @@ class Walker:
         sys.stdout.write(f"{name}\n")
 
     def walk(self, who: str, start: str, within: str) -> None:
-        """Every page that can be reached from one by links ``within`` a path, each kind of page once."""
+        """Every page that can be reached from one by links ``within`` a path, each kind of page
+        once."""
         waiting = [start]
         while waiting:
             path = waiting.pop(0)
@@ -97,9 +106,17 @@ class Walker:
                 continue
             self.album.seen.add(f"{who}{kind}")
             self.page.goto(self.album.address + path)
-            links = self.page.locator("main a[href], .menu a[href]").evaluate_all("all => all.map(a => a.href)")
-            waiting += [found for found in (self._ours(link) for link in links) if found and found.startswith(within)]
-            self.take(f"{who}{kind.replace('/c/_', '').replace('/', '-').replace('_', 'one')}", path)
+            links = self.page.locator("main a[href], .menu a[href]").evaluate_all(
+                "all => all.map(a => a.href)"
+            )
+            waiting += [
+                found
+                for found in (self._ours(link) for link in links)
+                if found and found.startswith(within)
+            ]
+            self.take(
+                f"{who}{kind.replace('/c/_', '').replace('/', '-').replace('_', 'one')}", path
+            )
 
     def _ours(self, link: str) -> str:
         at = urlsplit(link)
@@ -118,7 +135,8 @@ def main() -> int:
         assert running.mails
         site = Site("screenshots", running.base_url, running.password, running.mails)
         browser = play.chromium.launch(
-            executable_path=installation.chromium(), args=["--no-sandbox"] if os.geteuid() == 0 else [],
+            executable_path=installation.chromium(),
+            args=["--no-sandbox"] if os.geteuid() == 0 else [],
         )
         album = Album(browser, running.base_url, only)
         people = _people(site)
@@ -135,9 +153,15 @@ def main() -> int:
 def _tell(running: system.System) -> None:
     """The demonstration data."""
     subprocess.run(
-        [sys.executable, "-m", "clientele", "demo", "--base-url", running.base_url], check=True, capture_output=True,
-        env={**os.environ, "CLIENTELE_ADMIN_EMAIL": running.email, "CLIENTELE_ADMIN_PASSWORD": running.password,
-             "MAIL_DIR": str(running.mails)},
+        [sys.executable, "-m", "clientele", "demo", "--base-url", running.base_url],
+        check=True,
+        capture_output=True,
+        env={
+            **os.environ,
+            "CLIENTELE_ADMIN_EMAIL": running.email,
+            "CLIENTELE_ADMIN_PASSWORD": running.password,
+            "MAIL_DIR": str(running.mails),
+        },
     )
 
 
@@ -150,16 +174,24 @@ def _people(site: Site) -> dict[str, Customer]:
     prepaid.post("/account/reservations", {"amount": "25.00", "description": "Call to Jakarta"})
     site.join(prepaid.owner)
     prepaid.member()
-    prepaid.member(verified=False, given_name="Bartholomew", family_name="Featherstonehaugh-Cholmondeley")
+    prepaid.member(
+        verified=False, given_name="Bartholomew", family_name="Featherstonehaugh-Cholmondeley"
+    )
     prepaid.post("/members", {"name": "Lobby telephone", "portal_access": False})
-    postpaid = site.open(name="Straits Harbour Logistics", payment_mode="postpaid", credit_limit="500.00")
+    postpaid = site.open(
+        name="Straits Harbour Logistics", payment_mode="postpaid", credit_limit="500.00"
+    )
     for amount in ("210.00", "75.50"):
         postpaid.charge(amount)
     postpaid.post("/invoices")
     postpaid.charge("388.20")
-    leaving = site.open(name="A customer with a name that is as long as names of organizations get to be when "
-                             "people write down everything they are and own (Singapore) & Sons")
-    gone = site.staff.call("DELETE", leaving.path, {"reason": "They have moved to another provider."}, wait=10)
+    leaving = site.open(
+        name="A customer with a name that is as long as names of organizations get to be when "
+        "people write down everything they are and own (Singapore) & Sons"
+    )
+    gone = site.staff.call(
+        "DELETE", leaving.path, {"reason": "They have moved to another provider."}, wait=10
+    )
     assert gone.status in (200, 202), gone
     return {"prepaid": prepaid, "postpaid": postpaid, "leaving": leaving}
 
@@ -179,18 +211,32 @@ def _outside(album: Album, site: Site, customer: Customer) -> None:
 def _staff(album: Album, site: Site, people: dict[str, Customer]) -> None:
     with album.person(site, ADMIN, site.password) as staff:
         at = f"/at/{staff.seat}"
-        for start in ("/home", "/customers", "/me/security", "/provider/settings", "/provider/wallet"):
+        for start in (
+            "/home",
+            "/customers",
+            "/me/security",
+            "/provider/settings",
+            "/provider/wallet",
+        ):
             staff.walk("staff", at + start, f"{at}{start.partition('/provider')[0] or '/provider'}")
         staff.walk("staff", f"{at}/c/{site.provider}/members", f"{at}/c/{site.provider}")
         for kind, customer in people.items():
             staff.walk(kind, f"{at}/c/{customer.id}/overview", f"{at}/c/{customer.id}")
         staff.take("staff-customers-no-match", f"{at}/customers?q=zzzz")
         staff.take("staff-404", f"{at}/c/org_nobody/overview")
-        staff.take("staff-view-menu", f"{at}/customers", lambda page: page.locator(".act summary").nth(1).click())
-        staff.take("staff-me-menu", f"{at}/customers", lambda page: page.locator(".me summary").click())
+        staff.take(
+            "staff-view-menu",
+            f"{at}/customers",
+            lambda page: page.locator(".act summary").nth(1).click(),
+        )
+        staff.take(
+            "staff-me-menu", f"{at}/customers", lambda page: page.locator(".me summary").click()
+        )
         staff.take("staff-palette", f"{at}/customers", _palette)
         customer = f"{at}/c/{people['prepaid'].id}"
-        staff.take("prepaid-suspend-dialog", f"{customer}/overview", lambda page: _dialog(page, "Suspend"))
+        staff.take(
+            "prepaid-suspend-dialog", f"{customer}/overview", lambda page: _dialog(page, "Suspend")
+        )
         staff.take("prepaid-top-up-refused", f"{customer}/payment/top-up", _send)
         _step_in(staff, f"{customer}/members")
 

@@ -1,4 +1,5 @@
-"""Running systems, as far as people outside know them: an address, a password, and the mails that arrive."""
+"""Running systems, as far as people outside know them: an address, a password, and the mails that
+arrive."""
 
 import email
 import re
@@ -19,7 +20,8 @@ PASSWORD = "seven quiet herons nest"
 
 @dataclass
 class Site:
-    """A system. ``states``: the cookies of who has signed in before, so that not every test has to."""
+    """A system. ``states``: the cookies of who has signed in before, so that not every test has
+    to."""
 
     name: str
     address: str
@@ -29,7 +31,10 @@ class Site:
 
     def __post_init__(self) -> None:
         self.staff = customers.signed_in(self.address, self.password)
-        assert self.staff.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status == 200
+        assert (
+            self.staff.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status
+            == 200
+        )
         self.provider = str(self.staff.call("GET", "/v1/me").body["organization"]["id"])
 
     def open(self, **changes: Any) -> "Customer":
@@ -40,19 +45,29 @@ class Site:
 
     def link(self, address: str, kind: str = "verify") -> str:
         """The path in the newest mail to this address: ``/verify/...`` or ``/reset/...``."""
-        return str(eventually(lambda: self._newest(address, re.compile(rf"/{kind}/[A-Za-z0-9._~-]+"))))
+        return str(
+            eventually(lambda: self._newest(address, re.compile(rf"/{kind}/[A-Za-z0-9._~-]+")))
+        )
 
     def letters(self, address: str) -> list[str]:
         """What was written to this address, the newest first."""
-        read = [email.message_from_bytes(path.read_bytes(), policy=policy.default)
-                for path in sorted(self.mails.glob("*.eml"), reverse=True)]
-        return [str(one.get_body(("plain",)).get_content()) for one in read if address in str(one["To"])]  # type: ignore[union-attr]
+        read = [
+            email.message_from_bytes(path.read_bytes(), policy=policy.default)
+            for path in sorted(self.mails.glob("*.eml"), reverse=True)
+        ]
+        return [
+            str(one.get_body(("plain",)).get_content()) for one in read if address in str(one["To"])
+        ]  # type: ignore[union-attr]
 
     def knows_pin(self, organization: str, extension: str, pin: str) -> bool:
         """Whether a desk phone gets in with it."""
-        made = self.staff.call("POST", "/v1/api-keys", {"name": "desk phones", "scopes": ["pin:verify"]})
+        made = self.staff.call(
+            "POST", "/v1/api-keys", {"name": "desk phones", "scopes": ["pin:verify"]}
+        )
         phone = Api(self.address)
-        phone._token = phone.call("POST", "/v1/sessions", {"api_key": made.body["api_key"]}).body["access_token"]
+        phone._token = phone.call("POST", "/v1/sessions", {"api_key": made.body["api_key"]}).body[
+            "access_token"
+        ]
         body = {"organization_id": organization, "extension": extension, "pin": pin}
         return bool(phone.call("POST", "/v1/pins/verify", body).body["valid"])
 
@@ -65,7 +80,9 @@ class Site:
         return api
 
     def _newest(self, address: str, link: re.Pattern[str]) -> str:
-        return next((found[0] for text in self.letters(address) if (found := link.search(text))), "")
+        return next(
+            (found[0] for text in self.letters(address) if (found := link.search(text))), ""
+        )
 
 
 @dataclass
@@ -88,7 +105,9 @@ class Customer:
 
     def post(self, below: str, body: dict[str, Any] | None = None, *, status: int = 201) -> Any:
         """Do something to it through the API."""
-        answer = self.site.staff.call("POST", f"{self.path}{below}", body or {}, key=secrets.token_hex(8), wait=10)
+        answer = self.site.staff.call(
+            "POST", f"{self.path}{below}", body or {}, key=secrets.token_hex(8), wait=10
+        )
         assert answer.status == status, answer
         return answer.body
 
@@ -109,8 +128,14 @@ class Customer:
     def member(self, *, verified: bool = True, **changes: Any) -> dict[str, Any]:
         """A further member with portal access."""
         tag = secrets.token_hex(4)
-        body = {"given_name": "Grace", "family_name": f"Hopper {tag}", "email": f"grace-{tag}@customer.example",
-                "role": "admin", "portal_access": True, **changes}
+        body = {
+            "given_name": "Grace",
+            "family_name": f"Hopper {tag}",
+            "email": f"grace-{tag}@customer.example",
+            "role": "admin",
+            "portal_access": True,
+            **changes,
+        }
         made: dict[str, Any] = self.post("/members", body)
         if verified:
             self.site.join(body["email"])

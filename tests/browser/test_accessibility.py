@@ -11,20 +11,56 @@ from tests.browser.conftest import Arrivals
 from tests.browser.sites import PASSWORD, Customer, Site
 
 BELOW_A_CUSTOMER = (
-    "overview", "payment", "payment/top-up", "payment/withdraw", "payment/charge", "payment/adjust", "payment/limit",
-    "payment/mode", "payment/auto-top-up", "transactions", "invoices", "invoices/issue", "payments", "payments/record",
-    "members", "members/new", "ownership", "ownership/new", "support", "support/request", "audit", "timeline",
-    "settings", "settings/suspend", "settings/hand-over", "delete",
+    "overview",
+    "payment",
+    "payment/top-up",
+    "payment/withdraw",
+    "payment/charge",
+    "payment/adjust",
+    "payment/limit",
+    "payment/mode",
+    "payment/auto-top-up",
+    "transactions",
+    "invoices",
+    "invoices/issue",
+    "payments",
+    "payments/record",
+    "members",
+    "members/new",
+    "ownership",
+    "ownership/new",
+    "support",
+    "support/request",
+    "audit",
+    "timeline",
+    "settings",
+    "settings/suspend",
+    "settings/hand-over",
+    "delete",
 )
-OF_ONES_OWN = ("home", "customers", "customers/new/organization", "provider/settings", "provider/wallet",
-               "provider/wallet/top-up", "me/organizations", "me/sessions", "me/security", "me/security/codes",
-               "me/security/password", "me/keys", "me/keys/new")
+OF_ONES_OWN = (
+    "home",
+    "customers",
+    "customers/new/organization",
+    "provider/settings",
+    "provider/wallet",
+    "provider/wallet/top-up",
+    "me/organizations",
+    "me/sessions",
+    "me/security",
+    "me/security/codes",
+    "me/security/password",
+    "me/keys",
+    "me/keys/new",
+)
 
 
 @pytest.fixture(scope="module")
 def busy(embedded: Site) -> Customer:
     """A postpaid customer with one of everything."""
-    one = embedded.open(name="Busy & Sons", payment_mode="postpaid", credit_limit="500.00", managed_by="provider")
+    one = embedded.open(
+        name="Busy & Sons", payment_mode="postpaid", credit_limit="500.00", managed_by="provider"
+    )
     one.charge("120.00")
     one.post("/invoices")
     one.post("/payments", {"amount": "20.00", "method": "cash"})
@@ -43,14 +79,25 @@ def objections() -> Iterator[dict[str, list[str]]]:
     found: dict[str, list[str]] = {}
     yield found
     assert not any(found.values()), "\n".join(
-        f"{where}: {one}" for where, several in found.items() for one in dict.fromkeys(several))
+        f"{where}: {one}" for where, several in found.items() for one in dict.fromkeys(several)
+    )
 
 
-def test_pages_for_everybody(arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]) -> None:
+def test_pages_for_everybody(
+    arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]
+) -> None:
     person = arrive(embedded, "")
     customer = embedded.open()
-    for path in ("/sign-in", "/signed-out", "/help", "/reset", "/reset?asked=1", embedded.link(customer.owner),
-                 "/verify/no-such-token", "/nothing/here"):
+    for path in (
+        "/sign-in",
+        "/signed-out",
+        "/help",
+        "/reset",
+        "/reset?asked=1",
+        embedded.link(customer.owner),
+        "/verify/no-such-token",
+        "/nothing/here",
+    ):
         person.go(path)
         objections[path] = axe.objections(person.page)
     person.go("/sign-in")
@@ -60,13 +107,19 @@ def test_pages_for_everybody(arrive: Arrivals, embedded: Site, objections: dict[
     objections["sign-in refused"] = axe.objections(person.page)
 
 
-def test_pages_of_ones_own(arrive: Arrivals, embedded: Site, busy: Customer, objections: dict[str, list[str]]) -> None:
+def test_pages_of_ones_own(
+    arrive: Arrivals, embedded: Site, busy: Customer, objections: dict[str, list[str]]
+) -> None:
     person = arrive(embedded)
     for below in OF_ONES_OWN:
         assert person.go(person.at(f"/{below}")).status == 200, below
         objections[below] = axe.objections(person.page)
-    for below in ("customers?q=nobody-has-this-name", "customers?sort=nonsense", "c/org_00000000000000000000000000",
-                  f"c/{busy.id}/nothing"):
+    for below in (
+        "customers?q=nobody-has-this-name",
+        "customers?sort=nonsense",
+        "c/org_00000000000000000000000000",
+        f"c/{busy.id}/nothing",
+    ):
         assert person.go(person.at(f"/{below}")).status in (200, 404, 422), below
         objections[below] = axe.objections(person.page)
     person.go(person.at("/customers/new/organization"))
@@ -75,16 +128,29 @@ def test_pages_of_ones_own(arrive: Arrivals, embedded: Site, busy: Customer, obj
     objections["opening, refused"] = axe.objections(person.page)
 
 
-def test_pages_of_a_customer(arrive: Arrivals, busy: Customer, objections: dict[str, list[str]]) -> None:
+def test_pages_of_a_customer(
+    arrive: Arrivals, busy: Customer, objections: dict[str, list[str]]
+) -> None:
     person = arrive(busy.site)
     member = busy.get("/members")["data"][0]["id"]
     invoice = busy.get("/invoices")["data"][0]["id"]
     transaction = busy.get("/account/transactions")["data"][0]["id"]
-    for below in (*BELOW_A_CUSTOMER, f"members/{member}", f"members/{member}/edit", f"members/{member}/login-as",
-                  f"invoices/{invoice}", f"invoices/{invoice}/credit", f"transactions/{transaction}"):
+    for below in (
+        *BELOW_A_CUSTOMER,
+        f"members/{member}",
+        f"members/{member}/edit",
+        f"members/{member}/login-as",
+        f"invoices/{invoice}",
+        f"invoices/{invoice}/credit",
+        f"transactions/{transaction}",
+    ):
         assert person.go(person.at(f"/c/{busy.id}/{below}")).status == 200, below
         objections[below] = axe.objections(person.page)
-    for below, verb in (("payment/top-up", "Top up"), ("members/new", "Add"), ("support/request", "Grant access")):
+    for below, verb in (
+        ("payment/top-up", "Top up"),
+        ("members/new", "Add"),
+        ("support/request", "Grant access"),
+    ):
         person.go(person.at(f"/c/{busy.id}/{below}"))
         person.press(verb)
         person.sees_heading("There is a problem")
@@ -92,10 +158,21 @@ def test_pages_of_a_customer(arrive: Arrivals, busy: Customer, objections: dict[
         objections[f"{below}, refused"] = axe.objections(person.page)
 
 
-def test_a_customer_with_nothing(arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]) -> None:
+def test_a_customer_with_nothing(
+    arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]
+) -> None:
     person, customer = arrive(embedded), embedded.open(managed_by="customer")
-    for below in ("overview", "payment", "transactions", "invoices", "payments", "members", "support", "ownership",
-                  "delete"):
+    for below in (
+        "overview",
+        "payment",
+        "transactions",
+        "invoices",
+        "payments",
+        "members",
+        "support",
+        "ownership",
+        "delete",
+    ):
         assert person.go(person.at(f"/c/{customer.id}/{below}")).status == 200, below
         objections[f"empty {below}"] = axe.objections(person.page)
     customer.post("/suspend", {"reason": "not paid"}, status=200)
@@ -106,7 +183,9 @@ def test_a_customer_with_nothing(arrive: Arrivals, embedded: Site, objections: d
     objections["to be deleted"] = axe.objections(person.page)
 
 
-def test_what_opens(arrive: Arrivals, embedded: Site, busy: Customer, objections: dict[str, list[str]]) -> None:
+def test_what_opens(
+    arrive: Arrivals, embedded: Site, busy: Customer, objections: dict[str, list[str]]
+) -> None:
     person = arrive(embedded)
     person.go(person.at(f"/customers?q={busy.id}"))
     person.hit(person.page.locator("tr[data-row] summary"))
@@ -136,7 +215,9 @@ def test_what_opens(arrive: Arrivals, embedded: Site, busy: Customer, objections
     objections["help"] = axe.objections(person.page)
 
 
-def test_in_somebodys_place(arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]) -> None:
+def test_in_somebodys_place(
+    arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]
+) -> None:
     person, customer = arrive(embedded), embedded.open()
     embedded.join(customer.owner)
     owner = customer.get("/members")["data"][0]["id"]
@@ -147,8 +228,14 @@ def test_in_somebodys_place(arrive: Arrivals, embedded: Site, objections: dict[s
     person.settle()
     objections["acting"] = axe.objections(person.page)
     theirs = arrive(embedded, customer.owner, PASSWORD)
-    for below in ("home", f"c/{customer.id}/overview", f"c/{customer.id}/support", f"c/{customer.id}/members",
-                  f"c/{customer.id}/settings", f"c/{customer.id}/payment"):
+    for below in (
+        "home",
+        f"c/{customer.id}/overview",
+        f"c/{customer.id}/support",
+        f"c/{customer.id}/members",
+        f"c/{customer.id}/settings",
+        f"c/{customer.id}/payment",
+    ):
         theirs.go(theirs.at(f"/{below}"))
         objections[f"customer's own {below}"] = axe.objections(theirs.page)
     theirs.go(theirs.at(f"/c/{customer.id}/support"))

@@ -13,8 +13,13 @@ from tests.customers import eventually
 ROWS = 50
 # The machine may be busy with something else: the best of these counts.
 TRIES = 3
-PAGES = {"sign-in": "/sign-in", "home": "{seat}/home", "list": "{seat}/customers",
-         "overview": "{seat}/c/{org}/overview", "payment": "{seat}/c/{org}/payment"}
+PAGES = {
+    "sign-in": "/sign-in",
+    "home": "{seat}/home",
+    "list": "{seat}/customers",
+    "overview": "{seat}/c/{org}/overview",
+    "payment": "{seat}/c/{org}/payment",
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +28,19 @@ def customer(embedded: Site) -> Customer:
     one = embedded.open()
     there = len(embedded.staff.call("GET", f"/v1/organizations?limit={ROWS}").body["data"])
     with ThreadPoolExecutor(4) as pool:
-        asked = [pool.submit(embedded.staff.call, "POST", "/v1/organizations", customers.organization())
-                 for _ in range(there, ROWS)]
+        asked = [
+            pool.submit(embedded.staff.call, "POST", "/v1/organizations", customers.organization())
+            for _ in range(there, ROWS)
+        ]
     assert {answer.result().status for answer in asked} <= {201}
-    eventually(lambda: not embedded.staff.call("GET", "/v1/organizations?status=provisioning&limit=1").body["data"], 90)
+    eventually(
+        lambda: (
+            not embedded.staff.call("GET", "/v1/organizations?status=provisioning&limit=1").body[
+                "data"
+            ]
+        ),
+        90,
+    )
     one.top_up("100.00")
     for amount in range(1, 12):
         one.charge(f"{amount}.00")
@@ -34,7 +48,9 @@ def customer(embedded: Site) -> Customer:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_first_load_is_within_its_budget(arrive: Arrivals, embedded: Site, customer: Customer, page: str) -> None:
+def test_a_first_load_is_within_its_budget(
+    arrive: Arrivals, embedded: Site, customer: Customer, page: str
+) -> None:
     table = summary.section("first loads in the browser")
     table[:0] = [] if table else [weights.HEAD]
     tries = []

@@ -44,8 +44,16 @@ def test_a_day_without_a_mouse(typist: Typist, embedded: Site) -> None:
     typist.press("Top up")
     typist.is_told("Topped up by 40.00")
 
-    for letter, ending in (("t", "transactions"), ("i", "invoices"), ("m", "members"), ("r", "support"),
-                           ("a", "audit"), ("e", "settings"), ("p", "payment"), ("o", "overview")):
+    for letter, ending in (
+        ("t", "transactions"),
+        ("i", "invoices"),
+        ("m", "members"),
+        ("r", "support"),
+        ("a", "audit"),
+        ("e", "settings"),
+        ("p", "payment"),
+        ("o", "overview"),
+    ):
         typist.keys("g", letter)
         expect(page).to_have_url(re.compile(f"/c/{customer.id}/{ending}$"))
 
@@ -73,7 +81,9 @@ def test_a_day_without_a_mouse(typist: Typist, embedded: Site) -> None:
     assert customer.get("/account")["balance"] == "40.00"
 
 
-def test_shortcuts_can_be_switched_off_and_leave_fields_alone(typist: Typist, embedded: Site) -> None:
+def test_shortcuts_can_be_switched_off_and_leave_fields_alone(
+    typist: Typist, embedded: Site
+) -> None:
     page = typist.page
     typist.sign_in(ADMIN, embedded.password)
     typist.keys("/")

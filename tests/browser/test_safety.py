@@ -9,26 +9,43 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Arrivals
 from tests.browser.sites import ADMIN, PASSWORD, Site
 
-ELSEWHERE = ("https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example", "https:evil.example",
-             "/\t/evil.example", "javascript:alert(1)", "/%09/evil.example")
+ELSEWHERE = (
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https:evil.example",
+    "/\t/evil.example",
+    "javascript:alert(1)",
+    "/%09/evil.example",
+)
 
 # All of them are names an organization may have.
-NAMES = ("<script>document.title='in'</script>", "<img src=x onerror=document.title='in'>",
-         "\"><svg onload=alert(1)>",
-         "' onfocus='document.title=1' autofocus='", "{{7*7}} ${7*7} <%= 7*7 %> #{7*7}", "&lt;b&gt; &amp;",
-         "=1+1 +2 -3 @4",
-         "\\u003cscript\\u003e", "javascript:alert(1)", "]]> --> </title></textarea></style>")
+NAMES = (
+    "<script>document.title='in'</script>",
+    "<img src=x onerror=document.title='in'>",
+    '"><svg onload=alert(1)>',
+    "' onfocus='document.title=1' autofocus='",
+    "{{7*7}} ${7*7} <%= 7*7 %> #{7*7}",
+    "&lt;b&gt; &amp;",
+    "=1+1 +2 -3 @4",
+    "\\u003cscript\\u003e",
+    "javascript:alert(1)",
+    "]]> --> </title></textarea></style>",
+)
 
 
 def test_the_cookie_is_for_us_alone(arrive: Arrivals, embedded: Site) -> None:
     person = arrive(embedded)
 
-    cookie, = (one for one in person.context.cookies() if one["name"] == "clientele")
+    (cookie,) = (one for one in person.context.cookies() if one["name"] == "clientele")
 
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
     assert person.page.evaluate("document.cookie") == ""
     assert person.page.evaluate("Object.keys(localStorage)") == []
-    assert set(person.page.evaluate("Object.keys(sessionStorage)")) <= {"htmx-current-path-for-history"}
+    assert set(person.page.evaluate("Object.keys(sessionStorage)")) <= {
+        "htmx-current-path-for-history"
+    }
 
 
 @pytest.mark.parametrize("target", ELSEWHERE)
@@ -46,8 +63,11 @@ def test_no_page_lets_a_script_in(arrive: Arrivals, embedded: Site) -> None:
     policy = person.go("/sign-in").header_value("content-security-policy") or ""
 
     assert "script-src 'self'" in policy and "unsafe" not in policy
-    assert person.page.evaluate("""() => { const s = document.createElement("script"); s.textContent = "window.in = 1";
-        document.body.append(s); return window.in ?? null }""") is None
+    assert (
+        person.page.evaluate("""() => { const s = document.createElement("script"); s.textContent = "window.in = 1";
+        document.body.append(s); return window.in ?? null }""")
+        is None
+    )
     assert person.troubles and all("Content Security Policy" in one for one in person.troubles)
     person.troubles.clear()
 
@@ -87,11 +107,16 @@ def test_no_other_site_sends_our_forms(arrive: Arrivals, embedded: Site) -> None
     person = arrive(embedded)
     target = f"{embedded.address}{person.at(f'/c/{customer.id}/settings/suspend')}"
     trap = f"<form method=post action={target}><input name=reason value=x><button>x</button>"
-    person.page.route("http://evil.example/", lambda route: route.fulfill(content_type="text/html", body=trap))
+    person.page.route(
+        "http://evil.example/", lambda route: route.fulfill(content_type="text/html", body=trap)
+    )
     person.page.goto("http://evil.example/")
     person.page.get_by_role("button").click()
     person.page.wait_for_url(re.compile("/sign-in|/suspend"))
 
     assert customer.get()["status"] == "active"
     frame = person.page.request.get(f"{embedded.address}/sign-in").headers
-    assert "frame-ancestors 'none'" in frame["content-security-policy"] and frame["x-frame-options"] == "DENY"
+    assert (
+        "frame-ancestors 'none'" in frame["content-security-policy"]
+        and frame["x-frame-options"] == "DENY"
+    )

@@ -1,4 +1,5 @@
-"""Coming, going, and what happens in between: two tabs, a session that ends, access that is taken away."""
+"""Coming, going, and what happens in between: two tabs, a session that ends, access that is taken
+away."""
 
 import secrets
 import time
@@ -30,7 +31,9 @@ def test_the_back_button_after_signing_out_shows_nothing(arrive: Arrivals, embed
     expect(person.page.locator("body")).not_to_contain_text(customer.name)
 
 
-def test_whose_organization_is_suspended_is_out_within_seconds(arrive: Arrivals, embedded: Site) -> None:
+def test_whose_organization_is_suspended_is_out_within_seconds(
+    arrive: Arrivals, embedded: Site
+) -> None:
     customer = embedded.open()
     embedded.join(customer.owner)
     person = arrive(embedded, customer.owner, PASSWORD)
@@ -44,14 +47,18 @@ def test_whose_organization_is_suspended_is_out_within_seconds(arrive: Arrivals,
         assert time.monotonic() - began < SOON
     took = time.monotonic() - began
 
-    summary.section("browser").append(f"suspended while clicking: refused after {took:.2f} s (aim 2 s)")
+    summary.section("browser").append(
+        f"suspended while clicking: refused after {took:.2f} s (aim 2 s)"
+    )
     person.sees_heading("Sign in")
     person.fill({"E-mail address": customer.owner, "Password": PASSWORD})
     person.press("Sign in")
     person.reads("This organization is closed to logins")
 
 
-def test_two_tabs_on_two_organizations_write_each_in_its_own(arrive: Arrivals, embedded: Site) -> None:
+def test_two_tabs_on_two_organizations_write_each_in_its_own(
+    arrive: Arrivals, embedded: Site
+) -> None:
     one = embedded.open()
     used = embedded.link(one.owner)
     embedded.join(one.owner)
@@ -69,7 +76,9 @@ def test_two_tabs_on_two_organizations_write_each_in_its_own(arrive: Arrivals, e
         tab.get_by_role("button", name="Save").click()
         expect(tab.get_by_role("status").filter(has_text="The settings are saved")).to_be_visible()
 
-    assert [c.get()["billing"]["email"] for c in (one, other)] == [f"{c.id}@billing.example" for c in (one, other)]
+    assert [c.get()["billing"]["email"] for c in (one, other)] == [
+        f"{c.id}@billing.example" for c in (one, other)
+    ]
 
 
 def test_what_was_typed_outlives_the_session(arrive: Arrivals, embedded: Site) -> None:

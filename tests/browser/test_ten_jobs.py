@@ -1,4 +1,5 @@
-"""The ten jobs, each from the list of customers, with a mouse: on both footings, and without script."""
+"""The ten jobs, each from the list of customers, with a mouse: on both footings, and without
+script."""
 
 import re
 from typing import Any
@@ -12,7 +13,11 @@ from tests.browser.sites import PASSWORD, Customer, Site
 from tests.customers import eventually
 
 pytestmark = pytest.mark.usefixtures("watch")
-WAYS: dict[str, dict[str, Any]] = {"embedded": {}, "processes": {}, "without script": {"java_script_enabled": False}}
+WAYS: dict[str, dict[str, Any]] = {
+    "embedded": {},
+    "processes": {},
+    "without script": {"java_script_enabled": False},
+}
 
 
 @pytest.fixture(params=WAYS, scope="session")
@@ -100,10 +105,15 @@ def test_1_payment_matters_of_a_prepaid_account(person: Person, customer: Custom
 
     account = customer.get("/account")
     assert (account["balance"], account["credit_limit"], account["auto_top_up"]["amount"]) == (
-        "-15.00", "20.00", "25.00")
+        "-15.00",
+        "20.00",
+        "25.00",
+    )
 
 
-def test_2_update_member_info(arrive: Arrivals, person: Person, customer: Customer, way: str) -> None:
+def test_2_update_member_info(
+    arrive: Arrivals, person: Person, customer: Customer, way: str
+) -> None:
     grace = customer.member()
     person.find(customer.name, "Members")
     person.follow(grace["name"])
@@ -215,15 +225,26 @@ def test_5_add_members(arrive: Arrivals, person: Person, customer: Customer, way
     joan.sign_in(address, PASSWORD)
     joan.reads(customer.name)
     assert customer.site.knows_pin(customer.id, "4711", re.sub(r"\D", "", pin))
-    assert {one["name"] for one in customer.get("/members")["data"]} == {"Ada Owner", "Joan Clarke", "Desk phone"}
+    assert {one["name"] for one in customer.get("/members")["data"]} == {
+        "Ada Owner",
+        "Joan Clarke",
+        "Desk phone",
+    }
 
 
 def test_6_edit_a_customer_account(person: Person, customer: Customer) -> None:
     person.find(customer.name, "Settings")
     person.reads("The billing name follows the organization’s name")
     name = f"Renamed {customer.name}"
-    person.fill({"Organization name": name, "Billing e-mail": "bills@renamed.example", "CustomerRef": "C-1",
-                 "BillingRef": "B-2", "TypeRef": "T-3"})
+    person.fill(
+        {
+            "Organization name": name,
+            "Billing e-mail": "bills@renamed.example",
+            "CustomerRef": "C-1",
+            "BillingRef": "B-2",
+            "TypeRef": "T-3",
+        }
+    )
     person.press("Save")
     person.is_told("The settings are saved")
     assert customer.get()["billing"]["name"] == name
@@ -234,11 +255,16 @@ def test_6_edit_a_customer_account(person: Person, customer: Customer) -> None:
 
     after = customer.get()
     assert (after["name"], after["billing"]["name"], after["billing"]["email"]) == (
-        name, "Renamed GmbH", "bills@renamed.example")
+        name,
+        "Renamed GmbH",
+        "bills@renamed.example",
+    )
     assert after["buyer_tags"] == {"CustomerRef": "C-1", "BillingRef": "B-2", "TypeRef": "T-3"}
 
 
-def test_7_create_a_customer_account(arrive: Arrivals, person: Person, site: Site, way: str) -> None:
+def test_7_create_a_customer_account(
+    arrive: Arrivals, person: Person, site: Site, way: str
+) -> None:
     name, address = f"“Zoë & Sons” [{way}] <b>", f"zoe-{way.replace(' ', '-')}@customer.example"
     person.follow("Customers")
     person.follow("Create organization")
@@ -268,7 +294,9 @@ def test_7_create_a_customer_account(arrive: Arrivals, person: Person, site: Sit
     zoe.lacks("link", "Customers")
 
 
-def test_8_log_in_to_a_customer_account(arrive: Arrivals, person: Person, customer: Customer, way: str) -> None:
+def test_8_log_in_to_a_customer_account(
+    arrive: Arrivals, person: Person, customer: Customer, way: str
+) -> None:
     customer.site.join(customer.owner)
     owner = arrive(customer.site, customer.owner, PASSWORD, **WAYS[way])
     person.find(customer.name, "Members")
@@ -298,7 +326,9 @@ def test_8_log_in_to_a_customer_account(arrive: Arrivals, person: Person, custom
 
     def is_out() -> bool:
         person.page.goto(seat)
-        return person.page.get_by_role("heading", name="This support session has ended").is_visible()
+        return person.page.get_by_role(
+            "heading", name="This support session has ended"
+        ).is_visible()
 
     eventually(is_out)
 
@@ -309,8 +339,16 @@ def test_9_every_customer_in_one_place(person: Person, customer: Customer) -> No
     person.follow("Customers")
     expect(person.page.locator("tr[data-row]").first).to_be_visible()
     person.find(customer.name)
-    person.reads("Credits", "22.00", "Members", "Ada Owner", "Balance over 30 days", "Last transactions", "Calls",
-                 "What happened")
+    person.reads(
+        "Credits",
+        "22.00",
+        "Members",
+        "Ada Owner",
+        "Balance over 30 days",
+        "Last transactions",
+        "Calls",
+        "What happened",
+    )
     person.follow("Top up")
     person.fill({"Amount": "1.00"})
     person.choose("Method", "Cash")
@@ -327,9 +365,21 @@ def test_9_every_customer_in_one_place(person: Person, customer: Customer) -> No
 def test_10_navigate_to_a_section(person: Person, customer: Customer) -> None:
     person.find(customer.name)
     listed = person.at(f"/customers?q={customer.id}")
-    for name in ("Payment", "Transactions", "Invoices", "Members", "Remote Support", "Audit", "Settings", "Overview"):
+    for name in (
+        "Payment",
+        "Transactions",
+        "Invoices",
+        "Members",
+        "Remote Support",
+        "Audit",
+        "Settings",
+        "Overview",
+    ):
         person.go(listed)
         person.view(customer.name, name)
-        expect(person.page.get_by_role("navigation", name=re.compile("^Sections of")).get_by_role(
-            "link", name=name, exact=True)).to_have_attribute("aria-current", "page")
+        expect(
+            person.page.get_by_role("navigation", name=re.compile("^Sections of")).get_by_role(
+                "link", name=name, exact=True
+            )
+        ).to_have_attribute("aria-current", "page")
         person.lacks("link", "Subscriptions")

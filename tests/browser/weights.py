@@ -1,4 +1,5 @@
-"""What a page weighs and how it comes: off the network log, and as the browser saw it painted and shifted."""
+"""What a page weighs and how it comes: off the network log, and as the browser saw it painted and
+shifted."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,9 +15,18 @@ new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadR
     .observe({type: "layout-shift", buffered: true});
 """
 _TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-# Kilobytes on the wire (headers too), requests, kilobytes by kind, seconds, and the share of the screen that moved.
-LIMITS = {"total": 100.0, "requests": 8.0, "Document": 30.0, "Script": 30.0, "Stylesheet": 20.0, "Font": 0.0,
-          "lcp": 1.0, "cls": 0.02}
+# Kilobytes on the wire (headers too), requests, kilobytes by kind, seconds, and the share of the
+# screen that moved.
+LIMITS = {
+    "total": 100.0,
+    "requests": 8.0,
+    "Document": 30.0,
+    "Script": 30.0,
+    "Stylesheet": 20.0,
+    "Font": 0.0,
+    "lcp": 1.0,
+    "cls": 0.02,
+}
 HEAD = f"{'page':<12} {'KB':>6} {'req':>4} {'HTML':>6} {'JS':>6} {'CSS':>6} {'LCP s':>6} {'CLS':>6}"
 
 
@@ -28,15 +38,20 @@ class Weight:
 
     def beyond(self) -> dict[str, tuple[float, float]]:
         """What is over its limit, and the limit."""
-        return {name: (self.figures.get(name, 0.0), most) for name, most in LIMITS.items()
-                if self.figures.get(name, 0.0) > most}
+        return {
+            name: (self.figures.get(name, 0.0), most)
+            for name, most in LIMITS.items()
+            if self.figures.get(name, 0.0) > most
+        }
 
     def row(self, page: str) -> str:
         """A line of the table."""
         kb = [self.figures.get(kind, 0.0) for kind in ("Document", "Script", "Stylesheet")]
-        return (f"{page:<12} {self.figures['total']:6.1f} {self.figures['requests']:4.0f} "
-                + " ".join(f"{one:6.1f}" for one in kb)
-                + f" {self.figures['lcp']:6.2f} {self.figures['cls']:6.3f}")
+        return (
+            f"{page:<12} {self.figures['total']:6.1f} {self.figures['requests']:4.0f} "
+            + " ".join(f"{one:6.1f}" for one in kb)
+            + f" {self.figures['lcp']:6.2f} {self.figures['cls']:6.3f}"
+        )
 
 
 def weigh(page: Page, url: str) -> Weight:
@@ -64,5 +79,12 @@ def weigh(page: Page, url: str) -> Weight:
     page.wait_for_function("seen.lcp > 0")
     page.evaluate(_TWO_FRAMES)
     seen = page.evaluate("seen")
-    return Weight({**kilobytes, "total": sum(kilobytes.values()), "requests": float(len(requests)),
-                   "lcp": seen["lcp"] / 1000, "cls": seen["cls"]})
+    return Weight(
+        {
+            **kilobytes,
+            "total": sum(kilobytes.values()),
+            "requests": float(len(requests)),
+            "lcp": seen["lcp"] / 1000,
+            "cls": seen["cls"],
+        }
+    )

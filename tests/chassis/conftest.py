@@ -1,4 +1,5 @@
-"""The chassis' own tables on both databases; one broker with one listening service, its queues empty for each test."""
+"""The chassis' own tables on both databases; one broker with one listening service, its queues
+empty for each test."""
 
 import threading
 import time
@@ -32,16 +33,26 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 @pytest.fixture(params=ENGINES)
 def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
     with migrated(
-        CHASSIS, request.param, shelf=shelf, folder=tmp_path, postgres=lambda: request.getfixturevalue("postgres"),
+        CHASSIS,
+        request.param,
+        shelf=shelf,
+        folder=tmp_path,
+        postgres=lambda: request.getfixturevalue("postgres"),
         pool_size=25,
     ) as made:
         yield made
 
 
 @pytest.fixture
-def postgres_database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
+def postgres_database(
+    request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path
+) -> Iterator[Database]:
     with migrated(
-        CHASSIS, "postgresql", shelf=shelf, folder=tmp_path, postgres=lambda: request.getfixturevalue("postgres"),
+        CHASSIS,
+        "postgresql",
+        shelf=shelf,
+        folder=tmp_path,
+        postgres=lambda: request.getfixturevalue("postgres"),
         pool_size=25,
     ) as made:
         yield made
@@ -100,13 +111,20 @@ class Broker:
         return taken
 
     def publish(
-        self, bodies: Sequence[bytes], *, user: str = "billing", key: str = billing.AccountOpened.TYPE, **other: Any
+        self,
+        bodies: Sequence[bytes],
+        *,
+        user: str = "billing",
+        key: str = billing.AccountOpened.TYPE,
+        **other: Any,
     ) -> None:
         """Publish as a service does, in this order, and wait until the broker has each."""
         with self.channel(user) as channel:
             for body in bodies:
                 message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **other})
-                channel.basic_publish_confirm(message, exchange=user, routing_key=key, confirm_timeout=10)
+                channel.basic_publish_confirm(
+                    message, exchange=user, routing_key=key, confirm_timeout=10
+                )
 
     @contextmanager
     def listening(self, inbox: Inbox) -> Iterator[None]:

@@ -1,4 +1,5 @@
-"""A small service of our own to knock at: one resource, one table of who may do what, tokens for it."""
+"""A small service of our own to knock at: one resource, one table of who may do what, tokens for
+it."""
 
 import json
 from collections.abc import Callable
@@ -39,15 +40,29 @@ class Broken(RuntimeError):
 def claims(**other: Any) -> dict[str, Any]:
     now = int(clock.now().timestamp())
     known = {
-        "iss": "clientele", "aud": "clientele", "sub": "idn_somebody", "org": PROVIDER, "kind": "provider",
-        "role": "owner", "sid": "ses_one", "iat": now, "nbf": now, "exp": now + 300, "jti": "j",
+        "iss": "clientele",
+        "aud": "clientele",
+        "sub": "idn_somebody",
+        "org": PROVIDER,
+        "kind": "provider",
+        "role": "owner",
+        "sid": "ses_one",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 300,
+        "jti": "j",
     }
     return {name: value for name, value in (known | other).items() if value is not None}
 
 
 def token(key: Any = KEY, header: dict[str, Any] | None = None, **other: Any) -> str:
     head = {"alg": "Ed25519", "typ": "at+jwt", "kid": key.kid} | (header or {})
-    return jwt.encode({k: v for k, v in head.items() if v is not None}, claims(**other), key, algorithms=["Ed25519"])
+    return jwt.encode(
+        {k: v for k, v in head.items() if v is not None},
+        claims(**other),
+        key,
+        algorithms=["Ed25519"],
+    )
 
 
 def keys() -> dict[str, Any]:
@@ -65,8 +80,10 @@ def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
             session.flush()
             wait()
             refusals: dict[str, Exception] = {
-                "conflict": Conflict(code="in_the_way", shortfall="1.00"), "gone": Gone(code="too_late"),
-                "invalid": Invalid(code="not_so"), "broken": Broken("secret words of the inside"),
+                "conflict": Conflict(code="in_the_way", shortfall="1.00"),
+                "gone": Gone(code="too_late"),
+                "invalid": Invalid(code="not_so"),
+                "broken": Broken("secret words of the inside"),
             }
             if word in refusals:
                 raise refusals[word]
@@ -84,18 +101,32 @@ def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
         return idempotency.change(Word(), act(body), status=201, secret=True)
 
     for view in (words, money, secrets):
-        guarded = blueprint.response(201, Word)(requires("word.write")(blueprint.arguments(Word)(view)))
+        guarded = blueprint.response(201, Word)(
+            requires("word.write")(blueprint.arguments(Word)(view))
+        )
         guarded = idempotency.key_required(guarded) if view is money else guarded
         blueprint.route(f"/{view.__name__}", methods=["POST"], endpoint=view.__name__)(guarded)
     door = Door(
-        operations=OPERATIONS, verifier=Verifier(RemoteKeys(keys)), provider_of=lambda _: None,
+        operations=OPERATIONS,
+        verifier=Verifier(RemoteKeys(keys)),
+        provider_of=lambda _: None,
         internal_callers=parse_callers(""),
     )
-    app = web.application("words", title="Words", door=door, blueprints=[blueprint], ready={"database": database.check})
-    return here.attach(app, settings=ServiceSettings(database_url=Secret("")), database=database, wires={})
+    app = web.application(
+        "words",
+        title="Words",
+        door=door,
+        blueprints=[blueprint],
+        ready={"database": database.check},
+    )
+    return here.attach(
+        app, settings=ServiceSettings(database_url=Secret("")), database=database, wires={}
+    )
 
 
-def post(app: Flask, path: str, body: Any, *, key: str | None = None, bearer: str = "", **headers: str) -> TestResponse:
+def post(
+    app: Flask, path: str, body: Any, *, key: str | None = None, bearer: str = "", **headers: str
+) -> TestResponse:
     """A POST of JSON (or of these very bytes) with a good token, unless another is given."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Authorization": f"Bearer {bearer or token()}", "Content-Type": "application/json"}

@@ -56,9 +56,16 @@ def note(session: Session, message: Any, heard: Heard) -> None:
 def facts(organization_id: str, version: int = 1, **other: Any) -> dict[str, Any]:
     """The envelope and body of a good message; ``other`` replaces members, None removes one."""
     event = {
-        "id": ids.new("evt"), "source": "/billing", "type": billing.AccountOpened.TYPE, "specversion": "1.0",
-        "time": "2026-03-01T12:00:00Z", "subject": organization_id, "datacontenttype": "application/json",
-        "sequence": str(version), "correlationid": "a-request", "data": {"organization_id": organization_id},
+        "id": ids.new("evt"),
+        "source": "/billing",
+        "type": billing.AccountOpened.TYPE,
+        "specversion": "1.0",
+        "time": "2026-03-01T12:00:00Z",
+        "subject": organization_id,
+        "datacontenttype": "application/json",
+        "sequence": str(version),
+        "correlationid": "a-request",
+        "data": {"organization_id": organization_id},
     }
     return {name: value for name, value in (event | other).items() if value is not None}
 
@@ -69,7 +76,8 @@ def raw(organization_id: str, version: int = 1, **other: Any) -> bytes:
 
 
 def say(database: Database, *organization_ids: str) -> list[str]:
-    """Say that these accounts are open, each in a transaction of its own; answers the message ids."""
+    """Say that these accounts are open, each in a transaction of its own; answers the message
+    ids."""
     said = []
     for organization_id in organization_ids:
         with database.transaction() as session:

@@ -1,4 +1,5 @@
-"""The audit: one chain per organization, in which every damage is found, and from which names can be erased."""
+"""The audit: one chain per organization, in which every damage is found, and from which names can
+be erased."""
 
 import json
 import threading
@@ -18,24 +19,46 @@ from tests.chassis.messages import NOON, rows
 
 BY = Actor(kind="staff", id="mem_1", label="Åsa")
 OLD_HASH = "4678aec847a06daf2674a3e99c644fb47dc32e3aa24c8dc0bfe815f25fa13004"
-INSIDE = Actor(kind="support", id="mem_2", label="Jane Doe", acting={
-    "sub": "idn_3", "org": "org_1", "sid": "ses_1", "mode": "login_as", "access": "full", "name": "Stella Staff",
-})
+INSIDE = Actor(
+    kind="support",
+    id="mem_2",
+    label="Jane Doe",
+    acting={
+        "sub": "idn_3",
+        "org": "org_1",
+        "sid": "ses_1",
+        "mode": "login_as",
+        "access": "full",
+        "name": "Stella Staff",
+    },
+)
 
 
-def record(database: Database, one: str, action: str = "thing.done", by: Actor = BY, **other: Any) -> None:
+def record(
+    database: Database, one: str, action: str = "thing.done", by: Actor = BY, **other: Any
+) -> None:
     known: dict[str, Any] = {
-        "target": {"type": "thing", "id": "thg_1", "label": "Übung 🎉"}, "reason": "why",
-        "changes": [{"field": "f", "before": "Anna", "after": 1.5}], "now": NOON,
+        "target": {"type": "thing", "id": "thg_1", "label": "Übung 🎉"},
+        "reason": "why",
+        "changes": [{"field": "f", "before": "Anna", "after": 1.5}],
+        "now": NOON,
     }
     with database.transaction() as session:
         audit.record(
-            session, org.AuditRecorded, organization_id=one, provider_id=one, action=action, by=by, **(known | other)
+            session,
+            org.AuditRecorded,
+            organization_id=one,
+            provider_id=one,
+            action=action,
+            by=by,
+            **(known | other),
         )
 
 
 def chain(database: Database, one: str) -> list[AuditEntry]:
-    return sorted((e for e in rows(database, AuditEntry) if e.organization_id == one), key=lambda e: e.number)
+    return sorted(
+        (e for e in rows(database, AuditEntry) if e.organization_id == one), key=lambda e: e.number
+    )
 
 
 def problems(database: Database, one: str) -> list[str]:
@@ -103,17 +126,29 @@ def test_parallel_writers_begin_and_continue_one_chain_without_gaps(database: Da
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [({"action": "thing.undone"}, "hash"), ({"outcome": "denied"}, "hash"), ({"request_id": "x"}, "hash"),
-     ({"at": NOON + timedelta(microseconds=1)}, "hash"), ({"hash": "1" * 64}, "hash"), ({"digests": {}}, "hash"),
-     ({"digests": None}, "hash"), ({"actor": {"kind": "staff", "id": "mem_2", "label": "Åsa"}}, "hash"),
-     ({"actor": {"kind": "staff", "id": "mem_1", "label": "Eva", "acting": {}}}, "actor"),
-     ({"target": {"type": "thing", "id": "thg_1", "label": "x"}}, "target"),
-     ({"changes": [{"field": "f", "before": "Anna", "after": 2}]}, "changes"), ({"reason": None}, "reason"),
-     ({"salt": "0" * 32}, "actor"), ({"salt": None}, "actor"), ({"erased": True}, "the chain is not"),
-     ({"previous_hash": "1" * 64}, "continue")],
+    [
+        ({"action": "thing.undone"}, "hash"),
+        ({"outcome": "denied"}, "hash"),
+        ({"request_id": "x"}, "hash"),
+        ({"at": NOON + timedelta(microseconds=1)}, "hash"),
+        ({"hash": "1" * 64}, "hash"),
+        ({"digests": {}}, "hash"),
+        ({"digests": None}, "hash"),
+        ({"actor": {"kind": "staff", "id": "mem_2", "label": "Åsa"}}, "hash"),
+        ({"actor": {"kind": "staff", "id": "mem_1", "label": "Eva", "acting": {}}}, "actor"),
+        ({"target": {"type": "thing", "id": "thg_1", "label": "x"}}, "target"),
+        ({"changes": [{"field": "f", "before": "Anna", "after": 2}]}, "changes"),
+        ({"reason": None}, "reason"),
+        ({"salt": "0" * 32}, "actor"),
+        ({"salt": None}, "actor"),
+        ({"erased": True}, "the chain is not"),
+        ({"previous_hash": "1" * 64}, "continue"),
+    ],
     ids=str,
 )
-def test_a_changed_row_is_named(database: Database, one: str, values: dict[str, Any], named: str) -> None:
+def test_a_changed_row_is_named(
+    database: Database, one: str, values: dict[str, Any], named: str
+) -> None:
     second = chain(database, one)[1 if "at" not in values else 0]
     if "actor" in values:
         second = chain(database, one)[0]
@@ -121,7 +156,9 @@ def test_a_changed_row_is_named(database: Database, one: str, values: dict[str, 
 
     found = problems(database, one)
 
-    assert any(named in line and line.startswith(f"{second.number} {second.id}") for line in found), found
+    assert any(
+        named in line and line.startswith(f"{second.number} {second.id}") for line in found
+    ), found
 
 
 def test_a_row_rewritten_together_with_its_hash_is_not_what_the_next_one_continues(
@@ -131,7 +168,9 @@ def test_a_row_rewritten_together_with_its_hash_is_not_what_the_next_one_continu
     second.action = "thing.undone"
     change(database, second, action="thing.undone", hash=audit.digest(second))
 
-    assert [line.partition(": ")[2] for line in problems(database, one)] == ["does not continue the row before it"]
+    assert [line.partition(": ")[2] for line in problems(database, one)] == [
+        "does not continue the row before it"
+    ]
 
 
 def test_missing_and_foreign_rows_are_noticed(database: Database, one: str) -> None:
@@ -139,11 +178,18 @@ def test_missing_and_foreign_rows_are_noticed(database: Database, one: str) -> N
     for _ in range(3):
         record(database, other)
     with database.transaction() as session:
-        session.execute(delete(AuditEntry).where(AuditEntry.organization_id == one, AuditEntry.number == 2))
-        session.execute(delete(AuditEntry).where(AuditEntry.organization_id == other, AuditEntry.number == 3))
+        session.execute(
+            delete(AuditEntry).where(AuditEntry.organization_id == one, AuditEntry.number == 2)
+        )
+        session.execute(
+            delete(AuditEntry).where(AuditEntry.organization_id == other, AuditEntry.number == 3)
+        )
 
     third = chain(database, one)[1]
-    assert problems(database, one)[0] == f"3 {third.id}: follows 1, so that rows are missing or too many"
+    assert (
+        problems(database, one)[0]
+        == f"3 {third.id}: follows 1, so that rows are missing or too many"
+    )
     assert problems(database, other) == ["head: is missing, or not of the last row, 2"]
 
     with database.transaction() as session:
@@ -169,15 +215,23 @@ def test_names_are_erased_and_the_chain_still_holds(database: Database, one: str
     assert [entry.salt for entry in found] == [None] * 3
     assert found[0].actor == {"kind": "staff", "id": "mem_1", "label": "Erased", "acting": {}}
     assert found[1].actor["acting"] == {
-        "sub": "idn_3", "org": "org_1", "sid": "ses_1", "mode": "login_as", "access": "full"
+        "sub": "idn_3",
+        "org": "org_1",
+        "sid": "ses_1",
+        "mode": "login_as",
+        "access": "full",
     }
     assert found[2].actor["label"] == "System"
     assert (found[0].target, found[0].changes, found[0].reason) == (
-        {"type": "thing", "id": "thg_1", "label": "Erased"}, [{"field": "f"}], None
+        {"type": "thing", "id": "thg_1", "label": "Erased"},
+        [{"field": "f"}],
+        None,
     )
 
 
-def test_whatever_is_recorded_and_said_after_the_erasure_names_nobody_either(database: Database, one: str) -> None:
+def test_whatever_is_recorded_and_said_after_the_erasure_names_nobody_either(
+    database: Database, one: str
+) -> None:
     erase(database, one)
     record(database, one, reason="Anna asked")
 
@@ -186,18 +240,27 @@ def test_whatever_is_recorded_and_said_after_the_erasure_names_nobody_either(dat
     assert chain(database, one)[3].salt is None
     said = b"".join(row.body for row in rows(database, OutboxRow) if row.version == 4)
     assert b"Erased" in said
-    assert not any(word in said for word in (b"sa\"", b"Anna", b"bung"))
+    assert not any(word in said for word in (b'sa"', b"Anna", b"bung"))
 
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [({"actor": {"kind": "staff", "id": "mem_9", "label": "Erased", "acting": {}}}, "hash"),
-     ({"actor": {"kind": "staff", "id": "mem_1", "label": "Eva", "acting": {}}}, "not all of it"),
-     ({"reason": "Eva"}, "not all of it"), ({"salt": "0" * 32}, "not all of it"), ({"action": "x"}, "hash"),
-     ({"erased": False}, "names somebody")],
+    [
+        ({"actor": {"kind": "staff", "id": "mem_9", "label": "Erased", "acting": {}}}, "hash"),
+        (
+            {"actor": {"kind": "staff", "id": "mem_1", "label": "Eva", "acting": {}}},
+            "not all of it",
+        ),
+        ({"reason": "Eva"}, "not all of it"),
+        ({"salt": "0" * 32}, "not all of it"),
+        ({"action": "x"}, "hash"),
+        ({"erased": False}, "names somebody"),
+    ],
     ids=str,
 )
-def test_damage_to_what_is_left_is_named(database: Database, one: str, values: dict[str, Any], named: str) -> None:
+def test_damage_to_what_is_left_is_named(
+    database: Database, one: str, values: dict[str, Any], named: str
+) -> None:
     erase(database, one)
     first = chain(database, one)[0]
     change(database, first, **values)
@@ -224,8 +287,16 @@ def old(database: Database) -> str:
         head = audit.lock(session, one)
         for _ in range(2):
             entry = AuditEntry(
-                id=ids.new("evt"), organization_id=one, number=head.number + 1, at=NOON, action="a.b", outcome="ok",
-                actor={"kind": "staff", "id": "mem_1", "label": "Åsa"}, target={}, changes=[], reason="why",
+                id=ids.new("evt"),
+                organization_id=one,
+                number=head.number + 1,
+                at=NOON,
+                action="a.b",
+                outcome="ok",
+                actor={"kind": "staff", "id": "mem_1", "label": "Åsa"},
+                target={},
+                changes=[],
+                reason="why",
                 previous_hash=head.hash,
             )
             entry.hash = audit.digest(entry)
@@ -251,8 +322,18 @@ def test_a_chain_from_before_holds_goes_on_and_is_erased(database: Database, old
 
 def test_the_hash_of_old_rows_is_what_it_always_was(database: Database) -> None:
     entry = AuditEntry(
-        id="evt_1", organization_id="org_1", number=1, at=NOON, action="a.b", outcome="ok", target={}, changes=[],
-        actor={"kind": "staff", "id": "mem_1", "label": "Åsa"}, reason="why", request_id=None, previous_hash="0" * 64,
+        id="evt_1",
+        organization_id="org_1",
+        number=1,
+        at=NOON,
+        action="a.b",
+        outcome="ok",
+        target={},
+        changes=[],
+        actor={"kind": "staff", "id": "mem_1", "label": "Åsa"},
+        reason="why",
+        request_id=None,
+        previous_hash="0" * 64,
     )
 
     assert audit.digest(entry) == OLD_HASH
@@ -266,7 +347,9 @@ def test_one_denial_a_minute_is_enough(database: Database, one: str) -> None:
 
     def lately(action: str = "thing.do", by: Actor = BY, seconds: int = 59) -> bool:
         with database.reading() as session:
-            return audit.denied_lately(session, one, action, by=by, now=NOON + timedelta(seconds=seconds))
+            return audit.denied_lately(
+                session, one, action, by=by, now=NOON + timedelta(seconds=seconds)
+            )
 
     assert lately()
     assert not lately(seconds=60)

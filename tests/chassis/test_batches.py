@@ -1,4 +1,5 @@
-"""Many messages in one transaction: each with one effect, whatever is odd heard alone, nobody blocked by it."""
+"""Many messages in one transaction: each with one effect, whatever is odd heard alone, nobody
+blocked by it."""
 
 import os
 import signal
@@ -33,8 +34,8 @@ QUEUE = "billing.usage"
 
 
 class Till:
-    """A listener that notes each record once, and the sizes of the batches. What it is told to do, it does to the
-    records of that name."""
+    """A listener that notes each record once, and the sizes of the batches. What it is told to do,
+    it does to the records of that name."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -51,9 +52,13 @@ class Till:
     def apply(self, session: Session, records: Sequence[str], now: datetime) -> list[int]:
         self.tries.append(list(records))
         known = set(session.scalars(select(Effect.word).where(Effect.word.in_(records))))
-        fresh = dict.fromkeys(word for word in records if word not in known and word not in self.refused)
+        fresh = dict.fromkeys(
+            word for word in records if word not in known and word not in self.refused
+        )
         refused = [n for n, word in enumerate(records) if word in self.refused]
-        session.add_all(Effect(word=word) for word in [*fresh, *(f"refused {records[n]}" for n in refused)])
+        session.add_all(
+            Effect(word=word) for word in [*fresh, *(f"refused {records[n]}" for n in refused)]
+        )
         session.flush()
         if self.once:
             raise self.once.pop()
@@ -79,7 +84,9 @@ def hear(batches: Batches, deliveries: list[Delivery]) -> int:
     """As the carrier does it; how many were heard alone."""
     alone = batches.receive(deliveries)
     for n in alone:
-        batches.inbox.receive(deliveries[n].raw, said_by=deliveries[n].said_by, again=deliveries[n].again)
+        batches.inbox.receive(
+            deliveries[n].raw, said_by=deliveries[n].said_by, again=deliveries[n].again
+        )
     return len(alone)
 
 
@@ -87,7 +94,8 @@ def dead(database: Database) -> list[str]:
     return sorted(row.reason for row in rows(database, DeadLetter))
 
 
-# ---- without a broker -----------------------------------------------------------------------------------------------
+# ---- without a broker
+# -----------------------------------------------------------------------------------------------
 
 
 def test_a_batch_is_one_transaction_and_leaves_no_inbox_rows(database: Database) -> None:
@@ -100,16 +108,35 @@ def test_a_batch_is_one_transaction_and_leaves_no_inbox_rows(database: Database)
 
 def test_what_cannot_be_understood_is_laid_aside_and_the_rest_is_heard(database: Database) -> None:
     till = Till()
-    hear(till.batches(database), [
-        *delivered(raw("a"), b"{", raw("b", source="/billing"), raw("c", data={"description": "nonsense"}),
-                   raw("d", type="usage.unheard_of.v1"), raw("e", sequence="0"), raw("f", data={"amount": 1}),
-                   b"x" * 300_000),
-        *delivered(raw("g"), said_by="org"), *delivered(raw("h")),
-    ])
+    hear(
+        till.batches(database),
+        [
+            *delivered(
+                raw("a"),
+                b"{",
+                raw("b", source="/billing"),
+                raw("c", data={"description": "nonsense"}),
+                raw("d", type="usage.unheard_of.v1"),
+                raw("e", sequence="0"),
+                raw("f", data={"amount": 1}),
+                b"x" * 300_000,
+            ),
+            *delivered(raw("g"), said_by="org"),
+            *delivered(raw("h")),
+        ],
+    )
     assert till.sizes == [2]
     assert effects(database) == ["a", "h"]
-    assert dead(database) == ["bad_envelope", "forged", "forged", "invalid", "invalid", "too_large", "undecodable",
-                              "unknown_type"]
+    assert dead(database) == [
+        "bad_envelope",
+        "forged",
+        "forged",
+        "invalid",
+        "invalid",
+        "too_large",
+        "undecodable",
+        "unknown_type",
+    ]
 
 
 def test_poison_is_found_and_waits_alone(database: Database) -> None:
@@ -118,7 +145,9 @@ def test_poison_is_found_and_waits_alone(database: Database) -> None:
     hear(till.batches(database), delivered(*(raw(f"r{n}") for n in range(500))))
     assert sorted(effects(database)) == sorted(f"r{n}" for n in range(500) if n not in (77, 300))
     assert len(till.tries) < 90
-    assert [(row.attempts, row.type) for row in rows(database, WaitingMessage)] == [(1, "usage.recorded.v1")] * 2
+    assert [(row.attempts, row.type) for row in rows(database, WaitingMessage)] == [
+        (1, "usage.recorded.v1")
+    ] * 2
     till.poison = set()
     inbox = till.batches(database).inbox
     assert inbox.retry_due(max(row.due_at for row in rows(database, WaitingMessage))) == 2
@@ -177,7 +206,9 @@ def test_two_bodies_under_one_id_in_one_batch_are_both_heard(database: Database)
     assert effects(database) == ["one", "two"]
 
 
-def test_what_comes_for_the_second_time_is_heard_together_and_for_the_third_alone(database: Database) -> None:
+def test_what_comes_for_the_second_time_is_heard_together_and_for_the_third_alone(
+    database: Database,
+) -> None:
     till = Till()
     batches, twice = till.batches(database), [raw("a"), raw("b")]
     assert hear(batches, delivered(*twice, again=True)) == 0
@@ -196,7 +227,8 @@ def test_order_says_nothing(database: Database) -> None:
     assert dead(database) == []
 
 
-# ---- with one -------------------------------------------------------------------------------------------------------
+# ---- with one
+# -------------------------------------------------------------------------------------------------------
 
 
 class Feed:
@@ -216,7 +248,9 @@ class Feed:
     def draining(self, *many: Batches) -> Iterator[None]:
         stop = threading.Event()
         drains = [bus.RabbitDrain(self.urls["billing"], "billing", batches) for batches in many]
-        threads = [threading.Thread(target=drain.run, args=(stop,), daemon=True) for drain in drains]
+        threads = [
+            threading.Thread(target=drain.run, args=(stop,), daemon=True) for drain in drains
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -245,7 +279,9 @@ def publish(feed: Feed, *bodies: bytes) -> None:
     metering.publish(feed.urls["usage"], bodies)
 
 
-def test_a_flood_is_heard_in_batches_of_at_most_500(postgres_database: Database, feed: Feed) -> None:
+def test_a_flood_is_heard_in_batches_of_at_most_500(
+    postgres_database: Database, feed: Feed
+) -> None:
     publish(feed, *(raw(f"r{n}") for n in range(3000)))
     till = Till()
     with feed.draining(till.batches(postgres_database)):
@@ -278,7 +314,10 @@ def test_a_trickle_waits_for_nobody(postgres_database: Database, feed: Feed) -> 
 
     till.apply = noted  # type: ignore[method-assign]
     took = []
-    with feed.draining(till.batches(postgres_database)), bus.connect(feed.urls["usage"], "test") as connection:
+    with (
+        feed.draining(till.batches(postgres_database)),
+        bus.connect(feed.urls["usage"], "test") as connection,
+    ):
         publish(feed, raw("first"))
         assert heard.wait(20)
         channel = connection.channel()
@@ -309,7 +348,10 @@ def test_nobody_but_usage_speaks_for_usage(postgres_database: Database, feed: Fe
     with pytest.raises(metering.amqp.PreconditionFailed):
         metering.publish(feed.urls["usage"], [raw("a")], user="org")
     for queue in (QUEUE, "billing.inbox"):
-        with bus.connect(feed.urls["usage"], "test") as connection, pytest.raises(metering.amqp.AccessRefused):
+        with (
+            bus.connect(feed.urls["usage"], "test") as connection,
+            pytest.raises(metering.amqp.AccessRefused),
+        ):
             connection.channel().basic_get(queue)
     till = Till()
     metering.publish(feed.urls["usage"], [raw("b")], user=None)
@@ -319,7 +361,9 @@ def test_nobody_but_usage_speaks_for_usage(postgres_database: Database, feed: Fe
     assert effects(postgres_database) == []
 
 
-def test_a_broker_that_restarts_loses_nothing_and_doubles_nothing(postgres_database: Database, feed: Feed) -> None:
+def test_a_broker_that_restarts_loses_nothing_and_doubles_nothing(
+    postgres_database: Database, feed: Feed
+) -> None:
     till = Till()
     with feed.draining(till.batches(postgres_database)):
         publish(feed, *(raw(f"r{n}") for n in range(1500)))
@@ -349,15 +393,20 @@ bus.RabbitDrain(sys.argv[1], "billing", till.batches(Database(sys.argv[2]))).run
 
 def child(feed: Feed, database: Database, **environment: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, feed.urls["billing"], database.url], env={**os.environ, **environment}
+        [sys.executable, "-c", CHILD, feed.urls["billing"], database.url],
+        env={**os.environ, **environment},
     )
 
 
 @pytest.mark.parametrize("point", ["batch.before_commit", "batch.before_ack"])
-def test_killed_under_a_batch_each_has_one_effect(postgres_database: Database, feed: Feed, point: str) -> None:
+def test_killed_under_a_batch_each_has_one_effect(
+    postgres_database: Database, feed: Feed, point: str
+) -> None:
     publish(feed, *(raw(f"r{n}") for n in range(700)))
     assert child(feed, postgres_database, CLIENTELE_CRASH_AT=point).wait(30) == -signal.SIGKILL
-    assert len(effects(postgres_database)) in ((0,) if point == "batch.before_commit" else range(1, 501))
+    assert len(effects(postgres_database)) in (
+        (0,) if point == "batch.before_commit" else range(1, 501)
+    )
     till = Till()
     with feed.draining(till.batches(postgres_database)):
         until(lambda: len(effects(postgres_database)) == 700, 60)
@@ -369,7 +418,9 @@ def test_killed_under_a_batch_each_has_one_effect(postgres_database: Database, f
 def test_a_record_that_kills_its_process_is_laid_aside_and_no_innocent_with_it(
     postgres_database: Database, feed: Feed
 ) -> None:
-    publish(feed, *(raw(f"r{n}") for n in range(30)), raw("killer"), *(raw(f"s{n}") for n in range(30)))
+    publish(
+        feed, *(raw(f"r{n}") for n in range(30)), raw("killer"), *(raw(f"s{n}") for n in range(30))
+    )
     deaths = 0
     while len(effects(postgres_database)) < 60:
         process = child(feed, postgres_database)

@@ -18,12 +18,18 @@ from tests.chassis.messages import NOON, effects, raw, rows, say
 
 
 class FakeConnection:
-    """A connection and its channel; ``script`` is what the broker says, one entry per drain: (event, arguments)."""
+    """A connection and its channel; ``script`` is what the broker says, one entry per drain:
+    (event, arguments)."""
 
     userid = "billing"
 
     def __init__(self, *script: tuple[Any, ...]) -> None:
-        self.script, self.events, self.sent, self.connected = list(script), defaultdict(set), [], True
+        self.script, self.events, self.sent, self.connected = (
+            list(script),
+            defaultdict(set),
+            [],
+            True,
+        )
 
     def channel(self) -> Any:
         return self
@@ -102,7 +108,9 @@ def test_tags_go_on_counting_from_batch_to_batch(patient: Any) -> None:
 
 
 def test_a_nack_puts_the_whole_batch_in_doubt_and_drops_the_connection(patient: Any) -> None:
-    carrier, connection = patient(("basic_ack", 1, False), ("basic_nack", 2, False), ("basic_ack", 3, True))
+    carrier, connection = patient(
+        ("basic_ack", 1, False), ("basic_nack", 2, False), ("basic_ack", 3, True)
+    )
 
     with pytest.raises(InDoubt):
         carrier.publish(letters(3))
@@ -141,7 +149,9 @@ def test_only_what_one_of_our_services_hears_must_arrive(patient: Any) -> None:
     assert [mandatory for _, mandatory in connection.sent] == [True, False]
 
 
-def test_a_message_crosses_the_real_broker_byte_for_byte(postgres_database: Database, broker: Broker) -> None:
+def test_a_message_crosses_the_real_broker_byte_for_byte(
+    postgres_database: Database, broker: Broker
+) -> None:
     say(postgres_database, *(ids.new("org") for _ in range(30)))
     carrier = RabbitBus(broker.urls["billing"], "billing")
 
@@ -153,7 +163,9 @@ def test_a_message_crosses_the_real_broker_byte_for_byte(postgres_database: Data
     assert broker.depth("org.inbox") == 0
 
 
-def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(postgres_database: Database, broker: Broker) -> None:
+def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(
+    postgres_database: Database, broker: Broker
+) -> None:
     key = billing.AccountOpened.TYPE
     with broker.channel() as channel:
         channel.queue_unbind("org.inbox", "billing", key)
@@ -164,7 +176,9 @@ def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(postgres_database: 
         assert only.step(NOON) == 0
         say(postgres_database, stuck)
         assert only.step(NOON) == 0
-        assert "NO_ROUTE" in next(r.unsendable for r in rows(postgres_database, OutboxRow) if r.id == first)
+        assert "NO_ROUTE" in next(
+            r.unsendable for r in rows(postgres_database, OutboxRow) if r.id == first
+        )
         assert broker.depth("org.inbox") == 0
     finally:
         broker.declare()
@@ -173,7 +187,9 @@ def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(postgres_database: 
         pass
 
     carrier.close()
-    assert broker.take(2) == [r.body for r in sorted(rows(postgres_database, OutboxRow), key=lambda r: r.seq)]
+    assert broker.take(2) == [
+        r.body for r in sorted(rows(postgres_database, OutboxRow), key=lambda r: r.seq)
+    ]
 
 
 def test_a_message_without_hearers_is_sent_though_nobody_is_bound(broker: Broker) -> None:
@@ -201,7 +217,9 @@ def test_a_body_larger_than_the_broker_takes_is_refused_aloud(broker: Broker) ->
     carrier = RabbitBus(broker.urls["billing"], "billing")
 
     with pytest.raises(Exception):  # noqa: B017 - refused on the channel, or the connection is cut
-        carrier.publish([Letter(ids.new("evt"), billing.AccountOpened.TYPE, b"x" * 10_000_000, NOON)])
+        carrier.publish(
+            [Letter(ids.new("evt"), billing.AccountOpened.TYPE, b"x" * 10_000_000, NOON)]
+        )
 
     assert carrier._connection is None
     assert broker.depth("org.inbox") == 0
@@ -224,7 +242,9 @@ def test_what_is_said_while_the_broker_is_down_is_heard_after_it_is_back(
         say(postgres_database, organization_id, organization_id)
         with pytest.raises(Exception):  # noqa: B017 - whatever the library calls it
             only.step(NOON)
-        assert [row.published_at is None for row in rows(postgres_database, OutboxRow)].count(True) == 2
+        assert [row.published_at is None for row in rows(postgres_database, OutboxRow)].count(
+            True
+        ) == 2
 
         broker.server.restart()
         until(lambda: _goes(only), 30)

@@ -1,4 +1,5 @@
-"""Whose keys tokens are checked with, and what is remembered. (What is refused: tests/identity/test_forgeries.py.)"""
+"""Whose keys tokens are checked with, and what is remembered. (What is refused:
+tests/identity/test_forgeries.py.)"""
 
 from typing import Any
 
@@ -13,7 +14,9 @@ from tests.chassis.doors import keys, token
 STRANGER = OKPKey.generate_key("Ed25519", {"kid": "stranger"})
 
 
-def test_a_token_that_was_good_is_refused_once_its_key_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_was_good_is_refused_once_its_key_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answers = [keys(), {"keys": [STRANGER.as_dict(private=False)]}]
     remote = RemoteKeys(lambda: answers.pop(0) if len(answers) > 1 else answers[0])
     fresh, signed = Verifier(remote), token()

@@ -1,4 +1,5 @@
-"""Consuming from the real broker: poison between good messages, each laid aside with its reason, nobody blocked."""
+"""Consuming from the real broker: poison between good messages, each laid aside with its reason,
+nobody blocked."""
 
 import bz2
 import gzip
@@ -37,7 +38,8 @@ class Trap:
 
 
 class Aftermath:
-    """What is there after the service has worked off a queue full of poison between good messages."""
+    """What is there after the service has worked off a queue full of poison between good
+    messages."""
 
     def __init__(self, database: Database, broker: Broker, trap: Path) -> None:
         self.trap = trap
@@ -56,12 +58,20 @@ class Aftermath:
         planted |= POISON
         how = {name: properties for name, (_, _, properties) in strange.items()}
         self.versions = 0
-        with broker.channel("billing") as billing_channel, broker.channel("membership") as membership_channel:
+        with (
+            broker.channel("billing") as billing_channel,
+            broker.channel("membership") as membership_channel,
+        ):
             for name, (body, _) in planted.items():
                 self._publish(billing_channel, raw(self.good, self._next()))
                 by = how.get(name, {}).pop("by", "billing")
                 if by == "membership":
-                    self._publish(membership_channel, body, user="membership", key="membership.members_erased.v1")
+                    self._publish(
+                        membership_channel,
+                        body,
+                        user="membership",
+                        key="membership.members_erased.v1",
+                    )
                 else:
                     self._publish(billing_channel, body, **how.get(name, {}))
             self._publish(billing_channel, raw(self.good, self._next()))
@@ -73,7 +83,11 @@ class Aftermath:
 
     @staticmethod
     def _publish(
-        channel: Any, body: bytes, user: str = "billing", key: str = billing.AccountOpened.TYPE, **how: Any
+        channel: Any,
+        body: bytes,
+        user: str = "billing",
+        key: str = billing.AccountOpened.TYPE,
+        **how: Any,
     ) -> None:
         message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **how})
         channel.basic_publish_confirm(message, exchange=user, routing_key=key, confirm_timeout=10)
@@ -83,33 +97,61 @@ class Aftermath:
         undecodable = "undecodable"
         return {
             "a pickle": (pickled, undecodable, {"content_type": "application/x-python-serialize"}),
-            "yaml": (b"!!python/object/apply:os.getcwd []", undecodable, {"content_type": "application/x-yaml"}),
-            "a gzip bomb": (gzip.compress(BOMB), undecodable,
-                            {"application_headers": {"compression": "application/x-gzip"}}),
-            "a bzip2 bomb": (bz2.compress(BOMB), undecodable,
-                             {"application_headers": {"compression": "application/x-bz2"}}),
-            "an xz bomb": (lzma.compress(BOMB), undecodable,
-                           {"application_headers": {"compression": "application/x-lzma"}}),
+            "yaml": (
+                b"!!python/object/apply:os.getcwd []",
+                undecodable,
+                {"content_type": "application/x-yaml"},
+            ),
+            "a gzip bomb": (
+                gzip.compress(BOMB),
+                undecodable,
+                {"application_headers": {"compression": "application/x-gzip"}},
+            ),
+            "a bzip2 bomb": (
+                bz2.compress(BOMB),
+                undecodable,
+                {"application_headers": {"compression": "application/x-bz2"}},
+            ),
+            "an xz bomb": (
+                lzma.compress(BOMB),
+                undecodable,
+                {"application_headers": {"compression": "application/x-lzma"}},
+            ),
             "a deflate encoding": (zlib.compress(BOMB), undecodable, {"content_encoding": "zlib"}),
-            "a slow charset": (b"a-" + b"z" * 900_000, "too_large", {"content_encoding": "punycode"}),
+            "a slow charset": (
+                b"a-" + b"z" * 900_000,
+                "too_large",
+                {"content_encoding": "punycode"},
+            ),
             "an unknown charset": (b"{", undecodable, {"content_encoding": "nonsense"}),
             "no content type": (b"{ ", undecodable, {}),
             "900 kB": (b"x" * 900_000, "too_large", {}),
             "by another user": (raw(ids.new("org")), "forged", {"by": "membership"}),
             "by nobody": (raw(ids.new("org")), "forged", {"user_id": None}),
-            "many headers": (b"{  ", undecodable, {"application_headers": {f"h{n}": {"a": [n]} for n in range(2000)}}),
+            "many headers": (
+                b"{  ",
+                undecodable,
+                {"application_headers": {f"h{n}": {"a": [n]} for n in range(2000)}},
+            ),
         }
 
 
 @pytest.fixture(scope="module")
 def aftermath(
-    request: pytest.FixtureRequest, shelf: Shelf, made_broker: Broker, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    shelf: Shelf,
+    made_broker: Broker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Aftermath]:
     folder = tmp_path_factory.mktemp("poison")
     with made_broker.channel() as channel:
         channel.queue_purge("org.inbox")
     with migrated(
-        CHASSIS, "postgresql", shelf=shelf, folder=folder, postgres=lambda: request.getfixturevalue("postgres")
+        CHASSIS,
+        "postgresql",
+        shelf=shelf,
+        folder=folder,
+        postgres=lambda: request.getfixturevalue("postgres"),
     ) as database:
         yield Aftermath(database, made_broker, folder / "unpickled")
 
@@ -135,7 +177,9 @@ def test_nothing_was_unpickled_and_the_queue_is_empty(aftermath: Aftermath) -> N
     assert aftermath.left == 0
 
 
-def test_a_message_published_twice_has_one_effect(postgres_database: Database, broker: Broker) -> None:
+def test_a_message_published_twice_has_one_effect(
+    postgres_database: Database, broker: Broker
+) -> None:
     one, other = ids.new("org"), ids.new("org")
     body = raw(one)
     broker.publish([body, body, raw(other)])
@@ -161,7 +205,9 @@ def test_the_same_id_with_another_body_is_laid_aside_and_the_next_applied(
         until(lambda: len(effects(postgres_database)) == 2)
 
     assert effects(postgres_database) == [f"{one} 1", f"{one} 2"]
-    assert [(row.reason, row.body) for row in rows(postgres_database, DeadLetter)] == [("bad_envelope", tampered)]
+    assert [(row.reason, row.body) for row in rows(postgres_database, DeadLetter)] == [
+        ("bad_envelope", tampered)
+    ]
 
 
 def test_what_the_broker_itself_gave_up_ends_among_the_dead_letters_and_can_be_redriven(
@@ -176,16 +222,22 @@ def test_what_the_broker_itself_gave_up_ends_among_the_dead_letters_and_can_be_r
     with broker.listening(inbox):
         until(lambda: rows(postgres_database, DeadLetter))
 
-    assert [(row.reason, row.detail) for row in rows(postgres_database, DeadLetter)] == [("gave_up", "rejected")]
+    assert [(row.reason, row.detail) for row in rows(postgres_database, DeadLetter)] == [
+        ("gave_up", "rejected")
+    ]
     assert broker.depth("org.dead") == 0
     inbox.redrive()
     assert effects(postgres_database) == [f"{one} 1"]
 
 
-def test_a_dead_letter_without_a_history_does_not_stop_the_service(postgres_database: Database, broker: Broker) -> None:
+def test_a_dead_letter_without_a_history_does_not_stop_the_service(
+    postgres_database: Database, broker: Broker
+) -> None:
     with broker.channel() as channel:
         for headers in ({}, {"application_headers": {"x-death": "nonsense"}}):
-            channel.basic_publish_confirm(amqp.Message(f"lost {headers}".encode(), **headers), "dead", "org")
+            channel.basic_publish_confirm(
+                amqp.Message(f"lost {headers}".encode(), **headers), "dead", "org"
+            )
     broker.publish([raw(one := ids.new("org"))])
 
     with broker.listening(Inbox(postgres_database, LISTENERS)):

@@ -36,7 +36,9 @@ def test_the_answer_survives_a_restart(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("word", "status"), [("conflict", 409), ("gone", 410)])
-def test_a_refusal_of_the_state_is_remembered_without_its_effect(database: Database, word: str, status: int) -> None:
+def test_a_refusal_of_the_state_is_remembered_without_its_effect(
+    database: Database, word: str, status: int
+) -> None:
     app = build(database)
     first = post(app, "/words", {"word": word}, key="k")
 
@@ -50,7 +52,9 @@ def test_a_refusal_of_the_state_is_remembered_without_its_effect(database: Datab
 
 
 @pytest.mark.parametrize(("word", "status"), [("invalid", 422), ("broken", 500)])
-def test_what_is_wrong_in_form_or_on_our_side_is_not_remembered(database: Database, word: str, status: int) -> None:
+def test_what_is_wrong_in_form_or_on_our_side_is_not_remembered(
+    database: Database, word: str, status: int
+) -> None:
     app = build(database)
 
     answer = post(app, "/words", {"word": word}, key="k")
@@ -72,7 +76,9 @@ def test_the_same_key_with_another_body_is_refused(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"sub": "idn_other"}, {"org": ids.new("org")}], ids=["another principal", "another organization"]
+    "other",
+    [{"sub": "idn_other"}, {"org": ids.new("org")}],
+    ids=["another principal", "another organization"],
 )
 def test_somebody_elses_key_is_another_key(database: Database, other: dict[str, str]) -> None:
     app = build(database)
@@ -109,7 +115,10 @@ def test_a_key_has_visible_characters_only(database: Database, key: str) -> None
 def test_the_longest_key_counts(database: Database) -> None:
     app = build(database)
 
-    assert [post(app, "/words", {"word": "a"}, key="~" * 255).status_code for _ in range(2)] == [201, 201]
+    assert [post(app, "/words", {"word": "a"}, key="~" * 255).status_code for _ in range(2)] == [
+        201,
+        201,
+    ]
     assert effects(database) == ["a"]
 
 
@@ -140,10 +149,14 @@ def test_twenty_at_once_with_one_key_have_one_effect(database: Database) -> None
     codes = {answer.status_code for answer in answers}
     assert codes <= {201, 409}
     assert len({answer.data for answer in answers if answer.status_code == 201}) == 1
-    assert {a.json["code"] for a in answers if a.status_code == 409} <= {"idempotency_key_in_progress"}
+    assert {a.json["code"] for a in answers if a.status_code == 409} <= {
+        "idempotency_key_in_progress"
+    }
 
 
-def test_while_the_first_is_still_running_the_second_is_told_so(postgres_database: Database) -> None:
+def test_while_the_first_is_still_running_the_second_is_told_so(
+    postgres_database: Database,
+) -> None:
     inside, go_on, first = threading.Event(), threading.Event(), []
 
     def hold() -> None:
@@ -151,7 +164,9 @@ def test_while_the_first_is_still_running_the_second_is_told_so(postgres_databas
         go_on.wait(10)
 
     app = build(postgres_database, hold)
-    thread = threading.Thread(target=lambda: first.append(post(app, "/words", {"word": "a"}, key="k")))
+    thread = threading.Thread(
+        target=lambda: first.append(post(app, "/words", {"word": "a"}, key="k"))
+    )
     thread.start()
     inside.wait(10)
 

@@ -93,7 +93,9 @@ def test_the_time_a_message_claims_decides_nothing(database: Database, time: str
     assert effects(database) == [f"{one} 1"]
 
 
-def test_a_message_behind_the_position_of_its_stream_is_laid_aside_not_applied(database: Database) -> None:
+def test_a_message_behind_the_position_of_its_stream_is_laid_aside_not_applied(
+    database: Database,
+) -> None:
     inbox, one = ears(database), ids.new("org")
     inbox.receive(raw(one, 5))
 
@@ -122,7 +124,10 @@ POISON: dict[str, tuple[bytes, str]] = {
     "an array": (b"[1, 2]", "undecodable"),
     "null": (b"null", "undecodable"),
     "a million deep": (b"[" * 100_000, "undecodable"),
-    "deep in the data": (raw(ids.new("org")).replace(b'{"organization_id"', b'{"a":' + b"[" * 50_000), "undecodable"),
+    "deep in the data": (
+        raw(ids.new("org")).replace(b'{"organization_id"', b'{"a":' + b"[" * 50_000),
+        "undecodable",
+    ),
     "NaN": (raw(ids.new("org"), data={"organization_id": float("nan")}), "undecodable"),
     "duplicate keys": (raw(ids.new("org"))[:-1] + b', "subject": "org_other"}', "undecodable"),
     "too large": (raw(ids.new("org"), padding="x" * LARGEST), "too_large"),
@@ -146,8 +151,14 @@ POISON: dict[str, tuple[bytes, str]] = {
     "type with NUL": (raw(ids.new("org"), type="billing.\x00.v1"), "unknown_type"),
     "type with half a pair": (raw(ids.new("org"), type="billing.\ud800.v1"), "unknown_type"),
     "unknown type": (raw(ids.new("org"), type="billing.nonsense.v1"), "unknown_type"),
-    "known but not heard here": (raw(ids.new("org"), type=billing.BalanceChanged.TYPE), "unknown_type"),
-    "version of a type to come": (raw(ids.new("org"), type="billing.account_opened.v9"), "unknown_type"),
+    "known but not heard here": (
+        raw(ids.new("org"), type=billing.BalanceChanged.TYPE),
+        "unknown_type",
+    ),
+    "version of a type to come": (
+        raw(ids.new("org"), type="billing.account_opened.v9"),
+        "unknown_type",
+    ),
     "source of another service": (raw(ids.new("org"), source="/membership"), "forged"),
     "data missing": (raw(ids.new("org"), data=None), "invalid"),
     "data is a list": (raw(ids.new("org"), data=[1]), "invalid"),
@@ -158,7 +169,9 @@ POISON: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", POISON)
-def test_what_cannot_be_understood_is_laid_aside_with_its_reason(database: Database, name: str) -> None:
+def test_what_cannot_be_understood_is_laid_aside_with_its_reason(
+    database: Database, name: str
+) -> None:
     body, reason = POISON[name]
     inbox = ears(database)
 
@@ -184,7 +197,9 @@ def test_said_by_another_than_its_source_is_forged(database: Database) -> None:
 
 
 @pytest.mark.parametrize("what", ["plain", "nul \x00", "half a pair \ud800", "long " * 1000])
-def test_a_listener_that_fails_leaves_no_effect_and_the_message_waits(database: Database, what: str) -> None:
+def test_a_listener_that_fails_leaves_no_effect_and_the_message_waits(
+    database: Database, what: str
+) -> None:
     def failing(session: Session, message: Any, heard: Heard) -> None:
         session.add(Effect(word="half done"))
         raise RuntimeError(what)
@@ -256,7 +271,9 @@ def test_what_is_not_due_is_left_alone_with_all_behind_it(database: Database) ->
     assert effects(database) == []
 
 
-def test_many_behind_a_failed_one_do_not_hold_back_what_is_due_elsewhere(database: Database) -> None:
+def test_many_behind_a_failed_one_do_not_hold_back_what_is_due_elsewhere(
+    database: Database,
+) -> None:
     one, other = sorted((ids.new("org"), ids.new("org")))
     listener = Stubborn(one, other)
     inbox = ears(database, listener)
@@ -273,7 +290,9 @@ def test_many_behind_a_failed_one_do_not_hold_back_what_is_due_elsewhere(databas
     assert effects(database) == [f"{other} 1"]
 
 
-def test_a_listener_too_slow_for_the_database_is_counted_and_holds_nobody_back(database: Database) -> None:
+def test_a_listener_too_slow_for_the_database_is_counted_and_holds_nobody_back(
+    database: Database,
+) -> None:
     one, other = sorted((ids.new("org"), ids.new("org")))
     listener = Stubborn(one, other)
     inbox = ears(database, listener)
@@ -289,7 +308,9 @@ def test_a_listener_too_slow_for_the_database_is_counted_and_holds_nobody_back(d
     assert [(row.aggregate, row.attempts) for row in rows(database, WaitingMessage)] == [(one, 2)]
 
 
-def test_after_the_whole_ladder_a_message_is_laid_aside_and_those_behind_it_go_on(database: Database) -> None:
+def test_after_the_whole_ladder_a_message_is_laid_aside_and_those_behind_it_go_on(
+    database: Database,
+) -> None:
     one = ids.new("org")
     listener = Stubborn(one)
     inbox = ears(database, listener)
@@ -420,7 +441,9 @@ def test_a_redriven_message_may_come_after_its_followers(database: Database) -> 
     assert effects(database) == [f"{one} 2", f"{one} 1"]
 
 
-def test_a_message_that_comes_again_and_again_without_an_end_is_laid_aside(database: Database) -> None:
+def test_a_message_that_comes_again_and_again_without_an_end_is_laid_aside(
+    database: Database,
+) -> None:
     body = raw(one := ids.new("org"))
 
     class Killed(BaseException):
@@ -476,7 +499,10 @@ def test_two_types_of_one_aggregate_share_its_stream_per_source(database: Databa
     one = ids.new("org")
     inbox = Inbox(database, {billing.AccountOpened: note, membership.MembersErased: note})
     erased = raw(
-        one, 1, type=membership.MembersErased.TYPE, source="/membership",
+        one,
+        1,
+        type=membership.MembersErased.TYPE,
+        source="/membership",
         data={"organization_id": one, "deletion_id": "del_1"},
     )
 

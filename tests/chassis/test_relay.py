@@ -17,7 +17,8 @@ from tests.chassis.messages import NOON, rows, say
 
 
 class Carrier:
-    """A bus that remembers; ``lost`` ids have nowhere to go, ``broken`` raises, ``meanwhile`` runs while it carries."""
+    """A bus that remembers; ``lost`` ids have nowhere to go, ``broken`` raises, ``meanwhile`` runs
+    while it carries."""
 
     def __init__(self) -> None:
         self.carried: list[Letter] = []
@@ -39,10 +40,16 @@ class Carrier:
 
 
 def unsent(database: Database) -> list[str]:
-    return [row.id for row in sorted(rows(database, OutboxRow), key=lambda r: r.seq) if row.published_at is None]
+    return [
+        row.id
+        for row in sorted(rows(database, OutboxRow), key=lambda r: r.seq)
+        if row.published_at is None
+    ]
 
 
-def test_what_was_said_is_published_in_the_order_it_was_said_and_only_once(database: Database) -> None:
+def test_what_was_said_is_published_in_the_order_it_was_said_and_only_once(
+    database: Database,
+) -> None:
     one, other = ids.new("org"), ids.new("org")
     said, carrier = say(database, one, one, other, one), Carrier()
     only = Relay(database, carrier)
@@ -130,11 +137,15 @@ def test_many_messages_with_nowhere_to_go_do_not_hold_back_the_rest(
 
 
 def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database: Database) -> None:
-    one, row = ids.new("org"), {"partition": 0, "type": "x", "body": b"x" * 900, "occurred_at": NOON}
+    one, row = (
+        ids.new("org"),
+        {"partition": 0, "type": "x", "body": b"x" * 900, "occurred_at": NOON},
+    )
     with database.transaction() as session:
-        session.execute(insert(OutboxRow), [
-            row | {"id": ids.new("evt"), "aggregate": one, "version": n} for n in range(1, 5001)
-        ])
+        session.execute(
+            insert(OutboxRow),
+            [row | {"id": ids.new("evt"), "aggregate": one, "version": n} for n in range(1, 5001)],
+        )
     only, began = Relay(database, Carrier()), time.monotonic()
 
     assert only.step(NOON) == relay.BATCH
@@ -153,7 +164,9 @@ def test_a_second_relay_stands_by_while_the_lease_of_the_first_holds(database: D
     assert yours.ids == []
 
 
-def test_a_second_relay_takes_over_when_the_lease_of_the_first_has_run_out(database: Database) -> None:
+def test_a_second_relay_takes_over_when_the_lease_of_the_first_has_run_out(
+    database: Database,
+) -> None:
     mine, yours = Carrier(), Carrier()
     first, second = Relay(database, mine), Relay(database, yours)
     first.step(NOON)
@@ -193,7 +206,9 @@ def test_a_relay_that_gives_up_lets_the_next_in_at_once(database: Database) -> N
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["sent", "returned"])
-def test_a_relay_whose_lease_was_taken_over_while_it_carried_marks_nothing(database: Database, lost: bool) -> None:
+def test_a_relay_whose_lease_was_taken_over_while_it_carried_marks_nothing(
+    database: Database, lost: bool
+) -> None:
     said = say(database, ids.new("org"))
     slow, quick = Carrier(), Carrier()
     zombie, heir = Relay(database, slow), Relay(database, quick)

@@ -1,4 +1,5 @@
-"""The small parts every service stands on: ids, fields, permissions, settings, pages, waiting, jobs."""
+"""The small parts every service stands on: ids, fields, permissions, settings, pages, waiting,
+jobs."""
 
 import threading
 from pathlib import Path
@@ -36,10 +37,24 @@ def test_later_ids_sort_later() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [lambda i: i.replace("org_", "mem_"), str.upper, lambda i: i + "\n", lambda i: " " + i, lambda i: i[:-1],
-     lambda i: i + "0", lambda i: i[4:], lambda i: "_" + i[4:], lambda i: i.replace("org_", "org__"),
-     lambda i: "org_" + "8" + i[5:], lambda i: i[:-1] + "١", lambda i: i[:-1] + "u", lambda i: i * 1000,
-     lambda i: "", lambda i: "../" + i, lambda i: i.replace("_", "-")],
+    [
+        lambda i: i.replace("org_", "mem_"),
+        str.upper,
+        lambda i: i + "\n",
+        lambda i: " " + i,
+        lambda i: i[:-1],
+        lambda i: i + "0",
+        lambda i: i[4:],
+        lambda i: "_" + i[4:],
+        lambda i: i.replace("org_", "org__"),
+        lambda i: "org_" + "8" + i[5:],
+        lambda i: i[:-1] + "١",
+        lambda i: i[:-1] + "u",
+        lambda i: i * 1000,
+        lambda i: "",
+        lambda i: "../" + i,
+        lambda i: i.replace("_", "-"),
+    ],
 )
 def test_an_id_has_one_spelling_only(change: Any) -> None:
     good = ids.new("org")
@@ -53,14 +68,22 @@ def test_an_id_has_one_spelling_only(change: Any) -> None:
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("  a  ", "a"), ("🎉", "🎉"), ("A\u030a", "Å"), ("عربى", "عربى"), ("x" * 255, "x" * 255),
-     ("e" + "\u0301" * 3, "é\u0301\u0301")],
+    [
+        ("  a  ", "a"),
+        ("🎉", "🎉"),
+        ("A\u030a", "Å"),
+        ("عربى", "عربى"),
+        ("x" * 255, "x" * 255),
+        ("e" + "\u0301" * 3, "é\u0301\u0301"),
+    ],
 )
 def test_text_is_kept_in_one_spelling(given: str, kept: str) -> None:
     assert Text().deserialize(given) == kept
 
 
-@pytest.mark.parametrize("given", ["", "  ", "a\0b", "a\nb", "a\x7fb", "\ud800", "x" * 256, None, 1, ["a"], {}, True])
+@pytest.mark.parametrize(
+    "given", ["", "  ", "a\0b", "a\nb", "a\x7fb", "\ud800", "x" * 256, None, 1, ["a"], {}, True]
+)
 def test_text_without_a_meaning_is_refused(given: Any) -> None:
     with pytest.raises(ma.ValidationError):
         Text().deserialize(given)
@@ -80,8 +103,20 @@ def test_an_id_in_a_body_is_of_its_kind() -> None:
         TypeId("mem").deserialize(good)
 
 
-@pytest.mark.parametrize("given", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T24:00:01Z",
-                                   "2026-01-01T00:00:60Z", "2026-01-01T00:00:00", "20260101", "", "now", None])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2026-01-01T24:00:01Z",
+        "2026-01-01T00:00:60Z",
+        "2026-01-01T00:00:00",
+        "20260101",
+        "",
+        "now",
+        None,
+    ],
+)
 def test_an_instant_lies_in_time_and_has_a_zone(given: Any) -> None:
     with pytest.raises(ma.ValidationError):
         Stamp().deserialize(given)
@@ -136,10 +171,19 @@ def test_a_key_may_do_what_its_scopes_say_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["a", "a | x x x x x | x x x", "a | x x x x x | x x x | x", "a | x x x x | x x x | x | - -",
-     "a | x x x x x | x x x | X | - -", "a b | x x x x x | x x x | x | - -", "a | x x x x | x x x x | x | - -",
-     "a | x x x x x x x x x | - -", "a | x x x x x | x x x | x | -",
-     "a | x x x x x | x x x | x | - -\na | x x x x x | x x x | x | - -", "| x x x x x | x x x | x | - -"],
+    [
+        "a",
+        "a | x x x x x | x x x",
+        "a | x x x x x | x x x | x",
+        "a | x x x x | x x x | x | - -",
+        "a | x x x x x | x x x | X | - -",
+        "a b | x x x x x | x x x | x | - -",
+        "a | x x x x | x x x x | x | - -",
+        "a | x x x x x x x x x | - -",
+        "a | x x x x x | x x x | x | -",
+        "a | x x x x x | x x x | x | - -\na | x x x x x | x x x | x | - -",
+        "| x x x x x | x x x | x | - -",
+    ],
 )
 def test_a_line_that_is_no_row_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match="not a row"):
@@ -155,7 +199,9 @@ class TestSettings:
         for name in ("DATABASE_URL", "BROKER_URL", "PORT", "WEB_THREADS"):
             monkeypatch.delenv(name, raising=False)
 
-    def test_everything_missing_or_wrong_is_named_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_everything_missing_or_wrong_is_named_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("PORT", "eighty")
         monkeypatch.setenv("WEB_THREADS", "many")
 
@@ -164,7 +210,9 @@ class TestSettings:
 
         assert all(name in str(problem.value) for name in ("DATABASE_URL", "PORT", "WEB_THREADS"))
 
-    def test_a_setting_may_lie_in_a_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_setting_may_lie_in_a_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         (tmp_path / "url").write_text("sqlite:///x.db\n")
         monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
 
@@ -199,16 +247,28 @@ def test_pages_lose_nothing_and_repeat_nothing(database: Database) -> None:
     assert seen == sorted(set(seen))
 
 
-@pytest.mark.parametrize("forge", [
-    lambda c: "x", lambda c: "!", lambda c: "ü", lambda c: c[:-4], lambda c: c + "AAAA", lambda c: c[::-1],
-    lambda c: "A" * 1000,
-    lambda c: paging._pack(">s:1~i:1", "00000000"),
-    lambda c: paging._pack(">i:7~s:word", _mark("word")), lambda c: paging._pack(">s:a", _mark("word")),
-    lambda c: paging._pack("<s:a~i:1", _mark("word")), lambda c: paging._pack(">uuid:zz~i:1", _mark("word")),
-    lambda c: paging._pack(">s:a\0~i:1", _mark("word")),
-    lambda c: paging._pack(">s:a~i:99999999999999999999", _mark("word")),
-])
-def test_a_cursor_that_is_not_of_this_list_is_refused_or_harmless(database: Database, forge: Any) -> None:
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda c: "x",
+        lambda c: "!",
+        lambda c: "ü",
+        lambda c: c[:-4],
+        lambda c: c + "AAAA",
+        lambda c: c[::-1],
+        lambda c: "A" * 1000,
+        lambda c: paging._pack(">s:1~i:1", "00000000"),
+        lambda c: paging._pack(">i:7~s:word", _mark("word")),
+        lambda c: paging._pack(">s:a", _mark("word")),
+        lambda c: paging._pack("<s:a~i:1", _mark("word")),
+        lambda c: paging._pack(">uuid:zz~i:1", _mark("word")),
+        lambda c: paging._pack(">s:a\0~i:1", _mark("word")),
+        lambda c: paging._pack(">s:a~i:99999999999999999999", _mark("word")),
+    ],
+)
+def test_a_cursor_that_is_not_of_this_list_is_refused_or_harmless(
+    database: Database, forge: Any
+) -> None:
     with database.transaction() as session:
         session.add_all(Effect(word="w") for _ in range(3))
     query = select(Effect).order_by(Effect.word, Effect.id)
@@ -235,7 +295,9 @@ def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
 def test_a_cursor_with_a_made_up_id_is_refused(database: Database) -> None:
     cursor = paging._pack(">s:mem_x", _mark("id"))
     with database.reading() as session, pytest.raises(Invalid):
-        paging.page(session, select(AuditEntry).order_by(AuditEntry.id), limit=1, cursor=cursor, order="id")
+        paging.page(
+            session, select(AuditEntry).order_by(AuditEntry.id), limit=1, cursor=cursor, order="id"
+        )
 
 
 def _mark(order: str) -> str:
@@ -249,8 +311,19 @@ def _mark(order: str) -> str:
 
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
-    [("wait=3", 3), ("wait=10", 10), ("wait=99", 10), ("respond-async, wait=5", 5), ("wait=0", 0), ("wait=-1", 0),
-     ("wait=x", 0), ("wait=1.5", 0), ("await=5", 0), ("", 0), ("wait=99999", 0)],
+    [
+        ("wait=3", 3),
+        ("wait=10", 10),
+        ("wait=99", 10),
+        ("respond-async, wait=5", 5),
+        ("wait=0", 0),
+        ("wait=-1", 0),
+        ("wait=x", 0),
+        ("wait=1.5", 0),
+        ("await=5", 0),
+        ("", 0),
+        ("wait=99999", 0),
+    ],
 )
 def test_a_caller_may_prefer_to_wait_up_to_ten_seconds(prefer: str, seconds: int) -> None:
     with Flask("waiting").test_request_context(headers={"Prefer": prefer}):

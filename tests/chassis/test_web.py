@@ -27,7 +27,9 @@ def raising() -> Callable[[Exception], Any]:
         def view() -> Any:
             raise problem
 
-        app = web.application("raising", title="Raising", door=None, blueprints=[blueprint], ready={})
+        app = web.application(
+            "raising", title="Raising", door=None, blueprints=[blueprint], ready={}
+        )
         here.attach(app, settings=ServiceSettings(database_url=Secret("")), database=None, wires={})  # type: ignore[arg-type]
         return app.test_client().get("/raise")
 
@@ -79,9 +81,17 @@ def test_a_database_that_is_away_is_503(raising: Any) -> None:
     assert answer.headers["Retry-After"]
 
 
-@pytest.mark.parametrize("header", ["", "Basic", "Basic \xe9", "Basic a", "Basic ====", "Basic /w==", "Bearer eDp5"])
-def test_whatever_is_no_service_and_secret_is_401_at_the_inner_door(database: Database, header: str) -> None:
-    answer = build(database).test_client().get("/internal/openapi.json", headers={"Authorization": header})
+@pytest.mark.parametrize(
+    "header", ["", "Basic", "Basic \xe9", "Basic a", "Basic ====", "Basic /w==", "Bearer eDp5"]
+)
+def test_whatever_is_no_service_and_secret_is_401_at_the_inner_door(
+    database: Database, header: str
+) -> None:
+    answer = (
+        build(database)
+        .test_client()
+        .get("/internal/openapi.json", headers={"Authorization": header})
+    )
 
     assert (answer.status_code, answer.json["code"]) == (401, "internal_only")
 
@@ -112,28 +122,48 @@ def test_a_body_over_the_limit_is_413(database: Database) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Content_Type": "text/plain"}, {"Content_Type": "application/xml"}, {"Content_Type": ""},
-        {"Content_Type": "application/x-www-form-urlencoded"}, {"Content_Type": "multipart/form-data; boundary=x"},
-        {"Content_Type": "application/merge-patch+json"}, {"Content_Encoding": "gzip"}, {"Content_Encoding": "br"},
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "application/xml"},
+        {"Content_Type": ""},
+        {"Content_Type": "application/x-www-form-urlencoded"},
+        {"Content_Type": "multipart/form-data; boundary=x"},
+        {"Content_Type": "application/merge-patch+json"},
+        {"Content_Encoding": "gzip"},
+        {"Content_Encoding": "br"},
     ],
     ids=str,
 )
-def test_another_content_type_or_encoding_is_415(database: Database, headers: dict[str, str]) -> None:
+def test_another_content_type_or_encoding_is_415(
+    database: Database, headers: dict[str, str]
+) -> None:
     answer = post(build(database), "/words", {"word": "a"}, **headers)
 
     assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
 
 
 UNREADABLE = {
-    "empty": b"", "null": b"null", "array": b"[]", "number": b"1", "text": b'"a"', "truncated": b'{"word": "a"',
-    "trailing garbage": b'{"word": "a"} x', "two documents": b'{"word": "a"}{"word": "b"}',
-    "duplicate keys": b'{"word": "a", "word": "b"}', "nested duplicates": b'{"word": {"a": 1, "a": 2}}',
-    "NaN": b'{"word": "a", "count": NaN}', "Infinity": b'{"word": "a", "count": -Infinity}',
-    "very deep": b'{"word":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "BOM": b'\xef\xbb\xbf{"word": "a"}',
-    "utf-16": '{"word": "a"}'.encode("utf-16"), "invalid utf-8": b'{"word": "\xff"}',
-    "overlong": b'{"word": "\xc0\xaf"}', "lone surrogate": b'{"word": "\\ud800"}',
-    "surrogate key": b'{"\\udfff": 1}', "huge integer": b'{"word": "a", "count": ' + b"9" * 5000 + b"}",
-    "single quotes": b"{'word': 'a'}", "control character": b'{"word": "a\x01"}',
+    "empty": b"",
+    "null": b"null",
+    "array": b"[]",
+    "number": b"1",
+    "text": b'"a"',
+    "truncated": b'{"word": "a"',
+    "trailing garbage": b'{"word": "a"} x',
+    "two documents": b'{"word": "a"}{"word": "b"}',
+    "duplicate keys": b'{"word": "a", "word": "b"}',
+    "nested duplicates": b'{"word": {"a": 1, "a": 2}}',
+    "NaN": b'{"word": "a", "count": NaN}',
+    "Infinity": b'{"word": "a", "count": -Infinity}',
+    "very deep": b'{"word":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "BOM": b'\xef\xbb\xbf{"word": "a"}',
+    "utf-16": '{"word": "a"}'.encode("utf-16"),
+    "invalid utf-8": b'{"word": "\xff"}',
+    "overlong": b'{"word": "\xc0\xaf"}',
+    "lone surrogate": b'{"word": "\\ud800"}',
+    "surrogate key": b'{"\\udfff": 1}',
+    "huge integer": b'{"word": "a", "count": ' + b"9" * 5000 + b"}",
+    "single quotes": b"{'word': 'a'}",
+    "control character": b'{"word": "a\x01"}',
 }
 
 
@@ -148,16 +178,22 @@ def test_what_is_not_one_json_object_is_400(database: Database, name: str) -> No
 @pytest.mark.parametrize(
     ("body", "pointer", "code"),
     [
-        ({}, "/word", "required"), ({"word": None}, "/word", "invalid"), ({"word": 1}, "/word", "invalid"),
+        ({}, "/word", "required"),
+        ({"word": None}, "/word", "invalid"),
+        ({"word": 1}, "/word", "invalid"),
         ({"word": "a", "other": 1}, "/other", "unknown_field"),
         ({"word": "a", "a/b~c": 1}, "/a~1b~0c", "unknown_field"),
-        ({"word": "a\u0000"}, "/word", "control_character"), ({"word": "x" * 256}, "/word", "length"),
-        ({"word": "a", "count": "1"}, "/count", "invalid"), ({"word": "a", "count": 1.5}, "/count", "invalid"),
+        ({"word": "a\u0000"}, "/word", "control_character"),
+        ({"word": "x" * 256}, "/word", "length"),
+        ({"word": "a", "count": "1"}, "/count", "invalid"),
+        ({"word": "a", "count": 1.5}, "/count", "invalid"),
         ({"word": "a", "count": True}, "/count", "invalid"),
     ],
     ids=str,
 )
-def test_a_wrong_field_is_422_and_pointed_at(database: Database, body: Any, pointer: str, code: str) -> None:
+def test_a_wrong_field_is_422_and_pointed_at(
+    database: Database, body: Any, pointer: str, code: str
+) -> None:
     answer = post(build(database), "/words", body)
 
     assert (answer.status_code, answer.json["code"]) == (422, "invalid")
@@ -175,7 +211,9 @@ def test_authentication_comes_before_the_body(database: Database) -> None:
 def test_permission_comes_before_the_body(database: Database) -> None:
     from tests.chassis.doors import token
 
-    assert post(build(database), "/words", b"not json", bearer=token(role="viewer")).status_code == 403
+    assert (
+        post(build(database), "/words", b"not json", bearer=token(role="viewer")).status_code == 403
+    )
 
 
 def test_a_sane_request_id_is_given_back(database: Database) -> None:
@@ -206,7 +244,9 @@ def test_not_ready_names_what_is_missing_without_its_secrets() -> None:
     def gone() -> None:
         raise ConnectionError("postgresql://user:password@host")
 
-    app: Flask = web.application("gone", title="Gone", door=None, blueprints=[], ready={"database": gone})
+    app: Flask = web.application(
+        "gone", title="Gone", door=None, blueprints=[], ready={"database": gone}
+    )
 
     answer = app.test_client().get("/readyz")
 

@@ -1,5 +1,5 @@
-"""A browser without a screen, and without script, before the gateway: it keeps cookies, follows where it is sent,
-fills in forms."""
+"""A browser without a screen, and without script, before the gateway: it keeps cookies, follows
+where it is sent, fills in forms."""
 
 import html
 import ipaddress
@@ -65,12 +65,16 @@ class Page:
     @property
     def links(self) -> dict[str, str]:
         """What links say -> where they lead; of several that say the same, the first."""
-        return {one.text: html.unescape(one.attrs["href"]) for one in reversed(self.top.find("a"))
-                if "href" in one.attrs}
+        return {
+            one.text: html.unescape(one.attrs["href"])
+            for one in reversed(self.top.find("a"))
+            if "href" in one.attrs
+        }
 
     @property
     def forms(self) -> list[dom.Form]:
-        """Its forms: ``method``, ``action``, ``fields``, ``names``, ``buttons``, ``options(name)``."""
+        """Its forms: ``method``, ``action``, ``fields``, ``names``, ``buttons``,
+        ``options(name)``."""
         return dom.forms(self.top, lambda action: urlsplit(urljoin(self.path, action)).path)
 
     @property
@@ -86,15 +90,22 @@ class Page:
     @property
     def rows(self) -> list[list[str]]:
         """The cells of every row of every table body."""
-        return [[cell.text for cell in row.find("td", "th")]
-                for body in self.top.find("tbody") for row in body.find("tr")]
+        return [
+            [cell.text for cell in row.find("td", "th")]
+            for body in self.top.find("tbody")
+            for row in body.find("tr")
+        ]
 
     @property
     def facts(self) -> dict[str, str]:
         """What its description lists say: term -> description."""
         found = {}
         for one in self.top.find("dl"):
-            found |= dict(zip((t.text for t in one.find("dt")), (d.text for d in one.find("dd")), strict=False))
+            found |= dict(
+                zip(
+                    (t.text for t in one.find("dt")), (d.text for d in one.find("dd")), strict=False
+                )
+            )
         return found
 
     def error(self, name: str) -> str:
@@ -106,7 +117,9 @@ class Page:
 class Browser:
     """One browser. ``page``: what it shows; ``seat``: where it is signed in, by the address."""
 
-    def __init__(self, system: Whole, origin: str = ORIGIN, app: WSGIApplication | None = None) -> None:
+    def __init__(
+        self, system: Whole, origin: str = ORIGIN, app: WSGIApplication | None = None
+    ) -> None:
         self.system, self.origin = system, origin
         self.address = str(ipaddress.ip_address(next(_ADDRESSES)))
         self.client = Client(app or system.gateway)
@@ -128,21 +141,33 @@ class Browser:
         """A path below the seat: ``console.at("/customers")``."""
         return f"/at/{self.seat}{path}"
 
-    def send(self, method: str, path: str, fields: Mapping[str, Any] | None = None,
-             headers: Mapping[str, str] | None = None) -> Page:
+    def send(
+        self,
+        method: str,
+        path: str,
+        fields: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
         """One request as it is given here, nothing added but what every browser adds; with a Cookie
         among the headers, that one instead of its own. Goes nowhere from there."""
-        own = {"X-Forwarded-For": self.address, "Sec-Fetch-Site": "same-origin" if method != "GET" else "none",
-               "User-Agent": "Test/1.0"}
+        own = {
+            "X-Forwarded-For": self.address,
+            "Sec-Fetch-Site": "same-origin" if method != "GET" else "none",
+            "User-Agent": "Test/1.0",
+        }
         if method not in ("GET", "HEAD"):
             own["Origin"] = self.origin
         own |= headers or {}
         self.system.settle()
         with self.system.working():
             client = self._without if "Cookie" in own else self.client
-            answer = client.open(path, method=method, base_url=self.origin,
-                                      data=None if fields is None else dict(fields),
-                                      headers={name: value for name, value in own.items() if value})
+            answer = client.open(
+                path,
+                method=method,
+                base_url=self.origin,
+                data=None if fields is None else dict(fields),
+                headers={name: value for name, value in own.items() if value},
+            )
             answer.get_data()
         self.page = Page(path, answer)
         return self.page
@@ -153,7 +178,8 @@ class Browser:
         return self.follow() if follow else self.page
 
     def statements(self, path: str) -> list[str]:
-        """The SQL behind a page, of every service and the console: ``len(console.statements(path)) <= 12``."""
+        """The SQL behind a page, of every service and the console: ``len(console.statements(path))
+        <= 12``."""
         self.get(path, follow=False)
         self.system.statements.clear()
         self.get(path, follow=False)
@@ -174,30 +200,62 @@ class Browser:
         assert words in links, f"no link {words!r} among {sorted(links)}"
         return self.get(urljoin(self.page.path, links[words]))
 
-    def submit(self, fields: Mapping[str, Any] | None = None, *, button: str = "", action: str = "",
-               follow: bool = True) -> Page:
-        """Fill in a form of the page shown, as it stands (tokens, keys, what was typed before), and send it.
+    def submit(
+        self,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        button: str = "",
+        action: str = "",
+        follow: bool = True,
+    ) -> Page:
+        """Fill in a form of the page shown, as it stands (tokens, keys, what was typed before), and
+        send it.
 
         ``fields``: what to change; None unticks. ``button``: what it says, ``action``: where the form goes, where
         there are several; else the last form of the page that is sent by POST."""
         path = self.page.path.partition("?")[0]
-        found = [f for f in self.page.forms if f.method == "post"
-                 and (not button or button in f.buttons) and (not action or f.action in (action, path))]
-        assert found, f"no such form on {self.page.path} ({self.page.status}): {self.page.text[:600]}"
+        found = [
+            f
+            for f in self.page.forms
+            if f.method == "post"
+            and (not button or button in f.buttons)
+            and (not action or f.action in (action, path))
+        ]
+        assert found, (
+            f"no such form on {self.page.path} ({self.page.status}): {self.page.text[:600]}"
+        )
         form = next((f for f in found if action and f.action == action), found[-1])
         unknown = set(fields or {}) - form.names
         assert not unknown, f"the form has no {sorted(unknown)}, only {sorted(form.names)}"
-        pressed = next((b for b in form.element.find("button")
-                        if b.attrs.get("name") and (not button or b.text == button)), None)
+        pressed = next(
+            (
+                b
+                for b in form.element.find("button")
+                if b.attrs.get("name") and (not button or b.text == button)
+            ),
+            None,
+        )
         own = {} if pressed is None else {pressed.attrs["name"]: pressed.attrs.get("value", "")}
-        filled = {name: value for name, value in (form.fields | own | dict(fields or {})).items() if value is not None}
+        filled = {
+            name: value
+            for name, value in (form.fields | own | dict(fields or {})).items()
+            if value is not None
+        }
         self.send("POST", form.action, filled)
         return self.follow() if follow else self.page
 
-    def post(self, path: str, fields: Mapping[str, Any] | None = None, *, at: str = "", button: str = "",
-             follow: bool = True) -> Page:
-        """Open the page of a form (``at``, if it is on another page than the one it is sent to), fill it in, send it,
-        go where it leads. Refused: ``page.status`` and ``page.error(name)``."""
+    def post(
+        self,
+        path: str,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        at: str = "",
+        button: str = "",
+        follow: bool = True,
+    ) -> Page:
+        """Open the page of a form (``at``, if it is on another page than the one it is sent to),
+        fill it in, send it, go where it leads. Refused: ``page.status`` and ``page.error(name)``.
+        """
         page = self.get(at or path)
         assert page.status == 200, f"{page.path}: {page.status} {page.text[:300]}"
         return self.submit(fields, button=button, action=path, follow=follow)

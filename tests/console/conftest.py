@@ -1,4 +1,5 @@
-"""The console as people use it: through the gateway, page by page, with every service behind it, in this process.
+"""The console as people use it: through the gateway, page by page, with every service behind it, in
+this process.
 
     def test_a_customer_is_suspended(console: Browser, provider: Provider) -> None:
         acme = provider.customer("Acme", credits="100")               # made by the API; see tests/console/provider.py
@@ -63,4 +64,6 @@ def desk(console: Browser, provider: Provider) -> Browser:
 @pytest.fixture
 def away(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From when it is called, the API does not answer the console."""
-    return lambda: monkeypatch.setitem(whole.console.extensions, "gateway", HttpWire("http://127.0.0.1:9"))
+    return lambda: monkeypatch.setitem(
+        whole.console.extensions, "gateway", HttpWire("http://127.0.0.1:9")
+    )

@@ -5,7 +5,22 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "use"}
+_VOID = {
+    "area",
+    "base",
+    "br",
+    "col",
+    "embed",
+    "hr",
+    "img",
+    "input",
+    "link",
+    "meta",
+    "source",
+    "track",
+    "wbr",
+    "use",
+}
 _UNSEEN = {"script", "style", "template", "head", "svg"}
 
 
@@ -26,14 +41,15 @@ class Element:
                 yield from one.all
 
     def find(self, *tags: str, **attrs: str) -> list["Element"]:
-        """Elements of these tags (any, without) with these attributes; ``class_`` is one of several, ``aria_label``
-        stands for ``aria-label``."""
+        """Elements of these tags (any, without) with these attributes; ``class_`` is one of
+        several, ``aria_label`` stands for ``aria-label``."""
         return [one for one in self.all if (not tags or one.tag in tags) and one.has(attrs)]
 
     def has(self, attrs: dict[str, str]) -> bool:
         """Whether it has them."""
         return all(
-            value in self.attrs.get("class", "").split() if name == "class_"
+            value in self.attrs.get("class", "").split()
+            if name == "class_"
             else self.attrs.get(name.rstrip("_").replace("_", "-")) == value
             for name, value in attrs.items()
         )
@@ -49,7 +65,18 @@ class Element:
                 yield one
             elif one.tag not in _UNSEEN:
                 yield from one._words()
-                if one.tag not in ("a", "abbr", "b", "bdi", "code", "em", "i", "span", "strong", "time"):
+                if one.tag not in (
+                    "a",
+                    "abbr",
+                    "b",
+                    "bdi",
+                    "code",
+                    "em",
+                    "i",
+                    "span",
+                    "strong",
+                    "time",
+                ):
                     yield " "
 
 
@@ -107,7 +134,10 @@ class Form:
     @property
     def names(self) -> set[str]:
         """Whatever can be filled in."""
-        return {one.attrs.get("name", "") for one in self.element.find("input", "select", "textarea", "button")} - {""}
+        return {
+            one.attrs.get("name", "")
+            for one in self.element.find("input", "select", "textarea", "button")
+        } - {""}
 
     @property
     def buttons(self) -> list[str]:
@@ -116,9 +146,15 @@ class Form:
 
     def options(self, name: str) -> list[str]:
         """The values of a select or of radio buttons."""
-        offered = [one for select in self.element.find("select", name=name) for one in select.find("option")]
+        offered = [
+            one
+            for select in self.element.find("select", name=name)
+            for one in select.find("option")
+        ]
         return [one.attrs.get("value", one.text) for one in offered] or [
-            one.attrs.get("value", "on") for one in self.element.find("input", type="radio", name=name)]
+            one.attrs.get("value", "on")
+            for one in self.element.find("input", type="radio", name=name)
+        ]
 
 
 def _value(one: Element) -> str | None:
@@ -132,10 +168,16 @@ def _value(one: Element) -> str | None:
     kind = one.attrs.get("type", "text")
     if kind in ("checkbox", "radio"):
         return one.attrs.get("value", "on") if "checked" in one.attrs else None
-    return None if kind in ("submit", "button", "file", "image", "reset") else one.attrs.get("value", "")
+    return (
+        None
+        if kind in ("submit", "button", "file", "image", "reset")
+        else one.attrs.get("value", "")
+    )
 
 
 def forms(top: Element, resolve: Callable[[str], str]) -> list[Form]:
     """Every form, its action made whole."""
-    return [Form(one, one.attrs.get("method", "get").lower(), resolve(one.attrs.get("action", "")))
-            for one in top.find("form")]
+    return [
+        Form(one, one.attrs.get("method", "get").lower(), resolve(one.attrs.get("action", "")))
+        for one in top.find("form")
+    ]

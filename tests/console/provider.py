@@ -1,4 +1,5 @@
-"""A provider of its own for each test, with whatever customers, members and money the test needs, made by the API."""
+"""A provider of its own for each test, with whatever customers, members and money the test needs,
+made by the API."""
 
 import secrets
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class _Caller:
         self._token = ""
 
     def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """What the API answers; messages have been carried before and after. Refusals fail the test."""
+        """What the API answers; messages have been carried before and after. Refusals fail the
+        test."""
         answer = self._send(method, path, body, headers)
         if answer.status_code == 401:
             self._sign_in()
@@ -54,14 +56,19 @@ class _Caller:
             return self.system.call(method, path, body, token=self._token, headers=key | headers)
 
     def _sign_in(self) -> None:
-        answer = self.system.call("POST", "/v1/sessions", {"email": self.email, "password": PASSWORD},
-                                  headers={"X-Forwarded-For": "10.255.255.255"})
+        answer = self.system.call(
+            "POST",
+            "/v1/sessions",
+            {"email": self.email, "password": PASSWORD},
+            headers={"X-Forwarded-For": "10.255.255.255"},
+        )
         assert answer.status_code == 201, answer.text
         self._token = answer.json["access_token"]
 
 
 class Provider(_Caller):
-    """Its owner is ``provider.owner``, with ``PASSWORD`` as everybody; ``provider.api(...)`` asks as the owner."""
+    """Its owner is ``provider.owner``, with ``PASSWORD`` as everybody; ``provider.api(...)`` asks
+    as the owner."""
 
     def __init__(self, system: Whole) -> None:
         self.word = secrets.token_hex(4)
@@ -76,18 +83,36 @@ class Provider(_Caller):
         asked = {"role": "admin"} if preset == "manager" else {"role": "member", "preset": preset}
         return _join(self, self.id, self.word, asked, given=preset.title(), accept=accept)
 
-    def customer(self, name: str = "", *, credits: str = "", accept: bool = True,  # noqa: A002
-                 **more: Any) -> "Customer":
+    def customer(
+        self,
+        name: str = "",
+        *,
+        credits: str = "",
+        accept: bool = True,
+        **more: Any,
+    ) -> "Customer":
         """An active customer, prepaid in EUR unless ``more`` says otherwise (``payment_mode="postpaid",
         credit_limit="1000"``, ``currency``, ``country``, ``managed_by``, ``demo``…). ``credits``: topped up;
         ``accept``: whether its owner has set a password."""
         word = secrets.token_hex(4)
         body = {
-            "name": name or f"Customer {word}", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin",
-            "pricing_model": "app", "payment_mode": "prepaid", "billing": {"email": f"bills@{word}.example"},
-            "owner": {"given_name": "Olga", "family_name": "Owner", "email": f"olga@{word}.example"}, **more,
+            "name": name or f"Customer {word}",
+            "country": "DE",
+            "currency": "EUR",
+            "timezone": "Europe/Berlin",
+            "pricing_model": "app",
+            "payment_mode": "prepaid",
+            "billing": {"email": f"bills@{word}.example"},
+            "owner": {
+                "given_name": "Olga",
+                "family_name": "Owner",
+                "email": f"olga@{word}.example",
+            },
+            **more,
         }
-        made = Customer(self, self.api("POST", "/v1/organizations", body)["id"], word, body["owner"]["email"])
+        made = Customer(
+            self, self.api("POST", "/v1/organizations", body)["id"], word, body["owner"]["email"]
+        )
         if credits:
             made.money("top-ups", amount=credits, method="cash")
         if accept:
@@ -96,8 +121,9 @@ class Provider(_Caller):
 
 
 class Customer(_Caller):
-    """A customer. ``customer.api(...)`` asks as its owner, ``customer.staff(...)`` as the provider's owner; paths of
-    both may be given short: ``/members`` is ``/v1/organizations/{id}/members``."""
+    """A customer. ``customer.api(...)`` asks as its owner, ``customer.staff(...)`` as the
+    provider's owner; paths of both may be given short: ``/members`` is
+    ``/v1/organizations/{id}/members``."""
 
     def __init__(self, provider: Provider, organization_id: str, word: str, owner: str) -> None:
         super().__init__(provider.system, owner)
@@ -128,7 +154,14 @@ class Customer(_Caller):
 
     def member(self, role: str = "member", *, given: str = "", accept: bool = True) -> Person:
         """A further ``admin`` or ``member`` with portal access."""
-        return _join(self.provider, self.id, self.word, {"role": role}, given=given or role.title(), accept=accept)
+        return _join(
+            self.provider,
+            self.id,
+            self.word,
+            {"role": role},
+            given=given or role.title(),
+            accept=accept,
+        )
 
     def loginless(self, name: str = "Front desk") -> dict[str, Any]:
         """A member without portal access; the answer holds extension and PIN."""
@@ -137,7 +170,9 @@ class Customer(_Caller):
     def money(self, what: str, **body: Any) -> Any:
         """Move money as staff: ``money("charges", amount="10", kind="usage", description="calls")``; ``top-ups``,
         ``withdrawals``, ``charges``, ``reservations``, ``refunds``, ``adjustments``, ``invoices``, ``payments``."""
-        return self.staff("POST", f"/{what}" if what in ("invoices", "payments") else f"/account/{what}", body)
+        return self.staff(
+            "POST", f"/{what}" if what in ("invoices", "payments") else f"/account/{what}", body
+        )
 
     def suspend(self) -> None:
         """Nobody of theirs gets in any more."""
@@ -155,9 +190,23 @@ class Customer(_Caller):
         return path if path.startswith("/v1") else f"/v1/organizations/{self.id}{path}"
 
 
-def _join(by: Provider, organization_id: str, word: str, asked: dict[str, Any], *, given: str, accept: bool) -> Person:
+def _join(
+    by: Provider,
+    organization_id: str,
+    word: str,
+    asked: dict[str, Any],
+    *,
+    given: str,
+    accept: bool,
+) -> Person:
     address = f"{given.lower()}.{secrets.token_hex(3)}@{word}.example"
-    body = {"given_name": given, "family_name": "Tester", "email": address, "portal_access": True, **asked}
+    body = {
+        "given_name": given,
+        "family_name": "Tester",
+        "email": address,
+        "portal_access": True,
+        **asked,
+    }
     member = by.api("POST", f"/v1/organizations/{organization_id}/members", body)
     if accept:
         _accept(by.system, address)

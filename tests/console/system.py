@@ -24,13 +24,17 @@ _OVERHEAD = ("BEGIN", "PRAGMA")
 
 
 class Whole(System):
-    """Services, gateway and console. Messages are carried before a page is read and while a request is under way (as
-    it may wait for what another service says), and at no other time."""
+    """Services, gateway and console. Messages are carried before a page is read and while a request
+    is under way (as it may wait for what another service says), and at no other time."""
 
     def __init__(self, folder: Path) -> None:
         with _cheap():
             super().__init__(folder)
-        self._turn, self._said, self._carrying = threading.Lock(), threading.Event(), threading.local()
+        self._turn, self._said, self._carrying = (
+            threading.Lock(),
+            threading.Event(),
+            threading.local(),
+        )
         for service in embedded.SERVICES:
             self.databases[service.name].on_said.append(self._said.set)
         self.pages = Database(self.settings["console"].database_url, pool_size=40)

@@ -1,4 +1,5 @@
-"""Support in a customer's place: Login As, Remote Support, who is inside, and what both sides read of it."""
+"""Support in a customer's place: Login As, Remote Support, who is inside, and what both sides read
+of it."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +12,17 @@ from console.views import support
 from tests.console.browser import Browser, Page
 from tests.console.provider import PASSWORD, Customer, Person, Provider
 
-SECTIONS = ("overview", "payment", "transactions", "invoices", "members", "support", "audit", "timeline", "settings")
+SECTIONS = (
+    "overview",
+    "payment",
+    "transactions",
+    "invoices",
+    "members",
+    "support",
+    "audit",
+    "timeline",
+    "settings",
+)
 
 
 @pytest.fixture
@@ -30,18 +41,28 @@ def sven(acme: Customer) -> Person:
 
 def words_of(acme: Customer, sven: Person) -> list[str]:
     """What the customer must not learn of who it was."""
-    return [sven.email, sven.email.partition("@")[0], sven.id, sven.member["identity_id"], sven.member["name"]]
+    return [
+        sven.email,
+        sven.email.partition("@")[0],
+        sven.id,
+        sven.member["identity_id"],
+        sven.member["name"],
+    ]
 
 
 def log_in_as(console: Browser, acme: Customer, reason: str = "ticket 7") -> Page:
     """Step in as the owner, from the form."""
-    return console.post(console.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as"), {"reason": reason})
+    return console.post(
+        console.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as"), {"reason": reason}
+    )
 
 
 def ask(console: Browser, acme: Customer, access: str = "full") -> str:
     """Request support access; the id of the grant."""
-    page = console.post(console.at(f"/c/{acme.id}/support/request"),
-                        {"reason": "ticket 8", "access": access, "minutes": "60"})
+    page = console.post(
+        console.at(f"/c/{acme.id}/support/request"),
+        {"reason": "ticket 8", "access": access, "minutes": "60"},
+    )
     found = re.search(r"/support/(grt_\w+)/", page.html)
     assert found, page.text
     return found[1]
@@ -72,16 +93,25 @@ def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: 
 
     inside = console.submit(action=path)
 
-    assert console.seat.startswith("ses_") and inside.path == f"/at/{console.seat}/c/{acme.id}/overview"
-    assert "You act as Olga Owner at Acme & Söhne" in banner(inside) and re.search(r"until \d\d:\d\d UTC", inside.text)
+    assert (
+        console.seat.startswith("ses_")
+        and inside.path == f"/at/{console.seat}/c/{acme.id}/overview"
+    )
+    assert "You act as Olga Owner at Acme & Söhne" in banner(inside) and re.search(
+        r"until \d\d:\d\d UTC", inside.text
+    )
     assert "acting" in inside.title and "Stop" in inside.buttons
-    assert inside.html.index('class="acting"') < inside.html.index('class="skip"'), "the way out comes first"
+    assert inside.html.index('class="acting"') < inside.html.index('class="skip"'), (
+        "the way out comes first"
+    )
     acting = console.seat
 
     console.get(f"/at/{acting}/c/{acme.id}/settings")
     back = console.submit(action=f"/at/{acting}/acting/stop")
 
-    assert back.path == f"/at/{own}/c/{acme.id}/members/{acme.owner.id}" and "stepped out" in back.text
+    assert (
+        back.path == f"/at/{own}/c/{acme.id}/members/{acme.owner.id}" and "stepped out" in back.text
+    )
     assert not banner(back)
     over = console.get(f"/at/{acting}/c/{acme.id}/overview")
     assert over.status == 410 and "ended" in over.text
@@ -93,8 +123,12 @@ def test_its_token_is_dead_once_stopped(console: Browser, acme: Customer, sven: 
     sven.sign_in(console)
     log_in_as(console, acme)
     with console.system.console.app_context():
-        visitor = guard.identify(console.cookies["clientele"] if "clientele" in console.cookies
-                                 else console.cookies["__Host-clientele"], console.seat)
+        visitor = guard.identify(
+            console.cookies["clientele"]
+            if "clientele" in console.cookies
+            else console.cookies["__Host-clientele"],
+            console.seat,
+        )
         assert visitor is not None and visitor.seat is not None
         token = guard.unseal(visitor.secret, visitor.seat.tokens)["access"]
     assert console.system.call("GET", "/v1/me", token=token).status_code == 200
@@ -103,7 +137,9 @@ def test_its_token_is_dead_once_stopped(console: Browser, acme: Customer, sven: 
     assert console.system.call("GET", "/v1/me", token=token).status_code == 401
 
 
-def test_what_support_may_not_is_absent_and_refused(console: Browser, acme: Customer, sven: Person) -> None:
+def test_what_support_may_not_is_absent_and_refused(
+    console: Browser, acme: Customer, sven: Person
+) -> None:
     member = acme.member()
     sven.sign_in(console)
     log_in_as(console, acme)
@@ -111,17 +147,30 @@ def test_what_support_may_not_is_absent_and_refused(console: Browser, acme: Cust
     assert page.status == 200
     for word in ("Disable", "Remove", "Reset PIN", "Login As", "Make owner"):
         assert word not in page.links and word not in page.buttons, word
-    for place in ("audit", "timeline", "delete", "members/new", f"members/{member.id}/login-as", "support/request"):
+    for place in (
+        "audit",
+        "timeline",
+        "delete",
+        "members/new",
+        f"members/{member.id}/login-as",
+        "support/request",
+    ):
         assert console.get(console.at(f"/c/{acme.id}/{place}")).status in (403, 404), place
 
-    token = re.search(r'name="csrf" value="([^"]+)"', console.get(console.at(f"/c/{acme.id}/overview")).html)
+    token = re.search(
+        r'name="csrf" value="([^"]+)"', console.get(console.at(f"/c/{acme.id}/overview")).html
+    )
     assert token
-    console.send("POST", console.at(f"/c/{acme.id}/members/{member.id}/disable"), {"csrf": token[1]})
+    console.send(
+        "POST", console.at(f"/c/{acme.id}/members/{member.id}/disable"), {"csrf": token[1]}
+    )
     assert console.page.status in (403, 404)
     assert acme.staff("GET", f"/members/{member.id}")["status"] == "active"
 
 
-def test_two_seats_in_one_browser_do_not_mix(console: Browser, acme: Customer, sven: Person) -> None:
+def test_two_seats_in_one_browser_do_not_mix(
+    console: Browser, acme: Customer, sven: Person
+) -> None:
     sven.sign_in(console)
     own = console.seat
     log_in_as(console, acme)
@@ -131,7 +180,9 @@ def test_two_seats_in_one_browser_do_not_mix(console: Browser, acme: Customer, s
     theirs = console.get(f"/at/{acting}/c/{acme.id}/overview")
 
     assert mine.status == 200 and not banner(mine) and f"/at/{acting}" not in mine.html
-    assert banner(theirs) and f"/at/{own}/" not in theirs.html.replace(theirs.html[theirs.html.index("<template"):], "")
+    assert banner(theirs) and f"/at/{own}/" not in theirs.html.replace(
+        theirs.html[theirs.html.index("<template") :], ""
+    )
     assert console.get(f"/at/{own}/c/{acme.id}/audit").status == 200
     assert console.get(f"/at/{acting}/c/{acme.id}/audit").status == 403
 
@@ -145,7 +196,11 @@ def test_who_is_inside_already_is_led_there(console: Browser, acme: Customer, sv
 
     page = console.post(path, {"reason": "again"})
 
-    assert page.status == 409 and "inside a customer's account already" in page.text and "/v1/" not in page.text
+    assert (
+        page.status == 409
+        and "inside a customer's account already" in page.text
+        and "/v1/" not in page.text
+    )
     assert page.links["Go there"] == f"/at/{acting}/c/{acme.id}/overview"
     page = console.submit(action=f"/at/{own}/acting/{acting}/end")
     assert page.path == path and console.get(f"/at/{acting}/c/{acme.id}/overview").status == 410
@@ -155,7 +210,11 @@ def test_who_is_inside_already_is_led_there(console: Browser, acme: Customer, sv
 def test_a_member_nobody_can_act_as_is_said_before_it_is_asked(
     console: Browser, acme: Customer, sven: Person, state: str
 ) -> None:
-    member_id = acme.loginless()["id"] if state == "no login" else acme.member(accept=state != "not verified").id
+    member_id = (
+        acme.loginless()["id"]
+        if state == "no login"
+        else acme.member(accept=state != "not verified").id
+    )
     if state == "disabled":
         acme.staff("POST", f"/members/{member_id}/disable")
     sven.sign_in(console)
@@ -195,12 +254,16 @@ def test_the_page_learns_that_the_customer_ended_it(
 # --- Remote Support
 
 
-def test_without_consent_where_the_provider_manages(console: Browser, acme: Customer, sven: Person) -> None:
+def test_without_consent_where_the_provider_manages(
+    console: Browser, acme: Customer, sven: Person
+) -> None:
     sven.sign_in(console)
     own = console.seat
     grant = ask(console, acme)
     page = enter(console, acme, grant)
-    assert "You are inside Acme & Söhne as Support" in banner(page) and "may change things" in banner(page)
+    assert "You are inside Acme & Söhne as Support" in banner(
+        page
+    ) and "may change things" in banner(page)
     assert "Manager Tester is inside" in console.get(f"/at/{own}/c/{acme.id}/support").text
 
 
@@ -213,7 +276,9 @@ def test_with_consent_and_ended_from_the_other_side(
     own = console.seat
     grant = ask(console, acme, access="read")
     page = console.get(console.at(place))
-    assert "waiting for the customer since" in page.text and f"/support/{grant}/enter" not in page.html
+    assert (
+        "waiting for the customer since" in page.text and f"/support/{grant}/enter" not in page.html
+    )
     assert "not consented yet" in console.get(console.at(f"{place}/{grant}/enter")).text
 
     acme.owner.sign_in(customer)
@@ -229,7 +294,10 @@ def test_with_consent_and_ended_from_the_other_side(
     page = console.get(console.at(f"/c/{acme.id}/settings"))
     assert page.status == 200 and "Save" not in page.buttons
 
-    assert "Support is inside by Remote Support: looks only" in customer.get(customer.at(f"/c/{acme.id}/overview")).text
+    assert (
+        "Support is inside by Remote Support: looks only"
+        in customer.get(customer.at(f"/c/{acme.id}/overview")).text
+    )
     page = customer.post(customer.at(f"{place}/{grant}/end"))
     assert "Nobody of your provider is inside" in page.text
     assert console.get(f"/at/{acting}/c/{acme.id}/overview").status == 410
@@ -244,7 +312,9 @@ def test_the_customer_declines(
     customer = browser()
     sven.sign_in(console)
     grant = ask(console, acme)
-    again = console.post(console.at(f"/c/{acme.id}/support/request"), {"reason": "twice", "minutes": "60"})
+    again = console.post(
+        console.at(f"/c/{acme.id}/support/request"), {"reason": "twice", "minutes": "60"}
+    )
     assert again.status == 409 and "waits for the customer" in again.text
     acme.member("admin").sign_in(customer)
     page = customer.post(customer.at(f"/c/{acme.id}/support/{grant}/end"))
@@ -265,7 +335,11 @@ def test_the_part_about_who_is_inside_comes_anew_only_when_somebody_came_or_went
     log_in_as(console, acme)
     page = customer.send("GET", path, headers={"HX-Request": "true"})
 
-    assert page.status == 200 and "Support is inside as Olga Owner" in page.text and "<html" not in page.html
+    assert (
+        page.status == 200
+        and "Support is inside as Olga Owner" in page.text
+        and "<html" not in page.html
+    )
     path = str(page.top.find(class_="now")[0].attrs["hx-get"])
     assert customer.send("GET", path, headers={"HX-Request": "true"}).status == 204
     assert customer.get(path).path.endswith("/support"), "a plain request gets the whole page"
@@ -280,12 +354,20 @@ def test_where_it_is_switched_off_the_menu_does_not_offer_it(
     support.forget_offer()
     assert "Remote Support" not in console.get(console.at(f"/c/{acme.id}/overview")).links
     page = console.get(console.at(f"/c/{acme.id}/support"))
-    assert page.status == 200 and "switched off" in page.text and "Request support access" not in page.links
-    page = console.post(console.at(f"/c/{acme.id}/support/request"), {"reason": "x", "minutes": "60"})
+    assert (
+        page.status == 200
+        and "switched off" in page.text
+        and "Request support access" not in page.links
+    )
+    page = console.post(
+        console.at(f"/c/{acme.id}/support/request"), {"reason": "x", "minutes": "60"}
+    )
     assert page.status == 409 and "switched off" in page.text
 
 
-def test_opening_a_customers_address_does_not_step_in(console: Browser, acme: Customer, sven: Person) -> None:
+def test_opening_a_customers_address_does_not_step_in(
+    console: Browser, acme: Customer, sven: Person
+) -> None:
     sven.sign_in(console)
     ask(console, acme)
     console.get(f"/at/{acme.id}/c/{acme.id}/overview")
@@ -307,11 +389,18 @@ def test_the_customer_never_learns_who_it_was(
     console.get(f"/at/{own}/c/{acme.id}/support")
     enter(console, acme, ask(console, acme))
     pages += [customer.get(customer.at(f"/c/{acme.id}/{place}")) for place in SECTIONS]
-    pages += [customer.get(customer.at("/me/sessions")), customer.send("GET", customer.at(f"/c/{acme.id}/audit.csv"))]
+    pages += [
+        customer.get(customer.at("/me/sessions")),
+        customer.send("GET", customer.at(f"/c/{acme.id}/audit.csv")),
+    ]
     for word in words:
         pages.append(customer.get(customer.at(f"/c/{acme.id}/audit?actor={quote(word)}")))
         assert not pages[-1].rows, "no filter finds it out"
-    assert [(page.path, found) for page in pages if (found := named(page, words)) and "actor=" not in page.path] == []
+    assert [
+        (page.path, found)
+        for page in pages
+        if (found := named(page, words)) and "actor=" not in page.path
+    ] == []
     assert "Support acting as Olga Owner" in customer.get(customer.at(f"/c/{acme.id}/audit")).text
     assert "Support" in pages[SECTIONS.index("support")].text
     assert named(console.get(f"/at/{own}/c/{acme.id}/audit"), words), "staff do learn it"
@@ -320,17 +409,24 @@ def test_the_customer_never_learns_who_it_was(
 # --- audit
 
 
-def test_the_audit_says_what_was_done_in_words(console: Browser, acme: Customer, sven: Person) -> None:
+def test_the_audit_says_what_was_done_in_words(
+    console: Browser, acme: Customer, sven: Person
+) -> None:
     sven.sign_in(console)
     own = console.seat
     log_in_as(console, acme, reason="=HYPERLINK(1)")
     console.submit(action=f"/at/{console.seat}/acting/stop")
     page = console.get(f"/at/{own}/c/{acme.id}/audit?actor_kind=support")
     text = " ".join(page.text.split())
-    assert "Support stepped in as a member" in text and "Manager Tester acting as Olga Owner" in text
+    assert (
+        "Support stepped in as a member" in text and "Manager Tester acting as Olga Owner" in text
+    )
     assert "=HYPERLINK(1)" in text and "Acting session" in text
     lines = console.send("GET", f"/at/{own}/c/{acme.id}/audit.csv?actor_kind=support")
-    assert lines.headers["Content-Type"].startswith("text/csv") and "attachment" in lines.headers["Content-Disposition"]
+    assert (
+        lines.headers["Content-Type"].startswith("text/csv")
+        and "attachment" in lines.headers["Content-Disposition"]
+    )
     assert "'=HYPERLINK(1)" in lines.html and ",=HYPERLINK" not in lines.html
     assert len(lines.html.splitlines()) == 3 and "account.topped_up" not in lines.html
 
@@ -346,34 +442,51 @@ def test_filters_of_the_audit(console: Browser, acme: Customer) -> None:
     page = console.get(f"{at}?from=yesterday")
     assert page.status == 422 and page.error("from") and page.title.startswith("Error")
     assert console.get(f"{at}?outcome=perhaps").status == 422
-    assert console.get(f"/at/{console.seat}/c/{console.seat}/audit").status == 200, "the provider's own"
+    assert console.get(f"/at/{console.seat}/c/{console.seat}/audit").status == 200, (
+        "the provider's own"
+    )
     assert "Topped up" in console.get(console.at(f"/c/{acme.id}/timeline")).text
 
 
 def test_what_was_refused_is_marked(console: Browser, acme: Customer) -> None:
     viewer = acme.provider.staff("viewer")
-    token = console.system.call("POST", "/v1/sessions", {"email": viewer.email, "password": PASSWORD}).json
-    answer = console.system.call("POST", f"/v1/organizations/{acme.id}/suspend", {"reason": "x"},
-                                 token=token["access_token"])
+    token = console.system.call(
+        "POST", "/v1/sessions", {"email": viewer.email, "password": PASSWORD}
+    ).json
+    answer = console.system.call(
+        "POST", f"/v1/organizations/{acme.id}/suspend", {"reason": "x"}, token=token["access_token"]
+    )
     assert answer.status_code == 403
     acme.provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/audit?outcome=denied"))
     assert len(page.rows) == 1 and "Denied" in page.rows[0][1]
 
     body = {"name": "a program", "scopes": ["org:read"]}
-    assert console.system.call("POST", "/v1/api-keys", body, token=token["access_token"]).status_code == 403
+    assert (
+        console.system.call("POST", "/v1/api-keys", body, token=token["access_token"]).status_code
+        == 403
+    )
     page = console.get(console.at(f"/c/{console.seat}/audit?outcome=denied&endpoint=x"))
-    assert page.status == 200 and "Denied" in page.rows[0][1], "what was refused was done to nothing"
+    assert page.status == 200 and "Denied" in page.rows[0][1], (
+        "what was refused was done to nothing"
+    )
 
 
 @pytest.mark.parametrize("typed", ["\u00b2", "9" * 5000, "1e3", "-"])
-def test_what_is_no_number_is_refused_by_the_api_in_words(console: Browser, acme: Customer, typed: str) -> None:
+def test_what_is_no_number_is_refused_by_the_api_in_words(
+    console: Browser, acme: Customer, typed: str
+) -> None:
     acme.provider.owner.sign_in(console)
     token = {"csrf": console.page.forms[-1].fields["csrf"]}
     asked = {"reason": "ticket 8", "access": "full", "minutes": typed}
-    assert console.send("POST", console.at(f"/c/{acme.id}/support/request"), token | asked).status == 422
+    assert (
+        console.send("POST", console.at(f"/c/{acme.id}/support/request"), token | asked).status
+        == 422
+    )
     for settings in ({"payment_terms_days": typed}, {"rows": typed}, {"do": f"drop-{typed}"}):
-        assert console.send("POST", console.at("/provider/settings"), token | settings).status == 422
+        assert (
+            console.send("POST", console.at("/provider/settings"), token | settings).status == 422
+        )
 
 
 # --- the customer's own side
@@ -395,14 +508,19 @@ def test_the_customers_people_see_their_own_and_no_error(
         page = console.get(path)
         assert page.status == 200, (path, page.status, page.text[:300])
         assert "Elsewhere" not in page.text and other.id not in page.html
-        waiting += [link for link in page.links.values()
-                    if link.startswith("/at/") and "?" not in link and not link.endswith((".csv", ".pdf"))]
+        waiting += [
+            link
+            for link in page.links.values()
+            if link.startswith("/at/") and "?" not in link and not link.endswith((".csv", ".pdf"))
+        ]
     assert (f"/at/{acme.id}/c/{acme.id}/audit" in seen) == (role != "member")
     assert console.get(f"/at/{acme.id}/c/{other.id}/overview").status == 404
 
 
 @pytest.mark.parametrize("place", ["overview", "support", "audit", "timeline"])
-def test_how_much_is_asked_behind_a_page(console: Browser, acme: Customer, sven: Person, place: str) -> None:
+def test_how_much_is_asked_behind_a_page(
+    console: Browser, acme: Customer, sven: Person, place: str
+) -> None:
     sven.sign_in(console)
     console.get(console.at(f"/c/{acme.id}/{place}"))
     found = console.statements(console.at(f"/c/{acme.id}/{place}"))

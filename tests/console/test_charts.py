@@ -22,7 +22,14 @@ def _burn(found: list[dict[str, str]], *, more: bool = False, **account: Any) ->
 
 def test_a_balance_is_drawn_by_the_day_things_happened() -> None:
     # Told in this order (newest first): something of nine days ago came in late.
-    burn = _burn([_moved(0, "-10", "50"), _moved(9, "-20", "60"), _moved(3, "0", "80"), _moved(40, "100", "100")])
+    burn = _burn(
+        [
+            _moved(0, "-10", "50"),
+            _moved(9, "-20", "60"),
+            _moved(3, "0", "80"),
+            _moved(40, "100", "100"),
+        ]
+    )
 
     by_day = {one.day.day: one.balance for one in burn.days if one.day.month == 5}
     assert len(burn.days) == 30 and not burn.cut
@@ -33,7 +40,10 @@ def test_a_balance_is_drawn_by_the_day_things_happened() -> None:
 def test_a_projection_ends_where_credits_do() -> None:
     burn = _burn([_moved(2, "50", "50")], usable_credits="60", days_to_empty=7)
 
-    assert burn.empties is not None and burn.empties.isoformat() == "2026-05-27" == burn.last.isoformat()
+    assert (
+        burn.empties is not None
+        and burn.empties.isoformat() == "2026-05-27" == burn.last.isoformat()
+    )
     assert burn.floor is not None and burn.ahead.split(",")[-1] == f"{burn.floor:.2f}"
     assert burn.ahead.split(" ")[0] == burn.line.split(" ")[-1]
 
@@ -44,13 +54,21 @@ def test_a_chart_of_too_many_transactions_begins_where_they_do() -> None:
     assert burn.cut and burn.count == 2 and len(burn.days) == 5
 
 
-@pytest.mark.parametrize(("least", "most", "labels"), [
-    ("50", "50", ["0", "20", "40", "60"]), ("-3", "7", ["-5", "0", "5", "10"]), ("0", "0", ["0", "1"]),
-    ("-0.000001", "0", ["-0.000001", "-0.0000005", "0"]), ("-1000", "0", ["-1000", "-500", "0"]),
-])
+@pytest.mark.parametrize(
+    ("least", "most", "labels"),
+    [
+        ("50", "50", ["0", "20", "40", "60"]),
+        ("-3", "7", ["-5", "0", "5", "10"]),
+        ("0", "0", ["0", "1"]),
+        ("-0.000001", "0", ["-0.000001", "-0.0000005", "0"]),
+        ("-1000", "0", ["-1000", "-500", "0"]),
+    ],
+)
 def test_amounts_stand_at_round_heights(least: str, most: str, labels: list[str]) -> None:
     burn = _burn([_moved(1, most, most), _moved(2, least, least)], balance=most)
 
     assert [label for _, label in burn.rows] == labels
-    assert [height for height, _ in burn.rows] == sorted((height for height, _ in burn.rows), reverse=True)
+    assert [height for height, _ in burn.rows] == sorted(
+        (height for height, _ in burn.rows), reverse=True
+    )
     assert all(0 <= height <= 100 for height, _ in burn.rows)

@@ -18,7 +18,15 @@ from tests.console.provider import Customer, Provider
 from tests.console.system import Whole
 
 # Every sign a name may begin with that means something to a spreadsheet or to a browser.
-HOSTILE = ("=1+1", "+44 Ltd.", "-2 Degrees", "@home", "<b>Bold & Brave</b>", "\"Quoted\" 'Both'", "</title><script>")
+HOSTILE = (
+    "=1+1",
+    "+44 Ltd.",
+    "-2 Degrees",
+    "@home",
+    "<b>Bold & Brave</b>",
+    "\"Quoted\" 'Both'",
+    "</title><script>",
+)
 
 
 @pytest.fixture
@@ -36,7 +44,9 @@ class Away:
 
     def send(self, method: str, path: str, headers: Any, body: bytes | None = None) -> Answer:
         if any(part in path for part in self.paths):
-            raise Unavailable("A part of the system does not answer. Try again.", code="service_unavailable")
+            raise Unavailable(
+                "A part of the system does not answer. Try again.", code="service_unavailable"
+            )
         answer: Answer = self.wire.send(method, path, headers, body)
         return answer
 
@@ -59,7 +69,9 @@ def names(page: Page) -> list[str]:
 
 def card(page: Page, title: str) -> Element:
     """The card with this title."""
-    return next(one for one in page.top.find("section", class_="card") if one.find("h2")[0].text == title)
+    return next(
+        one for one in page.top.find("section", class_="card") if one.find("h2")[0].text == title
+    )
 
 
 def failed(page: Page) -> list[str]:
@@ -71,7 +83,9 @@ def failed(page: Page) -> list[str]:
 def lines(page: Page) -> list[list[str]]:
     """The file, as a strict parser has it."""
     text = page.answer.get_data().decode("utf-8")
-    assert text.startswith("\ufeff") and text.endswith("\r\n") and "\n" not in text.replace("\r\n", "")
+    assert (
+        text.startswith("\ufeff") and text.endswith("\r\n") and "\n" not in text.replace("\r\n", "")
+    )
     return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
 
 
@@ -86,20 +100,37 @@ def table(page: Page) -> dict[str, dict[str, str]]:
 
 def test_filters_are_in_the_address_and_in_the_form(staff: Browser, provider: Provider) -> None:
     provider.customer("Prepaid One", demo=True)
-    provider.customer("Postpaid Two", payment_mode="postpaid", credit_limit="100", currency="USD", country="US")
+    provider.customer(
+        "Postpaid Two", payment_mode="postpaid", credit_limit="100", currency="USD", country="US"
+    )
     page = staff.get(staff.at("/customers"))
-    form = next(one for one in page.forms if one.action == staff.at("/customers") and "status" in one.names)
+    form = next(
+        one for one in page.forms if one.action == staff.at("/customers") and "status" in one.names
+    )
 
-    asked = {"q": "", "status": "active", "payment_mode": "postpaid", "country": "US", "currency": "USD",
-             "demo": "false", "attention": ""}
+    asked = {
+        "q": "",
+        "status": "active",
+        "payment_mode": "postpaid",
+        "country": "US",
+        "currency": "USD",
+        "demo": "false",
+        "attention": "",
+    }
     assert asked.keys() - {"q"} <= form.names
-    page = staff.get(form.action + "?" + "&".join(f"{name}={value}" for name, value in asked.items()))
+    page = staff.get(
+        form.action + "?" + "&".join(f"{name}={value}" for name, value in asked.items())
+    )
 
     # What is not asked is not in the address either.
-    assert page.path == staff.at("/customers?status=active&payment_mode=postpaid&country=US&currency=USD&demo=false")
+    assert page.path == staff.at(
+        "/customers?status=active&payment_mode=postpaid&country=US&currency=USD&demo=false"
+    )
     assert names(page) == ["Postpaid Two"]
     form = next(one for one in page.forms if "status" in one.names)
-    assert {name: form.fields[name] for name in asked if asked[name]} == {n: v for n, v in asked.items() if v}
+    assert {name: form.fields[name] for name in asked if asked[name]} == {
+        n: v for n, v in asked.items() if v
+    }
     assert "Shown: Active, Postpaid, United States, USD, No demonstration." in page.text
 
 
@@ -132,10 +163,14 @@ def test_the_list_is_sorted_by_its_headers(staff: Browser, provider: Provider) -
     assert names(page) == ["Cc", "Bb", "Aa"] and "sort=-created_at" in page.path
 
 
-def test_a_search_as_one_types_answers_with_a_clean_address(staff: Browser, provider: Provider) -> None:
+def test_a_search_as_one_types_answers_with_a_clean_address(
+    staff: Browser, provider: Provider
+) -> None:
     provider.customer("Typed Ltd.")
 
-    page = staff.send("GET", staff.at("/customers?q=typed&status=&attention="), headers={"HX-Request": "true"})
+    page = staff.send(
+        "GET", staff.at("/customers?q=typed&status=&attention="), headers={"HX-Request": "true"}
+    )
 
     assert page.status == 200 and names(page) == ["Typed Ltd."]
     assert page.headers["HX-Replace-Url"] == staff.at("/customers?q=typed")
@@ -145,7 +180,9 @@ def test_a_search_as_one_types_answers_with_a_clean_address(staff: Browser, prov
     assert form.attrs["hx-sync"] == "this:replace" and "delay:200ms" in form.attrs["hx-trigger"]
 
 
-def test_a_filter_that_is_none_is_a_problem_one_can_clear(staff: Browser, provider: Provider) -> None:
+def test_a_filter_that_is_none_is_a_problem_one_can_clear(
+    staff: Browser, provider: Provider
+) -> None:
     page = staff.get(staff.at("/customers?status=bogus&country=XX"))
 
     assert page.status == 422 and page.title.startswith("Error: ")
@@ -153,7 +190,9 @@ def test_a_filter_that_is_none_is_a_problem_one_can_clear(staff: Browser, provid
     assert staff.click("Clear the filters").status == 200
 
 
-def test_no_match_says_what_was_asked_and_how_to_clear_it(staff: Browser, provider: Provider) -> None:
+def test_no_match_says_what_was_asked_and_how_to_clear_it(
+    staff: Browser, provider: Provider
+) -> None:
     provider.customer("Somebody")
 
     page = staff.get(staff.at("/customers?q=nobody&status=suspended"))
@@ -177,7 +216,9 @@ def test_who_may_not_create_sees_no_button(console: Browser, provider: Provider)
     assert page.status == 200 and not [words for words in page.links if words.startswith("Create")]
 
 
-def test_what_needs_attention_is_marked_and_narrowed_down_to(staff: Browser, provider: Provider) -> None:
+def test_what_needs_attention_is_marked_and_narrowed_down_to(
+    staff: Browser, provider: Provider
+) -> None:
     provider.customer("Unverified", accept=False)
     provider.customer("Fine")
 
@@ -187,7 +228,9 @@ def test_what_needs_attention_is_marked_and_narrowed_down_to(staff: Browser, pro
     assert "Owner not verified" in page.rows[0][1]
 
 
-def test_the_customers_people_see_their_own_and_no_list(console: Browser, provider: Provider) -> None:
+def test_the_customers_people_see_their_own_and_no_list(
+    console: Browser, provider: Provider
+) -> None:
     acme = provider.customer("Acme")
     acme.owner.sign_in(console)
 
@@ -200,34 +243,48 @@ def test_hostile_names_are_text_wherever_they_are_shown(staff: Browser, provider
     for path in ("/customers", "/home", *(f"/c/{made[name].id}/overview" for name in HOSTILE[-3:])):
         page = staff.get(staff.at(path))
         assert page.status == 200
-        assert not page.top.find("b") and not [s for s in page.top.find("script") if "src" not in s.attrs]
+        assert not page.top.find("b") and not [
+            s for s in page.top.find("script") if "src" not in s.attrs
+        ]
     assert sorted(names(staff.get(staff.at("/customers")))) == sorted(HOSTILE)
 
 
 # the file
 
 
-def test_the_file_holds_hostile_names_as_text_and_amounts_as_numbers(staff: Browser, provider: Provider) -> None:
+def test_the_file_holds_hostile_names_as_text_and_amounts_as_numbers(
+    staff: Browser, provider: Provider
+) -> None:
     for name in HOSTILE:
         provider.customer(name, accept=False)
-    overdrawn = provider.customer("Overdrawn", credits="10", owner={
-        "given_name": "=cmd", "family_name": "Owner", "email": f"x@{provider.word}.example"}, accept=False)
+    overdrawn = provider.customer(
+        "Overdrawn",
+        credits="10",
+        owner={"given_name": "=cmd", "family_name": "Owner", "email": f"x@{provider.word}.example"},
+        accept=False,
+    )
     overdrawn.money("adjustments", amount="-12.5", kind="correction", reason="wrong rate")
 
     page = staff.get(staff.at("/customers.csv"))
 
-    assert page.headers["Content-Type"] == "text/csv; charset=utf-8" and page.headers["Content-Disposition"].startswith(
-        'attachment; filename="customers-')
+    assert page.headers["Content-Type"] == "text/csv; charset=utf-8" and page.headers[
+        "Content-Disposition"
+    ].startswith('attachment; filename="customers-')
     found = table(page)
     expected = {f"'{name}" if name[0] in "=+-@" else name for name in HOSTILE} | {"Overdrawn"}
     assert found.keys() == expected
-    assert Decimal(found["Overdrawn"]["balance"]) == Decimal("-2.5") and found["Overdrawn"]["currency"] == "EUR"
+    assert (
+        Decimal(found["Overdrawn"]["balance"]) == Decimal("-2.5")
+        and found["Overdrawn"]["currency"] == "EUR"
+    )
     assert found["Overdrawn"]["owner"] == "'=cmd Owner"
     run = [cell for row in lines(page)[1:] for cell in row if cell[:1] in tuple("=+-@\t\r\n")]
     assert all(Decimal(cell) < 0 for cell in run)
 
 
-def test_the_file_holds_what_the_list_is_narrowed_down_to(staff: Browser, provider: Provider) -> None:
+def test_the_file_holds_what_the_list_is_narrowed_down_to(
+    staff: Browser, provider: Provider
+) -> None:
     provider.customer("In")
     provider.customer("Out").suspend()
 
@@ -247,7 +304,9 @@ def test_a_file_that_is_cut_says_so_in_its_last_line(
     assert len(lines(staff.get(staff.at("/customers.csv")))) == 6
     monkeypatch.setattr("console.views.customers._MOST_LINES", 4)
     cut = lines(staff.get(staff.at("/customers.csv")))
-    assert len(cut) == 6 and len(cut[-1]) == 1 and "first 4 customers and there are more" in cut[-1][0]
+    assert (
+        len(cut) == 6 and len(cut[-1]) == 1 and "first 4 customers and there are more" in cut[-1][0]
+    )
     with away(whole, "cursor="):
         broken = lines(staff.get(staff.at("/customers.csv")))
     assert len(broken) == 4 and "Cut here after 2 customers" in broken[-1][0]
@@ -266,9 +325,14 @@ def test_home_shows_what_needs_somebody(staff: Browser, provider: Provider) -> N
 
     page = staff.get(staff.at("/home"))
 
-    groups = {one.find("h3")[0].text: [li.find("a")[0].text for li in one.find("li")]
-              for one in card(page, "Needs attention").find("section") if one.find("h3")}
-    assert groups["Owner not verified"] == ["Unverified"] and groups["Credits below zero"] == ["Overdrawn"]
+    groups = {
+        one.find("h3")[0].text: [li.find("a")[0].text for li in one.find("li")]
+        for one in card(page, "Needs attention").find("section")
+        if one.find("h3")
+    }
+    assert groups["Owner not verified"] == ["Unverified"] and groups["Credits below zero"] == [
+        "Overdrawn"
+    ]
     assert "Burning" in groups["Credits run out within 7 days"]
     assert card(page, "Deletions by days left").text.endswith("Leaving 30 days")
     assert "Nothing needs you" not in page.text
@@ -293,11 +357,16 @@ def test_home_says_who_of_us_is_inside_which_customer(staff: Browser, provider: 
     assert "as Olga Owner at Acme" in words and "they called <us>" in words
 
 
-@pytest.mark.parametrize(("path", "title"), [
-    ("/v1/wallet", "Our wallet"), ("/v1/remote-support", "Who of us is inside a customer"),
-    ("attention=deletion_scheduled", "Deletions by days left"), ("sort=-created_at", "Recent customers"),
-    ("attention=owner_unverified", "Needs attention"),
-])
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/v1/wallet", "Our wallet"),
+        ("/v1/remote-support", "Who of us is inside a customer"),
+        ("attention=deletion_scheduled", "Deletions by days left"),
+        ("sort=-created_at", "Recent customers"),
+        ("attention=owner_unverified", "Needs attention"),
+    ],
+)
 def test_each_card_of_home_fails_alone(
     staff: Browser, provider: Provider, whole: Whole, path: str, title: str
 ) -> None:
@@ -321,7 +390,9 @@ def test_the_overview_tells_a_prepaid_account(staff: Browser, provider: Provider
 
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
-    assert "70.00\N{NO-BREAK SPACE}EUR" in card(page, "Credits").text.replace(" ", "\N{NO-BREAK SPACE}")
+    assert "70.00\N{NO-BREAK SPACE}EUR" in card(page, "Credits").text.replace(
+        " ", "\N{NO-BREAK SPACE}"
+    )
     assert page.facts["Balance"] == "70.00" and page.facts["CustomerRef"] == "C-1"
     assert (page.facts["Admins"], page.facts["Without login"]) == ("1", "1")
     # 30 in 14 days: 70 last 32 days.
@@ -331,7 +402,9 @@ def test_the_overview_tells_a_prepaid_account(staff: Browser, provider: Provider
     assert "70.00" in chart and f"{day:%b %Y}" in chart
     assert "<i>calls</i>" in card(page, "Last transactions").text
     assert "Member added · Olga Owner" in card(page, "What happened").text
-    assert not page.top.find("i") and "style" not in {name for one in page.top.all for name in one.attrs}
+    assert not page.top.find("i") and "style" not in {
+        name for one in page.top.all for name in one.attrs
+    }
 
 
 def test_the_overview_tells_a_postpaid_account(staff: Browser, provider: Provider) -> None:
@@ -340,14 +413,22 @@ def test_the_overview_tells_a_postpaid_account(staff: Browser, provider: Provide
 
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
-    assert page.facts["Expecting invoice"] == "\N{MINUS SIGN}30.00 owed" and page.facts["Credit limit"] == "100.00"
+    assert (
+        page.facts["Expecting invoice"] == "\N{MINUS SIGN}30.00 owed"
+        and page.facts["Credit limit"] == "100.00"
+    )
     assert "Days to empty" not in page.facts and "Balance" not in page.facts
 
 
-@pytest.mark.parametrize(("path", "titles"), [
-    ("/account/transactions", ["Balance over 30 days", "Last transactions"]), ("/members", ["Members"]),
-    ("/timeline", ["What happened"]), ("/account", ["Balance over 30 days", "Credits", "Last transactions"]),
-])
+@pytest.mark.parametrize(
+    ("path", "titles"),
+    [
+        ("/account/transactions", ["Balance over 30 days", "Last transactions"]),
+        ("/members", ["Members"]),
+        ("/timeline", ["What happened"]),
+        ("/account", ["Balance over 30 days", "Credits", "Last transactions"]),
+    ],
+)
 def test_each_card_of_the_overview_fails_alone(
     staff: Browser, provider: Provider, whole: Whole, path: str, titles: list[str]
 ) -> None:
@@ -367,7 +448,11 @@ def test_a_service_that_is_down_takes_its_cards_alone(
 
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
-    assert page.status == 200 and failed(page) == ["Balance over 30 days", "Credits", "Last transactions"]
+    assert page.status == 200 and failed(page) == [
+        "Balance over 30 days",
+        "Credits",
+        "Last transactions",
+    ]
     assert page.facts["Owner"].startswith("Olga Owner")
 
 
@@ -379,9 +464,16 @@ def test_quick_actions_are_those_one_may(browser: Any, provider: Provider) -> No
         who.sign_in(console)
         page = console.get(console.at(f"/c/{acme.id}/overview"))
         assert page.status == 200
-        seen[who.email] = [words for words in ("Top up", "Add member", "Edit", "Suspend") if words in page.links]
+        seen[who.email] = [
+            words for words in ("Top up", "Add member", "Edit", "Suspend") if words in page.links
+        ]
 
-    assert list(seen.values()) == [["Top up", "Add member", "Edit", "Suspend"], [], ["Add member", "Edit"], []]
+    assert list(seen.values()) == [
+        ["Top up", "Add member", "Edit", "Suspend"],
+        [],
+        ["Add member", "Edit"],
+        [],
+    ]
 
 
 def test_a_customer_on_the_way_out_says_until_when(staff: Browser, provider: Provider) -> None:
@@ -397,13 +489,22 @@ def test_a_customer_on_the_way_out_says_until_when(staff: Browser, provider: Pro
 # budgets
 
 
-def test_few_statements_are_behind_each_page(staff: Browser, provider: Provider, browser: Any) -> None:
+def test_few_statements_are_behind_each_page(
+    staff: Browser, provider: Provider, browser: Any
+) -> None:
     acme, theirs = _busy(provider), browser()
     acme.owner.sign_in(theirs)
     overview = f"/c/{acme.id}/overview"
 
-    counted = {path: len(staff.statements(staff.at(path))) for path in (
-        "/home", "/customers", "/customers?q=a&status=active&sort=-usable_credits", overview)}
+    counted = {
+        path: len(staff.statements(staff.at(path)))
+        for path in (
+            "/home",
+            "/customers",
+            "/customers?q=a&status=active&sort=-usable_credits",
+            overview,
+        )
+    }
     counted["their own"] = len(theirs.statements(theirs.at(overview)))
 
     assert all(count <= 12 for count in counted.values()), counted

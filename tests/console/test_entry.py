@@ -1,4 +1,5 @@
-"""The way in and out: sign-in with all that may go wrong, where it leads, what becomes of a form meanwhile."""
+"""The way in and out: sign-in with all that may go wrong, where it leads, what becomes of a form
+meanwhile."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -11,10 +12,27 @@ from tests.console.provider import PASSWORD, Provider
 from tests.console.system import Whole
 
 ELSEWHERE = [
-    "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example",
-    "https:evil.example", "javascript:alert(1)", "data:text/html,x", "/\t/evil.example", "/\n/evil.example",
-    "/\r\nSet-Cookie: a=b", "http:\\\\evil.example", "evil.example", "@evil.example", "", "/\x00/evil", "/\u2028/x",
-    "//evil.example/%2f..", "/\\/evil.example", " //evil.example", "/ok\\..\\..\\evil",
+    "//evil.example",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https://evil.example",
+    "https:evil.example",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    "/\r\nSet-Cookie: a=b",
+    "http:\\\\evil.example",
+    "evil.example",
+    "@evil.example",
+    "",
+    "/\x00/evil",
+    "/\u2028/x",
+    "//evil.example/%2f..",
+    "/\\/evil.example",
+    " //evil.example",
+    "/ok\\..\\..\\evil",
 ]
 
 
@@ -40,10 +58,18 @@ def test_signing_out_ends_the_sessions_at_the_api_too(console: Browser, provider
     assert len(provider.api("GET", "/v1/sessions")["data"]) == during - 1
 
 
-@pytest.mark.parametrize(("email", "password", "status", "words"), [
-    ("", "", 422, "Give your e-mail address and your password."),
-    ("nobody@example.com", "four wrong otters drift", 401, "The e-mail address or the password is wrong."),
-])
+@pytest.mark.parametrize(
+    ("email", "password", "status", "words"),
+    [
+        ("", "", 422, "Give your e-mail address and your password."),
+        (
+            "nobody@example.com",
+            "four wrong otters drift",
+            401,
+            "The e-mail address or the password is wrong.",
+        ),
+    ],
+)
 def test_a_wrong_login_says_so_keeps_the_address_and_never_the_password(
     console: Browser, email: str, password: str, status: int, words: str
 ) -> None:
@@ -59,10 +85,15 @@ def test_whoever_guesses_must_wait(console: Browser) -> None:
     statuses = [console.sign_in("victim@example.com", "a wrong one").status for _ in range(25)]
 
     assert statuses[0] == 401 and statuses[-1] == 429
-    assert int(console.page.headers.get("Retry-After", "0")) >= 0 and "sign in" in console.page.text.lower()
+    assert (
+        int(console.page.headers.get("Retry-After", "0")) >= 0
+        and "sign in" in console.page.text.lower()
+    )
 
 
-def test_one_time_codes_are_asked_for_and_the_password_is_typed_once(console: Browser, provider: Provider) -> None:
+def test_one_time_codes_are_asked_for_and_the_password_is_typed_once(
+    console: Browser, provider: Provider
+) -> None:
     phone = _enrol(provider)
     page = console.sign_in(provider.email, PASSWORD)
     assert page.status == 401 and page.banners == []
@@ -87,7 +118,9 @@ def test_the_sealed_password_of_one_browser_is_nothing_in_another(
     assert page.status == 422 and "clientele" not in other.cookies
 
 
-@pytest.mark.parametrize("begun", ["x", "a.b.c.d.e", "eyJhbGciOiJub25lIn0..AA.AA.AA", "\u00fc", "." * 4, "A" * 5000])
+@pytest.mark.parametrize(
+    "begun", ["x", "a.b.c.d.e", "eyJhbGciOiJub25lIn0..AA.AA.AA", "\u00fc", "." * 4, "A" * 5000]
+)
 def test_a_forged_begun_is_as_if_it_were_not_there(console: Browser, begun: str) -> None:
     assert console.send("POST", "/sign-in", {"begun": begun, "otp": "1", "next": "/"}).status == 422
 
@@ -96,9 +129,13 @@ def test_nobody_is_sent_elsewhere_after_signing_in(console: Browser, provider: P
     for target in ELSEWHERE:
         page = console.send("GET", f"/sign-in?next={quote(target)}")
         assert page.forms[-1].fields["next"] == "/", target
-        assert console.send("POST", "/preferences", {"look": "dark", "next": target}).location == "/", target
+        assert (
+            console.send("POST", "/preferences", {"look": "dark", "next": target}).location == "/"
+        ), target
     for target in [*ELSEWHERE[:4], "/\r\nSet-Cookie: a=b"]:
-        page = console.send("POST", "/sign-in", {"email": provider.email, "password": PASSWORD, "next": target})
+        page = console.send(
+            "POST", "/sign-in", {"email": provider.email, "password": PASSWORD, "next": target}
+        )
 
         assert (page.status, page.location) == (303, f"/at/{provider.id}/home"), target
         assert len(page.headers.getlist("Set-Cookie")) == 1, target
@@ -121,12 +158,12 @@ def test_a_form_survives_the_end_of_the_session(console: Browser, provider: Prov
     console.get(path)
     _end_sessions(provider)
 
-    page = console.submit({"reason": "Unpaid <since> \"May\" & June"})
+    page = console.submit({"reason": 'Unpaid <since> "May" & June'})
     assert page.status == 401 and "nothing of what you typed is lost" in page.text
     page = console.submit({"email": provider.email, "password": PASSWORD})
 
     assert page.path.startswith(f"{path}?draft=") and page.status == 200
-    assert page.forms[-1].fields["reason"] == "Unpaid <since> \"May\" & June"
+    assert page.forms[-1].fields["reason"] == 'Unpaid <since> "May" & June'
     assert "We kept what you had typed" in page.text and acme.now["status"] == "active"
     console.submit()
     assert acme.now["status"] == "suspended"
@@ -136,27 +173,35 @@ def test_of_a_form_that_is_kept_no_secret_is(console: Browser, provider: Provide
     provider.owner.sign_in(console)
     page = console.get(console.at("/me/security/password"))
     _end_sessions(provider)
-    secrets = {name: "my dearest secret words" for name in page.forms[-1].names if "password" in name}
+    secrets = {
+        name: "my dearest secret words" for name in page.forms[-1].names if "password" in name
+    }
 
     page = console.submit(secrets)
 
     assert secrets and page.status == 401 and "dearest" not in page.html
 
 
-def test_a_button_whose_session_had_ended_leads_back_to_its_page(console: Browser, provider: Provider) -> None:
+def test_a_button_whose_session_had_ended_leads_back_to_its_page(
+    console: Browser, provider: Provider
+) -> None:
     provider.owner.sign_in(console)
     at = console.at("/me/sessions")
     token = console.get(at).forms[-1].fields["csrf"]
     _end_sessions(provider)
 
-    page = console.send("POST", f"{at}/end-others", {"csrf": token}, {"Referer": f"{console.origin}{at}"})
+    page = console.send(
+        "POST", f"{at}/end-others", {"csrf": token}, {"Referer": f"{console.origin}{at}"}
+    )
     assert page.status == 401
     page = console.submit({"email": provider.email, "password": PASSWORD})
 
     assert page.path.partition("?")[0] == at and page.status == 200
 
 
-def test_a_form_of_a_page_from_before_signing_in_anew_is_kept(console: Browser, provider: Provider) -> None:
+def test_a_form_of_a_page_from_before_signing_in_anew_is_kept(
+    console: Browser, provider: Provider
+) -> None:
     acme = provider.customer("Acme", accept=False)
     provider.owner.sign_in(console)
     path = console.at(f"/c/{acme.id}/settings/suspend")
@@ -170,7 +215,9 @@ def test_a_form_of_a_page_from_before_signing_in_anew_is_kept(console: Browser, 
     assert page.forms[-1].fields["reason"] == "in the other tab" and acme.now["status"] == "active"
 
 
-def test_two_browsers_know_nothing_of_each_other(browser: Callable[[], Browser], provider: Provider) -> None:
+def test_two_browsers_know_nothing_of_each_other(
+    browser: Callable[[], Browser], provider: Provider
+) -> None:
     one, other = browser(), browser()
     provider.owner.sign_in(one)
     provider.owner.sign_in(other)
@@ -181,7 +228,9 @@ def test_two_browsers_know_nothing_of_each_other(browser: Callable[[], Browser],
     assert one.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
 
 
-def test_signing_in_as_another_forgets_whoever_was_there(console: Browser, provider: Provider) -> None:
+def test_signing_in_as_another_forgets_whoever_was_there(
+    console: Browser, provider: Provider
+) -> None:
     acme = provider.customer("Acme")
     provider.owner.sign_in(console)
 
@@ -212,12 +261,15 @@ def test_an_api_that_is_away_is_said_and_signing_out_works_all_the_same(
     console.send("POST", "/sign-out", {"csrf": console.page.forms[-1].fields["csrf"]})
 
     assert console.page.location == "/signed-out" and console.cookies == {}
-    page = console.send("POST", "/sign-in", {"email": provider.email, "password": PASSWORD, "next": "/"})
+    page = console.send(
+        "POST", "/sign-in", {"email": provider.email, "password": PASSWORD, "next": "/"}
+    )
     assert page.status == 503 and provider.email in page.html
 
 
 def _enrol(provider: Provider) -> pyotp.TOTP:
-    """The owner has one-time codes from now on; a code of the last half minute is used up, so take the next."""
+    """The owner has one-time codes from now on; a code of the last half minute is used up, so take
+    the next."""
     phone = pyotp.TOTP(provider.api("POST", "/v1/me/totp")["secret"])
     provider.api("POST", "/v1/me/totp/confirm", {"otp": phone.at(_now() - 30)})
     return phone
@@ -225,6 +277,7 @@ def _enrol(provider: Provider) -> pyotp.TOTP:
 
 def _now() -> int:
     from chassis import clock
+
     return int(clock.now().timestamp())
 
 

@@ -1,4 +1,5 @@
-"""Forms that are not ours, and everything else that somebody might send: refused, told in words, nothing let out."""
+"""Forms that are not ours, and everything else that somebody might send: refused, told in words,
+nothing let out."""
 
 import re
 from collections.abc import Callable
@@ -19,15 +20,31 @@ FORGED: dict[str, dict[str, str]] = {
     "another site, by its origin alone": {"Origin": "https://evil.example", "Sec-Fetch-Site": ""},
     "another site, by what the browser saw alone": {"Origin": "", "Sec-Fetch-Site": "cross-site"},
     "a sibling's site": {"Origin": "http://x.127.0.0.1:8080", "Sec-Fetch-Site": "same-site"},
-    "the same host, another port": {"Origin": "http://127.0.0.1:9999", "Sec-Fetch-Site": "same-site"},
+    "the same host, another port": {
+        "Origin": "http://127.0.0.1:9999",
+        "Sec-Fetch-Site": "same-site",
+    },
     "nowhere": {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
     "nowhere, in an old browser": {"Origin": "null", "Sec-Fetch-Site": ""},
-    "a host that begins like ours": {"Origin": "http://127.0.0.1:8080.evil.example", "Sec-Fetch-Site": ""},
-    "a host with ours as its user": {"Origin": "http://127.0.0.1:8080@evil.example", "Sec-Fetch-Site": ""},
+    "a host that begins like ours": {
+        "Origin": "http://127.0.0.1:8080.evil.example",
+        "Sec-Fetch-Site": "",
+    },
+    "a host with ours as its user": {
+        "Origin": "http://127.0.0.1:8080@evil.example",
+        "Sec-Fetch-Site": "",
+    },
 }
 POLICY = {
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
-    "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "manifest-src 'self'",
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "manifest-src 'self'",
 }
 
 
@@ -41,14 +58,19 @@ def acme(provider: Provider, console: Browser) -> Customer:
 
 
 @pytest.mark.parametrize("where", FORGED)
-def test_a_form_from_elsewhere_is_refused_whatever_it_holds(where: str, console: Browser, acme: Customer) -> None:
+def test_a_form_from_elsewhere_is_refused_whatever_it_holds(
+    where: str, console: Browser, acme: Customer
+) -> None:
     fields = console.page.forms[-1].fields | {"reason": "forged"}
 
     page = console.send("POST", _suspend(acme), fields, FORGED[where])
 
     assert (page.status, page.headings[-1]) == (403, "That form is not one of ours")
     assert acme.now["status"] == "active"
-    assert console.send("POST", "/sign-in", {"email": "x", "password": "y"}, FORGED[where]).status == 403
+    assert (
+        console.send("POST", "/sign-in", {"email": "x", "password": "y"}, FORGED[where]).status
+        == 403
+    )
     assert console.send("POST", "/sign-out", {"csrf": fields["csrf"]}, FORGED[where]).status == 403
 
 
@@ -58,18 +80,38 @@ def test_a_form_without_the_token_of_this_browser_does_nothing(
     fields, other = console.page.forms[-1].fields, browser()
     provider.owner.sign_in(other)
     token = fields["csrf"]
-    for forged in ("", "x", token[:-4], token[4:], "A" * len(token), other.get(_suspend(acme)).forms[-1].fields["csrf"],
-                   "\u00fc", token.swapcase()):
+    for forged in (
+        "",
+        "x",
+        token[:-4],
+        token[4:],
+        "A" * len(token),
+        other.get(_suspend(acme)).forms[-1].fields["csrf"],
+        "\u00fc",
+        token.swapcase(),
+    ):
         page = console.send("POST", _suspend(acme), {**fields, "csrf": forged, "reason": "forged"})
-        assert page.status == 303 and "?draft=" in page.location, "it is kept to be looked at, and not done"
+        assert page.status == 303 and "?draft=" in page.location, (
+            "it is kept to be looked at, and not done"
+        )
 
-    page = console.send("POST", _suspend(acme), {"csrf": "", "reason": "forged"}, {"Sec-Fetch-Site": "", "Origin": ""})
+    page = console.send(
+        "POST",
+        _suspend(acme),
+        {"csrf": "", "reason": "forged"},
+        {"Sec-Fetch-Site": "", "Origin": ""},
+    )
     assert page.status == 403
     assert acme.now["status"] == "active"
-    assert console.send("POST", "/sign-out", {}).status == 403 and console.get(_suspend(acme)).status == 200
+    assert (
+        console.send("POST", "/sign-out", {}).status == 403
+        and console.get(_suspend(acme)).status == 200
+    )
 
 
-def test_the_token_looks_different_on_each_page_and_may_come_as_a_header(console: Browser, acme: Customer) -> None:
+def test_the_token_looks_different_on_each_page_and_may_come_as_a_header(
+    console: Browser, acme: Customer
+) -> None:
     tokens = {console.get(_suspend(acme)).forms[-1].fields["csrf"] for _ in range(3)}
 
     assert len(tokens) == 3
@@ -89,34 +131,68 @@ def test_what_looks_changes_nothing(console: Browser, acme: Customer) -> None:
 # --- what every answer bears
 
 
-def test_every_answer_forbids_frames_foreign_script_and_keeping(console: Browser, acme: Customer) -> None:
-    paths = [_suspend(acme), "/sign-in", "/no-such-page", "/help", "/reset", "/verify/x", console.at("/customers"),
-             f"/at/org_x/c/{acme.id}/overview", console.at(f"/c/{acme.id}/audit.csv"), "/signed-out"]
+def test_every_answer_forbids_frames_foreign_script_and_keeping(
+    console: Browser, acme: Customer
+) -> None:
+    paths = [
+        _suspend(acme),
+        "/sign-in",
+        "/no-such-page",
+        "/help",
+        "/reset",
+        "/verify/x",
+        console.at("/customers"),
+        f"/at/org_x/c/{acme.id}/overview",
+        console.at(f"/c/{acme.id}/audit.csv"),
+        "/signed-out",
+    ]
     for path in paths:
         headers = console.send("GET", path).headers
         assert set(headers["Content-Security-Policy"].split("; ")) == POLICY, path
-        assert headers["X-Frame-Options"] == "DENY" and headers["X-Content-Type-Options"] == "nosniff", path
+        assert (
+            headers["X-Frame-Options"] == "DENY" and headers["X-Content-Type-Options"] == "nosniff"
+        ), path
         assert headers["Referrer-Policy"] in ("same-origin", "no-referrer"), path
-        assert headers["Cross-Origin-Opener-Policy"] == "same-origin" and headers["Cache-Control"] == "no-store", path
+        assert (
+            headers["Cross-Origin-Opener-Policy"] == "same-origin"
+            and headers["Cache-Control"] == "no-store"
+        ), path
         assert "Server" not in headers and headers["X-Request-Id"], path
 
 
 def test_only_what_is_named_by_its_content_may_be_kept(console: Browser) -> None:
     sheet = console.get("/sign-in").top.find("link", rel="stylesheet")[0].attrs["href"]
 
-    assert console.send("GET", sheet).headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert (
+        console.send("GET", sheet).headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    )
     assert console.page.headers["Content-Type"] == "text/css; charset=utf-8"
-    for path in ("/static/console.css", "/static/x/console.css", f"{sheet}x", "/static/../guard.py", "/static/..%2fx"):
+    for path in (
+        "/static/console.css",
+        "/static/x/console.css",
+        f"{sheet}x",
+        "/static/../guard.py",
+        "/static/..%2fx",
+    ):
         assert console.send("GET", path).status == 404, path
 
 
-@pytest.mark.parametrize(("method", "path", "status", "allowed"), [
-    ("HEAD", "/sign-in", 200, None), ("OPTIONS", "/sign-in", 200, {"GET", "HEAD", "OPTIONS", "POST"}),
-    ("PUT", "/sign-in", 405, {"GET", "HEAD", "OPTIONS", "POST"}), ("DELETE", "/", 405, {"GET", "HEAD", "OPTIONS"}),
-    ("TRACE", "/sign-in", 405, {"GET", "HEAD", "OPTIONS", "POST"}), ("GET", "/sign-out", 405, {"POST", "OPTIONS"}),
-    ("POST", "/", 405, {"GET", "HEAD", "OPTIONS"}), ("BREW", "/sign-in", 405, {"GET", "HEAD", "OPTIONS", "POST"}),
-])
-def test_methods(console: Browser, method: str, path: str, status: int, allowed: set[str] | None) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("HEAD", "/sign-in", 200, None),
+        ("OPTIONS", "/sign-in", 200, {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("PUT", "/sign-in", 405, {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("DELETE", "/", 405, {"GET", "HEAD", "OPTIONS"}),
+        ("TRACE", "/sign-in", 405, {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("GET", "/sign-out", 405, {"POST", "OPTIONS"}),
+        ("POST", "/", 405, {"GET", "HEAD", "OPTIONS"}),
+        ("BREW", "/sign-in", 405, {"GET", "HEAD", "OPTIONS", "POST"}),
+    ],
+)
+def test_methods(
+    console: Browser, method: str, path: str, status: int, allowed: set[str] | None
+) -> None:
     page = console.send(method, path)
 
     assert page.status == status
@@ -127,11 +203,25 @@ def test_methods(console: Browser, method: str, path: str, status: int, allowed:
 # --- odd requests
 
 
-@pytest.mark.parametrize("path", [
-    "/at", "/at/org_x", "/at//customers", "/at/../sign-in", "/at/%2e%2e/sign-in", "/" + "x" * 1900, "/\u00fc", "/%00",
-    "/at/x/c/y", "/at/org_x/c/org_y/members/mem_z'--/edit", "/static/" + "../" * 9 + "etc/passwd", "/.env", "/sign-in/",
-    "/a;b",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/at",
+        "/at/org_x",
+        "/at//customers",
+        "/at/../sign-in",
+        "/at/%2e%2e/sign-in",
+        "/" + "x" * 1900,
+        "/\u00fc",
+        "/%00",
+        "/at/x/c/y",
+        "/at/org_x/c/org_y/members/mem_z'--/edit",
+        "/static/" + "../" * 9 + "etc/passwd",
+        "/.env",
+        "/sign-in/",
+        "/a;b",
+    ],
+)
 def test_odd_addresses_are_nowhere(console: Browser, path: str) -> None:
     assert console.send("GET", path, headers={"Accept": "text/html"}).status in (303, 404)
     assert "Traceback" not in console.page.html
@@ -140,25 +230,45 @@ def test_odd_addresses_are_nowhere(console: Browser, path: str) -> None:
 def test_odd_forms_are_refused(console: Browser, acme: Customer) -> None:
     fields = console.page.forms[-1].fields
     assert console.send("POST", _suspend(acme), {**fields, "reason": "x" * 70_000}).status == 413
-    for body, kind in ((b"\xff\xfe=\x00", "application/x-www-form-urlencoded"), (b"{}", "application/json"),
-                       (b"--x\r\n", "multipart/form-data; boundary=x"), (b"a" * 9000, "multipart/form-data"),
-                       (b"&".join(b"a%d=1" % n for n in range(3000)), "application/x-www-form-urlencoded")):
-        answer = console.client.post(_suspend(acme), data=body, content_type=kind, base_url=console.origin)
+    for body, kind in (
+        (b"\xff\xfe=\x00", "application/x-www-form-urlencoded"),
+        (b"{}", "application/json"),
+        (b"--x\r\n", "multipart/form-data; boundary=x"),
+        (b"a" * 9000, "multipart/form-data"),
+        (b"&".join(b"a%d=1" % n for n in range(3000)), "application/x-www-form-urlencoded"),
+    ):
+        answer = console.client.post(
+            _suspend(acme), data=body, content_type=kind, base_url=console.origin
+        )
         assert answer.status_code in (303, 400, 403, 413, 415, 422), (kind, answer.status_code)
     assert acme.now["status"] == "active"
 
 
 def test_no_header_can_be_made_from_what_is_typed(console: Browser, acme: Customer) -> None:
     lines = "x\r\nSet-Cookie: evil=1\r\n\r\n<script>alert(1)</script>"
-    for path, fields in ((_suspend(acme), {"reason": lines}), ("/sign-in", {"next": f"/{lines}", "email": lines})):
-        page = console.send("POST", path, {**console.get(_suspend(acme)).forms[-1].fields, **fields})
+    for path, fields in (
+        (_suspend(acme), {"reason": lines}),
+        ("/sign-in", {"next": f"/{lines}", "email": lines}),
+    ):
+        page = console.send(
+            "POST", path, {**console.get(_suspend(acme)).forms[-1].fields, **fields}
+        )
         assert "evil" not in str(page.headers) and "<script>alert" not in page.html
 
 
 def test_nobody_puts_words_into_our_mouth(console: Browser, acme: Customer) -> None:
     cookie, words = console.cookies["clientele"], "Send your password to evil.example"
-    for forged in ("x", "a.b.c.d.e", "<script>", "\u00c3\u00a9", "\xff", "e" * 4000, words.replace(" ", "_"),
-                   seal("another's", words), seal(cookie, words)[:-3]):
+    for forged in (
+        "x",
+        "a.b.c.d.e",
+        "<script>",
+        "\u00c3\u00a9",
+        "\xff",
+        "e" * 4000,
+        words.replace(" ", "_"),
+        seal("another's", words),
+        seal(cookie, words)[:-3],
+    ):
         own = {"Cookie": f"clientele={cookie}; clientele-said={forged}"}
         page = console.send("GET", _suspend(acme), headers=own)
         assert (page.status, page.banners) == (200, []) and "evil" not in page.text, forged
@@ -181,7 +291,9 @@ def test_a_database_that_is_away_is_told_in_words(
     assert console.send("POST", "/sign-in", {"email": "a", "password": "b"}).status == 503
 
 
-def test_an_api_that_is_away_is_told_in_words(console: Browser, acme: Customer, away: Callable[[], None]) -> None:
+def test_an_api_that_is_away_is_told_in_words(
+    console: Browser, acme: Customer, away: Callable[[], None]
+) -> None:
     away()
 
     for path in (_suspend(acme), console.at("/customers")):
@@ -201,7 +313,10 @@ def test_a_crash_says_nothing_of_what_it_was(
 
 
 def test_nothing_secret_is_logged(
-    browser: Callable[[], Browser], provider: Provider, whole: Whole, caplog: pytest.LogCaptureFixture,
+    browser: Callable[[], Browser],
+    provider: Provider,
+    whole: Whole,
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     console, invited = browser(), browser()
@@ -220,7 +335,9 @@ def test_nothing_secret_is_logged(
         monkeypatch.setitem(whole.console.extensions, "gateway", object())
         proof = {"reason": "canary-crash", "proof_password": "canary-proof"}
         assert console.send("POST", _suspend(acme), {"csrf": token, **proof}).status == 500
-    logged = "\n".join(f"{record.getMessage()} {record.exc_text} {record.exc_info}" for record in caplog.records)
+    logged = "\n".join(
+        f"{record.getMessage()} {record.exc_text} {record.exc_info}" for record in caplog.records
+    )
 
     assert "crashed" in logged and '"route": "pages"' in logged.replace("'", '"')
     for secret in ("canary", cookie, token, PASSWORD, link.rpartition("/")[2]):

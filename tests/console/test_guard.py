@@ -1,4 +1,5 @@
-"""Who is let in: cookies, forged forms, sealed tokens, seats; on both databases that the console may keep them in."""
+"""Who is let in: cookies, forged forms, sealed tokens, seats; on both databases that the console
+may keep them in."""
 
 import dataclasses
 import json
@@ -37,11 +38,17 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 
 @pytest.fixture(params=ENGINES)
 def store(
-    request: pytest.FixtureRequest, whole: Whole, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    whole: Whole,
+    shelf: Shelf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Database]:
     """The console's database, empty, on either engine."""
     postgres: Callable[[], Any] = lambda: request.getfixturevalue("postgres")
-    with migrated(SCHEMA, request.param, shelf=shelf, folder=tmp_path, postgres=postgres, pool_size=30) as database:
+    with migrated(
+        SCHEMA, request.param, shelf=shelf, folder=tmp_path, postgres=postgres, pool_size=30
+    ) as database:
         monkeypatch.setitem(whole.console.extensions, "database", database)
         yield database
 
@@ -60,8 +67,12 @@ def by_https(whole: Whole) -> Iterator[Browser]:
 # --- cookies
 
 
-def test_the_cookie_is_closed_to_scripts_to_others_and_to_plain_http(by_https: Browser, provider: Provider) -> None:
-    [cookie] = by_https.sign_in(provider.email, PASSWORD, follow=False).headers.getlist("Set-Cookie")
+def test_the_cookie_is_closed_to_scripts_to_others_and_to_plain_http(
+    by_https: Browser, provider: Provider
+) -> None:
+    [cookie] = by_https.sign_in(provider.email, PASSWORD, follow=False).headers.getlist(
+        "Set-Cookie"
+    )
     name, *flags = cookie.split("; ")
 
     assert name.startswith("__Host-clientele=") and len(name.partition("=")[2]) == 43
@@ -76,10 +87,17 @@ def test_every_cookie_of_ours_is_so(by_https: Browser, provider: Provider) -> No
     said = by_https.submit(action=by_https.at("/me/sessions/end-others"), follow=False)
     seen = [*said.headers.getlist("Set-Cookie"), *by_https.follow().headers.getlist("Set-Cookie")]
     by_https.get(by_https.at("/me/sessions"))
-    seen += by_https.send("POST", "/sign-out", {"csrf": _token(by_https)}).headers.getlist("Set-Cookie")
+    seen += by_https.send("POST", "/sign-out", {"csrf": _token(by_https)}).headers.getlist(
+        "Set-Cookie"
+    )
 
-    assert [cookie.partition("=")[0] for cookie in seen] == ["__Host-clientele-said"] * 2 + ["__Host-clientele"]
-    assert all({"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; ")) for cookie in seen)
+    assert [cookie.partition("=")[0] for cookie in seen] == ["__Host-clientele-said"] * 2 + [
+        "__Host-clientele"
+    ]
+    assert all(
+        {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
+        for cookie in seen
+    )
 
 
 def test_on_this_machine_it_has_to_do_without(console: Browser, provider: Provider) -> None:
@@ -94,7 +112,9 @@ def test_a_cookie_planted_beforehand_is_never_the_one_that_counts(
 ) -> None:
     victim, thief = browser(), browser()
     for one in (victim, thief):
-        one.client.set_cookie("clientele", "planted-by-somebody-else-43-characters-long", domain="127.0.0.1")
+        one.client.set_cookie(
+            "clientele", "planted-by-somebody-else-43-characters-long", domain="127.0.0.1"
+        )
 
     provider.owner.sign_in(victim)
 
@@ -119,10 +139,23 @@ def test_signing_in_anew_makes_the_cookie_from_before_void(
     assert [_count(store, table) for table in (BrowserRow, Seat, Draft)] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("cookie", [
-    "", "x", "a" * 6000, "\u00c3\u00bc", "%00", "'; DROP TABLE browsers", '"', "\xff\xfe", "\xed\xa0\x80",
-    "x; clientele=y; clientele", "=", "\x01",
-])
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "",
+        "x",
+        "a" * 6000,
+        "\u00c3\u00bc",
+        "%00",
+        "'; DROP TABLE browsers",
+        '"',
+        "\xff\xfe",
+        "\xed\xa0\x80",
+        "x; clientele=y; clientele",
+        "=",
+        "\x01",
+    ],
+)
 def test_an_odd_cookie_is_nobodys(console: Browser, cookie: str) -> None:
     odd = {"Cookie": f"clientele={cookie}; clientele-said={cookie}"}
 
@@ -134,7 +167,9 @@ def test_an_odd_cookie_is_nobodys(console: Browser, cookie: str) -> None:
 # --- what is kept
 
 
-def test_a_stolen_database_opens_nothing(console: Browser, provider: Provider, store: Database) -> None:
+def test_a_stolen_database_opens_nothing(
+    console: Browser, provider: Provider, store: Database
+) -> None:
     acme = provider.customer("Acme", accept=False)
     provider.owner.sign_in(console)
     _draft(console, acme.id, "typed in confidence")
@@ -154,7 +189,10 @@ def test_a_cookie_opens_what_it_sealed_and_nothing_that_was_changed() -> None:
     assert unseal("one", sealed) == {"a": 1} and seal("one", {"a": 1}) != sealed
     assert opens("other", sealed) is None
     for at in (1, len(sealed) // 2, len(sealed) - 2):
-        assert opens("one", sealed[:at] + ("A" if sealed[at] != "A" else "B") + sealed[at + 1:]) is None
+        assert (
+            opens("one", sealed[:at] + ("A" if sealed[at] != "A" else "B") + sealed[at + 1 :])
+            is None
+        )
 
 
 def test_what_somebody_typed_is_theirs_alone(
@@ -208,7 +246,9 @@ def test_an_access_token_that_is_over_is_renewed_once_however_many_ask(
     for _ in range(2):
         _age(store)
 
-        assert [page.status for page in _at_once(console, [console.at("/customers")] * 6)] == [200] * 6
+        assert [page.status for page in _at_once(console, [console.at("/customers")] * 6)] == [
+            200
+        ] * 6
 
     after = _tokens(store, console)
     assert after["access"] != before["access"] and after["refresh"] != before["refresh"]
@@ -227,10 +267,14 @@ def test_a_token_that_is_refused_is_renewed_and_the_call_made_again(
     console.submit({"reason": "unpaid"})
 
     assert acme.now["status"] == "suspended"
-    assert [entry["action"] for entry in acme.staff("GET", "/audit")["data"]].count("organization.suspended") == 1
+    assert [entry["action"] for entry in acme.staff("GET", "/audit")["data"]].count(
+        "organization.suspended"
+    ) == 1
 
 
-def test_whose_session_the_api_has_ended_signs_in_again(console: Browser, provider: Provider, store: Database) -> None:
+def test_whose_session_the_api_has_ended_signs_in_again(
+    console: Browser, provider: Provider, store: Database
+) -> None:
     provider.owner.sign_in(console)
     for session in provider.api("GET", "/v1/sessions")["data"]:
         if not session["current"]:
@@ -243,17 +287,25 @@ def test_whose_session_the_api_has_ended_signs_in_again(console: Browser, provid
     assert provider.owner.sign_in(console).status == 200
 
 
-def test_whoever_rests_too_long_signs_in_again(console: Browser, provider: Provider, whole: Whole) -> None:
+def test_whoever_rests_too_long_signs_in_again(
+    console: Browser, provider: Provider, whole: Whole
+) -> None:
     provider.owner.sign_in(console)
     with whole.databases["membership"].transaction() as session:
-        session.execute(text("UPDATE sessions SET idle_at = '2020-01-01 00:00:00' WHERE idle_at IS NOT NULL"))
+        session.execute(
+            text("UPDATE sessions SET idle_at = '2020-01-01 00:00:00' WHERE idle_at IS NOT NULL")
+        )
     _age(whole.pages)
 
     assert console.get(f"/at/{provider.id}/customers").path.startswith("/sign-in?next=")
 
 
 def test_an_api_that_is_away_signs_nobody_out(
-    console: Browser, provider: Provider, store: Database, away: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    console: Browser,
+    provider: Provider,
+    store: Database,
+    away: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     provider.owner.sign_in(console)
     _age(store)
@@ -269,23 +321,44 @@ def test_an_api_that_is_away_signs_nobody_out(
 # --- seats
 
 
-def test_nobody_sits_on_anothers_seat(browser: Callable[[], Browser], whole: Whole, store: Database) -> None:
+def test_nobody_sits_on_anothers_seat(
+    browser: Callable[[], Browser], whole: Whole, store: Database
+) -> None:
     mine, theirs = Provider(whole), Provider(whole)
     acme, console = theirs.customer("zzAcmezz"), browser()
     mine.owner.sign_in(console)
 
-    for seat in (theirs.id, acme.id, "org_01m83g4jphe13971spbmh1ymjk", "org_x", "ses_x", "x", "ses_" + "z" * 26):
+    for seat in (
+        theirs.id,
+        acme.id,
+        "org_01m83g4jphe13971spbmh1ymjk",
+        "org_x",
+        "ses_x",
+        "x",
+        "ses_" + "z" * 26,
+    ):
         for path in ("customers", f"c/{acme.id}/overview", "home"):
             page = console.get(f"/at/{seat}/{path}")
             assert page.path.startswith("/sign-in") or page.status in (404, 410), page.path
             assert "zzAcmezz" not in page.html and theirs.word not in page.html
-    for path in ("overview", "payment", "members", "audit", "settings", "settings/suspend", "delete", "audit.csv"):
+    for path in (
+        "overview",
+        "payment",
+        "members",
+        "audit",
+        "settings",
+        "settings/suspend",
+        "delete",
+        "audit.csv",
+    ):
         page = console.get(f"/at/{mine.id}/c/{acme.id}/{path}")
         assert page.status == 404 and "zzAcmezz" not in page.html, path
     assert acme.now["status"] == "active"
 
 
-def test_at_anothers_place_nobody_is_asked_to_sign_in_once_more(browser: Callable[[], Browser], whole: Whole) -> None:
+def test_at_anothers_place_nobody_is_asked_to_sign_in_once_more(
+    browser: Callable[[], Browser], whole: Whole
+) -> None:
     mine, theirs, console = Provider(whole), Provider(whole), browser()
     mine.owner.sign_in(console)
 
@@ -302,17 +375,25 @@ def test_whose_session_ends_before_the_proof_signs_in_and_does_not_prove_for_eve
         if not session["current"]:
             provider.api("DELETE", f"/v1/sessions/{session['id']}")
 
-    page = console.send("POST", console.at("/me/security/codes/off"), {"csrf": token, "proof_password": PASSWORD})
+    page = console.send(
+        "POST", console.at("/me/security/codes/off"), {"csrf": token, "proof_password": PASSWORD}
+    )
 
     assert (page.status, page.headings[-1]) == (401, "Sign in")
 
 
-def test_a_mere_button_goes_back_to_the_page_it_stood_on_by_https_too(by_https: Browser, provider: Provider) -> None:
+def test_a_mere_button_goes_back_to_the_page_it_stood_on_by_https_too(
+    by_https: Browser, provider: Provider
+) -> None:
     by_https.sign_in(provider.email, PASSWORD)
     at = by_https.at("/me/sessions")
 
-    page = by_https.send("POST", f"{at}/x/end", {"csrf": "old", "reason": "kept"},
-                         {"Referer": f"https://app.example{at}?x=1"})
+    page = by_https.send(
+        "POST",
+        f"{at}/x/end",
+        {"csrf": "old", "reason": "kept"},
+        {"Referer": f"https://app.example{at}?x=1"},
+    )
 
     assert page.location.startswith(f"{at}?draft=")
 
@@ -322,9 +403,19 @@ def test_two_tabs_at_two_organizations_each_keep_theirs(
 ) -> None:
     mine, theirs = Provider(whole), Provider(whole)
     acme = theirs.customer("zzAcmezz", accept=False)
-    bodies = {"given_name": "Bo", "family_name": "Boss", "email": mine.email, "portal_access": True, "role": "admin"}
+    bodies = {
+        "given_name": "Bo",
+        "family_name": "Boss",
+        "email": mine.email,
+        "portal_access": True,
+        "role": "admin",
+    }
     theirs.api("POST", f"/v1/organizations/{theirs.id}/members", bodies)
-    whole.call("POST", f"/v1/verifications/{whole.link(mine.email).rpartition('/')[2]}", {"password": PASSWORD})
+    whole.call(
+        "POST",
+        f"/v1/verifications/{whole.link(mine.email).rpartition('/')[2]}",
+        {"password": PASSWORD},
+    )
     console.sign_in(mine.email, PASSWORD)
 
     pages = _at_once(console, [f"/at/{seat}/customers" for seat in [theirs.id, mine.id] * 4])
@@ -343,7 +434,9 @@ def _at_once(console: Browser, paths: list[str]) -> list[Page]:
     """The same browser opens these in as many tabs."""
     cookie = {"Cookie": f"clientele={console.cookies['clientele']}"}
     with ThreadPoolExecutor(len(paths)) as pool:
-        return list(pool.map(lambda path: Browser(console.system).send("GET", path, headers=cookie), paths))
+        return list(
+            pool.map(lambda path: Browser(console.system).send("GET", path, headers=cookie), paths)
+        )
 
 
 def _one(store: Database, table: type[Any]) -> Any:
@@ -363,8 +456,12 @@ def _age(store: Database) -> None:
 
 def _everything(store: Database) -> str:
     with store.reading() as session:
-        return json.dumps([list(map(repr, session.execute(text(f"SELECT * FROM {name}")).all()))
-                           for name in ("browsers", "seats", "drafts")])
+        return json.dumps(
+            [
+                list(map(repr, session.execute(text(f"SELECT * FROM {name}")).all()))
+                for name in ("browsers", "seats", "drafts")
+            ]
+        )
 
 
 def _token(console: Browser) -> str:
@@ -373,7 +470,10 @@ def _token(console: Browser) -> str:
 
 def _draft(console: Browser, org: str, reason: str) -> str:
     """Send a form with a stale token; the address under which it is kept."""
-    page = console.send("POST", f"/at/{console.seat or console.page.path.split('/')[2]}/c/{org}/settings/suspend",
-                        {"csrf": "stale", "reason": reason})
+    page = console.send(
+        "POST",
+        f"/at/{console.seat or console.page.path.split('/')[2]}/c/{org}/settings/suspend",
+        {"csrf": "stale", "reason": reason},
+    )
     assert page.status == 303, page.text
     return page.location

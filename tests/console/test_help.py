@@ -31,7 +31,9 @@ def test_every_shortcut_that_is_told_presses_something() -> None:
     told = {keys for rows in SHORTCUTS.values() for keys, _ in rows}
 
     assert told - ITS_OWN == pressed
-    assert pages.count('data-key="{{ section.key }}"') == 2, "the sections of a customer, and those of a row"
+    assert pages.count('data-key="{{ section.key }}"') == 2, (
+        "the sections of a customer, and those of a row"
+    )
 
 
 def test_keys_are_told_once_each() -> None:
@@ -49,7 +51,9 @@ def test_light_or_dark_is_kept_and_taken_back(console: Browser) -> None:
 
 
 def test_only_what_is_known_is_kept(console: Browser) -> None:
-    console.send("POST", "/preferences", {"look": "pink\"; onload=", "keys": "all", "session": "mine"})
+    console.send(
+        "POST", "/preferences", {"look": 'pink"; onload=', "keys": "all", "session": "mine"}
+    )
 
     assert not {"look", "keys", "session"} & set(console.cookies)
 
@@ -59,7 +63,9 @@ def test_a_preference_leads_nowhere_else(console: Browser, target: str) -> None:
     assert console.send("POST", "/preferences", {"keys": "off", "next": target}).location == "/"
 
 
-def test_a_form_sent_from_a_dialog_is_told_where_to_go(console: Browser, provider: Provider) -> None:
+def test_a_form_sent_from_a_dialog_is_told_where_to_go(
+    console: Browser, provider: Provider
+) -> None:
     provider.owner.sign_in(console)
 
     page = console.send("GET", "/", headers={"X-Dialog": "1"})

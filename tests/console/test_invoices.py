@@ -31,12 +31,18 @@ def test_issuing_makes_the_unbilled_due(desk: Browser, provider: Provider) -> No
     customer.money("charges", amount="80", kind="usage", description="Calls")
 
     page = at(customer, desk, "invoices/issue")
-    assert page.facts["Unbilled"] == "−80.00 EUR owed" and page.facts["Usable credits now"] == "20.00 EUR"
+    assert (
+        page.facts["Unbilled"] == "−80.00 EUR owed"
+        and page.facts["Usable credits now"] == "20.00 EUR"
+    )
     page = desk.submit()
 
     assert "over 80.00 EUR is issued." in page.banners[0] and page.rows[0][1] == "Awaiting payment"
     page = at(customer, desk, "payment")
-    assert page.facts["Usable credits"] == "100.00 EUR" and page.facts["Current balance"] == "−80.00 EUR owed"
+    assert (
+        page.facts["Usable credits"] == "100.00 EUR"
+        and page.facts["Current balance"] == "−80.00 EUR owed"
+    )
     page = desk.post(desk.at(f"/c/{customer.id}/invoices/issue"))
     assert page.status == 409 and "Nothing is unbilled" in page.text
 
@@ -66,10 +72,15 @@ def test_a_payment_pays_the_oldest_first(desk: Browser, provider: Provider) -> N
     assert [row[1] for row in rows] == ["Awaiting payment", "Awaiting payment", "Paid", "Paid"]
 
 
-def test_a_payment_pays_what_is_ticked_and_is_assigned_anew(desk: Browser, provider: Provider) -> None:
+def test_a_payment_pays_what_is_ticked_and_is_assigned_anew(
+    desk: Browser, provider: Provider
+) -> None:
     customer, ids = invoiced(provider, "10", "20", "30")
 
-    desk.post(desk.at(f"/c/{customer.id}/payments/record"), {"amount": "x", "method": "cash", f"pays_{ids[1]}": "on"})
+    desk.post(
+        desk.at(f"/c/{customer.id}/payments/record"),
+        {"amount": "x", "method": "cash", f"pays_{ids[1]}": "on"},
+    )
     assert desk.page.status == 422 and desk.page.forms[-1].fields[f"pays_{ids[1]}"] == "on"
     desk.submit({"amount": "25"})
     assert amounts(customer) == ["0.00", "20.00", "0.00"]
@@ -78,7 +89,10 @@ def test_a_payment_pays_what_is_ticked_and_is_assigned_anew(desk: Browser, provi
     payment = customer.staff("GET", "/payments")["data"][0]["id"]
     path = desk.at(f"/c/{customer.id}/payments/{payment}/assign")
     page = desk.get(path)
-    assert "can be assigned anew 5 times more" in page.text and f"pays_{ids[1]}" in page.forms[-1].fields
+    assert (
+        "can be assigned anew 5 times more" in page.text
+        and f"pays_{ids[1]}" in page.forms[-1].fields
+    )
     desk.submit({f"pays_{ids[1]}": None, f"pays_{ids[2]}": "on"})
     assert amounts(customer) == ["0.00", "0.00", "25.00"]
 
@@ -93,7 +107,9 @@ def test_a_payment_pays_what_is_ticked_and_is_assigned_anew(desk: Browser, provi
 def test_a_payment_of_a_prepaid_account_is_a_top_up(desk: Browser, provider: Provider) -> None:
     customer = provider.customer(accept=False)
 
-    page = desk.post(desk.at(f"/c/{customer.id}/payments/record"), {"amount": "5", "method": "cash"})
+    page = desk.post(
+        desk.at(f"/c/{customer.id}/payments/record"), {"amount": "5", "method": "cash"}
+    )
 
     assert page.status == 409 and "Top up" in page.links
 
@@ -103,20 +119,27 @@ def test_an_invoice_shows_its_lines_payments_and_paper(desk: Browser, provider: 
     customer.money("payments", amount="4", method="cheque", reference="C-1")
 
     page = at(customer, desk, f"invoices/{invoice}")
-    assert page.facts["Total tax included"] == "10.00 EUR" and page.facts["Still open"] == "−6.00 EUR owed"
+    assert (
+        page.facts["Total tax included"] == "10.00 EUR"
+        and page.facts["Still open"] == "−6.00 EUR owed"
+    )
     assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Cheque C-1"
     assert desk.click("Record a payment").forms[-1].fields[f"pays_{invoice}"] == "on"
     assert desk.page.forms[-1].fields["amount"] == "6.00"
 
     paper = at(customer, desk, f"invoices/{invoice}.pdf").answer
     token = customer.provider._token
-    api = provider.system.call("GET", f"/v1/organizations/{customer.id}/invoices/{invoice}.pdf", None, token=token)
+    api = provider.system.call(
+        "GET", f"/v1/organizations/{customer.id}/invoices/{invoice}.pdf", None, token=token
+    )
     assert paper.data == api.data and paper.data.startswith(b"%PDF")
     assert paper.headers["Content-Type"] == "application/pdf"
     assert paper.headers["Content-Disposition"] == api.headers["Content-Disposition"]
 
 
-def test_an_overdue_invoice_says_for_how_long(desk: Browser, provider: Provider, whole: Whole) -> None:
+def test_an_overdue_invoice_says_for_how_long(
+    desk: Browser, provider: Provider, whole: Whole
+) -> None:
     customer, (invoice, _) = invoiced(provider, "10", "11")
     now = datetime.now(UTC)
     with whole.databases["billing"].transaction() as session:
@@ -141,7 +164,9 @@ def test_an_invoice_is_voided_or_credited(desk: Browser, provider: Provider) -> 
     page = desk.post(path, {"amount": "21", "reason": "late"})
     assert page.status == 409 and "20.00 EUR are left." in page.text
     page = desk.submit({"amount": "5"})
-    assert "5.00 EUR of invoice" in page.banners[0] and page.facts["Still open"] == "−15.00 EUR owed"
+    assert (
+        "5.00 EUR of invoice" in page.banners[0] and page.facts["Still open"] == "−15.00 EUR owed"
+    )
     assert "Void" not in page.links
     page = desk.post(desk.at(f"/c/{customer.id}/invoices/{second}/void"))
     assert page.status == 409 and "Payments" in page.links

@@ -1,4 +1,5 @@
-"""A customer's life in the console: created, changed, suspended, activated, deleted; and the provider's own pages."""
+"""A customer's life in the console: created, changed, suspended, activated, deleted; and the
+provider's own pages."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
@@ -13,8 +14,13 @@ BILLING = {"billing_email": "bills@soehne.example", "billing_city": "Kiel", "cus
 OWNER = {"given_name": "Ada", "family_name": "Nord", "email": "ada@soehne.example"}
 
 
-def fill_in(console: Browser, *, organization: dict[str, str] | None = None, billing: dict[str, str] | None = None,
-            owner: dict[str, str] | None = None) -> Page:
+def fill_in(
+    console: Browser,
+    *,
+    organization: dict[str, str] | None = None,
+    billing: dict[str, str] | None = None,
+    owner: dict[str, str] | None = None,
+) -> Page:
     """The three pages of the wizard; answers the fourth."""
     console.get(console.at("/customers/new"))
     console.submit(ORGANIZATION | (organization or {}), button="Continue")
@@ -26,10 +32,14 @@ def customers(provider: Provider) -> list[dict[str, object]]:
     return list(provider.api("GET", "/v1/organizations")["data"])
 
 
-def test_the_wizard_creates_one_customer_however_often_it_is_sent(console: Browser, provider: Provider) -> None:
+def test_the_wizard_creates_one_customer_however_often_it_is_sent(
+    console: Browser, provider: Provider
+) -> None:
     provider.owner.sign_in(console)
     page = fill_in(console)
-    assert page.facts["Currency"].startswith("EUR") and page.facts["Time zone"].startswith("Europe/Berlin")
+    assert page.facts["Currency"].startswith("EUR") and page.facts["Time zone"].startswith(
+        "Europe/Berlin"
+    )
     assert page.facts["Billing name"] == "Söhne & Töchter (follows the organization’s name)"
     assert page.text.count("For ever") == 5, "four facts, and the line that explains it"
     form = page.forms[-1]
@@ -39,12 +49,22 @@ def test_the_wizard_creates_one_customer_however_often_it_is_sent(console: Brows
 
     assert once.status == 303 and once.location == twice.location
     (made,) = customers(provider)
-    assert (made["name"], made["pricing_model"], made["status"]) == ("Söhne & Töchter", "license", "active")
-    assert made["billing"] == {"name": "Söhne & Töchter", "email": "bills@soehne.example", "address": None,
-                               "city": "Kiel"}
+    assert (made["name"], made["pricing_model"], made["status"]) == (
+        "Söhne & Töchter",
+        "license",
+        "active",
+    )
+    assert made["billing"] == {
+        "name": "Söhne & Töchter",
+        "email": "bills@soehne.example",
+        "address": None,
+        "city": "Kiel",
+    }
     assert made["buyer_tags"] == {"CustomerRef": "K-17"}
     assert "is created" in console.follow().banners[0]
-    assert console.get(console.at("/customers/new")).forms[-1].fields["name"] == "", "the draft is gone"
+    assert console.get(console.at("/customers/new")).forms[-1].fields["name"] == "", (
+        "the draft is gone"
+    )
 
 
 def test_a_draft_keeps_what_was_typed_there_and_back(console: Browser, provider: Provider) -> None:
@@ -56,7 +76,9 @@ def test_a_draft_keeps_what_was_typed_there_and_back(console: Browser, provider:
     assert page.headings[1] == "Organization"
     assert page.forms[-2].fields["name"] == ORGANIZATION["name"]
 
-    page = console.get(console.at("/customers/new"))  # another day, or another tab: it goes on where it was
+    page = console.get(
+        console.at("/customers/new")
+    )  # another day, or another tab: it goes on where it was
     assert page.headings[1] == "Billing" and page.forms[-2].fields["billing_city"] == "Kiel"
 
     page = console.submit(button="Start afresh")
@@ -67,12 +89,16 @@ def test_not_even_a_lost_draft_loses_anything(console: Browser, provider: Provid
     provider.owner.sign_in(console)
     form = fill_in(console).forms[-1]
 
-    page = console.send("POST", form.action, form.fields | {"draft": "evt_01h455vb4pex5vsknk084sn02q"})
+    page = console.send(
+        "POST", form.action, form.fields | {"draft": "evt_01h455vb4pex5vsknk084sn02q"}
+    )
 
     assert page.status == 303 and customers(provider)[0]["name"] == ORGANIZATION["name"]
 
 
-def test_a_session_that_ends_in_the_middle_loses_nothing(console: Browser, provider: Provider) -> None:
+def test_a_session_that_ends_in_the_middle_loses_nothing(
+    console: Browser, provider: Provider
+) -> None:
     provider.owner.sign_in(console)
     console.get(console.at("/customers/new"))
     console.submit(ORGANIZATION, button="Continue")
@@ -82,7 +108,10 @@ def test_a_session_that_ends_in_the_middle_loses_nothing(console: Browser, provi
     page = console.submit({"email": provider.email, "password": PASSWORD})
 
     assert page.headings[1] == "Billing" and "We kept what you had typed" in page.banners[0]
-    assert page.forms[-2].fields["billing_city"] == "Kiel" and page.forms[-2].fields["name"] == ORGANIZATION["name"]
+    assert (
+        page.forms[-2].fields["billing_city"] == "Kiel"
+        and page.forms[-2].fields["name"] == ORGANIZATION["name"]
+    )
 
 
 def test_what_is_missing_is_said_where_it_is_missing(console: Browser, provider: Provider) -> None:
@@ -94,17 +123,28 @@ def test_what_is_missing_is_said_where_it_is_missing(console: Browser, provider:
     assert page.status == 422 and page.title.startswith("Error:")
     assert page.error("name") and page.error("pricing_model")
     assert "several" in page.error("timezone") and not page.error("currency")
-    assert page.forms[-2].options("timezone")[1] == "America/Adak", "those of the country come first"
-    page = console.submit({"name": "Ab", "timezone": "America/Boise", "pricing_model": "app"}, button="Continue")
+    assert page.forms[-2].options("timezone")[1] == "America/Adak", (
+        "those of the country come first"
+    )
+    page = console.submit(
+        {"name": "Ab", "timezone": "America/Boise", "pricing_model": "app"}, button="Continue"
+    )
     page = console.submit(BILLING | {"payment_mode": "postpaid"}, button="Continue")
     assert "limit" in page.error("credit_limit")
 
 
-@pytest.mark.parametrize(("where", "fields", "wrong"), [
-    ("organization", {"organization": {"name": "Comma, not allowed"}}, "name"),
-    ("billing", {"billing": {"payment_mode": "postpaid", "credit_limit": "1,000"}}, "credit_limit"),
-    ("owner", {"owner": {"email": "not an address"}}, "email"),
-])
+@pytest.mark.parametrize(
+    ("where", "fields", "wrong"),
+    [
+        ("organization", {"organization": {"name": "Comma, not allowed"}}, "name"),
+        (
+            "billing",
+            {"billing": {"payment_mode": "postpaid", "credit_limit": "1,000"}},
+            "credit_limit",
+        ),
+        ("owner", {"owner": {"email": "not an address"}}, "email"),
+    ],
+)
 def test_a_refusal_leads_back_to_the_page_with_the_field(
     console: Browser, provider: Provider, where: str, fields: dict[str, dict[str, str]], wrong: str
 ) -> None:
@@ -120,7 +160,9 @@ def test_a_refusal_leads_back_to_the_page_with_the_field(
     assert console.submit(button="Create organization").path.endswith("/overview")
 
 
-def test_a_name_that_is_taken_is_said_before_it_is_created(console: Browser, provider: Provider) -> None:
+def test_a_name_that_is_taken_is_said_before_it_is_created(
+    console: Browser, provider: Provider
+) -> None:
     provider.customer(ORGANIZATION["name"].upper(), accept=False)
     provider.customer(f"{ORGANIZATION['name']} too", accept=False)
     provider.owner.sign_in(console)
@@ -132,9 +174,16 @@ def test_a_name_that_is_taken_is_said_before_it_is_created(console: Browser, pro
 
 def test_a_customer_being_set_up_is_said_to_be(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
-    body = {**ORGANIZATION, "currency": "EUR", "timezone": "Europe/Berlin", "billing": {"email": "b@soehne.example"},
-            "owner": OWNER}
-    signed_in = provider.system.call("POST", "/v1/sessions", {"email": provider.email, "password": PASSWORD})
+    body = {
+        **ORGANIZATION,
+        "currency": "EUR",
+        "timezone": "Europe/Berlin",
+        "billing": {"email": "b@soehne.example"},
+        "owner": OWNER,
+    }
+    signed_in = provider.system.call(
+        "POST", "/v1/sessions", {"email": provider.email, "password": PASSWORD}
+    )
     token = (signed_in.json or {})["access_token"]
     made = provider.system.call("POST", "/v1/organizations", body, token=token).json or {}
 
@@ -144,20 +193,33 @@ def test_a_customer_being_set_up_is_said_to_be(console: Browser, provider: Provi
 
     assert banner.text.startswith("Being set up.") and banner.attrs["hx-trigger"] == "every 2s"
     assert "Save" not in page.buttons
-    answer = console.send("GET", banner.attrs["hx-get"], headers={"HX-Current-URL": f"{ORIGIN}{page.path}"})
+    answer = console.send(
+        "GET", banner.attrs["hx-get"], headers={"HX-Current-URL": f"{ORIGIN}{page.path}"}
+    )
     assert answer.headers["HX-Redirect"] == page.path, "by now it is done"
 
 
-def test_settings_are_saved_and_the_billing_name_follows(console: Browser, provider: Provider) -> None:
+def test_settings_are_saved_and_the_billing_name_follows(
+    console: Browser, provider: Provider
+) -> None:
     acme = provider.customer("Acme")
     provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/settings"))
-    assert "follows the organization’s name" in page.text and page.forms[-1].fields["billing_name"] == ""
+    assert (
+        "follows the organization’s name" in page.text
+        and page.forms[-1].fields["billing_name"] == ""
+    )
 
-    page = console.submit({"name": "Acme & Co", "customer_ref": "7", "demo": "on", "billing_address": "Kai 1\nHafen"})
+    page = console.submit(
+        {"name": "Acme & Co", "customer_ref": "7", "demo": "on", "billing_address": "Kai 1\nHafen"}
+    )
 
     assert page.banners == ["The settings are saved."]
-    assert (acme.now["name"], acme.now["billing"]["name"], acme.now["demo"]) == ("Acme & Co", "Acme & Co", True)
+    assert (acme.now["name"], acme.now["billing"]["name"], acme.now["demo"]) == (
+        "Acme & Co",
+        "Acme & Co",
+        True,
+    )
     assert acme.now["billing"]["address"].splitlines() == ["Kai 1", "Hafen"]
     console.submit({"billing_name": "Acme Holding"})
     console.submit({"name": "Acme again", "customer_ref": ""})
@@ -168,7 +230,9 @@ def test_settings_are_saved_and_the_billing_name_follows(console: Browser, provi
     assert page.status == 422 and page.error("name") and page.error("billing_email")
 
 
-def test_a_stale_form_shows_what_is_now_beside_what_was_typed(console: Browser, provider: Provider) -> None:
+def test_a_stale_form_shows_what_is_now_beside_what_was_typed(
+    console: Browser, provider: Provider
+) -> None:
     acme = provider.customer("Acme")
     provider.owner.sign_in(console)
     console.get(console.at(f"/c/{acme.id}/settings"))
@@ -176,7 +240,9 @@ def test_a_stale_form_shows_what_is_now_beside_what_was_typed(console: Browser, 
 
     page = console.submit({"name": "Acme of mine"})
 
-    assert page.status == 412 and page.rows == [["Organization name", "Acme of somebody else", "Acme of mine"]]
+    assert page.status == 412 and page.rows == [
+        ["Organization name", "Acme of somebody else", "Acme of mine"]
+    ]
     assert acme.now["name"] == "Acme of somebody else"
     assert "Take what it is now" in page.links
     console.submit(button="Save again")
@@ -235,16 +301,42 @@ def reserved(provider: Provider) -> Customer:
     return made
 
 
-@pytest.mark.parametrize(("make", "amount", "link", "leads_to"), [
-    (lambda p: p.customer(credits="10", accept=False), "10.00 EUR", "Withdraw the credits", "/payment/withdraw"),
-    (owing_prepaid, "10.00 EUR", "Top up", "/payment/top-up"),
-    (reserved, "10.00 EUR", "See the reservations", "/payment#reservations"),
-    (lambda p: postpaid(p, "charge"), "10.00 EUR", "Issue the invoice", "/invoices/issue"),
-    (lambda p: postpaid(p, "charge", "invoice"), "10.00 EUR", "Record a payment", "/payments/record"),
-    (lambda p: postpaid(p, "pay"), "25.00 EUR", "Pay the surplus out", "/payment/withdraw"),
-], ids=["credits_left", "amount_due, prepaid", "credits_reserved", "unbilled_amount", "amount_due", "overpaid"])
+@pytest.mark.parametrize(
+    ("make", "amount", "link", "leads_to"),
+    [
+        (
+            lambda p: p.customer(credits="10", accept=False),
+            "10.00 EUR",
+            "Withdraw the credits",
+            "/payment/withdraw",
+        ),
+        (owing_prepaid, "10.00 EUR", "Top up", "/payment/top-up"),
+        (reserved, "10.00 EUR", "See the reservations", "/payment#reservations"),
+        (lambda p: postpaid(p, "charge"), "10.00 EUR", "Issue the invoice", "/invoices/issue"),
+        (
+            lambda p: postpaid(p, "charge", "invoice"),
+            "10.00 EUR",
+            "Record a payment",
+            "/payments/record",
+        ),
+        (lambda p: postpaid(p, "pay"), "25.00 EUR", "Pay the surplus out", "/payment/withdraw"),
+    ],
+    ids=[
+        "credits_left",
+        "amount_due, prepaid",
+        "credits_reserved",
+        "unbilled_amount",
+        "amount_due",
+        "overpaid",
+    ],
+)
 def test_each_blocker_is_named_with_the_way_to_clear_it(
-    console: Browser, provider: Provider, make: Callable[[Provider], Customer], amount: str, link: str, leads_to: str
+    console: Browser,
+    provider: Provider,
+    make: Callable[[Provider], Customer],
+    amount: str,
+    link: str,
+    leads_to: str,
 ) -> None:
     acme = make(provider)
     provider.owner.sign_in(console)
@@ -252,7 +344,9 @@ def test_each_blocker_is_named_with_the_way_to_clear_it(
     page = console.get(console.at(f"/c/{acme.id}/delete"))
 
     assert "stand" in page.text and amount in page.text.replace("\N{NO-BREAK SPACE}", " ")
-    assert page.links[link].startswith(console.at(f"/c/{acme.id}/")) and page.links[link].endswith(leads_to)
+    assert page.links[link].startswith(console.at(f"/c/{acme.id}/")) and page.links[link].endswith(
+        leads_to
+    )
     assert not [one for one in page.buttons if "delete" in one], "the button is absent"
     path, _, place = page.links[link].partition("#")
     page = console.get(path)
@@ -263,7 +357,10 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
     acme = provider.customer("Acme  & Daughters")
     provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/delete"))
-    assert "Nothing is left on the account" in page.text and "1 member can no longer log in" in page.text
+    assert (
+        "Nothing is left on the account" in page.text
+        and "1 member can no longer log in" in page.text
+    )
     assert "(Europe/Berlin)" in page.text and "For 30 days" in page.text
 
     page = console.submit({"typed_name": "Acme & Daughters", "reason": "gone"})
@@ -272,7 +369,10 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
     assert page.status == 422 and page.error("reason") and not page.error("typed_name")
     page = console.submit({"typed_name": "Acme  & Daughters", "reason": "gone"})
 
-    assert page.path == console.at(f"/c/{acme.id}/deletion") and acme.now["status"] == "suspended_for_deletion"
+    assert (
+        page.path == console.at(f"/c/{acme.id}/deletion")
+        and acme.now["status"] == "suspended_for_deletion"
+    )
     assert "29 days left" in page.text and page.facts["Reason"] == "gone"
     assert page.facts["Asked for by"] == "First Admin"
     assert console.get(console.at(f"/c/{acme.id}/delete")).path.endswith("/deletion")
@@ -283,7 +383,9 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
     assert "Called off" in console.get(console.at(f"/c/{acme.id}/deletion")).text
 
 
-def test_a_deletion_that_is_refused_shows_what_came_between(console: Browser, provider: Provider) -> None:
+def test_a_deletion_that_is_refused_shows_what_came_between(
+    console: Browser, provider: Provider
+) -> None:
     acme = provider.customer("Acme", accept=False)
     provider.owner.sign_in(console)
     console.get(console.at(f"/c/{acme.id}/delete"))
@@ -292,7 +394,9 @@ def test_a_deletion_that_is_refused_shows_what_came_between(console: Browser, pr
     page = console.submit({"typed_name": "Acme", "reason": "gone"})
 
     assert page.status == 409 and "The deletion was refused" in page.headings
-    assert "Withdraw the credits" in page.links and not [one for one in page.buttons if "delete" in one]
+    assert "Withdraw the credits" in page.links and not [
+        one for one in page.buttons if "delete" in one
+    ]
     assert acme.now["status"] == "active"
 
 
@@ -310,7 +414,9 @@ def test_a_deleted_customer_stays_readable(console: Browser, provider: Provider)
     assert "Danger zone" not in page.headings
 
 
-def test_each_sees_only_what_their_role_may(browser: Callable[[], Browser], provider: Provider) -> None:
+def test_each_sees_only_what_their_role_may(
+    browser: Callable[[], Browser], provider: Provider
+) -> None:
     acme = provider.customer("Acme")
     viewer, support, owner, admin = browser(), browser(), browser(), browser()
     provider.staff("viewer").sign_in(viewer)
@@ -322,7 +428,9 @@ def test_each_sees_only_what_their_role_may(browser: Callable[[], Browser], prov
         return console.get(console.at(f"/c/{acme.id}/settings"))
 
     page = settings(viewer)
-    assert "Save" not in page.buttons and not {"Suspend", "Delete", "Transfer ownership"} & set(page.links)
+    assert "Save" not in page.buttons and not {"Suspend", "Delete", "Transfer ownership"} & set(
+        page.links
+    )
     page = settings(support)
     assert "Save" in page.buttons and "customer_ref" in page.forms[-1].names
     assert not {"Suspend", "Delete", "Transfer ownership"} & set(page.links)
@@ -330,7 +438,10 @@ def test_each_sees_only_what_their_role_may(browser: Callable[[], Browser], prov
     assert "Save" in page.buttons and "customer_ref" not in page.forms[-1].names
     assert "Transfer ownership" in page.links and not {"Suspend", "Delete"} & set(page.links)
     owner.submit({"name": "Acme by its owner", "billing_email": "new@acme.example"})
-    assert (acme.now["name"], acme.now["billing"]["email"]) == ("Acme by its owner", "new@acme.example")
+    assert (acme.now["name"], acme.now["billing"]["email"]) == (
+        "Acme by its owner",
+        "new@acme.example",
+    )
     assert "Save" not in settings(admin).buttons
     for console in (viewer, support, owner, admin):
         assert console.get(console.at(f"/c/{acme.id}/settings/suspend")).status == 403
@@ -342,7 +453,9 @@ def test_each_sees_only_what_their_role_may(browser: Callable[[], Browser], prov
     assert page.status == 200 and not [one for one in page.buttons if "delete" in one]
 
 
-def test_the_management_is_handed_over_and_back(browser: Callable[[], Browser], provider: Provider) -> None:
+def test_the_management_is_handed_over_and_back(
+    browser: Callable[[], Browser], provider: Provider
+) -> None:
     acme = provider.customer("Acme")
     boss, owner = browser(), browser()
     provider.owner.sign_in(boss)
@@ -361,11 +474,24 @@ def test_the_provider_chooses_its_settings(console: Browser, provider: Provider)
     provider.owner.sign_in(console)
     console.get(console.at("/provider/settings"))
 
-    page = console.submit({"managed_service": "on", "payment_terms_days": "30"}, button="Add a rate")
-    assert page.forms[-1].fields["payment_terms_days"] == "30" and "tax_0_rate" in page.forms[-1].names
-    console.submit({"tax_0_country": "DE", "tax_0_name": "MwSt", "tax_0_rate": "19", "tax_0_valid_from": "2026-01-01"},
-                   button="Add a rate")
-    page = console.submit({"tax_1_country": "FR", "tax_1_name": "TVA", "tax_1_rate": "a lot"}, button="Save")
+    page = console.submit(
+        {"managed_service": "on", "payment_terms_days": "30"}, button="Add a rate"
+    )
+    assert (
+        page.forms[-1].fields["payment_terms_days"] == "30" and "tax_0_rate" in page.forms[-1].names
+    )
+    console.submit(
+        {
+            "tax_0_country": "DE",
+            "tax_0_name": "MwSt",
+            "tax_0_rate": "19",
+            "tax_0_valid_from": "2026-01-01",
+        },
+        button="Add a rate",
+    )
+    page = console.submit(
+        {"tax_1_country": "FR", "tax_1_name": "TVA", "tax_1_rate": "a lot"}, button="Save"
+    )
     assert page.status == 422 and page.error("tax_1_rate") and page.error("tax_1_valid_from")
     page = console.submit(button="Remove rate 1")
     assert page.forms[-1].fields["tax_0_name"] == "TVA"
@@ -373,12 +499,20 @@ def test_the_provider_chooses_its_settings(console: Browser, provider: Provider)
 
     assert page.banners == ["The settings are saved."]
     now = provider.api("GET", "/v1/settings")
-    assert now["tax_rates"] == [{"country": "FR", "name": "TVA", "rate": "20", "valid_from": "2026-02-01"}]
-    assert (now["managed_service"], now["payment_terms_days"], now["mfa_required"]) == (True, 30, False)
+    assert now["tax_rates"] == [
+        {"country": "FR", "name": "TVA", "rate": "20", "valid_from": "2026-02-01"}
+    ]
+    assert (now["managed_service"], now["payment_terms_days"], now["mfa_required"]) == (
+        True,
+        30,
+        False,
+    )
     assert page.links["Staff"] == console.at(f"/c/{provider.id}/members")
 
 
-def test_stale_settings_and_settings_only_to_be_read(browser: Callable[[], Browser], provider: Provider) -> None:
+def test_stale_settings_and_settings_only_to_be_read(
+    browser: Callable[[], Browser], provider: Provider
+) -> None:
     boss, viewer = browser(), browser()
     provider.owner.sign_in(boss)
     boss.get(boss.at("/provider/settings"))
@@ -411,6 +545,12 @@ def test_behind_each_page_there_are_few_statements(console: Browser, provider: P
     provider.owner.sign_in(console)
     fill_in(console)
     draft = parse_qs(urlsplit(console.page.path).query)["draft"][0]
-    for path in ("/customers/new/organization", f"/customers/new/check?draft={draft}", f"/c/{acme.id}/settings",
-                 f"/c/{acme.id}/delete", "/provider/settings", "/provider/wallet"):
+    for path in (
+        "/customers/new/organization",
+        f"/customers/new/check?draft={draft}",
+        f"/c/{acme.id}/settings",
+        f"/c/{acme.id}/delete",
+        "/provider/settings",
+        "/provider/wallet",
+    ):
         assert len(console.statements(console.at(path))) <= 12, path

@@ -53,20 +53,35 @@ def test_what_is_reserved_is_listed_and_let_go(desk: Browser, provider: Provider
     assert page.facts["Usable credits"] == "150.00 EUR" and "Nothing is reserved." in page.text
 
 
-@pytest.mark.parametrize(("due", "unbilled", "figures"), [
-    ("-1610.61", "0.20544", {
-        "Amount due billed": "−1,610.61 EUR owed", "Expecting invoice unbilled": "−0.20544 EUR owed",
-        "Current balance": "−1,610.81544 EUR owed", "Usable credits": "1,999.79456 EUR",
-        "Current balance = expecting invoice + amount due": "−1,610.81544 = (−0.20544) + (−1,610.61)",
-        "Usable = limit + overpaid + expecting invoice − reserved":
-            "1,999.79456 = 2,000.00 + 0.00 + (−0.20544) − 0.00"}),
-    ("65.98", "0.000009", {
-        "Amount due billed": "65.98 EUR overpaid", "Expecting invoice unbilled": "−0.000009 EUR owed",
-        "Current balance": "65.979991 EUR", "Usable credits": "2,065.979991 EUR",
-        "Current balance = expecting invoice + amount due": "65.979991 = (−0.000009) + 65.98",
-        "Usable = limit + overpaid + expecting invoice − reserved":
-            "2,065.979991 = 2,000.00 + 65.98 + (−0.000009) − 0.00"}),
-])
+@pytest.mark.parametrize(
+    ("due", "unbilled", "figures"),
+    [
+        (
+            "-1610.61",
+            "0.20544",
+            {
+                "Amount due billed": "−1,610.61 EUR owed",
+                "Expecting invoice unbilled": "−0.20544 EUR owed",
+                "Current balance": "−1,610.81544 EUR owed",
+                "Usable credits": "1,999.79456 EUR",
+                "Current balance = expecting invoice + amount due": "−1,610.81544 = (−0.20544) + (−1,610.61)",
+                "Usable = limit + overpaid + expecting invoice − reserved": "1,999.79456 = 2,000.00 + 0.00 + (−0.20544) − 0.00",
+            },
+        ),
+        (
+            "65.98",
+            "0.000009",
+            {
+                "Amount due billed": "65.98 EUR overpaid",
+                "Expecting invoice unbilled": "−0.000009 EUR owed",
+                "Current balance": "65.979991 EUR",
+                "Usable credits": "2,065.979991 EUR",
+                "Current balance = expecting invoice + amount due": "65.979991 = (−0.000009) + 65.98",
+                "Usable = limit + overpaid + expecting invoice − reserved": "2,065.979991 = 2,000.00 + 65.98 + (−0.000009) − 0.00",
+            },
+        ),
+    ],
+)
 def test_postpaid_figures_are_spelled_out(
     desk: Browser, provider: Provider, due: str, unbilled: str, figures: dict[str, str]
 ) -> None:
@@ -91,11 +106,19 @@ def test_what_is_unbilled_follows_the_invoicing(desk: Browser, provider: Provide
     assert money(customer, desk).facts["What is unbilled"].startswith("Usage only")
 
 
-def test_a_top_up_counts_once_however_often_it_is_pressed(desk: Browser, provider: Provider) -> None:
+def test_a_top_up_counts_once_however_often_it_is_pressed(
+    desk: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider)
     desk.get(desk.at(f"/c/{customer.id}/payment/top-up"))
     form = desk.page.forms[-1]
-    filled = {**form.fields, "amount": "50", "method": "bank_transfer", "reference": "TT-7", "remark": "hello"}
+    filled = {
+        **form.fields,
+        "amount": "50",
+        "method": "bank_transfer",
+        "reference": "TT-7",
+        "remark": "hello",
+    }
 
     answers = [desk.send("POST", desk.page.path, filled).status for _ in range(2)]
 
@@ -106,7 +129,9 @@ def test_a_top_up_counts_once_however_often_it_is_pressed(desk: Browser, provide
 def test_what_is_wrong_is_said_at_the_field_and_kept(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
 
-    page = desk.post(desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "1e3", "reference": "TT-7"})
+    page = desk.post(
+        desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "1e3", "reference": "TT-7"}
+    )
 
     assert page.status == 422 and page.title.startswith("Error:")
     assert "decimal" in page.error("amount") and page.error("method")
@@ -120,7 +145,10 @@ def test_what_there_is_may_be_withdrawn_and_no_more(desk: Browser, provider: Pro
 
     page = desk.submit({"amount": "90", "method": "cash", "reason": "leaves <soon>"})
     assert page.status == 409 and "At most 86.10 EUR may be withdrawn." in page.text
-    assert page.forms[-1].fields["reason"] == "leaves <soon>" and customer.account["balance"] == "86.10"
+    assert (
+        page.forms[-1].fields["reason"] == "leaves <soon>"
+        and customer.account["balance"] == "86.10"
+    )
 
     page = desk.submit({"amount": "86.10"})
     assert "Withdrawn: 86.10 EUR." in page.banners and customer.account["balance"] == "0.00"
@@ -145,7 +173,9 @@ def test_an_uncovered_charge_says_what_would_cover_it(desk: Browser, provider: P
 def test_nobody_issues_more_than_the_provider_has(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
 
-    page = desk.post(desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "5", "method": "issue"})
+    page = desk.post(
+        desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "5", "method": "issue"}
+    )
 
     assert page.status == 409 and "You have 0.00 EUR to issue; 5.00 EUR are missing." in page.text
 
@@ -155,8 +185,15 @@ def test_a_frozen_account_says_so(desk: Browser, provider: Provider) -> None:
     customer.suspend()
 
     page = money(customer, desk)
-    assert "The account is frozen" in page.text and "Charge" not in page.links and "Top up" in page.links
-    page = desk.post(desk.at(f"/c/{customer.id}/payment/charge"), {"amount": "1", "kind": "usage", "description": "x"})
+    assert (
+        "The account is frozen" in page.text
+        and "Charge" not in page.links
+        and "Top up" in page.links
+    )
+    page = desk.post(
+        desk.at(f"/c/{customer.id}/payment/charge"),
+        {"amount": "1", "kind": "usage", "description": "x"},
+    )
     assert page.status == 409 and "Activate the organization" in page.text
 
 
@@ -166,7 +203,11 @@ def test_a_limit_lasts_for_good_or_until_a_day(desk: Browser, provider: Provider
     last = (datetime.now(UTC) + timedelta(days=40)).date()
 
     page = desk.post(path, {"credit_limit": "75", "term": "temporary"})
-    assert page.status == 422 and page.error("until") == "Fill this in." and customer.account["credit_limit"] == "0.00"
+    assert (
+        page.status == 422
+        and page.error("until") == "Fill this in."
+        and customer.account["credit_limit"] == "0.00"
+    )
     page = desk.submit({"until": last.isoformat()})
 
     assert "The credit limit is 75.00 EUR." in page.banners and "temporary" in page.text
@@ -175,7 +216,10 @@ def test_a_limit_lasts_for_good_or_until_a_day(desk: Browser, provider: Provider
     assert desk.get(path).forms[-1].fields["until"] == last.isoformat()
 
     desk.submit({"term": "permanent", "credit_limit": "10"})
-    assert customer.account["credit_limit_expires_at"] is None and customer.account["credit_limit"] == "10.00"
+    assert (
+        customer.account["credit_limit_expires_at"] is None
+        and customer.account["credit_limit"] == "10.00"
+    )
     assert desk.post(path, {"credit_limit": ""}).error("credit_limit") == "Fill this in."
 
 
@@ -192,7 +236,9 @@ def test_a_stale_limit_is_not_written_over(desk: Browser, provider: Provider) ->
     assert customer.account["credit_limit"] == "20.00"
 
 
-def test_the_payment_mode_is_changed_and_what_becomes_of_the_money_said(desk: Browser, provider: Provider) -> None:
+def test_the_payment_mode_is_changed_and_what_becomes_of_the_money_said(
+    desk: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider, "30")
     path = desk.at(f"/c/{customer.id}/payment/mode")
 
@@ -200,7 +246,10 @@ def test_the_payment_mode_is_changed_and_what_becomes_of_the_money_said(desk: Br
     assert "The 30.00 EUR in the wallet become an overpayment" in page.text
     assert desk.submit().error("credit_limit") == "Fill this in."
     page = desk.submit({"credit_limit": "100"})
-    assert "The account is postpaid now." in page.banners and page.facts["Amount due billed"] == "30.00 EUR overpaid"
+    assert (
+        "The account is postpaid now." in page.banners
+        and page.facts["Amount due billed"] == "30.00 EUR overpaid"
+    )
 
     charge(customer, "40")
     page = desk.get(path)
@@ -220,10 +269,16 @@ def test_amounts_left_open_while_the_form_was_filled_in_are_refused_with_a_way_o
 
     page = desk.submit()
 
-    assert page.status == 409 and "Unbilled: 3.00 EUR." in page.text and "Issue an invoice" in page.links
+    assert (
+        page.status == 409
+        and "Unbilled: 3.00 EUR." in page.text
+        and "Issue an invoice" in page.links
+    )
 
 
-def test_an_automatic_top_up_waits_for_a_fifth_of_the_last(desk: Browser, provider: Provider) -> None:
+def test_an_automatic_top_up_waits_for_a_fifth_of_the_last(
+    desk: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider, "100")
     path = desk.at(f"/c/{customer.id}/payment/auto-top-up")
     page = desk.get(path)
@@ -237,10 +292,16 @@ def test_an_automatic_top_up_waits_for_a_fifth_of_the_last(desk: Browser, provid
     assert desk.get(path).forms[-1].fields["threshold"] == ""
     desk.submit({"threshold": "33", "enabled": None})
     assert customer.account["auto_top_up"] == {
-        "enabled": False, "threshold": "33.00", "amount": "60.00", "method": "cheque"}
+        "enabled": False,
+        "threshold": "33.00",
+        "amount": "60.00",
+        "method": "cheque",
+    }
 
 
-def test_the_stored_card_is_shown_and_removed(desk: Browser, provider: Provider, whole: Whole) -> None:
+def test_the_stored_card_is_shown_and_removed(
+    desk: Browser, provider: Provider, whole: Whole
+) -> None:
     customer = prepaid(provider)
     with whole.databases["billing"].transaction() as session:
         session.get_one(Account, customer.id).payment_method = {"brand": "visa", "last4": "4242"}
@@ -250,7 +311,9 @@ def test_the_stored_card_is_shown_and_removed(desk: Browser, provider: Provider,
     assert page.status == 200 and customer.account["payment_method"]
     page = desk.submit()
 
-    assert "The stored card is removed." in page.banners and customer.account["payment_method"] is None
+    assert (
+        "The stored card is removed." in page.banners and customer.account["payment_method"] is None
+    )
 
 
 @pytest.mark.parametrize("path", ["payment", "transactions"])

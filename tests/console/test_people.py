@@ -15,7 +15,7 @@ from tests.console.provider import PASSWORD, Customer, Provider
 from tests.console.system import Whole
 
 NEW = "seven quiet herons wade"
-NASTY = "<b>\"O'Hara\"</b> & =1+1"
+NASTY = '<b>"O\'Hara"</b> & =1+1'
 
 
 def members(console: Browser, customer: Customer, rest: str = "") -> str:
@@ -32,19 +32,37 @@ def acme(console: Browser, provider: Provider) -> Customer:
 
 def test_the_list_says_who_is_there_and_filters(console: Browser, acme: Customer) -> None:
     page = console.get(members(console, acme))
-    assert [row[0] for row in page.rows] == ["Olga Owner"] and "Only the owner is here yet" in page.text
-    acme.staff("POST", "/members", {
-        "name": NASTY, "portal_access": True, "role": "admin", "email": f"ohara@{acme.word}.example"})
+    assert [row[0] for row in page.rows] == [
+        "Olga Owner"
+    ] and "Only the owner is here yet" in page.text
+    acme.staff(
+        "POST",
+        "/members",
+        {
+            "name": NASTY,
+            "portal_access": True,
+            "role": "admin",
+            "email": f"ohara@{acme.word}.example",
+        },
+    )
     acme.loginless("Front desk")
 
     page = console.get(members(console, acme))
     rows = {row[0]: row[1:] for row in page.rows}
     assert rows["Front desk"] == ["No", "Member", "Active", "–", "100"]
-    assert rows["Olga Owner"][:3] == ["Yes", "Owner", "Active"] and "verified" in rows["Olga Owner"][3]
+    assert (
+        rows["Olga Owner"][:3] == ["Yes", "Owner", "Active"] and "verified" in rows["Olga Owner"][3]
+    )
     assert rows[NASTY][1:3] == ["Admin", "Not verified yet"] and "<b>" not in page.html
-    assert [row[0] for row in console.get(members(console, acme, "?status=pending")).rows] == [NASTY]
-    assert [row[0] for row in console.get(members(console, acme, "?portal_access=false")).rows] == ["Front desk"]
-    assert [row[0] for row in console.get(members(console, acme, "?q=olga&role=owner")).rows] == ["Olga Owner"]
+    assert [row[0] for row in console.get(members(console, acme, "?status=pending")).rows] == [
+        NASTY
+    ]
+    assert [row[0] for row in console.get(members(console, acme, "?portal_access=false")).rows] == [
+        "Front desk"
+    ]
+    assert [row[0] for row in console.get(members(console, acme, "?q=olga&role=owner")).rows] == [
+        "Olga Owner"
+    ]
     page = console.get(members(console, acme, "?q=nobody"))
     assert page.rows == [] and "No member matches" in page.text
     assert console.get(members(console, acme, "?status=purple")).status == 200
@@ -56,23 +74,46 @@ def test_adding_with_portal_access_invites(console: Browser, acme: Customer, who
     assert page.status == 422 and page.error("email") == "Fill this in."
 
     page = console.submit({"email": f"ann@{acme.word}.example", "role": "admin", "extension": "77"})
-    assert page.status == 200 and page.headings[1] == "Ann Lee" and "A mail is on its way" in page.banners[0]
+    assert (
+        page.status == 200
+        and page.headings[1] == "Ann Lee"
+        and "A mail is on its way" in page.banners[0]
+    )
     assert page.facts["Role"] == "Admin" and page.facts["Extension"] == "–"
     assert whole.link(f"ann@{acme.word}.example").startswith("/verify/")
-    page = console.post(members(console, acme, "/new"), {
-        "name": "Ann again", "portal_access": "yes", "email": f"ANN@{acme.word}.example"})
-    assert page.status == 409 and "is a member already" in page.banners[0] and console.page.title.startswith("Error")
+    page = console.post(
+        members(console, acme, "/new"),
+        {"name": "Ann again", "portal_access": "yes", "email": f"ANN@{acme.word}.example"},
+    )
+    assert (
+        page.status == 409
+        and "is a member already" in page.banners[0]
+        and console.page.title.startswith("Error")
+    )
 
 
-def test_adding_without_portal_access_shows_a_pin_this_once(console: Browser, acme: Customer) -> None:
-    page = console.post(members(console, acme, "/new"), {
-        "name": "Front desk", "portal_access": "no", "email": "typed@before.example", "extension": "200"})
+def test_adding_without_portal_access_shows_a_pin_this_once(
+    console: Browser, acme: Customer
+) -> None:
+    page = console.post(
+        members(console, acme, "/new"),
+        {
+            "name": "Front desk",
+            "portal_access": "no",
+            "email": "typed@before.example",
+            "extension": "200",
+        },
+    )
     pin = page.facts["PIN"]
     assert page.status == 200 and page.facts["Extension"] == "200" and re.fullmatch(r"\d{6}", pin)
     assert page.headers["Cache-Control"] == "no-store"
 
     page = console.click("I have it")
-    assert page.headings[1] == "Front desk" and page.facts["E-mail address"] == "–" and pin not in page.html
+    assert (
+        page.headings[1] == "Front desk"
+        and page.facts["E-mail address"] == "–"
+        and pin not in page.html
+    )
     assert pin not in console.get(members(console, acme)).html
 
     at = page.path
@@ -94,7 +135,10 @@ def test_changing_a_member(console: Browser, acme: Customer, whole: Whole) -> No
     page = console.post(at + "/edit", {"family_name": "Smith", "role": "admin"})
     assert page.path == at and page.headings[1] == "Ann Smith" and page.facts["Role"] == "Admin"
     page = console.post(at + "/edit", {"email": f"new@{acme.word}.example"})
-    assert "A mail is on its way to new@" in page.banners[0] and "not verified" in page.facts["E-mail address"]
+    assert (
+        "A mail is on its way to new@" in page.banners[0]
+        and "not verified" in page.facts["E-mail address"]
+    )
     assert whole.link(f"new@{acme.word}.example").startswith("/verify/")
     assert "/undo/" in whole.mail(ann.email)
 
@@ -105,7 +149,9 @@ def test_taking_portal_access_away_gives_a_pin(console: Browser, acme: Customer)
     assert re.fullmatch(r"\d{6}", page.facts["PIN"])
     page = console.click("I have it")
     assert page.facts["Kind"].startswith("No portal access") and page.facts["Role"] == "Member"
-    page = console.post(page.path + "/edit", {"portal_access": "yes", "email": ann.email, "role": "member"})
+    page = console.post(
+        page.path + "/edit", {"portal_access": "yes", "email": ann.email, "role": "member"}
+    )
     assert page.facts["State"] == "Not verified yet"
 
 
@@ -120,12 +166,18 @@ def test_a_form_of_before_shows_what_is_now_and_goes_on(console: Browser, acme: 
     assert page.status == 200 and page.headings[1] == "Anna Tester"
 
 
-def test_disable_enable_remove(console: Browser, acme: Customer, browser: Callable[[], Browser]) -> None:
+def test_disable_enable_remove(
+    console: Browser, acme: Customer, browser: Callable[[], Browser]
+) -> None:
     ann = acme.member("member", given="Ann")
     at, hers = members(console, acme, f"/{ann.id}"), browser()
     ann.sign_in(hers)
     page = console.post(at + "/disable")
-    assert page.path == at and page.facts["State"] == "Disabled" and "out within seconds" in page.banners[0]
+    assert (
+        page.path == at
+        and page.facts["State"] == "Disabled"
+        and "out within seconds" in page.banners[0]
+    )
     assert hers.get(hers.at("/me/sessions")).path.startswith("/sign-in")
     assert "Enable" in page.links and "Disable" not in page.links and "Make owner" not in page.links
     page = console.post(at + "/enable")
@@ -138,14 +190,17 @@ def test_disable_enable_remove(console: Browser, acme: Customer, browser: Callab
 def test_the_owner_has_to_transfer_first(console: Browser, acme: Customer) -> None:
     at = members(console, acme, f"/{acme.owner.id}")
     page = console.get(at)
-    assert {"Disable", "Remove", "Make owner"}.isdisjoint(page.links) and "exactly one" in page.banners[0]
+    assert {"Disable", "Remove", "Make owner"}.isdisjoint(
+        page.links
+    ) and "exactly one" in page.banners[0]
     assert page.links["Make somebody else the owner"].endswith("/ownership/new")
     page = console.post(at + "/disable")
     assert page.status == 409 and "Transfer the ownership" in page.banners[0]
 
 
-def test_resending_kills_the_link_before(console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]
-                                         ) -> None:
+def test_resending_kills_the_link_before(
+    console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]
+) -> None:
     ann = acme.member("member", given="Ann", accept=False)
     at, first = members(console, acme, f"/{ann.id}"), whole.link(ann.email)
     page = console.post(at + "/resend-verification")
@@ -159,7 +214,9 @@ def test_resending_kills_the_link_before(console: Browser, acme: Customer, whole
     assert whole.link(ann.email) != first and browser().get(first).status == 410
 
 
-def test_what_a_role_may_not_is_not_there(console: Browser, provider: Provider, browser: Callable[[], Browser]) -> None:
+def test_what_a_role_may_not_is_not_there(
+    console: Browser, provider: Provider, browser: Callable[[], Browser]
+) -> None:
     acme = provider.customer("Acme")
     ann, bob = acme.member("member", given="Ann"), acme.member("admin", given="Bob")
     provider.staff("viewer").sign_in(console)
@@ -187,12 +244,22 @@ def test_what_a_role_may_not_is_not_there(console: Browser, provider: Provider, 
 def test_the_providers_own_staff_have_presets(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     at = console.at(f"/c/{provider.id}/members")
-    page = console.post(at + "/new", {
-        "name": "Sue Support", "portal_access": "yes", "email": f"sue@{provider.word}.example", "role": "support"})
+    page = console.post(
+        at + "/new",
+        {
+            "name": "Sue Support",
+            "portal_access": "yes",
+            "email": f"sue@{provider.word}.example",
+            "role": "support",
+        },
+    )
     assert page.facts["May do"] == "Support" and "Login As" not in page.links
     page = console.post(page.path + "/edit", {"role": "manager"})
     assert page.facts["May do"] == "Manager"
-    assert provider.api("GET", f"/v1/organizations/{provider.id}/members?q=sue")["data"][0]["role"] == "admin"
+    assert (
+        provider.api("GET", f"/v1/organizations/{provider.id}/members?q=sue")["data"][0]["role"]
+        == "admin"
+    )
 
 
 def test_staff_change_the_owner_at_once_and_undo_it(console: Browser, acme: Customer) -> None:
@@ -200,7 +267,10 @@ def test_staff_change_the_owner_at_once_and_undo_it(console: Browser, acme: Cust
     acme.loginless("Front desk")
     page = console.get(console.at(f"/c/{acme.id}/ownership/new"))
     assert {row[0]: row[3] for row in page.rows} == {
-        "Ann Tester": "Choose Ann Tester", "Front desk": "No: no portal access", "Olga Owner": "Is the owner"}
+        "Ann Tester": "Choose Ann Tester",
+        "Front desk": "No: no portal access",
+        "Olga Owner": "Is the owner",
+    }
     console.get(page.links["Choose Ann Tester"])
     page = console.submit({"reason": "Olga has left", "typed": "acme"})
     assert page.status == 422 and page.error("typed") and acme.owner.member["name"] == "Olga Owner"
@@ -228,7 +298,10 @@ def test_an_owner_offers_and_the_other_accepts(
     assert "offers you the ownership" in hers.page.text and "I retire" in hers.page.text
     hers.click("Accept")
     page = hers.submit()
-    assert "You are the owner now" in page.banners[0] and acme.staff("GET")["owner"]["given_name"] == "Ann"
+    assert (
+        "You are the owner now" in page.banners[0]
+        and acme.staff("GET")["owner"]["given_name"] == "Ann"
+    )
     assert hers.get(members(hers, acme)).status == 200
 
     assert console.get(console.at(f"/c/{acme.id}/ownership")).status == 200
@@ -258,7 +331,11 @@ def test_looking_at_an_invitation_uses_nothing_up(
         assert page.headers["Referrer-Policy"] == "no-referrer" and ann.email in page.text
     assert "At least 15 characters" in page.text and 'autocomplete="new-password"' in page.html
     page = hers.submit({"password": "too little"})
-    assert page.status == 422 and "15 to 128" in page.error("password") and "too little" not in page.html
+    assert (
+        page.status == 422
+        and "15 to 128" in page.error("password")
+        and "too little" not in page.html
+    )
     page = hers.submit({"password": NEW})
     assert page.status == 200 and page.headings == ["You have joined Acme & <Sons>"]
     for method in ("GET", "POST"):
@@ -274,16 +351,25 @@ def test_a_browser_that_hides_where_it_was_may_use_a_link(
 ) -> None:
     ann = provider.customer("Acme").member("member", given="Ann", accept=False)
     link, sent = whole.link(ann.email), {"password": NEW}
-    assert console.send("POST", link, sent, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}).status == 403
+    assert (
+        console.send("POST", link, sent, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}).status
+        == 403
+    )
     assert console.send("POST", link, sent, {"Origin": "null", "Sec-Fetch-Site": ""}).status == 403
     assert console.send("POST", link, sent, {"Origin": "null"}).status == 200
 
 
-def test_somebody_else_who_is_signed_in_is_told(console: Browser, acme: Customer, whole: Whole) -> None:
+def test_somebody_else_who_is_signed_in_is_told(
+    console: Browser, acme: Customer, whole: Whole
+) -> None:
     ann = acme.member("member", given="Ann", accept=False)
     link = whole.link(ann.email)
     page = console.get(link)
-    assert acme.provider.email in page.text and ann.email in page.text and "password" not in page.forms[-1].names
+    assert (
+        acme.provider.email in page.text
+        and ann.email in page.text
+        and "password" not in page.forms[-1].names
+    )
     console.send("POST", link, {"password": NEW})
     assert acme.staff("GET", f"/members/{ann.id}")["status"] == "pending"
     console.get(link)
@@ -292,15 +378,19 @@ def test_somebody_else_who_is_signed_in_is_told(console: Browser, acme: Customer
     assert console.submit({"password": NEW}).headings == ["You have joined Acme"]
 
 
-def test_an_address_is_taken_back(console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]
-                                  ) -> None:
+def test_an_address_is_taken_back(
+    console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]
+) -> None:
     ann, hers = acme.member("member", given="Ann"), browser()
     console.post(members(console, acme, f"/{ann.id}/edit"), {"email": f"thief@{acme.word}.example"})
     found = re.search(r"https://app\.example(/undo/\S+)", whole.mail(ann.email))
     assert found
     assert hers.get(found[1]).headings == ["Take your login back"]
     page = hers.submit()
-    assert page.headings == ["Your login is yours again"] and page.links["Ask for a new password"] == "/reset"
+    assert (
+        page.headings == ["Your login is yours again"]
+        and page.links["Ask for a new password"] == "/reset"
+    )
     assert acme.staff("GET", f"/members/{ann.id}")["email"] == ann.email
     page = hers.get(found[1])
     assert page.status == 410 and "Ask the owner" in page.text
@@ -312,10 +402,14 @@ def test_links_that_lead_nowhere(console: Browser, whole: Whole) -> None:
         assert page.status == 404 and page.headings == ["This link leads nowhere"]
 
 
-def test_a_password_is_reset(console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]) -> None:
+def test_a_password_is_reset(
+    console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]
+) -> None:
     ann, hers, other = acme.member("member", given="Ann"), browser(), browser()
     ann.sign_in(other)
-    said: list[Page] = [hers.post("/reset", {"email": email}) for email in (ann.email, "nobody@nowhere.example")]
+    said: list[Page] = [
+        hers.post("/reset", {"email": email}) for email in (ann.email, "nobody@nowhere.example")
+    ]
     assert said[0].text == said[1].text and said[0].headings == ["Look into your mailbox"]
     link = whole.link(ann.email)
     assert link.startswith("/reset/")
@@ -325,7 +419,10 @@ def test_a_password_is_reset(console: Browser, acme: Customer, whole: Whole, bro
     assert other.get(other.at("/me/sessions")).path.startswith("/sign-in")
     page = hers.get(link)
     assert page.status == 410 and page.links["Ask for a new password"] == "/reset"
-    assert hers.sign_in(ann.email, PASSWORD).status == 401 and hers.sign_in(ann.email, NEW).status == 200
+    assert (
+        hers.sign_in(ann.email, PASSWORD).status == 401
+        and hers.sign_in(ann.email, NEW).status == 200
+    )
     page = console.post(members(console, acme, f"/{ann.id}/reset-password"))
     assert "good for 30 minutes" in page.banners[0]
 
@@ -360,7 +457,9 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     assert page.path.endswith("/me/security") and "One-time codes are off." in page.banners[0]
 
 
-def test_a_password_is_changed(console: Browser, acme: Customer, browser: Callable[[], Browser]) -> None:
+def test_a_password_is_changed(
+    console: Browser, acme: Customer, browser: Callable[[], Browser]
+) -> None:
     ann, hers, other = acme.member("member", given="Ann"), browser(), browser()
     ann.sign_in(hers)
     ann.sign_in(other)
@@ -374,14 +473,18 @@ def test_a_password_is_changed(console: Browser, acme: Customer, browser: Callab
     assert other.get(other.at("/me/security")).path.startswith("/sign-in")
 
 
-def test_sessions_are_listed_and_ended(console: Browser, acme: Customer, browser: Callable[[], Browser]) -> None:
+def test_sessions_are_listed_and_ended(
+    console: Browser, acme: Customer, browser: Callable[[], Browser]
+) -> None:
     ann, hers, other, third = acme.member("member", given="Ann"), browser(), browser(), browser()
     for one in (hers, other, third):
         ann.sign_in(one)
     acme.staff("POST", f"/members/{ann.id}/login-as", {"reason": "a test"})
     page = hers.get(hers.at("/me/sessions"))
     names = [row[0] for row in page.rows]
-    assert names[0] == "Support" and sum("this one" in name for name in names) == 1 and len(names) >= 4
+    assert (
+        names[0] == "Support" and sum("this one" in name for name in names) == 1 and len(names) >= 4
+    )
     ended = next(f.action for f in page.forms if f.action.endswith("/end"))
     page = hers.submit(action=ended)
     assert "Ended" in page.banners[0] and "Support" not in [row[0] for row in page.rows]
@@ -391,7 +494,9 @@ def test_sessions_are_listed_and_ended(console: Browser, acme: Customer, browser
     assert len(hers.statements(hers.at("/me/sessions"))) <= 12
 
 
-def test_a_proof_does_not_cut_a_session_short(console: Browser, provider: Provider, whole: Whole) -> None:
+def test_a_proof_does_not_cut_a_session_short(
+    console: Browser, provider: Provider, whole: Whole
+) -> None:
     acme = provider.customer("Acme")
     ann = acme.member("member", given="Ann")
     ann.sign_in(console)
@@ -401,21 +506,32 @@ def test_a_proof_does_not_cut_a_session_short(console: Browser, provider: Provid
     assert page.status == 403 and page.headings == ["Prove that it is you"]
     page = console.submit({"proof_password": PASSWORD})
     assert page.status == 200 and "Key" in page.facts
-    acme.staff("PATCH", f"/members/{ann.id}", {"role": "admin"})  # the access token is good for nothing by this
+    acme.staff(
+        "PATCH", f"/members/{ann.id}", {"role": "admin"}
+    )  # the access token is good for nothing by this
     assert "One-time codes" in console.get(console.at("/me/security")).headings
 
 
-def test_switching_organization(console: Browser, provider: Provider, browser: Callable[[], Browser]) -> None:
+def test_switching_organization(
+    console: Browser, provider: Provider, browser: Callable[[], Browser]
+) -> None:
     acme, globex = provider.customer("Acme"), provider.customer("Globex")
     ann = acme.member("member", given="Ann")
-    made = globex.staff("POST", "/members", {
-        "name": "Ann Tester", "email": ann.email, "portal_access": True, "role": "admin"})
+    made = globex.staff(
+        "POST",
+        "/members",
+        {"name": "Ann Tester", "email": ann.email, "portal_access": True, "role": "admin"},
+    )
     token = provider.system.link(ann.email).rpartition("/")[2]
     provider.system.call("POST", f"/v1/verifications/{token}", {})
     ann.sign_in(console)
     page = console.get(f"/at/{acme.id}/me/organizations")
-    assert {row[0]: row[1] for row in page.rows} == {"Acme": "Member", "Globex": "Admin"} and made["id"]
-    assert [row[0] for row in console.get(f"/at/{acme.id}/me/organizations?q=glo").rows] == ["Globex"]
+    assert {row[0]: row[1] for row in page.rows} == {"Acme": "Member", "Globex": "Admin"} and made[
+        "id"
+    ]
+    assert [row[0] for row in console.get(f"/at/{acme.id}/me/organizations?q=glo").rows] == [
+        "Globex"
+    ]
     page = console.click("Globex")
     assert console.seat == globex.id and page.status == 200
     assert console.get(f"/at/{acme.id}/me/organizations").status == 200
@@ -429,7 +545,10 @@ def test_codes_that_the_provider_demands_come_first(
     provider.api("PATCH", "/v1/settings", {"mfa_required": True})
     sue.sign_in(theirs)
     page = theirs.get(theirs.at("/customers"))
-    assert page.path.partition("?")[0].endswith("/me/security") and "asks for one-time codes" in page.banners[0]
+    assert (
+        page.path.partition("?")[0].endswith("/me/security")
+        and "asks for one-time codes" in page.banners[0]
+    )
     theirs.click("Switch them on")
     secret = theirs.submit().facts["Key"].replace(" ", "")
     theirs.submit({"otp": code(secret)})
@@ -444,7 +563,11 @@ def test_api_keys(console: Browser, acme: Customer) -> None:
     key = page.facts["API key"]
     assert key.startswith("clk_")
     page = console.click("I have it")
-    assert key not in page.html and page.rows[0][0].startswith("Rating") and page.rows[0][1] == "Report usage"
+    assert (
+        key not in page.html
+        and page.rows[0][0].startswith("Rating")
+        and page.rows[0][1] == "Report usage"
+    )
     page = console.get(page.links["Rotate Rating"])
     page = console.submit({"overlap_minutes": "0"})
     assert page.facts["API key"] not in (key, "")

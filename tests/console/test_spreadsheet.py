@@ -8,10 +8,22 @@ import pytest
 from console.values import spreadsheet
 
 
-@pytest.mark.parametrize(("cell", "shown"), [
-    ("=1", "'=1"), ("+1", "'+1"), ("-1", "'-1"), ("@a", "'@a"), ("\ta", "'\ta"), ("＝1", "'＝1"), ("a=1", "a=1"),
-    (Decimal("-0.000001"), "-0.000001"), (-1, "-1"), (None, ""), ("", ""),
-])
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("=1", "'=1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@a", "'@a"),
+        ("\ta", "'\ta"),
+        ("＝1", "'＝1"),
+        ("a=1", "a=1"),
+        (Decimal("-0.000001"), "-0.000001"),
+        (-1, "-1"),
+        (None, ""),
+        ("", ""),
+    ],
+)
 def test_text_that_a_spreadsheet_would_run_is_made_text(cell: spreadsheet.Cell, shown: str) -> None:
     assert next(csv.reader([spreadsheet.line([cell, "end"])], strict=True)) == [shown, "end"]
 

@@ -10,13 +10,18 @@ from tests.console.provider import Provider
 
 def test_corrections_refunds_and_reversals(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "20")
-    desk.post(desk.at(f"/c/{customer.id}/payment/adjust"),
-              {"amount": "-0.000001", "kind": "write_off", "reason": "dust"})
+    desk.post(
+        desk.at(f"/c/{customer.id}/payment/adjust"),
+        {"amount": "-0.000001", "kind": "write_off", "reason": "dust"},
+    )
     assert customer.account["balance"] == "19.999999"
     charged = charge(customer, "5", cost="2")
 
     page = money(customer, desk, f"transactions/{charged['id']}")
-    assert page.facts["Amount"] == "−5.00 EUR" and page.facts["Cost to you only staff see it"] == "2.00 EUR"
+    assert (
+        page.facts["Amount"] == "−5.00 EUR"
+        and page.facts["Cost to you only staff see it"] == "2.00 EUR"
+    )
     assert ["Revenue", "", "5.00 EUR"] in page.rows
     desk.click("Refund")
     page = desk.submit({"amount": "6", "reason": "bad line"})
@@ -42,10 +47,14 @@ def test_transactions_are_found_by_what_the_address_says(desk: Browser, provider
 
     page = money(customer, desk, "transactions")
     assert [[row[0], *row[3:]] for row in page.rows] == [
-        ["<b>Calls</b>", "−4.00 EUR", "5.00 EUR"], ["Top-up by cash", "+9.00 EUR", "9.00 EUR"]]
+        ["<b>Calls</b>", "−4.00 EUR", "5.00 EUR"],
+        ["Top-up by cash", "+9.00 EUR", "9.00 EUR"],
+    ]
     today = datetime.now(UTC).date()
     before, later = today - timedelta(days=1), today + timedelta(days=3)
-    assert len(money(customer, desk, f"transactions?direction=in&from={before}&to={later}").rows) == 1
+    assert (
+        len(money(customer, desk, f"transactions?direction=in&from={before}&to={later}").rows) == 1
+    )
     assert "No transaction matches" in money(customer, desk, f"transactions?from={later}").headings
     assert "Clear the filters" in desk.page.links
     page = money(customer, desk, "transactions?kind=nonsense")
@@ -76,7 +85,9 @@ def test_customers_read_their_own_and_change_nothing(browser: Any, provider: Pro
         assert not {"Top up", "Withdraw", "Charge", "Adjust", "Credit limit"} & set(page.links)
         page = money(mine, console, f"transactions/{charged['id']}")
         assert page.status == 200 and "0.40" not in page.text and "Cost" not in page.text
-        assert [money(mine, console, f"payment/{what}").status for what in ("top-up", "limit", "mode")] == [403] * 3
+        assert [
+            money(mine, console, f"payment/{what}").status for what in ("top-up", "limit", "mode")
+        ] == [403] * 3
         assert money(other, console).status == 404
 
 

@@ -1,4 +1,5 @@
-"""Browser files are what the lock names or are not there; a registry out of reach does not stop a set-up."""
+"""Browser files are what the lock names or are not there; a registry out of reach does not stop a
+set-up."""
 
 import gzip
 import hashlib
@@ -24,7 +25,8 @@ def packed(script: bytes) -> bytes:
     made = BytesIO()
     with TarFile.open(fileobj=made, mode="w") as tar:
         for name, content in (
-            ("package/package.json", b'{"name": "htmx.org", "version": "2.0.11"}'), ("package/dist/htmx.min.js", script)
+            ("package/package.json", b'{"name": "htmx.org", "version": "2.0.11"}'),
+            ("package/dist/htmx.min.js", script),
         ):
             info = TarInfo(name)
             info.size = len(content)
@@ -45,9 +47,14 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[s
 
         def index(self) -> bytes:
             dist = {"tarball": f"http://{self.headers['Host']}/htmx.org/-/htmx.org-2.0.11.tgz"}
-            return json.dumps({"name": "htmx.org", "versions": {
-                "2.0.11": {"name": "htmx.org", "version": "2.0.11", "dist": dist},
-            }}).encode()
+            return json.dumps(
+                {
+                    "name": "htmx.org",
+                    "versions": {
+                        "2.0.11": {"name": "htmx.org", "version": "2.0.11", "dist": dist},
+                    },
+                }
+            ).encode()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -70,9 +77,17 @@ def console(tmp_path: Path) -> Path:
     wanted = {"dependencies": {"htmx.org": "2.0.11"}}
     integrity = "sha512-" + b64encode(hashlib.sha512(packed(SCRIPT)).digest()).decode()
     (browser / "package.json").write_text(json.dumps(wanted))
-    (browser / "package-lock.json").write_text(json.dumps({"lockfileVersion": 3, "packages": {
-        "": wanted, "node_modules/htmx.org": {"version": "2.0.11", "integrity": integrity},
-    }}))
+    (browser / "package-lock.json").write_text(
+        json.dumps(
+            {
+                "lockfileVersion": 3,
+                "packages": {
+                    "": wanted,
+                    "node_modules/htmx.org": {"version": "2.0.11", "integrity": integrity},
+                },
+            }
+        )
+    )
     return tmp_path / "console"
 
 
@@ -80,14 +95,18 @@ def served(console: Path) -> Path:
     return console / "console" / "static" / "vendor" / "htmx.min.js"
 
 
-def test_what_the_lock_names_is_laid_where_it_is_served(console: Path, registry: dict[str, bytes]) -> None:
+def test_what_the_lock_names_is_laid_where_it_is_served(
+    console: Path, registry: dict[str, bytes]
+) -> None:
     registry["htmx.org"] = packed(SCRIPT)
 
     assert assets.fetch(console) == ""
     assert served(console).read_bytes() == SCRIPT
 
 
-def test_something_else_than_the_lock_names_stops_the_set_up(console: Path, registry: dict[str, bytes]) -> None:
+def test_something_else_than_the_lock_names_stops_the_set_up(
+    console: Path, registry: dict[str, bytes]
+) -> None:
     registry["htmx.org"] = packed(SCRIPT + b" and more")
 
     with pytest.raises(assets.Mismatch, match="EINTEGRITY"):
@@ -112,4 +131,7 @@ def test_the_lock_names_a_hash_for_each_and_no_registry() -> None:
     packages = {name: row for name, row in lock.items() if name}
 
     assert packages
-    assert all(row["integrity"].startswith("sha512-") and "resolved" not in row for row in packages.values())
+    assert all(
+        row["integrity"].startswith("sha512-") and "resolved" not in row
+        for row in packages.values()
+    )

@@ -1,4 +1,5 @@
-"""The production footing as files: docker-compose.yml, the Dockerfile and the secrets they are started with."""
+"""The production footing as files: docker-compose.yml, the Dockerfile and the secrets they are
+started with."""
 
 import base64
 import hashlib
@@ -57,7 +58,10 @@ def test_every_container_is_confined(service: str) -> None:
     assert "/tmp" in settings["tmpfs"]
     assert settings["init"] is True and settings["stop_grace_period"]
     assert settings["mem_limit"] and settings["pids_limit"]
-    assert not {"privileged", "pid", "ipc", "network_mode", "devices", "env_file", "container_name"} & settings.keys()
+    assert (
+        not {"privileged", "pid", "ipc", "network_mode", "devices", "env_file", "container_name"}
+        & settings.keys()
+    )
     assert settings["restart"] == ("unless-stopped" if service in STAY else "no")
 
 
@@ -65,7 +69,9 @@ def test_every_container_is_confined(service: str) -> None:
 def test_nobody_is_root(service: str) -> None:
     user = SERVICES[service].get("user")
     assert user not in ("root", "0", 0)
-    assert (user is None) == (service in OURS), "ours take the user of their image, the others are told"
+    assert (user is None) == (service in OURS), (
+        "ours take the user of their image, the others are told"
+    )
 
 
 @pytest.mark.parametrize("service", sorted(STAY))
@@ -78,14 +84,21 @@ def test_what_stays_says_whether_it_is_well(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_secrets_come_as_files(service: str) -> None:
-    given, environment = SERVICES[service].get("secrets", []), SERVICES[service].get("environment", {})
+    given, environment = (
+        SERVICES[service].get("secrets", []),
+        SERVICES[service].get("environment", {}),
+    )
     for name, value in environment.items():
         assert not SECRET.search(name) or name.endswith("_FILE"), name
         assert not re.search(r"://[^/]*@", str(value)), name
         if name.endswith("_FILE"):
             assert value.removeprefix(MOUNTED) in given, name
     if service in OURS:
-        read = {value.removeprefix(MOUNTED) for name, value in environment.items() if name.endswith("_FILE")}
+        read = {
+            value.removeprefix(MOUNTED)
+            for name, value in environment.items()
+            if name.endswith("_FILE")
+        }
         assert read == set(given), "no container has a secret it does not read"
 
 
@@ -118,7 +131,10 @@ def test_what_waits_for_what() -> None:
     done, healthy = "service_completed_successfully", "service_healthy"
     for service in DATA_SERVICES:
         for role in ROLES[:4]:
-            needs = {name: need["condition"] for name, need in OURS[f"{service}-{role}"]["depends_on"].items()}
+            needs = {
+                name: need["condition"]
+                for name, need in OURS[f"{service}-{role}"]["depends_on"].items()
+            }
             topology = {f"{service}-topology": done} if role in ("listen", "relay") else {}
             assert needs == {f"{service}-migrate": done, **topology}
         assert OURS[f"{service}-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
@@ -140,19 +156,40 @@ def test_who_can_reach_whom() -> None:
     assert networks["front"] == {"front"} and networks["gateway"] == {"front", "inside", "pages"}
     assert [name for name, seen in networks.items() if "front" in seen] == ["gateway", "front"]
     assert networks["postgres"] == {"data", "pages-data"} and networks["broker"] == {"data"}
-    assert {name for name, network in COMPOSE["networks"].items() if not (network or {}).get("internal")} == {
-        "front", "mail"}
-    assert networks["console-web"] == {"pages", "pages-data"} and networks["console-migrate"] == {"pages-data"}
-    assert [name for name, seen in networks.items() if "pages" in seen] == ["console-web", "gateway"]
+    assert {
+        name for name, network in COMPOSE["networks"].items() if not (network or {}).get("internal")
+    } == {"front", "mail"}
+    assert networks["console-web"] == {"pages", "pages-data"} and networks["console-migrate"] == {
+        "pages-data"
+    }
+    assert [name for name, seen in networks.items() if "pages" in seen] == [
+        "console-web",
+        "gateway",
+    ]
     assert [name for name, seen in networks.items() if "pages-data" in seen] == [
-        "console-migrate", "console-web", "postgres"]
-    subnets = [COMPOSE["networks"][name]["ipam"]["config"][0]["subnet"] for name in ("front", "pages")]
-    assert OURS["gateway"]["environment"]["PROXIES"] == ",".join(subnets), "only front and console name clients"
+        "console-migrate",
+        "console-web",
+        "postgres",
+    ]
+    subnets = [
+        COMPOSE["networks"][name]["ipam"]["config"][0]["subnet"] for name in ("front", "pages")
+    ]
+    assert OURS["gateway"]["environment"]["PROXIES"] == ",".join(subnets), (
+        "only front and console name clients"
+    )
 
 
-@pytest.mark.parametrize("name", sorted(OURS.keys() - {f"{service}-{role}" for service in DATA_SERVICES for role in
-                                                       ("migrate", "topology")} - {"console-migrate"}))
-def test_the_settings_are_all_there(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        OURS.keys()
+        - {f"{service}-{role}" for service in DATA_SERVICES for role in ("migrate", "topology")}
+        - {"console-migrate"}
+    ),
+)
+def test_the_settings_are_all_there(
+    name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What each service's own loader demands, read as in the container."""
     service = name.partition("-")[0]
     for variable in list(os.environ):
@@ -179,7 +216,11 @@ def test_whoever_is_asked_knows_who_asks(secrets: Path) -> None:
     """The code says by `@internal(...)` whom it lets in; their digests must be there."""
     for service in DATA_SERVICES:
         code = "\n".join(file.read_text() for file in (ROOT / "services" / service).rglob("*.py"))
-        wanted = {name for names in re.findall(r"@internal\(([^)]*)\)", code) for name in re.findall(r"\w+", names)}
+        wanted = {
+            name
+            for names in re.findall(r"@internal\(([^)]*)\)", code)
+            for name in re.findall(r"\w+", names)
+        }
         known = caller.parse_callers((secrets / f"{service}_internal_callers").read_text())
         assert wanted | {"gateway"} == known.keys(), service
 
@@ -211,7 +252,10 @@ def test_images_are_pinned() -> None:
 
 def test_it_keeps_to_the_compose_specification() -> None:
     schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
-    problems = [f"{'/'.join(map(str, e.path))}: {e.message}" for e in Draft202012Validator(schema).iter_errors(COMPOSE)]
+    problems = [
+        f"{'/'.join(map(str, e.path))}: {e.message}"
+        for e in Draft202012Validator(schema).iter_errors(COMPOSE)
+    ]
     assert problems == []
 
 
@@ -222,16 +266,24 @@ def test_no_crash_points_in_production(file: str) -> None:
 
 def instructions() -> list[tuple[str, str]]:
     """The Dockerfile's instructions, continued lines joined."""
-    lines = [line for line in DOCKERFILE.read_text().splitlines() if not line.lstrip().startswith("#")]
+    lines = [
+        line for line in DOCKERFILE.read_text().splitlines() if not line.lstrip().startswith("#")
+    ]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
-    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line.strip())]
+    return [
+        (word, rest)
+        for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line.strip())
+    ]
 
 
 def test_the_last_stage_has_no_tools_and_no_root() -> None:
     found = instructions()
     starts = [n for n, (word, _) in enumerate(found) if word == "FROM"]
-    assert [rest for word, rest in found if word == "FROM"] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
-    last = found[starts[-1]:]
+    assert [rest for word, rest in found if word == "FROM"] == [
+        "${PYTHON_IMAGE} AS build",
+        "${PYTHON_IMAGE}",
+    ]
+    last = found[starts[-1] :]
     assert [rest for word, rest in last if word == "USER"] == ["10001:10001"]
     assert [rest for word, rest in last if word == "COPY"] == ["--from=build /app /app"]
     [run] = [rest for word, rest in last if word == "RUN"]
@@ -249,12 +301,21 @@ def test_no_secrets_in_the_image() -> None:
 
 
 def test_the_libraries_layer_needs_the_lock_and_every_member() -> None:
-    """Else uv refuses the workspace; and code copied before it would throw the layer away at every change."""
+    """Else uv refuses the workspace; and code copied before it would throw the layer away at every
+    change."""
     found = instructions()
     syncs = [n for n, (word, rest) in enumerate(found) if word == "RUN" and "uv sync" in rest]
-    before = {path for word, rest in found[:syncs[0]] if word == "COPY" for path in rest.split()[:-1]}
-    globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
-    members = {str(file.relative_to(ROOT)) for glob in globs for file in ROOT.glob(f"{glob}/pyproject.toml")}
+    before = {
+        path for word, rest in found[: syncs[0]] if word == "COPY" for path in rest.split()[:-1]
+    }
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"][
+        "members"
+    ]
+    members = {
+        str(file.relative_to(ROOT))
+        for glob in globs
+        for file in ROOT.glob(f"{glob}/pyproject.toml")
+    }
     assert before == members | {"pyproject.toml", "uv.lock"}
     for n in syncs:
         assert {"--frozen", "--no-dev", "--no-editable"} <= set(found[n][1].split())
@@ -274,7 +335,9 @@ class Ready(BaseHTTPRequestHandler):
 @contextmanager
 def answering(status: int) -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), type("Answer", (Ready,), {"status": status})) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
         yield str(server.server_port)
         server.shutdown()
 
@@ -283,7 +346,9 @@ def is_well(port: str, health_port: str) -> bool:
     [check] = [rest for word, rest in instructions() if word == "HEALTHCHECK"]
     command = json.loads(check.partition(" CMD ")[2])
     environment = {**os.environ, "PORT": port, "HEALTH_PORT": health_port}
-    run = subprocess.run([sys.executable, *command[1:]], env=environment, capture_output=True, check=False)
+    run = subprocess.run(
+        [sys.executable, *command[1:]], env=environment, capture_output=True, check=False
+    )
     return run.returncode == 0
 
 
@@ -296,13 +361,20 @@ def test_the_health_check_asks_the_role_that_runs() -> None:
 
 
 def test_the_secrets_are_those_that_compose_wants(secrets: Path) -> None:
-    wanted = {secret["file"].removeprefix("deploy/secrets/") for secret in COMPOSE["secrets"].values()}
+    wanted = {
+        secret["file"].removeprefix("deploy/secrets/") for secret in COMPOSE["secrets"].values()
+    }
     made = {file.name for file in secrets.iterdir()}
     assert wanted <= made
     outside = {f"{user}_broker_url" for user in OUTSIDERS}
     assert outside <= made - wanted, "whoever runs them is given these by hand"
-    assert all(name == ".gitignore" or name.endswith("_broker_password") for name in made - wanted - outside)
-    assert wanted == {name for service in SERVICES.values() for name in service.get("secrets", [])} | {"admin_password"}
+    assert all(
+        name == ".gitignore" or name.endswith("_broker_password")
+        for name in made - wanted - outside
+    )
+    assert wanted == {
+        name for service in SERVICES.values() for name in service.get("secrets", [])
+    } | {"admin_password"}
     assert wanted == COMPOSE["secrets"].keys()
 
 
@@ -322,12 +394,17 @@ def test_what_is_made_from_secrets_fits_them(secrets: Path) -> None:
         digest = hashlib.sha256(read[f"{name}_internal_secret"].encode()).hexdigest()
         assert f"{name}={digest}" in read["billing_internal_callers"].split(",")
     password = read["org_app_password"]
-    assert read["org_app_database_url"] == f"postgresql+psycopg://org_app:{password}@postgres:5432/org"
+    assert (
+        read["org_app_database_url"] == f"postgresql+psycopg://org_app:{password}@postgres:5432/org"
+    )
     assert read["signing_key"].startswith("-----BEGIN PRIVATE KEY-----")
     definitions = json.loads(read["broker_definitions"])
     rights = {right["user"]: right for right in definitions["permissions"]}
     for user in ("admin", *DATA_SERVICES, *OUTSIDERS):
-        assert read[f"{user}_broker_url"] == f"amqp://{user}:{read[f'{user}_broker_password']}@broker:5672/clientele"
+        assert (
+            read[f"{user}_broker_url"]
+            == f"amqp://{user}:{read[f'{user}_broker_password']}@broker:5672/clientele"
+        )
         assert (rights[user]["configure"] == "^$") == (user != "admin")
     tried = rabbitmq.definitions(dict.fromkeys((*DATA_SERVICES, *OUTSIDERS), ""))["permissions"]
     assert [rights[right["user"]] for right in tried] == tried, "the rights that the tests run with"

@@ -1,4 +1,5 @@
-"""The demo: the customers it ships, the story it tells, and that it notices when the story goes otherwise."""
+"""The demo: the customers it ships, the story it tells, and that it notices when the story goes
+otherwise."""
 
 import csv
 import json
@@ -30,12 +31,23 @@ def customers() -> list[dict[str, str]]:
 class FakeSystem(BaseHTTPRequestHandler):
     """Lets anybody in and refuses to create any customer; the settings can be read and set."""
 
-    refusal = {"code": "invalid", "detail": "Not like this.", "errors": [
-        {"pointer": "/owner/email", "code": "email", "detail": "This is not an e-mail address."},
-    ]}
+    refusal = {
+        "code": "invalid",
+        "detail": "Not like this.",
+        "errors": [
+            {
+                "pointer": "/owner/email",
+                "code": "email",
+                "detail": "This is not an e-mail address.",
+            },
+        ],
+    }
     answers = {
         ("GET", "/readyz"): (200, {}),
-        ("POST", "/v1/sessions"): (201, {"access_token": "t", "organization": {"kind": "provider"}}),
+        ("POST", "/v1/sessions"): (
+            201,
+            {"access_token": "t", "organization": {"kind": "provider"}},
+        ),
         ("GET", "/v1/settings"): (200, {"deletion_grace_days": 7}),
         ("POST", "/v1/organizations"): (422, refusal),
     }
@@ -47,7 +59,9 @@ class FakeSystem(BaseHTTPRequestHandler):
             self.settings.append(json.loads(body)["deletion_grace_days"])
             status, shown = 200, json.loads(body)
         else:
-            status, shown = self.answers.get((self.command, self.path), (404, {"code": "not_found"}))
+            status, shown = self.answers.get(
+                (self.command, self.path), (404, {"code": "not_found"})
+            )
         sent = json.dumps(shown).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(sent)))
@@ -70,14 +84,27 @@ def fake() -> Iterator[str]:
 
 
 def demo(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    kept = {k: v for k, v in os.environ.items() if k not in ("BASE_URL", "MAIL_DIR", "CLIENTELE_ADMIN_PASSWORD")}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("BASE_URL", "MAIL_DIR", "CLIENTELE_ADMIN_PASSWORD")
+    }
     return subprocess.run(
-        [sys.executable, "-m", "clientele", "demo", *words], cwd=ROOT, env=kept | environment, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=170, check=False,
+        [sys.executable, "-m", "clientele", "demo", *words],
+        cwd=ROOT,
+        env=kept | environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=170,
+        check=False,
     )
 
 
-def test_forty_customers_over_eight_countries_and_five_currencies(customers: list[dict[str, str]]) -> None:
+def test_forty_customers_over_eight_countries_and_five_currencies(
+    customers: list[dict[str, str]],
+) -> None:
     assert len(customers) == 40
     assert len({c["country"] for c in customers}) == 8
     assert len({c["currency"] for c in customers}) == 5
@@ -90,7 +117,9 @@ def test_no_two_customers_share_a(column: str, customers: list[dict[str, str]]) 
     assert len({c[column].casefold() for c in customers}) == 40
 
 
-def test_their_names_use_odd_characters_and_only_allowed_ones(customers: list[dict[str, str]]) -> None:
+def test_their_names_use_odd_characters_and_only_allowed_ones(
+    customers: list[dict[str, str]],
+) -> None:
     names = [c["name"] for c in customers]
 
     assert all(values.is_name(name) for name in names)
@@ -112,7 +141,8 @@ def test_a_row_read_again_has_the_same_key_and_no_other_row_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "text"), [("250", "250.00"), ("184.254321", "184.254321"), ("3.5", "3.50"), ("0", "0.00")]
+    ("amount", "text"),
+    [("250", "250.00"), ("184.254321", "184.254321"), ("3.5", "3.50"), ("0", "0.00")],
 )
 def test_money_is_written_as_the_contract_says(amount: str, text: str) -> None:
     assert money(Decimal(amount)) == text
@@ -123,7 +153,12 @@ def test_it_tells_the_whole_story_to_a_system_of_its_own() -> None:
 
     assert told.returncode == 0, told.stdout
     assert "40 created, 0 already there, 0 refused; 8 countries, 5 currencies" in told.stdout
-    for expected in ("409 deletion_refused", "409 account_closed", "409 insufficient_credits", "✔ status: deleted"):
+    for expected in (
+        "409 deletion_refused",
+        "409 account_closed",
+        "409 insufficient_credits",
+        "✔ status: deleted",
+    ):
         assert expected in told.stdout
     assert "steps went as expected" in told.stdout
     assert "✔ invoices: paid 100.00" in told.stdout
@@ -131,7 +166,11 @@ def test_it_tells_the_whole_story_to_a_system_of_its_own() -> None:
     assert saved and Path(saved[1]).read_bytes().startswith(b"%PDF-")
     statement = told.stdout.partition("Statement of account")[2]
     assert "-180.254321" in statement
-    assert statement.index("Opening balance") < statement.index("-180.254321") < statement.index("Closing balance")
+    assert (
+        statement.index("Opening balance")
+        < statement.index("-180.254321")
+        < statement.index("Closing balance")
+    )
 
 
 def test_a_step_that_differs_ends_it_with_the_grace_as_it_was(fake: str) -> None:
@@ -146,7 +185,10 @@ def test_each_bad_row_is_named_and_the_others_go_on(fake: str) -> None:
     told = demo(BASE_URL=fake, CLIENTELE_ADMIN_PASSWORD="any")
 
     assert told.returncode == 1
-    assert "row 17 'Hôtel des Trois Ponts ***': /owner/email This is not an e-mail address." in told.stdout
+    assert (
+        "row 17 'Hôtel des Trois Ponts ***': /owner/email This is not an e-mail address."
+        in told.stdout
+    )
     assert "0 created, 0 already there, 40 refused" in told.stdout
 
 

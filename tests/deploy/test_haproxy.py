@@ -1,4 +1,5 @@
-"""The front door, tried: HAProxy as a private process in front of a small server that notes what reached it."""
+"""The front door, tried: HAProxy as a private process in front of a small server that notes what
+reached it."""
 
 import contextlib
 import http.client
@@ -31,7 +32,9 @@ class Upstream(ThreadingHTTPServer):
         super().__init__((address, port), Handler)
         self.seen: list[tuple[str, str, dict[str, str], int]] = []
         self.hold = threading.Event()
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """The door may hang up on us."""
@@ -113,7 +116,11 @@ def start(haproxy: str) -> Iterator[Door]:
             "CLIENT_REQUESTS": "100000",
             **settings,
         }
-        running.append(subprocess.Popen([haproxy, "-db", "-f", CONFIG], env=environment, stdout=subprocess.DEVNULL))
+        running.append(
+            subprocess.Popen(
+                [haproxy, "-db", "-f", CONFIG], env=environment, stdout=subprocess.DEVNULL
+            )
+        )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
@@ -157,13 +164,18 @@ def ask(
     try:
         connection.request(method, path, body=body, headers=headers or {}, encode_chunked=chunked)  # type: ignore[arg-type]
         answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        return (
+            answer.status,
+            {name.lower(): value for name, value in answer.getheaders()},
+            answer.read(),
+        )
     finally:
         connection.close()
 
 
 def speak(port: int, raw: bytes) -> bytes:
-    """Send exactly these bytes; all that comes back until the door closes or is silent for a second."""
+    """Send exactly these bytes; all that comes back until the door closes or is silent for a
+    second."""
     with socket.create_connection(("127.0.0.1", port), timeout=8) as line:
         line.sendall(raw)
         heard = b""
@@ -174,7 +186,9 @@ def speak(port: int, raw: bytes) -> bytes:
         return heard
 
 
-def assert_problem(answer: tuple[int, dict[str, str], bytes], status: int, code: str) -> dict[str, str]:
+def assert_problem(
+    answer: tuple[int, dict[str, str], bytes], status: int, code: str
+) -> dict[str, str]:
     given, headers, body = answer
     problem = json.loads(body)
     assert given == status
@@ -189,7 +203,11 @@ def assert_problem(answer: tuple[int, dict[str, str], bytes], status: int, code:
 def test_the_configuration_is_sound_and_without_warnings(haproxy: str) -> None:
     for settings in ({}, {"BIND": ":8080", "GATEWAY_HOST": "gateway", "GATEWAY_SLOTS": "8"}):
         check = subprocess.run(
-            [haproxy, "-c", "-f", CONFIG], env={**os.environ, **settings}, capture_output=True, text=True, check=False
+            [haproxy, "-c", "-f", CONFIG],
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert check.returncode == 0, check.stderr
         assert "WARNING" not in check.stderr
@@ -247,20 +265,36 @@ def test_bodies_up_to_64_kib(door: int, upstream: Upstream) -> None:
     assert ask(door, "POST", "/v1/organizations", b"x" * 64 * KIB)[0] == 200
     assert_problem(ask(door, "POST", "/v1/organizations", b"x" * (64 * KIB + 1)), 413, "too_large")
     parts = [b"x" * KIB] * 64
-    assert ask(door, "POST", "/v1/organizations", iter(parts), {"Transfer-Encoding": "chunked"}, True)[0] == 200
-    too_many = ask(door, "POST", "/v1/organizations", iter([*parts, b"x"]), {"Transfer-Encoding": "chunked"}, True)
+    assert (
+        ask(door, "POST", "/v1/organizations", iter(parts), {"Transfer-Encoding": "chunked"}, True)[
+            0
+        ]
+        == 200
+    )
+    too_many = ask(
+        door,
+        "POST",
+        "/v1/organizations",
+        iter([*parts, b"x"]),
+        {"Transfer-Encoding": "chunked"},
+        True,
+    )
     assert_problem(too_many, 413, "too_large")
     assert [length for *_, length in upstream.seen] == [64 * KIB, 64 * KIB]
 
 
 def test_a_body_that_does_not_come_is_a_problem(door: int) -> None:
-    assert_problem(ask(door, "POST", "/v1/x", b"x", {"Content-Length": "2"}), 408, "request_timeout")
+    assert_problem(
+        ask(door, "POST", "/v1/x", b"x", {"Content-Length": "2"}), 408, "request_timeout"
+    )
 
 
 def test_usage_up_to_4_mib(door: int, upstream: Upstream) -> None:
     assert ask(door, "POST", "/v1/usage", b"x" * 4096 * KIB)[0] == 200
     assert upstream.seen[0][3] == 4096 * KIB
-    announced = f"POST /v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: {4096 * KIB + 1}\r\n\r\n".encode()
+    announced = (
+        f"POST /v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: {4096 * KIB + 1}\r\n\r\n".encode()
+    )
     assert speak(door, announced + b"x" * 200 * KIB).startswith(b"HTTP/1.1 413 ")
     chunked = ask(door, "POST", "/v1/usage", iter([b"x"]), {"Transfer-Encoding": "chunked"}, True)
     assert_problem(chunked, 411, "length_required")
@@ -270,7 +304,9 @@ def test_usage_up_to_4_mib(door: int, upstream: Upstream) -> None:
 
 def test_heads_have_a_size(door: int, upstream: Upstream) -> None:
     assert ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 4000})[0] == 200
-    assert_problem(ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 20_000}), 431, "headers_too_large")
+    assert_problem(
+        ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 20_000}), 431, "headers_too_large"
+    )
     assert_problem(ask(door, "GET", "/v1/me?q=" + "x" * 4000), 414, "uri_too_long")
     assert ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 140_000})[0] == 400
     assert ask(door, "GET", "/v1/me", headers={f"X-{n}": "x" for n in range(101)})[0] in (400, 431)
@@ -305,7 +341,8 @@ def test_what_can_be_read_in_two_ways_is_refused(door: int, upstream: Upstream, 
 
 
 def test_of_two_kinds_of_length_one_is_left(door: int, upstream: Upstream) -> None:
-    """Everybody behind the door reads the same end of the request, and nothing more is read from that connection."""
+    """Everybody behind the door reads the same end of the request, and nothing more is read from
+    that connection."""
     lengths = [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"]
     for first, second in (lengths, reversed(lengths)):
         upstream.seen.clear()
@@ -321,7 +358,9 @@ def test_of_two_kinds_of_length_one_is_left(door: int, upstream: Upstream) -> No
 
 
 def test_nobody_there_is_503(start: Door) -> None:
-    headers = assert_problem(ask(start(free_port(), wait_for=503), "GET", "/v1/me"), 503, "service_unavailable")
+    headers = assert_problem(
+        ask(start(free_port(), wait_for=503), "GET", "/v1/me"), 503, "service_unavailable"
+    )
     assert headers["retry-after"] == "1"
 
 
@@ -347,7 +386,8 @@ def test_what_no_gateway_can_take_waits_three_seconds(start: Door) -> None:
 
 
 def test_slow_senders_harm_nobody(door: int, upstream: Upstream) -> None:
-    """Half-sent heads and bodies, many more than the gateway has threads: others are served, the slow are cut."""
+    """Half-sent heads and bodies, many more than the gateway has threads: others are served, the
+    slow are cut."""
     head = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nX-Slow: "
     body = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + b"x" * 20_000
     big = b"POST /v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n" + b"x" * 20_000
@@ -422,7 +462,9 @@ def test_a_name_stands_for_several_gateways(start: Door) -> None:
     second = Upstream("127.0.0.2", first.server_port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
         names.bind(("127.0.0.1", 0))
-        threading.Thread(target=answer_names, args=(names, ["127.0.0.1", "127.0.0.2"]), daemon=True).start()
+        threading.Thread(
+            target=answer_names, args=(names, ["127.0.0.1", "127.0.0.2"]), daemon=True
+        ).start()
         dns = f"127.0.0.1:{names.getsockname()[1]}"
         door = start(first.server_port, GATEWAY_HOST="gateway", GATEWAY_SLOTS="4", GATEWAY_DNS=dns)
         assert eventually(lambda: is_served(door) and bool(first.seen) and bool(second.seen))
@@ -436,8 +478,10 @@ def answer_names(line: socket.socket, addresses: list[str]) -> None:
         while True:
             query, client = line.recvfrom(512)
             end = query.index(b"\0", 12) + 5
-            found = addresses if query[end - 4:end - 2] == b"\0\1" else []
-            records = [b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address) for address in found]
+            found = addresses if query[end - 4 : end - 2] == b"\0\1" else []
+            records = [
+                b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address) for address in found
+            ]
             head = query[:2] + b"\x81\x80\0\1" + len(found).to_bytes(2, "big") + b"\0\0\0\0"
             line.sendto(head + query[12:end] + b"".join(records), client)
 
@@ -445,7 +489,11 @@ def answer_names(line: socket.socket, addresses: list[str]) -> None:
 def test_the_log_tells_no_secrets(haproxy: str, upstream: Upstream) -> None:
     """One JSON line per request, without what a mailed link carries."""
     port = free_port()
-    environment = {**os.environ, "BIND": f"127.0.0.1:{port}", "GATEWAY_PORT": str(upstream.server_port)}
+    environment = {
+        **os.environ,
+        "BIND": f"127.0.0.1:{port}",
+        "GATEWAY_PORT": str(upstream.server_port),
+    }
     command = [haproxy, "-db", "-f", str(CONFIG)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert eventually(lambda: is_served(port))

@@ -35,7 +35,9 @@ def declare_inbox(url: str, service: str) -> None:
     channel = channel_of(url)
     channel.exchange_declare(service, "topic", durable=True, auto_delete=False)
     queue = f"{service}.inbox"
-    channel.queue_declare(queue, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+    channel.queue_declare(
+        queue, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}
+    )
     channel.queue_bind(queue, service, "#")
     channel.connection.close()
 
@@ -127,7 +129,9 @@ def test_making_a_service_again_changes_only_its_passwords(postgres: Postgres) -
     postgres.drop(second)
 
 
-def test_committed_rows_survive_a_killed_database(postgres: Postgres, database: ServiceDatabase) -> None:
+def test_committed_rows_survive_a_killed_database(
+    postgres: Postgres, database: ServiceDatabase
+) -> None:
     with connect(database.owner_url) as owner:
         owner.execute("CREATE TABLE things (name text)")
     with connect(database.app_url) as app:
@@ -142,7 +146,9 @@ def test_committed_rows_survive_a_killed_database(postgres: Postgres, database: 
         assert app.execute("SELECT name FROM things").fetchall() == [("kept",)]
 
 
-def test_a_service_publishes_to_its_own_exchange_and_reads_its_own_queue(urls: dict[str, str]) -> None:
+def test_a_service_publishes_to_its_own_exchange_and_reads_its_own_queue(
+    urls: dict[str, str],
+) -> None:
     channel = channel_of(urls["shop"])
 
     channel.basic_publish_confirm(amqp.Message("hello"), "shop", "shop.hello.v1", timeout=5)
@@ -156,7 +162,9 @@ def test_a_service_publishes_to_its_own_exchange_and_reads_its_own_queue(urls: d
 def test_a_service_does_not_publish_to_another_exchange(urls: dict[str, str]) -> None:
     for exchange in ("till", "amq.topic", ""):
         with pytest.raises(amqp.AccessRefused):
-            channel_of(urls["shop"]).basic_publish_confirm(amqp.Message("forged"), exchange, "till.inbox", timeout=5)
+            channel_of(urls["shop"]).basic_publish_confirm(
+                amqp.Message("forged"), exchange, "till.inbox", timeout=5
+            )
 
 
 def test_a_service_does_not_read_another_queue(urls: dict[str, str]) -> None:
@@ -178,9 +186,13 @@ def test_there_is_no_guest(rabbitmq: RabbitMQ) -> None:
         channel_of(rabbitmq.url("guest", "guest"))
 
 
-def test_confirmed_messages_survive_a_killed_broker(rabbitmq: RabbitMQ, urls: dict[str, str]) -> None:
+def test_confirmed_messages_survive_a_killed_broker(
+    rabbitmq: RabbitMQ, urls: dict[str, str]
+) -> None:
     publisher = channel_of(urls["till"])
-    publisher.basic_publish_confirm(amqp.Message("kept", delivery_mode=2), "till", "till.kept.v1", timeout=5)
+    publisher.basic_publish_confirm(
+        amqp.Message("kept", delivery_mode=2), "till", "till.kept.v1", timeout=5
+    )
 
     rabbitmq.kill()
 
@@ -195,5 +207,7 @@ def test_a_missing_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(installation, "_find_rabbitmq", lambda: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    with pytest.raises(ServerMissing, match=r"apt-get install rabbitmq-server.*start a Docker engine"):
+    with pytest.raises(
+        ServerMissing, match=r"apt-get install rabbitmq-server.*start a Docker engine"
+    ):
         installation.rabbitmq_scripts()

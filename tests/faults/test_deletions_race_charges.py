@@ -1,4 +1,5 @@
-"""A hundred deletions against charges on the credit limit: never deleted with a debt, never both."""
+"""A hundred deletions against charges on the credit limit: never deleted with a debt, never
+both."""
 
 import random
 import threading
@@ -15,7 +16,9 @@ CUSTOMERS = 100
 def test_a_deletion_and_a_charge_never_both_succeed(system: System) -> None:
     api = customers.signed_in(system.address, system.password)
     with ThreadPoolExecutor(4) as pool:
-        paths = list(pool.map(lambda _: customers.open_customer(api, credit_limit="10.00"), range(CUSTOMERS)))
+        paths = list(
+            pool.map(lambda _: customers.open_customer(api, credit_limit="10.00"), range(CUSTOMERS))
+        )
 
     with ThreadPoolExecutor(2) as pool:
         dice = random.Random(20261122)
@@ -37,7 +40,9 @@ def _race(api: customers.Api, path: str, head_start: float | None) -> tuple[str,
     def charge() -> None:
         ready.wait()
         if head_start is None:
-            customers.eventually(lambda: api.call("GET", f"{path}/account").body["status"] == "closed", seconds=60)
+            customers.eventually(
+                lambda: api.call("GET", f"{path}/account").body["status"] == "closed", seconds=60
+            )
         else:  # the deletion has hops to go; without a head start it always loses
             threading.Event().wait(head_start)
         charged.append(customers.move(api, path, "charges", "4.00").status)
@@ -48,6 +53,7 @@ def _race(api: customers.Api, path: str, head_start: float | None) -> tuple[str,
     api.call("DELETE", path, {"reason": "race"})
     other.join()
     deletion = customers.eventually(
-        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] != "asked" and d, seconds=60
+        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] != "asked" and d,
+        seconds=60,
     )
     return deletion["status"], charged[0], api.call("GET", f"{path}/account").body["balance"]

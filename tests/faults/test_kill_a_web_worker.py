@@ -1,4 +1,5 @@
-"""kill -9 of a web worker in the middle of requests: what was acknowledged stands once, a retry finds it."""
+"""kill -9 of a web worker in the middle of requests: what was acknowledged stands once, a retry
+finds it."""
 
 import os
 import random

@@ -10,9 +10,17 @@ POINTS = [
     pytest.param("org-relay", "relay.published", id="after the publish, before the mark"),
     pytest.param("billing-relay", "relay.published", id="a reply published but not marked"),
     pytest.param("billing-listen", "consumer.before_commit", id="before the effect's commit"),
-    pytest.param("billing-listen", "consumer.before_ack", id="after the effect's commit, before the ack"),
-    pytest.param("membership-listen", "consumer.before_ack", id="membership's effect committed, not acknowledged"),
-    pytest.param("org-listen", "consumer.before_ack", id="org's effect committed, not acknowledged"),
+    pytest.param(
+        "billing-listen", "consumer.before_ack", id="after the effect's commit, before the ack"
+    ),
+    pytest.param(
+        "membership-listen",
+        "consumer.before_ack",
+        id="membership's effect committed, not acknowledged",
+    ),
+    pytest.param(
+        "org-listen", "consumer.before_ack", id="org's effect committed, not acknowledged"
+    ),
 ]
 
 
@@ -32,7 +40,8 @@ def test_a_deletion_survives(system: System, role: str, point: str) -> None:
     assert asked.status == 202
     assert died == -9
     deletion = customers.eventually(
-        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d, seconds=45
+        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d,
+        seconds=45,
     )
     assert deletion["id"] == asked.body["id"]
     timeline = customers.eventually(

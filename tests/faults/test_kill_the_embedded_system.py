@@ -12,7 +12,13 @@ from tests import customers
 from tests.footings import Embedded
 
 SEED = 20261122
-POINTS = ["relay.selected", "relay.published", "consumer.before_commit", "web.before_commit", "web.after_commit"]
+POINTS = [
+    "relay.selected",
+    "relay.published",
+    "consumer.before_commit",
+    "web.before_commit",
+    "web.after_commit",
+]
 
 
 @pytest.fixture
@@ -33,7 +39,9 @@ def test_nothing_acknowledged_is_lost_or_doubled(embedded: Embedded) -> None:
     for round_ in range(4):
         stop = threading.Event()
         workers = [
-            threading.Thread(target=_charge_until, args=(embedded, path, f"{round_}-{n}", stop, acknowledged))
+            threading.Thread(
+                target=_charge_until, args=(embedded, path, f"{round_}-{n}", stop, acknowledged)
+            )
             for n in range(3)
         ]
         for worker in workers:
@@ -67,9 +75,11 @@ def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str)
     embedded.start(CLIENTELE_CRASH_AT=point)
     body = customers.organization()
 
-    _ignore_answer(lambda: customers.signed_in(embedded.address, embedded.password).call(
-        "POST", "/v1/organizations", body, key=key
-    ))
+    _ignore_answer(
+        lambda: customers.signed_in(embedded.address, embedded.password).call(
+            "POST", "/v1/organizations", body, key=key
+        )
+    )
     embedded.await_death()
     embedded.start()
 
@@ -88,7 +98,9 @@ def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str)
 def test_it_is_ready_again_within_five_seconds_and_stops_cleanly(embedded: Embedded) -> None:
     embedded.stop()
 
-    took = min(embedded.start() for _ in range(2) if embedded.process is None or embedded.stop() == 0)
+    took = min(
+        embedded.start() for _ in range(2) if embedded.process is None or embedded.stop() == 0
+    )
     pids = embedded.processes()
     code = embedded.stop()
 
@@ -102,7 +114,9 @@ def _top_up(embedded: Embedded, path: str) -> None:
     assert customers.move(api, path, "top-ups", "100.00").status == 201
 
 
-def _charge_until(embedded: Embedded, path: str, name: str, stop: threading.Event, done: dict[str, str]) -> None:
+def _charge_until(
+    embedded: Embedded, path: str, name: str, stop: threading.Event, done: dict[str, str]
+) -> None:
     api = customers.signed_in(embedded.address, embedded.password)
     n = 0
     while not stop.is_set():
@@ -110,7 +124,8 @@ def _charge_until(embedded: Embedded, path: str, name: str, stop: threading.Even
         key = f"{name}-{n}"
         try:
             answer = api._once(
-                "POST", f"{path}/account/charges",
+                "POST",
+                f"{path}/account/charges",
                 {"amount": "0.010001", "kind": "usage", "description": "calls"},
                 {"Idempotency-Key": key, "Authorization": f"Bearer {api._token}"},
             )

@@ -1,4 +1,5 @@
-"""Access that ends is refused at the gateway soon, broker or not; where nobody can say who is out, nobody is let in."""
+"""Access that ends is refused at the gateway soon, broker or not; where nobody can say who is out,
+nobody is let in."""
 
 import time
 from collections.abc import Iterator
@@ -11,8 +12,15 @@ from tests import customers
 from tests.revocations import Stage
 
 SOON = 8.0  # the aims are 2 and 5 seconds, measured by ``make bench-revocation``: here others use the machine too
-WAYS = ("organization suspended", "member disabled", "member removed", "signed out", "ownership transferred",
-        "support grant ended", "Login As ended")
+WAYS = (
+    "organization suspended",
+    "member disabled",
+    "member removed",
+    "signed out",
+    "ownership transferred",
+    "support grant ended",
+    "Login As ended",
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +58,8 @@ def test_after_ten_seconds_of_silence_nobody_gets_in(system: System) -> None:
     given = {"Authorization": f"Bearer {api._token}"}
     try:
         refused = customers.eventually(
-            lambda: (a := api._once("GET", "/v1/settings", None, given)).status != 200 and a, every=0.1
+            lambda: (a := api._once("GET", "/v1/settings", None, given)).status != 200 and a,
+            every=0.1,
         )
         took = time.monotonic() - began
     finally:

@@ -1,4 +1,5 @@
-"""A gateway in this process before faked services; and one as in production, before the same over HTTP."""
+"""A gateway in this process before faked services; and one as in production, before the same over
+HTTP."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,16 +29,25 @@ class World:
     @property
     def forwarded(self) -> list[str]:
         """What has reached any service."""
-        return [f"{fake.name} {seen.method} {seen.target}"
-                for fake in (self.org, self.billing, self.membership) for seen in fake.seen]
+        return [
+            f"{fake.name} {seen.method} {seen.target}"
+            for fake in (self.org, self.billing, self.membership)
+            for seen in fake.seen
+        ]
 
 
 Build = Callable[..., World]
 
 
 def settings(**other: Any) -> Settings:
-    standard = {"org_url": "", "billing_url": "", "membership_url": "", "public_url": "https://api.example.com",
-                "internal_secret": Secret(SECRET), "feed_poll_s": 0.02}
+    standard = {
+        "org_url": "",
+        "billing_url": "",
+        "membership_url": "",
+        "public_url": "https://api.example.com",
+        "internal_secret": Secret(SECRET),
+        "feed_poll_s": 0.02,
+    }
     return Settings(**{**standard, **other})
 
 
@@ -48,7 +58,9 @@ def build() -> Iterator[Build]:
 
     def make(ways: Any = None, **other: Any) -> World:
         fakes = {name: Fake(name) for name in ("org", "billing", "membership")}
-        app = create_app(settings(**other), {**{n: InProcess(f) for n, f in fakes.items()}, **(ways or {})})
+        app = create_app(
+            settings(**other), {**{n: InProcess(f) for n, f in fakes.items()}, **(ways or {})}
+        )
         apps.append(app)
         return World(app, Client(app, use_cookies=False), **fakes)
 

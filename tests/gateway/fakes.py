@@ -21,8 +21,19 @@ BASIC = "Basic Z2F0ZXdheTp0aGUtZ2F0ZXdheXMtb3duLXNlY3JldA=="
 def claims(**other: Any) -> dict[str, Any]:
     now = time.time()
     standard = {
-        "iss": "clientele", "aud": "clientele", "sub": "idn_1", "org": ORG, "kind": "provider", "role": "owner",
-        "scope": "", "sid": "ses_1", "mid": "mem_1", "iat": now - 1, "nbf": now - 1, "exp": now + 300, "jti": "evt_1",
+        "iss": "clientele",
+        "aud": "clientele",
+        "sub": "idn_1",
+        "org": ORG,
+        "kind": "provider",
+        "role": "owner",
+        "scope": "",
+        "sid": "ses_1",
+        "mid": "mem_1",
+        "iat": now - 1,
+        "nbf": now - 1,
+        "exp": now + 300,
+        "jti": "evt_1",
     }
     return {**standard, **other}
 
@@ -46,14 +57,17 @@ class Seen:
 
 @dataclass
 class Fake:
-    """One service: answers health, feed, JWKS and OpenAPI by itself, everything else by ``answer``."""
+    """One service: answers health, feed, JWKS and OpenAPI by itself, everything else by
+    ``answer``."""
 
     name: str
     entries: list[dict[str, Any]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     openapi: dict[str, Any] = field(default_factory=lambda: {"openapi": "3.1.0", "paths": {}})
     status: str = "200 OK"
-    headers: list[tuple[str, str]] = field(default_factory=lambda: [("Content-Type", "application/json")])
+    headers: list[tuple[str, str]] = field(
+        default_factory=lambda: [("Content-Type", "application/json")]
+    )
     body: Callable[[], Iterator[bytes]] | bytes = b"{}"
     ready: bool = True
     silent: bool = False
@@ -72,13 +86,21 @@ class Fake:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         headers = {key[5:]: value for key, value in environ.items() if key.startswith("HTTP_")}
         headers |= {"CONTENT_TYPE": environ["CONTENT_TYPE"]} if environ.get("CONTENT_TYPE") else {}
-        self.seen.append(Seen(
-            environ["REQUEST_METHOD"], path + (f"?{query}" if query else ""), headers,
-            environ["wsgi.input"].read(length),
-        ))
-        length_known = isinstance(self.body, bytes) and not any(n == "Content-Length" for n, _ in self.headers)
-        start_response(self.status, self.headers + (
-            [("Content-Length", str(len(self.body)))] if length_known else []))  # type: ignore[arg-type]
+        self.seen.append(
+            Seen(
+                environ["REQUEST_METHOD"],
+                path + (f"?{query}" if query else ""),
+                headers,
+                environ["wsgi.input"].read(length),
+            )
+        )
+        length_known = isinstance(self.body, bytes) and not any(
+            n == "Content-Length" for n, _ in self.headers
+        )
+        start_response(
+            self.status,
+            self.headers + ([("Content-Length", str(len(self.body)))] if length_known else []),
+        )  # type: ignore[arg-type]
         return [self.body] if isinstance(self.body, bytes) else self.body()
 
     def _internal(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -90,7 +112,10 @@ class Fake:
         self.polls += 1
         after = int(environ["QUERY_STRING"].removeprefix("after="))
         new = [entry for entry in self.entries if entry["seq"] > after]
-        return self._json(start_response, {"entries": new, "last": max((e["seq"] for e in self.entries), default=0)})
+        return self._json(
+            start_response,
+            {"entries": new, "last": max((e["seq"] for e in self.entries), default=0)},
+        )
 
     def _json(self, start_response: Any, value: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
@@ -109,7 +134,9 @@ class _Quiet(WSGIRequestHandler):
 def serve(app: Any) -> tuple[str, Callable[[], None]]:
     """The application on a port of its own; its address, and how to end it."""
     server = make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
 
     def end() -> None:
         server.shutdown()

@@ -17,13 +17,32 @@ from gateway.clients import HttpUpstream, InProcess
 from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import ORG, Fake, bearer, serve, token
 
-PASSED = {"Accept": "text/csv", "Accept-Language": "de", "Content-Type": "application/json", "If-Match": '"a"',
-          "Idempotency-Key": "k-1", "If-None-Match": '"b"', "Prefer": "wait=3", "User-Agent": "Lynx/2",
-          "X-Request-Id": "req-1"}
-STOPPED = {"X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6", "Cookie": "a=b", "X-Real-Ip": "6.6.6.6",
-           "X-Organization-Id": "org_x", "X-Http-Method-Override": "DELETE", "Connection": "close, X-Request-Id",
-           "Te": "trailers", "Upgrade": "h2c", "Proxy-Authorization": "Basic eA==", "Range": "bytes=0-1",
-           "Accept-Encoding": "gzip", "X-Original-Url": "/internal/x"}
+PASSED = {
+    "Accept": "text/csv",
+    "Accept-Language": "de",
+    "Content-Type": "application/json",
+    "If-Match": '"a"',
+    "Idempotency-Key": "k-1",
+    "If-None-Match": '"b"',
+    "Prefer": "wait=3",
+    "User-Agent": "Lynx/2",
+    "X-Request-Id": "req-1",
+}
+STOPPED = {
+    "X-Forwarded-For": "6.6.6.6",
+    "Forwarded": "for=6.6.6.6",
+    "Cookie": "a=b",
+    "X-Real-Ip": "6.6.6.6",
+    "X-Organization-Id": "org_x",
+    "X-Http-Method-Override": "DELETE",
+    "Connection": "close, X-Request-Id",
+    "Te": "trailers",
+    "Upgrade": "h2c",
+    "Proxy-Authorization": "Basic eA==",
+    "Range": "bytes=0-1",
+    "Accept-Encoding": "gzip",
+    "X-Original-Url": "/internal/x",
+}
 
 
 @pytest.fixture(params=["in process", "http"])
@@ -42,7 +61,9 @@ def test_only_known_headers_pass(build: Build, ways: Any) -> None:
     billing, way = ways
     world = build({"billing": way})
     given = bearer()
-    world.client.post("/v1/usage?a=1&b=%2F", data=b'{"x":1}', headers={**PASSED, **STOPPED, **given})
+    world.client.post(
+        "/v1/usage?a=1&b=%2F", data=b'{"x":1}', headers={**PASSED, **STOPPED, **given}
+    )
     (seen,) = billing.seen
     assert (seen.method, seen.target, seen.body) == ("POST", "/v1/usage?a=1&b=%2F", b'{"x":1}')
     wanted = {name.upper().replace("-", "_"): value for name, value in {**PASSED, **given}.items()}
@@ -52,10 +73,20 @@ def test_only_known_headers_pass(build: Build, ways: Any) -> None:
     assert not set(STOPPED.values()) & set(seen.headers.values())
 
 
-@pytest.mark.parametrize(("query", "read"), [
-    ("q=M\xc3\xbcller", "Müller"), ("q=a%20b%", "a b%"), ("q=50%&x=1", "50%"), ("q=a%2Bb+c", "a+b c"),
-    ("q=%C3%BC", "ü"), ("q=(a|b)[1]~*'", "(a|b)[1]~*'")])
-def test_a_search_is_read_as_it_was_meant_on_both_ways(build: Build, ways: Any, query: str, read: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "read"),
+    [
+        ("q=M\xc3\xbcller", "Müller"),
+        ("q=a%20b%", "a b%"),
+        ("q=50%&x=1", "50%"),
+        ("q=a%2Bb+c", "a+b c"),
+        ("q=%C3%BC", "ü"),
+        ("q=(a|b)[1]~*'", "(a|b)[1]~*'"),
+    ],
+)
+def test_a_search_is_read_as_it_was_meant_on_both_ways(
+    build: Build, ways: Any, query: str, read: str
+) -> None:
     billing, way = ways
     world = build({"billing": way})
     world.client.get("/v1/usage", headers=bearer(), environ_overrides={"QUERY_STRING": query})
@@ -66,12 +97,25 @@ def test_a_search_is_read_as_it_was_meant_on_both_ways(build: Build, ways: Any, 
 def test_only_known_headers_come_back(build: Build, ways: Any) -> None:
     billing, way = ways
     billing.status = "201 Created"
-    billing.headers = [("Content-Type", "application/json"), ("ETag", '"v1"'), ("Location", "/v1/x"),
-                       ("Idempotent-Replayed", "true"), ("Retry-After", "3"), ("X-Request-Id", "other"),
-                       ("Set-Cookie", "a=b"), ("Server", "secret/1.0"), ("X-Powered-By", "y"), ("Allow", "GET")]
-    answer = build({"billing": way}).client.get("/v1/wallet", headers={**bearer(), "X-Request-Id": "mine"})
+    billing.headers = [
+        ("Content-Type", "application/json"),
+        ("ETag", '"v1"'),
+        ("Location", "/v1/x"),
+        ("Idempotent-Replayed", "true"),
+        ("Retry-After", "3"),
+        ("X-Request-Id", "other"),
+        ("Set-Cookie", "a=b"),
+        ("Server", "secret/1.0"),
+        ("X-Powered-By", "y"),
+        ("Allow", "GET"),
+    ]
+    answer = build({"billing": way}).client.get(
+        "/v1/wallet", headers={**bearer(), "X-Request-Id": "mine"}
+    )
     assert answer.status_code == 201
-    assert {"ETag", "Location", "Idempotent-Replayed", "Retry-After", "Allow"} <= set(answer.headers.keys())
+    assert {"ETag", "Location", "Idempotent-Replayed", "Retry-After", "Allow"} <= set(
+        answer.headers.keys()
+    )
     assert not {"Set-Cookie", "Server", "X-Powered-By"} & set(answer.headers.keys())
     assert answer.headers.getlist("X-Request-Id") == ["mine"]
     assert answer.headers["Cache-Control"] == "no-store"
@@ -79,11 +123,15 @@ def test_only_known_headers_come_back(build: Build, ways: Any) -> None:
 
 def test_a_services_own_cache_control_stays(world: World) -> None:
     world.membership.headers = [("Cache-Control", "public, max-age=300")]
-    assert world.client.get("/v1/me", headers=bearer()).headers.getlist("Cache-Control") == ["public, max-age=300"]
+    assert world.client.get("/v1/me", headers=bearer()).headers.getlist("Cache-Control") == [
+        "public, max-age=300"
+    ]
 
 
-@pytest.mark.parametrize(("given", "kept"), [("abc-1.2:3_X", True), ("a" * 129, False), ("a b", False), ("", False),
-                                             ("<script>", False)])
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("abc-1.2:3_X", True), ("a" * 129, False), ("a b", False), ("", False), ("<script>", False)],
+)
 def test_the_request_id_is_the_callers_if_sane(world: World, given: str, kept: bool) -> None:
     answer = world.client.get("/v1/me", headers={**bearer(), "X-Request-Id": given})
     assert (answer.headers["X-Request-Id"] == given) is kept
@@ -114,7 +162,9 @@ def test_a_long_answer_streams(build: Build, ways: Any) -> None:
 def test_an_answer_that_breaks_off_is_not_taken_for_whole(build: Build) -> None:
     fake = Fake("billing", headers=[("Content-Length", "500000")], body=lambda: iter([b"x" * 1000]))
     url, end = serve(fake)
-    answer = build({"billing": HttpUpstream(url)}).client.get("/v1/wallet", headers=bearer(), buffered=False)
+    answer = build({"billing": HttpUpstream(url)}).client.get(
+        "/v1/wallet", headers=bearer(), buffered=False
+    )
     with pytest.raises(Unavailable):
         b"".join(answer.iter_encoded())
     end()
@@ -135,7 +185,9 @@ def test_a_dead_service_is_503_for_its_routes_only(build: Build) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(build: Build, method: str) -> None:
+def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(
+    build: Build, method: str
+) -> None:
     done, fake = Event(), Fake("billing")
 
     def slow(environ: Any, start_response: Any) -> Any:
@@ -166,15 +218,25 @@ def test_a_crash_is_a_problem_that_tells_nothing(build: Build) -> None:
     assert b"secret" not in answer.data
 
 
-@pytest.mark.parametrize(("path", "limit"), [("/v1/organizations", 64 * 1024), ("/v1/usage", 4 * 1024 * 1024)])
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/v1/organizations", 64 * 1024), ("/v1/usage", 4 * 1024 * 1024)]
+)
 @pytest.mark.parametrize("chunked", [False, True])
-def test_bodies_are_limited_before_they_are_passed_on(world: World, path: str, limit: int, chunked: bool) -> None:
+def test_bodies_are_limited_before_they_are_passed_on(
+    world: World, path: str, limit: int, chunked: bool
+) -> None:
     def post(size: int) -> Any:
         source = BytesIO(b"x" * size)
         more: dict[str, Any] = {"CONTENT_LENGTH": str(size)}
         if chunked:
-            more = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
-        answer = world.client.post(path, headers=bearer(), environ_overrides={"wsgi.input": source, **more})
+            more = {
+                "CONTENT_LENGTH": "",
+                "HTTP_TRANSFER_ENCODING": "chunked",
+                "wsgi.input_terminated": True,
+            }
+        answer = world.client.post(
+            path, headers=bearer(), environ_overrides={"wsgi.input": source, **more}
+        )
         return answer, source.tell()
 
     assert post(limit)[0].status_code == 200
@@ -184,17 +246,27 @@ def test_bodies_are_limited_before_they_are_passed_on(world: World, path: str, l
     assert [len(seen.body) for seen in world.org.seen + world.billing.seen] == [limit]
 
 
-@pytest.mark.parametrize(("length", "status"), [("-1", 400), ("x", 400), ("+5", 400), ("\xb2", 400), ("100", 400)])
-def test_a_body_that_is_not_as_long_as_it_says_is_400(world: World, length: str, status: int) -> None:
-    answer = world.client.post("/v1/organizations", headers=bearer(), environ_overrides={
-        "CONTENT_LENGTH": length, "wsgi.input": BytesIO(b"short")})
+@pytest.mark.parametrize(
+    ("length", "status"), [("-1", 400), ("x", 400), ("+5", 400), ("\xb2", 400), ("100", 400)]
+)
+def test_a_body_that_is_not_as_long_as_it_says_is_400(
+    world: World, length: str, status: int
+) -> None:
+    answer = world.client.post(
+        "/v1/organizations",
+        headers=bearer(),
+        environ_overrides={"CONTENT_LENGTH": length, "wsgi.input": BytesIO(b"short")},
+    )
     assert (answer.status_code, world.forwarded) == (status, [])
 
 
 def test_an_encoded_body_is_415_and_who_you_are_comes_first(world: World) -> None:
     zipped = {"Content-Encoding": "gzip"}
     assert world.client.post("/v1/organizations", headers={**bearer(), **zipped}).status_code == 415
-    assert world.client.post("/v1/organizations", data=b"x" * 99_999, headers=zipped).status_code == 401
+    assert (
+        world.client.post("/v1/organizations", data=b"x" * 99_999, headers=zipped).status_code
+        == 401
+    )
 
 
 def _stand_still(monkeypatch: pytest.MonkeyPatch, at: list[float]) -> None:
@@ -209,7 +281,10 @@ def test_an_organization_may_ask_so_often(build: Build, monkeypatch: pytest.Monk
     statuses = [world.client.get("/v1/me", headers=mine).status_code for _ in range(51)]
     assert statuses == [200] * 50 + [429]
     answer = world.client.get("/v1/me", headers=mine)
-    assert (answer.json["code"], answer.content_type) == ("too_many_requests", "application/problem+json")
+    assert (answer.json["code"], answer.content_type) == (
+        "too_many_requests",
+        "application/problem+json",
+    )
     assert int(answer.headers["Retry-After"]) >= 1
     assert world.client.get("/v1/me", headers=other).status_code == 200
     at[0] += 10
@@ -230,20 +305,36 @@ def test_a_known_front_proxy_is_believed_its_last_word(build: Build) -> None:
     world = build(public_rate=1, proxies="127.0.0.0/8, 10.0.0.0/8")
 
     def login(forwarded: str) -> int:
-        return world.client.post("/v1/sessions", headers={"X-Forwarded-For": forwarded},
-                                 environ_overrides={"REMOTE_ADDR": "127.0.0.1"}).status_code
+        return world.client.post(
+            "/v1/sessions",
+            headers={"X-Forwarded-For": forwarded},
+            environ_overrides={"REMOTE_ADDR": "127.0.0.1"},
+        ).status_code
 
-    assert [login("1.1.1.1"), login("9.9.9.9, 1.1.1.1"), login("1.1.1.1, 2.2.2.2")] == [200, 429, 200]
+    assert [login("1.1.1.1"), login("9.9.9.9, 1.1.1.1"), login("1.1.1.1, 2.2.2.2")] == [
+        200,
+        429,
+        200,
+    ]
 
 
 def test_nothing_secret_is_logged(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     from chassis import log
+
     log.start(service="gateway")
     secret = token()
     world.client.get("/v1/me?q=canary-query", headers={"Authorization": f"Bearer {secret}"})
-    world.client.post("/v1/sessions", data=b'{"password":"canary-body"}', headers={"Cookie": "canary-cookie"})
-    for path in ("/v1/verifications/canary-mail", "/v1/password-resets/canary-mail", "/verify/canary-mail",
-                 "/v1/verifications//canary-mail", "/reset/canary-mail", "/v1/me/../canary-mail"):
+    world.client.post(
+        "/v1/sessions", data=b'{"password":"canary-body"}', headers={"Cookie": "canary-cookie"}
+    )
+    for path in (
+        "/v1/verifications/canary-mail",
+        "/v1/password-resets/canary-mail",
+        "/verify/canary-mail",
+        "/v1/verifications//canary-mail",
+        "/reset/canary-mail",
+        "/v1/me/../canary-mail",
+    ):
         world.client.get(path)
     world.client.get("/v1/me", headers={"Authorization": "Bearer canary-token"})
     written = capsys.readouterr().err
@@ -253,26 +344,30 @@ def test_nothing_secret_is_logged(world: World, capsys: pytest.CaptureFixture[st
     requests = [line for line in lines if line["event"] == "request"]
     assert len(requests) == 9
     assert requests[0]["route"] == "/v1/me"
-    assert requests[2] | {"route": "/v1/verifications", "status": 200, "method": "GET"} == requests[2]
+    assert (
+        requests[2] | {"route": "/v1/verifications", "status": 200, "method": "GET"} == requests[2]
+    )
     assert all(line["request_id"] and line["ms"] >= 0 for line in requests)
 
 
 def test_what_an_application_does_in_this_process_stays_in_its_own_context() -> None:
     from flask import Flask, g, request, stream_with_context
-    caller: ContextVar[str] = ContextVar('caller')
+
+    caller: ContextVar[str] = ContextVar("caller")
     inner, outer = Flask("inner"), Flask("outer")
 
     @inner.get("/stream")
     def stream() -> Any:
         def lines() -> Iterator[str]:
-            yield caller.get('nobody')
+            yield caller.get("nobody")
             for number in range(3):
                 yield f"{request.path}{number}\n"
+
         return stream_with_context(lines()), {"Content-Type": "text/plain"}
 
     with outer.test_request_context("/outer"):
         g.mine = 1
-        caller.set('outer')
+        caller.set("outer")
         answer = InProcess(inner).send("GET", "/stream?x=1", {"Accept": "text/plain"})
         assert (answer.status, answer.body) == (200, b"nobody/stream0\n/stream1\n/stream2\n")
         assert answer.headers["content-type"] == "text/plain"
@@ -281,7 +376,8 @@ def test_what_an_application_does_in_this_process_stays_in_its_own_context() -> 
 
 def test_readiness_names_everybody(world: World) -> None:
     assert world.client.get("/readyz").json["checks"] == dict.fromkeys(
-        ["org", "billing", "membership", "revocations of membership", "revocations of org"], "ok")
+        ["org", "billing", "membership", "revocations of membership", "revocations of org"], "ok"
+    )
     world.org.ready = False
     answer = world.client.get("/readyz")
     assert (answer.status_code, answer.json["checks"]["org"]) == (503, "Unavailable")

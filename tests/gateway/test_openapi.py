@@ -13,47 +13,86 @@ from tests.gateway.fakes import SECRET, Fake
 
 
 def _document(path: str, member: str, **paths: Any) -> dict[str, Any]:
-    answer = {"200": {"description": "ok", "content": {"application/json": {
-        "schema": {"$ref": "#/components/schemas/List"}}}},
-        "default": {"$ref": "#/components/responses/Problem"}}
+    answer = {
+        "200": {
+            "description": "ok",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/List"}}},
+        },
+        "default": {"$ref": "#/components/responses/Problem"},
+    }
     return {
-        "openapi": "3.1.0", "info": {"title": "x", "version": "v1"}, "tags": [{"name": path}],
+        "openapi": "3.1.0",
+        "info": {"title": "x", "version": "v1"},
+        "tags": [{"name": path}],
         "paths": {path: {"get": {"responses": answer}}, **paths},
         "components": {
             "schemas": {
                 "List": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
                 "Item": {"type": "object", "properties": {member: {"type": "string"}}},
-                "Unused": {"type": "null"}, "Problem": {"type": "object"},
+                "Unused": {"type": "null"},
+                "Problem": {"type": "object"},
             },
-            "responses": {"Problem": {"description": "Problem", "content": {
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}},
+            "responses": {
+                "Problem": {
+                    "description": "Problem",
+                    "content": {
+                        "application/problem+json": {
+                            "schema": {"$ref": "#/components/schemas/Problem"}
+                        }
+                    },
+                }
+            },
         },
     }
 
 
 ITEM: dict[str, Any] = {"get": {"responses": {"200": {"description": "ok"}}}}
-WITH_ID: dict[str, Any] = {**ITEM, "parameters": [
-    {"name": "organization_id", "in": "path", "required": True, "schema": {"type": "string"}}]}
+WITH_ID: dict[str, Any] = {
+    **ITEM,
+    "parameters": [
+        {"name": "organization_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    ],
+}
 DOCUMENTS = {
-    "org": _document("/v1/settings", "a", **{"/internal/revocations": ITEM, "/healthz": ITEM, "/v1/wallet": ITEM,
-                                             "/v1/organizations/{organization_id}": WITH_ID}),
-    "billing": _document("/v1/wallet", "b", **{"/v1/organizations/{organization_id}/account": WITH_ID}),
-    "membership": _document("/v1/me", "a", **{"/v1/sessions": {"post": ITEM["get"], "get": ITEM["get"]}}),
+    "org": _document(
+        "/v1/settings",
+        "a",
+        **{
+            "/internal/revocations": ITEM,
+            "/healthz": ITEM,
+            "/v1/wallet": ITEM,
+            "/v1/organizations/{organization_id}": WITH_ID,
+        },
+    ),
+    "billing": _document(
+        "/v1/wallet", "b", **{"/v1/organizations/{organization_id}/account": WITH_ID}
+    ),
+    "membership": _document(
+        "/v1/me", "a", **{"/v1/sessions": {"post": ITEM["get"], "get": ITEM["get"]}}
+    ),
 }
 
 
 def test_the_merged_document_is_valid_and_holds_what_is_routed() -> None:
     merged = merge(DOCUMENTS, "https://api.example.com")
     validate(merged)
-    assert set(merged["paths"]) == {"/v1/settings", "/v1/organizations/{organization_id}", "/v1/wallet", "/v1/me",
-                                    "/v1/organizations/{organization_id}/account", "/v1/sessions"}
+    assert set(merged["paths"]) == {
+        "/v1/settings",
+        "/v1/organizations/{organization_id}",
+        "/v1/wallet",
+        "/v1/me",
+        "/v1/organizations/{organization_id}/account",
+        "/v1/sessions",
+    }
     assert merged["servers"] == [{"url": "https://api.example.com"}]
     assert merged["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     assert merged["paths"]["/v1/sessions"]["post"]["security"] == []
     assert "security" not in merged["paths"]["/v1/sessions"]["get"]
 
 
-def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is_said_once() -> None:
+def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is_said_once() -> (
+    None
+):
     merged = merge(DOCUMENTS, "https://api.example.com")
     schemas = merged["components"]["schemas"]
     assert set(schemas) == {"List", "Item", "BillingList", "BillingItem", "Problem"}
@@ -64,8 +103,11 @@ def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is
 
 def test_it_is_kept_a_minute_and_outlives_a_silent_service() -> None:
     at, fakes = [0.0], {name: Fake(name, openapi=document) for name, document in DOCUMENTS.items()}
-    catalogue = Catalogue({name: Neighbour(InProcess(fake), "gateway", SECRET) for name, fake in fakes.items()},
-                          "https://x", clock=lambda: at[0])
+    catalogue = Catalogue(
+        {name: Neighbour(InProcess(fake), "gateway", SECRET) for name, fake in fakes.items()},
+        "https://x",
+        clock=lambda: at[0],
+    )
     first = catalogue.document()
     fakes["org"].openapi = _document("/v1/settings", "c")
     at[0] = 59

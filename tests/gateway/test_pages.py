@@ -1,4 +1,5 @@
-"""Pages: what is no call of the API goes to the console, with what a browser says about itself, and without a token."""
+"""Pages: what is no call of the API goes to the console, with what a browser says about itself, and
+without a token."""
 
 import threading
 from collections.abc import Iterator
@@ -12,13 +13,40 @@ from gateway.clients import HttpUpstream, InProcess
 from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import Fake, bearer, serve, until
 
-SHOWN = {"Accept-Encoding": "gzip", "Cookie": "clientele=a", "Host": "localhost", "Origin": "http://localhost",
-         "Sec-Fetch-Site": "same-origin", "HX-Request": "true", "HX-Current-URL": "/at/x/home",
-         "X-CSRF-Token": "t", "X-Dialog": "1", "Referer": "http://localhost/at/x",
-         "Accept": "text/html", "User-Agent": "Lynx/2", "X-Request-Id": "req-1"}
-KEPT_BACK = {"Authorization": "Bearer x", "X-Forwarded-For": "6.6.6.6", "X-Real-Ip": "6.6.6.6", "Connection": "close"}
-NO_PAGE = ["/v1", "/v1/unknown", "/internal/x", "/internal", "/.well-known/x", "/sign-in/", "//sign-in", "/a/../b",
-           "/%73ign-in", "/at/..", "/.git"]
+SHOWN = {
+    "Accept-Encoding": "gzip",
+    "Cookie": "clientele=a",
+    "Host": "localhost",
+    "Origin": "http://localhost",
+    "Sec-Fetch-Site": "same-origin",
+    "HX-Request": "true",
+    "HX-Current-URL": "/at/x/home",
+    "X-CSRF-Token": "t",
+    "X-Dialog": "1",
+    "Referer": "http://localhost/at/x",
+    "Accept": "text/html",
+    "User-Agent": "Lynx/2",
+    "X-Request-Id": "req-1",
+}
+KEPT_BACK = {
+    "Authorization": "Bearer x",
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Real-Ip": "6.6.6.6",
+    "Connection": "close",
+}
+NO_PAGE = [
+    "/v1",
+    "/v1/unknown",
+    "/internal/x",
+    "/internal",
+    "/.well-known/x",
+    "/sign-in/",
+    "//sign-in",
+    "/a/../b",
+    "/%73ign-in",
+    "/at/..",
+    "/.git",
+]
 
 
 @pytest.fixture
@@ -41,8 +69,19 @@ def world(build: Build, way: Any) -> World:
     return build({"console": way})
 
 
-@pytest.mark.parametrize("path", ["/", "/sign-in", "/at/org_1/customers", "/static/abc123/vendor/htmx.min.js",
-                                  "/verify/tok", "/v2/me", "/V1/me", "/v1x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/sign-in",
+        "/at/org_1/customers",
+        "/static/abc123/vendor/htmx.min.js",
+        "/verify/tok",
+        "/v2/me",
+        "/V1/me",
+        "/v1x",
+    ],
+)
 def test_a_page_is_the_consoles(world: World, console: Fake, path: str) -> None:
     answer = world.client.get(f"{path}?q=a%20b")
 
@@ -59,7 +98,9 @@ def test_what_is_no_page_reaches_nobody(world: World, console: Fake, path: str) 
 
 
 def test_the_console_hears_what_browsers_say_and_no_token(world: World, console: Fake) -> None:
-    world.client.get("/at/org_1/home", headers=SHOWN | KEPT_BACK, environ_overrides={"REMOTE_ADDR": "7.7.7.7"})
+    world.client.get(
+        "/at/org_1/home", headers=SHOWN | KEPT_BACK, environ_overrides={"REMOTE_ADDR": "7.7.7.7"}
+    )
     [seen] = console.seen
     heard = {name.replace("_", "-"): value for name, value in seen.headers.items()}
 
@@ -68,10 +109,20 @@ def test_the_console_hears_what_browsers_say_and_no_token(world: World, console:
     assert heard.keys() & {name.upper() for name in KEPT_BACK} == set()
 
 
-def test_cookies_and_the_policies_of_a_page_come_back_and_a_calls_do_not(world: World, console: Fake) -> None:
-    own = [("Set-Cookie", "a=1; Path=/"), ("Set-Cookie", "b=2; Path=/"), ("Content-Security-Policy", "x"),
-           ("X-Location", "/at/x"), ("HX-Replace-Url", "/at/y"), ("HX-Redirect", "/at/z"), ("X-Frame-Options", "DENY"),
-           ("Location", "/sign-in"), ("Cross-Origin-Opener-Policy", "same-origin")]
+def test_cookies_and_the_policies_of_a_page_come_back_and_a_calls_do_not(
+    world: World, console: Fake
+) -> None:
+    own = [
+        ("Set-Cookie", "a=1; Path=/"),
+        ("Set-Cookie", "b=2; Path=/"),
+        ("Content-Security-Policy", "x"),
+        ("X-Location", "/at/x"),
+        ("HX-Replace-Url", "/at/y"),
+        ("HX-Redirect", "/at/z"),
+        ("X-Frame-Options", "DENY"),
+        ("Location", "/sign-in"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+    ]
     console.headers, world.org.headers = [*own, ("Server", "x"), ("X-Powered-By", "x")], own
 
     page, call = world.client.get("/sign-in"), world.client.get("/v1/settings", headers=bearer())
@@ -88,7 +139,9 @@ def test_an_address_may_open_so_many_pages(build: Build, console: Fake) -> None:
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert int(answers[-1].headers["Retry-After"]) >= 1
-    assert world.client.get("/v1/settings", headers=bearer()).status_code == 200, "calls are counted by themselves"
+    assert world.client.get("/v1/settings", headers=bearer()).status_code == 200, (
+        "calls are counted by themselves"
+    )
 
 
 def test_people_are_told_in_words_where_the_console_is_away(build: Build, console: Fake) -> None:
@@ -111,15 +164,21 @@ def test_a_console_that_does_not_answer_is_told_in_words(build: Build) -> None:
     assert world.client.get("/v1/settings", headers=bearer()).status_code == 200
 
 
-def test_paths_and_cookies_of_pages_are_not_logged(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_paths_and_cookies_of_pages_are_not_logged(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     log.start(service="gateway")
-    world.client.get("/verify/mailed-secret?next=typed-secret", headers={"Cookie": "clientele=cookie-secret"})
+    world.client.get(
+        "/verify/mailed-secret?next=typed-secret", headers={"Cookie": "clientele=cookie-secret"}
+    )
 
     logged = capsys.readouterr().err
     assert '"route": "pages"' in logged and "secret" not in logged
 
 
-def test_pages_take_half_of_the_threads_so_that_the_console_is_answered(build: Build, console: Fake) -> None:
+def test_pages_take_half_of_the_threads_so_that_the_console_is_answered(
+    build: Build, console: Fake
+) -> None:
     going_on = threading.Event()
 
     def slowly() -> Iterator[bytes]:
@@ -132,10 +191,17 @@ def test_pages_take_half_of_the_threads_so_that_the_console_is_answered(build: B
         made = [pool.submit(world.client.get, "/home", buffered=True) for _ in range(2)]
         until(lambda: len(console.seen) == 2)
 
-        further, call = world.client.get("/home"), world.client.get("/v1/settings", headers=bearer())
+        further, call = (
+            world.client.get("/home"),
+            world.client.get("/v1/settings", headers=bearer()),
+        )
         going_on.set()
 
-        assert (further.status_code, further.headers["Retry-After"], call.status_code) == (503, "1", 200)
+        assert (further.status_code, further.headers["Retry-After"], call.status_code) == (
+            503,
+            "1",
+            200,
+        )
         assert [page.result().data for page in made] == [b"<h1>Hello</h1>"] * 2
     again = [world.client.get("/home", buffered=True).status_code for _ in range(5)]
     assert again == [200] * 5, "each gave its seat back"

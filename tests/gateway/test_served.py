@@ -51,14 +51,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     secret = tmp_path_factory.mktemp("gateway") / "secret"
     secret.write_text(SECRET)
     environment = {
-        **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "PYTHONPATH")},
+        **{
+            key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "PYTHONPATH")
+        },
         **{f"{name.upper()}_URL": url for name, (url, _) in addresses.items()},
-        "PUBLIC_URL": "https://api.example.com", "INTERNAL_SECRET_FILE": str(secret), "HOST": "127.0.0.1",
-        "PORT": str(port), "FEED_POLL_S": "0.1",
+        "PUBLIC_URL": "https://api.example.com",
+        "INTERNAL_SECRET_FILE": str(secret),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "FEED_POLL_S": "0.1",
     }
     log = secret.with_name("log")
     with log.open("wb") as errors:
-        process = subprocess.Popen([sys.executable, "-m", "gateway", "web"], env=environment, stderr=errors)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "web"], env=environment, stderr=errors
+        )
     world = Served(port, fakes, log)
 
     def is_ready() -> bool:
@@ -84,16 +91,31 @@ def forget(served: Served) -> None:
 def test_it_forwards_and_says_what_it_did_in_one_line_of_json(served: Served) -> None:
     assert served.ask("POST", "/v1/usage", {**bearer(), "X-Request-Id": "line-1"}, b"{}")[0] == 200
     lines = [json.loads(line) for line in served.log.read_text().splitlines() if "line-1" in line]
-    assert [(line["service"], line["upstream"], line["route"], line["status"]) for line in lines] == [
-        ("gateway", "billing", "/v1/usage", 200)]
+    assert [
+        (line["service"], line["upstream"], line["route"], line["status"]) for line in lines
+    ] == [("gateway", "billing", "/v1/usage", 200)]
 
 
-@pytest.mark.parametrize("path", [
-    "/v1/organizations/%2e%2e/%2e%2e/internal/revocations", "/v1/me/../../internal/openapi.json", "//internal/x",
-    "/v1/me%2f..%2finternal", "/internal/revocations", "http://billing/v1/me", "/v1/me%00", "/v1//me", "*",
-    "/v1/me#/..", "/v1/%6de"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/organizations/%2e%2e/%2e%2e/internal/revocations",
+        "/v1/me/../../internal/openapi.json",
+        "//internal/x",
+        "/v1/me%2f..%2finternal",
+        "/internal/revocations",
+        "http://billing/v1/me",
+        "/v1/me%00",
+        "/v1//me",
+        "*",
+        "/v1/me#/..",
+        "/v1/%6de",
+    ],
+)
 def test_tricks_with_paths_reach_nobody(served: Served, path: str) -> None:
-    status = served.raw(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n\r\n".encode())
+    status = served.raw(
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n\r\n".encode()
+    )
     assert status.split()[1] in (b"404", b"400")
     assert served.forwarded == []
 
@@ -107,44 +129,77 @@ def test_two_tokens_are_refused(served: Served) -> None:
 
 def test_a_chunked_body_is_counted_while_it_comes(served: Served) -> None:
     def post(chunks: int) -> bytes:
-        head = (f"POST /v1/organizations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-                f"Authorization: Bearer {token()}\r\n\r\n")
-        return served.raw(head.encode() + b"2000\r\n" + (b"x" * 0x2000 + b"\r\n2000\r\n") * chunks
-                          + b"x" * 0x2000 + b"\r\n0\r\n\r\n").split()[1]
+        head = (
+            f"POST /v1/organizations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            f"Authorization: Bearer {token()}\r\n\r\n"
+        )
+        return served.raw(
+            head.encode()
+            + b"2000\r\n"
+            + (b"x" * 0x2000 + b"\r\n2000\r\n") * chunks
+            + b"x" * 0x2000
+            + b"\r\n0\r\n\r\n"
+        ).split()[1]
 
     assert post(7) == b"200"
     assert post(8) == b"413"
     assert [len(seen.body) for seen in served.fakes["org"].seen] == [64 * 1024]
 
 
-@pytest.mark.parametrize("framing", [
-    "Content-Length: 4\r\nTransfer-Encoding: chunked", "Content-Length: 4\r\nContent-Length: 5",
-    "Transfer-Encoding: chunked, identity", "Content-Length: +4", "Content-Length : 4"])
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Content-Length: 4\r\nContent-Length: 5",
+        "Transfer-Encoding: chunked, identity",
+        "Content-Length: +4",
+        "Content-Length : 4",
+    ],
+)
 def test_a_body_that_can_be_read_in_two_ways_reaches_nobody(served: Served, framing: str) -> None:
-    status = served.raw(f"POST /v1/organizations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n"
-                        f"{framing}\r\n\r\nabcd\r\n0\r\n\r\n".encode())
+    status = served.raw(
+        f"POST /v1/organizations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n"
+        f"{framing}\r\n\r\nabcd\r\n0\r\n\r\n".encode()
+    )
     assert status.split()[1] in (b"400", b"501")
     assert served.forwarded == []
 
 
 def test_chunks_that_are_none_are_400_and_what_follows_them_is_no_request(served: Served) -> None:
     authorization = f"Authorization: Bearer {token()}\r\n"
-    head = f"POST /v1/usage HTTP/1.1\r\nHost: x\r\n{authorization}Transfer-Encoding: chunked\r\n\r\n"
-    status = served.raw(f"{head}zz\r\nGET /v1/me HTTP/1.1\r\nHost: x\r\n{authorization}\r\n".encode())
+    head = (
+        f"POST /v1/usage HTTP/1.1\r\nHost: x\r\n{authorization}Transfer-Encoding: chunked\r\n\r\n"
+    )
+    status = served.raw(
+        f"{head}zz\r\nGET /v1/me HTTP/1.1\r\nHost: x\r\n{authorization}\r\n".encode()
+    )
     assert status.split()[1] == b"400"
     assert served.forwarded == []
 
 
 def test_missing_settings_are_all_named() -> None:
-    told = subprocess.run([sys.executable, "-m", "gateway", "web"], env={"PATH": os.environ["PATH"]},
-                          capture_output=True, text=True, check=False, timeout=20)
+    told = subprocess.run(
+        [sys.executable, "-m", "gateway", "web"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
     assert told.returncode == 1
-    assert all(name in told.stderr for name in ("ORG_URL", "BILLING_URL", "MEMBERSHIP_URL", "INTERNAL_SECRET"))
+    assert all(
+        name in told.stderr
+        for name in ("ORG_URL", "BILLING_URL", "MEMBERSHIP_URL", "INTERNAL_SECRET")
+    )
     assert "Traceback" not in told.stderr
 
 
 def test_it_needs_no_database_and_no_broker() -> None:
-    code = ("import sys, gateway.app, chassis.server; "
-            "print([m for m in ('sqlalchemy', 'psycopg', 'kombu', 'alembic') if m in sys.modules])")
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    code = (
+        "import sys, gateway.app, chassis.server; "
+        "print([m for m in ('sqlalchemy', 'psycopg', 'kombu', 'alembic') if m in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
+    )
     assert told.stdout.strip() == "[]"

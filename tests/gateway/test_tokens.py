@@ -17,27 +17,49 @@ def test_a_valid_token_gets_in_and_is_passed_on(world: World) -> None:
     assert world.membership.seen[0].headers["AUTHORIZATION"] == given["Authorization"]
 
 
-OPEN = [("POST", "/v1/sessions"), ("POST", "/v1/sessions/refresh"), ("GET", "/v1/verifications/x"),
-        ("POST", "/v1/verifications/x"), ("POST", "/v1/password-resets"), ("POST", "/v1/password-resets/x"),
-        ("GET", "/.well-known/jwks.json")]
-CLOSED = [("GET", "/v1/sessions"), ("DELETE", "/v1/sessions/current"), ("POST", "/v1/sessions/exchange"),
-          ("GET", "/v1/sessions/refresh"), ("POST", "/v1/sessions/ses_1"), ("POST", "/v1/pins/verify"),
-          ("POST", "/v1/usage"), ("GET", f"/v1/organizations/{ORG}"), ("GET", "/v1/me"), ("GET", "/v1/api-keys")]
+OPEN = [
+    ("POST", "/v1/sessions"),
+    ("POST", "/v1/sessions/refresh"),
+    ("GET", "/v1/verifications/x"),
+    ("POST", "/v1/verifications/x"),
+    ("POST", "/v1/password-resets"),
+    ("POST", "/v1/password-resets/x"),
+    ("GET", "/.well-known/jwks.json"),
+]
+CLOSED = [
+    ("GET", "/v1/sessions"),
+    ("DELETE", "/v1/sessions/current"),
+    ("POST", "/v1/sessions/exchange"),
+    ("GET", "/v1/sessions/refresh"),
+    ("POST", "/v1/sessions/ses_1"),
+    ("POST", "/v1/pins/verify"),
+    ("POST", "/v1/usage"),
+    ("GET", f"/v1/organizations/{ORG}"),
+    ("GET", "/v1/me"),
+    ("GET", "/v1/api-keys"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), OPEN)
 def test_these_need_no_token_and_take_none_along(world: World, method: str, path: str) -> None:
-    assert world.client.open(path, method=method, headers={"Authorization": "Basic eA=="}).status_code == 200
+    assert (
+        world.client.open(path, method=method, headers={"Authorization": "Basic eA=="}).status_code
+        == 200
+    )
     assert "AUTHORIZATION" not in world.membership.seen[0].headers
 
 
-def test_whoever_opens_a_mailed_link_while_signed_in_is_known_and_whoever_was_signed_in_is_not(world: World) -> None:
+def test_whoever_opens_a_mailed_link_while_signed_in_is_known_and_whoever_was_signed_in_is_not(
+    world: World,
+) -> None:
     path, given = "/v1/verifications/x", bearer()
     assert world.client.post(path, headers=given).status_code == 200
     assert world.membership.seen[-1].headers["AUTHORIZATION"] == given["Authorization"]
     assert world.client.post("/v1/sessions", headers=given).status_code == 200
     assert "AUTHORIZATION" not in world.membership.seen[-1].headers
-    world.membership.entries.append({"seq": 1, "before": time.time(), "kind": "session", "key": "ses_1"})
+    world.membership.entries.append(
+        {"seq": 1, "before": time.time(), "kind": "session", "key": "ses_1"}
+    )
     until(lambda: world.client.get("/v1/me", headers=given).status_code == 401)
     for stale in (given, bearer(iat=1, nbf=1, exp=2)):
         assert world.client.post(path, headers=stale).status_code == 200
@@ -51,7 +73,8 @@ def test_these_need_one(world: World, method: str, path: str) -> None:
 
 
 REVOKED = [
-    ("membership", {"kind": "session", "key": "ses_1"}), ("membership", {"kind": "identity", "key": "idn_1"}),
+    ("membership", {"kind": "session", "key": "ses_1"}),
+    ("membership", {"kind": "identity", "key": "idn_1"}),
     ("membership", {"kind": "member", "key": "mem_1"}),
     ("org", {"kind": "organization", "key": ORG, "state": "closed"}),
     ("org", {"kind": "organization", "key": ORG, "state": "open"}),
@@ -59,7 +82,9 @@ REVOKED = [
 
 
 @pytest.mark.parametrize(("service", "entry"), REVOKED)
-def test_a_living_token_dies_when_a_feed_says_so(world: World, service: str, entry: dict[str, Any]) -> None:
+def test_a_living_token_dies_when_a_feed_says_so(
+    world: World, service: str, entry: dict[str, Any]
+) -> None:
     given = bearer()
     assert world.client.get("/v1/me", headers=given).status_code == 200
     getattr(world, service).entries.append({"seq": 1, "before": time.time(), **entry})
@@ -71,20 +96,28 @@ def test_a_living_token_dies_when_a_feed_says_so(world: World, service: str, ent
     assert world.client.get("/v1/me", headers=bearer(**others)).status_code == expected
 
 
-def test_everything_revoked_before_the_start_is_known_before_the_first_request(build: Build) -> None:
+def test_everything_revoked_before_the_start_is_known_before_the_first_request(
+    build: Build,
+) -> None:
     world = build()
-    world.membership.entries += [{"seq": n, "kind": "session", "key": f"ses_{n}", "before": time.time()}
-                                 for n in range(1, 500)]
+    world.membership.entries += [
+        {"seq": n, "kind": "session", "key": f"ses_{n}", "before": time.time()}
+        for n in range(1, 500)
+    ]
     assert world.client.get("/v1/me", headers=bearer(sid="ses_499")).status_code == 401
     assert world.client.get("/v1/me", headers=bearer(sid="ses_500")).status_code == 200
 
 
 def test_a_feed_that_counts_anew_is_read_anew(world: World) -> None:
-    world.org.entries.append({"seq": 7, "kind": "organization", "key": "org_x", "state": "closed", "before": 1.0})
+    world.org.entries.append(
+        {"seq": 7, "kind": "organization", "key": "org_x", "state": "closed", "before": 1.0}
+    )
     assert world.client.get("/v1/me", headers=bearer()).status_code == 200
     feed = world.app.extensions["forwarder"]._feeds[1]
     until(lambda: feed._last == 7)
-    world.org.entries = [{"seq": 1, "kind": "organization", "key": ORG, "state": "closed", "before": 1.0}]
+    world.org.entries = [
+        {"seq": 1, "kind": "organization", "key": ORG, "state": "closed", "before": 1.0}
+    ]
     until(lambda: world.client.get("/v1/me", headers=bearer()).status_code == 401)
 
 
@@ -105,9 +138,15 @@ def test_a_silent_feed_lets_nobody_in_until_it_speaks_again(build: Build, servic
 
 def test_the_latest_entry_of_an_organization_wins_in_whatever_order_it_comes() -> None:
     known = Revocations(lambda: 1000.0)
-    rows = [{"seq": seq, "kind": "organization", "key": ORG, "state": state, "before": before}
-            for seq, state, before in ((1, "closed", 100.0), (2, "open", 200.0), (3, "closed", 300.0),
-                                       (4, "open", 400.0))]
+    rows = [
+        {"seq": seq, "kind": "organization", "key": ORG, "state": state, "before": before}
+        for seq, state, before in (
+            (1, "closed", 100.0),
+            (2, "open", 200.0),
+            (3, "closed", 300.0),
+            (4, "open", 400.0),
+        )
+    ]
     for row in (rows[2], rows[0], rows[1]):
         known.learn(row)
     assert known.covers(claims(iat=999.0))
@@ -117,11 +156,15 @@ def test_the_latest_entry_of_an_organization_wins_in_whatever_order_it_comes() -
     assert not known.covers(claims(iat=400.0))
 
 
-def test_old_entries_are_forgotten_but_not_before_the_longest_token_ends_nor_closed_organizations() -> None:
+def test_old_entries_are_forgotten_but_not_before_the_longest_token_ends_nor_closed_organizations() -> (
+    None
+):
     at = [10_000.0]
     known = Revocations(lambda: at[0])
     known.learn({"seq": 1, "kind": "session", "key": "ses_1", "before": 10_000.0})
-    known.learn({"seq": 1, "kind": "organization", "key": ORG, "state": "closed", "before": 10_000.0})
+    known.learn(
+        {"seq": 1, "kind": "organization", "key": ORG, "state": "closed", "before": 10_000.0}
+    )
     at[0] += 3600
     known.learn({"seq": 2, "kind": "session", "key": "ses_9", "before": at[0]})
     assert ("session", "ses_1") in known._before

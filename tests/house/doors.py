@@ -1,4 +1,5 @@
-"""The HTTP doors of every service, opened without a network: SQLite in a folder, wires that lead nowhere."""
+"""The HTTP doors of every service, opened without a network: SQLite in a folder, wires that lead
+nowhere."""
 
 import dataclasses
 import re
@@ -57,11 +58,17 @@ def build(service: Project, folder: Path) -> Flask:
 def stub(settings: type, folder: Path) -> Any:
     """Settings that can start an application and lead nowhere."""
     key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
-    chosen = {"database_url": f"sqlite:///{folder / 'stub.db'}", "mail_url": f"file://{folder}",
-              "public_url": "https://nowhere"}
+    chosen = {
+        "database_url": f"sqlite:///{folder / 'stub.db'}",
+        "mail_url": f"file://{folder}",
+        "public_url": "https://nowhere",
+    }
     required = [f for f in dataclasses.fields(settings) if f.default is dataclasses.MISSING]
     return settings(
-        **{f.name: Secret(chosen.get(f.name) or (key if "key" in f.name else "http://nowhere")) for f in required}
+        **{
+            f.name: Secret(chosen.get(f.name) or (key if "key" in f.name else "http://nowhere"))
+            for f in required
+        }
     )
 
 
@@ -74,7 +81,8 @@ def calls(app: Flask) -> Iterator[Call]:
 
 
 def operation_of(view: Any, method: str) -> str | None:
-    """The mark of ``requires``, ``internal`` or ``public``, on the function or on the method of a class."""
+    """The mark of ``requires``, ``internal`` or ``public``, on the function or on the method of a
+    class."""
     guarded = getattr(getattr(view, "view_class", None), method.lower(), view)
     return getattr(guarded, "operation", None)
 
@@ -87,21 +95,28 @@ def unguarded(found: list[Call]) -> list[Call]:
 def permitted(package: Path) -> set[str]:
     """Operations that views ask for once they have seen the body: ``permit("...")``."""
     return {
-        found[1] for path in sorted((package / "views").rglob("*.py"))
+        found[1]
+        for path in sorted((package / "views").rglob("*.py"))
         for found in re.finditer(r"""permit\(\s*"([a-z_.]+)\"""", path.read_text())
     }
 
 
-def differences(found: list[Call], table: set[str], asked_inside: set[str]) -> tuple[set[str], set[str]]:
+def differences(
+    found: list[Call], table: set[str], asked_inside: set[str]
+) -> tuple[set[str], set[str]]:
     """Operations used without a row in the table, and rows nobody uses."""
-    used = asked_inside | {call.operation for call in found if call.operation not in (None, "public", "internal")}
+    used = asked_inside | {
+        call.operation for call in found if call.operation not in (None, "public", "internal")
+    }
     return used - table, table - used
 
 
 def undocumented(found: list[Call], document: dict[str, Any]) -> list[Call]:
     """Calls that the document lacks though the gateway would forward them."""
     return [
-        call for call in found
-        if call.path not in OF_EVERY_SERVICE and call.operation != "internal"
+        call
+        for call in found
+        if call.path not in OF_EVERY_SERVICE
+        and call.operation != "internal"
         and call.method.lower() not in document["paths"].get(call.documented_as, {})
     ]

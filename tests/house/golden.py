@@ -1,7 +1,8 @@
-"""One golden file per message: what its body looks like on the wire. ``python -m tests.house.golden`` writes them.
+"""One golden file per message: what its body looks like on the wire. ``python -m
+tests.house.golden`` writes them.
 
-A message may gain an optional field; its golden file is then written anew. Anything else is a new message with the
-next version, so a file that its class can no longer read is never overwritten.
+A message may gain an optional field; its golden file is then written anew. Anything else is a new
+message with the next version, so a file that its class can no longer read is never overwritten.
 """
 
 import dataclasses
@@ -28,12 +29,20 @@ _TEXTS = {
     "acting_id": "ses_01k9jm3p9sfv5w7x9y1z3a5b7c",
     "member_id": "mem_01k9jm7q7rfb1c3d5e7f9g1h3j",
     "request_id": "evt_01k9jm8s9tfd5e7f9g1h3j5k7m",
-    "currency": "EUR", "country": "DE", "timezone": "Europe/Berlin", "payment_mode": "prepaid",
+    "currency": "EUR",
+    "country": "DE",
+    "timezone": "Europe/Berlin",
+    "payment_mode": "prepaid",
     "managed_by": "provider",
-    "email": "ada@example.com", "name": "Ünïcode & Sons <x>", "code": "credits_left", "outcome": "ok",
-    "at": "2026-01-31T09:00:00.000000Z", "as_of": "2026-01-31T09:00:00.000001Z",
+    "email": "ada@example.com",
+    "name": "Ünïcode & Sons <x>",
+    "code": "credits_left",
+    "outcome": "ok",
+    "at": "2026-01-31T09:00:00.000000Z",
+    "as_of": "2026-01-31T09:00:00.000001Z",
     "purge_at": "2026-03-02T09:00:00.000000Z",
-    "started_at": "2026-01-31T09:00:00.000000Z", "ended_at": "2026-01-31T09:30:00.000000Z",
+    "started_at": "2026-01-31T09:00:00.000000Z",
+    "ended_at": "2026-01-31T09:30:00.000000Z",
     "finished_at": "2026-01-31T09:01:00.000000Z",
     "hash": "0" * 64,
 }
@@ -70,8 +79,8 @@ def _value(name: str, hint: Any) -> Any:
 
 
 def write(kind: type[Message]) -> bool:
-    """Write the file if it is not as it should be; answers whether it was. Raises ValueError where the class
-    can't read what it said before."""
+    """Write the file if it is not as it should be; answers whether it was. Raises ValueError where
+    the class can't read what it said before."""
     wanted, file = text(representative(kind)), path(kind)
     if file.exists():
         before = file.read_text()
@@ -81,7 +90,9 @@ def write(kind: type[Message]) -> bool:
             gone = _names(json.loads(before)) - _names(json.loads(wanted))
             kind.load(json.loads(before))
         except marshmallow.ValidationError as problem:
-            raise ValueError(f"{kind.TYPE} can't read what it said before ({problem}): say a new version") from problem
+            raise ValueError(
+                f"{kind.TYPE} can't read what it said before ({problem}): say a new version"
+            ) from problem
         if gone:
             raise ValueError(f"{kind.TYPE} no longer says {sorted(gone)}: say a new version")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +102,9 @@ def write(kind: type[Message]) -> bool:
 
 def _names(body: Any, before: str = "") -> set[str]:
     if isinstance(body, dict):
-        return {f"{before}/{k}" for k in body} | {n for k, v in body.items() for n in _names(v, f"{before}/{k}")}
+        return {f"{before}/{k}" for k in body} | {
+            n for k, v in body.items() for n in _names(v, f"{before}/{k}")
+        }
     return {n for item in body for n in _names(item, before)} if isinstance(body, list) else set()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from tests.house import rules
 from tests.house.places import Project
 
-# Part of the framework beside which it is declared: its public names are spread over two distributions.
+# Part of the framework beside which it is declared: its public names are spread over two
+# distributions.
 COMPANIONS = {"flask": {"werkzeug"}, "flask-smorest": {"webargs", "apispec"}, "kombu": {"amqp"}}
 
 # Data without a module of that name: used through a module of the standard library.
@@ -41,9 +42,13 @@ def differences(
     used = {name for module in outside for name in owners.get(module, {canonical(module)})}
     used |= {name for name, module in DATA.items() if module in found}
     ours = {p.name: p for p in projects}
-    allowed = declared | {n for line in lines if distribution(line) in ours for n in _brought(line, ours)}
+    allowed = declared | {
+        n for line in lines if distribution(line) in ours for n in _brought(line, ours)
+    }
     allowed |= {companion for name in allowed for companion in COMPANIONS.get(name, ())}
-    undeclared = {module for module in outside if not owners.get(module, {canonical(module)}) & allowed}
+    undeclared = {
+        module for module in outside if not owners.get(module, {canonical(module)}) & allowed
+    }
     return declared - used, undeclared
 
 
@@ -54,6 +59,8 @@ def _optional(project: Project) -> set[str]:
 
 def _brought(requirement: str, ours: Mapping[str, Project]) -> set[str]:
     declaration = ours[distribution(requirement)].declaration
-    asked = [declaration.get("optional-dependencies", {}).get(extra, []) for extra in extras(requirement)]
+    asked = [
+        declaration.get("optional-dependencies", {}).get(extra, []) for extra in extras(requirement)
+    ]
     lines = [*declaration["dependencies"], *(line for group in asked for line in group)]
     return {distribution(line) for line in lines}

@@ -9,17 +9,24 @@ from typing import NamedTuple
 from flask import Flask
 
 SEAT = "/at/<seat>"
-# In templates there is nothing that runs or dresses an element where it stands, and nothing that is taken for markup.
+# In templates there is nothing that runs or dresses an element where it stands, and nothing that is
+# taken for markup.
 FORBIDDEN = {
     "is taken for markup": re.compile(r"\|\s*safe\b|autoescape\s+false|\bMarkup\("),
-    "runs script in the page": re.compile(r"<script(?![^>]*\bsrc=)|\son[a-z]+\s*=|\bhx-on|javascript:", re.IGNORECASE),
+    "runs script in the page": re.compile(
+        r"<script(?![^>]*\bsrc=)|\son[a-z]+\s*=|\bhx-on|javascript:", re.IGNORECASE
+    ),
     "dresses an element in the page": re.compile(r"<style|\sstyle\s*=", re.IGNORECASE),
-    "loads what is another's": re.compile(r"\b(?:src|href|action)=[\"'](?:https?:)?//", re.IGNORECASE),
+    "loads what is another's": re.compile(
+        r"\b(?:src|href|action)=[\"'](?:https?:)?//", re.IGNORECASE
+    ),
 }
 _COMMENT = re.compile(r"{#.*?#}", re.DOTALL)
 _POST = re.compile(r"<form[^>]*method=[\"']post[\"'].*?</form>", re.DOTALL | re.IGNORECASE)
 _NAMED = {
-    "endpoint": re.compile(r"""(?:\burl_for|\bcurrent)\(\s*["']([\w.]+)["']|\bdone\(\s*[^()]*?["'](\w+\.\w+)["']"""),
+    "endpoint": re.compile(
+        r"""(?:\burl_for|\bcurrent)\(\s*["']([\w.]+)["']|\bdone\(\s*[^()]*?["'](\w+\.\w+)["']"""
+    ),
     "operation": re.compile(r"""\b(?:may|needs)\(\s*["']([\w.]+)["']"""),
     "template": re.compile(r"""["']([\w/]+\.html)["']"""),
 }
@@ -47,14 +54,22 @@ def pages(app: Flask) -> Iterator[Page]:
         view = app.view_functions[rule.endpoint]
         if getattr(view, "operation", None) in ("public", "internal"):
             continue
-        who = "asset" if getattr(view, "is_asset", False) else "open" if getattr(view, "open_to_all", False) else ""
+        who = (
+            "asset"
+            if getattr(view, "is_asset", False)
+            else "open"
+            if getattr(view, "open_to_all", False)
+            else ""
+        )
         for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}):
             yield Page(method, rule.rule, who or getattr(view, "operation", ""))
 
 
 def sources(package: Path) -> Iterator[tuple[Path, str]]:
     """Templates, without their comments, and the code of views."""
-    for path in sorted([*(package / "templates").rglob("*.html"), *(package / "views").rglob("*.py")]):
+    for path in sorted(
+        [*(package / "templates").rglob("*.html"), *(package / "views").rglob("*.py")]
+    ):
         text = path.read_text()
         yield path, _COMMENT.sub("", text) if path.suffix == ".html" else text
 
@@ -70,16 +85,21 @@ def blemishes(package: Path) -> list[str]:
     """Where a template holds what no page may hold."""
     return [
         f"{path}: {found[0].strip()!r} {what}"
-        for path, text in sources(package) if path.suffix == ".html"
-        for what, pattern in FORBIDDEN.items() for found in pattern.finditer(text)
+        for path, text in sources(package)
+        if path.suffix == ".html"
+        for what, pattern in FORBIDDEN.items()
+        for found in pattern.finditer(text)
     ]
 
 
 def without_token(package: Path) -> list[tuple[Path, str]]:
     """Forms that are sent without the token of their page, by template."""
     return [
-        (path, form[:120]) for path, text in sources(package) if path.suffix == ".html"
-        for form in _POST.findall(text) if "csrf_field()" not in form
+        (path, form[:120])
+        for path, text in sources(package)
+        if path.suffix == ".html"
+        for form in _POST.findall(text)
+        if "csrf_field()" not in form
     ]
 
 

@@ -33,8 +33,14 @@ class Project:
 
 def projects(root: Path) -> list[Project]:
     """The members of the workspace."""
-    members = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
-    return [Project(found.parent) for glob in members for found in sorted(root.glob(f"{glob}/pyproject.toml"))]
+    members = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["uv"]["workspace"][
+        "members"
+    ]
+    return [
+        Project(found.parent)
+        for glob in members
+        for found in sorted(root.glob(f"{glob}/pyproject.toml"))
+    ]
 
 
 PROJECTS = projects(ROOT)

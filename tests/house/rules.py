@@ -1,4 +1,5 @@
-"""The rules that can be read off the source: each takes a folder and answers the places where it is broken."""
+"""The rules that can be read off the source: each takes a folder and answers the places where it is
+broken."""
 
 import ast
 import re
@@ -12,22 +13,74 @@ MODULE, FUNCTION, APP, MAIN = 300, 40, 60, 15
 # The chassis may grow only with a record of why: docs/decisions/0009-chassis-size.md
 CHASSIS_LINES = 2750
 
-# What the chassis must not know. Tenancy is its business, because token, audit and permission table are keyed by it:
-# organization, provider, customer, member, owner, staff and support are allowed for that reason.
+# What the chassis must not know. Tenancy is its business, because token, audit and permission table
+# are keyed by it: organization, provider, customer, member, owner, staff and support are allowed
+# for that reason.
 FORBIDDEN_NOUNS = (
-    "account", "amount", "balance", "blocker", "charge", "credit", "currency", "deletion", "grace",
-    "invitation", "invoice", "ledger", "membership", "money", "ownership", "payment", "pin", "posting",
-    "price", "purge", "refund", "reservation", "subscription", "tax", "wallet", "withdrawal",
+    "account",
+    "amount",
+    "balance",
+    "blocker",
+    "charge",
+    "credit",
+    "currency",
+    "deletion",
+    "grace",
+    "invitation",
+    "invoice",
+    "ledger",
+    "membership",
+    "money",
+    "ownership",
+    "payment",
+    "pin",
+    "posting",
+    "price",
+    "purge",
+    "refund",
+    "reservation",
+    "subscription",
+    "tax",
+    "wallet",
+    "withdrawal",
 )
 SAYING_NOTHING = {
-    "base", "common", "core", "handler", "handlers", "helper", "helpers", "lib", "manager", "managers", "misc",
-    "shared", "stuff", "tools", "util", "utils",
+    "base",
+    "common",
+    "core",
+    "handler",
+    "handlers",
+    "helper",
+    "helpers",
+    "lib",
+    "manager",
+    "managers",
+    "misc",
+    "shared",
+    "stuff",
+    "tools",
+    "util",
+    "utils",
 }
 LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 TRANSACTION_WORDS = {"commit", "rollback", "begin_nested"}
 GUARDS = {"requires", "internal", "public"}
 CRASH_VARIABLE = "CLIENTELE_CRASH_AT"
-TEXT = {".py", ".toml", ".yml", ".yaml", ".cfg", ".conf", ".sql", ".sh", ".md", ".mako", ".env", ".Dockerfile", ""}
+TEXT = {
+    ".py",
+    ".toml",
+    ".yml",
+    ".yaml",
+    ".cfg",
+    ".conf",
+    ".sql",
+    ".sh",
+    ".md",
+    ".mako",
+    ".env",
+    ".Dockerfile",
+    "",
+}
 
 
 class Source(NamedTuple):
@@ -57,7 +110,8 @@ def lines(text: str) -> int:
 
 
 def transaction_words(folder: Path) -> list[str]:
-    """One transaction per knock: nobody outside the chassis ends a transaction or opens one inside another."""
+    """One transaction per knock: nobody outside the chassis ends a transaction or opens one inside
+    another."""
     return [
         f"{_at(source, node)} calls {node.func.attr}()"
         for source, node in _calls(folder)
@@ -68,13 +122,17 @@ def transaction_words(folder: Path) -> list[str]:
 def prints(folder: Path) -> list[str]:
     """Nobody prints but the commands; everybody else logs."""
     return [
-        f"{_at(source, node)} prints" for source, node in _calls(folder)
-        if isinstance(node.func, ast.Name) and node.func.id == "print" and source.path.name != "commands.py"
+        f"{_at(source, node)} prints"
+        for source, node in _calls(folder)
+        if isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+        and source.path.name != "commands.py"
     ]
 
 
 def sizes(folder: Path) -> list[str]:
-    """Modules, functions, ``app`` and ``__main__`` within their caps; migrations may have long functions."""
+    """Modules, functions, ``app`` and ``__main__`` within their caps; migrations may have long
+    functions."""
     return [problem for source in sources(folder) for problem in _sizes(source)]
 
 
@@ -109,20 +167,26 @@ def domain_nouns(folder: Path) -> list[str]:
 def names_that_say_nothing(folder: Path) -> list[str]:
     """A module's name says what is in it."""
     return [
-        str(path.relative_to(folder)) for path in sorted(folder.rglob("*"))
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
         if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.stem in SAYING_NOTHING
     ]
 
 
 def left_overs(folder: Path) -> list[str]:
     """What is to be done is an issue, not a comment."""
-    return [f"{path}:{n} {match[0]}" for path, n, line in _text(folder) for match in LEFT_OVER.finditer(line)]
+    return [
+        f"{path}:{n} {match[0]}"
+        for path, n, line in _text(folder)
+        for match in LEFT_OVER.finditer(line)
+    ]
 
 
 def crash_variable(folder: Path) -> list[str]:
     """Only ``chassis.crash`` can be told to die."""
     return [
-        f"{path}:{n} names {CRASH_VARIABLE}" for path, n, line in _text(folder)
+        f"{path}:{n} names {CRASH_VARIABLE}"
+        for path, n, line in _text(folder)
         if CRASH_VARIABLE in line and path.parts[-2:] != ("chassis", "crash.py")
     ]
 
@@ -144,13 +208,15 @@ def _unguarded(source: Source) -> Iterator[str]:
 def undocumented_modules(folder: Path) -> list[str]:
     """Every module begins with what question it answers."""
     return [
-        f"{source.path} does not say what it is" for source in sources(folder)
+        f"{source.path} does not say what it is"
+        for source in sources(folder)
         if ast.get_docstring(source.tree) is None and source.tree.body
     ]
 
 
 def said(package: Path) -> set[tuple[str, str]]:
-    """The messages a package says, as (module of contracts, class): constructed, or handed to what constructs them.
+    """The messages a package says, as (module of contracts, class): constructed, or handed to what
+    constructs them.
 
     A class in an annotation or as a key of a table is only heard."""
     found = set()
@@ -158,7 +224,11 @@ def said(package: Path) -> set[tuple[str, str]]:
         modules = _aliases(source.tree, lambda node: node.module == "contracts")
         classes = _aliases(source.tree, lambda node: (node.module or "").startswith("contracts."))
         for node in _values(source.tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in modules
+            ):
                 found.add((modules[node.value.id].rpartition(".")[2], node.attr))
             elif isinstance(node, ast.Name) and node.id in classes:
                 module, _, name = classes[node.id].rpartition(".")
@@ -181,7 +251,8 @@ def imported(package: Path) -> set[str]:
 def _aliases(tree: ast.Module, wanted: Callable[[ast.ImportFrom], bool]) -> dict[str, str]:
     return {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
-        for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and wanted(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and wanted(node)
         for alias in node.names
     }
 

@@ -8,7 +8,9 @@ from clientele import docs
 
 from tests.house.places import ROOT, SERVICES, Project, listed
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "services").glob("*/README.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "services").glob("*/README.md")]
+)
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 NAMED = re.compile(r"`((?:tests|docs|deploy|shared|services)/[^`*<\s…]+)`")
@@ -51,13 +53,22 @@ def test_no_link_leads_nowhere(page: Path) -> None:
 
 def test_every_verb_that_is_told_of_is_in_the_makefile() -> None:
     verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    told = {verb for page in PAGES for verb in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
+    told = {
+        verb
+        for page in PAGES
+        for verb in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)
+    }
 
     assert told - verbs == set()
 
 
 def test_a_link_that_leads_nowhere_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("[here](page.md) [gone](gone.md#part) [far](https://example.com) `docs/gone.md` `docs/runbook.md`")
+    page.write_text(
+        "[here](page.md) [gone](gone.md#part) [far](https://example.com) `docs/gone.md` `docs/runbook.md`"
+    )
 
-    assert broken_links(page) == [f"{page}: {tmp_path / 'gone.md'}", f"{page}: {ROOT / 'docs/gone.md'}"]
+    assert broken_links(page) == [
+        f"{page}: {tmp_path / 'gone.md'}",
+        f"{page}: {ROOT / 'docs/gone.md'}",
+    ]

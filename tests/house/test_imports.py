@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tests.house.places import PROJECTS, ROOT
 
-LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+LINT = (
+    "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+)
 
 # One line for each contract, in a copy of the code, that breaks it.
 PLANTED = {
@@ -25,14 +27,21 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     """The verdict on the packages in the folder."""
     environment = os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
     return subprocess.run(
-        [sys.executable, "-P", "-c", LINT], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", LINT],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
 def copy(folder: Path) -> Path:
     shutil.copy(ROOT / ".importlinter", folder)
     for project in PROJECTS:
-        shutil.copytree(project.package, folder / project.name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            project.package, folder / project.name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return folder
 
 
@@ -59,7 +68,9 @@ def test_every_contract_bites(tmp_path: Path) -> None:
 
 def test_every_service_and_every_room_stands_in_the_floor_plan() -> None:
     plan = (ROOT / ".importlinter").read_text()
-    roots, strangers, containers = (_listed(plan, name) for name in ("root_packages", "modules", "containers"))
+    roots, strangers, containers = (
+        _listed(plan, name) for name in ("root_packages", "modules", "containers")
+    )
     services = {p.name for p in PROJECTS if p.folder.parent.name == "services"}
 
     assert roots == {p.name for p in PROJECTS}

@@ -1,4 +1,5 @@
-"""What the services say to each other: every message has its golden file, its sayer and its hearers."""
+"""What the services say to each other: every message has its golden file, its sayer and its
+hearers."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +22,11 @@ EVERY = pytest.mark.parametrize("kind", every_message(), ids=lambda kind: kind.T
 
 def hearers(kind: type[Message], services: list[Project]) -> tuple[str, ...]:
     """The services whose table of listeners has the message."""
-    tables = {s.name: import_module(f"{s.name}.listeners").LISTENERS for s in services if s.has("listeners")}
+    tables = {
+        s.name: import_module(f"{s.name}.listeners").LISTENERS
+        for s in services
+        if s.has("listeners")
+    }
     return tuple(sorted(name for name, table in tables.items() if kind in table))
 
 
@@ -35,14 +40,18 @@ def test_a_message_reads_and_writes_its_golden_file(kind: type[Message]) -> None
     stored = json.loads(golden.path(kind).read_text())
 
     assert kind.load(stored).dump() == stored
-    assert kind.load(stored) == golden.representative(kind), "write it anew: python -m tests.house.golden"
+    assert kind.load(stored) == golden.representative(kind), (
+        "write it anew: python -m tests.house.golden"
+    )
 
 
 @EVERY
 def test_fields_it_does_not_know_are_ignored(kind: type[Message]) -> None:
     stored = json.loads(golden.path(kind).read_text())
 
-    assert kind.load({**stored, "added_by_a_later_sayer": {"a": [1]}}) == golden.representative(kind)
+    assert kind.load({**stored, "added_by_a_later_sayer": {"a": [1]}}) == golden.representative(
+        kind
+    )
 
 
 @EVERY
@@ -74,7 +83,9 @@ def test_it_is_heard_by_whom_it_says(kind: type[Message]) -> None:
 
 
 @EVERY
-def test_it_stands_in_its_sayers_module_under_its_own_name_and_says_what_it_means(kind: type[Message]) -> None:
+def test_it_stands_in_its_sayers_module_under_its_own_name_and_says_what_it_means(
+    kind: type[Message],
+) -> None:
     words = kind.TYPE.split(".")[1].split("_")
 
     assert kind.__module__ == f"contracts.{kind.sayer()}"
@@ -83,10 +94,13 @@ def test_it_stands_in_its_sayers_module_under_its_own_name_and_says_what_it_mean
 
 
 def test_every_golden_file_belongs_to_a_message() -> None:
-    assert {file.name for file in golden.FOLDER.iterdir()} == {golden.path(kind).name for kind in every_message()}
+    assert {file.name for file in golden.FOLDER.iterdir()} == {
+        golden.path(kind).name for kind in every_message()
+    }
 
 
-# ---- each rule bites ------------------------------------------------------------------------------------------------
+# ---- each rule bites
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -107,7 +121,11 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Me
 
 def changed(**fields: object) -> type[Message]:
     name = "planted.<locals>.ThingDone"
-    body: dict[str, object] = {"__annotations__": fields, "TYPE": "org.thing_done.v1", "__qualname__": name}
+    body: dict[str, object] = {
+        "__annotations__": fields,
+        "TYPE": "org.thing_done.v1",
+        "__qualname__": name,
+    }
     body |= {field: None for field, hint in fields.items() if hint == str | None}
     return dataclass(frozen=True, kw_only=True)(type("ThingDone", (Message,), body))
 
@@ -142,4 +160,8 @@ def test_what_is_only_heard_or_named_is_not_said(tmp_path: Path) -> None:
         "say(words.CloseAccount(a=1))\nASKS = {1: about(words.EndAccess)}\nrecord(session, AccountOpened)\n"
     )
 
-    assert rules.said(tmp_path) == {("org", "CloseAccount"), ("org", "EndAccess"), ("billing", "AccountOpened")}
+    assert rules.said(tmp_path) == {
+        ("org", "CloseAccount"),
+        ("org", "EndAccess"),
+        ("billing", "AccountOpened"),
+    }

@@ -1,4 +1,5 @@
-"""Migrations: one straight line per service, and what they build is what the models say, on both databases."""
+"""Migrations: one straight line per service, and what they build is what the models say, on both
+databases."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -67,7 +68,9 @@ def test_the_models_are_what_migrations_build_on_sqlite(service: Project, tmp_pa
 
 
 @SERVICE
-def test_the_models_are_what_migrations_build_on_postgresql(service: Project, postgres: Postgres) -> None:
+def test_the_models_are_what_migrations_build_on_postgresql(
+    service: Project, postgres: Postgres
+) -> None:
     database = postgres.fresh_database(service.name)
 
     assert not (found := differences(service, database.owner_url)), listed(found)
@@ -85,7 +88,9 @@ def forgotten() -> Iterator[sa.MetaData]:
 def test_a_forgotten_migration_is_noticed(forgotten: sa.MetaData, tmp_path: Path) -> None:
     org = next(service for service in WITH_DATA if service.name == "org")
 
-    assert [change[0] for change in differences(org, f"sqlite:///{tmp_path / 'house.db'}")] == ["add_table"]
+    assert [change[0] for change in differences(org, f"sqlite:///{tmp_path / 'house.db'}")] == [
+        "add_table"
+    ]
 
 
 def test_a_fork_and_a_stale_head_are_noticed(tmp_path: Path) -> None:
@@ -97,7 +102,9 @@ def test_a_fork_and_a_stale_head_are_noticed(tmp_path: Path) -> None:
     (tmp_path / "HEAD").write_text("0002\n")
 
     assert broken_line(tmp_path) == [
-        "numbered ['0001', '0002', '0002']", '0002_c.py lacks down_revision = "0002"', "HEAD says 0002",
+        "numbered ['0001', '0002', '0002']",
+        '0002_c.py lacks down_revision = "0002"',
+        "HEAD says 0002",
     ]
 
 

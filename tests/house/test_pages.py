@@ -1,4 +1,5 @@
-"""The console has no contract and hears no messages; these are its own rules: who opens which page, what pages hold."""
+"""The console has no contract and hears no messages; these are its own rules: who opens which page,
+what pages hold."""
 
 from pathlib import Path
 
@@ -12,19 +13,36 @@ from tests.house.places import CONSOLE, listed
 
 # Nobody need be signed in for these. Adding a line is a decision, not a convenience.
 OPEN = {
-    "GET /", "GET /sign-in", "POST /sign-in", "GET /signed-out",
-    "GET /verify/<token>", "POST /verify/<token>", "POST /verify/<token>/renewal", "GET /reset", "POST /reset",
-    "GET /reset/<token>", "POST /reset/<token>", "GET /undo/<token>", "POST /undo/<token>", "GET /help",
+    "GET /",
+    "GET /sign-in",
+    "POST /sign-in",
+    "GET /signed-out",
+    "GET /verify/<token>",
+    "POST /verify/<token>",
+    "POST /verify/<token>/renewal",
+    "GET /reset",
+    "POST /reset",
+    "GET /reset/<token>",
+    "POST /reset/<token>",
+    "GET /undo/<token>",
+    "POST /undo/<token>",
+    "GET /help",
     "POST /preferences",
 }
 # Of a browser rather than of a seat.
 SIGNED_IN = {"POST /sign-out"}
-# What is everybody's own, whatever their role: the operations behind them are not in a table of roles.
+# What is everybody's own, whatever their role: the operations behind them are not in a table of
+# roles.
 OWN = {"GET /home", "GET /acting/pulse", "POST /acting/stop"}
-# Forms of open pages, by template and a part of them: nobody need be signed in there, so there is no token (where the
-# form was is checked all the same).
-TOKENLESS = {("sign_in.html", "/sign-in"), ("link.html", "request.path"), ("link_end.html", "links.renew"),
-             ("reset.html", "links.reset"), ("macros.html", "help.prefer")}
+# Forms of open pages, by template and a part of them: nobody need be signed in there, so there is
+# no token (where the form was is checked all the same).
+TOKENLESS = {
+    ("sign_in.html", "/sign-in"),
+    ("link.html", "request.path"),
+    ("link_end.html", "links.renew"),
+    ("reset.html", "links.reset"),
+    ("macros.html", "help.prefer"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +60,15 @@ def test_what_is_open_is_on_the_short_list(found: list[Page]) -> None:
 
     assert open_ - OPEN == set(), "not on the list"
     assert OPEN - open_ == set(), "on the list for nothing"
-    assert not (broken := [page for page in found if page.who == "open" and page.is_at_a_seat]), listed(broken)
+    assert not (broken := [page for page in found if page.who == "open" and page.is_at_a_seat]), (
+        listed(broken)
+    )
 
 
 def test_every_page_at_a_seat_says_what_one_must_be_allowed(found: list[Page]) -> None:
-    bare = {str(page).replace(pages.SEAT, "") for page in found if page.is_at_a_seat and not page.who}
+    bare = {
+        str(page).replace(pages.SEAT, "") for page in found if page.is_at_a_seat and not page.who
+    }
 
     assert bare - OWN == set(), "needs nothing"
     assert OWN - bare == set(), "on the list for nothing"
@@ -59,7 +81,11 @@ def test_what_is_neither_open_nor_at_a_seat_is_on_the_short_list(found: list[Pag
 
 def test_what_pages_need_stands_in_the_services_tables(found: list[Page]) -> None:
     known = pages.operations(CONSOLE.package) | {"open", "asset", ""}
-    strange = [f"{path}: {name}" for path, name in pages.named(CONSOLE.package, "operation") if name not in known]
+    strange = [
+        f"{path}: {name}"
+        for path, name in pages.named(CONSOLE.package, "operation")
+        if name not in known
+    ]
 
     assert not (broken := [page for page in found if page.who not in known]), listed(broken)
     assert not strange, listed(strange)
@@ -67,9 +93,17 @@ def test_what_pages_need_stands_in_the_services_tables(found: list[Page]) -> Non
 
 def test_every_link_and_every_template_is_there(app: Flask) -> None:
     endpoints, templates = set(app.view_functions), set(app.jinja_env.list_templates())
-    astray = [f"{p}: {name}" for p, name in pages.named(CONSOLE.package, "endpoint")
-              if name not in endpoints and not (name.endswith(".") and any(e.startswith(name) for e in endpoints))]
-    missing = [f"{p}: {name}" for p, name in pages.named(CONSOLE.package, "template") if name not in templates]
+    astray = [
+        f"{p}: {name}"
+        for p, name in pages.named(CONSOLE.package, "endpoint")
+        if name not in endpoints
+        and not (name.endswith(".") and any(e.startswith(name) for e in endpoints))
+    ]
+    missing = [
+        f"{p}: {name}"
+        for p, name in pages.named(CONSOLE.package, "template")
+        if name not in templates
+    ]
     named = {name for _, name in pages.named(CONSOLE.package, "template")}
 
     assert not astray, listed(astray)
@@ -88,14 +122,24 @@ def test_templates_hold_nothing_that_runs_or_passes_for_markup() -> None:
 
 def test_every_form_that_is_sent_bears_the_token() -> None:
     found = list(pages.without_token(CONSOLE.package))
-    bare = [f"{at}: {form}" for at, form in found if not any(at.name == n and part in form for n, part in TOKENLESS)]
+    bare = [
+        f"{at}: {form}"
+        for at, form in found
+        if not any(at.name == n and part in form for n, part in TOKENLESS)
+    ]
 
     assert not bare, listed(bare)
-    assert {(n, part) for at, form in found for n, part in TOKENLESS if at.name == n and part in form} == TOKENLESS
+    assert {
+        (n, part) for at, form in found for n, part in TOKENLESS if at.name == n and part in form
+    } == TOKENLESS
 
 
 def test_the_gateway_sends_every_page_to_the_console(found: list[Page]) -> None:
-    strange = [page for page in found if not getattr(routes.find(doors.filled(page.path)), "is_pages", False)]
+    strange = [
+        page
+        for page in found
+        if not getattr(routes.find(doors.filled(page.path)), "is_pages", False)
+    ]
 
     assert not strange, listed(strange)
 
@@ -116,7 +160,7 @@ PLANTED = {
 def test_the_rule_bites(violation: str, tmp_path: Path) -> None:
     where, text = PLANTED[violation]
     (tmp_path / "templates").mkdir()
-    (tmp_path / where).write_text(f"{{# | safe #}}<script src=\"a.js\"></script>{text}")
+    (tmp_path / where).write_text(f'{{# | safe #}}<script src="a.js"></script>{text}')
 
     assert len(pages.blemishes(tmp_path)) == 1
 
@@ -125,9 +169,13 @@ def test_a_forgotten_mark_a_lost_link_and_a_form_without_token_are_noticed(tmp_p
     app = Flask("planted", static_folder=None)
     app.add_url_rule("/at/<seat>/forgotten", "forgotten", lambda seat: "", methods=["POST"])
     (tmp_path / "templates").mkdir()
-    (tmp_path / "templates" / "a.html").write_text('<form method="post">{{ url_for("gone.show") }}</form>')
+    (tmp_path / "templates" / "a.html").write_text(
+        '<form method="post">{{ url_for("gone.show") }}</form>'
+    )
     (tmp_path / "views").mkdir()
-    (tmp_path / "views" / "a.py").write_text('page.done("Said.", "gone.too")\n@needs("no.such")\nshow("b.html")\n')
+    (tmp_path / "views" / "a.py").write_text(
+        'page.done("Said.", "gone.too")\n@needs("no.such")\nshow("b.html")\n'
+    )
 
     assert list(pages.pages(app)) == [Page("POST", "/at/<seat>/forgotten", "")]
     assert [name for _, name in pages.named(tmp_path, "endpoint")] == ["gone.show", "gone.too"]

@@ -1,4 +1,5 @@
-"""What each project declares is what it imports: no more, so that images stay small; no less, so that they start."""
+"""What each project declares is what it imports: no more, so that images stay small; no less, so
+that they start."""
 
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -11,7 +12,10 @@ from tests.house.places import PROJECTS, SERVICES, Project, listed
 
 @pytest.fixture(scope="module")
 def owners() -> dict[str, set[str]]:
-    return {module: {needs.canonical(name) for name in names} for module, names in packages_distributions().items()}
+    return {
+        module: {needs.canonical(name) for name in names}
+        for module, names in packages_distributions().items()
+    }
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.name)
@@ -38,10 +42,14 @@ def test_every_project_has_the_same_license_and_python(project: Project) -> None
     assert project.declaration["requires-python"] == ">=3.11"
 
 
-def test_an_idle_and_a_missing_declaration_are_noticed(tmp_path: Path, owners: dict[str, set[str]]) -> None:
+def test_an_idle_and_a_missing_declaration_are_noticed(
+    tmp_path: Path, owners: dict[str, set[str]]
+) -> None:
     folder = tmp_path / "planted"
     (folder / "planted").mkdir(parents=True)
-    (folder / "pyproject.toml").write_text('[project]\nname = "planted"\ndependencies = ["limits==5.8.0"]\n')
+    (folder / "pyproject.toml").write_text(
+        '[project]\nname = "planted"\ndependencies = ["limits==5.8.0"]\n'
+    )
     (folder / "planted" / "views.py").write_text("import sqlalchemy\nimport json\n")
     planted = Project(folder)
 

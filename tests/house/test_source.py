@@ -1,4 +1,5 @@
-"""What can be read off the source. Each rule is seen to hold, and seen to bite on a planted violation."""
+"""What can be read off the source. Each rule is seen to hold, and seen to bite on a planted
+violation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,12 @@ OUTSIDE_CHASSIS = [ROOT / "services", ROOT / "deploy"]
 
 
 def assert_kept(rule: Rule, folders: list[Path], *, but: tuple[str, ...] = ()) -> None:
-    broken = [p for folder in folders for p in rule(folder) if not any(exception in p for exception in but)]
+    broken = [
+        p
+        for folder in folders
+        for p in rule(folder)
+        if not any(exception in p for exception in but)
+    ]
 
     assert not broken, listed(broken)
 
@@ -69,14 +75,30 @@ def test_every_view_asks_who_is_there_before_it_reads_the_body() -> None:
 
 
 PLANTED: dict[str, tuple[Rule, str, str]] = {
-    "commit": (rules.transaction_words, "org/actions.py", "def act(session):\n    session.commit()\n"),
-    "rollback": (rules.transaction_words, "org/actions.py", "def act(session):\n    session.rollback()\n"),
-    "nested": (rules.transaction_words, "org/actions.py", "with session.begin_nested():\n    pass\n"),
+    "commit": (
+        rules.transaction_words,
+        "org/actions.py",
+        "def act(session):\n    session.commit()\n",
+    ),
+    "rollback": (
+        rules.transaction_words,
+        "org/actions.py",
+        "def act(session):\n    session.rollback()\n",
+    ),
+    "nested": (
+        rules.transaction_words,
+        "org/actions.py",
+        "with session.begin_nested():\n    pass\n",
+    ),
     "print": (rules.prints, "org/actions.py", "print('here')\n"),
     "long module": (rules.sizes, "org/actions.py", "a = 1\n" * (rules.MODULE + 1)),
     "long app": (rules.sizes, "org/app.py", "a = 1\n" * (rules.APP + 1)),
     "long main": (rules.sizes, "org/__main__.py", "a = 1\n" * (rules.MAIN + 1)),
-    "long function": (rules.sizes, "org/actions.py", "def act():\n" + "    a = 1\n" * rules.FUNCTION),
+    "long function": (
+        rules.sizes,
+        "org/actions.py",
+        "def act():\n" + "    a = 1\n" * rules.FUNCTION,
+    ),
     "noun in a name": (rules.domain_nouns, "chassis/audit.py", "invoice_id = 1\n"),
     "noun in words": (rules.domain_nouns, "chassis/audit.py", '"""Keeps balances."""\n'),
     "utils": (rules.names_that_say_nothing, "org/utils.py", "a = 1\n"),
@@ -85,7 +107,8 @@ PLANTED: dict[str, tuple[Rule, str, str]] = {
     "left over": (rules.left_overs, "org/actions.py", "# " + "TO" + "DO: later\n"),
     "crash": (rules.crash_variable, "org/actions.py", f"os.environ['{rules.CRASH_VARIABLE}']\n"),
     "body first": (
-        rules.unguarded_bodies, "org/views.py",
+        rules.unguarded_bodies,
+        "org/views.py",
         "@blueprint.route('/')\n@blueprint.arguments(Body)\n@requires('x')\ndef view(body): pass\n",
     ),
 }

@@ -19,8 +19,9 @@ ALL = ["Ed25519", "Ed448", "EdDSA", "ES256", "ES384", "ES512", "RS256", "PS256",
 
 @dataclass(frozen=True)
 class Mint:
-    """What tokens are made of. ``key``: the issuer's own, so that a table can also ask what we would believe if it
-    were signed by us; ``good``: a token as it was issued; ``now``: the time at every door."""
+    """What tokens are made of. ``key``: the issuer's own, so that a table can also ask what we
+    would believe if it were signed by us; ``good``: a token as it was issued; ``now``: the time at
+    every door."""
 
     key: OKPKey
     good: str
@@ -38,10 +39,15 @@ class Mint:
 
     def body(self, **changes: Any) -> dict[str, Any]:
         """The claims with changes; what is ABSENT is left out."""
-        return {name: value for name, value in {**self.claims, **changes}.items() if value is not ABSENT}
+        return {
+            name: value for name, value in {**self.claims, **changes}.items() if value is not ABSENT
+        }
 
-    def under(self, header: Mapping[str, Any] | bytes, claims: Any = None, *, key: Any = None) -> str:
-        """Any header and claims (as JSON, or as these very bytes), with a true signature of our key, or of another."""
+    def under(
+        self, header: Mapping[str, Any] | bytes, claims: Any = None, *, key: Any = None
+    ) -> str:
+        """Any header and claims (as JSON, or as these very bytes), with a true signature of our
+        key, or of another."""
         signed = f"{part(header)}.{part(self.claims if claims is None else claims)}"
         return f"{signed}.{part((key or self.key).private_key.sign(signed.encode()))}"
 
@@ -74,7 +80,9 @@ def by_other(alg: str, key: Any, kid: str | None = None, **header: Any) -> Attac
     """Signed well, by somebody else."""
     return lambda mint: jws.serialize_compact(
         {"alg": alg, "typ": "at+jwt", "kid": mint.kid if kid is None else kid, **header},
-        json.dumps(mint.claims).encode(), key, algorithms=ALL,
+        json.dumps(mint.claims).encode(),
+        key,
+        algorithms=ALL,
     )
 
 
@@ -89,9 +97,13 @@ def unsigned(alg: Any, signature: str) -> Attack:
 def public_as_secret(alg: str, form: str) -> Attack:
     def made(mint: Mint) -> str:
         secret = {
-            "PEM": mint.key.as_pem(private=False), "PEM without its end": mint.key.as_pem(private=False).strip(),
-            "DER": mint.key.as_der(private=False), "raw": decoded(mint.public()["x"]), "nothing": b"",
-            "JWK": json.dumps(mint.public()).encode(), "kid": mint.kid.encode(),
+            "PEM": mint.key.as_pem(private=False),
+            "PEM without its end": mint.key.as_pem(private=False).strip(),
+            "DER": mint.key.as_der(private=False),
+            "raw": decoded(mint.public()["x"]),
+            "nothing": b"",
+            "JWK": json.dumps(mint.public()).encode(),
+            "kid": mint.kid.encode(),
         }[form]
         signed = f"{part({**mint.header, 'alg': alg})}.{part(mint.claims)}"
         return f"{signed}.{part(hmac.digest(secret, signed.encode(), 'sha' + alg[2:]))}"
@@ -111,6 +123,7 @@ def es256(how: str) -> Attack:
 
 def changed(place: int, how: str) -> Attack:
     """One bit of a part turned over, at its beginning, middle or end."""
+
     def made(mint: Mint) -> str:
         parts = mint.good.split(".")
         raw = bytearray(decoded(parts[place]))
@@ -131,6 +144,7 @@ def other_s(mint: Mint) -> str:
 
 def swapped(**claims: Any) -> Attack:
     """Other claims under the signature of the good token."""
+
     def made(mint: Mint) -> str:
         head, _, signature = mint.good.split(".")
         return f"{head}.{part(mint.body(**claims))}.{signature}"
@@ -160,16 +174,22 @@ def text(change: Callable[[str], str]) -> Attack:
 
 
 def twice(name: str, other: Any) -> Attack:
-    """One claim twice, the true one last: whoever takes the first reads something else than we do."""
+    """One claim twice, the true one last: whoever takes the first reads something else than we
+    do."""
+
     def made(mint: Mint) -> str:
-        return mint.under(mint.header, f'{{"{name}":{json.dumps(other)},{json.dumps(mint.claims)[1:]}'.encode())
+        return mint.under(
+            mint.header, f'{{"{name}":{json.dumps(other)},{json.dumps(mint.claims)[1:]}'.encode()
+        )
 
     return made
 
 
 def beyond(name: str) -> Attack:
     """A time that JSON can write and no number can hold."""
-    return raw_claims(lambda raw: raw.replace(f'"{name}": '.encode(), f'"{name}": 1e400, "x": '.encode()))
+    return raw_claims(
+        lambda raw: raw.replace(f'"{name}": '.encode(), f'"{name}": 1e400, "x": '.encode())
+    )
 
 
 def raw_claims(change: Callable[[bytes], bytes]) -> Attack:
@@ -182,30 +202,62 @@ def timed(name: str, seconds: float) -> Attack:
 
 def encrypted(mint: Mint) -> str:
     key = OctKey.import_key(decoded(mint.public()["x"]))
-    return jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM", "typ": "at+jwt", "kid": mint.kid},
-                               json.dumps(mint.claims).encode(), key)
+    return jwe.encrypt_compact(
+        {"alg": "dir", "enc": "A256GCM", "typ": "at+jwt", "kid": mint.kid},
+        json.dumps(mint.claims).encode(),
+        key,
+    )
 
 
 def deflated(mint: Mint) -> str:
     packer = zlib.compressobj(wbits=-15)
-    return mint.under({**mint.header, "zip": "DEF"},
-                      packer.compress(json.dumps(mint.claims).encode()) + packer.flush())
+    return mint.under(
+        {**mint.header, "zip": "DEF"},
+        packer.compress(json.dumps(mint.claims).encode()) + packer.flush(),
+    )
 
 
 ACT = {"sub": "idn_x", "org": "org_x", "sid": "ses_x", "mode": "login_as", "access": "full"}
 STRANGER = OKPKey.generate_key("Ed25519")
 STRANGERS_KID = STRANGER.thumbprint()
 STRANGERS: dict[str, Any] = {
-    "Ed25519": STRANGER, "EdDSA": STRANGER, "Ed448": OKPKey.generate_key("Ed448"), "ES256": ECKey.generate_key("P-256"),
-    "ES384": ECKey.generate_key("P-384"), "ES512": ECKey.generate_key("P-521"), "RS256": RSAKey.generate_key(2048),
-    "PS256": RSAKey.generate_key(2048), "HS256": OctKey.generate_key(256),
+    "Ed25519": STRANGER,
+    "EdDSA": STRANGER,
+    "Ed448": OKPKey.generate_key("Ed448"),
+    "ES256": ECKey.generate_key("P-256"),
+    "ES384": ECKey.generate_key("P-384"),
+    "ES512": ECKey.generate_key("P-521"),
+    "RS256": RSAKey.generate_key(2048),
+    "PS256": RSAKey.generate_key(2048),
+    "HS256": OctKey.generate_key(256),
 }
-KIDS = {"unknown": "unknown", "a path": "../../../../dev/null", "SQL": "' OR '1'='1' --", "very long": "k" * 2000,
-        "an address": "https://evil.example/keys", "empty": "", "with a null byte": "a\0b"}
+KIDS = {
+    "unknown": "unknown",
+    "a path": "../../../../dev/null",
+    "SQL": "' OR '1'='1' --",
+    "very long": "k" * 2000,
+    "an address": "https://evil.example/keys",
+    "empty": "",
+    "with a null byte": "a\0b",
+}
 
 
 def signatures() -> Iterator[tuple[str, Attack]]:
-    for alg in ("none", "None", "NONE", "nOnE", "none ", "", "null", None, 0, False, ["Ed25519"], "ED25519", "ed25519"):
+    for alg in (
+        "none",
+        "None",
+        "NONE",
+        "nOnE",
+        "none ",
+        "",
+        "null",
+        None,
+        0,
+        False,
+        ["Ed25519"],
+        "ED25519",
+        "ed25519",
+    ):
         for signature in ("none", "one byte", "good"):
             yield f"alg {alg!r}, signature {signature}", unsigned(alg, signature)
     for alg in ("HS256", "HS384", "HS512"):
@@ -232,7 +284,10 @@ def keys() -> Iterator[tuple[str, Attack]]:
 def broken() -> Iterator[tuple[str, Attack]]:
     yield "signature stripped", text(lambda good: good.rpartition(".")[0] + ".")
     yield "signature of zeros", text(lambda good: good.rpartition(".")[0] + "." + part(bytes(64)))
-    yield "signature of another token", lambda m: m.good.rpartition(".")[0] + "." + m.said(jti="x").split(".")[2]
+    yield (
+        "signature of another token",
+        lambda m: m.good.rpartition(".")[0] + "." + m.said(jti="x").split(".")[2],
+    )
     yield "signature with another s", other_s
     for number in (1, 2, 10, 80):
         yield f"truncated by {number}", text(lambda good, number=number: good[:-number])  # type: ignore[misc]
@@ -247,7 +302,10 @@ def headers() -> Iterator[tuple[str, Attack]]:
     yield "own key in the header under our kid", by_other("Ed25519", STRANGER, jwk=own)
     yield "our key in the header", lambda mint: mint.headed(jwk=mint.public())
     for name in ("jku", "x5u"):
-        yield f"{name} of another", by_other("Ed25519", STRANGER, STRANGERS_KID, **{name: "https://evil.example/keys"})
+        yield (
+            f"{name} of another",
+            by_other("Ed25519", STRANGER, STRANGERS_KID, **{name: "https://evil.example/keys"}),
+        )
         yield f"{name} under our signature", headed(**{name: "https://evil.example/keys"})
     yield "x5c", headed(x5c=["MIIB"])
     yield "x5t", headed(x5t="eA")
@@ -259,12 +317,33 @@ def headers() -> Iterator[tuple[str, Attack]]:
     yield "zip in truth", deflated
     yield "cty", headed(cty="JWT")
     yield "a header nobody knows", headed(extra=1)
-    for typ in ("JWT", "refresh+jwt", "id_token", "invitation", "at+jwt ", "AT+JWT", "application/at+jwt", "", None, 7,
-                ["at+jwt"], ABSENT):
+    for typ in (
+        "JWT",
+        "refresh+jwt",
+        "id_token",
+        "invitation",
+        "at+jwt ",
+        "AT+JWT",
+        "application/at+jwt",
+        "",
+        None,
+        7,
+        ["at+jwt"],
+        ABSENT,
+    ):
         yield f"typ {'missing' if typ is ABSENT else repr(typ)}", headed(typ=typ)
-    yield "typ twice", lambda mint: mint.under(f'{{"typ":"JWT",{json.dumps(mint.header)[1:]}'.encode())
-    yield "alg twice", lambda mint: mint.under(f'{{"alg":"none",{json.dumps(mint.header)[1:]}'.encode())
-    yield "kid twice", lambda mint: mint.under(f'{{"kid":"x",{json.dumps(mint.header)[1:]}'.encode())
+    yield (
+        "typ twice",
+        lambda mint: mint.under(f'{{"typ":"JWT",{json.dumps(mint.header)[1:]}'.encode()),
+    )
+    yield (
+        "alg twice",
+        lambda mint: mint.under(f'{{"alg":"none",{json.dumps(mint.header)[1:]}'.encode()),
+    )
+    yield (
+        "kid twice",
+        lambda mint: mint.under(f'{{"kid":"x",{json.dumps(mint.header)[1:]}'.encode()),
+    )
     yield "header in UTF-16", lambda mint: mint.under(json.dumps(mint.header).encode("utf-16"))
     yield "header is a list", lambda mint: mint.under([mint.header])  # type: ignore[arg-type]
     yield "header is deep", lambda mint: f"{part(b'[' * 2900)}.e30.eA"
@@ -284,7 +363,10 @@ def shapes() -> Iterator[tuple[str, Attack]]:
     yield "padded", text(lambda good: good + "==")
     yield "characters of no alphabet", text(lambda good: good[:50] + "!*" + good[50:])
     yield "letters beyond ASCII", text(lambda good: good.replace("e", "\xe9", 1))
-    yield "full-width letters", text(lambda good: good.replace("e", "\uff45", 1).encode().decode("latin-1"))
+    yield (
+        "full-width letters",
+        text(lambda good: good.replace("e", "\uff45", 1).encode().decode("latin-1")),
+    )
     yield "with a comma and another", text(lambda good: f"{good},{good}")
     yield "with a comma and a scheme", text(lambda good: f"{good},Bearer {good}")
     yield "a megabyte of claims", said(name="x" * 1_000_000)
@@ -293,27 +375,65 @@ def shapes() -> Iterator[tuple[str, Attack]]:
     yield "encrypted to the public key", encrypted
     yield "five empty parts", text(lambda good: "....")
     yield "a token in a token", lambda mint: mint.under(mint.header, mint.good.encode())
-    yield "a token in a token, said so", lambda mint: mint.under({**mint.header, "cty": "JWT"}, mint.good.encode())
-    yield "as JSON", text(lambda good: json.dumps(dict(zip(
-        ("protected", "payload", "signature"), good.split("."), strict=True))))
+    yield (
+        "a token in a token, said so",
+        lambda mint: mint.under({**mint.header, "cty": "JWT"}, mint.good.encode()),
+    )
+    yield (
+        "as JSON",
+        text(
+            lambda good: json.dumps(
+                dict(zip(("protected", "payload", "signature"), good.split("."), strict=True))
+            )
+        ),
+    )
     yield "claims are a list", lambda mint: mint.under(mint.header, [mint.claims])
     yield "claims are text", lambda mint: mint.under(mint.header, "owner")
     yield "claims are null", lambda mint: mint.under(mint.header, b"null")
     yield "claims are deep", lambda mint: mint.under(mint.header, b'{"a":' + b"[" * 2500)
     yield "claims in UTF-16", raw_claims(lambda raw: raw.decode().encode("utf-16"))
     yield "claims with a mark before them", raw_claims(lambda raw: b"\xef\xbb\xbf" + raw)
-    yield "claims that are no UTF-8", raw_claims(lambda raw: raw.replace(b'"owner"', b'"\xffowner"'))
+    yield (
+        "claims that are no UTF-8",
+        raw_claims(lambda raw: raw.replace(b'"owner"', b'"\xffowner"')),
+    )
     yield "something after the claims", raw_claims(lambda raw: raw + b"{}")
     yield "a comment in the claims", raw_claims(lambda raw: raw + b"//")
 
 
 def contents() -> Iterator[tuple[str, Attack]]:
     for name in ("iss", "aud"):
-        for wrong in ("other", "https://evil.example", "client", "clientele2", "clientele.example", "CLIENTELE", "", 7,
-                      None, True, ["clientele"], ["clientele", "other"], {"clientele": 1}, ABSENT):
+        for wrong in (
+            "other",
+            "https://evil.example",
+            "client",
+            "clientele2",
+            "clientele.example",
+            "CLIENTELE",
+            "",
+            7,
+            None,
+            True,
+            ["clientele"],
+            ["clientele", "other"],
+            {"clientele": 1},
+            ABSENT,
+        ):
             yield f"{name} {'missing' if wrong is ABSENT else repr(wrong)}", said(**{name: wrong})
     for name in ("iat", "nbf", "exp"):
-        for odd in ("1", "9999999999", "", None, True, [], {}, float("nan"), float("inf"), 10**400, ABSENT):
+        for odd in (
+            "1",
+            "9999999999",
+            "",
+            None,
+            True,
+            [],
+            {},
+            float("nan"),
+            float("inf"),
+            10**400,
+            ABSENT,
+        ):
             shown = "missing" if odd is ABSENT else "very large" if odd == 10**400 else repr(odd)
             yield f"{name} {shown}", said(**{name: odd})
         yield f"{name} beyond any number", beyond(name)
@@ -344,12 +464,26 @@ def words() -> Iterator[tuple[str, Attack]]:
     for wrong in (-1, True, 10**400, float("nan")):
         yield f"proved {'very large' if wrong == 10**400 else repr(wrong)}", said(proved=wrong)
     yield "proved in the future", timed("proved", 31)
-    for name, other in (("role", "viewer"), ("org", "org_01k5vqk0mze4ab7x9s2fwnt3hc"), ("sub", "idn_victim"),
-                        ("exp", 1), ("aud", "other"), ("x", 1)):
-        yield f"{name} twice", twice(name, other) if name != "x" else raw_claims(
-            lambda raw: b'{"x":1,"x":1,' + raw[1:])
-    yield "act twice inside", raw_claims(
-        lambda raw: raw[:-1] + b',"act":' + json.dumps(ACT).encode()[:-1] + b',"sub":"idn_y"}}')
+    for name, other in (
+        ("role", "viewer"),
+        ("org", "org_01k5vqk0mze4ab7x9s2fwnt3hc"),
+        ("sub", "idn_victim"),
+        ("exp", 1),
+        ("aud", "other"),
+        ("x", 1),
+    ):
+        yield (
+            f"{name} twice",
+            twice(name, other)
+            if name != "x"
+            else raw_claims(lambda raw: b'{"x":1,"x":1,' + raw[1:]),
+        )
+    yield (
+        "act twice inside",
+        raw_claims(
+            lambda raw: raw[:-1] + b',"act":' + json.dumps(ACT).encode()[:-1] + b',"sub":"idn_y"}}'
+        ),
+    )
 
 
 def people() -> Iterator[tuple[str, Attack]]:
@@ -358,12 +492,21 @@ def people() -> Iterator[tuple[str, Attack]]:
     yield "another role under the signature", swapped(role="manager")
     yield "another session under the signature", swapped(sid="ses_other")
     yield "a later end under the signature", lambda mint: swapped(exp=mint.claims["exp"] + 60)(mint)
-    yield "an API key's role under the signature", swapped(role="api_key", scope="cust:read pay:adjust cust:write")
-    yield "a proof under the signature", lambda mint: swapped(proved=mint.now, must_prove=False)(mint)
+    yield (
+        "an API key's role under the signature",
+        swapped(role="api_key", scope="cust:read pay:adjust cust:write"),
+    )
+    yield (
+        "a proof under the signature",
+        lambda mint: swapped(proved=mint.now, must_prove=False)(mint),
+    )
     yield "act added under the signature", swapped(act=ACT)
     yield "act taken out under the signature", without_act
     for name in ACT:
-        yield f"act without {name}", said(act={key: value for key, value in ACT.items() if key != name})
+        yield (
+            f"act without {name}",
+            said(act={key: value for key, value in ACT.items() if key != name}),
+        )
         for wrong in ("", 7, None, ["full"]):
             yield f"act with {name} {wrong!r}", said(act={**ACT, name: wrong})
     for wrong in (None, True, [], {}, "idn_x", [ACT], 7):

@@ -1,5 +1,6 @@
-"""What should be true of one customer's people and of the provider's staff among them, said without looking at the code
-that decides it: who they are, whether they may come in, and which of the tokens handed out still open the door."""
+"""What should be true of one customer's people and of the provider's staff among them, said without
+looking at the code that decides it: who they are, whether they may come in, and which of the tokens
+handed out still open the door."""
 
 import copy
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ OWNER, MANAGER, SUPPORT = "olga", "mila", "sven"
 
 @dataclass
 class Person:
-    """Somebody of the customer's. ``status``: pending, active, disabled, removed; ``proved``: their address is."""
+    """Somebody of the customer's. ``status``: pending, active, disabled, removed; ``proved``: their
+    address is."""
 
     name: str
     member_id: str
@@ -32,8 +34,9 @@ class Person:
 
 @dataclass
 class Pass:
-    """A token that was handed out. ``of``: whose, a person's or a staff member's name; ``via``: for whom or under
-    which grant staff act, and ``parent`` the session of their own that it stands on."""
+    """A token that was handed out. ``of``: whose, a person's or a staff member's name; ``via``: for
+    whom or under which grant staff act, and ``parent`` the session of their own that it stands on.
+    """
 
     token: str
     of: str
@@ -97,12 +100,14 @@ class Lives:
             self.system.settle()
         return answer
 
-    def by_staff(self, method: str, path: str, body: Any = None, *, who: str = MANAGER, action: str = "") -> Any:
+    def by_staff(
+        self, method: str, path: str, body: Any = None, *, who: str = MANAGER, action: str = ""
+    ) -> Any:
         return self.ask(method, self.path + path, body, token=self.staff[who].token, action=action)
 
     def end_passes(self, *, of: str = "", via: str = "", everybody: bool = False) -> None:
-        """These tokens are good no more: of somebody or of whoever acts as them, under a grant, or all of the
-        customer's, whoever holds them."""
+        """These tokens are good no more: of somebody or of whoever acts as them, under a grant, or
+        all of the customer's, whoever holds them."""
         for one in self.passes:
             if everybody or (of and of in (one.of, one.via)) or (via and one.via == via):
                 one.good = False
@@ -113,7 +118,9 @@ class Lives:
 
 def log_in_staff(world: World, name: str) -> Pass:
     """One of the provider's staff, with a session of their own."""
-    answer = world.system.call("POST", "/v1/sessions", {"email": f"{name}@lives.example", "password": PASSWORD})
+    answer = world.system.call(
+        "POST", "/v1/sessions", {"email": f"{name}@lives.example", "password": PASSWORD}
+    )
     assert answer.status_code == 201, answer.text
     return Pass(answer.json["access_token"], name, world.claims(answer.json)["sid"])
 
@@ -127,13 +134,22 @@ def again(world: World, begun: Lives) -> Lives:
 def begin(world: World) -> Lives:
     """A customer with its owner and two more people, and two of the provider's staff logged in."""
     system = world.system
-    for name, asked in ((MANAGER, {"role": "admin"}), (SUPPORT, {"role": "member", "preset": "support"})):
+    for name, asked in (
+        (MANAGER, {"role": "admin"}),
+        (SUPPORT, {"role": "member", "preset": "support"}),
+    ):
         body = {"name": name, "email": f"{name}@lives.example", "portal_access": True, **asked}
-        member = world.ask("provider", "POST", f"/v1/organizations/{world.tenants['provider'].id}/members", body)
+        member = world.ask(
+            "provider", "POST", f"/v1/organizations/{world.tenants['provider'].id}/members", body
+        )
         accept(world, Person(name, member["id"], asked["role"]))
     staff = {name: log_in_staff(world, name) for name in (MANAGER, SUPPORT)}
     body = {
-        "name": "Lives Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "pricing_model": "app",
+        "name": "Lives Ltd",
+        "country": "DE",
+        "currency": "EUR",
+        "timezone": "Europe/Berlin",
+        "pricing_model": "app",
         "billing": {"email": "bills@lives.example"},
         "owner": {"given_name": "Olga", "family_name": "Owner", "email": f"{OWNER}@lives.example"},
     }
@@ -152,8 +168,13 @@ def begin(world: World) -> Lives:
 
 def add(lives: Lives, name: str, role: str) -> Any:
     """Invite somebody, as the manager."""
-    body = {"given_name": name, "family_name": "Lives", "email": f"{name}@lives.example", "portal_access": True,
-            "role": role}
+    body = {
+        "given_name": name,
+        "family_name": "Lives",
+        "email": f"{name}@lives.example",
+        "portal_access": True,
+        "role": role,
+    }
     answer = lives.by_staff("POST", "/members", body, action="member.added")
     if answer.status_code == 201:
         lives.people[name] = Person(name, answer.json["id"], role)
@@ -162,9 +183,10 @@ def add(lives: Lives, name: str, role: str) -> Any:
 
 def accept(world: World, person: Person) -> Any:
     """Follow the link in the mail."""
-    answer = world.system.call("POST", f"/v1/verifications/{world.link(person.address)}", {"password": PASSWORD})
+    answer = world.system.call(
+        "POST", f"/v1/verifications/{world.link(person.address)}", {"password": PASSWORD}
+    )
     if answer.status_code == 201:
         person.status, person.proved = "active", True
     world.system.settle()
     return answer
-

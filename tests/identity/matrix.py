@@ -1,5 +1,5 @@
-"""What each request must be answered: derived from the services' permission tables and from the table of states of
-the public contract, and from nothing else."""
+"""What each request must be answered: derived from the services' permission tables and from the
+table of states of the public contract, and from nothing else."""
 
 import functools
 import itertools
@@ -22,7 +22,8 @@ from tests.identity.world import Principal, Tenant, World
 METHODS = ("get", "post", "put", "patch", "delete")
 OK = "ok"
 
-# What the state of an organization does to what is permitted. ``ok``: it is done, or refused for another reason.
+# What the state of an organization does to what is permitted. ``ok``: it is done, or refused for
+# another reason.
 STATES = """
 group    | active | suspended          | suspended_for_deletion | deleted
 read     | ok     | ok                 | ok                     | ok
@@ -44,12 +45,17 @@ activate | 200    | 200                | 200                    | 410
 delete   | 202    | 202                | 202                    | 202
 """
 # The provider's own organization: it has no account, and nobody ends it.
-_ROOT = {"suspend": "409 provider_root", "activate": "409 provider_root", "delete": "409 provider_root"}
+_ROOT = {
+    "suspend": "409 provider_root",
+    "activate": "409 provider_root",
+    "delete": "409 provider_root",
+}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The statuses and the codes that will do; ``ok``: whatever is no refusal of the caller and no failure."""
+    """The statuses and the codes that will do; ``ok``: whatever is no refusal of the caller and no
+    failure."""
 
     statuses: frozenset[str]
     code: str = ""
@@ -60,17 +66,26 @@ class Wanted:
     def fits(self, answer: TestResponse) -> bool:
         """Whether this is such an answer."""
         told = str(answer.status_code)
-        fine = OK in self.statuses and answer.status_code < 500 and answer.status_code not in (401, 403, 404)
+        fine = (
+            OK in self.statuses
+            and answer.status_code < 500
+            and answer.status_code not in (401, 403, 404)
+        )
         code = (answer.json or {}).get("code") if self.code else ""
         return (told in self.statuses or fine) and code == self.code
 
     @property
     def lets_in(self) -> bool:
-        """Whether the caller is let in, so that the database may change, if only by remembering a key."""
+        """Whether the caller is let in, so that the database may change, if only by remembering a
+        key."""
         return not self.statuses <= {"401", "403", "404"}
 
 
-UNKNOWN, REFUSED, ABSENT = Wanted(frozenset({"401"})), Wanted(frozenset({"403"})), Wanted(frozenset({"404"}))
+UNKNOWN, REFUSED, ABSENT = (
+    Wanted(frozenset({"401"})),
+    Wanted(frozenset({"403"})),
+    Wanted(frozenset({"404"})),
+)
 
 
 @dataclass(frozen=True)
@@ -113,22 +128,35 @@ class Cell:
         known = self.sample.ids or {}
         ids = {name: self.tenant.thing(known.get(name, name)) for name in self.operation.parameters}
         ids["organization_id"] = self.tenant.id
-        return self.operation.path.format(**ids) + (f"?{self.sample.query}" if self.sample.query else "")
+        return self.operation.path.format(**ids) + (
+            f"?{self.sample.query}" if self.sample.query else ""
+        )
 
 
 def tables() -> Operations:
     """The rows of all services."""
-    return Operations({name: row for service in ("org", "billing", "membership")
-                       for name, row in import_module(f"{service}.guard").OPERATIONS.rows.items()})
+    return Operations(
+        {
+            name: row
+            for service in ("org", "billing", "membership")
+            for name, row in import_module(f"{service}.guard").OPERATIONS.rows.items()
+        }
+    )
 
 
 def operations(system: System) -> list[Operation]:
     """Whatever the merged document offers. KeyError: it offers what no service has."""
-    names = {(c.method, c.documented_as): str(c.operation) for app in system.apps.values() for c in doors.calls(app)}
+    names = {
+        (c.method, c.documented_as): str(c.operation)
+        for app in system.apps.values()
+        for c in doors.calls(app)
+    }
     document = system.call("GET", "/v1/openapi.json").json
     return [
         Operation(method.upper(), path, names[method.upper(), path])
-        for path, item in document["paths"].items() for method in item if method in METHODS
+        for path, item in document["paths"].items()
+        for method in item
+        if method in METHODS
     ]
 
 
@@ -137,7 +165,9 @@ def unsampled(found: Iterable[Operation], samples: Mapping[str, object] = SAMPLE
     return {operation.key for operation in found} ^ set(samples)
 
 
-def cells(world: World, found: Iterable[Operation], table: Operations, who: Iterable[str] = ()) -> Iterator[Cell]:
+def cells(
+    world: World, found: Iterable[Operation], table: Operations, who: Iterable[str] = ()
+) -> Iterator[Cell]:
     """Every operation for everybody in every organization, by principal."""
     chosen = [p for p in principals(world) if not who or p.name in who]
     for principal in chosen:
@@ -145,22 +175,34 @@ def cells(world: World, found: Iterable[Operation], table: Operations, who: Iter
             for sample in SAMPLES[operation.key]:
                 asks = _without_scope(principal, operation, sample, table)
                 for tenant in _tenants(world, operation, asks):
-                    yield Cell(operation, sample, asks, tenant, wanted(operation, sample, asks, tenant, table))
+                    yield Cell(
+                        operation,
+                        sample,
+                        asks,
+                        tenant,
+                        wanted(operation, sample, asks, tenant, table),
+                    )
 
 
 def principals(world: World) -> list[Principal]:
     """Everybody who may come, and some who may not any more."""
     known = world.principals
-    people = [p for p in known.values()
-              if p.name == "acme:target" or not p.name.endswith((":target", "foreign:owner"))]
+    people = [
+        p
+        for p in known.values()
+        if p.name == "acme:target" or not p.name.endswith((":target", "foreign:owner"))
+    ]
     return [
         Principal("nobody", refused="no token"),
-        replace(known["provider:owner"], name="expired", refused="expired"), *people,
+        replace(known["provider:owner"], name="expired", refused="expired"),
+        *people,
         *(replace(p, name=f"{p.name} without the scope") for p in people if p.role == KEY),
     ]
 
 
-def _without_scope(principal: Principal, operation: Operation, sample: Sample, table: Operations) -> Principal:
+def _without_scope(
+    principal: Principal, operation: Operation, sample: Sample, table: Operations
+) -> Principal:
     if not principal.name.endswith("without the scope"):
         return principal
     taken = {row.scopes.get(principal.kind, "") for row in _rows(operation, sample, table)}
@@ -200,17 +242,29 @@ def wanted(
         return ABSENT
     if not _reaches(sample, principal, tenant):
         return REFUSED
-    return _in_state(sample.group, tenant) if operation.of_an_organization else Wanted(frozenset({OK}))
+    return (
+        _in_state(sample.group, tenant) if operation.of_an_organization else Wanted(frozenset({OK}))
+    )
 
 
 def _in_state(group: str, tenant: Tenant) -> Wanted:
-    return _read(_ROOT[group]) if tenant.kind == "provider" and group in _ROOT else _states()[group][tenant.status]
+    return (
+        _read(_ROOT[group])
+        if tenant.kind == "provider" and group in _ROOT
+        else _states()[group][tenant.status]
+    )
 
 
-def _may(operation: Operation, sample: Sample, who: Principal, tenant: Tenant, table: Operations) -> bool:
+def _may(
+    operation: Operation, sample: Sample, who: Principal, tenant: Tenant, table: Operations
+) -> bool:
     act = who.claims.get("act")
-    asked = {"kind": who.kind, "role": who.role, "acting": act is not None,
-             "scope": frozenset(str(who.claims.get("scope", "")).split())}
+    asked = {
+        "kind": who.kind,
+        "role": who.role,
+        "acting": act is not None,
+        "scope": frozenset(str(who.claims.get("scope", "")).split()),
+    }
     names = [name for name in (operation.name, sample.also) if name]
     looks_only = bool(act) and act["access"] == "read" and operation.method != "GET"
     own = operation.name.startswith(("me.", "session."))
@@ -218,20 +272,23 @@ def _may(operation: Operation, sample: Sample, who: Principal, tenant: Tenant, t
 
 
 def _reaches(sample: Sample, who: Principal, tenant: Tenant) -> bool:
-    """What the contract says of persons and not of roles: in the provider's own organization neither support nor a
-    program changes anybody, and only the owner gives the ownership away; what is offered to one member, no other
-    accepts."""
+    """What the contract says of persons and not of roles: in the provider's own organization
+    neither support nor a program changes anybody, and only the owner gives the ownership away; what
+    is offered to one member, no other accepts."""
     if sample.group == "accept":
         return who.name == f"{tenant.name}:target"
     if tenant.name != "provider":
         return True
-    return not (sample.group in ("member", "members") and who.role in ("support", "api_key")) and not (
-        sample.group == "owner" and who.role != "owner")
+    return not (
+        sample.group in ("member", "members") and who.role in ("support", "api_key")
+    ) and not (sample.group == "owner" and who.role != "owner")
 
 
 def _lacks(operation: Operation, sample: Sample, tenant: Tenant) -> bool:
     """Whether there is no such thing in this organization; the provider's own has no account."""
-    money = re.search(r"/\{organization_id\}/(account|invoices|payments)\b", operation.path) is not None
+    money = (
+        re.search(r"/\{organization_id\}/(account|invoices|payments)\b", operation.path) is not None
+    )
     things = [(sample.ids or {}).get(name, name) for name in operation.parameters]
     return (money and tenant.kind == "provider") or any(
         name not in tenant.things and name != "current" for name in things
@@ -240,9 +297,12 @@ def _lacks(operation: Operation, sample: Sample, tenant: Tenant) -> bool:
 
 @functools.cache
 def _states() -> dict[str, dict[str, Wanted]]:
-    head, *lines = ([part.strip() for part in line.split("|")] for line in STATES.strip().splitlines())
+    head, *lines = (
+        [part.strip() for part in line.split("|")] for line in STATES.strip().splitlines()
+    )
     return {
-        name: {state: _read(told) for state, told in zip(head[1:], told_of, strict=True)} for name, *told_of in lines
+        name: {state: _read(told) for state, told in zip(head[1:], told_of, strict=True)}
+        for name, *told_of in lines
     }
 
 
@@ -253,8 +313,14 @@ def _read(told: str) -> Wanted:
 
 def shown(answer: TestResponse) -> tuple[Any, ...]:
     """What an answer says, without what names the request."""
-    body: dict[str, Any] = json.loads(answer.text) if answer.mimetype.endswith("json") else {"text": answer.text}
-    return answer.status, sorted(answer.headers), {name: value for name, value in body.items() if name != "instance"}
+    body: dict[str, Any] = (
+        json.loads(answer.text) if answer.mimetype.endswith("json") else {"text": answer.text}
+    )
+    return (
+        answer.status,
+        sorted(answer.headers),
+        {name: value for name, value in body.items() if name != "instance"},
+    )
 
 
 @dataclass
@@ -266,8 +332,8 @@ class Run:
     leaks: list[str] = field(default_factory=list)
 
     def all(self, found: Iterable[Cell]) -> None:
-        """Ask for each. What is denied is asked for first, all of one principal at once, and must change nothing; what
-        is allowed is undone after each."""
+        """Ask for each. What is denied is asked for first, all of one principal at once, and must
+        change nothing; what is allowed is undone after each."""
         system, snapshot = self.world.system, Snapshot(self.world.system)
         before = system.digest()
         for principal, group in itertools.groupby(found, key=lambda cell: cell.principal.name):
@@ -277,7 +343,10 @@ class Run:
             absent: dict[int, TestResponse] = {}
             for cell in denied:
                 self._deny(cell, absent)
-            self.leaks += [f"changed by what {principal} was denied: {table}" for table in _changed(system, before)]
+            self.leaks += [
+                f"changed by what {principal} was denied: {table}"
+                for table in _changed(system, before)
+            ]
             snapshot.restore()
             for cell in allowed:
                 self._ask(cell)
@@ -296,9 +365,14 @@ class Run:
         self.asked += 1
         answer = ask(self.world, cell)
         if not cell.wanted.fits(answer):
-            self.leaks.append(f"{cell}: {answer.status_code} instead of {cell.wanted}: {answer.text[:200]}")
+            self.leaks.append(
+                f"{cell}: {answer.status_code} instead of {cell.wanted}: {answer.text[:200]}"
+            )
         if cell.sample.group != "public":
-            self.leaks += [f"{cell}: tells of {word}" for word in foreign_words(self.world, cell.principal, answer)]
+            self.leaks += [
+                f"{cell}: tells of {word}"
+                for word in foreign_words(self.world, cell.principal, answer)
+            ]
         return answer
 
 
@@ -308,7 +382,10 @@ def ask(world: World, cell: Cell) -> TestResponse:
     if cell.operation.method == "POST":
         headers["Idempotency-Key"] = secrets.token_hex(8)
     return world.system.call(
-        cell.operation.method, cell.path, cell.sample.body(cell.tenant), token=world.token(cell.principal),
+        cell.operation.method,
+        cell.path,
+        cell.sample.body(cell.tenant),
+        token=world.token(cell.principal),
         headers=headers,
     )
 
@@ -317,7 +394,11 @@ def foreign_words(world: World, principal: Principal, answer: TestResponse) -> l
     """The words of organizations they know nothing of; customers know their provider."""
     mine = {principal.tenant, world.tenants[principal.tenant].provider if principal.tenant else ""}
     text = answer.text.lower() if answer.mimetype != "application/pdf" else ""
-    return [t.word for t in world.tenants.values() if t.name not in mine and not sees(principal, t) and t.word in text]
+    return [
+        t.word
+        for t in world.tenants.values()
+        if t.name not in mine and not sees(principal, t) and t.word in text
+    ]
 
 
 def _changed(system: System, before: dict[str, str]) -> list[str]:

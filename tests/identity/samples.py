@@ -1,4 +1,5 @@
-"""A request for every operation, good in all its parts: were it let in, it would do what it asks for."""
+"""A request for every operation, good in all its parts: were it let in, it would do what it asks
+for."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -32,14 +33,24 @@ def _fresh(domain: str = "new.example") -> str:
 
 def _organization(_: Tenant) -> dict[str, Any]:
     return {
-        "name": "New Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "pricing_model": "app",
-        "billing": {"email": _fresh()}, "owner": {"given_name": "Nina", "family_name": "New", "email": _fresh()},
+        "name": "New Ltd",
+        "country": "DE",
+        "currency": "EUR",
+        "timezone": "Europe/Berlin",
+        "pricing_model": "app",
+        "billing": {"email": _fresh()},
+        "owner": {"given_name": "Nina", "family_name": "New", "email": _fresh()},
     }
 
 
 def _usage(tenant: Tenant) -> dict[str, Any]:
-    record = {"id": secrets.token_hex(8), "organization_id": tenant.id, "amount": "0.01",
-              "at": "2026-01-31T09:00:00Z", "description": "a call"}
+    record = {
+        "id": secrets.token_hex(8),
+        "organization_id": tenant.id,
+        "amount": "0.01",
+        "at": "2026-01-31T09:00:00Z",
+        "description": "a call",
+    }
     return {"records": [record]}
 
 
@@ -79,17 +90,32 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     f"PATCH {O}/account": (Sample(says(credit_limit="500"), "settle"),),
     f"POST {O}/account/top-ups": (Sample(says(**_PAID), "settle"),),
     f"POST {O}/account/withdrawals": (Sample(says(**_PAID, reason="a test"), "settle"),),
-    f"POST {O}/account/charges": (Sample(says(amount="1", kind="usage", description="a call"), "spend"),),
-    f"POST {O}/account/adjustments": (Sample(says(amount="1", kind="goodwill", reason="a test"), "settle"),),
-    f"POST {O}/account/refunds": (
-        Sample(lambda t: {"transaction_id": t.thing("transaction_id"), "amount": "1", "reason": "a test"}, "settle"),
+    f"POST {O}/account/charges": (
+        Sample(says(amount="1", kind="usage", description="a call"), "spend"),
     ),
-    f"POST {O}/account/transactions/{{transaction_id}}/reverse": (Sample(says(reason="a test"), "reverse"),),
+    f"POST {O}/account/adjustments": (
+        Sample(says(amount="1", kind="goodwill", reason="a test"), "settle"),
+    ),
+    f"POST {O}/account/refunds": (
+        Sample(
+            lambda t: {
+                "transaction_id": t.thing("transaction_id"),
+                "amount": "1",
+                "reason": "a test",
+            },
+            "settle",
+        ),
+    ),
+    f"POST {O}/account/transactions/{{transaction_id}}/reverse": (
+        Sample(says(reason="a test"), "reverse"),
+    ),
     f"DELETE {O}/account/payment-method": (Sample(group="card"),),
     f"GET {O}/account/reservations": (Sample(),),
     f"POST {O}/account/reservations": (Sample(says(amount="1", description="a call"), "spend"),),
     f"GET {O}/account/reservations/{{reservation_id}}": (Sample(),),
-    f"POST {O}/account/reservations/{{reservation_id}}/capture": (Sample(says(amount="1"), "settle"),),
+    f"POST {O}/account/reservations/{{reservation_id}}/capture": (
+        Sample(says(amount="1"), "settle"),
+    ),
     f"POST {O}/account/reservations/{{reservation_id}}/release": (Sample(says(), "settle"),),
     f"GET {O}/account/transactions": (Sample(),),
     f"GET {O}/account/transactions/{{transaction_id}}": (Sample(),),
@@ -105,13 +131,17 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     f"GET {O}/invoices/{{invoice_id}}": (Sample(),),
     f"GET {O}/invoices/{{invoice_id}}.pdf": (Sample(),),
     f"POST {O}/invoices/{{invoice_id}}/void": (Sample(says(reason="a test"), "settle"),),
-    f"POST {O}/invoices/{{invoice_id}}/credit-notes": (Sample(says(amount="1", reason="a test"), "settle"),),
+    f"POST {O}/invoices/{{invoice_id}}/credit-notes": (
+        Sample(says(amount="1", reason="a test"), "settle"),
+    ),
     "POST /v1/usage": (Sample(_usage, "own"),),
     "GET /v1/wallet": (Sample(group="own"),),
     "POST /v1/wallet/top-ups": (Sample(says(**_PAID), "own"),),
     "GET /v1/ledger/proof": (Sample(group="own"),),
     # --- membership
-    "POST /v1/sessions": (Sample(says(email="owner@zzacmezz.example", password=PASSWORD), "public"),),
+    "POST /v1/sessions": (
+        Sample(says(email="owner@zzacmezz.example", password=PASSWORD), "public"),
+    ),
     "GET /v1/sessions": (Sample(),),
     "POST /v1/sessions/refresh": (Sample(says(refresh_token="nobody's"), "public"),),
     "POST /v1/sessions/exchange": (Sample(lambda t: {"organization_id": t.id}, "own"),),
@@ -136,7 +166,9 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     f"POST {M}/{{member_id}}/enable": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/resend-verification": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/reset-password": (Sample(group="member"),),
-    f"POST {M}/{{member_id}}/reset-pin": (Sample(group="member", ids={"member_id": "loginless_id"}),),
+    f"POST {M}/{{member_id}}/reset-pin": (
+        Sample(group="member", ids={"member_id": "loginless_id"}),
+    ),
     f"POST {M}/{{member_id}}/login-as": (Sample(says(reason="a test"), "enter"),),
     f"GET {O}/ownership-transfers": (Sample(),),
     f"POST {O}/ownership-transfers": (
@@ -157,13 +189,22 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "POST /v1/api-keys/{key_id}/rotate": (Sample(says(), "own"),),
     "DELETE /v1/api-keys/{key_id}": (Sample(group="own"),),
     "POST /v1/pins/verify": (
-        Sample(lambda t: {"organization_id": t.id, "extension": t.thing("extension"), "pin": t.thing("pin")}, "own"),
+        Sample(
+            lambda t: {
+                "organization_id": t.id,
+                "extension": t.thing("extension"),
+                "pin": t.thing("pin"),
+            },
+            "own",
+        ),
     ),
     "DELETE /v1/sessions": (Sample(group="own"),),
     "POST /v1/me/totp": (Sample(group="own"),),
     "POST /v1/me/totp/confirm": (Sample(says(otp="123456"), "own"),),
     "DELETE /v1/me/totp": (Sample(group="own"),),
     "POST /v1/me/step-up": (Sample(says(password=PASSWORD), "own"),),
-    "POST /v1/me/password": (Sample(says(password=PASSWORD, new_password="seven loud herons sing"), "own"),),
+    "POST /v1/me/password": (
+        Sample(says(password=PASSWORD, new_password="seven loud herons sing"), "own"),
+    ),
     "POST /v1/verifications/{token}/renewal": (Sample(group="public"),),
 }

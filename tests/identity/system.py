@@ -1,5 +1,6 @@
-"""Every service and the gateway in this process, on SQLite, without a thread of its own: nothing happens between two
-requests but what a test asks for, so that whatever has changed was changed by the request."""
+"""Every service and the gateway in this process, on SQLite, without a thread of its own: nothing
+happens between two requests but what a test asks for, so that whatever has changed was changed by
+the request."""
 
 import dataclasses
 import hashlib
@@ -30,28 +31,40 @@ Digest = dict[str, str]
 
 
 class System:
-    """The embedded footing, stepped by hand. The gateway limits nobody, and learns of revocations in ``settle``."""
+    """The embedded footing, stepped by hand. The gateway limits nobody, and learns of revocations
+    in ``settle``."""
 
     def __init__(self, folder: Path) -> None:
         self.place = embedded.Place(folder, 0)
         settings = embedded.prepare(self.place)
         settings["membership"] = dataclasses.replace(
-            settings["membership"], clientele_admin_email=ADMIN, clientele_admin_password=Secret(PASSWORD),
-            mail_url=f"file://{folder / 'mail'}", public_url="https://app.example",
+            settings["membership"],
+            clientele_admin_email=ADMIN,
+            clientele_admin_password=Secret(PASSWORD),
+            mail_url=f"file://{folder / 'mail'}",
+            public_url="https://app.example",
         )
         settings["gateway"] = dataclasses.replace(
-            settings["gateway"], rate_per_second=10**6, rate_burst=10**9, public_rate=10**9,
-            feed_poll_s=10**6, feed_silence_s=10**6,
+            settings["gateway"],
+            rate_per_second=10**6,
+            rate_burst=10**9,
+            public_rate=10**9,
+            feed_poll_s=10**6,
+            feed_silence_s=10**6,
         )
         self.settings: dict[str, Any] = settings
-        self.databases = {s.name: Database(settings[s.name].database_url) for s in embedded.SERVICES}
+        self.databases = {
+            s.name: Database(settings[s.name].database_url) for s in embedded.SERVICES
+        }
         self.apps: dict[str, Flask] = {}
         wires: dict[str, InProcess] = {}
         for service in embedded.SERVICES:
             app = service.create_app(settings[service.name], self.databases[service.name], wires)
             self.apps[service.name], wires[service.name] = app, InProcess(app)
         self.apps["membership"].extensions["hasher"] = CHEAP
-        bus = LocalBus({s.name: Inbox(self.databases[s.name], s.listeners) for s in embedded.SERVICES})
+        bus = LocalBus(
+            {s.name: Inbox(self.databases[s.name], s.listeners) for s in embedded.SERVICES}
+        )
         self._relays = [Relay(database, bus) for database in self.databases.values()]
         self._wires = wires
         self.gateway = gateway.create_app(settings["gateway"], wires)
@@ -84,7 +97,13 @@ class System:
         self.settle()
 
     def call(
-        self, method: str, path: str, body: Any = None, *, token: str = "", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> TestResponse:
         """One request, as it comes to the gateway."""
         given = dict(headers or {}) | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -93,7 +112,8 @@ class System:
         return self._client.open(path, method=method, headers=given)
 
     def settle(self) -> None:
-        """Carry every message, run every job until none has anything to do, let the gateway learn who is out."""
+        """Carry every message, run every job until none has anything to do, let the gateway learn
+        who is out."""
         while self._step():
             pass
         for feed in self.gateway.extensions["forwarder"]._feeds:
@@ -103,20 +123,33 @@ class System:
         moved = sum(relay.step(clock.now()) for relay in self._relays)
         for service in embedded.SERVICES:
             database, settings = self.databases[service.name], self.settings[service.name]
-            ran = [job.run(database, clock.now(), settings) for job in service.all_jobs() if job.every <= 5]
+            ran = [
+                job.run(database, clock.now(), settings)
+                for job in service.all_jobs()
+                if job.every <= 5
+            ]
             moved += sum(ran)
         return moved
 
     def files(self) -> dict[str, Path]:
         """The file of each database."""
-        return {name: Path(database.url.removeprefix("sqlite:///")) for name, database in self.databases.items()}
+        return {
+            name: Path(database.url.removeprefix("sqlite:///"))
+            for name, database in self.databases.items()
+        }
 
     def digest(self, *, refusals: bool = True) -> Digest:
-        """A hash of every row of every table. ``refusals``: not counting what a refusal leaves in the audit."""
+        """A hash of every row of every table. ``refusals``: not counting what a refusal leaves in
+        the audit."""
         found: Digest = {}
         for name, path in self.files().items():
             with closing(sqlite3.connect(path)) as connection:
-                tables = [t for (t,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                tables = [
+                    t
+                    for (t,) in connection.execute(
+                        "SELECT name FROM sqlite_master WHERE type = 'table'"
+                    )
+                ]
                 for table in tables:
                     found[f"{name}.{table}"] = _hash(connection, table, refusals=refusals)
         return found
@@ -146,9 +179,15 @@ class Snapshot:
 
 
 def _hash(connection: sqlite3.Connection, table: str, *, refusals: bool) -> str:
-    wanted = {
-        "audit_entries": "WHERE outcome <> 'denied'", "audit_heads": "WHERE 0", "streams": "WHERE 0",
-        "outbox": "WHERE CAST(body AS TEXT) NOT LIKE '%\"outcome\": \"denied\"%'",
-    } if refusals else {}
+    wanted = (
+        {
+            "audit_entries": "WHERE outcome <> 'denied'",
+            "audit_heads": "WHERE 0",
+            "streams": "WHERE 0",
+            "outbox": 'WHERE CAST(body AS TEXT) NOT LIKE \'%"outcome": "denied"%\'',
+        }
+        if refusals
+        else {}
+    )
     rows = connection.execute(f"SELECT * FROM {table} {wanted.get(table, '')}")
     return hashlib.sha256(repr(sorted(map(repr, rows))).encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""The OpenAPI document is the truth: whatever it allows is taken, whatever it forbids is refused, and nothing is
-answered that it does not tell of. ``make fuzz`` asks as three people, by ``FUZZ`` examples for each operation, person
-and way; without it only a few are tried, as the provider's owner."""
+"""The OpenAPI document is the truth: whatever it allows is taken, whatever it forbids is refused,
+and nothing is answered that it does not tell of. ``make fuzz`` asks as three people, by ``FUZZ``
+examples for each operation, person and way; without it only a few are tried, as the provider's
+owner."""
 
 import os
 import secrets
@@ -23,14 +24,33 @@ from tests.identity.world import KINDS, Tenant, World
 FULL = "FUZZ" in os.environ
 EXAMPLES = int(os.environ.get("FUZZ", "2"))
 PEOPLE = ("provider:owner", "acme:owner", "acme:member") if FULL else ("provider:owner",)
-# What no schema can say: names in any script, addresses, the ends of the calendar, what fits together, what there is.
-BEYOND = {"characters", "email", "bad_cursor", "no_portal_access", "required", "past", "future",
-          "currency", "unknown_invoice", "unknown_transaction", "scope",
-          "instant", "staff_only", "api_key"}
+# What no schema can say: names in any script, addresses, the ends of the calendar, what fits
+# together, what there is.
+BEYOND = {
+    "characters",
+    "email",
+    "bad_cursor",
+    "no_portal_access",
+    "required",
+    "past",
+    "future",
+    "currency",
+    "unknown_invoice",
+    "unknown_transaction",
+    "scope",
+    "instant",
+    "staff_only",
+    "api_key",
+}
 CHECKS = [
-    schemathesis.checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
-    checks.response_headers_conformance, checks.response_schema_conformance, checks.negative_data_rejection,
-    checks.positive_data_acceptance, checks.missing_required_header,
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+    checks.positive_data_acceptance,
+    checks.missing_required_header,
 ]
 
 
@@ -72,13 +92,20 @@ def test_nothing_but_what_is_documented_is_taken_and_answered(
     assert told == [], "\n\n".join([str(len(told)), *told])
 
 
-def _ask_often(world: World, operation: Any, who: str, mode: GenerationMode, snapshot: Snapshot) -> int:
+def _ask_often(
+    world: World, operation: Any, who: str, mode: GenerationMode, snapshot: Snapshot
+) -> int:
     token, asked = world.token(world.principals[who]), 0
 
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     @hypothesis.settings(
-        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck), print_blob=False,
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
     )
     def once(case: Any) -> None:
         nonlocal asked
@@ -87,7 +114,9 @@ def _ask_often(world: World, operation: Any, who: str, mode: GenerationMode, sna
         answer = case.call(headers={"Authorization": f"Bearer {token}"})
         if case.method != "GET":
             snapshot.restore()
-        case.validate_response(answer, checks=CHECKS, excluded_checks=_beside_the_point(case, answer))
+        case.validate_response(
+            answer, checks=CHECKS, excluded_checks=_beside_the_point(case, answer)
+        )
 
     once()
     return asked
@@ -127,7 +156,8 @@ def _whole(value: Any) -> Any:
 
 
 def _beside_the_point(case: Any, answer: Any) -> list[Any]:
-    """A bad record among usage is refused alone, in an answer that is good; and what no schema can say, is not said."""
+    """A bad record among usage is refused alone, in an answer that is good; and what no schema can
+    say, is not said."""
     told = answer.json() if "json" in answer.headers.get("content-type", [""])[0] else {}
     if told.get("refused"):
         return [checks.negative_data_rejection]

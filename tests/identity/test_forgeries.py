@@ -1,4 +1,5 @@
-"""Every attack on access tokens, at each service's own door and through the gateway: refused, and nothing changed."""
+"""Every attack on access tokens, at each service's own door and through the gateway: refused, and
+nothing changed."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -46,7 +47,10 @@ class Place:
         for way, service, client in self.clients():
             method, path, body = self.change(service)
             yield f"{way}, GET {READ[service]}", client.open(READ[service], **how)
-            yield f"{way}, {method} {path}", client.open(path, method=method, json=body, **_keyed(how))
+            yield (
+                f"{way}, {method} {path}",
+                client.open(path, method=method, json=body, **_keyed(how)),
+            )
 
     def change(self, service: str) -> tuple[str, str, dict[str, Any]]:
         """A change there that the good token may make."""
@@ -54,9 +58,14 @@ class Place:
         return {
             "org": ("PATCH", "/v1/settings", {"payment_terms_days": next(self._days) % 60}),
             "billing": ("POST", "/v1/wallet/top-ups", {"amount": "1.00", "method": "cash"}),
-            "membership": ("POST", f"/v1/organizations/{organization_id}/members", {
-                "name": f"Colleague {next(self._days)}", "portal_access": False,  # with a login, only so many an hour
-            }),
+            "membership": (
+                "POST",
+                f"/v1/organizations/{organization_id}/members",
+                {
+                    "name": f"Colleague {next(self._days)}",
+                    "portal_access": False,  # with a login, only so many an hour
+                },
+            ),
         }[service]
 
     def __post_init__(self) -> None:
@@ -64,7 +73,10 @@ class Place:
 
     def versions(self) -> dict[str, int]:
         """A number of each database that moves with every commit."""
-        return {name: found.execute("PRAGMA data_version").fetchone()[0] for name, found in self.watched.items()}
+        return {
+            name: found.execute("PRAGMA data_version").fetchone()[0]
+            for name, found in self.watched.items()
+        }
 
     def assert_refused(self, *, status: int = 401, code: str = "invalid_token", **how: Any) -> None:
         """At every door, and nothing changed, and the gateway let nothing through."""
@@ -87,7 +99,10 @@ _NUMBERS = iter(range(10**9))
 
 
 def _keyed(how: Mapping[str, Any]) -> dict[str, Any]:
-    environ = {"HTTP_IDEMPOTENCY_KEY": f"forged-{next(_NUMBERS)}", **how.get("environ_overrides", {})}
+    environ = {
+        "HTTP_IDEMPOTENCY_KEY": f"forged-{next(_NUMBERS)}",
+        **how.get("environ_overrides", {}),
+    }
     return {**how, "environ_overrides": environ}
 
 
@@ -117,13 +132,18 @@ def place(now: Hands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
         system.settle()
         reached, ask = [], InProcess.ask
 
-        def noted(self: InProcess, method: str, target: str, headers: Any, body: bytes = b"") -> Any:
+        def noted(
+            self: InProcess, method: str, target: str, headers: Any, body: bytes = b""
+        ) -> Any:
             reached.extend([f"{method} {target}"] if target.startswith("/v1/") else [])
             return ask(self, method, target, headers, body)
 
         stack.enter_context(pytest.MonkeyPatch.context()).setattr(InProcess, "ask", noted)
         login = system.call("POST", "/v1/sessions", {"email": ADMIN, "password": PASSWORD}).json
-        watched = {n: stack.enter_context(closing(sqlite3.connect(path))) for n, path in system.files().items()}
+        watched = {
+            n: stack.enter_context(closing(sqlite3.connect(path)))
+            for n, path in system.files().items()
+        }
         mint = Mint(system.signer._key, login["access_token"], now.at.timestamp())
         yield Place(system, mint, login["refresh_token"], reached, watched)
 
@@ -140,7 +160,12 @@ def test_the_good_token_is_taken_and_does_something_everywhere(place: Place) -> 
 
 def test_what_is_forged_to_be_like_it_is_taken(place: Place) -> None:
     mint = place.mint
-    for token in (mint.said(), mint.headed(), mint.said(proved=mint.now + 29), mint.said(iat=mint.now - 3200)):
+    for token in (
+        mint.said(),
+        mint.headed(),
+        mint.said(proved=mint.now + 29),
+        mint.said(iat=mint.now - 3200),
+    ):
         place.assert_taken(token)
     for where, answer in place.tries(**sent(mint.said(act=ACT))):
         assert answer.status_code in (200, 201, 403), where
@@ -154,7 +179,10 @@ def test_a_token_that_is_not_just_as_we_make_them_is_refused(place: Place, name:
 def test_other_secrets_of_ours_are_no_access_tokens(place: Place) -> None:
     client, (method, path, _) = Client(place.system.gateway), place.change("membership")
     body = {"name": "New", "email": "new@provider.example", "portal_access": True, "role": "member"}
-    assert client.open(path, method=method, json=body, **_keyed(sent(place.mint.good))).status_code == 201
+    assert (
+        client.open(path, method=method, json=body, **_keyed(sent(place.mint.good))).status_code
+        == 201
+    )
     place.system.settle()
     mail = sorted((place.system.place.data / "mail").glob("*.eml"))[-1].read_text()
     mailed = mail.partition("/verify/")[2].split()[0]
@@ -169,14 +197,34 @@ def test_a_token_anywhere_but_in_its_header_is_no_token(place: Place) -> None:
     for name in ("access_token", "token", "authorization", "bearer_token", "jwt"):
         place.assert_refused(query_string={name: good})
         place.assert_refused(environ_overrides={"HTTP_COOKIE": f"{name}={good}"})
-    for header in ("X_AUTHORIZATION", "PROXY_AUTHORIZATION", "X_ACCESS_TOKEN", "X_FORWARDED_AUTHORIZATION"):
+    for header in (
+        "X_AUTHORIZATION",
+        "PROXY_AUTHORIZATION",
+        "X_ACCESS_TOKEN",
+        "X_FORWARDED_AUTHORIZATION",
+    ):
         place.assert_refused(environ_overrides={f"HTTP_{header}": f"Bearer {good}"})
 
 
-@pytest.mark.parametrize("scheme", [
-    "", "Basic ", "Token ", "JWT ", "DPoP ", "Bearer", "BearerX ", "Bearer\t", " Bearer ", "Bearer\xa0", "Bearer, ",
-    "Bearer token=", "Bearer Bearer ", "Basic eA==, Bearer ",
-])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "",
+        "Basic ",
+        "Token ",
+        "JWT ",
+        "DPoP ",
+        "Bearer",
+        "BearerX ",
+        "Bearer\t",
+        " Bearer ",
+        "Bearer\xa0",
+        "Bearer, ",
+        "Bearer token=",
+        "Bearer Bearer ",
+        "Basic eA==, Bearer ",
+    ],
+)
 def test_another_scheme_is_refused(place: Place, scheme: str) -> None:
     place.assert_refused(**sent(place.mint.good, scheme))
 
@@ -195,14 +243,18 @@ def test_two_authorization_headers_are_refused(place: Place, other: str) -> None
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
-def test_clocks_may_differ_by_half_a_minute_and_no_more(place: Place, now: Hands, name: str) -> None:
+def test_clocks_may_differ_by_half_a_minute_and_no_more(
+    place: Place, now: Hands, name: str
+) -> None:
     sign, mint = (-1 if name == "exp" else 1), place.mint
     ends = {"exp": mint.now + 60} if name != "exp" else {}
     place.assert_taken(mint.said(**{**ends, name: mint.now + sign * 29}))
     place.assert_refused(**sent(mint.said(**{**ends, name: mint.now + sign * 31})))
 
 
-def test_a_token_that_was_taken_is_refused_once_it_is_out_of_its_time(place: Place, now: Hands) -> None:
+def test_a_token_that_was_taken_is_refused_once_it_is_out_of_its_time(
+    place: Place, now: Hands
+) -> None:
     good, began = place.mint.good, now.at
     place.assert_taken(good)
     try:
@@ -226,7 +278,8 @@ def issuer(place: Place) -> Iterator["Issuer"]:
 
 
 class Issuer:
-    """What a restart of membership with other keys changes, and what the others remember of the keys before."""
+    """What a restart of membership with other keys changes, and what the others remember of the
+    keys before."""
 
     def __init__(self, place: Place) -> None:
         apps, forwarder = place.system.apps, place.system.gateway.extensions["forwarder"]
@@ -250,7 +303,9 @@ class Issuer:
             verifier.keys._keys, verifier.keys._at = None, float("-inf")
 
 
-def test_a_key_is_changed_in_four_phases_and_nobody_is_turned_away(place: Place, issuer: Issuer) -> None:
+def test_a_key_is_changed_in_four_phases_and_nobody_is_turned_away(
+    place: Place, issuer: Issuer
+) -> None:
     old, new = place.system.settings["membership"].signing_key, OKPKey.generate_key("Ed25519")
     new_pem, mint = new.as_pem(private=True).decode(), place.mint
     by_new = mint.under({**mint.header, "kid": new.thumbprint()}, key=new)
@@ -275,7 +330,9 @@ def test_a_key_is_changed_in_four_phases_and_nobody_is_turned_away(place: Place,
     place.assert_taken(by_new)
 
 
-def test_a_key_that_leaked_is_void_as_soon_as_the_new_one_is_seen(place: Place, issuer: Issuer) -> None:
+def test_a_key_that_leaked_is_void_as_soon_as_the_new_one_is_seen(
+    place: Place, issuer: Issuer
+) -> None:
     new, mint = OKPKey.generate_key("Ed25519"), place.mint
     place.assert_taken(mint.good)
 
@@ -291,7 +348,9 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody gets the issuer's keys."""
     send = InProcess.send
 
-    def fails(self: InProcess, method: str, path: str, headers: Any, body: bytes | None = None) -> Answer:
+    def fails(
+        self: InProcess, method: str, path: str, headers: Any, body: bytes | None = None
+    ) -> Answer:
         if path == JWKS:
             raise Unavailable("away")
         return send(self, method, path, headers, body)
@@ -299,7 +358,9 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InProcess, "send", fails)
 
 
-def test_keys_that_are_known_outlive_an_issuer_that_is_away(place: Place, issuer: Issuer, silent: None) -> None:
+def test_keys_that_are_known_outlive_an_issuer_that_is_away(
+    place: Place, issuer: Issuer, silent: None
+) -> None:
     place.assert_taken(place.mint.good)
     issuer.age(1000)
     place.assert_taken(place.mint.good)
@@ -319,5 +380,8 @@ def test_whoever_never_had_a_key_lets_nobody_in_and_calls_nobody_a_stranger(
                 continue  # membership has its own
             assert (answer.status_code, answer.json["code"]) == (503, "service_unavailable"), where
             assert answer.content_type == "application/problem+json"
-    assert place.versions()["org"] == before["org"] and place.versions()["billing"] == before["billing"]
+    assert (
+        place.versions()["org"] == before["org"]
+        and place.versions()["billing"] == before["billing"]
+    )
     assert place.reached == []

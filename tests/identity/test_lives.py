@@ -1,5 +1,6 @@
-"""Any order of joining, leaving, raising, transferring, suspending and acting for somebody: there is exactly one owner,
-nobody comes in whose access has ended, everybody else does, and the audit has a row for each accepted change."""
+"""Any order of joining, leaving, raising, transferring, suspending and acting for somebody: there
+is exactly one owner, nobody comes in whose access has ended, everybody else does, and the audit has
+a row for each accepted change."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +9,13 @@ from typing import Any
 import pytest
 from chassis import audit
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from hypothesis.strategies import data, sampled_from
 from membership.models import Member
 from sqlalchemy import func, select
@@ -19,7 +26,9 @@ from tests.identity.system import PASSWORD, Snapshot, System
 from tests.identity.world import World
 
 NAMES = ("ben", "cleo", "dora")
-EXAMPLES = int(os.environ.get("LIVES_EXAMPLES", "0"))  # random ones, instead of the few that are always the same
+EXAMPLES = int(
+    os.environ.get("LIVES_EXAMPLES", "0")
+)  # random ones, instead of the few that are always the same
 HERE = ("pending", "active", "disabled")
 WORLD: dict[str, Any] = {}
 
@@ -36,12 +45,20 @@ class Machine(RuleBasedStateMachine):
         self.lives = lives.again(self.world, WORLD["begun"])
 
     def pick(self, data: Any, *, login: bool = False) -> Person:
-        here = [p for p in self.lives.people.values() if p.is_here and (p.status == "active" or not login)]
+        here = [
+            p
+            for p in self.lives.people.values()
+            if p.is_here and (p.status == "active" or not login)
+        ]
         return data.draw(sampled_from(here), label="person")
 
     def judge(self, answer: Any, *accepted: bool) -> bool:
         """Whether it was accepted, which it must be exactly when all of these hold."""
-        assert (answer.status_code < 300) == all(accepted), (answer.status_code, answer.text, accepted)
+        assert (answer.status_code < 300) == all(accepted), (
+            answer.status_code,
+            answer.text,
+            accepted,
+        )
         return all(accepted)
 
     # ---- joining and leaving
@@ -69,7 +86,8 @@ class Machine(RuleBasedStateMachine):
         if not self.judge(answer, owned, person.role != "owner" or what == "enable") or not changes:
             return
         person.status = {"disable": "disabled", "remove": "removed"}.get(
-            what, "active" if person.proved else "pending")
+            what, "active" if person.proved else "pending"
+        )
         if what != "enable":
             self.lives.end_passes(of=person.name)
 
@@ -77,8 +95,12 @@ class Machine(RuleBasedStateMachine):
     def give_role(self, data: Any, role: str) -> None:
         person = self.pick(data)
         changes = person.role != role
-        answer = self.lives.by_staff("PATCH", f"/members/{person.member_id}", {"role": role},
-                                     action="member.updated" if changes else "")
+        answer = self.lives.by_staff(
+            "PATCH",
+            f"/members/{person.member_id}",
+            {"role": role},
+            action="member.updated" if changes else "",
+        )
         if self.judge(answer, self.lives.editable, person.role != "owner") and changes:
             person.role = role
             self.lives.end_passes(of=person.name)
@@ -88,7 +110,11 @@ class Machine(RuleBasedStateMachine):
     @rule(data=data())
     def log_in(self, data: Any) -> None:
         person = data.draw(sampled_from(list(self.lives.people.values())), label="person")
-        body = {"email": person.address, "password": PASSWORD, "organization_id": self.lives.organization_id}
+        body = {
+            "email": person.address,
+            "password": PASSWORD,
+            "organization_id": self.lives.organization_id,
+        }
         answer = self.lives.ask("POST", "/v1/sessions", body, token="", action="member.login")
         if self.judge(answer, person.status == "active", self.lives.status == "active"):
             assert answer.json["role"] == person.role
@@ -117,7 +143,9 @@ class Machine(RuleBasedStateMachine):
     def transfer(self, data: Any) -> None:
         person, former = self.pick(data), self.lives.owner
         body = {"member_id": person.member_id, "reason": "a test"}
-        answer = self.lives.by_staff("POST", "/ownership-transfers", body, action="ownership.transferred")
+        answer = self.lives.by_staff(
+            "POST", "/ownership-transfers", body, action="ownership.transferred"
+        )
         if self.judge(answer, self.lives.editable, person.status == "active", person is not former):
             self.lives.offer = None
             self.lives.last_transfer = (answer.json["id"], former.name, person.name, person.role)
@@ -129,8 +157,12 @@ class Machine(RuleBasedStateMachine):
             return
         transfer_id, former, holder, role = self.lives.last_transfer
         back = self.lives.people[former]
-        answer = self.lives.by_staff("DELETE", f"/ownership-transfers/{transfer_id}", action="ownership.undone")
-        if self.judge(answer, self.lives.editable, self.lives.owner.name == holder, back.status == "active"):
+        answer = self.lives.by_staff(
+            "DELETE", f"/ownership-transfers/{transfer_id}", action="ownership.undone"
+        )
+        if self.judge(
+            answer, self.lives.editable, self.lives.owner.name == holder, back.status == "active"
+        ):
             self.lives.offer = self.lives.last_transfer = None
             self.hand_over(self.lives.people[holder], back, role)
 
@@ -140,10 +172,16 @@ class Machine(RuleBasedStateMachine):
         mine = [p for p in self.lives.passes if p.good and p.of == former.name and not p.via]
         if not mine:
             return
-        answer = self.lives.ask("POST", f"{self.lives.path}/ownership-transfers",
-                                {"member_id": person.member_id, "reason": "a test"}, token=mine[0].token,
-                                action="ownership.offered")
-        if self.judge(answer, person.status == "active", person is not former, self.lives.offer is None):
+        answer = self.lives.ask(
+            "POST",
+            f"{self.lives.path}/ownership-transfers",
+            {"member_id": person.member_id, "reason": "a test"},
+            token=mine[0].token,
+            action="ownership.offered",
+        )
+        if self.judge(
+            answer, person.status == "active", person is not former, self.lives.offer is None
+        ):
             self.lives.offer = (answer.json["id"], person.name)
 
     @rule(data=data())
@@ -154,8 +192,13 @@ class Machine(RuleBasedStateMachine):
             return
         transfer_id, target = self.lives.offer
         by = data.draw(sampled_from(able), label="pass")
-        answer = self.lives.ask("POST", f"{self.lives.path}/ownership-transfers/{transfer_id}/accept", {},
-                                token=by.token, action="ownership.accepted")
+        answer = self.lives.ask(
+            "POST",
+            f"{self.lives.path}/ownership-transfers/{transfer_id}/accept",
+            {},
+            token=by.token,
+            action="ownership.accepted",
+        )
         if self.judge(answer, by.of == target):
             self.lives.offer = self.lives.last_transfer = None
             self.hand_over(self.lives.owner, self.lives.people[target], "admin")
@@ -170,8 +213,12 @@ class Machine(RuleBasedStateMachine):
     @rule(data=data())
     def suspend(self, data: Any) -> None:
         changes = self.lives.status == "active"
-        answer = self.lives.by_staff("POST", "/suspend", {"reason": "a test"},
-                                     action="organization.suspended" if changes else "")
+        answer = self.lives.by_staff(
+            "POST",
+            "/suspend",
+            {"reason": "a test"},
+            action="organization.suspended" if changes else "",
+        )
         if self.judge(answer, self.lives.editable) and changes:
             self.shut("suspended")
 
@@ -204,8 +251,12 @@ class Machine(RuleBasedStateMachine):
     @rule(data=data())
     def log_in_as(self, data: Any) -> None:
         person = self.pick(data)
-        answer = self.lives.by_staff("POST", f"/members/{person.member_id}/login-as", {"reason": "a test"},
-                                     action="member.login_as.started")
+        answer = self.lives.by_staff(
+            "POST",
+            f"/members/{person.member_id}/login-as",
+            {"reason": "a test"},
+            action="member.login_as.started",
+        )
         free = self.lives.live_acting(MANAGER) is None
         if answer.status_code == 429:
             return
@@ -214,8 +265,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def ask_leave(self) -> None:
-        answer = self.lives.by_staff("POST", "/remote-support", {"reason": "a test"}, who=SUPPORT,
-                                     action="support.requested")
+        answer = self.lives.by_staff(
+            "POST", "/remote-support", {"reason": "a test"}, who=SUPPORT, action="support.requested"
+        )
         if self.judge(answer, self.lives.status == "active"):
             self.lives.grants.append(Grant(answer.json["id"]))
 
@@ -224,8 +276,9 @@ class Machine(RuleBasedStateMachine):
         if not self.lives.grants:
             return
         grant = data.draw(sampled_from(self.lives.grants), label="grant")
-        answer = self.lives.by_staff("POST", f"/remote-support/{grant.id}/enter", {}, who=SUPPORT,
-                                     action="support.entered")
+        answer = self.lives.by_staff(
+            "POST", f"/remote-support/{grant.id}/enter", {}, who=SUPPORT, action="support.entered"
+        )
         free = self.lives.live_acting(SUPPORT) is None
         if self.judge(answer, self.lives.status == "active", grant.live, free):
             self.act(answer, SUPPORT, grant.id)
@@ -235,14 +288,25 @@ class Machine(RuleBasedStateMachine):
         live = [grant for grant in self.lives.grants if grant.live]
         if live:
             grant = data.draw(sampled_from(live), label="grant")
-            self.judge(self.lives.by_staff("DELETE", f"/remote-support/{grant.id}", action="support.ended"), True)
+            self.judge(
+                self.lives.by_staff(
+                    "DELETE", f"/remote-support/{grant.id}", action="support.ended"
+                ),
+                True,
+            )
             grant.live = False
             self.lives.end_passes(via=grant.id)
 
     def act(self, answer: Any, staff: str, via: str) -> None:
         claims = self.world.claims(answer.json)
         self.lives.passes.append(
-            Pass(answer.json["access_token"], staff, claims["sid"], via=via, parent=self.lives.staff[staff])
+            Pass(
+                answer.json["access_token"],
+                staff,
+                claims["sid"],
+                via=via,
+                parent=self.lives.staff[staff],
+            )
         )
 
     # ---- what must always hold
@@ -250,9 +314,13 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def there_is_one_owner(self) -> None:
         with self.system.databases["membership"].reading() as session:
-            owners = session.scalars(select(Member.id).where(
-                Member.organization_id == self.lives.organization_id, Member.role == "owner", Member.status.in_(HERE)
-            )).all()
+            owners = session.scalars(
+                select(Member.id).where(
+                    Member.organization_id == self.lives.organization_id,
+                    Member.role == "owner",
+                    Member.status.in_(HERE),
+                )
+            ).all()
         assert owners == [self.lives.owner.member_id]
         shown = self.lives.by_staff("GET", "").json
         assert shown["owner"]["member_id"] == self.lives.owner.member_id
@@ -280,12 +348,17 @@ class Machine(RuleBasedStateMachine):
                 break
             cursor = f"&cursor={page['next_cursor']}"
         for told in self.lives.told:
-            assert any(r["request_id"] == told.request_id and r["action"] == told.action for r in rows), told
+            assert any(
+                r["request_id"] == told.request_id and r["action"] == told.action for r in rows
+            ), told
         assert [r for r in rows if not r["request_id"]] == []
         for name, database in self.system.databases.items():
             with database.reading() as session:
-                written = session.scalar(select(func.count()).select_from(audit.AuditEntry).where(
-                    audit.AuditEntry.organization_id == self.lives.organization_id))
+                written = session.scalar(
+                    select(func.count())
+                    .select_from(audit.AuditEntry)
+                    .where(audit.AuditEntry.organization_id == self.lives.organization_id)
+                )
                 assert written == sum(r["service"] == name for r in rows)
                 assert list(audit.verify(session, self.lives.organization_id)) == []
 
@@ -305,7 +378,15 @@ def ground(world: World) -> Iterator[None]:
 
 @pytest.mark.timeout(1200)
 def test_lives(ground: None, request: pytest.FixtureRequest) -> None:
-    run_state_machine_as_test(Machine, settings=settings(
-        max_examples=EXAMPLES or 5, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck),
-        derandomize=not EXAMPLES, database=None, print_blob=True,
-    ))
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=EXAMPLES or 5,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=not EXAMPLES,
+            database=None,
+            print_blob=True,
+        ),
+    )

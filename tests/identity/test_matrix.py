@@ -1,5 +1,5 @@
-"""Every operation, asked for by everybody in every organization: nobody gets at what is not theirs, and everybody at
-what is. Who may is said by the services' tables alone."""
+"""Every operation, asked for by everybody in every organization: nobody gets at what is not theirs,
+and everybody at what is. Who may is said by the services' tables alone."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -21,9 +21,18 @@ from tests.identity.world import Tenant, World
 
 # What nobody may say of themselves, wherever else it may stand.
 PRIVILEGED = {
-    "id": "org_00000000000000000000000000", "organization_id": "org_00000000000000000000000000", "role": "owner",
-    "owner": True, "status": "active", "balance": "1000000", "state": "open", "version": 9, "is_admin": True,
-    "created_at": "2020-01-01T00:00:00Z", "act": {"sub": "me"}, "provider_id": "org_00000000000000000000000000",
+    "id": "org_00000000000000000000000000",
+    "organization_id": "org_00000000000000000000000000",
+    "role": "owner",
+    "owner": True,
+    "status": "active",
+    "balance": "1000000",
+    "state": "open",
+    "version": 9,
+    "is_admin": True,
+    "created_at": "2020-01-01T00:00:00Z",
+    "act": {"sub": "me"},
+    "provider_id": "org_00000000000000000000000000",
 }
 
 
@@ -87,16 +96,30 @@ def test_a_thing_of_another_organization_is_not_found_under_ones_own(
         nobodys = matrix.ask(world, _borrowed(cell, world.tenants["absent"]))
         for other in ("sibling", "foreign", "closing", "deleted", "provider"):
             answer = matrix.ask(world, _borrowed(cell, world.tenants[other]))
-            fine = answer.status_code == 404 or (answer.status_code == 403 and cell.wanted == matrix.REFUSED)
+            fine = answer.status_code == 404 or (
+                answer.status_code == 403 and cell.wanted == matrix.REFUSED
+            )
             if not fine or matrix.shown(answer) != matrix.shown(nobodys):
-                told.append(f"{cell} with an id of {other}: {answer.status_code} {answer.text[:200]}")
+                told.append(
+                    f"{cell} with an id of {other}: {answer.status_code} {answer.text[:200]}"
+                )
 
     assert told == [], _some(told)
     assert world.system.digest() == before
 
 
-@pytest.mark.parametrize("key", [key for key, found in SAMPLES.items() if "{organization_id}" in key and any(
-    callable(sample.body) and sample.body.__code__.co_names[:1] == ("thing",) for sample in found)])
+@pytest.mark.parametrize(
+    "key",
+    [
+        key
+        for key, found in SAMPLES.items()
+        if "{organization_id}" in key
+        and any(
+            callable(sample.body) and sample.body.__code__.co_names[:1] == ("thing",)
+            for sample in found
+        )
+    ],
+)
 def test_a_thing_of_another_organization_is_not_found_in_a_body(
     key: str, world: World, offered: list[Operation], table: Operations, unchanged: None
 ) -> None:
@@ -113,13 +136,21 @@ def test_a_thing_of_another_organization_is_not_found_in_a_body(
     assert {name for name in after if after[name] != before[name]} <= {"billing.idempotency_keys"}
 
 
-def test_usage_of_anothers_customer_is_refused_like_that_of_nobody(world: World, unchanged: None) -> None:
+def test_usage_of_anothers_customer_is_refused_like_that_of_nobody(
+    world: World, unchanged: None
+) -> None:
     before, told = world.system.digest(), []
     token = world.token(world.principals["provider:owner"])
     for name in ("absent", "foreign", "other provider"):
         body = SAMPLES["POST /v1/usage"][0].body(world.tenants[name])
         answer = world.system.call("POST", "/v1/usage", body, token=token)
-        told.append((answer.status_code, answer.json["accepted"], [row["code"] for row in answer.json["refused"]]))
+        told.append(
+            (
+                answer.status_code,
+                answer.json["accepted"],
+                [row["code"] for row in answer.json["refused"]],
+            )
+        )
 
     assert told == [(200, 0, ["organization_not_found"])] * 3
     assert world.system.digest() == before
@@ -133,8 +164,12 @@ def test_nobody_exchanges_a_session_for_one_in_anothers_organization(
     for who in ("acme:owner", "acme:admin", "other provider:owner"):
         if matrix.sees(world.principals[who], world.tenants[name]):
             continue
-        answer = world.system.call("POST", "/v1/sessions/exchange", {"organization_id": world.tenants[name].id},
-                                   token=world.token(world.principals[who]))
+        answer = world.system.call(
+            "POST",
+            "/v1/sessions/exchange",
+            {"organization_id": world.tenants[name].id},
+            token=world.token(world.principals[who]),
+        )
         assert answer.status_code in (403, 404), (who, answer.text)
         assert matrix.foreign_words(world, world.principals[who], answer) == []
 
@@ -145,7 +180,9 @@ def test_a_session_of_somebody_else_is_not_found(world: World, unchanged: None) 
     before = world.system.digest()
     for who in ("acme:admin", "provider:owner", "sibling:owner"):
         sid = world.principals["acme:owner"].claims["sid"]
-        answer = world.system.call("DELETE", f"/v1/sessions/{sid}", token=world.token(world.principals[who]))
+        answer = world.system.call(
+            "DELETE", f"/v1/sessions/{sid}", token=world.token(world.principals[who])
+        )
         assert answer.status_code == 404, (who, answer.text)
 
     assert world.system.digest() == before
@@ -161,11 +198,16 @@ def test_nobody_gives_themselves_what_is_not_theirs_to_give(
     before, told, asked = world.system.digest(), [], 0
     document = world.system.call("GET", "/v1/openapi.json").json
     for cell in matrix.cells(world, _with_bodies(offered, document), table, (who,)):
-        if cell.tenant.name not in (world.principals[who].tenant, "acme") or not cell.wanted.lets_in:
+        if (
+            cell.tenant.name not in (world.principals[who].tenant, "acme")
+            or not cell.wanted.lets_in
+        ):
             continue
         allowed = _properties(document, cell.operation)
         for at, body in _poisoned(cell.sample.body(cell.tenant), allowed):
-            answer = matrix.ask(world, replace(cell, sample=replace(cell.sample, body=_always(body))))
+            answer = matrix.ask(
+                world, replace(cell, sample=replace(cell.sample, body=_always(body)))
+            )
             asked += 1
             if answer.status_code != 422:
                 told.append(f"{cell} with {at}: {answer.status_code} {answer.text[:200]}")
@@ -183,18 +225,29 @@ Change = dict[str, str]
 
 def _row(service: str, name: str, **marks: str) -> tuple[dict[str, Row], Row]:
     rows = import_module(f"{service}.guard").OPERATIONS.rows
-    return rows, replace(rows[name], marks={**rows[name].marks, **{k.replace("_", ":"): v for k, v in marks.items()}})
+    return rows, replace(
+        rows[name], marks={**rows[name].marks, **{k.replace("_", ":"): v for k, v in marks.items()}}
+    )
 
 
-@pytest.mark.parametrize(("service", "operation", "marks", "who"), [
-    ("billing", "account.read", {"customer_member": "x"}, "acme:member"),
-    ("billing", "account.withdraw", {"provider_support": "x"}, "provider:support"),
-    ("membership", "member.list", {"customer_member": "x"}, "acme:member"),
-    ("membership", "member.remove", {"acting": "x"}, "login as"),
-    ("org", "organization.suspend", {"customer_owner": "x"}, "acme:owner"),
-])
+@pytest.mark.parametrize(
+    ("service", "operation", "marks", "who"),
+    [
+        ("billing", "account.read", {"customer_member": "x"}, "acme:member"),
+        ("billing", "account.withdraw", {"provider_support": "x"}, "provider:support"),
+        ("membership", "member.list", {"customer_member": "x"}, "acme:member"),
+        ("membership", "member.remove", {"acting": "x"}, "login as"),
+        ("org", "organization.suspend", {"customer_owner": "x"}, "acme:owner"),
+    ],
+)
 def test_a_looser_row_is_noticed(
-    service: str, operation: str, marks: Change, who: str, world: World, offered: list[Operation], table: Operations,
+    service: str,
+    operation: str,
+    marks: Change,
+    who: str,
+    world: World,
+    offered: list[Operation],
+    table: Operations,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows, looser = _row(service, operation, **marks)
@@ -203,13 +256,22 @@ def test_a_looser_row_is_noticed(
     assert _leaks(world, offered, table, operation, who)
 
 
-@pytest.mark.parametrize(("service", "operation", "marks", "who"), [
-    ("billing", "account.read", {"customer_owner": "-"}, "acme:owner"),
-    ("membership", "member.list", {"provider_viewer": "-"}, "provider:viewer"),
-    ("org", "organization.read", {"acting": "-"}, "remote support, full"),
-])
+@pytest.mark.parametrize(
+    ("service", "operation", "marks", "who"),
+    [
+        ("billing", "account.read", {"customer_owner": "-"}, "acme:owner"),
+        ("membership", "member.list", {"provider_viewer": "-"}, "provider:viewer"),
+        ("org", "organization.read", {"acting": "-"}, "remote support, full"),
+    ],
+)
 def test_a_tighter_row_is_noticed(
-    service: str, operation: str, marks: Change, who: str, world: World, offered: list[Operation], table: Operations,
+    service: str,
+    operation: str,
+    marks: Change,
+    who: str,
+    world: World,
+    offered: list[Operation],
+    table: Operations,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows, tighter = _row(service, operation, **marks)
@@ -222,7 +284,9 @@ def test_a_looser_scope_is_noticed(
     world: World, offered: list[Operation], table: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, row = _row("billing", "account.read")
-    monkeypatch.setitem(rows, "account.read", replace(row, scopes={**row.scopes, "customer": "org:read"}))
+    monkeypatch.setitem(
+        rows, "account.read", replace(row, scopes={**row.scopes, "customer": "org:read"})
+    )
 
     assert _leaks(world, offered, table, "account.read", "acme:key without the scope")
 
@@ -243,7 +307,11 @@ def test_an_operation_without_a_sample_is_noticed(offered: list[Operation]) -> N
 
 
 def test_a_change_by_somebody_who_was_denied_is_noticed(
-    world: World, offered: list[Operation], table: Operations, unchanged: None, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    offered: list[Operation],
+    table: Operations,
+    unchanged: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Here the refusal comes too late: after the deed."""
     from membership.actions import members
@@ -294,7 +362,9 @@ def _with_bodies(offered: Iterable[Operation], document: Any) -> list[Operation]
 
 def _properties(document: Any, operation: Operation) -> dict[str, Any]:
     """What the body may hold, with the parts of its parts."""
-    said = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"]["application/json"]
+    said = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"][
+        "application/json"
+    ]
     return _resolved(document, said["schema"])
 
 
@@ -306,7 +376,12 @@ def _resolved(document: Any, schema: Any) -> dict[str, Any]:
 
 def _poisoned(body: Any, allowed: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The body with one privileged property more, at its top and in each of its parts."""
-    yield from ((name, {**body, name: value}) for name, value in PRIVILEGED.items() if name not in allowed)
+    yield from (
+        (name, {**body, name: value}) for name, value in PRIVILEGED.items() if name not in allowed
+    )
     for part, inner in body.items():
         if isinstance(inner, dict):
-            yield from ((f"{part}.{at}", {**body, part: changed}) for at, changed in _poisoned(inner, allowed[part]))
+            yield from (
+                (f"{part}.{at}", {**body, part: changed})
+                for at, changed in _poisoned(inner, allowed[part])
+            )

@@ -1,4 +1,5 @@
-"""What the services' tables promise, said once more by hand: loosening a row needs a second look here."""
+"""What the services' tables promise, said once more by hand: loosening a row needs a second look
+here."""
 
 from importlib import import_module
 
@@ -7,51 +8,156 @@ from chassis.permissions import CUSTOMER, STAFF, Row
 
 SERVICES = ("org", "billing", "membership")
 ROWS: dict[str, Row] = {
-    name: row for service in SERVICES for name, row in import_module(f"{service}.guard").OPERATIONS.rows.items()
+    name: row
+    for service in SERVICES
+    for name, row in import_module(f"{service}.guard").OPERATIONS.rows.items()
 }
 
-ONES_OWN = {"me.read", "me.secure", "session.list", "session.exchange", "session.end", "session.end_others"}
-A_MEMBER = ONES_OWN | {"organization.list", "organization.read", "ownership.read", "ownership.accept"}
+ONES_OWN = {
+    "me.read",
+    "me.secure",
+    "session.list",
+    "session.exchange",
+    "session.end",
+    "session.end_others",
+}
+A_MEMBER = ONES_OWN | {
+    "organization.list",
+    "organization.read",
+    "ownership.read",
+    "ownership.accept",
+}
 AN_ADMIN = A_MEMBER | {
-    "organization.deletion_read", "timeline.read", "audit.read", "account.read", "invoices.read", "payments.read",
-    "transactions.read", "member.list", "member.read", "member.add", "member.update", "member.change_login",
-    "member.disable", "member.enable", "member.remove", "member.resend", "member.reset_password", "member.reset_pin",
-    "support.read", "support.consent", "support.end",
+    "organization.deletion_read",
+    "timeline.read",
+    "audit.read",
+    "account.read",
+    "invoices.read",
+    "payments.read",
+    "transactions.read",
+    "member.list",
+    "member.read",
+    "member.add",
+    "member.update",
+    "member.change_login",
+    "member.disable",
+    "member.enable",
+    "member.remove",
+    "member.resend",
+    "member.reset_password",
+    "member.reset_pin",
+    "support.read",
+    "support.consent",
+    "support.end",
 }
 THE_OWNER = AN_ADMIN | {
-    "organization.change", "organization.hand_back", "organization.hand_over", "account.remove_card", "key.list",
-    "key.manage", "ownership.transfer", "ownership.undo",
+    "organization.change",
+    "organization.hand_back",
+    "organization.hand_over",
+    "account.remove_card",
+    "key.list",
+    "key.manage",
+    "ownership.transfer",
+    "ownership.undo",
 }
 A_VIEWER = ONES_OWN | {
-    "organization.list", "organization.read", "organization.deletion_check", "organization.deletion_read",
-    "timeline.read", "audit.read", "settings.read", "account.read", "invoices.read", "payments.read",
-    "transactions.read", "wallet.read", "member.list", "member.read", "ownership.read", "ownership.accept",
-    "support.read", "support.overview",
+    "organization.list",
+    "organization.read",
+    "organization.deletion_check",
+    "organization.deletion_read",
+    "timeline.read",
+    "audit.read",
+    "settings.read",
+    "account.read",
+    "invoices.read",
+    "payments.read",
+    "transactions.read",
+    "wallet.read",
+    "member.list",
+    "member.read",
+    "ownership.read",
+    "ownership.accept",
+    "support.read",
+    "support.overview",
 }
 SUPPORT = A_VIEWER | {
-    "organization.change", "organization.change_tags", "organization.hand_over", "member.add", "member.update",
-    "member.change_login", "member.disable", "member.enable", "member.resend", "member.reset_password",
-    "member.reset_pin", "support.request", "support.enter", "support.end",
+    "organization.change",
+    "organization.change_tags",
+    "organization.hand_over",
+    "member.add",
+    "member.update",
+    "member.change_login",
+    "member.disable",
+    "member.enable",
+    "member.resend",
+    "member.reset_password",
+    "member.reset_pin",
+    "support.request",
+    "support.enter",
+    "support.end",
 }
 BILLING = A_VIEWER | {
-    "organization.change", "organization.change_tags", "organization.hand_over", "account.change", "account.top_up",
-    "account.charge", "account.reserve", "account.adjust", "account.refund", "account.reverse", "account.remove_card",
-    "invoices.issue", "payments.record", "usage.record", "ledger.read", "wallet.top_up",
+    "organization.change",
+    "organization.change_tags",
+    "organization.hand_over",
+    "account.change",
+    "account.top_up",
+    "account.charge",
+    "account.reserve",
+    "account.adjust",
+    "account.refund",
+    "account.reverse",
+    "account.remove_card",
+    "invoices.issue",
+    "payments.record",
+    "usage.record",
+    "ledger.read",
+    "wallet.top_up",
 }
 ACTING = {
-    "me.read", "session.end", "organization.list", "organization.read", "organization.change", "account.read",
-    "invoices.read", "payments.read", "transactions.read", "member.list", "member.read", "member.update",
-    "member.resend", "ownership.read", "support.read",
+    "me.read",
+    "session.end",
+    "organization.list",
+    "organization.read",
+    "organization.change",
+    "account.read",
+    "invoices.read",
+    "payments.read",
+    "transactions.read",
+    "member.list",
+    "member.read",
+    "member.update",
+    "member.resend",
+    "ownership.read",
+    "support.read",
 }
 FOR_NOBODY_BUT_PROGRAMS = {"pin.verify"}
 FOR_CUSTOMERS_ONLY = {"organization.hand_back", "support.consent"}
 PROVEN = {
-    "organization.delete", "settings.change", "account.withdraw", "key.manage", "member.login_as", "support.consent",
-    "ownership.transfer", "ownership.accept", "ownership.undo", "member.change_login",
+    "organization.delete",
+    "settings.change",
+    "account.withdraw",
+    "key.manage",
+    "member.login_as",
+    "support.consent",
+    "ownership.transfer",
+    "ownership.accept",
+    "ownership.undo",
+    "member.change_login",
 }
 NO_PROGRAM_MAY = {
-    "organization.hand_back", "settings.change", "key.list", "key.manage", "member.login_as", "ownership.transfer",
-    "ownership.accept", "ownership.undo", "support.request", "support.consent", "support.enter", "support.end",
+    "organization.hand_back",
+    "settings.change",
+    "key.list",
+    "key.manage",
+    "member.login_as",
+    "ownership.transfer",
+    "ownership.accept",
+    "ownership.undo",
+    "support.request",
+    "support.consent",
+    "support.enter",
+    "support.end",
 } | ONES_OWN
 
 
@@ -59,23 +165,35 @@ def may(column: str) -> set[str]:
     return {name for name, row in ROWS.items() if row.marks[column] != "-"}
 
 
-@pytest.mark.parametrize(("column", "all_of_it"), [
-    ("customer:member", A_MEMBER), ("customer:admin", AN_ADMIN), ("customer:owner", THE_OWNER),
-    ("provider:viewer", A_VIEWER), ("provider:support", SUPPORT), ("provider:billing", BILLING), ("acting", ACTING),
-])
+@pytest.mark.parametrize(
+    ("column", "all_of_it"),
+    [
+        ("customer:member", A_MEMBER),
+        ("customer:admin", AN_ADMIN),
+        ("customer:owner", THE_OWNER),
+        ("provider:viewer", A_VIEWER),
+        ("provider:support", SUPPORT),
+        ("provider:billing", BILLING),
+        ("acting", ACTING),
+    ],
+)
 def test_nobody_may_more_or_less_than_was_promised(column: str, all_of_it: set[str]) -> None:
     assert may(column) == all_of_it
 
 
 @pytest.mark.parametrize("role", ["owner", "manager"])
 def test_who_runs_the_provider_may_do_all_but_what_is_the_customers(role: str) -> None:
-    assert set(ROWS) - may(f"provider:{role}") <= FOR_CUSTOMERS_ONLY | FOR_NOBODY_BUT_PROGRAMS | {"ownership.accept"}
+    assert set(ROWS) - may(f"provider:{role}") <= FOR_CUSTOMERS_ONLY | FOR_NOBODY_BUT_PROGRAMS | {
+        "ownership.accept"
+    }
 
 
 def test_what_is_dangerous_wants_a_proof() -> None:
     people = [f"provider:{role}" for role in STAFF] + [f"customer:{role}" for role in CUSTOMER]
 
-    assert {name for name, row in ROWS.items() if "!" in (row.marks[column] for column in people)} == PROVEN
+    assert {
+        name for name, row in ROWS.items() if "!" in (row.marks[column] for column in people)
+    } == PROVEN
 
 
 def test_what_no_program_may() -> None:

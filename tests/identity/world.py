@@ -1,5 +1,5 @@
-"""Two providers and the customers of theirs that the matrix asks for, each with things of its own and a word of its
-own in all of them, so that whatever leaks can be told."""
+"""Two providers and the customers of theirs that the matrix asks for, each with things of its own
+and a word of its own in all of them, so that whatever leaks can be told."""
 
 import email
 import email.policy
@@ -19,16 +19,28 @@ from tests.identity.system import ADMIN, PASSWORD, System
 
 STAFF = ("manager", "billing", "support", "viewer")
 PEOPLE = ("owner", "admin", "member")
-KINDS = {"provider_id": "org", "organization_id": "org", "member_id": "mem", "transaction_id": "txn",
-         "invoice_id": "inv", "payment_id": "pay", "reservation_id": "res", "grant_id": "grt", "key_id": "key",
-         "transfer_id": "grt", "session_id": "ses",
-         "loginless_id": "mem", "grant_or_session_id": "grt"}
+KINDS = {
+    "provider_id": "org",
+    "organization_id": "org",
+    "member_id": "mem",
+    "transaction_id": "txn",
+    "invoice_id": "inv",
+    "payment_id": "pay",
+    "reservation_id": "res",
+    "grant_id": "grt",
+    "key_id": "key",
+    "transfer_id": "grt",
+    "session_id": "ses",
+    "loginless_id": "mem",
+    "grant_or_session_id": "grt",
+}
 
 
 @dataclass
 class Tenant:
-    """An organization and its things, by the names that paths have for them. ``status`` as org has it; ``word``
-    stands in everything of its own; ``provider``: the name of the tenant it belongs to."""
+    """An organization and its things, by the names that paths have for them. ``status`` as org has
+    it; ``word`` stands in everything of its own; ``provider``: the name of the tenant it belongs
+    to."""
 
     name: str
     provider: str
@@ -48,13 +60,15 @@ class Tenant:
         return "zz" + self.name.replace(" ", "") + "zz"
 
     def thing(self, name: str) -> str:
-        """The id; of what this organization lacks, one that nobody has; what is no name of a thing, as it is."""
+        """The id; of what this organization lacks, one that nobody has; what is no name of a thing,
+        as it is."""
         return self.things.get(name) or (ids.new(KINDS[name]) if name in KINDS else name)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who asks. ``claims`` of their token, empty without one; ``refused``: what makes it void."""
+    """Somebody who asks. ``claims`` of their token, empty without one; ``refused``: what makes it
+    void."""
 
     name: str
     tenant: str = ""
@@ -89,7 +103,9 @@ class World:
         self._provider("other provider", "owner@other.example")
         for preset in STAFF:
             self.join("provider", preset)
-        self.tenants["provider"].things["member_id"] = self.join("provider", "viewer", "target")["id"]
+        self.tenants["provider"].things["member_id"] = self.join("provider", "viewer", "target")[
+            "id"
+        ]
         for name in ("acme", "sibling", "suspended", "closing", "deleted"):
             self.customer(name, "provider")
         self.customer("foreign", "other provider")
@@ -101,7 +117,8 @@ class World:
         return self
 
     def token(self, principal: Principal) -> str:
-        """An access token with their claims that lasts for an hour, so that nobody need log in again."""
+        """An access token with their claims that lasts for an hour, so that nobody need log in
+        again."""
         if not principal.claims:
             return ""
         claims, now = principal.claims, clock.now().timestamp()
@@ -116,13 +133,16 @@ class World:
         return self._tokens[key][1]
 
     def prove_anew(self) -> None:
-        """As if everybody had logged in just now: what wants a fresh proof gets one, however long other tests took."""
+        """As if everybody had logged in just now: what wants a fresh proof gets one, however long
+        other tests took."""
         with self.system.databases["membership"].transaction() as session:
             session.execute(update(LoginSession).values(proved_at=clock.now()))
 
     def ask(self, by: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """What the person with that login is answered, and well."""
-        given = {"Idempotency-Key": secrets.token_hex(8), **headers} if method == "POST" else headers
+        given = (
+            {"Idempotency-Key": secrets.token_hex(8), **headers} if method == "POST" else headers
+        )
         answer = self.system.call(method, path, body, token=self._logins[by], headers=given)
         assert answer.status_code < 300, (method, path, answer.status_code, answer.text)
         return answer.json if answer.text else None
@@ -146,20 +166,28 @@ class World:
             email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
             for path in sorted((self.system.place.data / "mail").glob("*.eml"))
         ]
-        found = re.search(r"https://app\.example/(?:verify|reset)/(\S+)",
-                          [mail for mail in mails if mail["To"] == address][-1].get_content())
+        found = re.search(
+            r"https://app\.example/(?:verify|reset)/(\S+)",
+            [mail for mail in mails if mail["To"] == address][-1].get_content(),
+        )
         assert found
         return found[1]
 
     def join(self, tenant: str, role: str, name: str = "") -> dict[str, Any]:
-        """Invite somebody with this role or preset; once they have accepted they are a principal."""
+        """Invite somebody with this role or preset; once they have accepted they are a
+        principal."""
         place, name = self.tenants[tenant], name or role
         asked = {"role": "admin"} if role == "manager" else {"role": "member", "preset": role}
         body = {
-            "given_name": name.title(), "family_name": place.word, "email": f"{name}@{place.word}.example",
-            "portal_access": True, **(asked if tenant == "provider" else {"role": role}),
+            "given_name": name.title(),
+            "family_name": place.word,
+            "email": f"{name}@{place.word}.example",
+            "portal_access": True,
+            **(asked if tenant == "provider" else {"role": role}),
         }
-        member: dict[str, Any] = self.ask(place.provider, "POST", f"/v1/organizations/{place.id}/members", body)
+        member: dict[str, Any] = self.ask(
+            place.provider, "POST", f"/v1/organizations/{place.id}/members", body
+        )
         self._accept(body["email"])
         self._enter(f"{tenant}:{name}", tenant, body["email"])
         return member
@@ -169,8 +197,13 @@ class World:
         made = self.tenants[name] = Tenant(name, provider)
         owner = f"owner@{made.word}.example"
         body = {
-            "name": f"{made.word} Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin",
-            "pricing_model": "app", "payment_mode": "postpaid", "credit_limit": "1000",
+            "name": f"{made.word} Ltd",
+            "country": "DE",
+            "currency": "EUR",
+            "timezone": "Europe/Berlin",
+            "pricing_model": "app",
+            "payment_mode": "postpaid",
+            "credit_limit": "1000",
             "billing": {"email": f"bills@{made.word}.example"},
             "owner": {"given_name": "Olga", "family_name": made.word, "email": owner},
         }
@@ -192,7 +225,12 @@ class World:
         self.system.settle()
 
     def _things(self, tenant: Tenant) -> None:
-        at, by, word, things = f"/v1/organizations/{tenant.id}", tenant.provider, tenant.word, tenant.things
+        at, by, word, things = (
+            f"/v1/organizations/{tenant.id}",
+            tenant.provider,
+            tenant.word,
+            tenant.things,
+        )
         leaves = tenant.name in ("closing", "deleted")
         charge = {"amount": "10", "kind": "usage", "description": word}
         things["transaction_id"] = self.ask(by, "POST", f"{at}/account/charges", charge)["id"]
@@ -202,11 +240,15 @@ class World:
         held = {"amount": "3", "description": word}
         things["reservation_id"] = self.ask(by, "POST", f"{at}/account/reservations", held)["id"]
         if leaves:
-            self.ask(by, "POST", f"{at}/account/reservations/{things['reservation_id']}/release", {})
+            self.ask(
+                by, "POST", f"{at}/account/reservations/{things['reservation_id']}/release", {}
+            )
         else:
             things["transaction_id"] = self.ask(by, "POST", f"{at}/account/charges", charge)["id"]
         things["member_id"] = self.join(tenant.name, "member", "target")["id"]
-        pin = self.ask(by, "POST", f"{at}/members", {"name": f"Loginless {word}", "portal_access": False})
+        pin = self.ask(
+            by, "POST", f"{at}/members", {"name": f"Loginless {word}", "portal_access": False}
+        )
         things |= {"loginless_id": pin["id"], "extension": pin["extension"], "pin": pin["pin"]}
 
     def _people(self) -> None:
@@ -223,24 +265,45 @@ class World:
     def _programs(self) -> None:
         """API keys with every scope there is for one."""
         for tenant, owner in (("provider", "provider"), ("acme", "acme:owner")):
-            body = {"name": f"key {self.tenants[tenant].word}", "scopes": sorted(guard.grantable(caller_of(
-                self.principals[f"{tenant}:owner"].claims)))}
+            body = {
+                "name": f"key {self.tenants[tenant].word}",
+                "scopes": sorted(
+                    guard.grantable(caller_of(self.principals[f"{tenant}:owner"].claims))
+                ),
+            }
             key = self.ask(owner, "POST", "/v1/api-keys", body)
             self.tenants[tenant].things["key_id"] = key["id"]
             session = self.system.call("POST", "/v1/sessions", {"api_key": key["api_key"]})
-            self.principals[f"{tenant}:key"] = Principal(f"{tenant}:key", tenant, self.claims(session.json))
+            self.principals[f"{tenant}:key"] = Principal(
+                f"{tenant}:key", tenant, self.claims(session.json)
+            )
 
     def _supporters(self) -> None:
-        """Staff in the shoes of the customer's owner, and in the customer's organization; an offer of ownership."""
+        """Staff in the shoes of the customer's owner, and in the customer's organization; an offer
+        of ownership."""
         for name in ("acme", "sibling"):
             at, things = f"/v1/organizations/{self.tenants[name].id}", self.tenants[name].things
             asked = {"member_id": things["member_id"], "reason": "a test"}
-            things["transfer_id"] = self.ask(f"{name}:owner", "POST", f"{at}/ownership-transfers", asked)["id"]
+            things["transfer_id"] = self.ask(
+                f"{name}:owner", "POST", f"{at}/ownership-transfers", asked
+            )["id"]
             for access, staff in (("read", "provider:support"), ("full", "provider:owner")):
-                grant = self.ask("provider", "POST", f"{at}/remote-support", {"reason": "a test", "access": access})
+                grant = self.ask(
+                    "provider",
+                    "POST",
+                    f"{at}/remote-support",
+                    {"reason": "a test", "access": access},
+                )
                 things["grant_id"] = grant["id"]
-                self._act(staff, name, f"remote support, {access}", f"{at}/remote-support/{grant['id']}/enter")
-            self._act("provider:manager", name, "login as", f"{at}/members/{things['owner_id']}/login-as")
+                self._act(
+                    staff,
+                    name,
+                    f"remote support, {access}",
+                    f"{at}/remote-support/{grant['id']}/enter",
+                )
+            self._act(
+                "provider:manager", name, "login as", f"{at}/members/{things['owner_id']}/login-as"
+            )
 
     def _act(self, staff: str, tenant: str, name: str, path: str) -> None:
         if tenant == "acme":
@@ -257,7 +320,9 @@ class World:
                 self.ask("provider", "DELETE", path, {"reason": "a test"})
             self.system.settle()
             status = self.tenants[name].status = self.ask("provider", "GET", path)["status"]
-            assert status == {"suspended": "suspended", "deleted": "deleted"}.get(name, "suspended_for_deletion")
+            assert status == {"suspended": "suspended", "deleted": "deleted"}.get(
+                name, "suspended_for_deletion"
+            )
             self.ask("provider", "PATCH", "/v1/settings", {"deletion_grace_days": 30})
             self.system.settle()
             self.refuse(f"{name}:owner", name)
@@ -268,7 +333,9 @@ class World:
         self.principals[name] = Principal(known.name, known.tenant, known.claims, why)
 
     def _accept(self, address: str) -> None:
-        answer = self.system.call("POST", f"/v1/verifications/{self.link(address)}", {"password": PASSWORD})
+        answer = self.system.call(
+            "POST", f"/v1/verifications/{self.link(address)}", {"password": PASSWORD}
+        )
         assert answer.status_code == 201, answer.text
 
     def _enter(self, name: str, tenant: str, address: str) -> None:

@@ -15,11 +15,17 @@ from tests import customers
 
 def test_the_whole_life_of_a_customer_is_as_told(system: System) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "clientele", "demo", "--base-url", system.address], text=True, capture_output=True,
-        env=os.environ | {
-            "CLIENTELE_ADMIN_EMAIL": "admin@example.com", "CLIENTELE_ADMIN_PASSWORD": system.password,
+        [sys.executable, "-m", "clientele", "demo", "--base-url", system.address],
+        text=True,
+        capture_output=True,
+        env=os.environ
+        | {
+            "CLIENTELE_ADMIN_EMAIL": "admin@example.com",
+            "CLIENTELE_ADMIN_PASSWORD": system.password,
             "MAIL_DIR": str(system.mail),
-        }, check=False, timeout=150,
+        },
+        check=False,
+        timeout=150,
     )
 
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-2000:]

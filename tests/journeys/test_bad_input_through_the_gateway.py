@@ -1,4 +1,5 @@
-"""Bad input, as a stranger would send it to the public address: a clear refusal, and nothing changes."""
+"""Bad input, as a stranger would send it to the public address: a clear refusal, and nothing
+changes."""
 
 import base64
 import json
@@ -25,9 +26,19 @@ def changed(**fields: Any) -> bytes:
 
 
 BODIES = [
-    *(pytest.param(changed(**{field: wrong}), 422, f"/{field}", id=f"{field} {wrong!r}")
-      for field in ("name", "country", "currency", "timezone", "pricing_model", "billing", "owner")
-      for wrong in (1, None, [], True)),
+    *(
+        pytest.param(changed(**{field: wrong}), 422, f"/{field}", id=f"{field} {wrong!r}")
+        for field in (
+            "name",
+            "country",
+            "currency",
+            "timezone",
+            "pricing_model",
+            "billing",
+            "owner",
+        )
+        for wrong in (1, None, [], True)
+    ),
     pytest.param(changed(name="x"), 422, "/name", id="a name of one character"),
     pytest.param(changed(name="x" * 256), 422, "/name", id="a name of 256"),
     pytest.param(changed(name="Fun \U0001f600"), 422, "/name", id="emoji"),
@@ -39,7 +50,9 @@ BODIES = [
     pytest.param(changed(demo=1), 422, "/demo", id="a number for a flag"),
     pytest.param(changed(role="owner"), 422, "/role", id="unknown field"),
     pytest.param(changed(id="org_x"), 422, "/id", id="read-only field"),
-    pytest.param(changed(payment_mode="postpaid"), 422, "/credit_limit", id="postpaid without a limit"),
+    pytest.param(
+        changed(payment_mode="postpaid"), 422, "/credit_limit", id="postpaid without a limit"
+    ),
     pytest.param(changed(name="x" * 70_000), 413, None, id="70 kB"),
     pytest.param(b'{"name": "x"', 400, None, id="broken JSON"),
     pytest.param(b'{"name": "a", "name": "b"}', 400, None, id="duplicate keys"),
@@ -50,7 +63,23 @@ BODIES = [
     pytest.param(b"", 400, None, id="nothing"),
 ]
 MONEY = [
-    100, 1.5, None, "", "1e3", "0.0000001", "-0", "0", "-1.00", "1" * 20, " 1", "1.", ".5", "+1", "1,00", "NaN", "١",
+    100,
+    1.5,
+    None,
+    "",
+    "1e3",
+    "0.0000001",
+    "-0",
+    "0",
+    "-1.00",
+    "1" * 20,
+    " 1",
+    "1.",
+    ".5",
+    "+1",
+    "1,00",
+    "NaN",
+    "١",
 ]
 
 
@@ -59,7 +88,9 @@ def token(system: System) -> str:
     return customers.signed_in(system.address, system.password)._token
 
 
-def send(system: System, method: str, path: str, body: bytes | None, **headers: str) -> tuple[int, Any]:
+def send(
+    system: System, method: str, path: str, body: bytes | None, **headers: str
+) -> tuple[int, Any]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     headers = {"Content-Type": "application/json"} | named
     answer = POOL.request(method, system.address + path, body=body, headers=headers)
@@ -72,7 +103,9 @@ def send(system: System, method: str, path: str, body: bytes | None, **headers: 
 
 
 @pytest.mark.parametrize(("body", "status", "pointer"), BODIES)
-def test_a_bad_organization_is_refused(system: System, token: str, body: bytes, status: int, pointer: str) -> None:
+def test_a_bad_organization_is_refused(
+    system: System, token: str, body: bytes, status: int, pointer: str
+) -> None:
     got, problem = send(system, "POST", "/v1/organizations", body, Authorization=f"Bearer {token}")
 
     assert got == status, problem
@@ -81,9 +114,19 @@ def test_a_bad_organization_is_refused(system: System, token: str, body: bytes, 
 
 
 def test_another_content_type_is_refused(system: System, token: str) -> None:
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"):
+    for kind in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/xml",
+        "multipart/form-data",
+    ):
         got, _ = send(
-            system, "POST", "/v1/organizations", changed(), Authorization=f"Bearer {token}", Content_Type=kind
+            system,
+            "POST",
+            "/v1/organizations",
+            changed(),
+            Authorization=f"Bearer {token}",
+            Content_Type=kind,
         )
         assert got == 415, kind
 
@@ -100,16 +143,34 @@ def test_bad_money_changes_nothing(system: System) -> None:
             assert answer.status == 422, (what, amount, answer)
 
     assert api.call("GET", f"{path}/account/transactions").body == before
-    missing = send(system, "POST", f"{path}/account/top-ups", b'{"amount": "1", "method": "cash"}',
-                   Authorization=f"Bearer {api._token}")
+    missing = send(
+        system,
+        "POST",
+        f"{path}/account/top-ups",
+        b'{"amount": "1", "method": "cash"}',
+        Authorization=f"Bearer {api._token}",
+    )
     assert (missing[0], missing[1]["code"]) == (400, "idempotency_key_required")
 
 
 def test_foreign_and_malformed_ids_are_not_found(system: System, token: str) -> None:
-    for organization in (ids.new("org"), ids.new("mem"), "org_1", "org_" + "z" * 26, "%00", "..%2f", "ORG_" + "0" * 26):
+    for organization in (
+        ids.new("org"),
+        ids.new("mem"),
+        "org_1",
+        "org_" + "z" * 26,
+        "%00",
+        "..%2f",
+        "ORG_" + "0" * 26,
+    ):
         for tail in ("", "/account", "/members", "/deletion", "/timeline"):
-            got, _ = send(system, "GET", f"/v1/organizations/{organization}{tail}", None,
-                          Authorization=f"Bearer {token}")
+            got, _ = send(
+                system,
+                "GET",
+                f"/v1/organizations/{organization}{tail}",
+                None,
+                Authorization=f"Bearer {token}",
+            )
             assert got == 404, (organization, tail)
 
 
@@ -120,7 +181,9 @@ def test_one_key_in_parallel_has_one_effect(system: System) -> None:
     key, answers = secrets.token_hex(8), []
 
     threads = [
-        threading.Thread(target=lambda: answers.append(customers.move(api, path, "charges", "1.00", key=key)))
+        threading.Thread(
+            target=lambda: answers.append(customers.move(api, path, "charges", "1.00", key=key))
+        )
         for _ in range(12)
     ]
     for thread in threads:
@@ -138,7 +201,9 @@ def test_one_key_in_parallel_has_one_effect(system: System) -> None:
 def test_forged_and_expired_tokens_are_refused(system: System, token: str) -> None:
     head, claims, signature = token.split(".")
     facts = json.loads(base64.urlsafe_b64decode(claims + "=="))
-    published = KeySet.import_key_set(json.loads(POOL.request("GET", f"{system.address}/.well-known/jwks.json").data))
+    published = KeySet.import_key_set(
+        json.loads(POOL.request("GET", f"{system.address}/.well-known/jwks.json").data)
+    )
     public = next(iter(published.keys))
     stranger = OKPKey.generate_key("Ed25519")
 
@@ -151,7 +216,9 @@ def test_forged_and_expired_tokens_are_refused(system: System, token: str) -> No
 
     attacks = {
         "alg none": f"{packed({'alg': 'none', 'typ': 'at+jwt'})}.{claims}.",
-        "HS256 with the public key": signed(OctKey.import_key(json.dumps(public.as_dict(private=False))), "HS256"),
+        "HS256 with the public key": signed(
+            OctKey.import_key(json.dumps(public.as_dict(private=False))), "HS256"
+        ),
         "another key": signed(stranger, "Ed25519"),
         "expired, another key": signed(stranger, "Ed25519", exp=time.time() - 60),
         "another audience": signed(stranger, "Ed25519", aud="elsewhere"),
@@ -161,11 +228,17 @@ def test_forged_and_expired_tokens_are_refused(system: System, token: str) -> No
     }
     for name, forged in attacks.items():
         for base in (system.address, system.url_of("org")):
-            answer = POOL.request("GET", f"{base}/v1/organizations", headers={"Authorization": f"Bearer {forged}"})
+            answer = POOL.request(
+                "GET", f"{base}/v1/organizations", headers={"Authorization": f"Bearer {forged}"}
+            )
             assert answer.status == 401, (name, base)
 
 
 def test_what_is_internal_is_not_reachable(system: System, token: str) -> None:
-    for path in ("/internal/revocations", "/v1/../internal/revocations", "/v1/%2e%2e/internal/openapi.json"):
+    for path in (
+        "/internal/revocations",
+        "/v1/../internal/revocations",
+        "/v1/%2e%2e/internal/openapi.json",
+    ):
         got, _ = send(system, "GET", path, None, Authorization=f"Bearer {token}")
         assert got == 404, path

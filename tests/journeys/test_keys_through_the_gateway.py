@@ -50,10 +50,17 @@ class Place:
         """The customer's owner, signed in."""
         address = self.api.call("GET", self.path).body["owner"]["email"]
         mails = lambda: [f.read_text() for f in (self.one.folder / "var/mail").glob("*.eml")]
-        text = eventually(lambda: next((m for m in mails() if f"To: {address}" in m and "/verify/" in m), None))
+        text = eventually(
+            lambda: next((m for m in mails() if f"To: {address}" in m and "/verify/" in m), None)
+        )
         token = text.partition("/verify/")[2].split()[0]
         owner = Api(self.one.address)
-        assert owner.call("POST", f"/v1/verifications/{token}", {"password": "four calm otters drift"}).status == 201
+        assert (
+            owner.call(
+                "POST", f"/v1/verifications/{token}", {"password": "four calm otters drift"}
+            ).status
+            == 201
+        )
         assert owner.sign_in(address, "four calm otters drift").status == 201
         return owner
 
@@ -69,8 +76,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def usage(place: Place, who: Api, key: str) -> Answer:
-    record = {"id": key, "organization_id": place.organization_id, "amount": "0.01", "at": "2026-03-01T12:00:00Z",
-              "description": "Calls"}
+    record = {
+        "id": key,
+        "organization_id": place.organization_id,
+        "amount": "0.01",
+        "at": "2026-03-01T12:00:00Z",
+        "description": "Calls",
+    }
     return who.call("POST", "/v1/usage", {"records": [record]}, key=key)
 
 
@@ -84,7 +96,11 @@ def test_a_providers_key_does_what_its_scopes_say(place: Place) -> None:
     listed = reader.call("GET", "/v1/organizations")
     assert place.organization_id in [row["id"] for row in listed.body["data"]]
     assert reader.call("GET", f"{place.path}/account").status == 200
-    assert rating.call("GET", "/v1/organizations").status == rating.call("GET", f"{place.path}/account").status == 403
+    assert (
+        rating.call("GET", "/v1/organizations").status
+        == rating.call("GET", f"{place.path}/account").status
+        == 403
+    )
     told = lambda: place.api.call("GET", f"{place.path}/audit?limit=100").body["data"]
     denied = eventually(lambda: [row for row in told() if row["outcome"] == "denied"])
     assert denied[0]["actor"]["kind"] == "api_key" and denied[0]["actor"]["label"] == "Program"
@@ -95,7 +111,11 @@ def test_a_customers_key_reads_its_own_account_and_nobody_elses(place: Place) ->
     other = customers.open_customer(place.api)
 
     assert program.call("GET", f"{place.path}/account").status == 200
-    assert program.call("GET", f"{other}/account").status == program.call("GET", f"{other}/members").status == 404
+    assert (
+        program.call("GET", f"{other}/account").status
+        == program.call("GET", f"{other}/members").status
+        == 404
+    )
     assert program.call("GET", place.path).status == 403
     assert customers.move(program, place.path, "top-ups", "1.00").status == 403
 
@@ -115,14 +135,23 @@ def test_a_deleted_key_is_refused_within_two_seconds(place: Place) -> None:
 
 
 def test_the_example_runs(place: Place, tmp_path: Path) -> None:
-    desk = place.api.call("POST", f"{place.path}/members", {"name": "Front desk", "portal_access": False}).body
+    desk = place.api.call(
+        "POST", f"{place.path}/members", {"name": "Front desk", "portal_access": False}
+    ).body
     file = tmp_path / "key"
     file.write_text(place.key("pin:verify")["api_key"] + "\n")
-    lines = [f"{place.organization_id} {desk['extension']} {pin}" for pin in (desk["pin"], "000000")]
+    lines = [
+        f"{place.organization_id} {desk['extension']} {pin}" for pin in (desk["pin"], "000000")
+    ]
 
     told = subprocess.run(
-        [sys.executable, ROOT / "examples" / "verify_pin.py", place.one.address], text=True, capture_output=True,
-        input="\n".join(lines), env=os.environ | {"CLIENTELE_API_KEY_FILE": str(file)}, check=False, timeout=60,
+        [sys.executable, ROOT / "examples" / "verify_pin.py", place.one.address],
+        text=True,
+        capture_output=True,
+        input="\n".join(lines),
+        env=os.environ | {"CLIENTELE_API_KEY_FILE": str(file)},
+        check=False,
+        timeout=60,
     )
 
     assert told.returncode == 0, told.stderr
@@ -133,9 +162,13 @@ def test_the_example_runs(place: Place, tmp_path: Path) -> None:
 
 def test_the_example_says_why_it_cannot(place: Place) -> None:
     told = subprocess.run(
-        [sys.executable, ROOT / "examples" / "verify_pin.py", place.one.address], text=True, capture_output=True,
-        input=f"{place.organization_id} 100 123456\n", env=os.environ | {"CLIENTELE_API_KEY": "clk_wrong"},
-        check=False, timeout=60,
+        [sys.executable, ROOT / "examples" / "verify_pin.py", place.one.address],
+        text=True,
+        capture_output=True,
+        input=f"{place.organization_id} 100 123456\n",
+        env=os.environ | {"CLIENTELE_API_KEY": "clk_wrong"},
+        check=False,
+        timeout=60,
     )
 
     assert "401 invalid_credentials" in told.stdout

@@ -1,4 +1,5 @@
-"""A provider's money, as its staff moves it through the public address: on one process and on all of them."""
+"""A provider's money, as its staff moves it through the public address: on one process and on all
+of them."""
 
 import email
 import json
@@ -37,12 +38,17 @@ class Place:
 
     def subjects(self, address: str) -> list[str]:
         """The subjects of the mails to this address."""
-        read = (email.message_from_bytes(path.read_bytes(), policy=policy.default) for path in self.mails.glob("*.eml"))
+        read = (
+            email.message_from_bytes(path.read_bytes(), policy=policy.default)
+            for path in self.mails.glob("*.eml")
+        )
         return [str(mail["Subject"]) for mail in read if address in str(mail["To"])]
 
 
 @pytest.fixture(scope="module", params=["embedded", "processes"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     if request.param == "processes":
         system = request.getfixturevalue("system")
         yield Place(system.address, system.password, system.mail)
@@ -88,8 +94,14 @@ def figures(api: Api, path: str, *names: str) -> tuple[str, ...]:
 def usage(path: str, number: int, amount: str = "0.10", **more: Any) -> list[dict[str, Any]]:
     tag = secrets.token_hex(4)
     return [
-        {"id": f"{tag}-{n}", "organization_id": path.rpartition("/")[2], "amount": amount,
-         "at": clock.stamp(clock.now()), "description": f"Call {n}", **more}
+        {
+            "id": f"{tag}-{n}",
+            "organization_id": path.rpartition("/")[2],
+            "amount": amount,
+            "at": clock.stamp(clock.now()),
+            "description": f"Call {n}",
+            **more,
+        }
         for n in range(number)
     ]
 
@@ -116,17 +128,28 @@ def test_usage_comes_by_the_broker_too(system: System, rabbitmq: RabbitMQ) -> No
         ear = channel.queue_declare("", exclusive=True).queue
         channel.queue_bind(ear, "billing", "billing.usage_refused.v1")
 
-        metering.publish(system.broker_url("usage"), [
-            metering.message(metering.record(provider, org, f"{org}-{n}", "0.02")) for n in [*range(300), *range(50)]
-        ])
+        metering.publish(
+            system.broker_url("usage"),
+            [
+                metering.message(metering.record(provider, org, f"{org}-{n}", "0.02"))
+                for n in [*range(300), *range(50)]
+            ],
+        )
         eventually(lambda: figures(api, path, "balance") == ("4.00",))
-        metering.publish(system.broker_url("usage"), [
-            metering.message(metering.record(provider, org, f"{org}-much", "4.01")),
-            metering.message(metering.record(provider, org, f"{org}-last", "4")),
-        ])
+        metering.publish(
+            system.broker_url("usage"),
+            [
+                metering.message(metering.record(provider, org, f"{org}-much", "4.01")),
+                metering.message(metering.record(provider, org, f"{org}-last", "4")),
+            ],
+        )
         said = json.loads(eventually(lambda: channel.basic_get(ear, no_ack=True)).body)["data"]
 
-    assert (said["record_id"], said["organization_id"], said["code"]) == (f"{org}-much", org, "insufficient_credits")
+    assert (said["record_id"], said["organization_id"], said["code"]) == (
+        f"{org}-much",
+        org,
+        "insufficient_credits",
+    )
     eventually(lambda: figures(api, path, "balance") == ("0.00",))
 
 
@@ -134,7 +157,12 @@ def test_a_postpaid_customer_uses_pays_and_leaves(api: Api) -> None:
     tax = [{"country": "CH", "name": "MWST", "rate": "8.1", "valid_from": "2024-01-01"}]
     with settings(api, tax_rates=tax, payment_terms_days=14, deletion_grace_days=0):
         path = customers.open_customer(
-            api, country="CH", currency="CHF", timezone="Europe/Zurich", payment_mode="postpaid", credit_limit="1000"
+            api,
+            country="CH",
+            currency="CHF",
+            timezone="Europe/Zurich",
+            payment_mode="postpaid",
+            credit_limit="1000",
         )
         charge_id = _use(api, path)
         first = _pay_the_first_invoice(api, path)
@@ -153,17 +181,31 @@ def _use(api: Api, path: str) -> str:
     assert post(api, "/v1/usage", {"records": records}, 200)["duplicates"] == 1000
     charge = moved(api, path, "charges", "20", kind="one_off", cost="5")
     assert figures(api, path, "expecting_invoice", "amount_due", "usable_credits", "balance") == (
-        "-120.00", "0.00", "880.00", "-120.00")
+        "-120.00",
+        "0.00",
+        "880.00",
+        "-120.00",
+    )
     return str(charge["id"])
 
 
 def _pay_the_first_invoice(api: Api, path: str) -> str:
     invoice = post(api, f"{path}/invoices", {})
-    assert (invoice["total"], invoice["tax"], invoice["status"]) == ("120.00", "8.991674", "awaiting_payment")
-    assert date.fromisoformat(invoice["due_on"]) == date.fromisoformat(invoice["issued_on"]) + 14 * DAY
+    assert (invoice["total"], invoice["tax"], invoice["status"]) == (
+        "120.00",
+        "8.991674",
+        "awaiting_payment",
+    )
+    assert (
+        date.fromisoformat(invoice["due_on"]) == date.fromisoformat(invoice["issued_on"]) + 14 * DAY
+    )
     assert len(invoice["lines"]) == 1001
     assert figures(api, path, "expecting_invoice", "amount_due", "usable_credits", "balance") == (
-        "0.00", "-120.00", "1000.00", "-120.00")
+        "0.00",
+        "-120.00",
+        "1000.00",
+        "-120.00",
+    )
     again = api.call("POST", f"{path}/invoices", {}, key=secrets.token_hex(8))
     assert (again.status, again.body["code"]) == (409, "nothing_to_invoice")
 
@@ -182,20 +224,33 @@ def _pay_the_first_invoice(api: Api, path: str) -> str:
 
 
 def _take_back(api: Api, path: str, charge_id: str, first: str) -> str:
-    """The surplus pays for the second invoice; a credit note and the refund of what the first one billed."""
+    """The surplus pays for the second invoice; a credit note and the refund of what the first one
+    billed."""
     moved(api, path, "charges", "80")
     second = post(api, f"{path}/invoices", {})
     assert (second["paid"], second["open"]) == ("30.00", "50.00")
-    credited = post(api, f"{path}/invoices/{second['id']}/credit-notes", {"amount": "10", "reason": "Too much"})
-    assert (credited["credited"], credited["open"], len(credited["credit_notes"])) == ("10.00", "40.00", 1)
+    credited = post(
+        api, f"{path}/invoices/{second['id']}/credit-notes", {"amount": "10", "reason": "Too much"}
+    )
+    assert (credited["credited"], credited["open"], len(credited["credit_notes"])) == (
+        "10.00",
+        "40.00",
+        1,
+    )
     assert figures(api, path, "amount_due") == ("-40.00",)
 
-    refund = post(api, f"{path}/account/refunds", {"transaction_id": charge_id, "reason": "Did not work"})
+    refund = post(
+        api, f"{path}/account/refunds", {"transaction_id": charge_id, "reason": "Did not work"}
+    )
     assert (refund["kind"], refund["amount"], refund["refunds"]) == ("refund", "20.00", charge_id)
     assert get(api, f"{path}/invoices/{first}")["credited"] == "20.00"
     assert figures(api, path, "amount_due") == ("-20.00",)
-    more = api.call("POST", f"{path}/account/refunds", {"transaction_id": charge_id, "amount": "0.01", "reason": "x"},
-                    key=secrets.token_hex(8))
+    more = api.call(
+        "POST",
+        f"{path}/account/refunds",
+        {"transaction_id": charge_id, "amount": "0.01", "reason": "x"},
+        key=secrets.token_hex(8),
+    )
     assert (more.status, more.body["code"]) == (409, "refund_exceeds_charge")
     post(api, f"{path}/payments", {"amount": "20", "method": "cash", "invoice_ids": [second["id"]]})
     assert get(api, f"{path}/invoices/{second['id']}")["open"] == "20.00"
@@ -207,20 +262,28 @@ def _void(api: Api, path: str, second: str) -> None:
     moved(api, path, "charges", "15")
     third = post(api, f"{path}/invoices", {})
     assert figures(api, path, "expecting_invoice", "amount_due") == ("0.00", "-35.00")
-    assert post(api, f"{path}/invoices/{third['id']}/void", {"reason": "Wrong month"}, 200)["status"] == "void"
+    assert (
+        post(api, f"{path}/invoices/{third['id']}/void", {"reason": "Wrong month"}, 200)["status"]
+        == "void"
+    )
     assert figures(api, path, "expecting_invoice", "amount_due") == ("-15.00", "-20.00")
     refused = api.call("POST", f"{path}/invoices/{second}/void", {}, key=secrets.token_hex(8))
     assert (refused.status, refused.body["code"]) == (409, "invoice_settled")
 
 
 def _leave(api: Api, path: str) -> None:
-    """Each bucket stands in the way under its own name, and goes by the call that is named beside it."""
+    """Each bucket stands in the way under its own name, and goes by the call that is named beside
+    it."""
     post(api, f"{path}/payments", {"amount": "7", "method": "cash", "invoice_ids": []})
     post(api, f"{path}/account/reservations", {"amount": "5", "description": "A call"})
     post(api, f"{path}/account/reservations", {"amount": "2.5", "description": "Another"})
     found = [(b["code"], b["amount"]) for b in get(api, f"{path}/deletion-check")["blockers"]]
     assert sorted(found) == [
-        ("amount_due", "20.00"), ("credits_reserved", "7.50"), ("overpaid", "7.00"), ("unbilled_amount", "15.00")]
+        ("amount_due", "20.00"),
+        ("credits_reserved", "7.50"),
+        ("overpaid", "7.00"),
+        ("unbilled_amount", "15.00"),
+    ]
     refusal = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
     assert (refusal.status, refusal.body["code"]) == (409, "deletion_refused")
     assert sorted((b["code"], b["amount"]) for b in refusal.body["blockers"]) == sorted(found)
@@ -236,7 +299,8 @@ def _leave(api: Api, path: str) -> None:
 
 
 def follow_the_fixes(api: Api, path: str) -> None:
-    """Do what the check says, method and address as they stand there, until nothing is in the way."""
+    """Do what the check says, method and address as they stand there, until nothing is in the
+    way."""
     for _ in range(8):
         blockers = get(api, f"{path}/deletion-check")["blockers"]
         if not blockers:
@@ -244,12 +308,23 @@ def follow_the_fixes(api: Api, path: str) -> None:
         blocker = blockers[0]
         method, href = blocker["fix"]["method"], blocker["fix"]["href"]
         body = {
-            "unbilled_amount": {}, "amount_due": {"amount": blocker["amount"], "method": "bank_transfer"},
-            "overpaid": {"amount": blocker["amount"], "method": "bank_transfer", "reason": "Leaves"},
-            "credits_left": {"amount": blocker["amount"], "method": "bank_transfer", "reason": "Leaves"},
+            "unbilled_amount": {},
+            "amount_due": {"amount": blocker["amount"], "method": "bank_transfer"},
+            "overpaid": {
+                "amount": blocker["amount"],
+                "method": "bank_transfer",
+                "reason": "Leaves",
+            },
+            "credits_left": {
+                "amount": blocker["amount"],
+                "method": "bank_transfer",
+                "reason": "Leaves",
+            },
             "credits_reserved": None,
         }[blocker["code"]]
-        answer = api.call(method, href, body, key=secrets.token_hex(8) if method == "POST" else None)
+        answer = api.call(
+            method, href, body, key=secrets.token_hex(8) if method == "POST" else None
+        )
         assert answer.status in (200, 201), (blocker, answer)
         if blocker["code"] == "credits_reserved":
             assert answer.body["data"], answer
@@ -264,7 +339,11 @@ def test_a_prepaid_customer_reserves_and_is_told_what_helps(api: Api) -> None:
     moved(api, path, "top-ups", "100")
 
     first = post(api, held, {"amount": "30", "description": "A call"})
-    assert figures(api, path, "balance", "reserved_credits", "usable_credits") == ("70.00", "30.00", "70.00")
+    assert figures(api, path, "balance", "reserved_credits", "usable_credits") == (
+        "70.00",
+        "30.00",
+        "70.00",
+    )
     part = post(api, f"{held}/{first['id']}/capture", {"amount": "4.5", "final": False}, 200)
     assert (part["status"], part["captured"]) == ("open", "4.50")
     done = post(api, f"{held}/{first['id']}/capture", {"amount": "8"}, 200)
@@ -274,16 +353,26 @@ def test_a_prepaid_customer_reserves_and_is_told_what_helps(api: Api) -> None:
     assert figures(api, path, "balance", "reserved_credits") == ("87.50", "0.00")
 
     short = post(api, held, {"amount": "20", "description": "Forgotten", "expires_in": 1})
-    eventually(lambda: any(row["kind"] == "expiry" for row in get(api, f"{path}/account/transactions")["data"]))
+    eventually(
+        lambda: any(
+            row["kind"] == "expiry" for row in get(api, f"{path}/account/transactions")["data"]
+        )
+    )
     assert get(api, f"{held}/{short['id']}")["status"] == "expired"
     assert figures(api, path, "balance", "reserved_credits") == ("87.50", "0.00")
     late = api.call("POST", f"{held}/{short['id']}/capture", {}, key=secrets.token_hex(8))
     assert (late.status, late.body["code"]) == (410, "reservation_expired")
 
     refused = move(api, path, "charges", "100", key="twice")
-    assert (refused.status, refused.body["code"], refused.body["shortfall"]) == (409, "insufficient_credits", "12.50")
+    assert (refused.status, refused.body["code"], refused.body["shortfall"]) == (
+        409,
+        "insufficient_credits",
+        "12.50",
+    )
     moved(api, path, "top-ups", refused.body["cure"]["top_up"])
-    assert move(api, path, "charges", "100", key="twice") == Answer(**{**vars(refused), "replayed": True})
+    assert move(api, path, "charges", "100", key="twice") == Answer(
+        **{**vars(refused), "replayed": True}
+    )
     assert moved(api, path, "charges", "100")["balance_after"] == "0.00"
 
     moved(api, path, "top-ups", "60")
@@ -291,7 +380,11 @@ def test_a_prepaid_customer_reserves_and_is_told_what_helps(api: Api) -> None:
     refused = move(api, path, "charges", "30")
     assert (refused.body["shortfall"], refused.body["freed_at"]) == ("20.00", holding["expires_at"])
     (free,) = refused.body["reservations"]
-    assert (free["id"], free["frees"], free["expires_at"]) == (holding["id"], "50.00", holding["expires_at"])
+    assert (free["id"], free["frees"], free["expires_at"]) == (
+        holding["id"],
+        "50.00",
+        holding["expires_at"],
+    )
     post(api, f"{held}/{free['id']}/release", {}, 200)
     assert moved(api, path, "charges", "30")["balance_after"] == "30.00"
 
@@ -314,8 +407,11 @@ def test_low_credits_are_told_once_and_topped_up_by_themselves(place: Place, api
     moved(api, path, "charges", "85")
 
     eventually(lambda: figures(api, path, "usable_credits") == ("65.00",), 10)
-    (topped_up,) = [row for row in get(api, f"{path}/account/transactions?kind=top_up")["data"]
-                    if row["method"] == "issue"]
+    (topped_up,) = [
+        row
+        for row in get(api, f"{path}/account/transactions?kind=top_up")["data"]
+        if row["method"] == "issue"
+    ]
     assert (topped_up["amount"], topped_up["remark"]) == ("50.00", "Automatic top-up")
     eventually(lambda: place.subjects(address), 10)
     moved(api, path, "charges", "1")
@@ -327,6 +423,7 @@ def test_low_credits_are_told_once_and_topped_up_by_themselves(place: Place, api
 
 def test_the_providers_wallet_follows_the_worked_table(api: Api) -> None:
     """domain.md section 10.2, without the two rows that need a card."""
+
     def wallet() -> tuple[str, ...]:
         (purse,) = [found for found in get(api, "/v1/wallet")["data"] if found["currency"] == "SEK"]
         return purse["balance"], purse["customers_balance"], purse["usable"]
@@ -351,7 +448,10 @@ def test_the_providers_wallet_follows_the_worked_table(api: Api) -> None:
     assert wallet() == ("5990.00", "250.00", "5740.00")
     issued = move(api, path, "top-ups", "5740.01", method="issue")
     assert (issued.status, issued.body["code"], issued.body["shortfall"]) == (
-        409, "provider_credits_insufficient", "0.01")
+        409,
+        "provider_credits_insufficient",
+        "0.01",
+    )
 
 
 def test_the_list_follows_and_the_timeline_leaves_usage_out(api: Api) -> None:
@@ -393,7 +493,9 @@ def test_after_all_this_the_books_are_right(api: Api) -> None:
     assert (proof["status"], proof["discrepancies"]) == ("passed", []), proof
     assert proof["accounts"] >= 5 and proof["entries"] > 1000
     for currency in proof["trial_balance"]:
-        debits, credits_ = ([entry[side] for entry in currency["accounts"]] for side in ("debit", "credit"))
+        debits, credits_ = (
+            [entry[side] for entry in currency["accounts"]] for side in ("debit", "credit")
+        )
         assert sum(map(_millionths, debits)) == sum(map(_millionths, credits_)), currency
 
 

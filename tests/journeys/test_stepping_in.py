@@ -1,4 +1,5 @@
-"""Support steps into a customer, as a member and as nobody, through the public address: on one process and on all."""
+"""Support steps into a customer, as a member and as nobody, through the public address: on one
+process and on all."""
 
 import email
 import json
@@ -49,8 +50,15 @@ class Place:
         return api
 
     def letters(self, to: str, subject: str) -> list[str]:
-        read = [email.message_from_bytes(p.read_bytes(), policy=policy.default) for p in self.mail.glob("*.eml")]
-        return [str(m.get_content()) for m in read if to in str(m["To"]) and subject in str(m["Subject"])]
+        read = [
+            email.message_from_bytes(p.read_bytes(), policy=policy.default)
+            for p in self.mail.glob("*.eml")
+        ]
+        return [
+            str(m.get_content())
+            for m in read
+            if to in str(m["To"]) and subject in str(m["Subject"])
+        ]
 
 
 @dataclass
@@ -70,13 +78,17 @@ class Cast:
 
     def login_as(self) -> str:
         """A token of the supporter in the owner's place."""
-        answer = self.supporter.call("POST", f"{self.path}/members/{self.member_id}/login-as", {"reason": "ticket 1"})
+        answer = self.supporter.call(
+            "POST", f"{self.path}/members/{self.member_id}/login-as", {"reason": "ticket 1"}
+        )
         assert answer.status == 201, answer
         return str(answer.body["access_token"])
 
     def enter(self, **more: Any) -> str:
         """A token of the supporter as nobody."""
-        grant = self.supporter.call("POST", f"{self.path}/remote-support", {"reason": "ticket 2", **more}).body["id"]
+        grant = self.supporter.call(
+            "POST", f"{self.path}/remote-support", {"reason": "ticket 2", **more}
+        ).body["id"]
         answer = self.supporter.call("POST", f"{self.path}/remote-support/{grant}/enter", {})
         assert answer.status == 201, answer
         return str(answer.body["access_token"])
@@ -88,7 +100,9 @@ class Cast:
 
 
 @pytest.fixture(scope="module", params=["embedded", "processes"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     if request.param == "processes":
         system: System = request.getfixturevalue("system")
         yield Place(system.address, system.password, system.mail)
@@ -107,10 +121,18 @@ def cast(place: Place) -> Cast:
     assert boss.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status == 200
     provider = boss.call("GET", "/v1/me").body["organization"]["id"]
     address = f"sven.{SUPPORTER}.{secrets.token_hex(3)}@provider.example"
-    boss.call("POST", f"/v1/organizations/{provider}/members", {
-        "given_name": "Sven", "family_name": SUPPORTER.title(), "email": address, "role": "member",
-        "preset": "manager", "portal_access": True,
-    })
+    boss.call(
+        "POST",
+        f"/v1/organizations/{provider}/members",
+        {
+            "given_name": "Sven",
+            "family_name": SUPPORTER.title(),
+            "email": address,
+            "role": "member",
+            "preset": "manager",
+            "portal_access": True,
+        },
+    )
     wanted = customers.organization()
     path = customers.open_customer(boss, **wanted)
     owner = wanted["owner"]["email"]
@@ -120,7 +142,9 @@ def cast(place: Place) -> Cast:
 def refused_within(api: Api, seconds: float) -> float:
     """How long it took until the gateway refused this token."""
     began = time.monotonic()
-    answer: Answer = eventually(lambda: (a := api.call("GET", "/v1/me")).status == 401 and a, seconds=seconds)
+    answer: Answer = eventually(
+        lambda: (a := api.call("GET", "/v1/me")).status == 401 and a, seconds=seconds
+    )
     assert answer.body["code"] == "token_revoked"
     return time.monotonic() - began
 
@@ -129,7 +153,9 @@ def hides(cast: Cast, *shown: Any) -> bool:
     """Whether nothing in there tells who the supporter is."""
     me = cast.supporter.call("GET", "/v1/me").body
     text = json.dumps(shown).casefold()
-    return not any(word.casefold() in text for word in (SUPPORTER, me["identity"]["id"], me["session_id"]))
+    return not any(
+        word.casefold() in text for word in (SUPPORTER, me["identity"]["id"], me["session_id"])
+    )
 
 
 def test_a_login_as_is_seen_recorded_and_receipted(cast: Cast) -> None:
@@ -141,13 +167,24 @@ def test_a_login_as_is_seen_recorded_and_receipted(cast: Cast) -> None:
     assert inside.call("DELETE", "/v1/sessions/current").status == 204
     refused_within(inside, 5)
 
-    assert "Support" in [one["user_agent"] for one in seen] and who["inside"][0]["who"]["name"] == "Support"
-    eventually(lambda: [row["action"] for row in cast.stays(cast.customer)][-1:] == ["member.login_as.ended"])
+    assert (
+        "Support" in [one["user_agent"] for one in seen]
+        and who["inside"][0]["who"]["name"] == "Support"
+    )
+    eventually(
+        lambda: (
+            [row["action"] for row in cast.stays(cast.customer)][-1:] == ["member.login_as.ended"]
+        )
+    )
     ours, theirs = cast.stays(cast.boss), cast.stays(cast.customer)
     assert [row["action"] for row in ours][-3:] == [
-        "member.login_as.started", "organization.changed", "member.login_as.ended"
+        "member.login_as.started",
+        "organization.changed",
+        "member.login_as.ended",
     ]
-    assert [row["id"] for row in ours] == [row["id"] for row in theirs], "both sides speak of the same rows"
+    assert [row["id"] for row in ours] == [row["id"] for row in theirs], (
+        "both sides speak of the same rows"
+    )
     assert theirs[-2]["actor"]["label"] == "Support acting as Ada Owner"
     assert ours[-2]["actor"]["acting"]["name"] == f"Sven {SUPPORTER.title()}"
     text = eventually(lambda: cast.place.letters(cast.address, "Support was in"), seconds=30)[-1]
@@ -157,9 +194,17 @@ def test_a_login_as_is_seen_recorded_and_receipted(cast: Cast) -> None:
 
 def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "customer"}).status == 200
-    pending = eventually(lambda: (
-        a := cast.supporter.call("POST", f"{cast.path}/remote-support", {"reason": "ticket 3", "minutes": 60})
-    ).body.get("status") == "pending" and a.body)
+    pending = eventually(
+        lambda: (
+            (
+                a := cast.supporter.call(
+                    "POST", f"{cast.path}/remote-support", {"reason": "ticket 3", "minutes": 60}
+                )
+            ).body.get("status")
+            == "pending"
+            and a.body
+        )
+    )
     path = f"{cast.path}/remote-support/{pending['id']}"
 
     early = cast.supporter.call("POST", f"{path}/enter", {})
@@ -173,21 +218,32 @@ def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
     refused_within(inside, 5)
 
     assert (early.status, approved.status, approved.body["status"]) == (409, 200, "active")
-    assert [one["who"]["name"] for one in ours if one["grant_id"] == pending["id"]] == [f"Sven {SUPPORTER.title()}"]
+    assert [one["who"]["name"] for one in ours if one["grant_id"] == pending["id"]] == [
+        f"Sven {SUPPORTER.title()}"
+    ]
     assert [one["who"]["name"] for one in theirs["inside"]] == ["Support"]
-    text = eventually(lambda: [t for t in cast.place.letters(cast.address, "Support was in") if "ticket 3" in t],
-                      seconds=30)[0]
+    text = eventually(
+        lambda: [t for t in cast.place.letters(cast.address, "Support was in") if "ticket 3" in t],
+        seconds=30,
+    )[0]
     assert "Nothing was changed." in text and "you ended it" in text
     assert hides(cast, asked, approved.body, theirs, text, cast.stays(cast.customer))
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "provider"}).status == 200
-    eventually(lambda: cast.supporter.call(
-        "POST", f"{cast.path}/remote-support", {"reason": "again"}).body.get("status") == "active")
+    eventually(
+        lambda: (
+            cast.supporter.call(
+                "POST", f"{cast.path}/remote-support", {"reason": "again"}
+            ).body.get("status")
+            == "active"
+        )
+    )
 
 
 def test_whatever_the_tables_forbid_is_refused_inside_by_every_service(
     cast: Cast, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Generated from the tables: each call whose row says that nobody does it in somebody's place."""
+    """Generated from the tables: each call whose row says that nobody does it in somebody's
+    place."""
     for token in (cast.login_as, cast.enter):
         inside = cast.place.as_(token())
         told = {}
@@ -200,10 +256,14 @@ def test_whatever_the_tables_forbid_is_refused_inside_by_every_service(
                 path = call.path.replace("<organization_id>", cast.path.rpartition("/")[2])
                 path = "/".join("x" if part.startswith("<") else part for part in path.split("/"))
                 body = None if call.method in ("GET", "DELETE") else {}
-                told[call.method, path] = inside.call(call.method, path, body, key=secrets.token_hex(8)).status
+                told[call.method, path] = inside.call(
+                    call.method, path, body, key=secrets.token_hex(8)
+                ).status
         assert inside.call("DELETE", "/v1/sessions/current").status == 204
 
-        assert len(told) > 40 and set(told.values()) == {403}, {k: v for k, v in told.items() if v != 403}
+        assert len(told) > 40 and set(told.values()) == {403}, {
+            k: v for k, v in told.items() if v != 403
+        }
 
 
 def test_a_look_changes_nothing_in_any_service(cast: Cast) -> None:
@@ -216,7 +276,11 @@ def test_a_look_changes_nothing_in_any_service(cast: Cast) -> None:
     ]
 
     assert [(answer.status, answer.body["code"]) for answer in refused] == [(403, "read_only")] * 2
-    assert inside.call("GET", cast.path).status == inside.call("GET", f"{cast.path}/account").status == 200
+    assert (
+        inside.call("GET", cast.path).status
+        == inside.call("GET", f"{cast.path}/account").status
+        == 200
+    )
     assert inside.call("DELETE", "/v1/sessions/current").status == 204
     after = cast.boss.call("GET", cast.path).body
     assert after == before

@@ -1,4 +1,5 @@
-"""Membership on both databases, asked the way others ask it: over HTTP, by messages, by the clock."""
+"""Membership on both databases, asked the way others ask it: over HTTP, by messages, by the
+clock."""
 
 import email
 import email.policy
@@ -34,9 +35,13 @@ GATEWAY = ("gateway", "gateway's own")
 
 def pem() -> Secret:
     key = Ed25519PrivateKey.generate()
-    return Secret(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode())
+    return Secret(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ).decode()
+    )
 
 
 class World:
@@ -56,7 +61,9 @@ class World:
         with self.database.transaction() as session:
             outbox.say(session, message)
             session.flush()
-            row = session.scalars(select(outbox.OutboxRow).order_by(outbox.OutboxRow.seq.desc()).limit(1)).one()
+            row = session.scalars(
+                select(outbox.OutboxRow).order_by(outbox.OutboxRow.seq.desc()).limit(1)
+            ).one()
             body = row.body
             session.delete(row)
         self.inbox.receive(body)
@@ -65,7 +72,9 @@ class World:
     def said(self, kind: type) -> list[Any]:
         with self.database.reading() as session:
             rows = session.scalars(
-                select(outbox.OutboxRow).where(outbox.OutboxRow.type == kind.TYPE).order_by(outbox.OutboxRow.seq)
+                select(outbox.OutboxRow)
+                .where(outbox.OutboxRow.type == kind.TYPE)
+                .order_by(outbox.OutboxRow.seq)
             )
             return [kind.load(json.loads(row.body)["data"]) for row in rows]
 
@@ -76,7 +85,9 @@ class World:
         while listeners.send_mails(self.database, clock.now(), self.settings):
             pass
         files = sorted(self.folder.glob("*.eml"))
-        return [email.message_from_bytes(f.read_bytes(), policy=email.policy.default) for f in files]
+        return [
+            email.message_from_bytes(f.read_bytes(), policy=email.policy.default) for f in files
+        ]
 
     def link(self, to: str) -> str:
         """The token in the last mail to that address."""
@@ -87,7 +98,9 @@ class World:
 
     # --- over HTTP
 
-    def call(self, method: str, path: str, body: Any = None, *, token: str = "", **kwargs: Any) -> TestResponse:
+    def call(
+        self, method: str, path: str, body: Any = None, *, token: str = "", **kwargs: Any
+    ) -> TestResponse:
         headers = kwargs.pop("headers", {})
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -108,7 +121,8 @@ class World:
         claims = self.claims(access_token)
         of = {"session": "sid", "identity": "sub", "member": "mid"}
         return any(
-            claims.get(of[e["kind"]]) == e["key"] and claims["iat"] < e["before"] for e in self.feed()["entries"]
+            claims.get(of[e["kind"]]) == e["key"] and claims["iat"] < e["before"]
+            for e in self.feed()["entries"]
         )
 
     def claims(self, access_token: str) -> dict[str, Any]:
@@ -122,14 +136,28 @@ class World:
             raise AssertionError("there was one")
         return self.log_in("admin@example.com")["access_token"]
 
-    def customer(self, address: str = "olga@customer.example", *, provider_id: str = "", **more: Any) -> str:
+    def customer(
+        self, address: str = "olga@customer.example", *, provider_id: str = "", **more: Any
+    ) -> str:
         """A customer that is open, its owner invited."""
         organization_id = ids.new("org")
-        known = {"name": "Acme Ltd", "given_name": "Olga", "family_name": "Owner", "managed_by": "provider"} | more
-        self.hear(org.InviteOwner(
-            organization_id=organization_id, provider_id=provider_id or ids.new("org"), email=address, **known
-        ))
-        self.hear(org.OrganizationActivated(organization_id=organization_id, provider_id=provider_id))
+        known = {
+            "name": "Acme Ltd",
+            "given_name": "Olga",
+            "family_name": "Owner",
+            "managed_by": "provider",
+        } | more
+        self.hear(
+            org.InviteOwner(
+                organization_id=organization_id,
+                provider_id=provider_id or ids.new("org"),
+                email=address,
+                **known,
+            )
+        )
+        self.hear(
+            org.OrganizationActivated(organization_id=organization_id, provider_id=provider_id)
+        )
         return organization_id
 
     def accept(self, address: str, password: str | None = PASSWORD) -> None:
@@ -141,7 +169,9 @@ class World:
         """An open customer whose owner is logged in: organization and access token."""
         organization_id = self.customer(address, **more)
         self.accept(address)
-        return organization_id, self.log_in(address, organization_id=organization_id)["access_token"]
+        return organization_id, self.log_in(address, organization_id=organization_id)[
+            "access_token"
+        ]
 
 
 class Clock:
@@ -162,14 +192,20 @@ KEY = pem()
 
 def _settings(url: str, folder: Path) -> Settings:
     return Settings(
-        database_url=Secret(url), signing_key=KEY, pepper=Secret("a pepper"), mail_url=Secret(f"file://{folder}"),
-        public_url="https://app.example", clientele_admin_password=Secret(PASSWORD),
+        database_url=Secret(url),
+        signing_key=KEY,
+        pepper=Secret("a pepper"),
+        mail_url=Secret(f"file://{folder}"),
+        public_url="https://app.example",
+        clientele_admin_password=Secret(PASSWORD),
         internal_callers=_callers(gateway="gateway's own", org="org's own"),
     )
 
 
 def _callers(**secrets: str) -> str:
-    return ",".join(f"{name}={hashlib.sha256(secret.encode()).hexdigest()}" for name, secret in secrets.items())
+    return ",".join(
+        f"{name}={hashlib.sha256(secret.encode()).hexdigest()}" for name, secret in secrets.items()
+    )
 
 
 @pytest.fixture
@@ -199,14 +235,19 @@ def postgresql(postgres: Any) -> Iterator[Database]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Database:
-    """An empty database; the engine stays, so that it need not learn its statements again for every test."""
+    """An empty database; the engine stays, so that it need not learn its statements again for every
+    test."""
     made: Database = request.getfixturevalue(request.param)
     with made.transaction() as session:
         if not made.is_sqlite:
-            session.execute(text("SET LOCAL statement_timeout = 0"))  # the test before may leave ten thousand rows
+            session.execute(
+                text("SET LOCAL statement_timeout = 0")
+            )  # the test before may leave ten thousand rows
         for metadata in (models.Base.metadata, Base.metadata):
             for table in reversed(metadata.sorted_tables):
-                if table.name != "audit_entries":  # which nobody can empty; each test has organizations of its own
+                if (
+                    table.name != "audit_entries"
+                ):  # which nobody can empty; each test has organizations of its own
                     session.execute(table.delete())
     return made
 
@@ -214,10 +255,14 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture(scope="session")
 def app(sqlite: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """Plugged together once; each test gives it its own database."""
-    return application.create_app(_settings(sqlite.url, tmp_path_factory.mktemp("mails")), sqlite, {})
+    return application.create_app(
+        _settings(sqlite.url, tmp_path_factory.mktemp("mails")), sqlite, {}
+    )
 
 
 @pytest.fixture
-def world(app: Flask, database: Database, tmp_path: Path, moving: Clock, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(
+    app: Flask, database: Database, tmp_path: Path, moving: Clock, monkeypatch: pytest.MonkeyPatch
+) -> World:
     monkeypatch.setattr(application, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
     return World(app, database, tmp_path / "mails", moving)

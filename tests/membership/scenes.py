@@ -41,29 +41,50 @@ class Scene:
     def other(self) -> str:
         return self._hire("other")
 
-    def member(self, address: str, *, role: str = "member", at: str = "", **more: Any) -> tuple[str, str]:
+    def member(
+        self, address: str, *, role: str = "member", at: str = "", **more: Any
+    ) -> tuple[str, str]:
         """Somebody new who has joined: their id and their token."""
         organization_id = at or self.organization_id
         name = address.partition("@")[0].capitalize()
-        body = {"name": f"{name} Newcomer", "email": address, "role": role, "portal_access": True, **more}
-        added = self.call("POST", f"/v1/organizations/{organization_id}/members", body, token=self.boss)
+        body = {
+            "name": f"{name} Newcomer",
+            "email": address,
+            "role": role,
+            "portal_access": True,
+            **more,
+        }
+        added = self.call(
+            "POST", f"/v1/organizations/{organization_id}/members", body, token=self.boss
+        )
         assert added.status_code == 201, added.text
         with self.world.database.transaction() as session:
             member = session.get_one(Member, added.json["id"])
             identity = session.get_one(Identity, member.identity_id)
             member.status, member.verified = "active", True
             identity.password_hash, identity.email_verified_at = _HASH, identity.created_at
-        return added.json["id"], self.world.log_in(address, organization_id=organization_id)["access_token"]
+        return added.json["id"], self.world.log_in(address, organization_id=organization_id)[
+            "access_token"
+        ]
 
     def _hire(self, name: str) -> str:
         address = f"{name}.svensson@provider.example"
         member_id, token = self.member(address, at=self.provider_id, preset="manager")
         claims = self.world.claims(token)
-        self.secrets += [address, claims["sub"], claims["sid"], member_id, claims["name"], "svensson"]
+        self.secrets += [
+            address,
+            claims["sub"],
+            claims["sid"],
+            member_id,
+            claims["name"],
+            "svensson",
+        ]
         return token
 
     def settings(self, *, version: int = 1, **chosen: Any) -> None:
-        self.world.hear(org.SettingsChanged(provider_id=self.provider_id, version=version, settings=chosen))
+        self.world.hear(
+            org.SettingsChanged(provider_id=self.provider_id, version=version, settings=chosen)
+        )
 
     def call(self, *args: Any, **kwargs: Any) -> TestResponse:
         return self.world.call(*args, **kwargs)
@@ -76,28 +97,40 @@ class Scene:
 
     # --- stepping in
 
-    def login_as(self, member_id: str, *, token: str = "", reason: str = "their screen is odd") -> TestResponse:
+    def login_as(
+        self, member_id: str, *, token: str = "", reason: str = "their screen is odd"
+    ) -> TestResponse:
         path = f"/v1/organizations/{self.organization_id}/members/{member_id}/login-as"
         return self.call("POST", path, {"reason": reason}, token=token or self.staff)
 
     def request(self, *, token: str = "", **more: Any) -> TestResponse:
-        return self.call("POST", self.support, {"reason": "a closer look", **more}, token=token or self.staff)
+        return self.call(
+            "POST", self.support, {"reason": "a closer look", **more}, token=token or self.staff
+        )
 
     def enter(self, grant_id: str, *, token: str = "", **more: Any) -> TestResponse:
-        return self.call("POST", f"{self.support}/{grant_id}/enter", more, token=token or self.staff)
+        return self.call(
+            "POST", f"{self.support}/{grant_id}/enter", more, token=token or self.staff
+        )
 
     def inside(self, **more: Any) -> str:
         """A token of staff in there under a fresh grant."""
         return self.enter(self.request(**more).json["id"]).json["access_token"]
 
     def tick(self) -> int:
-        return listeners.end_support(self.world.database, self.world.clock.now(), self.world.settings)
+        return listeners.end_support(
+            self.world.database, self.world.clock.now(), self.world.settings
+        )
 
     # --- what is known of it
 
     def rows(self, *prefixes: str) -> list[membership.AuditRecorded]:
         said = self.world.said(membership.AuditRecorded)
-        return [row for row in said if row.action.startswith(prefixes or ("support.", "member.login_as."))]
+        return [
+            row
+            for row in said
+            if row.action.startswith(prefixes or ("support.", "member.login_as."))
+        ]
 
     def why(self) -> list[str]:
         """Why each stay ended that has."""
@@ -110,7 +143,9 @@ class Scene:
     def tells_who(self, *shown: Any) -> list[str]:
         """What of the staff stands in there."""
         assert self.secrets
-        text = "\n".join(one if isinstance(one, str) else json.dumps(one, default=str) for one in shown)
+        text = "\n".join(
+            one if isinstance(one, str) else json.dumps(one, default=str) for one in shown
+        )
         return [secret for secret in self.secrets if secret.casefold() in text.casefold()]
 
 

@@ -14,7 +14,9 @@ NEW = "seven quiet herons wait"
 
 
 def _exchange(world, organization_id, token):
-    return world.call("POST", "/v1/sessions/exchange", {"organization_id": organization_id}, token=token)
+    return world.call(
+        "POST", "/v1/sessions/exchange", {"organization_id": organization_id}, token=token
+    )
 
 
 def test_a_token_that_outlives_its_session_begins_no_other_session(world):
@@ -57,7 +59,10 @@ def test_a_password_chosen_by_one_link_kills_the_other_links_to_a_new_one(world)
     older = world.link(OLGA)
     world.customer(OLGA, name="Second")
     world.accept(OLGA, NEW)
-    assert world.call("POST", f"/v1/password-resets/{older}", {"password": PASSWORD}).status_code == 410
+    assert (
+        world.call("POST", f"/v1/password-resets/{older}", {"password": PASSWORD}).status_code
+        == 410
+    )
     world.log_in(OLGA, NEW)
 
 
@@ -66,7 +71,9 @@ def test_after_a_hundred_failures_only_a_new_password_helps(world):
     elsewhere = {"X-Forwarded-For": "203.0.113.9"}
 
     def log_in(password):
-        return world.call("POST", "/v1/sessions", {"email": OLGA, "password": password}, headers=dict(elsewhere))
+        return world.call(
+            "POST", "/v1/sessions", {"email": OLGA, "password": password}, headers=dict(elsewhere)
+        )
 
     assert log_in("wrong").status_code == 401
     with world.database.transaction() as session:
@@ -85,16 +92,25 @@ def test_after_a_hundred_failures_only_a_new_password_helps(world):
 
 def test_the_owner_of_very_many_customers_is_invited_to_each(world):
     for n in range(8):
-        world.hear(org.InviteOwner(
-            organization_id=ids.new("org"), provider_id=ids.new("org"), name=f"Acme {n}", given_name="Olga",
-            family_name="Owner", email=OLGA, managed_by="provider",
-        ))
+        world.hear(
+            org.InviteOwner(
+                organization_id=ids.new("org"),
+                provider_id=ids.new("org"),
+                name=f"Acme {n}",
+                given_name="Olga",
+                family_name="Owner",
+                email=OLGA,
+                managed_by="provider",
+            )
+        )
     assert len(world.said(messages.OwnerInvited)) == 8 and len(world.post()) == 8
 
 
 @pytest.mark.parametrize("path", ["/v1/sessions", "/v1/password-resets"])
 def test_an_address_with_characters_no_database_takes_is_invalid(world, path):
-    body = {"email": "a\0b@customer.example"} | ({"password": "wrong\0"} if path == "/v1/sessions" else {})
+    body = {"email": "a\0b@customer.example"} | (
+        {"password": "wrong\0"} if path == "/v1/sessions" else {}
+    )
     refused = world.call("POST", path, body)
     assert refused.status_code == 422 and refused.json["errors"][0]["pointer"] == "/email"
 

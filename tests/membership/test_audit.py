@@ -12,7 +12,11 @@ OLGA = "olga@customer.example"
 def _rows(world, organization_id):
     with world.database.reading(snapshot=True) as session:
         assert list(audit.verify(session, organization_id)) == []
-        wanted = select(AuditEntry).where(AuditEntry.organization_id == organization_id).order_by(AuditEntry.number)
+        wanted = (
+            select(AuditEntry)
+            .where(AuditEntry.organization_id == organization_id)
+            .order_by(AuditEntry.number)
+        )
         return list(session.scalars(wanted))
 
 
@@ -46,4 +50,6 @@ def test_a_denial_says_which_request_it_was_and_is_not_written_again_and_again(w
 
     assert {answer.status_code for answer in answers} == {403}
     denied = [m for m in world.said(messages.AuditRecorded) if m.outcome == "denied"]
-    assert [(m.action, m.request_id) for m in denied] == [("member.add", answers[0].headers["X-Request-Id"])]
+    assert [(m.action, m.request_id) for m in denied] == [
+        ("member.add", answers[0].headers["X-Request-Id"])
+    ]

@@ -22,13 +22,18 @@ HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 def log_in(world, password="wrong", address=OLGA, *, at=HOME, client=None):
     return (client or world.client).post(
-        "/v1/sessions", json={"email": address, "password": password}, headers={"X-Forwarded-For": at}
+        "/v1/sessions",
+        json={"email": address, "password": password},
+        headers={"X-Forwarded-For": at},
     )
 
 
 def sprayed(world, number, at):
     """Wrong passwords, each for another address."""
-    return [log_in(world, address=f"nobody{n}@customer.example", at=at).status_code for n in range(number)]
+    return [
+        log_in(world, address=f"nobody{n}@customer.example", at=at).status_code
+        for n in range(number)
+    ]
 
 
 # --- for an account
@@ -68,10 +73,16 @@ def test_where_nobody_was_for_a_month_is_elsewhere_again(world):
     assert log_in(world, PASSWORD).status_code == 429
 
 
-@pytest.mark.parametrize(("one", "other", "same"), [
-    ("2001:db8:0:7::1", "2001:DB8:0:7:ffff::2", True), ("2001:db8:0:7::1", "2001:db8:0:8::1", False),
-    ("::ffff:198.51.100.7", "198.51.100.7", True), ("198.51.100.7", "198.51.100.8", False), ("", "x", False),
-])
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:0:7::1", "2001:DB8:0:7:ffff::2", True),
+        ("2001:db8:0:7::1", "2001:db8:0:8::1", False),
+        ("::ffff:198.51.100.7", "198.51.100.7", True),
+        ("198.51.100.7", "198.51.100.8", False),
+        ("", "x", False),
+    ],
+)
 def test_one_network_is_one_client(one, other, same):
     assert (networks.digest(one) == networks.digest(other)) is same
 
@@ -121,7 +132,10 @@ def test_look_ups_that_lead_nowhere_are_counted_per_address(world):
 
     answers = [a.status_code for n in range(10) for a in ask(n, ELSEWHERE)]
     assert answers == [404, 404, 401] * 10
-    for refused in (*ask(10, ELSEWHERE), world.call("GET", link, headers={"X-Forwarded-For": ELSEWHERE})):
+    for refused in (
+        *ask(10, ELSEWHERE),
+        world.call("GET", link, headers={"X-Forwarded-For": ELSEWHERE}),
+    ):
         assert refused.status_code == 429 and 50 < int(refused.headers["Retry-After"]) <= 60
     for _ in range(31):
         assert world.call("GET", link, headers={"X-Forwarded-For": HOME}).status_code == 200
@@ -155,7 +169,8 @@ def test_what_was_counted_is_forgotten_in_time(world):
 
 @contextmanager
 def workers(world, number) -> Iterator[list]:
-    """As many processes as far as the database can tell: applications of their own, each with its own connections."""
+    """As many processes as far as the database can tell: applications of their own, each with its
+    own connections."""
     databases = [Database(world.database.url) for _ in range(number)]
     apps = [application.create_app(world.settings, database, {}) for database in databases]
     try:
@@ -166,7 +181,8 @@ def workers(world, number) -> Iterator[list]:
 
 
 def test_eight_workers_and_a_restart_answer_no_more_guesses_than_one(world):
-    """Five answers at once, then one after each wait, whichever worker is asked and however often it is started."""
+    """Five answers at once, then one after each wait, whichever worker is asked and however often
+    it is started."""
     world.owner()
 
     def guess(numbered):
@@ -185,7 +201,9 @@ def test_eight_workers_together_answer_twenty_guesses_from_one_address(world):
 
     def guess(numbered):
         n, client = numbered
-        return log_in(world, address=f"nobody{n}@customer.example", at=ELSEWHERE, client=client).status_code
+        return log_in(
+            world, address=f"nobody{n}@customer.example", at=ELSEWHERE, client=client
+        ).status_code
 
     with workers(world, 8) as clients, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(guess, enumerate(clients * 5)))
@@ -215,13 +233,21 @@ def test_nobody_learns_from_an_answer_whether_an_address_is_known(world):
         headers = {"X-Request-Id": "one", "X-Forwarded-For": HOME}
         answer = world.client.post(path, json={"email": address, **body}, headers=headers)
         told = {name: value for name, value in answer.headers.items() if name != "Date"}
-        return answer.status_code, answer.json, told, len(hashed), [line.split()[:2] for line in asked]
+        return (
+            answer.status_code,
+            answer.json,
+            told,
+            len(hashed),
+            [line.split()[:2] for line in asked],
+        )
 
     world.app.extensions["hasher"] = Spy(memory_kib=8, passes=1)
     event.listen(world.database.engine, "before_cursor_execute", seen)
     try:
         for path, body in (("/v1/sessions", {"password": "wrong"}), ("/v1/password-resets", {})):
-            ask("somebody@customer.example", path, **body)  # the client address is counted from now on
+            ask(
+                "somebody@customer.example", path, **body
+            )  # the client address is counted from now on
         for _ in range(6):
             assert ask(OLGA, password="wrong") == ask("nobody@customer.example", password="wrong")
         assert ask(OLGA, password="wrong")[0] == 429

@@ -1,4 +1,5 @@
-"""Invitations and other links: for whom they are, how many are sent, and what becomes of old ones."""
+"""Invitations and other links: for whom they are, how many are sent, and what becomes of old
+ones."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,12 @@ class Place:
         return self.world.call(method, path, body, token=token or self.owner)
 
     def add(self, address=MIA, role="member", **more):
-        body = {"name": address.partition("@")[0].title(), "portal_access": True, "role": role, "email": address}
+        body = {
+            "name": address.partition("@")[0].title(),
+            "portal_access": True,
+            "role": role,
+            "email": address,
+        }
         return self.call("POST", "", body, **more)
 
     def joined(self, address=MIA, role="member"):
@@ -68,8 +74,16 @@ class Place:
 
     def member_rows(self, count, **more):
         """So many members at once, straight into the database."""
-        row = {"organization_id": self.organization_id, "role": "member", "status": "active", "verified": False,
-               "name": "M", "sort_name": "m", "search": "m", "created_at": clock.now()}
+        row = {
+            "organization_id": self.organization_id,
+            "role": "member",
+            "status": "active",
+            "verified": False,
+            "name": "M",
+            "sort_name": "m",
+            "search": "m",
+            "created_at": clock.now(),
+        }
         rows = [row | {"id": ids.new("mem")} | more for _ in range(count)]
         with self.world.database.transaction() as session:
             session.execute(insert(models.Member), rows)
@@ -98,7 +112,9 @@ def test_a_browser_with_an_old_token_can_use_a_link(place, header):
     place.add()
     body = {"password": PASSWORD}
     link = f"/v1/verifications/{place.world.link(MIA)}"
-    assert place.world.call("POST", link, body, headers={"Authorization": header}).status_code == 201
+    assert (
+        place.world.call("POST", link, body, headers={"Authorization": header}).status_code == 201
+    )
 
 
 def test_one_may_be_signed_in_as_oneself(place):
@@ -128,7 +144,10 @@ def test_five_resends_a_day(place):
     place.pass_(seconds=61)
     refused = place.resend(member_id)
     assert (refused.status_code, refused.json["code"]) == (429, "too_many_mails")
-    assert 86_000 < int(refused.headers["Retry-After"]) < 86_400 and "six links" in refused.json["detail"]
+    assert (
+        86_000 < int(refused.headers["Retry-After"]) < 86_400
+        and "six links" in refused.json["detail"]
+    )
     place.pass_(seconds=int(refused.headers["Retry-After"]))
     assert place.resend(member_id).status_code == 200
 
@@ -147,7 +166,9 @@ def test_twenty_invitations_an_hour_for_each_inviter(place):
         assert place.add(f"m{n}@customer.example").status_code == 201
     refused = place.add("m20@customer.example")
     assert (refused.status_code, refused.json["code"]) == (429, "too_many_mails")
-    assert "20 people" in refused.json["detail"] and 3500 < int(refused.headers["Retry-After"]) <= 3600
+    assert (
+        "20 people" in refused.json["detail"] and 3500 < int(refused.headers["Retry-After"]) <= 3600
+    )
     assert place.call("GET", "?q=m20").json["data"] == []
     assert place.add("m20@customer.example", token=admin).status_code == 201
     place.pass_(minutes=2)
@@ -175,7 +196,9 @@ def test_ten_a_day_to_one_address_wherever_they_come_from(place):
 
 def test_ten_resets_an_hour_from_one_network_and_the_answer_is_the_same(place):
     for n in range(12):
-        answer = place.world.call("POST", "/v1/password-resets", {"email": f"nobody{n}@customer.example"})
+        answer = place.world.call(
+            "POST", "/v1/password-resets", {"email": f"nobody{n}@customer.example"}
+        )
         assert (answer.status_code, answer.json) == (202, {"accepted": True})
     place.world.call("POST", "/v1/password-resets", {"email": OLGA})
     assert place.mails(OLGA, "/reset/") == []
@@ -204,12 +227,17 @@ def test_how_an_invitation_stands_is_shown_with_the_member(place):
     place.world.accept(MIA)
     assert place.show(member_id)["invitation"] is None
     desk = place.call("POST", "", {"name": "Desk", "portal_access": False}).json
-    assert desk["invitation"] is None and place.call("GET", "?q=olga").json["data"][0]["invitation"] is None
+    assert (
+        desk["invitation"] is None
+        and place.call("GET", "?q=olga").json["data"][0]["invitation"] is None
+    )
 
 
 def test_a_list_asks_the_database_as_often_for_many_as_for_one(place):
     asked = []
-    event.listen(place.world.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    event.listen(
+        place.world.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2])
+    )
 
     def statements():
         asked.clear()
@@ -232,7 +260,11 @@ def test_whoever_holds_an_old_link_can_ask_the_inviter_for_a_new_one(place):
     assert place.audited("invitation.renewal_asked") == []
     place.pass_(days=7, seconds=1)
     gone = place.verify(link, {"password": PASSWORD})
-    assert gone.status_code == 410 and gone.json["code"] == "link_spent" and "/renewal" in gone.json["detail"]
+    assert (
+        gone.status_code == 410
+        and gone.json["code"] == "link_spent"
+        and "/renewal" in gone.json["detail"]
+    )
     for _ in range(3):
         place.renew(link)
     [told] = place.mails(OLGA, "would like to join")
@@ -297,7 +329,11 @@ def test_the_old_address_is_told_and_can_take_the_login_back(place):
     assert place.verify(link, token=theirs).json["code"] == "signed_in_as_another"
     assert place.verify(link, {"password": OTHER}).status_code == 422
     undone = place.verify(link)
-    assert (undone.status_code, undone.json["email"], undone.json["member_id"]) == (201, MIA, member_id)
+    assert (undone.status_code, undone.json["email"], undone.json["member_id"]) == (
+        201,
+        MIA,
+        member_id,
+    )
     assert world.revoked(theirs) and place.show(member_id) == before
     assert world.log_in(MIA)["organization"]["id"] == place.organization_id
     assert world.call("POST", "/v1/sessions", {"email": NEW, "password": OTHER}).status_code == 401
@@ -324,7 +360,9 @@ def test_the_time_to_undo_runs_from_the_change_and_then_the_old_login_is_erased(
     def old():
         listeners.forget(world.database, clock.now(), world.settings)
         with world.database.reading() as session:
-            return session.scalars(select(models.Identity).where(models.Identity.email == MIA)).all()
+            return session.scalars(
+                select(models.Identity).where(models.Identity.email == MIA)
+            ).all()
 
     world.clock.pass_(days=7, seconds=-60)
     assert world.call("GET", f"/v1/verifications/{link}").status_code == 200 and len(old()) == 1
@@ -345,7 +383,9 @@ def test_who_belongs_elsewhere_too_is_not_erased_when_the_time_to_undo_is_over(p
 
 def test_undoing_brings_nobody_in_who_was_shut_out_since(place):
     world = place.world
-    disabled, removed, taken = (place.joined(f"{name}@customer.example") for name in ("dan", "rob", "tom"))
+    disabled, removed, taken = (
+        place.joined(f"{name}@customer.example") for name in ("dan", "rob", "tom")
+    )
     for member_id, name in ((disabled, "dan"), (removed, "rob"), (taken, "tom")):
         place.call("PATCH", f"/{member_id}", {"email": f"{name}.new@customer.example"})
     links = [place.undo_link(f"{name}@customer.example") for name in ("dan", "rob", "tom")]
@@ -390,7 +430,10 @@ def test_a_thief_who_moves_a_login_twice_cannot_take_it_back_from_its_owner(plac
     world = place.world
     owner_id = world.claims(place.owner)["mid"]
     for after in ("thief@evil.example", "thief2@evil.example"):
-        assert place.call("PATCH", f"/{owner_id}", {"email": after}, token=place.staff).status_code == 200
+        assert (
+            place.call("PATCH", f"/{owner_id}", {"email": after}, token=place.staff).status_code
+            == 200
+        )
         world.accept(after, OTHER)
     victims, thiefs = place.undo_link(OLGA), place.undo_link("thief@evil.example")
     if thief_is_first:
@@ -399,7 +442,12 @@ def test_a_thief_who_moves_a_login_twice_cannot_take_it_back_from_its_owner(plac
     assert place.verify(thiefs).status_code in (404, 410)
     found = world.log_in(OLGA)
     assert found["role"] == "owner" and found["organization"]["id"] == place.organization_id
-    assert world.call("POST", "/v1/sessions", {"email": "thief@evil.example", "password": OTHER}).status_code == 401
+    assert (
+        world.call(
+            "POST", "/v1/sessions", {"email": "thief@evil.example", "password": OTHER}
+        ).status_code
+        == 401
+    )
 
 
 def test_erasing_the_organization_erases_those_who_could_have_come_back(place):
@@ -437,13 +485,27 @@ def test_enabling_is_not_refused_for_the_mails_but_sends_no_more_of_them(place):
 def test_who_acts_for_somebody_may_change_a_name_but_no_login(place):
     world, member_id = place.world, place.joined()
     claims = world.claims(place.owner)
-    act = {"sub": ids.new("idn"), "org": place.provider_id, "sid": ids.new("ses"), "mode": "login_as", "access": "full",
-           "reason": "", "name": "Sue"}
+    act = {
+        "sub": ids.new("idn"),
+        "org": place.provider_id,
+        "sid": ids.new("ses"),
+        "mode": "login_as",
+        "access": "full",
+        "reason": "",
+        "name": "Sue",
+    }
     acting = world.app.extensions["signer"].sign(claims | {"act": act})
-    for body in ({"email": NEW}, {"role": "admin"}, {"portal_access": False}, {"preset": None}, {"name": "X",
-                 "role": "member"}):
+    for body in (
+        {"email": NEW},
+        {"role": "admin"},
+        {"portal_access": False},
+        {"preset": None},
+        {"name": "X", "role": "member"},
+    ):
         assert place.call("PATCH", f"/{member_id}", body, token=acting).status_code == 403, body
-    assert place.call("PATCH", f"/{member_id}", {"name": "New Name"}, token=acting).status_code == 200
+    assert (
+        place.call("PATCH", f"/{member_id}", {"name": "New Name"}, token=acting).status_code == 200
+    )
     assert place.show(member_id)["name"] == "New Name" and place.show(member_id)["email"] == MIA
 
 
@@ -481,8 +543,14 @@ def test_ten_thousand_members_and_a_hundred_admins(place):
     rows = place.member_rows(9_998)
     with place.world.database.transaction() as session:
         some = [row["id"] for row in rows[:99]]
-        session.execute(update(models.Member).where(models.Member.id.in_(some)).values(role="admin"))
-        session.execute(update(models.Member).where(models.Member.id == rows[200]["id"]).values(status="disabled"))
+        session.execute(
+            update(models.Member).where(models.Member.id.in_(some)).values(role="admin")
+        )
+        session.execute(
+            update(models.Member)
+            .where(models.Member.id == rows[200]["id"])
+            .values(status="disabled")
+        )
     desk = {"name": "Desk", "portal_access": False}
     assert place.add(MIA, "admin").status_code == 201
     refused = place.call("POST", "", desk)
@@ -500,7 +568,8 @@ def test_who_loses_their_login_twice_at_once_gets_one_pin(place):
     def take(_):
         with place.world.app.test_client() as client:
             return client.patch(
-                f"/v1/organizations/{place.organization_id}/members/{member_id}", json={"portal_access": False},
+                f"/v1/organizations/{place.organization_id}/members/{member_id}",
+                json={"portal_access": False},
                 headers={"Authorization": f"Bearer {place.owner}"},
             )
 

@@ -1,4 +1,5 @@
-"""API keys: made, shown once, exchanged, rotated, deleted; and what a program that has one may do."""
+"""API keys: made, shown once, exchanged, rotated, deleted; and what a program that has one may
+do."""
 
 import hashlib
 import importlib
@@ -32,7 +33,9 @@ class Place:
         return self.world.call(method, f"/v1/api-keys{rest}", body, token=token or self.owner)
 
     def make(self, *scopes, token=None, **more):
-        answer = self.call("POST", "", {"name": "Sync", "scopes": scopes or ["members:read"]} | more, token=token)
+        answer = self.call(
+            "POST", "", {"name": "Sync", "scopes": scopes or ["members:read"]} | more, token=token
+        )
         assert answer.status_code == 201, answer.text
         return answer.json
 
@@ -46,7 +49,11 @@ class Place:
         return self.call("GET").json["data"]
 
     def audited(self):
-        return [row for row in self.world.said(messages.AuditRecorded) if row.action.startswith("api_key.")]
+        return [
+            row
+            for row in self.world.said(messages.AuditRecorded)
+            if row.action.startswith("api_key.")
+        ]
 
 
 @pytest.fixture
@@ -58,7 +65,9 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(place):
     made = place.make("members:read", "members:edit", "members:read")
     raw = made.pop("api_key")
     assert re.fullmatch(r"clk_[A-Za-z0-9_-]{43}", raw)
-    assert made["scopes"] == ["members:edit", "members:read"] and made["created_by"] == {"name": "Olga Owner"}
+    assert made["scopes"] == ["members:edit", "members:read"] and made["created_by"] == {
+        "name": "Olga Owner"
+    }
     assert made["expires_at"] is None and made["last_used_at"] is None
     assert made["secrets"] == {"live": 1, "older_ends_at": None}
     assert place.shown() == [made]
@@ -66,11 +75,19 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(place):
         [kept] = session.scalars(select(models.ApiKeySecret.digest)).all()
     assert kept == hashlib.sha256(raw.encode()).digest()
     [row] = place.audited()
-    assert row.action == "api_key.created" and row.target == {"type": "api_key", "id": made["id"], "label": "Sync"}
+    assert row.action == "api_key.created" and row.target == {
+        "type": "api_key",
+        "id": made["id"],
+        "label": "Sync",
+    }
     assert raw not in str(row)
     mail = place.world.post()[-1]
     assert mail["To"] == OLGA and mail["Subject"] == "An API key was made for Acme Ltd"
-    assert "Sync" in mail.get_content() and "members:edit" in mail.get_content() and raw not in mail.get_content()
+    assert (
+        "Sync" in mail.get_content()
+        and "members:edit" in mail.get_content()
+        and raw not in mail.get_content()
+    )
 
 
 def test_a_key_is_exchanged_for_a_token(place):
@@ -79,13 +96,20 @@ def test_a_key_is_exchanged_for_a_token(place):
     assert answer.status_code == 201
     token = answer.json["access_token"]
     assert answer.json == {
-        "access_token": token, "token_type": "Bearer", "expires_in": 300, "role": "api_key",
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "role": "api_key",
         "scopes": ["credits:read", "members:read"],
         "identity": {"id": made["id"], "email": None, "given_name": "Sync", "family_name": ""},
         "organization": {"id": place.organization_id, "name": "Acme Ltd", "kind": "customer"},
     }
     claims = place.world.claims(token)
-    assert claims["sub"] == claims["sid"] == made["id"] and claims["role"] == "api_key" and "mid" not in claims
+    assert (
+        claims["sub"] == claims["sid"] == made["id"]
+        and claims["role"] == "api_key"
+        and "mid" not in claims
+    )
     assert claims["exp"] - claims["iat"] == 300
 
 
@@ -124,11 +148,15 @@ def test_a_token_ends_with_its_key(place):
 def test_a_key_comes_alone_and_a_person_with_a_password(place):
     raw, password = place.make()["api_key"], "four calm otters drift"
     for body, pointers in (
-        ({}, {"/email", "/password"}), ({"email": OLGA}, {"/password"}), ({"password": password}, {"/email"}),
+        ({}, {"/email", "/password"}),
+        ({"email": OLGA}, {"/password"}),
+        ({"password": password}, {"/email"}),
         ({"api_key": raw, "email": OLGA, "password": password}, {"/email", "/password"}),
         ({"api_key": raw, "organization_id": place.organization_id}, {"/organization_id"}),
-        ({"api_key": raw, "otp": "123456"}, {"/otp"}), ({"api_key": ""}, {"/api_key"}),
-        ({"api_key": None}, {"/api_key"}), ({"api_key": 1}, {"/api_key"}),
+        ({"api_key": raw, "otp": "123456"}, {"/otp"}),
+        ({"api_key": ""}, {"/api_key"}),
+        ({"api_key": None}, {"/api_key"}),
+        ({"api_key": 1}, {"/api_key"}),
     ):
         answer = place.world.call("POST", "/v1/sessions", body)
         assert answer.status_code == 422, (body, answer.text)
@@ -137,31 +165,49 @@ def test_a_key_comes_alone_and_a_person_with_a_password(place):
 
 def test_where_an_organization_is_shut_its_keys_are_too(place):
     world, raw = place.world, place.make()["api_key"]
-    world.hear(org.OrganizationSuspended(organization_id=place.organization_id, provider_id=place.provider_id))
+    world.hear(
+        org.OrganizationSuspended(
+            organization_id=place.organization_id, provider_id=place.provider_id
+        )
+    )
     refused = place.exchange(raw)
     assert refused.status_code == 403 and refused.json["code"] == "organization_suspended"
     assert place.exchange("clk_wrong").status_code == 401
-    world.hear(org.RestoreAccess(organization_id=place.organization_id, conversation_id="c", suspended=False))
+    world.hear(
+        org.RestoreAccess(
+            organization_id=place.organization_id, conversation_id="c", suspended=False
+        )
+    )
     assert place.exchange(raw).status_code == 201
     world.hear(org.EndAccess(organization_id=place.organization_id, deletion_id="d"))
     assert place.exchange(raw).status_code == 403
     world.hear(org.EraseMembers(organization_id=place.organization_id, deletion_id="d"))
     assert place.exchange(raw).status_code == 401
     with world.database.reading() as session:
-        assert session.scalars(select(models.ApiKey)).all() == session.scalars(select(models.ApiKeySecret)).all() == []
+        assert (
+            session.scalars(select(models.ApiKey)).all()
+            == session.scalars(select(models.ApiKeySecret)).all()
+            == []
+        )
 
 
 def test_what_cannot_be_a_key(place):
     past = clock.stamp(clock.now() - timedelta(seconds=1))
     for token, body, pointers in (
-        (None, {"scopes": []}, {"/scopes"}), (None, {"scopes": "members:read"}, {"/scopes"}),
+        (None, {"scopes": []}, {"/scopes"}),
+        (None, {"scopes": "members:read"}, {"/scopes"}),
         (None, {"scopes": ["members:read", "usage:write", "nonsense"]}, {"/scopes/1", "/scopes/2"}),
-        (None, {"scopes": ["members:role"]}, {"/scopes/0"}), (place.staff, {"scopes": ["login_as:act"]}, {"/scopes/0"}),
-        (None, {"name": ""}, {"/name"}), (None, {"name": "x" * 101}, {"/name"}),
-        (None, {"expires_at": past}, {"/expires_at"}), (None, {"expires_at": "tomorrow"}, {"/expires_at"}),
+        (None, {"scopes": ["members:role"]}, {"/scopes/0"}),
+        (place.staff, {"scopes": ["login_as:act"]}, {"/scopes/0"}),
+        (None, {"name": ""}, {"/name"}),
+        (None, {"name": "x" * 101}, {"/name"}),
+        (None, {"expires_at": past}, {"/expires_at"}),
+        (None, {"expires_at": "tomorrow"}, {"/expires_at"}),
         (None, {"api_key": "clk_mine"}, {"/api_key"}),
     ):
-        answer = place.call("POST", "", {"name": "Sync", "scopes": ["members:read"]} | body, token=token)
+        answer = place.call(
+            "POST", "", {"name": "Sync", "scopes": ["members:read"]} | body, token=token
+        )
         assert answer.status_code == 422, answer.text
         assert {e["pointer"] for e in answer.json["errors"]} == pointers, body
     assert place.shown() == []
@@ -173,14 +219,23 @@ def test_nobody_gives_a_key_what_they_lack(place, monkeypatch):
     refused = place.call("POST", "", {"name": "Sync", "scopes": ["members:read", "members:edit"]})
     assert refused.status_code == 422
     assert refused.json["errors"] == [
-        {"pointer": "/scopes/1", "code": "scope", "detail": "You can't give an API key the scope members:edit."}
+        {
+            "pointer": "/scopes/1",
+            "code": "scope",
+            "detail": "You can't give an API key the scope members:edit.",
+        }
     ]
 
 
 def test_a_key_can_have_each_scope_that_some_operation_asks_for_and_no_other():
-    tables = [importlib.import_module(f"{name}.guard").OPERATIONS.rows for name in ("org", "billing", "membership")]
+    tables = [
+        importlib.import_module(f"{name}.guard").OPERATIONS.rows
+        for name in ("org", "billing", "membership")
+    ]
     for kind in ("provider", "customer"):
-        assert roles.key_scopes(kind) == {row.scopes[kind] for t in tables for row in t.values() if kind in row.scopes}
+        assert roles.key_scopes(kind) == {
+            row.scopes[kind] for t in tables for row in t.values() if kind in row.scopes
+        }
         assert roles.key_scopes(kind) <= set(roles.scopes(kind, "owner"))
 
 
@@ -191,7 +246,9 @@ def test_fifty_keys_are_enough(place, monkeypatch):
     def make(_):
         with place.world.app.test_client() as client:
             headers = {"Authorization": f"Bearer {place.owner}"}
-            return client.post("/v1/api-keys", json={"name": "S", "scopes": ["members:read"]}, headers=headers)
+            return client.post(
+                "/v1/api-keys", json={"name": "S", "scopes": ["members:read"]}, headers=headers
+            )
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(make, range(4)))
@@ -205,7 +262,9 @@ def test_rotated_with_an_overlap_both_are_good_until_it_ends(place):
     made = place.make()
     turned = place.call("POST", f"/{made['id']}/rotate", {"overlap_minutes": 10})
     assert turned.status_code == 200 and turned.json["id"] == made["id"]
-    assert turned.json["secrets"]["live"] == 2 and turned.json["secrets"]["older_ends_at"] is not None
+    assert (
+        turned.json["secrets"]["live"] == 2 and turned.json["secrets"]["older_ends_at"] is not None
+    )
     raws = [made["api_key"], turned.json["api_key"]]
     assert [place.exchange(raw).status_code for raw in raws] == [201, 201]
     [shown] = place.shown()
@@ -219,7 +278,11 @@ def test_rotated_with_an_overlap_both_are_good_until_it_ends(place):
     assert [place.exchange(raw).status_code for raw in raws] == [401, 201]
     assert place.shown()[0]["secrets"] == {"live": 1, "older_ends_at": None}
     assert place.call("POST", f"/{made['id']}/rotate", {}).status_code == 200
-    assert [row.action for row in place.audited()] == ["api_key.created", "api_key.rotated", "api_key.rotated"]
+    assert [row.action for row in place.audited()] == [
+        "api_key.created",
+        "api_key.rotated",
+        "api_key.rotated",
+    ]
     assert not any(raw in str(place.audited()) for raw in raws)
 
 
@@ -239,7 +302,9 @@ def test_how_long_two_secrets_may_overlap(place):
     for minutes in (-1, 10_081, "60", 1.5, None):
         answer = place.call("POST", f"/{made['id']}/rotate", {"overlap_minutes": minutes})
         assert answer.status_code == 422, minutes
-    assert place.call("POST", f"/{made['id']}/rotate", {"overlap_minutes": 10_080}).status_code == 200
+    assert (
+        place.call("POST", f"/{made['id']}/rotate", {"overlap_minutes": 10_080}).status_code == 200
+    )
 
 
 def test_a_deleted_key_is_dead_at_once(place):
@@ -251,7 +316,10 @@ def test_a_deleted_key_is_dead_at_once(place):
     assert place.call("DELETE", f"/{made['id']}").status_code == 404
     assert place.call("POST", f"/{made['id']}/rotate", {}).status_code == 404
     assert made["id"] not in [key["id"] for key in place.shown()]
-    assert place.audited()[-1].action == "api_key.deleted" and place.audited()[-1].target["id"] == made["id"]
+    assert (
+        place.audited()[-1].action == "api_key.deleted"
+        and place.audited()[-1].target["id"] == made["id"]
+    )
 
 
 def test_whose_keys_these_are(place):
@@ -264,13 +332,22 @@ def test_whose_keys_these_are(place):
     for odd in ("key_x", place.organization_id, "x" * 200):
         assert place.call("DELETE", f"/{odd}").status_code == 404
     members = f"/v1/organizations/{place.organization_id}/members"
-    body = {"name": "Adam", "portal_access": True, "role": "admin", "email": "adam@customer.example"}
+    body = {
+        "name": "Adam",
+        "portal_access": True,
+        "role": "admin",
+        "email": "adam@customer.example",
+    }
     place.world.call("POST", members, body, token=place.owner)
     place.world.accept("adam@customer.example")
     admin = place.world.log_in("adam@customer.example")["access_token"]
     key = place.token(*roles.key_scopes("customer"))
     for token in (admin, key):
-        for call in (("GET",), ("POST", "", {"name": "S", "scopes": ["org:read"]}), ("DELETE", f"/{made['id']}")):
+        for call in (
+            ("GET",),
+            ("POST", "", {"name": "S", "scopes": ["org:read"]}),
+            ("DELETE", f"/{made['id']}"),
+        ):
             assert place.call(*call, token=token).status_code == 403, call
 
 
@@ -319,7 +396,9 @@ def test_the_list_has_pages(place):
 
 def test_no_program_makes_staff():
     home, customer = ids.new("org"), ids.new("org")
-    program = Caller(sub="key_x", organization_id=home, kind="provider", role="api_key", sid="key_x")
+    program = Caller(
+        sub="key_x", organization_id=home, kind="provider", role="api_key", sid="key_x"
+    )
 
     assert guard.reach(program, home) == frozenset()
     assert guard.reach(program, customer) == {"admin", "member"}

@@ -13,7 +13,9 @@ PASSWORD = "four calm otters drift"
 
 
 def _verify(world, token, body=None):
-    return world.call("POST", f"/v1/verifications/{token}", {"password": PASSWORD} if body is None else body)
+    return world.call(
+        "POST", f"/v1/verifications/{token}", {"password": PASSWORD} if body is None else body
+    )
 
 
 def test_looking_shows_and_uses_nothing(world):
@@ -42,7 +44,9 @@ def test_a_link_used_by_two_at_once_works_for_one(world):
 
     def use(_):
         with world.app.test_client() as client:
-            return client.post(f"/v1/verifications/{token}", json={"password": PASSWORD}).status_code
+            return client.post(
+                f"/v1/verifications/{token}", json={"password": PASSWORD}
+            ).status_code
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(use, range(4))) == [201, 410, 410, 410]
@@ -62,7 +66,9 @@ def test_sending_again_kills_the_link_before_at_once(world):
     staff = world.provider()
     organization_id = world.customer(provider_id=world.claims(staff)["org"])
     first = world.link(OLGA)
-    member = world.call("GET", f"/v1/organizations/{organization_id}/members", token=staff).json["data"][0]
+    member = world.call("GET", f"/v1/organizations/{organization_id}/members", token=staff).json[
+        "data"
+    ][0]
     path = f"/v1/organizations/{organization_id}/members/{member['id']}/resend-verification"
     world.clock.pass_(seconds=61)
     assert world.call("POST", path, token=staff).status_code == 200
@@ -76,13 +82,19 @@ def test_a_link_that_is_none_of_ours(world):
     for token in ("x", "a" * 43, "%00", "..%2f..", "' OR 1=1", "a" * 2000):
         assert world.call("GET", f"/v1/verifications/{token}").status_code == 404
         assert _verify(world, token).status_code == 404
-        assert world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code == 404
+        assert (
+            world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code
+            == 404
+        )
 
 
 def test_a_link_is_only_good_for_what_it_was_sent_for(world):
     world.customer()
     token = world.link(OLGA)
-    assert world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code == 404
+    assert (
+        world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code
+        == 404
+    )
     assert world.call("POST", "/v1/sessions/refresh", {"refresh_token": token}).status_code == 401
     _verify(world, token)
     world.call("POST", "/v1/password-resets", {"email": OLGA})
@@ -93,8 +105,12 @@ def test_a_password_that_is_not_taken_leaves_the_link_good(world):
     world.customer()
     token = world.link(OLGA)
     for password, code in (
-        ("short", "length"), ("x" * 129, "length"), ("password1234567", "breached"), ("my acme ltd login", "guessable"),
-        ("olga-1234567890-x", "guessable"), (None, "required"),
+        ("short", "length"),
+        ("x" * 129, "length"),
+        ("password1234567", "breached"),
+        ("my acme ltd login", "guessable"),
+        ("olga-1234567890-x", "guessable"),
+        (None, "required"),
     ):
         refused = _verify(world, token, {"password": password} if password else {})
         assert refused.status_code == 422
@@ -115,10 +131,14 @@ def test_who_has_a_password_just_joins(world):
 def test_while_suspended_a_link_waits(world):
     organization_id = world.customer()
     token = world.link(OLGA)
-    world.hear(org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id))
+    world.hear(
+        org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id)
+    )
     refused = _verify(world, token)
     assert refused.status_code == 409 and refused.json["code"] == "organization_suspended"
-    world.hear(org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False))
+    world.hear(
+        org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False)
+    )
     assert _verify(world, token).status_code == 201
 
 
@@ -127,7 +147,9 @@ def test_a_deletion_revokes_links(world):
     token = world.link(OLGA)
     world.hear(org.EndAccess(organization_id=organization_id, deletion_id="d"))
     assert _verify(world, token).status_code == 410
-    world.hear(org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False))
+    world.hear(
+        org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False)
+    )
     assert _verify(world, token).status_code == 410
 
 
@@ -152,7 +174,9 @@ def test_a_new_password_ends_every_session_and_opens_a_shut_door(world):
     assert done.status_code == 201
     assert world.revoked(token)
     assert world.call("POST", f"/v1/password-resets/{link}", {"password": NEW}).status_code == 410
-    assert world.call("POST", "/v1/sessions", {"email": OLGA, "password": PASSWORD}).status_code == 401
+    assert (
+        world.call("POST", "/v1/sessions", {"email": OLGA, "password": PASSWORD}).status_code == 401
+    )
     world.log_in(OLGA, NEW)
 
 
@@ -186,9 +210,13 @@ def test_no_raw_token_password_or_pin_is_stored(world):
     refresh = world.log_in(OLGA)["refresh_token"]
     world.call("POST", "/v1/password-resets", {"email": OLGA})
     link = world.link(OLGA)
-    pin = world.call("POST", f"/v1/organizations/{organization_id}/members",
-                     {"name": "Desk", "portal_access": False}, token=token,
-                     headers={"Idempotency-Key": "k"}).json["pin"]
+    pin = world.call(
+        "POST",
+        f"/v1/organizations/{organization_id}/members",
+        {"name": "Desk", "portal_access": False},
+        token=token,
+        headers={"Idempotency-Key": "k"},
+    ).json["pin"]
     secrets = [s.encode() for s in (refresh, link, PASSWORD, f'"{pin}"', token)]
     with world.database.reading() as session:
         for table in (*models.Base.metadata.sorted_tables, *sql.Base.metadata.sorted_tables):

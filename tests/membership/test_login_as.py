@@ -43,21 +43,46 @@ def test_the_token_is_the_members_and_says_who_acts(here: Scene, jane: tuple[str
     staff, one = here.world.claims(here.staff), here.stays()[0]
     same = ("sub", "mid", "org", "kind", "role", "name")
     assert {name: claims[name] for name in same} == {name: theirs[name] for name in same}
-    assert {"members:read", "members:edit"} <= set(claims["scope"].split()) < set(theirs["scope"].split())
+    assert (
+        {"members:read", "members:edit"}
+        <= set(claims["scope"].split())
+        < set(theirs["scope"].split())
+    )
     assert not {"members:remove", "pin:reset", "support:consent"} & set(answer.json["scopes"])
-    assert claims["act"] == answer.json["act"] == {
-        "sub": staff["sub"], "org": here.provider_id, "sid": staff["sid"], "mode": "login_as", "access": "full",
-        "name": "Staff.svensson Newcomer", "acting": one.id,
-    }
+    assert (
+        claims["act"]
+        == answer.json["act"]
+        == {
+            "sub": staff["sub"],
+            "org": here.provider_id,
+            "sid": staff["sid"],
+            "mode": "login_as",
+            "access": "full",
+            "name": "Staff.svensson Newcomer",
+            "acting": one.id,
+        }
+    )
     assert (claims["sid"], claims["proved"]) == (one.id, 0) and "must_prove" not in claims
-    assert claims["exp"] - claims["iat"] == pytest.approx(1800, abs=0.001) and answer.json["expires_in"] == 1800
+    assert (
+        claims["exp"] - claims["iat"] == pytest.approx(1800, abs=0.001)
+        and answer.json["expires_in"] == 1800
+    )
     assert (answer.json["token_type"], answer.json["member_id"]) == ("Bearer", jane[0])
     assert set(answer.json) == {
-        "access_token", "token_type", "expires_in", "act", "organization", "member_id", "role", "scopes"
+        "access_token",
+        "token_type",
+        "expires_in",
+        "act",
+        "organization",
+        "member_id",
+        "role",
+        "scopes",
     }
 
 
-def test_the_reason_and_both_people_stand_in_the_audit(here: Scene, jane: tuple[str, str], token: str) -> None:
+def test_the_reason_and_both_people_stand_in_the_audit(
+    here: Scene, jane: tuple[str, str], token: str
+) -> None:
     here.call("DELETE", "/v1/sessions/current", token=token)
 
     started, ended = here.rows("member.login_as.")
@@ -65,8 +90,14 @@ def test_the_reason_and_both_people_stand_in_the_audit(here: Scene, jane: tuple[
     assert (started.action, started.reason) == ("member.login_as.started", "their screen is odd")
     assert started.target == {"type": "member", "id": jane[0], "label": "Jane Newcomer"}
     assert (started.actor["kind"], started.actor["id"]) == ("support", claims["sub"])
-    assert started.actor["acting"]["sub"] == staff["sub"] and started.actor["label"] == "Jane Newcomer"
-    assert (ended.action, ended.reason, ended.actor["kind"]) == ("member.login_as.ended", "stopped", "support")
+    assert (
+        started.actor["acting"]["sub"] == staff["sub"] and started.actor["label"] == "Jane Newcomer"
+    )
+    assert (ended.action, ended.reason, ended.actor["kind"]) == (
+        "member.login_as.ended",
+        "stopped",
+        "support",
+    )
     assert started.changes == [{"field": "acting_session", "before": None, "after": claims["sid"]}]
 
 
@@ -88,14 +119,20 @@ def test_without_its_audit_row_nothing_begins(
 
 REFUSED: dict[str, Callable[[Scene, str, str], Any]] = {
     "login-less": lambda s, m, path: s.call("PATCH", path, {"portal_access": False}, token=s.boss),
-    "unverified": lambda s, m, path: s.call("PATCH", path, {"email": "else@customer.example"}, token=s.boss),
+    "unverified": lambda s, m, path: s.call(
+        "PATCH", path, {"email": "else@customer.example"}, token=s.boss
+    ),
     "disabled": lambda s, m, path: s.call("POST", f"{path}/disable", token=s.boss),
 }
 
 
 @pytest.mark.parametrize("how", REFUSED)
-def test_only_a_member_who_can_log_in_is_acted_as(here: Scene, jane: tuple[str, str], how: str) -> None:
-    changed = REFUSED[how](here, jane[0], f"/v1/organizations/{here.organization_id}/members/{jane[0]}")
+def test_only_a_member_who_can_log_in_is_acted_as(
+    here: Scene, jane: tuple[str, str], how: str
+) -> None:
+    changed = REFUSED[how](
+        here, jane[0], f"/v1/organizations/{here.organization_id}/members/{jane[0]}"
+    )
     assert changed.status_code == 200, changed.text
 
     answer = here.login_as(jane[0])
@@ -106,25 +143,44 @@ def test_only_a_member_who_can_log_in_is_acted_as(here: Scene, jane: tuple[str, 
 
 def test_nobody_acts_as_themselves_or_as_a_colleague(here: Scene) -> None:
     colleague = here.world.claims(here.other)["mid"]
-    here.call("POST", f"/v1/organizations/{here.organization_id}/members", {
-        "name": "Also Here", "email": "staff.svensson@provider.example", "role": "member", "portal_access": True,
-    }, token=here.boss)
+    here.call(
+        "POST",
+        f"/v1/organizations/{here.organization_id}/members",
+        {
+            "name": "Also Here",
+            "email": "staff.svensson@provider.example",
+            "role": "member",
+            "portal_access": True,
+        },
+        token=here.boss,
+    )
     here.world.accept("staff.svensson@provider.example", None)
-    listed = here.call("GET", f"/v1/organizations/{here.organization_id}/members?q=Also", token=here.boss).json
+    listed = here.call(
+        "GET", f"/v1/organizations/{here.organization_id}/members?q=Also", token=here.boss
+    ).json
     own = listed["data"][0]["id"]
 
     as_colleague = here.call(
-        "POST", f"/v1/organizations/{here.provider_id}/members/{colleague}/login-as", {"reason": "x"}, token=here.staff
+        "POST",
+        f"/v1/organizations/{here.provider_id}/members/{colleague}/login-as",
+        {"reason": "x"},
+        token=here.staff,
     )
     as_oneself = here.login_as(own)
 
     for answer in (as_colleague, as_oneself):
-        assert (answer.status_code, answer.json["code"]) == (409, "member_not_eligible"), answer.text
+        assert (answer.status_code, answer.json["code"]) == (409, "member_not_eligible"), (
+            answer.text
+        )
     assert here.stays() == []
 
 
 def test_not_where_the_organization_is_not_active(here: Scene, jane: tuple[str, str]) -> None:
-    here.world.hear(org.OrganizationSuspended(organization_id=here.organization_id, provider_id=here.provider_id))
+    here.world.hear(
+        org.OrganizationSuspended(
+            organization_id=here.organization_id, provider_id=here.provider_id
+        )
+    )
 
     answer = here.login_as(jane[0])
 
@@ -140,7 +196,9 @@ def test_another_providers_member_does_not_exist(here: Scene, jane: tuple[str, s
     assert here.call("POST", path, {"reason": "x"}, token=here.staff).status_code == 404
 
 
-@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x" * 501}, {"reason": 1}, {"reason": "x", "more": 1}])
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": "x" * 501}, {"reason": 1}, {"reason": "x", "more": 1}]
+)
 def test_a_reason_is_wanted(here: Scene, jane: tuple[str, str], body: dict[str, Any]) -> None:
     path = f"/v1/organizations/{here.organization_id}/members/{jane[0]}/login-as"
 
@@ -149,13 +207,18 @@ def test_a_reason_is_wanted(here: Scene, jane: tuple[str, str], body: dict[str, 
 
 # --- how often, how many
 
-def test_one_at_a_time_and_the_answer_says_how_to_end_it(here: Scene, jane: tuple[str, str], token: str) -> None:
+
+def test_one_at_a_time_and_the_answer_says_how_to_end_it(
+    here: Scene, jane: tuple[str, str], token: str
+) -> None:
     again = here.login_as(jane[0])
     held = here.world.claims(token)["sid"]
     other = here.login_as(jane[0], token=here.other)
 
     assert (again.status_code, again.json["code"]) == (409, "already_acting")
-    assert again.json["acting_session_id"] == held and "DELETE /v1/sessions/" in again.json["detail"]
+    assert (
+        again.json["acting_session_id"] == held and "DELETE /v1/sessions/" in again.json["detail"]
+    )
     assert other.status_code == 201
     assert here.call("DELETE", f"/v1/sessions/{held}", token=here.staff).status_code == 204
     assert here.login_as(jane[0]).status_code == 201
@@ -186,6 +249,7 @@ def test_ten_starts_an_hour_and_thirty_a_day(here: Scene, jane: tuple[str, str])
 
 # --- ends
 
+
 def _leave(call: str, path: str) -> Callable[[Scene, dict[str, str]], Any]:
     return lambda s, t: s.call(call, path.format(**t), token=t["who"])
 
@@ -199,20 +263,44 @@ ENDS: dict[str, tuple[str, str, Callable[[Scene, dict[str, str]], Any]]] = {
     "staff signs out": ("staff_session_ended", "staff", _leave("DELETE", "/v1/sessions/current")),
     "staff is disabled": ("staff_session_ended", "boss", _leave("POST", "{staff_path}/disable")),
     "staff is removed": ("staff_session_ended", "boss", _leave("DELETE", "{staff_path}")),
-    "staff becomes less": ("forced_by_provider", "boss",
-                           lambda s, t: s.call("PATCH", t["staff_path"], {"preset": "viewer"}, token=s.boss)),
+    "staff becomes less": (
+        "forced_by_provider",
+        "boss",
+        lambda s, t: s.call("PATCH", t["staff_path"], {"preset": "viewer"}, token=s.boss),
+    ),
     "member is disabled": ("member_changed", "boss", _leave("POST", "{path}/disable")),
     "member is removed": ("member_changed", "boss", _leave("DELETE", "{path}")),
-    "member moves": ("member_changed", "boss",
-                     lambda s, t: s.call("PATCH", t["path"], {"email": "new@customer.example"}, token=s.boss)),
-    "member loses the login": ("member_changed", "boss",
-                               lambda s, t: s.call("PATCH", t["path"], {"portal_access": False}, token=s.boss)),
-    "member has another role": ("member_changed", "boss",
-                                lambda s, t: s.call("PATCH", t["path"], {"role": "member"}, token=s.boss)),
-    "organization suspended": ("organization_changed", "", lambda s, t: s.world.hear(
-        org.OrganizationSuspended(organization_id=s.organization_id, provider_id=s.provider_id))),
-    "organization closed": ("organization_changed", "", lambda s, t: s.world.hear(
-        org.EndAccess(organization_id=s.organization_id, deletion_id="del_01k9jm4h6jf2sb9c1d0e5f7g8h"))),
+    "member moves": (
+        "member_changed",
+        "boss",
+        lambda s, t: s.call("PATCH", t["path"], {"email": "new@customer.example"}, token=s.boss),
+    ),
+    "member loses the login": (
+        "member_changed",
+        "boss",
+        lambda s, t: s.call("PATCH", t["path"], {"portal_access": False}, token=s.boss),
+    ),
+    "member has another role": (
+        "member_changed",
+        "boss",
+        lambda s, t: s.call("PATCH", t["path"], {"role": "member"}, token=s.boss),
+    ),
+    "organization suspended": (
+        "organization_changed",
+        "",
+        lambda s, t: s.world.hear(
+            org.OrganizationSuspended(organization_id=s.organization_id, provider_id=s.provider_id)
+        ),
+    ),
+    "organization closed": (
+        "organization_changed",
+        "",
+        lambda s, t: s.world.hear(
+            org.EndAccess(
+                organization_id=s.organization_id, deletion_id="del_01k9jm4h6jf2sb9c1d0e5f7g8h"
+            )
+        ),
+    ),
 }
 
 
@@ -220,7 +308,8 @@ ENDS: dict[str, tuple[str, str, Callable[[Scene, dict[str, str]], Any]]] = {
 def test_it_ends(here: Scene, jane: tuple[str, str], token: str, how: str) -> None:
     why, who, end = ENDS[how]
     known = {
-        "sid": here.world.claims(token)["sid"], "support": here.support,
+        "sid": here.world.claims(token)["sid"],
+        "support": here.support,
         "path": f"/v1/organizations/{here.organization_id}/members/{jane[0]}",
         "staff_path": f"/v1/organizations/{here.provider_id}/members/{here.world.claims(here.staff)['mid']}",
         "who": {"token": token, "jane": jane[1]}.get(who) or getattr(here, who, ""),
@@ -246,7 +335,9 @@ def test_it_ends_by_the_clock_to_the_microsecond(here: Scene, token: str) -> Non
 
     assert (early, at) == (0, 1)
     assert here.why() == ["expired"] and here.stays()[0].ended_at == due
-    assert here.rows("member.login_as.ended")[0].actor["kind"] == "system" and here.world.revoked(token)
+    assert here.rows("member.login_as.ended")[0].actor["kind"] == "system" and here.world.revoked(
+        token
+    )
 
 
 def test_what_ran_out_stands_in_nobodys_way(here: Scene, jane: tuple[str, str], token: str) -> None:
@@ -275,8 +366,15 @@ def test_somebody_whose_role_has_changed_does_not_begin(here: Scene, jane: tuple
     assert (answer.status_code, answer.json["code"]) == (401, "token_revoked")
 
 
-def test_what_the_member_did_under_a_key_is_not_answered_to_support(here: Scene, jane: tuple[str, str]) -> None:
-    body = {"name": "Late", "email": "late@customer.example", "role": "member", "portal_access": True}
+def test_what_the_member_did_under_a_key_is_not_answered_to_support(
+    here: Scene, jane: tuple[str, str]
+) -> None:
+    body = {
+        "name": "Late",
+        "email": "late@customer.example",
+        "role": "member",
+        "portal_access": True,
+    }
     path = f"/v1/organizations/{here.organization_id}/members"
     late = here.call("POST", path, body, token=here.owner).json["id"]
     here.world.clock.pass_(minutes=2)
@@ -285,14 +383,21 @@ def test_what_the_member_did_under_a_key_is_not_answered_to_support(here: Scene,
     def resend(token: str) -> Any:
         return here.call("POST", f"{path}/{late}/resend-verification", token=token, headers=key)
 
-    theirs = here.world.log_in("jane@customer.example", organization_id=here.organization_id)["access_token"]
-    first, inside = resend(theirs), resend(here.login_as(jane[0], token=here.fresh()).json["access_token"])
+    theirs = here.world.log_in("jane@customer.example", organization_id=here.organization_id)[
+        "access_token"
+    ]
+    first, inside = (
+        resend(theirs),
+        resend(here.login_as(jane[0], token=here.fresh()).json["access_token"]),
+    )
 
     assert first.status_code < 300, first.text
     assert inside.status_code == 429 and "Idempotent-Replayed" not in inside.headers
 
 
-def test_an_ended_stay_is_no_session_any_more(here: Scene, jane: tuple[str, str], token: str) -> None:
+def test_an_ended_stay_is_no_session_any_more(
+    here: Scene, jane: tuple[str, str], token: str
+) -> None:
     sid = here.world.claims(token)["sid"]
     here.call("DELETE", f"/v1/sessions/{sid}", token=here.staff)
 
@@ -316,25 +421,41 @@ def test_strangers_end_nothing(here: Scene, jane: tuple[str, str], token: str) -
 
 # --- what is seen of it
 
-def test_the_member_sees_support_among_their_sessions(here: Scene, jane: tuple[str, str], token: str) -> None:
+
+def test_the_member_sees_support_among_their_sessions(
+    here: Scene, jane: tuple[str, str], token: str
+) -> None:
     seen = here.call("GET", "/v1/sessions", token=jane[1])
     paged = here.call("GET", "/v1/sessions?limit=1", token=jane[1])
-    rest = here.call("GET", f"/v1/sessions?limit=1&cursor={paged.json['next_cursor']}", token=jane[1])
+    rest = here.call(
+        "GET", f"/v1/sessions?limit=1&cursor={paged.json['next_cursor']}", token=jane[1]
+    )
 
     assert [row["user_agent"] == "Support" for row in seen.json["data"]] == [True, False]
-    assert seen.json["data"][0]["id"] == here.world.claims(token)["sid"] and seen.json["data"][1]["current"]
+    assert (
+        seen.json["data"][0]["id"] == here.world.claims(token)["sid"]
+        and seen.json["data"][1]["current"]
+    )
     assert paged.json["data"] + rest.json["data"] == seen.json["data"]
     assert here.tells_who(seen.text) == []
     assert here.call("GET", "/v1/sessions", token=token).status_code == 403
 
 
-def test_the_customer_never_learns_who_it_was(here: Scene, jane: tuple[str, str], token: str) -> None:
+def test_the_customer_never_learns_who_it_was(
+    here: Scene, jane: tuple[str, str], token: str
+) -> None:
     here.call("DELETE", f"{here.support}/{here.world.claims(token)['sid']}", token=here.other)
     here.login_as(jane[0], token=here.other)
     paths = ("members", "remote-support", "ownership-transfers")
 
-    shown = [here.call("GET", f"/v1/organizations/{here.organization_id}/{path}", token=here.owner) for path in paths]
-    shown += [here.call("GET", path, token=jane[1]) for path in ("/v1/sessions", "/v1/me", "/v1/me/organizations")]
+    shown = [
+        here.call("GET", f"/v1/organizations/{here.organization_id}/{path}", token=here.owner)
+        for path in paths
+    ]
+    shown += [
+        here.call("GET", path, token=jane[1])
+        for path in ("/v1/sessions", "/v1/me", "/v1/me/organizations")
+    ]
 
     assert {answer.status_code for answer in shown} == {200}
     assert here.tells_who(*[answer.text for answer in shown]) == []
@@ -349,7 +470,9 @@ def test_the_customer_never_learns_who_it_was(here: Scene, jane: tuple[str, str]
 def test_counts_do_not_change(here: Scene, jane: tuple[str, str]) -> None:
     def counted() -> Any:
         last = here.world.said(membership.MembersChanged)[-1]
-        return here.call("GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner).json, last
+        return here.call(
+            "GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner
+        ).json, last
 
     before = counted()
     token = here.login_as(jane[0]).json["access_token"]
@@ -359,12 +482,21 @@ def test_counts_do_not_change(here: Scene, jane: tuple[str, str]) -> None:
     assert before == during == counted()
 
 
-def test_me_says_for_whom_and_knows_nothing_of_elsewhere(here: Scene, jane: tuple[str, str], token: str) -> None:
+def test_me_says_for_whom_and_knows_nothing_of_elsewhere(
+    here: Scene, jane: tuple[str, str], token: str
+) -> None:
     elsewhere, _ = here.world.owner("other@elsewhere.example")
-    here.world.hear(org.InviteOwner(
-        organization_id="org_01k9jm2n7tfx9r8b3y0wz5v6qd", provider_id=elsewhere, email="jane@customer.example",
-        name="Secret Ltd", given_name="Jane", family_name="N", managed_by="provider",
-    ))
+    here.world.hear(
+        org.InviteOwner(
+            organization_id="org_01k9jm2n7tfx9r8b3y0wz5v6qd",
+            provider_id=elsewhere,
+            email="jane@customer.example",
+            name="Secret Ltd",
+            given_name="Jane",
+            family_name="N",
+            managed_by="provider",
+        )
+    )
 
     me = here.call("GET", "/v1/me", token=token).json
 
@@ -376,46 +508,82 @@ def test_me_says_for_whom_and_knows_nothing_of_elsewhere(here: Scene, jane: tupl
 
 # --- what is forbidden
 
+
 def test_whatever_the_table_forbids_is_refused(here: Scene, jane: tuple[str, str]) -> None:
     acts = here.login_as(here.world.claims(here.owner)["mid"]).json["access_token"]
     under = here.enter(here.request().json["id"], token=here.other).json["access_token"]
-    before = here.call("GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner).json
+    before = here.call(
+        "GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner
+    ).json
     forbidden = {name for name, row in OPERATIONS.rows.items() if row.marks["acting"] == "-"}
     calls = [call for call in doors.calls(here.world.app) if call.operation in forbidden]
 
     told = {}
     for call in calls:
-        path = call.path.replace("<organization_id>", here.organization_id).replace("<member_id>", jane[0])
+        path = call.path.replace("<organization_id>", here.organization_id).replace(
+            "<member_id>", jane[0]
+        )
         for token in (acts, under):
-            answer = here.call(call.method, path.replace("<", "").replace(">", ""), {"reason": "x"}, token=token)
+            answer = here.call(
+                call.method, path.replace("<", "").replace(">", ""), {"reason": "x"}, token=token
+            )
             told[call.method, call.path, token == acts] = answer.status_code
 
-    assert len(calls) > 20 and set(told.values()) == {403}, {k: v for k, v in told.items() if v != 403}
-    assert here.call("GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner).json == before
+    assert len(calls) > 20 and set(told.values()) == {403}, {
+        k: v for k, v in told.items() if v != 403
+    }
+    assert (
+        here.call("GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner).json
+        == before
+    )
 
 
 def test_what_the_tables_allow_inside_is_this_and_no_more() -> None:
-    """Whoever adds to it decides that support may do it in a customer's place, where the customer's people may."""
+    """Whoever adds to it decides that support may do it in a customer's place, where the customer's
+    people may."""
     allowed = {
-        name for service in ("org", "billing", "membership")
+        name
+        for service in ("org", "billing", "membership")
         for name, row in import_module(f"{service}.guard").OPERATIONS.rows.items()
-        if row.marks["acting"] != "-" and any(row.marks[f"customer:{role}"] != "-" for role in CUSTOMER)
+        if row.marks["acting"] != "-"
+        and any(row.marks[f"customer:{role}"] != "-" for role in CUSTOMER)
     }
 
     assert allowed == {
-        "organization.list", "organization.read", "organization.change", "account.read", "invoices.read",
-        "payments.read", "transactions.read", "me.read", "session.end", "member.list", "member.read", "member.update",
-        "member.resend", "ownership.read", "support.read",
+        "organization.list",
+        "organization.read",
+        "organization.change",
+        "account.read",
+        "invoices.read",
+        "payments.read",
+        "transactions.read",
+        "me.read",
+        "session.end",
+        "member.list",
+        "member.read",
+        "member.update",
+        "member.resend",
+        "ownership.read",
+        "support.read",
     }
 
 
-@pytest.mark.parametrize("body", [
-    {"email": "thief@provider.example"}, {"role": "member"}, {"portal_access": False},
-    {"name": "New Name", "role": "member"},
-])
-def test_login_and_role_are_not_changed_from_inside(here: Scene, jane: tuple[str, str], body: dict[str, Any]) -> None:
-    tokens = [here.login_as(here.world.claims(here.owner)["mid"]).json["access_token"],
-              here.enter(here.request().json["id"], token=here.other).json["access_token"]]
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"email": "thief@provider.example"},
+        {"role": "member"},
+        {"portal_access": False},
+        {"name": "New Name", "role": "member"},
+    ],
+)
+def test_login_and_role_are_not_changed_from_inside(
+    here: Scene, jane: tuple[str, str], body: dict[str, Any]
+) -> None:
+    tokens = [
+        here.login_as(here.world.claims(here.owner)["mid"]).json["access_token"],
+        here.enter(here.request().json["id"], token=here.other).json["access_token"],
+    ]
     path = f"/v1/organizations/{here.organization_id}/members/{jane[0]}"
     before = here.call("GET", path, token=here.owner).json
 
@@ -434,7 +602,9 @@ def test_sessions_of_the_member_and_of_staff_are_not_ended_from_inside(
     assert not here.world.revoked(jane[1]) and not here.world.revoked(here.staff)
 
 
-def test_what_is_done_inside_is_recorded_under_both_names(here: Scene, jane: tuple[str, str]) -> None:
+def test_what_is_done_inside_is_recorded_under_both_names(
+    here: Scene, jane: tuple[str, str]
+) -> None:
     token = here.login_as(here.world.claims(here.owner)["mid"]).json["access_token"]
     path = f"/v1/organizations/{here.organization_id}/members/{jane[0]}"
 
@@ -447,7 +617,9 @@ def test_what_is_done_inside_is_recorded_under_both_names(here: Scene, jane: tup
 
 
 @pytest.mark.parametrize("preset", ["viewer", "support", "billing"])
-def test_only_managers_and_the_owner_act_as_members(here: Scene, jane: tuple[str, str], preset: str) -> None:
+def test_only_managers_and_the_owner_act_as_members(
+    here: Scene, jane: tuple[str, str], preset: str
+) -> None:
     _, token = here.member("pia@provider.example", at=here.provider_id, preset=preset)
 
     assert here.login_as(jane[0], token=token).status_code == 403
@@ -460,11 +632,15 @@ def test_of_many_starts_at_once_one_begins(here: Scene, jane: tuple[str, str]) -
         started = list(pool.map(lambda _: here.login_as(jane[0]), range(6)))
 
     assert sorted(answer.status_code for answer in started) == [201, 409, 409, 409, 409, 409]
-    assert {answer.json["code"] for answer in started if answer.status_code == 409} == {"already_acting"}
+    assert {answer.json["code"] for answer in started if answer.status_code == 409} == {
+        "already_acting"
+    }
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_no_stay_outlives_a_sign_out_that_came_meanwhile(here: Scene, jane: tuple[str, str]) -> None:
+def test_no_stay_outlives_a_sign_out_that_came_meanwhile(
+    here: Scene, jane: tuple[str, str]
+) -> None:
     for _ in range(4):
         token = here.fresh()
         with ThreadPoolExecutor(2) as pool:

@@ -17,8 +17,18 @@ OLGA = "olga@customer.example"
 
 
 def _letter(**more):
-    return Letter(**{"mail_id": 1, "purpose": "invitation", "to": OLGA, "token": "T" * 43, "given_name": "Olga",
-                     "organization": "Acme Ltd", "has_password": False, **more})
+    return Letter(
+        **{
+            "mail_id": 1,
+            "purpose": "invitation",
+            "to": OLGA,
+            "token": "T" * 43,
+            "given_name": "Olga",
+            "organization": "Acme Ltd",
+            "has_password": False,
+            **more,
+        }
+    )
 
 
 class Box:
@@ -46,7 +56,11 @@ def smtp():
 def test_a_mail_is_a_file_whose_name_sorts_by_time(tmp_path):
     post = clients.post(f"file://{tmp_path}/deep/er")
     for n in range(3):
-        post(clients.compose(_letter(given_name=f"N{n}"), public_url="https://app.example/", sender="a@b.example"))
+        post(
+            clients.compose(
+                _letter(given_name=f"N{n}"), public_url="https://app.example/", sender="a@b.example"
+            )
+        )
     files = sorted((tmp_path / "deep" / "er").iterdir())
     assert [f.suffix for f in files] == [".eml"] * 3
     read = [email.message_from_bytes(f.read_bytes(), policy=policy.default) for f in files]
@@ -56,13 +70,18 @@ def test_a_mail_is_a_file_whose_name_sorts_by_time(tmp_path):
 
 
 def test_names_cannot_add_headers():
-    message = clients.compose(_letter(organization="Evil\r\nBcc: all@world.example"), public_url="https://a.example",
-                              sender="a@b.example")
+    message = clients.compose(
+        _letter(organization="Evil\r\nBcc: all@world.example"),
+        public_url="https://a.example",
+        sender="a@b.example",
+    )
     assert message["Bcc"] is None and "Evil Bcc" in message["Subject"]
 
 
 def test_words_in_any_script(smtp):
-    letter = _letter(organization="Bücher & Söhne 株式会社", given_name="Øyvind", to="info@bücher.example")
+    letter = _letter(
+        organization="Bücher & Söhne 株式会社", given_name="Øyvind", to="info@bücher.example"
+    )
     clients.post(f"smtp://127.0.0.1:{smtp.port}")(
         clients.compose(letter, public_url="https://a.example", sender="a@b.example")
     )
@@ -73,7 +92,9 @@ def test_words_in_any_script(smtp):
 
 
 def test_the_reset_leads_elsewhere():
-    message = clients.compose(_letter(purpose="reset"), public_url="https://a.example", sender="a@b.example")
+    message = clients.compose(
+        _letter(purpose="reset"), public_url="https://a.example", sender="a@b.example"
+    )
     assert f"https://a.example/reset/{'T' * 43}" in message.get_content()
 
 

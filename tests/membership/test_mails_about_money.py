@@ -11,8 +11,13 @@ BILLS = "bills@customer.example"
 
 def low(organization_id="", **more):
     known = {
-        "organization_id": organization_id or ids.new("org"), "provider_id": ids.new("org"), "name": "Acme Ltd",
-        "email": BILLS, "currency": "SGD", "usable_credits": "14.50", "threshold": "20.00",
+        "organization_id": organization_id or ids.new("org"),
+        "provider_id": ids.new("org"),
+        "name": "Acme Ltd",
+        "email": BILLS,
+        "currency": "SGD",
+        "usable_credits": "14.50",
+        "threshold": "20.00",
         "crossed_at": "2027-03-10T04:00:00.000000Z",
     }
     return billing.CreditsLow(**known | more)
@@ -20,8 +25,14 @@ def low(organization_id="", **more):
 
 def wanted(**more):
     known = {
-        "organization_id": ids.new("org"), "provider_id": ids.new("org"), "name": "Acme Ltd", "email": BILLS,
-        "currency": "JPY", "amount": "5000", "method": "bank_transfer", "usable_credits": "-12",
+        "organization_id": ids.new("org"),
+        "provider_id": ids.new("org"),
+        "name": "Acme Ltd",
+        "email": BILLS,
+        "currency": "JPY",
+        "amount": "5000",
+        "method": "bank_transfer",
+        "usable_credits": "-12",
     }
     return billing.TopUpWanted(**known | more)
 

@@ -16,7 +16,8 @@ PASSWORD = "four calm otters drift"
 
 
 class Place:
-    """A customer with an owner, an admin and a member, run by a provider with staff of each kind."""
+    """A customer with an owner, an admin and a member, run by a provider with staff of each
+    kind."""
 
     def __init__(self, world):
         self.world = world
@@ -28,10 +29,17 @@ class Place:
         return f"/v1/organizations/{organization_id or self.organization_id}/members{rest}"
 
     def call(self, method, rest="", body=None, *, token=None, organization_id=None, **kwargs):
-        return self.world.call(method, self.path(rest, organization_id), body, token=token or self.owner, **kwargs)
+        return self.world.call(
+            method, self.path(rest, organization_id), body, token=token or self.owner, **kwargs
+        )
 
     def add(self, address, role="member", *, organization_id=None, token=None, **more):
-        body = {"name": address.partition("@")[0].title(), "portal_access": True, "role": role, "email": address}
+        body = {
+            "name": address.partition("@")[0].title(),
+            "portal_access": True,
+            "role": role,
+            "email": address,
+        }
         return self.call("POST", "", body | more, token=token, organization_id=organization_id)
 
     def joined(self, address, role="member", **more):
@@ -50,9 +58,23 @@ def place(world):
 def test_adding_with_a_login_invites(place):
     answer = place.add("ann@customer.example", given_name="Ann", family_name="Lee")
     assert answer.status_code == 201
-    assert set(answer.json) == {"id", "organization_id", "identity_id", "name", "given_name", "family_name", "email",
-                                "role", "preset", "portal_access", "status", "verified", "extension", "invitation",
-                                "created_at"}
+    assert set(answer.json) == {
+        "id",
+        "organization_id",
+        "identity_id",
+        "name",
+        "given_name",
+        "family_name",
+        "email",
+        "role",
+        "preset",
+        "portal_access",
+        "status",
+        "verified",
+        "extension",
+        "invitation",
+        "created_at",
+    }
     assert answer.json["status"] == "pending" and answer.json["verified"] is False
     assert "Acme Ltd has invited you" in place.world.post()[-1].get_content()
     place.world.accept("ann@customer.example")
@@ -71,7 +93,9 @@ def test_adding_without_a_login_shows_a_pin_this_once(place):
     with place.world.database.reading() as session:
         kept = session.get_one(models.Member, added.json["id"]).pin_hash
     assert Pins(place.world.app.extensions["hasher"], "a pepper").matches(kept, added.json["pin"])
-    second = place.call("POST", "", {"given_name": "Back", "family_name": "Door", "portal_access": False})
+    second = place.call(
+        "POST", "", {"given_name": "Back", "family_name": "Door", "portal_access": False}
+    )
     assert second.json["extension"] == "101" and second.json["name"] == "Back Door"
     taken = place.call("POST", "", {"name": "X", "portal_access": False, "extension": "101"})
     assert taken.status_code == 409 and taken.json["code"] == "extension_taken"
@@ -82,8 +106,10 @@ IMPOSSIBLE = [
     ({"portal_access": True, "name": "A", "email": "a@b.example"}, "/role"),
     ({"portal_access": False, "name": "A", "email": "a@b.example"}, "/email"),
     ({"portal_access": False, "name": "A", "role": "member"}, "/role"),
-    ({"portal_access": False}, "/name"), ({"portal_access": False, "given_name": "A"}, "/name"),
-    ({"name": "A"}, "/portal_access"), ({"portal_access": "yes", "name": "A"}, "/portal_access"),
+    ({"portal_access": False}, "/name"),
+    ({"portal_access": False, "given_name": "A"}, "/name"),
+    ({"name": "A"}, "/portal_access"),
+    ({"portal_access": "yes", "name": "A"}, "/portal_access"),
     ({"portal_access": True, "name": "A", "role": "owner", "email": "a@b.example"}, "/role"),
     ({"portal_access": True, "name": "A", "role": "member", "email": "nowhere"}, "/email"),
     ({"portal_access": False, "name": "A", "status": "active"}, "/status"),
@@ -101,7 +127,9 @@ def test_what_cannot_be_a_member(place):
 
 def test_the_same_key_is_the_same_member(place):
     body = {"name": "Ann", "portal_access": True, "role": "member", "email": "ann@customer.example"}
-    first, again = (place.call("POST", "", body, headers={"Idempotency-Key": "k1"}) for _ in range(2))
+    first, again = (
+        place.call("POST", "", body, headers={"Idempotency-Key": "k1"}) for _ in range(2)
+    )
     assert first.json == again.json and again.headers["Idempotent-Replayed"] == "true"
     refused = place.call("POST", "", body, headers={"Idempotency-Key": "k2"})
     assert refused.status_code == 409 and refused.json["code"] == "member_exists"
@@ -120,9 +148,13 @@ def test_the_list(place):
         return [m["name"] for m in answer.json["data"]]
 
     assert names() == ["ann", "Ann Lee", "Bob", "Olga Owner", "Zoë"]
-    assert names("q=ANN") == ["ann", "Ann Lee"] and names("q=zOË") == ["Zoë"] and names("q=%25") == []
+    assert (
+        names("q=ANN") == ["ann", "Ann Lee"] and names("q=zOË") == ["Zoë"] and names("q=%25") == []
+    )
     assert names("q=lee@") == ["Ann Lee"] and names("role=admin") == ["Ann Lee"]
-    assert names("portal_access=false") == ["ann", "Bob", "Zoë"] and names("status=pending") == ["Ann Lee"]
+    assert names("portal_access=false") == ["ann", "Bob", "Zoë"] and names("status=pending") == [
+        "Ann Lee"
+    ]
     seen, cursor = [], ""
     while True:
         page = place.call("GET", f"?limit=2{cursor}").json
@@ -132,18 +164,35 @@ def test_the_list(place):
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == names()
     assert place.call("GET", f"?limit=2&role=member{cursor}").status_code == 422
-    for bad in ("limit=0", "limit=x", "role=king", "status=gone", "portal_access=perhaps", "sort=name"):
+    for bad in (
+        "limit=0",
+        "limit=x",
+        "role=king",
+        "status=gone",
+        "portal_access=perhaps",
+        "sort=name",
+    ):
         assert place.call("GET", f"?{bad}").status_code == 422
 
 
 def test_another_tenants_people_do_not_exist(place):
-    other_id, other = place.world.owner("sam@other.example", name="Other", provider_id=ids.new("org"))
-    stranger = place.world.call("GET", f"/v1/organizations/{other_id}/members", token=other).json["data"][0]["id"]
+    other_id, other = place.world.owner(
+        "sam@other.example", name="Other", provider_id=ids.new("org")
+    )
+    stranger = place.world.call("GET", f"/v1/organizations/{other_id}/members", token=other).json[
+        "data"
+    ][0]["id"]
     for token in (place.owner, place.staff):
         assert place.call("GET", "", token=token, organization_id=other_id).status_code == 404
         assert place.call("POST", "", {}, token=token, organization_id=other_id).status_code == 404
     for bad in (stranger, "mem_x", ids.new("mem"), ids.new("org"), "x" * 300):
-        for method, rest in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/disable"), ("POST", "/enable")):
+        for method, rest in (
+            ("GET", ""),
+            ("PATCH", ""),
+            ("DELETE", ""),
+            ("POST", "/disable"),
+            ("POST", "/enable"),
+        ):
             body = {} if method == "PATCH" else None
             assert place.call(method, f"/{bad}{rest}", body).status_code == 404
 
@@ -160,15 +209,25 @@ def test_every_cell_of_the_table(place):
         callers["customer", role] = place.joined(f"{role}@customer.example", role)[1]
     target = place.add("target@customer.example").json["id"]
     routes = {
-        "member.list": ("GET", ""), "member.read": ("GET", f"/{target}"), "member.add": ("POST", ""),
-        "member.update": ("PATCH", f"/{target}"), "member.disable": ("POST", f"/{target}/disable"),
-        "member.enable": ("POST", f"/{target}/enable"), "member.remove": ("DELETE", f"/{ids.new('mem')}"),
+        "member.list": ("GET", ""),
+        "member.read": ("GET", f"/{target}"),
+        "member.add": ("POST", ""),
+        "member.update": ("PATCH", f"/{target}"),
+        "member.disable": ("POST", f"/{target}/disable"),
+        "member.enable": ("POST", f"/{target}/enable"),
+        "member.remove": ("DELETE", f"/{ids.new('mem')}"),
         "member.resend": ("POST", f"/{ids.new('mem')}/resend-verification"),
         "member.reset_password": ("POST", f"/{ids.new('mem')}/reset-password"),
     }
-    for (operation, (method, rest)), ((kind, role), token) in itertools.product(routes.items(), callers.items()):
+    for (operation, (method, rest)), ((kind, role), token) in itertools.product(
+        routes.items(), callers.items()
+    ):
         allowed = guard.OPERATIONS.allows(operation, kind=kind, role=role, acting=False)
-        body = {"nonsense": 1} if method in ("POST", "PATCH") and operation in ("member.add", "member.update") else None
+        body = (
+            {"nonsense": 1}
+            if method in ("POST", "PATCH") and operation in ("member.add", "member.update")
+            else None
+        )
         status = place.call(method, rest, body, token=token).status_code
         assert (status == 403) is not allowed, (operation, kind, role, status)
     denied = [m for m in world.said(messages.AuditRecorded) if m.outcome == "denied"]
@@ -191,19 +250,38 @@ def test_an_admin_reaches_members_only(place):
 
 
 def test_staff_cannot_raise_themselves(place):
-    support_id, support = place.joined("sue@provider.example", organization_id=place.provider_id, preset="support")
-    manager_id, manager = place.joined("max@provider.example", organization_id=place.provider_id, preset="manager")
+    support_id, support = place.joined(
+        "sue@provider.example", organization_id=place.provider_id, preset="support"
+    )
+    manager_id, manager = place.joined(
+        "max@provider.example", organization_id=place.provider_id, preset="manager"
+    )
     at_home = {"organization_id": place.provider_id}
     raised = {"preset": "manager"}
-    assert place.call("PATCH", f"/{support_id}", raised, token=support, **at_home).status_code == 403
-    assert place.add("pal@provider.example", token=support, **at_home, preset="manager").status_code == 403
+    assert (
+        place.call("PATCH", f"/{support_id}", raised, token=support, **at_home).status_code == 403
+    )
+    assert (
+        place.add("pal@provider.example", token=support, **at_home, preset="manager").status_code
+        == 403
+    )
     assert place.add("pal@provider.example", token=support, **at_home).status_code == 403
-    assert place.call("PATCH", f"/{support_id}", raised, token=manager, **at_home).status_code == 403
+    assert (
+        place.call("PATCH", f"/{support_id}", raised, token=manager, **at_home).status_code == 403
+    )
     assert place.add("pal@provider.example", "admin", token=manager, **at_home).status_code == 403
-    assert place.add("pal@provider.example", token=manager, **at_home, preset="billing").status_code == 201
+    assert (
+        place.add("pal@provider.example", token=manager, **at_home, preset="billing").status_code
+        == 201
+    )
     assert place.add("boss@customer.example", "admin", token=support).status_code == 201
     owner_id = place.world.claims(place.owner)["mid"]
-    assert place.call("PATCH", f"/{owner_id}", {"email": "evil@customer.example"}, token=support).status_code == 403
+    assert (
+        place.call(
+            "PATCH", f"/{owner_id}", {"email": "evil@customer.example"}, token=support
+        ).status_code
+        == 403
+    )
     assert manager_id
 
 
@@ -221,7 +299,9 @@ def test_what_is_out_of_reach_is_in_the_audit_once(place):
 
 def test_the_providers_admins_are_managers(place):
     at_home = {"organization_id": place.provider_id, "token": place.staff}
-    viewer_id, _ = place.joined("vi@provider.example", organization_id=place.provider_id, preset="viewer")
+    viewer_id, _ = place.joined(
+        "vi@provider.example", organization_id=place.provider_id, preset="viewer"
+    )
 
     refused = place.add("pal@provider.example", "admin", **at_home, preset="viewer")
     raised = place.call("PATCH", f"/{viewer_id}", {"role": "admin"}, **at_home)
@@ -234,11 +314,17 @@ def test_the_owner_must_transfer_first(place):
     owner_id = place.world.claims(place.owner)["mid"]
     for token in (place.owner, place.staff):
         for method, rest, body in (
-            ("PATCH", "", {"role": "member"}), ("PATCH", "", {"role": "admin"}),
-            ("PATCH", "", {"portal_access": False}), ("POST", "/disable", None), ("DELETE", "", None),
+            ("PATCH", "", {"role": "member"}),
+            ("PATCH", "", {"role": "admin"}),
+            ("PATCH", "", {"portal_access": False}),
+            ("POST", "/disable", None),
+            ("DELETE", "", None),
         ):
             answer = place.call(method, f"/{owner_id}{rest}", body, token=token)
-            assert (answer.status_code, answer.json["code"]) == (409, "owner_must_transfer"), (rest, body)
+            assert (answer.status_code, answer.json["code"]) == (409, "owner_must_transfer"), (
+                rest,
+                body,
+            )
 
 
 def test_disabling_ends_sessions_and_enabling_revives_none(place):
@@ -247,7 +333,9 @@ def test_disabling_ends_sessions_and_enabling_revives_none(place):
     disabled = place.call("POST", f"/{member_id}/disable")
     assert disabled.status_code == 200 and disabled.json["status"] == "disabled"
     assert world.revoked(token) and not world.revoked(place.owner)
-    refused = world.call("POST", "/v1/sessions", {"email": "mia@customer.example", "password": PASSWORD})
+    refused = world.call(
+        "POST", "/v1/sessions", {"email": "mia@customer.example", "password": PASSWORD}
+    )
     assert refused.status_code == 403 and refused.json["code"] == "member_disabled"
     assert place.call("POST", f"/{member_id}/disable").status_code == 200
     assert place.call("POST", f"/{member_id}/enable").json["status"] == "active"
@@ -289,7 +377,10 @@ def test_a_new_address_is_verified_anew_and_takes_over_nobody(place):
     assert changed.json["identity_id"] != people[0]["identity_id"]
     assert world.log_in("vera@other.example")["organization"]["name"] == "Other"
     world.accept("mallory@customer.example", "nine loud geese march")
-    assert world.log_in("mallory@customer.example", "nine loud geese march")["organization"]["name"] == "Acme Ltd"
+    assert (
+        world.log_in("mallory@customer.example", "nine loud geese march")["organization"]["name"]
+        == "Acme Ltd"
+    )
     assert world.log_in("vera@other.example")["organization"]["name"] == "Other"
 
 
@@ -308,13 +399,24 @@ def test_taking_a_login_away_and_giving_one(place):
     member_id, token = place.joined("mia@customer.example", "admin")
     taken = place.call("PATCH", f"/{member_id}", {"portal_access": False})
     assert taken.status_code == 200 and len(taken.json["pin"]) == 6
-    assert taken.json["email"] is None and taken.json["role"] == "member" and taken.json["extension"] == "100"
+    assert (
+        taken.json["email"] is None
+        and taken.json["role"] == "member"
+        and taken.json["extension"] == "100"
+    )
     assert world.revoked(token)
     assert place.call("PATCH", f"/{member_id}", {"role": "admin"}).status_code == 422
     assert place.call("PATCH", f"/{member_id}", {"portal_access": True}).status_code == 422
-    given = place.call("PATCH", f"/{member_id}",
-                       {"portal_access": True, "role": "admin", "email": "mia@customer.example"})
-    assert given.json["status"] == "pending" and given.json["role"] == "admin" and "pin" not in given.json
+    given = place.call(
+        "PATCH",
+        f"/{member_id}",
+        {"portal_access": True, "role": "admin", "email": "mia@customer.example"},
+    )
+    assert (
+        given.json["status"] == "pending"
+        and given.json["role"] == "admin"
+        and "pin" not in given.json
+    )
     world.accept("mia@customer.example")
     world.log_in("mia@customer.example")
 
@@ -346,11 +448,21 @@ def test_nobody_is_changed_while_the_organization_is_set_up_or_goes(place):
     world = place.world
     member_id = place.add("mia@customer.example").json["id"]
     with world.database.transaction() as session:
-        session.execute(update(models.Organization).where(models.Organization.id == place.organization_id)
-                        .values(state="provisioning"))
-    assert place.add("x@customer.example", token=place.staff).json["code"] == "organization_provisioning"
+        session.execute(
+            update(models.Organization)
+            .where(models.Organization.id == place.organization_id)
+            .values(state="provisioning")
+        )
+    assert (
+        place.add("x@customer.example", token=place.staff).json["code"]
+        == "organization_provisioning"
+    )
     world.hear(org.EndAccess(organization_id=place.organization_id, deletion_id="d"))
-    for method, rest, body in (("PATCH", "", {"name": "X"}), ("POST", "/disable", None), ("DELETE", "", None)):
+    for method, rest, body in (
+        ("PATCH", "", {"name": "X"}),
+        ("POST", "/disable", None),
+        ("DELETE", "", None),
+    ):
         answer = place.call(method, f"/{member_id}{rest}", body, token=place.staff)
         assert (answer.status_code, answer.json["code"]) == (409, "organization_closing")
     assert place.call("GET", "", token=place.staff).status_code == 200
@@ -362,10 +474,18 @@ def test_nobody_is_changed_while_the_organization_is_set_up_or_goes(place):
 def test_suspended_members_can_be_changed_but_mails_wait(place):
     world = place.world
     world.post()
-    world.hear(org.OrganizationSuspended(organization_id=place.organization_id, provider_id=place.provider_id))
+    world.hear(
+        org.OrganizationSuspended(
+            organization_id=place.organization_id, provider_id=place.provider_id
+        )
+    )
     assert place.add("mia@customer.example", token=place.staff).status_code == 201
     sent = len(world.post())
-    world.hear(org.RestoreAccess(organization_id=place.organization_id, conversation_id="c", suspended=False))
+    world.hear(
+        org.RestoreAccess(
+            organization_id=place.organization_id, conversation_id="c", suspended=False
+        )
+    )
     assert len(world.post()) == sent + 1
     world.accept("mia@customer.example")
 
@@ -377,10 +497,20 @@ def test_every_change_is_in_the_audit_with_what_changed_and_no_secret(place):
     place.call("POST", f"/{member_id}/enable")
     place.call("DELETE", f"/{member_id}")
     rows = [m for m in place.world.said(messages.AuditRecorded) if m.target.get("id") == member_id]
-    assert [m.action for m in rows] == ["invitation.sent", "member.added", "email.verified", "member.login",
-                                        "member.updated", "member.disabled", "member.enabled", "member.removed"]
-    assert rows[4].changes == [{"field": "name", "before": "Mia", "after": "Mia M"},
-                               {"field": "role", "before": "member", "after": "admin"}]
+    assert [m.action for m in rows] == [
+        "invitation.sent",
+        "member.added",
+        "email.verified",
+        "member.login",
+        "member.updated",
+        "member.disabled",
+        "member.enabled",
+        "member.removed",
+    ]
+    assert rows[4].changes == [
+        {"field": "name", "before": "Mia", "after": "Mia M"},
+        {"field": "role", "before": "member", "after": "admin"},
+    ]
     assert rows[4].actor["kind"] == "member" and rows[4].actor["label"] == "Olga Owner"
     assert rows[1].changes[-1] == {"field": "status", "before": None, "after": "pending"}
     assert rows[5].changes == [{"field": "status", "before": "active", "after": "disabled"}]
@@ -398,5 +528,7 @@ def test_numbers_told_to_others_are_right_after_any_change(place):
     place.call("PATCH", f"/{owner_id}", {"given_name": "Olga Maria"})
     assert world.said(messages.MembersChanged)[-1].owner.given_name == "Olga Maria"
     with world.database.reading() as session:
-        rows = session.scalars(select(models.Member).where(models.Member.organization_id == told.organization_id)).all()
+        rows = session.scalars(
+            select(models.Member).where(models.Member.organization_id == told.organization_id)
+        ).all()
     assert len(rows) == 3

@@ -23,16 +23,28 @@ def test_the_migration_makes_exactly_the_models(database):
 
 
 def _organization(session):
-    made = models.Organization(id=ids.new("org"), provider_id=ids.new("org"), kind="customer", name="Acme",
-                               state="open", managed_by="provider", created_at=NOW)
+    made = models.Organization(
+        id=ids.new("org"),
+        provider_id=ids.new("org"),
+        kind="customer",
+        name="Acme",
+        state="open",
+        managed_by="provider",
+        created_at=NOW,
+    )
     session.add(made)
     session.flush()
     return made.id
 
 
 def _member(organization_id, **more):
-    made = models.Member(id=ids.new("mem"), organization_id=organization_id, verified=False, created_at=NOW,
-                         **{"role": "member", "name": "Ann", "status": "active", **more})
+    made = models.Member(
+        id=ids.new("mem"),
+        organization_id=organization_id,
+        verified=False,
+        created_at=NOW,
+        **{"role": "member", "name": "Ann", "status": "active", **more},
+    )
     made.refold()
     return made
 
@@ -51,25 +63,47 @@ def test_one_owner_and_one_of_each_extension_in_an_organization(database: Databa
 def test_instants_keep_their_microseconds_and_ids_their_kind(database: Database):
     at = NOW.replace(microsecond=123456)
     with database.transaction() as session:
-        session.add(models.Identity(id=ids.new("idn"), email="a@b.example", given_name="A", family_name="B",
-                                    status="active", created_at=at))
+        session.add(
+            models.Identity(
+                id=ids.new("idn"),
+                email="a@b.example",
+                given_name="A",
+                family_name="B",
+                status="active",
+                created_at=at,
+            )
+        )
     with database.reading() as session:
         found = session.scalars(select(models.Identity)).one()
     assert found.created_at == at and found.id.startswith("idn_")
 
 
-@pytest.mark.parametrize(("typed", "kept"), [
-    (" Ann@Example.COM ", "ann@example.com"), ("ANN@EXAMPLE.com", "ann@example.com"),
-    ("a\uff4en@example.com", "ann@example.com"), ("no address", "no address"),
-])
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (" Ann@Example.COM ", "ann@example.com"),
+        ("ANN@EXAMPLE.com", "ann@example.com"),
+        ("a\uff4en@example.com", "ann@example.com"),
+        ("no address", "no address"),
+    ],
+)
 def test_one_mailbox_has_one_spelling(typed, kept):
     assert addresses.key(typed) == kept
 
 
-@pytest.mark.parametrize("password", [
-    "short", "x" * 129, "password1234", "PassWord1234", "aaaaaaaaaaaaaaaa", "121212121212121212",
-    "the Acme Ltd login", "olga.owner was here",
-])
+@pytest.mark.parametrize(
+    "password",
+    [
+        "short",
+        "x" * 129,
+        "password1234",
+        "PassWord1234",
+        "aaaaaaaaaaaaaaaa",
+        "121212121212121212",
+        "the Acme Ltd login",
+        "olga.owner was here",
+    ],
+)
 def test_passwords_that_are_tried_first_are_refused(password):
     with pytest.raises(passwords.errors.Invalid):
         passwords.check(password, context=["Acme Ltd", "olga.owner"])
@@ -89,7 +123,9 @@ def test_hashes_are_argon2id_of_the_decided_strength():
 def test_without_a_password_the_work_is_the_same(monkeypatch):
     compared, verify = [], argon2.PasswordHasher.verify
     monkeypatch.setattr(
-        argon2.PasswordHasher, "verify", lambda self, kept, given: compared.append(kept) or verify(self, kept, given)
+        argon2.PasswordHasher,
+        "verify",
+        lambda self, kept, given: compared.append(kept) or verify(self, kept, given),
     )
     hasher = passwords.Hasher(memory_kib=16, passes=3)
     for kept in (None, hasher.hash("four calm otters drift")):
@@ -103,14 +139,18 @@ def test_nobody_has_a_password_that_matches_nothing():
     assert hasher.matches(hasher.hash("caf\u00e9 au lait please"), "cafe\u0301 au lait please")
 
 
-@pytest.mark.parametrize("pin", ["000000", "123456", "987654", "121212", "123123", "112233", "199902", "771234"])
+@pytest.mark.parametrize(
+    "pin", ["000000", "123456", "987654", "121212", "123123", "112233", "199902", "771234"]
+)
 def test_weak_pins_are_never_given(pin):
     assert pins.is_weak(pin)
 
 
 def test_pins_have_six_digits():
     made = {pins.new() for _ in range(200)}
-    assert len(made) > 150 and all(len(p) == 6 and p.isdigit() and not pins.is_weak(p) for p in made)
+    assert len(made) > 150 and all(
+        len(p) == 6 and p.isdigit() and not pins.is_weak(p) for p in made
+    )
 
 
 def test_waits_grow_from_the_fifth_failure():
@@ -118,11 +158,18 @@ def test_waits_grow_from_the_fifth_failure():
     assert seconds == [0, 0, 1, 2, 4, 8, 512, 900, 900]
 
 
-@pytest.mark.parametrize(("kind", "role", "preset", "named"), [
-    ("provider", "owner", None, "owner"), ("provider", "admin", "viewer", "manager"),
-    ("provider", "member", "billing", "billing"), ("provider", "member", None, "viewer"),
-    ("customer", "owner", None, "owner"), ("customer", "admin", None, "admin"), ("customer", "member", None, "member"),
-])
+@pytest.mark.parametrize(
+    ("kind", "role", "preset", "named"),
+    [
+        ("provider", "owner", None, "owner"),
+        ("provider", "admin", "viewer", "manager"),
+        ("provider", "member", "billing", "billing"),
+        ("provider", "member", None, "viewer"),
+        ("customer", "owner", None, "owner"),
+        ("customer", "admin", None, "admin"),
+        ("customer", "member", None, "member"),
+    ],
+)
 def test_roles_as_tokens_name_them(kind, role, preset, named):
     assert roles.in_token(kind, role, preset) == named
     assert roles.scopes(kind, named)

@@ -29,7 +29,9 @@ class Place:
         self.key = self.exchange(self.raw)
 
     def add(self, name, **more):
-        answer = self.world.call("POST", self.members, {"name": name, "portal_access": False} | more, token=self.owner)
+        answer = self.world.call(
+            "POST", self.members, {"name": name, "portal_access": False} | more, token=self.owner
+        )
         assert answer.status_code == 201, answer.text
         return answer.json
 
@@ -53,7 +55,8 @@ class Place:
 
     def verify(self, pin=None, extension=None, *, token=None, organization_id=None, client=None):
         body = {
-            "organization_id": organization_id or self.organization_id, "extension": extension or self.extension,
+            "organization_id": organization_id or self.organization_id,
+            "extension": extension or self.extension,
             "pin": pin or self.pin,
         }
         headers = {"Authorization": f"Bearer {token or self.key}"}
@@ -70,7 +73,9 @@ class Place:
         assert [self.is_valid(WRONG, extension) for _ in range(times)] == [False] * times
 
     def act(self, what, member_id=None):
-        return self.world.call("POST", f"{self.members}/{member_id or self.member['id']}/{what}", token=self.owner)
+        return self.world.call(
+            "POST", f"{self.members}/{member_id or self.member['id']}/{what}", token=self.owner
+        )
 
     def audited(self, action):
         return [row for row in self.world.said(messages.AuditRecorded) if row.action == action]
@@ -135,8 +140,15 @@ def test_slow_guesses_shut_too_and_few_are_forgiven(place):
 def test_a_new_pin_opens_what_was_shut(place):
     with place.world.database.transaction() as session:
         key = pins.guesses_key(place.organization_id, place.extension)
-        session.add(models.Guesses(key=key, total=20, recent=0, since=place.world.clock.now(),
-                                   last_at=place.world.clock.now()))
+        session.add(
+            models.Guesses(
+                key=key,
+                total=20,
+                recent=0,
+                since=place.world.clock.now(),
+                last_at=place.world.clock.now(),
+            )
+        )
     assert place.verify().status_code == 429
     fresh = place.act("reset-pin").json["pin"]
     assert place.is_valid(fresh)
@@ -184,11 +196,15 @@ def test_what_is_done_is_the_same_whatever_is_wrong(place, monkeypatch):
     work = []
     try:
         for pin, extension in (
-            (WRONG, place.extension), (WRONG, NOBODY), (disabled["pin"], disabled["extension"])
+            (WRONG, place.extension),
+            (WRONG, NOBODY),
+            (disabled["pin"], disabled["extension"]),
         ):
             verified.clear()
             statements.clear()
-            assert [place.verify(pin, extension).status_code for _ in range(7)] == [200] * 5 + [429] * 2
+            assert [place.verify(pin, extension).status_code for _ in range(7)] == [200] * 5 + [
+                429
+            ] * 2
             work.append((len(verified), len(statements)))
     finally:
         event.remove(place.world.database.engine, "before_cursor_execute", hear)
@@ -206,7 +222,9 @@ def test_a_pin_is_no_good_at_once_where_its_holder_is_out(place):
 
 def test_while_an_organization_is_shut_no_pin_is_right_and_none_counts(place):
     world, organization_id = place.world, place.organization_id
-    restore = org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False)
+    restore = org.RestoreAccess(
+        organization_id=organization_id, conversation_id="c", suspended=False
+    )
     for end in (
         org.OrganizationSuspended(organization_id=organization_id, provider_id=place.provider_id),
         org.EndAccess(organization_id=organization_id, deletion_id="d"),
@@ -234,21 +252,38 @@ def test_another_pin(place):
     assert answer.status_code == 200 and set(answer.json) == {*place.member}
     fresh = answer.json["pin"]
     assert place.is_valid(fresh) and (fresh == place.pin or not place.is_valid(place.pin))
-    assert "pin" not in place.world.call("GET", f"{place.members}/{place.member['id']}", token=place.owner).json
+    assert (
+        "pin"
+        not in place.world.call(
+            "GET", f"{place.members}/{place.member['id']}", token=place.owner
+        ).json
+    )
     [row] = place.audited("pin.reset")
     assert row.target["id"] == place.member["id"] and row.actor["kind"] == "member"
     assert fresh not in str(row)
     again = [
-        place.world.call("POST", f"{place.members}/{place.member['id']}/reset-pin", token=place.owner,
-                         headers={"Idempotency-Key": "k"}) for _ in range(2)
+        place.world.call(
+            "POST",
+            f"{place.members}/{place.member['id']}/reset-pin",
+            token=place.owner,
+            headers={"Idempotency-Key": "k"},
+        )
+        for _ in range(2)
     ]
     assert [a.headers.get("Idempotent-Replayed") for a in again] == [None, None]
 
 
 def test_whose_pin_can_be_reset(place):
     with_login = place.world.call(
-        "POST", place.members, token=place.owner,
-        body={"name": "Mia", "portal_access": True, "role": "member", "email": "mia@customer.example"},
+        "POST",
+        place.members,
+        token=place.owner,
+        body={
+            "name": "Mia",
+            "portal_access": True,
+            "role": "member",
+            "email": "mia@customer.example",
+        },
     ).json
     refused = place.act("reset-pin", with_login["id"])
     assert refused.status_code == 409 and refused.json["code"] == "no_pin"
@@ -263,7 +298,10 @@ def test_whose_pin_can_be_reset(place):
     assert place.is_valid(place.act("reset-pin").json["pin"])
     key = place.token(place.owner, "pin:reset")
     other = place.add("Other")
-    assert place.world.call("POST", f"{place.members}/{other['id']}/reset-pin", token=key).status_code == 200
+    assert (
+        place.world.call("POST", f"{place.members}/{other['id']}/reset-pin", token=key).status_code
+        == 200
+    )
 
 
 def test_without_the_pepper_nothing_fits(place):
@@ -271,10 +309,15 @@ def test_without_the_pepper_nothing_fits(place):
         kept = session.get_one(models.Member, place.member["id"]).pin_hash
     hasher = place.world.app.extensions["hasher"]
     assert pins.Pins(hasher, "a pepper").matches(kept, place.pin)
-    assert not pins.Pins(hasher, "another").matches(kept, place.pin) and not hasher.matches(kept, place.pin)
+    assert not pins.Pins(hasher, "another").matches(kept, place.pin) and not hasher.matches(
+        kept, place.pin
+    )
     with place.world.database.transaction() as session:
-        session.execute(update(models.Member).where(models.Member.id == place.member["id"])
-                        .values(pin_hash=hasher.hash(place.pin)))
+        session.execute(
+            update(models.Member)
+            .where(models.Member.id == place.member["id"])
+            .values(pin_hash=hasher.hash(place.pin))
+        )
     assert not place.is_valid(), "one from before the pepper"
 
 

@@ -88,13 +88,19 @@ def test_the_secret_and_the_recovery_codes_are_shown_once_and_kept_by_nobody(wor
 
 def test_nothing_is_demanded_before_it_is_confirmed_and_the_latest_secret_counts(world):
     _, token = world.owner()
-    assert world.call("POST", "/v1/me/totp/confirm", {"otp": "123456"}, token=token).json["code"] == "not_enrolled"
+    assert (
+        world.call("POST", "/v1/me/totp/confirm", {"otp": "123456"}, token=token).json["code"]
+        == "not_enrolled"
+    )
     first = Phone(world, world.call("POST", "/v1/me/totp", token=token).json["secret"])
     world.log_in(OLGA)
     second = Phone(world, world.call("POST", "/v1/me/totp", token=token).json["secret"])
     wrong = world.call("POST", "/v1/me/totp/confirm", {"otp": first.code()}, token=token)
     assert wrong.status_code == 422 and wrong.json["code"] == "invalid_otp"
-    assert world.call("POST", "/v1/me/totp/confirm", {"otp": second.code()}, token=token).status_code == 201
+    assert (
+        world.call("POST", "/v1/me/totp/confirm", {"otp": second.code()}, token=token).status_code
+        == 201
+    )
 
 
 def test_the_code_is_asked_for_only_after_the_right_password(world):
@@ -106,7 +112,9 @@ def test_the_code_is_asked_for_only_after_the_right_password(world):
     wrong = log_in(world, "000000")
     assert wrong.status_code == 401 and wrong.json["code"] == "invalid_otp"
     assert log_in(world, phone.code()).status_code == 201
-    assert [m.reason for m in audited(world, "member.login") if m.outcome == "denied"] == ["invalid_otp"]
+    assert [m.reason for m in audited(world, "member.login") if m.outcome == "denied"] == [
+        "invalid_otp"
+    ]
 
 
 def test_a_step_to_either_side_is_taken_and_none_twice(world):
@@ -132,7 +140,9 @@ def test_of_several_at_once_one_gets_in_by_a_code(world, recovery):
 
     def once(_):
         with world.app.test_client() as client:
-            return client.post("/v1/sessions", json={"email": OLGA, "password": PASSWORD, "otp": otp}).status_code
+            return client.post(
+                "/v1/sessions", json={"email": OLGA, "password": PASSWORD, "otp": otp}
+            ).status_code
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(once, range(4))) == [201, 401, 401, 401]
@@ -166,13 +176,18 @@ def test_a_recovery_code_stands_for_a_code_once(world):
     assert log_in(world, recovery[3]).json["code"] == "invalid_otp"
     assert len(audited(world, "mfa.recovery_code_used")) == 1
     notice = world.post()[-1]
-    assert notice["Subject"] == "A recovery code of yours was used" and "you have 9 left" in notice.get_content()
+    assert (
+        notice["Subject"] == "A recovery code of yours was used"
+        and "you have 9 left" in notice.get_content()
+    )
 
 
 def test_what_is_sealed_for_one_is_worth_nothing_for_another():
     sealer = Sealer("a pepper")
     sealed = sealer.seal("a secret", whose="idn_one")
-    assert sealer.open(sealed, whose="idn_one") == "a secret" and sealed != sealer.seal("a secret", whose="idn_one")
+    assert sealer.open(sealed, whose="idn_one") == "a secret" and sealed != sealer.seal(
+        "a secret", whose="idn_one"
+    )
     for other, whose in ((sealer, "idn_two"), (Sealer("another pepper"), "idn_one")):
         with pytest.raises(InvalidTag):
             other.open(sealed, whose=whose)
@@ -183,10 +198,20 @@ def test_who_has_just_proved_themselves_by_a_code_may_switch_them_off(world):
     _, phone, _ = with_codes(world)
     token = log_in(world, phone.next()).json["access_token"]
     world.clock.pass_(minutes=4)
-    entered = world.call("POST", "/v1/sessions/exchange", {"organization_id": world.claims(token)["org"]}, token=token)
-    assert world.call("DELETE", "/v1/me/totp", token=entered.json["access_token"]).status_code == 204
+    entered = world.call(
+        "POST",
+        "/v1/sessions/exchange",
+        {"organization_id": world.claims(token)["org"]},
+        token=token,
+    )
+    assert (
+        world.call("DELETE", "/v1/me/totp", token=entered.json["access_token"]).status_code == 204
+    )
     assert log_in(world).status_code == 201
-    assert len(audited(world, "mfa.disabled")) == 1 and "does not ask" in world.post()[-1].get_content()
+    assert (
+        len(audited(world, "mfa.disabled")) == 1
+        and "does not ask" in world.post()[-1].get_content()
+    )
     assert world.call("DELETE", "/v1/me/totp", token=token).json["code"] == "not_enrolled"
     with world.database.reading() as session:
         assert not any(session.scalars(select(models.LoginSession.with_otp)))
@@ -196,7 +221,9 @@ def test_a_proof_without_a_code_or_an_old_one_switches_nothing_off_or_on(world):
     world.owner()
     login = world.log_in(OLGA)
     world.clock.pass_(minutes=5)
-    token = world.call("POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}).json["access_token"]
+    token = world.call(
+        "POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}
+    ).json["access_token"]
     assert world.call("POST", "/v1/me/totp", token=token).json["code"] == "step_up_required"
     assert step_up(world, token).status_code == 201
     without = world.log_in(OLGA)["access_token"]
@@ -209,7 +236,9 @@ def test_a_proof_without_a_code_or_an_old_one_switches_nothing_off_or_on(world):
     assert refused(without)
     login = log_in(world, phone.next()).json
     world.clock.pass_(minutes=5)
-    old = world.call("POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}).json["access_token"]
+    old = world.call(
+        "POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}
+    ).json["access_token"]
     assert refused(old)
     assert step_up(world, old).json["code"] == "otp_required"
     assert step_up(world, old, otp=phone.code()).status_code == 201
@@ -233,9 +262,16 @@ def test_staff_without_codes_may_do_nothing_but_switch_them_on_once_they_are_dem
     assert refused.status_code == 403 and refused.json["code"] == "mfa_required"
     assert world.call("GET", "/v1/me", token=token).status_code == 200
     phone, _ = switch_on(world, token)
-    fresh = world.call("POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}).json["access_token"]
-    assert "missing" not in world.claims(fresh) and world.call("GET", members, token=fresh).status_code == 200
-    entered = world.call("POST", "/v1/sessions/exchange", {"organization_id": provider_id}, token=fresh).json
+    fresh = world.call(
+        "POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}
+    ).json["access_token"]
+    assert (
+        "missing" not in world.claims(fresh)
+        and world.call("GET", members, token=fresh).status_code == 200
+    )
+    entered = world.call(
+        "POST", "/v1/sessions/exchange", {"organization_id": provider_id}, token=fresh
+    ).json
     assert "missing" not in world.claims(entered["access_token"])
     refused = world.call("DELETE", "/v1/me/totp", token=fresh)
     assert refused.status_code == 409 and refused.json["code"] == "mfa_required"
@@ -249,7 +285,9 @@ def test_a_customers_people_need_no_codes_for_that(world):
     provider_id = world.claims(world.provider())["org"]
     _, token = world.owner(provider_id=provider_id)
     settings(world, provider_id, mfa_required=True)
-    assert not world.revoked(token) and "missing" not in world.claims(world.log_in(OLGA)["access_token"])
+    assert not world.revoked(token) and "missing" not in world.claims(
+        world.log_in(OLGA)["access_token"]
+    )
 
 
 # --- fresh proofs
@@ -261,7 +299,9 @@ def test_what_is_dangerous_wants_a_fresh_proof_where_the_provider_says_so(world)
     world.owner(provider_id=provider_id)
     login = world.log_in(OLGA)
     world.clock.pass_(seconds=301)
-    login = world.call("POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}).json
+    login = world.call(
+        "POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}
+    ).json
     token, body = login["access_token"], {"name": "Till", "scopes": ["members:read"]}
     refused = world.call("POST", "/v1/api-keys", body, token=token)
     assert refused.status_code == 403 and refused.json["code"] == "step_up_required"
@@ -269,14 +309,25 @@ def test_what_is_dangerous_wants_a_fresh_proof_where_the_provider_says_so(world)
     proved = step_up(world, token)
     assert proved.status_code == 201, proved.text
     assert set(proved.json) == {"access_token", "token_type", "expires_in", "proved_until"}
-    assert world.call("POST", "/v1/api-keys", body, token=proved.json["access_token"]).status_code == 201
+    assert (
+        world.call("POST", "/v1/api-keys", body, token=proved.json["access_token"]).status_code
+        == 201
+    )
     assert len(audited(world, "member.proved")) == 1
     said = world.claims(proved.json["access_token"])
-    renewed = world.call("POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}).json
-    entered = world.call("POST", "/v1/sessions/exchange", {"organization_id": said["org"]}, token=token).json
+    renewed = world.call(
+        "POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}
+    ).json
+    entered = world.call(
+        "POST", "/v1/sessions/exchange", {"organization_id": said["org"]}, token=token
+    ).json
     for other in (renewed, entered):
         claims = world.claims(other["access_token"])
-        assert claims["proved"] == said["proved"] and claims["must_prove"] is True and claims["iat"] > said["iat"]
+        assert (
+            claims["proved"] == said["proved"]
+            and claims["must_prove"] is True
+            and claims["iat"] > said["iat"]
+        )
 
 
 def test_without_that_setting_nothing_has_to_be_proved(world):
@@ -298,8 +349,11 @@ def test_a_proof_counts_wrong_passwords_as_a_login_does(world):
 def test_a_session_that_has_ended_proves_nothing(world):
     _, token = world.owner()
     assert world.call("DELETE", "/v1/sessions/current", token=token).status_code == 204
-    for path, body in (("totp", None), ("step-up", {"password": PASSWORD}),
-                       ("password", {"password": PASSWORD, "new_password": NEW})):
+    for path, body in (
+        ("totp", None),
+        ("step-up", {"password": PASSWORD}),
+        ("password", {"password": PASSWORD, "new_password": NEW}),
+    ):
         refused = world.call("POST", f"/v1/me/{path}", body, token=token)
         assert refused.status_code == 401 and refused.json["code"] == "token_revoked"
     assert log_in(world).status_code == 201
@@ -337,11 +391,18 @@ def test_a_password_chosen_by_a_link_is_told_too(world):
     assert world.post()[-1]["Subject"] == "Your password was changed"
 
 
-@pytest.mark.parametrize(("password", "code"), [
-    ("fourteen char.", "length"), ("x" * 129, "length"), ("Password12345678!", "breached"),
-    ("the clientele way in", "guessable"), ("where olga goes by", "guessable"), ("and Acme it will be", "guessable"),
-    ("my customer's example", "guessable"),
-])
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("fourteen char.", "length"),
+        ("x" * 129, "length"),
+        ("Password12345678!", "breached"),
+        ("the clientele way in", "guessable"),
+        ("where olga goes by", "guessable"),
+        ("and Acme it will be", "guessable"),
+        ("my customer's example", "guessable"),
+    ],
+)
 def test_which_passwords_are_not_taken(world, password, code):
     _, token = world.owner()
     body = {"password": PASSWORD, "new_password": password}
@@ -368,10 +429,19 @@ def test_a_short_password_is_good_beside_codes_and_keeps_them_on(world):
     assert world.call("DELETE", "/v1/me/totp", token=token).status_code == 204
 
 
-@pytest.mark.parametrize(("password", "known"), [
-    ("Passwort2024!", True), ("p@ssw0rd", True), ("testtesttest1", True), ("Dragon1234567", True), ("12345678", True),
-    ("monkey749302847561", False), ("dragons drift by night", False), ("xK9!mQ2z", False),
-])
+@pytest.mark.parametrize(
+    ("password", "known"),
+    [
+        ("Passwort2024!", True),
+        ("p@ssw0rd", True),
+        ("testtesttest1", True),
+        ("Dragon1234567", True),
+        ("12345678", True),
+        ("monkey749302847561", False),
+        ("dragons drift by night", False),
+        ("xK9!mQ2z", False),
+    ],
+)
 def test_what_is_tried_first_is_known_in_any_dress(password, known):
     assert breached.is_known(password) is known
 

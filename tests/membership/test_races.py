@@ -40,7 +40,9 @@ def _tables_locked(world, method, path, body, token=None):
     return [table for table in dict.fromkeys(tables) if table in ("organizations", "members")]
 
 
-def test_logins_and_changes_of_members_lock_in_one_order_and_never_wait_for_each_other_in_a_circle(world):
+def test_logins_and_changes_of_members_lock_in_one_order_and_never_wait_for_each_other_in_a_circle(
+    world,
+):
     organization_id, token = world.owner()
     members = f"/v1/organizations/{organization_id}/members"
     mia = {"name": "Mia", "portal_access": False}
@@ -59,18 +61,29 @@ def test_logins_and_changes_of_members_lock_in_one_order_and_never_wait_for_each
 
 def _invite(session):
     organizations.invite_owner(
-        session, organization_id=ids.new("org"), provider_id=ids.new("org"), name="Second", given_name="Olga",
-        family_name="Owner", email=OLGA, managed_by="provider", now=clock.now(),
+        session,
+        organization_id=ids.new("org"),
+        provider_id=ids.new("org"),
+        name="Second",
+        given_name="Olga",
+        family_name="Owner",
+        email=OLGA,
+        managed_by="provider",
+        now=clock.now(),
     )
 
 
 def _erase(session, organization_id):
-    organizations.erase_members(session, organization_id=organization_id, deletion_id="d", now=clock.now())
+    organizations.erase_members(
+        session, organization_id=organization_id, deletion_id="d", now=clock.now()
+    )
 
 
 def _owner_of_the_second(world):
     with world.database.reading() as session:
-        second = session.scalars(select(models.Member).where(models.Member.status == "pending")).one()
+        second = session.scalars(
+            select(models.Member).where(models.Member.status == "pending")
+        ).one()
         return session.get_one(models.Identity, second.identity_id)
 
 

@@ -27,13 +27,29 @@ def _try(world, password, address=OLGA):
 def test_the_answer_has_what_the_contract_says(world):
     organization_id, _ = world.owner()
     answer = world.log_in(OLGA)
-    assert {"access_token", "token_type", "expires_in", "refresh_token", "identity", "organization", "role",
-            "scopes"} == set(answer)
-    assert answer["token_type"] == "Bearer" and answer["expires_in"] == 300 and answer["role"] == "owner"
+    assert {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "identity",
+        "organization",
+        "role",
+        "scopes",
+    } == set(answer)
+    assert (
+        answer["token_type"] == "Bearer"
+        and answer["expires_in"] == 300
+        and answer["role"] == "owner"
+    )
     assert answer["organization"] == {"id": organization_id, "name": "Acme Ltd", "kind": "customer"}
     claims = world.claims(answer["access_token"])
     assert claims["iss"] == claims["aud"] == "clientele" and claims["name"] == "Olga Owner"
-    assert claims["mid"].startswith("mem_") and claims["sid"].startswith("ses_") and claims["sub"].startswith("idn_")
+    assert (
+        claims["mid"].startswith("mem_")
+        and claims["sid"].startswith("ses_")
+        and claims["sub"].startswith("idn_")
+    )
     assert isinstance(claims["iat"], float) and claims["exp"] == claims["iat"] + 300
 
 
@@ -47,7 +63,10 @@ def test_wrong_password_and_unknown_address_read_the_same_and_work_the_same(worl
             return super().matches(kept, password)
 
     world.app.extensions["hasher"] = Spy(memory_kib=8, passes=1)
-    known, unknown = _try(world, "wrong wrong wrong"), _try(world, "wrong wrong wrong", "nobody@customer.example")
+    known, unknown = (
+        _try(world, "wrong wrong wrong"),
+        _try(world, "wrong wrong wrong", "nobody@customer.example"),
+    )
     assert known.status_code == unknown.status_code == 401
     assert known.json["code"] == "invalid_credentials"
     assert {**known.json, "instance": ""} == {**unknown.json, "instance": ""}
@@ -86,7 +105,9 @@ def test_a_burst_of_guesses_gets_no_more_answers_than_guesses_in_a_row(world):
 
     def guess(n):
         with world.app.test_client() as client:
-            return client.post("/v1/sessions", json={"email": OLGA, "password": f"wrong {n}"}).status_code
+            return client.post(
+                "/v1/sessions", json={"email": OLGA, "password": f"wrong {n}"}
+            ).status_code
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(guess, range(16)))
@@ -112,7 +133,9 @@ def test_refreshing_rotates_and_a_used_token_ends_the_family(world):
     assert not world.revoked(second.json["access_token"])
     again = world.call("POST", "/v1/sessions/refresh", {"refresh_token": first["refresh_token"]})
     assert again.status_code == 401
-    after = world.call("POST", "/v1/sessions/refresh", {"refresh_token": second.json["refresh_token"]})
+    after = world.call(
+        "POST", "/v1/sessions/refresh", {"refresh_token": second.json["refresh_token"]}
+    )
     assert after.status_code == 401
     assert world.revoked(second.json["access_token"]) and world.revoked(first["access_token"])
 
@@ -129,8 +152,12 @@ def test_refreshing_at_once_succeeds_once_at_most_and_leaves_no_live_family(worl
         answers = list(pool.map(refresh, range(4)))
     won = [a for a in answers if a.status_code == 201]
     assert len(won) == 1
-    assert world.call("POST", "/v1/sessions/refresh",
-                      {"refresh_token": won[0].json["refresh_token"]}).status_code == 401
+    assert (
+        world.call(
+            "POST", "/v1/sessions/refresh", {"refresh_token": won[0].json["refresh_token"]}
+        ).status_code
+        == 401
+    )
 
 
 @pytest.mark.parametrize("token", ["", "x", "\u0000", "a" * 1024])
@@ -178,13 +205,28 @@ def test_one_may_end_only_ones_own_sessions(world):
 def test_exchange_enters_another_own_organization_and_the_old_session_lives(world):
     first_id, token = world.owner()
     second_id = world.customer(OLGA, name="Second")
-    assert world.call("POST", "/v1/sessions/exchange", {"organization_id": second_id}, token=token).status_code == 403
+    assert (
+        world.call(
+            "POST", "/v1/sessions/exchange", {"organization_id": second_id}, token=token
+        ).status_code
+        == 403
+    )
     world.accept(OLGA, None)
-    entered = world.call("POST", "/v1/sessions/exchange", {"organization_id": second_id}, token=token)
-    assert entered.status_code == 201 and world.claims(entered.json["access_token"])["org"] == second_id
+    entered = world.call(
+        "POST", "/v1/sessions/exchange", {"organization_id": second_id}, token=token
+    )
+    assert (
+        entered.status_code == 201
+        and world.claims(entered.json["access_token"])["org"] == second_id
+    )
     assert not world.revoked(token)
     stranger_id = world.customer("sam@other.example")
-    assert world.call("POST", "/v1/sessions/exchange", {"organization_id": stranger_id}, token=token).status_code == 404
+    assert (
+        world.call(
+            "POST", "/v1/sessions/exchange", {"organization_id": stranger_id}, token=token
+        ).status_code
+        == 404
+    )
     mine = world.call("GET", "/v1/me/organizations", token=token).json
     assert {o["id"] for o in mine["own"]} == {first_id, second_id} and mine["serviced"] == []
     assert world.log_in(OLGA)["organization"]["id"] == second_id
@@ -195,13 +237,17 @@ def test_exchange_enters_another_own_organization_and_the_old_session_lives(worl
 def test_suspended_everybody_is_out_and_stays_out(world):
     organization_id, token = world.owner()
     refresh = world.log_in(OLGA)["refresh_token"]
-    world.hear(org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id))
+    world.hear(
+        org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id)
+    )
     assert world.revoked(token)
     refused = _try(world, "four calm otters drift")
     assert refused.status_code == 403 and refused.json["code"] == "organization_suspended"
     assert _try(world, "wrong").status_code == 401
     assert world.call("POST", "/v1/sessions/refresh", {"refresh_token": refresh}).status_code == 401
-    world.hear(org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False))
+    world.hear(
+        org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False)
+    )
     assert world.call("POST", "/v1/sessions/refresh", {"refresh_token": refresh}).status_code == 401
     fresh = world.log_in(OLGA)
     assert not world.revoked(fresh["access_token"])
@@ -212,18 +258,32 @@ def test_only_the_suspended_one_is_shut(world):
     second_id, _ = world.owner(name="Second")
     world.hear(org.OrganizationSuspended(organization_id=second_id, provider_id=second_id))
     assert world.log_in(OLGA)["organization"]["id"] == first_id
-    named = world.call("POST", "/v1/sessions",
-                       {"email": OLGA, "password": "four calm otters drift", "organization_id": second_id})
+    named = world.call(
+        "POST",
+        "/v1/sessions",
+        {"email": OLGA, "password": "four calm otters drift", "organization_id": second_id},
+    )
     assert named.status_code == 403 and named.json["code"] == "organization_suspended"
 
 
 def test_nobody_logs_in_before_the_organization_is_ready(world):
     organization_id = ids.new("org")
-    world.hear(org.InviteOwner(organization_id=organization_id, provider_id=ids.new("org"), name="Acme Ltd",
-                               given_name="Olga", family_name="Owner", email=OLGA, managed_by="provider"))
+    world.hear(
+        org.InviteOwner(
+            organization_id=organization_id,
+            provider_id=ids.new("org"),
+            name="Acme Ltd",
+            given_name="Olga",
+            family_name="Owner",
+            email=OLGA,
+            managed_by="provider",
+        )
+    )
     world.accept(OLGA)
     assert _try(world, "four calm otters drift").status_code == 403
-    world.hear(org.OrganizationActivated(organization_id=organization_id, provider_id=ids.new("org")))
+    world.hear(
+        org.OrganizationActivated(organization_id=organization_id, provider_id=ids.new("org"))
+    )
     world.log_in(OLGA)
 
 
@@ -232,10 +292,14 @@ def test_a_login_racing_a_suspension_never_leaves_a_live_token(world):
 
     def log_in(_):
         with world.app.test_client() as client:
-            return client.post("/v1/sessions", json={"email": OLGA, "password": "four calm otters drift"})
+            return client.post(
+                "/v1/sessions", json={"email": OLGA, "password": "four calm otters drift"}
+            )
 
     def suspend():
-        world.hear(org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id))
+        world.hear(
+            org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id)
+        )
 
     with ThreadPoolExecutor(5) as pool:
         answers = pool.map(log_in, range(12))
@@ -255,13 +319,17 @@ def test_a_suspension_waits_for_a_login_that_has_begun(world, monkeypatch):
 
     def log_in():
         with world.app.test_client() as client:
-            return client.post("/v1/sessions", json={"email": OLGA, "password": "four calm otters drift"})
+            return client.post(
+                "/v1/sessions", json={"email": OLGA, "password": "four calm otters drift"}
+            )
 
     monkeypatch.setattr(telling, "record", slowly)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(log_in)
         assert inside.wait(5)
-        world.hear(org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id))
+        world.hear(
+            org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id)
+        )
         assert world.revoked(answer.result().json["access_token"])
 
 
@@ -272,7 +340,10 @@ def test_a_password_changed_while_the_old_one_is_checked(world):
         def matches(self, kept, password):
             world.call("POST", "/v1/password-resets", {"email": OLGA})
             link = world.link(OLGA)
-            assert world.call("POST", f"/v1/password-resets/{link}", {"password": OTHER}).status_code == 201
+            assert (
+                world.call("POST", f"/v1/password-resets/{link}", {"password": OTHER}).status_code
+                == 201
+            )
             return super().matches(kept, password)
 
     world.app.extensions["hasher"] = Slow(memory_kib=8, passes=1)
@@ -294,7 +365,9 @@ def test_a_stronger_hash_is_made_on_login(world):
     world.app.extensions["hasher"] = passwords.Hasher(memory_kib=16, passes=1)
     world.log_in(OLGA)
     with world.database.reading() as session:
-        kept = session.scalar(select(models.Identity.password_hash).where(models.Identity.email == OLGA))
+        kept = session.scalar(
+            select(models.Identity.password_hash).where(models.Identity.email == OLGA)
+        )
     assert "m=16,t=1" in kept
     world.log_in(OLGA)
 
@@ -329,7 +402,9 @@ def test_the_closing_check_is_for_org(world):
 
 def test_the_provider_is_made_once_whoever_comes_first(world):
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: application.bootstrap(world.settings, world.database), range(4)))
+        made = list(
+            pool.map(lambda _: application.bootstrap(world.settings, world.database), range(4))
+        )
     assert [m for m in made if m] == [("admin@example.com", None)]
     created = world.said(messages.ProviderCreated)
     assert len(created) == 1 and created[0].owner.verified
@@ -337,19 +412,25 @@ def test_the_provider_is_made_once_whoever_comes_first(world):
 
 
 def test_without_a_password_in_the_settings_one_is_made(database: Database, world):
-    login = application.bootstrap(dataclasses.replace(world.settings, clientele_admin_password=""), database)
+    login = application.bootstrap(
+        dataclasses.replace(world.settings, clientele_admin_password=""), database
+    )
     assert login.password and len(login.password) >= 16
     world.log_in(login.email, login.password)
 
 
 def test_a_further_provider_is_made_once_and_somebody_known_keeps_their_password(world) -> None:
     settings = dataclasses.replace(
-        world.settings, clientele_provider_name="Second", clientele_admin_email="second@provider.example",
+        world.settings,
+        clientele_provider_name="Second",
+        clientele_admin_email="second@provider.example",
         clientele_admin_password="",
     )
 
     first = application.add_provider(settings, world.database)
-    again = application.add_provider(dataclasses.replace(settings, clientele_provider_name="Third"), world.database)
+    again = application.add_provider(
+        dataclasses.replace(settings, clientele_provider_name="Third"), world.database
+    )
 
     assert first.password and again.password is None
     assert world.log_in("second@provider.example", first.password)["role"] == "owner"
@@ -358,10 +439,13 @@ def test_a_further_provider_is_made_once_and_somebody_known_keeps_their_password
 
 
 def test_whoever_was_cut_off_while_a_login_waited_gets_no_session(world):
-    """The place was read before its rows were locked, and is somebody else's, or nobody's, by then."""
+    """The place was read before its rows were locked, and is somebody else's, or nobody's, by
+    then."""
     world.owner()
     with world.database.transaction() as session:
-        member = session.scalars(select(models.Member).where(models.Member.email == "olga@customer.example")).one()
+        member = session.scalars(
+            select(models.Member).where(models.Member.email == "olga@customer.example")
+        ).one()
         place = queries.place(session, member.id)
         assert sessions.lock_place(session, place, member.identity_id) is place
         with pytest.raises(sessions.TokenRevoked):

@@ -22,7 +22,9 @@ def by_state(*expected: Any) -> dict[str, Any]:
 OWN = by_state(*["ok"] * 5)  # what concerns the caller alone, and the way out
 READ = by_state(*["ok"] * 5)  # a tombstone once erased
 READ_ONE = by_state("ok", "ok", "ok", "ok", 404)
-EDIT = by_state("organization_provisioning", "ok", "ok", "organization_closing", "organization_deleted")
+EDIT = by_state(
+    "organization_provisioning", "ok", "ok", "organization_closing", "organization_deleted"
+)
 EDIT_ONE = EDIT | {"erased": 404}
 KEYS = by_state(*["organization_suspended"] * 5) | {"open": "ok"}
 STEP_IN = by_state(*["organization_not_active"] * 5) | {"open": "ok"}
@@ -48,54 +50,90 @@ SAMPLES = {
     "me.read": Sample(OWN, "olga", "GET", "/v1/me"),
     "me.secure": Sample(OWN, "admin", "POST", "/v1/me/step-up", {"password": PASSWORD}),
     "session.list": Sample(OWN, "olga", "GET", "/v1/sessions"),
-    "session.exchange": Sample(ENTER, "max", "POST", "/v1/sessions/exchange", {"organization_id": "{first}"}),
+    "session.exchange": Sample(
+        ENTER, "max", "POST", "/v1/sessions/exchange", {"organization_id": "{first}"}
+    ),
     "session.end": Sample(OWN, "vic", "DELETE", "/v1/sessions/current"),
     "session.end_others": Sample(OWN, "max", "DELETE", "/v1/sessions"),
     "key.list": Sample(READ, "olga", "GET", "/v1/api-keys"),
-    "key.manage": Sample(KEYS, "olga", "POST", "/v1/api-keys", {"name": "K", "scopes": ["members:read"]}),
-    "pin.verify": Sample(OWN, "key", "POST", "/v1/pins/verify",
-                         {"organization_id": "{first}", "extension": "{extension}", "pin": "{pin}"}),
+    "key.manage": Sample(
+        KEYS, "olga", "POST", "/v1/api-keys", {"name": "K", "scopes": ["members:read"]}
+    ),
+    "pin.verify": Sample(
+        OWN,
+        "key",
+        "POST",
+        "/v1/pins/verify",
+        {"organization_id": "{first}", "extension": "{extension}", "pin": "{pin}"},
+    ),
     "member.list": Sample(READ, "admin", "GET", f"{O_}/members"),
     "member.read": Sample(READ_ONE, "admin", "GET", f"{O_}/members/{{mia}}"),
-    "member.add": Sample(EDIT, "admin", "POST", f"{O_}/members", {"name": "New", "portal_access": False}),
+    "member.add": Sample(
+        EDIT, "admin", "POST", f"{O_}/members", {"name": "New", "portal_access": False}
+    ),
     "member.update": Sample(EDIT_ONE, "admin", "PATCH", f"{O_}/members/{{mia}}", {"name": "Mia M"}),
-    "member.change_login": Sample(EDIT_ONE, "admin", "PATCH", f"{O_}/members/{{late}}", {"role": "admin"}),
+    "member.change_login": Sample(
+        EDIT_ONE, "admin", "PATCH", f"{O_}/members/{{late}}", {"role": "admin"}
+    ),
     "member.disable": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{idle}}/disable"),
     "member.enable": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{idle}}/enable"),
     "member.remove": Sample(EDIT_ONE, "admin", "DELETE", f"{O_}/members/{{gone}}"),
-    "member.resend": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{late}}/resend-verification"),
-    "member.reset_password": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{adam}}/reset-password"),
+    "member.resend": Sample(
+        EDIT_ONE, "admin", "POST", f"{O_}/members/{{late}}/resend-verification"
+    ),
+    "member.reset_password": Sample(
+        EDIT_ONE, "admin", "POST", f"{O_}/members/{{adam}}/reset-password"
+    ),
     "member.reset_pin": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{desk}}/reset-pin"),
-    "member.login_as": Sample(STEP_IN_AS, "admin", "POST", f"{O_}/members/{{mia}}/login-as", {"reason": "r"}),
+    "member.login_as": Sample(
+        STEP_IN_AS, "admin", "POST", f"{O_}/members/{{mia}}/login-as", {"reason": "r"}
+    ),
     "ownership.read": Sample(READ, "admin", "GET", f"{O_}/ownership-transfers"),
     "ownership.accept": Sample(EDIT, "adam", "POST", f"{O_}/ownership-transfers/{{offer}}/accept"),
-    "ownership.transfer": Sample(EDIT, "admin", "POST", f"{O_}/ownership-transfers",
-                                 {"member_id": "{mia}", "reason": "r"}),
+    "ownership.transfer": Sample(
+        EDIT, "admin", "POST", f"{O_}/ownership-transfers", {"member_id": "{mia}", "reason": "r"}
+    ),
     "ownership.undo": Sample(EDIT, "admin", "DELETE", f"{SECOND}/ownership-transfers/{{transfer}}"),
     "support.overview": Sample(OWN, "admin", "GET", "/v1/remote-support"),
     "support.read": Sample(READ, "admin", "GET", f"{O_}/remote-support"),
     "support.request": Sample(STEP_IN, "max", "POST", f"{O_}/remote-support", {"reason": "r"}),
-    "support.consent": Sample(STEP_IN, "sam", "POST", f"{SECOND}/remote-support/{{request}}/approve", {}),
+    "support.consent": Sample(
+        STEP_IN, "sam", "POST", f"{SECOND}/remote-support/{{request}}/approve", {}
+    ),
     "support.enter": Sample(STEP_IN, "max", "POST", f"{O_}/remote-support/{{grant}}/enter", {}),
     "support.end": Sample(OWN, "admin", "DELETE", f"{O_}/remote-support/{{grant}}"),
 }
 
 
 class Place:
-    """A provider with two customers, the second of which manages itself, and one of everything in the first."""
+    """A provider with two customers, the second of which manages itself, and one of everything in
+    the first."""
 
     def __init__(self, world):
         self.world = world
         self.tokens = {"admin": world.provider()}
         self.provider_id = world.claims(self.tokens["admin"])["org"]
-        world.hear(org.SettingsChanged(provider_id=self.provider_id, version=1, settings={"managed_service": True}))
+        world.hear(
+            org.SettingsChanged(
+                provider_id=self.provider_id, version=1, settings={"managed_service": True}
+            )
+        )
         self.known: dict[str, str] = {}
         self.of_the_first()
         self.of_the_second()
         for name, address in (("max", "max@provider.example"), ("vic", "vic@provider.example")):
             self.join(name, address, self.provider_id, preset="manager")
-        world.call("POST", self.path("{first}/members"), token=self.tokens["admin"], body={
-            "name": "Max", "portal_access": True, "role": "member", "email": "max@provider.example"})
+        world.call(
+            "POST",
+            self.path("{first}/members"),
+            token=self.tokens["admin"],
+            body={
+                "name": "Max",
+                "portal_access": True,
+                "role": "member",
+                "email": "max@provider.example",
+            },
+        )
         world.accept("max@provider.example", None)
         self.refresh = world.log_in(MIA)["refresh_token"]
         self.link = world.link("later@customer.example")
@@ -110,11 +148,18 @@ class Place:
         for name in ("mia", "adam", "idle", "gone"):
             self.join(name, f"{name}@customer.example", self.known["first"])
         for name in ("late", "later"):
-            body = {"name": name, "portal_access": True, "role": "member", "email": f"{name}@customer.example"}
+            body = {
+                "name": name,
+                "portal_access": True,
+                "role": "member",
+                "email": f"{name}@customer.example",
+            }
             self.keep(name, "olga", f"{O_}/members", body)
         desk = self.keep("desk", "olga", f"{O_}/members", {"name": "Desk", "portal_access": False})
         self.known |= {"extension": desk["extension"], "pin": desk["pin"]}
-        self.keep("offer", "olga", f"{O_}/ownership-transfers", {"member_id": "{adam}", "reason": "r"})
+        self.keep(
+            "offer", "olga", f"{O_}/ownership-transfers", {"member_id": "{adam}", "reason": "r"}
+        )
 
     def of_the_second(self):
         second, self.tokens["sam"] = self.world.owner(
@@ -123,15 +168,27 @@ class Place:
         self.known["second"] = second
         self.join("tom", "tom@second.example", second)
         self.keep("request", "admin", f"{SECOND}/remote-support", {"reason": "r"})
-        self.keep("transfer", "admin", f"{SECOND}/ownership-transfers", {"member_id": "{tom}", "reason": "r"})
+        self.keep(
+            "transfer",
+            "admin",
+            f"{SECOND}/ownership-transfers",
+            {"member_id": "{tom}", "reason": "r"},
+        )
         self.tokens["sam"] = self.world.log_in("sam@second.example")["access_token"]
 
     def path(self, rest):
         return f"/v1/organizations/{rest}".format(**self.known)
 
     def join(self, name, address, organization_id, **more):
-        body = {"name": name.title(), "portal_access": True, "role": "member", "email": address} | more
-        added = self.world.call("POST", self.path(f"{organization_id}/members"), body, token=self.tokens["admin"])
+        body = {
+            "name": name.title(),
+            "portal_access": True,
+            "role": "member",
+            "email": address,
+        } | more
+        added = self.world.call(
+            "POST", self.path(f"{organization_id}/members"), body, token=self.tokens["admin"]
+        )
         assert added.status_code == 201, added.text
         self.world.accept(address)
         self.known[name] = added.json["id"]
@@ -144,17 +201,25 @@ class Place:
         return made.json
 
     def ask(self, by, method, path, body=None):
-        filled = {k: v.format(**self.known) if isinstance(v, str) else v for k, v in body.items()} if body else body
+        filled = (
+            {k: v.format(**self.known) if isinstance(v, str) else v for k, v in body.items()}
+            if body
+            else body
+        )
         return self.world.call(method, path.format(**self.known), filled, token=self.tokens[by])
 
     def bring_to(self, state):
-        """Both customers, by what membership hears (but back to the beginning, where nobody could be there)."""
+        """Both customers, by what membership hears (but back to the beginning, where nobody could
+        be there)."""
         for organization_id in (self.known["first"], self.known["second"]):
             about = {"organization_id": organization_id}
             if state == "provisioning":
                 with self.world.database.transaction() as session:
-                    session.execute(update(models.Organization).where(models.Organization.id == organization_id)
-                                    .values(state=state))
+                    session.execute(
+                        update(models.Organization)
+                        .where(models.Organization.id == organization_id)
+                        .values(state=state)
+                    )
             if state == "suspended":
                 self.world.hear(org.OrganizationSuspended(**about, provider_id=self.provider_id))
             if state in ("ended", "erased"):

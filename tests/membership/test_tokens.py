@@ -1,4 +1,5 @@
-"""The keys that access tokens are signed with, and what stands in them. (Forged ones: tests/identity.)"""
+"""The keys that access tokens are signed with, and what stands in them. (Forged ones:
+tests/identity.)"""
 
 import pytest
 from chassis import clock

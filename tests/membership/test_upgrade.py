@@ -41,5 +41,7 @@ def test_sessions_and_their_refresh_tokens_outlive_an_upgrade(
 
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM refresh_tokens")) == 1
-        assert str(connection.scalar(text("SELECT proved_at FROM sessions"))).startswith("2026-01-02")
+        assert str(connection.scalar(text("SELECT proved_at FROM sessions"))).startswith(
+            "2026-01-02"
+        )
     engine.dispose()

@@ -1,4 +1,5 @@
-"""Org on both databases, with its neighbours' words put into its ears, and people with tokens at its door."""
+"""Org on both databases, with its neighbours' words put into its ears, and people with tokens at
+its door."""
 
 import json
 import time
@@ -43,7 +44,11 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 @pytest.fixture(params=ENGINES)
 def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
     with migrated(
-        SERVICE, request.param, shelf=shelf, folder=tmp_path, postgres=lambda: request.getfixturevalue("postgres")
+        SERVICE,
+        request.param,
+        shelf=shelf,
+        folder=tmp_path,
+        postgres=lambda: request.getfixturevalue("postgres"),
     ) as made:
         yield made
 
@@ -70,10 +75,16 @@ class World:
         wires = {"billing": self.billing, "membership": self.membership}
         self.client = create_app(settings, database, wires).test_client()
         self.inbox = Inbox(database, SERVICE.listeners)
-        self.hear(membership.ProviderCreated(
-            organization_id=self.provider, name="Provider", country="DE", currency="EUR", timezone="Europe/Berlin",
-            owner=owner("boss@provider.example"),
-        ))
+        self.hear(
+            membership.ProviderCreated(
+                organization_id=self.provider,
+                name="Provider",
+                country="DE",
+                currency="EUR",
+                timezone="Europe/Berlin",
+                owner=owner("boss@provider.example"),
+            )
+        )
 
     # --- by messages
 
@@ -92,7 +103,9 @@ class World:
         """What org has said of these kinds, in order."""
         with self.database.reading() as session:
             found = session.scalars(
-                select(OutboxRow).where(OutboxRow.type.in_([k.TYPE for k in kinds])).order_by(OutboxRow.seq)
+                select(OutboxRow)
+                .where(OutboxRow.type.in_([k.TYPE for k in kinds]))
+                .order_by(OutboxRow.seq)
             )
             by_type = {kind.TYPE: kind for kind in kinds}
             return [by_type[row.type].load(json.loads(row.body)["data"]) for row in found]
@@ -114,16 +127,34 @@ class World:
 
     # --- over HTTP
 
-    def token(self, *, role: str = "owner", org: str | None = None, act: Any = None, **more: Any) -> str:
+    def token(
+        self, *, role: str = "owner", org: str | None = None, act: Any = None, **more: Any
+    ) -> str:
         now = int(time.time())
-        claims = {
-            "iss": "clientele", "aud": "clientele", "sub": "idn_one", "org": org or self.provider, "role": role,
-            "kind": "customer" if org and org != self.provider else "provider", "sid": "ses_one", "name": "Somebody",
-            "iat": now, "nbf": now, "exp": now + 300,
-        } | ({"act": act} if act else {}) | more
-        return jwt.encode({"alg": "Ed25519", "typ": "at+jwt", "kid": "test"}, claims, KEY, algorithms=["Ed25519"])
+        claims = (
+            {
+                "iss": "clientele",
+                "aud": "clientele",
+                "sub": "idn_one",
+                "org": org or self.provider,
+                "role": role,
+                "kind": "customer" if org and org != self.provider else "provider",
+                "sid": "ses_one",
+                "name": "Somebody",
+                "iat": now,
+                "nbf": now,
+                "exp": now + 300,
+            }
+            | ({"act": act} if act else {})
+            | more
+        )
+        return jwt.encode(
+            {"alg": "Ed25519", "typ": "at+jwt", "kid": "test"}, claims, KEY, algorithms=["Ed25519"]
+        )
 
-    def call(self, method: str, path: str, body: Any = None, *, headers: Any = None, **who: Any) -> TestResponse:
+    def call(
+        self, method: str, path: str, body: Any = None, *, headers: Any = None, **who: Any
+    ) -> TestResponse:
         sent = {"Authorization": f"Bearer {self.token(**who)}"} | (headers or {})
         return self.client.open(f"/v1{path}", method=method, json=body, headers=sent)
 
@@ -132,12 +163,21 @@ class World:
     def customer(self, **other: Any) -> str:
         """A customer still in provisioning."""
         known: dict[str, Any] = {
-            "name": "Acme Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "pricing_model": "app",
-            "payment_mode": "prepaid", "billing": {"email": "bills@acme.example"},
+            "name": "Acme Ltd",
+            "country": "DE",
+            "currency": "EUR",
+            "timezone": "Europe/Berlin",
+            "pricing_model": "app",
+            "payment_mode": "prepaid",
+            "billing": {"email": "bills@acme.example"},
             "owner": {"given_name": "Olga", "family_name": "Owner", "email": "olga@acme.example"},
         }
         return self.act(
-            sagas.begin_opening, provider_id=self.provider, now=self.now, by=STAFF, **(known | other)
+            sagas.begin_opening,
+            provider_id=self.provider,
+            now=self.now,
+            by=STAFF,
+            **(known | other),
         ).id
 
     def active(self, **other: Any) -> str:
@@ -154,7 +194,9 @@ class World:
 
     def asked(self, one: str) -> str:
         """Its deletion has been asked for."""
-        return self.act(sagas.begin_deletion, organization_id=one, now=self.now, by=STAFF, reason="bye").id
+        return self.act(
+            sagas.begin_deletion, organization_id=one, now=self.now, by=STAFF, reason="bye"
+        ).id
 
     def scheduled(self, one: str) -> str:
         """Its deletion has been scheduled."""
@@ -166,7 +208,11 @@ class World:
 
 def owner(address: str = "olga@acme.example") -> membership.Owner:
     return membership.Owner(
-        member_id=ids.new("mem"), given_name="Olga", family_name="Owner", email=address, verified=True
+        member_id=ids.new("mem"),
+        given_name="Olga",
+        family_name="Owner",
+        email=address,
+        verified=True,
     )
 
 
@@ -174,9 +220,18 @@ def balance(
     one: str, provider: str, *, usable: str, as_of: datetime, days: int | None = None
 ) -> billing.BalanceChanged:
     return billing.BalanceChanged(
-        organization_id=one, provider_id=provider, currency="EUR", payment_mode="prepaid", status="open",
-        usable_credits=usable, balance=usable, credit_limit="0.00", reserved_credits="0.00", amount_due="0.00",
-        days_to_empty=days, as_of=as_of.isoformat(),
+        organization_id=one,
+        provider_id=provider,
+        currency="EUR",
+        payment_mode="prepaid",
+        status="open",
+        usable_credits=usable,
+        balance=usable,
+        credit_limit="0.00",
+        reserved_credits="0.00",
+        amount_due="0.00",
+        days_to_empty=days,
+        as_of=as_of.isoformat(),
     )
 
 

@@ -1,4 +1,5 @@
-"""The audit and the timeline: who sees what of them, what is found in them, and what is left once nobody is named."""
+"""The audit and the timeline: who sees what of them, what is found in them, and what is left once
+nobody is named."""
 
 import csv
 import io
@@ -21,18 +22,32 @@ from tests.databases import Shelf, schema_of
 from tests.org.conftest import NOON, World
 
 AT = "2026-03-01T12:00:00.000000Z"
-STELLA = {"sub": "idn_stella", "org": "org_p", "sid": "ses_1", "mode": "remote_support", "access": "full",
-          "name": "Stella Staff"}
+STELLA = {
+    "sub": "idn_stella",
+    "org": "org_p",
+    "sid": "ses_1",
+    "mode": "remote_support",
+    "access": "full",
+    "name": "Stella Staff",
+}
 
 
 def tell(world: World, one: str, **other: Any) -> str:
     """Membership says a row of its audit; answers its id."""
     known: dict[str, Any] = {
-        "entry_id": ids.new("evt"), "at": AT, "action": "member.disabled", "outcome": "ok",
-        "actor": {"kind": "staff", "id": "mem_1", "label": "Stella"}, "target": {"label": "Max"}, "changes": [],
-        "reason": None, "hash": "0" * 64,
+        "entry_id": ids.new("evt"),
+        "at": AT,
+        "action": "member.disabled",
+        "outcome": "ok",
+        "actor": {"kind": "staff", "id": "mem_1", "label": "Stella"},
+        "target": {"label": "Max"},
+        "changes": [],
+        "reason": None,
+        "hash": "0" * 64,
     }
-    world.hear(membership.AuditRecorded(organization_id=one, provider_id=world.provider, **(known | other)))
+    world.hear(
+        membership.AuditRecorded(organization_id=one, provider_id=world.provider, **(known | other))
+    )
     return (known | other)["entry_id"]
 
 
@@ -54,9 +69,21 @@ def table(world: World, one: str, **who: Any) -> list[dict[str, str]]:
 
 def test_the_audit_is_filtered_newest_first(world: World) -> None:
     one = world.active()
-    tell(world, one, action="a.one", at="2026-03-01T12:00:00.000000Z", target={"type": "member", "id": "mem_9"})
+    tell(
+        world,
+        one,
+        action="a.one",
+        at="2026-03-01T12:00:00.000000Z",
+        target={"type": "member", "id": "mem_9"},
+    )
     tell(world, one, action="a.two", at="2026-03-02T12:00:00.000000Z", outcome="denied")
-    tell(world, one, action="a.three", at="2026-03-03T12:00:00.000000Z", actor={"kind": "system", "id": "system"})
+    tell(
+        world,
+        one,
+        action="a.three",
+        at="2026-03-03T12:00:00.000000Z",
+        actor={"kind": "system", "id": "system"},
+    )
 
     def actions(query: str, path: str = "audit") -> list[str]:
         return [row["action"] for row in found(world, one, query, path)]
@@ -73,9 +100,20 @@ def test_the_audit_is_filtered_newest_first(world: World) -> None:
     assert actions("", "timeline") == ["a.three", "a.one"]
 
 
-@pytest.mark.parametrize("query", ["from=yesterday", "from=2026-02-30T00:00:00Z", "from=2026-03-01",
-                                   "from=0001-01-01T00:00:00%2B14:00", "from=9999-12-31T23:59:59-14:00",
-                                   "from=2026-03-01T12:00:00", "outcome=maybe", "actor_kind=robot", "target="])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from=yesterday",
+        "from=2026-02-30T00:00:00Z",
+        "from=2026-03-01",
+        "from=0001-01-01T00:00:00%2B14:00",
+        "from=9999-12-31T23:59:59-14:00",
+        "from=2026-03-01T12:00:00",
+        "outcome=maybe",
+        "actor_kind=robot",
+        "target=",
+    ],
+)
 def test_what_can_not_be_looked_for_is_422(world: World, query: str) -> None:
     assert world.call("GET", f"/organizations/{world.active()}/audit?{query}").status_code == 422
 
@@ -88,8 +126,13 @@ def test_a_cursor_is_of_one_organizations_list(world: World, path: str) -> None:
 
     cursor = world.call("GET", f"/organizations/{one}/{path}?limit=1").json["next_cursor"]
 
-    assert world.call("GET", f"/organizations/{one}/{path}?limit=1&cursor={cursor}").status_code == 200
-    assert world.call("GET", f"/organizations/{other}/{path}?limit=1&cursor={cursor}").status_code == 422
+    assert (
+        world.call("GET", f"/organizations/{one}/{path}?limit=1&cursor={cursor}").status_code == 200
+    )
+    assert (
+        world.call("GET", f"/organizations/{other}/{path}?limit=1&cursor={cursor}").status_code
+        == 422
+    )
 
 
 # ---- what a customer sees of support
@@ -98,9 +141,23 @@ def test_a_cursor_is_of_one_organizations_list(world: World, path: str) -> None:
 def support(world: World, one: str, **acting: Any) -> str:
     """A row in every part of which staff is named."""
     return tell(
-        world, one, actor={"kind": "support", "id": "support:sgr_1", "label": "Support", "acting": STELLA | acting},
-        target={"type": "acting", "id": "idn_stella", "label": "By STELLA STAFF"}, reason="Stella Staff: supports Max",
-        changes=[{"field": "by", "before": None, "after": {"name": "Stella Staff", "ids": ["idn_stella", "ses_1"]}}],
+        world,
+        one,
+        actor={
+            "kind": "support",
+            "id": "support:sgr_1",
+            "label": "Support",
+            "acting": STELLA | acting,
+        },
+        target={"type": "acting", "id": "idn_stella", "label": "By STELLA STAFF"},
+        reason="Stella Staff: supports Max",
+        changes=[
+            {
+                "field": "by",
+                "before": None,
+                "after": {"name": "Stella Staff", "ids": ["idn_stella", "ses_1"]},
+            }
+        ],
     )
 
 
@@ -115,16 +172,27 @@ def test_a_customer_sees_support_and_nowhere_who_it_was(world: World) -> None:
         assert mine["reason"] == "Support: supports Max"
         assert theirs["actor"]["acting"] == STELLA
         assert theirs["reason"] == "Stella Staff: supports Max"
-    for seen in (*(json.dumps(found(world, one, path=p, org=one)) for p in ("audit", "timeline")),
-                 json.dumps(table(world, one, org=one))):
+    for seen in (
+        *(json.dumps(found(world, one, path=p, org=one)) for p in ("audit", "timeline")),
+        json.dumps(table(world, one, org=one)),
+    ):
         assert not any(word in seen.casefold() for word in ("stella", "ses_1", "sgr_1")), seen
     assert "Stella Staff" in json.dumps(table(world, one))
 
 
 def test_a_customer_sees_as_whom_support_acted(world: World) -> None:
     one = world.active()
-    tell(world, one, actor={"kind": "support", "id": "idn_jane", "label": "Jane", "acting": STELLA | {
-        "mode": "login_as"}}, target={"type": "member", "id": "mem_jane", "label": "Jane"})
+    tell(
+        world,
+        one,
+        actor={
+            "kind": "support",
+            "id": "idn_jane",
+            "label": "Jane",
+            "acting": STELLA | {"mode": "login_as"},
+        },
+        target={"type": "member", "id": "mem_jane", "label": "Jane"},
+    )
 
     row = found(world, one, org=one)[0]
 
@@ -137,7 +205,12 @@ def test_a_customer_sees_as_whom_support_acted(world: World) -> None:
 
 def test_support_without_a_name_is_support(world: World) -> None:
     one = world.active()
-    tell(world, one, actor={"kind": "support", "id": "", "label": "", "acting": {}}, reason="as asked")
+    tell(
+        world,
+        one,
+        actor={"kind": "support", "id": "", "label": "", "acting": {}},
+        reason="as asked",
+    )
 
     row = found(world, one, org=one)[0]
 
@@ -153,9 +226,19 @@ def test_no_filter_tells_a_customer_who_gave_support(world: World) -> None:
         return [row["actor"]["label"] for row in found(world, one, f"actor={actor}", **who)]
 
     assert [labels(a, org=one) for a in ("idn_stella", "support:sgr_1", "support", "idn_olga")] == [
-        [], [], ["Support"], ["Olga"]]
-    assert [labels(a) for a in ("idn_stella", "support", "idn_olga")] == [["Support"], ["Support"], ["Olga"]]
-    assert [row["actor"]["kind"] for row in found(world, one, "actor_kind=support", org=one)] == ["support"]
+        [],
+        [],
+        ["Support"],
+        ["Olga"],
+    ]
+    assert [labels(a) for a in ("idn_stella", "support", "idn_olga")] == [
+        ["Support"],
+        ["Support"],
+        ["Olga"],
+    ]
+    assert [row["actor"]["kind"] for row in found(world, one, "actor_kind=support", org=one)] == [
+        "support"
+    ]
 
 
 @pytest.mark.parametrize("path", ["audit", "timeline"])
@@ -166,7 +249,11 @@ def test_whoever_acts_for_somebody_reads_no_audit(world: World, path: str) -> No
 
     assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
     denied = world.said(org.AuditRecorded)[-1]
-    assert (denied.action, denied.outcome, denied.actor["acting"]["sub"]) == (f"{path}.read", "denied", "idn_stella")
+    assert (denied.action, denied.outcome, denied.actor["acting"]["sub"]) == (
+        f"{path}.read",
+        "denied",
+        "idn_stella",
+    )
 
 
 # ---- as a file
@@ -177,12 +264,17 @@ def test_the_file_has_every_row_once_however_many_batches_it_takes(
 ) -> None:
     monkeypatch.setattr(queries, "MOST_AT_ONCE", 2)
     one = world.active()
-    told = [tell(world, one, changes=[{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}]) for _ in range(5)]
+    told = [
+        tell(world, one, changes=[{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}])
+        for _ in range(5)
+    ]
 
     lines = table(world, one)
 
     assert [line["id"] for line in lines] == sorted(told, reverse=True)
-    assert json.loads(lines[0]["changes"]) == [{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}]
+    assert json.loads(lines[0]["changes"]) == [
+        {"field": "name", "before": 'a,"b"', "after": "c\r\nd"}
+    ]
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
@@ -212,12 +304,22 @@ def test_whoever_hammers_at_a_shut_door_gets_one_row_a_minute(world: World) -> N
 def test_who_may_only_look_is_denied_in_writing(world: World) -> None:
     one = world.active()
 
-    answer = world.call("PATCH", f"/organizations/{one}", {"name": "New"}, org=one, act=STELLA | {"access": "read"},
-                        headers={"If-Match": "*"})
+    answer = world.call(
+        "PATCH",
+        f"/organizations/{one}",
+        {"name": "New"},
+        org=one,
+        act=STELLA | {"access": "read"},
+        headers={"If-Match": "*"},
+    )
 
     assert answer.json["code"] == "read_only"
     denied = world.said(org.AuditRecorded)[-1]
-    assert (denied.action, denied.outcome, denied.actor["kind"]) == ("organization.change", "denied", "support")
+    assert (denied.action, denied.outcome, denied.actor["kind"]) == (
+        "organization.change",
+        "denied",
+        "support",
+    )
     assert denied.request_id == answer.headers["X-Request-Id"]
 
 
@@ -237,9 +339,14 @@ def attempt(database: Database, statement: str) -> None:
 
 
 CHANGES = (
-    "UPDATE {} SET action = 'x'", "UPDATE {} SET outcome = 'denied'", "UPDATE {} SET hash = ''",
-    "UPDATE {} SET reason = 'because'", "UPDATE {} SET actor = '{{}}'", "DELETE FROM {}",
-    "UPDATE {} SET erased = true", "UPDATE {} SET erased = true, reason = NULL, target = '{{}}'",
+    "UPDATE {} SET action = 'x'",
+    "UPDATE {} SET outcome = 'denied'",
+    "UPDATE {} SET hash = ''",
+    "UPDATE {} SET reason = 'because'",
+    "UPDATE {} SET actor = '{{}}'",
+    "DELETE FROM {}",
+    "UPDATE {} SET erased = true",
+    "UPDATE {} SET erased = true, reason = NULL, target = '{{}}'",
     "UPDATE {} SET erased = true, reason = NULL, target = '{{}}', actor = '{{\"label\": \"Erased\"}}'",
     "UPDATE {} SET organization_id = id",
 )
@@ -264,8 +371,12 @@ def test_what_was_erased_is_not_written_again(world: World) -> None:
         audit.erase(session, one)
         audit.erase_rows(session, TrailEntry, one)
 
-    for statement in ("UPDATE trail SET reason = 'x'", "UPDATE trail SET erased = false",
-                      "UPDATE audit_entries SET erased = false, salt = 'x'", "UPDATE audit_entries SET erased = true"):
+    for statement in (
+        "UPDATE trail SET reason = 'x'",
+        "UPDATE trail SET erased = false",
+        "UPDATE audit_entries SET erased = false, salt = 'x'",
+        "UPDATE audit_entries SET erased = true",
+    ):
         with pytest.raises(DBAPIError, match="append-only"):
             attempt(world.database, statement)
 
@@ -274,7 +385,8 @@ def test_what_was_erased_is_not_written_again(world: World) -> None:
 
 
 def all_text(database: Database) -> str:
-    """All that stands in the database, but for what waits to be said and what is remembered for a while."""
+    """All that stands in the database, but for what waits to be said and what is remembered for a
+    while."""
     found = []
     with database.reading() as session:
         for metadata in (audit.Base.metadata, Base.metadata):
@@ -287,8 +399,13 @@ def all_text(database: Database) -> str:
 
 def test_nobody_is_named_once_a_customer_is_gone(world: World) -> None:
     one = world.active(buyer_tags={"CustomerRef": "Max Muster"})
-    world.call("PATCH", f"/organizations/{one}", {"billing": {"email": "max@muster.example"}}, org=one,
-               headers={"If-Match": world.call("GET", f"/organizations/{one}").headers["ETag"]})
+    world.call(
+        "PATCH",
+        f"/organizations/{one}",
+        {"billing": {"email": "max@muster.example"}},
+        org=one,
+        headers={"If-Match": world.call("GET", f"/organizations/{one}").headers["ETag"]},
+    )
     tell(world, one, reason="Olga wants it")
     names = ("Olga", "olga@", "bills@", "max@", "Max Muster", "Stella", "Somebody", "Clara")
     assert sum(name in all_text(world.database) for name in names) >= 6
@@ -299,11 +416,20 @@ def test_nobody_is_named_once_a_customer_is_gone(world: World) -> None:
     world.act(sagas.members_erased, organization_id=one, deletion_id=wish, now=NOON)
 
     late = tell(world, one, actor={"kind": "staff", "id": "mem_1", "label": "Clara"}, reason="Olga")
-    world.hear(billing.AuditRecorded(
-        organization_id=one, provider_id=world.provider, entry_id=ids.new("evt"), at=AT, action="account.sealed",
-        outcome="ok", actor={"kind": "staff", "id": "mem_1", "label": "Clara", "acting": {}}, target={}, changes=[
-            {"field": "name", "before": "Olga", "after": None}], hash="0" * 64,
-    ))
+    world.hear(
+        billing.AuditRecorded(
+            organization_id=one,
+            provider_id=world.provider,
+            entry_id=ids.new("evt"),
+            at=AT,
+            action="account.sealed",
+            outcome="ok",
+            actor={"kind": "staff", "id": "mem_1", "label": "Clara", "acting": {}},
+            target={},
+            changes=[{"field": "name", "before": "Olga", "after": None}],
+            hash="0" * 64,
+        )
+    )
     world.call("POST", f"/organizations/{one}/suspend", {"reason": "x"}, role="viewer")
 
     left = [line for line in all_text(world.database).splitlines() if one in line]
@@ -318,7 +444,11 @@ def test_nobody_is_named_once_a_customer_is_gone(world: World) -> None:
 
 def chain(world: World, one: str) -> list[str]:
     with world.database.reading() as session:
-        wanted = select(AuditEntry.hash).where(AuditEntry.organization_id == one).order_by(AuditEntry.number)
+        wanted = (
+            select(AuditEntry.hash)
+            .where(AuditEntry.organization_id == one)
+            .order_by(AuditEntry.number)
+        )
         return list(session.scalars(wanted))
 
 
@@ -340,7 +470,10 @@ def tamper(world: World, postgres: Any, statement: str) -> None:
 
 
 def test_the_command_names_every_damage_and_ends_with_1(
-    world: World, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     postgres = None if world.database.is_sqlite else request.getfixturevalue("postgres")
     monkeypatch.setenv("DATABASE_URL", world.database.url)
@@ -362,7 +495,11 @@ def test_the_command_names_every_damage_and_ends_with_1(
         value = "'" + ids.to_uuid("org", one).hex + "'"
         return f"organization_id = {value}"
 
-    tamper(world, postgres, f"UPDATE audit_entries SET action = 'x' WHERE number = 1 AND {where(changed)}")
+    tamper(
+        world,
+        postgres,
+        f"UPDATE audit_entries SET action = 'x' WHERE number = 1 AND {where(changed)}",
+    )
     tamper(world, postgres, f"DELETE FROM audit_entries WHERE number = 2 AND {where(shortened)}")
     tamper(world, postgres, f"DELETE FROM audit_entries WHERE number = 1 AND {where(cut)}")
 

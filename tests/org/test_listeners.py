@@ -1,4 +1,5 @@
-"""What org remembers of what the others say: the projection the list is made of, the trail, the settings."""
+"""What org remembers of what the others say: the projection the list is made of, the trail, the
+settings."""
 
 import json
 from datetime import timedelta
@@ -31,7 +32,9 @@ def test_the_figures_of_the_latest_word_from_billing_are_kept(world: World) -> N
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(-1, "5.00"), (0, "9.00"), (1, "9.00")])
-def test_an_older_word_never_replaces_a_newer_one(world: World, seconds: int, expected: str) -> None:
+def test_an_older_word_never_replaces_a_newer_one(
+    world: World, seconds: int, expected: str
+) -> None:
     one = world.active()
     world.hear(balance(one, world.provider, usable="5.00", as_of=NOON))
 
@@ -65,30 +68,51 @@ def test_a_tombstone_takes_no_personal_data_any_more(world: World) -> None:
     world.put(one, "deleted")
     before = world.found(one).owner
 
-    world.hear(membership.MembersChanged(organization_id=one, members=1, admins=0, owner=owner("late@acme.example")))
+    world.hear(
+        membership.MembersChanged(
+            organization_id=one, members=1, admins=0, owner=owner("late@acme.example")
+        )
+    )
 
     assert world.found(one).owner == before
 
 
 def test_a_provider_is_made_once(world: World) -> None:
-    world.hear(membership.ProviderCreated(
-        organization_id=world.provider, name="Another", country="FR", currency="EUR", timezone="Europe/Paris",
-        owner=owner(),
-    ))
+    world.hear(
+        membership.ProviderCreated(
+            organization_id=world.provider,
+            name="Another",
+            country="FR",
+            currency="EUR",
+            timezone="Europe/Paris",
+            owner=owner(),
+        )
+    )
 
     assert world.found(world.provider).name == "Provider"
 
 
 def audited(said_as: type[parts.AuditRecorded], one: str, world: World, entry: str = "") -> Message:
     return said_as(
-        organization_id=one, provider_id=world.provider, entry_id=entry or ids.new("evt"),
-        at="2026-03-01T12:00:00.000000Z", action="member.disabled", outcome="ok", actor={"kind": "staff", "id": "x"},
-        target={}, changes=[], hash="0" * 64,
+        organization_id=one,
+        provider_id=world.provider,
+        entry_id=entry or ids.new("evt"),
+        at="2026-03-01T12:00:00.000000Z",
+        action="member.disabled",
+        outcome="ok",
+        actor={"kind": "staff", "id": "x"},
+        target={},
+        changes=[],
+        hash="0" * 64,
     )
 
 
-@pytest.mark.parametrize("said_as", [org.AuditRecorded, billing.AuditRecorded, membership.AuditRecorded])
-def test_a_row_of_any_services_audit_is_kept_once(world: World, said_as: type[parts.AuditRecorded]) -> None:
+@pytest.mark.parametrize(
+    "said_as", [org.AuditRecorded, billing.AuditRecorded, membership.AuditRecorded]
+)
+def test_a_row_of_any_services_audit_is_kept_once(
+    world: World, said_as: type[parts.AuditRecorded]
+) -> None:
     one, entry = world.active(), ids.new("evt")
 
     world.hear(audited(said_as, one, world, entry))

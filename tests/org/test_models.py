@@ -39,7 +39,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("status", "action", "expected"), TABLE)
-def test_each_status_allows_just_what_the_table_says(status: str, action: str, expected: object) -> None:
+def test_each_status_allows_just_what_the_table_says(
+    status: str, action: str, expected: object
+) -> None:
     found = Organization(kind="customer", status=status)
 
     if isinstance(expected, str):
@@ -69,7 +71,9 @@ def test_the_provider_itself_can_only_be_edited(action: str) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "too_late"), [(-1, False), (0, True), (1, True)])
-def test_a_deletion_can_be_cancelled_until_the_moment_of_the_purge(seconds: int, too_late: bool) -> None:
+def test_a_deletion_can_be_cancelled_until_the_moment_of_the_purge(
+    seconds: int, too_late: bool
+) -> None:
     wish = Deletion(status="asked")
     wish.schedule(NOON, timedelta(days=30))
     at = NOON + timedelta(days=30, seconds=seconds)
@@ -93,9 +97,14 @@ def test_only_a_scheduled_deletion_can_be_cancelled(status: str) -> None:
 
 def test_a_tombstone_keeps_no_personal_data() -> None:
     found = Organization(
-        id="org_01h455vb4pex5vsknk084sn02q", name="Acme", owner={"email": "olga@acme.example"},
+        id="org_01h455vb4pex5vsknk084sn02q",
+        name="Acme",
+        owner={"email": "olga@acme.example"},
         buyer_tags={"TypeRef": "x"},
-        billing_name="Olga", billing_email="olga@acme.example", billing_address="Street 1", billing_city="Town",
+        billing_name="Olga",
+        billing_email="olga@acme.example",
+        billing_address="Street 1",
+        billing_city="Town",
     )
 
     found.erase()

@@ -23,26 +23,51 @@ def one(world: World) -> str:
 
 def ended(world: World, one: str, acting_id: str, *, minutes: int = 10) -> datetime:
     """Somebody has left; when the receipt is due."""
-    world.hear(membership.ActingEnded(
-        organization_id=one, acting_id=acting_id, mode="remote_support", reason="stopped", started_at=clock.stamp(NOON),
-        ended_at=clock.stamp(NOON + timedelta(minutes=minutes)),
-    ))
+    world.hear(
+        membership.ActingEnded(
+            organization_id=one,
+            acting_id=acting_id,
+            mode="remote_support",
+            reason="stopped",
+            started_at=clock.stamp(NOON),
+            ended_at=clock.stamp(NOON + timedelta(minutes=minutes)),
+        )
+    )
     with world.database.reading() as session:
         return session.scalars(select(Receipt.due_at)).one()
 
 
 def row(
-    one: str, acting_id: str | None, *, at: datetime = NOON, by: type = membership.AuditRecorded, **more: Any
+    one: str,
+    acting_id: str | None,
+    *,
+    at: datetime = NOON,
+    by: type = membership.AuditRecorded,
+    **more: Any,
 ) -> Any:
     """A row of some service's audit, done inside."""
-    act = {"sub": STAFF, "name": "Sam Staff", "sid": "ses_staff", "mode": "remote_support", "acting": acting_id}
+    act = {
+        "sub": STAFF,
+        "name": "Sam Staff",
+        "sid": "ses_staff",
+        "mode": "remote_support",
+        "acting": acting_id,
+    }
     known: dict[str, Any] = {
-        "action": "member.updated", "outcome": "ok", "target": {"type": "member", "id": "mem_1", "label": "Jane"},
+        "action": "member.updated",
+        "outcome": "ok",
+        "target": {"type": "member", "id": "mem_1", "label": "Jane"},
         "changes": [{"field": "name", "before": "Jane", "after": "Jane D."}],
         "actor": {"kind": "support", "id": "support:grt_1", "label": "Support", "acting": act},
     }
-    return by(organization_id=one, provider_id=one, entry_id=ids.new("evt"), at=clock.stamp(at), hash="0" * 64,
-              **known | more)
+    return by(
+        organization_id=one,
+        provider_id=one,
+        entry_id=ids.new("evt"),
+        at=clock.stamp(at),
+        hash="0" * 64,
+        **known | more,
+    )
 
 
 def told(world: World, now: datetime) -> list[org.SupportReceiptReady]:
@@ -55,15 +80,22 @@ def test_it_is_told_once_ten_seconds_after_to_the_microsecond(world: World, one:
     due = ended(world, one, acting_id)
     world.hear(row(one, acting_id))  # late, but in time
 
-    early, at, again = told(world, due - MICROSECOND), told(world, due), told(world, due + timedelta(hours=1))
+    early, at, again = (
+        told(world, due - MICROSECOND),
+        told(world, due),
+        told(world, due + timedelta(hours=1)),
+    )
 
     assert early == [] and len(at) == len(again) == 1
     assert (at[0].acting_id, at[0].left_out) == (acting_id, 0)
-    assert [vars(done) for done in at[0].rows] == [{
-        "at": clock.stamp(NOON), "action": "member.updated",
-        "target": {"type": "member", "id": "mem_1", "label": "Jane"},
-        "changes": [{"field": "name", "before": "Jane", "after": "Jane D."}],
-    }]
+    assert [vars(done) for done in at[0].rows] == [
+        {
+            "at": clock.stamp(NOON),
+            "action": "member.updated",
+            "target": {"type": "member", "id": "mem_1", "label": "Jane"},
+            "changes": [{"field": "name", "before": "Jane", "after": "Jane D."}],
+        }
+    ]
 
 
 def test_nothing_of_the_staff_is_told(world: World, one: str) -> None:
@@ -82,7 +114,9 @@ def test_only_what_was_done_in_that_stay_counts(world: World, one: str) -> None:
     end = NOON + timedelta(minutes=10)
     heard = {
         "first": row(one, acting_id, action="first"),
-        "billing's": row(one, acting_id, at=NOON + MICROSECOND, by=billing.AuditRecorded, action="billing's"),
+        "billing's": row(
+            one, acting_id, at=NOON + MICROSECOND, by=billing.AuditRecorded, action="billing's"
+        ),
         "at the end": row(one, acting_id, at=end + timedelta(seconds=5), action="at the end"),
         "denied": row(one, acting_id, outcome="denied"),
         "another's": row(one, ids.new("ses")),
@@ -91,7 +125,9 @@ def test_only_what_was_done_in_that_stay_counts(world: World, one: str) -> None:
         "before": row(one, acting_id, at=NOON - MICROSECOND),
         "the stay": row(one, acting_id, action="support.left"),
         "the other": row(one, acting_id, action="member.login_as.ended"),
-        "their own": row(one, None, actor={"kind": "member", "id": "idn_1", "label": "Olga", "acting": {}}),
+        "their own": row(
+            one, None, actor={"kind": "member", "id": "idn_1", "label": "Olga", "acting": {}}
+        ),
     }
     for message in heard.values():
         world.hear(message)
@@ -109,8 +145,12 @@ def test_very_much_is_told_in_part(world: World, one: str) -> None:
     acting_id = ids.new("ses")
     for number in range(205):
         at = NOON + number * MICROSECOND
-        world.act(actions.note_trail, service="membership", message=row(one, acting_id, at=at),
-                  message_id=ids.new("evt"))
+        world.act(
+            actions.note_trail,
+            service="membership",
+            message=row(one, acting_id, at=at),
+            message_id=ids.new("evt"),
+        )
 
     receipt = told(world, ended(world, one, acting_id))[0]
 
@@ -136,10 +176,20 @@ def test_heard_twice_it_is_told_once(world: World, one: str) -> None:
 
 @pytest.mark.parametrize("managed_by", ["provider", "customer"])
 def test_who_manages_it_is_not_changed_from_inside(world: World, one: str, managed_by: str) -> None:
-    act = {"sub": STAFF, "org": world.provider, "sid": "ses_staff", "mode": "remote_support", "access": "full"}
+    act = {
+        "sub": STAFF,
+        "org": world.provider,
+        "sid": "ses_staff",
+        "mode": "remote_support",
+        "access": "full",
+    }
 
-    refused = world.call("PATCH", f"/organizations/{one}", {"managed_by": managed_by}, org=one, act=act)
-    allowed = world.call("PATCH", f"/organizations/{one}", {"name": "Renamed Ltd"}, org=one, act=act)
+    refused = world.call(
+        "PATCH", f"/organizations/{one}", {"managed_by": managed_by}, org=one, act=act
+    )
+    allowed = world.call(
+        "PATCH", f"/organizations/{one}", {"name": "Renamed Ltd"}, org=one, act=act
+    )
 
     assert (refused.status_code, allowed.status_code) == (403, 200)
     assert world.found(one).managed_by == "provider"

@@ -1,4 +1,5 @@
-"""The long conversations as dialogues: what is asked, what is answered, what follows; late and repeated replies."""
+"""The long conversations as dialogues: what is asked, what is answered, what follows; late and
+repeated replies."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,11 @@ GRACE = timedelta(days=30)
 
 def feed(world: World, one: str) -> list[str]:
     with world.database.reading() as session:
-        query = select(Revocation.state).where(Revocation.organization_id == one).order_by(Revocation.seq)
+        query = (
+            select(Revocation.state)
+            .where(Revocation.organization_id == one)
+            .order_by(Revocation.seq)
+        )
         return list(session.scalars(query))
 
 
@@ -69,7 +74,9 @@ def test_replies_to_an_opening_that_come_again_or_too_early_change_nothing(world
 # ---- deletion
 
 
-def test_a_deletion_that_is_refused_leaves_the_organization_as_it_was_with_the_reasons(world: World) -> None:
+def test_a_deletion_that_is_refused_leaves_the_organization_as_it_was_with_the_reasons(
+    world: World,
+) -> None:
     one = world.active()
     wish = world.asked(one)
     assert world.found(one).status == "closing"
@@ -79,7 +86,9 @@ def test_a_deletion_that_is_refused_leaves_the_organization_as_it_was_with_the_r
 
     assert world.found(one).status == "active"
     assert world.deletion(one).status == "refused"
-    assert world.deletion(one).blockers == [{"code": "credits_left", "amount": "5.00", "currency": "EUR"}]
+    assert world.deletion(one).blockers == [
+        {"code": "credits_left", "amount": "5.00", "currency": "EUR"}
+    ]
     assert [m.blockers for m in world.said(org.DeletionRefused)] == [[LEFT]]
     assert feed(world, one) == []
 
@@ -88,7 +97,9 @@ def test_a_deletion_refused_from_suspended_returns_to_suspended(world: World) ->
     from org import actions
 
     one = world.active()
-    world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+    world.act(
+        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+    )
     wish = world.asked(one)
 
     world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
@@ -122,7 +133,9 @@ def test_asking_again_gives_the_same_deletion(world: World) -> None:
     assert len(world.said(org.CloseAccount)) == 1
 
 
-def test_after_a_refusal_a_new_deletion_can_be_asked_for_and_old_replies_do_not_touch_it(world: World) -> None:
+def test_after_a_refusal_a_new_deletion_can_be_asked_for_and_old_replies_do_not_touch_it(
+    world: World,
+) -> None:
     one = world.active()
     first = world.asked(one)
     world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=first, blockers=[LEFT]))
@@ -149,7 +162,9 @@ def test_two_different_replies_are_settled_by_the_first(world: World) -> None:
 
 
 @pytest.mark.parametrize("before", ["active", "suspended"])
-def test_an_account_closed_after_the_deletion_was_refused_is_reopened(world: World, before: str) -> None:
+def test_an_account_closed_after_the_deletion_was_refused_is_reopened(
+    world: World, before: str
+) -> None:
     one = world.active()
     world.put(one, before)
     wish = world.asked(one)
@@ -160,12 +175,16 @@ def test_an_account_closed_after_the_deletion_was_refused_is_reopened(world: Wor
     (asked,) = world.said(org.ReopenAccount)
     assert asked.frozen is (before == "suspended")
     world.hear(billing.AccountReopened(organization_id=one, conversation_id=asked.conversation_id))
-    world.hear(membership.AccessRestored(organization_id=one, conversation_id=asked.conversation_id))
+    world.hear(
+        membership.AccessRestored(organization_id=one, conversation_id=asked.conversation_id)
+    )
     assert world.found(one).status == before
 
 
 @pytest.mark.parametrize("status", ["closing", "suspended_for_deletion", "deleted"])
-def test_an_old_word_of_a_closed_account_brings_nothing_back_that_is_going(world: World, status: str) -> None:
+def test_an_old_word_of_a_closed_account_brings_nothing_back_that_is_going(
+    world: World, status: str
+) -> None:
     one = world.active()
     wish = world.asked(one)
     world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
@@ -192,7 +211,9 @@ def test_repeated_replies_schedule_once_and_keep_the_first_purge_at(world: World
 
 
 @pytest.mark.parametrize(("seconds", "purged"), [(-1, 0), (0, 1), (1, 1)])
-def test_the_purge_begins_at_its_moment_and_not_before(world: World, seconds: int, purged: int) -> None:
+def test_the_purge_begins_at_its_moment_and_not_before(
+    world: World, seconds: int, purged: int
+) -> None:
     one = world.active()
     wish = world.scheduled(one)
 
@@ -203,7 +224,9 @@ def test_the_purge_begins_at_its_moment_and_not_before(world: World, seconds: in
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 1])
-def test_at_every_moment_either_activation_or_purge_is_possible_and_never_both(world: World, seconds: int) -> None:
+def test_at_every_moment_either_activation_or_purge_is_possible_and_never_both(
+    world: World, seconds: int
+) -> None:
     one = world.active()
     world.scheduled(one)
     at = NOON + GRACE + timedelta(seconds=seconds)
@@ -247,13 +270,17 @@ def test_while_purging_nothing_brings_the_organization_back(world: World) -> Non
     assert purge_due(world, NOON + GRACE * 2) == 0
 
 
-def test_a_purge_that_finds_something_on_the_account_is_looked_at_again_tomorrow(world: World) -> None:
+def test_a_purge_that_finds_something_on_the_account_is_looked_at_again_tomorrow(
+    world: World,
+) -> None:
     one = world.active()
     wish = world.scheduled(one)
     at = NOON + GRACE
     purge_due(world, at)
 
-    world.act(sagas.account_not_sealed, organization_id=one, deletion_id=wish, blockers=[LEFT], now=at)
+    world.act(
+        sagas.account_not_sealed, organization_id=one, deletion_id=wish, blockers=[LEFT], now=at
+    )
 
     assert world.deletion(one).status == "scheduled"
     assert world.deletion(one).blockers[0]["code"] == "credits_left"
@@ -270,7 +297,9 @@ def test_a_suspended_customer_is_active_only_when_both_have_reopened(world: Worl
     from org import actions
 
     one = world.active()
-    world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+    world.act(
+        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+    )
     activate(world, one)
     (asked,) = world.said(org.ReopenAccount)
     assert asked.frozen is False
@@ -278,7 +307,9 @@ def test_a_suspended_customer_is_active_only_when_both_have_reopened(world: Worl
     world.hear(billing.AccountReopened(organization_id=one, conversation_id=asked.conversation_id))
     (restore,) = world.said(org.RestoreAccess)
     assert world.found(one).status == "suspended"
-    world.hear(membership.AccessRestored(organization_id=one, conversation_id=restore.conversation_id))
+    world.hear(
+        membership.AccessRestored(organization_id=one, conversation_id=restore.conversation_id)
+    )
 
     assert world.found(one).status == "active"
     assert feed(world, one) == ["closed", "open"]
@@ -290,7 +321,9 @@ def test_replies_of_an_earlier_reactivation_do_not_touch_this_one(world: World) 
 
     one = world.active()
     for _ in range(2):
-        world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+        world.act(
+            actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+        )
         activate(world, one)
         if len(world.said(org.ReopenAccount)) == 1:
             first = world.said(org.ReopenAccount)[0].conversation_id
@@ -305,12 +338,16 @@ def test_replies_of_an_earlier_reactivation_do_not_touch_this_one(world: World) 
 
 
 @pytest.mark.parametrize("before", ["active", "suspended"])
-def test_within_the_grace_the_organization_returns_to_what_it_was(world: World, before: str) -> None:
+def test_within_the_grace_the_organization_returns_to_what_it_was(
+    world: World, before: str
+) -> None:
     from org import actions
 
     one = world.active()
     if before == "suspended":
-        world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+        world.act(
+            actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+        )
     wish = world.scheduled(one)
 
     activate(world, one, NOON + GRACE - timedelta(seconds=1))
@@ -340,20 +377,32 @@ def test_activating_twice_is_one_conversation(world: World) -> None:
 
 def test_no_deletion_begins_while_the_organization_is_being_reopened(world: World) -> None:
     one = world.active()
-    world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+    world.act(
+        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+    )
     activate(world, one)
 
     with pytest.raises(models.ReactivationInProgress):
         world.asked(one)
 
 
-def test_a_suspension_while_the_organization_is_being_reopened_is_refused_not_forgotten(world: World) -> None:
+def test_a_suspension_while_the_organization_is_being_reopened_is_refused_not_forgotten(
+    world: World,
+) -> None:
     one = world.active()
-    world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+    world.act(
+        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+    )
     activate(world, one)
 
     with pytest.raises(models.ReactivationInProgress):
-        world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="once more")
+        world.act(
+            actions.suspend_organization,
+            organization_id=one,
+            now=NOON,
+            by=STAFF,
+            reason="once more",
+        )
 
 
 def test_a_deletion_that_is_being_undone_is_not_taken_for_a_new_one(world: World) -> None:
@@ -381,7 +430,9 @@ def test_whoever_does_not_answer_is_asked_again_ever_more_slowly(world: World) -
 def test_a_conversation_that_has_ended_is_not_asked_again(world: World) -> None:
     one = world.active()
     wish = world.asked(one)
-    world.act(sagas.account_not_closed, organization_id=one, deletion_id=wish, blockers=[LEFT], now=NOON)
+    world.act(
+        sagas.account_not_closed, organization_id=one, deletion_id=wish, blockers=[LEFT], now=NOON
+    )
 
     assert world.act(sagas.ask_again, now=NOON + timedelta(days=1)) == 0
 
@@ -400,7 +451,9 @@ def test_voided_tokens_are_forgotten_when_none_can_be_alive(world: World) -> Non
     from org import actions
 
     one = world.active()
-    world.act(actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid")
+    world.act(
+        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+    )
 
     world.act(actions.revoke, organization_id=one, state="open", now=NOON)
 
@@ -418,4 +471,6 @@ def test_the_numbers_of_voided_tokens_are_never_given_out_again(world: World) ->
     world.act(actions.revoke, organization_id=one, state="open", now=late)
 
     with world.database.reading() as session:
-        assert [row.seq for row in session.scalars(select(Revocation).order_by(Revocation.seq))] == [3, 4]
+        assert [
+            row.seq for row in session.scalars(select(Revocation).order_by(Revocation.seq))
+        ] == [3, 4]

@@ -11,7 +11,10 @@ def test_a_deletion_wants_a_fresh_proof_where_the_provider_says_so(world):
     assert world.found(one).status == "active"
     assert world.call("GET", f"/organizations/{one}", must_prove=True).status_code == 200
 
-    assert world.call("DELETE", f"/organizations/{one}", must_prove=True, proved=now - 60).status_code == 202
+    assert (
+        world.call("DELETE", f"/organizations/{one}", must_prove=True, proved=now - 60).status_code
+        == 202
+    )
 
 
 def test_without_that_setting_nothing_has_to_be_proved(world):

@@ -11,7 +11,11 @@ from org.models import Organization
 from tests.org.conftest import NOON, World, balance
 
 GOOD: dict[str, Any] = {
-    "name": "Acme Ltd", "country": "DE", "currency": "EUR", "timezone": "Europe/Berlin", "pricing_model": "app",
+    "name": "Acme Ltd",
+    "country": "DE",
+    "currency": "EUR",
+    "timezone": "Europe/Berlin",
+    "pricing_model": "app",
     "billing": {"email": "bills@acme.example"},
     "owner": {"given_name": "Olga", "family_name": "Owner", "email": "olga@acme.example"},
 }
@@ -34,7 +38,9 @@ def nested(part: str, **other: Any) -> dict[str, Any]:
 
 
 def test_a_buyer_tag_without_a_word_is_not_kept(world: World) -> None:
-    created = world.call("POST", "/organizations", GOOD | {"buyer_tags": {"CustomerRef": None, "TypeRef": "x"}}).json
+    created = world.call(
+        "POST", "/organizations", GOOD | {"buyer_tags": {"CustomerRef": None, "TypeRef": "x"}}
+    ).json
 
     assert created["buyer_tags"] == {"TypeRef": "x"}
 
@@ -44,27 +50,79 @@ def test_a_customer_is_created_in_provisioning_and_its_account_asked_for(world: 
 
     assert answer.status_code == 201
     created = answer.json
-    assert (created["status"], created["kind"], created["provider_id"]) == ("provisioning", "customer", world.provider)
-    assert (created["payment_mode"], created["managed_by"], created["demo"]) == ("prepaid", "provider", False)
-    assert created["billing"] == {"name": "Acme Ltd", "email": "bills@acme.example", "address": None, "city": None}
+    assert (created["status"], created["kind"], created["provider_id"]) == (
+        "provisioning",
+        "customer",
+        world.provider,
+    )
+    assert (created["payment_mode"], created["managed_by"], created["demo"]) == (
+        "prepaid",
+        "provider",
+        False,
+    )
+    assert created["billing"] == {
+        "name": "Acme Ltd",
+        "email": "bills@acme.example",
+        "address": None,
+        "city": None,
+    }
     assert [m.organization_id for m in world.said(org.OpenAccount)] == [created["id"]]
 
 
 WRONG = [
-    *[(without(f), f"/{f}") for f in ("name", "country", "currency", "timezone", "pricing_model", "billing", "owner")],
+    *[
+        (without(f), f"/{f}")
+        for f in ("name", "country", "currency", "timezone", "pricing_model", "billing", "owner")
+    ],
     (without("billing", "email"), "/billing/email"),
     *[(without("owner", f), f"/owner/{f}") for f in ("given_name", "family_name", "email")],
-    *[(GOOD | {"name": name}, "/name")
-      for name in ("", "A", " A ", "x" * 256, "Party 🎉", "A\u0000B", "A\nB", "A\u200bB", None, 7, ["A"])],
+    *[
+        (GOOD | {"name": name}, "/name")
+        for name in (
+            "",
+            "A",
+            " A ",
+            "x" * 256,
+            "Party 🎉",
+            "A\u0000B",
+            "A\nB",
+            "A\u200bB",
+            None,
+            7,
+            ["A"],
+        )
+    ],
     *[(GOOD | {"country": code}, "/country") for code in ("XX", "de", "DEU", "", "EU", None, 7)],
     *[(GOOD | {"currency": code}, "/currency") for code in ("XXQ", "eur", "", "BTC", None, 978)],
-    *[(GOOD | {"timezone": zone}, "/timezone") for zone in ("Mars/Olympus", "", "EST5", "../etc/passwd", "CET")],
+    *[
+        (GOOD | {"timezone": zone}, "/timezone")
+        for zone in ("Mars/Olympus", "", "EST5", "../etc/passwd", "CET")
+    ],
     *[(GOOD | {"pricing_model": word}, "/pricing_model") for word in ("free", "APP", None)],
     (GOOD | {"payment_mode": "later"}, "/payment_mode"),
     (GOOD | {"payment_mode": "postpaid"}, "/credit_limit"),
-    *[(GOOD | {"payment_mode": "postpaid", "credit_limit": amount}, "/credit_limit")
-      for amount in (100, 1.5, "-1", "1e3", "1,5", " 1", "1.1234567", "1234567890123", "NaN", "", "١", "+1", None)],
-    *[(nested("billing", email=address), "/billing/email") for address in ("", "x", "a@b@c", "a b@c.example", None)],
+    *[
+        (GOOD | {"payment_mode": "postpaid", "credit_limit": amount}, "/credit_limit")
+        for amount in (
+            100,
+            1.5,
+            "-1",
+            "1e3",
+            "1,5",
+            " 1",
+            "1.1234567",
+            "1234567890123",
+            "NaN",
+            "",
+            "١",
+            "+1",
+            None,
+        )
+    ],
+    *[
+        (nested("billing", email=address), "/billing/email")
+        for address in ("", "x", "a@b@c", "a b@c.example", None)
+    ],
     (nested("billing", address="x" * 501), "/billing/address"),
     (nested("billing", vat="1"), "/billing/vat"),
     (nested("owner", given_name=""), "/owner/given_name"),
@@ -77,11 +135,16 @@ WRONG = [
     *[(GOOD | {"demo": word}, "/demo") for word in ("true", "yes", 2, None)],
     (GOOD | {"managed_by": "nobody"}, "/managed_by"),
     (GOOD | {"unknown": 1}, "/unknown"),
-    *[(GOOD | {field: "x"}, f"/{field}") for field in ("id", "status", "kind", "provider_id", "purge_at")],
+    *[
+        (GOOD | {field: "x"}, f"/{field}")
+        for field in ("id", "status", "kind", "provider_id", "purge_at")
+    ],
 ]
 
 
-def test_each_wrong_field_of_a_new_customer_is_pointed_at_and_nothing_is_created(world: World) -> None:
+def test_each_wrong_field_of_a_new_customer_is_pointed_at_and_nothing_is_created(
+    world: World,
+) -> None:
     wrong = []
     for body, pointer in WRONG:
         answer = world.call("POST", "/organizations", body)
@@ -93,9 +156,18 @@ def test_each_wrong_field_of_a_new_customer_is_pointed_at_and_nothing_is_created
     assert world.said(org.OpenAccount) == []
 
 
-@pytest.mark.parametrize("name", [
-    "AB", "x" * 255, "Łódź & Søn (Ges.m.b.H.)", "株式会社", "شركة", "\u0041\u030aB", "O'Neill 24/7"
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AB",
+        "x" * 255,
+        "Łódź & Søn (Ges.m.b.H.)",
+        "株式会社",
+        "شركة",
+        "\u0041\u030aB",
+        "O'Neill 24/7",
+    ],
+)
 def test_names_of_every_script_are_stored_in_one_spelling(world: World, name: str) -> None:
     import unicodedata
 
@@ -106,14 +178,19 @@ def test_names_of_every_script_are_stored_in_one_spelling(world: World, name: st
 
 
 def test_a_postpaid_customer_has_a_limit(world: World) -> None:
-    answer = world.call("POST", "/organizations", GOOD | {"payment_mode": "postpaid", "credit_limit": "500"})
+    answer = world.call(
+        "POST", "/organizations", GOOD | {"payment_mode": "postpaid", "credit_limit": "500"}
+    )
 
     assert answer.status_code == 201
     assert world.said(org.OpenAccount)[0].credit_limit == "500"
 
 
 def test_creating_twice_with_one_key_creates_once(world: World) -> None:
-    first, again = (world.call("POST", "/organizations", GOOD, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    first, again = (
+        world.call("POST", "/organizations", GOOD, headers={"Idempotency-Key": "k"})
+        for _ in range(2)
+    )
 
     assert again.data == first.data
     assert len(world.said(org.OpenAccount)) == 1
@@ -125,10 +202,17 @@ def test_creating_twice_with_one_key_creates_once(world: World) -> None:
 def test_what_can_be_changed_is_changed_and_told(world: World) -> None:
     one = world.active()
 
-    answer = world.call("PATCH", f"/organizations/{one}", {
-        "name": "Acme Holding", "billing": {"city": "Berlin", "address": "Street 1\nBack yard"},
-        "buyer_tags": {"CustomerRef": "C-7"}, "demo": True, "managed_by": "customer",
-    })
+    answer = world.call(
+        "PATCH",
+        f"/organizations/{one}",
+        {
+            "name": "Acme Holding",
+            "billing": {"city": "Berlin", "address": "Street 1\nBack yard"},
+            "buyer_tags": {"CustomerRef": "C-7"},
+            "demo": True,
+            "managed_by": "customer",
+        },
+    )
 
     assert answer.status_code == 200
     assert answer.json["billing"]["name"] == "Acme Holding"
@@ -167,7 +251,9 @@ def test_what_was_fixed_at_creation_is_immutable(world: World, field: str) -> No
     answer = world.call("PATCH", f"/organizations/{world.active()}", {field: GOOD[field]})
 
     assert answer.status_code == 422
-    assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [(f"/{field}", "immutable")]
+    assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [
+        (f"/{field}", "immutable")
+    ]
 
 
 def test_what_is_not_for_the_caller_to_write_is_refused(world: World) -> None:
@@ -175,7 +261,15 @@ def test_what_is_not_for_the_caller_to_write_is_refused(world: World) -> None:
 
     answers = [
         world.call("PATCH", f"/organizations/{one}", {field: "x"})
-        for field in ("id", "status", "payment_mode", "owner", "purge_at", "summary", "credit_limit")
+        for field in (
+            "id",
+            "status",
+            "payment_mode",
+            "owner",
+            "purge_at",
+            "summary",
+            "credit_limit",
+        )
     ]
 
     assert {a.status_code for a in answers} == {422}
@@ -186,9 +280,15 @@ def test_if_match_guards_a_change(world: World) -> None:
     one = world.active()
     tag = world.call("GET", f"/organizations/{one}").headers["ETag"]
 
-    changed = world.call("PATCH", f"/organizations/{one}", {"name": "New Name"}, headers={"If-Match": tag})
-    late = world.call("PATCH", f"/organizations/{one}", {"name": "Other Name"}, headers={"If-Match": tag})
-    anyhow = world.call("PATCH", f"/organizations/{one}", {"name": "Third Name"}, headers={"If-Match": "*"})
+    changed = world.call(
+        "PATCH", f"/organizations/{one}", {"name": "New Name"}, headers={"If-Match": tag}
+    )
+    late = world.call(
+        "PATCH", f"/organizations/{one}", {"name": "Other Name"}, headers={"If-Match": tag}
+    )
+    anyhow = world.call(
+        "PATCH", f"/organizations/{one}", {"name": "Third Name"}, headers={"If-Match": "*"}
+    )
 
     assert changed.status_code == 200
     assert changed.headers["ETag"] not in (None, tag)
@@ -209,14 +309,22 @@ def test_the_tag_does_not_change_with_what_cannot_be_patched(world: World) -> No
 
 
 CALLS = [
-    ("GET", "", None), ("PATCH", "", {"demo": True}), ("POST", "/suspend", {"reason": "x"}), ("POST", "/activate", {}),
-    ("GET", "/deletion-check", None), ("DELETE", "", {}), ("GET", "/deletion", None), ("GET", "/timeline", None),
+    ("GET", "", None),
+    ("PATCH", "", {"demo": True}),
+    ("POST", "/suspend", {"reason": "x"}),
+    ("POST", "/activate", {}),
+    ("GET", "/deletion-check", None),
+    ("DELETE", "", {}),
+    ("GET", "/deletion", None),
+    ("GET", "/timeline", None),
     ("GET", "/audit", None),
 ]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS, ids=str)
-def test_what_belongs_to_others_does_not_exist(world: World, method: str, path: str, body: Any) -> None:
+def test_what_belongs_to_others_does_not_exist(
+    world: World, method: str, path: str, body: Any
+) -> None:
     one, stranger = world.active(), ids.new("org")
 
     def seen(organization_id: str, **who: Any) -> tuple[int, str]:
@@ -227,7 +335,13 @@ def test_what_belongs_to_others_does_not_exist(world: World, method: str, path: 
     assert seen(one, **other_provider) == (404, "not_found")
     assert seen(world.provider, role="owner", org=one) == (404, "not_found")
     assert seen(ids.new("org")) == (404, "not_found")
-    for shape in (one.upper(), one.replace("org_", "mem_"), f"{one}%0A", "org_00000000000000000000000000x", "%2e%2e"):
+    for shape in (
+        one.upper(),
+        one.replace("org_", "mem_"),
+        f"{one}%0A",
+        "org_00000000000000000000000000x",
+        "%2e%2e",
+    ):
         assert seen(shape)[0] == 404
 
 
@@ -241,8 +355,12 @@ def test_customers_read_their_own(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "body"),
-    [("POST", "/suspend", {"reason": "x"}), ("POST", "/activate", {}), ("GET", "/deletion-check", None),
-     ("DELETE", "", {})],
+    [
+        ("POST", "/suspend", {"reason": "x"}),
+        ("POST", "/activate", {}),
+        ("GET", "/deletion-check", None),
+        ("DELETE", "", {}),
+    ],
     ids=str,
 )
 def test_what_is_for_staff_is_forbidden_in_ones_own_and_written_down(
@@ -289,13 +407,19 @@ def test_only_the_owner_in_person_hands_the_management_to_the_provider(world: Wo
 
 
 STATES = {
-    "provisioning": (409, 409, 409), "active": (200, 200, 202), "suspended": (200, 200, 202),
-    "closing": (409, 409, 202), "suspended_for_deletion": (409, 200, 202), "deleted": (410, 410, 202),
+    "provisioning": (409, 409, 409),
+    "active": (200, 200, 202),
+    "suspended": (200, 200, 202),
+    "closing": (409, 409, 202),
+    "suspended_for_deletion": (409, 200, 202),
+    "deleted": (410, 410, 202),
 }
 
 
 @pytest.mark.parametrize("status", STATES)
-def test_suspend_activate_and_delete_answer_as_the_state_table_says(world: World, status: str) -> None:
+def test_suspend_activate_and_delete_answer_as_the_state_table_says(
+    world: World, status: str
+) -> None:
     def fresh() -> str:
         one = world.active()
         if status in ("closing", "suspended_for_deletion", "deleted"):
@@ -329,17 +453,28 @@ def test_the_deletion_is_shown_with_words_and_the_way_out_of_each_blocker(world:
     one = world.active()
     wish = world.call("DELETE", f"/organizations/{one}", {"reason": "bye"}).json
     left = parts.Blocker(code="credits_left", amount="5.00", currency="EUR")
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[left]))
+    world.hear(
+        billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[left])
+    )
 
     shown = world.call("GET", f"/organizations/{one}/deletion").json
 
     assert shown["status"] == "refused"
     (blocker,) = shown["blockers"]
-    assert (blocker["code"], blocker["amount"], blocker["currency"]) == ("credits_left", "5.00", "EUR")
-    assert blocker["fix"] == {"method": "POST", "href": f"/v1/organizations/{one}/account/withdrawals"}
+    assert (blocker["code"], blocker["amount"], blocker["currency"]) == (
+        "credits_left",
+        "5.00",
+        "EUR",
+    )
+    assert blocker["fix"] == {
+        "method": "POST",
+        "href": f"/v1/organizations/{one}/account/withdrawals",
+    }
 
 
-@pytest.mark.parametrize(("mode", "path"), [("prepaid", "account/top-ups"), ("postpaid", "payments")])
+@pytest.mark.parametrize(
+    ("mode", "path"), [("prepaid", "account/top-ups"), ("postpaid", "payments")]
+)
 def test_what_is_due_is_topped_up_by_prepaid_customers_and_paid_by_postpaid_ones(
     world: World, mode: str, path: str
 ) -> None:
@@ -352,12 +487,16 @@ def test_what_is_due_is_topped_up_by_prepaid_customers_and_paid_by_postpaid_ones
     world.billing.answer = {"blockers": [vars(due)], "warnings": []}
     checked = world.call("GET", f"/organizations/{one}/deletion-check").json
     wish = world.call("DELETE", f"/organizations/{one}", {}).json
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[due]))
+    world.hear(
+        billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[due])
+    )
 
     refused = world.call("GET", f"/organizations/{one}/deletion").json
 
     for told in (checked, refused):
-        assert [b["fix"] for b in told["blockers"]] == [{"method": "POST", "href": f"/v1/organizations/{one}/{path}"}]
+        assert [b["fix"] for b in told["blockers"]] == [
+            {"method": "POST", "href": f"/v1/organizations/{one}/{path}"}
+        ]
 
 
 def test_without_a_deletion_there_is_none_to_show(world: World) -> None:
@@ -366,8 +505,14 @@ def test_without_a_deletion_there_is_none_to_show(world: World) -> None:
 
 def test_the_check_before_a_deletion_asks_the_neighbours_and_changes_nothing(world: World) -> None:
     one = world.active()
-    world.billing.answer = {"blockers": [{"code": "amount_due", "amount": "1.00", "currency": "EUR"}], "warnings": []}
-    world.membership.answer = {"blockers": [], "warnings": [{"code": "acting_session", "detail": "Inside."}]}
+    world.billing.answer = {
+        "blockers": [{"code": "amount_due", "amount": "1.00", "currency": "EUR"}],
+        "warnings": [],
+    }
+    world.membership.answer = {
+        "blockers": [],
+        "warnings": [{"code": "acting_session", "detail": "Inside."}],
+    }
 
     told = world.call("GET", f"/organizations/{one}/deletion-check").json
 
@@ -413,8 +558,21 @@ def test_the_list_is_searched_filtered_and_sorted(world: World) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "limit=x", "cursor=x", "sort=secret", "sort=name;drop", "status=gone", "country=xx",
-     "demo=1", "attention=all", "unknown=1", "q=", "currency=1"],
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=x",
+        "sort=secret",
+        "sort=name;drop",
+        "status=gone",
+        "country=xx",
+        "demo=1",
+        "attention=all",
+        "unknown=1",
+        "q=",
+        "currency=1",
+    ],
 )
 def test_a_list_that_cannot_be_is_422(world: World, query: str) -> None:
     assert world.call("GET", f"/organizations?{query}").status_code == 422
@@ -440,7 +598,9 @@ def test_the_deleted_are_listed_only_when_asked_for(world: World) -> None:
     world.put(one, "deleted")
 
     assert world.call("GET", "/organizations").json["data"] == []
-    assert [row["id"] for row in world.call("GET", "/organizations?status=deleted").json["data"]] == [one]
+    assert [
+        row["id"] for row in world.call("GET", "/organizations?status=deleted").json["data"]
+    ] == [one]
 
 
 # ---- settings
@@ -450,7 +610,9 @@ def test_settings_are_changed_only_as_they_were_read(world: World) -> None:
     read = world.call("GET", "/settings").headers["ETag"]
 
     def change(days: int, tag: str) -> Any:
-        return world.call("PATCH", "/settings", {"payment_terms_days": days}, headers={"If-Match": tag})
+        return world.call(
+            "PATCH", "/settings", {"payment_terms_days": days}, headers={"If-Match": tag}
+        )
 
     changed = change(7, read)
     assert (changed.status_code, change(8, read).status_code) == (200, 412)
@@ -461,9 +623,13 @@ def test_settings_are_changed_only_as_they_were_read(world: World) -> None:
 def test_as_many_tax_rates_as_a_body_holds_are_changed_or_refused_in_form(world: World) -> None:
     def change(letter: str, count: int) -> int:
         rate = {"country": "DE", "name": letter * 50, "rate": "19", "valid_from": "2026-01-01"}
-        body = json.dumps({"tax_rates": [rate] * count}, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json.dumps(
+            {"tax_rates": [rate] * count}, ensure_ascii=False, separators=(",", ":")
+        ).encode()
         sent = {"Authorization": f"Bearer {world.token()}", "Content-Type": "application/json"}
-        return world.client.open("/v1/settings", method="PATCH", data=body, headers=sent).status_code
+        return world.client.open(
+            "/v1/settings", method="PATCH", data=body, headers=sent
+        ).status_code
 
     assert [change(letter, 300) for letter in "éö"] == [200, 200]
     assert [change(letter, 395) for letter in "éö"] == [422, 422]
@@ -471,12 +637,24 @@ def test_as_many_tax_rates_as_a_body_holds_are_changed_or_refused_in_form(world:
 
 @pytest.mark.parametrize(
     "body",
-    [{"deletion_grace_days": 366}, {"deletion_grace_days": -1}, {"deletion_grace_days": "30"},
-     {"payment_terms_days": 1.5},
-     {"low_credit_threshold": 20}, {"low_credit_threshold": "-1"}, {"invoicing": "never"}, {"managed_service": "yes"},
-     {"tax_rates": [{"country": "XX", "name": "VAT", "rate": "19", "valid_from": "2026-01-01"}]},
-     {"tax_rates": [{"country": "DE", "name": "VAT", "rate": "101", "valid_from": "2026-01-01"}]},
-     {"tax_rates": [{"country": "DE", "name": "VAT", "rate": "19", "valid_from": "2026-02-30"}]}, {"other": 1}],
+    [
+        {"deletion_grace_days": 366},
+        {"deletion_grace_days": -1},
+        {"deletion_grace_days": "30"},
+        {"payment_terms_days": 1.5},
+        {"low_credit_threshold": 20},
+        {"low_credit_threshold": "-1"},
+        {"invoicing": "never"},
+        {"managed_service": "yes"},
+        {"tax_rates": [{"country": "XX", "name": "VAT", "rate": "19", "valid_from": "2026-01-01"}]},
+        {
+            "tax_rates": [
+                {"country": "DE", "name": "VAT", "rate": "101", "valid_from": "2026-01-01"}
+            ]
+        },
+        {"tax_rates": [{"country": "DE", "name": "VAT", "rate": "19", "valid_from": "2026-02-30"}]},
+        {"other": 1},
+    ],
     ids=str,
 )
 def test_settings_that_cannot_be_are_422(world: World, body: Any) -> None:

@@ -32,7 +32,11 @@ def check() -> None:
     folders = ["services", "shared", "deploy"]
     for words in (
         ["ruff", "check", "--quiet", "."],
-        ["mypy", *(str(p.parent) for f in folders for p in sorted((root / f).glob("*/*/__init__.py")))],
+        ["ruff", "format", "--check", "--quiet", "."],
+        [
+            "mypy",
+            *(str(p.parent) for f in folders for p in sorted((root / f).glob("*/*/__init__.py"))),
+        ],
         ["lint-imports", "--no-cache"],
     ):
         done = subprocess.run(  # noqa: S603 - our own tools
@@ -44,7 +48,7 @@ def check() -> None:
         )
         if done.returncode:
             raise click.ClickException(f"{words[0]}:\n{done.stdout}{done.stderr}")
-        click.echo(f"{words[0]}: clean")
+        click.echo(f"{' '.join(words[:2]) if words[0] == 'ruff' else words[0]}: clean")
 
 
 @main.command(name="assets")
@@ -67,27 +71,44 @@ def write() -> None:
 @click.argument("service", type=click.Choice([s.name for s in embedded.SERVICES]))
 @click.argument("name")
 def migration(service: str, name: str) -> None:
-    """Write the next migration of SERVICE from the difference between its models and its migrations."""
+    """Write the next migration of SERVICE from the difference between its models and its
+    migrations."""
     found = next(s for s in embedded.SERVICES if s.name == service)
     number = f"{len(list((found.migrations / 'versions').glob('0*.py'))) + 1:04d}"
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/scratch.db"
         migrate.upgrade(found.migrations, url)
-        alembic.command.revision(migrate.config(found.migrations, url), message=name, autogenerate=True, rev_id=number)
+        alembic.command.revision(
+            migrate.config(found.migrations, url), message=name, autogenerate=True, rev_id=number
+        )
     (found.migrations / "HEAD").write_text(f"{number}\n")
 
 
 @main.command()
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("var/processes"), help="For logs and mails.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("var/processes"),
+    help="For logs and mails.",
+)
 def processes(folder: Path) -> None:
     """Start what docker compose would start, as plain processes on private servers."""
     fleet.run(folder.resolve())
 
 
 @main.command(name="demo")
-@click.option("--base-url", envvar="BASE_URL", help="A system that runs; without it one is started for the demo.")
-@click.option("--file", type=click.Path(path_type=Path), default="examples/customers.csv", show_default=True,
-              help="The customers to load.")
+@click.option(
+    "--base-url",
+    envvar="BASE_URL",
+    help="A system that runs; without it one is started for the demo.",
+)
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    default="examples/customers.csv",
+    show_default=True,
+    help="The customers to load.",
+)
 @click.option("--load/--no-load", default=True, help="Whether to load them.")
 def tell(base_url: str | None, file: Path, load: bool) -> None:
     """Load example customers and tell the life of one, over the public API."""
@@ -96,9 +117,12 @@ def tell(base_url: str | None, file: Path, load: bool) -> None:
 
 @main.command()
 @click.option("--name", required=True, help="The provider's name.")
-@click.option("--email", required=True, help="Its owner's address; somebody known here keeps their password.")
+@click.option(
+    "--email", required=True, help="Its owner's address; somebody known here keeps their password."
+)
 def bootstrap(name: str, email: str) -> None:
-    """Add a further provider to the embedded system in CLIENTELE_DATA, running or not, and print its login."""
+    """Add a further provider to the embedded system in CLIENTELE_DATA, running or not, and print
+    its login."""
     try:
         click.echo(embedded.add_provider(embedded.place(), name, email))
     except Conflict as problem:

@@ -1,4 +1,5 @@
-"""What is generated: messages and permissions for people, in ``docs/``, and the permissions for the console too."""
+"""What is generated: messages and permissions for people, in ``docs/``, and the permissions for the
+console too."""
 
 import inspect
 import json
@@ -19,7 +20,11 @@ from clientele.embedded import SERVICES
 ROOT = Path(__file__).parents[3]
 _WRITTEN = "<!-- Written by `make docs` from the code. Change the code, not this page. -->"
 _JSON = {str: "text", int: "whole number", bool: "true or false"}
-_HEADS = [*(f"staff: {role}" for role in STAFF), *(f"customer: {role}" for role in CUSTOMER), "acting"]
+_HEADS = [
+    *(f"staff: {role}" for role in STAFF),
+    *(f"customer: {role}" for role in CUSTOMER),
+    "acting",
+]
 _SCOPES = ("key: provider's", "key: customer's")
 _MARKS = {"x": "x", "!": "!", "-": ""}
 
@@ -35,7 +40,8 @@ def write() -> list[str]:
 def pages() -> dict[str, str]:
     """Name -> text."""
     return {
-        "docs/messages.md": _page(_messages()), "docs/permissions.md": _page(_permissions()),
+        "docs/messages.md": _page(_messages()),
+        "docs/permissions.md": _page(_permissions()),
         "services/console/console/values/operations.json": json.dumps(_permits(), indent=1) + "\n",
     }
 
@@ -50,11 +56,15 @@ def _page(lines: Iterable[str]) -> str:
 
 def _messages() -> Iterator[str]:
     yield from (
-        "# Messages", "", _WRITTEN, "",
+        "# Messages",
+        "",
+        _WRITTEN,
+        "",
         "What the services say to each other. A command is imperative, an event is in the past tense; the part of the",
         "type before the first point is the only service that may say it. On the wire each is the `data` of a",
         "CloudEvents 1.0 envelope in JSON whose `type` is also the routing key. Fields you do not know are to be",
-        "ignored. How a message may change: [decision 8](decisions/0008-message-versions.md).", "",
+        "ignored. How a message may change: [decision 8](decisions/0008-message-versions.md).",
+        "",
         "Anybody inside may subscribe to any of them; *heard by* names the services of this system that must get it.",
         "",
     )
@@ -66,7 +76,9 @@ def _messages() -> Iterator[str]:
     for kind in every_message():
         yield from _message(kind)
     yield from ("## Parts", "")
-    for part in sorted({p for kind in every_message() for p in _parts(kind)}, key=lambda p: p.__name__):
+    for part in sorted(
+        {p for kind in every_message() for p in _parts(kind)}, key=lambda p: p.__name__
+    ):
         yield from (f"### {part.__name__}", "", _meaning(part), "", *_fields(part), "")
 
 
@@ -81,26 +93,40 @@ def _talk(service: Service) -> Iterator[str]:
 def _from_outside(name: str) -> Iterator[str]:
     says = [kind for kind in every_message() if kind.sayer() == name]
     yield from (
-        f"## {name}", "", "No service of ours: whatever the provider meters and rates with. It logs in to the broker",
+        f"## {name}",
+        "",
+        "No service of ours: whatever the provider meters and rates with. It logs in to the broker",
         f"as `{name}` (`deploy/secrets.py` makes the login), which may publish to the exchange `{name}` and do nothing",
         f"else. The routing key is the type, the property `user_id` must be `{name}`; publish persistent, mandatory,",
-        "with confirms, and send the same again when it was returned or not confirmed. The body is the envelope:", "",
+        "with confirms, and send the same again when it was returned or not confirmed. The body is the envelope:",
+        "",
         "```json",
         f'{{"specversion": "1.0", "id": "evt_01k9jm6n5pfzq7r9s1t3v5w7x9", "source": "/{name}",',
         f' "type": "{says[0].TYPE}", "subject": "org_01k9jm2n7tfx9r8b3y0wz5v6qd", "sequence": "1",',
-        ' "time": "2026-01-31T09:00:00Z", "datacontenttype": "application/json", "data": {}}', "```", "",
+        ' "time": "2026-01-31T09:00:00Z", "datacontenttype": "application/json", "data": {}}',
+        "```",
+        "",
         "`id`: `evt_` and a UUIDv7, as a TypeID; the same one only for the very same message. `subject`: the",
-        "organization. `sequence`: any whole number above 0, for order does not matter here.", "",
-        "| says | heard by |", "|---|---|", *(f"| {_link(kind)} | {', '.join(kind.HEARD_BY)} |" for kind in says), "",
+        "organization. `sequence`: any whole number above 0, for order does not matter here.",
+        "",
+        "| says | heard by |",
+        "|---|---|",
+        *(f"| {_link(kind)} | {', '.join(kind.HEARD_BY)} |" for kind in says),
+        "",
     )
 
 
 def _message(kind: type[Message]) -> Iterator[str]:
     order = f"in order per `{kind.ABOUT}`" if kind.ORDERED else "in no order"
     yield from (
-        f"### {kind.TYPE}", "", _meaning(kind), "",
+        f"### {kind.TYPE}",
+        "",
+        _meaning(kind),
+        "",
         f"Said by {kind.sayer()}, heard by {', '.join(kind.HEARD_BY) or 'nobody yet'}; {order}.",
-        "", *_fields(kind), "",
+        "",
+        *_fields(kind),
+        "",
     )
 
 
@@ -138,28 +164,43 @@ def _link(kind: type[Message]) -> str:
 
 def _permissions() -> Iterator[str]:
     yield from (
-        "# Permissions", "", _WRITTEN, "",
+        "# Permissions",
+        "",
+        _WRITTEN,
+        "",
         "Who may do what, service by service. The provider's staff reach the provider's own organization and all of",
         "its customers; a customer's people reach their own organization only. Whatever is not theirs does not exist",
         "for them (404); what is theirs but not allowed is refused (403). *acting*: whether it may be done while",
         "acting for somebody else (Login As, Remote Support); the role acted in must allow it too. *!*: only within",
         "five minutes of a proof of who they are, where the provider asks for one (`POST /v1/me/step-up`). An API key",
-        "has no role: it may do what needs a scope that it has.", "",
+        "has no role: it may do what needs a scope that it has.",
+        "",
     )
     heads = [*_HEADS, *_SCOPES]
     for service in SERVICES:
         rows = import_module(f"{service.name}.guard").OPERATIONS.rows
-        yield from (f"## {service.name}", "", f"| operation | {' | '.join(heads)} |", f"|---|{':-:|' * len(heads)}")
+        yield from (
+            f"## {service.name}",
+            "",
+            f"| operation | {' | '.join(heads)} |",
+            f"|---|{':-:|' * len(heads)}",
+        )
         for operation, row in rows.items():
             marks = [_MARKS[row.marks[column]] for column in COLUMNS]
-            scopes = [f"`{row.scopes[kind]}`" if kind in row.scopes else "" for kind in ("provider", "customer")]
+            scopes = [
+                f"`{row.scopes[kind]}`" if kind in row.scopes else ""
+                for kind in ("provider", "customer")
+            ]
             yield f"| `{operation}` | {' | '.join([*marks, *scopes])} |"
         yield ""
 
 
 def _permits() -> dict[str, Any]:
-    """Operation -> the roles that may, by kind of organization, and whether support may in a customer's place."""
-    rows = {n: r for s in SERVICES for n, r in import_module(f"{s.name}.guard").OPERATIONS.rows.items()}
+    """Operation -> the roles that may, by kind of organization, and whether support may in a
+    customer's place."""
+    rows = {
+        n: r for s in SERVICES for n, r in import_module(f"{s.name}.guard").OPERATIONS.rows.items()
+    }
     return {
         name: {
             "provider": [role for role in STAFF if row.marks[f"provider:{role}"] != NOT],

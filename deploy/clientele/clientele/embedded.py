@@ -1,7 +1,8 @@
-"""The embedded footing: one process hosts every service and its roles; no server, no broker, data in one folder.
+"""The embedded footing: one process hosts every service and its roles; no server, no broker, data
+in one folder.
 
-The code is the services' own. Only what carries between them is another: requests are calls, and a message counts
-as sent once its hearers have committed.
+The code is the services' own. Only what carries between them is another: requests are calls, and a
+message counts as sent once its hearers have committed.
 """
 
 import dataclasses
@@ -59,7 +60,10 @@ class Place:
 
 def place() -> Place:
     """As CLIENTELE_DATA and CLIENTELE_PORT say, else ./var and 8080."""
-    return Place(Path(os.environ.get("CLIENTELE_DATA", "var")).resolve(), int(os.environ.get("CLIENTELE_PORT", "8080")))
+    return Place(
+        Path(os.environ.get("CLIENTELE_DATA", "var")).resolve(),
+        int(os.environ.get("CLIENTELE_PORT", "8080")),
+    )
 
 
 def run(where: Place) -> None:
@@ -82,8 +86,11 @@ def prepare(where: Place) -> dict[str, Any]:
 
 
 def build(where: Place, settings: Mapping[str, Any]) -> Any:
-    """Everything, in this process: the WSGI application of the gateway, with all other roles in threads behind it."""
-    databases = {s.name: Database(settings[s.name].database_url, pool_size=THREADS + 8) for s in SERVICES}
+    """Everything, in this process: the WSGI application of the gateway, with all other roles in
+    threads behind it."""
+    databases = {
+        s.name: Database(settings[s.name].database_url, pool_size=THREADS + 8) for s in SERVICES
+    }
     bus = LocalBus({s.name: Inbox(databases[s.name], s.listeners) for s in SERVICES})
     stop = threading.Event()
     wires: dict[str, InProcess] = {}
@@ -103,9 +110,12 @@ def build(where: Place, settings: Mapping[str, Any]) -> Any:
 
 
 def add_provider(where: Place, name: str, email: str) -> str:
-    """A further provider in this place; its owner's login in words. Raises Conflict when the name is taken."""
+    """A further provider in this place; its owner's login in words. Raises Conflict when the name
+    is taken."""
     settings = dataclasses.replace(
-        prepare(where)["membership"], clientele_provider_name=name, clientele_admin_email=email,
+        prepare(where)["membership"],
+        clientele_provider_name=name,
+        clientele_admin_email=email,
         clientele_admin_password=Secret(""),
     )
     database = Database(settings.database_url, pool_size=1)
@@ -121,14 +131,18 @@ def _start(name: str, target: Any, *args: Any) -> None:
 
 def _settings(where: Place) -> dict[str, Any]:
     names = ("org", "gateway")
-    passwords = {name: Secret(_keep(where, f"{name}.secret", secrets.token_urlsafe(32))) for name in names}
+    passwords = {
+        name: Secret(_keep(where, f"{name}.secret", secrets.token_urlsafe(32))) for name in names
+    }
     callers = ",".join(f"{name}={sha256(passwords[name].encode()).hexdigest()}" for name in names)
     mine: dict[str, Any] = {"internal_callers": callers, "web_threads": THREADS}
 
     def database(name: str) -> Secret:
         return Secret(f"sqlite:///{where.data / name}.db")
 
-    chosen: dict[str, Any] = {name: os.environ[name.upper()] for name in _CHOSEN if name.upper() in os.environ}
+    chosen: dict[str, Any] = {
+        name: os.environ[name.upper()] for name in _CHOSEN if name.upper() in os.environ
+    }
     return {
         "org": OrgSettings(
             database_url=database("org"),
@@ -137,7 +151,9 @@ def _settings(where: Place) -> dict[str, Any]:
             membership_url=_NOWHERE,
             **mine,
         ),
-        "billing": BillingSettings(database_url=database("billing"), membership_url=_NOWHERE, **mine),
+        "billing": BillingSettings(
+            database_url=database("billing"), membership_url=_NOWHERE, **mine
+        ),
         "membership": MembershipSettings(
             database_url=database("membership"),
             signing_key=Secret(_keep(where, "signing_key.pem", _new_key())),
@@ -155,8 +171,10 @@ def _settings(where: Place) -> dict[str, Any]:
             web_threads=2 * THREADS,  # what the console asks takes no thread of its own here
         ),
         "console": ConsoleSettings(
-            database_url=database("console"), gateway_url=_NOWHERE,
-            public_url=chosen.get("public_url", where.address), web_threads=THREADS,
+            database_url=database("console"),
+            gateway_url=_NOWHERE,
+            public_url=chosen.get("public_url", where.address),
+            web_threads=THREADS,
         ),
     }
 

@@ -1,4 +1,5 @@
-"""What ``docker compose up`` would start, as plain processes on a PostgreSQL and a RabbitMQ of one's own."""
+"""What ``docker compose up`` would start, as plain processes on a PostgreSQL and a RabbitMQ of
+one's own."""
 
 import json
 import os
@@ -32,7 +33,9 @@ class System:
     """Every role of every service in a process of its own. Names are like ``billing-relay``; the gateway is
     ``gateway-web``, the console ``console-web``. ``folder`` takes logs and mails."""
 
-    def __init__(self, postgres: Postgres, rabbitmq: RabbitMQ, folder: Path, *, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, postgres: Postgres, rabbitmq: RabbitMQ, folder: Path, *, settings: Mapping[str, str]
+    ) -> None:
         self.folder = folder
         self.password = secrets.token_urlsafe(16)
         self.mail = folder / "mail"
@@ -77,15 +80,19 @@ class System:
     def command(self, service: str, *words: str, **extra: str) -> str:
         """Run a command of a service to its end; what it printed."""
         done = subprocess.run(  # noqa: S603 - our own code
-            [sys.executable, "-m", service, *words], env=self._environment(service, words[0]) | extra, text=True,
-            capture_output=True, check=False,
+            [sys.executable, "-m", service, *words],
+            env=self._environment(service, words[0]) | extra,
+            text=True,
+            capture_output=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"{service} {' '.join(words)}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def start(self, names: Iterable[str] = (), **extra: str) -> None:
-        """Start these roles (all of them by default) and wait until they answer; ``extra`` joins the environment."""
+        """Start these roles (all of them by default) and wait until they answer; ``extra`` joins
+        the environment."""
         chosen = tuple(names) or self.names
         for name in chosen:
             self._launch(name, extra)
@@ -137,8 +144,12 @@ class System:
         service, _, role = name.partition("-")
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own code
-                [sys.executable, "-m", service, role], env={**self._environment(service, role), **extra},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0,
+                [sys.executable, "-m", service, role],
+                env={**self._environment(service, role), **extra},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
             )
 
     def _await_alive(self, name: str) -> None:
@@ -156,9 +167,15 @@ class System:
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
         names = {f"{name.upper()}_URL": self.url_of(name) for name in (*DATABASES, "gateway")}
         common = {
-            "HOST": "127.0.0.1", "PORT": str(self._ports[service]), "WEB_WORKERS": "1", "WEB_THREADS": "8",
-            "HEALTH_PORT": str(self._health.get(f"{service}-{role}", 0)), "PUBLIC_URL": self.address,
-            "PYTHONUNBUFFERED": "1", **names, **self._settings,
+            "HOST": "127.0.0.1",
+            "PORT": str(self._ports[service]),
+            "WEB_WORKERS": "1",
+            "WEB_THREADS": "8",
+            "HEALTH_PORT": str(self._health.get(f"{service}-{role}", 0)),
+            "PUBLIC_URL": self.address,
+            "PYTHONUNBUFFERED": "1",
+            **names,
+            **self._settings,
         }
         if service == "gateway":
             own = {"INTERNAL_SECRET": self._secrets["gateway"], "WEB_THREADS": "32"}
@@ -169,17 +186,22 @@ class System:
             return inherited | common | url
         own = {
             **url,
-            "BROKER_URL": self._brokers[service], "INTERNAL_SECRET": self._secrets.get(service, ""),
+            "BROKER_URL": self._brokers[service],
+            "INTERNAL_SECRET": self._secrets.get(service, ""),
             "INTERNAL_CALLERS": ",".join(
-                f"{name}={sha256(secret.encode()).hexdigest()}" for name, secret in self._secrets.items()
+                f"{name}={sha256(secret.encode()).hexdigest()}"
+                for name, secret in self._secrets.items()
             ),
         }
         if role == "topology":
             own["BROKER_ADMIN_URL"] = self._broker_admin
         if service == "membership":
             own |= {
-                "SIGNING_KEY": self._signing_key, "PEPPER": self._pepper, "MAIL_URL": f"file://{self.mail}",
-                "CLIENTELE_ADMIN_EMAIL": ADMIN, "CLIENTELE_ADMIN_PASSWORD": self.password,
+                "SIGNING_KEY": self._signing_key,
+                "PEPPER": self._pepper,
+                "MAIL_URL": f"file://{self.mail}",
+                "CLIENTELE_ADMIN_EMAIL": ADMIN,
+                "CLIENTELE_ADMIN_PASSWORD": self.password,
             }
         return inherited | common | own
 

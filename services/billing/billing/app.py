@@ -33,25 +33,39 @@ def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]
     def denied(caller: Caller, operation: str, organization_id: str) -> None:
         with database.transaction(correlation=web.request_id()) as session:
             actions.record_denial(
-                session, organization_id=organization_id, operation=operation, by=caller.actor(), now=clock.now()
+                session,
+                organization_id=organization_id,
+                operation=operation,
+                by=caller.actor(),
+                now=clock.now(),
             )
 
     door = Door(
         operations=OPERATIONS,
-        verifier=Verifier(RemoteKeys(lambda: wires["membership"].send("GET", "/.well-known/jwks.json", {}).json())),
+        verifier=Verifier(
+            RemoteKeys(lambda: wires["membership"].send("GET", "/.well-known/jwks.json", {}).json())
+        ),
         provider_of=look_up,
         internal_callers=parse_callers(settings.internal_callers),
         denied=denied,
     )
     app = web.application(
-        "billing", title="Accounts and money", door=door, blueprints=views.BLUEPRINTS,
+        "billing",
+        title="Accounts and money",
+        door=door,
+        blueprints=views.BLUEPRINTS,
         ready={"database": database.check},
     )
     return here.attach(app, settings=settings, database=database, wires=wires)
 
 
 SERVICE = Service(
-    name="billing", settings=Settings, create_app=create_app, listeners=LISTENERS, jobs=JOBS,
+    name="billing",
+    settings=Settings,
+    create_app=create_app,
+    listeners=LISTENERS,
+    jobs=JOBS,
     migrations=Path(__file__).parent / "migrations",
-    neighbours={"membership": "membership_url"}, batches=BATCHES,
+    neighbours={"membership": "membership_url"},
+    batches=BATCHES,
 )

@@ -1,5 +1,5 @@
-"""Who may do what. ``x`` may, ``!`` may after a fresh proof where the provider asks for one, ``-`` may not; customers
-reach their own organization only. An API key may do what its scopes say."""
+"""Who may do what. ``x`` may, ``!`` may after a fresh proof where the provider asks for one, ``-``
+may not; customers reach their own organization only. An API key may do what its scopes say."""
 
 from chassis.permissions import Operations
 

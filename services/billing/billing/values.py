@@ -1,7 +1,7 @@
 """Money and the chart of accounts.
 
-Inside, every amount is a whole number of millionths (10⁻⁶) of the currency's unit; outside it is a decimal string.
-Money is refused, never rounded, when it does not fit.
+Inside, every amount is a whole number of millionths (10⁻⁶) of the currency's unit; outside it is a
+decimal string. Money is refused, never rounded, when it does not fit.
 """
 
 import re
@@ -33,7 +33,10 @@ AWAITING, PAID, VOID = "awaiting_payment", "paid", "void"
 
 # What a provider works by until it has chosen otherwise.
 SETTINGS: dict[str, Any] = {
-    "low_credit_threshold": "20.00", "invoicing": CONSOLIDATED, "payment_terms_days": 14, "tax_rates": [],
+    "low_credit_threshold": "20.00",
+    "invoicing": CONSOLIDATED,
+    "payment_terms_days": 14,
+    "tax_rates": [],
 }
 
 
@@ -42,13 +45,16 @@ class BadMoney(ValueError):
 
 
 def parse_money(text: object, *, signed: bool = False, zero: bool = False) -> int:
-    """The millionths in a decimal string. ``signed``: it may be negative; ``zero``: it may be nothing.
+    """The millionths in a decimal string. ``signed``: it may be negative; ``zero``: it may be
+    nothing.
 
-    At most twelve ASCII digits before the point and six after; no exponent, no plus, no spaces, no ``-0``.
-    Raises BadMoney."""
+    At most twelve ASCII digits before the point and six after; no exponent, no plus, no spaces, no
+    ``-0``. Raises BadMoney."""
     found = _SHAPE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise BadMoney('Must be a decimal string like "12.50": at most 12 digits before the point, 6 after.')
+        raise BadMoney(
+            'Must be a decimal string like "12.50": at most 12 digits before the point, 6 after.'
+        )
     sign, whole, part = found[1], found[2], found[3] or ""
     amount = int(whole) * UNIT + int(part.ljust(MOST_PLACES, "0"))
     if sign and (not signed or not amount):
@@ -90,7 +96,8 @@ def percent(amount: int, share: int) -> int:
 
 
 def extract_tax(gross: int, rate: str) -> int:
-    """The tax inside a gross amount at ``rate`` percent ("8.1"): gross * rate / (100 + rate), half-even."""
+    """The tax inside a gross amount at ``rate`` percent ("8.1"): gross * rate / (100 + rate),
+    half-even."""
     whole, _, part = rate.partition(".")
     share = int(whole + part.ljust(4, "0"))
     return divide(gross * share, 100 * 10**4 + share)
@@ -108,7 +115,8 @@ def local_day(moment: datetime, timezone: str) -> date:
 
 
 def month_end(moment: datetime, timezone: str) -> datetime:
-    """When the month that runs at that moment in a time zone is over: the next first day, 00:00 there."""
+    """When the month that runs at that moment in a time zone is over: the next first day, 00:00
+    there."""
     here = moment.astimezone(ZoneInfo(timezone))
     year, month = (here.year, here.month + 1) if here.month < 12 else (here.year + 1, 1)
     return datetime(year, month, 1, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
@@ -125,8 +133,9 @@ def day_start(day: date, timezone: str) -> datetime:
 
 
 class Code(IntEnum):
-    """The chart of accounts. The first are a customer's buckets (``SET_ASIDE`` is the memo side of ``HELD``), the
-    others the provider's: ``WALLET`` is the balance at the platform, the rest say where money came from or went."""
+    """The chart of accounts. The first are a customer's buckets (``SET_ASIDE`` is the memo side of
+    ``HELD``), the others the provider's: ``WALLET`` is the balance at the platform, the rest say
+    where money came from or went."""
 
     PREPAID = 1
     SURPLUS = 2
@@ -152,7 +161,8 @@ class Code(IntEnum):
 
 
 class Transfer(NamedTuple):
-    """An amount above zero from one account to another: both legs at once, so it can't be out of balance.
+    """An amount above zero from one account to another: both legs at once, so it can't be out of
+    balance.
 
     ``invoice_id``: the invoice it issues, settles or credits; ``payment_id``: the payment it assigns or releases."""
 

@@ -17,7 +17,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def create_app(settings: Settings, database: Database, gateway: LongWire) -> Flask:
     """The pages, asking this gateway."""
-    app = web.application("console", title="Console", door=None, blueprints=(), ready={"database": database.check})
+    app = web.application(
+        "console", title="Console", door=None, blueprints=(), ready={"database": database.check}
+    )
     app.extensions.update(settings=settings, database=database, gateway=gateway)
     views.plug(app)
     return app
@@ -29,7 +31,9 @@ def serve() -> None:
     log.start(at.log_level, service="console", role="web")
 
     def build() -> Flask:
-        return create_app(at, Database(at.database_url, pool_size=at.web_threads + 4), HttpWire(at.gateway_url))
+        return create_app(
+            at, Database(at.database_url, pool_size=at.web_threads + 4), HttpWire(at.gateway_url)
+        )
 
     WebServer(build, f"{at.host}:{at.port}", at.web_workers, at.web_threads).run()
 

@@ -14,14 +14,23 @@ _AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
 
 
 class Refusal(Exception):
-    """The API said no. ``code``: its stable slug; ``errors``: about fields; ``more``: the whole problem."""
+    """The API said no. ``code``: its stable slug; ``errors``: about fields; ``more``: the whole
+    problem."""
 
-    UNPROVED = ("invalid_credentials", "otp_required", "invalid_otp")  # 401 for what was typed, not for the token
+    UNPROVED = (
+        "invalid_credentials",
+        "otp_required",
+        "invalid_otp",
+    )  # 401 for what was typed, not for the token
 
-    def __init__(self, status: int, problem: Mapping[str, Any], retry_after: int | None = None) -> None:
+    def __init__(
+        self, status: int, problem: Mapping[str, Any], retry_after: int | None = None
+    ) -> None:
         self.status, self.more = status, problem
         self.code = str(problem.get("code", "error"))
-        self.detail = str(problem.get("detail") or problem.get("title") or "The request was refused.")
+        self.detail = str(
+            problem.get("detail") or problem.get("title") or "The request was refused."
+        )
         self.errors: list[dict[str, str]] = list(problem.get("errors", ()))
         self.retry_after = retry_after
         super().__init__(f"{status} {self.code}")
@@ -29,7 +38,8 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Api:
-    """The API in somebody's name. ``renew``: how to get another access token when this one is refused."""
+    """The API in somebody's name. ``renew``: how to get another access token when this one is
+    refused."""
 
     wire: LongWire
     headers: Mapping[str, str]
@@ -41,7 +51,8 @@ class Api:
         return self.ask("GET", _with(path, query)).json()
 
     def post(self, path: str, body: Any = None, *, key: str = "", wait: int = 0) -> Any:
-        """POST; the JSON of the answer. ``key``: the Idempotency-Key; ``wait``: seconds to wait for the outcome."""
+        """POST; the JSON of the answer. ``key``: the Idempotency-Key; ``wait``: seconds to wait for
+        the outcome."""
         return self._send("POST", path, body, key=key, wait=wait)
 
     def patch(self, path: str, body: Any, *, match: str = "", wait: int = 0) -> Any:
@@ -52,25 +63,35 @@ class Api:
         """DELETE; the JSON of the answer, None where there is none."""
         return self._send("DELETE", path, body, wait=wait)
 
-    def _send(self, method: str, path: str, body: Any, *, key: str = "", match: str = "", wait: int = 0) -> Any:
+    def _send(
+        self, method: str, path: str, body: Any, *, key: str = "", match: str = "", wait: int = 0
+    ) -> Any:
         more = {"Idempotency-Key": key, "If-Match": match, "Prefer": f"wait={wait}" if wait else ""}
-        answer = self.ask(method, path, body, **{name: value for name, value in more.items() if value})
+        answer = self.ask(
+            method, path, body, **{name: value for name, value in more.items() if value}
+        )
         return answer.json() if answer.body else None
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
-        """One request; asked once more with a new token where this one is refused, for then nothing has happened.
+        """One request; asked once more with a new token where this one is refused, for then nothing
+        has happened.
 
         Raises Refusal, also when nobody answers (503)."""
         token = self.token
         answer = self._once(method, target, body, headers, token)
-        if answer.status == 401 and self.renew and _problem(answer).get("code") not in Refusal.UNPROVED:
+        if (
+            answer.status == 401
+            and self.renew
+            and _problem(answer).get("code") not in Refusal.UNPROVED
+        ):
             answer = self._once(method, target, body, headers, self.renew())
         if answer.status >= 400:
             raise Refusal(answer.status, _problem(answer), _seconds(answer))
         return answer
 
     def stream(self, path: str, accept: str, **query: Any) -> Iterator[bytes]:
-        """A long answer of another kind, piece by piece. Raises Refusal, also when nobody answers (503)."""
+        """A long answer of another kind, piece by piece. Raises Refusal, also when nobody answers
+        (503)."""
         target = _with(path, query)
         answer = self._opened(target, accept, self.token)
         if answer.status == 401 and self.renew:
@@ -87,14 +108,18 @@ class Api:
         except Unavailable as problem:
             raise Refusal(503, {"code": problem.code, "detail": problem.detail}, 1) from problem
 
-    def _once(self, method: str, target: str, body: Any, headers: Mapping[str, str], token: str) -> Answer:
+    def _once(
+        self, method: str, target: str, body: Any, headers: Mapping[str, str], token: str
+    ) -> Answer:
         sent = {"Accept": "application/json", **self.headers, **headers}
         if token:
             sent["Authorization"] = f"Bearer {token}"
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
-            return self.wire.send(method, target, sent, None if body is None else json.dumps(body).encode())
+            return self.wire.send(
+                method, target, sent, None if body is None else json.dumps(body).encode()
+            )
         except Unavailable as problem:
             raise Refusal(503, {"code": problem.code, "detail": problem.detail}, 1) from problem
 
@@ -112,11 +137,14 @@ class Missing:
 def together(**questions: Callable[[], Any]) -> dict[str, Any]:
     """Ask at the same time: name -> answer, or ``Missing`` where the API refused or did not answer.
 
-    Raises Refusal where it does not know us any more, or wants one-time codes first: then no page can be made."""
+    Raises Refusal where it does not know us any more, or wants one-time codes first: then no page
+    can be made."""
     running = {name: _AT_ONCE.submit(_or_missing, question) for name, question in questions.items()}
     found = {name: future.result() for name, future in running.items()}
     for answer in found.values():
-        if isinstance(answer, Missing) and (answer.refusal.status == 401 or answer.refusal.code == "mfa_required"):
+        if isinstance(answer, Missing) and (
+            answer.refusal.status == 401 or answer.refusal.code == "mfa_required"
+        ):
             raise answer.refusal
     return found
 

@@ -32,7 +32,8 @@ class Forged(Exception):
 
 
 class SignedOut(Exception):
-    """Nobody is signed in with this browser, or not any more; ``acting``: it was support's session that ended."""
+    """Nobody is signed in with this browser, or not any more; ``acting``: it was support's session
+    that ended."""
 
     def __init__(self, *, acting: bool = False) -> None:
         self.acting = acting
@@ -60,11 +61,13 @@ class Visitor:
         return bool(self.here.organization["kind"] == "provider")
 
     def may(self, operation: str) -> bool:
-        """Whether the seat's role may do this, as the services' tables have it; they decide again."""
+        """Whether the seat's role may do this, as the services' tables have it; they decide
+        again."""
         at, permit = self.here, Permit.of(operation)
         looks_only = at.act is not None and at.act["access"] == "read"
         return permit.allows(at.organization["kind"], at.role, acting=at.act is not None) and (
-            not looks_only or reads_only(operation))
+            not looks_only or reads_only(operation)
+        )
 
 
 def identify(secret: str, key: str) -> Visitor | None:
@@ -88,7 +91,8 @@ def identify(secret: str, key: str) -> Visitor | None:
 
 
 def sign_in(told: dict[str, Any]) -> tuple[str, str]:
-    """Remember this browser anew: its cookie and the key of its seat. The cookie from before is good for nothing."""
+    """Remember this browser anew: its cookie and the key of its seat. The cookie from before is
+    good for nothing."""
     secret = new_secret()
     with database().transaction() as session:
         if (before := getattr(g, "visitor", None)) is not None:
@@ -101,7 +105,12 @@ def take_seat(visitor: Visitor, told: dict[str, Any], *, member: str) -> str:
     """Keep a further session of this browser; its key."""
     with database().transaction() as session:
         return actions.take_seat(
-            session, browser_id=visitor.browser.id, secret=visitor.secret, told=told, member=member, now=clock.now()
+            session,
+            browser_id=visitor.browser.id,
+            secret=visitor.secret,
+            told=told,
+            member=member,
+            now=clock.now(),
         )
 
 
@@ -126,7 +135,8 @@ def own_seats(visitor: Visitor) -> list[Seat]:
 def api(visitor: Visitor | None = None, seat: Seat | None = None) -> Api:
     """The API in the name of whoever sits here, or in nobody's."""
     headers = {
-        "X-Request-Id": web.request_id(), "X-Forwarded-For": request.headers.get("X-Forwarded-For", ""),
+        "X-Request-Id": web.request_id(),
+        "X-Forwarded-For": request.headers.get("X-Forwarded-For", ""),
         "User-Agent": request.headers.get("User-Agent", "")[:200],
     }
     wire: LongWire = current_app.extensions["gateway"]
@@ -143,7 +153,8 @@ def api(visitor: Visitor | None = None, seat: Seat | None = None) -> Api:
 
 @dataclass(frozen=True)
 class _Renewal:
-    """How a seat gets its next access token. Needs no request: cards ask from threads of their own."""
+    """How a seat gets its next access token. Needs no request: cards ask from threads of their
+    own."""
 
     database: Database
     visitor: Visitor
@@ -151,25 +162,37 @@ class _Renewal:
     nobody: Api
 
     def renew(self, stale: str) -> str:
-        """Another token than this one. The row is held meanwhile, for a refresh token is good once and using it twice
-        ends the session. Raises Refusal (401)."""
+        """Another token than this one. The row is held meanwhile, for a refresh token is good once
+        and using it twice ends the session. Raises Refusal (401)."""
         with self.database.transaction() as session:
             seat = actions.locked_seat(session, browser_id=self.visitor.browser.id, key=self.key)
-            tokens = unseal(self.visitor.secret, seat.tokens) if seat else {"access": stale, "refresh": None}
+            tokens = (
+                unseal(self.visitor.secret, seat.tokens)
+                if seat
+                else {"access": stale, "refresh": None}
+            )
             if tokens["access"] != stale:
                 return str(tokens["access"])
             if seat is None or not tokens["refresh"]:
-                raise Refusal(401, {"code": "signed_out", "detail": "Your session has ended. Sign in again."})
+                raise Refusal(
+                    401, {"code": "signed_out", "detail": "Your session has ended. Sign in again."}
+                )
             told = self.nobody.post("/v1/sessions/refresh", {"refresh_token": tokens["refresh"]})
-            actions.take_seat(session, browser_id=self.visitor.browser.id, secret=self.visitor.secret, told=told,
-                              member=seat.member, now=clock.now())
+            actions.take_seat(
+                session,
+                browser_id=self.visitor.browser.id,
+                secret=self.visitor.secret,
+                told=told,
+                member=seat.member,
+                now=clock.now(),
+            )
         return str(told["access_token"])
 
 
 def _switch(visitor: Visitor, key: str) -> Seat | None:
-    """A seat in another of one's own organizations, by exchange; None where there is no such thing for them. A
-    customer's that they may enter as support is none: nobody steps in by opening a page. Seats found to be over are
-    left. Raises Refusal where the API can't tell just now."""
+    """A seat in another of one's own organizations, by exchange; None where there is no such thing
+    for them. A customer's that they may enter as support is none: nobody steps in by opening a
+    page. Seats found to be over are left. Raises Refusal where the API can't tell just now."""
     for other in own_seats(visitor):
         try:
             asked = api(visitor, other)
@@ -193,8 +216,14 @@ def _switch(visitor: Visitor, key: str) -> Seat | None:
 def keep_draft(visitor: Visitor, fields: dict[str, Any], draft_id: str = "") -> str:
     """Keep what was typed; the draft's id."""
     with database().transaction() as session:
-        return actions.keep_draft(session, browser_id=visitor.browser.id, secret=visitor.secret, fields=fields,
-                                  now=clock.now(), draft_id=draft_id)
+        return actions.keep_draft(
+            session,
+            browser_id=visitor.browser.id,
+            secret=visitor.secret,
+            fields=fields,
+            now=clock.now(),
+            draft_id=draft_id,
+        )
 
 
 def draft(visitor: Visitor, draft_id: str) -> dict[str, Any] | None:
@@ -220,15 +249,21 @@ def drop_draft(visitor: Visitor, draft_id: str) -> None:
 def check_origin() -> None:
     """A form comes from a page of ours. Raises Forged.
 
-    Browsers say where a form was (Sec-Fetch-Site, Origin) and nobody else can make them say otherwise; whoever is
-    signed in must show the token of their pages as well."""
+    Browsers say where a form was (Sec-Fetch-Site, Origin) and nobody else can make them say
+    otherwise; whoever is signed in must show the token of their pages as well."""
     if request.method in _SAFE:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site not in (None, "same-origin", "none"):
         raise Forged
-    hidden = origin == "null" and site == "same-origin"  # as of pages that tell nobody where they are
-    if origin is not None and not hidden and origin not in (f"https://{request.host}", _plain(request.host)):
+    hidden = (
+        origin == "null" and site == "same-origin"
+    )  # as of pages that tell nobody where they are
+    if (
+        origin is not None
+        and not hidden
+        and origin not in (f"https://{request.host}", _plain(request.host))
+    ):
         raise Forged
 
 
@@ -246,15 +281,19 @@ def check_token(secret: str) -> None:
         raw = urlsafe_b64decode(given.encode())
     except ValueError:
         raise Forged from None
-    if len(raw) != 64 or not compare_digest(bytes(a ^ b for a, b in zip(raw[:32], raw[32:], strict=True)),
-                                            _token_of(secret)):
+    if len(raw) != 64 or not compare_digest(
+        bytes(a ^ b for a, b in zip(raw[:32], raw[32:], strict=True)), _token_of(secret)
+    ):
         raise Forged
 
 
 def csrf(secret: str) -> str:
-    """The token for the forms of a page; it looks different on each, so that compression tells nothing."""
+    """The token for the forms of a page; it looks different on each, so that compression tells
+    nothing."""
     mask = secrets.token_bytes(32)
-    return urlsafe_b64encode(mask + bytes(a ^ b for a, b in zip(mask, _token_of(secret), strict=True))).decode()
+    return urlsafe_b64encode(
+        mask + bytes(a ^ b for a, b in zip(mask, _token_of(secret), strict=True))
+    ).decode()
 
 
 def is_secure() -> bool:
@@ -267,11 +306,16 @@ def cookie_name(part: str = "") -> str:
     return ("__Host-clientele" if is_secure() else "clientele") + (part and f"-{part}")
 
 
-def set_cookie(answer: Response, value: str, *, part: str = "", seconds: int | None = None) -> Response:
-    """Hand the browser its cookie, or take it away. ``part``: a cookie beside it, for so many ``seconds``."""
+def set_cookie(
+    answer: Response, value: str, *, part: str = "", seconds: int | None = None
+) -> Response:
+    """Hand the browser its cookie, or take it away. ``part``: a cookie beside it, for so many
+    ``seconds``."""
     name, secure = cookie_name(part), is_secure()
     if value:
-        answer.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax", path="/")
+        answer.set_cookie(
+            name, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax", path="/"
+        )
     elif name in request.cookies:
         answer.delete_cookie(name, secure=secure, httponly=True, samesite="Lax", path="/")
     return answer

@@ -1,4 +1,5 @@
-"""What the console keeps: who is signed in with which browser, where, and what they have not finished typing."""
+"""What the console keeps: who is signed in with which browser, where, and what they have not
+finished typing."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,8 @@ class Base(DeclarativeBase):
 
 
 class Browser(Base):
-    """A browser somebody is signed in with. ``secret_hash``: of its cookie; ``used_at``: to the minute."""
+    """A browser somebody is signed in with. ``secret_hash``: of its cookie; ``used_at``: to the
+    minute."""
 
     __tablename__ = "browsers"
 
@@ -29,14 +31,17 @@ class Browser(Base):
 
 
 class Seat(Base):
-    """A place somebody has taken: one of their organizations, or a customer's in whose place they act.
+    """A place somebody has taken: one of their organizations, or a customer's in whose place they
+    act.
 
     ``key``: the organization's id, or the id of the acting session; ``tokens``: sealed by the browser's cookie, so that
     this table alone opens nothing; ``until``: when the access token ends; ``act``: as the API says it, for acting."""
 
     __tablename__ = "seats"
 
-    browser_id: Mapped[str] = mapped_column(Id("ses"), ForeignKey("browsers.id", ondelete="CASCADE"), primary_key=True)
+    browser_id: Mapped[str] = mapped_column(
+        Id("ses"), ForeignKey("browsers.id", ondelete="CASCADE"), primary_key=True
+    )
     key: Mapped[str] = mapped_column(String(40), primary_key=True)
     organization: Mapped[dict[str, Any]] = mapped_column(Json)
     member: Mapped[str] = mapped_column(String(520))
@@ -53,6 +58,8 @@ class Draft(Base):
     __tablename__ = "drafts"
 
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
-    browser_id: Mapped[str] = mapped_column(Id("ses"), ForeignKey("browsers.id", ondelete="CASCADE"), index=True)
+    browser_id: Mapped[str] = mapped_column(
+        Id("ses"), ForeignKey("browsers.id", ondelete="CASCADE"), index=True
+    )
     fields: Mapped[str] = mapped_column(Text)
     kept_at: Mapped[datetime] = mapped_column(Instant, index=True)

@@ -21,7 +21,9 @@ def browser(session: Session, secret: str, seat: str) -> tuple[Browser, Seat | N
 
 def own_seats(session: Session, browser_id: str) -> list[Seat]:
     """The seats in one's own organizations, the last used first."""
-    query = select(Seat).where(Seat.browser_id == browser_id, Seat.key.startswith("org_", autoescape=True))
+    query = select(Seat).where(
+        Seat.browser_id == browser_id, Seat.key.startswith("org_", autoescape=True)
+    )
     return list(session.scalars(query.order_by(Seat.used_at.desc(), Seat.key)))
 
 
@@ -29,7 +31,9 @@ def draft(session: Session, browser_id: str, draft_id: str) -> Draft | None:
     """A draft of this browser."""
     if not ids.is_id("evt", draft_id):
         return None
-    return session.scalars(select(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id)).one_or_none()
+    return session.scalars(
+        select(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id)
+    ).one_or_none()
 
 
 def drafts(session: Session, browser_id: str) -> list[Draft]:

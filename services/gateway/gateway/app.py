@@ -19,23 +19,48 @@ FEEDS = ("membership", "org")
 
 
 def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
-    """The gateway before these services. It follows the feeds from its first request on, until ``close_app``."""
-    neighbours = {name: Neighbour(way, "gateway", settings.internal_secret) for name, way in upstreams.items()
-                  if name != "console"}
+    """The gateway before these services. It follows the feeds from its first request on, until
+    ``close_app``."""
+    neighbours = {
+        name: Neighbour(way, "gateway", settings.internal_secret)
+        for name, way in upstreams.items()
+        if name != "console"
+    }
     revocations = Revocations()
     feeds = {
-        name: Feed(neighbours[name], revocations.learn, silence=settings.feed_silence_s, pause=settings.feed_poll_s)
+        name: Feed(
+            neighbours[name],
+            revocations.learn,
+            silence=settings.feed_silence_s,
+            pause=settings.feed_poll_s,
+        )
         for name in FEEDS
     }
-    keys = RemoteKeys(lambda: upstreams["membership"].send("GET", "/.well-known/jwks.json", {}).json())
+    keys = RemoteKeys(
+        lambda: upstreams["membership"].send("GET", "/.well-known/jwks.json", {}).json()
+    )
     guard = Guard(Verifier(keys), revocations, [feed.check for feed in feeds.values()])
-    limits = Limits(per_second=settings.rate_per_second, burst=settings.rate_burst, public=settings.public_rate,
-                    pages=settings.page_rate, proxies=settings.proxies)
-    ready: dict[str, Callable[[], None]] = {name: views.asks_ready(way) for name, way in upstreams.items()}
+    limits = Limits(
+        per_second=settings.rate_per_second,
+        burst=settings.rate_burst,
+        public=settings.public_rate,
+        pages=settings.page_rate,
+        proxies=settings.proxies,
+    )
+    ready: dict[str, Callable[[], None]] = {
+        name: views.asks_ready(way) for name, way in upstreams.items()
+    }
     ready |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
     app = web.application("gateway", title="Clientele", door=None, blueprints=(), ready=ready)
     views.add_openapi(app, Catalogue(neighbours, settings.public_url))
-    door = Forwarder(app.wsgi_app, upstreams, guard, limits, feeds.values(), seats=max(1, settings.web_threads // 2))
+    door = Forwarder(
+        app.wsgi_app,
+        upstreams,
+        guard,
+        limits,
+        feeds.values(),
+        seats=max(1, settings.web_threads // 2),
+    )
     app.extensions["forwarder"] = door
     app.wsgi_app = door  # type: ignore[method-assign]
     return app
@@ -48,13 +73,23 @@ def close_app(app: Flask) -> None:
 
 def network(settings: Settings) -> dict[str, Upstream]:
     """The services over the network: one for every ``*_url``."""
-    urls = {"org": settings.org_url, "billing": settings.billing_url, "membership": settings.membership_url,
-            "console": settings.console_url}
-    return {name: HttpUpstream(url, connections=settings.web_threads) for name, url in urls.items() if url}
+    urls = {
+        "org": settings.org_url,
+        "billing": settings.billing_url,
+        "membership": settings.membership_url,
+        "console": settings.console_url,
+    }
+    return {
+        name: HttpUpstream(url, connections=settings.web_threads)
+        for name, url in urls.items()
+        if url
+    }
 
 
 def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
     at = config.load(Settings)
     log.start(at.log_level, service="gateway", role="web")
-    WebServer(lambda: create_app(at, network(at)), f"{at.host}:{at.port}", at.web_workers, at.web_threads).run()
+    WebServer(
+        lambda: create_app(at, network(at)), f"{at.host}:{at.port}", at.web_workers, at.web_threads
+    ).run()

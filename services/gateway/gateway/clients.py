@@ -1,4 +1,5 @@
-"""Ways to the services: over the network or in this process, and the feeds of what has been revoked."""
+"""Ways to the services: over the network or in this process, and the feeds of what has been
+revoked."""
 
 import contextvars
 import sys
@@ -23,7 +24,8 @@ _END = object()
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer whose body may still be on its way. ``close`` whatever has not been read to its end."""
+    """An answer whose body may still be on its way. ``close`` whatever has not been read to its
+    end."""
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -45,7 +47,9 @@ class Upstream(Protocol):
         """Forward one request; ``target`` is path and query. Raises Unavailable."""
         ...
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
         """One small question of our own. Raises Unavailable."""
         ...
 
@@ -53,9 +57,14 @@ class Upstream(Protocol):
 class HttpUpstream:
     """A service over the network: pooled, with time limits, never asked twice."""
 
-    def __init__(self, url: str, *, connections: int = 16, connect: float = 2.0, read: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, connections: int = 16, connect: float = 2.0, read: float = 30.0
+    ) -> None:
         self._pool = urllib3.connection_from_url(
-            url, maxsize=connections, block=False, timeout=urllib3.Timeout(connect=connect, read=read)
+            url,
+            maxsize=connections,
+            block=False,
+            timeout=urllib3.Timeout(connect=connect, read=read),
         )
         self._own = HttpWire(url, connections=4, connect=min(connect, 1.0), read=min(read, 3.0))
 
@@ -63,20 +72,30 @@ class HttpUpstream:
         """Forward one request. Raises Unavailable."""
         try:
             answer = self._pool.urlopen(
-                method, target, body=body or None, headers=headers, retries=False, redirect=False,
-                assert_same_host=False, preload_content=False, decode_content=False,
+                method,
+                target,
+                body=body or None,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
             )
         except urllib3.exceptions.HTTPError as problem:
             raise _silent(problem) from problem
         return Reply(answer.status, list(answer.headers.items()), _chunks(answer), answer.close)
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
         """One small question of our own, with a short time limit. Raises Unavailable."""
         return self._own.send(method, path, headers, body)
 
 
 class InProcess:
-    """A service in this process: its WSGI application is called, in a context of its own, as over a network."""
+    """A service in this process: its WSGI application is called, in a context of its own, as over a
+    network."""
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
@@ -86,12 +105,16 @@ class InProcess:
         started: list[Any] = []
         written: list[bytes] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: Any = None
+        ) -> Any:
             started[:] = [int(status[:3]), headers]
             return written.append
 
         context = contextvars.Context()
-        body_of_app = context.run(self._app, _environ(method, target, headers, body), start_response)
+        body_of_app = context.run(
+            self._app, _environ(method, target, headers, body), start_response
+        )
         chunks = iter(body_of_app)
         first = b"" if started else context.run(next, chunks, b"")
         status, answered = started
@@ -103,10 +126,16 @@ class InProcess:
             while (chunk := context.run(next, chunks, _END)) is not _END:
                 yield chunk  # type: ignore[misc]
 
-        return Reply(status, answered, remaining(),
-                     lambda: context.run(getattr(body_of_app, "close", lambda: None)))
+        return Reply(
+            status,
+            answered,
+            remaining(),
+            lambda: context.run(getattr(body_of_app, "close", lambda: None)),
+        )
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
         """One request, read to its end."""
         reply = self.ask(method, path, headers, body or b"")
         return Answer(reply.status, HTTPHeaderDict(reply.headers), reply.read())
@@ -125,11 +154,17 @@ class InProcess:
 
 
 class Feed:
-    """Follows one service's feed of revocations; ``learn`` is told every entry, some of them again."""
+    """Follows one service's feed of revocations; ``learn`` is told every entry, some of them
+    again."""
 
     def __init__(
-        self, neighbour: Neighbour, learn: Callable[[Mapping[str, Any]], None], *,
-        silence: float, pause: float, clock: Callable[[], float] = time.monotonic,
+        self,
+        neighbour: Neighbour,
+        learn: Callable[[Mapping[str, Any]], None],
+        *,
+        silence: float,
+        pause: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._neighbour, self._learn, self._clock = neighbour, learn, clock
         self._silence, self._pause = silence, pause
@@ -149,14 +184,18 @@ class Feed:
         self._stopped.set()
 
     def is_fresh(self) -> bool:
-        """Whether all has been loaded and the service has answered lately; the first load is waited for."""
+        """Whether all has been loaded and the service has answered lately; the first load is waited
+        for."""
         return self._loaded.wait(1.0) and self._clock() - self._heard <= self._silence
 
     def check(self) -> None:
         """Raises Unavailable when the feed is not fresh."""
         if not self.is_fresh():
-            raise Unavailable("What has been revoked is not known just now. Try again.",
-                              code="service_unavailable", retry_after=2)
+            raise Unavailable(
+                "What has been revoked is not known just now. Try again.",
+                code="service_unavailable",
+                retry_after=2,
+            )
 
     def poll(self) -> None:
         """Learn everything there is by now. Raises Unavailable."""
@@ -210,11 +249,24 @@ def _silent(problem: Exception) -> Unavailable:
 def _environ(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     path, _, query = target.partition("?")
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query,
-        "RAW_URI": target, "REQUEST_URI": target, "SERVER_NAME": "localhost", "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": BytesIO(body), "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "RAW_URI": target,
+        "REQUEST_URI": target,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
     }
     for name, value in headers.items():
         key = name.upper().replace("-", "_")

@@ -22,14 +22,22 @@ def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]
     clients.post(settings.mail_url)
     door = guard.door(database, signer, settings.internal_callers)
     app = web.application(
-        "membership", title="Membership", door=door, blueprints=views.BLUEPRINTS, ready={"database": database.check}
+        "membership",
+        title="Membership",
+        door=door,
+        blueprints=views.BLUEPRINTS,
+        ready={"database": database.check},
     )
     app.extensions.update(signer=signer, hasher=passwords.Hasher())
     return here.attach(app, settings=settings, database=database, wires=wires)
 
 
 SERVICE = service.Service(
-    name="membership", settings=Settings, create_app=create_app, listeners=listeners.LISTENERS, jobs=listeners.JOBS,
+    name="membership",
+    settings=Settings,
+    create_app=create_app,
+    listeners=listeners.LISTENERS,
+    jobs=listeners.JOBS,
     migrations=Path(__file__).parent / "migrations",
 )
 
@@ -40,8 +48,12 @@ def bootstrap(settings: Settings, database: Database) -> Login | None:
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
         made = organizations.ensure_provider(
-            session, name=settings.clientele_provider_name, email=settings.clientele_admin_email, now=clock.now(),
-            password_hash=password_hash, **organizations.NEUTRAL,
+            session,
+            name=settings.clientele_provider_name,
+            email=settings.clientele_admin_email,
+            now=clock.now(),
+            password_hash=password_hash,
+            **organizations.NEUTRAL,
         )
     shown = None if settings.clientele_admin_password else password
     return Login(settings.clientele_admin_email, shown) if made else None
@@ -53,8 +65,12 @@ def add_provider(settings: Settings, database: Database) -> Login:
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
         is_new = organizations.add_provider(
-            session, name=settings.clientele_provider_name, email=settings.clientele_admin_email, now=clock.now(),
-            password_hash=password_hash, **organizations.NEUTRAL,
+            session,
+            name=settings.clientele_provider_name,
+            email=settings.clientele_admin_email,
+            now=clock.now(),
+            password_hash=password_hash,
+            **organizations.NEUTRAL,
         )
     return Login(settings.clientele_admin_email, password if is_new else None)
 

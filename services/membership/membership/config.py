@@ -34,12 +34,14 @@ class Settings(ServiceSettings):
 
 
 def from_arguments(arguments: Sequence[str]) -> tuple[Settings, bool]:
-    """The settings for ``bootstrap`` and whether a further provider is wanted; the command line goes before the
-    environment."""
+    """The settings for ``bootstrap`` and whether a further provider is wanted; the command line
+    goes before the environment."""
     parser = argparse.ArgumentParser(prog="python -m membership bootstrap")
     parser.add_argument("--name", dest="clientele_provider_name", help="the provider's name")
     parser.add_argument("--email", dest="clientele_admin_email", help="the owner's address")
-    parser.add_argument("--further", action="store_true", help="a further provider beside the first")
+    parser.add_argument(
+        "--further", action="store_true", help="a further provider beside the first"
+    )
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     further = given.pop("further", False)
     return dataclasses.replace(load(Settings), **given), further

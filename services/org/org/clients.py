@@ -9,5 +9,7 @@ def closing_check(neighbour: Neighbour, organization_id: str) -> dict[str, Any]:
     """What the neighbour says stands in the way (``blockers``) or should be known (``warnings``).
 
     Raises Unavailable when it does not answer."""
-    answer: dict[str, Any] = neighbour.get(f"/internal/organizations/{organization_id}/closing-check")
+    answer: dict[str, Any] = neighbour.get(
+        f"/internal/organizations/{organization_id}/closing-check"
+    )
     return answer

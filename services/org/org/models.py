@@ -55,19 +55,33 @@ _REFUSALS = {
 
 
 class Organization(Base):
-    """A provider or one of its customers. The last block is the projection kept by listening: amounts as billing
-    said them, ``usable_units`` in 10⁻⁶ for sorting, ``days_to_empty`` NEVER_EMPTY when nothing is burnt."""
+    """A provider or one of its customers. The last block is the projection kept by listening:
+    amounts as billing said them, ``usable_units`` in 10⁻⁶ for sorting, ``days_to_empty``
+    NEVER_EMPTY when nothing is burnt."""
 
     __tablename__ = "organizations"
     __table_args__ = (
-        # By name: on SQLite, which has no trigrams, what is searched stands in the index, so that a search need not
-        # read all rows; a row of PostgreSQL's would be too long for that. Each engine fills its own of the two.
+        # By name: on SQLite, which has no trigrams, what is searched stands in the index, so that a
+        # search need not read all rows; a row of PostgreSQL's would be too long for that. Each
+        # engine fills its own of the two.
         Index("ix_organizations_name", "provider_id", "sort_name", "id", sqlite_where=text("0")),
-        Index("ix_organizations_found", "provider_id", "sort_name", "id", "search", postgresql_where=text("false")),
+        Index(
+            "ix_organizations_found",
+            "provider_id",
+            "sort_name",
+            "id",
+            "search",
+            postgresql_where=text("false"),
+        ),
         Index("ix_organizations_created_at", "provider_id", "created_at", "id"),
         Index("ix_organizations_usable", "provider_id", "usable_units", "id"),
         Index("ix_organizations_days_to_empty", "provider_id", "days_to_empty", "id"),
-        Index("ix_organizations_search", "search", postgresql_using="gin", postgresql_ops={"search": "gin_trgm_ops"}),
+        Index(
+            "ix_organizations_search",
+            "search",
+            postgresql_using="gin",
+            postgresql_ops={"search": "gin_trgm_ops"},
+        ),
     )
     id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
@@ -105,7 +119,8 @@ class Organization(Base):
     as_of: Mapped[datetime | None] = mapped_column(Instant)
 
     def verdict(self, action: str) -> str:
-        """What the state table says of this action now: yes, same, back, asks or deletion. Raises the refusal."""
+        """What the state table says of this action now: yes, same, back, asks or deletion. Raises
+        the refusal."""
         if self.kind == "provider" and action != "edit":
             raise ProviderRoot()
         verdict = values.STATES[self.status][action]
@@ -116,15 +131,23 @@ class Organization(Base):
     def index_for_search(self) -> None:
         """Refresh what the list searches and sorts by."""
         self.sort_name = self.name.casefold()[:255]
-        parts = (self.name, self.id, self.owner.get("email"), self.billing_email, self.buyer_tags.get("CustomerRef"))
+        parts = (
+            self.name,
+            self.id,
+            self.owner.get("email"),
+            self.billing_email,
+            self.buyer_tags.get("CustomerRef"),
+        )
         self.search = "\n".join(part for part in parts if part).casefold()[:1500]
 
     @property
     def billing(self) -> dict[str, str | None]:
         """Who is billed; the billing name follows the organization's until it is set by hand."""
         return {
-            "name": self.billing_name or self.name, "email": self.billing_email,
-            "address": self.billing_address, "city": self.billing_city,
+            "name": self.billing_name or self.name,
+            "email": self.billing_email,
+            "address": self.billing_address,
+            "city": self.billing_city,
         }
 
     def erase(self) -> None:
@@ -136,13 +159,18 @@ class Organization(Base):
 
 
 class Deletion(Base):
-    """A wish to delete an organization and what became of it. ``due_at``: when the clock looks at it next."""
+    """A wish to delete an organization and what became of it. ``due_at``: when the clock looks at
+    it next."""
 
     __tablename__ = "deletions"
     __table_args__ = (
         Index("ix_deletions_organization", "organization_id", "requested_at"),
-        Index("ix_deletions_due", "due_at", postgresql_where=text("status = 'scheduled'"),
-              sqlite_where=text("status = 'scheduled'")),
+        Index(
+            "ix_deletions_due",
+            "due_at",
+            postgresql_where=text("status = 'scheduled'"),
+            sqlite_where=text("status = 'scheduled'"),
+        ),
     )
     id: Mapped[str] = mapped_column(Id("del"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"))
@@ -170,14 +198,23 @@ class Deletion(Base):
 
 
 class Conversation(Base):
-    """A long conversation with the other services: what it is about and whose answer it waits for."""
+    """A long conversation with the other services: what it is about and whose answer it waits
+    for."""
 
     __tablename__ = "conversations"
     __table_args__ = (
-        Index("ix_conversations_open", "organization_id", postgresql_where=text("finished_at IS NULL"),
-              sqlite_where=text("finished_at IS NULL")),
-        Index("ix_conversations_due", "ask_again_at", postgresql_where=text("finished_at IS NULL"),
-              sqlite_where=text("finished_at IS NULL")),
+        Index(
+            "ix_conversations_open",
+            "organization_id",
+            postgresql_where=text("finished_at IS NULL"),
+            sqlite_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "ix_conversations_due",
+            "ask_again_at",
+            postgresql_where=text("finished_at IS NULL"),
+            sqlite_where=text("finished_at IS NULL"),
+        ),
     )
     id: Mapped[str] = mapped_column(Id("cnv"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"))
@@ -192,7 +229,8 @@ class Conversation(Base):
 
 
 class Revocation(Base):
-    """Tokens of an organization are void: all of them while it is ``closed``, those from before once ``open``."""
+    """Tokens of an organization are void: all of them while it is ``closed``, those from before
+    once ``open``."""
 
     __tablename__ = "revocations"
     seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=True)
@@ -212,14 +250,16 @@ class ProviderSettings(Base):
 
 
 class TrailEntry(Base):
-    """A row of some service's audit, as it was said, or ``erased``: the merged view and the timeline. ``actor_id``:
-    who really acted, of those who act for somebody else too."""
+    """A row of some service's audit, as it was said, or ``erased``: the merged view and the
+    timeline. ``actor_id``: who really acted, of those who act for somebody else too."""
 
     __tablename__ = "trail"
     __table_args__ = (
         Index("ix_trail_organization", "organization_id", "at", "id"),
-        *(Index(f"ix_trail_{name}", "organization_id", name, "at", "id")
-          for name in ("action", "outcome", "actor_id", "actor_kind", "target_id")),
+        *(
+            Index(f"ix_trail_{name}", "organization_id", name, "at", "id")
+            for name in ("action", "outcome", "actor_id", "actor_kind", "target_id")
+        ),
     )
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"))
@@ -241,7 +281,8 @@ class TrailEntry(Base):
 
 
 class Receipt(Base):
-    """What staff did inside an organization is to be told, once the audit of it had the time to arrive."""
+    """What staff did inside an organization is to be told, once the audit of it had the time to
+    arrive."""
 
     __tablename__ = "receipts"
     acting_id: Mapped[str] = mapped_column(Id("ses"), primary_key=True)

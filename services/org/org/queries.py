@@ -9,7 +9,15 @@ from sqlalchemy import ColumnElement, Select, and_, desc, false, literal, or_, s
 from sqlalchemy.orm import Session
 
 from org import values
-from org.models import Conversation, Deletion, Organization, ProviderSettings, Receipt, Revocation, TrailEntry
+from org.models import (
+    Conversation,
+    Deletion,
+    Organization,
+    ProviderSettings,
+    Receipt,
+    Revocation,
+    TrailEntry,
+)
 
 FEED_OVERLAP = timedelta(seconds=30)
 FEED_KEPT = timedelta(minutes=65)  # longer than any token lives
@@ -49,7 +57,9 @@ def organization(session: Session, organization_id: str, *, lock: bool = False) 
     return found
 
 
-def customers(provider_id: str, *, filters: dict[str, Any], sort: str, q: str | None) -> Select[Any]:
+def customers(
+    provider_id: str, *, filters: dict[str, Any], sort: str, q: str | None
+) -> Select[Any]:
     """The provider's customers: rows of (Organization, then one flag per ATTENTION code)."""
     query: Select[Any] = _with_attention().where(
         Organization.provider_id == provider_id, Organization.kind == "customer"
@@ -58,7 +68,9 @@ def customers(provider_id: str, *, filters: dict[str, Any], sort: str, q: str | 
         query = query.where(Organization.status != values.DELETED)
     attention = filters.pop("attention", None)
     if attention is not None:
-        query = query.where(or_(*ATTENTION.values()) if attention == "any" else ATTENTION[attention])
+        query = query.where(
+            or_(*ATTENTION.values()) if attention == "any" else ATTENTION[attention]
+        )
     for name, wanted in filters.items():
         query = query.where(getattr(Organization, name) == wanted)
     if q:
@@ -92,12 +104,19 @@ def latest_deletion(session: Session, organization_id: str) -> Deletion:
 
 def deletions(session: Session, organization_id: str) -> Sequence[Deletion]:
     """All that were asked for."""
-    return session.scalars(select(Deletion).where(Deletion.organization_id == organization_id)).all()
+    return session.scalars(
+        select(Deletion).where(Deletion.organization_id == organization_id)
+    ).all()
 
 
 def is_erased(session: Session, organization_id: str) -> bool:
-    """Whether the organization is deleted for good. Until this transaction ends, it stays so or stays not so."""
-    status = select(Organization.status).where(Organization.id == organization_id).with_for_update(read=True)
+    """Whether the organization is deleted for good. Until this transaction ends, it stays so or
+    stays not so."""
+    status = (
+        select(Organization.status)
+        .where(Organization.id == organization_id)
+        .with_for_update(read=True)
+    )
     return session.scalars(status).one_or_none() == values.DELETED
 
 
@@ -118,10 +137,15 @@ def settings(session: Session, provider_id: str, *, lock: bool = False) -> Provi
 
 
 def trail(
-    organization_id: str, *, filters: dict[str, Any], changes_only: bool = False, masked: bool = False
+    organization_id: str,
+    *,
+    filters: dict[str, Any],
+    changes_only: bool = False,
+    masked: bool = False,
 ) -> Select[Any]:
-    """The merged audit of an organization, newest first; ``changes_only``: without what was denied; ``masked``:
-    for those who must not learn who of the provider gave support, so that no filter finds it out."""
+    """The merged audit of an organization, newest first; ``changes_only``: without what was denied;
+    ``masked``: for those who must not learn who of the provider gave support, so that no filter
+    finds it out."""
     query = select(TrailEntry).where(TrailEntry.organization_id == organization_id)
     if changes_only:
         query = query.where(TrailEntry.outcome == "ok")
@@ -134,14 +158,23 @@ def trail(
         "from_": lambda v: TrailEntry.at >= v,
         "to": lambda v: TrailEntry.at < v,
     }
-    query = query.where(and_(*(conditions[name](v) for name, v in filters.items()))) if filters else query
+    query = (
+        query.where(and_(*(conditions[name](v) for name, v in filters.items())))
+        if filters
+        else query
+    )
     return query.order_by(TrailEntry.at.desc(), TrailEntry.id.desc())
 
 
-def trail_before(session: Session, wanted: Select[Any], last: TrailEntry | None) -> Sequence[TrailEntry]:
+def trail_before(
+    session: Session, wanted: Select[Any], last: TrailEntry | None
+) -> Sequence[TrailEntry]:
     """A batch of what ``trail`` answers: the next after ``last``."""
     if last is not None:
-        end = (literal(getattr(last, column.key), column.type) for column in (TrailEntry.at, TrailEntry.id))
+        end = (
+            literal(getattr(last, column.key), column.type)
+            for column in (TrailEntry.at, TrailEntry.id)
+        )
         wanted = wanted.where(tuple_(TrailEntry.at, TrailEntry.id) < tuple_(*end))
     return session.scalars(wanted.limit(MOST_AT_ONCE)).all()
 
@@ -155,14 +188,20 @@ def _acted(who: str, masked: bool) -> ColumnElement[bool]:
 
 
 def done_inside(session: Session, receipt: Receipt, within: timedelta) -> Sequence[TrailEntry]:
-    """What was done in one stay of staff, oldest first; ``within``: how long after its end requests still ran."""
-    about_support = or_(TrailEntry.action.startswith("support."), TrailEntry.action.startswith("member.login_as."))
+    """What was done in one stay of staff, oldest first; ``within``: how long after its end requests
+    still ran."""
+    about_support = or_(
+        TrailEntry.action.startswith("support."), TrailEntry.action.startswith("member.login_as.")
+    )
     return session.scalars(
         select(TrailEntry)
         .where(
-            TrailEntry.organization_id == receipt.organization_id, TrailEntry.actor_kind == values.SUPPORT,
-            TrailEntry.at >= receipt.started_at, TrailEntry.at <= receipt.ended_at + within,
-            TrailEntry.actor["acting"]["acting"].as_string() == receipt.acting_id, TrailEntry.outcome == "ok",
+            TrailEntry.organization_id == receipt.organization_id,
+            TrailEntry.actor_kind == values.SUPPORT,
+            TrailEntry.at >= receipt.started_at,
+            TrailEntry.at <= receipt.ended_at + within,
+            TrailEntry.actor["acting"]["acting"].as_string() == receipt.acting_id,
+            TrailEntry.outcome == "ok",
             ~about_support,
         )
         .order_by(TrailEntry.at, TrailEntry.id)
@@ -171,8 +210,10 @@ def done_inside(session: Session, receipt: Receipt, within: timedelta) -> Sequen
 
 
 def revocations(session: Session, *, after: int, now: datetime) -> Sequence[Revocation]:
-    """The feed: everything after ``after``, and again what is younger than the longest transaction, because numbers
-    are not given in the order of commits."""
+    """The feed: everything after ``after``, and again what is younger than the longest transaction,
+    because numbers are not given in the order of commits."""
     recent = Revocation.at > now - (FEED_OVERLAP if after else FEED_KEPT)
     beyond = Revocation.seq > after if after else false()
-    return session.scalars(select(Revocation).where(or_(beyond, recent)).order_by(Revocation.seq)).all()
+    return session.scalars(
+        select(Revocation).where(or_(beyond, recent)).order_by(Revocation.seq)
+    ).all()

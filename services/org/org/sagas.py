@@ -1,4 +1,5 @@
-"""The long conversations: opening, deletion, purge, reactivation. An organization is in one at the most.
+"""The long conversations: opening, deletion, purge, reactivation. An organization is in one at the
+most.
 
     kind          waits for   asked with       reply              next
     ------------  ----------  ---------------  -----------------  ------------------------------------------
@@ -13,7 +14,8 @@
     reactivation  account     ReopenAccount    AccountReopened    wait for the access
                   access      RestoreAccess    AccessRestored     what it was before
 
-A reply that is not waited for is late or repeated and changes nothing. Whoever does not answer is asked again.
+A reply that is not waited for is late or repeated and changes nothing. Whoever does not answer is
+asked again.
 """
 
 from collections.abc import Callable
@@ -35,34 +37,52 @@ LOOK_AGAIN = timedelta(days=1)
 _LOG = log.get("sagas")
 
 
-# ---- what is asked while waiting ------------------------------------------------------------------------------------
+# ---- what is asked while waiting
+# ------------------------------------------------------------------------------------
 
 
 def _open_account(found: Organization, _talk: Conversation) -> Message:
     return org.OpenAccount(
-        organization_id=found.id, provider_id=found.provider_id, name=found.name, country=found.country,
-        currency=found.currency, timezone=found.timezone, payment_mode=found.payment_mode,
-        credit_limit=found.credit_limit, billing=found.billing, buyer_tags=found.buyer_tags,
+        organization_id=found.id,
+        provider_id=found.provider_id,
+        name=found.name,
+        country=found.country,
+        currency=found.currency,
+        timezone=found.timezone,
+        payment_mode=found.payment_mode,
+        credit_limit=found.credit_limit,
+        billing=found.billing,
+        buyer_tags=found.buyer_tags,
     )
 
 
 def _invite_owner(found: Organization, _talk: Conversation) -> Message:
     names = {part: found.owner[part] for part in ("given_name", "family_name", "email")}
     return org.InviteOwner(
-        organization_id=found.id, provider_id=found.provider_id, name=found.name, managed_by=found.managed_by, **names
+        organization_id=found.id,
+        provider_id=found.provider_id,
+        name=found.name,
+        managed_by=found.managed_by,
+        **names,
     )
 
 
-def _about_deletion(kind: Callable[..., Message]) -> Callable[[Organization, Conversation], Message]:
+def _about_deletion(
+    kind: Callable[..., Message],
+) -> Callable[[Organization, Conversation], Message]:
     return lambda found, talk: kind(organization_id=found.id, deletion_id=talk.deletion_id)
 
 
 def _reopen_account(found: Organization, talk: Conversation) -> Message:
-    return org.ReopenAccount(organization_id=found.id, conversation_id=talk.id, frozen=_comes_back_suspended(talk))
+    return org.ReopenAccount(
+        organization_id=found.id, conversation_id=talk.id, frozen=_comes_back_suspended(talk)
+    )
 
 
 def _restore_access(found: Organization, talk: Conversation) -> Message:
-    return org.RestoreAccess(organization_id=found.id, conversation_id=talk.id, suspended=_comes_back_suspended(talk))
+    return org.RestoreAccess(
+        organization_id=found.id, conversation_id=talk.id, suspended=_comes_back_suspended(talk)
+    )
 
 
 def _comes_back_suspended(talk: Conversation) -> bool:
@@ -81,7 +101,8 @@ ASKS: dict[tuple[str, str], Callable[[Organization, Conversation], Message]] = {
 }
 
 
-# ---- beginnings -----------------------------------------------------------------------------------------------------
+# ---- beginnings
+# -----------------------------------------------------------------------------------------------------
 
 
 def begin_opening(session: Session, *, now: datetime, **wanted: Any) -> Organization:
@@ -94,7 +115,8 @@ def begin_opening(session: Session, *, now: datetime, **wanted: Any) -> Organiza
 def begin_deletion(
     session: Session, *, organization_id: str, now: datetime, by: Actor, reason: str | None
 ) -> Deletion:
-    """Ask billing to close the account. Asked or scheduled already: the same deletion. Raises the state's refusal."""
+    """Ask billing to close the account. Asked or scheduled already: the same deletion. Raises the
+    state's refusal."""
     found = queries.organization(session, organization_id, lock=True)
     if found.verdict("delete") == "deletion":
         known = queries.latest_deletion(session, organization_id)
@@ -104,17 +126,28 @@ def begin_deletion(
     if queries.open_conversation(session, organization_id) is not None:
         raise ReactivationInProgress()
     wish = Deletion(
-        id=ids.new("del"), organization_id=found.id, status="asked", status_before=found.status, reason=reason,
-        requested_by={"kind": by.kind, "id": by.id, "label": by.label}, requested_at=now, blockers=[],
+        id=ids.new("del"),
+        organization_id=found.id,
+        status="asked",
+        status_before=found.status,
+        reason=reason,
+        requested_by={"kind": by.kind, "id": by.id, "label": by.label},
+        requested_at=now,
+        blockers=[],
     )
     session.add(wish)
-    actions.change_status(session, found, values.CLOSING, now=now, by=by, action="deletion.requested", reason=reason)
+    actions.change_status(
+        session, found, values.CLOSING, now=now, by=by, action="deletion.requested", reason=reason
+    )
     _begin(session, found, "deletion", "account", now, deletion_id=wish.id)
     return wish
 
 
-def begin_reactivation(session: Session, *, organization_id: str, now: datetime, by: Actor) -> Organization:
-    """Ask billing and membership to reopen; the status changes when both have. Raises the state's refusal."""
+def begin_reactivation(
+    session: Session, *, organization_id: str, now: datetime, by: Actor
+) -> Organization:
+    """Ask billing and membership to reopen; the status changes when both have. Raises the state's
+    refusal."""
     found = queries.organization(session, organization_id, lock=True)
     if found.verdict("activate") == "same" or queries.open_conversation(session, organization_id):
         return _not_while_purging(session, found)
@@ -125,7 +158,9 @@ def begin_reactivation(session: Session, *, organization_id: str, now: datetime,
         found.purge_at, back_to = None, wish.status_before
         outbox.say(
             session,
-            org.DeletionCancelled(organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id),
+            org.DeletionCancelled(
+                organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id
+            ),
         )
     actions.record(session, found, "organization.activation_requested", by=by, now=now)
     _begin(session, found, "reactivation", "account", now, back_to=back_to)
@@ -148,7 +183,8 @@ def begin_purge(session: Session, *, wish: Deletion, now: datetime) -> None:
     _begin(session, found, "purge", "account", now, deletion_id=wish.id)
 
 
-# ---- replies --------------------------------------------------------------------------------------------------------
+# ---- replies
+# --------------------------------------------------------------------------------------------------------
 
 
 def account_opened(session: Session, *, organization_id: str, now: datetime) -> None:
@@ -156,7 +192,9 @@ def account_opened(session: Session, *, organization_id: str, now: datetime) -> 
     _go_on(session, organization_id, "opening", "account", "owner", now)
 
 
-def owner_invited(session: Session, *, organization_id: str, owner: dict[str, Any], now: datetime) -> None:
+def owner_invited(
+    session: Session, *, organization_id: str, owner: dict[str, Any], now: datetime
+) -> None:
     """Membership has the owner: the organization is open for business."""
     found, talk = _expect(session, organization_id, "opening", "owner")
     if talk is None:
@@ -164,27 +202,47 @@ def owner_invited(session: Session, *, organization_id: str, owner: dict[str, An
     talk.finished_at = now
     found.owner = owner
     found.index_for_search()
-    actions.change_status(session, found, values.ACTIVE, now=now, by=SYSTEM, action="organization.activated")
-    outbox.say(session, org.OrganizationActivated(organization_id=found.id, provider_id=found.provider_id))
+    actions.change_status(
+        session, found, values.ACTIVE, now=now, by=SYSTEM, action="organization.activated"
+    )
+    outbox.say(
+        session, org.OrganizationActivated(organization_id=found.id, provider_id=found.provider_id)
+    )
 
 
-def account_closed(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
-    """Nothing is left on the account: nobody may enter from now on; ask membership to end the access.
+def account_closed(
+    session: Session, *, organization_id: str, deletion_id: str, now: datetime
+) -> None:
+    """Nothing is left on the account: nobody may enter from now on; ask membership to end the
+    access.
 
     Asked twice, billing may have refused first and closed then: what was refused is reopened."""
     if _go_on(session, organization_id, "deletion", "account", "access", now, about=deletion_id):
         actions.revoke(session, organization_id, "closed", now)
         return
-    found, wish = queries.organization(session, organization_id), session.get_one(Deletion, deletion_id)
+    found, wish = (
+        queries.organization(session, organization_id),
+        session.get_one(Deletion, deletion_id),
+    )
     lives = found.status in (values.ACTIVE, values.SUSPENDED)
-    if wish.status == "refused" and lives and not queries.open_conversation(session, organization_id):
+    if (
+        wish.status == "refused"
+        and lives
+        and not queries.open_conversation(session, organization_id)
+    ):
         _begin(session, found, "reactivation", "account", now, back_to=found.status)
 
 
 def account_not_closed(
-    session: Session, *, organization_id: str, deletion_id: str, blockers: list[parts.Blocker], now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    deletion_id: str,
+    blockers: list[parts.Blocker],
+    now: datetime,
 ) -> None:
-    """Something is left: the deletion is refused with the reasons and the organization is what it was."""
+    """Something is left: the deletion is refused with the reasons and the organization is what it
+    was."""
     found, talk = _expect(session, organization_id, "deletion", "account", about=deletion_id)
     if talk is None:
         return
@@ -193,17 +251,28 @@ def account_not_closed(
     wish.status, wish.blockers = "refused", [vars(b) for b in blockers]
     codes = ", ".join(b.code for b in blockers)
     actions.change_status(
-        session, found, wish.status_before, now=now, by=SYSTEM, action="deletion.refused", reason=codes
+        session,
+        found,
+        wish.status_before,
+        now=now,
+        by=SYSTEM,
+        action="deletion.refused",
+        reason=codes,
     )
     outbox.say(
         session,
         org.DeletionRefused(
-            organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id, blockers=blockers
+            organization_id=found.id,
+            provider_id=found.provider_id,
+            deletion_id=wish.id,
+            blockers=blockers,
         ),
     )
 
 
-def access_ended(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
+def access_ended(
+    session: Session, *, organization_id: str, deletion_id: str, now: datetime
+) -> None:
     """Nobody can enter any more: the deletion is scheduled."""
     found, talk = _expect(session, organization_id, "deletion", "access", about=deletion_id)
     if talk is None:
@@ -214,37 +283,58 @@ def access_ended(session: Session, *, organization_id: str, deletion_id: str, no
     wish.schedule(now, timedelta(days=int(str(chosen["deletion_grace_days"]))))
     found.purge_at = wish.purge_at
     actions.change_status(
-        session, found, values.SUSPENDED_FOR_DELETION, now=now, by=SYSTEM, action="deletion.scheduled"
+        session,
+        found,
+        values.SUSPENDED_FOR_DELETION,
+        now=now,
+        by=SYSTEM,
+        action="deletion.scheduled",
     )
     outbox.say(
         session,
         org.DeletionScheduled(
-            organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id,
+            organization_id=found.id,
+            provider_id=found.provider_id,
+            deletion_id=wish.id,
             purge_at=clock.stamp(wish.purge_at or now),
         ),
     )
 
 
-def account_sealed(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
+def account_sealed(
+    session: Session, *, organization_id: str, deletion_id: str, now: datetime
+) -> None:
     """The account is closed for good: there is no way back; ask membership to erase the people."""
     _go_on(session, organization_id, "purge", "account", "members", now, about=deletion_id)
 
 
 def account_not_sealed(
-    session: Session, *, organization_id: str, deletion_id: str, blockers: list[parts.Blocker], now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    deletion_id: str,
+    blockers: list[parts.Blocker],
+    now: datetime,
 ) -> None:
-    """Something stands on the account after the grace: never forced, never silent, looked at again tomorrow."""
+    """Something stands on the account after the grace: never forced, never silent, looked at again
+    tomorrow."""
     found, talk = _expect(session, organization_id, "purge", "account", about=deletion_id)
     if talk is None:
         return
     talk.finished_at = now
     wish = session.get_one(Deletion, deletion_id)
-    wish.status, wish.blockers, wish.due_at = "scheduled", [vars(b) for b in blockers], now + LOOK_AGAIN
+    wish.status, wish.blockers, wish.due_at = (
+        "scheduled",
+        [vars(b) for b in blockers],
+        now + LOOK_AGAIN,
+    )
     actions.record(session, found, "deletion.purge_blocked", by=SYSTEM, now=now)
     _LOG.error("purge.blocked", organization_id=found.id, blockers=wish.blockers)
 
 
-def members_erased(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:
+def members_erased(
+    session: Session, *, organization_id: str, deletion_id: str, now: datetime
+) -> None:
     """The people are gone: a tombstone remains."""
     found, talk = _expect(session, organization_id, "purge", "members", about=deletion_id)
     if talk is None:
@@ -254,33 +344,50 @@ def members_erased(session: Session, *, organization_id: str, deletion_id: str, 
     wish.status, wish.completed_at = "completed", now
     found.erase()
     actions.erase_history(session, found)
-    actions.change_status(session, found, values.DELETED, now=now, by=SYSTEM, action="organization.deleted")
+    actions.change_status(
+        session, found, values.DELETED, now=now, by=SYSTEM, action="organization.deleted"
+    )
     outbox.say(
-        session, org.OrganizationDeleted(organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id)
+        session,
+        org.OrganizationDeleted(
+            organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id
+        ),
     )
 
 
-def account_reopened(session: Session, *, organization_id: str, conversation_id: str, now: datetime) -> None:
+def account_reopened(
+    session: Session, *, organization_id: str, conversation_id: str, now: datetime
+) -> None:
     """Billing takes entries again: ask membership to let people in."""
-    _go_on(session, organization_id, "reactivation", "account", "access", now, about=conversation_id)
+    _go_on(
+        session, organization_id, "reactivation", "account", "access", now, about=conversation_id
+    )
 
 
-def access_restored(session: Session, *, organization_id: str, conversation_id: str, now: datetime) -> None:
+def access_restored(
+    session: Session, *, organization_id: str, conversation_id: str, now: datetime
+) -> None:
     """Everything is open again: the organization is what it was before."""
     found, talk = _expect(session, organization_id, "reactivation", "access", about=conversation_id)
     if talk is None:
         return
     talk.finished_at = now
     status = str(talk.back_to)
-    actions.change_status(session, found, status, now=now, by=SYSTEM, action="organization.reactivated")
+    actions.change_status(
+        session, found, status, now=now, by=SYSTEM, action="organization.reactivated"
+    )
     if status == values.ACTIVE:
         actions.revoke(session, found.id, "open", now)
     outbox.say(
-        session, org.OrganizationReactivated(organization_id=found.id, provider_id=found.provider_id, status=status)
+        session,
+        org.OrganizationReactivated(
+            organization_id=found.id, provider_id=found.provider_id, status=status
+        ),
     )
 
 
-# ---- the clock ------------------------------------------------------------------------------------------------------
+# ---- the clock
+# ------------------------------------------------------------------------------------------------------
 
 
 def purge_due(session: Session, *, now: datetime, limit: int = 20) -> int:
@@ -288,7 +395,9 @@ def purge_due(session: Session, *, now: datetime, limit: int = 20) -> int:
     due = session.scalars(
         select(Deletion)
         .where(Deletion.status == "scheduled", Deletion.due_at <= now)
-        .order_by(Deletion.due_at).limit(limit).with_for_update(skip_locked=True)
+        .order_by(Deletion.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     ).all()
     for wish in due:
         begin_purge(session, wish=wish, now=now)
@@ -300,17 +409,25 @@ def ask_again(session: Session, *, now: datetime, limit: int = 50) -> int:
     silent = session.scalars(
         select(Conversation)
         .where(Conversation.finished_at.is_(None), Conversation.ask_again_at <= now)
-        .order_by(Conversation.ask_again_at).limit(limit).with_for_update(skip_locked=True)
+        .order_by(Conversation.ask_again_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     ).all()
     for talk in silent:
         if talk.times_asked >= ALARM_AFTER:
-            _LOG.error("conversation.stuck", conversation=talk.id, kind=talk.kind, waiting_for=talk.waiting_for)
+            _LOG.error(
+                "conversation.stuck",
+                conversation=talk.id,
+                kind=talk.kind,
+                waiting_for=talk.waiting_for,
+            )
         _ask(session, queries.organization(session, talk.organization_id), talk, now)
     return len(silent)
 
 
 def forget_revocations(session: Session, *, now: datetime) -> int:
-    """Drop what no live token can meet any more, but the last: SQLite would give its number out again."""
+    """Drop what no live token can meet any more, but the last: SQLite would give its number out
+    again."""
     last = select(func.max(Revocation.seq)).scalar_subquery()
     done = select(Revocation).where(Revocation.at < now - queries.FEED_KEPT, Revocation.seq < last)
     old = session.scalars(done.limit(500)).all()
@@ -319,16 +436,30 @@ def forget_revocations(session: Session, *, now: datetime) -> int:
     return len(old)
 
 
-# ---- how a conversation goes on -------------------------------------------------------------------------------------
+# ---- how a conversation goes on
+# -------------------------------------------------------------------------------------
 
 
 def _begin(
-    session: Session, found: Organization, kind: str, waiting_for: str, now: datetime, *,
-    deletion_id: str | None = None, back_to: str | None = None,
+    session: Session,
+    found: Organization,
+    kind: str,
+    waiting_for: str,
+    now: datetime,
+    *,
+    deletion_id: str | None = None,
+    back_to: str | None = None,
 ) -> None:
     talk = Conversation(
-        id=ids.new("cnv"), organization_id=found.id, deletion_id=deletion_id, kind=kind, waiting_for=waiting_for,
-        back_to=back_to, begun_at=now, times_asked=0, ask_again_at=now,
+        id=ids.new("cnv"),
+        organization_id=found.id,
+        deletion_id=deletion_id,
+        kind=kind,
+        waiting_for=waiting_for,
+        back_to=back_to,
+        begun_at=now,
+        times_asked=0,
+        ask_again_at=now,
     )
     session.add(talk)
     _ask(session, found, talk, now)
@@ -348,13 +479,21 @@ def _expect(
     talk = queries.open_conversation(session, organization_id)
     expected = talk is not None and (talk.kind, talk.waiting_for) == (kind, waiting_for)
     if talk is None or not expected or about not in (None, talk.id, talk.deletion_id):
-        _LOG.info("reply.ignored", organization_id=organization_id, kind=kind, waiting_for=waiting_for)
+        _LOG.info(
+            "reply.ignored", organization_id=organization_id, kind=kind, waiting_for=waiting_for
+        )
         return found, None
     return found, talk
 
 
 def _go_on(
-    session: Session, organization_id: str, kind: str, waiting_for: str, next_: str, now: datetime, *,
+    session: Session,
+    organization_id: str,
+    kind: str,
+    waiting_for: str,
+    next_: str,
+    now: datetime,
+    *,
     about: str | None = None,
 ) -> bool:
     found, talk = _expect(session, organization_id, kind, waiting_for, about=about)

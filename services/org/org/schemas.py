@@ -33,7 +33,9 @@ class Email(Text):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return validate_email(text, check_deliverability=False, test_environment=True).normalized
+            return validate_email(
+                text, check_deliverability=False, test_environment=True
+            ).normalized
         except EmailNotValidError as problem:
             raise ma.ValidationError("email: This is not an e-mail address.") from problem
 
@@ -42,7 +44,11 @@ class OneOf(ma.validate.OneOf):
     """A choice, with a short answer for long lists."""
 
     def _format_error(self, value: Any) -> str:
-        shown = "one of " + ", ".join(map(str, self.choices)) if len(list(self.choices)) < 10 else self.error
+        shown = (
+            "one of " + ", ".join(map(str, self.choices))
+            if len(list(self.choices)) < 10
+            else self.error
+        )
         return f"not_one_of: Must be {shown}."
 
 
@@ -57,7 +63,8 @@ def _amount(text: str) -> None:
 
 
 class Billing(ma.Schema):
-    """Who is billed. ``name`` follows the organization's until it is set by hand; null lets it follow again."""
+    """Who is billed. ``name`` follows the organization's until it is set by hand; null lets it
+    follow again."""
 
     name = Text(allow_none=True)
     email = Email()
@@ -91,8 +98,12 @@ class NewOrganization(ma.Schema):
     """A customer to create."""
 
     name = Name(required=True, least=2)
-    country = ma.fields.String(required=True, validate=OneOf(values.countries(), error="an ISO 3166 country code"))
-    currency = ma.fields.String(required=True, validate=OneOf(values.currencies(), error="an ISO 4217 currency code"))
+    country = ma.fields.String(
+        required=True, validate=OneOf(values.countries(), error="an ISO 3166 country code")
+    )
+    currency = ma.fields.String(
+        required=True, validate=OneOf(values.currencies(), error="an ISO 4217 currency code")
+    )
     timezone = ma.fields.String(
         required=True, validate=OneOf(values.timezones(), error="a time zone like Europe/Berlin")
     )
@@ -109,7 +120,9 @@ class NewOrganization(ma.Schema):
     def postpaid_needs_a_limit(self, data: dict[str, Any], **_: Any) -> None:
         """A postpaid customer spends on a limit only."""
         if data.get("payment_mode") == "postpaid" and "credit_limit" not in data:
-            raise ma.ValidationError("required: A postpaid customer needs a credit_limit.", "credit_limit")
+            raise ma.ValidationError(
+                "required: A postpaid customer needs a credit_limit.", "credit_limit"
+            )
 
 
 class OrganizationPatch(ma.Schema):
@@ -125,7 +138,11 @@ class OrganizationPatch(ma.Schema):
     def some_are_fixed(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Name the fields that never change."""
         fixed = ("country", "currency", "timezone", "pricing_model")
-        problems = {f: ["immutable: This was fixed when the organization was created."] for f in fixed if f in data}
+        problems = {
+            f: ["immutable: This was fixed when the organization was created."]
+            for f in fixed
+            if f in data
+        }
         if problems:
             raise ma.ValidationError(problems)
         return data
@@ -165,7 +182,8 @@ class Organization(ma.Schema):
 
 
 class Summary(ma.Schema):
-    """What the other services said last, as of ``as_of``; amounts in the organization's currency."""
+    """What the other services said last, as of ``as_of``; amounts in the organization's
+    currency."""
 
     usable_credits = ma.fields.String()
     balance = ma.fields.String()
@@ -196,7 +214,9 @@ class ListQuery(PageArgs):
     status = ma.fields.String(validate=OneOf(tuple(values.STATES)))
     payment_mode = ma.fields.String(validate=OneOf(("prepaid", "postpaid")))
     country = ma.fields.String(validate=OneOf(values.countries(), error="an ISO 3166 country code"))
-    currency = ma.fields.String(validate=OneOf(values.currencies(), error="an ISO 4217 currency code"))
+    currency = ma.fields.String(
+        validate=OneOf(values.currencies(), error="an ISO 4217 currency code")
+    )
     demo = ma.fields.Boolean(truthy={"true"}, falsy={"false"})
     attention = ma.fields.String(validate=OneOf(("any", *queries.ATTENTION)))
     sort = ma.fields.String(
@@ -270,16 +290,22 @@ class Settings(ma.Schema):
     tax_rates = ma.fields.List(ma.fields.Dict())
     deletion_grace_days = ma.fields.Integer()
     mfa_required = ma.fields.Boolean(metadata={"description": "Staff log in with one-time codes"})
-    step_up_required = ma.fields.Boolean(metadata={"description": "The danger zone wants a fresh proof"})
+    step_up_required = ma.fields.Boolean(
+        metadata={"description": "The danger zone wants a fresh proof"}
+    )
     applied_by = ma.fields.List(ma.fields.String(), dump_only=True)
 
 
 class TaxRate(ma.Schema):
     """A tax of a country from a day on; ``rate`` in percent."""
 
-    country = ma.fields.String(required=True, validate=OneOf(values.countries(), error="an ISO 3166 country code"))
+    country = ma.fields.String(
+        required=True, validate=OneOf(values.countries(), error="an ISO 3166 country code")
+    )
     name = Text(required=True, most=50)
-    rate = ma.fields.String(required=True, validate=ma.validate.Regexp(r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)\Z"))
+    rate = ma.fields.String(
+        required=True, validate=ma.validate.Regexp(r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)\Z")
+    )
     valid_from = ma.fields.Date(required=True)
 
     @ma.post_load
@@ -307,7 +333,9 @@ class TrailQuery(PageArgs):
 
     action = Text(most=64)
     actor = Text(most=64)
-    actor_kind = ma.fields.String(validate=OneOf(("member", "staff", values.SUPPORT, "api_key", "system")))
+    actor_kind = ma.fields.String(
+        validate=OneOf(("member", "staff", values.SUPPORT, "api_key", "system"))
+    )
     target = Text(most=64)
     outcome = ma.fields.String(validate=OneOf(("ok", "denied", "error")))
     from_ = Stamp(data_key="from")
@@ -338,17 +366,38 @@ class TimelineRow(AuditRow):
 # Why a bucket stands in the way, and the call that empties it.
 _FIXES = {
     "credits_left": ("There are credits left. Withdraw them.", "POST", "account/withdrawals"),
-    "amount_due": ("There is an amount due. Take a payment for it, or write it off.", "POST", "payments"),
-    "credits_reserved": ("Credits are reserved. Capture or release each of these reservations.", "GET",
-                         "account/reservations?status=open"),
-    "unbilled_amount": ("There are charges not invoiced yet. Issue the invoice and settle it.", "POST", "invoices"),
-    "overpaid": ("The customer has paid too much. Pay the surplus out.", "POST", "account/withdrawals"),
+    "amount_due": (
+        "There is an amount due. Take a payment for it, or write it off.",
+        "POST",
+        "payments",
+    ),
+    "credits_reserved": (
+        "Credits are reserved. Capture or release each of these reservations.",
+        "GET",
+        "account/reservations?status=open",
+    ),
+    "unbilled_amount": (
+        "There are charges not invoiced yet. Issue the invoice and settle it.",
+        "POST",
+        "invoices",
+    ),
+    "overpaid": (
+        "The customer has paid too much. Pay the surplus out.",
+        "POST",
+        "account/withdrawals",
+    ),
     "payment_in_flight": ("A payment is under way. Wait for its outcome.", "GET", "account"),
 }
 
 
 # A prepaid customer has no invoices; what is due there is a wallet below zero.
-_PREPAID_FIXES = {"amount_due": ("The credits are below zero. Top up, or write it off.", "POST", "account/top-ups")}
+_PREPAID_FIXES = {
+    "amount_due": (
+        "The credits are below zero. Top up, or write it off.",
+        "POST",
+        "account/top-ups",
+    )
+}
 
 
 def blockers_for_people(
@@ -357,7 +406,9 @@ def blockers_for_people(
     """Blockers as billing says them, with words and the way to clear each."""
     fixes, shown = _FIXES | (_PREPAID_FIXES if payment_mode == "prepaid" else {}), []
     for blocker in blockers:
-        detail, method, path = fixes.get(blocker["code"], ("This must be settled first.", "GET", "account"))
+        detail, method, path = fixes.get(
+            blocker["code"], ("This must be settled first.", "GET", "account")
+        )
         fix = {"method": method, "href": f"/v1/organizations/{organization_id}/{path}"}
         shown.append({**blocker, "detail": detail, "fix": fix})
     return shown

@@ -1,4 +1,5 @@
-"""The small words of organizations: statuses and what each allows, names, amounts on their way through."""
+"""The small words of organizations: statuses and what each allows, names, amounts on their way
+through."""
 
 import json
 import re
@@ -20,8 +21,9 @@ SUSPENDED_FOR_DELETION = "suspended_for_deletion"
 DELETED = "deleted"
 SUPPORT = "support"  # the kind of actor, and all that a customer learns of who it was
 
-# What staff may do to an organization in each status. ``same``: 200 and nothing changes; ``asks``: the deletion
-# conversation begins; ``deletion``: the same Deletion again; ``back``: it becomes what it was before.
+# What staff may do to an organization in each status. ``same``: 200 and nothing changes; ``asks``:
+# the deletion conversation begins; ``deletion``: the same Deletion again; ``back``: it becomes what
+# it was before.
 STATES: dict[str, dict[str, str]] = {
     PROVISIONING:           {"edit": "409", "suspend": "409",  "activate": "409",  "delete": "409"},
     ACTIVE:                 {"edit": "yes", "suspend": "yes",  "activate": "same", "delete": "asks"},
@@ -51,9 +53,14 @@ _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 
 
 def is_name(text: str) -> bool:
-    """Whether every character is a letter or digit of any script, a mark on one, or one of the listed signs."""
-    return all(c in _NAME_SIGNS or unicodedata.category(c)[0] in "LN" or unicodedata.category(c) in ("Mn", "Mc")
-               for c in text)
+    """Whether every character is a letter or digit of any script, a mark on one, or one of the
+    listed signs."""
+    return all(
+        c in _NAME_SIGNS
+        or unicodedata.category(c)[0] in "LN"
+        or unicodedata.category(c) in ("Mn", "Mc")
+        for c in text
+    )
 
 
 @cache
@@ -76,7 +83,8 @@ def timezones() -> frozenset[str]:
 
 
 def is_amount(text: str) -> bool:
-    """Whether the text is an unsigned amount of the contract: at most 12 digits before and 6 after the point."""
+    """Whether the text is an unsigned amount of the contract: at most 12 digits before and 6 after
+    the point."""
     return _AMOUNT.fullmatch(text) is not None
 
 

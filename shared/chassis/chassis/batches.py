@@ -1,6 +1,8 @@
-"""Hearing many messages of one kind in one transaction, where their order says nothing and most need no inbox row.
+"""Hearing many messages of one kind in one transaction, where their order says nothing and most
+need no inbox row.
 
-Whatever is odd about a message (it can't be understood, it was heard before, it fails) goes the inbox's way, alone.
+Whatever is odd about a message (it can't be understood, it was heard before, it fails) goes the
+inbox's way, alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +41,8 @@ class Batch:
 
 
 class Delivery(NamedTuple):
-    """A message as it came; ``said_by``: the carrier's word for who published it; ``again``: it came before."""
+    """A message as it came; ``said_by``: the carrier's word for who published it; ``again``: it
+    came before."""
 
     raw: bytes
     said_by: str
@@ -60,9 +63,11 @@ class Batches:
         self.inbox, self.kind, self.batch = inbox, kind, batch
 
     def receive(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """Apply them together, each at most once; answers the positions of those to be given to the inbox.
+        """Apply them together, each at most once; answers the positions of those to be given to the
+        inbox.
 
-        Raises SQLAlchemy's OperationalError when the database can't be reached: none counts as delivered."""
+        Raises SQLAlchemy's OperationalError when the database can't be reached: none counts as
+        delivered."""
         together: dict[str, _Item] = {}
         alone = []
         for number, delivery in enumerate(deliveries):
@@ -79,14 +84,17 @@ class Batches:
         return sorted(alone + self._apply(list(together.values())))
 
     def _suspects(self, again: list[str]) -> set[str]:
-        """Those that come for the third time or more. Noted before they are applied: who comes for the second time
-        may be in one batch with whoever killed the process, and if that one does it again, all are heard alone."""
+        """Those that come for the third time or more. Noted before they are applied: who comes for
+        the second time may be in one batch with whoever killed the process, and if that one does it
+        again, all are heard alone."""
         if not again:
             return set()
         with self.inbox.database.transaction() as session:
             known = set(session.scalars(select(Redelivery.id).where(Redelivery.id.in_(again))))
             now = clock.now()
-            session.add_all(Redelivery(id=id_, times=1, last_at=now) for id_ in again if id_ not in known)
+            session.add_all(
+                Redelivery(id=id_, times=1, last_at=now) for id_ in again if id_ not in known
+            )
         return known
 
     def _apply(self, items: list[_Item]) -> list[int]:
@@ -106,11 +114,15 @@ class Batches:
 
     def _apply_once(self, items: list[_Item]) -> list[int]:
         with self.inbox.database.transaction() as session:
-            known = select(InboxRow.id).where(InboxRow.id.in_([item.read.heard.id for item in items]))
+            known = select(InboxRow.id).where(
+                InboxRow.id.in_([item.read.heard.id for item in items])
+            )
             heard = set(session.scalars(known))
             new, now = [item for item in items if item.read.heard.id not in heard], clock.now()
             for n in self.batch.apply(session, [item.meant for item in new], now) if new else ():
-                session.add(InboxRow(id=new[n].read.heard.id, digest=new[n].read.digest, heard_at=now))
+                session.add(
+                    InboxRow(id=new[n].read.heard.id, digest=new[n].read.digest, heard_at=now)
+                )
             session.flush()
             crash.point("batch.before_commit")
         return [item.number for item in items if item.read.heard.id in heard]

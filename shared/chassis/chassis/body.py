@@ -14,13 +14,19 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 
 def read_json(req: Request) -> dict[str, Any]:
-    """The JSON object in the body, {} when there is no body. Raises Unreadable or UnsupportedMedia."""
+    """The JSON object in the body, {} when there is no body. Raises Unreadable or
+    UnsupportedMedia."""
     raw = req.get_data(cache=True)
     if not raw:
         return {}
     accepted = {"application/json"} | ({_MERGE_PATCH} if req.method == "PATCH" else set())
-    if req.mimetype not in accepted or req.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMedia(f"Send {' or '.join(sorted(accepted))}.", code="unsupported_media_type")
+    if (
+        req.mimetype not in accepted
+        or req.headers.get("Content-Encoding", "identity") != "identity"
+    ):
+        raise UnsupportedMedia(
+            f"Send {' or '.join(sorted(accepted))}.", code="unsupported_media_type"
+        )
     return parse_object(raw)
 
 
@@ -45,7 +51,11 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> dict[str, Any]:
         """The body; an empty one is unreadable where the schema needs something."""
         read = read_json(req)
-        if not read and not req.get_data(cache=True) and any(f.required for f in schema.load_fields.values()):
+        if (
+            not read
+            and not req.get_data(cache=True)
+            and any(f.required for f in schema.load_fields.values())
+        ):
             raise Unreadable("The request needs a JSON body.", code="unreadable_body")
         return read
 
@@ -60,7 +70,9 @@ class Parser(FlaskParser):
         messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
         if set(messages) <= {"json", "query"}:
             messages = {k: v for part in messages.values() for k, v in part.items()}
-        raise Invalid("The request has invalid fields.", code="invalid", errors=list(pointers(messages)))
+        raise Invalid(
+            "The request has invalid fields.", code="invalid", errors=list(pointers(messages))
+        )
 
 
 class Blueprint(SmorestBlueprint):
@@ -73,7 +85,8 @@ def pointers(messages: Any, path: str = "") -> list[dict[str, str]]:
     """marshmallow's nested messages as [{pointer, code, detail}]."""
     if isinstance(messages, dict):
         return [
-            row for key, inner in messages.items()
+            row
+            for key, inner in messages.items()
             for row in pointers(inner, path if key == "_schema" else f"{path}/{_escape(str(key))}")
         ]
     details = messages if isinstance(messages, list) else [messages]

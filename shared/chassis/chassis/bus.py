@@ -27,7 +27,8 @@ STEADY = 60
 CONTENT_TYPE = "application/cloudevents+json"
 _LOG = log.get("bus")
 
-# A compressed message is unpacked by kombu before anybody can look at its size; we send and accept none.
+# A compressed message is unpacked by kombu before anybody can look at its size; we send and accept
+# none.
 kombu.compression._decoders.clear()
 
 
@@ -36,13 +37,18 @@ class InDoubt(Exception):
 
 
 def connect(url: str, role: str) -> Connection:
-    """An open connection. ``url`` may name several nodes, separated by ``;``. Raises within a few seconds."""
+    """An open connection. ``url`` may name several nodes, separated by ``;``. Raises within a few
+    seconds."""
     nodes = url.split(";")
     random.shuffle(nodes)
     connection = Connection(
-        ";".join(nodes), heartbeat=HEARTBEAT, connect_timeout=3,
+        ";".join(nodes),
+        heartbeat=HEARTBEAT,
+        connect_timeout=3,
         transport_options={
-            "read_timeout": 15, "write_timeout": 15, "max_retries": 1,
+            "read_timeout": 15,
+            "write_timeout": 15,
+            "max_retries": 1,
             "client_properties": {"connection_name": f"{role}@{socket.gethostname()}"},
         },
     )
@@ -51,10 +57,14 @@ def connect(url: str, role: str) -> Connection:
 
 
 def declare(
-    url: str, service: str, sayers: Sequence[str], heard: Sequence[str], in_batches: Sequence[str] = ()
+    url: str,
+    service: str,
+    sayers: Sequence[str],
+    heard: Sequence[str],
+    in_batches: Sequence[str] = (),
 ) -> None:
-    """The deploy step: a service's exchange, its queue bound to exactly what it hears, a queue for each type that it
-    hears in batches, and the queue of last resort."""
+    """The deploy step: a service's exchange, its queue bound to exactly what it hears, a queue for
+    each type that it hears in batches, and the queue of last resort."""
     with connect(url, f"{service}-topology") as connection, connection.channel() as channel:
         for name in {service, *sayers}:
             channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
@@ -62,14 +72,24 @@ def declare(
         quorum = {"x-queue-type": "quorum"}
         channel.queue_declare(f"{service}.dead", durable=True, auto_delete=False, arguments=quorum)
         channel.queue_bind(f"{service}.dead", "dead", service)
-        for queue, types in ((f"{service}.inbox", heard), *((_apart(service, type_), [type_]) for type_ in in_batches)):
+        for queue, types in (
+            (f"{service}.inbox", heard),
+            *((_apart(service, type_), [type_]) for type_ in in_batches),
+        ):
             channel.queue_declare(
-                queue, durable=True, auto_delete=False,
+                queue,
+                durable=True,
+                auto_delete=False,
                 arguments={
-                    **quorum, "x-delivery-limit": 50, "x-single-active-consumer": queue == f"{service}.inbox",
-                    "x-overflow": "reject-publish", "x-dead-letter-exchange": "dead",
-                    "x-dead-letter-routing-key": service, "x-dead-letter-strategy": "at-least-once",
-                    "x-max-length": 1_000_000, "x-max-length-bytes": 1024**3,
+                    **quorum,
+                    "x-delivery-limit": 50,
+                    "x-single-active-consumer": queue == f"{service}.inbox",
+                    "x-overflow": "reject-publish",
+                    "x-dead-letter-exchange": "dead",
+                    "x-dead-letter-routing-key": service,
+                    "x-dead-letter-strategy": "at-least-once",
+                    "x-max-length": 1_000_000,
+                    "x-max-length-bytes": 1024**3,
                 },
             )
             for type_ in types:
@@ -89,7 +109,8 @@ class RabbitBus:
         self._refused = False
 
     def publish(self, letters: Sequence[Letter]) -> Receipt:
-        """Carry the letters in this order; answers once every one is confirmed. Raises InDoubt or a broker error."""
+        """Carry the letters in this order; answers once every one is confirmed. Raises InDoubt or a
+        broker error."""
         try:
             self._connect()
             self._open.clear()
@@ -130,14 +151,22 @@ class RabbitBus:
 
     def _send(self, letter: Letter) -> None:
         message = AmqpMessage(
-            letter.body, content_type=CONTENT_TYPE, content_encoding="utf-8", delivery_mode=2, message_id=letter.id,
-            type=letter.type, app_id=self.service, user_id=self._connection.userid,  # type: ignore[union-attr]
+            letter.body,
+            content_type=CONTENT_TYPE,
+            content_encoding="utf-8",
+            delivery_mode=2,
+            message_id=letter.id,
+            type=letter.type,
+            app_id=self.service,
+            user_id=self._connection.userid,  # type: ignore[union-attr]
             timestamp=int(letter.occurred_at.timestamp()),
         )
         self._tag += 1
         self._open[self._tag] = letter.id
         mandatory = _must_arrive(letter.type)
-        self._channel._basic_publish(message, exchange=self.service, routing_key=letter.type, mandatory=mandatory)
+        self._channel._basic_publish(
+            message, exchange=self.service, routing_key=letter.type, mandatory=mandatory
+        )
 
     def _await_confirms(self) -> None:
         deadline = time.monotonic() + CONFIRM_WITHIN
@@ -161,18 +190,24 @@ class RabbitBus:
 
 
 class RabbitConsumer:
-    """Hands each message of a service's queue to ``receive`` and acknowledges after it has returned."""
+    """Hands each message of a service's queue to ``receive`` and acknowledges after it has
+    returned."""
 
     prefetch = PREFETCH
 
     def __init__(
-        self, url: str, service: str, receive: Callable[..., None], ready: Callable[[], None] = lambda: None
+        self,
+        url: str,
+        service: str,
+        receive: Callable[..., None],
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.url, self.service, self._receive, self._ready = url, service, receive, ready
         self._queues = {f"{service}.inbox": self._take, f"{service}.dead": self._take_dead}
 
     def run(self, stop: threading.Event) -> None:
-        """Consume until told to stop; every trouble throws the connection away and builds a new one."""
+        """Consume until told to stop; every trouble throws the connection away and builds a new
+        one."""
         pause = 0.5
         while not stop.is_set():
             began = time.monotonic()
@@ -216,7 +251,9 @@ class RabbitConsumer:
     def _take_dead(self, message: Any) -> None:
         """What the broker itself gave up on (its last fuse) is laid aside like everything else."""
         deaths = (message.headers or {}).get("x-death")
-        last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+        last = (
+            deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+        )
         self._receive(_body(message), gave_up=str(last.get("reason", "unknown")))
         message.channel.basic_ack(message.delivery_tag)
 
@@ -285,4 +322,8 @@ def _must_arrive(type_: str) -> bool:
 
 
 def _body(message: Any) -> bytes:
-    return message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "surrogatepass")
+    return (
+        message.body
+        if isinstance(message.body, bytes)
+        else str(message.body).encode("utf-8", "surrogatepass")
+    )

@@ -1,4 +1,5 @@
-"""Who is asking: the verified token, and the decorators by which each route declares who may call it."""
+"""Who is asking: the verified token, and the decorators by which each route declares who may call
+it."""
 
 import base64
 import hashlib
@@ -31,7 +32,9 @@ LASTS = 3600  # seconds that a token may be good for
 MOST_GOOD = 4000
 FRESH = 300  # seconds for which a proof of who they are counts
 OWN = ("me.", "session.")  # what concerns nobody but the caller
-_MISSING = {"mfa_required": "Your provider asks for one-time codes. Switch them on: POST /v1/me/totp, then …/confirm."}
+_MISSING = {
+    "mfa_required": "Your provider asks for one-time codes. Switch them on: POST /v1/me/totp, then …/confirm."
+}
 _BEARER = re.compile(r"Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE)
 _WORDS = ("sub", "org", "kind", "role", "sid")
 _AS_THEY_ARE = {"name": str, "scope": str, "mid": str, "missing": str, "must_prove": bool}
@@ -102,7 +105,8 @@ class Keys(Protocol):
 
 @dataclass
 class RemoteKeys:
-    """The issuer's JWKS, fetched at need, kept five minutes, asked again for an unknown key at most every 30 s."""
+    """The issuer's JWKS, fetched at need, kept five minutes, asked again for an unknown key at most
+    every 30 s."""
 
     fetch: Callable[[], dict[str, Any]]
     _keys: KeySet | None = None
@@ -110,7 +114,8 @@ class RemoteKeys:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def key_set(self, *, fresh: bool = False) -> KeySet:
-        """The current keys. Raises Unavailable when the issuer can't be asked and none are known."""
+        """The current keys. Raises Unavailable when the issuer can't be asked and none are
+        known."""
         with self._lock:
             age = time.monotonic() - self._at
             if self._keys is None or age > 300 or (fresh and age > 30):
@@ -118,8 +123,11 @@ class RemoteKeys:
                     self._keys = KeySet.import_key_set(self.fetch())  # type: ignore[arg-type]
                 except Exception as problem:
                     if self._keys is None:
-                        raise Unavailable("The issuer's keys can't be had just now. Try again.",
-                                          code="service_unavailable", retry_after=1) from problem
+                        raise Unavailable(
+                            "The issuer's keys can't be had just now. Try again.",
+                            code="service_unavailable",
+                            retry_after=1,
+                        ) from problem
                 self._at = time.monotonic()
             return self._keys
 
@@ -131,10 +139,11 @@ class _Token:
 
 
 class Verifier:
-    """Checks access tokens: our key, our one algorithm, our audience, in its time, nothing said twice, and nothing in
-    the header that we did not put there.
+    """Checks access tokens: our key, our one algorithm, our audience, in its time, nothing said
+    twice, and nothing in the header that we did not put there.
 
-    A signature that was found good once needs no second look as long as the keys are the same; the rest does."""
+    A signature that was found good once needs no second look as long as the keys are the same; the
+    rest does."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
@@ -191,42 +200,59 @@ def _check_header(header: Mapping[str, Any]) -> None:
 def _check(claims: Mapping[str, Any], now: float) -> None:
     issued, begins, ends = (claims[name] for name in ("iat", "nbf", "exp"))
     sound = (
-        claims["iss"] == AUDIENCE and claims["aud"] == AUDIENCE
-        and all(type(time) in (int, float) for time in (issued, begins, ends, claims.get("proved", 0)))
-        and issued <= now + LEEWAY and begins <= now + LEEWAY and now - LEEWAY < ends <= issued + LASTS
+        claims["iss"] == AUDIENCE
+        and claims["aud"] == AUDIENCE
+        and all(
+            type(time) in (int, float) for time in (issued, begins, ends, claims.get("proved", 0))
+        )
+        and issued <= now + LEEWAY
+        and begins <= now + LEEWAY
+        and now - LEEWAY < ends <= issued + LASTS
         and 0 <= claims.get("proved", 0) <= now + LEEWAY
         and all(isinstance(claims[name], str) and claims[name] for name in _WORDS)
         and all(isinstance(claims.get(name, kind()), kind) for name, kind in _AS_THEY_ARE.items())
-        and claims["kind"] in ("provider", "customer") and ids.is_id("org", claims["org"])
+        and claims["kind"] in ("provider", "customer")
+        and ids.is_id("org", claims["org"])
     )
     if not sound or ("act" in claims and not _is_act(claims)):
         raise ValueError
 
 
 def _is_act(claims: Mapping[str, Any]) -> bool:
-    """Nobody acts through somebody who acts, no API key does, and whoever acts is named, and how."""
+    """Nobody acts through somebody who acts, no API key does, and whoever acts is named, and
+    how."""
     act = claims["act"]
     return (
-        isinstance(act, dict) and "act" not in act and claims["role"] != KEY
+        isinstance(act, dict)
+        and "act" not in act
+        and claims["role"] != KEY
         and all(isinstance(act.get(name), str) and act[name] for name in ("sub", "org", "sid"))
-        and act.get("mode") in ("login_as", "remote_support") and act.get("access") in ("full", "read")
+        and act.get("mode") in ("login_as", "remote_support")
+        and act.get("access") in ("full", "read")
     )
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:
     """The caller that a token's claims describe."""
     return Caller(
-        sub=claims["sub"], organization_id=claims["org"], kind=claims["kind"], role=claims["role"],
-        sid=claims["sid"], name=claims.get("name", ""), scope=frozenset(claims.get("scope", "").split()),
-        act=claims.get("act"), proved_at=float(claims.get("proved", 0)), must_prove=claims.get("must_prove", False),
+        sub=claims["sub"],
+        organization_id=claims["org"],
+        kind=claims["kind"],
+        role=claims["role"],
+        sid=claims["sid"],
+        name=claims.get("name", ""),
+        scope=frozenset(claims.get("scope", "").split()),
+        act=claims.get("act"),
+        proved_at=float(claims.get("proved", 0)),
+        must_prove=claims.get("must_prove", False),
         missing=claims.get("missing", ""),
     )
 
 
 @dataclass(frozen=True)
 class Door:
-    """What the decorators need of a service. ``provider_of``: an organization's provider, None if there is no such
-    organization; ``denied``: told of every refusal for want of permission."""
+    """What the decorators need of a service. ``provider_of``: an organization's provider, None if
+    there is no such organization; ``denied``: told of every refusal for want of permission."""
 
     operations: Operations
     verifier: Verifier
@@ -250,9 +276,11 @@ def visitor() -> Caller | None:
 
 
 def requires(operation: str) -> Callable[[F], F]:
-    """The route does ``operation``: authentication, then existence for the caller, then permission, in this order.
+    """The route does ``operation``: authentication, then existence for the caller, then permission,
+    in this order.
 
-    The organization is the path's ``organization_id``, or the caller's own where the path has none."""
+    The organization is the path's ``organization_id``, or the caller's own where the path has none.
+    """
 
     def decorate(view: F) -> F:
         @wraps(view)
@@ -263,7 +291,9 @@ def requires(operation: str) -> Callable[[F], F]:
             permit(operation, organization_id)
             try:
                 return view(*args, **kwargs)
-            except Forbidden as refusal:  # by what only the action knew: whom they may reach, whose turn it is
+            except (
+                Forbidden
+            ) as refusal:  # by what only the action knew: whom they may reach, whose turn it is
                 if not g.get("denied") and refusal.code != ProofNeeded.code:
                     _door().denied(caller, operation, organization_id)
                 raise
@@ -277,11 +307,13 @@ def requires(operation: str) -> Callable[[F], F]:
 def permit(operation: str, organization_id: str) -> None:
     """Let the caller of this request do ``operation``, for what only the body shows to be one.
 
-    Raises Refused, ReadOnly, ProofNeeded, or Forbidden with what their login lacks; a refusal for want of permission
-    is told to the door."""
+    Raises Refused, ReadOnly, ProofNeeded, or Forbidden with what their login lacks; a refusal for
+    want of permission is told to the door."""
     caller, door = the_caller(), _door()
     acting = caller.act is not None
-    if not door.operations.allows(operation, kind=caller.kind, role=caller.role, acting=acting, scope=caller.scope):
+    if not door.operations.allows(
+        operation, kind=caller.kind, role=caller.role, acting=acting, scope=caller.scope
+    ):
         _deny(caller, operation, organization_id)
         raise Refused()
     if caller.missing and not operation.startswith(OWN):
@@ -291,7 +323,11 @@ def permit(operation: str, organization_id: str) -> None:
         _deny(caller, operation, organization_id)
         raise ReadOnly()
     proved = clock.now().timestamp() - caller.proved_at <= FRESH
-    if caller.must_prove and not proved and door.operations.wants_proof(operation, kind=caller.kind, role=caller.role):
+    if (
+        caller.must_prove
+        and not proved
+        and door.operations.wants_proof(operation, kind=caller.kind, role=caller.role)
+    ):
         raise ProofNeeded()
 
 
@@ -307,7 +343,8 @@ def public(view: F) -> F:
 
 
 def internal(*services: str) -> Callable[[F], F]:
-    """The route is for these services only, each with its own secret (HTTP Basic). The gateway never routes it."""
+    """The route is for these services only, each with its own secret (HTTP Basic). The gateway
+    never routes it."""
 
     def decorate(view: F) -> F:
         @wraps(view)

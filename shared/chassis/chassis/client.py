@@ -37,7 +37,9 @@ class Stream:
 class Wire(Protocol):
     """A way to reach one service."""
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
         """One request. Raises Unavailable when the service does not answer."""
         ...
 
@@ -53,16 +55,25 @@ class LongWire(Wire, Protocol):
 class HttpWire:
     """Over the network: pooled, with time limits, never retried here."""
 
-    def __init__(self, url: str, *, connections: int = 16, connect: float = 2.0, read: float = 30.0) -> None:
+    def __init__(
+        self, url: str, *, connections: int = 16, connect: float = 2.0, read: float = 30.0
+    ) -> None:
         self.url = url.rstrip("/")
         self._pool = urllib3.PoolManager(
-            maxsize=connections, block=False, retries=False, timeout=urllib3.Timeout(connect=connect, read=read)
+            maxsize=connections,
+            block=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=connect, read=read),
         )
 
-    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
         """One request. Raises Unavailable when the service does not answer."""
         try:
-            answer = self._pool.request(method, self.url + path, headers=dict(headers), body=body, redirect=False)
+            answer = self._pool.request(
+                method, self.url + path, headers=dict(headers), body=body, redirect=False
+            )
         except urllib3.exceptions.HTTPError as problem:
             raise _silent() from problem
         return Answer(answer.status, answer.headers, answer.data)
@@ -70,8 +81,9 @@ class HttpWire:
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
         """A GET whose answer is read as it comes. Raises Unavailable, also while it is read."""
         try:
-            answer = self._pool.request("GET", self.url + path, headers=dict(headers), redirect=False,
-                                        preload_content=False)
+            answer = self._pool.request(
+                "GET", self.url + path, headers=dict(headers), redirect=False, preload_content=False
+            )
         except urllib3.exceptions.HTTPError as problem:
             raise _silent() from problem
         return Stream(answer.status, answer.headers, _pieces(answer))
@@ -88,7 +100,11 @@ def _pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 
 def _silent() -> Unavailable:
-    return Unavailable("A part of the system does not answer. Try again.", code="service_unavailable", retry_after=1)
+    return Unavailable(
+        "A part of the system does not answer. Try again.",
+        code="service_unavailable",
+        retry_after=1,
+    )
 
 
 class Neighbour:
@@ -102,5 +118,7 @@ class Neighbour:
         """The JSON of a GET. Raises Unavailable for anything but 200."""
         answer = self._wire.send("GET", path, {**self._headers, "Accept": "application/json"})
         if answer.status != 200:
-            raise Unavailable(f"Asked for {path}, got {answer.status}.", code="service_unavailable", retry_after=1)
+            raise Unavailable(
+                f"Asked for {path}, got {answer.status}.", code="service_unavailable", retry_after=1
+            )
         return answer.json()

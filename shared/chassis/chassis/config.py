@@ -1,4 +1,5 @@
-"""Settings: one frozen dataclass per service, filled from the environment; everything missing is named at once."""
+"""Settings: one frozen dataclass per service, filled from the environment; everything missing is
+named at once."""
 
 import dataclasses
 from typing import Any, TypeVar, get_type_hints
@@ -65,7 +66,8 @@ def load(cls: type[S]) -> S:
 
 
 def read(name: str) -> Secret:
-    """One required variable, from ``NAME`` or the file that ``NAME_FILE`` names. Raises Misconfigured."""
+    """One required variable, from ``NAME`` or the file that ``NAME_FILE`` names. Raises
+    Misconfigured."""
     try:
         return Secret(FileAwareEnv().str(name).rstrip("\r\n"))
     except EnvError as problem:

@@ -1,4 +1,5 @@
-"""Named instants at which a test may kill the process. Inert unless CLIENTELE_CRASH_AT names one."""
+"""Named instants at which a test may kill the process. Inert unless CLIENTELE_CRASH_AT names
+one."""
 
 import os
 import signal

@@ -49,7 +49,8 @@ class Read:
 
 
 def understand(raw: bytes, said_by: str | None, heard_here: Container[type[Message]]) -> Read:
-    """The message in these bytes; ``said_by`` is the broker's word for who published it. Raises Undeliverable."""
+    """The message in these bytes; ``said_by`` is the broker's word for who published it. Raises
+    Undeliverable."""
     if len(raw) > LARGEST:
         raise Undeliverable("too_large", f"{len(raw)} bytes")
     try:
@@ -73,8 +74,13 @@ def understand(raw: bytes, said_by: str | None, heard_here: Container[type[Messa
     except marshmallow.ValidationError as problem:
         raise Undeliverable("invalid", json.dumps(problem.messages)[:500]) from problem
     heard = Heard(
-        id=facts["id"], source=facts["source"], type=facts["type"], aggregate=str(subject), version=version,
-        correlation=str(facts.get("correlationid", "")), now=clock.now(),
+        id=facts["id"],
+        source=facts["source"],
+        type=facts["type"],
+        aggregate=str(subject),
+        version=version,
+        correlation=str(facts.get("correlationid", "")),
+        now=clock.now(),
     )
     return Read(heard, message, hashlib.sha256(raw).digest())
 
@@ -90,7 +96,8 @@ def _is_subject(text: object) -> bool:
 
 
 def writable(text: str) -> str:
-    """What every database can hold of it: no NUL, no half of a surrogate pair, at most 2,000 characters."""
+    """What every database can hold of it: no NUL, no half of a surrogate pair, at most 2,000
+    characters."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:2000]
 
 

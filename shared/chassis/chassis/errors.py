@@ -1,4 +1,5 @@
-"""Kinds of failure, without status numbers. Services subclass a kind beside the code that raises it."""
+"""Kinds of failure, without status numbers. Services subclass a kind beside the code that raises
+it."""
 
 import re
 from typing import Any
@@ -12,7 +13,9 @@ class Failure(Exception):
     def __init__(self, detail: str = "", *, code: str = "", **extra: Any) -> None:
         super().__init__(detail)
         self.detail = detail or (type(self).__doc__ or "").strip().partition("\n")[0]
-        self.code = code or type(self).code or re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        self.code = (
+            code or type(self).code or re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        )
         self.extra = extra
 
 
@@ -55,7 +58,9 @@ class UnsupportedMedia(Failure):
 class Invalid(Failure):
     """Something in the request is not as it must be. ``errors``: [{pointer, code, detail}]."""
 
-    def __init__(self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any) -> None:
+    def __init__(
+        self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any
+    ) -> None:
         super().__init__(detail, **(extra | ({"errors": errors} if errors else {})))
 
 

@@ -17,7 +17,9 @@ class Changed(PreconditionFailed):
 
 def etag(patchable: Any) -> str:
     """A strong validator for these values."""
-    return hashlib.sha256(json.dumps(patchable, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(patchable, sort_keys=True, default=str).encode()).hexdigest()[
+        :32
+    ]
 
 
 def check(patchable: Any) -> None:

@@ -10,9 +10,12 @@ from chassis import clock, ids
 
 
 class Text(ma.fields.String):
-    """Text: NFC, trimmed, no control characters (but newlines where ``lines``), ``least`` to ``most`` characters."""
+    """Text: NFC, trimmed, no control characters (but newlines where ``lines``), ``least`` to
+    ``most`` characters."""
 
-    def __init__(self, *, least: int = 1, most: int = 255, lines: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, least: int = 1, most: int = 255, lines: bool = False, **kwargs: Any
+    ) -> None:
         self.least, self.most, self.lines = least, most, lines
         plain = "[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]" if lines else "[^\\x00-\\x1f\\x7f-\\x9f]"
         pattern = f"^{plain}*" + f"[^\\s\\x00-\\x1f\\x7f-\\x9f]{plain}*" * least + "$"
@@ -36,7 +39,10 @@ class TypeId(ma.fields.String):
 
     def __init__(self, prefix: str, **kwargs: Any) -> None:
         self.prefix = prefix
-        kwargs["metadata"] = {"pattern": f"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", **kwargs.get("metadata", {})}
+        kwargs["metadata"] = {
+            "pattern": f"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$",
+            **kwargs.get("metadata", {}),
+        }
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:

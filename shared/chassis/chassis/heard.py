@@ -9,7 +9,8 @@ from chassis.sql import Base, BigInt, Id, Instant
 
 
 class InboxRow(Base):
-    """A message that had its effect; kept 14 days. ``digest``: SHA-256 of the message as received."""
+    """A message that had its effect; kept 14 days. ``digest``: SHA-256 of the message as
+    received."""
 
     __tablename__ = "inbox"
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
@@ -18,7 +19,8 @@ class InboxRow(Base):
 
 
 class StreamPosition(Base):
-    """How far an aggregate's stream of one source has been applied (second net, outlives the inbox)."""
+    """How far an aggregate's stream of one source has been applied (second net, outlives the
+    inbox)."""
 
     __tablename__ = "stream_positions"
     source: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -36,7 +38,8 @@ class Redelivery(Base):
 
 
 class WaitingMessage(Base):
-    """A message whose listener failed, until it is due again, and those of the same aggregate behind it."""
+    """A message whose listener failed, until it is due again, and those of the same aggregate
+    behind it."""
 
     __tablename__ = "waiting_messages"
     __table_args__ = (Index("ix_waiting_messages_stream", "source", "aggregate", "version"),)
@@ -52,7 +55,8 @@ class WaitingMessage(Base):
 
 
 class DeadLetter(Base):
-    """A message laid aside with its reason, until it is redriven. ``size`` tells whether ``body`` is whole."""
+    """A message laid aside with its reason, until it is redriven. ``size`` tells whether ``body``
+    is whole."""
 
     __tablename__ = "dead_letters"
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)

@@ -16,10 +16,16 @@ from chassis.waiting import Waiting
 _LOG = log.get("here")
 
 
-def attach(app: Flask, *, settings: ServiceSettings, database: Database, wires: Mapping[str, Wire]) -> Flask:
-    """Give the application what its views reach for; a database that does not answer becomes 503."""
+def attach(
+    app: Flask, *, settings: ServiceSettings, database: Database, wires: Mapping[str, Wire]
+) -> Flask:
+    """Give the application what its views reach for; a database that does not answer becomes
+    503."""
     app.extensions.update(
-        settings=settings, database=database, wires=wires, waiting=Waiting(settings.web_threads // 4)
+        settings=settings,
+        database=database,
+        wires=wires,
+        waiting=Waiting(settings.web_threads // 4),
     )
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(PoolTimeout, _unavailable)
@@ -51,4 +57,6 @@ def waiting() -> Waiting:
 
 def _unavailable(problem: Exception) -> Response:
     _LOG.warning("database.unavailable", exc_info=problem)
-    return web.problem_response(503, "service_unavailable", "The database is busy or away. Try again.")
+    return web.problem_response(
+        503, "service_unavailable", "The database is busy or away. Try again."
+    )

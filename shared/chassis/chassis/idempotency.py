@@ -1,4 +1,5 @@
-"""A change and its answer: one transaction, remembered under the caller's Idempotency-Key with the effect itself."""
+"""A change and its answer: one transaction, remembered under the caller's Idempotency-Key with the
+effect itself."""
 
 import hashlib
 import json
@@ -8,7 +9,17 @@ from typing import Any, TypeVar
 
 import marshmallow as ma
 from flask import Response, current_app, g, request
-from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint, bindparam, delete, select, update
+from sqlalchemy import (
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -23,14 +34,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 KEPT = timedelta(days=30)
 KEY = "^[!-~]{1,255}$"
 TRIES = 5
-AGAIN = ("40001", "40P01", "23505")  # serialization, deadlock, and whoever was a moment faster with a unique key
+AGAIN = (
+    "40001",
+    "40P01",
+    "23505",
+)  # serialization, deadlock, and whoever was a moment faster with a unique key
 
 
 class IdempotencyKey(Base):
     """The first outcome under a key. Scope: provider or organization, principal and route."""
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = (UniqueConstraint("scope", "key"), Index("ix_idempotency_keys_created_at", "created_at"))
+    __table_args__ = (
+        UniqueConstraint("scope", "key"),
+        Index("ix_idempotency_keys_created_at", "created_at"),
+    )
     id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=True)
     scope: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(255))
@@ -46,8 +64,10 @@ _CLAIM = {
     name: insert(_KEYS).on_conflict_do_nothing().returning(_KEYS.c.id)
     for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
 }
-_ANSWERED = update(_KEYS).where(_KEYS.c.id == bindparam("claimed")).values(
-    {name: bindparam(name) for name in ("status", "content_type", "body")}
+_ANSWERED = (
+    update(_KEYS)
+    .where(_KEYS.c.id == bindparam("claimed"))
+    .values({name: bindparam(name) for name in ("status", "content_type", "body")})
 )
 
 
@@ -77,7 +97,12 @@ class KeyInProgress(Conflict):
 
 def key_required(view: F) -> F:
     """Doing this twice would hurt: ``change`` wants a key there, and the document says so."""
-    header = {"in": "header", "name": "Idempotency-Key", "required": True, "schema": {"type": "string", "pattern": KEY}}
+    header = {
+        "in": "header",
+        "name": "Idempotency-Key",
+        "required": True,
+        "schema": {"type": "string", "pattern": KEY},
+    }
     view.key_required = True  # type: ignore[attr-defined]
     view._apidoc = {**getattr(view, "_apidoc", {}), "manual_doc": {"parameters": [header]}}  # type: ignore[attr-defined]
     return view
@@ -89,14 +114,18 @@ class _Remembered(Exception):
 
 
 def change(
-    schema: ma.Schema, act: Callable[[Session], Any], *, status: int = 200,
+    schema: ma.Schema,
+    act: Callable[[Session], Any],
+    *,
+    status: int = 200,
     secret: bool = False,
 ) -> Response:
     """Run ``act`` in a transaction and answer what it returns, dumped by ``schema``.
 
-    With an Idempotency-Key the answer (2xx, and the refusals 409 and 410) is stored in that same transaction and
-    replayed ever after. ``secret``: the answer carries a secret, so the key is not used. Lost races in the database
-    are tried again. Raises what ``act`` raises, KeyRequired, KeyReused, KeyInProgress."""
+    With an Idempotency-Key the answer (2xx, and the refusals 409 and 410) is stored in that same
+    transaction and replayed ever after. ``secret``: the answer carries a secret, so the key is not
+    used. Lost races in the database are tried again. Raises what ``act`` raises, KeyRequired,
+    KeyReused, KeyInProgress."""
     wanted = getattr(current_app.view_functions[request.endpoint or ""], "key_required", False)
     key = None if secret else _key(wanted)
     try:
@@ -108,8 +137,8 @@ def change(
 
 
 def retried(act: Callable[[Session], T]) -> T:
-    """What ``act`` answers from its transaction, for changes that are never replayed. Lost races in the database are
-    tried again, so it may run more than once."""
+    """What ``act`` answers from its transaction, for changes that are never replayed. Lost races in
+    the database are tried again, so it may run more than once."""
 
     def once() -> T:
         with here.database().transaction(correlation=web.request_id()) as session:
@@ -119,7 +148,8 @@ def retried(act: Callable[[Session], T]) -> T:
 
 
 def amend(first: Response, outcome: Any) -> Response:
-    """Answer the outcome that became known while the caller waited, and remember it instead of the first answer.
+    """Answer the outcome that became known while the caller waited, and remember it instead of the
+    first answer.
 
     An answer that was replayed stays as it is."""
     if first.headers.get("Idempotent-Replayed"):
@@ -149,7 +179,9 @@ def _again(run: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _try(schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None) -> Response:
+def _try(
+    schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None
+) -> Response:
     try:
         with here.database().transaction(correlation=web.request_id()) as session:
             claimed = None if key is None else _claim(session, key)
@@ -167,8 +199,11 @@ def _try(schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str
 
 
 def _refuse(refusal: Conflict | Gone, key: str) -> Response:
-    """Nothing of what was tried is left; a twin that was faster with the key meanwhile has the word."""
-    answer = web.problem_response(web.status_of(refusal), refusal.code, refusal.detail, refusal.extra)
+    """Nothing of what was tried is left; a twin that was faster with the key meanwhile has the
+    word."""
+    answer = web.problem_response(
+        web.status_of(refusal), refusal.code, refusal.detail, refusal.extra
+    )
     try:
         with here.database().transaction() as session:
             _remember(session, _claim(session, key), answer)
@@ -179,17 +214,29 @@ def _refuse(refusal: Conflict | Gone, key: str) -> Response:
 
 def _remember(session: Session, claimed: int | None, answer: Response) -> None:
     if claimed is not None:
-        session.connection().execute(_ANSWERED, {
-            "claimed": claimed, "status": answer.status_code, "content_type": answer.content_type,
-            "body": answer.get_data(),
-        })
+        session.connection().execute(
+            _ANSWERED,
+            {
+                "claimed": claimed,
+                "status": answer.status_code,
+                "content_type": answer.content_type,
+                "body": answer.get_data(),
+            },
+        )
 
 
 def _claim(session: Session, key: str) -> int:
     """Take the key, waiting for a twin that runs now. Raises _Remembered with the first outcome."""
     scope, fingerprint = _scope(), hashlib.sha256(_canonical_body()).hexdigest()
-    values = {"scope": scope, "key": key, "fingerprint": fingerprint, "status": 0, "content_type": "", "body": b"",
-              "created_at": clock.now()}
+    values = {
+        "scope": scope,
+        "key": key,
+        "fingerprint": fingerprint,
+        "status": 0,
+        "content_type": "",
+        "body": b"",
+        "created_at": clock.now(),
+    }
     connection = session.connection()
     claimed: int | None = connection.execute(_CLAIM[connection.dialect.name], values).scalar()
     if claimed is not None:

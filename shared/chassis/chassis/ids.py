@@ -1,4 +1,5 @@
-"""TypeIDs: UUIDv7 with a prefix that says of what. Text in the code and outside, a UUID in the database."""
+"""TypeIDs: UUIDv7 with a prefix that says of what. Text in the code and outside, a UUID in the
+database."""
 
 import uuid
 from functools import lru_cache

@@ -1,7 +1,8 @@
-"""Hearing things: each message has its effect once, in order per aggregate; what fails waits or is laid aside.
+"""Hearing things: each message has its effect once, in order per aggregate; what fails waits or is
+laid aside.
 
-Knows no broker. Whoever carries messages hands ``Inbox.receive`` the raw bytes and counts a message as delivered
-when it returns.
+Knows no broker. Whoever carries messages hands ``Inbox.receive`` the raw bytes and counts a message
+as delivered when it returns.
 """
 
 import hashlib
@@ -23,11 +24,25 @@ from chassis.errors import Invalid
 from chassis.heard import DeadLetter, InboxRow, Redelivery, StreamPosition, WaitingMessage
 from chassis.sql import Database
 
-RETRY_AFTER = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
+RETRY_AFTER = (
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(hours=1),
+)
 CRASHES = 5
 _LOG = log.get("inbox")
-__all__ = ["CRASHES", "LARGEST", "RETRY_AFTER", "Heard", "Inbox", "Listener", "Listeners", "Undeliverable",
-           "is_disconnect"]
+__all__ = [
+    "CRASHES",
+    "LARGEST",
+    "RETRY_AFTER",
+    "Heard",
+    "Inbox",
+    "Listener",
+    "Listeners",
+    "Undeliverable",
+    "is_disconnect",
+]
 
 Listener = Callable[[Session, Any, Heard], None]
 Listeners = Mapping[type[Message], Listener]
@@ -41,9 +56,16 @@ class Inbox:
         self.listeners = listeners
 
     def receive(
-        self, raw: bytes, *, said_by: str | None = None, again: bool = False, redriven: bool = False, gave_up: str = ""
+        self,
+        raw: bytes,
+        *,
+        said_by: str | None = None,
+        again: bool = False,
+        redriven: bool = False,
+        gave_up: str = "",
     ) -> None:
-        """Apply the message, or remember it for later, or lay it aside with the reason: committed either way.
+        """Apply the message, or remember it for later, or lay it aside with the reason: committed
+        either way.
 
         ``said_by``: the broker's word for who published it; ``again``: the carrier has delivered it before;
         ``gave_up``: why the carrier itself has given it up, so that it is only laid aside.
@@ -52,7 +74,9 @@ class Inbox:
             if gave_up:
                 raise Undeliverable("gave_up", gave_up)
             read = understand(raw, said_by, self.listeners)
-            structlog.contextvars.bind_contextvars(message_id=read.heard.id, message=read.heard.type)
+            structlog.contextvars.bind_contextvars(
+                message_id=read.heard.id, message=read.heard.type
+            )
             if again:
                 self._count_crash(read)
             self._apply_or_wait(read, raw, redriven)
@@ -64,7 +88,9 @@ class Inbox:
     def _apply_or_wait(self, read: Read, raw: bytes, redriven: bool) -> None:
         for attempt in (1, 2, 3):
             try:
-                with self.database.transaction(correlation=read.heard.correlation, causation=read.heard.id) as session:
+                with self.database.transaction(
+                    correlation=read.heard.correlation, causation=read.heard.id
+                ) as session:
                     self._apply(session, read, raw, redriven)
                 return
             except Undeliverable:
@@ -96,7 +122,12 @@ class Inbox:
 
     def _first_time(self, session: Session, read: Read) -> bool:
         values = {"id": read.heard.id, "digest": read.digest, "heard_at": read.heard.now}
-        insert = self._insert(session)(InboxRow).values(values).on_conflict_do_nothing().returning(InboxRow.id)
+        insert = (
+            self._insert(session)(InboxRow)
+            .values(values)
+            .on_conflict_do_nothing()
+            .returning(InboxRow.id)
+        )
         if session.execute(insert).first() is not None:
             return True
         if session.get_one(InboxRow, read.heard.id).digest != read.digest:
@@ -105,7 +136,8 @@ class Inbox:
 
     def _is_behind(self, session: Session, heard: Heard) -> bool:
         earlier = select(WaitingMessage.id).where(
-            WaitingMessage.source == heard.source, WaitingMessage.aggregate == heard.aggregate,
+            WaitingMessage.source == heard.source,
+            WaitingMessage.aggregate == heard.aggregate,
             WaitingMessage.version < heard.version,
         )
         return session.execute(earlier.limit(1)).first() is not None
@@ -117,7 +149,8 @@ class Inbox:
         )
         moved = session.execute(
             insert.on_conflict_do_update(
-                index_elements=["source", "aggregate"], set_={"version": heard.version},
+                index_elements=["source", "aggregate"],
+                set_={"version": heard.version},
                 where=StreamPosition.version < heard.version,
             ).returning(StreamPosition.version)
         )
@@ -125,34 +158,55 @@ class Inbox:
 
     @staticmethod
     def _insert(session: Session) -> Any:
-        return postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        return (
+            postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        )
 
     def _wait(self, read: Read, raw: bytes, error: str) -> None:
         with self.database.transaction() as session:
             row = session.get(WaitingMessage, read.heard.id)
             if row is None:
-                self._add_waiting(session, read, raw, due=read.heard.now + RETRY_AFTER[0], error=error, attempts=1)
+                self._add_waiting(
+                    session, read, raw, due=read.heard.now + RETRY_AFTER[0], error=error, attempts=1
+                )
             elif row.attempts >= len(RETRY_AFTER):
                 session.delete(row)
-                self._add_dead(session, raw, Undeliverable("failed", error), row.attempts, read.heard.now)
+                self._add_dead(
+                    session, raw, Undeliverable("failed", error), row.attempts, read.heard.now
+                )
             else:
                 row.due_at = read.heard.now + RETRY_AFTER[row.attempts]
                 row.attempts, row.error = row.attempts + 1, writable(error)
 
     def _add_waiting(
-        self, session: Session, read: Read, raw: bytes, *, due: datetime, error: str, attempts: int = 0
+        self,
+        session: Session,
+        read: Read,
+        raw: bytes,
+        *,
+        due: datetime,
+        error: str,
+        attempts: int = 0,
     ) -> None:
         if session.get(WaitingMessage, read.heard.id) is None:
             heard = read.heard
             session.add(
                 WaitingMessage(
-                    id=heard.id, source=heard.source, aggregate=heard.aggregate, version=heard.version,
-                    type=heard.type, body=raw, attempts=attempts, due_at=due, error=writable(error),
+                    id=heard.id,
+                    source=heard.source,
+                    aggregate=heard.aggregate,
+                    version=heard.version,
+                    type=heard.type,
+                    body=raw,
+                    attempts=attempts,
+                    due_at=due,
+                    error=writable(error),
                 )
             )
 
     def _count_crash(self, read: Read) -> None:
-        """Written before the listener runs, so that a message which kills the process is laid aside in the end."""
+        """Written before the listener runs, so that a message which kills the process is laid aside
+        in the end."""
         with self.database.transaction() as session:
             row = session.get(Redelivery, read.heard.id) or Redelivery(id=read.heard.id, times=0)
             row.times, row.last_at = row.times + 1, read.heard.now
@@ -167,9 +221,13 @@ class Inbox:
             self._add_dead(session, raw, problem, 0, clock.now())
 
     @staticmethod
-    def _add_dead(session: Session, raw: bytes, problem: Undeliverable, attempts: int, now: datetime) -> None:
+    def _add_dead(
+        session: Session, raw: bytes, problem: Undeliverable, attempts: int, now: datetime
+    ) -> None:
         digest = hashlib.sha256(raw).digest()
-        open_ = select(DeadLetter).where(DeadLetter.digest == digest, DeadLetter.redriven_at.is_(None))
+        open_ = select(DeadLetter).where(
+            DeadLetter.digest == digest, DeadLetter.redriven_at.is_(None)
+        )
         letter = session.scalars(open_.limit(1)).first()
         if letter is None:
             letter = DeadLetter(id=ids.new("evt"), digest=digest, body=raw[:LARGEST], size=len(raw))
@@ -181,7 +239,8 @@ class Inbox:
         """Try what is due again and first of its stream; answers how many were tried."""
         earlier = aliased(WaitingMessage)
         behind = select(earlier.id).where(
-            earlier.source == WaitingMessage.source, earlier.aggregate == WaitingMessage.aggregate,
+            earlier.source == WaitingMessage.source,
+            earlier.aggregate == WaitingMessage.aggregate,
             earlier.version < WaitingMessage.version,
         )
         with self.database.reading() as session:
@@ -198,15 +257,25 @@ class Inbox:
     def _retry(self, event_id: str, raw: bytes) -> None:
         try:
             read = understand(raw, None, self.listeners)
-            for_this = select(WaitingMessage).where(WaitingMessage.id == event_id).with_for_update(skip_locked=True)
-            with self.database.transaction(correlation=read.heard.correlation, causation=read.heard.id) as session:
+            for_this = (
+                select(WaitingMessage)
+                .where(WaitingMessage.id == event_id)
+                .with_for_update(skip_locked=True)
+            )
+            with self.database.transaction(
+                correlation=read.heard.correlation, causation=read.heard.id
+            ) as session:
                 row = session.execute(for_this).scalar_one_or_none()
                 if row is None or self._is_behind(session, read.heard):
                     return
                 self._apply(session, read, raw, redriven=True)
                 session.delete(row)
         except (Undeliverable, Invalid) as problem:
-            reason = problem if isinstance(problem, Undeliverable) else Undeliverable("invalid", problem.detail)
+            reason = (
+                problem
+                if isinstance(problem, Undeliverable)
+                else Undeliverable("invalid", problem.detail)
+            )
             with self.database.transaction() as session:
                 session.execute(delete(WaitingMessage).where(WaitingMessage.id == event_id))
                 self._add_dead(session, raw, reason, 0, clock.now())
@@ -218,20 +287,31 @@ class Inbox:
         """The letters laid aside and not yet redriven, a line each."""
         with self.database.reading() as session:
             rows = session.scalars(
-                select(DeadLetter).where(DeadLetter.redriven_at.is_(None)).order_by(DeadLetter.laid_aside_at)
+                select(DeadLetter)
+                .where(DeadLetter.redriven_at.is_(None))
+                .order_by(DeadLetter.laid_aside_at)
             )
-            return [f"{row.id} {clock.stamp(row.laid_aside_at)} {row.reason}: {row.detail}" for row in rows]
+            return [
+                f"{row.id} {clock.stamp(row.laid_aside_at)} {row.reason}: {row.detail}"
+                for row in rows
+            ]
 
     def redrive(self, *, letter: str | None = None) -> int:
-        """Hear dead letters again (all that are whole, or one); answers how many. Applied once at the most."""
+        """Hear dead letters again (all that are whole, or one); answers how many. Applied once at
+        the most."""
         with self.database.reading() as session:
-            wanted = select(DeadLetter).where(DeadLetter.redriven_at.is_(None), DeadLetter.size <= LARGEST)
+            wanted = select(DeadLetter).where(
+                DeadLetter.redriven_at.is_(None), DeadLetter.size <= LARGEST
+            )
             if letter:
                 wanted = wanted.where(DeadLetter.id == letter)
             letters = list(session.scalars(wanted.order_by(DeadLetter.laid_aside_at)))
         for found in letters:
             self.receive(found.body, redriven=True)
-            same = (DeadLetter.id == found.id, DeadLetter.laid_aside_at == found.laid_aside_at)  # not laid aside again
+            same = (
+                DeadLetter.id == found.id,
+                DeadLetter.laid_aside_at == found.laid_aside_at,
+            )  # not laid aside again
             with self.database.transaction() as session:
                 session.execute(update(DeadLetter).where(*same).values(redriven_at=clock.now()))
         return len(letters)
@@ -239,4 +319,6 @@ class Inbox:
 
 def is_disconnect(problem: Exception) -> bool:
     """Whether the database is away, rather than slow or locked."""
-    return (isinstance(problem, DBAPIError) and problem.connection_invalidated) or isinstance(problem, PoolTimeout)
+    return (isinstance(problem, DBAPIError) and problem.connection_invalidated) or isinstance(
+        problem, PoolTimeout
+    )

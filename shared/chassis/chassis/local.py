@@ -1,4 +1,5 @@
-"""The embedded footing's bus: a message counts as sent once every hearer in this process has committed."""
+"""The embedded footing's bus: a message counts as sent once every hearer in this process has
+committed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +10,15 @@ from chassis.relay import Letter, Receipt
 
 
 class LocalBus:
-    """Carries letters to the inboxes of the services in this process; the outbox itself is the queue."""
+    """Carries letters to the inboxes of the services in this process; the outbox itself is the
+    queue."""
 
     def __init__(self, inboxes: Mapping[str, Inbox]) -> None:
         self.inboxes = inboxes
 
     def publish(self, letters: Sequence[Letter]) -> Receipt:
-        """Hand each letter to each of its hearers. Raises when a hearer's database can't take it."""
+        """Hand each letter to each of its hearers. Raises when a hearer's database can't take
+        it."""
         for letter in letters:
             kind = by_type(letter.type)
             for service in kind.HEARD_BY if kind else ():

@@ -1,4 +1,5 @@
-"""Logs: one JSON line per event, with the service, the role and whatever is bound (request id, message id)."""
+"""Logs: one JSON line per event, with the service, the role and whatever is bound (request id,
+message id)."""
 
 import logging
 import sys
@@ -14,7 +15,8 @@ _SHARED: list[Any] = [
 
 
 def start(level: str = "INFO", **always: str) -> None:
-    """Send structlog's and the standard library's records to stderr as JSON; ``always`` is on every line."""
+    """Send structlog's and the standard library's records to stderr as JSON; ``always`` is on every
+    line."""
 
     def say_always(_logger: Any, _name: str, event: Any) -> Any:
         return {**always, **event}

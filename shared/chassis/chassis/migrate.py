@@ -26,7 +26,8 @@ def upgrade(migrations: Path, url: str, revision: str = "head") -> None:
 
 
 def run_environment(metadata: MetaData, *, shared: bool = True) -> None:
-    """What a service's ``migrations/env.py`` calls. ``shared``: whether it has the tables of messages and audit too."""
+    """What a service's ``migrations/env.py`` calls. ``shared``: whether it has the tables of
+    messages and audit too."""
     tables: Sequence[MetaData] = [Base.metadata, metadata] if shared else [metadata]
     if context.is_offline_mode():
         context.configure(dialect_name="postgresql", target_metadata=tables, literal_binds=True)
@@ -44,7 +45,10 @@ def run_environment(metadata: MetaData, *, shared: bool = True) -> None:
 
 def _run(connection: Connection, tables: Sequence[MetaData]) -> None:
     context.configure(
-        connection=connection, target_metadata=tables, render_as_batch=False, compare_type=True,
+        connection=connection,
+        target_metadata=tables,
+        render_as_batch=False,
+        compare_type=True,
         render_item=_render,
     )
     with context.begin_transaction():

@@ -1,4 +1,5 @@
-"""Saying things: one row in the transaction of what happened. Knows no broker; only the relay publishes."""
+"""Saying things: one row in the transaction of what happened. Knows no broker; only the relay
+publishes."""
 
 import zlib
 from datetime import datetime
@@ -20,7 +21,8 @@ _FORMAT = JSONFormat()
 
 
 class Stream(Base):
-    """The last version said of an aggregate. Taking the next one locks the row, so versions follow commit order."""
+    """The last version said of an aggregate. Taking the next one locks the row, so versions follow
+    commit order."""
 
     __tablename__ = "streams"
     aggregate: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -28,13 +30,19 @@ class Stream(Base):
 
 
 class OutboxRow(Base):
-    """A message as it will be published, byte for byte, until it is cleaned up 14 days after it was."""
+    """A message as it will be published, byte for byte, until it is cleaned up 14 days after it
+    was."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("aggregate", "version"),
-        Index("ix_outbox_unsent", "partition", "seq", postgresql_where=text("published_at IS NULL"),
-              sqlite_where=text("published_at IS NULL")),
+        Index(
+            "ix_outbox_unsent",
+            "partition",
+            "seq",
+            postgresql_where=text("published_at IS NULL"),
+            sqlite_where=text("published_at IS NULL"),
+        ),
         Index("ix_outbox_published_at", "published_at"),
     )
     seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=True)
@@ -50,9 +58,11 @@ class OutboxRow(Base):
 
 
 def say(session: Session, message: Message) -> str:
-    """Write the message to the outbox and answer its id. It is published once this transaction has committed.
+    """Write the message to the outbox and answer its id. It is published once this transaction has
+    committed.
 
-    Raises marshmallow's ValidationError when a field is not as declared, ValueError when it is too large."""
+    Raises marshmallow's ValidationError when a field is not as declared, ValueError when it is too
+    large."""
     now, event_id = clock.now(), ids.new("evt")
     version = _next_version(session, message.aggregate)
     attributes: dict[str, Any] = {
@@ -73,7 +83,12 @@ def say(session: Session, message: Message) -> str:
         raise ValueError(f"{message.TYPE} is larger than {LARGEST} bytes")
     session.add(
         OutboxRow(
-            id=event_id, aggregate=message.aggregate, version=version, type=message.TYPE, body=body, occurred_at=now,
+            id=event_id,
+            aggregate=message.aggregate,
+            version=version,
+            type=message.TYPE,
+            body=body,
+            occurred_at=now,
             partition=zlib.crc32(message.aggregate.encode()) % PARTITIONS,
         )
     )

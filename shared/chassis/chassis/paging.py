@@ -19,7 +19,8 @@ _FORGED = (DataError, ProgrammingError)
 
 
 class Limit(ma.fields.Integer):
-    """How many rows a page has at the most: the digits 0-9 and nothing else, which a mere integer does not mind."""
+    """How many rows a page has at the most: the digits 0-9 and nothing else, which a mere integer
+    does not mind."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not re.fullmatch("[0-9]{1,3}", value):
@@ -47,11 +48,17 @@ def page_of(item: type[ma.Schema]) -> type[ma.Schema]:
 
 
 def page(
-    session: Session, query: Select[Any], *, limit: int, cursor: str | None, order: str = "",
+    session: Session,
+    query: Select[Any],
+    *,
+    limit: int,
+    cursor: str | None,
+    order: str = "",
     row: Callable[[Any], Any] = lambda found: found[0],
 ) -> dict[str, Any]:
-    """One page of a query ordered by NOT NULL columns that end in a unique one. ``order`` names filter and order, so
-    that a cursor of another list is refused. Raises Invalid for a bad cursor."""
+    """One page of a query ordered by NOT NULL columns that end in a unique one. ``order`` names
+    filter and order, so that a cursor of another list is refused. Raises Invalid for a bad cursor.
+    """
     mark = hashlib.sha256(order.encode()).hexdigest()[:8]
     try:
         bookmark = _unpack(cursor, mark) if cursor else None
@@ -59,7 +66,9 @@ def page(
     except (sqlakeyset.InvalidPage, ValueError, OverflowError, StatementError) as problem:
         if cursor is None or (isinstance(problem, DBAPIError) and not isinstance(problem, _FORGED)):
             raise
-        raise invalid("/cursor", "bad_cursor", "This cursor is not of this list. Begin without one.") from problem
+        raise invalid(
+            "/cursor", "bad_cursor", "This cursor is not of this list. Begin without one."
+        ) from problem
     more = bool(found.paging.has_next)
     return {
         "data": [row(r) for r in found],
@@ -76,4 +85,4 @@ def _unpack(cursor: str, mark: str) -> str:
     text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     if not text.startswith(mark + ">"):
         raise ValueError("a cursor of another list")
-    return text[len(mark):]
+    return text[len(mark) :]

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 STAFF = ("owner", "manager", "billing", "support", "viewer")
 CUSTOMER = ("owner", "admin", "member")
-COLUMNS = tuple(f"provider:{r}" for r in STAFF) + tuple(f"customer:{r}" for r in CUSTOMER) + ("acting",)
+COLUMNS = (
+    tuple(f"provider:{r}" for r in STAFF) + tuple(f"customer:{r}" for r in CUSTOMER) + ("acting",)
+)
 KEY = "api_key"
 MAY, PROVEN, NOT = "x", "!", "-"
 
 
 @dataclass(frozen=True)
 class Row:
-    """Who may do one operation. ``marks``: by column; ``scopes``: by kind of organization, what an API key needs."""
+    """Who may do one operation. ``marks``: by column; ``scopes``: by kind of organization, what an
+    API key needs."""
 
     marks: Mapping[str, str]
     scopes: Mapping[str, str]
@@ -36,23 +39,39 @@ class Operations:
             name, *groups = (part.split() for part in line.split("|"))
             shape = [len(group) for group in (name, *groups)]
             marks = [mark for group in groups[:-1] for mark in group]
-            if shape != [1, len(STAFF), len(CUSTOMER), 1, 2] or set(marks) - {MAY, PROVEN, NOT} or name[0] in rows:
+            if (
+                shape != [1, len(STAFF), len(CUSTOMER), 1, 2]
+                or set(marks) - {MAY, PROVEN, NOT}
+                or name[0] in rows
+            ):
                 raise ValueError(f"not a row of the table: {line!r}")
             kinds = zip(("provider", "customer"), groups[-1], strict=True)
-            rows[name[0]] = Row(dict(zip(COLUMNS, marks, strict=True)), {k: s for k, s in kinds if s != NOT})
+            rows[name[0]] = Row(
+                dict(zip(COLUMNS, marks, strict=True)), {k: s for k, s in kinds if s != NOT}
+            )
         return cls(rows)
 
     def allows(
-        self, operation: str, *, kind: str, role: str, acting: bool = False, scope: frozenset[str] = frozenset()
+        self,
+        operation: str,
+        *,
+        kind: str,
+        role: str,
+        acting: bool = False,
+        scope: frozenset[str] = frozenset(),
     ) -> bool:
-        """Whether somebody with this role in an organization of this kind may do it; an API key by its ``scope``.
+        """Whether somebody with this role in an organization of this kind may do it; an API key by
+        its ``scope``.
 
         KeyError: no such row."""
         row = self.rows[operation]
         if role == KEY:
             return row.scopes.get(kind) in scope
-        return row.marks.get(f"{kind}:{role}", NOT) != NOT and (not acting or row.marks["acting"] != NOT)
+        return row.marks.get(f"{kind}:{role}", NOT) != NOT and (
+            not acting or row.marks["acting"] != NOT
+        )
 
     def wants_proof(self, operation: str, *, kind: str, role: str) -> bool:
-        """Whether it is dangerous enough for a fresh proof of who they are, where that is required."""
+        """Whether it is dangerous enough for a fresh proof of who they are, where that is
+        required."""
         return self.rows[operation].marks.get(f"{kind}:{role}") == PROVEN

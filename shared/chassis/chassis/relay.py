@@ -1,4 +1,5 @@
-"""Outbox to bus. Owns hash partitions of the outbox under a fenced lease, so that several relays keep the order."""
+"""Outbox to bus. Owns hash partitions of the outbox under a fenced lease, so that several relays
+keep the order."""
 
 import threading
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ class Letter:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the carrier says: ``sent`` ids are safe; ``returned`` ones had nowhere to go, with the reason."""
+    """What the carrier says: ``sent`` ids are safe; ``returned`` ones had nowhere to go, with the
+    reason."""
 
     sent: frozenset[str]
     returned: dict[str, str]
@@ -103,11 +105,15 @@ class Relay:
 
     def _take_leases(self, now: datetime) -> None:
         with self.database.transaction() as session:
-            known = {row.partition: row for row in session.scalars(select(RelayLease).with_for_update())}
+            known = {
+                row.partition: row for row in session.scalars(select(RelayLease).with_for_update())
+            }
             for partition in range(PARTITIONS):
                 row = known.get(partition)
                 if row is None:
-                    row = RelayLease(partition=partition, holder=self.holder, fence=1, until=now + LEASE)
+                    row = RelayLease(
+                        partition=partition, holder=self.holder, fence=1, until=now + LEASE
+                    )
                     session.add(row)
                 elif row.holder == self.holder:
                     row.until = now + LEASE
@@ -124,22 +130,32 @@ class Relay:
             )
 
     def _unsent(self, session: Session) -> list[Letter]:
-        # Asked once, not for each row: many rows of one aggregate may lie here after the bus was away.
+        # Asked once, not for each row: many rows of one aggregate may lie here after the bus was
+        # away.
         stuck = (OutboxRow.published_at.is_(None), OutboxRow.unsendable.is_not(None))
         free = or_(
             OutboxRow.aggregate.not_in(select(OutboxRow.aggregate).where(*stuck)),
-            OutboxRow.seq.in_(select(func.min(OutboxRow.seq)).where(*stuck).group_by(OutboxRow.aggregate)),
+            OutboxRow.seq.in_(
+                select(func.min(OutboxRow.seq)).where(*stuck).group_by(OutboxRow.aggregate)
+            ),
         )
         rows = session.execute(
             select(OutboxRow.id, OutboxRow.type, OutboxRow.body, OutboxRow.occurred_at)
-            .where(OutboxRow.published_at.is_(None), OutboxRow.partition.in_(list(self._fences)), free)
+            .where(
+                OutboxRow.published_at.is_(None), OutboxRow.partition.in_(list(self._fences)), free
+            )
             .order_by(OutboxRow.unsendable.is_not(None), OutboxRow.seq)
             .limit(BATCH)
         )
         return [Letter(row.id, row.type, row.body, row.occurred_at) for row in rows]
 
     def _mark(self, session: Session, receipt: Receipt, now: datetime) -> None:
-        ours = or_(*(and_(RelayLease.partition == n, RelayLease.fence == f) for n, f in self._fences.items()))
+        ours = or_(
+            *(
+                and_(RelayLease.partition == n, RelayLease.fence == f)
+                for n, f in self._fences.items()
+            )
+        )
         held = select(RelayLease.partition).where(RelayLease.holder == self.holder, ours)
         if receipt.sent:
             session.execute(

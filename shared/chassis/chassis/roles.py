@@ -49,7 +49,9 @@ def _web(service: Service) -> None:
         database = _database(settings, settings.web_threads)
         return service.create_app(settings, database, wires(service, settings))
 
-    WebServer(build, f"{settings.host}:{settings.port}", settings.web_workers, settings.web_threads).run()
+    WebServer(
+        build, f"{settings.host}:{settings.port}", settings.web_workers, settings.web_threads
+    ).run()
 
 
 def _listen(service: Service) -> None:
@@ -57,7 +59,9 @@ def _listen(service: Service) -> None:
     inbox = Inbox(database, service.listeners)
     consumer = bus.RabbitConsumer(settings.broker_url, service.name, inbox.receive, database.check)
     drains = [
-        threading.Thread(target=_drain, args=(service, Batches(inbox, kind, batch), settings, stop), daemon=True)
+        threading.Thread(
+            target=_drain, args=(service, Batches(inbox, kind, batch), settings, stop), daemon=True
+        )
         for kind, batch in service.batches.items()
     ]
     _serve_health(service, settings, {"database": database.check, "broker": consumer.check})
@@ -70,7 +74,8 @@ def _listen(service: Service) -> None:
 
 
 def _drain(service: Service, batches: Batches, settings: Any, stop: threading.Event) -> None:
-    """A queue of its own, beside the inbox. Should it ever end by itself, the process ends with it."""
+    """A queue of its own, beside the inbox. Should it ever end by itself, the process ends with
+    it."""
     try:
         bus.RabbitDrain(settings.broker_url, service.name, batches).run(stop)
     finally:
@@ -82,7 +87,9 @@ def _relay(service: Service) -> None:
     carrier = bus.RabbitBus(settings.broker_url, service.name)
     relay = Relay(database, carrier)
     _serve_health(service, settings, {"database": database.check, "broker": carrier.check})
-    threading.Thread(target=_hear_notifications, args=(database.url, relay, stop), daemon=True).start()
+    threading.Thread(
+        target=_hear_notifications, args=(database.url, relay, stop), daemon=True
+    ).start()
     relay.run(stop)
     carrier.close()
     database.close()
@@ -100,7 +107,8 @@ def _migrate(service: Service) -> None:
 
 
 def declare_topology(service: Service, url: str) -> None:
-    """The deploy step on the broker, as its administrator: exchange, queues and bindings of the service."""
+    """The deploy step on the broker, as its administrator: exchange, queues and bindings of the
+    service."""
     heard = [kind.TYPE for kind in service.listeners if kind not in service.batches]
     sayers = {kind.sayer() for kind in every_message()}
     bus.declare(url, service.name, sorted(sayers), heard, [kind.TYPE for kind in service.batches])
@@ -137,8 +145,15 @@ def _audit(service: Service) -> None:
 
 
 _ROLES: Mapping[str, Callable[[Service], None]] = {
-    "web": _web, "listen": _listen, "relay": _relay, "tick": _tick, "migrate": _migrate, "topology": _topology,
-    "dead-letters": _dead_letters, "redrive": _redrive, "audit": _audit,
+    "web": _web,
+    "listen": _listen,
+    "relay": _relay,
+    "tick": _tick,
+    "migrate": _migrate,
+    "topology": _topology,
+    "dead-letters": _dead_letters,
+    "redrive": _redrive,
+    "audit": _audit,
 }
 
 
@@ -158,9 +173,12 @@ def _database(settings: ServiceSettings, pool_size: int) -> Database:
 
 
 def _notify(database: Database) -> None:
-    """Wake the relay, outside the transaction: a NOTIFY inside would line commits up behind one lock."""
+    """Wake the relay, outside the transaction: a NOTIFY inside would line commits up behind one
+    lock."""
     try:
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with database.engine.connect().execution_options(
+            isolation_level="AUTOCOMMIT"
+        ) as connection:
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
     except Exception:
         log.get("roles").warning("notify.failed", exc_info=True)
@@ -169,7 +187,9 @@ def _notify(database: Database) -> None:
 def _hear_notifications(url: str, relay: Relay, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True, connect_timeout=2) as connection:
+            with psycopg.connect(
+                url.replace("+psycopg", "", 1), autocommit=True, connect_timeout=2
+            ) as connection:
                 connection.execute(f"LISTEN {CHANNEL}")
                 while not stop.is_set():
                     for _ in connection.notifies(timeout=1, stop_after=1):

@@ -12,10 +12,21 @@ class WebServer(BaseApplication):
     def __init__(self, build: Callable[[], Any], bind: str, workers: int, threads: int) -> None:
         self._build = build
         self._options = {
-            "bind": bind, "workers": workers, "threads": threads, "worker_class": "gthread", "timeout": 30,
-            "graceful_timeout": 25, "keepalive": 65, "limit_request_line": 4094, "limit_request_fields": 50,
-            "limit_request_field_size": 4094, "control_socket_disable": True, "worker_tmp_dir": "/dev/shm",  # noqa: S108
-            "accesslog": None, "errorlog": "-", "loglevel": "warning",
+            "bind": bind,
+            "workers": workers,
+            "threads": threads,
+            "worker_class": "gthread",
+            "timeout": 30,
+            "graceful_timeout": 25,
+            "keepalive": 65,
+            "limit_request_line": 4094,
+            "limit_request_fields": 50,
+            "limit_request_field_size": 4094,
+            "control_socket_disable": True,
+            "worker_tmp_dir": "/dev/shm",  # noqa: S108
+            "accesslog": None,
+            "errorlog": "-",
+            "loglevel": "warning",
         }
         super().__init__()
 

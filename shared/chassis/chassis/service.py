@@ -24,9 +24,9 @@ KEPT = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Job:
-    """Work that is due by the clock. ``run(database, now, settings)`` answers how much it did; while it did
-    something it is called again at once, else after ``every`` seconds. ``lane``: what takes long has one of its own, so
-    that the others of the service need not wait for it."""
+    """Work that is due by the clock. ``run(database, now, settings)`` answers how much it did;
+    while it did something it is called again at once, else after ``every`` seconds. ``lane``: what
+    takes long has one of its own, so that the others of the service need not wait for it."""
 
     name: str
     every: float

@@ -1,4 +1,5 @@
-"""The database: one engine per process, one visible transaction per knock, the column types both engines share."""
+"""The database: one engine per process, one visible transaction per knock, the column types both
+engines share."""
 
 import threading
 import uuid
@@ -8,7 +9,19 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Engine, Integer, MetaData, Uuid, create_engine, event, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Uuid,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - doors take it from here
@@ -23,7 +36,8 @@ cause: ContextVar[str] = ContextVar("cause", default="")
 
 
 def metadata() -> MetaData:
-    """Fresh metadata; constraint names follow one convention so that refusals can recognise them."""
+    """Fresh metadata; constraint names follow one convention so that refusals can recognise
+    them."""
     return MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -42,7 +56,8 @@ class Base(DeclarativeBase):
 
 
 class Id(TypeDecorator[str]):
-    """A TypeID column: ``org_…`` in the code, a native UUID in the database. A UUID is taken as it is."""
+    """A TypeID column: ``org_…`` in the code, a native UUID in the database. A UUID is taken as it
+    is."""
 
     impl = Uuid
     cache_ok = True
@@ -52,7 +67,11 @@ class Id(TypeDecorator[str]):
         super().__init__()
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
-        return value if value is None or isinstance(value, uuid.UUID) else ids.to_uuid(self.prefix, value)
+        return (
+            value
+            if value is None or isinstance(value, uuid.UUID)
+            else ids.to_uuid(self.prefix, value)
+        )
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else ids.of_uuid(self.prefix, value)
@@ -81,7 +100,9 @@ class Database:
         self.on_said: list[Callable[[], None]] = []
         self.engine = _engine(url, pool_size)
         # SQLite has one writer; who waits for it inside SQLite sleeps, who waits here is woken.
-        self._turn: AbstractContextManager[object] = threading.Lock() if self.is_sqlite else nullcontext()
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if self.is_sqlite else nullcontext()
+        )
         self._reader = self.engine.execution_options(
             **({"read_only": True} if self.is_sqlite else {"postgresql_readonly": True})
         )
@@ -93,8 +114,8 @@ class Database:
 
     @contextmanager
     def transaction(self, *, correlation: str = "", causation: str = "") -> Iterator[Session]:
-        """One unit of work: committed when the block ends, rolled back when it raises. What is said inside
-        carries ``correlation`` and ``causation``; the relay is woken after the commit."""
+        """One unit of work: committed when the block ends, rolled back when it raises. What is said
+        inside carries ``correlation`` and ``causation``; the relay is woken after the commit."""
         with self._turn, Session(self.engine, expire_on_commit=False) as session:
             session.info.update(correlation=correlation or cause.get(), causation=causation)
             with session.begin():
@@ -105,8 +126,8 @@ class Database:
 
     @contextmanager
     def reading(self, *, snapshot: bool = False) -> Iterator[Session]:
-        """A session that only looks. ``snapshot``: all it sees is of one instant, as on SQLite it always is, and what
-        it asks may take its time."""
+        """A session that only looks. ``snapshot``: all it sees is of one instant, as on SQLite it
+        always is, and what it asks may take its time."""
         with Session(self._reader, expire_on_commit=False) as session:
             if snapshot and not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -125,8 +146,13 @@ class Database:
 
 def _engine(url: str, pool_size: int) -> Engine:
     if url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True,
-                               connect_args={"check_same_thread": False})
+        engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            hide_parameters=True,
+            connect_args={"check_same_thread": False},
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -149,7 +175,9 @@ def _engine(url: str, pool_size: int) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, so that a writer takes its lock at once
+    connection.isolation_level = (
+        None  # we say BEGIN ourselves, so that a writer takes its lock at once
+    )
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
         connection.execute(f"PRAGMA {pragma}")
 

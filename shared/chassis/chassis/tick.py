@@ -12,12 +12,15 @@ _LOG = log.get("tick")
 
 
 def run(service: Service, database: Database, settings: object, stop: threading.Event) -> None:
-    """Run the service's jobs until told to stop; a job that fails is logged and tried again at its next turn. Jobs of
-    one lane take turns, lanes do not wait for each other."""
+    """Run the service's jobs until told to stop; a job that fails is logged and tried again at its
+    next turn. Jobs of one lane take turns, lanes do not wait for each other."""
     lanes: dict[str, list[Job]] = {}
     for job in service.all_jobs():
         lanes.setdefault(job.lane, []).append(job)
-    threads = [threading.Thread(target=_run, args=(jobs, database, settings, stop)) for jobs in lanes.values()]
+    threads = [
+        threading.Thread(target=_run, args=(jobs, database, settings, stop))
+        for jobs in lanes.values()
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -13,7 +13,8 @@ T = TypeVar("T")
 
 
 class Waiting:
-    """At most ``seats`` requests of a process wait at once; beyond that the answer comes at once."""
+    """At most ``seats`` requests of a process wait at once; beyond that the answer comes at
+    once."""
 
     def __init__(self, seats: int) -> None:
         self._seats = threading.BoundedSemaphore(max(1, seats))

@@ -20,9 +20,18 @@ from chassis.caller import Door, internal, public
 
 BODY_LIMIT = 64 * 1024
 STATUS: Mapping[type[errors.Failure], int] = {
-    errors.Unreadable: 400, errors.Unauthenticated: 401, errors.Forbidden: 403, errors.NotFound: 404,
-    errors.Conflict: 409, errors.Gone: 410, errors.PreconditionFailed: 412, errors.TooLarge: 413,
-    errors.UnsupportedMedia: 415, errors.Invalid: 422, errors.TooMany: 429, errors.Unavailable: 503,
+    errors.Unreadable: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Gone: 410,
+    errors.PreconditionFailed: 412,
+    errors.TooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.Invalid: 422,
+    errors.TooMany: 429,
+    errors.Unavailable: 503,
 }
 _SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _LOG = log.get("web")
@@ -73,7 +82,9 @@ class ServiceApi(Api):
             status, (error.name or "error").lower().replace(" ", "_")
         )
         if isinstance(error, RequestEntityTooLarge):
-            problem = problem_response(status, code, f"The body may have at most {request.max_content_length} bytes.")
+            problem = problem_response(
+                status, code, f"The body may have at most {request.max_content_length} bytes."
+            )
         else:
             problem = problem_response(status, code, error.description or error.name)
         for name, value in answer.headers:
@@ -102,17 +113,26 @@ def problem_about(
 ) -> dict[str, Any]:
     """The members of a problem about this instance; needs no Flask."""
     return {
-        "type": f"urn:clientele:problem:{code}", "title": code.replace("_", " ").capitalize(), "status": status,
-        "detail": detail, "instance": instance, "code": code, **(extra or {}),
+        "type": f"urn:clientele:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+        **(extra or {}),
     }
 
 
-def problem_body(status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def problem_body(
+    status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The members of a problem about this request."""
     return problem_about(f"{request.path}#{request_id()}", status, code, detail, extra)
 
 
-def problem_response(status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None) -> Response:
+def problem_response(
+    status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
+) -> Response:
     """A problem+json answer."""
     body = problem_body(status, code, detail, extra)
     answer = Response(json.dumps(body), status=status, content_type="application/problem+json")
@@ -129,7 +149,10 @@ def status_of(failure: errors.Failure) -> int:
 
 
 def application(
-    name: str, *, title: str, door: Door | None,
+    name: str,
+    *,
+    title: str,
+    door: Door | None,
     blueprints: Iterable[Blueprint | flask.Blueprint],
     ready: Mapping[str, Callable[[], None]],
 ) -> Flask:
@@ -138,8 +161,12 @@ def application(
     ``ready``: what ``/readyz`` asks; each raises when it is not there."""
     app = Flask(name, static_folder=None)
     app.config.update(
-        API_TITLE=title, API_VERSION="v1", OPENAPI_VERSION="3.1.0", MAX_CONTENT_LENGTH=BODY_LIMIT,
-        PROPAGATE_EXCEPTIONS=False, JSON_SORT_KEYS=False,
+        API_TITLE=title,
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        PROPAGATE_EXCEPTIONS=False,
+        JSON_SORT_KEYS=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     if door is not None:
@@ -152,8 +179,11 @@ def application(
     for blueprint in blueprints:
         (api if isinstance(blueprint, Blueprint) else app).register_blueprint(blueprint)
     _add_health(app, ready)
-    app.add_url_rule("/internal/openapi.json", view_func=internal("gateway")(api.spec.to_dict),
-                     endpoint="openapi")
+    app.add_url_rule(
+        "/internal/openapi.json",
+        view_func=internal("gateway")(api.spec.to_dict),
+        endpoint="openapi",
+    )
     app.extensions["openapi"] = api
     return app
 
@@ -192,10 +222,18 @@ def _end(answer: Response) -> Response:
     answer.headers["X-Request-Id"] = request_id()
     answer.headers.setdefault("Cache-Control", "no-store")
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    asked_by_machines = request.path in ("/healthz", "/readyz") or request.path.startswith("/internal/")
+    asked_by_machines = request.path in ("/healthz", "/readyz") or request.path.startswith(
+        "/internal/"
+    )
     if not asked_by_machines or answer.status_code >= 400:
         took = round((time.perf_counter() - g.began) * 1000, 1)
-        _LOG.info("request", method=request.method, route=str(request.url_rule), status=answer.status_code, ms=took)
+        _LOG.info(
+            "request",
+            method=request.method,
+            route=str(request.url_rule),
+            status=answer.status_code,
+            ms=took,
+        )
     return answer
 
 
@@ -205,4 +243,6 @@ def _failed(failure: errors.Failure) -> Response:
 
 def _crashed(problem: Exception) -> Response:
     _LOG.error("crashed", exc_info=problem)
-    return problem_response(500, "internal_error", "Something went wrong on our side. Try again; nothing was changed.")
+    return problem_response(
+        500, "internal_error", "Something went wrong on our side. Try again; nothing was changed."
+    )

@@ -19,7 +19,8 @@ class AccountOpened(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountClosed(Message):
-    """Every bucket was empty and the account took its last entry; nothing can be posted any more."""
+    """Every bucket was empty and the account took its last entry; nothing can be posted any
+    more."""
 
     organization_id: str
     deletion_id: str
@@ -42,7 +43,8 @@ class AccountNotClosed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountReopened(Message):
-    """The account takes entries again (or is frozen again, when the organization comes back suspended)."""
+    """The account takes entries again (or is frozen again, when the organization comes back
+    suspended)."""
 
     organization_id: str
     conversation_id: str
@@ -64,7 +66,8 @@ class AccountSealed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountNotSealed(Message):
-    """After the grace something stood on the account: it must be settled before the organization can go."""
+    """After the grace something stood on the account: it must be settled before the organization
+    can go."""
 
     organization_id: str
     deletion_id: str
@@ -97,9 +100,9 @@ class BalanceChanged(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceIssued(Message):
-    """What was unbilled, or one charge, is due. ``kind``: individual | usage | consolidated | none; the last is only
-    kept, never sent to the customer. ``open``: what it asks for, once a surplus has paid its part; ``email``: where
-    it goes."""
+    """What was unbilled, or one charge, is due. ``kind``: individual | usage | consolidated | none;
+    the last is only kept, never sent to the customer. ``open``: what it asks for, once a surplus
+    has paid its part; ``email``: where it goes."""
 
     organization_id: str
     provider_id: str
@@ -179,7 +182,8 @@ class CreditNoteIssued(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ReservationExpired(Message):
-    """The time of a reservation was over at ``expired_at``: what had not been captured is usable again."""
+    """The time of a reservation was over at ``expired_at``: what had not been captured is usable
+    again."""
 
     organization_id: str
     provider_id: str
@@ -227,8 +231,8 @@ class UsageRefused(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class CreditsLow(Message):
-    """Usable credits came down to the provider's ``threshold``; said once each time they do. ``email``: where the
-    customer's bills go."""
+    """Usable credits came down to the provider's ``threshold``; said once each time they do.
+    ``email``: where the customer's bills go."""
 
     organization_id: str
     provider_id: str
@@ -245,7 +249,8 @@ class CreditsLow(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class TopUpWanted(Message):
-    """An automatic top-up of ``amount`` is due and the customer must pay it: by this method nothing can be drawn."""
+    """An automatic top-up of ``amount`` is due and the customer must pay it: by this method nothing
+    can be drawn."""
 
     organization_id: str
     provider_id: str
@@ -262,7 +267,8 @@ class TopUpWanted(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AutoTopUpFailed(Message):
-    """An automatic top-up was refused, for the reason with the code ``why``; it is tried again tomorrow."""
+    """An automatic top-up was refused, for the reason with the code ``why``; it is tried again
+    tomorrow."""
 
     organization_id: str
     provider_id: str
@@ -277,8 +283,8 @@ class AutoTopUpFailed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerProved(Message):
-    """The auditor has been through all the provider's books. Said when it found something, and once when it finds
-    nothing any more. ``status``: passed | failed."""
+    """The auditor has been through all the provider's books. Said when it found something, and once
+    when it finds nothing any more. ``status``: passed | failed."""
 
     provider_id: str
     status: str

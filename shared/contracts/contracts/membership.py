@@ -35,7 +35,8 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerInvited(Message):
-    """The owner exists and the invitation is on its way; an address already known is linked, not doubled."""
+    """The owner exists and the invitation is on its way; an address already known is linked, not
+    doubled."""
 
     organization_id: str
     owner: Owner
@@ -59,8 +60,8 @@ class MembersChanged(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ActingEnded(Message):
-    """Somebody of the provider's staff has left an organization; ``reason`` says why, ``mode`` is login_as or
-    remote_support. Who it was is nobody's business there."""
+    """Somebody of the provider's staff has left an organization; ``reason`` says why, ``mode`` is
+    login_as or remote_support. Who it was is nobody's business there."""
 
     organization_id: str
     acting_id: str
@@ -97,7 +98,8 @@ class AccessRestored(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class MembersErased(Message):
-    """The personal data of the organization's people is erased; identities that belong elsewhere too live on."""
+    """The personal data of the organization's people is erased; identities that belong elsewhere
+    too live on."""
 
     organization_id: str
     deletion_id: str

@@ -1,4 +1,5 @@
-"""The base of every message: a frozen dataclass with a wire name and a strict schema made from its annotations."""
+"""The base of every message: a frozen dataclass with a wire name and a strict schema made from its
+annotations."""
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
@@ -43,7 +44,8 @@ class Message:
         return cls.TYPE.partition(".")[0]
 
     def dump(self) -> dict[str, Any]:
-        """The body as it crosses the wire. Raises marshmallow's ValidationError when a field is not as declared."""
+        """The body as it crosses the wire. Raises marshmallow's ValidationError when a field is not
+        as declared."""
         kind: Any = type(self)
         schema = _schema(kind)
         body: dict[str, Any] = schema.dump(asdict(self))
@@ -54,7 +56,8 @@ class Message:
 
     @classmethod
     def load(cls, body: object) -> Self:
-        """The message in a received body; unknown fields are ignored. Raises marshmallow's ValidationError."""
+        """The message in a received body; unknown fields are ignored. Raises marshmallow's
+        ValidationError."""
         if not isinstance(body, dict):
             raise ma.ValidationError("the body is not an object")
         kind: Any = cls

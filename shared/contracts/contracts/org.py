@@ -9,7 +9,8 @@ from contracts.message import Message
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAccount(Message):
-    """To billing: open the account of a new customer. ``credit_limit`` is a decimal string in ``currency``."""
+    """To billing: open the account of a new customer. ``credit_limit`` is a decimal string in
+    ``currency``."""
 
     organization_id: str
     provider_id: str
@@ -82,7 +83,8 @@ class OrganizationSuspended(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ReopenAccount(Message):
-    """To billing: the organization comes back. ``frozen``: it comes back suspended, so charges stay refused."""
+    """To billing: the organization comes back. ``frozen``: it comes back suspended, so charges stay
+    refused."""
 
     organization_id: str
     conversation_id: str
@@ -94,7 +96,8 @@ class ReopenAccount(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreAccess(Message):
-    """To membership: the organization comes back. ``suspended``: it comes back suspended, so logins stay refused."""
+    """To membership: the organization comes back. ``suspended``: it comes back suspended, so logins
+    stay refused."""
 
     organization_id: str
     conversation_id: str
@@ -128,7 +131,8 @@ class CloseAccount(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class EndAccess(Message):
-    """To membership: the account is closed; end every session, keep the people for a change of mind."""
+    """To membership: the account is closed; end every session, keep the people for a change of
+    mind."""
 
     organization_id: str
     deletion_id: str
@@ -139,7 +143,8 @@ class EndAccess(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class SealAccount(Message):
-    """To billing: the grace is over; test the buckets once more and close for good, or say what stands in the way."""
+    """To billing: the grace is over; test the buckets once more and close for good, or say what
+    stands in the way."""
 
     organization_id: str
     deletion_id: str
@@ -173,7 +178,8 @@ class DeletionRefused(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class DeletionScheduled(Message):
-    """The account is closed and nobody can enter; it is gone for good at ``purge_at`` unless activated before."""
+    """The account is closed and nobody can enter; it is gone for good at ``purge_at`` unless
+    activated before."""
 
     organization_id: str
     provider_id: str
@@ -217,7 +223,8 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class SupportReceiptReady(Message):
-    """What staff changed while they acted in an organization, oldest first; ``left_out``: how many more there are."""
+    """What staff changed while they acted in an organization, oldest first; ``left_out``: how many
+    more there are."""
 
     organization_id: str
     acting_id: str
@@ -230,7 +237,8 @@ class SupportReceiptReady(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsChanged(Message):
-    """A provider's settings, all of them, and their version; billing and membership answer when they apply them."""
+    """A provider's settings, all of them, and their version; billing and membership answer when
+    they apply them."""
 
     provider_id: str
     version: int

@@ -8,7 +8,8 @@ from contracts.message import Message
 
 @dataclass(frozen=True, kw_only=True)
 class Blocker:
-    """One reason why an account can't be closed: a bucket that is not empty, with its amount as a decimal string."""
+    """One reason why an account can't be closed: a bucket that is not empty, with its amount as a
+    decimal string."""
 
     code: str
     amount: str

@@ -1,4 +1,5 @@
-"""What is said about usage: by what rates calls and meters services, which is no service of ours."""
+"""What is said about usage: by what rates calls and meters services, which is no service of
+ours."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +9,8 @@ from contracts.message import Message
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded(Message):
-    """A customer used something and is to be charged ``amount``, a decimal string in the account's currency.
+    """A customer used something and is to be charged ``amount``, a decimal string in the account's
+    currency.
 
     ``id``: the sayer's own, 1 to 128 visible ASCII characters; it counts once per provider for ever, whoever sends it
     by whatever way. ``at``: when it was used, RFC 3339; ``cost``: what it costs the provider; ``admission``: ``limit``

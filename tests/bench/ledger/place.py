@@ -1,4 +1,5 @@
-"""Where the ledger is measured: a PostgreSQL and a RabbitMQ of its own, billing on them, customers with money."""
+"""Where the ledger is measured: a PostgreSQL and a RabbitMQ of its own, billing on them, customers
+with money."""
 
 import base64
 import json
@@ -32,15 +33,32 @@ ROLES = ("membership-web", "billing-web", "billing-listen")
 # Wallets of the two databases in which only the size of the journal differs: found by their number.
 NUMBERED = "('01890000-0000-7000-8000-' || lpad(to_hex({}::bigint), 12, '0'))::uuid"
 _COLUMNS = {
-    "organization_id": NUMBERED.format("w"), "seq": "n", "transaction_id": "gen_random_uuid()", "part": "0",
-    "provider_id": ":provider", "currency": "'SGD'", "kind": "'usage'", "debit": "1", "credit": "30", "amount": "1000",
-    "moved": "-1000", "balance_after": f"{PLENTY} - n * 1000", "prepaid_after": f"{PLENTY} - n * 1000",
-    "surplus_after": "0", "unbilled_after": "0", "invoiced_after": "0", "held_after": "0",
-    "source": "'grown-' || w || '-' || n", "description": "'Calls abroad'", "occurred_at": "now()",
+    "organization_id": NUMBERED.format("w"),
+    "seq": "n",
+    "transaction_id": "gen_random_uuid()",
+    "part": "0",
+    "provider_id": ":provider",
+    "currency": "'SGD'",
+    "kind": "'usage'",
+    "debit": "1",
+    "credit": "30",
+    "amount": "1000",
+    "moved": "-1000",
+    "balance_after": f"{PLENTY} - n * 1000",
+    "prepaid_after": f"{PLENTY} - n * 1000",
+    "surplus_after": "0",
+    "unbilled_after": "0",
+    "invoiced_after": "0",
+    "held_after": "0",
+    "source": "'grown-' || w || '-' || n",
+    "description": "'Calls abroad'",
+    "occurred_at": "now()",
     "posted_at": "now()",
 }
-_GROWN = f"INSERT INTO journal ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS.values())}" \
+_GROWN = (
+    f"INSERT INTO journal ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS.values())}"
     f" FROM generate_series(1, :each) n, generate_series(1, {WALLETS}) w"
+)
 
 
 class Place:
@@ -68,12 +86,19 @@ class Place:
     def pgbench(self, *arguments: str) -> str:
         """Run pgbench as the superuser; what it said."""
         environment = os.environ | {
-            "PGHOST": self.postgres.host, "PGPORT": str(self.postgres.port), "PGUSER": "postgres",
+            "PGHOST": self.postgres.host,
+            "PGPORT": str(self.postgres.port),
+            "PGUSER": "postgres",
             "PGPASSWORD": self.postgres.password,
         }
         program = str(installation.postgres_programs() / "pgbench")
         done = subprocess.run(
-            [program, *arguments], env=environment, cwd=self.folder, capture_output=True, text=True, check=False
+            [program, *arguments],
+            env=environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"pgbench {' '.join(arguments)}:\n{done.stderr[-2000:]}")
@@ -100,8 +125,13 @@ class Place:
         open_accounts(owner, self.provider_id, wallets, "prepaid", clock.now())
         with owner.transaction() as session:
             each = rows // WALLETS
-            session.execute(text(_GROWN), {"each": each, "provider": ids.to_uuid("org", self.provider_id)})
-            session.execute(text("UPDATE accounts SET seq = :each, prepaid = prepaid - 1000 * :each"), {"each": each})
+            session.execute(
+                text(_GROWN), {"each": each, "provider": ids.to_uuid("org", self.provider_id)}
+            )
+            session.execute(
+                text("UPDATE accounts SET seq = :each, prepaid = prepaid - 1000 * :each"),
+                {"each": each},
+            )
         owner.close()
         self.postgres.psql(f"\\connect {made.name}\nVACUUM ANALYZE;")
         return made.name
@@ -111,17 +141,38 @@ def open_accounts(
     database: Database, provider_id: str, organizations: list[str], mode: str, now: datetime
 ) -> None:
     """Accounts with more money, or a higher limit, than will ever be spent."""
-    zeros = dict.fromkeys(("surplus", "unbilled", "invoiced", "held", "in_flight", "seq", "on_wallet"), 0)
+    zeros = dict.fromkeys(
+        ("surplus", "unbilled", "invoiced", "held", "in_flight", "seq", "on_wallet"), 0
+    )
     with database.transaction() as session:
         if session.get(Provider, provider_id) is None:
-            session.add(Provider(id=provider_id, name="Bench", currency="SGD", timezone="UTC", settings={}))
-        session.execute(insert(Account), [
-            {**zeros, "organization_id": organization_id, "provider_id": provider_id, "name": "Acme", "country": "SG",
-             "currency": "SGD", "timezone": "UTC", "payment_mode": mode, "status": "open", "auto_enabled": False,
-             "credit_limit": 0 if mode == "prepaid" else PLENTY, "prepaid": PLENTY if mode == "prepaid" else 0,
-             "billing": {"email": "bills@acme.example"}, "buyer_tags": {}, "opened_at": now,
-             "month_ends_at": month_end(now, "UTC")} for organization_id in organizations
-        ])
+            session.add(
+                Provider(id=provider_id, name="Bench", currency="SGD", timezone="UTC", settings={})
+            )
+        session.execute(
+            insert(Account),
+            [
+                {
+                    **zeros,
+                    "organization_id": organization_id,
+                    "provider_id": provider_id,
+                    "name": "Acme",
+                    "country": "SG",
+                    "currency": "SGD",
+                    "timezone": "UTC",
+                    "payment_mode": mode,
+                    "status": "open",
+                    "auto_enabled": False,
+                    "credit_limit": 0 if mode == "prepaid" else PLENTY,
+                    "prepaid": PLENTY if mode == "prepaid" else 0,
+                    "billing": {"email": "bills@acme.example"},
+                    "buyer_tags": {},
+                    "opened_at": now,
+                    "month_ends_at": month_end(now, "UTC"),
+                }
+                for organization_id in organizations
+            ],
+        )
 
 
 @contextmanager

@@ -29,7 +29,9 @@ def post_batches(url: str, provider_id: str, wallets: list[str], size: int) -> C
         nonlocal n
         n, now = n + 1, clock.now()
         records = [
-            UsageRecord(provider_id, f"{tag}-{n}-{k}", random.choice(wallets), 1000 + k, now, "Calls abroad")
+            UsageRecord(
+                provider_id, f"{tag}-{n}-{k}", random.choice(wallets), 1000 + k, now, "Calls abroad"
+            )
             for k in range(size)
         ]
         with database.transaction() as session:
@@ -40,17 +42,27 @@ def post_batches(url: str, provider_id: str, wallets: list[str], size: int) -> C
     return post
 
 
-def reserve_and_capture(url: str, provider_id: str, wallets: list[str], size: int) -> Callable[[], int]:
+def reserve_and_capture(
+    url: str, provider_id: str, wallets: list[str], size: int
+) -> Callable[[], int]:
     """What holds an amount and charges it, in two transactions."""
     database = Database(url, pool_size=1)
 
     def pair() -> int:
         wallet = random.choice(wallets)
         with database.transaction() as session:
-            held = actions.reserve(session, organization_id=wallet, amount=1000, description="A call", expires_in=60,
-                                   now=clock.now())
+            held = actions.reserve(
+                session,
+                organization_id=wallet,
+                amount=1000,
+                description="A call",
+                expires_in=60,
+                now=clock.now(),
+            )
         with database.transaction() as session:
-            actions.capture(session, organization_id=wallet, reservation_id=held["id"], now=clock.now())
+            actions.capture(
+                session, organization_id=wallet, reservation_id=held["id"], now=clock.now()
+            )
         return 1
 
     return pair
@@ -60,7 +72,10 @@ def rate(prepare: Callable[..., Callable[[], int]], *arguments: Any) -> float:
     """How much ``PROCESSES`` processes do in a second, each with what ``prepare`` makes."""
     context = multiprocessing.get_context("spawn")
     barrier, done = context.Barrier(PROCESSES), context.Queue()
-    processes = [context.Process(target=_press, args=(prepare, arguments, barrier, done)) for _ in range(PROCESSES)]
+    processes = [
+        context.Process(target=_press, args=(prepare, arguments, barrier, done))
+        for _ in range(PROCESSES)
+    ]
     for process in processes:
         process.start()
     try:
@@ -71,7 +86,9 @@ def rate(prepare: Callable[..., Callable[[], int]], *arguments: Any) -> float:
             process.kill()
 
 
-def _press(prepare: Callable[..., Callable[[], int]], arguments: tuple[Any, ...], barrier: Any, done: Any) -> None:
+def _press(
+    prepare: Callable[..., Callable[[], int]], arguments: tuple[Any, ...], barrier: Any, done: Any
+) -> None:
     work, count = prepare(*arguments), 0
     for _ in range(6):  # from here on statements are prepared
         work()
@@ -83,13 +100,25 @@ def _press(prepare: Callable[..., Callable[[], int]], arguments: tuple[Any, ...]
 
 
 def ask(address: str, token: str, wallets: Path, items: int, clients: int) -> float:
-    """How many records a second a web client gets posted: one by one under each account (``items`` 0), or that many
-    in a call."""
+    """How many records a second a web client gets posted: one by one under each account (``items``
+    0), or that many in a call."""
     program = shutil.which("wrk")
     if program is None:
         raise RuntimeError("wrk is not installed (apt-get install wrk)")
-    command = [program, "-t2", f"-c{clients}", f"-d{SECONDS:.0f}s", "-s", str(_WEB), address, "--", token,
-               str(wallets), str(items), secrets.token_hex(4)]
+    command = [
+        program,
+        "-t2",
+        f"-c{clients}",
+        f"-d{SECONDS:.0f}s",
+        "-s",
+        str(_WEB),
+        address,
+        "--",
+        token,
+        str(wallets),
+        str(items),
+        secrets.token_hex(4),
+    ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"Requests/sec:\s+([0-9.]+)", said)
     if found is None or "Non-2xx" in said or "Socket errors" in said:

@@ -39,7 +39,8 @@ def tpcb(place: Place) -> float:
 
 
 def latency(place: Place, rows: int) -> float:
-    """The median of the single statement from one client, in milliseconds, with that many rows in the journal."""
+    """The median of the single statement from one client, in milliseconds, with that many rows in
+    the journal."""
     arguments = ["-n", "-M", "prepared", "-c", "1", "-f", _script(place), place.grown[rows]]
     place.pgbench("-t", "300", *arguments)
     place.pgbench("-t", "1000", "-l", "--log-prefix=took", *arguments)
@@ -56,31 +57,49 @@ def _single(place: Place) -> float:
 
 
 def _script(place: Place) -> str:
-    """The statement of one charge as the service sends it, for pgbench: any wallet, 1000 millionths."""
+    """The statement of one charge as the service sends it, for pgbench: any wallet, 1000
+    millionths."""
     path = place.folder / "single.sql"
     if not path.exists():
         wanted = {
-            **CONSTANTS, "amount": 1000, "cost": 0, "legs": 1, "kind": "'usage'", "now": "now()",
-            "description": "'Calls abroad'", "day": "current_date", "organization_id": NUMBERED.format(":wallet"),
+            **CONSTANTS,
+            "amount": 1000,
+            "cost": 0,
+            "legs": 1,
+            "kind": "'usage'",
+            "now": "now()",
+            "description": "'Calls abroad'",
+            "day": "current_date",
+            "organization_id": NUMBERED.format(":wallet"),
             "transaction_id": "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint), 16, '0')"
             " || lpad(to_hex(:some::bigint), 16, '0'))::uuid",
         }
         compiled = str(STATEMENT.compile(dialect=postgresql.psycopg.dialect()))
-        filled = re.sub(r"%\((\w+)\)s", lambda found: str(wanted[found[1]]), compiled).replace("%%", "%")
-        path.write_text(f"\\set wallet random(1, {WALLETS})\n\\set some random(1, 1000000000)\n{filled};\n")
+        filled = re.sub(r"%\((\w+)\)s", lambda found: str(wanted[found[1]]), compiled).replace(
+            "%%", "%"
+        )
+        path.write_text(
+            f"\\set wallet random(1, {WALLETS})\n\\set some random(1, 1000000000)\n{filled};\n"
+        )
     return str(path)
 
 
 def _batch(size: int) -> Callable[[Place], float]:
-    return lambda place: pressure.rate(pressure.post_batches, place.url, place.provider_id, place.wallets, size)
+    return lambda place: pressure.rate(
+        pressure.post_batches, place.url, place.provider_id, place.wallets, size
+    )
 
 
 def _hot(place: Place) -> float:
-    return pressure.rate(pressure.post_batches, place.url, place.provider_id, place.wallets[:1], 500)
+    return pressure.rate(
+        pressure.post_batches, place.url, place.provider_id, place.wallets[:1], 500
+    )
 
 
 def _pairs(place: Place) -> float:
-    return pressure.rate(pressure.reserve_and_capture, place.url, place.provider_id, place.wallets, 1)
+    return pressure.rate(
+        pressure.reserve_and_capture, place.url, place.provider_id, place.wallets, 1
+    )
 
 
 def _web(items: int, clients: int) -> Callable[[Place], float]:
@@ -96,13 +115,22 @@ def _broker(place: Place) -> float:
     """From the first batch to the last; the consumer begins once all are published."""
     place.system.stop(["billing-listen"])
     tag, before = secrets.token_hex(4), place.postings()
-    metering.publish(place.system.broker_url("usage"), (
-        metering.message(metering.record(place.provider_id, place.wallets[n % WALLETS], f"{tag}-{n}"))
-        for n in range(PUBLISHED)
-    ))
+    metering.publish(
+        place.system.broker_url("usage"),
+        (
+            metering.message(
+                metering.record(place.provider_id, place.wallets[n % WALLETS], f"{tag}-{n}")
+            )
+            for n in range(PUBLISHED)
+        ),
+    )
     place.system.start(["billing-listen"])
     until(lambda: place.postings() - before == PUBLISHED, 60, "not every record was posted")
-    mine = select(Entry.posted_at, func.count()).where(Entry.source.like(f"{tag}-%")).group_by(Entry.posted_at)
+    mine = (
+        select(Entry.posted_at, func.count())
+        .where(Entry.source.like(f"{tag}-%"))
+        .group_by(Entry.posted_at)
+    )
     with place.database.reading() as session:
         batches = sorted(tuple(row) for row in session.execute(mine))
     return (PUBLISHED - batches[-1][1]) / (batches[-1][0] - batches[0][0]).total_seconds()
@@ -111,14 +139,19 @@ def _broker(place: Place) -> float:
 def _month(place: Place) -> float:
     """Accounts a second whose month is over and that have something unbilled."""
     with place.database.reading() as session:
-        ends = session.scalars(select(func.max(Account.month_ends_at)).where(
-            Account.organization_id == place.by_month[0])).one()
+        ends = session.scalars(
+            select(func.max(Account.month_ends_at)).where(
+                Account.organization_id == place.by_month[0]
+            )
+        ).one()
     assert ends is not None
     used = ends - timedelta(days=1)
     for start in range(0, WALLETS, 1000):
         with place.database.transaction() as session:
-            records = [UsageRecord(place.provider_id, ids.new("evt"), wallet, 1000, used, "Calls abroad")
-                       for wallet in place.by_month[start : start + 1000]]
+            records = [
+                UsageRecord(place.provider_id, ids.new("evt"), wallet, 1000, used, "Calls abroad")
+                for wallet in place.by_month[start : start + 1000]
+            ]
             assert set(actions.record_usage(session, records=records, now=used)) == {"accepted"}
     began, done, after = time.monotonic(), 0, ends + timedelta(hours=1)
     while count := end_months(place.database, after, None):
@@ -133,7 +166,10 @@ def _tps(said: str) -> float:
 
 ROWS: tuple[Row, ...] = (
     Row("single post, one statement, 8 clients", 1.5, _single),
-    *(Row(f"batch of {size}, 2 processes", {500: 6.0}.get(size), _batch(size)) for size in (10, 100, 500, 2000)),
+    *(
+        Row(f"batch of {size}, 2 processes", {500: 6.0}.get(size), _batch(size))
+        for size in (10, 100, 500, 2000)
+    ),
     Row("one hot wallet, batch of 500, 2 processes", 6.0, _hot),
     Row("reserve + capture, pairs, 2 processes", None, _pairs),
     Row("HTTP, one charge a request", 0.3, _web(0, 8)),

@@ -1,4 +1,5 @@
-"""What must hold of the books whatever was done: read from the rows as they are stored, by rules of its own."""
+"""What must hold of the books whatever was done: read from the rows as they are stored, by rules of
+its own."""
 
 import uuid
 from collections import defaultdict
@@ -11,14 +12,23 @@ from chassis import ids
 from tests.billing.ledger.oracle import PLACES, Oracle, Wallet, written
 
 # The chart of accounts: number, and whether a credit makes the bucket grow.
-BUCKETS = {"prepaid": (1, True), "surplus": (2, True), "unbilled": (3, False), "invoiced": (4, False),
-           "held": (5, True)}
+BUCKETS = {
+    "prepaid": (1, True),
+    "surplus": (2, True),
+    "unbilled": (3, False),
+    "invoiced": (4, False),
+    "held": (5, True),
+}
 UNBILLED, INVOICED, WALLET = 3, 4, 20
 
 
 def key(prefix: str, raw: Any) -> str | None:
     """An id as people know it."""
-    return None if raw is None else ids.of_uuid(prefix, raw if isinstance(raw, uuid.UUID) else uuid.UUID(raw))
+    return (
+        None
+        if raw is None
+        else ids.of_uuid(prefix, raw if isinstance(raw, uuid.UUID) else uuid.UUID(raw))
+    )
 
 
 def instant(raw: Any) -> datetime:
@@ -44,7 +54,8 @@ def check(seen: dict[str, list[Any]], oracle: Oracle, closed_at: dict[str, int])
 
 
 def _chain(journal: list[Any], account: Any) -> None:
-    """Invariants 1 to 3: balanced rows, numbered without a gap, each what the one before and its effect come to."""
+    """Invariants 1 to 3: balanced rows, numbered without a gap, each what the one before and its
+    effect come to."""
     buckets, on_wallet = dict.fromkeys(BUCKETS, 0), 0
     assert [row.seq for row in journal] == list(range(1, account.seq + 1)), "the numbers have a gap"
     moved: dict[Any, int] = defaultdict(int)
@@ -52,12 +63,18 @@ def _chain(journal: list[Any], account: Any) -> None:
         assert row.amount > 0 and row.debit != row.credit
         before = _net(buckets)
         for name, (number, by_credit) in BUCKETS.items():
-            buckets[name] += row.amount * ((row.credit == number) - (row.debit == number)) * (1 if by_credit else -1)
+            buckets[name] += (
+                row.amount
+                * ((row.credit == number) - (row.debit == number))
+                * (1 if by_credit else -1)
+            )
             assert getattr(row, f"{name}_after") == buckets[name], f"{name} after row {row.seq}"
         on_wallet += row.amount * ((row.debit == WALLET) - (row.credit == WALLET))
         moved[row.transaction_id] += _net(buckets) - before
     for row in journal:
-        assert row.moved == (moved[row.transaction_id] if row.part == 0 else 0), f"moved in row {row.seq}"
+        assert row.moved == (moved[row.transaction_id] if row.part == 0 else 0), (
+            f"moved in row {row.seq}"
+        )
     for name, amount in buckets.items():
         assert getattr(account, name) == amount, f"{name} is not its history"
     assert account.on_wallet == on_wallet
@@ -68,38 +85,68 @@ def _net(buckets: dict[str, int]) -> int:
 
 
 def _like_the_oracle(account: Any, wallet: Wallet) -> None:
-    kept = {name: getattr(account, name) for name in (*BUCKETS, "on_wallet", "status", "payment_mode", "credit_limit",
-                                                      "last_top_up")}
+    kept = {
+        name: getattr(account, name)
+        for name in (*BUCKETS, "on_wallet", "status", "payment_mode", "credit_limit", "last_top_up")
+    }
     due = {name: getattr(wallet, name) for name in (*BUCKETS, "on_wallet", "status", "last_top_up")}
     assert kept == {**due, "payment_mode": wallet.mode, "credit_limit": wallet.limit}
 
 
 def _reservations(rows: list[Any], wallet: Wallet) -> None:
     """Invariants 4 and 15."""
-    kept = {key("res", row.id): (row.amount, row.captured, row.released, row.status) for row in rows}
-    assert kept == {held.id: (held.amount, held.captured, held.released, held.status) for held in wallet.reservations}
-    assert wallet.held == sum(row.amount - row.captured - row.released for row in rows if row.status == "open")
+    kept = {
+        key("res", row.id): (row.amount, row.captured, row.released, row.status) for row in rows
+    }
+    assert kept == {
+        held.id: (held.amount, held.captured, held.released, held.status)
+        for held in wallet.reservations
+    }
+    assert wallet.held == sum(
+        row.amount - row.captured - row.released for row in rows if row.status == "open"
+    )
     assert all(row.captured + row.released == row.amount for row in rows if row.status != "open")
 
 
 def _invoices(rows: dict[str, list[Any]], journal: list[Any], account: Any, wallet: Wallet) -> None:
-    """Invariant 12: ranges without gap or overlap, and every charge is unbilled or on an invoice, once."""
-    kept = {key("inv", row.id): (row.total, row.paid, row.credited, row.status) for row in rows["invoices"]}
-    assert kept == {bill.id: (bill.total, bill.paid, bill.credited, bill.status) for bill in wallet.bills}
-    assert account.invoiced == sum(row.total - row.paid - row.credited for row in rows["invoices"]
-                                   if row.status != "void")
-    regular = sorted((row.from_seq, row.to_seq) for row in rows["invoices"] if row.kind != "individual")
+    """Invariant 12: ranges without gap or overlap, and every charge is unbilled or on an invoice,
+    once."""
+    kept = {
+        key("inv", row.id): (row.total, row.paid, row.credited, row.status)
+        for row in rows["invoices"]
+    }
+    assert kept == {
+        bill.id: (bill.total, bill.paid, bill.credited, bill.status) for bill in wallet.bills
+    }
+    assert account.invoiced == sum(
+        row.total - row.paid - row.credited for row in rows["invoices"] if row.status != "void"
+    )
+    regular = sorted(
+        (row.from_seq, row.to_seq) for row in rows["invoices"] if row.kind != "individual"
+    )
     ends = [0, *(last for _, last in regular)]
-    assert [first for first, _ in regular] == [last + 1 for last in ends[:-1]], "the ranges do not join"
+    assert [first for first, _ in regular] == [last + 1 for last in ends[:-1]], (
+        "the ranges do not join"
+    )
     assert account.invoiced_seq == ends[-1]
-    made = sum(row.amount * ((row.debit == UNBILLED) - (row.credit == UNBILLED)) for row in journal
-               if INVOICED not in (row.debit, row.credit))
+    made = sum(
+        row.amount * ((row.debit == UNBILLED) - (row.credit == UNBILLED))
+        for row in journal
+        if INVOICED not in (row.debit, row.credit)
+    )
     on_bills = sum(row.total for row in rows["invoices"] if row.status != "void")
     assert on_bills + account.unbilled == made
     for row in rows["invoices"]:
-        own = [r for r in journal if row.from_seq <= r.seq <= row.to_seq and (
-            key("inv", r.invoice_id) == key("inv", row.id) if row.kind == "individual"
-            else r.invoice_id is None or (r.debit, r.credit) == (UNBILLED, INVOICED))]
+        own = [
+            r
+            for r in journal
+            if row.from_seq <= r.seq <= row.to_seq
+            and (
+                key("inv", r.invoice_id) == key("inv", row.id)
+                if row.kind == "individual"
+                else r.invoice_id is None or (r.debit, r.credit) == (UNBILLED, INVOICED)
+            )
+        ]
         total = sum(r.amount * ((r.debit == UNBILLED) - (r.credit == UNBILLED)) for r in own)
         assert total == row.total, "an invoice is not what its rows come to"
     _payments(rows["payments"], journal, wallet)
@@ -107,13 +154,20 @@ def _invoices(rows: dict[str, list[Any]], journal: list[Any], account: Any, wall
 
 def _payments(rows: list[Any], journal: list[Any], wallet: Wallet) -> None:
     kept = {key("pay", row.id): (row.amount, row.edits, row.status) for row in rows}
-    assert kept == {payment.id: (payment.amount, payment.edits, payment.status) for payment in wallet.payments}
+    assert kept == {
+        payment.id: (payment.amount, payment.edits, payment.status) for payment in wallet.payments
+    }
     shares: dict[tuple[str | None, str | None], int] = defaultdict(int)
     for row in journal:
         if row.payment_id is not None and row.invoice_id is not None:
             pair = key("pay", row.payment_id), key("inv", row.invoice_id)
             shares[pair] += row.amount if row.credit == INVOICED else -row.amount
-    due = {(payer, bill.id): part for bill in wallet.bills for payer, part in bill.shares.items() if payer and part}
+    due = {
+        (payer, bill.id): part
+        for bill in wallet.bills
+        for payer, part in bill.shares.items()
+        if payer and part
+    }
     assert {pair: part for pair, part in shares.items() if part} == due
 
 
@@ -126,13 +180,16 @@ def _closed(org: str, journal: list[Any], wallet: Wallet, closed_at: dict[str, i
     """Invariant 14: nothing is left, and nothing comes after."""
     if wallet.status == "closed":
         assert not any(getattr(wallet, name) for name in BUCKETS)
-        assert closed_at.setdefault(org, len(journal)) == len(journal), "a closed account was posted to"
+        assert closed_at.setdefault(org, len(journal)) == len(journal), (
+            "a closed account was posted to"
+        )
     else:
         closed_at.pop(org, None)
 
 
 def check_doors(machine: Any, now: datetime) -> None:
-    """At the end: what people see is what there is, invoices are the same each time, and the auditor agrees."""
+    """At the end: what people see is what there is, invoices are the same each time, and the
+    auditor agrees."""
     oracle = machine.oracle
     for org, wallet in oracle.wallets.items():
         shown = machine.send("GET", f"/v1/organizations/{org}/account", None).json
@@ -143,7 +200,9 @@ def check_doors(machine: Any, now: datetime) -> None:
             once, again = machine.send("GET", path, None), machine.send("GET", path, None)
             assert once.data == again.data
             assert once.json["open"] == written(bill.open, wallet.currency)
-    purses = {found["currency"]: found for found in machine.send("GET", "/v1/wallet", None).json["data"]}
+    purses = {
+        found["currency"]: found for found in machine.send("GET", "/v1/wallet", None).json["data"]
+    }
     for currency in PLACES:
         due = [written(amount, currency) for amount in oracle.purse(currency)]
         found = purses[currency]

@@ -1,5 +1,5 @@
-"""A database of its own on each engine, for here the clock runs months ahead, and a seed by which a run can be
-repeated."""
+"""A database of its own on each engine, for here the clock runs months ahead, and a seed by which a
+run can be repeated."""
 
 import os
 import random

@@ -1,5 +1,5 @@
-"""Everything that can be done to a few wallets, in any order, on the real door and the real database, beside an oracle
-that knows what must come of it."""
+"""Everything that can be done to a few wallets, in any order, on the real door and the real
+database, beside an oracle that knows what must come of it."""
 
 import itertools
 import pickle
@@ -16,19 +16,44 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.billing.conftest import World
 from tests.billing.ledger import books
-from tests.billing.ledger.oracle import NOW, Bill, Done, Held, Oracle, Payment, Refused, Wallet, next_month, written
+from tests.billing.ledger.oracle import (
+    NOW,
+    Bill,
+    Done,
+    Held,
+    Oracle,
+    Payment,
+    Refused,
+    Wallet,
+    next_month,
+    written,
+)
 
 BEGIN = datetime.fromisoformat("2031-03-28T10:00:00.000001+00:00")
-ORDER = {"accounts": "organization_id", "journal": "organization_id, seq", "invoices": "organization_id, id",
-         "credit_notes": "organization_id, transaction_id", "payments": "organization_id, id",
-         "reservations": "organization_id, id", "spendings": "organization_id, day",
-         "top_up_orders": "organization_id", "unsaid_figures": "organization_id", "low_credits": "id"}
-TABLES = {table: f"SELECT * FROM {table} WHERE organization_id IN (:a, :b, :c) ORDER BY {order}"
-          for table, order in ORDER.items()}
+ORDER = {
+    "accounts": "organization_id",
+    "journal": "organization_id, seq",
+    "invoices": "organization_id, id",
+    "credit_notes": "organization_id, transaction_id",
+    "payments": "organization_id, id",
+    "reservations": "organization_id, id",
+    "spendings": "organization_id, day",
+    "top_up_orders": "organization_id",
+    "unsaid_figures": "organization_id",
+    "low_credits": "id",
+}
+TABLES = {
+    table: f"SELECT * FROM {table} WHERE organization_id IN (:a, :b, :c) ORDER BY {order}"
+    for table, order in ORDER.items()
+}
 WHO, PICK = st.integers(0, 7), st.integers(0, 7)
-SMALL = st.one_of(st.integers(1, 30), st.integers(1, 60).map(lambda n: n * 10**6), st.integers(1, 40 * 10**6))
+SMALL = st.one_of(
+    st.integers(1, 30), st.integers(1, 60).map(lambda n: n * 10**6), st.integers(1, 40 * 10**6)
+)
 # A number, or a word for what stands at a boundary just now.
-AMOUNT = st.one_of(SMALL, SMALL, st.sampled_from(["usable", "usable+", "there", "there+", "debt", "huge"]))
+AMOUNT = st.one_of(
+    SMALL, SMALL, st.sampled_from(["usable", "usable+", "there", "there+", "debt", "huge"])
+)
 # Of something of which so much is left.
 PART = st.one_of(st.sampled_from([None, "there", "there+", "half"]), SMALL)
 COST = st.one_of(st.just(0), SMALL)
@@ -36,10 +61,34 @@ METHOD = st.sampled_from(["cash", "bank_transfer", "issue", "cash", "card"])
 KINDS = st.sampled_from(["usage", "usage", "subscription", "one_off"])
 HOW = st.sampled_from(["new"] * 6 + ["same", "reused", "lost"])
 RECORDS = st.lists(st.tuples(WHO, AMOUNT, COST, HOW, PICK), min_size=1, max_size=8)
-BAD_MONEY = st.sampled_from([
-    "1.0000001", "1e3", "-0", "-1", "+1", " 1", "1 ", "", ".5", "1.", "NaN", "Infinity", "0x1", "1234567890123", "١",
-    "1,5", "0", "0.0000000", 1, 1.5, True, None, [], {},
-])
+BAD_MONEY = st.sampled_from(
+    [
+        "1.0000001",
+        "1e3",
+        "-0",
+        "-1",
+        "+1",
+        " 1",
+        "1 ",
+        "",
+        ".5",
+        "1.",
+        "NaN",
+        "Infinity",
+        "0x1",
+        "1234567890123",
+        "١",
+        "1,5",
+        "0",
+        "0.0000000",
+        1,
+        1.5,
+        True,
+        None,
+        [],
+        {},
+    ]
+)
 
 
 class Died(Exception):
@@ -72,27 +121,50 @@ class Machine(RuleBasedStateMachine):
         now = Clock.now.timestamp()
         return self.world.token(iat=now, nbf=now, exp=now + 300)
 
-    @initialize(individual=st.booleans(), limits=st.tuples(*[st.sampled_from(["50", "0", "0.000005"])] * 3),
-                last=st.sampled_from(["prepaid", "postpaid"]), own=st.sampled_from(["1000", "30", "0"]),
-                wealth=st.sampled_from([True, True, False]))
-    def begin(self, individual: bool, limits: tuple[str, ...], last: str, own: str, wealth: bool) -> None:
+    @initialize(
+        individual=st.booleans(),
+        limits=st.tuples(*[st.sampled_from(["50", "0", "0.000005"])] * 3),
+        last=st.sampled_from(["prepaid", "postpaid"]),
+        own=st.sampled_from(["1000", "30", "0"]),
+        wealth=st.sampled_from([True, True, False]),
+    )
+    def begin(
+        self, individual: bool, limits: tuple[str, ...], last: str, own: str, wealth: bool
+    ) -> None:
         self.oracle = Oracle(BEGIN, individual)
         with self.world.database.transaction() as session:
-            actions.remember_provider(session, provider_id=self.world.provider_id, name="Provider", country="SG",
-                                      currency="SGD", timezone="Asia/Singapore")
-            actions.apply_settings(session, provider_id=self.world.provider_id, version=1,
-                                   settings={"invoicing": "individual" if individual else "consolidated"})
-        for mode, any_limit, currency in zip(("prepaid", "postpaid", last), limits, ("SGD", "SGD", "JPY"), strict=True):
+            actions.remember_provider(
+                session,
+                provider_id=self.world.provider_id,
+                name="Provider",
+                country="SG",
+                currency="SGD",
+                timezone="Asia/Singapore",
+            )
+            actions.apply_settings(
+                session,
+                provider_id=self.world.provider_id,
+                version=1,
+                settings={"invoicing": "individual" if individual else "consolidated"},
+            )
+        for mode, any_limit, currency in zip(
+            ("prepaid", "postpaid", last), limits, ("SGD", "SGD", "JPY"), strict=True
+        ):
             limit = "50" if mode == "postpaid" and any_limit == "0" else any_limit
             org = self.world.open(mode, limit, currency)
             self.order.append(org)
             micros = {"0": 0, "50": 50 * 10**6, "0.000005": 5}[limit]
-            self.oracle.wallets[org] = Wallet(org, currency, mode, micros, next_month(BEGIN) if mode == "postpaid"
-                                              else None)
+            self.oracle.wallets[org] = Wallet(
+                org, currency, mode, micros, next_month(BEGIN) if mode == "postpaid" else None
+            )
         for wallet in self.oracle.wallets.values():
             if wealth:
-                self.account(wallet, "top-ups", {"amount": "40", "method": "cash"},
-                             lambda wallet=wallet: self.oracle.top_up(wallet, 40 * 10**6, "cash"))
+                self.account(
+                    wallet,
+                    "top-ups",
+                    {"amount": "40", "method": "cash"},
+                    lambda wallet=wallet: self.oracle.top_up(wallet, 40 * 10**6, "cash"),
+                )
         for currency in ("SGD", "JPY") if own != "0" else ():
             answer = self.send("POST", "/v1/wallet/top-ups", {"amount": own, "currency": currency})
             assert answer.status_code == 201, answer.json
@@ -103,15 +175,28 @@ class Machine(RuleBasedStateMachine):
 
     def need_reservation(self) -> None:
         wallet = self.wallet(0, lambda one: one.usable(Clock.now) > 0)
-        if not any(self.is_running(held) for _, held in self.all_held()) and wallet.usable(Clock.now) > 0:
+        if (
+            not any(self.is_running(held) for _, held in self.all_held())
+            and wallet.usable(Clock.now) > 0
+        ):
             self.hold(wallet, min(wallet.usable(Clock.now), 7_000_003), 3600)
             self.seen = self.look()
 
     def need_charge(self, pick: int, fit: Callable[[Wallet], Any] | None = None) -> Wallet:
-        wallet = self.wallet(pick, lambda one: one.usable(Clock.now) > 0 and (fit is None or fit(one)))
+        wallet = self.wallet(
+            pick, lambda one: one.usable(Clock.now) > 0 and (fit is None or fit(one))
+        )
         if not any(done.kind == "charge" and done.undone < done.amount for done in wallet.done) or (
-                fit and not wallet.unbilled):
-            self.charge(pick, min(max(1, wallet.usable(Clock.now)), 5_000_003), 1_000_001, "usage", False, wallet.id)
+            fit and not wallet.unbilled
+        ):
+            self.charge(
+                pick,
+                min(max(1, wallet.usable(Clock.now)), 5_000_003),
+                1_000_001,
+                "usage",
+                False,
+                wallet.id,
+            )
             self.seen = self.look()
         return self.oracle.wallets[wallet.id]
 
@@ -127,14 +212,21 @@ class Machine(RuleBasedStateMachine):
         """One of the wallets; mostly of those that are open and fit, if there are any."""
         wallets = [self.oracle.wallets[org] for org in self.order]
         if who < 7:
-            wallets = [one for one in wallets if one.status == "open" and (fit is None or fit(one))] or wallets
+            wallets = [
+                one for one in wallets if one.status == "open" and (fit is None or fit(one))
+            ] or wallets
         return wallets[who % len(wallets)]
 
     def amount(self, wallet: Wallet, amount: int | str, there: int = 0) -> int:
         usable = wallet.usable(Clock.now)
-        found = {"usable": usable, "usable+": usable + 1, "there": there or wallet.withdrawable,
-                 "there+": (there or wallet.withdrawable) + 1, "debt": wallet.invoiced or -wallet.prepaid,
-                 "huge": 10**18 - 1}.get(amount, amount)
+        found = {
+            "usable": usable,
+            "usable+": usable + 1,
+            "there": there or wallet.withdrawable,
+            "there+": (there or wallet.withdrawable) + 1,
+            "debt": wallet.invoiced or -wallet.prepaid,
+            "huge": 10**18 - 1,
+        }.get(amount, amount)
         return max(1, min(int(found), 10**18 - 1))
 
     def send(self, method: str, path: str, body: Any, key: str | None = None) -> Any:
@@ -142,18 +234,25 @@ class Machine(RuleBasedStateMachine):
         if method == "POST":
             headers["Idempotency-Key"] = key = key or f"key-{next(self.numbers)}"
         answer = self.world.client.open(path, method=method, json=body, headers=headers)
-        if method == "POST" and answer.status_code in (200, 201, 409, 410) and not answer.headers.get(
-                "Idempotent-Replayed"):
+        if (
+            method == "POST"
+            and answer.status_code in (200, 201, 409, 410)
+            and not answer.headers.get("Idempotent-Replayed")
+        ):
             self.requests.append((path, body, key, answer.status_code, answer.data))
             self.fresh = True
         return answer
 
-    def account(self, wallet: Wallet, what: str, body: dict[str, Any], act: Callable[[], Any]) -> Any:
+    def account(
+        self, wallet: Wallet, what: str, body: dict[str, Any], act: Callable[[], Any]
+    ) -> Any:
         return self.command(what, f"/v1/organizations/{wallet.id}/account/{what}", body, act)
 
-    def command(self, name: str, path: str, body: Any, act: Callable[[], Any], method: str = "POST") -> Any:
-        """Send it, and have the oracle do the same: both refuse it with the same code, or both do it. Answers what
-        the oracle did with its id, and the answer; None when it was refused."""
+    def command(
+        self, name: str, path: str, body: Any, act: Callable[[], Any], method: str = "POST"
+    ) -> Any:
+        """Send it, and have the oracle do the same: both refuse it with the same code, or both do
+        it. Answers what the oracle did with its id, and the answer; None when it was refused."""
         name = name.rpartition("/")[2]
         before = pickle.dumps(self.oracle)
         self.oracle.now = Clock.now
@@ -175,14 +274,17 @@ class Machine(RuleBasedStateMachine):
         return answer.json
 
     def name(self, done: Any, shown: dict[str, Any]) -> None:
-        """Take over the ids the ledger has given; what it says of the transaction is what was done."""
+        """Take over the ids the ledger has given; what it says of the transaction is what was
+        done."""
         if isinstance(done, Done | Held | Bill | Payment):
             assert done.id == NOW
         if isinstance(done, Done) and "kind" in shown:
             wallet = self.oracle.wallets[shown["organization_id"]]
             moved = -done.amount if done.kind == "charge" else done.amount
-            assert (shown["amount"], shown["balance_after"]) == (written(moved, wallet.currency),
-                                                                 written(wallet.balance, wallet.currency)), shown
+            assert (shown["amount"], shown["balance_after"]) == (
+                written(moved, wallet.currency),
+                written(wallet.balance, wallet.currency),
+            ), shown
         if isinstance(done, Payment):
             wallet = self.oracle.wallets[shown["organization_id"]]
             for bill in wallet.bills:
@@ -200,10 +302,15 @@ class Machine(RuleBasedStateMachine):
         keys: list[Any] = [ids.to_uuid("org", org) for org in self.order]
         is_sqlite = self.world.database.is_sqlite
         asked = {name: key.hex if is_sqlite else key for name, key in zip("abc", keys, strict=True)}
-        with self.world.database.engine.connect() as connection:  # past the types, which would take most of the time
+        with (
+            self.world.database.engine.connect() as connection
+        ):  # past the types, which would take most of the time
             return {
-                table: list(connection.exec_driver_sql(
-                    wanted if is_sqlite else re.sub(":([abc])", r"%(\1)s", wanted), asked))
+                table: list(
+                    connection.exec_driver_sql(
+                        wanted if is_sqlite else re.sub(":([abc])", r"%(\1)s", wanted), asked
+                    )
+                )
                 for table, wanted in TABLES.items()
             }
 
@@ -219,24 +326,45 @@ class Machine(RuleBasedStateMachine):
         if method == "issue" and amount in ("usable", "usable+"):
             amount = self.oracle.purse(wallet.currency)[2] + (amount == "usable+")
         amount = self.amount(wallet, amount)
-        self.account(wallet, "top-ups", {"amount": written(amount, "SGD"), "method": method},
-                     lambda: self.oracle.top_up(wallet, amount, method))
+        self.account(
+            wallet,
+            "top-ups",
+            {"amount": written(amount, "SGD"), "method": method},
+            lambda: self.oracle.top_up(wallet, amount, method),
+        )
 
     @rule(who=WHO, amount=AMOUNT, method=METHOD)
     def withdraw(self, who: int, amount: Any, method: str) -> None:
         wallet = self.wallet(who)
         amount = self.amount(wallet, amount)
-        self.account(wallet, "withdrawals", {"amount": written(amount, "SGD"), "method": method, "reason": "leaves"},
-                     lambda: self.oracle.withdraw(wallet, amount, method))
+        self.account(
+            wallet,
+            "withdrawals",
+            {"amount": written(amount, "SGD"), "method": method, "reason": "leaves"},
+            lambda: self.oracle.withdraw(wallet, amount, method),
+        )
 
-    @rule(who=WHO, amount=AMOUNT, cost=COST, kind=KINDS, external=st.integers(0, 9).map(lambda n: n == 0))
-    def charge(self, who: int, amount: Any, cost: int, kind: str, external: bool, org: str = "") -> None:
+    @rule(
+        who=WHO,
+        amount=AMOUNT,
+        cost=COST,
+        kind=KINDS,
+        external=st.integers(0, 9).map(lambda n: n == 0),
+    )
+    def charge(
+        self, who: int, amount: Any, cost: int, kind: str, external: bool, org: str = ""
+    ) -> None:
         wallet = self.oracle.wallets[org] if org else self.wallet(who)
         amount = self.amount(wallet, amount)
         body = {"amount": written(amount, "SGD"), "kind": kind, "description": "Calls"}
         body |= {"cost": written(cost, "SGD")} if cost else {}
         body |= {"external_invoice": "R-1"} if external else {}
-        shown = self.account(wallet, "charges", body, lambda: self.oracle.charge(wallet, amount, cost, kind, external))
+        shown = self.account(
+            wallet,
+            "charges",
+            body,
+            lambda: self.oracle.charge(wallet, amount, cost, kind, external),
+        )
         if shown and wallet.bills and wallet.bills[-1].id == NOW:
             wallet.bills[-1].id = self.newest(wallet)
 
@@ -246,20 +374,35 @@ class Machine(RuleBasedStateMachine):
         found: str = self.send("GET", path, None).json["data"][0]["id"]
         return found
 
-    @rule(who=WHO, amount=AMOUNT, sign=st.sampled_from([1, -1]),
-          kind=st.sampled_from(["write_off", "correction", "goodwill"]))
+    @rule(
+        who=WHO,
+        amount=AMOUNT,
+        sign=st.sampled_from([1, -1]),
+        kind=st.sampled_from(["write_off", "correction", "goodwill"]),
+    )
     def adjust(self, who: int, amount: Any, sign: int, kind: str) -> None:
         wallet = self.wallet(who)
         amount = sign * self.amount(wallet, amount)
-        self.account(wallet, "adjustments", {"amount": written(amount, "SGD"), "kind": kind, "reason": "agreed"},
-                     lambda: self.oracle.adjust(wallet, amount))
+        self.account(
+            wallet,
+            "adjustments",
+            {"amount": written(amount, "SGD"), "kind": kind, "reason": "agreed"},
+            lambda: self.oracle.adjust(wallet, amount),
+        )
 
-    @rule(who=WHO, money=BAD_MONEY, what=st.sampled_from(["top-ups", "withdrawals", "charges", "adjustments",
-                                                         "reservations"]))
+    @rule(
+        who=WHO,
+        money=BAD_MONEY,
+        what=st.sampled_from(["top-ups", "withdrawals", "charges", "adjustments", "reservations"]),
+    )
     def bad_money(self, who: int, money: Any, what: str) -> None:
-        bodies = {"top-ups": {"method": "cash"}, "withdrawals": {"method": "cash", "reason": "x"},
-                  "charges": {"kind": "usage", "description": "x"}, "reservations": {"description": "x"},
-                  "adjustments": {"kind": "goodwill", "reason": "x"}}
+        bodies = {
+            "top-ups": {"method": "cash"},
+            "withdrawals": {"method": "cash", "reason": "x"},
+            "charges": {"kind": "usage", "description": "x"},
+            "reservations": {"description": "x"},
+            "adjustments": {"kind": "goodwill", "reason": "x"},
+        }
         if what == "adjustments" and money == "-1":
             return
         path = f"/v1/organizations/{self.wallet(who).id}/account/{what}"
@@ -276,15 +419,22 @@ class Machine(RuleBasedStateMachine):
         self.hold(wallet, self.amount(wallet, amount), expires_in)
 
     def hold(self, wallet: Wallet, amount: int, expires_in: int) -> None:
-        self.account(wallet, "reservations",
-                     {"amount": written(amount, "SGD"), "description": "Call", "expires_in": expires_in},
-                     lambda: self.oracle.reserve(wallet, amount, expires_in))
+        self.account(
+            wallet,
+            "reservations",
+            {"amount": written(amount, "SGD"), "description": "Call", "expires_in": expires_in},
+            lambda: self.oracle.reserve(wallet, amount, expires_in),
+        )
 
     def is_running(self, held: Held) -> bool:
         return held.status == "open" and Clock.now < held.expires_at
 
     def all_held(self) -> list[tuple[Wallet, Held]]:
-        return [(wallet, held) for wallet in self.oracle.wallets.values() for held in wallet.reservations]
+        return [
+            (wallet, held)
+            for wallet in self.oracle.wallets.values()
+            for held in wallet.reservations
+        ]
 
     def held(self, pick: int) -> tuple[Wallet, Held] | None:
         """One of the reservations; mostly of those that are open."""
@@ -293,8 +443,14 @@ class Machine(RuleBasedStateMachine):
             found = [one for one in found if self.is_running(one[1])] or found
         return found[pick % len(found)] if found else None
 
-    @rule(pick=PICK, parts=st.lists(st.tuples(PART, st.sampled_from([None, True, False, False]), COST), min_size=1,
-                                    max_size=3))
+    @rule(
+        pick=PICK,
+        parts=st.lists(
+            st.tuples(PART, st.sampled_from([None, True, False, False]), COST),
+            min_size=1,
+            max_size=3,
+        ),
+    )
     def capture(self, pick: int, parts: list[tuple[Any, bool | None, int]]) -> None:
         """One after the other, from one reservation while it lasts."""
         if pick < 7:
@@ -307,12 +463,20 @@ class Machine(RuleBasedStateMachine):
     def capture_part(self, pick: int, amount: Any, final: bool | None, cost: int) -> None:
         wallet, held = self.held(pick)
         if amount is not None:
-            amount = max(1, held.left // 2) if amount == "half" else self.amount(wallet, amount, held.left)
+            amount = (
+                max(1, held.left // 2)
+                if amount == "half"
+                else self.amount(wallet, amount, held.left)
+            )
         body = {} if amount is None else {"amount": written(amount, "SGD")}
         body |= {} if final is None else {"final": final}
         body |= {"cost": written(cost, "SGD")} if cost else {}
-        shown = self.account(wallet, f"reservations/{held.id}/capture", body,
-                             lambda: self.oracle.capture(wallet, held, amount, final is not False, cost))
+        shown = self.account(
+            wallet,
+            f"reservations/{held.id}/capture",
+            body,
+            lambda: self.oracle.capture(wallet, held, amount, final is not False, cost),
+        )
         if shown:
             wallet.done[-1].id = self.last_transaction(wallet)
 
@@ -320,9 +484,15 @@ class Machine(RuleBasedStateMachine):
     @rule(pick=PICK)
     def release(self, pick: int) -> None:
         wallet, held = self.held(pick)
-        self.account(wallet, f"reservations/{held.id}/release", {}, lambda: self.oracle.release(wallet, held))
+        self.account(
+            wallet, f"reservations/{held.id}/release", {}, lambda: self.oracle.release(wallet, held)
+        )
 
-    @rule(pick=PICK, early=st.sampled_from([1, 0, 0]), then=st.sampled_from(["sweep", "capture", "release", ""]))
+    @rule(
+        pick=PICK,
+        early=st.sampled_from([1, 0, 0]),
+        then=st.sampled_from(["sweep", "capture", "release", ""]),
+    )
     def wait_for_the_end(self, pick: int, early: int, then: str) -> None:
         """To the very microsecond at which a reservation ends, or to the one before."""
         self.need_reservation()
@@ -335,11 +505,20 @@ class Machine(RuleBasedStateMachine):
             self.sweep()
         elif then:
             wallet, held = next(one for one in self.all_held() if one[1] is held)
-            self.account(wallet, f"reservations/{held.id}/{then}", {}, lambda: (
-                self.oracle.release(wallet, held) if then == "release"
-                else self.oracle.capture(wallet, held, None, True, 0)))
+            self.account(
+                wallet,
+                f"reservations/{held.id}/{then}",
+                {},
+                lambda: (
+                    self.oracle.release(wallet, held)
+                    if then == "release"
+                    else self.oracle.capture(wallet, held, None, True, 0)
+                ),
+            )
 
-    @precondition(lambda self: self.held(0) or any(wallet.ends for wallet in self.oracle.wallets.values()))
+    @precondition(
+        lambda self: self.held(0) or any(wallet.ends for wallet in self.oracle.wallets.values())
+    )
     @rule(seconds=st.sampled_from([1, 60, 3600, 86400]))
     def wait(self, seconds: int) -> None:
         Clock.now += timedelta(seconds=seconds)
@@ -353,7 +532,9 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.oracle.now = Clock.now
-        self.world.tick("expire_reservations", "end_limits", "say_figures", "tell_of_low_credits", now=Clock.now)
+        self.world.tick(
+            "expire_reservations", "end_limits", "say_figures", "tell_of_low_credits", now=Clock.now
+        )
         for wallet in self.oracle.wallets.values():
             self.oracle.end_limit(wallet)
         for wallet in self.oracle.wallets.values():
@@ -375,11 +556,19 @@ class Machine(RuleBasedStateMachine):
             for name in ("threshold", "amount"):
                 auto[name] = None if auto[name] is None else written(auto[name], "SGD")
             patch["auto_top_up"] = {**auto, "method": "issue"}
-        self.command("patch", f"/v1/organizations/{wallet.id}/account", patch,
-                     lambda: self.oracle.change(wallet, micros), method="PATCH")
+        self.command(
+            "patch",
+            f"/v1/organizations/{wallet.id}/account",
+            patch,
+            lambda: self.oracle.change(wallet, micros),
+            method="PATCH",
+        )
 
-    @rule(who=WHO, limit=st.one_of(st.none(), st.just(0), SMALL),
-          temporary=st.sampled_from([None, 0, -1, 1, 60, 90000]))
+    @rule(
+        who=WHO,
+        limit=st.one_of(st.none(), st.just(0), SMALL),
+        temporary=st.sampled_from([None, 0, -1, 1, 60, 90000]),
+    )
     def change_limit(self, who: int, limit: int | None, temporary: int | None) -> None:
         patch: dict[str, Any] = {} if limit is None else {"credit_limit": limit}
         if temporary is not None:
@@ -391,15 +580,25 @@ class Machine(RuleBasedStateMachine):
     def change_mode(self, who: int, mode: str) -> None:
         self.patch(self.wallet(who, lambda one: one.mode != mode), {"payment_mode": mode})
 
-    @rule(who=WHO, threshold=st.one_of(st.none(), SMALL), amount=SMALL, enabled=st.sampled_from([True, True, False]))
+    @rule(
+        who=WHO,
+        threshold=st.one_of(st.none(), SMALL),
+        amount=SMALL,
+        enabled=st.sampled_from([True, True, False]),
+    )
     def automatic(self, who: int, threshold: int | None, amount: int, enabled: bool) -> None:
-        self.patch(self.wallet(who), {"auto_top_up": {"enabled": enabled, "threshold": threshold, "amount": amount}})
+        self.patch(
+            self.wallet(who),
+            {"auto_top_up": {"enabled": enabled, "threshold": threshold, "amount": amount}},
+        )
 
     @precondition(lambda self: any(wallet.order_due for wallet in self.oracle.wallets.values()))
     @rule()
     def top_up_automatically(self) -> None:
         self.oracle.now = Clock.now
-        with self.world.database.reading() as session:  # who is tried first gets what the provider has
+        with (
+            self.world.database.reading() as session
+        ):  # who is tried first gets what the provider has
             due = queries.due_top_ups(session, Clock.now, most=10**6)
         first_come = [org for org in due if org in self.oracle.wallets]
         self.world.tick("top_up_automatically", now=Clock.now)
@@ -420,12 +619,19 @@ class Machine(RuleBasedStateMachine):
     @rule(who=WHO)
     def invoice(self, who: int, org: str = "") -> None:
         wallet = self.oracle.wallets[org] if org else self.wallet(who, lambda one: one.unbilled)
-        self.command("invoices", f"/v1/organizations/{wallet.id}/invoices", {}, lambda: self.oracle.invoice(wallet))
+        self.command(
+            "invoices",
+            f"/v1/organizations/{wallet.id}/invoices",
+            {},
+            lambda: self.oracle.invoice(wallet),
+        )
 
     @precondition(lambda self: any(wallet.month_ends for wallet in self.oracle.wallets.values()))
     @rule(late=st.sampled_from([-1, 0, 5, 40 * 86400 * 10**6]))
     def month_ends(self, late: int) -> None:
-        ends = min(wallet.month_ends for wallet in self.oracle.wallets.values() if wallet.month_ends)
+        ends = min(
+            wallet.month_ends for wallet in self.oracle.wallets.values() if wallet.month_ends
+        )
         Clock.now = max(Clock.now, ends + timedelta(microseconds=late))
         self.oracle.now = Clock.now
         self.world.tick("end_months", now=Clock.now)
@@ -447,8 +653,12 @@ class Machine(RuleBasedStateMachine):
         if not self.bill(pick):
             return
         wallet, bill = self.bill(pick)
-        self.command("void", f"/v1/organizations/{wallet.id}/invoices/{bill.id}/void", {},
-                     lambda: self.oracle.void(wallet, bill))
+        self.command(
+            "void",
+            f"/v1/organizations/{wallet.id}/invoices/{bill.id}/void",
+            {},
+            lambda: self.oracle.void(wallet, bill),
+        )
 
     @rule(pick=PICK, amount=PART)
     def credit(self, pick: int, amount: Any) -> None:
@@ -458,12 +668,23 @@ class Machine(RuleBasedStateMachine):
             return
         wallet, bill = self.bill(pick)
         left = bill.total - bill.credited
-        amount = None if amount is None else self.amount(wallet, left // 2 if amount == "half" else amount, left)
+        amount = (
+            None
+            if amount is None
+            else self.amount(wallet, left // 2 if amount == "half" else amount, left)
+        )
         body = {"reason": "x"} | ({} if amount is None else {"amount": written(amount, "SGD")})
         path = f"/v1/organizations/{wallet.id}/invoices/{bill.id}/credit-notes"
-        self.command("credit-note", path, body, lambda: self.oracle.credit(wallet, bill, amount) and None)
+        self.command(
+            "credit-note", path, body, lambda: self.oracle.credit(wallet, bill, amount) and None
+        )
 
-    @rule(who=WHO, amount=AMOUNT, method=METHOD, chosen=st.one_of(st.none(), st.none(), st.lists(PICK, max_size=3)))
+    @rule(
+        who=WHO,
+        amount=AMOUNT,
+        method=METHOD,
+        chosen=st.one_of(st.none(), st.none(), st.lists(PICK, max_size=3)),
+    )
     def pay(self, who: int, amount: Any, method: str, chosen: list[int] | None) -> None:
         if who < 7:
             self.need_bill(who)
@@ -471,17 +692,28 @@ class Machine(RuleBasedStateMachine):
         amount, bills = self.amount(wallet, amount), self.chosen(wallet, chosen)
         body: dict[str, Any] = {"amount": written(amount, "SGD"), "method": method}
         body |= {} if bills is None else {"invoice_ids": [bill.id for bill in bills]}
-        self.command("payments", f"/v1/organizations/{wallet.id}/payments", body,
-                     lambda: self.oracle.pay(wallet, amount, method, bills))
+        self.command(
+            "payments",
+            f"/v1/organizations/{wallet.id}/payments",
+            body,
+            lambda: self.oracle.pay(wallet, amount, method, bills),
+        )
 
     def chosen(self, wallet: Wallet, picks: list[int] | None) -> list[Bill] | None:
         if picks is None:
             return None
-        return [wallet.bills[n] for n in dict.fromkeys(pick % len(wallet.bills) for pick in picks)] if (
-            wallet.bills) else []
+        return (
+            [wallet.bills[n] for n in dict.fromkeys(pick % len(wallet.bills) for pick in picks)]
+            if (wallet.bills)
+            else []
+        )
 
     def all_paid(self) -> list[tuple[Wallet, Payment]]:
-        return [(wallet, payment) for wallet in self.oracle.wallets.values() for payment in wallet.payments]
+        return [
+            (wallet, payment)
+            for wallet in self.oracle.wallets.values()
+            for payment in wallet.payments
+        ]
 
     @rule(pick=PICK, chosen=st.lists(PICK, max_size=3), times=st.sampled_from([1, 1, 6]))
     def assign(self, pick: int, chosen: list[int], times: int) -> None:
@@ -492,17 +724,26 @@ class Machine(RuleBasedStateMachine):
         for turn in range(times if self.all_paid() else 0):
             wallet, payment = self.all_paid()[pick % len(self.all_paid())]
             bills = self.chosen(wallet, chosen if turn % 2 == 0 else [])
-            self.command("assign", f"/v1/organizations/{wallet.id}/payments/{payment.id}",
-                         {"invoice_ids": [bill.id for bill in bills]},
-                         lambda wallet=wallet, payment=payment, bills=bills: self.oracle.assign(wallet, payment, bills),
-                         method="PATCH")
+            self.command(
+                "assign",
+                f"/v1/organizations/{wallet.id}/payments/{payment.id}",
+                {"invoice_ids": [bill.id for bill in bills]},
+                lambda wallet=wallet, payment=payment, bills=bills: self.oracle.assign(
+                    wallet, payment, bills
+                ),
+                method="PATCH",
+            )
             self.seen = self.look()
 
     # Giving and taking back
 
     def past(self, pick: int, *kinds: str) -> tuple[Wallet, Done] | None:
-        found = [(wallet, done) for wallet in self.oracle.wallets.values() for done in reversed(wallet.done)
-                 if done.id != NOW and (not kinds or done.kind in kinds)]
+        found = [
+            (wallet, done)
+            for wallet in self.oracle.wallets.values()
+            for done in reversed(wallet.done)
+            if done.id != NOW and (not kinds or done.kind in kinds)
+        ]
         return found[pick % len(found)] if found else None
 
     @rule(pick=PICK, amount=PART)
@@ -515,20 +756,27 @@ class Machine(RuleBasedStateMachine):
         left = charge.amount - charge.undone
         if amount is not None:
             amount = max(1, left // 2) if amount == "half" else self.amount(wallet, amount, left)
-        body = {"transaction_id": charge.id, "reason": "slow"} | ({} if amount is None else
-                                                                 {"amount": written(amount, "SGD")})
+        body = {"transaction_id": charge.id, "reason": "slow"} | (
+            {} if amount is None else {"amount": written(amount, "SGD")}
+        )
         self.account(wallet, "refunds", body, lambda: self.oracle.refund(wallet, charge, amount))
 
     @precondition(lambda self: self.past(0))
     @rule(pick=st.integers(0, 20), times=st.sampled_from([1, 1, 2]))
     def reverse(self, pick: int, times: int) -> None:
-        reversible = self.past(pick, "top_up", "withdrawal", "payment", "adjustment") if pick % 4 else None
+        reversible = (
+            self.past(pick, "top_up", "withdrawal", "payment", "adjustment") if pick % 4 else None
+        )
         wallet, done = reversible or self.past(pick)
         for _ in range(times):
             wallet = self.oracle.wallets[wallet.id]
             done = next(one for one in wallet.done if one.id == done.id)
-            self.account(wallet, f"transactions/{done.id}/reverse", {"reason": "bounced"},
-                         lambda wallet=wallet, done=done: self.oracle.reverse(wallet, done))
+            self.account(
+                wallet,
+                f"transactions/{done.id}/reverse",
+                {"reason": "bounced"},
+                lambda wallet=wallet, done=done: self.oracle.reverse(wallet, done),
+            )
             self.seen = self.look()
 
     # Beginnings and ends
@@ -550,7 +798,9 @@ class Machine(RuleBasedStateMachine):
             self.nothing_changed()
         self.count("close" if is_closed else "close refused")
 
-    @precondition(lambda self: any(wallet.status != "open" for wallet in self.oracle.wallets.values()))
+    @precondition(
+        lambda self: any(wallet.status != "open" for wallet in self.oracle.wallets.values())
+    )
     @rule(pick=PICK, frozen=st.integers(0, 5).map(lambda n: n == 5))
     def reopen(self, pick: int, frozen: bool) -> None:
         shut = [wallet for wallet in self.oracle.wallets.values() if wallet.status != "open"]
@@ -558,7 +808,9 @@ class Machine(RuleBasedStateMachine):
         self.oracle.now = Clock.now
         self.oracle.reopen(wallet, frozen)
         self.closed_at.pop(wallet.id, None)
-        self.world_act(actions.reopen_account, organization_id=wallet.id, conversation_id="c1", frozen=frozen)
+        self.world_act(
+            actions.reopen_account, organization_id=wallet.id, conversation_id="c1", frozen=frozen
+        )
         self.count("reopen")
 
     @rule(who=WHO)
@@ -577,13 +829,16 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.requests and self.fresh)
     @rule(pick=st.integers(0, 60), other=st.booleans())
     def ask_again(self, pick: int, other: bool) -> None:
-        """The same key again, hours and changes later: the same answer and no effect; another body is refused."""
+        """The same key again, hours and changes later: the same answer and no effect; another body
+        is refused."""
         self.fresh = False
         path, body, key, status, data = self.requests[-1 - pick % len(self.requests)]
         changed = next((name for name in ("description", "reason", "remark") if name in body), None)
         if other and changed:
             answer = self.send("POST", path, {**body, changed: "another"}, key)
-            assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused"), answer.json
+            assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused"), (
+                answer.json
+            )
         else:
             answer = self.send("POST", path, body, key)
             assert (answer.status_code, answer.data) == (status, data)
@@ -593,7 +848,12 @@ class Machine(RuleBasedStateMachine):
 
     # Usage
 
-    @rule(records=RECORDS, way=st.sampled_from(["door", "broker"]), always=st.integers(0, 4), again=st.booleans())
+    @rule(
+        records=RECORDS,
+        way=st.sampled_from(["door", "broker"]),
+        always=st.integers(0, 4),
+        again=st.booleans(),
+    )
     def use(self, records: list[Any], way: str, always: int, again: bool) -> None:
         """A batch as it comes from outside; the oracle goes through it one by one."""
         batch = [self.a_record(*record) for record in records]
@@ -607,18 +867,32 @@ class Machine(RuleBasedStateMachine):
 
     def a_record(self, who: int, amount: Any, cost: int, how: str, pick: int) -> dict[str, Any]:
         wallet = self.wallet(who)
-        made = {"id": f"u{next(self.numbers)}", "organization_id": wallet.id,
-                "amount": self.amount(wallet, amount), "at": BEGIN, "description": "Calls", "cost": cost}
+        made = {
+            "id": f"u{next(self.numbers)}",
+            "organization_id": wallet.id,
+            "amount": self.amount(wallet, amount),
+            "at": BEGIN,
+            "description": "Calls",
+            "cost": cost,
+        }
         if how == "lost":
             made["organization_id"] = ids.new("org")
         elif how != "new" and self.oracle.records:
             known = list(self.oracle.records)[pick % len(self.oracle.records)]
-            earlier = dict(zip(("organization_id", "amount", "at", "description", "cost"), self.oracle.records[known],
-                               strict=True))
+            earlier = dict(
+                zip(
+                    ("organization_id", "amount", "at", "description", "cost"),
+                    self.oracle.records[known],
+                    strict=True,
+                )
+            )
             made |= {"id": known, **earlier}
             if how == "reused":
-                others: list[dict[str, Any]] = [{"cost": made["cost"] + 1}, {"amount": made["amount"] + 1},
-                                                {"description": "Others"}]
+                others: list[dict[str, Any]] = [
+                    {"cost": made["cost"] + 1},
+                    {"amount": made["amount"] + 1},
+                    {"description": "Others"},
+                ]
                 made |= others[pick % 3]
         return made
 
@@ -631,9 +905,17 @@ class Machine(RuleBasedStateMachine):
             self.oracle.expire(self.oracle.wallets[org])
         lengths = {org: len(wallet.done) for org, wallet in self.oracle.wallets.items()}
         expected = [self.oracle.record(record, always) for record in batch]
-        refused = {n: outcome for n, outcome in enumerate(expected) if outcome not in ("accepted", "duplicate")}
+        refused = {
+            n: outcome
+            for n, outcome in enumerate(expected)
+            if outcome not in ("accepted", "duplicate")
+        }
         if way == "door":
-            assert self.by_the_door(batch, always) == (expected.count("accepted"), expected.count("duplicate"), refused)
+            assert self.by_the_door(batch, always) == (
+                expected.count("accepted"),
+                expected.count("duplicate"),
+                refused,
+            )
         else:
             outcomes = self.by_action(records, way)
             assert outcomes == (list(refused) if way == "broker" else expected)
@@ -650,10 +932,21 @@ class Machine(RuleBasedStateMachine):
         except Died:
             self.nothing_changed()
 
-    def by_the_door(self, batch: list[dict[str, Any]], always: bool) -> tuple[int, int, dict[int, str]]:
-        raw = [{**record, "amount": written(record["amount"], "SGD"), "cost": written(record["cost"], "SGD"),
-                "at": clock.stamp(record["at"])} for record in batch]
-        answer = self.send("POST", "/v1/usage", {"records": raw, "admission": "always" if always else "limit"})
+    def by_the_door(
+        self, batch: list[dict[str, Any]], always: bool
+    ) -> tuple[int, int, dict[int, str]]:
+        raw = [
+            {
+                **record,
+                "amount": written(record["amount"], "SGD"),
+                "cost": written(record["cost"], "SGD"),
+                "at": clock.stamp(record["at"]),
+            }
+            for record in batch
+        ]
+        answer = self.send(
+            "POST", "/v1/usage", {"records": raw, "admission": "always" if always else "limit"}
+        )
         assert answer.status_code == 200, answer.json
         refused = {found["index"]: found["code"] for found in answer.json["refused"]}
         return answer.json["accepted"], answer.json["duplicates"], refused
@@ -663,17 +956,24 @@ class Machine(RuleBasedStateMachine):
             if way == "broker":
                 return actions.record_and_answer(session, records, Clock.now)
             if way == "parts":
-                return [outcome for record in records
-                        for outcome in actions.record_usage(session, records=[record], now=Clock.now)]
+                return [
+                    outcome
+                    for record in records
+                    for outcome in actions.record_usage(session, records=[record], now=Clock.now)
+                ]
             return actions.record_usage(session, records=records, now=Clock.now, copy=way == "copy")
 
     def name_charges(self, lengths: dict[str, int]) -> None:
         """Take over the ids of what the batch has posted."""
         journal = sorted(self.look()["journal"], key=lambda row: row.seq)
         for org, wallet in self.oracle.wallets.items():
-            posted = wallet.done[lengths[org]:]
-            own = [row for row in journal if row.source and books.key("org", row.organization_id) == org]
-            for done, row in zip(posted, own[len(own) - len(posted):], strict=True):
+            posted = wallet.done[lengths[org] :]
+            own = [
+                row
+                for row in journal
+                if row.source and books.key("org", row.organization_id) == org
+            ]
+            for done, row in zip(posted, own[len(own) - len(posted) :], strict=True):
                 done.id = str(books.key("txn", row.transaction_id))
 
     # What must hold at any time
@@ -688,4 +988,3 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "seen"):
             books.check_doors(self, Clock.now)
-

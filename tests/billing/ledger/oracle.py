@@ -1,5 +1,6 @@
-"""What a ledger must answer, and hold afterwards: plain numbers in memory, written from the contract and not from the
-code that is tested, of which nothing is imported. Amounts in millionths."""
+"""What a ledger must answer, and hold afterwards: plain numbers in memory, written from the
+contract and not from the code that is tested, of which nothing is imported. Amounts in millionths.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,7 +45,9 @@ def next_month(moment: datetime) -> datetime:
 
 
 def this_month(moment: datetime) -> datetime:
-    return datetime.combine(moment.astimezone(ZONE).date().replace(day=1), time(), ZONE).astimezone(UTC)
+    return datetime.combine(moment.astimezone(ZONE).date().replace(day=1), time(), ZONE).astimezone(
+        UTC
+    )
 
 
 @dataclass
@@ -65,7 +68,8 @@ class Held:
 
 @dataclass
 class Bill:
-    """An invoice; ``shares``: what each payment has paid of it, oldest first, None what a surplus paid by itself."""
+    """An invoice; ``shares``: what each payment has paid of it, oldest first, None what a surplus
+    paid by itself."""
 
     id: str
     total: int
@@ -102,8 +106,8 @@ class Payment:
 
 @dataclass
 class Done:
-    """A transaction. ``effects``: what it did, as (bucket, change, bill); ``bill``: on which a charge stands, where it
-    can stand on one (``billable``), since ``at``."""
+    """A transaction. ``effects``: what it did, as (bucket, change, bill); ``bill``: on which a
+    charge stands, where it can stand on one (``billable``), since ``at``."""
 
     id: str
     kind: str
@@ -138,7 +142,9 @@ class Wallet:
     held: int = 0
     on_wallet: int = 0
     last_top_up: int | None = None
-    auto: dict[str, Any] = field(default_factory=lambda: {"enabled": False, "threshold": None, "amount": None})
+    auto: dict[str, Any] = field(
+        default_factory=lambda: {"enabled": False, "threshold": None, "amount": None}
+    )
     auto_on: date | None = None
     order_due: datetime | None = None
     invoiced_at: datetime | None = None
@@ -149,7 +155,11 @@ class Wallet:
     past: list[tuple[datetime, int]] = field(default_factory=list)
 
     def limit_at(self, now: datetime) -> int:
-        return self.temporary if self.temporary is not None and self.ends and now < self.ends else self.limit
+        return (
+            self.temporary
+            if self.temporary is not None and self.ends and now < self.ends
+            else self.limit
+        )
 
     @property
     def due(self) -> int:
@@ -181,25 +191,43 @@ class Wallet:
         return "surplus" if self.mode == "postpaid" else "prepaid"
 
     def fits(self, now: datetime) -> bool:
-        figures = (self.prepaid, self.surplus, self.unbilled, self.invoiced, self.held, self.net, self.balance,
-                   self.usable(now), self.usable(now) + self.held, self.due, self.limit_at(now))
+        figures = (
+            self.prepaid,
+            self.surplus,
+            self.unbilled,
+            self.invoiced,
+            self.held,
+            self.net,
+            self.balance,
+            self.usable(now),
+            self.usable(now) + self.held,
+            self.due,
+            self.limit_at(now),
+        )
         return all(abs(figure) <= LARGEST for figure in figures)
 
     def shown(self, now: datetime) -> dict[str, Any]:
         """The figures as the contract has them."""
         prepaid = self.mode == "prepaid"
         amounts = {
-            "usable_credits": self.usable(now), "balance": self.balance, "credit_limit": self.limit_at(now),
-            "reserved_credits": self.held, "expecting_invoice": 0 if prepaid else -self.unbilled,
-            "amount_due": self.due, "current_balance": self.balance,
+            "usable_credits": self.usable(now),
+            "balance": self.balance,
+            "credit_limit": self.limit_at(now),
+            "reserved_credits": self.held,
+            "expecting_invoice": 0 if prepaid else -self.unbilled,
+            "amount_due": self.due,
+            "current_balance": self.balance,
         }
-        return {"payment_mode": self.mode, "status": self.status,
-                **{name: written(amount, self.currency) for name, amount in amounts.items()}}
+        return {
+            "payment_mode": self.mode,
+            "status": self.status,
+            **{name: written(amount, self.currency) for name, amount in amounts.items()},
+        }
 
 
 class Oracle:
-    """What one provider's customers may do. Each command raises Refused, or does its part to the wallets; ids are
-    taken over from the answer by the caller. ``now`` is set from outside."""
+    """What one provider's customers may do. Each command raises Refused, or does its part to the
+    wallets; ids are taken over from the answer by the caller. ``now`` is set from outside."""
 
     def __init__(self, now: datetime, individual: bool) -> None:
         self.now, self.individual = now, individual
@@ -229,7 +257,8 @@ class Oracle:
         return balance, customers, balance - customers
 
     def cover(self, wallet: Wallet, amount: int, there: str = "usable") -> None:
-        """Expire what is due only if it is needed; too little is refused, and then nothing has expired."""
+        """Expire what is due only if it is needed; too little is refused, and then nothing has
+        expired."""
         have = wallet.usable(self.now) if there == "usable" else wallet.withdrawable
         if amount > have:
             self.expire(wallet)
@@ -239,8 +268,14 @@ class Oracle:
 
     # What is done
 
-    def post(self, wallet: Wallet, done: Done, effects: Sequence[Effect] = (),
-             held: int = 0, watched: bool = True) -> Done:
+    def post(
+        self,
+        wallet: Wallet,
+        done: Done,
+        effects: Sequence[Effect] = (),
+        held: int = 0,
+        watched: bool = True,
+    ) -> Done:
         for bucket, change, _ in effects:
             setattr(wallet, bucket, getattr(wallet, bucket) + change)
         wallet.held += held
@@ -262,23 +297,36 @@ class Oracle:
         auto, at = wallet.auto, wallet.auto["threshold"]
         if at is None and wallet.last_top_up is not None:
             at = half_even(wallet.last_top_up * 20, 100)
-        return bool(auto["enabled"] and wallet.status == "open" and at is not None and wallet.usable(self.now) <= at)
+        return bool(
+            auto["enabled"]
+            and wallet.status == "open"
+            and at is not None
+            and wallet.usable(self.now) <= at
+        )
 
     def top_up(self, wallet: Wallet, amount: int, method: str) -> Done:
         self.take(wallet)
         self.check_method(wallet, method, amount)
         wallet.last_top_up = amount
-        return self.post(wallet, Done(NOW, "top_up", amount, self.now, method=method),
-                         [(wallet.paying_in, amount, None)])
+        return self.post(
+            wallet,
+            Done(NOW, "top_up", amount, self.now, method=method),
+            [(wallet.paying_in, amount, None)],
+        )
 
     def withdraw(self, wallet: Wallet, amount: int, method: str) -> Done:
         self.take(wallet)
         self.check_method(wallet, method if method == "card" else "", amount)
         self.cover(wallet, amount, "withdrawable")
-        return self.post(wallet, Done(NOW, "withdrawal", -amount, self.now, method=method),
-                         [(wallet.paying_in, -amount, None)])
+        return self.post(
+            wallet,
+            Done(NOW, "withdrawal", -amount, self.now, method=method),
+            [(wallet.paying_in, -amount, None)],
+        )
 
-    def charge(self, wallet: Wallet, amount: int, cost: int, kind: str, external: bool = False) -> Done:
+    def charge(
+        self, wallet: Wallet, amount: int, cost: int, kind: str, external: bool = False
+    ) -> Done:
         self.take(wallet, spending=True)
         if external:
             return self.post(wallet, Done(NOW, "external", 0, self.now))
@@ -287,18 +335,30 @@ class Oracle:
             bill = Bill(NOW, amount)
             wallet.bills.append(bill)
             done = Done(NOW, "charge", amount, self.now, cost=cost, billable=True, bill=bill)
-            return self.post(wallet, done, [("invoiced", amount, None), *self.settle(wallet, wallet.surplus, None)])
+            return self.post(
+                wallet,
+                done,
+                [("invoiced", amount, None), *self.settle(wallet, wallet.surplus, None)],
+            )
         return self.spend(wallet, amount, cost)
 
     def spend(self, wallet: Wallet, amount: int, cost: int, held: int = 0) -> Done:
         postpaid = wallet.mode == "postpaid"
         done = Done(NOW, "charge", amount, self.now, cost=cost, billable=postpaid)
-        return self.post(wallet, done, [(wallet.spending, amount if postpaid else -amount, None)], held=held)
+        return self.post(
+            wallet, done, [(wallet.spending, amount if postpaid else -amount, None)], held=held
+        )
 
     def record(self, record: dict[str, Any], always: bool) -> str:
         """One usage record; what is due has expired before the first of its batch."""
         wallet = self.wallets.get(record["organization_id"])
-        said = (record["organization_id"], record["amount"], record["at"], record["description"], record["cost"])
+        said = (
+            record["organization_id"],
+            record["amount"],
+            record["at"],
+            record["description"],
+            record["cost"],
+        )
         if record["id"] in self.records:
             return "duplicate" if self.records[record["id"]] == said else "record_id_reused"
         if wallet is None:
@@ -332,7 +392,9 @@ class Oracle:
         if held.status == "expired" or self.now >= held.expires_at:
             raise Refused("reservation_expired")
 
-    def capture(self, wallet: Wallet, held: Held, amount: int | None, final: bool, cost: int) -> None:
+    def capture(
+        self, wallet: Wallet, held: Held, amount: int | None, final: bool, cost: int
+    ) -> None:
         self._holds(wallet, held)
         left = held.left
         amount = left if amount is None else amount
@@ -411,7 +473,10 @@ class Oracle:
             raise Refused("open_amounts")
         money = wallet.prepaid + wallet.surplus
         if mode == "postpaid":
-            effects = [("prepaid", -money, None), ("surplus" if money > 0 else "unbilled", abs(money), None)]
+            effects = [
+                ("prepaid", -money, None),
+                ("surplus" if money > 0 else "unbilled", abs(money), None),
+            ]
         else:
             effects = [("surplus", -money, None), ("prepaid", money, None)]
         wallet.mode = mode
@@ -426,8 +491,9 @@ class Oracle:
 
     # Invoices and payments
 
-    def settle(self, wallet: Wallet, available: int, payer: str | None,
-               bills: Sequence[Bill] | None = None) -> list[Effect]:
+    def settle(
+        self, wallet: Wallet, available: int, payer: str | None, bills: Sequence[Bill] | None = None
+    ) -> list[Effect]:
         """Pay these bills, or the oldest first, until nothing is left to pay with."""
         effects: list[Effect] = []
         for bill in wallet.bills if bills is None else bills:
@@ -438,7 +504,9 @@ class Oracle:
                 available -= part
         return effects
 
-    def invoice(self, wallet: Wallet, before: datetime | None = None, total: int | None = None) -> Bill:
+    def invoice(
+        self, wallet: Wallet, before: datetime | None = None, total: int | None = None
+    ) -> Bill:
         """All that is unbilled, or what was at the turn of the month."""
         if before is None:
             self.take(wallet)
@@ -451,8 +519,11 @@ class Oracle:
         wallet.past = [point for point in wallet.past if before is not None and point[0] >= before]
         wallet.bills.append(bill)
         effects = [("unbilled", -bill.total, None), ("invoiced", bill.total, None)]
-        self.post(wallet, Done(NOW, "invoice", 0, self.now),
-                  [*effects, *self.settle(wallet, wallet.surplus, None)])
+        self.post(
+            wallet,
+            Done(NOW, "invoice", 0, self.now),
+            [*effects, *self.settle(wallet, wallet.surplus, None)],
+        )
         if before is None:
             wallet.past = []
         return bill
@@ -465,8 +536,11 @@ class Oracle:
         cut = [unbilled for at, unbilled in wallet.past if at < begins]
         if wallet.unbilled and cut and cut[-1]:
             whole = wallet.unbilled < cut[-1]
-            bill = self.invoice(wallet, self.now + timedelta(days=1) if whole else begins,
-                                min(wallet.unbilled, cut[-1]))
+            bill = self.invoice(
+                wallet,
+                self.now + timedelta(days=1) if whole else begins,
+                min(wallet.unbilled, cut[-1]),
+            )
         wallet.month_ends = next_month(self.now)
         return bill
 
@@ -480,10 +554,15 @@ class Oracle:
         for done in wallet.done:
             if done.bill is bill:
                 done.bill, done.at = None, self.now
-        self.post(wallet, Done(NOW, "void", 0, self.now),
-                  [("invoiced", -bill.total, None), ("unbilled", bill.total, None)])
+        self.post(
+            wallet,
+            Done(NOW, "void", 0, self.now),
+            [("invoiced", -bill.total, None), ("unbilled", bill.total, None)],
+        )
 
-    def credit(self, wallet: Wallet, bill: Bill, amount: int | None, done: Done | None = None) -> Done:
+    def credit(
+        self, wallet: Wallet, bill: Bill, amount: int | None, done: Done | None = None
+    ) -> Done:
         """A credit note: off what is open, and where that was paid, back to the customer."""
         self.take(wallet)
         left = bill.total - bill.credited
@@ -504,7 +583,9 @@ class Oracle:
         effects = [("invoiced", back - amount, bill), (wallet.paying_in, back, None)]
         return self.post(wallet, done or Done(NOW, "credit_note", amount, self.now), effects)
 
-    def pay(self, wallet: Wallet, amount: int, method: str, bills: Sequence[Bill] | None) -> Payment:
+    def pay(
+        self, wallet: Wallet, amount: int, method: str, bills: Sequence[Bill] | None
+    ) -> Payment:
         self.take(wallet)
         if wallet.mode == "prepaid":
             raise Refused("account_prepaid")
@@ -514,7 +595,9 @@ class Oracle:
         payment = Payment(NOW, amount)
         done = Done(NOW, "payment", amount, self.now, method=method, payment=payment)
         wallet.payments.append(payment)
-        self.post(wallet, done, [("surplus", amount, None), *self.settle(wallet, amount, NOW, bills)])
+        self.post(
+            wallet, done, [("surplus", amount, None), *self.settle(wallet, amount, NOW, bills)]
+        )
         return payment
 
     def assign(self, wallet: Wallet, payment: Payment, bills: Sequence[Bill]) -> None:
@@ -540,8 +623,11 @@ class Oracle:
         for bill in wallet.bills:
             bill.shares[payment.id] = after[bill.id]
         moved = sum(after.values()) - has
-        self.post(wallet, Done(NOW, "reassignment", 0, self.now),
-                  [("surplus", -moved, None), ("invoiced", -moved, None)])
+        self.post(
+            wallet,
+            Done(NOW, "reassignment", 0, self.now),
+            [("surplus", -moved, None), ("invoiced", -moved, None)],
+        )
 
     # Giving and taking back
 
@@ -551,8 +637,10 @@ class Oracle:
         amount = left if amount is None else amount
         if not 0 < amount <= left:
             raise Refused("refund_exceeds_charge")
-        before, after = (half_even(charge.cost * part, charge.amount) for part in (charge.undone,
-                                                                                    charge.undone + amount))
+        before, after = (
+            half_even(charge.cost * part, charge.amount)
+            for part in (charge.undone, charge.undone + amount)
+        )
         done = Done(NOW, "refund", amount, self.now, cost=before - after)
         if charge.bill is not None:
             self.credit(wallet, charge.bill, amount, done)
@@ -572,16 +660,22 @@ class Oracle:
         if done.payment is not None:
             effects = self._mirror_payment(wallet, done.amount, done.payment)
         else:
-            effects = [effect for bucket, change, bill in done.effects
-                       for effect in self._mirror(wallet, bucket, change, bill)]
-        short = -wallet.surplus - sum(change for bucket, change, _ in effects if bucket == "surplus")
+            effects = [
+                effect
+                for bucket, change, bill in done.effects
+                for effect in self._mirror(wallet, bucket, change, bill)
+            ]
+        short = -wallet.surplus - sum(
+            change for bucket, change, _ in effects if bucket == "surplus"
+        )
         if short > 0:  # used since, so it is owed again
             effects += [("surplus", short, None), ("unbilled", short, None)]
         done.reversed = True
         return self.post(wallet, Done(NOW, "reversal", -done.amount, self.now), effects)
 
     def _mirror_payment(self, wallet: Wallet, amount: int, payment: Payment) -> list[Effect]:
-        """What it has paid is due again; of a prepaid customer no invoice is open, and the wallet owes it."""
+        """What it has paid is due again; of a prepaid customer no invoice is open, and the wallet
+        owes it."""
         effects: list[Effect] = [(wallet.paying_in, -amount, None)]
         payment.status = "reversed"
         for bill in wallet.bills if wallet.mode == "postpaid" else ():

@@ -1,7 +1,8 @@
-"""Sixteen threads at the same wallets, on PostgreSQL: nothing is admitted that is not there, nobody is told of a
-deadlock, and the auditor finds nothing.
+"""Sixteen threads at the same wallets, on PostgreSQL: nothing is admitted that is not there, nobody
+is told of a deadlock, and the auditor finds nothing.
 
-LEDGER_RACE_SECONDS says for how long; LEDGER_SEED repeats what each thread chooses, though not when."""
+LEDGER_RACE_SECONDS says for how long; LEDGER_SEED repeats what each thread chooses, though not
+when."""
 
 import itertools
 import os
@@ -33,18 +34,32 @@ pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 class Racer:
-    """One thread's choices. What it does and what it is told goes into ``told``; everything that is taken from the
-    one wallet is taken in pieces of one size."""
+    """One thread's choices. What it does and what it is told goes into ``told``; everything that is
+    taken from the one wallet is taken in pieces of one size."""
 
-    def __init__(self, world: World, number: int, wallets: list[str], told: Counter[str], batches: list[Any]) -> None:
+    def __init__(
+        self, world: World, number: int, wallets: list[str], told: Counter[str], batches: list[Any]
+    ) -> None:
         self.world, self.number, self.told, self.batches = world, number, told, batches
         self.one, self.postpaid, *self.others = wallets
         self.dice, self.numbers = random.Random(SEED * 100 + number), itertools.count()
 
     def run(self, until: float) -> None:
         ways: list[Callable[[], Any]] = [
-            self.charge, self.charge, self.hold, self.hold, self.use, self.use, self.use, self.bill, self.pay,
-            self.refill, self.close, self.issue, self.tick, self.limit,
+            self.charge,
+            self.charge,
+            self.hold,
+            self.hold,
+            self.use,
+            self.use,
+            self.use,
+            self.bill,
+            self.pay,
+            self.refill,
+            self.close,
+            self.issue,
+            self.tick,
+            self.limit,
         ]
         while time.monotonic() < until:
             way = self.dice.choice(ways)
@@ -62,12 +77,28 @@ class Racer:
 
     def charge(self) -> None:
         kind = self.dice.choice(["usage", "one_off"])
-        self.act(actions.charge, organization_id=self.one, amount=SIZE, kind=kind, description="x", by=CLERK,
-                 cost=self.dice.choice([0, 7]))
+        self.act(
+            actions.charge,
+            organization_id=self.one,
+            amount=SIZE,
+            kind=kind,
+            description="x",
+            by=CLERK,
+            cost=self.dice.choice([0, 7]),
+        )
 
     def hold(self) -> None:
-        pieces, wallet = self.dice.randint(1, 3), self.dice.choice([self.one, self.one, self.postpaid])
-        held = self.act(actions.reserve, organization_id=wallet, amount=pieces * SIZE, description="x", expires_in=600)
+        pieces, wallet = (
+            self.dice.randint(1, 3),
+            self.dice.choice([self.one, self.one, self.postpaid]),
+        )
+        held = self.act(
+            actions.reserve,
+            organization_id=wallet,
+            amount=pieces * SIZE,
+            description="x",
+            expires_in=600,
+        )
         this = {"organization_id": wallet, "reservation_id": held["id"]}
         if self.dice.random() < 0.3:
             self.act(actions.release, **this)
@@ -76,14 +107,22 @@ class Racer:
                 self.act(actions.capture, **this, amount=SIZE, final=False)
 
     def use(self) -> None:
-        """Records for several wallets, in any order; sometimes a batch that somebody else has sent."""
+        """Records for several wallets, in any order; sometimes a batch that somebody else has
+        sent."""
         if self.batches and self.dice.random() < 0.2:
             self.act(actions.record_usage, records=self.dice.choice(self.batches))
             return
         wallets = [self.one, self.postpaid, *self.others]
         batch = [
-            UsageRecord(self.world.provider_id, f"{self.number}-{next(self.numbers)}", self.dice.choice(wallets), SIZE,
-                        clock.now(), "x", self.dice.choice([0, 3]))
+            UsageRecord(
+                self.world.provider_id,
+                f"{self.number}-{next(self.numbers)}",
+                self.dice.choice(wallets),
+                SIZE,
+                clock.now(),
+                "x",
+                self.dice.choice([0, 3]),
+            )
             for _ in range(self.dice.choice([2, 5, 12, 60]))
         ]
         self.batches.append(batch)
@@ -93,15 +132,31 @@ class Racer:
         self.act(actions.issue_invoice, organization_id=self.postpaid, by=CLERK)
 
     def pay(self) -> None:
-        self.act(actions.record_payment, organization_id=self.postpaid, amount=self.dice.randint(1, 9) * SIZE,
-                 method=self.dice.choice(["cash", "issue"]), by=CLERK)
+        self.act(
+            actions.record_payment,
+            organization_id=self.postpaid,
+            amount=self.dice.randint(1, 9) * SIZE,
+            method=self.dice.choice(["cash", "issue"]),
+            by=CLERK,
+        )
 
     def refill(self) -> None:
-        self.act(actions.top_up, organization_id=self.one, amount=SIZE * self.dice.randint(1, 5), method="cash",
-                 by=CLERK)
+        self.act(
+            actions.top_up,
+            organization_id=self.one,
+            amount=SIZE * self.dice.randint(1, 5),
+            method="cash",
+            by=CLERK,
+        )
 
     def issue(self) -> None:
-        self.act(actions.top_up, organization_id=self.dice.choice(self.others), amount=SIZE, method="issue", by=CLERK)
+        self.act(
+            actions.top_up,
+            organization_id=self.dice.choice(self.others),
+            amount=SIZE,
+            method="issue",
+            by=CLERK,
+        )
 
     def close(self) -> None:
         wallet = self.dice.choice(self.others)
@@ -112,13 +167,22 @@ class Racer:
         self.world.tick("expire_reservations", "say_figures", "tell_of_low_credits", "end_months")
 
     def limit(self) -> None:
-        self.act(actions.change_account, organization_id=self.postpaid, check=lambda found: None, by=CLERK,
-                 patch={"credit_limit": self.dice.randint(5, 50) * SIZE})
+        self.act(
+            actions.change_account,
+            organization_id=self.postpaid,
+            check=lambda found: None,
+            by=CLERK,
+            patch={"credit_limit": self.dice.randint(5, 50) * SIZE},
+        )
 
 
 @pytest.mark.timeout(SECONDS * 3 + 180)
 def test_sixteen_threads_get_exactly_what_there_is_and_no_deadlock(world: World) -> None:
-    wallets = [world.open(limit="3"), world.open("postpaid", limit="9"), *[world.open(limit="2") for _ in range(6)]]
+    wallets = [
+        world.open(limit="3"),
+        world.open("postpaid", limit="9"),
+        *[world.open(limit="2") for _ in range(6)],
+    ]
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1000"})
     told: list[Counter[str]] = [Counter() for _ in range(THREADS)]
     batches: list[Any] = []
@@ -126,8 +190,10 @@ def test_sixteen_threads_get_exactly_what_there_is_and_no_deadlock(world: World)
     racers = [Racer(world, n, wallets, told[n], batches) for n in range(THREADS)]
     done = at_once(*[lambda racer=racer: racer.run(until) for racer in racers])
     total = sum(told, Counter())
-    ran.append(f"{THREADS} threads for {SECONDS:.0f} s, LEDGER_SEED={SEED}: "
-               + ", ".join(f"{name} {times}" for name, times in sorted(total.items())))
+    ran.append(
+        f"{THREADS} threads for {SECONDS:.0f} s, LEDGER_SEED={SEED}: "
+        + ", ".join(f"{name} {times}" for name, times in sorted(total.items()))
+    )
     assert [problem for problem in done if problem] == []
     assert {name: times for name, times in total.items() if name.startswith("database")} == {}
     one = wallets[0]
@@ -135,9 +201,16 @@ def test_sixteen_threads_get_exactly_what_there_is_and_no_deadlock(world: World)
     _spend_the_rest(world, one)
     with world.database.reading() as session:
         account = session.get_one(Account, one)
-        came = session.scalar(select(func.sum(Entry.moved)).where(Entry.organization_id == one, Entry.moved > 0)) or 0
+        came = (
+            session.scalar(
+                select(func.sum(Entry.moved)).where(Entry.organization_id == one, Entry.moved > 0)
+            )
+            or 0
+        )
         lowest = session.scalar(
-            select(func.min(Entry.prepaid_after - Entry.held_after)).where(Entry.organization_id == one)
+            select(func.min(Entry.prepaid_after - Entry.held_after)).where(
+                Entry.organization_id == one
+            )
         )
     assert lowest is not None and lowest >= -LIMIT, "more was admitted than there was"
     assert (account.prepaid, account.held) == (-LIMIT, 0), "something that was there was refused"
@@ -149,10 +222,14 @@ def test_sixteen_threads_get_exactly_what_there_is_and_no_deadlock(world: World)
 def _let_go(world: World, org: str) -> None:
     with world.database.transaction() as session:
         open_ones = session.scalars(
-            select(Reservation.id).where(Reservation.organization_id == org, Reservation.status == "open")
+            select(Reservation.id).where(
+                Reservation.organization_id == org, Reservation.status == "open"
+            )
         ).all()
         for reservation_id in open_ones:
-            actions.release(session, organization_id=org, reservation_id=reservation_id, now=clock.now())
+            actions.release(
+                session, organization_id=org, reservation_id=reservation_id, now=clock.now()
+            )
 
 
 def _spend_the_rest(world: World, org: str) -> None:
@@ -162,7 +239,9 @@ def _spend_the_rest(world: World, org: str) -> None:
     def spend() -> None:
         while not stop.is_set():
             try:
-                world.act(actions.charge, organization_id=org, amount=SIZE, kind="usage", description="x")
+                world.act(
+                    actions.charge, organization_id=org, amount=SIZE, kind="usage", description="x"
+                )
             except Conflict:
                 stop.set()
 

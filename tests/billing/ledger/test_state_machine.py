@@ -1,6 +1,8 @@
-"""Any commands in any order, on the real database: what the ledger answers and keeps is what the oracle says.
+"""Any commands in any order, on the real database: what the ledger answers and keeps is what the
+oracle says.
 
-A run is repeated with LEDGER_SEED=<seed>; LEDGER_EXAMPLES and LEDGER_STEPS make it longer or shorter."""
+A run is repeated with LEDGER_SEED=<seed>; LEDGER_EXAMPLES and LEDGER_STEPS make it longer or
+shorter."""
 
 import os
 import time
@@ -35,14 +37,21 @@ def test_whatever_is_done_the_ledger_answers_and_keeps_what_it_must(
         return Machine(world, steps)
 
     chosen = settings(
-        max_examples=examples, stateful_step_count=STEPS, deadline=None, print_blob=True, derandomize=False,
-        database=DirectoryBasedExampleDatabase(tmp_path), suppress_health_check=list(HealthCheck),
+        max_examples=examples,
+        stateful_step_count=STEPS,
+        deadline=None,
+        print_blob=True,
+        derandomize=False,
+        database=DirectoryBasedExampleDatabase(tmp_path),
+        suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink) if SHRINK else (Phase.generate,),
     )
     try:
         run_state_machine_as_test(machine, settings=chosen)
     finally:
         done = sum(steps.values())
-        ran.append(f"{name}: LEDGER_SEED={SEED}, {len(machines)} examples of up to {STEPS} steps, "
-                   f"{done} commands in {time.monotonic() - begun:.0f} s")
+        ran.append(
+            f"{name}: LEDGER_SEED={SEED}, {len(machines)} examples of up to {STEPS} steps, "
+            f"{done} commands in {time.monotonic() - begun:.0f} s"
+        )
         ran.append("  " + ", ".join(f"{name} {times}" for name, times in sorted(steps.items())))

@@ -19,7 +19,8 @@ WIDTH = 110
 
 
 def run(base_url: str | None, file: Path | None) -> int:
-    """Tell it; the exit code. ``base_url``: a running system, else one is started; ``file``: customers to load."""
+    """Tell it; the exit code. ``base_url``: a running system, else one is started; ``file``:
+    customers to load."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
@@ -27,7 +28,9 @@ def run(base_url: str | None, file: Path | None) -> int:
     try:
         customers = rows.read(file) if file else []
         if not base_url:
-            tell.note("Starting a system of its own. BASE_URL=http://… tells it to one that runs already.")
+            tell.note(
+                "Starting a system of its own. BASE_URL=http://… tells it to one that runs already."
+            )
         with _system(base_url) as system:
             faults = _tell(system, customers, tell)
         if base_url:
@@ -62,8 +65,10 @@ def _load(api: Api, customers: list[rows.Row], tell: Teller) -> int:
     was_there = sum(outcome.was_there for outcome in outcomes)
     cells = [outcome.row.cells for outcome in outcomes if not outcome.problem]
     countries, currencies = {c["country"] for c in cells}, {c["currency"] for c in cells}
-    tell.note(f"{len(cells) - was_there} created, {was_there} already there, {len(faulty)} refused; "
-              f"{len(countries)} countries, {len(currencies)} currencies")
+    tell.note(
+        f"{len(cells) - was_there} created, {was_there} already there, {len(faulty)} refused; "
+        f"{len(countries)} countries, {len(currencies)} currencies"
+    )
     return len(faulty)
 
 
@@ -72,7 +77,9 @@ def _system(base_url: str | None) -> AbstractContextManager[System]:
         return embedded()
     folder = os.environ.get("MAIL_DIR")
     system = System(
-        base_url.rstrip("/"), os.environ.get("CLIENTELE_ADMIN_EMAIL") or EMAIL, _password(),
+        base_url.rstrip("/"),
+        os.environ.get("CLIENTELE_ADMIN_EMAIL") or EMAIL,
+        _password(),
         Path(folder) if folder else None,
     )
     await_ready(system)
@@ -85,8 +92,10 @@ def _password() -> str:
         return given
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True))
-    raise click.UsageError("Set CLIENTELE_ADMIN_PASSWORD to the password of the provider's administrator "
-                           "(and CLIENTELE_ADMIN_EMAIL to the address, unless it is admin@example.com).")
+    raise click.UsageError(
+        "Set CLIENTELE_ADMIN_PASSWORD to the password of the provider's administrator "
+        "(and CLIENTELE_ADMIN_EMAIL to the address, unless it is admin@example.com)."
+    )
 
 
 def _ended(tell: Teller, began: float, problem: str) -> int:

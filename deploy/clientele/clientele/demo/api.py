@@ -19,8 +19,8 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``replayed``: it is the first outcome of a request that was sent before; ``file``: what is no
-    JSON, ``media``: its type."""
+    """What came back. ``replayed``: it is the first outcome of a request that was sent before;
+    ``file``: what is no JSON, ``media``: its type."""
 
     method: str
     path: str
@@ -61,9 +61,16 @@ class Api:
         return answer
 
     def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str | None = None, wait: int = 0
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        wait: int = 0,
     ) -> Answer:
-        """Send one request. ``key``: its Idempotency-Key; ``wait``: seconds to wait for the outcome.
+        """Send one request. ``key``: its Idempotency-Key; ``wait``: seconds to wait for the
+        outcome.
 
         Raises Unreachable."""
         headers = {"Idempotency-Key": key} if key else {}
@@ -92,7 +99,9 @@ class Api:
             answer = self._once(method, path, body, headers)
         return answer
 
-    def _once(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Answer:
+    def _once(
+        self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
+    ) -> Answer:
         sent = None if body is None else json.dumps(body).encode()
         if sent is not None:
             headers = headers | {"Content-Type": "application/json"}
@@ -102,10 +111,14 @@ class Api:
             raise Unreachable(f"{self.base_url} does not answer: {problem}") from problem
         media = response.headers.get("Content-Type", "")
         return Answer(
-            method, path, response.status, _parsed(response.data),
+            method,
+            path,
+            response.status,
+            _parsed(response.data),
             response.headers.get("Idempotent-Replayed") == "true",
             _seconds(response.headers.get("Retry-After", "")),
-            media, b"" if media.endswith("json") else response.data,
+            media,
+            b"" if media.endswith("json") else response.data,
         )
 
 

@@ -11,7 +11,8 @@ from clientele.demo.telling import Teller
 
 @dataclass
 class Customer:
-    """One customer of this run. ``api``: the provider's administrator; ``owner``: its owner, once signed in."""
+    """One customer of this run. ``api``: the provider's administrator; ``owner``: its owner, once
+    signed in."""
 
     api: Api
     tell: Teller
@@ -36,11 +37,20 @@ class Customer:
     def organization(self) -> dict[str, Any]:
         """What is sent to open it."""
         return {
-            "name": "Lantern Quay “Bed & Breakfast” (No. 7)", "country": "SG", "currency": self.currency,
-            "timezone": "Asia/Singapore", "pricing_model": "app", "payment_mode": "prepaid",
-            "billing": {"email": "accounts@lantern-quay.example", "address": "7 Lantern Quay", "city": "Singapore"},
+            "name": "Lantern Quay “Bed & Breakfast” (No. 7)",
+            "country": "SG",
+            "currency": self.currency,
+            "timezone": "Asia/Singapore",
+            "pricing_model": "app",
+            "payment_mode": "prepaid",
+            "billing": {
+                "email": "accounts@lantern-quay.example",
+                "address": "7 Lantern Quay",
+                "city": "Singapore",
+            },
             "owner": {"given_name": "Mei Lin", "family_name": "Teo", "email": self.owner_email},
-            "buyer_tags": {"CustomerRef": f"DEMO-{self.run}"}, "demo": True,
+            "buyer_tags": {"CustomerRef": f"DEMO-{self.run}"},
+            "demo": True,
         }
 
     def key(self, step: str) -> str:

@@ -26,7 +26,8 @@ CHARGES = (
 
 
 def tell_life(api: Api, tell: Teller, mails: Path | None) -> None:
-    """Tell it all and end with the statement of account. Raises Differs at the first step that does."""
+    """Tell it all and end with the statement of account. Raises Differs at the first step that
+    does."""
     with _grace_kept(api, tell):
         tell.chapter("The life of one customer")
         customer = _open(api, tell)
@@ -51,7 +52,10 @@ def _open(api: Api, tell: Teller) -> Customer:
     tell.step("Open a customer, and wait until billing and membership have answered")
     customer = Customer(api, tell)
     body = tell.answered(
-        api.call("POST", "/v1/organizations", customer.organization, key=customer.key("open"), wait=10), 201
+        api.call(
+            "POST", "/v1/organizations", customer.organization, key=customer.key("open"), wait=10
+        ),
+        201,
     )
     customer.id = body["id"]
     tell.check("name", body["name"], customer.organization["name"])
@@ -60,7 +64,10 @@ def _open(api: Api, tell: Teller) -> Customer:
 
 
 def _credit(customer: Customer) -> None:
-    tell, wanted = customer.tell, {"amount": CREDIT, "method": "bank_transfer", "reference": "Invoice 2041"}
+    tell, wanted = (
+        customer.tell,
+        {"amount": CREDIT, "method": "bank_transfer", "reference": "Invoice 2041"},
+    )
     tell.step(f"Credit it with {CREDIT} {customer.currency}")
     first = tell.answered(customer.post("account/top-ups", wanted, "credit"), 201)
     customer.balance = Decimal(CREDIT)
@@ -122,10 +129,15 @@ def _refused_deletion(customer: Customer) -> None:
 
 
 def _check_blockers(customer: Customer, body: dict[str, Any]) -> None:
-    found = [(b["code"], b.get("amount"), b["fix"]["method"], b["fix"]["href"]) for b in body["blockers"]]
+    found = [
+        (b["code"], b.get("amount"), b["fix"]["method"], b["fix"]["href"]) for b in body["blockers"]
+    ]
     way = ("POST", f"{customer.path}/account/withdrawals")
-    customer.tell.check("blockers", [" ".join(map(str, blocker)) for blocker in found],
-                        [" ".join(("credits_left", money(customer.balance), *way))])
+    customer.tell.check(
+        "blockers",
+        [" ".join(map(str, blocker)) for blocker in found],
+        [" ".join(("credits_left", money(customer.balance), *way))],
+    )
 
 
 def _withdraw_the_rest(customer: Customer) -> None:
@@ -141,7 +153,9 @@ def _withdraw_the_rest(customer: Customer) -> None:
 
 def _first_deletion(customer: Customer) -> None:
     tell = customer.tell
-    tell.step("Delete it: billing closes the account, membership ends the access, the days are counted")
+    tell.step(
+        "Delete it: billing closes the account, membership ends the access, the days are counted"
+    )
     body = tell.answered(_delete(customer), 200)
     tell.check("deletion", body["status"], "scheduled")
     left = datetime.fromisoformat(body["purge_at"]) - datetime.fromisoformat(body["confirmed_at"])
@@ -155,7 +169,9 @@ def _first_deletion(customer: Customer) -> None:
 
 def _change_of_mind(customer: Customer) -> None:
     tell = customer.tell
-    tell.step("Change one's mind: activate it, and wait until billing and membership have opened again")
+    tell.step(
+        "Change one's mind: activate it, and wait until billing and membership have opened again"
+    )
     body = tell.answered(customer.post("activate", {}, "activate", wait=10), 200)
     tell.check("status", body["status"], "active")
     owner.is_back(customer)
@@ -197,8 +213,12 @@ def _timeline(customer: Customer) -> None:
 
     rows = tell.answered(until(look, seconds=10) or customer.get("timeline?limit=200"), 200)["data"]
     for row in reversed(rows):
-        tell.note(f"{row['at'][11:19]}  {row['service']:10}  {row['action']:34}  {row['actor'].get('label') or ''}")
-    tell.check("services", sorted({row["service"] for row in rows}), ["billing", "membership", "org"])
+        tell.note(
+            f"{row['at'][11:19]}  {row['service']:10}  {row['action']:34}  {row['actor'].get('label') or ''}"
+        )
+    tell.check(
+        "services", sorted({row["service"] for row in rows}), ["billing", "membership", "org"]
+    )
 
 
 def _check_status(customer: Customer, expected: str) -> None:
@@ -226,8 +246,11 @@ def _grace_kept(api: Api, tell: Teller) -> Iterator[None]:
         yield
     finally:
         answer = api.call("PATCH", "/v1/settings", {"deletion_grace_days": before}, wait=10)
-        tell.note(f"The grace is {before} days again" if answer.status == 200 else
-                  f"The grace could not be set back to {before} days: {answer.in_words}")
+        tell.note(
+            f"The grace is {before} days again"
+            if answer.status == 200
+            else f"The grace could not be set back to {before} days: {answer.in_words}"
+        )
 
 
 def _set_grace(api: Api, tell: Teller, days: int) -> Any:

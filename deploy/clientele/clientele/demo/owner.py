@@ -14,7 +14,9 @@ def join(customer: Customer, mails: Path | None) -> None:
     """The owner gets the mail, chooses a password, signs in, and sees one organization only."""
     tell = customer.tell
     if mails is None:
-        tell.note("The owner's part is left out: mails can't be read here. Set MAIL_DIR to the folder they land in.")
+        tell.note(
+            "The owner's part is left out: mails can't be read here. Set MAIL_DIR to the folder they land in."
+        )
         return
     tell.step(f"The invitation of {customer.owner_email} arrives")
     token = invitation(mails, customer.owner_email)
@@ -69,5 +71,7 @@ def _sees_only_its_own(customer: Customer, owner: Api) -> None:
     for other in [row["id"] for row in others if row["id"] != customer.id][:1]:
         tell.answered(owner.call("GET", f"/v1/organizations/{other}"), 404)
     charge = {"amount": "1.00", "kind": "one_off", "description": "By the owner"}
-    refusal = owner.call("POST", f"{customer.path}/account/charges", charge, key=customer.key("by-owner"))
+    refusal = owner.call(
+        "POST", f"{customer.path}/account/charges", charge, key=customer.key("by-owner")
+    )
     tell.answered(refusal, 403)

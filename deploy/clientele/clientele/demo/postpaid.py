@@ -1,4 +1,5 @@
-"""The life of a customer who pays afterwards: used by the thousand, invoiced, paid, credited, closed."""
+"""The life of a customer who pays afterwards: used by the thousand, invoiced, paid, credited,
+closed."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,16 +31,28 @@ class Business(Customer):
         """What is sent to open it."""
         email = f"finance.{self.run}@aarequai.example"
         return {
-            "name": "Aarequai Verlag & Söhne", "country": "CH", "currency": self.currency,
-            "timezone": "Europe/Zurich", "pricing_model": "app", "payment_mode": "postpaid", "credit_limit": LIMIT,
-            "billing": {"email": email, "name": "Aarequai Verlag & Söhne AG", "address": "Aarequai 7", "city": "Thun"},
+            "name": "Aarequai Verlag & Söhne",
+            "country": "CH",
+            "currency": self.currency,
+            "timezone": "Europe/Zurich",
+            "pricing_model": "app",
+            "payment_mode": "postpaid",
+            "credit_limit": LIMIT,
+            "billing": {
+                "email": email,
+                "name": "Aarequai Verlag & Söhne AG",
+                "address": "Aarequai 7",
+                "city": "Thun",
+            },
             "owner": {"given_name": "Léa", "family_name": "Brönnimann", "email": email},
-            "buyer_tags": {"CustomerRef": f"DEMO-{self.run}"}, "demo": True,
+            "buyer_tags": {"CustomerRef": f"DEMO-{self.run}"},
+            "demo": True,
         }
 
 
 def tell_life(api: Api, tell: Teller) -> None:
-    """Tell it from the opening to the end; the grace must be 0 days. Raises Differs at the first step that does."""
+    """Tell it from the opening to the end; the grace must be 0 days. Raises Differs at the first
+    step that does."""
     tell.chapter("One that pays afterwards")
     customer = _open(api, tell)
     _use(customer)
@@ -54,7 +67,9 @@ def tell_life(api: Api, tell: Teller) -> None:
 def _open(api: Api, tell: Teller) -> Customer:
     tell.step(f"Open a customer that pays by invoice, with a limit of {LIMIT}")
     customer = Business(api, tell)
-    opened = api.call("POST", "/v1/organizations", customer.organization, key=customer.key("open"), wait=10)
+    opened = api.call(
+        "POST", "/v1/organizations", customer.organization, key=customer.key("open"), wait=10
+    )
     body = tell.answered(opened, 201)
     customer.id = body["id"]
     tell.check("status", body["status"], "active")
@@ -66,12 +81,19 @@ def _use(customer: Customer) -> None:
     tell, now = customer.tell, datetime.now(UTC).isoformat()
     tell.step(f"{RECORDS:,} usage records in one call, {EACH} each, and one that makes no sense")
     records = [
-        {"id": f"{customer.run}-{n}", "organization_id": customer.id, "amount": EACH, "at": now,
-         "description": f"Text message {n}"}
+        {
+            "id": f"{customer.run}-{n}",
+            "organization_id": customer.id,
+            "amount": EACH,
+            "at": now,
+            "description": f"Text message {n}",
+        }
         for n in range(RECORDS)
     ]
     senseless = {**records[0], "id": f"{customer.run}-odd", "amount": "-1"}
-    body = tell.answered(customer.api.call("POST", "/v1/usage", {"records": [*records, senseless]}), 200)
+    body = tell.answered(
+        customer.api.call("POST", "/v1/usage", {"records": [*records, senseless]}), 200
+    )
     tell.check("accepted", body["accepted"], RECORDS)
     tell.check("refused", [found["code"] for found in body["refused"]], ["invalid_amount"])
     tell.step("The same once more: a record counts once")
@@ -81,7 +103,9 @@ def _use(customer: Customer) -> None:
     tell.step(f"Charge {RENT} beside")
     wanted = {"amount": RENT, "kind": "one_off", "description": "Rent of a conference room"}
     tell.answered(customer.post("account/charges", wanted, "charge"), 201)
-    _check_account(customer, expecting_invoice=f"-{TOTAL}", amount_due="0.00", usable_credits="400.00")
+    _check_account(
+        customer, expecting_invoice=f"-{TOTAL}", amount_due="0.00", usable_credits="400.00"
+    )
 
 
 def _invoice(customer: Customer) -> dict[str, Any]:
@@ -92,7 +116,9 @@ def _invoice(customer: Customer) -> dict[str, Any]:
     tell.check("lines", len(invoice["lines"]), RECORDS + 1)
     tell.check("status", invoice["status"], "awaiting_payment")
     days = (date.fromisoformat(invoice["due_on"]) - date.fromisoformat(invoice["issued_on"])).days
-    tell.check("days to pay", days, customer.api.call("GET", "/v1/settings").body["payment_terms_days"])
+    tell.check(
+        "days to pay", days, customer.api.call("GET", "/v1/settings").body["payment_terms_days"]
+    )
     _check_account(customer, expecting_invoice="0.00", amount_due=f"-{TOTAL}", usable_credits=LIMIT)
     return invoice
 
@@ -114,8 +140,11 @@ def _pay(customer: Customer, invoice: dict[str, Any], amount: str, left: str) ->
     tell.step(f"Take a payment of {amount}")
     wanted = {"amount": amount, "method": "bank_transfer", "reference": invoice["number"]}
     body = tell.answered(customer.post("payments", wanted, f"pay-{amount}"), 201)
-    tell.check("assigned", [f"{share['number']} {share['amount']}" for share in body["invoices"]],
-               [f"{invoice['number']} {amount}"])
+    tell.check(
+        "assigned",
+        [f"{share['number']} {share['amount']}" for share in body["invoices"]],
+        [f"{invoice['number']} {amount}"],
+    )
     _check_open(customer, invoice, left, "awaiting_payment" if Decimal(left) else "paid")
 
 
@@ -123,7 +152,9 @@ def _credit(customer: Customer, invoice: dict[str, Any]) -> None:
     tell = customer.tell
     tell.step(f"Credit {CREDITED} of it: the room had no window")
     wanted = {"amount": CREDITED, "reason": "The room had no window"}
-    body = tell.answered(customer.post(f"invoices/{invoice['id']}/credit-notes", wanted, "credit"), 201)
+    body = tell.answered(
+        customer.post(f"invoices/{invoice['id']}/credit-notes", wanted, "credit"), 201
+    )
     tell.check("credited", body["credited"], CREDITED)
     _check_open(customer, invoice, REST, "awaiting_payment")
 
@@ -133,20 +164,28 @@ def _settle(customer: Customer, invoice: dict[str, Any]) -> None:
     tell.step("Ask what would stand in the way of a deletion")
     (blocker,) = tell.answered(customer.get("deletion-check"), 200)["blockers"]
     tell.check("blocker", f"{blocker['code']} {blocker['amount']}", f"amount_due {REST}")
-    tell.check("the way out", f"{blocker['fix']['method']} {blocker['fix']['href']}", f"POST {customer.path}/payments")
+    tell.check(
+        "the way out",
+        f"{blocker['fix']['method']} {blocker['fix']['href']}",
+        f"POST {customer.path}/payments",
+    )
     _pay(customer, invoice, blocker["amount"], "0.00")
 
 
 def _close(customer: Customer) -> None:
     tell = customer.tell
     tell.step("Delete it: nothing is owed, so it goes at once")
-    body = tell.answered(customer.api.call("DELETE", customer.path, {"reason": "Moved away"}, wait=10), 200)
+    body = tell.answered(
+        customer.api.call("DELETE", customer.path, {"reason": "Moved away"}, wait=10), 200
+    )
     tell.check("on its way", body["status"] in ("scheduled", "purging", "completed"), True)
     until(lambda: customer.get().body.get("status") == "deleted", seconds=GONE_WITHIN)
     tell.check("status", tell.answered(customer.get(), 200)["status"], "deleted")
     tell.step("Its invoices stay")
     listed = tell.answered(customer.get("invoices"), 200)["data"]
-    tell.check("invoices", [f"{found['status']} {found['total']}" for found in listed], [f"paid {TOTAL}"])
+    tell.check(
+        "invoices", [f"{found['status']} {found['total']}" for found in listed], [f"paid {TOTAL}"]
+    )
 
 
 def _check_open(customer: Customer, invoice: dict[str, Any], left: str, status: str) -> None:

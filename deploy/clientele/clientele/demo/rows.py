@@ -18,9 +18,22 @@ from clientele.demo.waiting import until
 
 WORKERS = 4
 COLUMNS = (
-    "name", "country", "currency", "timezone", "pricing_model", "payment_mode", "credit_limit", "opening_credit",
-    "billing_email", "billing_address", "billing_city", "owner_given_name", "owner_family_name", "owner_email",
-    "customer_ref", "demo",
+    "name",
+    "country",
+    "currency",
+    "timezone",
+    "pricing_model",
+    "payment_mode",
+    "credit_limit",
+    "opening_credit",
+    "billing_email",
+    "billing_address",
+    "billing_city",
+    "owner_given_name",
+    "owner_family_name",
+    "owner_email",
+    "customer_ref",
+    "demo",
 )
 
 
@@ -45,8 +58,20 @@ class Row:
     def organization(self) -> dict[str, Any]:
         """What is sent to create it; cells left empty are left out."""
         cell = self.cells
-        plain = ("name", "country", "currency", "timezone", "pricing_model", "payment_mode", "credit_limit")
-        billing = {"email": cell["billing_email"], "address": cell["billing_address"], "city": cell["billing_city"]}
+        plain = (
+            "name",
+            "country",
+            "currency",
+            "timezone",
+            "pricing_model",
+            "payment_mode",
+            "credit_limit",
+        )
+        billing = {
+            "email": cell["billing_email"],
+            "address": cell["billing_address"],
+            "city": cell["billing_city"],
+        }
         owner = {part: cell[f"owner_{part}"] for part in ("given_name", "family_name", "email")}
         return {
             **{name: cell[name] for name in plain if cell[name]},
@@ -78,11 +103,14 @@ def read(path: Path) -> list[Row]:
             lines = [{name: (line[name] or "").strip() for name in COLUMNS} for line in table]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise BadFile(f"{path}: {problem}") from problem
-    return [Row(number, cells, _key(path, number, cells)) for number, cells in enumerate(lines, start=2)]
+    return [
+        Row(number, cells, _key(path, number, cells)) for number, cells in enumerate(lines, start=2)
+    ]
 
 
 def load(api: Api, rows: list[Row], console: Console) -> list[Outcome]:
-    """Create them all, those that are not there already; what became of each, in the order of the file."""
+    """Create them all, those that are not there already; what became of each, in the order of the
+    file."""
     outcomes = []
     with ThreadPoolExecutor(WORKERS) as workers, _progress(console, len(rows)) as advance:
         for done in as_completed([workers.submit(_load_row, api, row) for row in rows]):
@@ -102,7 +130,11 @@ def _load_row(api: Api, row: Row) -> Outcome:
     ):
         return Outcome(row, organization_id, problem="still provisioning after 30 seconds")
     if row.cells["payment_mode"] == "prepaid" and row.cells["opening_credit"]:
-        credit = {"amount": row.cells["opening_credit"], "method": "bank_transfer", "reference": "Opening credit"}
+        credit = {
+            "amount": row.cells["opening_credit"],
+            "method": "bank_transfer",
+            "reference": "Opening credit",
+        }
         credited = api.call("POST", f"{path}/account/top-ups", credit, key=f"{row.key}-credit")
         if credited.status != 201:
             return Outcome(row, organization_id, problem=f"opening_credit: {_problem(credited)}")
@@ -111,12 +143,15 @@ def _load_row(api: Api, row: Row) -> Outcome:
 
 def _problem(answer: Answer) -> str:
     """The refusal in a line: each field that is wrong, or what was said in all."""
-    fields = [f"{error.get('pointer')} {error.get('detail')}" for error in answer.body.get("errors", [])]
+    fields = [
+        f"{error.get('pointer')} {error.get('detail')}" for error in answer.body.get("errors", [])
+    ]
     return "; ".join(fields) or f"{answer.in_words} {answer.body.get('detail', '')}".strip()
 
 
 def _key(path: Path, number: int, cells: dict[str, str]) -> str:
-    """The same for the same line of the same file, so that loading it again finds the customer it made."""
+    """The same for the same line of the same file, so that loading it again finds the customer it
+    made."""
     content = json.dumps([path.name, number, cells], sort_keys=True)
     return f"demo-{hashlib.sha256(content.encode()).hexdigest()[:40]}"
 

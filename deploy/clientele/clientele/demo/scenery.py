@@ -1,4 +1,5 @@
-"""What a newcomer should find on each page: some of the loaded customers get people, money, invoices and troubles."""
+"""What a newcomer should find on each page: some of the loaded customers get people, money,
+invoices and troubles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,8 +12,8 @@ from clientele.demo.telling import Teller
 
 @dataclass
 class Place:
-    """One of the loaded customers. What is done again is done once: the keys are the same at every run. ``refused``:
-    what could not be done, for somebody has gone on with this customer since."""
+    """One of the loaded customers. What is done again is done once: the keys are the same at every
+    run. ``refused``: what could not be done, for somebody has gone on with this customer since."""
 
     api: Api
     outcome: Outcome
@@ -42,28 +43,59 @@ class Place:
 
 def _busy(place: Place) -> None:
     """Prepaid: used, nearly empty; with people of every kind."""
-    for amount, words in (("140.00", "Calls in March"), ("62.40", "Calls in April"), ("41.10", "Calls in May")):
+    for amount, words in (
+        ("140.00", "Calls in March"),
+        ("62.40", "Calls in April"),
+        ("41.10", "Calls in May"),
+    ):
         place.post("account/charges", {"amount": amount, "kind": "usage", "description": words})
     place.post("account/reservations", {"amount": "3.00", "description": "Number porting"})
-    place.post("members", {"given_name": "Aisha", "family_name": "Rahim", "portal_access": True, "role": "admin",
-                           "email": "aisha.rahim@kopi-kaya.example"})
-    place.post("members", {"given_name": "Jun", "family_name": "Lim", "portal_access": True, "role": "member",
-                           "email": "jun.lim@kopi-kaya.example"})
+    place.post(
+        "members",
+        {
+            "given_name": "Aisha",
+            "family_name": "Rahim",
+            "portal_access": True,
+            "role": "admin",
+            "email": "aisha.rahim@kopi-kaya.example",
+        },
+    )
+    place.post(
+        "members",
+        {
+            "given_name": "Jun",
+            "family_name": "Lim",
+            "portal_access": True,
+            "role": "member",
+            "email": "jun.lim@kopi-kaya.example",
+        },
+    )
     place.post("members", {"name": "Front counter", "portal_access": False, "extension": "100"})
 
 
 def _invoiced(place: Place) -> None:
     """Postpaid: an invoice paid in part, and something that is not invoiced yet."""
-    place.post("account/charges", {"amount": "420.00", "kind": "subscription", "description": "Five lines, a quarter"})
-    place.post("account/charges", {"amount": "36.75", "kind": "usage", "description": "Calls in April"})
+    place.post(
+        "account/charges",
+        {"amount": "420.00", "kind": "subscription", "description": "Five lines, a quarter"},
+    )
+    place.post(
+        "account/charges", {"amount": "36.75", "kind": "usage", "description": "Calls in April"}
+    )
     place.post("invoices", {})
-    place.post("payments", {"amount": "200.00", "method": "bank_transfer", "reference": "PAID-IN-PART"})
-    place.post("account/charges", {"amount": "58.20", "kind": "usage", "description": "Calls in May"})
+    place.post(
+        "payments", {"amount": "200.00", "method": "bank_transfer", "reference": "PAID-IN-PART"}
+    )
+    place.post(
+        "account/charges", {"amount": "58.20", "kind": "usage", "description": "Calls in May"}
+    )
 
 
 def _suspended(place: Place) -> None:
     """Suspended, with something still due."""
-    place.post("account/charges", {"amount": "990.00", "kind": "one_off", "description": "Handsets"})
+    place.post(
+        "account/charges", {"amount": "990.00", "kind": "one_off", "description": "Handsets"}
+    )
     place.post("invoices", {})
     place.post("suspend", {"reason": "Three reminders, no answer"})
 
@@ -71,7 +103,10 @@ def _suspended(place: Place) -> None:
 def _closing(place: Place) -> None:
     """Nothing left, to be deleted after the grace."""
     row = place.outcome.row.cells
-    place.post("account/withdrawals", {"amount": row["opening_credit"], "method": "bank_transfer", "reason": "Closing"})
+    place.post(
+        "account/withdrawals",
+        {"amount": row["opening_credit"], "method": "bank_transfer", "reason": "Closing"},
+    )
     place.delete("They have given up the shop")
 
 

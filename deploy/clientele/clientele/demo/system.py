@@ -29,7 +29,8 @@ class DidNotStart(Exception):
 
 @dataclass(frozen=True)
 class System:
-    """Where it is, who may enter it as its administrator, and where its mails land if that is known."""
+    """Where it is, who may enter it as its administrator, and where its mails land if that is
+    known."""
 
     base_url: str
     email: str
@@ -45,8 +46,12 @@ def embedded() -> Iterator[System]:
         system = System(f"http://127.0.0.1:{port}", EMAIL, secrets.token_urlsafe(18), data / "mail")
         with (data / "log").open("wb") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "clientele", "run"], env=_environment(system, data, port),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                [sys.executable, "-m", "clientele", "run"],
+                env=_environment(system, data, port),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         try:
             with _stopped_orderly():
@@ -65,8 +70,10 @@ def await_ready(system: System) -> None:
 def _environment(system: System, data: Path, port: int) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     return kept | {
-        "CLIENTELE_DATA": str(data), "CLIENTELE_PORT": str(port),
-        "CLIENTELE_ADMIN_EMAIL": system.email, "CLIENTELE_ADMIN_PASSWORD": system.password,
+        "CLIENTELE_DATA": str(data),
+        "CLIENTELE_PORT": str(port),
+        "CLIENTELE_ADMIN_EMAIL": system.email,
+        "CLIENTELE_ADMIN_PASSWORD": system.password,
     }
 
 
@@ -82,7 +89,10 @@ def _await_ready(system: System, child: "subprocess.Popen[bytes]", log: Path) ->
 
 def _is_ready(system: System) -> bool:
     try:
-        return urllib3.request("GET", f"{system.base_url}/readyz", retries=False, timeout=2.0).status == 200
+        return (
+            urllib3.request("GET", f"{system.base_url}/readyz", retries=False, timeout=2.0).status
+            == 200
+        )
     except urllib3.exceptions.HTTPError:
         return False
 

@@ -1,4 +1,5 @@
-"""How the demo tells what it does: numbered steps, what was called, what came back, and whether that was expected."""
+"""How the demo tells what it does: numbered steps, what was called, what came back, and whether
+that was expected."""
 
 import re
 from typing import Any
@@ -43,7 +44,9 @@ class Teller:
         self.check("status", answer.status, expected, quiet=True, why=answer.body.get("detail"))
         return answer.body
 
-    def check(self, what: str, got: Any, expected: Any, *, quiet: bool = False, why: str | None = None) -> None:
+    def check(
+        self, what: str, got: Any, expected: Any, *, quiet: bool = False, why: str | None = None
+    ) -> None:
         """Raises Differs unless the two are the same."""
         if got != expected:
             self._line(f"     ✘ {what}: expected {shown(expected)}, got {shown(got)}", "bold red")

@@ -1,4 +1,5 @@
-"""Where the programs are that nobody gets from a package registry; on Debian, root may have them installed."""
+"""Where the programs are that nobody gets from a package registry; on Debian, root may have them
+installed."""
 
 import fcntl
 import os
@@ -18,17 +19,23 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class ServerMissing(RuntimeError):
-    """A program is neither installed nor may it be installed from here; the message says what to do."""
+    """A program is neither installed nor may it be installed from here; the message says what to
+    do."""
 
 
 def postgres_programs() -> Path:
     """The folder with initdb, postgres and psql of the newest PostgreSQL."""
-    return _found_or_installed(_find_postgres, title="PostgreSQL", package="postgresql", instead=_DOCKER)
+    return _found_or_installed(
+        _find_postgres, title="PostgreSQL", package="postgresql", instead=_DOCKER
+    )
 
 
 def rabbitmq_scripts() -> Path:
-    """The folder with RabbitMQ's own scripts; the package's wrappers insist on the shared instance."""
-    return _found_or_installed(_find_rabbitmq, title="RabbitMQ", package="rabbitmq-server", instead=_DOCKER)
+    """The folder with RabbitMQ's own scripts; the package's wrappers insist on the shared
+    instance."""
+    return _found_or_installed(
+        _find_rabbitmq, title="RabbitMQ", package="rabbitmq-server", instead=_DOCKER
+    )
 
 
 def chromium() -> Path:
@@ -61,7 +68,9 @@ def _version(path: Path) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", str(path))]
 
 
-def _found_or_installed(find: Callable[[], Path | None], *, title: str, package: str, instead: str = "") -> Path:
+def _found_or_installed(
+    find: Callable[[], Path | None], *, title: str, package: str, instead: str = ""
+) -> Path:
     found = find()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         with _alone():
@@ -80,7 +89,10 @@ def _found_or_installed(find: Callable[[], Path | None], *, title: str, package:
 def _install(package: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     with _services_held_back():
-        for arguments in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", package]):
+        for arguments in (
+            ["update", "-q"],
+            ["install", "-y", "-q", "--no-install-recommends", package],
+        ):
             result = subprocess.run(  # noqa: S603
                 ["apt-get", *arguments],  # noqa: S607
                 env=environment,

@@ -90,7 +90,9 @@ class Postgres:
         self._end()
         self._launch()
 
-    def url(self, database: str = "postgres", user: str = "postgres", password: str | None = None) -> str:
+    def url(
+        self, database: str = "postgres", user: str = "postgres", password: str | None = None
+    ) -> str:
         """Where SQLAlchemy finds a database; as the superuser unless a user is named."""
         return f"postgresql+psycopg://{user}:{password or self.password}@{self.host}:{self.port}/{database}"
 
@@ -112,7 +114,8 @@ class Postgres:
         self.psql(DROP_SERVICE, name=database.name)
 
     def psql(self, script: str, **variables: str) -> str:
-        """Run a psql script as the superuser; its variables travel inside, hidden from the process list."""
+        """Run a psql script as the superuser; its variables travel inside, hidden from the process
+        list."""
         environment = os.environ | {
             "PGHOST": self.host,
             "PGPORT": str(self.port),
@@ -121,13 +124,19 @@ class Postgres:
             "PGDATABASE": "postgres",
         }
         command = [str(self._programs / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
-        return processes.run(command, environment=environment, text=with_variables(script, variables))
+        return processes.run(
+            command, environment=environment, text=with_variables(script, variables)
+        )
 
     def answers(self) -> bool:
         """Whether the superuser can log in."""
         try:
             psycopg.connect(
-                host=self.host, port=self.port, user="postgres", password=self.password, connect_timeout=2
+                host=self.host,
+                port=self.port,
+                user="postgres",
+                password=self.password,
+                connect_timeout=2,
             ).close()
         except psycopg.OperationalError:
             return False
@@ -145,7 +154,11 @@ class Postgres:
         password_file.unlink()
 
     def _launch(self) -> None:
-        places = {"listen_addresses": self.host, "port": str(self.port), "unix_socket_directories": ""}
+        places = {
+            "listen_addresses": self.host,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+        }
         options = [f"--{name}={value}" for name, value in (SETTINGS | places).items()]
         log = self.folder / "server.log"
         self.process = processes.launch(

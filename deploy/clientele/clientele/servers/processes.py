@@ -22,7 +22,8 @@ class DidNotStart(RuntimeError):
 
 
 def free_port() -> int:
-    """A free port below those the kernel gives to clients, which might sit on it while a server is down."""
+    """A free port below those the kernel gives to clients, which might sit on it while a server is
+    down."""
     while True:
         port = random.randrange(15000, 30000)  # noqa: S311
         with socket.socket() as probe:
@@ -82,7 +83,8 @@ def launch(
 ) -> subprocess.Popen[bytes]:
     """Start a server in its own process group; the named signal ends it should we die first.
 
-    The kernel sends that signal when the starting *thread* ends, so only the main thread asks for it.
+    The kernel sends that signal when the starting *thread* ends, so only the main thread asks for
+    it.
     """
     setpriv = shutil.which("setpriv")
     if setpriv and threading.current_thread() is threading.main_thread():
@@ -113,7 +115,11 @@ def _identity(account: pwd.struct_passwd | None) -> _Identity:
 
 
 def await_ready(
-    process: subprocess.Popen[bytes], is_ready: Callable[[], bool], *, log: Path, seconds: float = 60
+    process: subprocess.Popen[bytes],
+    is_ready: Callable[[], bool],
+    *,
+    log: Path,
+    seconds: float = 60,
 ) -> None:
     """Return once the server answers."""
     deadline = time.monotonic() + seconds

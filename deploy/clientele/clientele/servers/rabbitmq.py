@@ -1,4 +1,5 @@
-"""A private RabbitMQ of one node: quorum queues and narrow users like the real one, gone when stopped."""
+"""A private RabbitMQ of one node: quorum queues and narrow users like the real one, gone when
+stopped."""
 
 import json
 import os
@@ -91,27 +92,35 @@ class RabbitMQ:
     def create_service_users(self, *names: str) -> dict[str, str]:
         """The URLs of several services' users, made in one go."""
         passwords = {name: secrets.token_hex(16) for name in names}
-        self.rabbitmqctl("import_definitions", "--format", "json", text=json.dumps(definitions(passwords)))
+        self.rabbitmqctl(
+            "import_definitions", "--format", "json", text=json.dumps(definitions(passwords))
+        )
         return {name: self.url(name, password) for name, password in passwords.items()}
 
     def settle(self) -> None:
         """Return once the queues declared so far would be found again after `kill`.
 
-        The broker writes down the name of a new quorum queue up to a second late. Killed before that, it
-        comes back with the queue empty and without a leader, for ever.
+        The broker writes down the name of a new quorum queue up to a second late. Killed before
+        that, it comes back with the queue empty and without a leader, for ever.
         """
         self.rabbitmqctl("eval", "ok = dets:sync(ra_directory_reverse).")
 
     def rabbitmqctl(self, *arguments: str, text: str = "") -> str:
         """Run the broker's command line tool."""
         command = [str(self._scripts / "rabbitmqctl"), *arguments]
-        return processes.run(command, environment=self._environment, account=self._account, text=text)
+        return processes.run(
+            command, environment=self._environment, account=self._account, text=text
+        )
 
     def answers(self) -> bool:
         """Whether the administrator can log in."""
         try:
             with amqp.Connection(
-                f"{self.host}:{self.port}", ADMIN, self.password, virtual_host=VHOST, connect_timeout=2
+                f"{self.host}:{self.port}",
+                ADMIN,
+                self.password,
+                virtual_host=VHOST,
+                connect_timeout=2,
             ):
                 return True
         except (OSError, amqp.AMQPError):
@@ -181,14 +190,23 @@ class RabbitMQ:
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, Any]:
-    """The users as the broker imports them. Each publishes to the exchange of its name and declares nothing.
+    """The users as the broker imports them. Each publishes to the exchange of its name and declares
+    nothing.
 
     A service reads its own queues; who only speaks to our services reads none.
     """
     return {
-        "users": [{"name": name, "password": password, "tags": ""} for name, password in passwords.items()],
+        "users": [
+            {"name": name, "password": password, "tags": ""} for name, password in passwords.items()
+        ],
         "permissions": [
-            {"user": name, "vhost": VHOST, "configure": "^$", "write": f"^{name}$", "read": _readable(name)}
+            {
+                "user": name,
+                "vhost": VHOST,
+                "configure": "^$",
+                "write": f"^{name}$",
+                "read": _readable(name),
+            }
             for name in passwords
         ],
     }

@@ -17,7 +17,8 @@ from billing.values import FROZEN, OPEN, POSTPAID, SEALED, Code, Transfer, forma
 
 
 class CreditLimitRequired(Conflict):
-    """A postpaid account lives on its credit limit. Set a credit limit above zero first, or together with this."""
+    """A postpaid account lives on its credit limit. Set a credit limit above zero first, or
+    together with this."""
 
 
 class OpenAmounts(Conflict):
@@ -25,17 +26,44 @@ class OpenAmounts(Conflict):
 
 
 def open_account(
-    session: Session, *, organization_id: str, provider_id: str, name: str, country: str, currency: str,
-    timezone: str, payment_mode: str, credit_limit: int, billing: dict[str, Any], buyer_tags: dict[str, Any],
+    session: Session,
+    *,
+    organization_id: str,
+    provider_id: str,
+    name: str,
+    country: str,
+    currency: str,
+    timezone: str,
+    payment_mode: str,
+    credit_limit: int,
+    billing: dict[str, Any],
+    buyer_tags: dict[str, Any],
     now: datetime,
 ) -> None:
     """Open the account of a new customer and say so; say it again if there is one already."""
     if session.get(Account, organization_id) is None:
         account = Account(
-            organization_id=organization_id, provider_id=provider_id, name=name, country=country, currency=currency,
-            timezone=timezone, payment_mode=payment_mode, status=OPEN, credit_limit=credit_limit, prepaid=0,
-            surplus=0, unbilled=0, invoiced=0, held=0, in_flight=0, seq=0, on_wallet=0, auto_enabled=False,
-            billing=billing, buyer_tags=buyer_tags, opened_at=now,
+            organization_id=organization_id,
+            provider_id=provider_id,
+            name=name,
+            country=country,
+            currency=currency,
+            timezone=timezone,
+            payment_mode=payment_mode,
+            status=OPEN,
+            credit_limit=credit_limit,
+            prepaid=0,
+            surplus=0,
+            unbilled=0,
+            invoiced=0,
+            held=0,
+            in_flight=0,
+            seq=0,
+            on_wallet=0,
+            auto_enabled=False,
+            billing=billing,
+            buyer_tags=buyer_tags,
+            opened_at=now,
             month_ends_at=month_end(now, timezone) if payment_mode == POSTPAID else None,
         )
         session.add(account)
@@ -46,7 +74,12 @@ def open_account(
 
 
 def copy_organization(
-    session: Session, *, organization_id: str, name: str, billing: dict[str, Any], buyer_tags: dict[str, Any]
+    session: Session,
+    *,
+    organization_id: str,
+    name: str,
+    billing: dict[str, Any],
+    buyer_tags: dict[str, Any],
 ) -> None:
     """Take over what invoices print; of a provider, its name and address. Raises NoAccount."""
     provider = session.get(Provider, organization_id, with_for_update=True)
@@ -58,7 +91,8 @@ def copy_organization(
 
 
 def freeze_account(session: Session, *, organization_id: str, now: datetime) -> None:
-    """Charge nothing from now on; money still comes and goes. Only an open account freezes. Raises NoAccount."""
+    """Charge nothing from now on; money still comes and goes. Only an open account freezes. Raises
+    NoAccount."""
     account = queries.account(session, organization_id, lock=True)
     if account.status == OPEN:
         account.status = FROZEN
@@ -68,8 +102,8 @@ def freeze_account(session: Session, *, organization_id: str, now: datetime) -> 
 def reopen_account(
     session: Session, *, organization_id: str, conversation_id: str, frozen: bool, now: datetime
 ) -> None:
-    """Take entries again and say so, again if need be. ``frozen``: charges stay refused. An account closed for good
-    stays closed and nothing is said. Raises NoAccount."""
+    """Take entries again and say so, again if need be. ``frozen``: charges stay refused. An account
+    closed for good stays closed and nothing is said. Raises NoAccount."""
     account = queries.account(session, organization_id, lock=True)
     if account.status == SEALED:
         return
@@ -77,22 +111,35 @@ def reopen_account(
     if before != account.status:
         account.closed_from = account.closed_at = None
         ledger.record(
-            session, account, "account.reopened", by=SYSTEM, now=now,
+            session,
+            account,
+            "account.reopened",
+            by=SYSTEM,
+            now=now,
             changes=[{"field": "status", "before": before, "after": account.status}],
         )
         alerts.watch(session, account, account.figures(now).usable, now)
         ledger.announce(session, account, now)
-    outbox.say(session, said.AccountReopened(organization_id=organization_id, conversation_id=conversation_id))
+    outbox.say(
+        session,
+        said.AccountReopened(organization_id=organization_id, conversation_id=conversation_id),
+    )
 
 
 def change_account(
-    session: Session, *, organization_id: str, patch: dict[str, Any], check: Callable[[Any], None], now: datetime,
+    session: Session,
+    *,
+    organization_id: str,
+    patch: dict[str, Any],
+    check: Callable[[Any], None],
+    now: datetime,
     by: Actor,
 ) -> dict[str, Any]:
-    """Apply a patch of payment mode, limit and automatic top-up; the account as shown. ``check`` is handed what the
-    patch is about as it stands and raises when the caller thought otherwise.
+    """Apply a patch of payment mode, limit and automatic top-up; the account as shown. ``check`` is
+    handed what the patch is about as it stands and raises when the caller thought otherwise.
 
-    Raises NoAccount, AccountClosed, CreditLimitRequired, OpenAmounts, PaymentMethodMissing, AmountTooLarge, Invalid."""
+    Raises NoAccount, AccountClosed, CreditLimitRequired, OpenAmounts, PaymentMethodMissing,
+    AmountTooLarge, Invalid."""
     account = ledger.take(session, organization_id)
     if alerts.end_limit(session, account, now):
         ledger.announce_soon(session, account)
@@ -104,12 +151,18 @@ def change_account(
     ledger.check_range(account, now)
     alerts.watch(session, account, usable, now)
     after = _terms(account, now)
-    changes = [{"field": name, "before": before[name], "after": after[name]} for name in after
-               if before[name] != after[name]]
+    changes = [
+        {"field": name, "before": before[name], "after": after[name]}
+        for name in after
+        if before[name] != after[name]
+    ]
     if changes:
         ledger.record(session, account, _name(changes), by=by, now=now, changes=changes)
         ledger.announce(session, account, now)
-    return {**queries.show_account(session, account, now), "patchable": queries.patchable(account, now)}
+    return {
+        **queries.show_account(session, account, now),
+        "patchable": queries.patchable(account, now),
+    }
 
 
 def end_limits(session: Session, *, now: datetime, most: int = 100) -> int:
@@ -124,8 +177,8 @@ def end_limits(session: Session, *, now: datetime, most: int = 100) -> int:
 
 
 def count_days(session: Session, *, now: datetime, most: int = 25) -> int:
-    """Count the days to empty of accounts on which nothing has been said since yesterday, and say the figures where
-    the days have changed; answers how many were counted."""
+    """Count the days to empty of accounts on which nothing has been said since yesterday, and say
+    the figures where the days have changed; answers how many were counted."""
     uncounted = queries.uncounted_days(session, now, most)
     for account in uncounted:
         if queries.days_to_empty(session, account, now) != account.days_said:
@@ -134,20 +187,32 @@ def count_days(session: Session, *, now: datetime, most: int = 25) -> int:
     return len(uncounted)
 
 
-def record_denial(session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime) -> None:
+def record_denial(
+    session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime
+) -> None:
     """Note that somebody tried what they may not do."""
     provider_id = queries.provider_of(session, organization_id)
     if provider_id is None and session.get(Provider, organization_id) is not None:
         provider_id = organization_id
-    if provider_id is not None and not audit.denied_lately(session, organization_id, operation, by=by, now=now):
+    if provider_id is not None and not audit.denied_lately(
+        session, organization_id, operation, by=by, now=now
+    ):
         audit.record(
-            session, said.AuditRecorded, organization_id=organization_id, provider_id=provider_id, action=operation,
-            by=by, now=now, outcome="denied", target={"type": "account", "id": organization_id, "label": ""},
+            session,
+            said.AuditRecorded,
+            organization_id=organization_id,
+            provider_id=provider_id,
+            action=operation,
+            by=by,
+            now=now,
+            outcome="denied",
+            target={"type": "account", "id": organization_id, "label": ""},
         )
 
 
 def _change_limit(account: Account, patch: dict[str, Any], now: datetime) -> None:
-    """A limit patched with an end, or while it has one, is temporary; without an end it is the permanent one."""
+    """A limit patched with an end, or while it has one, is temporary; without an end it is the
+    permanent one."""
     if "credit_limit" not in patch and "credit_limit_expires_at" not in patch:
         return
     ends = patch.get("credit_limit_expires_at", account.temporary_limit_ends(now))
@@ -170,11 +235,19 @@ def _change_mode(session: Session, account: Account, mode: str, now: datetime) -
     account.payment_mode = mode
     account.month_ends_at = month_end(now, account.timezone) if mode == POSTPAID else None
     if transfers:
-        ledger.post(session, account, transfers, kind="mode_change", now=now, description=f"Changed to {mode}")
+        ledger.post(
+            session,
+            account,
+            transfers,
+            kind="mode_change",
+            now=now,
+            description=f"Changed to {mode}",
+        )
 
 
 def _moves(account: Account) -> list[Transfer]:
-    """From prepaid, money becomes surplus and debt becomes unbilled; back, surplus becomes the wallet."""
+    """From prepaid, money becomes surplus and debt becomes unbilled; back, surplus becomes the
+    wallet."""
     if account.payment_mode == POSTPAID:
         return [Transfer(Code.SURPLUS, Code.PREPAID, account.surplus)] if account.surplus else []
     if account.prepaid > 0:
@@ -188,7 +261,11 @@ def _change_auto_top_up(account: Account, patch: dict[str, Any]) -> None:
     if account.auto_enabled and patch:
         for name in ("amount", "method"):
             if getattr(account, f"auto_{name}") is None:
-                raise invalid(f"/auto_top_up/{name}", "required", "An automatic top-up needs an amount and a method.")
+                raise invalid(
+                    f"/auto_top_up/{name}",
+                    "required",
+                    "An automatic top-up needs an amount and a method.",
+                )
         methods.check(account, str(account.auto_method))
 
 
@@ -199,9 +276,12 @@ def _terms(account: Account, now: datetime) -> dict[str, Any]:
         return None if value is None else format_money(value, account.currency)
 
     return {
-        "payment_mode": account.payment_mode, "credit_limit": amount(account.limit_at(now)),
-        "credit_limit_expires_at": ends.isoformat() if ends else None, "auto_top_up.enabled": account.auto_enabled,
-        "auto_top_up.threshold": amount(account.auto_threshold), "auto_top_up.amount": amount(account.auto_amount),
+        "payment_mode": account.payment_mode,
+        "credit_limit": amount(account.limit_at(now)),
+        "credit_limit_expires_at": ends.isoformat() if ends else None,
+        "auto_top_up.enabled": account.auto_enabled,
+        "auto_top_up.threshold": amount(account.auto_threshold),
+        "auto_top_up.amount": amount(account.auto_amount),
         "auto_top_up.method": account.auto_method,
     }
 

@@ -15,22 +15,36 @@ _SETTLES = {"write_off": Code.WRITE_OFF, "correction": Code.CORRECTION, "goodwil
 
 
 def adjust(
-    session: Session, *, organization_id: str, amount: int, kind: str, reason: str, now: datetime, by: Actor
+    session: Session,
+    *,
+    organization_id: str,
+    amount: int,
+    kind: str,
+    reason: str,
+    now: datetime,
+    by: Actor,
 ) -> dict[str, Any]:
     """Correct the account by a signed amount, whatever its limit; the transaction.
 
-    On a postpaid account an amount in the customer's favour comes off the open invoices, oldest first, then off what
-    is unbilled, and what is over adds to the surplus; one against the customer takes from the surplus first. Raises
-    NoAccount, AccountClosed, AmountTooLarge."""
+    On a postpaid account an amount in the customer's favour comes off the open invoices, oldest
+    first, then off what is unbilled, and what is over adds to the surplus; one against the customer
+    takes from the surplus first. Raises NoAccount, AccountClosed, AmountTooLarge."""
     account = ledger.take(session, organization_id)
     settles = _SETTLES[kind]
     if amount > 0:
         transfers = settling.credit(settles, settling.open_invoices(session, account), amount)
-        transfers += in_favour(account, settles, amount - sum(transfer.amount for transfer in transfers))
+        transfers += in_favour(
+            account, settles, amount - sum(transfer.amount for transfer in transfers)
+        )
     else:
         transfers = _against(account, settles, -amount)
     rows = ledger.post(
-        session, account, transfers, kind=kind, now=now, reason=reason,
+        session,
+        account,
+        transfers,
+        kind=kind,
+        now=now,
+        reason=reason,
         description=kind.replace("_", "-").capitalize(),
     )
     ledger.record_transaction(session, account, "account.adjusted", rows, by=by, now=now)
@@ -39,8 +53,8 @@ def adjust(
 
 
 def in_favour(account: Account, source: Code, amount: int) -> list[Transfer]:
-    """What brings an amount to the customer where no invoice asks for it: postpaid, off what is unbilled, and what is
-    over into the surplus."""
+    """What brings an amount to the customer where no invoice asks for it: postpaid, off what is
+    unbilled, and what is over into the surplus."""
     cleared = min(amount, account.unbilled)
     parts = ((Code.UNBILLED, cleared), (account.paying_in, amount - cleared))
     return [Transfer(source, code, part) for code, part in parts if part]

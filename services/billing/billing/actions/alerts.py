@@ -1,4 +1,5 @@
-"""Noticing that credits run low. Only notes are made here, under the account's lock; the clock acts on them."""
+"""Noticing that credits run low. Only notes are made here, under the account's lock; the clock acts
+on them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,14 +24,15 @@ def is_crossing(before: int, usable: int, threshold: int) -> bool:
 
 
 def is_top_up_wanted(status: str, usable: int, auto_at: int | None) -> bool:
-    """Whether this few usable credits want an automatic top-up. ``auto_at``: at how many it is wanted; None: at none.
-    Where nothing may be charged none is wanted. domain.md section 15 row 26."""
+    """Whether this few usable credits want an automatic top-up. ``auto_at``: at how many it is
+    wanted; None: at none. Where nothing may be charged none is wanted. domain.md section 15 row 26.
+    """
     return status == OPEN and auto_at is not None and usable <= auto_at
 
 
 def watch(session: Session, account: Account, before: int, now: datetime) -> None:
-    """Note it when usable credits, ``before`` until now, have come down to a threshold that somebody waits for: the
-    provider's for the alert, the account's own for its automatic top-up."""
+    """Note it when usable credits, ``before`` until now, have come down to a threshold that
+    somebody waits for: the provider's for the alert, the account's own for its automatic top-up."""
     usable = account.figures(now).usable
     if usable < before and not account.is_closed:
         threshold = queries.low_thresholds(session, {account.provider_id})[account.provider_id]
@@ -43,8 +45,11 @@ def watch(session: Session, account: Account, before: int, now: datetime) -> Non
 def watch_standings(
     session: Session, changed: Sequence[Standing], now: datetime, *, threshold: int | None = None
 ) -> None:
-    """The same for accounts that were charged without the ORM. ``threshold``: the provider's, where it is known."""
-    providers = {standing.provider_id: ids.of_uuid("org", standing.provider_id) for standing in changed}
+    """The same for accounts that were charged without the ORM. ``threshold``: the provider's, where
+    it is known."""
+    providers = {
+        standing.provider_id: ids.of_uuid("org", standing.provider_id) for standing in changed
+    }
     known = queries.low_thresholds(session, set(providers.values())) if threshold is None else {}
     low, wanted = [], []
     for standing in changed:
@@ -60,8 +65,9 @@ def watch_standings(
 
 
 def end_limit(session: Session, account: Account, now: datetime) -> bool:
-    """Forget a temporary limit that has ended and note what its end did to usable credits; whether there was one.
-    What was charged since was watched when it was charged, so this looks at the account as it stood at the end."""
+    """Forget a temporary limit that has ended and note what its end did to usable credits; whether
+    there was one. What was charged since was watched when it was charged, so this looks at the
+    account as it stood at the end."""
     ends, temporary = account.credit_limit_expires_at, account.temporary_limit
     if ends is None or temporary is None or now < ends:
         return False
@@ -84,8 +90,13 @@ def _note_low(session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _order(session: Session, organization_ids: Sequence[Any], now: datetime) -> None:
-    """Order a top-up for each, now; one order is enough. Whether today's was made is asked when it is tried."""
+    """Order a top-up for each, now; one order is enough. Whether today's was made is asked when it
+    is tried."""
     if organization_ids:
-        insert_rows(session, _ORDERS, ("organization_id", "asked_at", "due_at"),
-                    [(organization_id, now, now) for organization_id in organization_ids],
-                    conflict=lambda statement: statement.on_conflict_do_nothing())
+        insert_rows(
+            session,
+            _ORDERS,
+            ("organization_id", "asked_at", "due_at"),
+            [(organization_id, now, now) for organization_id in organization_ids],
+            conflict=lambda statement: statement.on_conflict_do_nothing(),
+        )

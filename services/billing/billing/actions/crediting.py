@@ -18,50 +18,81 @@ class ProviderCreditsInsufficient(Conflict):
 
 
 def top_up(
-    session: Session, *, organization_id: str, amount: int, method: str, now: datetime, by: Actor,
-    reference: str | None = None, remark: str | None = None,
+    session: Session,
+    *,
+    organization_id: str,
+    amount: int,
+    method: str,
+    now: datetime,
+    by: Actor,
+    reference: str | None = None,
+    remark: str | None = None,
 ) -> dict[str, Any]:
     """Credit the account with money that came by ``method``; the transaction.
 
-    Raises NoAccount, AccountClosed, PaymentMethodMissing, ProviderCreditsInsufficient, AmountTooLarge."""
+    Raises NoAccount, AccountClosed, PaymentMethodMissing, ProviderCreditsInsufficient,
+    AmountTooLarge."""
     account = take_for_credit(session, organization_id, method)
     source = methods.check(account, method)
     check_provider(session, account, method, amount)
     account.last_top_up = amount
     rows = ledger.post(
-        session, account, [Transfer(source, account.paying_in, amount)], kind="top_up", now=now, method=method,
-        reference=reference, remark=remark, description=f"Top-up by {methods.spoken(method)}",
+        session,
+        account,
+        [Transfer(source, account.paying_in, amount)],
+        kind="top_up",
+        now=now,
+        method=method,
+        reference=reference,
+        remark=remark,
+        description=f"Top-up by {methods.spoken(method)}",
     )
     ledger.record_transaction(session, account, "account.topped_up", rows, by=by, now=now)
     return queries.show_transaction(rows, account.currency, staff=True)
 
 
 def withdraw(
-    session: Session, *, organization_id: str, amount: int, method: str, reason: str, now: datetime, by: Actor,
+    session: Session,
+    *,
+    organization_id: str,
+    amount: int,
+    method: str,
+    reason: str,
+    now: datetime,
+    by: Actor,
     reference: str | None = None,
 ) -> dict[str, Any]:
-    """Pay money out; the transaction. Raises NoAccount, AccountClosed, PaymentMethodMissing, InsufficientCredits."""
+    """Pay money out; the transaction. Raises NoAccount, AccountClosed, PaymentMethodMissing,
+    InsufficientCredits."""
     account = ledger.take(session, organization_id)
     goes_to = methods.check(account, method)
     cover.check_withdrawable(session, account, amount, now)
     rows = ledger.post(
-        session, account, [Transfer(account.paying_in, goes_to, amount)], kind="withdrawal", now=now, method=method,
-        reference=reference, reason=reason, description=f"Withdrawal by {methods.spoken(method)}",
+        session,
+        account,
+        [Transfer(account.paying_in, goes_to, amount)],
+        kind="withdrawal",
+        now=now,
+        method=method,
+        reference=reference,
+        reason=reason,
+        description=f"Withdrawal by {methods.spoken(method)}",
     )
     ledger.record_transaction(session, account, "account.withdrawn", rows, by=by, now=now)
     return queries.show_transaction(rows, account.currency, staff=True)
 
 
 def take_for_credit(session: Session, organization_id: str, method: str | None) -> Account:
-    """The account, locked, to be credited by ``method``: what the provider issues it takes from its own wallet, whose
-    lock comes first. Raises NoAccount, AccountClosed."""
+    """The account, locked, to be credited by ``method``: what the provider issues it takes from its
+    own wallet, whose lock comes first. Raises NoAccount, AccountClosed."""
     if method == ISSUE:
         providers.lock_wallet_of(session, organization_id)
     return ledger.take(session, organization_id)
 
 
 def check_provider(session: Session, account: Account, method: str | None, amount: int) -> None:
-    """Raise ProviderCreditsInsufficient when more is issued than the provider has. Its wallet is locked."""
+    """Raise ProviderCreditsInsufficient when more is issued than the provider has. Its wallet is
+    locked."""
     if method != ISSUE:
         return
     usable = queries.purse(session, account.provider_id, account.currency).usable

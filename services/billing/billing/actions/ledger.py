@@ -32,8 +32,8 @@ class AmountTooLarge(Conflict):
 
 
 def take(session: Session, organization_id: str, *, spending: bool = False) -> Account:
-    """The account, locked until this transaction ends. Raises NoAccount, AccountClosed and, where this is about
-    spending, AccountFrozen."""
+    """The account, locked until this transaction ends. Raises NoAccount, AccountClosed and, where
+    this is about spending, AccountFrozen."""
     account = queries.account(session, organization_id, lock=True)
     if account.is_closed:
         raise AccountClosed()
@@ -43,8 +43,14 @@ def take(session: Session, organization_id: str, *, spending: bool = False) -> A
 
 
 def post(
-    session: Session, account: Account, transfers: Sequence[Transfer], *, kind: str, now: datetime,
-    payment_id: str | None = None, **words: Any,
+    session: Session,
+    account: Account,
+    transfers: Sequence[Transfer],
+    *,
+    kind: str,
+    now: datetime,
+    payment_id: str | None = None,
+    **words: Any,
 ) -> list[Entry]:
     """Post the transfers as one transaction and answer its rows. ``payment_id``: the payment that all of it is about;
     ``words``: what the first row says beside.
@@ -55,15 +61,32 @@ def post(
     for part, transfer in enumerate(transfers):
         buckets = buckets.after(transfer)
         account.seq += 1
-        account.on_wallet += transfer.amount * ((transfer.debit == Code.WALLET) - (transfer.credit == Code.WALLET))
+        account.on_wallet += transfer.amount * (
+            (transfer.debit == Code.WALLET) - (transfer.credit == Code.WALLET)
+        )
         rows.append(
             Entry(
-                organization_id=account.organization_id, seq=account.seq, transaction_id=transaction_id, part=part,
-                provider_id=account.provider_id, currency=account.currency, kind=kind, debit=transfer.debit,
-                credit=transfer.credit, amount=transfer.amount, moved=0, balance_after=0,
-                prepaid_after=buckets.prepaid, surplus_after=buckets.surplus, unbilled_after=buckets.unbilled,
-                invoiced_after=buckets.invoiced, held_after=buckets.held, invoice_id=transfer.invoice_id,
-                payment_id=payment_id or transfer.payment_id, occurred_at=now, posted_at=now,
+                organization_id=account.organization_id,
+                seq=account.seq,
+                transaction_id=transaction_id,
+                part=part,
+                provider_id=account.provider_id,
+                currency=account.currency,
+                kind=kind,
+                debit=transfer.debit,
+                credit=transfer.credit,
+                amount=transfer.amount,
+                moved=0,
+                balance_after=0,
+                prepaid_after=buckets.prepaid,
+                surplus_after=buckets.surplus,
+                unbilled_after=buckets.unbilled,
+                invoiced_after=buckets.invoiced,
+                held_after=buckets.held,
+                invoice_id=transfer.invoice_id,
+                payment_id=payment_id or transfer.payment_id,
+                occurred_at=now,
+                posted_at=now,
             )
         )
     account.keep(buckets)
@@ -76,43 +99,79 @@ def post(
     session.add_all(rows)
     if kind in SPENT and rows[0].moved:
         _note_spending(session, account, -rows[0].moved, now)
-    if kind != "mode_change":  # of which the posting is only a part: whoever changes terms watches all of it
+    if (
+        kind != "mode_change"
+    ):  # of which the posting is only a part: whoever changes terms watches all of it
         alerts.watch(session, account, usable, now)
     return rows
 
 
 def check_range(account: Account, now: datetime) -> None:
-    """Raise AmountTooLarge when a figure of the account has more than twelve digits before the point, or all that it
-    did to the provider's balance is more than can be kept."""
+    """Raise AmountTooLarge when a figure of the account has more than twelve digits before the
+    point, or all that it did to the provider's balance is more than can be kept."""
     if not account.figures(now).is_in_range or abs(account.on_wallet) > MOST_KEPT:
         raise AmountTooLarge()
 
 
 def record(
-    session: Session, account: Account, action: str, *, by: Actor, now: datetime, reason: str | None = None,
-    target: dict[str, Any] | None = None, changes: list[dict[str, Any]] | None = None, outcome: str = "ok",
+    session: Session,
+    account: Account,
+    action: str,
+    *,
+    by: Actor,
+    now: datetime,
+    reason: str | None = None,
+    target: dict[str, Any] | None = None,
+    changes: list[dict[str, Any]] | None = None,
+    outcome: str = "ok",
 ) -> None:
     """Write a row of the audit about this account."""
     audit.record(
-        session, said.AuditRecorded, organization_id=account.organization_id, provider_id=account.provider_id,
-        action=action, by=by, now=now, reason=reason, outcome=outcome, changes=changes,
+        session,
+        said.AuditRecorded,
+        organization_id=account.organization_id,
+        provider_id=account.provider_id,
+        action=action,
+        by=by,
+        now=now,
+        reason=reason,
+        outcome=outcome,
+        changes=changes,
         target=target or {"type": "account", "id": account.organization_id, "label": account.name},
     )
 
 
 def record_transaction(
-    session: Session, account: Account, action: str, rows: Sequence[Entry], *, by: Actor, now: datetime
+    session: Session,
+    account: Account,
+    action: str,
+    rows: Sequence[Entry],
+    *,
+    by: Actor,
+    now: datetime,
 ) -> None:
     """Write what was posted to the audit, and say the new figures."""
     first = rows[0]
     after, currency = first.balance_after, account.currency
     record(
-        session, account, action, by=by, now=now, reason=first.reason or first.remark,
-        target={"type": "transaction", "id": first.transaction_id, "label": first.description or first.kind},
-        changes=[{
-            "field": "balance", "before": format_money(after - first.moved, currency),
-            "after": format_money(after, currency),
-        }],
+        session,
+        account,
+        action,
+        by=by,
+        now=now,
+        reason=first.reason or first.remark,
+        target={
+            "type": "transaction",
+            "id": first.transaction_id,
+            "label": first.description or first.kind,
+        },
+        changes=[
+            {
+                "field": "balance",
+                "before": format_money(after - first.moved, currency),
+                "after": format_money(after, currency),
+            }
+        ],
     )
     announce(session, account, now)
 
@@ -129,24 +188,39 @@ def announce(session: Session, account: Account, now: datetime) -> None:
     outbox.say(
         session,
         said.BalanceChanged(
-            organization_id=account.organization_id, provider_id=account.provider_id, currency=account.currency,
-            payment_mode=account.payment_mode, status=queries.shown_status(account),
-            usable_credits=money(figures.usable), balance=money(figures.balance), credit_limit=money(figures.limit),
-            reserved_credits=money(account.held), amount_due=money(figures.amount_due),
-            days_to_empty=account.days_said, as_of=clock.stamp(as_of),
+            organization_id=account.organization_id,
+            provider_id=account.provider_id,
+            currency=account.currency,
+            payment_mode=account.payment_mode,
+            status=queries.shown_status(account),
+            usable_credits=money(figures.usable),
+            balance=money(figures.balance),
+            credit_limit=money(figures.limit),
+            reserved_credits=money(account.held),
+            amount_due=money(figures.amount_due),
+            days_to_empty=account.days_said,
+            as_of=clock.stamp(as_of),
         ),
     )
 
 
 def announce_soon(session: Session, account: Account) -> None:
-    """Have the account's figures said within a second, once for all that changes them until then."""
-    insert_rows(session, _UNSAID, ("organization_id",), [(account.organization_id,)],
-                conflict=lambda statement: statement.on_conflict_do_nothing())
+    """Have the account's figures said within a second, once for all that changes them until
+    then."""
+    insert_rows(
+        session,
+        _UNSAID,
+        ("organization_id",),
+        [(account.organization_id,)],
+        conflict=lambda statement: statement.on_conflict_do_nothing(),
+    )
 
 
 def count_days_tomorrow(account: Account, now: datetime) -> None:
     """Note that the days to empty said today must be counted anew tomorrow, if there are any."""
-    account.days_due_on = None if account.days_said is None else queries.day_of(now) + timedelta(days=1)
+    account.days_due_on = (
+        None if account.days_said is None else queries.day_of(now) + timedelta(days=1)
+    )
 
 
 def _note_spending(session: Session, account: Account, amount: int, now: datetime) -> None:

@@ -1,5 +1,5 @@
-"""The payment port: the methods by which a customer's money comes and goes. Who plugs in a provider of card payments
-puts its method into ``METHODS``."""
+"""The payment port: the methods by which a customer's money comes and goes. Who plugs in a provider
+of card payments puts its method into ``METHODS``."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,13 +55,17 @@ class NoCards:
 
 
 METHODS: dict[str, Method] = {
-    "cash": Direct(Code.OFFLINE), "cheque": Direct(Code.OFFLINE), "bank_transfer": Direct(Code.OFFLINE),
-    CARD: NoCards(), ISSUE: Direct(Code.ISSUED),
+    "cash": Direct(Code.OFFLINE),
+    "cheque": Direct(Code.OFFLINE),
+    "bank_transfer": Direct(Code.OFFLINE),
+    CARD: NoCards(),
+    ISSUE: Direct(Code.ISSUED),
 }
 
 
 def check(account: Account, method: str) -> Code:
-    """Where money of this method comes from. Raises PaymentMethodMissing when the account can't be paid so."""
+    """Where money of this method comes from. Raises PaymentMethodMissing when the account can't be
+    paid so."""
     METHODS[method].check(account)
     return METHODS[method].comes_from
 
@@ -72,7 +76,8 @@ def spoken(method: str) -> str:
 
 
 def remove_card(session: Session, *, organization_id: str, now: datetime, by: Actor) -> None:
-    """Forget the stored card, also of a closed account; an automatic top-up by card is switched off with it.
+    """Forget the stored card, also of a closed account; an automatic top-up by card is switched off
+    with it.
 
     Raises NoAccount, NoPaymentMethod."""
     account = queries.account(session, organization_id, lock=True)
@@ -83,4 +88,6 @@ def remove_card(session: Session, *, organization_id: str, now: datetime, by: Ac
     if account.auto_enabled and account.auto_method == CARD:
         account.auto_enabled = False
         changes.append({"field": "auto_top_up.enabled", "before": True, "after": False})
-    ledger.record(session, account, "account.payment_method_removed", by=by, now=now, changes=changes)
+    ledger.record(
+        session, account, "account.payment_method_removed", by=by, now=now, changes=changes
+    )

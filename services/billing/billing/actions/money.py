@@ -13,17 +13,32 @@ from billing.values import USAGE, Code, Transfer
 
 
 def charge(
-    session: Session, *, organization_id: str, amount: int, kind: str, description: str, now: datetime, by: Actor,
-    cost: int = 0, external_invoice: str | None = None,
+    session: Session,
+    *,
+    organization_id: str,
+    amount: int,
+    kind: str,
+    description: str,
+    now: datetime,
+    by: Actor,
+    cost: int = 0,
+    external_invoice: str | None = None,
 ) -> dict[str, Any]:
-    """Charge the account, and the provider what it costs; the transaction. On an external invoice it is noted and
-    moves no money, neither the customer's nor the provider's. Where the provider invoices such charges one by one, it
-    is due at once.
+    """Charge the account, and the provider what it costs; the transaction. On an external invoice
+    it is noted and moves no money, neither the customer's nor the provider's. Where the provider
+    invoices such charges one by one, it is due at once.
 
     Raises NoAccount, AccountClosed, AccountFrozen, InsufficientCredits, AmountTooLarge."""
     if kind == USAGE and external_invoice is None:
-        at_once = charge_at_once(session, organization_id=organization_id, amount=amount, cost=cost, kind=kind,
-                                 description=description, now=now)
+        at_once = charge_at_once(
+            session,
+            organization_id=organization_id,
+            amount=amount,
+            cost=cost,
+            kind=kind,
+            description=description,
+            now=now,
+        )
         if at_once:
             return queries.show_transaction(at_once, at_once[0].currency, staff=True)
     account, alone = ledger.take(session, organization_id, spending=True), None
@@ -31,12 +46,20 @@ def charge(
         transfers = [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]
     else:
         cover.check(session, account, amount, now)
-        alone = invoices.draw_individual(session, account, amount, 2 if cost else 1, kind=kind, now=now)
+        alone = invoices.draw_individual(
+            session, account, amount, 2 if cost else 1, kind=kind, now=now
+        )
         transfers = [Transfer(account.spending, Code.REVENUE, amount, alone.id if alone else None)]
         transfers += [Transfer(Code.COST, Code.WALLET, cost)] if cost else []
         transfers += invoices.issuing(session, account, alone) if alone else []
     rows = ledger.post(
-        session, account, transfers, kind=kind, now=now, description=description, external_invoice=external_invoice,
+        session,
+        account,
+        transfers,
+        kind=kind,
+        now=now,
+        description=description,
+        external_invoice=external_invoice,
     )
     if kind == USAGE:  # the journal is its record: there is too much of it for the audit
         ledger.announce_soon(session, account)

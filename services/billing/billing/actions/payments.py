@@ -33,14 +33,22 @@ class PaymentReversed(Conflict):
 
 
 def record_payment(
-    session: Session, *, organization_id: str, amount: int, method: str, now: datetime, by: Actor,
-    reference: str | None = None, received_on: date | None = None, invoice_ids: Sequence[str] | None = None,
+    session: Session,
+    *,
+    organization_id: str,
+    amount: int,
+    method: str,
+    now: datetime,
+    by: Actor,
+    reference: str | None = None,
+    received_on: date | None = None,
+    invoice_ids: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Take money for invoices, the oldest first or those named, in their order; the payment. What is over stays as
-    surplus.
+    """Take money for invoices, the oldest first or those named, in their order; the payment. What
+    is over stays as surplus.
 
-    Raises NoAccount, AccountClosed, AccountPrepaid, PaymentMethodMissing, ProviderCreditsInsufficient,
-    InvoiceNotPayable, AmountTooLarge, Invalid."""
+    Raises NoAccount, AccountClosed, AccountPrepaid, PaymentMethodMissing,
+    ProviderCreditsInsufficient, InvoiceNotPayable, AmountTooLarge, Invalid."""
     account = crediting.take_for_credit(session, organization_id, method)
     _check_postpaid(account)
     received_on = _check_day(account, received_on, now)
@@ -52,13 +60,27 @@ def record_payment(
     crediting.check_provider(session, account, method, amount)
     payment_id = ids.new("pay")
     rows = ledger.post(
-        session, account, [Transfer(source, Code.SURPLUS, amount), *settling.pay(invoices, amount)], kind="payment",
-        now=now, payment_id=payment_id, method=method, reference=reference,
+        session,
+        account,
+        [Transfer(source, Code.SURPLUS, amount), *settling.pay(invoices, amount)],
+        kind="payment",
+        now=now,
+        payment_id=payment_id,
+        method=method,
+        reference=reference,
         description=f"Payment by {methods.spoken(method)}",
     )
     payment = Payment(
-        organization_id=organization_id, id=payment_id, transaction_id=rows[0].transaction_id, amount=amount,
-        method=method, reference=reference, received_on=received_on, status="received", edits=0, created_at=now,
+        organization_id=organization_id,
+        id=payment_id,
+        transaction_id=rows[0].transaction_id,
+        amount=amount,
+        method=method,
+        reference=reference,
+        received_on=received_on,
+        status="received",
+        edits=0,
+        created_at=now,
     )
     session.add(payment)
     ledger.record_transaction(session, account, "account.payment_recorded", rows, by=by, now=now)
@@ -66,8 +88,13 @@ def record_payment(
     outbox.say(
         session,
         said.PaymentReceived(
-            organization_id=organization_id, provider_id=account.provider_id, payment_id=payment_id,
-            amount=shown["amount"], currency=account.currency, method=method, received_on=received_on.isoformat(),
+            organization_id=organization_id,
+            provider_id=account.provider_id,
+            payment_id=payment_id,
+            amount=shown["amount"],
+            currency=account.currency,
+            method=method,
+            received_on=received_on.isoformat(),
             unassigned=shown["unassigned"],
         ),
     )
@@ -76,15 +103,21 @@ def record_payment(
 
 
 def assign_payment(
-    session: Session, *, organization_id: str, payment_id: str, patch: dict[str, Any], check: Callable[[Any], None],
-    now: datetime, by: Actor,
+    session: Session,
+    *,
+    organization_id: str,
+    payment_id: str,
+    patch: dict[str, Any],
+    check: Callable[[Any], None],
+    now: datetime,
+    by: Actor,
 ) -> dict[str, Any]:
-    """Assign a payment to the invoices the patch names, in their order, instead of those it is assigned to; the
-    payment. Where that changes nothing, nothing is posted and it is no edit. ``check`` is handed the invoices as they
-    stand and raises when the caller thought otherwise.
+    """Assign a payment to the invoices the patch names, in their order, instead of those it is
+    assigned to; the payment. Where that changes nothing, nothing is posted and it is no edit.
+    ``check`` is handed the invoices as they stand and raises when the caller thought otherwise.
 
-    Raises NoAccount, NoPayment, AccountClosed, AccountPrepaid, PaymentReversed, PaymentEditsExhausted,
-    InvoiceNotPayable, Invalid."""
+    Raises NoAccount, NoPayment, AccountClosed, AccountPrepaid, PaymentReversed,
+    PaymentEditsExhausted, InvoiceNotPayable, Invalid."""
     account = ledger.take(session, organization_id)
     payment = queries.payment(session, organization_id, payment_id)
     shown = _show(session, account, payment)
@@ -104,12 +137,21 @@ def assign_payment(
         raise PaymentEditsExhausted()
     payment.edits += 1
     rows = ledger.post(
-        session, account, transfers, kind="reassignment", now=now, payment_id=payment_id,
+        session,
+        account,
+        transfers,
+        kind="reassignment",
+        now=now,
+        payment_id=payment_id,
         description="Payment assigned anew",
     )
     after = _show(session, account, payment)
     ledger.record(
-        session, account, "account.payment_assigned", by=by, now=now,
+        session,
+        account,
+        "account.payment_assigned",
+        by=by,
+        now=now,
         target={"type": "payment", "id": payment_id, "label": rows[0].description},
         changes=[{"field": "invoices", "before": shown["invoices"], "after": after["invoices"]}],
     )
@@ -125,7 +167,10 @@ def assigned(session: Session, payment: Payment) -> dict[str, int]:
 
 def release(shares: Mapping[str, int]) -> list[Transfer]:
     """What takes their shares of a payment from the invoices, back into the surplus."""
-    return [Transfer(Code.INVOICED, Code.SURPLUS, amount, invoice_id) for invoice_id, amount in shares.items()]
+    return [
+        Transfer(Code.INVOICED, Code.SURPLUS, amount, invoice_id)
+        for invoice_id, amount in shares.items()
+    ]
 
 
 def _check_postpaid(account: Account) -> None:
@@ -143,19 +188,25 @@ def _check_day(account: Account, received_on: date | None, now: datetime) -> dat
 def _chosen(
     session: Session, account: Account, invoice_ids: Sequence[str], paid_already: Mapping[str, int]
 ) -> list[Invoice]:
-    """The invoices with these ids, in their order; each must ask for something, or have some of this payment."""
+    """The invoices with these ids, in their order; each must ask for something, or have some of
+    this payment."""
     found = queries.invoices_by_id(session, account.organization_id, invoice_ids)
     for place, invoice_id in enumerate(invoice_ids):
         if invoice_id not in found:
-            raise invalid(f"/invoice_ids/{place}", "unknown_invoice", "This customer has no such invoice.")
+            raise invalid(
+                f"/invoice_ids/{place}", "unknown_invoice", "This customer has no such invoice."
+            )
     for invoice_id in invoice_ids:
         if found[invoice_id].status != AWAITING and invoice_id not in paid_already:
             raise InvoiceNotPayable(invoice_id=invoice_id, number=found[invoice_id].number)
     return [found[invoice_id] for invoice_id in invoice_ids]
 
 
-def _shares(invoices: Sequence[Invoice], before: Mapping[str, int], available: int) -> dict[str, int]:
-    """What each invoice gets, one after the other, once it has given back what it has of this payment."""
+def _shares(
+    invoices: Sequence[Invoice], before: Mapping[str, int], available: int
+) -> dict[str, int]:
+    """What each invoice gets, one after the other, once it has given back what it has of this
+    payment."""
     shares = {}
     for invoice in invoices:
         shares[invoice.id] = min(available, invoice.open + before.get(invoice.id, 0))
@@ -164,11 +215,17 @@ def _shares(invoices: Sequence[Invoice], before: Mapping[str, int], available: i
 
 
 def _differences(before: Mapping[str, int], after: Mapping[str, int]) -> list[Transfer]:
-    """What turns one assignment into the other: first what invoices give back, then what they get."""
-    more = {invoice_id: after.get(invoice_id, 0) - before.get(invoice_id, 0) for invoice_id in {**before, **after}}
+    """What turns one assignment into the other: first what invoices give back, then what they
+    get."""
+    more = {
+        invoice_id: after.get(invoice_id, 0) - before.get(invoice_id, 0)
+        for invoice_id in {**before, **after}
+    }
     given_back = release({invoice_id: -amount for invoice_id, amount in more.items() if amount < 0})
     return given_back + [
-        Transfer(Code.SURPLUS, Code.INVOICED, amount, invoice_id) for invoice_id, amount in more.items() if amount > 0
+        Transfer(Code.SURPLUS, Code.INVOICED, amount, invoice_id)
+        for invoice_id, amount in more.items()
+        if amount > 0
     ]
 
 

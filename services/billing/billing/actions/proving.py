@@ -1,4 +1,5 @@
-"""Keeping what the auditor finds: piece by piece into a pass, which is passed or failed in the end."""
+"""Keeping what the auditor finds: piece by piece into a pass, which is passed or failed in the
+end."""
 
 from datetime import datetime
 from typing import Any
@@ -18,8 +19,8 @@ _LOG = log.get("ledger")
 
 
 def keep_proof(session: Session, *, piece: queries.Piece, now: datetime) -> None:
-    """Add the piece to its pass, and end the pass with the last one. A piece that somebody else has added meanwhile
-    is dropped."""
+    """Add the piece to its pass, and end the pass with the last one. A piece that somebody else has
+    added meanwhile is dropped."""
     proof = _proof(session, piece, now)
     if proof is None:
         return
@@ -28,7 +29,10 @@ def keep_proof(session: Session, *, piece: queries.Piece, now: datetime) -> None
     proof.accounts += piece.accounts
     proof.entries += piece.entries
     proof.trial_balance = _added(proof.trial_balance, piece.trial_balance)
-    proof.discrepancies = [*proof.discrepancies, *(found._asdict() for found in piece.discrepancies)][:MOST]
+    proof.discrepancies = [
+        *proof.discrepancies,
+        *(found._asdict() for found in piece.discrepancies),
+    ][:MOST]
     proof.after = piece.last
     if piece.last is None:
         _finish(session, proof, now)
@@ -40,7 +44,12 @@ def _proof(session: Session, piece: queries.Piece, now: datetime) -> LedgerProof
         proof = session.get(LedgerProof, piece.proof_id, with_for_update=True)
         return proof if proof and proof.after == piece.after else None
     proof = LedgerProof(
-        provider_id=piece.provider_id, status=RUNNING, started_at=now, accounts=0, entries=0, trial_balance={},
+        provider_id=piece.provider_id,
+        status=RUNNING,
+        started_at=now,
+        accounts=0,
+        entries=0,
+        trial_balance={},
         discrepancies=[],
     )
     session.add(proof)
@@ -49,7 +58,9 @@ def _proof(session: Session, piece: queries.Piece, now: datetime) -> LedgerProof
 
 def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Two trial balances as one."""
-    both = {currency: {**sums, "accounts": dict(sums["accounts"])} for currency, sums in one.items()}
+    both = {
+        currency: {**sums, "accounts": dict(sums["accounts"])} for currency, sums in one.items()
+    }
     for currency, sums in other.items():
         there = both.setdefault(currency, {"accounts": {}, "customers": 0})
         there["customers"] += sums["customers"]
@@ -66,23 +77,36 @@ def _finish(session: Session, proof: LedgerProof, now: datetime) -> None:
     earlier = session.execute(
         select(LedgerProof.id, LedgerProof.status)
         .where(LedgerProof.provider_id == proof.provider_id, LedgerProof.id < proof.id)
-        .order_by(LedgerProof.id.desc()).limit(KEPT)
+        .order_by(LedgerProof.id.desc())
+        .limit(KEPT)
     ).all()
-    if FAILED in (proof.status, next((row.status for row in earlier if row.status != RUNNING), None)):
+    if FAILED in (
+        proof.status,
+        next((row.status for row in earlier if row.status != RUNNING), None),
+    ):
         outbox.say(
             session,
             said.LedgerProved(
-                provider_id=proof.provider_id, status=proof.status, started_at=clock.stamp(proof.started_at),
-                finished_at=clock.stamp(now), accounts=proof.accounts, entries=proof.entries,
+                provider_id=proof.provider_id,
+                status=proof.status,
+                started_at=clock.stamp(proof.started_at),
+                finished_at=clock.stamp(now),
+                accounts=proof.accounts,
+                entries=proof.entries,
                 discrepancies=len(proof.discrepancies),
             ),
         )
     if len(earlier) == KEPT:
         session.execute(
-            delete(LedgerProof)
-            .where(LedgerProof.provider_id == proof.provider_id, LedgerProof.id <= earlier[-1].id)
+            delete(LedgerProof).where(
+                LedgerProof.provider_id == proof.provider_id, LedgerProof.id <= earlier[-1].id
+            )
         )
     _LOG.info(
-        "ledger.proved", provider_id=proof.provider_id, status=proof.status, accounts=proof.accounts,
-        entries=proof.entries, discrepancies=len(proof.discrepancies),
+        "ledger.proved",
+        provider_id=proof.provider_id,
+        status=proof.status,
+        accounts=proof.accounts,
+        entries=proof.entries,
+        discrepancies=len(proof.discrepancies),
     )

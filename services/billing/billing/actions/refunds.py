@@ -19,17 +19,28 @@ class RefundExceedsCharge(Conflict):
 
 
 def refund(
-    session: Session, *, organization_id: str, transaction_id: str, reason: str, now: datetime, by: Actor,
+    session: Session,
+    *,
+    organization_id: str,
+    transaction_id: str,
+    reason: str,
+    now: datetime,
+    by: Actor,
     amount: int | None = None,
 ) -> dict[str, Any]:
-    """Give a charge back, in part or all that is left of it; the transaction. It goes to the wallet; of a postpaid
-    account off what is unbilled, and where the charge stands on an invoice, by a credit note.
+    """Give a charge back, in part or all that is left of it; the transaction. It goes to the
+    wallet; of a postpaid account off what is unbilled, and where the charge stands on an invoice,
+    by a credit note.
 
-    The provider gets its cost back in the proportion of all that was given back until then, so that nothing is lost
-    to rounding. Raises NoAccount, AccountClosed, RefundExceedsCharge, CreditExceedsInvoice, AmountTooLarge, Invalid."""
+    The provider gets its cost back in the proportion of all that was given back until then, so that
+    nothing is lost to rounding. Raises NoAccount, AccountClosed, RefundExceedsCharge,
+    CreditExceedsInvoice, AmountTooLarge, Invalid."""
     account = ledger.take(session, organization_id)
     charge = _charge(session, organization_id, transaction_id)
-    charged, before = -charge[0].moved, queries.undone(session, organization_id, transaction_id) or 0
+    charged, before = (
+        -charge[0].moved,
+        queries.undone(session, organization_id, transaction_id) or 0,
+    )
     left = charged - before
     amount = left if amount is None else amount
     if not 0 < amount <= left:
@@ -37,7 +48,11 @@ def refund(
     cost = queries.cost_of(charge)
     returned = divide(cost * (before + amount), charged) - divide(cost * before, charged)
     beside = [Transfer(Code.WALLET, Code.COST, returned)] if returned else []
-    words = {"reason": reason, "refunded_id": transaction_id, "description": f"Refund: {charge[0].description}"[:255]}
+    words = {
+        "reason": reason,
+        "refunded_id": transaction_id,
+        "description": f"Refund: {charge[0].description}"[:255],
+    }
     charged_row = next(row for row in charge if row.credit == Code.REVENUE)
     invoice = queries.invoice_of(session, account, charged_row)
     if invoice is None:
@@ -56,9 +71,17 @@ def _charge(session: Session, organization_id: str, transaction_id: str) -> Sequ
     try:
         rows = queries.rows_of(session, organization_id, transaction_id)
     except queries.NoTransaction as problem:
-        raise invalid("/transaction_id", "unknown_transaction", "This customer has no such transaction.") from problem
+        raise invalid(
+            "/transaction_id", "unknown_transaction", "This customer has no such transaction."
+        ) from problem
     if rows[0].kind not in SPENT:
-        raise invalid("/transaction_id", "not_refundable", "Only charges can be refunded. Reverse this one instead.")
+        raise invalid(
+            "/transaction_id",
+            "not_refundable",
+            "Only charges can be refunded. Reverse this one instead.",
+        )
     if not rows[0].moved:
-        raise invalid("/transaction_id", "not_refundable", "It is billed elsewhere and moved no money here.")
+        raise invalid(
+            "/transaction_id", "not_refundable", "It is billed elsewhere and moved no money here."
+        )
     return rows

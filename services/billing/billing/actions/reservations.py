@@ -1,4 +1,5 @@
-"""Reservations: holding credits for what is going on, charging what it came to, letting the rest go.
+"""Reservations: holding credits for what is going on, charging what it came to, letting the rest
+go.
 
 They are not audited one by one, as usage is not: the journal is their record."""
 
@@ -16,7 +17,8 @@ from billing.values import Code, Transfer, format_money
 
 
 class CaptureExceedsReservation(Conflict):
-    """Less than this is left of the reservation. Capture what is left at the most, and charge the rest."""
+    """Less than this is left of the reservation. Capture what is left at the most, and charge the
+    rest."""
 
 
 class ReservationSettled(Conflict):
@@ -28,7 +30,13 @@ class ReservationExpired(Gone):
 
 
 def reserve(
-    session: Session, *, organization_id: str, amount: int, description: str, expires_in: int, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    amount: int,
+    description: str,
+    expires_in: int,
+    now: datetime,
 ) -> dict[str, Any]:
     """Hold the amount for ``expires_in`` seconds; the reservation.
 
@@ -36,38 +44,66 @@ def reserve(
     account = ledger.take(session, organization_id, spending=True)
     cover.check(session, account, amount, now)
     reservation = Reservation(
-        organization_id=organization_id, id=ids.new("res"), amount=amount, captured=0, released=0, status="open",
-        description=description, expires_at=now + timedelta(seconds=expires_in), created_at=now,
+        organization_id=organization_id,
+        id=ids.new("res"),
+        amount=amount,
+        captured=0,
+        released=0,
+        status="open",
+        description=description,
+        expires_at=now + timedelta(seconds=expires_in),
+        created_at=now,
     )
     session.add(reservation)
     ledger.post(
-        session, account, [Transfer(Code.SET_ASIDE, Code.HELD, amount)], kind="reservation", now=now,
-        description=description, reservation_id=reservation.id,
+        session,
+        account,
+        [Transfer(Code.SET_ASIDE, Code.HELD, amount)],
+        kind="reservation",
+        now=now,
+        description=description,
+        reservation_id=reservation.id,
     )
     ledger.announce_soon(session, account)
     return queries.show_reservation(reservation, account.currency)
 
 
 def capture(
-    session: Session, *, organization_id: str, reservation_id: str, now: datetime, amount: int | None = None,
-    final: bool = True, cost: int = 0,
+    session: Session,
+    *,
+    organization_id: str,
+    reservation_id: str,
+    now: datetime,
+    amount: int | None = None,
+    final: bool = True,
+    cost: int = 0,
 ) -> dict[str, Any]:
-    """Charge an amount that is held, all that is left unless said otherwise, and the provider what it costs; the
-    reservation. ``final`` lets the rest go. It needs no cover and goes on while the account is frozen.
+    """Charge an amount that is held, all that is left unless said otherwise, and the provider what
+    it costs; the reservation. ``final`` lets the rest go. It needs no cover and goes on while the
+    account is frozen.
 
-    The first row of the transaction takes what was captured and what was let go out of what is held; ``moved`` on it
-    is what was captured. Once nothing is left the reservation is ``captured``. Raises NoAccount, NoReservation,
-    AccountClosed, ReservationSettled, ReservationExpired, CaptureExceedsReservation, AmountTooLarge."""
+    The first row of the transaction takes what was captured and what was let go out of what is
+    held; ``moved`` on it is what was captured. Once nothing is left the reservation is
+    ``captured``. Raises NoAccount, NoReservation, AccountClosed, ReservationSettled,
+    ReservationExpired, CaptureExceedsReservation, AmountTooLarge."""
     account, reservation = _take(session, organization_id, reservation_id, now)
     left = reservation.left
     amount = left if amount is None else amount
     if amount > left:
         raise CaptureExceedsReservation(left=format_money(left, account.currency))
     freed = left if final else amount
-    transfers = [Transfer(Code.HELD, Code.SET_ASIDE, freed), Transfer(account.spending, Code.REVENUE, amount)]
+    transfers = [
+        Transfer(Code.HELD, Code.SET_ASIDE, freed),
+        Transfer(account.spending, Code.REVENUE, amount),
+    ]
     transfers += [Transfer(Code.COST, Code.WALLET, cost)] if cost else []
     ledger.post(
-        session, account, transfers, kind="capture", now=now, description=reservation.description,
+        session,
+        account,
+        transfers,
+        kind="capture",
+        now=now,
+        description=reservation.description,
         reservation_id=reservation.id,
     )
     reservation.captured += amount
@@ -78,8 +114,11 @@ def capture(
     return queries.show_reservation(reservation, account.currency)
 
 
-def release(session: Session, *, organization_id: str, reservation_id: str, now: datetime) -> dict[str, Any]:
-    """Let go of all that is left; the reservation. It is ``released`` then, even if a part of it was captured before.
+def release(
+    session: Session, *, organization_id: str, reservation_id: str, now: datetime
+) -> dict[str, Any]:
+    """Let go of all that is left; the reservation. It is ``released`` then, even if a part of it
+    was captured before.
 
     Raises NoAccount, NoReservation, AccountClosed, ReservationSettled, ReservationExpired."""
     account, reservation = _take(session, organization_id, reservation_id, now)

@@ -1,5 +1,5 @@
-"""Taking back what should not have been posted, or a payment that bounced: the journal forgets nothing, so by a
-transaction that mirrors it."""
+"""Taking back what should not have been posted, or a payment that bounced: the journal forgets
+nothing, so by a transaction that mirrors it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,14 +32,20 @@ class AlreadyReversed(Conflict):
 
 
 def reverse(
-    session: Session, *, organization_id: str, transaction_id: str, reason: str, now: datetime, by: Actor
+    session: Session,
+    *,
+    organization_id: str,
+    transaction_id: str,
+    reason: str,
+    now: datetime,
+    by: Actor,
 ) -> dict[str, Any]:
-    """Post the mirror image of a top-up, a withdrawal, an adjustment or a payment, once; the transaction. What a
-    payment has paid is due again, and what of it was used otherwise is owed again. Money goes back the way it came:
-    what was withdrawn by issue is issued again.
+    """Post the mirror image of a top-up, a withdrawal, an adjustment or a payment, once; the
+    transaction. What a payment has paid is due again, and what of it was used otherwise is owed
+    again. Money goes back the way it came: what was withdrawn by issue is issued again.
 
-    Raises NoAccount, NoTransaction, AccountClosed, NotReversible, AlreadyReversed, ProviderCreditsInsufficient,
-    AmountTooLarge."""
+    Raises NoAccount, NoTransaction, AccountClosed, NotReversible, AlreadyReversed,
+    ProviderCreditsInsufficient, AmountTooLarge."""
     queries.account(session, organization_id)
     rows = queries.rows_of(session, organization_id, transaction_id)
     first = rows[0]
@@ -50,10 +56,21 @@ def reverse(
     if queries.undone(session, organization_id, transaction_id) is not None:
         raise AlreadyReversed()
     crediting.check_provider(session, account, issued, first.amount)
-    transfers = _mirror_payment(session, account, first) if first.kind == "payment" else _mirror(account, rows)
+    transfers = (
+        _mirror_payment(session, account, first)
+        if first.kind == "payment"
+        else _mirror(account, rows)
+    )
     posted = ledger.post(
-        session, account, _within_surplus(account, transfers), kind="reversal", now=now,
-        payment_id=first.payment_id, method=first.method, reason=reason, refunded_id=transaction_id,
+        session,
+        account,
+        _within_surplus(account, transfers),
+        kind="reversal",
+        now=now,
+        payment_id=first.payment_id,
+        method=first.method,
+        reason=reason,
+        refunded_id=transaction_id,
         description=f"Reversal: {first.description}",
     )
     ledger.record_transaction(session, account, "account.reversed", posted, by=by, now=now)
@@ -62,11 +79,15 @@ def reverse(
 
 
 def _mirror_payment(session: Session, account: Account, first: Entry) -> list[Transfer]:
-    """What the payment has paid by now is due again, then the money goes. An account that is prepaid meanwhile has
-    no due invoices; there the wallet owes it."""
+    """What the payment has paid by now is due again, then the money goes. An account that is
+    prepaid meanwhile has no due invoices; there the wallet owes it."""
     payment = queries.payment(session, account.organization_id, str(first.payment_id))
     payment.status = "reversed"
-    released = [] if account.payment_mode == PREPAID else payments.release(payments.assigned(session, payment))
+    released = (
+        []
+        if account.payment_mode == PREPAID
+        else payments.release(payments.assigned(session, payment))
+    )
     return [*released, *_mirror(account, [first])]
 
 
@@ -77,7 +98,9 @@ def _mirror(account: Account, rows: Sequence[Entry]) -> list[Transfer]:
         source, goes_to = Code(row.credit), Code(row.debit)
         if source in _BUCKETS:
             bucket = _bucket_now(account, source)
-            transfers.append(Transfer(bucket, goes_to, row.amount, row.invoice_id if bucket == source else None))
+            transfers.append(
+                Transfer(bucket, goes_to, row.amount, row.invoice_id if bucket == source else None)
+            )
         elif goes_to == Code.UNBILLED:  # of which less may be left than was taken
             transfers += adjusting.in_favour(account, source, row.amount)
         else:
@@ -93,7 +116,8 @@ def _bucket_now(account: Account, bucket: Code) -> Code:
 
 
 def _within_surplus(account: Account, transfers: Sequence[Transfer]) -> list[Transfer]:
-    """What the surplus holds no longer, because it was used or paid out, is owed anew: it goes on the next invoice."""
+    """What the surplus holds no longer, because it was used or paid out, is owed anew: it goes on
+    the next invoice."""
     there, possible = account.surplus, []
     for transfer in transfers:
         amount = min(there, transfer.amount) if transfer.debit == Code.SURPLUS else transfer.amount

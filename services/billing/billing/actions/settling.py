@@ -19,17 +19,21 @@ from billing.values import AWAITING, PAID, Code, Transfer, format_money
 
 def open_invoices(session: Session, account: Account) -> list[Invoice]:
     """The invoices that still ask for something, oldest first."""
-    wanted = select(Invoice).where(Invoice.organization_id == account.organization_id, text(AWAITING_ONLY))
+    wanted = select(Invoice).where(
+        Invoice.organization_id == account.organization_id, text(AWAITING_ONLY)
+    )
     return list(session.scalars(wanted.order_by(Invoice.id)))
 
 
 def pay(invoices: Iterable[Invoice], available: int) -> list[Transfer]:
-    """What pays these invoices from the surplus, one after the other, until ``available`` is used up."""
+    """What pays these invoices from the surplus, one after the other, until ``available`` is used
+    up."""
     return credit(Code.SURPLUS, invoices, available)
 
 
 def credit(source: Code, invoices: Iterable[Invoice], available: int) -> list[Transfer]:
-    """What takes ``available`` off what these invoices ask for, one after the other, out of ``source``."""
+    """What takes ``available`` off what these invoices ask for, one after the other, out of
+    ``source``."""
     transfers = []
     for invoice in invoices:
         part = min(available, invoice.open)
@@ -40,8 +44,9 @@ def credit(source: Code, invoices: Iterable[Invoice], available: int) -> list[Tr
 
 
 def give_back(session: Session, invoice: Invoice, amount: int) -> list[Transfer]:
-    """What takes an amount of what is paid from an invoice, back into the surplus: first of what the surplus had paid
-    by itself, then of the newest payments, so that each still says what it has paid."""
+    """What takes an amount of what is paid from an invoice, back into the surplus: first of what
+    the surplus had paid by itself, then of the newest payments, so that each still says what it has
+    paid."""
     payers = queries.payers(session, invoice)
     by_itself = invoice.paid - sum(share for _, share in payers)
     transfers = []
@@ -74,7 +79,8 @@ def apply(session: Session, account: Account, rows: Sequence[Entry], now: dateti
 
 
 def _effect(row: Entry) -> tuple[int, int]:
-    """What a row adds to what is paid and to what is credited. Issuing an invoice and voiding it do neither."""
+    """What a row adds to what is paid and to what is credited. Issuing an invoice and voiding it do
+    neither."""
     other, sign = (row.debit, 1) if row.credit == Code.INVOICED else (row.credit, -1)
     if Code.INVOICED not in (row.debit, row.credit) or other == Code.UNBILLED:
         return 0, 0
@@ -90,8 +96,11 @@ def _settle(session: Session, account: Account, invoice: Invoice, now: datetime)
         outbox.say(
             session,
             said.InvoicePaid(
-                organization_id=account.organization_id, provider_id=account.provider_id, invoice_id=invoice.id,
-                number=invoice.number, currency=invoice.currency,
+                organization_id=account.organization_id,
+                provider_id=account.provider_id,
+                invoice_id=invoice.id,
+                number=invoice.number,
+                currency=invoice.currency,
                 total=format_money(invoice.total, invoice.currency),
             ),
         )

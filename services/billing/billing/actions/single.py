@@ -13,9 +13,11 @@ from billing.models import Entry
 from billing.models.standing import READ, Standing
 from billing.values import LARGEST, MOST_KEPT, PREPAID, Code
 
-# Decides by the formulas of Figures, under the row lock that the update takes; where it can't admit the charge it
-# changes nothing. The journal's rows, the day's spending and the note to say the figures are part of it.
-STATEMENT = text("""
+# Decides by the formulas of Figures, under the row lock that the update takes; where it can't admit
+# the charge it changes nothing. The journal's rows, the day's spending and the note to say the
+# figures are part of it.
+STATEMENT = text(
+    """
     WITH account AS (
         UPDATE accounts SET
             prepaid = prepaid - CASE payment_mode WHEN 'prepaid' THEN :amount ELSE 0 END,
@@ -53,30 +55,60 @@ STATEMENT = text("""
     SELECT provider_id,
         (SELECT settings ->> 'low_credit_threshold' FROM providers WHERE id = account.provider_id) AS threshold, {read}
     FROM account
-""".replace("{read}", ", ".join(READ))).bindparams(
+""".replace("{read}", ", ".join(READ))
+).bindparams(
     *(bindparam(name, type_=Uuid) for name in ("organization_id", "transaction_id")),
     *(bindparam(name, type_=BigInteger) for name in ("amount", "cost", "largest", "most_kept")),
 )
 CONSTANTS = {
-    "largest": LARGEST, "most_kept": MOST_KEPT,
-    "from_prepaid": int(Code.PREPAID), "from_unbilled": int(Code.UNBILLED), "from_cost": int(Code.COST),
-    "to_revenue": int(Code.REVENUE), "to_wallet": int(Code.WALLET),
+    "largest": LARGEST,
+    "most_kept": MOST_KEPT,
+    "from_prepaid": int(Code.PREPAID),
+    "from_unbilled": int(Code.UNBILLED),
+    "from_cost": int(Code.COST),
+    "to_revenue": int(Code.REVENUE),
+    "to_wallet": int(Code.WALLET),
 }
 
 
 def charge_at_once(
-    session: Session, *, organization_id: str, amount: int, kind: str, description: str, now: datetime, cost: int = 0
+    session: Session,
+    *,
+    organization_id: str,
+    amount: int,
+    kind: str,
+    description: str,
+    now: datetime,
+    cost: int = 0,
 ) -> list[Entry] | None:
-    """The rows of the charge, posted; None where this statement can't tell, or does not exist: then nothing is
-    changed, and the long way says why."""
+    """The rows of the charge, posted; None where this statement can't tell, or does not exist: then
+    nothing is changed, and the long way says why."""
     if session.get_bind().dialect.name != "postgresql":
         return None
-    id_, transaction_id, legs = ids.to_uuid("org", organization_id), ids.new_uuid(), 2 if cost else 1
-    row = session.connection().execute(STATEMENT, {
-        **CONSTANTS, "organization_id": id_, "transaction_id": transaction_id,
-        "amount": amount, "cost": cost, "legs": legs, "kind": kind, "description": description, "now": now,
-        "day": queries.day_of(now),
-    }).one_or_none()
+    id_, transaction_id, legs = (
+        ids.to_uuid("org", organization_id),
+        ids.new_uuid(),
+        2 if cost else 1,
+    )
+    row = (
+        session.connection()
+        .execute(
+            STATEMENT,
+            {
+                **CONSTANTS,
+                "organization_id": id_,
+                "transaction_id": transaction_id,
+                "amount": amount,
+                "cost": cost,
+                "legs": legs,
+                "kind": kind,
+                "description": description,
+                "now": now,
+                "day": queries.day_of(now),
+            },
+        )
+        .one_or_none()
+    )
     if row is None:
         return None
     after = Standing.of(id_, row[0], row[2:], now)
@@ -86,16 +118,33 @@ def charge_at_once(
 
 
 def _entries(
-    after: Standing, transaction_id: str, amount: int, cost: int, kind: str, description: str, now: datetime
+    after: Standing,
+    transaction_id: str,
+    amount: int,
+    cost: int,
+    kind: str,
+    description: str,
+    now: datetime,
 ) -> list[Entry]:
     """The rows as they now stand in the journal; they belong to no session."""
     bucket = Code.PREPAID if after.payment_mode == PREPAID else Code.UNBILLED
     every: dict[str, Any] = {
-        "organization_id": ids.of_uuid("org", after.id), "transaction_id": transaction_id, "kind": kind,
+        "organization_id": ids.of_uuid("org", after.id),
+        "transaction_id": transaction_id,
+        "kind": kind,
         "currency": after.currency,
-        "balance_after": after.balance, "occurred_at": now, "posted_at": now,
+        "balance_after": after.balance,
+        "occurred_at": now,
+        "posted_at": now,
     }
-    first = Entry(**every, part=0, debit=bucket, credit=Code.REVENUE, amount=amount, moved=-amount,
-                  description=description)
+    first = Entry(
+        **every,
+        part=0,
+        debit=bucket,
+        credit=Code.REVENUE,
+        amount=amount,
+        moved=-amount,
+        description=description,
+    )
     second = Entry(**every, part=1, debit=Code.COST, credit=Code.WALLET, amount=cost, moved=0)
     return [first, second] if cost else [first]

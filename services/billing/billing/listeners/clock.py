@@ -31,8 +31,8 @@ def expire_reservations(database: Database, now: datetime, settings: object) -> 
 
 
 def say_figures(database: Database, now: datetime, settings: object) -> int:
-    """Figures have changed. Answers nothing unless there is more to say than fits into one turn: a busy account is
-    said a few times a second, not as often as it changes."""
+    """Figures have changed. Answers nothing unless there is more to say than fits into one turn: a
+    busy account is said a few times a second, not as often as it changes."""
     with database.reading() as session:
         unsaid = queries.unsaid_figures(session)
     if unsaid:
@@ -70,7 +70,8 @@ def _top_up(database: Database, now: datetime, organization_id: str) -> int:
 
 
 def prove_ledger(database: Database, now: datetime, settings: object) -> int:
-    """The auditor takes its next piece of the books; small ones one after the other, large ones each at its turn."""
+    """The auditor takes its next piece of the books; small ones one after the other, large ones
+    each at its turn."""
     with database.reading(snapshot=True) as session:
         piece = queries.prove_next(session, now)
     if piece is None:
@@ -81,8 +82,8 @@ def prove_ledger(database: Database, now: datetime, settings: object) -> int:
 
 
 def end_months(database: Database, now: datetime, settings: object) -> int:
-    """Months are over, each in its own time zone, and what is unbilled from them becomes due. Where one of many
-    accounts fails, the others are done one by one."""
+    """Months are over, each in its own time zone, and what is unbilled from them becomes due. Where
+    one of many accounts fails, the others are done one by one."""
     try:
         with database.transaction() as session:
             return actions.end_months(session, now=now)
@@ -108,9 +109,14 @@ def note_overdue(database: Database, now: datetime, settings: object) -> int:
         return actions.note_overdue(session, now=now)
 
 
-JOBS = (Job("end_limits", 5, end_limits), Job("count_days", 60, count_days),
-        Job("expire_reservations", 1, expire_reservations),
-        Job("say_figures", 0.2, say_figures), Job("tell_of_low_credits", 1, tell_of_low_credits),
-        Job("top_up_automatically", 1, top_up_automatically),
-        Job("prove_ledger", 5, prove_ledger, "books"),
-        Job("end_months", 5, end_months, "months"), Job("note_overdue", 5, note_overdue))
+JOBS = (
+    Job("end_limits", 5, end_limits),
+    Job("count_days", 60, count_days),
+    Job("expire_reservations", 1, expire_reservations),
+    Job("say_figures", 0.2, say_figures),
+    Job("tell_of_low_credits", 1, tell_of_low_credits),
+    Job("top_up_automatically", 1, top_up_automatically),
+    Job("prove_ledger", 5, prove_ledger, "books"),
+    Job("end_months", 5, end_months, "months"),
+    Job("note_overdue", 5, note_overdue),
+)

@@ -19,15 +19,22 @@ def open_account(session: Any, message: org.OpenAccount, heard: Heard) -> None:
 def provider_created(session: Any, message: membership.ProviderCreated, heard: Heard) -> None:
     """A provider exists and has a wallet from now on."""
     actions.remember_provider(
-        session, provider_id=message.organization_id, name=message.name, country=message.country,
-        currency=message.currency, timezone=message.timezone,
+        session,
+        provider_id=message.organization_id,
+        name=message.name,
+        country=message.country,
+        currency=message.currency,
+        timezone=message.timezone,
     )
 
 
 def organization_changed(session: Any, message: org.OrganizationChanged, heard: Heard) -> None:
     """What invoices print has changed."""
     actions.copy_organization(
-        session, organization_id=message.organization_id, name=message.name, billing=message.billing,
+        session,
+        organization_id=message.organization_id,
+        name=message.name,
+        billing=message.billing,
         buyer_tags=message.buyer_tags,
     )
 
@@ -55,6 +62,7 @@ def seal_account(session: Any, message: org.SealAccount, heard: Heard) -> None:
 def settings_changed(session: Any, message: org.SettingsChanged, heard: Heard) -> None:
     """The provider works by other settings."""
     actions.apply_settings(session, **vars(message))
+
 
 LISTENERS: Listeners = {
     org.OpenAccount: open_account,

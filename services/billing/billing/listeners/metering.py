@@ -20,11 +20,17 @@ def read(message: usage.Recorded) -> Any:
     if message.admission not in _ADMISSIONS:
         raise Invalid("invalid_admission")
     said = {name: value for name, value in vars(message).items() if value is not None}
-    record = {name: value for name, value in said.items() if name not in ("provider_id", "admission")}
+    record = {
+        name: value for name, value in said.items() if name not in ("provider_id", "admission")
+    }
     try:
-        return schemas.read_record(record, provider_id=message.provider_id, always=_ADMISSIONS[message.admission])
+        return schemas.read_record(
+            record, provider_id=message.provider_id, always=_ADMISSIONS[message.admission]
+        )
     except schemas.BadRecord as problem:
         raise Invalid(problem.code) from problem
 
 
-BATCHES: Mapping[type[Message], Batch] = {usage.Recorded: Batch(read=read, apply=actions.record_and_answer)}
+BATCHES: Mapping[type[Message], Batch] = {
+    usage.Recorded: Batch(read=read, apply=actions.record_and_answer)
+}

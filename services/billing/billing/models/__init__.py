@@ -11,6 +11,20 @@ from billing.models.spending import Spending
 from billing.models.table import Base
 
 __all__ = [
-    "Account", "Base", "Blocker", "Buckets", "CreditNote", "Entry", "Figures", "Invoice", "LedgerProof", "LowCredit",
-    "Payment", "Provider", "Reservation", "Spending", "TopUpOrder", "UnsaidFigures",
+    "Account",
+    "Base",
+    "Blocker",
+    "Buckets",
+    "CreditNote",
+    "Entry",
+    "Figures",
+    "Invoice",
+    "LedgerProof",
+    "LowCredit",
+    "Payment",
+    "Provider",
+    "Reservation",
+    "Spending",
+    "TopUpOrder",
+    "UnsaidFigures",
 ]

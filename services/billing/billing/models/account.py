@@ -15,7 +15,8 @@ LIMIT = 10**18
 
 
 class Account(Base):
-    """A customer's money, its limit and what is printed on its invoices. Every amount is in millionths.
+    """A customer's money, its limit and what is printed on its invoices. Every amount is in
+    millionths.
 
     ``temporary_limit`` holds until ``credit_limit_expires_at``, then ``credit_limit`` again. ``in_flight``: payments
     begun and not yet known. ``seq``: the last row of its journal. ``closed_from``: its status before it was closed.
@@ -34,20 +35,35 @@ class Account(Base):
         CheckConstraint(f"unbilled >= 0 AND unbilled < {LIMIT}", "unbilled"),
         CheckConstraint(f"invoiced >= 0 AND invoiced < {LIMIT}", "invoiced"),
         CheckConstraint(f"held >= 0 AND held < {LIMIT}", "held"),
-        CheckConstraint("credit_limit >= 0 AND (temporary_limit IS NULL OR temporary_limit >= 0)", "credit_limit"),
+        CheckConstraint(
+            "credit_limit >= 0 AND (temporary_limit IS NULL OR temporary_limit >= 0)",
+            "credit_limit",
+        ),
         CheckConstraint(
             "status NOT IN ('closed', 'sealed') OR (prepaid = 0 AND surplus = 0 AND unbilled = 0 AND invoiced = 0"
-            " AND held = 0 AND in_flight = 0)", "closed_is_empty",
+            " AND held = 0 AND in_flight = 0)",
+            "closed_is_empty",
         ),
         Index("ix_accounts_provider_id", "provider_id", "currency"),
         Index("ix_accounts_page", "provider_id", "organization_id"),
-        Index("ix_accounts_credit_limit_expires_at", "credit_limit_expires_at",
-              postgresql_where=text("credit_limit_expires_at IS NOT NULL"),
-              sqlite_where=text("credit_limit_expires_at IS NOT NULL")),
-        Index("ix_accounts_month_ends_at", "month_ends_at",
-              postgresql_where=text("month_ends_at IS NOT NULL"), sqlite_where=text("month_ends_at IS NOT NULL")),
-        Index("ix_accounts_days_due_on", "days_due_on",
-              postgresql_where=text("days_due_on IS NOT NULL"), sqlite_where=text("days_due_on IS NOT NULL")),
+        Index(
+            "ix_accounts_credit_limit_expires_at",
+            "credit_limit_expires_at",
+            postgresql_where=text("credit_limit_expires_at IS NOT NULL"),
+            sqlite_where=text("credit_limit_expires_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_accounts_month_ends_at",
+            "month_ends_at",
+            postgresql_where=text("month_ends_at IS NOT NULL"),
+            sqlite_where=text("month_ends_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_accounts_days_due_on",
+            "days_due_on",
+            postgresql_where=text("days_due_on IS NOT NULL"),
+            sqlite_where=text("days_due_on IS NOT NULL"),
+        ),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
     provider_id: Mapped[str] = mapped_column(Id("org"))
@@ -96,8 +112,13 @@ class Account(Base):
     @property
     def buckets(self) -> Buckets:
         """Its buckets as they stand."""
-        return Buckets(prepaid=self.prepaid, surplus=self.surplus, unbilled=self.unbilled, invoiced=self.invoiced,
-                       held=self.held)
+        return Buckets(
+            prepaid=self.prepaid,
+            surplus=self.surplus,
+            unbilled=self.unbilled,
+            invoiced=self.invoiced,
+            held=self.held,
+        )
 
     @property
     def spending(self) -> Code:
@@ -118,7 +139,8 @@ class Account(Base):
 
     @property
     def auto_at(self) -> int | None:
-        """At how many usable credits an automatic top-up is wanted; None where it is off, or nothing was topped up."""
+        """At how many usable credits an automatic top-up is wanted; None where it is off, or
+        nothing was topped up."""
         return self.auto_top_up_threshold if self.auto_enabled else None
 
     def temporary_limit_ends(self, now: datetime) -> datetime | None:
@@ -134,16 +156,23 @@ class Account(Base):
 
     def figures(self, now: datetime) -> Figures:
         """Its figures at this instant."""
-        return Figures(payment_mode=self.payment_mode, limit=self.limit_at(now), buckets=self.buckets)
+        return Figures(
+            payment_mode=self.payment_mode, limit=self.limit_at(now), buckets=self.buckets
+        )
 
     def keep(self, buckets: Buckets) -> None:
         """Take over the buckets after a transfer."""
-        self.prepaid, self.surplus, self.unbilled = buckets.prepaid, buckets.surplus, buckets.unbilled
+        self.prepaid, self.surplus, self.unbilled = (
+            buckets.prepaid,
+            buckets.surplus,
+            buckets.unbilled,
+        )
         self.invoiced, self.held = buckets.invoiced, buckets.held
 
     def say_at(self, now: datetime) -> datetime:
-        """As of when figures said now hold: never before those said last. Whoever waited for the lock began before
-        whoever had it, and those who hear drop figures that are older than what they know."""
+        """As of when figures said now hold: never before those said last. Whoever waited for the
+        lock began before whoever had it, and those who hear drop figures that are older than what
+        they know."""
         self.said_at = now if self.said_at is None else max(now, self.said_at)
         return self.said_at
 

@@ -1,4 +1,5 @@
-"""What is to be done about an account, by the clock: small tables, so that the account itself is not indexed for it."""
+"""What is to be done about an account, by the clock: small tables, so that the account itself is
+not indexed for it."""
 
 from datetime import datetime
 from typing import Any
@@ -11,8 +12,8 @@ from billing.models.table import Base
 
 
 class UnsaidFigures(Base):
-    """An account whose figures have changed and are still to be said; however often it changes meanwhile, they are
-    said once. Written and deleted under the account's lock."""
+    """An account whose figures have changed and are still to be said; however often it changes
+    meanwhile, they are said once. Written and deleted under the account's lock."""
 
     __tablename__ = "unsaid_figures"
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
@@ -29,7 +30,8 @@ class TopUpOrder(Base):
 
 
 class LowCredit(Base):
-    """An account whose usable credits have come down to its provider's threshold; deleted once somebody was told."""
+    """An account whose usable credits have come down to its provider's threshold; deleted once
+    somebody was told."""
 
     __tablename__ = "low_credits"
     id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=True)
@@ -40,10 +42,11 @@ class LowCredit(Base):
 
 
 class LedgerProof(Base):
-    """What the auditor found when it went through a provider's books: how many accounts and rows, and each
-    discrepancy as ``{organization_id, invariant, detail}``. ``status``: running | passed | failed. ``after``: the
-    account it has come to; None once it has been through all of them. ``trial_balance``: by currency, the sums of
-    debits and credits by account of the chart, and the customers' positive money, in millionths."""
+    """What the auditor found when it went through a provider's books: how many accounts and rows,
+    and each discrepancy as ``{organization_id, invariant, detail}``. ``status``: running | passed |
+    failed. ``after``: the account it has come to; None once it has been through all of them.
+    ``trial_balance``: by currency, the sums of debits and credits by account of the chart, and the
+    customers' positive money, in millionths."""
 
     __tablename__ = "ledger_proofs"
     __table_args__ = (Index("ix_ledger_proofs_provider_id", "provider_id", "id"),)

@@ -31,12 +31,15 @@ class Buckets:
     held: int = 0
 
     def after(self, transfer: Transfer) -> "Buckets":
-        """The buckets once the transfer is posted; transfers between the provider's accounts change none."""
+        """The buckets once the transfer is posted; transfers between the provider's accounts change
+        none."""
         changed = {}
         for side, code in (("debit", transfer.debit), ("credit", transfer.credit)):
             if code in _GROWS:
                 name, grows = _GROWS[code]
-                changed[name] = getattr(self, name) + (transfer.amount if side == grows else -transfer.amount)
+                changed[name] = getattr(self, name) + (
+                    transfer.amount if side == grows else -transfer.amount
+                )
         return replace(self, **changed)
 
     @property
@@ -54,7 +57,8 @@ class Blocker(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """The figures of an account at one instant: its buckets under its payment mode and the limit then in force."""
+    """The figures of an account at one instant: its buckets under its payment mode and the limit
+    then in force."""
 
     payment_mode: str
     limit: int
@@ -89,8 +93,8 @@ class Figures:
 
     @property
     def usable(self) -> int:
-        """What may still be spent. Prepaid: wallet - reserved + limit. Postpaid: limit + max(0, due) + expecting
-        invoice - reserved; an unpaid invoice does not lower it."""
+        """What may still be spent. Prepaid: wallet - reserved + limit. Postpaid: limit + max(0,
+        due) + expecting invoice - reserved; an unpaid invoice does not lower it."""
         if self.is_prepaid:
             return self.balance + self.limit
         return self.limit + max(0, self.amount_due) + self.expecting_invoice - self.buckets.held
@@ -102,21 +106,34 @@ class Figures:
 
     @property
     def withdrawable(self) -> int:
-        """What may be paid out. Prepaid: the wallet without what is reserved. Postpaid: the surplus."""
+        """What may be paid out. Prepaid: the wallet without what is reserved. Postpaid: the
+        surplus."""
         return max(0, self.balance if self.is_prepaid else self.buckets.surplus)
 
     @property
     def curing_top_up(self) -> int:
-        """What must be topped up before any top-up makes more usable: postpaid, the debt no surplus covers."""
+        """What must be topped up before any top-up makes more usable: postpaid, the debt no surplus
+        covers."""
         return max(0, -self.amount_due)
 
     @property
     def is_in_range(self) -> bool:
-        """Whether every figure has at most twelve digits before the point, and will once nothing is held any more: what
-        is held can always be let go."""
+        """Whether every figure has at most twelve digits before the point, and will once nothing is
+        held any more: what is held can always be let go."""
         buckets = self.buckets
-        shown = (buckets.prepaid, buckets.surplus, buckets.unbilled, buckets.invoiced, buckets.held, buckets.net,
-                 self.usable, self.usable + buckets.held, self.balance, self.amount_due, self.limit)
+        shown = (
+            buckets.prepaid,
+            buckets.surplus,
+            buckets.unbilled,
+            buckets.invoiced,
+            buckets.held,
+            buckets.net,
+            self.usable,
+            self.usable + buckets.held,
+            self.balance,
+            self.amount_due,
+            self.limit,
+        )
         return all(-LARGEST <= figure <= LARGEST for figure in shown)
 
     def blockers(self, in_flight: int = 0) -> list[Blocker]:

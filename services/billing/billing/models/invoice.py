@@ -16,7 +16,8 @@ REGULAR_ONLY = "kind <> 'individual'"
 
 
 class Invoice(Base):
-    """The rows ``from_seq`` to ``to_seq`` of an account's journal, put before the customer. Amounts in millionths.
+    """The rows ``from_seq`` to ``to_seq`` of an account's journal, put before the customer. Amounts
+    in millionths.
 
     ``kind``: ``individual`` (one charge, whose row carries the invoice's id), ``usage`` (the rest of a month, where
     charges have invoices of their own), ``consolidated`` (all of a month), ``none`` (a month closed without sending
@@ -35,12 +36,27 @@ class Invoice(Base):
         CheckConstraint("paid >= 0 AND credited >= 0 AND paid + credited <= total", "parts"),
         CheckConstraint("status <> 'paid' OR paid + credited = total", "paid"),
         CheckConstraint("to_seq >= from_seq", "range"),
-        Index("ix_invoices_awaiting", "organization_id", "id",
-              postgresql_where=text(AWAITING_ONLY), sqlite_where=text(AWAITING_ONLY)),
-        Index("ix_invoices_due_until", "due_until",
-              postgresql_where=text(NOT_YET_OVERDUE), sqlite_where=text(NOT_YET_OVERDUE)),
-        Index("ix_invoices_range", "organization_id", "to_seq", unique=True,
-              postgresql_where=text(REGULAR_ONLY), sqlite_where=text(REGULAR_ONLY)),
+        Index(
+            "ix_invoices_awaiting",
+            "organization_id",
+            "id",
+            postgresql_where=text(AWAITING_ONLY),
+            sqlite_where=text(AWAITING_ONLY),
+        ),
+        Index(
+            "ix_invoices_due_until",
+            "due_until",
+            postgresql_where=text(NOT_YET_OVERDUE),
+            sqlite_where=text(NOT_YET_OVERDUE),
+        ),
+        Index(
+            "ix_invoices_range",
+            "organization_id",
+            "to_seq",
+            unique=True,
+            postgresql_where=text(REGULAR_ONLY),
+            sqlite_where=text(REGULAR_ONLY),
+        ),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
     id: Mapped[str] = mapped_column(Id("inv"), primary_key=True)
@@ -82,8 +98,8 @@ class Invoice(Base):
 
 
 class CreditNote(Base):
-    """An invoice taken back in part, or whole; ``tax``: its share of the invoice's. ``transaction_id`` is what it did
-    to the account."""
+    """An invoice taken back in part, or whole; ``tax``: its share of the invoice's.
+    ``transaction_id`` is what it did to the account."""
 
     __tablename__ = "credit_notes"
     __table_args__ = (
@@ -103,8 +119,9 @@ class CreditNote(Base):
 
 
 class Payment(Base):
-    """Money that came in for invoices. What of it is assigned to which invoice is written in the journal, in rows
-    that carry both ids. ``edits``: how often it was assigned anew. ``status``: received | reversed."""
+    """Money that came in for invoices. What of it is assigned to which invoice is written in the
+    journal, in rows that carry both ids. ``edits``: how often it was assigned anew. ``status``:
+    received | reversed."""
 
     __tablename__ = "payments"
     __table_args__ = (

@@ -15,8 +15,9 @@ FIRST_AND_IN = "part = 0 AND moved > 0"
 
 
 class Entry(Base):
-    """One transfer. The rows of one transaction share ``transaction_id`` and follow one another in ``seq``, which
-    counts 1, 2, 3 … without a gap per organization (a provider has a journal of its own).
+    """One transfer. The rows of one transaction share ``transaction_id`` and follow one another in
+    ``seq``, which counts 1, 2, 3 … without a gap per organization (a provider has a journal of its
+    own).
 
     The first row (``part`` 0) speaks for the transaction: ``moved`` is what the whole of it did to the customer's
     net, in the customer's favour, ``balance_after`` the balance then. The buckets on each row are those after it.
@@ -29,20 +30,57 @@ class Entry(Base):
         UniqueConstraint("organization_id", "transaction_id", "part"),
         CheckConstraint("amount > 0", "amount"),
         CheckConstraint("debit <> credit", "legs"),
-        Index("ix_journal_source", "source", "provider_id", unique=True,
-              postgresql_where=text("source IS NOT NULL"), sqlite_where=text("source IS NOT NULL")),
-        Index("ix_journal_occurred_at", "organization_id", "occurred_at",
-              postgresql_where=text(FIRST), sqlite_where=text(FIRST)),
-        Index("ix_journal_kind", "organization_id", "kind", "seq",
-              postgresql_where=text(FIRST_AND_RARE), sqlite_where=text(FIRST_AND_RARE)),
-        Index("ix_journal_in", "organization_id", "seq",
-              postgresql_where=text(FIRST_AND_IN), sqlite_where=text(FIRST_AND_IN)),
-        Index("ix_journal_refunded_id", "organization_id", "refunded_id",
-              postgresql_where=text("refunded_id IS NOT NULL"), sqlite_where=text("refunded_id IS NOT NULL")),
-        Index("ix_journal_invoice_id", "organization_id", "invoice_id",
-              postgresql_where=text("invoice_id IS NOT NULL"), sqlite_where=text("invoice_id IS NOT NULL")),
-        Index("ix_journal_payment_id", "organization_id", "payment_id",
-              postgresql_where=text("payment_id IS NOT NULL"), sqlite_where=text("payment_id IS NOT NULL")),
+        Index(
+            "ix_journal_source",
+            "source",
+            "provider_id",
+            unique=True,
+            postgresql_where=text("source IS NOT NULL"),
+            sqlite_where=text("source IS NOT NULL"),
+        ),
+        Index(
+            "ix_journal_occurred_at",
+            "organization_id",
+            "occurred_at",
+            postgresql_where=text(FIRST),
+            sqlite_where=text(FIRST),
+        ),
+        Index(
+            "ix_journal_kind",
+            "organization_id",
+            "kind",
+            "seq",
+            postgresql_where=text(FIRST_AND_RARE),
+            sqlite_where=text(FIRST_AND_RARE),
+        ),
+        Index(
+            "ix_journal_in",
+            "organization_id",
+            "seq",
+            postgresql_where=text(FIRST_AND_IN),
+            sqlite_where=text(FIRST_AND_IN),
+        ),
+        Index(
+            "ix_journal_refunded_id",
+            "organization_id",
+            "refunded_id",
+            postgresql_where=text("refunded_id IS NOT NULL"),
+            sqlite_where=text("refunded_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_journal_invoice_id",
+            "organization_id",
+            "invoice_id",
+            postgresql_where=text("invoice_id IS NOT NULL"),
+            sqlite_where=text("invoice_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_journal_payment_id",
+            "organization_id",
+            "payment_id",
+            postgresql_where=text("payment_id IS NOT NULL"),
+            sqlite_where=text("payment_id IS NOT NULL"),
+        ),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)

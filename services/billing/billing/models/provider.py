@@ -13,9 +13,10 @@ from billing.values import SETTINGS
 class Provider(Base):
     """What billing knows of a provider, and the lock of its own journal.
 
-    Unknown until heard: ``name``, ``country``, ``currency``, ``timezone``, and ``billing``, its own address for
-    invoices. ``seq``: the last row of the provider's own journal. The balance at the platform is never kept here,
-    where every charge would wait for it: it is the sum of that journal and of what each account did to it."""
+    Unknown until heard: ``name``, ``country``, ``currency``, ``timezone``, and ``billing``, its own
+    address for invoices. ``seq``: the last row of the provider's own journal. The balance at the
+    platform is never kept here, where every charge would wait for it: it is the sum of that journal
+    and of what each account did to it."""
 
     __tablename__ = "providers"
     id: Mapped[str] = mapped_column(Id("org"), primary_key=True)

@@ -12,7 +12,8 @@ OPEN_ONLY = "status = 'open'"
 
 
 class Reservation(Base):
-    """An amount set aside, in millionths: what of it was captured, what released; the rest is still held.
+    """An amount set aside, in millionths: what of it was captured, what released; the rest is still
+    held.
 
     ``status``: open | captured | released | expired. Past ``expires_at`` it captures nothing any more, whether or not
     it has been swept. ``settled_at``: when nothing was left. Written under the account's lock."""
@@ -20,11 +21,17 @@ class Reservation(Base):
     __tablename__ = "reservations"
     __table_args__ = (
         CheckConstraint("amount > 0", "amount"),
-        CheckConstraint("captured >= 0 AND released >= 0 AND captured + released <= amount", "parts"),
+        CheckConstraint(
+            "captured >= 0 AND released >= 0 AND captured + released <= amount", "parts"
+        ),
         CheckConstraint("status IN ('open', 'captured', 'released', 'expired')", "status"),
         CheckConstraint("status = 'open' OR captured + released = amount", "settled"),
-        Index("ix_reservations_expires_at", "expires_at",
-              postgresql_where=text(OPEN_ONLY), sqlite_where=text(OPEN_ONLY)),
+        Index(
+            "ix_reservations_expires_at",
+            "expires_at",
+            postgresql_where=text(OPEN_ONLY),
+            sqlite_where=text(OPEN_ONLY),
+        ),
         Index("ix_reservations_status", "organization_id", "status", "id"),
     )
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)

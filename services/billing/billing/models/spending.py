@@ -10,7 +10,8 @@ from billing.models.table import Base
 
 
 class Spending(Base):
-    """The charges of one account on one day (UTC), in millionths. Written under the account's lock."""
+    """The charges of one account on one day (UTC), in millionths. Written under the account's
+    lock."""
 
     __tablename__ = "spendings"
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)

@@ -1,4 +1,5 @@
-"""An account while a batch is posted to it: plain numbers, taken from its row and written back to it."""
+"""An account while a batch is posted to it: plain numbers, taken from its row and written back to
+it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +10,29 @@ from uuid import UUID
 from billing.values import AUTO_SHARE, FROZEN, LARGEST, MOST_KEPT, OPEN, PREPAID, percent
 
 READ = (
-    "currency", "payment_mode", "status", "credit_limit", "temporary_limit", "credit_limit_expires_at", "prepaid",
-    "surplus", "unbilled", "invoiced", "held", "seq", "on_wallet", "auto_enabled", "auto_threshold", "last_top_up",
+    "currency",
+    "payment_mode",
+    "status",
+    "credit_limit",
+    "temporary_limit",
+    "credit_limit_expires_at",
+    "prepaid",
+    "surplus",
+    "unbilled",
+    "invoiced",
+    "held",
+    "seq",
+    "on_wallet",
+    "auto_enabled",
+    "auto_threshold",
+    "last_top_up",
 )
 
 
 @dataclass(slots=True)
 class Standing:
-    """What a charge needs to know of an account, and what it changes; formulas as in ``Figures``. Millionths.
+    """What a charge needs to know of an account, and what it changes; formulas as in ``Figures``.
+    Millionths.
 
     ``limit``: the one in force. ``auto_at``: at how many usable credits an automatic top-up is wanted; None: at none.
     ``seq``: the last row of the journal, those of this batch among them. ``spent``: what was charged since it was
@@ -39,18 +55,50 @@ class Standing:
     spent: int = 0
 
     @classmethod
-    def of(cls, organization_id: UUID, provider_id: UUID, row: Sequence[Any], now: datetime) -> "Standing":
+    def of(
+        cls, organization_id: UUID, provider_id: UUID, row: Sequence[Any], now: datetime
+    ) -> "Standing":
         """From an account's row; its columns as in ``READ``."""
-        (currency, payment_mode, status, limit, temporary_limit, ends, prepaid, surplus, unbilled, invoiced, held, seq,
-         on_wallet, auto_enabled, auto_at, last_top_up) = row
+        (
+            currency,
+            payment_mode,
+            status,
+            limit,
+            temporary_limit,
+            ends,
+            prepaid,
+            surplus,
+            unbilled,
+            invoiced,
+            held,
+            seq,
+            on_wallet,
+            auto_enabled,
+            auto_at,
+            last_top_up,
+        ) = row
         if temporary_limit is not None and ends is not None and now < ends:
             limit = temporary_limit
         if not auto_enabled:
             auto_at = None
         elif auto_at is None and last_top_up is not None:
             auto_at = percent(last_top_up, AUTO_SHARE)
-        return cls(organization_id, provider_id, currency, payment_mode, status, limit, prepaid, surplus, unbilled,
-                   invoiced, held, seq, on_wallet, auto_at)
+        return cls(
+            organization_id,
+            provider_id,
+            currency,
+            payment_mode,
+            status,
+            limit,
+            prepaid,
+            surplus,
+            unbilled,
+            invoiced,
+            held,
+            seq,
+            on_wallet,
+            auto_at,
+        )
 
     @property
     def balance(self) -> int:
@@ -80,7 +128,8 @@ class Standing:
         return None
 
     def charge(self, amount: int, cost: int) -> None:
-        """Take the amount from the bucket that charges take from, and the cost from the provider's balance."""
+        """Take the amount from the bucket that charges take from, and the cost from the provider's
+        balance."""
         if self.payment_mode == PREPAID:
             self.prepaid -= amount
         else:

@@ -28,7 +28,8 @@ def provider_of(session: Session, organization_id: str) -> str | None:
 
 
 def account(session: Session, organization_id: str, *, lock: bool = False) -> Account:
-    """The organization's account; ``lock``: nobody else may post until this transaction ends. Raises NoAccount."""
+    """The organization's account; ``lock``: nobody else may post until this transaction ends.
+    Raises NoAccount."""
     wanted = select(Account).where(Account.organization_id == organization_id)
     if lock:
         wanted = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
@@ -39,18 +40,26 @@ def account(session: Session, organization_id: str, *, lock: bool = False) -> Ac
 
 
 def ended_limits(session: Session, now: datetime, most: int) -> Sequence[Account]:
-    """Accounts whose temporary limit has ended and is still noted, locked; those that others lock are left out."""
+    """Accounts whose temporary limit has ended and is still noted, locked; those that others lock
+    are left out."""
     return session.scalars(
-        select(Account).where(Account.credit_limit_expires_at <= now)
-        .order_by(Account.organization_id).limit(most).with_for_update(skip_locked=True)
+        select(Account)
+        .where(Account.credit_limit_expires_at <= now)
+        .order_by(Account.organization_id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
     ).all()
 
 
 def uncounted_days(session: Session, now: datetime, most: int) -> Sequence[Account]:
-    """Accounts whose days to empty must be counted anew, locked; those that others lock are left out."""
+    """Accounts whose days to empty must be counted anew, locked; those that others lock are left
+    out."""
     return session.scalars(
-        select(Account).where(Account.days_due_on <= day_of(now))
-        .order_by(Account.days_due_on).limit(most).with_for_update(skip_locked=True)
+        select(Account)
+        .where(Account.days_due_on <= day_of(now))
+        .order_by(Account.days_due_on)
+        .limit(most)
+        .with_for_update(skip_locked=True)
     ).all()
 
 
@@ -67,26 +76,42 @@ def show_account(session: Session, found: Account, now: datetime) -> dict[str, A
         return None if amount is None else format_money(amount, found.currency)
 
     return {
-        "organization_id": found.organization_id, "currency": found.currency, "payment_mode": found.payment_mode,
-        "status": shown_status(found), "usable_credits": money(figures.usable), "balance": money(figures.balance),
-        "credit_limit": money(figures.limit), "credit_limit_expires_at": ends,
-        "reserved_credits": money(found.held), "expecting_invoice": money(figures.expecting_invoice),
-        "amount_due": money(figures.amount_due), "current_balance": money(figures.current_balance),
+        "organization_id": found.organization_id,
+        "currency": found.currency,
+        "payment_mode": found.payment_mode,
+        "status": shown_status(found),
+        "usable_credits": money(figures.usable),
+        "balance": money(figures.balance),
+        "credit_limit": money(figures.limit),
+        "credit_limit_expires_at": ends,
+        "reserved_credits": money(found.held),
+        "expecting_invoice": money(figures.expecting_invoice),
+        "amount_due": money(figures.amount_due),
+        "current_balance": money(figures.current_balance),
         "days_to_empty": days_to_empty(session, found, now),
         "auto_top_up": {
-            "enabled": found.auto_enabled, "threshold": money(found.auto_top_up_threshold),
-            "amount": money(found.auto_amount), "method": found.auto_method,
+            "enabled": found.auto_enabled,
+            "threshold": money(found.auto_top_up_threshold),
+            "amount": money(found.auto_amount),
+            "method": found.auto_method,
         },
-        "payment_method": found.payment_method, "as_of": now,
+        "payment_method": found.payment_method,
+        "as_of": now,
     }
 
 
 def patchable(found: Account, now: datetime) -> dict[str, Any]:
     """What the account's ETag covers: the values that can be patched, as they were set."""
     return {
-        "payment_mode": found.payment_mode, "credit_limit": found.limit_at(now),
+        "payment_mode": found.payment_mode,
+        "credit_limit": found.limit_at(now),
         "credit_limit_expires_at": found.temporary_limit_ends(now),
-        "auto_top_up": [found.auto_enabled, found.auto_threshold, found.auto_amount, found.auto_method],
+        "auto_top_up": [
+            found.auto_enabled,
+            found.auto_threshold,
+            found.auto_amount,
+            found.auto_method,
+        ],
     }
 
 
@@ -96,12 +121,13 @@ def shown_status(found: Account) -> str:
 
 
 def days_to_empty(session: Session, found: Account, now: datetime) -> int | None:
-    """How many whole days the usable credits last at the pace of the last 14 days, today among them, at most a
-    hundred years; None when nothing is burnt, or the account is postpaid."""
+    """How many whole days the usable credits last at the pace of the last 14 days, today among
+    them, at most a hundred years; None when nothing is burnt, or the account is postpaid."""
     if found.payment_mode != "prepaid" or found.is_closed:
         return None
     days = select(Spending.amount).where(
-        Spending.organization_id == found.organization_id, Spending.day > day_of(now) - timedelta(days=BURN_DAYS)
+        Spending.organization_id == found.organization_id,
+        Spending.day > day_of(now) - timedelta(days=BURN_DAYS),
     )
     burnt = sum(session.scalars(days))
     usable = max(0, found.figures(now).usable)
@@ -111,6 +137,10 @@ def days_to_empty(session: Session, found: Account, now: datetime) -> int | None
 def blockers(found: Account, now: datetime) -> list[dict[str, str]]:
     """What keeps the account from being closed, amounts as decimal strings."""
     return [
-        {"code": blocker.code, "amount": format_money(blocker.amount, found.currency), "currency": found.currency}
+        {
+            "code": blocker.code,
+            "amount": format_money(blocker.amount, found.currency),
+            "currency": found.currency,
+        }
         for blocker in found.figures(now).blockers(found.in_flight)
     ]

@@ -13,9 +13,12 @@ MOST_AT_ONCE = 100
 
 
 def low_thresholds(session: Session, provider_ids: Collection[str]) -> dict[str, int]:
-    """At how many usable credits each provider's customers are told that they run low. Locks nothing."""
+    """At how many usable credits each provider's customers are told that they run low. Locks
+    nothing."""
     chosen = select(Provider.id, Provider.settings["low_credit_threshold"].as_string())
-    found = {id_: text for id_, text in session.execute(chosen.where(Provider.id.in_(provider_ids)))}
+    found = {
+        id_: text for id_, text in session.execute(chosen.where(Provider.id.in_(provider_ids)))
+    }
     return {id_: low_threshold(found.get(id_)) for id_ in provider_ids}
 
 
@@ -27,27 +30,41 @@ def low_threshold(chosen: str | None) -> int:
 def buckets_at(session: Session, organization_id: str, moment: datetime) -> Buckets:
     """What was in the buckets of an account at that moment, by its journal."""
     last = session.scalars(
-        select(Entry).where(Entry.organization_id == organization_id, Entry.posted_at < moment)
-        .order_by(Entry.seq.desc()).limit(1)
+        select(Entry)
+        .where(Entry.organization_id == organization_id, Entry.posted_at < moment)
+        .order_by(Entry.seq.desc())
+        .limit(1)
     ).one_or_none()
     if last is None:
         return Buckets()
-    return Buckets(prepaid=last.prepaid_after, surplus=last.surplus_after, unbilled=last.unbilled_after,
-                   invoiced=last.invoiced_after, held=last.held_after)
+    return Buckets(
+        prepaid=last.prepaid_after,
+        surplus=last.surplus_after,
+        unbilled=last.unbilled_after,
+        invoiced=last.invoiced_after,
+        held=last.held_after,
+    )
 
 
 def oldest_low_credit(session: Session) -> Row[LowCredit, Account] | None:
-    """The oldest note of low credits, locked, and its account; those that others lock are left out."""
+    """The oldest note of low credits, locked, and its account; those that others lock are left
+    out."""
     return session.execute(
-        select(LowCredit, Account).join(Account, Account.organization_id == LowCredit.organization_id)
-        .order_by(LowCredit.id).limit(1).with_for_update(of=LowCredit, skip_locked=True)
+        select(LowCredit, Account)
+        .join(Account, Account.organization_id == LowCredit.organization_id)
+        .order_by(LowCredit.id)
+        .limit(1)
+        .with_for_update(of=LowCredit, skip_locked=True)
     ).one_or_none()
 
 
 def due_top_ups(session: Session, now: datetime, most: int = MOST_AT_ONCE) -> Sequence[str]:
     """The accounts whose automatic top-up is to be tried."""
     return session.scalars(
-        select(TopUpOrder.organization_id).where(TopUpOrder.due_at <= now).order_by(TopUpOrder.due_at).limit(most)
+        select(TopUpOrder.organization_id)
+        .where(TopUpOrder.due_at <= now)
+        .order_by(TopUpOrder.due_at)
+        .limit(most)
     ).all()
 
 
@@ -59,6 +76,9 @@ def unsaid_figures(session: Session, most: int = MOST_AT_ONCE) -> Sequence[str]:
 def free_accounts(session: Session, organization_ids: Collection[str]) -> Sequence[Account]:
     """These accounts, locked, without those that others lock."""
     return session.scalars(
-        select(Account).where(Account.organization_id.in_(organization_ids)).order_by(Account.organization_id)
-        .with_for_update(key_share=True, skip_locked=True).execution_options(populate_existing=True)
+        select(Account)
+        .where(Account.organization_id.in_(organization_ids))
+        .order_by(Account.organization_id)
+        .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()

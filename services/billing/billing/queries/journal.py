@@ -26,7 +26,11 @@ class NoTransaction(NotFound):
 
 
 def transactions(
-    organization_id: str, *, kind: str | None = None, since: datetime | None = None, until: datetime | None = None,
+    organization_id: str,
+    *,
+    kind: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     direction: str | None = None,
 ) -> Select[Any]:
     """The first rows of an organization's transactions, newest first. ``kind``: a kind or a group of them;
@@ -45,26 +49,36 @@ def transactions(
     return query
 
 
-def show_page(session: Session, found: Account, rows: Sequence[Entry], *, staff: bool) -> list[dict[str, Any]]:
+def show_page(
+    session: Session, found: Account, rows: Sequence[Entry], *, staff: bool
+) -> list[dict[str, Any]]:
     """First rows as transactions. ``staff``: with what they cost the provider."""
-    known = costs(session, [(row.organization_id, row.transaction_id) for row in rows]) if staff else None
+    known = (
+        costs(session, [(row.organization_id, row.transaction_id) for row in rows])
+        if staff
+        else None
+    )
     return [_show(row, found.currency, known) for row in rows]
 
 
 def transactions_before(
     session: Session, found: Account, seq: int | None, *, staff: bool, **filters: Any
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """The next batch of the transactions the filters leave, newest first, and where the one after it begins; the
-    first begins at None."""
+    """The next batch of the transactions the filters leave, newest first, and where the one after
+    it begins; the first begins at None."""
     query = transactions(found.organization_id, **filters).limit(BATCH)
     rows = session.scalars(query if seq is None else query.where(Entry.seq < seq)).all()
     return show_page(session, found, rows, staff=staff), rows[-1].seq if rows else None
 
 
-def transaction(session: Session, *, organization_id: str, transaction_id: str, staff: bool) -> dict[str, Any]:
+def transaction(
+    session: Session, *, organization_id: str, transaction_id: str, staff: bool
+) -> dict[str, Any]:
     """One transaction with its entries. Raises NoAccount, NoTransaction."""
     found = account(session, organization_id)
-    return show_transaction(rows_of(session, organization_id, transaction_id), found.currency, staff=staff)
+    return show_transaction(
+        rows_of(session, organization_id, transaction_id), found.currency, staff=staff
+    )
 
 
 def rows_of(session: Session, organization_id: str, transaction_id: str) -> Sequence[Entry]:
@@ -82,27 +96,36 @@ def rows_of(session: Session, organization_id: str, transaction_id: str) -> Sequ
 
 
 def cost_of(rows: Sequence[Entry]) -> int:
-    """What a transaction cost the provider; below zero where it brings the cost of a charge back."""
-    return sum(row.amount if row.debit == Code.COST else -row.amount for row in rows if _is_cost(row))
+    """What a transaction cost the provider; below zero where it brings the cost of a charge
+    back."""
+    return sum(
+        row.amount if row.debit == Code.COST else -row.amount for row in rows if _is_cost(row)
+    )
 
 
 def undone(session: Session, organization_id: str, transaction_id: str) -> int | None:
-    """What the refunds of a charge, or the reversal of another transaction, have moved in all, in the customer's
-    favour; None when there are none. Exact for whoever holds the account's lock."""
+    """What the refunds of a charge, or the reversal of another transaction, have moved in all, in
+    the customer's favour; None when there are none. Exact for whoever holds the account's lock."""
     moved = session.scalar(
-        select(func.sum(Entry.moved))
-        .where(Entry.organization_id == organization_id, Entry.refunded_id == transaction_id)
+        select(func.sum(Entry.moved)).where(
+            Entry.organization_id == organization_id, Entry.refunded_id == transaction_id
+        )
     )
     return None if moved is None else int(moved)
 
 
 def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> dict[str, Any]:
-    """A transaction with its entries, unfolded from its rows; cost and its entries for staff only."""
+    """A transaction with its entries, unfolded from its rows; cost and its entries for staff
+    only."""
     shown = _show(rows[0], currency, {rows[0].transaction_id: cost_of(rows)} if staff else None)
     shown["entries"] = [
         line
-        for row in rows if staff or not _is_cost(row)
-        for line in (_leg(row.debit, row.amount, 0, currency), _leg(row.credit, 0, row.amount, currency))
+        for row in rows
+        if staff or not _is_cost(row)
+        for line in (
+            _leg(row.debit, row.amount, 0, currency),
+            _leg(row.credit, 0, row.amount, currency),
+        )
     ]
     return shown
 
@@ -115,10 +138,13 @@ def costs(session: Session, transactions: Collection[tuple[str, str]]) -> dict[s
         select(Entry.transaction_id, Entry.amount, Entry.debit).where(
             Entry.organization_id.in_({organization_id for organization_id, _ in transactions}),
             Entry.transaction_id.in_({transaction_id for _, transaction_id in transactions}),
-            Entry.debit.in_(SETTLED_WITH_THE_PROVIDER), Entry.credit.in_(SETTLED_WITH_THE_PROVIDER),
+            Entry.debit.in_(SETTLED_WITH_THE_PROVIDER),
+            Entry.credit.in_(SETTLED_WITH_THE_PROVIDER),
         )
     )
-    return {row.transaction_id: row.amount if row.debit == Code.COST else -row.amount for row in found}
+    return {
+        row.transaction_id: row.amount if row.debit == Code.COST else -row.amount for row in found
+    }
 
 
 def _is_cost(row: Entry) -> bool:
@@ -126,19 +152,31 @@ def _is_cost(row: Entry) -> bool:
 
 
 def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, Any]:
-    """A transaction as people see it, from its first row; ``costs`` None: they are not for this reader."""
+    """A transaction as people see it, from its first row; ``costs`` None: they are not for this
+    reader."""
     shown = {
-        "id": row.transaction_id, "organization_id": row.organization_id, "kind": row.kind,
-        "amount": format_money(row.moved, currency), "currency": currency,
-        "balance_after": format_money(row.balance_after, currency), "description": row.description,
-        "method": row.method, "reference": row.reference, "remark": row.remark, "reason": row.reason,
-        "external_invoice": row.external_invoice, "occurred_at": row.occurred_at,
+        "id": row.transaction_id,
+        "organization_id": row.organization_id,
+        "kind": row.kind,
+        "amount": format_money(row.moved, currency),
+        "currency": currency,
+        "balance_after": format_money(row.balance_after, currency),
+        "description": row.description,
+        "method": row.method,
+        "reference": row.reference,
+        "remark": row.remark,
+        "reason": row.reason,
+        "external_invoice": row.external_invoice,
+        "occurred_at": row.occurred_at,
     }
     if row.external_invoice is not None:
         shown["external_amount"] = format_money(row.amount, currency)
     if row.reservation_id is not None:
         reserved = row.amount if row.credit == Code.HELD else -row.amount
-        shown |= {"reservation_id": row.reservation_id, "reserved": format_money(reserved, currency)}
+        shown |= {
+            "reservation_id": row.reservation_id,
+            "reserved": format_money(reserved, currency),
+        }
     if row.refunded_id is not None:
         shown["reverses" if row.kind == "reversal" else "refunds"] = row.refunded_id
     if row.payment_id is not None:
@@ -150,5 +188,7 @@ def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, 
 
 def _leg(code: int, debit: int, credit: int, currency: str) -> dict[str, str]:
     return {
-        "account": Code(code).label, "debit": format_money(debit, currency), "credit": format_money(credit, currency)
+        "account": Code(code).label,
+        "debit": format_money(debit, currency),
+        "credit": format_money(credit, currency),
     }

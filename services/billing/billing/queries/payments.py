@@ -32,26 +32,41 @@ class Assigned(NamedTuple):
 
 def payments(organization_id: str) -> Select[Any]:
     """An organization's payments, newest first."""
-    return select(Payment).where(Payment.organization_id == organization_id).order_by(Payment.id.desc())
+    return (
+        select(Payment)
+        .where(Payment.organization_id == organization_id)
+        .order_by(Payment.id.desc())
+    )
 
 
 def payment(session: Session, organization_id: str, payment_id: str) -> Payment:
     """One payment. Raises NoPayment."""
-    found = session.get(Payment, (organization_id, payment_id)) if ids.is_id("pay", payment_id) else None
+    found = (
+        session.get(Payment, (organization_id, payment_id))
+        if ids.is_id("pay", payment_id)
+        else None
+    )
     if found is None:
         raise NoPayment()
     return found
 
 
-def assigned(session: Session, organization_id: str, payment_ids: Sequence[str]) -> dict[str, list[Assigned]]:
-    """Which invoices have how much of these payments, oldest first: folded from the journal's rows that carry both
-    ids."""
+def assigned(
+    session: Session, organization_id: str, payment_ids: Sequence[str]
+) -> dict[str, list[Assigned]]:
+    """Which invoices have how much of these payments, oldest first: folded from the journal's rows
+    that carry both ids."""
     found: dict[str, list[Assigned]] = {payment_id: [] for payment_id in payment_ids}
     for row in session.execute(
         select(Entry.payment_id, Invoice.id, Invoice.number, _SHARE)
-        .join(Invoice, (Invoice.organization_id == Entry.organization_id) & (Invoice.id == Entry.invoice_id))
+        .join(
+            Invoice,
+            (Invoice.organization_id == Entry.organization_id) & (Invoice.id == Entry.invoice_id),
+        )
         .where(Entry.organization_id == organization_id, Entry.payment_id.in_(payment_ids))
-        .group_by(Entry.payment_id, Invoice.id, Invoice.number).having(_SHARE != 0).order_by(Invoice.id)
+        .group_by(Entry.payment_id, Invoice.id, Invoice.number)
+        .having(_SHARE != 0)
+        .order_by(Invoice.id)
     ):
         found[row[0]].append(Assigned(row[1], row[2], int(row[3])))
     return found
@@ -62,18 +77,26 @@ def payers(session: Session, invoice: Invoice) -> list[tuple[str, int]]:
     found = session.execute(
         select(Entry.payment_id, _SHARE)
         .where(Entry.organization_id == invoice.organization_id, Entry.invoice_id == invoice.id)
-        .group_by(Entry.payment_id).having(_SHARE != 0).order_by(Entry.payment_id.desc())
+        .group_by(Entry.payment_id)
+        .having(_SHARE != 0)
+        .order_by(Entry.payment_id.desc())
     )
     return [(payment_id, int(share)) for payment_id, share in found if payment_id is not None]
 
 
-def invoices_by_id(session: Session, organization_id: str, invoice_ids: Sequence[str]) -> dict[str, Invoice]:
+def invoices_by_id(
+    session: Session, organization_id: str, invoice_ids: Sequence[str]
+) -> dict[str, Invoice]:
     """Those of these invoices that are the organization's."""
-    wanted = select(Invoice).where(Invoice.organization_id == organization_id, Invoice.id.in_(invoice_ids))
+    wanted = select(Invoice).where(
+        Invoice.organization_id == organization_id, Invoice.id.in_(invoice_ids)
+    )
     return {invoice.id: invoice for invoice in session.scalars(wanted)} if invoice_ids else {}
 
 
-def show_payments(session: Session, account: Account, found: Sequence[Payment]) -> list[dict[str, Any]]:
+def show_payments(
+    session: Session, account: Account, found: Sequence[Payment]
+) -> list[dict[str, Any]]:
     """Payments as people see them."""
     shares = assigned(session, account.organization_id, [row.id for row in found]) if found else {}
     return [_show(row, account.currency, shares[row.id]) for row in found]
@@ -90,9 +113,18 @@ def _show(row: Payment, currency: str, shares: list[Assigned]) -> dict[str, Any]
 
     total = sum(share.amount for share in shares)
     return {
-        "id": row.id, "organization_id": row.organization_id, "amount": money(row.amount), "currency": currency,
-        "method": row.method, "reference": row.reference, "received_on": row.received_on, "status": row.status,
-        "assigned": money(total), "unassigned": money(row.amount - total if row.status == "received" else 0),
+        "id": row.id,
+        "organization_id": row.organization_id,
+        "amount": money(row.amount),
+        "currency": currency,
+        "method": row.method,
+        "reference": row.reference,
+        "received_on": row.received_on,
+        "status": row.status,
+        "assigned": money(total),
+        "unassigned": money(row.amount - total if row.status == "received" else 0),
         "invoices": [{**share._asdict(), "amount": money(share.amount)} for share in shares],
-        "edits_left": MOST_EDITS - row.edits, "created_at": row.created_at, "transaction_id": row.transaction_id,
+        "edits_left": MOST_EDITS - row.edits,
+        "created_at": row.created_at,
+        "transaction_id": row.transaction_id,
     }

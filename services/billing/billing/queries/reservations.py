@@ -35,19 +35,29 @@ def reservation(session: Session, organization_id: str, reservation_id: str) -> 
 
 def reservations(organization_id: str, *, status: str | None = None) -> Select[Any]:
     """The reservations of an organization, newest first."""
-    query = select(Reservation).where(Reservation.organization_id == organization_id).order_by(Reservation.id.desc())
+    query = (
+        select(Reservation)
+        .where(Reservation.organization_id == organization_id)
+        .order_by(Reservation.id.desc())
+    )
     return query if status is None else query.where(Reservation.status == status)
 
 
 def accounts_with_due(session: Session, now: datetime, most: int) -> Sequence[Account]:
-    """The accounts of the reservations that have been due longest, locked; those that others lock are left out."""
+    """The accounts of the reservations that have been due longest, locked; those that others lock
+    are left out."""
     longest = (
-        select(Reservation.organization_id).where(text(OPEN_ONLY), Reservation.expires_at <= now)
-        .order_by(Reservation.expires_at).limit(most)
+        select(Reservation.organization_id)
+        .where(text(OPEN_ONLY), Reservation.expires_at <= now)
+        .order_by(Reservation.expires_at)
+        .limit(most)
     )
     return session.scalars(
-        select(Account).where(Account.organization_id.in_(longest)).order_by(Account.organization_id)
-        .with_for_update(key_share=True, skip_locked=True).execution_options(populate_existing=True)
+        select(Account)
+        .where(Account.organization_id.in_(longest))
+        .order_by(Account.organization_id)
+        .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
     ).all()
 
 
@@ -59,37 +69,53 @@ def due_reservations(
         return ()
     return session.scalars(
         select(Reservation)
-        .where(Reservation.organization_id.in_(organization_ids), Reservation.status == "open",
-               Reservation.expires_at <= now)
-        .order_by(Reservation.expires_at, Reservation.id).limit(most).execution_options(populate_existing=True)
+        .where(
+            Reservation.organization_id.in_(organization_ids),
+            Reservation.status == "open",
+            Reservation.expires_at <= now,
+        )
+        .order_by(Reservation.expires_at, Reservation.id)
+        .limit(most)
+        .execution_options(populate_existing=True)
     ).all()
 
 
 def reservations_freeing(
     session: Session, organization_id: str, missing: int
 ) -> tuple[list[tuple[str, int, datetime]], datetime]:
-    """The open reservations whose end will free this much, soonest first and only as many as it takes: id, what is
-    left and when it ends, of the first ten; and when the last of all of them ends. Together they hold enough."""
+    """The open reservations whose end will free this much, soonest first and only as many as it
+    takes: id, what is left and when it ends, of the first ten; and when the last of all of them
+    ends. Together they hold enough."""
     soonest = (Reservation.expires_at, Reservation.id)
     freed = func.sum(_LEFT).over(order_by=soonest)
     queue = (
         select(Reservation.id, _LEFT.label("left"), Reservation.expires_at, freed.label("freed"))
-        .where(Reservation.organization_id == organization_id, Reservation.status == "open").subquery()
+        .where(Reservation.organization_id == organization_id, Reservation.status == "open")
+        .subquery()
     )
     first = session.execute(
-        select(queue.c.id, queue.c.left, queue.c.expires_at).where(queue.c.freed - queue.c.left < missing)
-        .order_by(queue.c.freed).limit(SHOWN_IN_REFUSALS)
+        select(queue.c.id, queue.c.left, queue.c.expires_at)
+        .where(queue.c.freed - queue.c.left < missing)
+        .order_by(queue.c.freed)
+        .limit(SHOWN_IN_REFUSALS)
     )
-    freed_at = session.execute(select(func.min(queue.c.expires_at)).where(queue.c.freed >= missing)).scalar_one()
+    freed_at = session.execute(
+        select(func.min(queue.c.expires_at)).where(queue.c.freed >= missing)
+    ).scalar_one()
     return [(row.id, row.left, row.expires_at) for row in first], freed_at
 
 
 def show_reservation(found: Reservation, currency: str) -> dict[str, Any]:
-    """The reservation as people see it. One whose time is over is ``open``, and counted as reserved, until it has
-    been swept."""
+    """The reservation as people see it. One whose time is over is ``open``, and counted as
+    reserved, until it has been swept."""
     return {
-        "id": found.id, "organization_id": found.organization_id, "amount": format_money(found.amount, currency),
-        "captured": format_money(found.captured, currency), "released": format_money(found.released, currency),
-        "status": found.status, "description": found.description, "expires_at": found.expires_at,
+        "id": found.id,
+        "organization_id": found.organization_id,
+        "amount": format_money(found.amount, currency),
+        "captured": format_money(found.captured, currency),
+        "released": format_money(found.released, currency),
+        "status": found.status,
+        "description": found.description,
+        "expires_at": found.expires_at,
         "created_at": found.created_at,
     }

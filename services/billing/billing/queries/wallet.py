@@ -10,7 +10,8 @@ from billing.values import UNIT, Code
 
 
 class Purse(NamedTuple):
-    """A provider's money in one currency: its ``balance`` at the platform, and what of it is its customers'."""
+    """A provider's money in one currency: its ``balance`` at the platform, and what of it is its
+    customers'."""
 
     currency: str
     balance: int
@@ -24,7 +25,9 @@ class Purse(NamedTuple):
 
 def purses(session: Session, provider_id: str) -> list[Purse]:
     """The provider's money, by currency; its own currency first, exact at this instant."""
-    own = session.execute(select(Provider.currency).where(Provider.id == provider_id)).scalar_one_or_none()
+    own = session.execute(
+        select(Provider.currency).where(Provider.id == provider_id)
+    ).scalar_one_or_none()
     found = {own: (0, 0)} if own else {}
     for currency, *sums in session.execute(union_all(_customers(provider_id), _own(provider_id))):
         balance, customers = found.get(currency, (0, 0))
@@ -39,23 +42,27 @@ def purse(session: Session, provider_id: str, currency: str) -> Purse:
 
 
 def _customers(provider_id: str) -> Select[Any]:
-    """By currency: what the customers' entries did to the provider's balance, and the sum of what each customer has,
-    where that is above zero. In one statement with the provider's own, so that all is of the same instant."""
+    """By currency: what the customers' entries did to the provider's balance, and the sum of what
+    each customer has, where that is above zero. In one statement with the provider's own, so that
+    all is of the same instant."""
     net = Account.prepaid + Account.surplus - Account.unbilled - Account.invoiced
     theirs = case((net > 0, net), else_=0)
     return (
         select(Account.currency, *_halves(Account.on_wallet), *_halves(theirs))
-        .where(Account.provider_id == provider_id).group_by(Account.currency)
+        .where(Account.provider_id == provider_id)
+        .group_by(Account.currency)
     )
 
 
 def _own(provider_id: str) -> Select[Any]:
-    """By currency: what the provider's own journal did to its balance; nothing to that of its customers."""
+    """By currency: what the provider's own journal did to its balance; nothing to that of its
+    customers."""
     signed = case((Entry.debit == Code.WALLET, Entry.amount), else_=-Entry.amount)
     nothing = literal(0)
     return (
         select(Entry.currency, *_halves(signed), nothing, nothing)
-        .where(Entry.organization_id == provider_id).group_by(Entry.currency)
+        .where(Entry.organization_id == provider_id)
+        .group_by(Entry.currency)
     )
 
 

@@ -1,6 +1,14 @@
 """What crosses billing's door."""
 
-from billing.schemas.accounts import Account, AccountPatch, Adjustment, Charge, ClosingCheck, TopUp, Withdrawal
+from billing.schemas.accounts import (
+    Account,
+    AccountPatch,
+    Adjustment,
+    Charge,
+    ClosingCheck,
+    TopUp,
+    Withdrawal,
+)
 from billing.schemas.invoices import (
     CreditNote,
     Invoice,
@@ -10,7 +18,14 @@ from billing.schemas.invoices import (
     NewInvoice,
     VoidInvoice,
 )
-from billing.schemas.payments import NewPayment, Payment, PaymentPage, PaymentPatch, Refund, Reversal
+from billing.schemas.payments import (
+    NewPayment,
+    Payment,
+    PaymentPage,
+    PaymentPatch,
+    Refund,
+    Reversal,
+)
 from billing.schemas.proof import LedgerProof
 from billing.schemas.reservations import (
     Capture,
@@ -25,9 +40,40 @@ from billing.schemas.usage import BadRecord, Usage, UsageOutcome, read_record
 from billing.schemas.wallet import Wallet, WalletTopUp
 
 __all__ = [
-    "Account", "AccountPatch", "Adjustment", "BadRecord", "Capture", "Charge", "ClosingCheck", "CreditNote", "Invoice",
-    "InvoicePage", "InvoicesQuery", "LedgerProof", "NewCreditNote", "NewInvoice", "NewPayment", "NewReservation",
-    "Payment", "PaymentPage", "PaymentPatch", "Refund", "Release", "Reservation", "ReservationPage",
-    "ReservationsQuery", "Reversal", "TopUp", "Transaction", "TransactionPage", "TransactionsQuery", "Usage",
-    "UsageOutcome", "VoidInvoice", "Wallet", "WalletTopUp", "Withdrawal", "read_record",
+    "Account",
+    "AccountPatch",
+    "Adjustment",
+    "BadRecord",
+    "Capture",
+    "Charge",
+    "ClosingCheck",
+    "CreditNote",
+    "Invoice",
+    "InvoicePage",
+    "InvoicesQuery",
+    "LedgerProof",
+    "NewCreditNote",
+    "NewInvoice",
+    "NewPayment",
+    "NewReservation",
+    "Payment",
+    "PaymentPage",
+    "PaymentPatch",
+    "Refund",
+    "Release",
+    "Reservation",
+    "ReservationPage",
+    "ReservationsQuery",
+    "Reversal",
+    "TopUp",
+    "Transaction",
+    "TransactionPage",
+    "TransactionsQuery",
+    "Usage",
+    "UsageOutcome",
+    "VoidInvoice",
+    "Wallet",
+    "WalletTopUp",
+    "Withdrawal",
+    "read_record",
 ]

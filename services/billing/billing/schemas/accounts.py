@@ -13,7 +13,9 @@ class AutoTopUp(ma.Schema):
     enabled = Flag()
     threshold = Money(zero=True, allow_none=True)
     amount = Money(allow_none=True)
-    method = ma.fields.String(validate=ma.validate.OneOf(("card", "issue", "cheque", "bank_transfer")), allow_none=True)
+    method = ma.fields.String(
+        validate=ma.validate.OneOf(("card", "issue", "cheque", "bank_transfer")), allow_none=True
+    )
 
 
 class AccountPatch(ma.Schema):
@@ -68,8 +70,8 @@ class Withdrawal(Paid):
 
 
 class Charge(ma.Schema):
-    """Something sold. ``cost``: what it costs the provider; ``external_invoice``: it is billed elsewhere under this
-    number and moves no money."""
+    """Something sold. ``cost``: what it costs the provider; ``external_invoice``: it is billed
+    elsewhere under this number and moves no money."""
 
     amount = Money(required=True)
     kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.CHARGES))

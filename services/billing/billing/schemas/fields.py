@@ -13,12 +13,17 @@ _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Money(ma.fields.Field[int]):
-    """An amount as a decimal string, in millionths inside. ``signed``: below zero too; ``zero``: nothing too."""
+    """An amount as a decimal string, in millionths inside. ``signed``: below zero too; ``zero``:
+    nothing too."""
 
     def __init__(self, *, signed: bool = False, zero: bool = False, **kwargs: Any) -> None:
         self.signed, self.zero = signed, zero
         sign = ("-?" if signed else "") + ("" if zero else r"(?!0+(\.0+)?$)")
-        shape = {"type": "string", "pattern": f"^{sign}[0-9]{{1,12}}(\\.[0-9]{{1,6}})?$", "examples": ["12.50"]}
+        shape = {
+            "type": "string",
+            "pattern": f"^{sign}[0-9]{{1,12}}(\\.[0-9]{{1,6}})?$",
+            "examples": ["12.50"],
+        }
         kwargs["metadata"] = {**shape, **kwargs.get("metadata", {})}
         super().__init__(**kwargs)
 
@@ -34,7 +39,10 @@ class Moment(ma.fields.String):
 
     def __init__(self, *, ends: bool = False, **kwargs: Any) -> None:
         self.ends = ends
-        kwargs["metadata"] = {"anyOf": [{"format": "date"}, {"format": "date-time"}], **kwargs.get("metadata", {})}
+        kwargs["metadata"] = {
+            "anyOf": [{"format": "date"}, {"format": "date-time"}],
+            **kwargs.get("metadata", {}),
+        }
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:

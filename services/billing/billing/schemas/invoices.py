@@ -37,8 +37,9 @@ class Party(ma.Schema):
 
 
 class Line(ma.Schema):
-    """Something that was charged, or taken off; ``kind`` void: an earlier invoice that comes back. On an invoice of
-    more than 5,000 lines usage is put together by day; such a line has no ``transaction_id``."""
+    """Something that was charged, or taken off; ``kind`` void: an earlier invoice that comes back.
+    On an invoice of more than 5,000 lines usage is put together by day; such a line has no
+    ``transaction_id``."""
 
     transaction_id = ma.fields.String(required=True, allow_none=True)
     occurred_at = Stamp(required=True)
@@ -59,7 +60,8 @@ class CreditNote(ma.Schema):
 
 
 class Invoice(ma.Schema):
-    """What is due. ``total`` is gross, ``tax`` is in it; ``open`` = total - paid - credited is what it still asks for.
+    """What is due. ``total`` is gross, ``tax`` is in it; ``open`` = total - paid - credited is what
+    it still asks for.
 
     ``kind``: individual | usage | consolidated | none; the last is only kept, not sent. It covers the rows
     ``from_seq`` to ``to_seq`` of the account's journal. ``lines`` and ``credit_notes`` only where it stands alone."""

@@ -11,7 +11,9 @@ from billing.schemas.fields import Day, Money, Paid, amount_shown
 
 def _invoice_ids(**kwargs: Any) -> ma.fields.List[str]:
     once = {"uniqueItems": True}
-    return ma.fields.List(TypeId("inv"), validate=(ma.validate.Length(max=200), _once), metadata=once, **kwargs)
+    return ma.fields.List(
+        TypeId("inv"), validate=(ma.validate.Length(max=200), _once), metadata=once, **kwargs
+    )
 
 
 def _once(found: list[str]) -> None:
@@ -20,8 +22,8 @@ def _once(found: list[str]) -> None:
 
 
 class NewPayment(Paid):
-    """Money that came in for invoices. ``received_on``: today unless said otherwise; ``invoice_ids``: which it is
-    for, in this order; without them the oldest first."""
+    """Money that came in for invoices. ``received_on``: today unless said otherwise;
+    ``invoice_ids``: which it is for, in this order; without them the oldest first."""
 
     received_on = Day()
     invoice_ids = _invoice_ids()

@@ -17,7 +17,8 @@ class TrialBalance(ma.Schema):
 
 
 class Discrepancy(ma.Schema):
-    """Something that does not hold. ``organization_id``: of whose journal; the provider's own journal is its own."""
+    """Something that does not hold. ``organization_id``: of whose journal; the provider's own
+    journal is its own."""
 
     organization_id = ma.fields.String(required=True)
     invariant = ma.fields.String(required=True)

@@ -15,7 +15,9 @@ class NewReservation(ma.Schema):
 
     amount = Money(required=True)
     description = Text(required=True, most=255)
-    expires_in = ma.fields.Integer(strict=True, load_default=3600, validate=ma.validate.Range(1, LONGEST))
+    expires_in = ma.fields.Integer(
+        strict=True, load_default=3600, validate=ma.validate.Range(1, LONGEST)
+    )
 
 
 class Capture(ma.Schema):
@@ -43,6 +45,7 @@ class Reservation(ma.Schema):
     description = ma.fields.String(required=True)
     expires_at = Stamp(required=True)
     created_at = Stamp(required=True)
+
 
 ReservationPage = paging.page_of(Reservation)
 

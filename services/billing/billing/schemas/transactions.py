@@ -10,8 +10,23 @@ from billing import values
 from billing.schemas.fields import Moment, amount_shown
 
 _KINDS = (
-    *values.SPENT, *values.ADJUSTMENTS, "charge", "adjustment", "top_up", "withdrawal", "payment", "reassignment",
-    "refund", "reversal", "invoice", "void", "credit_note", "mode_change", "reservation", "release", "expiry",
+    *values.SPENT,
+    *values.ADJUSTMENTS,
+    "charge",
+    "adjustment",
+    "top_up",
+    "withdrawal",
+    "payment",
+    "reassignment",
+    "refund",
+    "reversal",
+    "invoice",
+    "void",
+    "credit_note",
+    "mode_change",
+    "reservation",
+    "release",
+    "expiry",
 )
 _DIRECTIONS = {"in": "in", "out": "out", "credit": "in", "debit": "out"}
 
@@ -25,8 +40,9 @@ class EntryShown(ma.Schema):
 
 
 class Transaction(ma.Schema):
-    """Something that happened on an account. ``cost``, and its entries, are for staff only; ``reserved``: what it did
-    to the reserved credits; ``refunds``, ``reverses``: the transaction it gives or takes back."""
+    """Something that happened on an account. ``cost``, and its entries, are for staff only;
+    ``reserved``: what it did to the reserved credits; ``refunds``, ``reverses``: the transaction it
+    gives or takes back."""
 
     id = ma.fields.String(required=True)
     organization_id = ma.fields.String(required=True)
@@ -49,6 +65,7 @@ class Transaction(ma.Schema):
     cost = amount_shown()
     occurred_at = Stamp(required=True)
     entries = ma.fields.List(ma.fields.Nested(EntryShown))
+
 
 TransactionPage = paging.page_of(Transaction)
 

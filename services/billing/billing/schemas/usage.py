@@ -1,4 +1,5 @@
-"""Usage records. They come by the thousand, so each is read by hand; the schema says the same to people."""
+"""Usage records. They come by the thousand, so each is read by hand; the schema says the same to
+people."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -20,7 +21,8 @@ _TEXT, _STAMP = Text(most=255), Stamp()
 
 
 class BadRecord(ValueError):
-    """A usage record that can't be read. ``code`` says what is wrong with it; ``id``: its own, where it has one."""
+    """A usage record that can't be read. ``code`` says what is wrong with it; ``id``: its own,
+    where it has one."""
 
     def __init__(self, code: str, record_id: str | None) -> None:
         self.code, self.id = code, record_id
@@ -32,8 +34,13 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
     if not isinstance(raw, dict):
         raise BadRecord("invalid_record", None)
     record_id = raw.get("id")
-    if not (isinstance(record_id, str) and 0 < len(record_id) <= _MOST_ID and record_id.isascii()
-            and record_id.isprintable() and " " not in record_id):
+    if not (
+        isinstance(record_id, str)
+        and 0 < len(record_id) <= _MOST_ID
+        and record_id.isascii()
+        and record_id.isprintable()
+        and " " not in record_id
+    ):
         raise BadRecord("invalid_id", None)
     if not raw.keys() >= _NEEDED or raw.keys() - _FIELDS:
         raise BadRecord("invalid_record", record_id)
@@ -45,8 +52,13 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
         cost = values.parse_money(raw["cost"], zero=True) if "cost" in raw else 0
     except values.BadMoney as problem:
         raise BadRecord("invalid_amount", record_id) from problem
-    at, description = _read(_at, raw, "at", record_id), _read(_description, raw, "description", record_id)
-    return UsageRecord(provider_id, record_id, raw["organization_id"], amount, at, description, cost, always)
+    at, description = (
+        _read(_at, raw, "at", record_id),
+        _read(_description, raw, "description", record_id),
+    )
+    return UsageRecord(
+        provider_id, record_id, raw["organization_id"], amount, at, description, cost, always
+    )
 
 
 def _read(read: Callable[[str], Any], raw: dict[str, Any], name: str, record_id: str) -> Any:
@@ -75,8 +87,8 @@ def _is_organization(text: str) -> bool:
 
 
 class UsageRecordShown(ma.Schema):
-    """What a customer used. ``id``: yours, 1 to 128 visible ASCII characters; it counts once for ever. ``at``: when
-    it happened; ``cost``: what it costs you."""
+    """What a customer used. ``id``: yours, 1 to 128 visible ASCII characters; it counts once for
+    ever. ``at``: when it happened; ``cost``: what it costs you."""
 
     id = ma.fields.String(required=True)
     organization_id = TypeId("org", required=True)
@@ -100,13 +112,19 @@ class Records(ma.fields.List[Any]):
 class Usage(ma.Schema):
     """``admission``: ``limit`` refuses what is not covered; ``always`` is for what has already happened."""
 
-    records = Records(ma.fields.Nested(UsageRecordShown), required=True,
-                      metadata={"minItems": 1, "maxItems": MOST_RECORDS})
-    admission = ma.fields.String(load_default="limit", validate=ma.validate.OneOf(("limit", "always")))
+    records = Records(
+        ma.fields.Nested(UsageRecordShown),
+        required=True,
+        metadata={"minItems": 1, "maxItems": MOST_RECORDS},
+    )
+    admission = ma.fields.String(
+        load_default="limit", validate=ma.validate.OneOf(("limit", "always"))
+    )
 
 
 class RefusedRecord(ma.Schema):
-    """A record that changed nothing; its id may be used again. ``index``: where in the list it stood."""
+    """A record that changed nothing; its id may be used again. ``index``: where in the list it
+    stood."""
 
     id = ma.fields.String(required=True, allow_none=True)
     code = ma.fields.String(required=True)

@@ -10,7 +10,9 @@ from billing.schemas.fields import Paid, amount_shown
 class WalletTopUp(Paid):
     """Money the provider put onto its own balance; ``currency``: its own unless named."""
 
-    method = ma.fields.String(load_default="bank_transfer", validate=ma.validate.OneOf(values.METHODS[:4]))
+    method = ma.fields.String(
+        load_default="bank_transfer", validate=ma.validate.OneOf(values.METHODS[:4])
+    )
     currency = ma.fields.String(validate=ma.validate.Regexp("^[A-Z]{3}$"))
     remark = Text(most=500, lines=True)
 

@@ -9,8 +9,12 @@ from flask import Response, jsonify
 
 from billing import actions, queries, schemas
 
-blp = Blueprint("account", __name__, url_prefix="/v1/organizations/<organization_id>/account",
-                description="A customer's account")
+blp = Blueprint(
+    "account",
+    __name__,
+    url_prefix="/v1/organizations/<organization_id>/account",
+    description="A customer's account",
+)
 _TRANSACTION = schemas.Transaction()
 
 
@@ -26,7 +30,10 @@ def read_account(organization_id: str) -> Response:
     now = clock.now()
     with here.database().reading() as session:
         account = queries.account(session, organization_id)
-        shown, patchable = queries.show_account(session, account, now), queries.patchable(account, now)
+        shown, patchable = (
+            queries.show_account(session, account, now),
+            queries.patchable(account, now),
+        )
     return etag.tag(jsonify(schemas.Account().dump(shown)), patchable)
 
 
@@ -41,7 +48,11 @@ def change_account(patch: dict[str, Any], organization_id: str) -> Response:
     def act(session: Any) -> dict[str, Any]:
         changed.update(
             actions.change_account(
-                session, organization_id=organization_id, patch=patch, check=etag.check, **_who_and_when()
+                session,
+                organization_id=organization_id,
+                patch=patch,
+                check=etag.check,
+                **_who_and_when(),
             )
         )
         return changed
@@ -59,7 +70,9 @@ def create_top_up(body: dict[str, Any], organization_id: str) -> Response:
     """Credit the account."""
     return idempotency.change(
         _TRANSACTION,
-        lambda session: actions.top_up(session, organization_id=organization_id, **_who_and_when(), **body),
+        lambda session: actions.top_up(
+            session, organization_id=organization_id, **_who_and_when(), **body
+        ),
         status=201,
     )
 
@@ -73,7 +86,9 @@ def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
     """Pay money out of the account."""
     return idempotency.change(
         _TRANSACTION,
-        lambda session: actions.withdraw(session, organization_id=organization_id, **_who_and_when(), **body),
+        lambda session: actions.withdraw(
+            session, organization_id=organization_id, **_who_and_when(), **body
+        ),
         status=201,
     )
 
@@ -87,7 +102,9 @@ def create_charge(body: dict[str, Any], organization_id: str) -> Response:
     """Charge the account."""
     return idempotency.change(
         _TRANSACTION,
-        lambda session: actions.charge(session, organization_id=organization_id, **_who_and_when(), **body),
+        lambda session: actions.charge(
+            session, organization_id=organization_id, **_who_and_when(), **body
+        ),
         status=201,
     )
 
@@ -101,7 +118,9 @@ def create_adjustment(body: dict[str, Any], organization_id: str) -> Response:
     """Correct the account by a signed amount."""
     return idempotency.change(
         _TRANSACTION,
-        lambda session: actions.adjust(session, organization_id=organization_id, **_who_and_when(), **body),
+        lambda session: actions.adjust(
+            session, organization_id=organization_id, **_who_and_when(), **body
+        ),
         status=201,
     )
 
@@ -115,7 +134,9 @@ def create_refund(body: dict[str, Any], organization_id: str) -> Response:
     """Give a charge back, whole or in part."""
     return idempotency.change(
         _TRANSACTION,
-        lambda session: actions.refund(session, organization_id=organization_id, **_who_and_when(), **body),
+        lambda session: actions.refund(
+            session, organization_id=organization_id, **_who_and_when(), **body
+        ),
         status=201,
     )
 
@@ -125,12 +146,19 @@ def create_refund(body: dict[str, Any], organization_id: str) -> Response:
 @requires("account.reverse")
 @blp.arguments(schemas.Reversal)
 @blp.response(201, schemas.Transaction)
-def reverse_transaction(body: dict[str, Any], organization_id: str, transaction_id: str) -> Response:
-    """Take back a transaction that should not have been, or a payment that bounced, by one that mirrors it."""
+def reverse_transaction(
+    body: dict[str, Any], organization_id: str, transaction_id: str
+) -> Response:
+    """Take back a transaction that should not have been, or a payment that bounced, by one that
+    mirrors it."""
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.reverse(
-            session, organization_id=organization_id, transaction_id=transaction_id, **_who_and_when(), **body
+            session,
+            organization_id=organization_id,
+            transaction_id=transaction_id,
+            **_who_and_when(),
+            **body,
         ),
         status=201,
     )

@@ -7,8 +7,12 @@ from flask import Response, jsonify
 
 from billing import queries, schemas
 
-blp = Blueprint("internal", __name__, url_prefix="/internal/organizations/<organization_id>",
-                description="For other services only")
+blp = Blueprint(
+    "internal",
+    __name__,
+    url_prefix="/internal/organizations/<organization_id>",
+    description="For other services only",
+)
 
 
 @blp.route("/closing-check", methods=["GET"])

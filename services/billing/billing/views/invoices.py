@@ -9,8 +9,12 @@ from flask import Response, jsonify
 
 from billing import actions, queries, schemas
 
-blp = Blueprint("invoices", __name__, url_prefix="/v1/organizations/<organization_id>/invoices",
-                description="What a customer was asked to pay")
+blp = Blueprint(
+    "invoices",
+    __name__,
+    url_prefix="/v1/organizations/<organization_id>/invoices",
+    description="What a customer was asked to pay",
+)
 
 
 def _who_and_when() -> dict[str, Any]:
@@ -54,7 +58,9 @@ def create_invoice(body: dict[str, Any], organization_id: str) -> Response:
     """Make everything that is unbilled due now."""
     return idempotency.change(
         schemas.Invoice(),
-        lambda session: actions.issue_invoice(session, organization_id=organization_id, **_who_and_when()),
+        lambda session: actions.issue_invoice(
+            session, organization_id=organization_id, **_who_and_when()
+        ),
         status=201,
     )
 
@@ -65,11 +71,16 @@ def create_invoice(body: dict[str, Any], organization_id: str) -> Response:
 @blp.arguments(schemas.VoidInvoice)
 @blp.response(200, schemas.Invoice)
 def void_invoice(body: dict[str, Any], organization_id: str, invoice_id: str) -> Response:
-    """Take an invoice back of which nothing is paid or credited; what was on it is unbilled again."""
+    """Take an invoice back of which nothing is paid or credited; what was on it is unbilled
+    again."""
     return idempotency.change(
         schemas.Invoice(),
         lambda session: actions.void_invoice(
-            session, organization_id=organization_id, invoice_id=invoice_id, **_who_and_when(), **body
+            session,
+            organization_id=organization_id,
+            invoice_id=invoice_id,
+            **_who_and_when(),
+            **body,
         ),
     )
 
@@ -80,11 +91,16 @@ def void_invoice(body: dict[str, Any], organization_id: str, invoice_id: str) ->
 @blp.arguments(schemas.NewCreditNote)
 @blp.response(201, schemas.Invoice)
 def create_credit_note(body: dict[str, Any], organization_id: str, invoice_id: str) -> Response:
-    """Take an invoice back in part, or all that is left of it; the invoice with its credit notes."""
+    """Take an invoice back in part, or all that is left of it; the invoice with its credit
+    notes."""
     return idempotency.change(
         schemas.Invoice(),
         lambda session: actions.issue_credit_note(
-            session, organization_id=organization_id, invoice_id=invoice_id, **_who_and_when(), **body
+            session,
+            organization_id=organization_id,
+            invoice_id=invoice_id,
+            **_who_and_when(),
+            **body,
         ),
         status=201,
     )

@@ -9,8 +9,12 @@ from flask import Response, jsonify
 
 from billing import actions, queries, schemas
 
-blp = Blueprint("payments", __name__, url_prefix="/v1/organizations/<organization_id>/payments",
-                description="Payments for invoices")
+blp = Blueprint(
+    "payments",
+    __name__,
+    url_prefix="/v1/organizations/<organization_id>/payments",
+    description="Payments for invoices",
+)
 
 
 @blp.route("", methods=["POST"])
@@ -19,11 +23,16 @@ blp = Blueprint("payments", __name__, url_prefix="/v1/organizations/<organizatio
 @blp.arguments(schemas.NewPayment)
 @blp.response(201, schemas.Payment)
 def create_payment(body: dict[str, Any], organization_id: str) -> Response:
-    """Record money that came in for invoices: the oldest first, or those named. What is over stays as surplus."""
+    """Record money that came in for invoices: the oldest first, or those named. What is over stays
+    as surplus."""
     return idempotency.change(
         schemas.Payment(),
         lambda session: actions.record_payment(
-            session, organization_id=organization_id, now=clock.now(), by=the_caller().actor(), **body
+            session,
+            organization_id=organization_id,
+            now=clock.now(),
+            by=the_caller().actor(),
+            **body,
         ),
         status=201,
     )
@@ -38,7 +47,9 @@ def list_payments(query: dict[str, Any], organization_id: str) -> Response:
     with here.database().reading() as session:
         account = queries.account(session, organization_id)
         wanted = queries.payments(organization_id)
-        page = paging.page(session, wanted, limit=query["limit"], cursor=query.get("cursor"), order=organization_id)
+        page = paging.page(
+            session, wanted, limit=query["limit"], cursor=query.get("cursor"), order=organization_id
+        )
         page["data"] = queries.show_payments(session, account, page["data"])
     return jsonify(schemas.PaymentPage().dump(page))
 
@@ -66,8 +77,13 @@ def assign_payment(body: dict[str, Any], organization_id: str, payment_id: str) 
     def act(session: Any) -> dict[str, Any]:
         changed.update(
             actions.assign_payment(
-                session, organization_id=organization_id, payment_id=payment_id, patch=body, check=etag.check,
-                now=clock.now(), by=the_caller().actor(),
+                session,
+                organization_id=organization_id,
+                payment_id=payment_id,
+                patch=body,
+                check=etag.check,
+                now=clock.now(),
+                by=the_caller().actor(),
             )
         )
         return changed

@@ -7,7 +7,9 @@ from flask import Response, jsonify
 
 from billing import queries, schemas
 
-blp = Blueprint("ledger", __name__, url_prefix="/v1/ledger", description="Whether the books are right")
+blp = Blueprint(
+    "ledger", __name__, url_prefix="/v1/ledger", description="Whether the books are right"
+)
 
 
 @blp.route("/proof", methods=["GET"])

@@ -9,8 +9,12 @@ from flask import Response, jsonify
 
 from billing import actions, queries, schemas
 
-blp = Blueprint("reservations", __name__, url_prefix="/v1/organizations/<organization_id>/account/reservations",
-                description="Credits held on a customer's account")
+blp = Blueprint(
+    "reservations",
+    __name__,
+    url_prefix="/v1/organizations/<organization_id>/account/reservations",
+    description="Credits held on a customer's account",
+)
 
 
 @blp.route("", methods=["GET"])
@@ -23,7 +27,10 @@ def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
     with here.database().reading() as session:
         currency = queries.account(session, organization_id).currency
         page = paging.page(
-            session, queries.reservations(organization_id, **filters), limit=limit, cursor=cursor,
+            session,
+            queries.reservations(organization_id, **filters),
+            limit=limit,
+            cursor=cursor,
             order=repr((organization_id, sorted(filters.items()))),
             row=lambda found: queries.show_reservation(found[0], currency),
         )
@@ -50,7 +57,9 @@ def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
     """Hold credits."""
     return idempotency.change(
         schemas.Reservation(),
-        lambda session: actions.reserve(session, organization_id=organization_id, now=clock.now(), **body),
+        lambda session: actions.reserve(
+            session, organization_id=organization_id, now=clock.now(), **body
+        ),
         status=201,
     )
 
@@ -60,12 +69,18 @@ def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
 @requires("account.reserve")
 @blp.arguments(schemas.Capture)
 @blp.response(200, schemas.Reservation)
-def capture_reservation(body: dict[str, Any], organization_id: str, reservation_id: str) -> Response:
+def capture_reservation(
+    body: dict[str, Any], organization_id: str, reservation_id: str
+) -> Response:
     """Charge what is held, or a part of it."""
     return idempotency.change(
         schemas.Reservation(),
         lambda session: actions.capture(
-            session, organization_id=organization_id, reservation_id=reservation_id, now=clock.now(), **body
+            session,
+            organization_id=organization_id,
+            reservation_id=reservation_id,
+            now=clock.now(),
+            **body,
         ),
     )
 
@@ -75,7 +90,9 @@ def capture_reservation(body: dict[str, Any], organization_id: str, reservation_
 @requires("account.reserve")
 @blp.arguments(schemas.Release)
 @blp.response(200, schemas.Reservation)
-def release_reservation(body: dict[str, Any], organization_id: str, reservation_id: str) -> Response:
+def release_reservation(
+    body: dict[str, Any], organization_id: str, reservation_id: str
+) -> Response:
     """Let go of what is held."""
     return idempotency.change(
         schemas.Reservation(),

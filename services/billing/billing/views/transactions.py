@@ -13,8 +13,12 @@ from flask import Response, jsonify, request
 
 from billing import queries, schemas
 
-blp = Blueprint("transactions", __name__, url_prefix="/v1/organizations/<organization_id>/account/transactions",
-                description="What happened on a customer's account")
+blp = Blueprint(
+    "transactions",
+    __name__,
+    url_prefix="/v1/organizations/<organization_id>/account/transactions",
+    description="What happened on a customer's account",
+)
 
 _COLUMNS = ("id", "occurred_at", "kind", "amount", "currency", "balance_after")
 _TEXTS = ("description", "method", "reference", "remark", "reason", "external_invoice")
@@ -46,7 +50,10 @@ def read_transaction(organization_id: str, transaction_id: str) -> Response:
     """One transaction with its entries."""
     with here.database().reading() as session:
         found = queries.transaction(
-            session, organization_id=organization_id, transaction_id=transaction_id, staff=the_caller().is_staff
+            session,
+            organization_id=organization_id,
+            transaction_id=transaction_id,
+            staff=the_caller().is_staff,
         )
     return jsonify(schemas.Transaction().dump(found))
 
@@ -56,7 +63,9 @@ def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Resp
     database = here.database()
     with database.reading() as session:
         account = queries.account(session, organization_id)
-    answer = Response(_lines(database, account, staff, filters), content_type="text/csv; charset=utf-8")
+    answer = Response(
+        _lines(database, account, staff, filters), content_type="text/csv; charset=utf-8"
+    )
     answer.headers["Content-Disposition"] = 'attachment; filename="transactions.csv"'
     return answer
 
@@ -67,14 +76,17 @@ def _lines(database: Database, account: Any, staff: bool, filters: dict[str, Any
     batch, seq = _read(database, account, None, staff, filters)
     while batch:
         for shown in batch:
-            yield _line([*(shown[name] for name in columns), *(_harmless(shown[name]) for name in _TEXTS)])
+            yield _line(
+                [*(shown[name] for name in columns), *(_harmless(shown[name]) for name in _TEXTS)]
+            )
         batch, seq = _read(database, account, seq, staff, filters)
 
 
 def _read(
     database: Database, account: Any, seq: int | None, staff: bool, filters: dict[str, Any]
 ) -> tuple[list[Any], int | None]:
-    """A batch, in a session of its own: whoever reads the file slowly keeps no connection meanwhile."""
+    """A batch, in a session of its own: whoever reads the file slowly keeps no connection
+    meanwhile."""
     with database.reading() as session:
         found, seq = queries.transactions_before(session, account, seq, staff=staff, **filters)
     return schemas.Transaction(many=True).dump(found), seq

@@ -24,24 +24,30 @@ def take_more() -> None:
 @blp.arguments(schemas.Usage)
 @blp.response(200, schemas.UsageOutcome)
 def record_usage(body: dict[str, Any]) -> Response:
-    """Post up to 10,000 usage records at once; each counts once for ever, and those refused stop no other."""
+    """Post up to 10,000 usage records at once; each counts once for ever, and those refused stop no
+    other."""
     provider_id, always = the_caller().organization_id, body["admission"] == "always"
     records, refused = [], []
     for index, raw in enumerate(body["records"]):
         try:
-            records.append((index, schemas.read_record(raw, provider_id=provider_id, always=always)))
+            records.append(
+                (index, schemas.read_record(raw, provider_id=provider_id, always=always))
+            )
         except schemas.BadRecord as problem:
             refused.append({"id": problem.id, "code": problem.code, "index": index})
 
     def act(session: Any) -> dict[str, Any]:
-        outcomes = actions.record_usage(session, records=[record for _, record in records], now=clock.now())
+        outcomes = actions.record_usage(
+            session, records=[record for _, record in records], now=clock.now()
+        )
         more = [
             {"id": record.id, "code": outcome, "index": index}
             for (index, record), outcome in zip(records, outcomes, strict=True)
             if outcome not in (actions.ACCEPTED, actions.DUPLICATE)
         ]
         return {
-            "accepted": outcomes.count(actions.ACCEPTED), "duplicates": outcomes.count(actions.DUPLICATE),
+            "accepted": outcomes.count(actions.ACCEPTED),
+            "duplicates": outcomes.count(actions.DUPLICATE),
             "refused": sorted(refused + more, key=lambda found: found["index"]),
         }
 

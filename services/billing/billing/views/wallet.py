@@ -22,7 +22,8 @@ def read_wallet() -> Response:
         purses = queries.purses(session, the_caller().organization_id)
     shown = [
         {
-            "currency": purse.currency, "balance": format_money(purse.balance, purse.currency),
+            "currency": purse.currency,
+            "balance": format_money(purse.balance, purse.currency),
             "customers_balance": format_money(purse.customers, purse.currency),
             "usable": format_money(purse.usable, purse.currency),
         }

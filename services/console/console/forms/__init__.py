@@ -9,14 +9,17 @@ from uuid import uuid4
 from console.clients import Refusal
 from console.values.words import again
 
-_SENT_BEFORE = ("This form was sent before with something else in it, and that may have been done. Look whether it was "
-                "before you send it again.")
+_SENT_BEFORE = (
+    "This form was sent before with something else in it, and that may have been done. Look whether it was "
+    "before you send it again."
+)
 
 
 @dataclass(frozen=True)
 class Field:
-    """One control. ``pointer``: where its value goes in the body (RFC 6901), ``/name`` unless said; ``kind``: text,
-    email, password, money, number, date, select, radio, checkbox, textarea or hidden; ``options``: value and label."""
+    """One control. ``pointer``: where its value goes in the body (RFC 6901), ``/name`` unless said;
+    ``kind``: text, email, password, money, number, date, select, radio, checkbox, textarea or
+    hidden; ``options``: value and label."""
 
     name: str
     label: str
@@ -68,8 +71,8 @@ class Form:
         return self.values.get(name, "")
 
     def body(self, *, empty: bool = False) -> dict[str, Any]:
-        """The JSON to send, by the fields' pointers; numbers and boxes as such. Empty fields are left out, or sent
-        as null."""
+        """The JSON to send, by the fields' pointers; numbers and boxes as such. Empty fields are
+        left out, or sent as null."""
         made: dict[str, Any] = {}
         for one in self.fields:
             value = self._json(one)
@@ -82,19 +85,24 @@ class Form:
         return {one.name: self.value(one.name) for one in self.fields if one.kind != "password"}
 
     def refuse(self, refusal: Refusal) -> None:
-        """Show what the API said, field by field where it can. After a refusal the next sending is another one; where
-        nobody answered, or the first is still under way, it is the same."""
+        """Show what the API said, field by field where it can. After a refusal the next sending is
+        another one; where nobody answered, or the first is still under way, it is the same."""
         self.refusal = refusal
         by_pointer = {one.at: one for one in self.fields}
         for error in refusal.errors:
             found = by_pointer.get(error["pointer"])
             if found:
-                self.wrong(found.name, _missing(found) if error.get("code") == "required" else error["detail"])
+                self.wrong(
+                    found.name,
+                    _missing(found) if error.get("code") == "required" else error["detail"],
+                )
             else:
                 self.summary.append(("", f"{error['pointer'].strip('/')}: {error['detail']}"))
         if not refusal.errors:
             words = _SENT_BEFORE if refusal.code == "idempotency_key_reused" else refusal.detail
-            self.summary.append(("", words + (again(refusal.retry_after) if refusal.status == 429 else "")))
+            self.summary.append(
+                ("", words + (again(refusal.retry_after) if refusal.status == 429 else ""))
+            )
         if refusal.status != 503 and refusal.code != "idempotency_key_in_progress":
             self.key = uuid4().hex
 
@@ -105,13 +113,20 @@ class Form:
         self.summary.append((f"field-{name}", f"{label}: {words}"))
 
     def stale(self, values: Mapping[str, str], match: str) -> None:
-        """Somebody changed the thing meanwhile: show what it is now beside what was typed; sent again, the form is for
-        what it is now."""
+        """Somebody changed the thing meanwhile: show what it is now beside what was typed; sent
+        again, the form is for what it is now."""
         self.match, self.errors = match, {}
         self.summary = [
-            ("", "Somebody changed this after you opened it. Compare, then save again or take what it is now.")]
-        self.now = [(one.label, one.said(values.get(one.name, "")), one.said(self.value(one.name)))
-                    for one in self.fields if values.get(one.name, "") != self.value(one.name)]
+            (
+                "",
+                "Somebody changed this after you opened it. Compare, then save again or take what it is now.",
+            )
+        ]
+        self.now = [
+            (one.label, one.said(values.get(one.name, "")), one.said(self.value(one.name)))
+            for one in self.fields
+            if values.get(one.name, "") != self.value(one.name)
+        ]
 
     def _json(self, one: Field) -> Any:
         value = self.value(one.name)

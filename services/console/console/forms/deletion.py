@@ -5,7 +5,12 @@ from typing import Any
 from console.forms import Field, Form
 
 FIELDS = (
-    Field("typed_name", "Organization name", hint="Type it, or paste it, exactly as it stands above.", most=255),
+    Field(
+        "typed_name",
+        "Organization name",
+        hint="Type it, or paste it, exactly as it stands above.",
+        most=255,
+    ),
     Field("reason", "Reason", "textarea", most=500, hint="It stands in the audit."),
 )
 # blocker -> page that clears it, the place on it, the operation it needs, what the link says
@@ -21,14 +26,18 @@ _PREPAID = {"amount_due": ("payment.top_up", "", "account.top_up", "Top up")}
 
 
 def fix(code: str, payment_mode: str) -> tuple[str, str, str, str] | None:
-    """The page that clears a blocker; prepaid customers owe no invoice, their credits are below zero."""
+    """The page that clears a blocker; prepaid customers owe no invoice, their credits are below
+    zero."""
     return (FIXES | (_PREPAID if payment_mode == "prepaid" else {})).get(code)
 
 
 def check(form: Form, organization: dict[str, Any]) -> bool:
     """Whether the name was typed exactly and a reason given; else the form says what is wrong."""
     if form.value("typed_name") != organization["name"].strip():
-        form.wrong("typed_name", "This is not the name of the organization. Type it exactly as it stands above.")
+        form.wrong(
+            "typed_name",
+            "This is not the name of the organization. Type it exactly as it stands above.",
+        )
     if not form.value("reason"):
         form.wrong("reason", "Say why.")
     return not form.summary

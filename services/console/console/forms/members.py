@@ -9,15 +9,30 @@ from console.values import people
 NAME = Field("name", "Name", autocomplete="off")
 GIVEN, FAMILY = Field("given_name", "Given name"), Field("family_name", "Family name")
 ACCESS = Field(
-    "portal_access", "Portal access", kind="radio",
-    options=(("yes", "Yes: signs in to this console by e-mail and password"),
-             ("no", "No: never signs in; has a PIN, for example for a desk phone")),
+    "portal_access",
+    "Portal access",
+    kind="radio",
+    options=(
+        ("yes", "Yes: signs in to this console by e-mail and password"),
+        ("no", "No: never signs in; has a PIN, for example for a desk phone"),
+    ),
 )
 EMAIL = Field("email", "E-mail address", kind="email", most=320)
-EXTENSION = Field("extension", "Extension", required=False, most=32,
-                  hint="The number the PIN belongs to. Left empty, the next free one is taken. The PIN is shown once, "
-                       "after you have added them.")
-REASON = Field("reason", "Reason", kind="textarea", most=500, hint="Everybody concerned, and the audit, will see it.")
+EXTENSION = Field(
+    "extension",
+    "Extension",
+    required=False,
+    most=32,
+    hint="The number the PIN belongs to. Left empty, the next free one is taken. The PIN is shown once, "
+    "after you have added them.",
+)
+REASON = Field(
+    "reason",
+    "Reason",
+    kind="textarea",
+    most=500,
+    hint="Everybody concerned, and the audit, will see it.",
+)
 
 
 def adding(kind: str, reached: frozenset[str]) -> Sequence[Field]:
@@ -25,18 +40,27 @@ def adding(kind: str, reached: frozenset[str]) -> Sequence[Field]:
     return (NAME, ACCESS, EMAIL, _role(kind, reached), EXTENSION)
 
 
-def changing(member: Mapping[str, Any], kind: str, reached: frozenset[str], *, login: bool) -> Sequence[Field]:
+def changing(
+    member: Mapping[str, Any], kind: str, reached: frozenset[str], *, login: bool
+) -> Sequence[Field]:
     """The fields of a member who is there; ``login``: whether their login may be changed too."""
     names: tuple[Field, ...] = (GIVEN, FAMILY) if member["given_name"] else (NAME,)
     if not login:
         return names
-    return (*names, EMAIL) if member["role"] == "owner" else (*names, ACCESS, EMAIL, _role(kind, reached))
+    return (
+        (*names, EMAIL)
+        if member["role"] == "owner"
+        else (*names, ACCESS, EMAIL, _role(kind, reached))
+    )
 
 
 def stands(member: Mapping[str, Any], kind: str) -> dict[str, str]:
     """A member as those fields show them."""
     return {
-        **{name: member[name] or "" for name in ("name", "given_name", "family_name", "email", "extension")},
+        **{
+            name: member[name] or ""
+            for name in ("name", "given_name", "family_name", "email", "extension")
+        },
         "portal_access": "yes" if member["portal_access"] else "no",
         "role": people.preset(member) if kind == "provider" else member["role"],
     }
@@ -50,7 +74,9 @@ def body(form: Form, kind: str) -> dict[str, Any]:
         return made
     made["portal_access"] = access == "yes"
     if access == "no":
-        return {name: value for name, value in made.items() if name not in ("email", "role", "preset")}
+        return {
+            name: value for name, value in made.items() if name not in ("email", "role", "preset")
+        }
     made.pop("extension", None)
     if kind == "provider" and "preset" in made:
         made["role"] = "admin" if made["preset"] == "manager" else "member"
@@ -60,8 +86,13 @@ def body(form: Form, kind: str) -> dict[str, Any]:
 def handing(organization: str) -> Sequence[Field]:
     """The fields by which the ownership of this organization is given away."""
     return (
-        Field("member_id", "Member", kind="hidden"), REASON,
-        Field("typed", "Name of the organization", hint=f"Type {organization} to confirm. Pasting it is fine."),
+        Field("member_id", "Member", kind="hidden"),
+        REASON,
+        Field(
+            "typed",
+            "Name of the organization",
+            hint=f"Type {organization} to confirm. Pasting it is fine.",
+        ),
     )
 
 
@@ -69,4 +100,6 @@ def _role(kind: str, reached: frozenset[str]) -> Field:
     if kind == "provider":
         options = [one for one in people.PRESETS if "admin" in reached or one[0] != "manager"]
         return Field("role", "What they may do", kind="radio", pointer="/preset", options=options)
-    return Field("role", "Role", kind="radio", options=[one for one in people.ROLES if one[0] in reached])
+    return Field(
+        "role", "Role", kind="radio", options=[one for one in people.ROLES if one[0] in reached]
+    )

@@ -7,8 +7,12 @@ from console.clients import Refusal
 from console.forms import Field, Form
 from console.values import days
 
-_METHODS = (("bank_transfer", "Bank transfer"), ("cheque", "Cheque"), ("cash", "Cash"),
-            ("issue", "Issue from your own credits"))
+_METHODS = (
+    ("bank_transfer", "Bank transfer"),
+    ("cheque", "Cheque"),
+    ("cash", "Cash"),
+    ("issue", "Issue from your own credits"),
+)
 _CARD = ("card", "Stored card")
 _CHOOSE = ("", "Choose one")
 _CHARGES = (("usage", "Usage"), ("subscription", "Subscription"), ("one_off", "One-off"))
@@ -17,16 +21,27 @@ _ADJUSTMENTS = (
     ("correction", "Correction: something was booked wrongly"),
     ("goodwill", "Goodwill: a gift to the customer"),
 )
-_REASON = Field("reason", "Reason", "textarea", hint="Kept in the audit. At most 500 characters.", most=500)
-_REFERENCE = Field("reference", "Reference", hint="For example the number of the transfer or cheque.", required=False)
+_REASON = Field(
+    "reason", "Reason", "textarea", hint="Kept in the audit. At most 500 characters.", most=500
+)
+_REFERENCE = Field(
+    "reference",
+    "Reference",
+    hint="For example the number of the transfer or cheque.",
+    required=False,
+)
 TERM = "term"
 ASKED = "pays_"
 
 
 def top_up(currency: str, card: bool) -> Sequence[Field]:
     """Money that came in."""
-    return (_amount(currency), _method(card), _REFERENCE,
-            Field("remark", "Remark", "textarea", required=False, most=500))
+    return (
+        _amount(currency),
+        _method(card),
+        _REFERENCE,
+        Field("remark", "Remark", "textarea", required=False, most=500),
+    )
 
 
 def withdrawal(currency: str, card: bool) -> Sequence[Field]:
@@ -37,25 +52,42 @@ def withdrawal(currency: str, card: bool) -> Sequence[Field]:
 def charge(currency: str) -> Sequence[Field]:
     """Something sold."""
     return (
-        _amount(currency), Field("kind", "Kind", "radio", options=_CHARGES),
+        _amount(currency),
+        Field("kind", "Kind", "radio", options=_CHARGES),
         Field("description", "Description", hint="The customer reads it on the invoice."),
-        Field("cost", f"Cost to you ({currency})", "money", hint="Only your staff see it.", required=False, most=19),
-        Field("external_invoice", "External invoice", required=False,
-              hint="The number of a bill made elsewhere. With it, no money moves here."),
+        Field(
+            "cost",
+            f"Cost to you ({currency})",
+            "money",
+            hint="Only your staff see it.",
+            required=False,
+            most=19,
+        ),
+        Field(
+            "external_invoice",
+            "External invoice",
+            required=False,
+            hint="The number of a bill made elsewhere. With it, no money moves here.",
+        ),
     )
 
 
 def adjustment(currency: str) -> Sequence[Field]:
     """A correction by hand."""
     hint = "Above zero in the customer's favour; below zero, like -5.00, against them."
-    return (Field("amount", f"Amount ({currency})", "money", hint=hint, most=20),
-            Field("kind", "Kind", "radio", options=_ADJUSTMENTS), _REASON)
+    return (
+        Field("amount", f"Amount ({currency})", "money", hint=hint, most=20),
+        Field("kind", "Kind", "radio", options=_ADJUSTMENTS),
+        _REASON,
+    )
 
 
 def part(currency: str, whole: str) -> Sequence[Field]:
     """A refund or a credit note: an amount, or all that is left."""
     hint = f"Leave it empty for {whole}."
-    return Field("amount", f"Amount ({currency})", "money", hint=hint, required=False, most=19), _REASON
+    return Field(
+        "amount", f"Amount ({currency})", "money", hint=hint, required=False, most=19
+    ), _REASON
 
 
 REVERSAL: Sequence[Field] = (_REASON,)
@@ -64,14 +96,30 @@ VOID: Sequence[Field] = (Field("reason", "Reason", "textarea", required=False, m
 
 def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
     """How much the customer may borrow, and until when."""
-    hint = ("The most that may stand unbilled. Above zero." if postpaid
-            else "How far the balance may go below zero. 0 for none.")
+    hint = (
+        "The most that may stand unbilled. Above zero."
+        if postpaid
+        else "How far the balance may go below zero. 0 for none."
+    )
     return (
         Field("credit_limit", f"Credit limit ({currency})", "money", hint=hint, most=19),
-        Field(TERM, "How long", "radio", options=(
-            ("permanent", "For good"), ("temporary", "Until a day; then the last permanent limit holds again"))),
-        Field("until", "Last day", "date", pointer="/credit_limit_expires_at", required=False,
-              hint=f"Only for a temporary limit. It ends with this day, {zone}."),
+        Field(
+            TERM,
+            "How long",
+            "radio",
+            options=(
+                ("permanent", "For good"),
+                ("temporary", "Until a day; then the last permanent limit holds again"),
+            ),
+        ),
+        Field(
+            "until",
+            "Last day",
+            "date",
+            pointer="/credit_limit_expires_at",
+            required=False,
+            hint=f"Only for a temporary limit. It ends with this day, {zone}.",
+        ),
     )
 
 
@@ -89,13 +137,33 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
     """When to top up without being asked."""
     return (
         Field("enabled", "Top up automatically", "checkbox", pointer="/auto_top_up/enabled"),
-        Field("amount", f"Amount ({currency})", "money", "/auto_top_up/amount", most=19, required=False,
-              hint="Needed while it is on."),
-        Field("method", "Method", "select", "/auto_top_up/method", required=False,
-              options=(_CHOOSE, *_methods(card, without=("cash",))),
-              hint="By cheque or transfer, the customer is asked to pay. At most once a day."),
-        Field("threshold", f"When usable credits fall to ({currency})", "money", "/auto_top_up/threshold",
-              most=19, required=False, hint=f"Leave it empty for 20 % of the last top-up{default}."),
+        Field(
+            "amount",
+            f"Amount ({currency})",
+            "money",
+            "/auto_top_up/amount",
+            most=19,
+            required=False,
+            hint="Needed while it is on.",
+        ),
+        Field(
+            "method",
+            "Method",
+            "select",
+            "/auto_top_up/method",
+            required=False,
+            options=(_CHOOSE, *_methods(card, without=("cash",))),
+            hint="By cheque or transfer, the customer is asked to pay. At most once a day.",
+        ),
+        Field(
+            "threshold",
+            f"When usable credits fall to ({currency})",
+            "money",
+            "/auto_top_up/threshold",
+            most=19,
+            required=False,
+            hint=f"Leave it empty for 20 % of the last top-up{default}.",
+        ),
     )
 
 
@@ -104,15 +172,25 @@ def mode(currency: str, target: str) -> Sequence[Field]:
     fields = (Field("payment_mode", "Payment mode", "hidden"),)
     if target != "postpaid":
         return fields
-    return (*fields, Field("credit_limit", f"Credit limit ({currency})", "money", most=19,
-                           hint="The most that may stand unbilled. It holds for good; without one nothing can be "
-                                "bought."))
+    return (
+        *fields,
+        Field(
+            "credit_limit",
+            f"Credit limit ({currency})",
+            "money",
+            most=19,
+            hint="The most that may stand unbilled. It holds for good; without one nothing can be "
+            "bought.",
+        ),
+    )
 
 
 def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
     """Money that came in for invoices."""
     return (
-        _amount(currency), _method(card), _REFERENCE,
+        _amount(currency),
+        _method(card),
+        _REFERENCE,
         Field("received_on", "Received on", "date", required=False, hint="Today, if left empty."),
         *asked(invoices),
     )
@@ -132,14 +210,21 @@ def paid_body(form: Form) -> dict[str, Any]:
 
 def ticked(form: Form) -> list[str]:
     """The ids of the ticked invoices, in the order of the boxes."""
-    return [one.name.removeprefix(ASKED) for one in form.fields
-            if one.name.startswith(ASKED) and form.value(one.name) == "on"]
+    return [
+        one.name.removeprefix(ASKED)
+        for one in form.fields
+        if one.name.startswith(ASKED) and form.value(one.name) == "on"
+    ]
 
 
 def require(form: Form, *names: str) -> None:
-    """Raise Refusal where one of these is empty: a patch would leave it as it is, without a word."""
-    missing = [{"pointer": one.at, "code": "required", "detail": "Fill this in."}
-               for one in form.fields if one.name in names and not form.value(one.name)]
+    """Raise Refusal where one of these is empty: a patch would leave it as it is, without a
+    word."""
+    missing = [
+        {"pointer": one.at, "code": "required", "detail": "Fill this in."}
+        for one in form.fields
+        if one.name in names and not form.value(one.name)
+    ]
     if missing:
         raise Refusal(422, {"code": "invalid", "errors": missing})
 
@@ -162,6 +247,16 @@ def _end_of(day: str, zone: str) -> str:
     try:
         return days.begins(day, zone, plus=1)
     except ValueError:
-        raise Refusal(422, {"code": "invalid", "errors": [{
-            "pointer": "/credit_limit_expires_at", "code": "date", "detail": "Must be a date like 2026-01-31.",
-        }]}) from None
+        raise Refusal(
+            422,
+            {
+                "code": "invalid",
+                "errors": [
+                    {
+                        "pointer": "/credit_limit_expires_at",
+                        "code": "date",
+                        "detail": "Must be a date like 2026-01-31.",
+                    }
+                ],
+            },
+        ) from None

@@ -9,45 +9,124 @@ from console.values import places
 
 ORGANIZATION = (
     Field("name", "Organization name", hint="2 to 255 characters. It can be changed later."),
-    Field("country", "Country", "select", hint="Decides which tax applies. Fixed for ever.",
-          options=(("", "Choose a country"), *places.countries())),
-    Field("currency", "Currency", "select", hint="Fixed for ever.",
-          options=(("", "The country’s own"), *places.currencies())),
-    Field("timezone", "Time zone", "select", hint="Days and cycles are counted in it. Fixed for ever.",
-          options=(("", "The country’s own"), *places.zones())),
-    Field("pricing_model", "Pricing model", "radio", hint="Fixed for ever: think twice.",
-          options=(("app", "App: single applications, each with its own price"),
-                   ("license", "License: one price scheme, functions come with the licences"))),
-    Field("managed_by", "Managed by", "radio",
-          hint="Where the customer manages itself, your Remote Support needs its consent.",
-          options=(("provider", "Us, the provider"), ("customer", "The customer itself"))),
+    Field(
+        "country",
+        "Country",
+        "select",
+        hint="Decides which tax applies. Fixed for ever.",
+        options=(("", "Choose a country"), *places.countries()),
+    ),
+    Field(
+        "currency",
+        "Currency",
+        "select",
+        hint="Fixed for ever.",
+        options=(("", "The country’s own"), *places.currencies()),
+    ),
+    Field(
+        "timezone",
+        "Time zone",
+        "select",
+        hint="Days and cycles are counted in it. Fixed for ever.",
+        options=(("", "The country’s own"), *places.zones()),
+    ),
+    Field(
+        "pricing_model",
+        "Pricing model",
+        "radio",
+        hint="Fixed for ever: think twice.",
+        options=(
+            ("app", "App: single applications, each with its own price"),
+            ("license", "License: one price scheme, functions come with the licences"),
+        ),
+    ),
+    Field(
+        "managed_by",
+        "Managed by",
+        "radio",
+        hint="Where the customer manages itself, your Remote Support needs its consent.",
+        options=(("provider", "Us, the provider"), ("customer", "The customer itself")),
+    ),
     Field("demo", "This is a demo account", "checkbox", required=False),
 )
 BILLING = (
-    Field("payment_mode", "Payment mode", "radio", hint="It can be changed later.",
-          options=(("prepaid", "Prepaid: credits are bought in advance"),
-                   ("postpaid", "Postpaid: invoiced afterwards, up to a limit"))),
-    Field("credit_limit", "Credit limit", "money", hint="Postpaid needs one: how far the customer may go, such as "
-          "500.00. Prepaid may do without.", required=False, most=19),
-    Field("billing_name", "Billing name", pointer="/billing/name", required=False,
-          hint="Leave it empty to follow the organization’s name."),
-    Field("billing_email", "Billing e-mail", "email", "/billing/email", most=254,
-          hint="Gets every notice about bills and credits."),
-    Field("billing_address", "Billing address", "textarea", "/billing/address", required=False, most=500),
+    Field(
+        "payment_mode",
+        "Payment mode",
+        "radio",
+        hint="It can be changed later.",
+        options=(
+            ("prepaid", "Prepaid: credits are bought in advance"),
+            ("postpaid", "Postpaid: invoiced afterwards, up to a limit"),
+        ),
+    ),
+    Field(
+        "credit_limit",
+        "Credit limit",
+        "money",
+        hint="Postpaid needs one: how far the customer may go, such as "
+        "500.00. Prepaid may do without.",
+        required=False,
+        most=19,
+    ),
+    Field(
+        "billing_name",
+        "Billing name",
+        pointer="/billing/name",
+        required=False,
+        hint="Leave it empty to follow the organization’s name.",
+    ),
+    Field(
+        "billing_email",
+        "Billing e-mail",
+        "email",
+        "/billing/email",
+        most=254,
+        hint="Gets every notice about bills and credits.",
+    ),
+    Field(
+        "billing_address",
+        "Billing address",
+        "textarea",
+        "/billing/address",
+        required=False,
+        most=500,
+    ),
     Field("billing_city", "City", pointer="/billing/city", required=False),
-    Field("customer_ref", "CustomerRef", pointer="/buyer_tags/CustomerRef", required=False,
-          hint="Your own number of this customer; lists and reports show it."),
+    Field(
+        "customer_ref",
+        "CustomerRef",
+        pointer="/buyer_tags/CustomerRef",
+        required=False,
+        hint="Your own number of this customer; lists and reports show it.",
+    ),
     Field("billing_ref", "BillingRef", pointer="/buyer_tags/BillingRef", required=False),
     Field("type_ref", "TypeRef", pointer="/buyer_tags/TypeRef", required=False),
 )
 OWNER = (
     Field("given_name", "Given name", pointer="/owner/given_name", most=100),
     Field("family_name", "Family name", pointer="/owner/family_name", most=100),
-    Field("email", "E-mail of the owner", "email", "/owner/email", most=254,
-          hint="Gets the link to verify the address and to choose a password."),
+    Field(
+        "email",
+        "E-mail of the owner",
+        "email",
+        "/owner/email",
+        most=254,
+        hint="Gets the link to verify the address and to choose a password.",
+    ),
 )
-STEPS: Mapping[str, tuple[Field, ...]] = {"organization": ORGANIZATION, "billing": BILLING, "owner": OWNER, "check": ()}
-TITLES = {"organization": "Organization", "billing": "Billing", "owner": "Owner", "check": "Check answers"}
+STEPS: Mapping[str, tuple[Field, ...]] = {
+    "organization": ORGANIZATION,
+    "billing": BILLING,
+    "owner": OWNER,
+    "check": (),
+}
+TITLES = {
+    "organization": "Organization",
+    "billing": "Billing",
+    "owner": "Owner",
+    "check": "Check answers",
+}
 ALL = ORGANIZATION + BILLING + OWNER
 FIXED = ("country", "currency", "timezone", "pricing_model")
 BEGINNING = {"payment_mode": "prepaid", "managed_by": "provider"}
@@ -57,7 +136,9 @@ def fields_of(step: str, country: str) -> tuple[Field, ...]:
     """The fields of a step; the time zones of the country first."""
     first = "Choose one" if country and not places.zone_of(country) else "The country’s own"
     zones = (("", first), *places.zones(country))
-    return tuple(replace(one, options=zones) if one.name == "timezone" else one for one in STEPS[step])
+    return tuple(
+        replace(one, options=zones) if one.name == "timezone" else one for one in STEPS[step]
+    )
 
 
 def names_of(step: str) -> tuple[str, ...]:
@@ -87,7 +168,8 @@ def first_open(form: Form) -> str:
 
 
 def suggest(form: Form) -> None:
-    """Fill in what the country decides by itself: its currency, and its time zone where it keeps one time."""
+    """Fill in what the country decides by itself: its currency, and its time zone where it keeps
+    one time."""
     country = form.value("country")
     form.values["currency"] = form.value("currency") or places.currency_of(country)
     form.values["timezone"] = form.value("timezone") or places.zone_of(country)
@@ -104,7 +186,11 @@ def check(form: Form, step: str) -> None:
             form.wrong(one.name, "This country has several, or none of its own. Choose one.")
     if step == "organization" and len(form.value("name")) == 1:
         form.wrong("name", "Use at least 2 characters.")
-    if form.value("payment_mode") == "postpaid" and step == "billing" and not form.value("credit_limit"):
+    if (
+        form.value("payment_mode") == "postpaid"
+        and step == "billing"
+        and not form.value("credit_limit")
+    ):
         form.wrong("credit_limit", "A postpaid customer needs a limit.")
 
 

@@ -6,16 +6,39 @@ from console.forms import Field, Form
 
 GENERAL = (Field("name", "Organization name", hint="2 to 255 characters."),)
 BILLING = (
-    Field("billing_name", "Billing name", pointer="/billing/name", required=False,
-          hint="Empty: it follows the organization’s name."),
-    Field("billing_email", "Billing e-mail", "email", "/billing/email", most=254,
-          hint="Gets every notice about bills and credits."),
-    Field("billing_address", "Billing address", "textarea", "/billing/address", required=False, most=500),
+    Field(
+        "billing_name",
+        "Billing name",
+        pointer="/billing/name",
+        required=False,
+        hint="Empty: it follows the organization’s name.",
+    ),
+    Field(
+        "billing_email",
+        "Billing e-mail",
+        "email",
+        "/billing/email",
+        most=254,
+        hint="Gets every notice about bills and credits.",
+    ),
+    Field(
+        "billing_address",
+        "Billing address",
+        "textarea",
+        "/billing/address",
+        required=False,
+        most=500,
+    ),
     Field("billing_city", "City", pointer="/billing/city", required=False),
 )
 TAGS = (
-    Field("customer_ref", "CustomerRef", pointer="/buyer_tags/CustomerRef", required=False,
-          hint="Your own number of this customer; lists and reports show it."),
+    Field(
+        "customer_ref",
+        "CustomerRef",
+        pointer="/buyer_tags/CustomerRef",
+        required=False,
+        hint="Your own number of this customer; lists and reports show it.",
+    ),
     Field("billing_ref", "BillingRef", pointer="/buyer_tags/BillingRef", required=False),
     Field("type_ref", "TypeRef", pointer="/buyer_tags/TypeRef", required=False),
     Field("demo", "This is a demo account", "checkbox", required=False),
@@ -32,10 +55,15 @@ def values(organization: dict[str, Any]) -> dict[str, Any]:
     """What the fields hold now. A billing name that follows the organization's is not its own."""
     billing, tags = organization["billing"], organization["buyer_tags"]
     return {
-        "name": organization["name"], "billing_name": billing["name"] if has_own_billing_name(organization) else "",
-        "billing_email": billing["email"], "billing_address": billing["address"], "billing_city": billing["city"],
-        "customer_ref": tags.get("CustomerRef"), "billing_ref": tags.get("BillingRef"),
-        "type_ref": tags.get("TypeRef"), "demo": organization["demo"],
+        "name": organization["name"],
+        "billing_name": billing["name"] if has_own_billing_name(organization) else "",
+        "billing_email": billing["email"],
+        "billing_address": billing["address"],
+        "billing_city": billing["city"],
+        "customer_ref": tags.get("CustomerRef"),
+        "billing_ref": tags.get("BillingRef"),
+        "type_ref": tags.get("TypeRef"),
+        "demo": organization["demo"],
     }
 
 

@@ -1,4 +1,5 @@
-"""Stepping into a customer's account: why, for how long, how far; and what a refusal says to whoever asked."""
+"""Stepping into a customer's account: why, for how long, how far; and what a refusal says to
+whoever asked."""
 
 from collections.abc import Mapping
 
@@ -6,16 +7,36 @@ from console.clients import Refusal
 from console.forms import Field
 from console.values.words import again
 
-_REASON = Field("reason", "Reason", "textarea", most=500,
-                hint="The customer reads it in their audit and in the receipt they are mailed. A ticket number helps.")
+_REASON = Field(
+    "reason",
+    "Reason",
+    "textarea",
+    most=500,
+    hint="The customer reads it in their audit and in the receipt they are mailed. A ticket number helps.",
+)
 LOGIN_AS = (_REASON,)
 ENTER = (_REASON,)
 REQUEST = (
     _REASON,
-    Field("access", "What support may do", "radio",
-          options=(("read", "Look only"), ("full", "Look and change, as far as support may"))),
-    Field("minutes", "For how long", "select", pointer="/minutes", options=(
-        ("60", "1 hour"), ("480", "8 hours"), ("1440", "1 day"), ("10080", "7 days"), ("43200", "30 days"))),
+    Field(
+        "access",
+        "What support may do",
+        "radio",
+        options=(("read", "Look only"), ("full", "Look and change, as far as support may")),
+    ),
+    Field(
+        "minutes",
+        "For how long",
+        "select",
+        pointer="/minutes",
+        options=(
+            ("60", "1 hour"),
+            ("480", "8 hours"),
+            ("1440", "1 day"),
+            ("10080", "7 days"),
+            ("43200", "30 days"),
+        ),
+    ),
 )
 
 # What the API says to programs, said to people.
@@ -30,8 +51,11 @@ _WORDS: Mapping[str, str] = {
 
 
 def plain(refusal: Refusal | None) -> list[tuple[str, str]]:
-    """The summary of a refused form, in words for people; empty where the fields say what is wrong."""
+    """The summary of a refused form, in words for people; empty where the fields say what is
+    wrong."""
     if refusal is None or refusal.errors:
         return []
-    said = _WORDS.get(refusal.code, refusal.detail.partition(": POST /")[0].partition(": DELETE /")[0])
+    said = _WORDS.get(
+        refusal.code, refusal.detail.partition(": POST /")[0].partition(": DELETE /")[0]
+    )
     return [("", said + (again(refusal.retry_after) if refusal.status == 429 else ""))]

@@ -1,1 +1,2 @@
-"""Words, money, permissions and the table of sections: what needs neither the web nor a database."""
+"""Words, money, permissions and the table of sections: what needs neither the web nor a
+database."""

@@ -10,7 +10,8 @@ from console.values.words import words
 
 @dataclass(frozen=True)
 class Attention:
-    """A kind of it. ``heading``: over those it is true of; ``mark``: beside one of them; ``todo``: what helps."""
+    """A kind of it. ``heading``: over those it is true of; ``mark``: beside one of them; ``todo``:
+    what helps."""
 
     heading: str
     mark: str
@@ -21,13 +22,26 @@ class Attention:
 # In the order in which they matter.
 KINDS: Mapping[str, Attention] = {
     "credits_overdrawn": Attention(
-        "Credits below zero", "Overdrawn", "bad", "They can't use anything until they top up, or have a higher limit."),
+        "Credits below zero",
+        "Overdrawn",
+        "bad",
+        "They can't use anything until they top up, or have a higher limit.",
+    ),
     "credits_run_out": Attention(
-        "Credits run out within 7 days", "Runs out soon", "warn", "At the pace of the last 14 days. Ask for a top-up."),
+        "Credits run out within 7 days",
+        "Runs out soon",
+        "warn",
+        "At the pace of the last 14 days. Ask for a top-up.",
+    ),
     "owner_unverified": Attention(
-        "Owner not verified", "Owner not verified", "warn", "They can't log in yet. Send the link again."),
+        "Owner not verified",
+        "Owner not verified",
+        "warn",
+        "They can't log in yet. Send the link again.",
+    ),
     "deletion_scheduled": Attention(
-        "Deletion scheduled", "Being deleted", "bad", "Activate them before the day to keep them."),
+        "Deletion scheduled", "Being deleted", "bad", "Activate them before the day to keep them."
+    ),
 }
 
 

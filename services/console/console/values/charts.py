@@ -49,8 +49,11 @@ class Burn:
     count: int
 
 
-def burn(account: Mapping[str, Any], found: Mapping[str, Any], zone: str, now: datetime) -> Burn | None:
-    """The last 30 days of an account, from its transactions, newest first. None where nothing ever happened."""
+def burn(
+    account: Mapping[str, Any], found: Mapping[str, Any], zone: str, now: datetime
+) -> Burn | None:
+    """The last 30 days of an account, from its transactions, newest first. None where nothing ever
+    happened."""
     moved = _movements(found, ZoneInfo(zone))
     if not moved:
         return None
@@ -59,10 +62,17 @@ def burn(account: Mapping[str, Any], found: Mapping[str, Any], zone: str, now: d
     cut = found["has_more"] and oldest >= first
     days = _days(moved, Decimal(account["balance"]), max(first, oldest) if cut else first, today)
     left = account["days_to_empty"]
-    floor = Decimal(account["balance"]) - Decimal(account["usable_credits"]) if left is not None else None
+    floor = (
+        Decimal(account["balance"]) - Decimal(account["usable_credits"])
+        if left is not None
+        else None
+    )
     ahead = AHEAD if left is None else min(left, AHEAD)
-    end = days[-1].balance if not left or floor is None else (
-        days[-1].balance - Decimal(account["usable_credits"]) * ahead / left)
+    end = (
+        days[-1].balance
+        if not left or floor is None
+        else (days[-1].balance - Decimal(account["usable_credits"]) * ahead / left)
+    )
     low, high, step = _scale([*(day.balance for day in days), end, floor or Decimal(0)])
 
     def at(day: date, amount: Decimal) -> Point:
@@ -70,26 +80,41 @@ def burn(account: Mapping[str, Any], found: Mapping[str, Any], zone: str, now: d
 
     last = today + timedelta(days=ahead)
     return Burn(
-        days=days, line=_points([at(day.day, day.balance) for day in days]),
+        days=days,
+        line=_points([at(day.day, day.balance) for day in days]),
         ahead=_points([at(today, days[-1].balance), at(last, end)]) if left else "",
-        rows=[(_height(low + step * n, low, high), _shown(low + step * n))
-              for n in range(int((high - low) / step) + 1)],
-        now=at(today, low)[0], floor=None if floor is None else _height(floor, low, high),
+        rows=[
+            (_height(low + step * n, low, high), _shown(low + step * n))
+            for n in range(int((high - low) / step) + 1)
+        ],
+        now=at(today, low)[0],
+        floor=None if floor is None else _height(floor, low, high),
         empties=None if left is None else today + timedelta(days=left),
-        zero=_height(Decimal(0), low, high), first=first, last=last, cut=cut, count=len(moved),
+        zero=_height(Decimal(0), low, high),
+        first=first,
+        last=last,
+        cut=cut,
+        count=len(moved),
     )
 
 
 def _movements(found: Mapping[str, Any], zone: ZoneInfo) -> list[_Movement]:
-    """Newest first. What happened is told later sometimes, so balances are not in the order of days; and what is set
-    aside moves a balance without an amount. So each counts by the difference it made, on the day it happened."""
+    """Newest first. What happened is told later sometimes, so balances are not in the order of
+    days; and what is set aside moves a balance without an amount. So each counts by the difference
+    it made, on the day it happened."""
     rows = found["data"]
     befores = [Decimal(one["balance_after"]) for one in rows[1:]]
     if rows:
         first = Decimal(rows[-1]["balance_after"]) - Decimal(rows[-1]["amount"])
         befores.append(first if found["has_more"] else Decimal(0))
-    return [_Movement(datetime.fromisoformat(one["occurred_at"]).astimezone(zone).date(), Decimal(one["amount"]),
-                      Decimal(one["balance_after"]) - before) for one, before in zip(rows, befores, strict=True)]
+    return [
+        _Movement(
+            datetime.fromisoformat(one["occurred_at"]).astimezone(zone).date(),
+            Decimal(one["amount"]),
+            Decimal(one["balance_after"]) - before,
+        )
+        for one, before in zip(rows, befores, strict=True)
+    ]
 
 
 def _days(moved: Sequence[_Movement], balance: Decimal, first: date, today: date) -> list[Day]:
@@ -99,8 +124,14 @@ def _days(moved: Sequence[_Movement], balance: Decimal, first: date, today: date
     for n in range((today - first).days + 1):
         day = today - timedelta(days=n)
         there = [one for one in moved if one.day == day]
-        found.append(Day(day, sum((one.amount for one in there if one.amount > 0), Decimal(0)),
-                         sum((one.amount for one in there if one.amount < 0), Decimal(0)), balance))
+        found.append(
+            Day(
+                day,
+                sum((one.amount for one in there if one.amount > 0), Decimal(0)),
+                sum((one.amount for one in there if one.amount < 0), Decimal(0)),
+                balance,
+            )
+        )
         balance -= sum((one.change for one in there), Decimal(0))
     return found[::-1]
 

@@ -11,14 +11,45 @@ from console.values.spreadsheet import Cell
 
 _STATUSES = ("provisioning", "active", "suspended", "closing", "suspended_for_deletion", "deleted")
 LABELS = {
-    "q": "Search", "status": "State", "attention": "Needs attention", "payment_mode": "Payment", "country": "Country",
-    "currency": "Currency", "demo": "Demonstration", "sort": "Order",
+    "q": "Search",
+    "status": "State",
+    "attention": "Needs attention",
+    "payment_mode": "Payment",
+    "country": "Country",
+    "currency": "Currency",
+    "demo": "Demonstration",
+    "sort": "Order",
 }
 COLUMNS = (
-    "id", "name", "customer_ref", "billing_ref", "type_ref", "status", "payment_mode", "pricing_model", "country",
-    "currency", "usable_credits", "balance", "credit_limit", "amount_due", "days_to_empty", "members", "admins",
-    "owner", "owner_email", "owner_verified", "billing_name", "billing_email", "demo", "managed_by", "attention",
-    "timezone", "purge_at", "created_at", "figures_as_of",
+    "id",
+    "name",
+    "customer_ref",
+    "billing_ref",
+    "type_ref",
+    "status",
+    "payment_mode",
+    "pricing_model",
+    "country",
+    "currency",
+    "usable_credits",
+    "balance",
+    "credit_limit",
+    "amount_due",
+    "days_to_empty",
+    "members",
+    "admins",
+    "owner",
+    "owner_email",
+    "owner_verified",
+    "billing_name",
+    "billing_email",
+    "demo",
+    "managed_by",
+    "attention",
+    "timezone",
+    "purge_at",
+    "created_at",
+    "figures_as_of",
 )
 
 
@@ -37,20 +68,45 @@ def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
 
 def said(asked: Mapping[str, str]) -> list[str]:
     """The filters that are set, in words; a value that is none is said as it stands."""
-    return [dict(options).get(asked[name], asked[name]) for name, options in choices().items() if asked[name]]
+    return [
+        dict(options).get(asked[name], asked[name])
+        for name, options in choices().items()
+        if asked[name]
+    ]
 
 
 def cells(one: Mapping[str, Any]) -> list[Cell]:
-    """A row of the list, in the order of ``COLUMNS``; amounts are numbers, everything people typed is text."""
+    """A row of the list, in the order of ``COLUMNS``; amounts are numbers, everything people typed
+    is text."""
     tags, owner, billing, summary = one["buyer_tags"], one["owner"], one["billing"], one["summary"]
     return [
-        one["id"], one["name"], *(tags.get(name) for name in ("CustomerRef", "BillingRef", "TypeRef")), one["status"],
-        one["payment_mode"], one["pricing_model"], one["country"], one["currency"],
-        *(_amount(summary[name]) for name in ("usable_credits", "balance", "credit_limit", "amount_due")),
-        summary["days_to_empty"], summary["members"], summary["admins"],
-        f"{owner['given_name']} {owner['family_name']}", owner["email"], _yes(owner["verified"]), billing["name"],
-        billing["email"], _yes(one["demo"]), one["managed_by"], " ".join(summary["attention"]), one["timezone"],
-        one["purge_at"], one["created_at"], summary["as_of"],
+        one["id"],
+        one["name"],
+        *(tags.get(name) for name in ("CustomerRef", "BillingRef", "TypeRef")),
+        one["status"],
+        one["payment_mode"],
+        one["pricing_model"],
+        one["country"],
+        one["currency"],
+        *(
+            _amount(summary[name])
+            for name in ("usable_credits", "balance", "credit_limit", "amount_due")
+        ),
+        summary["days_to_empty"],
+        summary["members"],
+        summary["admins"],
+        f"{owner['given_name']} {owner['family_name']}",
+        owner["email"],
+        _yes(owner["verified"]),
+        billing["name"],
+        billing["email"],
+        _yes(one["demo"]),
+        one["managed_by"],
+        " ".join(summary["attention"]),
+        one["timezone"],
+        one["purge_at"],
+        one["created_at"],
+        summary["as_of"],
     ]
 
 

@@ -5,9 +5,12 @@ from zoneinfo import ZoneInfo
 
 
 def begins(day: str, zone: str, *, plus: int = 0) -> str:
-    """The instant at which this day, or one some days after, begins there. Raises ValueError where it is no day."""
+    """The instant at which this day, or one some days after, begins there. Raises ValueError where
+    it is no day."""
     try:
-        at = datetime.combine(date.fromisoformat(day) + timedelta(days=plus), time(), ZoneInfo(zone)).astimezone(UTC)
+        at = datetime.combine(
+            date.fromisoformat(day) + timedelta(days=plus), time(), ZoneInfo(zone)
+        ).astimezone(UTC)
     except OverflowError as problem:
         raise ValueError(day) from problem
     return at.isoformat().replace("+00:00", "Z")
@@ -20,7 +23,11 @@ def day_of(stamp: str, zone: str) -> date:
 
 def last_day(ends_at: str, zone: str) -> date:
     """The last day on which something that ends then still holds."""
-    return (datetime.fromisoformat(ends_at) - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+    return (
+        (datetime.fromisoformat(ends_at) - timedelta(microseconds=1))
+        .astimezone(ZoneInfo(zone))
+        .date()
+    )
 
 
 def late(due_on: str, now: str, zone: str) -> int:

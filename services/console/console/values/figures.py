@@ -1,4 +1,5 @@
-"""How an account's figures come about: each formula with the account's own numbers, and what they mean in words."""
+"""How an account's figures come about: each formula with the account's own numbers, and what they
+mean in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,15 +72,23 @@ def plain(value: Decimal, currency: str) -> str:
 
 
 def _prepaid(account: Mapping[str, Any]) -> list[Formula]:
-    usable, limit, reserved = (account[name] for name in ("usable_credits", "credit_limit", "reserved_credits"))
-    found = [Formula(f"Balance = usable {_MINUS} limit",
-                     f"{money(account['balance'])} = {_term(usable)} {_MINUS} {_term(limit)}")]
+    usable, limit, reserved = (
+        account[name] for name in ("usable_credits", "credit_limit", "reserved_credits")
+    )
+    found = [
+        Formula(
+            f"Balance = usable {_MINUS} limit",
+            f"{money(account['balance'])} = {_term(usable)} {_MINUS} {_term(limit)}",
+        )
+    ]
     if Decimal(reserved):
         wallet = plain(Decimal(account["balance"]) + Decimal(reserved), account["currency"])
-        found.append(Formula(
-            f"Usable = wallet {_MINUS} reserved + limit",
-            f"{money(usable)} = {_term(wallet)} {_MINUS} {_term(reserved)} + {_term(limit)}",
-        ))
+        found.append(
+            Formula(
+                f"Usable = wallet {_MINUS} reserved + limit",
+                f"{money(usable)} = {_term(wallet)} {_MINUS} {_term(reserved)} + {_term(limit)}",
+            )
+        )
     return found
 
 
@@ -87,11 +96,15 @@ def _postpaid(account: Mapping[str, Any]) -> list[Formula]:
     expecting, due = account["expecting_invoice"], account["amount_due"]
     overpaid = plain(max(Decimal(0), Decimal(due)), account["currency"])
     return [
-        Formula("Current balance = expecting invoice + amount due",
-                f"{money(account['current_balance'])} = {_term(expecting)} + {_term(due)}"),
-        Formula(f"Usable = limit + overpaid + expecting invoice {_MINUS} reserved",
-                f"{money(account['usable_credits'])} = {_term(account['credit_limit'])} + {_term(overpaid)} + "
-                f"{_term(expecting)} {_MINUS} {_term(account['reserved_credits'])}"),
+        Formula(
+            "Current balance = expecting invoice + amount due",
+            f"{money(account['current_balance'])} = {_term(expecting)} + {_term(due)}",
+        ),
+        Formula(
+            f"Usable = limit + overpaid + expecting invoice {_MINUS} reserved",
+            f"{money(account['usable_credits'])} = {_term(account['credit_limit'])} + {_term(overpaid)} + "
+            f"{_term(expecting)} {_MINUS} {_term(account['reserved_credits'])}",
+        ),
     ]
 
 

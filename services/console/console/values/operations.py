@@ -1,4 +1,5 @@
-"""Who may do what, as the services decide it: written by ``make docs`` from their tables into ``operations.json``.
+"""Who may do what, as the services decide it: written by ``make docs`` from their tables into
+``operations.json``.
 
 Pages show what may be done; the services decide again."""
 
@@ -13,7 +14,8 @@ _FILE = Path(__file__).with_name("operations.json")
 
 @dataclass(frozen=True)
 class Permit:
-    """Who may do one operation: roles by kind of organization; whether support may in a customer's place."""
+    """Who may do one operation: roles by kind of organization; whether support may in a customer's
+    place."""
 
     provider: Sequence[str]
     customer: Sequence[str]
@@ -31,8 +33,11 @@ class Permit:
 
 
 def reads_only(operation: str) -> bool:
-    """Whether somebody may do it who may look and not change anything: it reads, or concerns only themselves."""
-    return operation.startswith(("me.", "session.")) or operation.endswith((".read", ".list", ".overview"))
+    """Whether somebody may do it who may look and not change anything: it reads, or concerns only
+    themselves."""
+    return operation.startswith(("me.", "session.")) or operation.endswith(
+        (".read", ".list", ".overview")
+    )
 
 
 @cache

@@ -1,11 +1,15 @@
-"""Members as pages show them: roles in words, whom one reaches, what the state of a member lets be done."""
+"""Members as pages show them: roles in words, whom one reaches, what the state of a member lets be
+done."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from console.values.words import words
 
-ROLES = (("admin", "Admin: sees money and invoices, manages members"), ("member", "Member: signs in, nothing more"))
+ROLES = (
+    ("admin", "Admin: sees money and invoices, manages members"),
+    ("member", "Member: signs in, nothing more"),
+)
 PRESETS = (
     ("viewer", "Viewer: sees every customer, changes nothing"),
     ("support", "Support: edits customers and their members, Remote Support"),
@@ -17,7 +21,8 @@ EDITABLE = ("active", "suspended")
 
 
 def role(member: Mapping[str, Any], kind: str) -> str:
-    """What a member is, in an organization of this kind: for the provider's staff what they may do."""
+    """What a member is, in an organization of this kind: for the provider's staff what they may
+    do."""
     if kind == "customer" or member["role"] == "owner":
         return words(member["role"])
     return words(preset(member))
@@ -30,12 +35,16 @@ def preset(member: Mapping[str, Any]) -> str:
 
 def rank(member: Mapping[str, Any]) -> str:
     """How high somebody stands: a manager like an admin."""
-    return "admin" if member["role"] == "member" and member["preset"] == "manager" else str(member["role"])
+    return (
+        "admin"
+        if member["role"] == "member" and member["preset"] == "manager"
+        else str(member["role"])
+    )
 
 
 def reach(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
-    """The ranks that somebody of this role, in an organization of this kind, may make and change, at home or at a
-    customer's. The services decide again."""
+    """The ranks that somebody of this role, in an organization of this kind, may make and change,
+    at home or at a customer's. The services decide again."""
     if own == "owner":
         return EVERYBODY
     if kind == "provider" and not at_home:
@@ -43,7 +52,9 @@ def reach(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
     return frozenset(("member",) if own in ("admin", "manager") else ())
 
 
-def possible(member: Mapping[str, Any], organization: Mapping[str, Any], reached: frozenset[str]) -> frozenset[str]:
+def possible(
+    member: Mapping[str, Any], organization: Mapping[str, Any], reached: frozenset[str]
+) -> frozenset[str]:
     """The operations that the states of member and organization, and one's reach, leave."""
     if organization["status"] not in EDITABLE:
         return frozenset()
@@ -56,8 +67,10 @@ def possible(member: Mapping[str, Any], organization: Mapping[str, Any], reached
     logs_in = has_login and member["verified"] and status == "active"
     found |= _where("member.reset_password", logs_in)
     found |= _where("member.reset_pin", not has_login or bool(member["extension"]))
-    found |= _where("member.login_as",
-                    logs_in and organization["kind"] == "customer" and organization["status"] == "active")
+    found |= _where(
+        "member.login_as",
+        logs_in and organization["kind"] == "customer" and organization["status"] == "active",
+    )
     if member["role"] != "owner":
         found |= {"member.remove", "member.enable" if status == "disabled" else "member.disable"}
     return frozenset(found)

@@ -34,14 +34,19 @@ def currency_of(country: str) -> str:
 @cache
 def zones_of(country: str) -> tuple[str, ...]:
     """The time zones of a country, by name."""
-    return tuple(sorted(set(get_global("territory_zones").get(country, ())) & available_timezones()))
+    return tuple(
+        sorted(set(get_global("territory_zones").get(country, ())) & available_timezones())
+    )
 
 
 def zone_of(country: str) -> str:
     """The time zone of a country whose places all keep the same time; nothing for the others."""
     year = datetime.now(UTC).year
     known = zones_of(country)
-    times = {tuple(datetime(year, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in (1, 7)) for zone in known}
+    times = {
+        tuple(datetime(year, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in (1, 7))
+        for zone in known
+    }
     return known[0] if len(times) == 1 else ""
 
 

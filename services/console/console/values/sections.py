@@ -1,6 +1,7 @@
 """The sections of a customer, and every shortcut: one table for menus, pages and the help.
 
-The script presses whatever bears the keys as ``data-key``; ``j``, ``k``, ``v``, Esc and Ctrl K it knows itself."""
+The script presses whatever bears the keys as ``data-key``; ``j``, ``k``, ``v``, Esc and Ctrl K it
+knows itself."""
 
 from dataclasses import dataclass
 
@@ -55,5 +56,7 @@ SHORTCUTS = {
         ("v", "Sections of the row"),
         ("n", "Create organization"),
     ),
-    "At a customer, or at a row of the list": tuple((section.key, section.label) for section in SECTIONS),
+    "At a customer, or at a row of the list": tuple(
+        (section.key, section.label) for section in SECTIONS
+    ),
 }

@@ -1,4 +1,5 @@
-"""Lines of a file that spreadsheets open as what it is: RFC 4180, and no text in it is run as a formula."""
+"""Lines of a file that spreadsheets open as what it is: RFC 4180, and no text in it is run as a
+formula."""
 
 import csv
 import io
@@ -12,7 +13,8 @@ Cell = str | int | Decimal | None
 
 
 def line(cells: Sequence[Cell]) -> str:
-    """One line. Numbers stay numbers, also below zero; a text that begins like a formula gets an apostrophe."""
+    """One line. Numbers stay numbers, also below zero; a text that begins like a formula gets an
+    apostrophe."""
     made = io.StringIO()
     csv.writer(made).writerow([_plain(cell) for cell in cells])
     return made.getvalue()

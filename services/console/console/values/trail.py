@@ -6,7 +6,8 @@ from typing import Any
 
 from console.values import words
 
-# action -> words; what is not here is said by its code. Refused attempts are named by their operation.
+# action -> words; what is not here is said by its code. Refused attempts are named by their
+# operation.
 ACTIONS: Mapping[str, str] = {
     "organization.created": "Organization created",
     "organization.activated": "Organization set up and active",
@@ -82,14 +83,21 @@ ACTIONS: Mapping[str, str] = {
 }
 OUTCOMES: Mapping[str, str] = {"ok": "Done", "denied": "Denied", "error": "Failed"}
 KINDS: Mapping[str, str] = {
-    "member": "The customer's people", "staff": "The provider's staff", "support": "Support", "api_key": "Programs",
+    "member": "The customer's people",
+    "staff": "The provider's staff",
+    "support": "Support",
+    "api_key": "Programs",
     "system": "The system itself",
 }
 _REASONS: Mapping[str, str] = {
-    "stopped": "stopped by whoever was inside", "expired": "its time had run out",
-    "staff_session_ended": "the staff's own session ended", "member_changed": "the member was changed",
-    "organization_changed": "the organization was changed", "revoked_by_customer": "ended by the customer",
-    "forced_by_provider": "ended by the provider", "forbidden": "their role does not allow it",
+    "stopped": "stopped by whoever was inside",
+    "expired": "its time had run out",
+    "staff_session_ended": "the staff's own session ended",
+    "member_changed": "the member was changed",
+    "organization_changed": "the organization was changed",
+    "revoked_by_customer": "ended by the customer",
+    "forced_by_provider": "ended by the provider",
+    "forbidden": "their role does not allow it",
     "signed_out": "signed out",
 }
 

@@ -54,7 +54,13 @@ def actor(told: Mapping[str, Any]) -> str:
 def again(seconds: int | None) -> str:
     """When somebody who came too often may come again; nothing where that is not known."""
     minutes = -(-(seconds or 0) // 60)
-    wait = "a minute" if minutes == 1 else f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+    wait = (
+        "a minute"
+        if minutes == 1
+        else f"{minutes} minutes"
+        if minutes < 120
+        else f"{minutes // 60} hours"
+    )
     return f" You can try again in {wait}." if seconds else ""
 
 
@@ -67,7 +73,8 @@ def lasting(minutes: int) -> str:
 
 
 def money(amount: str | None, currency: str = "") -> str:
-    """An amount for people: digits grouped, every decimal it has, a true minus sign. None is a dash."""
+    """An amount for people: digits grouped, every decimal it has, a true minus sign. None is a
+    dash."""
     if amount is None:
         return "–"
     whole, _, fraction = amount.lstrip("-").partition(".")
@@ -94,5 +101,8 @@ def countries() -> dict[str, str]:
     skipped = set("AC CP CQ DG EA EU EZ IC QO TA UN XA XB XK ZZ".split())
     names = Locale("en").territories
     known = get_global("territory_zones")
-    return {code: names[code] for code in sorted(known, key=lambda c: names.get(c, c))
-            if len(code) == 2 and code.isalpha() and code in names and code not in skipped}
+    return {
+        code: names[code]
+        for code in sorted(known, key=lambda c: names.get(c, c))
+        if len(code) == 2 and code.isalpha() and code in names and code not in skipped
+    }

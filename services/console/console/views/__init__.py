@@ -34,17 +34,43 @@ from console.views import (
 )
 
 INSIDE: tuple[Blueprint, ...] = (
-    home.blp, customers.blp, opening.blp, provider.blp, me.blp, acting.blp, overview.blp, payment.blp, transactions.blp,
-    invoices.blp, members.blp, ownership.blp, support.blp, audit.blp, settings.blp, deletion.blp,
+    home.blp,
+    customers.blp,
+    opening.blp,
+    provider.blp,
+    me.blp,
+    acting.blp,
+    overview.blp,
+    payment.blp,
+    transactions.blp,
+    invoices.blp,
+    members.blp,
+    ownership.blp,
+    support.blp,
+    audit.blp,
+    settings.blp,
+    deletion.blp,
 )
 OPEN: tuple[Blueprint, ...] = (entry.blp, help.blp, links.blp, assets.blp)
-_POLICY = "; ".join((
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
-    "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "manifest-src 'self'",
-))
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "manifest-src 'self'",
+    )
+)
 _HEADERS = {
-    "Content-Security-Policy": _POLICY, "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
@@ -96,7 +122,10 @@ def _who_is_there() -> AnyResponse | None:
 
 
 def _finish(answer: Response) -> Response:
-    if request.headers.get("X-Dialog") and answer.status_code in (302, 303):  # the script goes there itself
+    if request.headers.get("X-Dialog") and answer.status_code in (
+        302,
+        303,
+    ):  # the script goes there itself
         answer.status_code, answer.headers["X-Location"] = 204, answer.headers.pop("Location")
         answer.set_data(b"")
     for name, value in _HEADERS.items():
@@ -104,4 +133,3 @@ def _finish(answer: Response) -> Response:
     if guard.is_secure():
         answer.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return page.compress(answer)
-

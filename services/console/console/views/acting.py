@@ -23,14 +23,20 @@ def start(org: str, member: str) -> ResponseReturnValue:
     """Step in as a member, with a reason. ``?reason=``: what to put there first."""
     api, at = page.api(), f"/v1/organizations/{org}"
     made = page.form(fields.LOGIN_AS, {"reason": request.args.get("reason", "")})
-    found = together(organization=lambda: api.get(at), member=lambda: api.get(f"{at}/members/{member}"))
+    found = together(
+        organization=lambda: api.get(at), member=lambda: api.get(f"{at}/members/{member}")
+    )
     for answer in found.values():
         if not answer:
             raise answer.refusal
-    told = page.sent(made, lambda: page.api().post(f"{at}/members/{member}/login-as", made.body(), key=made.key))
+    told = page.sent(
+        made, lambda: page.api().post(f"{at}/members/{member}/login-as", made.body(), key=made.key)
+    )
     if told is not None:
         return go_in(told, found["member"]["name"])
-    return show_start("acting_start.html", made, hurdle=_hurdle(found["organization"], found["member"]), **found)
+    return show_start(
+        "acting_start.html", made, hurdle=_hurdle(found["organization"], found["member"]), **found
+    )
 
 
 def go_in(told: dict[str, Any], name: str) -> AnyResponse:
@@ -41,19 +47,23 @@ def go_in(told: dict[str, Any], name: str) -> AnyResponse:
 
 
 def show_start(template: str, made: Form, **words: Any) -> Response:
-    """The form of stepping in, with what stands in the way said to people, and the way to where one is already."""
+    """The form of stepping in, with what stands in the way said to people, and the way to where one
+    is already."""
     made.summary = fields.plain(made.refusal) or made.summary
     inside = ""
     if made.refusal is not None and made.refusal.code == "already_acting":
         inside = str(made.refusal.more.get("acting_session_id", ""))
     here = inside and guard.identify(page.visitor().secret, inside)
-    return page.show(template, form=made, inside=inside, seat_inside=here.seat if here else None, **words)
+    return page.show(
+        template, form=made, inside=inside, seat_inside=here.seat if here else None, **words
+    )
 
 
 @blp.post("/acting/<session>/end")
 @needs("session.end_others")
 def end(session: str) -> ResponseReturnValue:
-    """End a session of one's own in a customer's place, wherever it was begun; back to where one wanted to go."""
+    """End a session of one's own in a customer's place, wherever it was begun; back to where one
+    wanted to go."""
     page.api().delete(f"/v1/sessions/{session}")
     guard.leave_seat(page.visitor(), session)
     return redirect(page.safe(request.form.get("back")), 303)
@@ -61,7 +71,8 @@ def end(session: str) -> ResponseReturnValue:
 
 @blp.get("/acting/pulse")
 def pulse() -> ResponseReturnValue:
-    """Whether this session in a customer's place still lives; asked every second by the pages of it."""
+    """Whether this session in a customer's place still lives; asked every second by the pages of
+    it."""
     if page.visitor().here.act is None:
         abort(404)
     page.api().get("/v1/me")
@@ -87,11 +98,16 @@ def stop() -> ResponseReturnValue:
 
 
 def way_back(visitor: Visitor | None, seat: Seat | None, org: str) -> str:
-    """Where to go from a session in a customer's place that is over; empty where there is no such place."""
+    """Where to go from a session in a customer's place that is over; empty where there is no such
+    place."""
     if seat is not None and seat.act is not None:
         endpoint, where = _own_place(seat)
         return url_for(endpoint, _external=False, **where)
-    own = [one for one in guard.own_seats(visitor) if one.organization["kind"] == "provider"] if visitor else []
+    own = (
+        [one for one in guard.own_seats(visitor) if one.organization["kind"] == "provider"]
+        if visitor
+        else []
+    )
     return url_for("support.show", seat=own[0].key, org=org) if own and org else ""
 
 

@@ -1,4 +1,5 @@
-"""Style sheet, script, icon: read once, packed once, named by their content so that browsers may keep them for good."""
+"""Style sheet, script, icon: read once, packed once, named by their content so that browsers may
+keep them for good."""
 
 import gzip
 import mimetypes
@@ -32,8 +33,12 @@ def _load() -> dict[str, Asset]:
         short = path.relative_to(FOLDER).as_posix()
         plain = path.read_bytes()
         name = f"{sha256(plain).hexdigest()[:12]}/{short}"
-        found[short] = Asset(name, mimetypes.guess_type(short)[0] or "application/octet-stream", plain,
-                             gzip.compress(plain, 9, mtime=0))
+        found[short] = Asset(
+            name,
+            mimetypes.guess_type(short)[0] or "application/octet-stream",
+            plain,
+            gzip.compress(plain, 9, mtime=0),
+        )
     return found
 
 

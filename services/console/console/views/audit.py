@@ -33,10 +33,17 @@ def show(org: str) -> ResponseReturnValue:
         except Refusal as refusal:
             if refusal.status != 422:
                 raise
-            wrong = {_name(error["pointer"]): error["detail"] for error in refusal.errors} or {"": refusal.detail}
+            wrong = {_name(error["pointer"]): error["detail"] for error in refusal.errors} or {
+                "": refusal.detail
+            }
     return page.show(
-        "audit.html", status=422 if wrong else 200, organization=organization, found=found, wrong=wrong,
-        failed=bool(wrong), trail=trail,
+        "audit.html",
+        status=422 if wrong else 200,
+        organization=organization,
+        found=found,
+        wrong=wrong,
+        failed=bool(wrong),
+        trail=trail,
         chosen={name: request.args[name] for name in (*_ASKED, *_DAYS) if request.args.get(name)},
     )
 
@@ -54,7 +61,9 @@ def download(org: str) -> ResponseReturnValue:
         yield from lines
 
     answer = Response(pieces(), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="audit-{org}-{clock.now():%Y-%m-%d}.csv"'
+    answer.headers["Content-Disposition"] = (
+        f'attachment; filename="audit-{org}-{clock.now():%Y-%m-%d}.csv"'
+    )
     return answer
 
 
@@ -63,8 +72,10 @@ def download(org: str) -> ResponseReturnValue:
 def timeline(org: str) -> ResponseReturnValue:
     """What happened, newest first."""
     api, at, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
-    answers = together(organization=lambda: api.get(at),
-                       found=lambda: api.get(f"{at}/timeline", cursor=cursor, limit=50))
+    answers = together(
+        organization=lambda: api.get(at),
+        found=lambda: api.get(f"{at}/timeline", cursor=cursor, limit=50),
+    )
     for answer in answers.values():
         if isinstance(answer, Missing):
             raise answer.refusal
@@ -72,7 +83,8 @@ def timeline(org: str) -> ResponseReturnValue:
 
 
 def _filters(zone: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What the address asks for, as the API takes it, and what is wrong with it. Days are the organization's."""
+    """What the address asks for, as the API takes it, and what is wrong with it. Days are the
+    organization's."""
     asked = {name: request.args.get(name, "").strip() for name in _ASKED}
     wrong: dict[str, str] = {}
     for name in _DAYS:

@@ -30,14 +30,24 @@ def show() -> ResponseReturnValue:
         return redirect(with_args(), 303)
     asked, refusal = _asked(), None
     try:
-        found = page.api().get("/v1/organizations", **asked, cursor=request.args.get("cursor"), limit=50)
+        found = page.api().get(
+            "/v1/organizations", **asked, cursor=request.args.get("cursor"), limit=50
+        )
     except Refusal as problem:
         if problem.status != 422:
             raise
         found, refusal = {"data": [], "next_cursor": None}, problem
     answer = page.show(
-        "customers.html", status=422 if refusal else 200, failed=refusal is not None, found=found, asked=asked,
-        refusal=refusal, choices=choices(), labels=LABELS, chosen=said(asked), narrowed=bool(asked["q"] or said(asked)),
+        "customers.html",
+        status=422 if refusal else 200,
+        failed=refusal is not None,
+        found=found,
+        asked=asked,
+        refusal=refusal,
+        choices=choices(),
+        labels=LABELS,
+        chosen=said(asked),
+        narrowed=bool(asked["q"] or said(asked)),
         narrowing={name: value for name, value in asked.items() if value},
     )
     answer.vary.add("HX-Request")
@@ -53,7 +63,9 @@ def download() -> ResponseReturnValue:
     api, asked = page.api(), _asked()
     first = api.get("/v1/organizations", **asked, limit=_AT_ONCE)
     answer = Response(_lines(api, asked, first), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="customers-{clock.now():%Y-%m-%d}.csv"'
+    answer.headers["Content-Disposition"] = (
+        f'attachment; filename="customers-{clock.now():%Y-%m-%d}.csv"'
+    )
     return answer
 
 
@@ -72,11 +84,19 @@ def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[s
         if not found["has_more"]:
             return
         if written >= _MOST_LINES:
-            yield spreadsheet.line([f"Cut here: these are the first {written} customers and there are more. "
-                                    "Narrow the list down and export it again."])
+            yield spreadsheet.line(
+                [
+                    f"Cut here: these are the first {written} customers and there are more. "
+                    "Narrow the list down and export it again."
+                ]
+            )
             return
         try:
-            found = api.get("/v1/organizations", **asked, cursor=found["next_cursor"], limit=_AT_ONCE)
+            found = api.get(
+                "/v1/organizations", **asked, cursor=found["next_cursor"], limit=_AT_ONCE
+            )
         except Refusal as problem:
-            yield spreadsheet.line([f"Cut here after {written} customers: {problem.detail} Export the list again."])
+            yield spreadsheet.line(
+                [f"Cut here after {written} customers: {problem.detail} Export the list again."]
+            )
             return

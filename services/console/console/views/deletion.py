@@ -29,9 +29,15 @@ def start(org: str) -> ResponseReturnValue:
         if not page.visitor().may("organization.delete"):
             raise Forbidden("Your role does not allow this.")
         if deletion.check(form, organization):
-            told = page.sent(form, lambda: page.api().delete(at, {"reason": form.value("reason")}, wait=10))
+            told = page.sent(
+                form, lambda: page.api().delete(at, {"reason": form.value("reason")}, wait=10)
+            )
             if told is not None:
-                words = "is scheduled for deletion." if told["status"] == "scheduled" else "is being closed."
+                words = (
+                    "is scheduled for deletion."
+                    if told["status"] == "scheduled"
+                    else "is being closed."
+                )
                 return page.done(f"{organization['name']} {words}", "deletion.show")
     return _asked(org, organization, form)
 
@@ -42,31 +48,53 @@ def show(org: str) -> ResponseReturnValue:
     """The last deletion asked for: who, when, and how long it can be undone."""
     at = f"/v1/organizations/{org}"
     organization, found = page.api().get(at), page.api().get(f"{at}/deletion")
-    return page.show("deletion.html", organization=organization, deletion=found, left=_left(found["purge_at"]),
-                     blockers=_with_fixes(found["blockers"], organization))
+    return page.show(
+        "deletion.html",
+        organization=organization,
+        deletion=found,
+        left=_left(found["purge_at"]),
+        blockers=_with_fixes(found["blockers"], organization),
+    )
 
 
 def _asked(org: str, organization: dict[str, Any], form: Form) -> Response:
     """The pre-flight page. What a refused deletion said is newer than what a check would say."""
     api, at = page.api(), f"/v1/organizations/{org}"
     found = together(
-        check=lambda: api.get(f"{at}/deletion-check"), account=lambda: api.get(f"{at}/account"),
-        listed=lambda: api.get("/v1/organizations", q=org, limit=1), settings=lambda: api.get("/v1/settings"),
+        check=lambda: api.get(f"{at}/deletion-check"),
+        account=lambda: api.get(f"{at}/account"),
+        listed=lambda: api.get("/v1/organizations", q=org, limit=1),
+        settings=lambda: api.get("/v1/settings"),
     )
     check = found["check"]
     if form.refusal and form.refusal.code == "deletion_refused":
         check = {"deletable": False, "blockers": form.refusal.more["blockers"], "warnings": []}
-    summary = found["listed"]["data"][0]["summary"] if found["listed"] and found["listed"]["data"] else None
+    summary = (
+        found["listed"]["data"][0]["summary"]
+        if found["listed"] and found["listed"]["data"]
+        else None
+    )
     purge_at = ""
     if found["settings"]:
-        purge_at = (clock.now() + timedelta(days=found["settings"]["deletion_grace_days"])).isoformat()
+        purge_at = (
+            clock.now() + timedelta(days=found["settings"]["deletion_grace_days"])
+        ).isoformat()
     return page.show(
-        "delete.html", organization=organization, form=form, check=check, account=found["account"], summary=summary,
-        grace=found["settings"] and found["settings"]["deletion_grace_days"], purge_at=purge_at,
-        blockers=_with_fixes(check["blockers"], organization) if check else [])
+        "delete.html",
+        organization=organization,
+        form=form,
+        check=check,
+        account=found["account"],
+        summary=summary,
+        grace=found["settings"] and found["settings"]["deletion_grace_days"],
+        purge_at=purge_at,
+        blockers=_with_fixes(check["blockers"], organization) if check else [],
+    )
 
 
-def _with_fixes(blockers: list[dict[str, Any]], organization: dict[str, Any]) -> list[dict[str, Any]]:
+def _with_fixes(
+    blockers: list[dict[str, Any]], organization: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Each blocker with the page that clears it, where the visitor may use that."""
     shown = []
     for blocker in blockers:

@@ -1,4 +1,5 @@
-"""A form about a customer's money: how the account stands beside it, and the way on where the API refuses."""
+"""A form about a customer's money: how the account stands beside it, and the way on where the API
+refuses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -65,24 +66,35 @@ class Sheet:
 
 
 def sit(org: str) -> Desk:
-    """Read the customer and the account. Raises Refusal; when a form comes back, only where the customer is away, for
-    what was typed must not be lost."""
+    """Read the customer and the account. Raises Refusal; when a form comes back, only where the
+    customer is away, for what was typed must not be lost."""
     api, at = page.api(), f"/v1/organizations/{org}"
-    found = together(organization=lambda: api.get(at), account=lambda: api.ask("GET", f"{at}/account"))
+    found = together(
+        organization=lambda: api.get(at), account=lambda: api.ask("GET", f"{at}/account")
+    )
     if isinstance(found["organization"], Missing):
         raise found["organization"].refusal
     if isinstance(found["account"], Missing):
         if request.method != "POST":
             raise found["account"].refusal
         return Desk(found["organization"], found["account"])
-    return Desk(found["organization"], found["account"].json(), found["account"].headers.get("ETag", ""))
+    return Desk(
+        found["organization"], found["account"].json(), found["account"].headers.get("ETag", "")
+    )
 
 
 def ask(
-    desk: Desk, sheet: Sheet, fields: Sequence[Field], send: Callable[[Form], Any], *,
-    values: dict[str, Any] | None = None, match: str = "", **more: Any,
+    desk: Desk,
+    sheet: Sheet,
+    fields: Sequence[Field],
+    send: Callable[[Form], Any],
+    *,
+    values: dict[str, Any] | None = None,
+    match: str = "",
+    **more: Any,
 ) -> Response:
-    """Show the form, or do what it asks and go back to where it was opened from. ``match``: the ETag it is sent with.
+    """Show the form, or do what it asks and go back to where it was opened from. ``match``: the
+    ETag it is sent with.
 
     Raises ProofNeeded, and Refusal where we are not known any more."""
     held = values or {}
@@ -92,8 +104,15 @@ def ask(
         return page.done(sheet.done(answer), sheet.back, **sheet.where)
     page.stale(made, held, match=match)
     ways = cures.ways(made.refusal.more, desk.currency) if made.refusal else sheet.blocked
-    return page.show("money_form.html", organization=desk.organization, account=desk.account, form=made, sheet=sheet,
-                     ways=[(way, _link(way)) for way in ways], **more)
+    return page.show(
+        "money_form.html",
+        organization=desk.organization,
+        account=desk.account,
+        form=made,
+        sheet=sheet,
+        ways=[(way, _link(way)) for way in ways],
+        **more,
+    )
 
 
 def post(desk: Desk, path: str, body: dict[str, Any], form: Form) -> Any:
@@ -103,7 +122,11 @@ def post(desk: Desk, path: str, body: dict[str, Any], form: Form) -> Any:
 
 def _suggested(fields: Sequence[Field]) -> dict[str, Any]:
     """What a link of ours proposes for fields that everybody sees before it is sent."""
-    return {one.name: request.args[one.name] for one in fields if one.kind != "hidden" and one.name in request.args}
+    return {
+        one.name: request.args[one.name]
+        for one in fields
+        if one.kind != "hidden" and one.name in request.args
+    }
 
 
 def _link(way: cures.Way) -> str:

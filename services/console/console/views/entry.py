@@ -13,7 +13,10 @@ from console.values.sealing import new_secret, opens, seal
 from console.views import page
 from console.views.page import open_to_all
 
-_BEGUN, _MINUTES = "begun", 5  # the cookie that opens what was typed before the code is asked for; how long it does
+_BEGUN, _MINUTES = (
+    "begun",
+    5,
+)  # the cookie that opens what was typed before the code is asked for; how long it does
 blp = Blueprint("entry", __name__)
 
 
@@ -24,7 +27,9 @@ def begin() -> ResponseReturnValue:
     if g.visitor is None:
         return redirect(url_for("entry.sign_in"), 303)
     seats = guard.own_seats(g.visitor)
-    return redirect(url_for("home.show", seat=seats[0].key) if seats else url_for("entry.sign_in"), 303)
+    return redirect(
+        url_for("home.show", seat=seats[0].key) if seats else url_for("entry.sign_in"), 303
+    )
 
 
 @blp.get("/sign-in")
@@ -39,8 +44,11 @@ def sign_in() -> ResponseReturnValue:
 def signing_in() -> ResponseReturnValue:
     """Let them in, where they wanted to go; what they had typed there goes with them."""
     onward, typed = page.safe(request.form.get("next")), _typed()
-    kept = [(name.removeprefix("kept_"), value) for name, value in request.form.items(multi=True)
-            if name.startswith("kept_")]
+    kept = [
+        (name.removeprefix("kept_"), value)
+        for name, value in request.form.items(multi=True)
+        if name.startswith("kept_")
+    ]
     try:
         told = guard.api().post("/v1/sessions", typed)
     except Refusal as refusal:
@@ -75,7 +83,8 @@ def signed_out() -> ResponseReturnValue:
 
 
 def _typed() -> dict[str, str]:
-    """Address and password; where the one-time code is asked for, those from the step before come back sealed."""
+    """Address and password; where the one-time code is asked for, those from the step before come
+    back sealed."""
     begun = opens(guard.cookie(_BEGUN), request.form.get("begun", "")) or {}
     typed = {name: begun.get(name) or request.form.get(name, "") for name in ("email", "password")}
     otp = request.form.get("otp", "").strip()
@@ -83,13 +92,18 @@ def _typed() -> dict[str, str]:
 
 
 def _ask_again(refusal: Refusal, typed: dict[str, str], **words: Any) -> Response:
-    """For the code where that is all that is missing: nobody types a password twice, nor does it stand in the page."""
+    """For the code where that is all that is missing: nobody types a password twice, nor does it
+    stand in the page."""
     asks = refusal.code in ("otp_required", "invalid_otp")
     wrong = "" if refusal.code == "otp_required" else _words(refusal)
-    status = refusal.status if refusal.status in (422, 429) else 401 if refusal.status < 500 else 503
+    status = (
+        refusal.status if refusal.status in (422, 429) else 401 if refusal.status < 500 else 503
+    )
     cookie = (guard.cookie(_BEGUN) or new_secret()) if asks else ""
     begun = seal(cookie, {"email": typed["email"], "password": typed["password"]}) if asks else ""
-    shown = page.show("sign_in.html", status=status, email=typed["email"], begun=begun, wrong=wrong, **words)
+    shown = page.show(
+        "sign_in.html", status=status, email=typed["email"], begun=begun, wrong=wrong, **words
+    )
     return guard.set_cookie(shown, cookie, part=_BEGUN, seconds=_MINUTES * 60)
 
 

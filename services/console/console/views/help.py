@@ -23,13 +23,16 @@ def show() -> ResponseReturnValue:
 @blp.post("/preferences")
 @open_to_all
 def prefer() -> ResponseReturnValue:
-    """Light or dark, with shortcuts or without: kept in this browser, where the script reads it too."""
+    """Light or dark, with shortcuts or without: kept in this browser, where the script reads it
+    too."""
     answer = make_response(redirect(page.safe(request.form.get("next")), 303))
     for name, known in PREFERENCES.items():
         if name not in request.form:
             continue
         if (value := request.form[name]) in known:
-            answer.set_cookie(name, value, max_age=_YEAR, path="/", samesite="Lax", secure=guard.is_secure())
+            answer.set_cookie(
+                name, value, max_age=_YEAR, path="/", samesite="Lax", secure=guard.is_secure()
+            )
         else:
             answer.delete_cookie(name, path="/", samesite="Lax", secure=guard.is_secure())
     return answer

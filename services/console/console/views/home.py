@@ -27,23 +27,36 @@ def show() -> ResponseReturnValue:
     found, now = together(**_questions()), clock.now()
     ending = found["deletion_scheduled"]
     leaving = sorted(
-        ((days_left(one["purge_at"], now), one) for one in (ending["data"] if ending else ()) if one["purge_at"]),
+        (
+            (days_left(one["purge_at"], now), one)
+            for one in (ending["data"] if ending else ())
+            if one["purge_at"]
+        ),
         key=lambda one: one[0],
     )
     queue = {kind: found[kind] for kind in KINDS}
     return page.show(
-        "home.html", queue=queue, quiet=not any(isinstance(one, Missing) or one["data"] for one in queue.values()),
-        leaving=leaving[:_RECENT], more_leaving=len(leaving) > _RECENT or bool(ending and ending["has_more"]),
-        checked_at=clock.stamp(now), shown=_SHOWN, **found,
+        "home.html",
+        queue=queue,
+        quiet=not any(isinstance(one, Missing) or one["data"] for one in queue.values()),
+        leaving=leaving[:_RECENT],
+        more_leaving=len(leaving) > _RECENT or bool(ending and ending["has_more"]),
+        checked_at=clock.stamp(now),
+        shown=_SHOWN,
+        **found,
     )
 
 
 def _questions() -> dict[str, Callable[[], Any]]:
-    """What is asked, each for a card of its own. There is no order by day of deletion, so all of those are."""
+    """What is asked, each for a card of its own. There is no order by day of deletion, so all of
+    those are."""
     api, may = page.api(), page.visitor().may
     listed = partial(api.get, "/v1/organizations")
     asked: dict[str, Callable[[], Any]] = {
-        kind: partial(listed, attention=kind, limit=_MOST if kind == "deletion_scheduled" else _SHOWN) for kind in KINDS
+        kind: partial(
+            listed, attention=kind, limit=_MOST if kind == "deletion_scheduled" else _SHOWN
+        )
+        for kind in KINDS
     }
     asked["recent"] = partial(listed, sort="-created_at", limit=_RECENT)
     if may("support.overview"):

@@ -28,18 +28,35 @@ class Use:
 
 
 USES = {
-    "invitation": Use("Join {organization}", "{organization} has invited you.", "Join",
-                      "You have joined {organization}",
-                      "Your e-mail address is verified. Sign in with it and your password."),
-    "verification": Use("Confirm your e-mail address", "{organization} has noted this as your new address.", "Confirm",
-                        "Your e-mail address is confirmed", "From now on you sign in with it."),
-    "undo": Use("Take your login back", "The e-mail address of your login at {organization} was changed from this one "
-                "to another. If you did not expect that, take it back: whoever is signed in with it is out at once.",
-                "Take it back", "Your login is yours again", "It has the address it had. Choose a new password now: "
-                "somebody may know yours."),
-    "reset": Use("Choose a new password", "Afterwards everybody who is signed in with your login is out, you too.",
-                 "Save the password", "Your password is changed", "Everybody who was signed in with your login is out. "
-                 "Sign in with the new password."),
+    "invitation": Use(
+        "Join {organization}",
+        "{organization} has invited you.",
+        "Join",
+        "You have joined {organization}",
+        "Your e-mail address is verified. Sign in with it and your password.",
+    ),
+    "verification": Use(
+        "Confirm your e-mail address",
+        "{organization} has noted this as your new address.",
+        "Confirm",
+        "Your e-mail address is confirmed",
+        "From now on you sign in with it.",
+    ),
+    "undo": Use(
+        "Take your login back",
+        "The e-mail address of your login at {organization} was changed from this one "
+        "to another. If you did not expect that, take it back: whoever is signed in with it is out at once.",
+        "Take it back",
+        "Your login is yours again",
+        "It has the address it had. Choose a new password now: somebody may know yours.",
+    ),
+    "reset": Use(
+        "Choose a new password",
+        "Afterwards everybody who is signed in with your login is out, you too.",
+        "Save the password",
+        "Your password is changed",
+        "Everybody who was signed in with your login is out. Sign in with the new password.",
+    ),
 }
 
 
@@ -78,13 +95,20 @@ def reset() -> ResponseReturnValue:
 @blp.post("/verify/<token>/renewal")
 @open_to_all
 def renew(token: str) -> ResponseReturnValue:
-    """Have whoever invited the holder of a dead link asked for a new one; the answer is the same for any link."""
+    """Have whoever invited the holder of a dead link asked for a new one; the answer is the same
+    for any link."""
     try:
         guard.api().post(f"/v1/verifications/{quote(token, safe='')}/renewal")
     except Refusal as refusal:
         return _over(refusal, "verify", token)
-    return page.show("link_end.html", title="Asked", token="", way="sign_in", words="If you are still waiting for an "
-                     "invitation, whoever invited you is asked by mail to send a new one. This is done once a day.")
+    return page.show(
+        "link_end.html",
+        title="Asked",
+        token="",
+        way="sign_in",
+        words="If you are still waiting for an "
+        "invitation, whoever invited you is asked by mail to send a new one. This is done once a day.",
+    )
 
 
 @blp.after_request
@@ -100,17 +124,28 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         link = guard.api().get(at)
     except Refusal as refusal:
         return _over(refusal, kind, token)
-    use, organization = USES[link["purpose"]], (link["organization"] or {}).get("name", "Your organization")
-    title, lead, done, after = (words.format(organization=organization)
-                                for words in (use.title, use.lead, use.done, use.after))
+    use, organization = (
+        USES[link["purpose"]],
+        (link["organization"] or {}).get("name", "Your organization"),
+    )
+    title, lead, done, after = (
+        words.format(organization=organization)
+        for words in (use.title, use.lead, use.done, use.after)
+    )
     visitor = g.visitor
-    other = visitor.browser.email if visitor and kind != "choose" and visitor.browser.email != link["email"] else ""
+    other = (
+        visitor.browser.email
+        if visitor and kind != "choose" and visitor.browser.email != link["email"]
+        else ""
+    )
     form = page.form(fields.choosing() if link["password_required"] else ())
     answer = None if other else page.sent(form, lambda: guard.api().post(at, form.body()))
     if answer is None and form.refusal is not None and form.refusal.status in (404, 410):
         return _over(form.refusal, kind, token)
     if answer is None:
-        return page.show("link.html", form=form, link=link, other=other, verb=use.verb, title=title, lead=lead)
+        return page.show(
+            "link.html", form=form, link=link, other=other, verb=use.verb, title=title, lead=lead
+        )
     return _done(link, done, after, kind)
 
 
@@ -126,15 +161,33 @@ def _over(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
     if refusal.status not in (404, 410):
         raise refusal
     if refusal.status == 404:
-        title, words = "This link leads nowhere", "Open the link in the mail again, the whole of it."
+        title, words = (
+            "This link leads nowhere",
+            "Open the link in the mail again, the whole of it.",
+        )
     else:
-        title, words = "This link can't be used any more", "It was used, replaced by a newer one, or is too old."
+        title, words = (
+            "This link can't be used any more",
+            "It was used, replaced by a newer one, or is too old.",
+        )
     ways = {
-        "verify": ("If you have joined, sign in. Else look for a newer mail, or ask for a new invitation.", "sign_in"),
+        "verify": (
+            "If you have joined, sign in. Else look for a newer mail, or ask for a new invitation.",
+            "sign_in",
+        ),
         "choose": ("Ask for a new one: the link is good for 30 minutes.", "reset"),
-        "undo": ("Ask the owner of your organization to change the address of your login.", "sign_in"),
+        "undo": (
+            "Ask the owner of your organization to change the address of your login.",
+            "sign_in",
+        ),
     }
     advice, way = ways[kind]
     again = token if kind == "verify" and refusal.status == 410 else ""
-    return page.show("link_end.html", status=refusal.status, title=title, words=f"{words} {advice}", token=again,
-                     way=way)
+    return page.show(
+        "link_end.html",
+        status=refusal.status,
+        title=title,
+        words=f"{words} {advice}",
+        token=again,
+        way=way,
+    )

@@ -18,9 +18,14 @@ _KEYS = "/v1/api-keys"
 @needs("session.exchange")
 def organizations() -> ResponseReturnValue:
     """Where one may go."""
-    found, wanted = page.api().get("/v1/me/organizations"), request.args.get("q", "").strip().casefold()
-    own, serviced = ([one for one in found[kind] if wanted in one["name"].casefold() or wanted == one["id"]]
-                     for kind in ("own", "serviced"))
+    found, wanted = (
+        page.api().get("/v1/me/organizations"),
+        request.args.get("q", "").strip().casefold(),
+    )
+    own, serviced = (
+        [one for one in found[kind] if wanted in one["name"].casefold() or wanted == one["id"]]
+        for kind in ("own", "serviced")
+    )
     return page.show("me_organizations.html", own=own, serviced=serviced, wanted=wanted)
 
 
@@ -52,7 +57,9 @@ def end_others() -> ResponseReturnValue:
 @needs("me.secure")
 def security() -> ResponseReturnValue:
     """How one signs in."""
-    return page.show("me_security.html", me=page.api().get("/v1/me"), wanted=bool(request.args.get("wanted")))
+    return page.show(
+        "me_security.html", me=page.api().get("/v1/me"), wanted=bool(request.args.get("wanted"))
+    )
 
 
 @blp.route("/security/codes", methods=["GET", "POST"])
@@ -85,9 +92,16 @@ def switch_off() -> ResponseReturnValue:
     """Switch them off."""
     form = page.form(())
     if page.sent(form, lambda: page.api().delete("/v1/me/totp")) is None:
-        return page.show("me_form.html", form=form, title="Switch one-time codes off", verb="Switch them off",
-                         danger=True, back=url_for("me.security"), lead="You then sign in by your password alone, and "
-                         "your recovery codes are good for nothing. You are asked for your password and a code first.")
+        return page.show(
+            "me_form.html",
+            form=form,
+            title="Switch one-time codes off",
+            verb="Switch them off",
+            danger=True,
+            back=url_for("me.security"),
+            lead="You then sign in by your password alone, and "
+            "your recovery codes are good for nothing. You are asked for your password and a code first.",
+        )
     return page.done("One-time codes are off.", "me.security")
 
 
@@ -100,11 +114,22 @@ def password() -> ResponseReturnValue:
         return page.done("Your password is changed. Every other session has ended.", "me.security")
     if form.refusal is not None and form.refusal.status == 401:
         form.summary.clear()
-        form.wrong(*{"invalid_credentials": ("password", "This is not your password.")}.get(
-            form.refusal.code, ("otp", "Give a one-time code that you have not used yet, or a recovery code.")))
-    return page.show("me_form.html", status=422 if form.summary else 200, failed=bool(form.summary), form=form,
-                     title="Change your password", verb="Change it", back=url_for("me.security"),
-                     lead="Every other session of yours ends by that.")
+        form.wrong(
+            *{"invalid_credentials": ("password", "This is not your password.")}.get(
+                form.refusal.code,
+                ("otp", "Give a one-time code that you have not used yet, or a recovery code."),
+            )
+        )
+    return page.show(
+        "me_form.html",
+        status=422 if form.summary else 200,
+        failed=bool(form.summary),
+        form=form,
+        title="Change your password",
+        verb="Change it",
+        back=url_for("me.security"),
+        lead="Every other session of yours ends by that.",
+    )
 
 
 @blp.get("/keys")
@@ -122,11 +147,19 @@ def make_key() -> ResponseReturnValue:
     held = page.api().get("/v1/me")["scopes"]
     scopes = [scope for scope in SCOPES if scope in held]
     form = page.form(fields.key(scopes))
-    made = page.sent(form, lambda: page.api().post(_KEYS, fields.key_body(form, scopes), key=form.key))
+    made = page.sent(
+        form, lambda: page.api().post(_KEYS, fields.key_body(form, scopes), key=form.key)
+    )
     if made is None:
-        return page.show("me_form.html", form=form, title="Make an API key", verb="Make it", back=url_for("me.keys"),
-                         lead="A program that has the key may do what you tick here, and nothing else. The owner is "
-                         "told by mail.")
+        return page.show(
+            "me_form.html",
+            form=form,
+            title="Make an API key",
+            verb="Make it",
+            back=url_for("me.keys"),
+            lead="A program that has the key may do what you tick here, and nothing else. The owner is "
+            "told by mail.",
+        )
     return page.show("me_key.html", made=made)
 
 
@@ -135,11 +168,24 @@ def make_key() -> ResponseReturnValue:
 def rotate_key(key: str) -> ResponseReturnValue:
     """Another secret for a key; it is in this answer alone."""
     form = page.form(fields.ROTATION)
-    made = page.sent(form, lambda: page.api().post(f"{_KEYS}/{key}/rotate", {
-        "overlap_minutes": whole(form.value("overlap_minutes") or "60")}, key=form.key))
+    made = page.sent(
+        form,
+        lambda: page.api().post(
+            f"{_KEYS}/{key}/rotate",
+            {"overlap_minutes": whole(form.value("overlap_minutes") or "60")},
+            key=form.key,
+        ),
+    )
     if made is None:
-        return page.show("me_form.html", form=form, title="Rotate the API key", verb="Make the new key", danger=True,
-                         back=url_for("me.keys"), lead="You get a new key for the same program, shown once.")
+        return page.show(
+            "me_form.html",
+            form=form,
+            title="Rotate the API key",
+            verb="Make the new key",
+            danger=True,
+            back=url_for("me.keys"),
+            lead="You get a new key for the same program, shown once.",
+        )
     return page.show("me_key.html", made=made)
 
 
@@ -149,6 +195,13 @@ def delete_key(key: str) -> ResponseReturnValue:
     """Delete a key; it is dead at once."""
     form = page.form(())
     if page.sent(form, lambda: page.api().delete(f"{_KEYS}/{key}")) is None:
-        return page.show("me_form.html", form=form, title="Delete the API key", verb="Delete it", danger=True,
-                         back=url_for("me.keys"), lead="Whatever uses it is refused at once. This can't be undone.")
+        return page.show(
+            "me_form.html",
+            form=form,
+            title="Delete the API key",
+            verb="Delete it",
+            danger=True,
+            back=url_for("me.keys"),
+            lead="Whatever uses it is refused at once. This can't be undone.",
+        )
     return page.done("The key is deleted.", "me.keys")

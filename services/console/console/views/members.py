@@ -18,8 +18,8 @@ FILTERS = ("q", "role", "status", "portal_access")
 
 @dataclass(frozen=True)
 class Step:
-    """Something done with one member after a question. ``path``: below the member, here and in the API; ``does``: what
-    happens, in words; ``said``: afterwards."""
+    """Something done with one member after a question. ``path``: below the member, here and in the
+    API; ``does``: what happens, in words; ``said``: afterwards."""
 
     path: str
     operation: str
@@ -36,21 +36,60 @@ class Step:
 
 
 STEPS = (
-    Step("disable", "member.disable", "Disable", "They are signed out within seconds, and neither sign in nor use a "
-         "PIN until they are enabled again. Nothing is deleted.", "Disable", "Disabled. They are out within seconds.",
-         True),
-    Step("enable", "member.enable", "Enable", "They may come in again. Whoever has not joined yet is mailed a new "
-         "invitation.", "Enable", "Enabled. They may come in again."),
-    Step("remove", "member.remove", "Remove", "They are signed out within seconds and are no member any more. Their "
-         "login at other organizations stays. To bring them back you would have to add them anew.", "Remove",
-         "Removed. They are out within seconds.", True),
-    Step("resend-verification", "member.resend", "Mail the link again to", "They get a new mail with a new link. The "
-         "link in the mail before is dead at once.", "Send the mail", "Sent. Only the link in the new mail works now."),
-    Step("reset-password", "member.reset_password", "Reset the password of", "They are mailed a link to choose a new "
-         "password, good for 30 minutes. Until they use it nothing changes.", "Send the mail",
-         "Sent. The link is good for 30 minutes."),
-    Step("reset-pin", "member.reset_pin", "Reset the PIN of", "You will see a new PIN, once. The PIN so far is dead at "
-         "once.", "Make a new PIN", "", True),
+    Step(
+        "disable",
+        "member.disable",
+        "Disable",
+        "They are signed out within seconds, and neither sign in nor use a "
+        "PIN until they are enabled again. Nothing is deleted.",
+        "Disable",
+        "Disabled. They are out within seconds.",
+        True,
+    ),
+    Step(
+        "enable",
+        "member.enable",
+        "Enable",
+        "They may come in again. Whoever has not joined yet is mailed a new invitation.",
+        "Enable",
+        "Enabled. They may come in again.",
+    ),
+    Step(
+        "remove",
+        "member.remove",
+        "Remove",
+        "They are signed out within seconds and are no member any more. Their "
+        "login at other organizations stays. To bring them back you would have to add them anew.",
+        "Remove",
+        "Removed. They are out within seconds.",
+        True,
+    ),
+    Step(
+        "resend-verification",
+        "member.resend",
+        "Mail the link again to",
+        "They get a new mail with a new link. The link in the mail before is dead at once.",
+        "Send the mail",
+        "Sent. Only the link in the new mail works now.",
+    ),
+    Step(
+        "reset-password",
+        "member.reset_password",
+        "Reset the password of",
+        "They are mailed a link to choose a new "
+        "password, good for 30 minutes. Until they use it nothing changes.",
+        "Send the mail",
+        "Sent. The link is good for 30 minutes.",
+    ),
+    Step(
+        "reset-pin",
+        "member.reset_pin",
+        "Reset the PIN of",
+        "You will see a new PIN, once. The PIN so far is dead at once.",
+        "Make a new PIN",
+        "",
+        True,
+    ),
 )
 
 
@@ -62,8 +101,14 @@ def show(org: str) -> ResponseReturnValue:
     organization = api.get(at)
     wanted = {name: request.args.get(name) for name in (*FILTERS, "cursor")}
     found = together(members=lambda: api.get(f"{at}/members", limit=50, **wanted))["members"]
-    return page.show("members.html", organization=organization, found=found, role=people.role,
-                     filtered=any(wanted[name] for name in FILTERS), can=_can(organization))
+    return page.show(
+        "members.html",
+        organization=organization,
+        found=found,
+        role=people.role,
+        filtered=any(wanted[name] for name in FILTERS),
+        can=_can(organization),
+    )
 
 
 @blp.route("/new", methods=["GET", "POST"])
@@ -72,16 +117,32 @@ def add(org: str) -> ResponseReturnValue:
     """Add somebody, with portal access or without."""
     organization = page.api().get(f"/v1/organizations/{org}")
     kind = organization["kind"]
-    form = page.form(fields.adding(kind, _reach(org)), {"role": "viewer" if kind == "provider" else "member"})
-    made = page.sent(form, lambda: page.api().post(f"/v1/organizations/{org}/members", fields.body(form, kind),
-                                                   key=form.key))
+    form = page.form(
+        fields.adding(kind, _reach(org)), {"role": "viewer" if kind == "provider" else "member"}
+    )
+    made = page.sent(
+        form,
+        lambda: page.api().post(
+            f"/v1/organizations/{org}/members", fields.body(form, kind), key=form.key
+        ),
+    )
     if made is None:
-        return page.show("member_form.html", organization=organization, form=form, title="Add a member", verb="Add",
-                         back=url_for("members.show"))
+        return page.show(
+            "member_form.html",
+            organization=organization,
+            form=form,
+            title="Add a member",
+            verb="Add",
+            back=url_for("members.show"),
+        )
     if "pin" in made:
         return _pin(organization, made, "is added")
-    return page.done(f"{made['name']} is added. A mail is on its way to {made['email']}: ask them to open the link "
-                     "in it.", "members.one", member=made["id"])
+    return page.done(
+        f"{made['name']} is added. A mail is on its way to {made['email']}: ask them to open the link "
+        "in it.",
+        "members.one",
+        member=made["id"],
+    )
 
 
 @blp.get("/<member>")
@@ -89,8 +150,15 @@ def add(org: str) -> ResponseReturnValue:
 def one(org: str, member: str) -> ResponseReturnValue:
     """One of them, and what can be done."""
     organization, found = _both(page.api(), org, member)
-    return page.show("member.html", organization=organization, member=found, role=people.role, steps=STEPS,
-                     can=_can(organization, found), obstacle=people.obstacle(found))
+    return page.show(
+        "member.html",
+        organization=organization,
+        member=found,
+        role=people.role,
+        steps=STEPS,
+        can=_can(organization, found),
+        obstacle=people.obstacle(found),
+    )
 
 
 @blp.route("/<member>/edit", methods=["GET", "POST"])
@@ -107,13 +175,30 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     after = page.sent(form, lambda: page.api().patch(at, fields.body(form, kind), match=form.match))
     if after is None:
         page.stale(form, stands, match=match)
-        return page.show("member_form.html", organization=organization, form=form, member=before,
-                         title=f"Change {before['name']}", verb="Save", back=url_for("members.one", member=member))
+        return page.show(
+            "member_form.html",
+            organization=organization,
+            form=form,
+            member=before,
+            title=f"Change {before['name']}",
+            verb="Save",
+            back=url_for("members.one", member=member),
+        )
     if "pin" in after:
         return _pin(organization, after, "has no portal access any more")
-    mailed = after["email"] != before["email"] or (after["portal_access"] and not before["portal_access"])
-    return page.done("Saved." + (f" A mail is on its way to {after['email']}: ask them to open the link in it."
-                                 if mailed else ""), "members.one", member=member)
+    mailed = after["email"] != before["email"] or (
+        after["portal_access"] and not before["portal_access"]
+    )
+    return page.done(
+        "Saved."
+        + (
+            f" A mail is on its way to {after['email']}: ask them to open the link in it."
+            if mailed
+            else ""
+        ),
+        "members.one",
+        member=member,
+    )
 
 
 def _step(step: Step) -> Any:
@@ -122,27 +207,47 @@ def _step(step: Step) -> Any:
         organization, found = _both(page.api(), org, member)
         form, at = page.form(()), f"/v1/organizations/{org}/members/{member}"
         gone = step.operation == "member.remove"
-        answer = page.sent(form, lambda: page.api().delete(at) if gone else page.api().post(
-            f"{at}/{step.path}", key=form.key))
+        answer = page.sent(
+            form,
+            lambda: (
+                page.api().delete(at)
+                if gone
+                else page.api().post(f"{at}/{step.path}", key=form.key)
+            ),
+        )
         if answer is None:
-            return page.show("member_step.html", organization=organization, member=found, form=form, step=step,
-                             back=url_for("members.one", member=member))
+            return page.show(
+                "member_step.html",
+                organization=organization,
+                member=found,
+                form=form,
+                step=step,
+                back=url_for("members.one", member=member),
+            )
         if "pin" in answer:
             return _pin(organization, answer, "has a new PIN")
         said = f"{found['name']}: {step.said}"
-        return page.done(said, "members.show") if gone else page.done(said, "members.one", member=member)
+        return (
+            page.done(said, "members.show")
+            if gone
+            else page.done(said, "members.one", member=member)
+        )
 
     return view
 
 
 for _each in STEPS:
-    blp.add_url_rule(f"/<member>/{_each.path}", _each.endpoint, _step(_each), methods=["GET", "POST"])
+    blp.add_url_rule(
+        f"/<member>/{_each.path}", _each.endpoint, _step(_each), methods=["GET", "POST"]
+    )
 
 
 def _both(api: Api, org: str, member: str) -> tuple[Any, Any]:
     """The organization and one of its members. Raises Refusal."""
     at = f"/v1/organizations/{org}"
-    found = together(organization=lambda: api.get(at), member=lambda: api.get(f"{at}/members/{member}"))
+    found = together(
+        organization=lambda: api.get(at), member=lambda: api.get(f"{at}/members/{member}")
+    )
     for answer in found.values():
         if isinstance(refusal := getattr(answer, "refusal", None), Refusal):
             raise refusal

@@ -1,6 +1,7 @@
 """A new customer, one block a page: organization, billing, owner, check answers.
 
-What was typed is kept on our side for a day; each page bears it as well, so that not even the loss of that loses it."""
+What was typed is kept on our side for a day; each page bears it as well, so that not even the loss
+of that loses it."""
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -49,36 +50,60 @@ def step(step: str) -> ResponseReturnValue:
     if request.form.get("go") == "back":
         return redirect(_address(opening.before(step), draft), 303)
     opening.check(form, step)
-    return _show(form, step, draft) if form.summary else redirect(_address(opening.first_open(form), draft), 303)
+    return (
+        _show(form, step, draft)
+        if form.summary
+        else redirect(_address(opening.first_open(form), draft), 303)
+    )
 
 
 @blp.route("/check", methods=["GET", "POST"])
 @needs("organization.create")
 def check() -> ResponseReturnValue:
-    """Everything at a glance; create it. However often it is sent, the key of the draft makes it one customer."""
+    """Everything at a glance; create it. However often it is sent, the key of the draft makes it
+    one customer."""
     form, draft = _filled("check")
     if (at := opening.first_open(form)) != "check":
         return redirect(_address(at, draft), 303)
     created = page.sent(
-        form, lambda: page.api().post("/v1/organizations", opening.body(form), key=form.key, wait=10))
+        form,
+        lambda: page.api().post("/v1/organizations", opening.body(form), key=form.key, wait=10),
+    )
     if created is not None:
         _forget(form.key)
         words = "is being set up." if created["status"] == "provisioning" else "is created."
-        return page.done(f"{created['name']} {words} The owner gets a mail to verify the address.", "overview.show",
-                         org=created["id"])
+        return page.done(
+            f"{created['name']} {words} The owner gets a mail to verify the address.",
+            "overview.show",
+            org=created["id"],
+        )
     if form.refusal:
         draft = _keep(form, draft)
     if form.errors:
         wrong = opening.step_of(next(iter(form.errors)))
-        form.summary = [(at if at.removeprefix("field-") in opening.names_of(wrong) else "", words)
-                        for at, words in form.summary]
+        form.summary = [
+            (at if at.removeprefix("field-") in opening.names_of(wrong) else "", words)
+            for at, words in form.summary
+        ]
         return _show(form, wrong, draft)
     api = page.api()
     asked = together(found=lambda: api.get("/v1/organizations", q=form.value("name"), limit=200))
-    namesakes = [one for one in (asked["found"] or {"data": []})["data"]
-                 if one["name"].casefold() == form.value("name").casefold()]
-    return page.show("opening_check.html", form=form, draft=draft, step="check", steps=opening.STEPS,
-                     titles=opening.TITLES, fixed=opening.FIXED, namesakes=namesakes, address=_address)
+    namesakes = [
+        one
+        for one in (asked["found"] or {"data": []})["data"]
+        if one["name"].casefold() == form.value("name").casefold()
+    ]
+    return page.show(
+        "opening_check.html",
+        form=form,
+        draft=draft,
+        step="check",
+        steps=opening.STEPS,
+        titles=opening.TITLES,
+        fixed=opening.FIXED,
+        namesakes=namesakes,
+        address=_address,
+    )
 
 
 @blp.get("/place")
@@ -92,15 +117,17 @@ def place() -> ResponseReturnValue:
 
 
 def _filled(step: str) -> tuple[Form, str]:
-    """The form with what is known of it: this page's fields as sent, the others as kept, or else as the page bore them;
-    and the draft it is kept in."""
+    """The form with what is known of it: this page's fields as sent, the others as kept, or else as
+    the page bore them; and the draft it is kept in."""
     draft, form = request.values.get("draft", ""), Form(opening.ALL, dict(opening.BEGINNING))
     kept = guard.draft(page.visitor(), draft)
     own = opening.names_of(step) if request.method == "POST" else ()
     if request.method == "POST":
         form.take(request.form)
     if kept is not None:
-        form.values |= {one.name: kept.get(one.name, "") for one in form.fields if one.name not in own}
+        form.values |= {
+            one.name: kept.get(one.name, "") for one in form.fields if one.name not in own
+        }
         form.key = kept.get("key") or form.key
         if "draft" in kept and request.method == "GET":
             form.note = "We kept what you had typed. Check it, then go on."
@@ -127,6 +154,14 @@ def _address(step: str, draft: str) -> str:
 
 def _show(form: Form, step: str, draft: str) -> ResponseReturnValue:
     form.fields = opening.fields_of(step, form.value("country"))
-    return page.show("opening.html", form=form, step=step, draft=draft, steps=opening.STEPS, titles=opening.TITLES,
-                     others=[one for one in opening.ALL if one.name not in opening.names_of(step)],
-                     fields={one.name: one for one in form.fields}, address=_address)
+    return page.show(
+        "opening.html",
+        form=form,
+        step=step,
+        draft=draft,
+        steps=opening.STEPS,
+        titles=opening.TITLES,
+        others=[one for one in opening.ALL if one.name not in opening.names_of(step)],
+        fields={one.name: one for one in form.fields},
+        address=_address,
+    )

@@ -27,20 +27,31 @@ def show(org: str) -> ResponseReturnValue:
     organization = api.get(at)
     found = together(**_questions(org))
     account, moved, members = (found.get(name) for name in ("account", "transactions", "members"))
-    burn = charts.burn(account, moved, organization["timezone"], clock.now()) if account and moved else None
+    burn = (
+        charts.burn(account, moved, organization["timezone"], clock.now())
+        if account and moved
+        else None
+    )
     return page.show(
-        "overview.html", organization=organization, burn=burn, latest=moved["data"][:_LATEST] if moved else (),
-        kinds=_kinds(members["data"]) if members else {}, **found,
+        "overview.html",
+        organization=organization,
+        burn=burn,
+        latest=moved["data"][:_LATEST] if moved else (),
+        kinds=_kinds(members["data"]) if members else {},
+        **found,
     )
 
 
 def _questions(org: str) -> dict[str, Callable[[], Any]]:
-    """What is asked: what one may see. The chart and the last transactions are made of the same answer; who of theirs
-    is inside, staff see at home."""
+    """What is asked: what one may see. The chart and the last transactions are made of the same
+    answer; who of theirs is inside, staff see at home."""
     get, at = page.api().get, f"/v1/organizations/{org}"
     asked = {
         "account": ("account.read", partial(get, f"{at}/account")),
-        "transactions": ("transactions.read", partial(get, f"{at}/account/transactions", limit=_AT_ONCE)),
+        "transactions": (
+            "transactions.read",
+            partial(get, f"{at}/account/transactions", limit=_AT_ONCE),
+        ),
         "members": ("member.list", partial(get, f"{at}/members", limit=_AT_ONCE)),
         "timeline": ("timeline.read", partial(get, f"{at}/timeline", limit=_LATEST)),
     }

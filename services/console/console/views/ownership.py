@@ -21,11 +21,22 @@ def show(org: str) -> ResponseReturnValue:
     api, at = page.api(), f"/v1/organizations/{org}"
     organization = api.get(at)
     cursor = request.args.get("cursor")
-    found = together(transfers=lambda: api.get(f"{at}/ownership-transfers", limit=20, cursor=cursor),
-                     me=lambda: api.get("/v1/me"))
-    mine = found["me"]["member_id"] if found["me"] and page.visitor().here.organization["id"] == org else None
-    return page.show("ownership.html", organization=organization, found=found["transfers"], mine=mine,
-                     at_once=_at_once(organization))
+    found = together(
+        transfers=lambda: api.get(f"{at}/ownership-transfers", limit=20, cursor=cursor),
+        me=lambda: api.get("/v1/me"),
+    )
+    mine = (
+        found["me"]["member_id"]
+        if found["me"] and page.visitor().here.organization["id"] == org
+        else None
+    )
+    return page.show(
+        "ownership.html",
+        organization=organization,
+        found=found["transfers"],
+        mine=mine,
+        at_once=_at_once(organization),
+    )
 
 
 @blp.route("/new", methods=["GET", "POST"])
@@ -34,23 +45,48 @@ def start(org: str) -> ResponseReturnValue:
     """Choose who is to be the owner, then confirm."""
     api, at = page.api(), f"/v1/organizations/{org}"
     organization = api.get(at)
-    form = page.form(fields.handing(organization["name"]), {"member_id": request.args.get("member")})
+    form = page.form(
+        fields.handing(organization["name"]), {"member_id": request.args.get("member")}
+    )
     if not form.value("member_id"):
         wanted = {name: request.args.get(name) for name in ("q", "cursor")}
         found = together(members=lambda: api.get(f"{at}/members", limit=50, **wanted))["members"]
-        return page.show("ownership_choose.html", organization=organization, found=found, obstacle=people.obstacle)
+        return page.show(
+            "ownership_choose.html",
+            organization=organization,
+            found=found,
+            obstacle=people.obstacle,
+        )
     member = api.get(f"{at}/members/{form.value('member_id')}")
     if request.method == "POST" and form.value("typed") != organization["name"]:
         form.wrong("typed", f"Type the name of the organization exactly: {organization['name']}")
-    made = None if form.summary else page.sent(form, lambda: page.api().post(
-        f"{at}/ownership-transfers", {"member_id": member["id"], "reason": form.value("reason")}, key=form.key))
+    made = (
+        None
+        if form.summary
+        else page.sent(
+            form,
+            lambda: page.api().post(
+                f"{at}/ownership-transfers",
+                {"member_id": member["id"], "reason": form.value("reason")},
+                key=form.key,
+            ),
+        )
+    )
     if made is None:
-        return page.show("ownership_start.html", organization=organization, member=member, form=form,
-                         obstacle=people.obstacle(member), at_once=_at_once(organization),
-                         back=url_for("ownership.show"))
+        return page.show(
+            "ownership_start.html",
+            organization=organization,
+            member=member,
+            form=form,
+            obstacle=people.obstacle(member),
+            at_once=_at_once(organization),
+            back=url_for("ownership.show"),
+        )
     if made["status"] == "offered":
-        return page.done(f"Offered to {member['name']}. They are told by mail and have 72 hours to accept.",
-                         "ownership.show")
+        return page.done(
+            f"Offered to {member['name']}. They are told by mail and have 72 hours to accept.",
+            "ownership.show",
+        )
     return page.done(f"{member['name']} is the owner now.", "ownership.show")
 
 
@@ -72,11 +108,23 @@ def _answer(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
     at = f"/v1/organizations/{org}"
     organization, form = page.api().get(at), page.form(())
     path = f"{at}/ownership-transfers/{grt}"
-    answer = page.sent(form, lambda: page.api().post(f"{path}/accept", key=form.key) if what == "accept"
-                       else page.api().delete(path))
+    answer = page.sent(
+        form,
+        lambda: (
+            page.api().post(f"{path}/accept", key=form.key)
+            if what == "accept"
+            else page.api().delete(path)
+        ),
+    )
     if answer is None:
-        return page.show("ownership_answer.html", organization=organization, form=form, what=what,
-                         transfer=_transfer(at, grt), back=url_for("ownership.show"))
+        return page.show(
+            "ownership_answer.html",
+            organization=organization,
+            form=form,
+            what=what,
+            transfer=_transfer(at, grt),
+            back=url_for("ownership.show"),
+        )
     if what == "accept" and (renew := page.api().renew):
         renew()  # the role in the token has changed
     return page.done(words, "ownership.show")

@@ -1,4 +1,5 @@
-"""What every page has: who is here, the way to the API, how a template is filled, how a form is sent."""
+"""What every page has: who is here, the way to the API, how a template is filled, how a form is
+sent."""
 
 import gzip
 from collections.abc import Callable, Sequence
@@ -45,7 +46,8 @@ def open_to_all(view: View) -> View:
 
 
 def needs(operation: str) -> Callable[[View], View]:
-    """Only for whom the services' tables allow this; for others the page is refused before anything is asked."""
+    """Only for whom the services' tables allow this; for others the page is refused before anything
+    is asked."""
 
     def guarded(view: View) -> View:
         @wraps(view)
@@ -73,7 +75,8 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
 
 
 def stale(made: Form, values: dict[str, Any], *, match: str) -> bool:
-    """Whether somebody else was faster; then the form shows what they made of it beside what was typed."""
+    """Whether somebody else was faster; then the form shows what they made of it beside what was
+    typed."""
     if made.refusal is None or made.refusal.status != 412:
         return False
     made.stale({name: _text(value) for name, value in values.items()}, match)
@@ -81,7 +84,8 @@ def stale(made: Form, values: dict[str, Any], *, match: str) -> bool:
 
 
 def sent(made: Form, send: Callable[[], Any]) -> Any:
-    """Do what the form asks, if it was sent; what the API answered, or None where it is to be shown (again).
+    """Do what the form asks, if it was sent; what the API answered, or None where it is to be shown
+    (again).
 
     Raises ProofNeeded, and Refusal where we are not known any more."""
     if request.method != "POST":
@@ -93,7 +97,9 @@ def sent(made: Form, send: Callable[[], Any]) -> Any:
     except Refusal as refusal:
         if refusal.status == 401 and refusal.code not in Refusal.UNPROVED:
             raise
-        if refusal.code == "step_up_required" or (request.form.get("proof_password") and refusal.status == 401):
+        if refusal.code == "step_up_required" or (
+            request.form.get("proof_password") and refusal.status == 401
+        ):
             g.proof_refused = refusal.detail if refusal.status == 401 else ""
             raise ProofNeeded from refusal
         made.refuse(refusal)
@@ -102,11 +108,14 @@ def sent(made: Form, send: Callable[[], Any]) -> Any:
 
 
 def prove(password: str, otp: str) -> None:
-    """A fresh proof of who this is; from now on the API is asked with the token it gave. Raises Refusal."""
+    """A fresh proof of who this is; from now on the API is asked with the token it gave. Raises
+    Refusal."""
     body = {"password": password} | ({"otp": otp.strip()} if otp.strip() else {})
     told = api().post("/v1/me/step-up", body)
     at = visitor().here
-    guard.take_seat(visitor(), {"organization": at.organization, "role": at.role, **told}, member=at.member)
+    guard.take_seat(
+        visitor(), {"organization": at.organization, "role": at.role, **told}, member=at.member
+    )
     g.visitor = guard.identify(visitor().secret, at.key)
     g.pop("api")
 
@@ -144,8 +153,9 @@ def safe(target: str | None) -> str:
 
 
 def path_of(address: str | None) -> str:
-    """Path and query of an address that a browser says it is at, whatever the host; the beginning where there is none.
-    We are not told by which scheme people come, so the whole address can't be compared."""
+    """Path and query of an address that a browser says it is at, whatever the host; the beginning
+    where there is none. We are not told by which scheme people come, so the whole address can't be
+    compared."""
     behind = (address or "").partition("://")[2].partition("#")[0]
     return safe("/" + behind.partition("/")[2])
 
@@ -159,7 +169,11 @@ def compress(answer: Response) -> Response:
     """Send text small to whoever takes it so."""
     answer.vary.add("Accept-Encoding")
     small = answer.is_streamed or answer.direct_passthrough or (answer.content_length or 0) < 1024
-    if small or "Content-Encoding" in answer.headers or "gzip" not in request.headers.get("Accept-Encoding", ""):
+    if (
+        small
+        or "Content-Encoding" in answer.headers
+        or "gzip" not in request.headers.get("Accept-Encoding", "")
+    ):
         return answer
     if not (answer.mimetype or "").startswith(("text/", "image/svg", "application/json")):
         return answer

@@ -1,7 +1,18 @@
-"""What people see when something stands in the way: what it is, what to do next, and what they typed is kept."""
+"""What people see when something stands in the way: what it is, what to do next, and what they
+typed is kept."""
 
 from chassis import log, web
-from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -16,12 +27,18 @@ _LOG = log.get("console")
 _SAYS = {
     400: ("That could not be read", "Go back and try again."),
     403: ("You may not do this", "Ask an owner or a manager of your organization."),
-    404: ("There is nothing here", "It may have been deleted, or it belongs to somebody else. Check the address."),
+    404: (
+        "There is nothing here",
+        "It may have been deleted, or it belongs to somebody else. Check the address.",
+    ),
     405: ("That can't be done here", "Go back and use the button on the page."),
     410: ("It is too late for this", "What the page was about is over."),
     413: ("That is too large", "Send less at once."),
     429: ("Too often", "Wait a little, then try again."),
-    500: ("Something went wrong on our side", "Nothing was changed. Try again, or tell us the number below."),
+    500: (
+        "Something went wrong on our side",
+        "Nothing was changed. Try again, or tell us the number below.",
+    ),
     503: ("A part of the system does not answer", "Your data is safe. Try again in a moment."),
 }
 
@@ -41,8 +58,11 @@ def plug(app: Flask) -> None:
 def typed() -> list[tuple[str, str]]:
     """What was in the form of this request, but for secrets."""
     hidden = ("csrf", "kept", "next")
-    return [(name, value) for name, value in request.form.items(multi=True)
-            if name not in hidden and "password" not in name and not name.startswith("proof_")]
+    return [
+        (name, value)
+        for name, value in request.form.items(multi=True)
+        if name not in hidden and "password" not in name and not name.startswith("proof_")
+    ]
 
 
 def _signed_out(problem: SignedOut) -> ResponseReturnValue:
@@ -50,14 +70,21 @@ def _signed_out(problem: SignedOut) -> ResponseReturnValue:
         visitor = g.get("visitor")
         back = acting.way_back(visitor, visitor.seat if visitor else None, g.get("org", ""))
         g.visitor = None  # nobody sits here any more
-        return _say(410, "This support session has ended", "It was stopped, its time ran out, or the other side ended "
-                    "it. Start another one from the member or from Remote Support, with a new reason.", back=back)
+        return _say(
+            410,
+            "This support session has ended",
+            "It was stopped, its time ran out, or the other side ended "
+            "it. Start another one from the member or from Remote Support, with a new reason.",
+            back=back,
+        )
     if request.headers.get("HX-Request"):
         shown = page.path_of(request.headers.get("HX-Current-URL"))
         return Response(status=401, headers={"HX-Redirect": url_for("entry.sign_in", next=shown)})
     if request.method != "POST":
         return redirect(url_for("entry.sign_in", next=_where()), 303)
-    return make_response(render_template("sign_in.html", next=_form(), kept=typed(), email="", ended=True), 401)
+    return make_response(
+        render_template("sign_in.html", next=_form(), kept=typed(), email="", ended=True), 401
+    )
 
 
 def _refused(refusal: Refusal) -> ResponseReturnValue:
@@ -68,20 +95,29 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
     if refusal.code == "mfa_required" and refusal.status == 403 and g.get("seat"):
         return redirect(url_for("me.security", wanted=1), 303)
     title, advice = _SAYS.get(refusal.status, ("That was refused", "Go back and try again."))
-    return _say(refusal.status, title, refusal.detail if refusal.status not in (404, 500) else advice, refusal)
+    return _say(
+        refusal.status,
+        title,
+        refusal.detail if refusal.status not in (404, 500) else advice,
+        refusal,
+    )
 
 
 def _forged(_problem: Forged) -> ResponseReturnValue:
-    """A form of a page from before signing in anew still holds what somebody typed; another site's does not count."""
+    """A form of a page from before signing in anew still holds what somebody typed; another site's
+    does not count."""
     if g.get("visitor") and typed() and {"Sec-Fetch-Site", "Origin"} & set(request.headers.keys()):
-        draft = guard.keep_draft(g.visitor, dict(typed()))  # it is from here, as check_origin has seen
+        draft = guard.keep_draft(
+            g.visitor, dict(typed())
+        )  # it is from here, as check_origin has seen
         return redirect(f"{_form()}?draft={draft}", 303)
     return _say(403, "That form is not one of ours", "Open the page again and send it from there.")
 
 
 def _proof_needed(_problem: ProofNeeded) -> ResponseReturnValue:
     return make_response(
-        render_template("prove.html", kept=typed(), refused=g.get("proof_refused", "")), 403)
+        render_template("prove.html", kept=typed(), refused=g.get("proof_refused", "")), 403
+    )
 
 
 def _http(problem: HTTPException) -> ResponseReturnValue:
@@ -105,18 +141,29 @@ def _away(problem: Exception) -> ResponseReturnValue:
     return _say(503, *_SAYS[503])
 
 
-def _say(status: int, title: str, advice: str, refusal: Refusal | None = None, back: str = "") -> Response:
+def _say(
+    status: int, title: str, advice: str, refusal: Refusal | None = None, back: str = ""
+) -> Response:
     """The page of a problem; it needs no database and no API."""
     answer = make_response(
-        render_template("problem.html", status=status, title=title, advice=advice, number=web.request_id(), back=back),
-        status)
+        render_template(
+            "problem.html",
+            status=status,
+            title=title,
+            advice=advice,
+            number=web.request_id(),
+            back=back,
+        ),
+        status,
+    )
     if status in (429, 503):
         answer.headers["Retry-After"] = str((refusal and refusal.retry_after) or 1)
     return answer
 
 
 def _form() -> str:
-    """The page whose form this was: the same address, or for a mere button the page that it stood on."""
+    """The page whose form this was: the same address, or for a mere button the page that it stood
+    on."""
     if current_app.url_map.bind("").test(request.path, "GET"):
         return request.path
     return page.path_of(request.referrer).partition("?")[0]

@@ -21,7 +21,9 @@ def settings() -> ResponseReturnValue:
     now, match = _read()
     draft = request.args.get("draft")
     kept = (guard.draft(page.visitor(), draft) if draft else None) or {}
-    form = page.form(provider.fields(_rows(kept, len(now["tax_rates"]))), provider.values(now), match=match)
+    form = page.form(
+        provider.fields(_rows(kept, len(now["tax_rates"]))), provider.values(now), match=match
+    )
     return _show(form, now)
 
 
@@ -39,10 +41,18 @@ def change() -> ResponseReturnValue:
         form.fields = provider.fields(int(form.values["rows"]))
     else:
         saved = page.sent(
-            form, lambda: page.api().patch("/v1/settings", provider.body(form), match=form.match, wait=10))
+            form,
+            lambda: page.api().patch(
+                "/v1/settings", provider.body(form), match=form.match, wait=10
+            ),
+        )
         if saved is not None:
             support.forget_offer()
-            late = "" if len(saved["applied_by"]) == 2 else " Some services work by the old ones for a moment yet."
+            late = (
+                ""
+                if len(saved["applied_by"]) == 2
+                else " Some services work by the old ones for a moment yet."
+            )
             return page.done(f"The settings are saved.{late}", "provider.settings")
     now, match = _read()
     page.stale(form, provider.values(now), match=match)
@@ -61,8 +71,10 @@ def wallet() -> ResponseReturnValue:
 def top_up() -> ResponseReturnValue:
     """Put money on the provider's own balance."""
     codes = [purse["currency"] for purse in page.api().get("/v1/wallet")["data"]]
-    form = page.form(provider.top_up([*codes, *(code for code, _ in places.currencies() if code not in codes)]),
-                     {"currency": request.args.get("currency", "")})
+    form = page.form(
+        provider.top_up([*codes, *(code for code, _ in places.currencies() if code not in codes)]),
+        {"currency": request.args.get("currency", "")},
+    )
     done = page.sent(form, lambda: page.api().post("/v1/wallet/top-ups", form.body(), key=form.key))
     if done is not None:
         return page.done("The top-up is booked.", "provider.wallet")
@@ -82,4 +94,6 @@ def _rows(typed: Any, otherwise: int) -> int:
 
 def _show(form: Form, now: dict[str, Any]) -> Response:
     rows = [provider.tax_row(at) for at in range(_rows(form.values, 0))]
-    return page.show("provider_settings.html", form=form, now=now, blocks=provider.BLOCKS, rows=rows)
+    return page.show(
+        "provider_settings.html", form=form, now=now, blocks=provider.BLOCKS, rows=rows
+    )

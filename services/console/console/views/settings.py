@@ -32,9 +32,15 @@ def show(org: str) -> ResponseReturnValue:
     if saved is not None:
         return page.done("The settings are saved.", "settings.show")
     page.stale(form, settings.values(organization), match=match)
-    return page.show("settings.html", organization=organization, form=form, blocks=blocks,
-                     editable=may and organization["status"] in EDITABLE, values=settings.values(organization),
-                     country=places.name(organization["country"]))
+    return page.show(
+        "settings.html",
+        organization=organization,
+        form=form,
+        blocks=blocks,
+        editable=may and organization["status"] in EDITABLE,
+        values=settings.values(organization),
+        country=places.name(organization["country"]),
+    )
 
 
 @blp.route("/settings/suspend", methods=["GET", "POST"])
@@ -42,9 +48,15 @@ def show(org: str) -> ResponseReturnValue:
 def suspend(org: str) -> ResponseReturnValue:
     """Nobody logs in, nothing is charged; the money stays."""
     return _sure(
-        org, "suspend", fields=settings.REASON, title="Suspend this organization?", danger=True,
+        org,
+        "suspend",
+        fields=settings.REASON,
+        title="Suspend this organization?",
+        danger=True,
         lead="Nobody of it can log in, nothing can be charged or reserved. Its credits and debts stay as they "
-             "are. It can be activated at any time.", words="is suspended.")
+        "are. It can be activated at any time.",
+        words="is suspended.",
+    )
 
 
 @blp.route("/settings/activate", methods=["GET", "POST"])
@@ -52,9 +64,13 @@ def suspend(org: str) -> ResponseReturnValue:
 def activate(org: str) -> ResponseReturnValue:
     """Undo a suspension, or a scheduled deletion."""
     return _sure(
-        org, "activate", title="Activate this organization?", words="is open again.",
+        org,
+        "activate",
+        title="Activate this organization?",
+        words="is open again.",
         lead="Its members can log in and it can be charged again. A scheduled deletion is called off; an organization "
-             "that was suspended before it is suspended again then.")
+        "that was suspended before it is suspended again then.",
+    )
 
 
 @blp.route("/settings/hand-over", methods=["GET", "POST"])
@@ -62,9 +78,13 @@ def activate(org: str) -> ResponseReturnValue:
 def hand_over(org: str) -> ResponseReturnValue:
     """Let the customer manage itself."""
     return _managed_by(
-        org, "customer", title="Let the customer manage itself?", words="manages itself now.",
+        org,
+        "customer",
+        title="Let the customer manage itself?",
+        words="manages itself now.",
         lead="From then on Remote Support needs the consent of its owner or of an admin, and only its owner can give "
-             "the management back.")
+        "the management back.",
+    )
 
 
 @blp.route("/settings/hand-back", methods=["GET", "POST"])
@@ -72,14 +92,19 @@ def hand_over(org: str) -> ResponseReturnValue:
 def hand_back(org: str) -> ResponseReturnValue:
     """Let the provider manage it."""
     return _managed_by(
-        org, "provider", title="Let your provider manage the organization?", words="is managed by the provider now.",
-        lead="From then on your provider may give Remote Support without asking for your consent.")
+        org,
+        "provider",
+        title="Let your provider manage the organization?",
+        words="is managed by the provider now.",
+        lead="From then on your provider may give Remote Support without asking for your consent.",
+    )
 
 
 @blp.get("/standing")
 @needs("organization.read")
 def standing(org: str) -> ResponseReturnValue:
-    """The banner that says how it stands, asked for again while something is under way; then the page is new."""
+    """The banner that says how it stands, asked for again while something is under way; then the
+    page is new."""
     organization = page.api().get(f"/v1/organizations/{org}")
     if organization["status"] in ("provisioning", "closing"):
         return render_template("standing.html", organization=organization)
@@ -88,14 +113,31 @@ def standing(org: str) -> ResponseReturnValue:
 
 
 def _sure(
-    org: str, verb: str, *, title: str, lead: str, words: str, fields: Sequence[Field] = (), danger: bool = False
+    org: str,
+    verb: str,
+    *,
+    title: str,
+    lead: str,
+    words: str,
+    fields: Sequence[Field] = (),
+    danger: bool = False,
 ) -> Response:
     at = f"/v1/organizations/{org}"
     organization, form = page.api().get(at), page.form(fields)
-    done = page.sent(form, lambda: page.api().post(f"{at}/{verb}", form.body(), key=form.key, wait=10))
+    done = page.sent(
+        form, lambda: page.api().post(f"{at}/{verb}", form.body(), key=form.key, wait=10)
+    )
     if done is None:
-        return page.show("form.html", organization=organization, form=form, title=title, lead=lead, danger=danger,
-                         verb="Yes, I’m sure", back=url_for("settings.show"))
+        return page.show(
+            "form.html",
+            organization=organization,
+            form=form,
+            title=title,
+            lead=lead,
+            danger=danger,
+            verb="Yes, I’m sure",
+            back=url_for("settings.show"),
+        )
     if verb == "activate" and done["status"] == organization["status"]:
         words = "is being activated. Look again in a moment."
     elif verb == "activate" and done["status"] == "suspended":
@@ -108,6 +150,13 @@ def _managed_by(org: str, whom: str, *, title: str, lead: str, words: str) -> Re
     organization, form = page.api().get(at), page.form(())
     done = page.sent(form, lambda: page.api().patch(at, {"managed_by": whom}))
     if done is None:
-        return page.show("form.html", organization=organization, form=form, title=title, lead=lead,
-                         verb="Yes, I’m sure", back=url_for("settings.show"))
+        return page.show(
+            "form.html",
+            organization=organization,
+            form=form,
+            title=title,
+            lead=lead,
+            verb="Yes, I’m sure",
+            back=url_for("settings.show"),
+        )
     return page.done(f"{organization['name']} {words}", "settings.show")

@@ -42,8 +42,9 @@ def show(org: str) -> ResponseReturnValue:
 @blp.get("/support/inside")
 @needs("support.read")
 def inside(org: str) -> ResponseReturnValue:
-    """Who of the provider is inside now, for the part of a page that asks again and again. It does not keep a session
-    alive that nobody uses: once its token is due to be renewed, the page asks no more."""
+    """Who of the provider is inside now, for the part of a page that asks again and again. It does
+    not keep a session alive that nobody uses: once its token is due to be renewed, the page asks no
+    more."""
     if not request.headers.get("HX-Request"):
         return redirect(url_for("support.show"), 303)
     if page.visitor().here.until - clock.now() < _FRESH:
@@ -56,7 +57,9 @@ def inside(org: str) -> ResponseReturnValue:
         return "", 204
     if request.args.get("seen") == seen(found):
         return "", 204
-    return page.show("inside_list.html", inside=found, seen=seen(found), zone=_zone(request.args.get("zone", "")))
+    return page.show(
+        "inside_list.html", inside=found, seen=seen(found), zone=_zone(request.args.get("zone", ""))
+    )
 
 
 @blp.route("/support/request", methods=["GET", "POST"])
@@ -66,13 +69,18 @@ def ask(org: str) -> ResponseReturnValue:
     at = f"/v1/organizations/{org}"
     organization = page.api().get(at)
     made = page.form(fields.REQUEST, {"access": "read", "minutes": "1440"})
-    grant = page.sent(made, lambda: page.api().post(f"{at}/remote-support", _asked(made), key=made.key))
+    grant = page.sent(
+        made, lambda: page.api().post(f"{at}/remote-support", _asked(made), key=made.key)
+    )
     if grant is None:
         made.summary = fields.plain(made.refusal) or made.summary
         return page.show("support_request.html", organization=organization, form=made)
     if grant["status"] == "pending":
-        return page.done("The customer's owner and admins have been asked by mail. You can come in once one of them "
-                         "consents.", "support.show")
+        return page.done(
+            "The customer's owner and admins have been asked by mail. You can come in once one of them "
+            "consents.",
+            "support.show",
+        )
     return page.done("You may come in now.", "support.show")
 
 
@@ -82,11 +90,17 @@ def enter(org: str, grant: str) -> ResponseReturnValue:
     """Go in under a grant, as nobody in particular."""
     organization, one = _with_grant(org, grant)
     made = page.form(fields.ENTER, {"reason": one["reason"]})
-    told = page.sent(made, lambda: page.api().post(
-        f"/v1/organizations/{org}/remote-support/{grant}/enter", made.body(), key=made.key))
+    told = page.sent(
+        made,
+        lambda: page.api().post(
+            f"/v1/organizations/{org}/remote-support/{grant}/enter", made.body(), key=made.key
+        ),
+    )
     if told is not None:
         return acting.go_in(told, "Support")
-    return acting.show_start("acting_start.html", made, organization=organization, grant=one, hurdle=_hurdle(one))
+    return acting.show_start(
+        "acting_start.html", made, organization=organization, grant=one, hurdle=_hurdle(one)
+    )
 
 
 @blp.route("/support/<grant>/approve", methods=["GET", "POST"])
@@ -95,8 +109,15 @@ def approve(org: str, grant: str) -> ResponseReturnValue:
     """Let support in."""
     organization, one = _with_grant(org, grant)
     made = page.form(())
-    if page.sent(made, lambda: page.api().post(
-            f"/v1/organizations/{org}/remote-support/{grant}/approve", {}, key=made.key)) is None:
+    if (
+        page.sent(
+            made,
+            lambda: page.api().post(
+                f"/v1/organizations/{org}/remote-support/{grant}/approve", {}, key=made.key
+            ),
+        )
+        is None
+    ):
         return page.show("support_approve.html", organization=organization, grant=one, form=made)
     return page.done("Support may come in now. You can end it at any time.", "support.show")
 
@@ -107,7 +128,12 @@ def end(org: str, grant: str) -> ResponseReturnValue:
     """End a grant or a request, or put one out who is inside (then it is the session's id)."""
     organization, one = _with_grant(org, grant)
     made = page.form(())
-    if page.sent(made, lambda: page.api().delete(f"/v1/organizations/{org}/remote-support/{grant}")) is None:
+    if (
+        page.sent(
+            made, lambda: page.api().delete(f"/v1/organizations/{org}/remote-support/{grant}")
+        )
+        is None
+    ):
         return page.show("support_end.html", organization=organization, one=one, form=made)
     return page.done(_ended(one), "support.show")
 
@@ -118,8 +144,9 @@ def seen(found: list[dict[str, Any]]) -> str:
 
 
 def is_offered() -> bool:
-    """Whether Remote Support is there for whoever sits here: their provider has switched it on. Customers can't know,
-    but see what was granted. Asked of the API a few times a minute at the most."""
+    """Whether Remote Support is there for whoever sits here: their provider has switched it on.
+    Customers can't know, but see what was granted. Asked of the API a few times a minute at the
+    most."""
     visitor = page.visitor()
     if not visitor.may("settings.read"):
         return True
@@ -154,7 +181,9 @@ def _asked(made: Any) -> dict[str, Any]:
 def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The organization and the grant, request or stay of this id. Raises Refusal (404)."""
     api, at = page.api(), f"/v1/organizations/{org}"
-    answers = together(organization=lambda: api.get(at), found=lambda: api.get(f"{at}/remote-support", limit=200))
+    answers = together(
+        organization=lambda: api.get(at), found=lambda: api.get(f"{at}/remote-support", limit=200)
+    )
     for answer in answers.values():
         if isinstance(answer, Missing):
             raise answer.refusal
@@ -167,7 +196,9 @@ def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _hurdle(grant: dict[str, Any]) -> str:
     if grant["status"] == "pending":
-        return "The customer has not consented yet. You can come in once their owner or an admin does."
+        return (
+            "The customer has not consented yet. You can come in once their owner or an admin does."
+        )
     return "" if grant["status"] == "active" else "This grant is over. Ask for a new one."
 
 

@@ -19,11 +19,33 @@ blp = Blueprint("transactions", __name__, url_prefix="/c/<org>")
 
 FILTERS = ("kind", "direction", "from", "to")
 _NAMES = {"charge": "Every charge", "adjustment": "Every adjustment"}
-KINDS = tuple((kind, _NAMES.get(kind, words(kind))) for kind in (
-    "top_up", "payment", "withdrawal", "charge", "usage", "subscription", "one_off", "capture", "refund", "reversal",
-    "adjustment", "write_off", "correction", "goodwill", "invoice", "credit_note", "void", "reassignment",
-    "mode_change", "reservation", "release", "expiry",
-))
+KINDS = tuple(
+    (kind, _NAMES.get(kind, words(kind)))
+    for kind in (
+        "top_up",
+        "payment",
+        "withdrawal",
+        "charge",
+        "usage",
+        "subscription",
+        "one_off",
+        "capture",
+        "refund",
+        "reversal",
+        "adjustment",
+        "write_off",
+        "correction",
+        "goodwill",
+        "invoice",
+        "credit_note",
+        "void",
+        "reassignment",
+        "mode_change",
+        "reservation",
+        "release",
+        "expiry",
+    )
+)
 _CHARGES = ("usage", "subscription", "one_off", "capture")
 _REVERSIBLE = ("top_up", "withdrawal", "payment", "write_off", "correction", "goodwill")
 
@@ -36,14 +58,26 @@ def show(org: str) -> ResponseReturnValue:
     organization = api.get(at)
     chosen, refusal = _chosen(), None
     try:
-        found = api.get(f"{at}/account/transactions", **_filters(organization["timezone"]),
-                        cursor=request.args.get("cursor"), limit=50)
+        found = api.get(
+            f"{at}/account/transactions",
+            **_filters(organization["timezone"]),
+            cursor=request.args.get("cursor"),
+            limit=50,
+        )
     except Refusal as problem:
         if problem.status != 422:
             raise
         found, refusal = {"data": [], "next_cursor": None}, problem
-    return page.show("transactions.html", status=422 if refusal else 200, organization=organization, found=found,
-                     chosen=chosen, refusal=refusal, failed=bool(refusal), kinds=KINDS)
+    return page.show(
+        "transactions.html",
+        status=422 if refusal else 200,
+        organization=organization,
+        found=found,
+        chosen=chosen,
+        refusal=refusal,
+        failed=bool(refusal),
+        kinds=KINDS,
+    )
 
 
 @blp.get("/transactions.csv")
@@ -54,7 +88,9 @@ def file(org: str) -> ResponseReturnValue:
     filters = _filters(api.get(at)["timezone"])
     pieces = chain((BOM.encode(),), api.stream(f"{at}/account/transactions", "text/csv", **filters))
     answer = Response(pieces, content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="transactions-{org}-{clock.now():%Y-%m-%d}.csv"'
+    answer.headers["Content-Disposition"] = (
+        f'attachment; filename="transactions-{org}-{clock.now():%Y-%m-%d}.csv"'
+    )
     return answer
 
 
@@ -66,7 +102,10 @@ def one(org: str, transaction: str) -> ResponseReturnValue:
     found = api.get(f"{at}/account/transactions/{transaction}")
     is_charge = found["kind"] in _CHARGES and found["external_invoice"] is None
     return page.show(
-        "transaction.html", organization=api.get(at), one=found, refundable=is_charge,
+        "transaction.html",
+        organization=api.get(at),
+        one=found,
+        refundable=is_charge,
         reversible=found["kind"] in _REVERSIBLE,
     )
 
@@ -78,10 +117,17 @@ def reverse(org: str, transaction: str) -> ResponseReturnValue:
     at = desk.sit(org)
     found = page.api().get(f"{at.at}/account/transactions/{transaction}")
     sheet = Sheet(
-        "Reverse this transaction?", "Reverse it", lambda answer: f"Reversed: {at.money(answer['amount'])}.",
+        "Reverse this transaction?",
+        "Reverse it",
+        lambda answer: f"Reversed: {at.money(answer['amount'])}.",
         lead="Nothing is deleted: a second transaction mirrors the first. What a payment has paid is due again.",
-        danger=True, back="transactions.one", where={"transaction": transaction},
-        about=(("Transaction", found["description"] or words(found["kind"])), ("Amount", at.money(found["amount"]))),
+        danger=True,
+        back="transactions.one",
+        where={"transaction": transaction},
+        about=(
+            ("Transaction", found["description"] or words(found["kind"])),
+            ("Amount", at.money(found["amount"])),
+        ),
     )
     path = f"account/transactions/{transaction}/reverse"
     return desk.ask(at, sheet, money.REVERSAL, lambda form: desk.post(at, path, form.body(), form))
@@ -92,7 +138,8 @@ def _chosen() -> dict[str, str]:
 
 
 def _filters(zone: str) -> dict[str, str]:
-    """What the address asks for, as the API takes it: days are the customer's; what is no day it refuses."""
+    """What the address asks for, as the API takes it: days are the customer's; what is no day it
+    refuses."""
     chosen = _chosen()
     for name, plus in (("from", 0), ("to", 1)):
         try:

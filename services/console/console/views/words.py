@@ -21,11 +21,23 @@ def plug(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
-        money=words.money, sign=words.sign, words=words.words, state=words.state, instant=_instant, day=_day,
-        json=json.dumps, attention=attention, actor=words.actor,
-        action=trail.action, why=trail.reason, held=trail.value, lasting=words.lasting,
+        money=words.money,
+        sign=words.sign,
+        words=words.words,
+        state=words.state,
+        instant=_instant,
+        day=_day,
+        json=json.dumps,
+        attention=attention,
+        actor=words.actor,
+        action=trail.action,
+        why=trail.reason,
+        held=trail.value,
+        lasting=words.lasting,
     )
-    env.globals.update(SECTIONS=SECTIONS, SHORTCUTS=SHORTCUTS, asset=assets.url, with_args=with_args)
+    env.globals.update(
+        SECTIONS=SECTIONS, SHORTCUTS=SHORTCUTS, asset=assets.url, with_args=with_args
+    )
     app.context_processor(_of_every_page)
 
 
@@ -33,20 +45,29 @@ def _of_every_page() -> dict[str, Any]:
     visitor = g.get("visitor")
     seat = visitor.seat if visitor else None
     return {
-        "visitor": visitor, "seat": seat, "said": page.said() if seat else "", "look": assets.look(),
+        "visitor": visitor,
+        "seat": seat,
+        "said": page.said() if seat else "",
+        "look": assets.look(),
         "may": visitor.may if seat else lambda _operation: False,
         "csrf": guard.csrf(visitor.secret) if visitor else "",
-        "sections": LocalProxy(_sections), "way_back": lambda: acting.way_back(visitor, seat, g.get("org", "")),
+        "sections": LocalProxy(_sections),
+        "way_back": lambda: acting.way_back(visitor, seat, g.get("org", "")),
     }
 
 
 def _sections() -> list[Section]:
-    """The items of View for whoever sits here. Looked up by the pages that show them, not by those of problems."""
+    """The items of View for whoever sits here. Looked up by the pages that show them, not by those
+    of problems."""
     if "sections" not in g:
         visitor = g.get("visitor")
         g.sections = [
-            s for s in SECTIONS
-            if visitor and visitor.seat and visitor.may(s.operation) and s.endpoint in current_app.view_functions
+            s
+            for s in SECTIONS
+            if visitor
+            and visitor.seat
+            and visitor.may(s.operation)
+            and s.endpoint in current_app.view_functions
             and (s.endpoint != "support.show" or support.is_offered())
         ]
     return list(g.sections)
@@ -69,7 +90,11 @@ def _day(stamp: str | None) -> str:
 
 
 def with_args(**changed: Any) -> str:
-    """This page's address with some of its query changed; None or nothing takes a part away. The query is anybody's, so
-    it is only ever a query."""
-    query = {name: value for name, value in {**request.args.to_dict(), **changed}.items() if value not in (None, "")}
+    """This page's address with some of its query changed; None or nothing takes a part away. The
+    query is anybody's, so it is only ever a query."""
+    query = {
+        name: value
+        for name, value in {**request.args.to_dict(), **changed}.items()
+        if value not in (None, "")
+    }
     return quote(request.path) + (f"?{urlencode(query)}" if query else "")

@@ -20,12 +20,18 @@ class Limits:
 
     ``proxies``: networks (comma separated) whose X-Forwarded-For names the client; nobody else's is believed."""
 
-    def __init__(self, *, per_second: int, burst: int, public: int, pages: int = 500, proxies: str = "") -> None:
+    def __init__(
+        self, *, per_second: int, burst: int, public: int, pages: int = 500, proxies: str = ""
+    ) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._organization = RateLimitItemPerSecond(burst, max(1, burst // per_second), namespace="organization")
+        self._organization = RateLimitItemPerSecond(
+            burst, max(1, burst // per_second), namespace="organization"
+        )
         self._address = RateLimitItemPerSecond(public, _PUBLIC_WINDOW, namespace="address")
         self._pages = RateLimitItemPerSecond(pages, _PUBLIC_WINDOW, namespace="pages")
-        self._proxies = [ipaddress.ip_network(part.strip()) for part in proxies.split(",") if part.strip()]
+        self._proxies = [
+            ipaddress.ip_network(part.strip()) for part in proxies.split(",") if part.strip()
+        ]
 
     def count_organization(self, organization_id: str) -> None:
         """One more request with a token. Raises TooMany."""
@@ -42,8 +48,11 @@ class Limits:
     def _count(self, limit: RateLimitItem, key: str) -> None:
         if not self._limiter.hit(limit, key):
             reset = self._limiter.get_window_stats(limit, key).reset_time
-            raise TooMany("Too many requests. Wait, then try again.", code="too_many_requests",
-                          retry_after=max(1, math.ceil(reset - time.time())))
+            raise TooMany(
+                "Too many requests. Wait, then try again.",
+                code="too_many_requests",
+                retry_after=max(1, math.ceil(reset - time.time())),
+            )
 
     def address_of(self, environ: Mapping[str, Any]) -> str:
         """Where the client is, as far as we believe what we are told."""

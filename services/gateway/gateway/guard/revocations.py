@@ -1,4 +1,5 @@
-"""What has been revoked: sessions, identities and members before an instant, organizations while closed."""
+"""What has been revoked: sessions, identities and members before an instant, organizations while
+closed."""
 
 import threading
 import time
@@ -11,7 +12,8 @@ _CLAIM_OF = {"session": "sid", "identity": "sub", "member": "mid"}
 
 
 class Revocations:
-    """Learns entries in any order, each any number of times; forgets what no living token can be hit by."""
+    """Learns entries in any order, each any number of times; forgets what no living token can be
+    hit by."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -38,7 +40,8 @@ class Revocations:
             return True
         return any(
             issued <= self._before.get((kind, claims[claim]), -1)
-            for kind, claim in _CLAIM_OF.items() if claim in claims
+            for kind, claim in _CLAIM_OF.items()
+            if claim in claims
         )
 
     def _learn_organization(self, key: str, seq: int, closed: bool, before: float) -> None:
@@ -57,5 +60,8 @@ class Revocations:
             return
         self._swept = now
         self._before = {at: before for at, before in self._before.items() if before > now - KEPT}
-        self._opened = {key: row for key, row in self._opened.items()
-                        if row[1] > now - KEPT or key in self._closed}
+        self._opened = {
+            key: row
+            for key, row in self._opened.items()
+            if row[1] > now - KEPT or key in self._closed
+        }

@@ -18,7 +18,8 @@ class _Verifier(Protocol):
 
 
 class Guard:
-    """Lets in whoever has a valid token that has not been revoked; fails closed while feeds are silent."""
+    """Lets in whoever has a valid token that has not been revoked; fails closed while feeds are
+    silent."""
 
     def __init__(
         self, verifier: _Verifier, revocations: Revocations, feeds: Sequence[Callable[[], None]]
@@ -26,7 +27,8 @@ class Guard:
         self._verifier, self._revocations, self._feeds = verifier, revocations, feeds
 
     def authenticate(self, header: str) -> Mapping[str, Any]:
-        """The claims behind an Authorization header. Raises InvalidToken, TokenRevoked or Unavailable."""
+        """The claims behind an Authorization header. Raises InvalidToken, TokenRevoked or
+        Unavailable."""
         claims = self._verifier.verify(bearer(header))
         for check in self._feeds:
             check()

@@ -1,4 +1,5 @@
-"""The public door: which path belongs to which service, forwarding, and the few answers of the gateway itself."""
+"""The public door: which path belongs to which service, forwarding, and the few answers of the
+gateway itself."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,5 @@
-"""The way of a request through the gateway, as plain WSGI: only what is the gateway's own reaches Flask."""
+"""The way of a request through the gateway, as plain WSGI: only what is the gateway's own reaches
+Flask."""
 
 import json
 import re
@@ -12,7 +13,15 @@ from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
 from chassis import log, web
-from chassis.errors import Failure, NotFound, TooLarge, Unauthenticated, Unavailable, Unreadable, UnsupportedMedia
+from chassis.errors import (
+    Failure,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unreadable,
+    UnsupportedMedia,
+)
 
 from gateway.clients import Feed, Reply, Upstream
 from gateway.guard import Guard, Limits
@@ -28,34 +37,74 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="view
 _LEGAL = "%!$&'()*+,;=:@/?"
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ASKED = {
-    "HTTP_ACCEPT": "Accept", "HTTP_ACCEPT_LANGUAGE": "Accept-Language", "CONTENT_TYPE": "Content-Type",
-    "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key", "HTTP_IF_MATCH": "If-Match", "HTTP_IF_NONE_MATCH": "If-None-Match",
-    "HTTP_PREFER": "Prefer", "HTTP_USER_AGENT": "User-Agent",
+    "HTTP_ACCEPT": "Accept",
+    "HTTP_ACCEPT_LANGUAGE": "Accept-Language",
+    "CONTENT_TYPE": "Content-Type",
+    "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key",
+    "HTTP_IF_MATCH": "If-Match",
+    "HTTP_IF_NONE_MATCH": "If-None-Match",
+    "HTTP_PREFER": "Prefer",
+    "HTTP_USER_AGENT": "User-Agent",
 }
 # What a page needs beside: who the browser is, and where its form was.
 _SHOWN = {
-    "HTTP_ACCEPT_ENCODING": "Accept-Encoding", "HTTP_COOKIE": "Cookie", "HTTP_HOST": "Host", "HTTP_ORIGIN": "Origin",
-    "HTTP_REFERER": "Referer", "HTTP_SEC_FETCH_SITE": "Sec-Fetch-Site", "HTTP_HX_REQUEST": "HX-Request",
-    "HTTP_HX_CURRENT_URL": "HX-Current-URL", "HTTP_X_CSRF_TOKEN": "X-CSRF-Token", "HTTP_X_DIALOG": "X-Dialog",
+    "HTTP_ACCEPT_ENCODING": "Accept-Encoding",
+    "HTTP_COOKIE": "Cookie",
+    "HTTP_HOST": "Host",
+    "HTTP_ORIGIN": "Origin",
+    "HTTP_REFERER": "Referer",
+    "HTTP_SEC_FETCH_SITE": "Sec-Fetch-Site",
+    "HTTP_HX_REQUEST": "HX-Request",
+    "HTTP_HX_CURRENT_URL": "HX-Current-URL",
+    "HTTP_X_CSRF_TOKEN": "X-CSRF-Token",
+    "HTTP_X_DIALOG": "X-Dialog",
 }
 _OF_PAGES = {
-    "content-encoding", "content-security-policy", "cross-origin-opener-policy", "cross-origin-resource-policy",
-    "hx-redirect", "hx-replace-url", "permissions-policy", "referrer-policy", "set-cookie",
-    "strict-transport-security", "x-frame-options", "x-location",
+    "content-encoding",
+    "content-security-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "hx-redirect",
+    "hx-replace-url",
+    "permissions-policy",
+    "referrer-policy",
+    "set-cookie",
+    "strict-transport-security",
+    "x-frame-options",
+    "x-location",
 }
 _ANSWERED = {
-    "allow", "cache-control", "content-disposition", "content-language", "content-length", "content-type", "etag",
-    "idempotent-replayed", "last-modified", "link", "location", "preference-applied", "retry-after", "vary",
+    "allow",
+    "cache-control",
+    "content-disposition",
+    "content-language",
+    "content-length",
+    "content-type",
+    "etag",
+    "idempotent-replayed",
+    "last-modified",
+    "link",
+    "location",
+    "preference-applied",
+    "retry-after",
+    "vary",
     "www-authenticate",
 }
 
 
 class Forwarder:
-    """Wraps Flask's ``wsgi_app``: checks and forwards what the table knows, hands on what is the gateway's own."""
+    """Wraps Flask's ``wsgi_app``: checks and forwards what the table knows, hands on what is the
+    gateway's own."""
 
     def __init__(
-        self, own: WSGIApplication, upstreams: Mapping[str, Upstream], guard: Guard, limits: Limits,
-        feeds: Iterable[Feed], *, seats: int,
+        self,
+        own: WSGIApplication,
+        upstreams: Mapping[str, Upstream],
+        guard: Guard,
+        limits: Limits,
+        feeds: Iterable[Feed],
+        *,
+        seats: int,
     ) -> None:
         self._own, self._upstreams, self._guard, self._limits = own, upstreams, guard, limits
         self._feeds = tuple(feeds)
@@ -73,11 +122,17 @@ class Forwarder:
         try:
             reply = self._forward(environ, path, route, request_id)
         except Exception as problem:
-            looks = (route is None or route.is_pages) and "text/html" in environ.get("HTTP_ACCEPT", "")
+            looks = (route is None or route.is_pages) and "text/html" in environ.get(
+                "HTTP_ACCEPT", ""
+            )
             reply = _refused(problem, f"{path}#{request_id}", as_page=looks)
         _LOG.info(
-            "request", request_id=request_id, method=environ["REQUEST_METHOD"], status=reply.status,
-            route=route.pattern if route else None, upstream=route.service if route else None,
+            "request",
+            request_id=request_id,
+            method=environ["REQUEST_METHOD"],
+            status=reply.status,
+            route=route.pattern if route else None,
+            upstream=route.service if route else None,
             **({"path": path} if route and not (route.is_mailed or route.is_pages) else {}),
             ms=round((time.perf_counter() - began) * 1000, 1),
         )
@@ -89,7 +144,9 @@ class Forwarder:
         for feed in self._feeds:
             feed.stop()
 
-    def _forward(self, environ: dict[str, Any], path: str, route: Route | None, request_id: str) -> Reply:
+    def _forward(
+        self, environ: dict[str, Any], path: str, route: Route | None, request_id: str
+    ) -> Reply:
         upstream = self._upstreams.get(route.service) if route else None
         if route is None or upstream is None:
             raise NotFound("There is nothing here.", code="not_found")
@@ -115,10 +172,17 @@ class Forwarder:
         reply = upstream.ask(method, target, headers, body)
         return _whole(reply) if route.is_mailed or _is_small(reply) else reply
 
-    def _page(self, upstream: Upstream, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """While a page is made the console asks us: were all our threads busy with pages, none would answer it."""
+    def _page(
+        self, upstream: Upstream, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
+        """While a page is made the console asks us: were all our threads busy with pages, none
+        would answer it."""
         if not self._seats.acquire(blocking=False):
-            raise Unavailable("Too many pages are being made. Try again.", code="service_unavailable", retry_after=1)
+            raise Unavailable(
+                "Too many pages are being made. Try again.",
+                code="service_unavailable",
+                retry_after=1,
+            )
         release = [self._seats.release]
         try:
             reply = upstream.ask(method, target, headers, body)
@@ -135,7 +199,8 @@ class Forwarder:
         return _whole(seated) if _is_small(seated) else seated
 
     def _known(self, environ: Mapping[str, Any]) -> str:
-        """What somebody signed in shows where nobody needs to; nothing where it is no good any more."""
+        """What somebody signed in shows where nobody needs to; nothing where it is no good any
+        more."""
         given = str(environ.get("HTTP_AUTHORIZATION", ""))
         try:
             return given if given and self._guard.authenticate(given) else ""
@@ -149,7 +214,8 @@ def _raw_path(environ: Mapping[str, Any]) -> str:
 
 
 def _query(environ: Mapping[str, Any]) -> str:
-    """The query, with what no address may hold spelt in percent: whoever reads it on the way reads the same."""
+    """The query, with what no address may hold spelt in percent: whoever reads it on the way reads
+    the same."""
     raw = str(environ.get("QUERY_STRING", "")).encode("latin-1")
     return _LONE_PERCENT.sub("%25", quote(raw, safe=_LEGAL))
 
@@ -157,7 +223,9 @@ def _query(environ: Mapping[str, Any]) -> str:
 def _body(environ: Mapping[str, Any], limit: int) -> bytes:
     """The whole body, counted while it is read. Raises TooLarge, Unreadable or UnsupportedMedia."""
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise UnsupportedMedia("Send the body as it is, not encoded.", code="unsupported_media_type")
+        raise UnsupportedMedia(
+            "Send the body as it is, not encoded.", code="unsupported_media_type"
+        )
     announced = environ.get("CONTENT_LENGTH") or ""
     if announced:
         if not (announced.isascii() and announced.isdigit()):
@@ -183,7 +251,9 @@ def _read(source: Any, length: int) -> bytes:
         while length > 0 and (part := source.read(min(length, _SMALL))):
             parts.append(part)
             length -= len(part)
-    except Exception as problem:  # whatever the server says to chunks that are none, or to a client that has gone
+    except (
+        Exception
+    ) as problem:  # whatever the server says to chunks that are none, or to a client that has gone
         raise Unreadable("The body can't be read to its end.", code="unreadable_body") from problem
     return b"".join(parts)
 
@@ -209,7 +279,9 @@ def _refused(problem: Exception, instance: str, *, as_page: bool) -> Reply:
     else:
         _LOG.error("crashed", exc_info=problem)
         status, extra = 500, {}
-        about = web.problem_about(instance, status, "internal_error", "Something went wrong on our side. Try again.")
+        about = web.problem_about(
+            instance, status, "internal_error", "Something went wrong on our side. Try again."
+        )
     kind, text = _page(about) if as_page else ("application/problem+json", json.dumps(about))
     headers = [("Content-Type", kind)]
     if status in (429, 503):
@@ -226,7 +298,9 @@ def _page(about: Mapping[str, Any]) -> tuple[str, str]:
     return "text/html; charset=utf-8", _PAGE.format_map(words)
 
 
-def _answer(reply: Reply, passed: set[str], request_id: str, start_response: StartResponse) -> Iterable[bytes]:
+def _answer(
+    reply: Reply, passed: set[str], request_id: str, start_response: StartResponse
+) -> Iterable[bytes]:
     headers = [(name, value) for name, value in reply.headers if name.lower() in passed]
     if not any(name.lower() == "cache-control" for name, _ in headers):
         headers.append(("Cache-Control", "no-store"))
@@ -236,7 +310,8 @@ def _answer(reply: Reply, passed: set[str], request_id: str, start_response: Sta
 
 
 class _Stream:
-    """A body on its way; when it breaks off the connection is cut, so that nobody takes half for all."""
+    """A body on its way; when it breaks off the connection is cut, so that nobody takes half for
+    all."""
 
     def __init__(self, reply: Reply, request_id: str) -> None:
         self._reply, self._request_id = reply, request_id

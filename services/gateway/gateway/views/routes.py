@@ -78,7 +78,8 @@ _ROUTES = {pattern: Route(pattern, service) for pattern, service in TABLE.items(
 
 
 def find(path: str) -> Route | None:
-    """The line for a path as it came over the wire, still encoded; None for everything we do not know."""
+    """The line for a path as it came over the wire, still encoded; None for everything we do not
+    know."""
     if path == "/":
         return _PAGES
     if len(path) > 2048 or not _CANONICAL.fullmatch(path):

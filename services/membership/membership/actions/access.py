@@ -18,7 +18,8 @@ FIRST_EXTENSION = 100
 
 
 class MemberExists(errors.Conflict):
-    """Somebody with this e-mail address is a member already. Look for them in the list of members."""
+    """Somebody with this e-mail address is a member already. Look for them in the list of
+    members."""
 
 
 class ExtensionTaken(errors.Conflict):
@@ -30,8 +31,13 @@ class OwnerMustTransfer(errors.Conflict):
 
 
 def set_access(
-    session: Session, organization: Organization, member: Member, fields: dict[str, Any], pin_hash: str | None,
-    by: Actor, now: datetime,
+    session: Session,
+    organization: Organization,
+    member: Member,
+    fields: dict[str, Any],
+    pin_hash: str | None,
+    by: Actor,
+    now: datetime,
 ) -> None:
     """Give a login, take it, or move it to another address."""
     wanted = fields.get("portal_access", member.portal_access)
@@ -43,19 +49,28 @@ def set_access(
     if not member.portal_access:
         for name in ("role", "email"):
             if not fields.get(name):
-                raise errors.invalid(f"/{name}", "required", "Portal access needs a role and an e-mail address.")
+                raise errors.invalid(
+                    f"/{name}", "required", "Portal access needs a role and an e-mail address."
+                )
         give_address(session, organization, member, fields["email"], INVITATION, by, now)
     elif fields.get("email", member.email) != member.email:
         _move_login(session, organization, member, fields["email"], by, now)
 
 
 def _move_login(
-    session: Session, organization: Organization, member: Member, email: str, by: Actor, now: datetime
+    session: Session,
+    organization: Organization,
+    member: Member,
+    email: str,
+    by: Actor,
+    now: datetime,
 ) -> None:
     """Whoever had proved the address until now is told there, and can take the login back."""
     former, before, proved = member.identity_id, member.email, member.verified
     sessions.end_sessions(session, member_id=member.id, why="address_changed", now=now)
-    give_address(session, organization, member, email, VERIFICATION if proved else INVITATION, by, now)
+    give_address(
+        session, organization, member, email, VERIFICATION if proved else INVITATION, by, now
+    )
     if proved and before:
         role = roles.in_token(organization.kind, member.role, member.preset)
         mails.queue_undo(session, member=member, email=before, role=role, now=now)
@@ -65,16 +80,29 @@ def _move_login(
 def _refuse_without_login(fields: dict[str, Any]) -> None:
     for name in ("role", "email"):
         if fields.get(name):
-            raise errors.invalid(f"/{name}", "no_portal_access", "Only somebody with portal access has this.")
+            raise errors.invalid(
+                f"/{name}", "no_portal_access", "Only somebody with portal access has this."
+            )
 
 
 def give_address(
-    session: Session, organization: Organization, member: Member, email: str, purpose: str, by: Actor, now: datetime
+    session: Session,
+    organization: Organization,
+    member: Member,
+    email: str,
+    purpose: str,
+    by: Actor,
+    now: datetime,
 ) -> None:
-    """Link the member to whoever has that address, and have it proved. The person behind the old address keeps their
-    other memberships, so that nobody takes over a login by changing the address of a member."""
+    """Link the member to whoever has that address, and have it proved. The person behind the old
+    address keeps their other memberships, so that nobody takes over a login by changing the address
+    of a member."""
     identity = identities.find_or_create_identity(
-        session, email=email, given_name=member.given_name or member.name, family_name=member.family_name or "", now=now
+        session,
+        email=email,
+        given_name=member.given_name or member.name,
+        family_name=member.family_name or "",
+        now=now,
     )
     if is_member(session, organization.id, identity.id):
         raise MemberExists()
@@ -84,7 +112,9 @@ def give_address(
     session.flush()
     if member.status == "pending":
         invitations.check_often(session, member=member, by=by, now=now)
-        invitations.invite(session, organization=organization, member=member, purpose=purpose, by=by, now=now)
+        invitations.invite(
+            session, organization=organization, member=member, purpose=purpose, by=by, now=now
+        )
 
 
 def is_member(session: Session, organization_id: str, identity_id: str) -> bool:
@@ -106,8 +136,11 @@ def _take_login(
     forget_links(session, member, [identity_id], now)
 
 
-def forget_links(session: Session, member: Member, further: list[str | None], now: datetime) -> None:
-    """The member's login is gone: links to it lead nowhere, and who had it before is kept for nothing."""
+def forget_links(
+    session: Session, member: Member, further: list[str | None], now: datetime
+) -> None:
+    """The member's login is gone: links to it lead nowhere, and who had it before is kept for
+    nothing."""
     mails.supersede_links(session, member_id=member.id, now=now)
     mails.supersede_undos(session, member_id=member.id, now=now)
     former = identities.former_of(session, [member.id])
@@ -126,7 +159,9 @@ def check_not_owner(member: Member) -> None:
         raise OwnerMustTransfer()
 
 
-def free_extension(session: Session, organization_id: str, fields: dict[str, Any], needed: bool) -> str | None:
+def free_extension(
+    session: Session, organization_id: str, fields: dict[str, Any], needed: bool
+) -> str | None:
     """The wanted extension, or the next free number for somebody whose PIN is found by it."""
     wanted: str | None = fields.get("extension")
     if wanted is None and not needed:
@@ -134,7 +169,8 @@ def free_extension(session: Session, organization_id: str, fields: dict[str, Any
     taken = set(
         session.scalars(
             select(Member.extension).where(
-                Member.organization_id == organization_id, Member.status.in_(queries.HERE),
+                Member.organization_id == organization_id,
+                Member.status.in_(queries.HERE),
                 Member.extension.is_not(None),
             )
         )

@@ -12,7 +12,14 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import revoking, telling
-from membership.models import ActingSession, Identity, LoginSession, Member, Organization, SupportGrant
+from membership.models import (
+    ActingSession,
+    Identity,
+    LoginSession,
+    Member,
+    Organization,
+    SupportGrant,
+)
 from membership.queries import support as found
 from membership.queries.support import Inside
 from membership.values import roles
@@ -37,7 +44,8 @@ from membership.values.support import (
 
 
 class MemberNotEligible(errors.Conflict):
-    """Nobody can act as this member. Choose one of the customer's with a login, verified and not disabled."""
+    """Nobody can act as this member. Choose one of the customer's with a login, verified and not
+    disabled."""
 
 
 class OrganizationNotActive(errors.Conflict):
@@ -45,7 +53,8 @@ class OrganizationNotActive(errors.Conflict):
 
 
 class AlreadyActing(errors.Conflict):
-    """You are inside an organization already. Leave it first: DELETE /v1/sessions/{acting_session_id}."""
+    """You are inside an organization already. Leave it first: DELETE
+    /v1/sessions/{acting_session_id}."""
 
 
 class GrantNotActive(errors.Conflict):
@@ -53,7 +62,8 @@ class GrantNotActive(errors.Conflict):
 
 
 class ManagedServiceOff(errors.Conflict):
-    """Remote Support is switched off. Switch the managed service on in the provider's settings first."""
+    """Remote Support is switched off. Switch the managed service on in the provider's settings
+    first."""
 
 
 class TooManyStarts(errors.TooMany):
@@ -61,7 +71,8 @@ class TooManyStarts(errors.TooMany):
 
 
 class SupportHoursSpent(errors.TooMany):
-    """You were in this organization for 8 hours within a day. Come back later, or let a colleague go on."""
+    """You were in this organization for 8 hours within a day. Come back later, or let a colleague
+    go on."""
 
 
 class StaffSessionEnded(errors.Unauthenticated):
@@ -71,34 +82,60 @@ class StaffSessionEnded(errors.Unauthenticated):
 
 
 def log_in_as(
-    session: Session, *, organization_id: str, member_id: str, reason: str, staff: Staff, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    reason: str,
+    staff: Staff,
+    now: datetime,
 ) -> Inside:
     """Act as a member, for half an hour. The audit row stands before there is any token.
 
-    Raises NoSuchMember, MemberNotEligible, OrganizationNotActive, AlreadyActing, TooManyStarts, StaffSessionEnded."""
+    Raises NoSuchMember, MemberNotEligible, OrganizationNotActive, AlreadyActing, TooManyStarts,
+    StaffSessionEnded."""
     queries.member(session, organization_id, member_id)
     organization = _open_organization(session, organization_id)
-    check_customer(organization, "This is one of your own people, not a customer's. Choose a customer's member.")
+    check_customer(
+        organization,
+        "This is one of your own people, not a customer's. Choose a customer's member.",
+    )
     login = _lock_staff(session, staff, now, also=member_id)
     member = queries.member(session, organization_id, member_id)
     _check_eligible(member, staff)
-    if member.identity_id and queries.works_for(session, member.identity_id, organization.provider_id):
-        raise MemberNotEligible("This member works for you too. Nobody acts as a colleague: choose somebody else.")
+    if member.identity_id and queries.works_for(
+        session, member.identity_id, organization.provider_id
+    ):
+        raise MemberNotEligible(
+            "This member works for you too. Nobody acts as a colleague: choose somebody else."
+        )
     _check_often(session, staff, now)
     acting = ActingSession(
-        mode=LOGIN_AS, access="full", reason=reason, member_id=member.id, expires_at=min(now + ACTING, login.expires_at)
+        mode=LOGIN_AS,
+        access="full",
+        reason=reason,
+        member_id=member.id,
+        expires_at=min(now + ACTING, login.expires_at),
     )
-    return _begin(session, Inside(acting, organization, member), "member.login_as.started", staff, login, now)
+    return _begin(
+        session, Inside(acting, organization, member), "member.login_as.started", staff, login, now
+    )
 
 
 def enter(
-    session: Session, *, organization_id: str, grant_id: str | None, reason: str | None, staff: Staff, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    grant_id: str | None,
+    reason: str | None,
+    staff: Staff,
+    now: datetime,
 ) -> Inside:
-    """Go in as nobody in particular, under a grant (None: the best one there is), for an hour at the most and eight a
-    day.
+    """Go in as nobody in particular, under a grant (None: the best one there is), for an hour at
+    the most and eight a day.
 
-    Raises NoSuchGrant, GrantNotActive, ManagedServiceOff, OrganizationNotActive, AlreadyActing, SupportHoursSpent,
-    StaffSessionEnded."""
+    Raises NoSuchGrant, GrantNotActive, ManagedServiceOff, OrganizationNotActive, AlreadyActing,
+    SupportHoursSpent, StaffSessionEnded."""
     if grant_id is not None:
         found.grant(session, organization_id, grant_id)
     organization = _open_organization(session, organization_id)
@@ -110,9 +147,18 @@ def enter(
         waits = grant is not None and grant.status == "pending" and grant.expires_at > now
         raise GrantNotActive("The customer has not consented yet. Wait for it." if waits else "")
     login = _lock_staff(session, staff, now)
-    until = min(now + INSIDE, grant.expires_at, login.expires_at, _spent_at(session, staff, organization_id, now))
+    until = min(
+        now + INSIDE,
+        grant.expires_at,
+        login.expires_at,
+        _spent_at(session, staff, organization_id, now),
+    )
     acting = ActingSession(
-        mode=REMOTE_SUPPORT, access=grant.access, reason=reason or grant.reason, grant_id=grant.id, expires_at=until
+        mode=REMOTE_SUPPORT,
+        access=grant.access,
+        reason=reason or grant.reason,
+        grant_id=grant.id,
+        expires_at=until,
     )
     return _begin(session, Inside(acting, organization, None), "support.entered", staff, login, now)
 
@@ -130,7 +176,9 @@ def check_managed(session: Session, organization: Organization) -> None:
         raise ManagedServiceOff()
 
 
-def end_acting(session: Session, *, acting: ActingSession, why: str, by: Actor, now: datetime) -> None:
+def end_acting(
+    session: Session, *, acting: ActingSession, why: str, by: Actor, now: datetime
+) -> None:
     """Somebody is out; over already: nothing."""
     _end(session, ActingSession.id == acting.id, why=why, by=by, now=now)
 
@@ -140,11 +188,19 @@ def end_under(session: Session, *, grant: SupportGrant, why: str, by: Actor, now
     _end(session, ActingSession.grant_id == grant.id, why=why, by=by, now=now)
 
 
-def end_own(session: Session, *, acting_id: str, identity_id: str, by: Actor, now: datetime) -> bool:
-    """Out goes who acts, asked by themselves or by whom they act as; whether there was such a session."""
+def end_own(
+    session: Session, *, acting_id: str, identity_id: str, by: Actor, now: datetime
+) -> bool:
+    """Out goes who acts, asked by themselves or by whom they act as; whether there was such a
+    session."""
     query = (
-        select(ActingSession, Member.identity_id).outerjoin(Member, Member.id == ActingSession.member_id)
-        .where(ActingSession.id == acting_id, ActingSession.ended_at.is_(None), ActingSession.expires_at > now)
+        select(ActingSession, Member.identity_id)
+        .outerjoin(Member, Member.id == ActingSession.member_id)
+        .where(
+            ActingSession.id == acting_id,
+            ActingSession.ended_at.is_(None),
+            ActingSession.expires_at > now,
+        )
     )
     row = session.execute(query).one_or_none()
     if row is None or identity_id not in (row[0].staff_identity_id, row[1]):
@@ -154,11 +210,22 @@ def end_own(session: Session, *, acting_id: str, identity_id: str, by: Actor, no
 
 
 def end_with(
-    session: Session, *, logins: Sequence[str], member_id: str | None, organization_id: str | None, now: datetime
+    session: Session,
+    *,
+    logins: Sequence[str],
+    member_id: str | None,
+    organization_id: str | None,
+    now: datetime,
 ) -> None:
-    """What stands on these sessions of staff, on this member or in this organization ends with them."""
+    """What stands on these sessions of staff, on this member or in this organization ends with
+    them."""
     if organization_id is not None:
-        _end(session, ActingSession.organization_id == organization_id, why=ORGANIZATION_CHANGED, now=now)
+        _end(
+            session,
+            ActingSession.organization_id == organization_id,
+            why=ORGANIZATION_CHANGED,
+            now=now,
+        )
     elif logins:
         _end(session, ActingSession.staff_session_id.in_(logins), why=STAFF_SESSION_ENDED, now=now)
     if member_id is not None:
@@ -167,7 +234,8 @@ def end_with(
 
 
 def end_with_role(session: Session, *, member_id: str, now: datetime) -> None:
-    """A member is something else now: nobody acts as what they were, and they act for nobody by what they were."""
+    """A member is something else now: nobody acts as what they were, and they act for nobody by
+    what they were."""
     _end(session, ActingSession.member_id == member_id, why=MEMBER_CHANGED, now=now)
     _end(session, ActingSession.staff_member_id == member_id, why=BY_PROVIDER, now=now)
 
@@ -187,16 +255,31 @@ def _begin(
     acting.provider_id, acting.organization_id = organization.provider_id, organization.id
     session.add(acting)
     session.flush()
-    _record(session, action, inside, by=telling.as_inside(acting, member), now=now, reason=acting.reason)
+    _record(
+        session, action, inside, by=telling.as_inside(acting, member), now=now, reason=acting.reason
+    )
     return inside
 
 
 def _end(
-    session: Session, which: Any, *, why: str, now: datetime, by: Actor = SYSTEM, limit: int | None = None
+    session: Session,
+    which: Any,
+    *,
+    why: str,
+    now: datetime,
+    by: Actor = SYSTEM,
+    limit: int | None = None,
 ) -> int:
-    query = select(ActingSession).where(which, ActingSession.ended_at.is_(None)).order_by(ActingSession.id).limit(limit)
+    query = (
+        select(ActingSession)
+        .where(which, ActingSession.ended_at.is_(None))
+        .order_by(ActingSession.id)
+        .limit(limit)
+    )
     ended = session.scalars(
-        query.with_for_update(skip_locked=limit is not None).execution_options(populate_existing=True)
+        query.with_for_update(skip_locked=limit is not None).execution_options(
+            populate_existing=True
+        )
     ).all()
     before = {acting.id: revoking.until(now, acting.started_at) for acting in ended}
     revoking.revoke(session, kind="session", before=before, now=now)
@@ -213,11 +296,17 @@ def _tell_ended(session: Session, acting: ActingSession, *, by: Actor, now: date
     inside = Inside(acting, queries.organization(session, acting.organization_id), member)
     action = "member.login_as.ended" if acting.mode == LOGIN_AS else "support.left"
     _record(session, action, inside, by=by, now=now, reason=acting.ended_why)
-    outbox.say(session, messages.ActingEnded(
-        organization_id=acting.organization_id, acting_id=acting.id, mode=acting.mode,
-        started_at=clock.stamp(acting.started_at), ended_at=clock.stamp(acting.ended_at or now),
-        reason=acting.ended_why or "",
-    ))
+    outbox.say(
+        session,
+        messages.ActingEnded(
+            organization_id=acting.organization_id,
+            acting_id=acting.id,
+            mode=acting.mode,
+            started_at=clock.stamp(acting.started_at),
+            ended_at=clock.stamp(acting.ended_at or now),
+            reason=acting.ended_why or "",
+        ),
+    )
 
 
 def _record(
@@ -228,7 +317,14 @@ def _record(
     if acting.ended_at is None:
         change = {"field": "acting_session", "before": None, "after": acting.id}
     telling.record(
-        session, action, organization=organization, member=member, by=by, now=now, reason=reason, changes=[change],
+        session,
+        action,
+        organization=organization,
+        member=member,
+        by=by,
+        now=now,
+        reason=reason,
+        changes=[change],
         target={"type": "support_grant", "id": acting.grant_id or "", "label": organization.name},
     )
 
@@ -243,11 +339,19 @@ def _open_organization(session: Session, organization_id: str) -> Organization:
 def _lock_staff(session: Session, staff: Staff, now: datetime, *, also: str = "") -> LoginSession:
     """The session of their own that all hangs on, alive and of the role their token says, one of them at a time;
     ``also``: a member to lock with them."""
-    member_id = session.scalar(select(LoginSession.member_id).where(LoginSession.id == staff.session_id))
-    wanted = select(Member).where(Member.id.in_([m for m in (member_id, also) if m])).order_by(Member.id)
-    people = session.scalars(wanted.with_for_update(read=True).execution_options(populate_existing=True)).all()
+    member_id = session.scalar(
+        select(LoginSession.member_id).where(LoginSession.id == staff.session_id)
+    )
+    wanted = (
+        select(Member).where(Member.id.in_([m for m in (member_id, also) if m])).order_by(Member.id)
+    )
+    people = session.scalars(
+        wanted.with_for_update(read=True).execution_options(populate_existing=True)
+    ).all()
     session.get_one(Identity, staff.identity_id, with_for_update=True, populate_existing=True)
-    login = session.get(LoginSession, staff.session_id, with_for_update=True, populate_existing=True)
+    login = session.get(
+        LoginSession, staff.session_id, with_for_update=True, populate_existing=True
+    )
     own = [m for m in people if m.id == member_id and m.status == "active"]
     role = roles.in_token("provider", own[0].role, own[0].preset) if own else ""
     if login is None or login.ended_at is not None or login.expires_at <= now or role != staff.role:
@@ -266,13 +370,17 @@ def _check_alone(session: Session, staff: Staff, now: datetime) -> None:
 
 def _check_eligible(member: Member, staff: Staff) -> None:
     if member.identity_id == staff.identity_id:
-        raise MemberNotEligible("This is yourself. Switch to the organization instead: POST /v1/sessions/exchange.")
+        raise MemberNotEligible(
+            "This is yourself. Switch to the organization instead: POST /v1/sessions/exchange."
+        )
     if not member.portal_access:
         raise MemberNotEligible("This member has no login. Give them portal access first.")
     if member.status == "disabled":
         raise MemberNotEligible("This member is disabled. Enable them first.")
     if member.status != "active" or not member.verified:
-        raise MemberNotEligible("This member's e-mail address is not verified yet. Have the link mailed again.")
+        raise MemberNotEligible(
+            "This member's e-mail address is not verified yet. Have the link mailed again."
+        )
 
 
 def _check_often(session: Session, staff: Staff, now: datetime) -> None:

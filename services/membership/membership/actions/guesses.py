@@ -1,4 +1,5 @@
-"""Wrong guesses, counted one at a time in the database: all workers count together, a restart forgets nothing."""
+"""Wrong guesses, counted one at a time in the database: all workers count together, a restart
+forgets nothing."""
 
 from datetime import datetime
 
@@ -17,11 +18,19 @@ class TooManyAttempts(errors.TooMany):
 
 
 def lock(session: Session, *, key: str, now: datetime) -> Guesses:
-    """The row of these guesses, locked, so that a burst gets no more answers than guesses in a row."""
+    """The row of these guesses, locked, so that a burst gets no more answers than guesses in a
+    row."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     first = {"key": key, "total": 0, "recent": 0, "since": now, "last_at": now}
-    find = select(Guesses).where(Guesses.key == key).with_for_update().execution_options(populate_existing=True)
-    while (row := session.scalars(find).one_or_none()) is None:  # again where it was forgotten while we waited
+    find = (
+        select(Guesses)
+        .where(Guesses.key == key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    while (
+        row := session.scalars(find).one_or_none()
+    ) is None:  # again where it was forgotten while we waited
         session.execute(insert(Guesses).values(first).on_conflict_do_nothing())
     return row
 
@@ -60,7 +69,8 @@ def check(session: Session, *, limits: Limits, now: datetime) -> None:
 
 
 def count_all(session: Session, *, limits: Limits, now: datetime) -> None:
-    """One more wrong guess on each; who has made too many rests as long as they were counted for."""
+    """One more wrong guess on each; who has made too many rests as long as they were counted
+    for."""
     for key, limit in sorted(limits.items()):
         row = lock(session, key=key, now=now)
         if count(row, limit=limit, now=now):

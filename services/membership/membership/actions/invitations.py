@@ -1,4 +1,5 @@
-"""Links by which people join: asked for, not too often, and asked for again by those who hold an old one."""
+"""Links by which people join: asked for, not too often, and asked for again by those who hold an
+old one."""
 
 from datetime import datetime, timedelta
 
@@ -20,11 +21,13 @@ class MailedJustNow(TooManyMails):
 
 
 class EnoughForMember(TooManyMails):
-    """This member got six links within a day. Have them look for the last mail, or send another one later."""
+    """This member got six links within a day. Have them look for the last mail, or send another one
+    later."""
 
 
 class EnoughForAddress(TooManyMails):
-    """This address got ten links within a day. Have its owner look for the last mail, or send another one later."""
+    """This address got ten links within a day. Have its owner look for the last mail, or send
+    another one later."""
 
 
 class EnoughByInviter(TooManyMails):
@@ -36,12 +39,21 @@ class EnoughByOrganization(TooManyMails):
 
 
 def invite(
-    session: Session, *, organization: Organization, member: Member, purpose: str, by: Actor, now: datetime
+    session: Session,
+    *,
+    organization: Organization,
+    member: Member,
+    purpose: str,
+    by: Actor,
+    now: datetime,
 ) -> None:
-    """Have a link mailed by which the member proves their address; the one before is dead at once."""
+    """Have a link mailed by which the member proves their address; the one before is dead at
+    once."""
     member.invited_at, member.invited_by = now, None if by == SYSTEM else by.id
     mails.queue_invitation(session, member=member, purpose=purpose, now=now)
-    telling.record(session, "invitation.sent", organization=organization, member=member, by=by, now=now)
+    telling.record(
+        session, "invitation.sent", organization=organization, member=member, by=by, now=now
+    )
 
 
 def check_pause(member: Member, now: datetime) -> None:
@@ -51,23 +63,33 @@ def check_pause(member: Member, now: datetime) -> None:
 
 
 def check_often(session: Session, *, member: Member, by: Actor, now: datetime) -> None:
-    """Raise TooManyMails, in the words that fit, when there were enough links for this member, their address, by
-    whoever wants it sent, or in the organization."""
+    """Raise TooManyMails, in the words that fit, when there were enough links for this member,
+    their address, by whoever wants it sent, or in the organization."""
     sent, others = Mail.purpose.in_(PROOFS), Member.id != member.id
     for refusal, when, limit, which in (
         (EnoughForMember, Mail.created_at, limits.TO_MEMBER, (Mail.member_id == member.id, sent)),
         (EnoughForAddress, Mail.created_at, limits.TO_ADDRESS, (Mail.email == member.email, sent)),
-        (EnoughByInviter, Member.invited_at, limits.BY_INVITER, (Member.invited_by == by.id, others)),
-        (EnoughByOrganization, Member.invited_at, limits.BY_ORGANIZATION,
-         (Member.organization_id == member.organization_id, others)),
+        (
+            EnoughByInviter,
+            Member.invited_at,
+            limits.BY_INVITER,
+            (Member.invited_by == by.id, others),
+        ),
+        (
+            EnoughByOrganization,
+            Member.invited_at,
+            limits.BY_ORGANIZATION,
+            (Member.organization_id == member.organization_id, others),
+        ),
     ):
         if left := mails.wait(session, when, limit, *which, now=now):
             raise refusal(retry_after=left)
 
 
 def ask_for_renewal(session: Session, *, raw: str, now: datetime) -> None:
-    """Tell whoever has invited the holder of a dead link that they would like a new one: once a day, and only while
-    they wait for one and hold none that is good. Where nothing is to be told, nothing happens."""
+    """Tell whoever has invited the holder of a dead link that they would like a new one: once a
+    day, and only while they wait for one and hold none that is good. Where nothing is to be told,
+    nothing happens."""
     token = queries.mailed_token(session, raw, PROOFS)
     if token is None or token.member_id is None:
         return
@@ -81,11 +103,22 @@ def ask_for_renewal(session: Session, *, raw: str, now: datetime) -> None:
     told = _inviter(session, organization, member)
     if told is not None and told.email is not None:
         mails.queue_notice(
-            session, purpose=RENEWAL_ASKED, organization=organization, email=told.email, name=told.name, now=now,
-            member_id=member.id, other=member.name, address=member.email,
+            session,
+            purpose=RENEWAL_ASKED,
+            organization=organization,
+            email=told.email,
+            name=told.name,
+            now=now,
+            member_id=member.id,
+            other=member.name,
+            address=member.email,
         )
         telling.record(
-            session, "invitation.renewal_asked", organization=organization, member=member, now=now,
+            session,
+            "invitation.renewal_asked",
+            organization=organization,
+            member=member,
+            now=now,
             by=telling.as_actor(member, organization),
         )
 
@@ -94,16 +127,23 @@ def _needs_link(session: Session, member: Member, now: datetime) -> bool:
     invitation = queries.invitation(session, member, now)
     asked = (Mail.member_id == member.id, Mail.purpose == RENEWAL_ASKED)
     return (
-        invitation is not None and invitation.expired
+        invitation is not None
+        and invitation.expired
         and not mails.wait(session, Mail.created_at, limits.RENEWALS, *asked, now=now)
     )
 
 
 def _inviter(session: Session, organization: Organization, member: Member) -> Member | None:
-    """Whoever asked for the last link, or the owner when they have gone, or the provider's for the owner's own."""
+    """Whoever asked for the last link, or the owner when they have gone, or the provider's for the
+    owner's own."""
     around = (organization.id, organization.provider_id)
     inviter = member.invited_by or ""
     theirs = queries.places(session, inviter) if ids.is_id("idn", inviter) else []
     owners = (queries.owner(session, organization_id) for organization_id in around)
-    found = [place.member for place in theirs if place.organization.id in around] + [o for o in owners if o]
-    return next((one for one in found if one.status == "active" and one.verified and one.id != member.id), None)
+    found = [place.member for place in theirs if place.organization.id in around] + [
+        o for o in owners if o
+    ]
+    return next(
+        (one for one in found if one.status == "active" and one.verified and one.id != member.id),
+        None,
+    )

@@ -30,8 +30,8 @@ class KeyExpired(errors.Conflict):
 
 
 class RotationRunning(errors.Conflict):
-    """Two secrets of this key are good already. Wait until the older one ends, or rotate without an overlap: that
-    ends both."""
+    """Two secrets of this key are good already. Wait until the older one ends, or rotate without an
+    overlap: that ends both."""
 
 
 class InvalidKey(errors.Unauthenticated):
@@ -41,8 +41,15 @@ class InvalidKey(errors.Unauthenticated):
 
 
 def create_key(
-    session: Session, *, organization_id: str, name: str, scopes: Sequence[str], grantable: frozenset[str],
-    expires_at: datetime | None, by: Actor, now: datetime,
+    session: Session,
+    *,
+    organization_id: str,
+    name: str,
+    scopes: Sequence[str],
+    grantable: frozenset[str],
+    expires_at: datetime | None,
+    by: Actor,
+    now: datetime,
 ) -> tuple[ApiKey, str]:
     """A new key with some of the ``grantable`` scopes, and its secret; the owner is told by mail.
 
@@ -52,8 +59,14 @@ def create_key(
     if queries.key_count(session, organization_id) >= MOST_KEYS:
         raise KeyLimit()
     key = ApiKey(
-        id=ids.new("key"), organization_id=organization_id, name=name, scopes=sorted(set(scopes)), created_by=by.id,
-        created_by_name=by.label, created_at=now, expires_at=expires_at,
+        id=ids.new("key"),
+        organization_id=organization_id,
+        name=name,
+        scopes=sorted(set(scopes)),
+        created_by=by.id,
+        created_by_name=by.label,
+        created_at=now,
+        expires_at=expires_at,
     )
     session.add(key)
     session.flush()
@@ -64,10 +77,16 @@ def create_key(
 
 
 def rotate_key(
-    session: Session, *, organization_id: str, key_id: str, overlap: timedelta, by: Actor, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    key_id: str,
+    overlap: timedelta,
+    by: Actor,
+    now: datetime,
 ) -> tuple[ApiKey, str]:
-    """The key with another secret; the one before is good until the overlap ends. Without one it is dead at once, and
-    so are the tokens it was exchanged for.
+    """The key with another secret; the one before is good until the overlap ends. Without one it is
+    dead at once, and so are the tokens it was exchanged for.
 
     Raises NoSuchKey, OrganizationSuspended, KeyExpired, RotationRunning."""
     queries.api_key(session, organization_id, key_id)
@@ -86,20 +105,28 @@ def rotate_key(
         revoking.revoke(session, kind="session", before={key.id: now}, now=now)
     raw = _add_secret(session, key, now)
     _record(
-        session, "api_key.rotated", organization, key, by, now,
+        session,
+        "api_key.rotated",
+        organization,
+        key,
+        by,
+        now,
         [("overlap_minutes", None, int(overlap.total_seconds()) // 60)],
     )
     return key, raw
 
 
-def delete_key(session: Session, *, organization_id: str, key_id: str, by: Actor, now: datetime) -> None:
+def delete_key(
+    session: Session, *, organization_id: str, key_id: str, by: Actor, now: datetime
+) -> None:
     """The key is dead at once, and so are the tokens it was exchanged for. Raises NoSuchKey."""
     queries.api_key(session, organization_id, key_id)
     organization = queries.organization(session, organization_id, lock="use")
     key = queries.api_key(session, organization_id, key_id, lock="change")
     session.execute(delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id))
     key.deleted_at = now
-    # Somebody may be exchanging it at this moment, by a clock a little ahead of ours; no later token is to live.
+    # Somebody may be exchanging it at this moment, by a clock a little ahead of ours; no later
+    # token is to live.
     revoking.revoke(session, kind="session", before={key.id: now + ACCESS}, now=now)
     _record(session, "api_key.deleted", organization, key, by, now, [])
 
@@ -107,12 +134,15 @@ def delete_key(session: Session, *, organization_id: str, key_id: str, by: Actor
 def erase_keys(session: Session, *, organization_id: str) -> None:
     """Nothing is left of an organization's keys."""
     of_it = ApiKey.organization_id == organization_id
-    session.execute(delete(ApiKeySecret).where(ApiKeySecret.key_id.in_(select(ApiKey.id).where(of_it))))
+    session.execute(
+        delete(ApiKeySecret).where(ApiKeySecret.key_id.in_(select(ApiKey.id).where(of_it)))
+    )
     session.execute(delete(ApiKey).where(of_it))
 
 
 def open_with_key(session: Session, *, raw: str, now: datetime) -> queries.KeyInUse:
-    """Whose secret this is, for a program that wants in. Raises InvalidKey, OrganizationSuspended."""
+    """Whose secret this is, for a program that wants in. Raises InvalidKey,
+    OrganizationSuspended."""
     found = queries.key_in_use(session, raw, now)
     if found is None:
         raise InvalidKey()
@@ -135,11 +165,18 @@ def _check_wishes(
     scopes: Sequence[str], grantable: frozenset[str], expires_at: datetime | None, now: datetime
 ) -> None:
     problems = [
-        {"pointer": f"/scopes/{at}", "code": "scope", "detail": f"You can't give an API key the scope {scope}."}
-        for at, scope in enumerate(scopes) if scope not in grantable
+        {
+            "pointer": f"/scopes/{at}",
+            "code": "scope",
+            "detail": f"You can't give an API key the scope {scope}.",
+        }
+        for at, scope in enumerate(scopes)
+        if scope not in grantable
     ]
     if expires_at is not None and expires_at <= now:
-        problems.append({"pointer": "/expires_at", "code": "past", "detail": "Must be in the future."})
+        problems.append(
+            {"pointer": "/expires_at", "code": "past", "detail": "Must be in the future."}
+        )
     if problems:
         raise errors.Invalid("The request has invalid fields.", code="invalid", errors=problems)
 
@@ -162,18 +199,36 @@ def _tell_owner(session: Session, organization: Organization, key: ApiKey, now: 
     owner = queries.owner(session, organization.id)
     if owner is not None and owner.email is not None:
         mails.queue_notice(
-            session, purpose=KEY_MADE, organization=organization, email=owner.email, now=now,
-            name=owner.given_name or owner.name, member_id=owner.id, key=key.name, by=key.created_by_name,
+            session,
+            purpose=KEY_MADE,
+            organization=organization,
+            email=owner.email,
+            now=now,
+            name=owner.given_name or owner.name,
+            member_id=owner.id,
+            key=key.name,
+            by=key.created_by_name,
             scopes=", ".join(key.scopes),
         )
 
 
 def _record(
-    session: Session, action: str, organization: Organization, key: ApiKey, by: Actor, now: datetime,
+    session: Session,
+    action: str,
+    organization: Organization,
+    key: ApiKey,
+    by: Actor,
+    now: datetime,
     changes: Sequence[tuple[str, object, object]],
 ) -> None:
     telling.record(
-        session, action, organization=organization, by=by, now=now,
+        session,
+        action,
+        organization=organization,
+        by=by,
+        now=now,
         target={"type": "api_key", "id": key.id, "label": key.name},
-        changes=[{"field": field, "before": before, "after": after} for field, before, after in changes],
+        changes=[
+            {"field": field, "before": before, "after": after} for field, before, after in changes
+        ],
     )

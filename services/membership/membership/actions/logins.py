@@ -1,4 +1,5 @@
-"""Proving who one is: to begin a session, to go on with something dangerous, to choose a new password."""
+"""Proving who one is: to begin a session, to go on with something dangerous, to choose a new
+password."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ class InvalidCredentials(errors.Unauthenticated):
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """Somebody's attempt to prove who they are. ``login``: what was found for the address they gave; ``matched``:
-    whether the password is the one; ``is_short``: too short without one-time codes; ``new_hash``: where the kept one
-    is dated; ``client``: the network they call from, ``limits``: what holds for it."""
+    """Somebody's attempt to prove who they are. ``login``: what was found for the address they
+    gave; ``matched``: whether the password is the one; ``is_short``: too short without one-time
+    codes; ``new_hash``: where the kept one is dated; ``client``: the network they call from,
+    ``limits``: what holds for it."""
 
     login: Login
     matched: bool
@@ -47,24 +49,40 @@ class _Proven(NamedTuple):
 
 
 def log_in(
-    session: Session, *, attempt: Attempt, organization_id: str | None, limits: SessionLimits, user_agent: str,
+    session: Session,
+    *,
+    attempt: Attempt,
+    organization_id: str | None,
+    limits: SessionLimits,
+    user_agent: str,
     now: datetime,
 ) -> Issued | errors.Failure:
     """Begin a session. A wrong password or code is counted and answered, not raised.
 
-    Raises TooManyAttempts, OtpRequired, OrganizationSuspended, MemberDisabled, NotVerified, InvalidCredentials."""
-    proven = _prove(session, attempt, lambda found: _choose_place(session, found, organization_id), now)
+    Raises TooManyAttempts, OtpRequired, OrganizationSuspended, MemberDisabled, NotVerified,
+    InvalidCredentials."""
+    proven = _prove(
+        session, attempt, lambda found: _choose_place(session, found, organization_id), now
+    )
     if isinstance(proven, errors.Failure):
         return proven
     identity, place, with_otp = proven
     _remember_client(session, identity.id, attempt.client, now)
     return sessions.begin_session(
-        session, identity=identity, place=place, limits=limits, user_agent=user_agent, now=now, proved_at=now,
+        session,
+        identity=identity,
+        place=place,
+        limits=limits,
+        user_agent=user_agent,
+        now=now,
+        proved_at=now,
         with_otp=with_otp,
     )
 
 
-def step_up(session: Session, *, attempt: Attempt, session_id: str, now: datetime) -> Issued | errors.Failure:
+def step_up(
+    session: Session, *, attempt: Attempt, session_id: str, now: datetime
+) -> Issued | errors.Failure:
     """A fresh proof within a session. What is wrong is counted and answered, not raised.
 
     Raises TokenRevoked, TooManyAttempts, OtpRequired, and what forbids to be logged in there."""
@@ -73,15 +91,26 @@ def step_up(session: Session, *, attempt: Attempt, session_id: str, now: datetim
         return proven
     identity, place, with_otp = proven
     login = sessions.live(session, session_id=session_id, now=now, lock=True)
-    login.proved_at, login.with_otp, login.last_used_at = now, with_otp, max(now, login.last_used_at)
+    login.proved_at, login.with_otp, login.last_used_at = (
+        now,
+        with_otp,
+        max(now, login.last_used_at),
+    )
     _record(session, "member.proved", place, now)
     return sessions.issued(session, login, None, identity, place)
 
 
 def change_password(
-    session: Session, *, attempt: Attempt, session_id: str, password_hash: str, is_short: bool, now: datetime
+    session: Session,
+    *,
+    attempt: Attempt,
+    session_id: str,
+    password_hash: str,
+    is_short: bool,
+    now: datetime,
 ) -> errors.Failure | None:
-    """Set another password, and end every other session. What is wrong is counted and answered, not raised.
+    """Set another password, and end every other session. What is wrong is counted and answered, not
+    raised.
 
     Raises what ``step_up`` does, and PasswordTooShort."""
     proven = _prove_within(session, attempt, session_id, now)
@@ -90,7 +119,9 @@ def change_password(
     identity, place, _ = proven
     proofs.note_password(session, identity_id=identity.id, is_short=is_short)
     sessions.live(session, session_id=session_id, now=now, lock=True)
-    identities.set_password(session, identity=identity, password_hash=password_hash, now=now, spare=session_id)
+    identities.set_password(
+        session, identity=identity, password_hash=password_hash, now=now, spare=session_id
+    )
     _record(session, "password.changed", place, now)
     return None
 
@@ -110,7 +141,11 @@ def _prove(
     failures = _lock_failures(session, attempt.login.key, now)
     identity_id = attempt.login.identity_id
     if not attempt.matched or identity_id is None:
-        failures.count, failures.untold, failures.last_at = failures.count + 1, failures.untold + 1, now
+        failures.count, failures.untold, failures.last_at = (
+            failures.count + 1,
+            failures.untold + 1,
+            now,
+        )
         failures.identity_id = identity_id
         guesses.count_all(session, limits=attempt.limits, now=now)
         return InvalidCredentials()
@@ -119,8 +154,13 @@ def _prove(
     if identity.password_hash != attempt.login.password_hash:
         return InvalidCredentials()
     proof = proofs.take_otp(
-        session, identity=identity, place=place, otp=attempt.otp, short_password=attempt.is_short,
-        sealer=attempt.sealer, now=now,
+        session,
+        identity=identity,
+        place=place,
+        otp=attempt.otp,
+        short_password=attempt.is_short,
+        sealer=attempt.sealer,
+        now=now,
     )
     if isinstance(proof, errors.Failure):
         guesses.count_all(session, limits=attempt.limits, now=now)
@@ -134,7 +174,11 @@ def _prove(
 def _choose_place(session: Session, identity_id: str, organization_id: str | None) -> Place:
     """The named place, or the last used one of those that are open."""
     last = session.scalar(select(Identity.last_member_id).where(Identity.id == identity_id))
-    found = [p for p in queries.places(session, identity_id) if organization_id in (None, p.organization.id)]
+    found = [
+        p
+        for p in queries.places(session, identity_id)
+        if organization_id in (None, p.organization.id)
+    ]
     if not found:
         raise InvalidCredentials()
     found.sort(key=lambda place: place.member.id != last)
@@ -144,11 +188,16 @@ def _choose_place(session: Session, identity_id: str, organization_id: str | Non
 
 
 def _lock_failures(session: Session, key: bytes, now: datetime) -> LoginFailures:
-    """The account's counter, one attempt at a time: a burst of guesses gets no more answers than guesses in a row.
+    """The account's counter, one attempt at a time: a burst of guesses gets no more answers than
+    guesses in a row.
 
     Raises TooManyAttempts."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    first = insert(LoginFailures).values(key=key, count=0, untold=0, last_at=now).on_conflict_do_nothing()
+    first = (
+        insert(LoginFailures)
+        .values(key=key, count=0, untold=0, last_at=now)
+        .on_conflict_do_nothing()
+    )
     failures = None
     while failures is None:  # again where a reset has forgotten them while we waited
         session.execute(first)
@@ -161,14 +210,28 @@ def _remember_client(session: Session, identity_id: str, client: bytes, now: dat
     """They have logged in from there: wrong guesses made elsewhere don't shut this way."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     row = insert(KnownClient).values(identity_id=identity_id, client=client, last_at=now)
-    session.execute(row.on_conflict_do_update(index_elements=["identity_id", "client"], set_={"last_at": now}))
+    session.execute(
+        row.on_conflict_do_update(index_elements=["identity_id", "client"], set_={"last_at": now})
+    )
 
 
 def _record(
-    session: Session, action: str, place: Place, now: datetime, *, outcome: str = "ok", reason: str | None = None
+    session: Session,
+    action: str,
+    place: Place,
+    now: datetime,
+    *,
+    outcome: str = "ok",
+    reason: str | None = None,
 ) -> None:
     member, organization = place
     telling.record(
-        session, action, organization=organization, member=member, by=telling.as_actor(member, organization), now=now,
-        outcome=outcome, reason=reason,
+        session,
+        action,
+        organization=organization,
+        member=member,
+        by=telling.as_actor(member, organization),
+        now=now,
+        outcome=outcome,
+        reason=reason,
     )

@@ -15,7 +15,17 @@ from membership.models import Member, Organization
 from membership.values.lifetimes import INVITATION
 
 MOST_MEMBERS, MOST_ADMINS = 10_000, 100
-_AUDITED = ("name", "given_name", "family_name", "email", "role", "preset", "portal_access", "status", "extension")
+_AUDITED = (
+    "name",
+    "given_name",
+    "family_name",
+    "email",
+    "role",
+    "preset",
+    "portal_access",
+    "status",
+    "extension",
+)
 
 
 class MemberLimit(errors.Conflict):
@@ -27,11 +37,13 @@ class AdminLimit(errors.Conflict):
 
 
 class NothingToVerify(errors.Conflict):
-    """This member has no address that waits for verification. Enable them, or give them portal access, first."""
+    """This member has no address that waits for verification. Enable them, or give them portal
+    access, first."""
 
 
 class NoPasswordToReset(errors.Conflict):
-    """Only an active member with a login and a proved address has a password to reset. Have them join first."""
+    """Only an active member with a login and a proved address has a password to reset. Have them
+    join first."""
 
 
 class OrganizationProvisioning(errors.Conflict):
@@ -53,8 +65,14 @@ class OutOfReach(errors.Forbidden):
 
 
 def add_member(
-    session: Session, *, organization_id: str, fields: dict[str, Any], pin_hash: str | None, reach: frozenset[str],
-    by: Actor, now: datetime,
+    session: Session,
+    *,
+    organization_id: str,
+    fields: dict[str, Any],
+    pin_hash: str | None,
+    reach: frozenset[str],
+    by: Actor,
+    now: datetime,
 ) -> Member:
     """Somebody new: with a login they are invited by mail, without one they have a PIN.
 
@@ -66,8 +84,15 @@ def add_member(
         raise MemberLimit()
     given, family = fields.get("given_name"), fields.get("family_name")
     member = Member(
-        id=ids.new("mem"), organization_id=organization_id, role="member", status="active", verified=False,
-        name=fields.get("name") or f"{given} {family}", given_name=given, family_name=family, created_at=now,
+        id=ids.new("mem"),
+        organization_id=organization_id,
+        role="member",
+        status="active",
+        verified=False,
+        name=fields.get("name") or f"{given} {family}",
+        given_name=given,
+        family_name=family,
+        created_at=now,
         extension=access.free_extension(session, organization_id, fields, pin_hash is not None),
     )
     _set_preset(organization, member, fields)
@@ -80,14 +105,29 @@ def add_member(
     if fields["portal_access"]:
         access.give_address(session, organization, member, fields["email"], INVITATION, by, now)
     telling.say_members_changed(session, organization_id)
-    telling.record(session, "member.added", organization=organization, member=member, by=by, now=now,
-                   changes=_changes(member, {}))
+    telling.record(
+        session,
+        "member.added",
+        organization=organization,
+        member=member,
+        by=by,
+        now=now,
+        changes=_changes(member, {}),
+    )
     return member
 
 
 def update_member(
-    session: Session, *, organization_id: str, member_id: str, fields: dict[str, Any], pin_hash: str | None,
-    reach: frozenset[str], unchanged: Callable[[Member], None], by: Actor, now: datetime,
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    fields: dict[str, Any],
+    pin_hash: str | None,
+    reach: frozenset[str],
+    unchanged: Callable[[Member], None],
+    by: Actor,
+    now: datetime,
 ) -> Member:
     """Change what is given. ``unchanged`` raises when the member is not as the caller believes.
 
@@ -95,7 +135,9 @@ def update_member(
     organization, member = reachable(session, organization_id, member_id, reach)
     unchanged(member)
     before = _audited(member)
-    _check_reach(reach, _rank(fields.get("role") or member.role, fields.get("preset", member.preset)))
+    _check_reach(
+        reach, _rank(fields.get("role") or member.role, fields.get("preset", member.preset))
+    )
     _rename(member, fields)
     access.set_access(session, organization, member, fields, pin_hash, by, now)
     _set_preset(organization, member, fields)
@@ -107,15 +149,28 @@ def update_member(
     if changes := _changes(member, before):
         telling.say_members_changed(session, organization_id)
         telling.record(
-            session, "member.updated", organization=organization, member=member, by=by, now=now, changes=changes
+            session,
+            "member.updated",
+            organization=organization,
+            member=member,
+            by=by,
+            now=now,
+            changes=changes,
         )
     return member
 
 
 def disable_member(
-    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    reach: frozenset[str],
+    by: Actor,
+    now: datetime,
 ) -> Member:
-    """They are out and stay out, their PIN too, until enabled again. Raises OwnerMustTransfer, OutOfReach."""
+    """They are out and stay out, their PIN too, until enabled again. Raises OwnerMustTransfer,
+    OutOfReach."""
     organization, member = reachable(session, organization_id, member_id, reach)
     access.check_not_owner(member)
     if member.status != "disabled":
@@ -123,23 +178,43 @@ def disable_member(
         mails.supersede_links(session, member_id=member.id, now=now)
         sessions.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
         telling.say_members_changed(session, organization_id)
-        telling.record(session, "member.disabled", organization=organization, member=member, by=by, now=now,
-                       changes=_changes(member, before))
+        telling.record(
+            session,
+            "member.disabled",
+            organization=organization,
+            member=member,
+            by=by,
+            now=now,
+            changes=_changes(member, before),
+        )
     return member
 
 
 def enable_member(
-    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    reach: frozenset[str],
+    by: Actor,
+    now: datetime,
 ) -> Member:
-    """They may come in again; nobody is logged in by that. Who has not joined yet is invited anew, unless they got
-    enough mails. Raises OutOfReach."""
+    """They may come in again; nobody is logged in by that. Who has not joined yet is invited anew,
+    unless they got enough mails. Raises OutOfReach."""
     organization, member = reachable(session, organization_id, member_id, reach)
     if member.status == "disabled":
         before = _audited(member)
         member.status = "active" if member.verified or not member.portal_access else "pending"
         telling.say_members_changed(session, organization_id)
-        telling.record(session, "member.enabled", organization=organization, member=member, by=by, now=now,
-                       changes=_changes(member, before))
+        telling.record(
+            session,
+            "member.enabled",
+            organization=organization,
+            member=member,
+            by=by,
+            now=now,
+            changes=_changes(member, before),
+        )
         if member.status == "pending":
             with suppress(mails.TooManyMails):
                 _invite(session, organization, member, by, now)
@@ -147,23 +222,44 @@ def enable_member(
 
 
 def remove_member(
-    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    reach: frozenset[str],
+    by: Actor,
+    now: datetime,
 ) -> None:
-    """They are no member any more; as a person they live on elsewhere. Raises OwnerMustTransfer, OutOfReach."""
+    """They are no member any more; as a person they live on elsewhere. Raises OwnerMustTransfer,
+    OutOfReach."""
     organization, member = reachable(session, organization_id, member_id, reach)
     access.check_not_owner(member)
     before, member.status = _audited(member), "removed"
     access.forget_links(session, member, [], now)
     sessions.end_sessions(session, member_id=member.id, why="member_removed", now=now)
     telling.say_members_changed(session, organization_id)
-    telling.record(session, "member.removed", organization=organization, member=member, by=by, now=now,
-                   changes=_changes(member, before))
+    telling.record(
+        session,
+        "member.removed",
+        organization=organization,
+        member=member,
+        by=by,
+        now=now,
+        changes=_changes(member, before),
+    )
 
 
 def resend_verification(
-    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    reach: frozenset[str],
+    by: Actor,
+    now: datetime,
 ) -> Member:
-    """Mail a fresh link; the one before is dead at once. Raises NothingToVerify, TooManyMails, OutOfReach."""
+    """Mail a fresh link; the one before is dead at once. Raises NothingToVerify, TooManyMails,
+    OutOfReach."""
     organization, member = reachable(session, organization_id, member_id, reach)
     if not member.portal_access or member.verified or member.status == "disabled":
         raise NothingToVerify()
@@ -173,7 +269,13 @@ def resend_verification(
 
 
 def reset_password(
-    session: Session, *, organization_id: str, member_id: str, reach: frozenset[str], by: Actor, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    reach: frozenset[str],
+    by: Actor,
+    now: datetime,
 ) -> Member:
     """Mail a link by which the member chooses a new password; until they do, nothing changes.
 
@@ -182,13 +284,19 @@ def reset_password(
     if not member.verified or member.email is None or member.status != "active":
         raise NoPasswordToReset()
     mails.queue_reset_of(session, email=member.email, now=now)
-    telling.record(session, "password.reset_asked", organization=organization, member=member, by=by, now=now)
+    telling.record(
+        session, "password.reset_asked", organization=organization, member=member, by=by, now=now
+    )
     return member
 
 
-def _invite(session: Session, organization: Organization, member: Member, by: Actor, now: datetime) -> None:
+def _invite(
+    session: Session, organization: Organization, member: Member, by: Actor, now: datetime
+) -> None:
     invitations.check_often(session, member=member, by=by, now=now)
-    invitations.invite(session, organization=organization, member=member, purpose=INVITATION, by=by, now=now)
+    invitations.invite(
+        session, organization=organization, member=member, purpose=INVITATION, by=by, now=now
+    )
 
 
 def _audited(member: Member) -> dict[str, Any]:
@@ -197,14 +305,20 @@ def _audited(member: Member) -> dict[str, Any]:
 
 def _changes(member: Member, before: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"field": name, "before": before.get(name), "after": now} for name, now in _audited(member).items()
+        {"field": name, "before": before.get(name), "after": now}
+        for name, now in _audited(member).items()
         if before.get(name) != now
     ]
 
 
 def check_editable(organization: Organization) -> None:
-    """Raise unless members may be changed there: OrganizationProvisioning, OrganizationClosing, OrganizationDeleted."""
-    refusals = {"provisioning": OrganizationProvisioning, "ended": OrganizationClosing, "erased": OrganizationDeleted}
+    """Raise unless members may be changed there: OrganizationProvisioning, OrganizationClosing,
+    OrganizationDeleted."""
+    refusals = {
+        "provisioning": OrganizationProvisioning,
+        "ended": OrganizationClosing,
+        "erased": OrganizationDeleted,
+    }
     if organization.state in refusals:
         raise refusals[organization.state]()
 
@@ -218,8 +332,8 @@ def _editable(session: Session, organization_id: str) -> Organization:
 def reachable(
     session: Session, organization_id: str, member_id: str, reach: frozenset[str]
 ) -> tuple[Organization, Member]:
-    """The organization and the member, locked to be changed. Raises NoSuchMember, OutOfReach, and what else forbids
-    changes there."""
+    """The organization and the member, locked to be changed. Raises NoSuchMember, OutOfReach, and
+    what else forbids changes there."""
     queries.member(session, organization_id, member_id)
     organization = _editable(session, organization_id)
     member = queries.member(session, organization_id, member_id, lock="change")
@@ -247,12 +361,16 @@ def _set_role(session: Session, member: Member, role: str) -> None:
 
 def _set_preset(organization: Organization, member: Member, fields: dict[str, Any]) -> None:
     if fields.get("preset") is not None and organization.kind != "provider":
-        raise errors.invalid("/preset", "staff_only", "Only the provider's own staff have a preset.")
+        raise errors.invalid(
+            "/preset", "staff_only", "Only the provider's own staff have a preset."
+        )
     if "preset" in fields:
         member.preset = fields["preset"]
     if fields.get("role", member.role) == "admin" and member.preset not in (None, "manager"):
         if "preset" in fields:
-            raise errors.invalid("/preset", "manager_only", "The provider's admins are managers. Make them a member.")
+            raise errors.invalid(
+                "/preset", "manager_only", "The provider's admins are managers. Make them a member."
+            )
         member.preset = None
 
 

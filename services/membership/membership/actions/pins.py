@@ -23,7 +23,13 @@ class NoPin(errors.Conflict):
 
 
 def reset_pin(
-    session: Session, *, organization_id: str, member_id: str, pin_hash: str, reach: frozenset[str], by: Actor,
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    pin_hash: str,
+    reach: frozenset[str],
+    by: Actor,
     now: datetime,
 ) -> Member:
     """Another PIN, and wrong ones are counted anew. Raises NoPin, OutOfReach."""
@@ -36,11 +42,18 @@ def reset_pin(
 
 
 def verify_pin(
-    session: Session, *, organization_id: str, extension: str, kept: queries.KeptPin, matched: bool, by: Actor,
+    session: Session,
+    *,
+    organization_id: str,
+    extension: str,
+    kept: queries.KeptPin,
+    matched: bool,
+    by: Actor,
     now: datetime,
 ) -> bool:
-    """Whether the PIN that was compared is right, and counts if not; an extension that nobody has counts and shuts
-    like any other. Where the organization is not open no PIN is right, and none counts.
+    """Whether the PIN that was compared is right, and counts if not; an extension that nobody has
+    counts and shuts like any other. Where the organization is not open no PIN is right, and none
+    counts.
 
     Raises TooManyWrongPins, whatever the PIN."""
     if not kept.is_open:
@@ -65,11 +78,20 @@ def _left(own: Guesses, now: datetime) -> int:
 
 
 def _count(
-    session: Session, organization_id: str, extension: str, own: Guesses, every: Guesses, by: Actor, now: datetime
+    session: Session,
+    organization_id: str,
+    extension: str,
+    own: Guesses,
+    every: Guesses,
+    by: Actor,
+    now: datetime,
 ) -> None:
-    """Count on both, and shut what is due; audited then, whether or not anybody has the extension."""
+    """Count on both, and shut what is due; audited then, whether or not anybody has the
+    extension."""
     if guesses.count(own, limit=pins.FEW, now=now) or own.total in (pins.MANY, pins.TOO_MANY):
-        guesses.shut(own, until=now + (pins.LONG_PAUSE if own.total >= pins.MANY else pins.FEW.within))
+        guesses.shut(
+            own, until=now + (pins.LONG_PAUSE if own.total >= pins.MANY else pins.FEW.within)
+        )
         target = {"type": "extension", "id": extension, "label": extension}
         _tell(session, organization_id, "pin.shut", own.total, by, now, target)
     if guesses.count(every, limit=pins.OF_ALL, now=now):
@@ -78,11 +100,22 @@ def _count(
 
 
 def _tell(
-    session: Session, organization_id: str, action: str, failures: int, by: Actor, now: datetime,
+    session: Session,
+    organization_id: str,
+    action: str,
+    failures: int,
+    by: Actor,
+    now: datetime,
     target: dict[str, str] | None,
 ) -> None:
     telling.record(
-        session, action, organization=queries.organization(session, organization_id), by=by, now=now, target=target,
-        outcome="denied", reason="too_many_attempts",
+        session,
+        action,
+        organization=queries.organization(session, organization_id),
+        by=by,
+        now=now,
+        target=target,
+        outcome="denied",
+        reason="too_many_attempts",
         changes=[{"field": "failures", "before": None, "after": failures}],
     )

@@ -23,7 +23,8 @@ class OtpRequired(errors.Unauthenticated):
 
 
 class InvalidOtp(errors.Unauthenticated):
-    """The one-time code is wrong or was used before. Wait for the next one, or use a recovery code."""
+    """The one-time code is wrong or was used before. Wait for the next one, or use a recovery
+    code."""
 
 
 class InvalidCode(errors.Invalid):
@@ -45,7 +46,8 @@ class MfaRequired(errors.Conflict):
 
 
 class PasswordTooShort(errors.Conflict):
-    """Your password is too short without one-time codes. Choose a longer one first: POST /v1/me/password."""
+    """Your password is too short without one-time codes. Choose a longer one first: POST
+    /v1/me/password."""
 
 
 class StepUpRequired(errors.Forbidden):
@@ -61,7 +63,8 @@ class Enrolment:
 
 
 def enrol(session: Session, *, session_id: str, sealer: Sealer, now: datetime) -> Enrolment:
-    """A fresh secret, not demanded before it is confirmed. Raises TokenRevoked, StepUpRequired, AlreadyOn."""
+    """A fresh secret, not demanded before it is confirmed. Raises TokenRevoked, StepUpRequired,
+    AlreadyOn."""
     login, identity, place = lock_session(session, session_id=session_id, now=now)
     if login.proved_at <= now - PROOF:
         raise StepUpRequired()
@@ -82,7 +85,8 @@ def enrol(session: Session, *, session_id: str, sealer: Sealer, now: datetime) -
 def confirm(
     session: Session, *, session_id: str, otp: str, sealer: Sealer, now: datetime
 ) -> list[str] | errors.Failure:
-    """Switch the codes on; the recovery codes, shown this once. A wrong code is counted and answered, not raised.
+    """Switch the codes on; the recovery codes, shown this once. A wrong code is counted and
+    answered, not raised.
 
     Raises TokenRevoked, NotEnrolled, AlreadyOn, TooManyAttempts."""
     login, identity, place = lock_session(session, session_id=session_id, now=now)
@@ -92,11 +96,15 @@ def confirm(
     if totp.confirmed_at is not None:
         raise AlreadyOn()
     if not _is_fresh(totp, otp, sealer, now):
-        return InvalidCode(errors=[{"pointer": "/otp", "code": InvalidCode.code, "detail": InvalidCode().detail}])
+        return InvalidCode(
+            errors=[{"pointer": "/otp", "code": InvalidCode.code, "detail": InvalidCode().detail}]
+        )
     totp.confirmed_at, login.with_otp = now, True
     fresh = codes.new_recovery_codes()
     session.add_all(
-        RecoveryCode(identity_id=identity.id, digest=sealer.digest(codes.plain(code), whose=identity.id))
+        RecoveryCode(
+            identity_id=identity.id, digest=sealer.digest(codes.plain(code), whose=identity.id)
+        )
         for code in fresh
     )
     _tell(session, "mfa.enabled", CODES_ON, identity, place, now)
@@ -126,24 +134,37 @@ def forget(session: Session, *, identity_id: str) -> None:
     """Delete somebody's codes; their sessions count as begun without."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.identity_id == identity_id))
     session.execute(delete(Totp).where(Totp.identity_id == identity_id))
-    session.execute(update(LoginSession).where(LoginSession.identity_id == identity_id).values(with_otp=False))
+    session.execute(
+        update(LoginSession).where(LoginSession.identity_id == identity_id).values(with_otp=False)
+    )
 
 
 def take_otp(
-    session: Session, *, identity: Identity, place: Place, otp: str | None, short_password: bool, sealer: Sealer,
+    session: Session,
+    *,
+    identity: Identity,
+    place: Place,
+    otp: str | None,
+    short_password: bool,
+    sealer: Sealer,
     now: datetime,
 ) -> bool | InvalidOtp:
-    """Whether the person, whose password was right and whose row is locked, has proved themselves by a code too;
-    False: they have none. A wrong code is counted and answered, not raised. Raises OtpRequired, TooManyAttempts."""
+    """Whether the person, whose password was right and whose row is locked, has proved themselves
+    by a code too; False: they have none. A wrong code is counted and answered, not raised. Raises
+    OtpRequired, TooManyAttempts."""
     totp = queries.totp(session, identity.id, lock="change")
     if totp is None or totp.confirmed_at is None:
         return False
     if otp is None:
         raise OtpRequired()
-    if _is_recovery_code(session, totp, otp, sealer, now):  # good even where others have guessed codes shut
+    if _is_recovery_code(
+        session, totp, otp, sealer, now
+    ):  # good even where others have guessed codes shut
         unused = (RecoveryCode.identity_id == identity.id, RecoveryCode.used_at.is_(None))
         left = session.scalar(select(func.count()).select_from(RecoveryCode).where(*unused)) or 0
-        _tell(session, "mfa.recovery_code_used", RECOVERY_CODE_USED, identity, place, now, left=left)
+        _tell(
+            session, "mfa.recovery_code_used", RECOVERY_CODE_USED, identity, place, now, left=left
+        )
     elif not _is_fresh(totp, otp, sealer, now):
         return InvalidOtp()
     totp.failures, totp.short_password = 0, short_password
@@ -151,8 +172,8 @@ def take_otp(
 
 
 def note_password(session: Session, *, identity_id: str, is_short: bool) -> None:
-    """Remember whether the new password is too short to be used alone; a short one wants the codes to be on, for
-    which the person's row is locked. Raises PasswordTooShort."""
+    """Remember whether the new password is too short to be used alone; a short one wants the codes
+    to be on, for which the person's row is locked. Raises PasswordTooShort."""
     totp = queries.totp(session, identity_id, lock="change")
     confirmed = totp is not None and totp.confirmed_at is not None
     if is_short and not confirmed:
@@ -161,17 +182,22 @@ def note_password(session: Session, *, identity_id: str, is_short: bool) -> None
         totp.short_password = is_short
 
 
-def lock_session(session: Session, *, session_id: str, now: datetime) -> tuple[LoginSession, Identity, Place]:
-    """A live session with whom and where it is for, locked to be changed. Raises TokenRevoked, and what forbids to be
-    logged in there."""
+def lock_session(
+    session: Session, *, session_id: str, now: datetime
+) -> tuple[LoginSession, Identity, Place]:
+    """A live session with whom and where it is for, locked to be changed. Raises TokenRevoked, and
+    what forbids to be logged in there."""
     found = sessions.live(session, session_id=session_id, now=now)
     place = sessions.lock_place(session, queries.place(session, found.member_id), found.identity_id)
-    identity = session.get_one(Identity, found.identity_id, with_for_update=True, populate_existing=True)
+    identity = session.get_one(
+        Identity, found.identity_id, with_for_update=True, populate_existing=True
+    )
     return sessions.live(session, session_id=session_id, now=now, lock=True), identity, place
 
 
 def _is_fresh(totp: Totp, otp: str, sealer: Sealer, now: datetime) -> bool:
-    """Whether it is the code of a step that was not used yet; it is used now. Raises TooManyAttempts."""
+    """Whether it is the code of a step that was not used yet; it is used now. Raises
+    TooManyAttempts."""
     if totp.shut_until is not None:
         guesses.stop(waits.until(totp.shut_until, now))
     secret = sealer.open(totp.secret, whose=totp.identity_id)
@@ -185,10 +211,14 @@ def _is_fresh(totp: Totp, otp: str, sealer: Sealer, now: datetime) -> bool:
     return False
 
 
-def _is_recovery_code(session: Session, totp: Totp, otp: str, sealer: Sealer, now: datetime) -> bool:
+def _is_recovery_code(
+    session: Session, totp: Totp, otp: str, sealer: Sealer, now: datetime
+) -> bool:
     """Whether it is one that was not used yet; it is used now."""
     digest = sealer.digest(codes.plain(otp), whose=totp.identity_id)
-    code = session.get(RecoveryCode, (totp.identity_id, digest), with_for_update=True, populate_existing=True)
+    code = session.get(
+        RecoveryCode, (totp.identity_id, digest), with_for_update=True, populate_existing=True
+    )
     if code is None or code.used_at is not None:
         return False
     code.used_at, totp.shut_until = now, None
@@ -196,13 +226,29 @@ def _is_recovery_code(session: Session, totp: Totp, otp: str, sealer: Sealer, no
 
 
 def _tell(
-    session: Session, action: str, purpose: str, identity: Identity, place: Place, now: datetime, **figures: Any
+    session: Session,
+    action: str,
+    purpose: str,
+    identity: Identity,
+    place: Place,
+    now: datetime,
+    **figures: Any,
 ) -> None:
     member, organization = place
     telling.record(
-        session, action, organization=organization, member=member, by=telling.as_actor(member, organization), now=now
+        session,
+        action,
+        organization=organization,
+        member=member,
+        by=telling.as_actor(member, organization),
+        now=now,
     )
     mails.queue_notice(
-        session, purpose=purpose, organization=organization, email=identity.email or "", name=identity.given_name,
-        now=now, **figures,
+        session,
+        purpose=purpose,
+        organization=organization,
+        email=identity.email or "",
+        name=identity.given_name,
+        now=now,
+        **figures,
     )

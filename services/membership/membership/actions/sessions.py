@@ -36,7 +36,8 @@ class MemberDisabled(errors.Forbidden):
 
 
 class NotVerified(errors.Forbidden):
-    """Your invitation is not accepted yet. Open the link in the mail you got, or ask for a new one."""
+    """Your invitation is not accepted yet. Open the link in the mail you got, or ask for a new
+    one."""
 
     code = "not_verified"
 
@@ -53,7 +54,8 @@ class NoSuchSession(errors.NotFound):
 
 @dataclass(frozen=True)
 class Issued:
-    """A session that lives, what its provider demands of it, and the refresh token where there is a fresh one."""
+    """A session that lives, what its provider demands of it, and the refresh token where there is a
+    fresh one."""
 
     login: LoginSession
     refresh_token: str | None
@@ -63,37 +65,68 @@ class Issued:
 
 
 def exchange_session(
-    session: Session, *, identity_id: str, session_id: str, organization_id: str, limits: SessionLimits,
-    user_agent: str, now: datetime,
+    session: Session,
+    *,
+    identity_id: str,
+    session_id: str,
+    organization_id: str,
+    limits: SessionLimits,
+    user_agent: str,
+    now: datetime,
 ) -> Issued:
-    """A further session of the same person in another organization of theirs; it lasts no longer than the one it
-    comes from, so that nobody stays for ever without a password.
+    """A further session of the same person in another organization of theirs; it lasts no longer
+    than the one it comes from, so that nobody stays for ever without a password.
 
     Raises NoSuchOrganization, OrganizationSuspended, MemberDisabled, NotVerified, TokenRevoked."""
-    found = [p for p in queries.places(session, identity_id) if p.organization.id == organization_id]
+    found = [
+        p for p in queries.places(session, identity_id) if p.organization.id == organization_id
+    ]
     if not found:
         raise queries.NoSuchOrganization()
     place = lock_place(session, found[0], identity_id)
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     current = live(session, session_id=session_id, now=now, lock=True)
     return begin_session(
-        session, identity=identity, place=place, limits=limits, user_agent=user_agent, now=now,
-        proved_at=current.proved_at, with_otp=current.with_otp, latest=current.expires_at,
+        session,
+        identity=identity,
+        place=place,
+        limits=limits,
+        user_agent=user_agent,
+        now=now,
+        proved_at=current.proved_at,
+        with_otp=current.with_otp,
+        latest=current.expires_at,
     )
 
 
 def begin_session(
-    session: Session, *, identity: Identity, place: Place, limits: SessionLimits, user_agent: str, now: datetime,
-    proved_at: datetime, with_otp: bool, latest: datetime | None = None,
+    session: Session,
+    *,
+    identity: Identity,
+    place: Place,
+    limits: SessionLimits,
+    user_agent: str,
+    now: datetime,
+    proved_at: datetime,
+    with_otp: bool,
+    latest: datetime | None = None,
 ) -> Issued:
     """A new session; of too many, the one that rested longest ends."""
     kind = place.organization.kind
     expires_at = now + limits.total[kind]
     expires_at = min(expires_at, latest or expires_at)
     login = LoginSession(
-        id=ids.new("ses"), identity_id=identity.id, member_id=place.member.id, organization_id=place.organization.id,
-        user_agent=user_agent[:255] or None, created_at=now, last_used_at=now, expires_at=expires_at,
-        proved_at=proved_at, with_otp=with_otp, idle_at=limits.idle_at(kind, now, expires_at),
+        id=ids.new("ses"),
+        identity_id=identity.id,
+        member_id=place.member.id,
+        organization_id=place.organization.id,
+        user_agent=user_agent[:255] or None,
+        created_at=now,
+        last_used_at=now,
+        expires_at=expires_at,
+        proved_at=proved_at,
+        with_otp=with_otp,
+        idle_at=limits.idle_at(kind, now, expires_at),
     )
     token = tokens.new()
     session.add(login)
@@ -102,15 +135,22 @@ def begin_session(
     identity.last_member_id = place.member.id
     _end_surplus(session, identity.id, limits, now)
     telling.record(
-        session, "member.login", organization=place.organization, member=place.member, now=now,
+        session,
+        "member.login",
+        organization=place.organization,
+        member=place.member,
+        now=now,
         by=telling.as_actor(place.member, place.organization),
     )
     return issued(session, login, token.raw, identity, place)
 
 
-def refresh_session(session: Session, *, raw: str, limits: SessionLimits, now: datetime) -> Issued | None:
-    """The session renewed with a fresh refresh token. None: the token is none of ours, or of an ended session, or
-    was used before, and then the whole session is ended. Raises OrganizationSuspended, MemberDisabled."""
+def refresh_session(
+    session: Session, *, raw: str, limits: SessionLimits, now: datetime
+) -> Issued | None:
+    """The session renewed with a fresh refresh token. None: the token is none of ours, or of an
+    ended session, or was used before, and then the whole session is ended. Raises
+    OrganizationSuspended, MemberDisabled."""
     token = session.get(RefreshToken, tokens.digest(raw))
     known = session.get(LoginSession, token.session_id) if token else None
     if token is None or known is None:
@@ -134,10 +174,16 @@ def refresh_session(session: Session, *, raw: str, limits: SessionLimits, now: d
 
 
 def issued(
-    session: Session, login: LoginSession, refresh_token: str | None, identity: Identity, place: Place
+    session: Session,
+    login: LoginSession,
+    refresh_token: str | None,
+    identity: Identity,
+    place: Place,
 ) -> Issued:
     """The session as its holder gets it."""
-    return Issued(login, refresh_token, identity, place, queries.demands(session, place.organization))
+    return Issued(
+        login, refresh_token, identity, place, queries.demands(session, place.organization)
+    )
 
 
 def live(session: Session, *, session_id: str, now: datetime, lock: bool = False) -> LoginSession:
@@ -148,26 +194,43 @@ def live(session: Session, *, session_id: str, now: datetime, lock: bool = False
     return login
 
 
-def end_session(session: Session, *, session_id: str, identity_id: str, by: Actor, now: datetime) -> None:
-    """End one of a person's own sessions, or one in which they act for somebody or somebody acts as them.
+def end_session(
+    session: Session, *, session_id: str, identity_id: str, by: Actor, now: datetime
+) -> None:
+    """End one of a person's own sessions, or one in which they act for somebody or somebody acts as
+    them.
 
     Raises NoSuchSession."""
     if not ids.is_id("ses", session_id):
         raise NoSuchSession()
-    if end_sessions(session, session_id=session_id, identity_id=identity_id, why="signed_out", now=now):
+    if end_sessions(
+        session, session_id=session_id, identity_id=identity_id, why="signed_out", now=now
+    ):
         return
     if not acting.end_own(session, acting_id=session_id, identity_id=identity_id, by=by, now=now):
         raise NoSuchSession()
 
 
 def end_sessions(
-    session: Session, *, why: str, now: datetime, session_id: str | None = None, identity_id: str | None = None,
-    member_id: str | None = None, organization_id: str | None = None, spare: str | None = None,
+    session: Session,
+    *,
+    why: str,
+    now: datetime,
+    session_id: str | None = None,
+    identity_id: str | None = None,
+    member_id: str | None = None,
+    organization_id: str | None = None,
+    spare: str | None = None,
 ) -> int:
-    """End the sessions that fit all that is given, but for ``spare``, and revoke their tokens; answers how many."""
-    query = select(LoginSession).where(LoginSession.ended_at.is_(None), LoginSession.expires_at > now - ACCESS)
+    """End the sessions that fit all that is given, but for ``spare``, and revoke their tokens;
+    answers how many."""
+    query = select(LoginSession).where(
+        LoginSession.ended_at.is_(None), LoginSession.expires_at > now - ACCESS
+    )
     for column, value in (
-        (LoginSession.id, session_id), (LoginSession.identity_id, identity_id), (LoginSession.member_id, member_id),
+        (LoginSession.id, session_id),
+        (LoginSession.identity_id, identity_id),
+        (LoginSession.member_id, member_id),
         (LoginSession.organization_id, organization_id),
     ):
         query = query if value is None else query.where(column == value)
@@ -176,7 +239,11 @@ def end_sessions(
         query.order_by(LoginSession.id).with_for_update().execution_options(populate_existing=True)
     ).all()
     acting.end_with(
-        session, logins=[login.id for login in found], member_id=member_id, organization_id=organization_id, now=now
+        session,
+        logins=[login.id for login in found],
+        member_id=member_id,
+        organization_id=organization_id,
+        now=now,
     )
     _revoke(session, found, now)
     for login in found:
@@ -185,22 +252,28 @@ def end_sessions(
 
 
 def outdate_tokens(session: Session, *, organization_id: str, now: datetime) -> None:
-    """The access tokens of sessions there that began without a one-time code say something outdated: they are
-    refused, and renewing the session helps."""
+    """The access tokens of sessions there that began without a one-time code say something
+    outdated: they are refused, and renewing the session helps."""
     live = (LoginSession.ended_at.is_(None), LoginSession.last_used_at > now - 2 * ACCESS)
     here = (LoginSession.organization_id == organization_id, LoginSession.with_otp.is_(False))
     _revoke(session, session.scalars(select(LoginSession).where(*here, *live)).all(), now)
 
 
 def revoke_tokens(session: Session, *, member_id: str, now: datetime) -> None:
-    """The member's access tokens say something outdated: they are refused, and renewing the session helps."""
-    latest = session.scalar(select(func.max(LoginSession.last_used_at)).where(LoginSession.member_id == member_id))
+    """The member's access tokens say something outdated: they are refused, and renewing the session
+    helps."""
+    latest = session.scalar(
+        select(func.max(LoginSession.last_used_at)).where(LoginSession.member_id == member_id)
+    )
     acting.end_with_role(session, member_id=member_id, now=now)
-    revoking.revoke(session, kind="member", before={member_id: revoking.until(now, latest)}, now=now)
+    revoking.revoke(
+        session, kind="member", before={member_id: revoking.until(now, latest)}, now=now
+    )
 
 
 def check_place(place: Place) -> None:
-    """Raise unless people may be logged in there: OrganizationSuspended, MemberDisabled, NotVerified."""
+    """Raise unless people may be logged in there: OrganizationSuspended, MemberDisabled,
+    NotVerified."""
     if place.organization.state != "open":
         raise OrganizationSuspended()
     if place.member.status == "disabled":
@@ -210,17 +283,22 @@ def check_place(place: Place) -> None:
 
 
 def lock_place(session: Session, place: Place, identity_id: str) -> Place:
-    """The place, locked against changes, if it is still this person's. Raises TokenRevoked and what ``check_place``
-    does."""
+    """The place, locked against changes, if it is still this person's. Raises TokenRevoked and what
+    ``check_place`` does."""
     _lock_rows(session, place)
-    if place.member.identity_id != identity_id:  # since we looked, they were cut off or their address was changed
+    if (
+        place.member.identity_id != identity_id
+    ):  # since we looked, they were cut off or their address was changed
         raise TokenRevoked()
     check_place(place)
     return place
 
 
 def _lock_rows(session: Session, place: Place) -> None:
-    for row in (place.organization, place.member):  # in the order in which changes of members lock them
+    for row in (
+        place.organization,
+        place.member,
+    ):  # in the order in which changes of members lock them
         session.refresh(row, with_for_update={"read": True})
 
 
@@ -228,7 +306,11 @@ def _end_surplus(session: Session, identity_id: str, limits: SessionLimits, now:
     """Only sessions that rest are ended: what holds a live access token is left alone."""
     resting = session.execute(
         select(LoginSession.id, LoginSession.last_used_at)
-        .where(LoginSession.identity_id == identity_id, LoginSession.ended_at.is_(None), LoginSession.idle_at > now)
+        .where(
+            LoginSession.identity_id == identity_id,
+            LoginSession.ended_at.is_(None),
+            LoginSession.idle_at > now,
+        )
         .order_by(LoginSession.last_used_at.desc())
         .offset(limits.at_most)
     ).all()

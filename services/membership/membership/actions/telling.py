@@ -16,8 +16,11 @@ from membership.values.support import SHOWN_AS, SUPPORT, Staff
 def owner_of(member: Member) -> messages.Owner:
     """The owner as others list them."""
     return messages.Owner(
-        member_id=member.id, given_name=member.given_name or member.name, family_name=member.family_name or "",
-        email=member.email or "", verified=member.verified,
+        member_id=member.id,
+        given_name=member.given_name or member.name,
+        family_name=member.family_name or "",
+        email=member.email or "",
+        verified=member.verified,
     )
 
 
@@ -38,22 +41,44 @@ def say_members_changed(session: Session, organization_id: str) -> None:
 
 
 def record(
-    session: Session, action: str, *, organization: Organization, by: Actor, now: datetime,
-    member: Member | None = None, changes: list[dict[str, Any]] | None = None, outcome: str = "ok",
-    reason: str | None = None, target: dict[str, str] | None = None,
+    session: Session,
+    action: str,
+    *,
+    organization: Organization,
+    by: Actor,
+    now: datetime,
+    member: Member | None = None,
+    changes: list[dict[str, Any]] | None = None,
+    outcome: str = "ok",
+    reason: str | None = None,
+    target: dict[str, str] | None = None,
 ) -> None:
     """Write an audit row about a member, or another ``target`` ({type, id, label})."""
     target = {"type": "member", "id": member.id, "label": member.name} if member else target
     audit.record(
-        session, messages.AuditRecorded, organization_id=organization.id, provider_id=organization.provider_id,
-        action=action, by=by, now=now, target=target, changes=changes, outcome=outcome, reason=reason,
+        session,
+        messages.AuditRecorded,
+        organization_id=organization.id,
+        provider_id=organization.provider_id,
+        action=action,
+        by=by,
+        now=now,
+        target=target,
+        changes=changes,
+        outcome=outcome,
+        reason=reason,
     )
 
 
 def as_inside(acting: ActingSession, member: Member | None) -> Actor:
     """Staff in a customer's place, as their token names them: the member they act as, or nobody."""
     if member is not None:
-        return Actor(kind="support", id=member.identity_id or member.id, label=member.name, acting=acting.act())
+        return Actor(
+            kind="support",
+            id=member.identity_id or member.id,
+            label=member.name,
+            acting=acting.act(),
+        )
     return Actor(kind="support", id=acting.principal, label=SUPPORT, acting=acting.act())
 
 

@@ -1,4 +1,5 @@
-"""Ownership changing hands: at once when the provider's staff do it, by an offer when the owner does."""
+"""Ownership changing hands: at once when the provider's staff do it, by an offer when the owner
+does."""
 
 from datetime import datetime, timedelta
 
@@ -19,15 +20,18 @@ class AlreadyOwner(errors.Conflict):
 
 
 class MemberNotEligible(errors.Conflict):
-    """Only an active member with portal access and a verified e-mail address can be the owner. See to that first."""
+    """Only an active member with portal access and a verified e-mail address can be the owner. See
+    to that first."""
 
 
 class TransferPending(errors.Conflict):
-    """The ownership is offered to somebody already. Wait for their answer, or cancel that offer first."""
+    """The ownership is offered to somebody already. Wait for their answer, or cancel that offer
+    first."""
 
 
 class OwnerChanged(errors.Conflict):
-    """The owner has changed again since. Undo the newest change of ownership first, or make a new one."""
+    """The owner has changed again since. Undo the newest change of ownership first, or make a new
+    one."""
 
 
 class OfferOver(errors.Gone):
@@ -59,9 +63,11 @@ class NotByProvider(errors.Forbidden):
 def transfer_ownership(
     session: Session, *, organization_id: str, member_id: str, reason: str, by: Actor, now: datetime
 ) -> OwnershipTransfer:
-    """Make a customer's member the owner at once, as its provider, or offer the own ownership to a member.
+    """Make a customer's member the owner at once, as its provider, or offer the own ownership to a
+    member.
 
-    Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner."""
+    Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner.
+    """
     organization = queries.organization(session, organization_id, lock="change")
     at_once = _check_gives(session, organization, by)
     members.check_editable(organization)
@@ -69,22 +75,43 @@ def transfer_ownership(
     if target is owner:
         raise AlreadyOwner()
     _check_eligible(target)
-    if not at_once and (offer := queries.offer(session, organization_id)) and offer.status_at(now) == "offered":
+    if (
+        not at_once
+        and (offer := queries.offer(session, organization_id))
+        and offer.status_at(now) == "offered"
+    ):
         raise TransferPending(transfer_id=offer.id)
     cancel_offer(session, organization=organization, by=by, now=now)
     transfer = OwnershipTransfer(
-        id=ids.new("grt"), organization_id=organization_id, from_member_id=owner.id, to_member_id=target.id,
-        to_role=target.role, by_staff=at_once, reason=reason, status="offered", created_at=now,
+        id=ids.new("grt"),
+        organization_id=organization_id,
+        from_member_id=owner.id,
+        to_member_id=target.id,
+        to_role=target.role,
+        by_staff=at_once,
+        reason=reason,
+        status="offered",
+        created_at=now,
         expires_at=now + OPEN_FOR,
     )
     session.add(transfer)
     session.flush()
     if at_once:
-        _complete(session, transfer, organization, (owner, target), "ownership.transferred", by, now)
+        _complete(
+            session, transfer, organization, (owner, target), "ownership.transferred", by, now
+        )
     else:
         _tell(session, OWNERSHIP_OFFERED, organization, target, owner, now)
-        telling.record(session, "ownership.offered", organization=organization, member=target, by=by, now=now,
-                       changes=[{"field": "status", "before": None, "after": "offered"}], reason=reason)
+        telling.record(
+            session,
+            "ownership.offered",
+            organization=organization,
+            member=target,
+            by=by,
+            now=now,
+            changes=[{"field": "status", "before": None, "after": "offered"}],
+            reason=reason,
+        )
     return transfer
 
 
@@ -113,7 +140,8 @@ def take_back_transfer(
 ) -> OwnershipTransfer:
     """Cancel an offer, or undo what the provider's staff did.
 
-    Raises NoSuchTransfer, OfferOver, UndoOver, OwnerChanged, MemberNotEligible, NotTheOwner, NotByProvider."""
+    Raises NoSuchTransfer, OfferOver, UndoOver, OwnerChanged, MemberNotEligible, NotTheOwner,
+    NotByProvider."""
     organization = queries.organization(session, organization_id, lock="change")
     transfer = queries.transfer(session, organization_id, transfer_id).transfer
     at_once = _check_gives(session, organization, by)
@@ -152,8 +180,8 @@ def expire_offer(session: Session, *, now: datetime) -> int:
 
 
 def _check_gives(session: Session, organization: Organization, by: Actor) -> bool:
-    """Whether it is the provider who gives, at once. At home it takes the owner, and a token may be older than the
-    loss of that role."""
+    """Whether it is the provider who gives, at once. At home it takes the owner, and a token may be
+    older than the loss of that role."""
     if by.kind == "staff" and organization.kind == "customer":
         return True
     owner = queries.owner(session, organization.id)
@@ -168,15 +196,24 @@ def _check_eligible(member: Member) -> None:
 
 
 def _complete(
-    session: Session, transfer: OwnershipTransfer, organization: Organization, pair: tuple[Member, Member],
-    action: str, by: Actor, now: datetime,
+    session: Session,
+    transfer: OwnershipTransfer,
+    organization: Organization,
+    pair: tuple[Member, Member],
+    action: str,
+    by: Actor,
+    now: datetime,
 ) -> None:
     transfer.to_role, transfer.status, transfer.ended_at = pair[1].role, "completed", now
     _hand_over(session, transfer, organization, pair, "admin", action, by, now)
 
 
 def _undo(
-    session: Session, transfer: OwnershipTransfer, organization: Organization, by: Actor, now: datetime
+    session: Session,
+    transfer: OwnershipTransfer,
+    organization: Organization,
+    by: Actor,
+    now: datetime,
 ) -> None:
     if transfer.status != "completed" or transfer.expires_at <= now:
         raise UndoOver()
@@ -193,8 +230,14 @@ def _undo(
 
 
 def _hand_over(
-    session: Session, transfer: OwnershipTransfer, organization: Organization, pair: tuple[Member, Member],
-    role: str, action: str, by: Actor, now: datetime,
+    session: Session,
+    transfer: OwnershipTransfer,
+    organization: Organization,
+    pair: tuple[Member, Member],
+    role: str,
+    action: str,
+    by: Actor,
+    now: datetime,
 ) -> None:
     """The first of the pair gives the ownership to the second and becomes what ``role`` says."""
     giver, taker = pair
@@ -208,25 +251,59 @@ def _hand_over(
         sessions.revoke_tokens(session, member_id=member.id, now=now)
     _tell(session, OWNERSHIP_TAKEN, organization, giver, taker, now)
     _tell(session, OWNERSHIP_GIVEN, organization, taker, giver, now)
-    telling.record(session, action, organization=organization, member=taker, by=by, now=now, reason=transfer.reason,
-                   changes=[{"field": "owner", "before": giver.id, "after": taker.id}])
+    telling.record(
+        session,
+        action,
+        organization=organization,
+        member=taker,
+        by=by,
+        now=now,
+        reason=transfer.reason,
+        changes=[{"field": "owner", "before": giver.id, "after": taker.id}],
+    )
     telling.say_members_changed(session, organization.id)
 
 
 def _end(
-    session: Session, offer: OwnershipTransfer, organization: Organization, status: str, by: Actor, now: datetime
+    session: Session,
+    offer: OwnershipTransfer,
+    organization: Organization,
+    status: str,
+    by: Actor,
+    now: datetime,
 ) -> None:
     offer.status, offer.ended_at = status, now
     session.flush()
     target = session.get_one(Member, offer.to_member_id)
-    telling.record(session, f"ownership.{status}", organization=organization, member=target, by=by, now=now,
-                   changes=[{"field": "status", "before": "offered", "after": status}], reason=offer.reason)
+    telling.record(
+        session,
+        f"ownership.{status}",
+        organization=organization,
+        member=target,
+        by=by,
+        now=now,
+        changes=[{"field": "status", "before": "offered", "after": status}],
+        reason=offer.reason,
+    )
 
 
 def _tell(
-    session: Session, purpose: str, organization: Organization, member: Member, other: Member, now: datetime
+    session: Session,
+    purpose: str,
+    organization: Organization,
+    member: Member,
+    other: Member,
+    now: datetime,
 ) -> None:
     """By mail, but not to an address that nobody has proved."""
     if member.email and member.verified:
-        mails.queue_notice(session, purpose=purpose, organization=organization, email=member.email, name=member.name,
-                           member_id=member.id, now=now, other=other.name)
+        mails.queue_notice(
+            session,
+            purpose=purpose,
+            organization=organization,
+            email=member.email,
+            name=member.name,
+            member_id=member.id,
+            now=now,
+            other=other.name,
+        )

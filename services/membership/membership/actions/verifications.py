@@ -17,33 +17,38 @@ RESETS = (RESET,)
 
 
 class ClosedForNow(errors.Conflict):
-    """This organization is suspended. The link stays good; open it again once the organization is active."""
+    """This organization is suspended. The link stays good; open it again once the organization is
+    active."""
 
     code = "organization_suspended"
 
 
 class ClosedToThem(errors.Conflict):
-    """This access is disabled. The link stays good; ask the owner or an admin to enable it first."""
+    """This access is disabled. The link stays good; ask the owner or an admin to enable it
+    first."""
 
     code = "member_disabled"
 
 
 class RoleRaised(errors.Conflict):
-    """This member may do more by now than before the address was changed. Ask the owner to change it back."""
+    """This member may do more by now than before the address was changed. Ask the owner to change
+    it back."""
 
 
 class SignedInAsAnother(errors.Conflict):
-    """You are signed in as somebody else than this link was sent to. Sign out, then open the link again."""
+    """You are signed in as somebody else than this link was sent to. Sign out, then open the link
+    again."""
 
 
 def verify_member(
     session: Session, *, raw: str, password_hash: str | None, visitor: str | None, now: datetime
 ) -> Link:
-    """Use a link that proves an address: the member is verified and active, the password set where one was chosen. Or
-    one that takes a login back to the address it had. ``visitor``: the identity that is signed in where it is opened.
+    """Use a link that proves an address: the member is verified and active, the password set where
+    one was chosen. Or one that takes a login back to the address it had. ``visitor``: the identity
+    that is signed in where it is opened.
 
-    Raises NoSuchLink, LinkSpent, ClosedForNow, SignedInAsAnother; Invalid where a password is missing or too much;
-    MemberExists, ClosedToThem and RoleRaised of an undo."""
+    Raises NoSuchLink, LinkSpent, ClosedForNow, SignedInAsAnother; Invalid where a password is
+    missing or too much; MemberExists, ClosedToThem and RoleRaised of an undo."""
     link = _take(session, raw, LINKS, now)
     _check_visitor(session, link, visitor)
     if link.member is None or link.organization is None:
@@ -53,7 +58,9 @@ def verify_member(
     return link
 
 
-def _prove(session: Session, link: Link, place: Place, password_hash: str | None, now: datetime) -> None:
+def _prove(
+    session: Session, link: Link, place: Place, password_hash: str | None, now: datetime
+) -> None:
     (member, organization), identity = place, link.identity
     if password_hash is None and identity.password_hash is None:
         raise errors.invalid("/password", "required", "Choose a password.")
@@ -66,17 +73,26 @@ def _prove(session: Session, link: Link, place: Place, password_hash: str | None
         member.status = "active"
     telling.say_members_changed(session, organization.id)
     telling.record(
-        session, "email.verified", organization=organization, member=member, now=now,
+        session,
+        "email.verified",
+        organization=organization,
+        member=member,
+        now=now,
         by=telling.as_actor(member, organization),
     )
 
 
-def _undo_change(session: Session, link: Link, place: Place, password_hash: str | None, now: datetime) -> None:
-    """Take the login back to the person and the address that had it, and out of the hands of whoever has it now;
-    neither a disabled member comes in by that nor a role that was given to their successor."""
+def _undo_change(
+    session: Session, link: Link, place: Place, password_hash: str | None, now: datetime
+) -> None:
+    """Take the login back to the person and the address that had it, and out of the hands of
+    whoever has it now; neither a disabled member comes in by that nor a role that was given to
+    their successor."""
     (member, organization), former = place, link.identity
     if password_hash is not None:
-        raise errors.invalid("/password", "not_needed", "Choose another password after this, by a reset.")
+        raise errors.invalid(
+            "/password", "not_needed", "Choose another password after this, by a reset."
+        )
     if member.status == "disabled":
         raise ClosedToThem()
     if access.is_member(session, organization.id, former.id):
@@ -89,19 +105,29 @@ def _undo_change(session: Session, link: Link, place: Place, password_hash: str 
     sessions.end_sessions(session, member_id=member.id, why="address_changed", now=now)
     mails.supersede_links(session, member_id=member.id, now=now)
     mails.supersede_undos(session, member_id=member.id, since=link.token.created_at, now=now)
-    member.identity_id, member.email, member.verified, member.status = former.id, former.email, True, "active"
+    member.identity_id, member.email, member.verified, member.status = (
+        former.id,
+        former.email,
+        True,
+        "active",
+    )
     member.refold()
     identities.erase_if_alone(session, which=[ousted], now=now)
     telling.say_members_changed(session, organization.id)
     telling.record(
-        session, "email.change_undone", organization=organization, member=member, now=now,
+        session,
+        "email.change_undone",
+        organization=organization,
+        member=member,
+        now=now,
         by=telling.as_actor(member, organization),
         changes=[{"field": "email", "before": before, "after": former.email}],
     )
 
 
 def reset_password(session: Session, *, raw: str, password_hash: str, now: datetime) -> Link:
-    """Use a link that resets a password; every session of the person ends. Raises NoSuchLink, LinkSpent."""
+    """Use a link that resets a password; every session of the person ends. Raises NoSuchLink,
+    LinkSpent."""
     link = _take(session, raw, RESETS, now)
     identities.forget_failures(session, email=link.token.email)
     identities.set_password(session, identity=link.identity, password_hash=password_hash, now=now)
@@ -109,14 +135,19 @@ def reset_password(session: Session, *, raw: str, password_hash: str, now: datet
     if places:
         member, organization = places[0]
         telling.record(
-            session, "password.reset", organization=organization, member=member, now=now,
+            session,
+            "password.reset",
+            organization=organization,
+            member=member,
+            now=now,
             by=telling.as_actor(member, organization),
         )
     return link
 
 
 def _take(session: Session, raw: str, purposes: tuple[str, ...], now: datetime) -> Link:
-    """The link, used, and whom it is about, locked in the order in which changes of members lock them."""
+    """The link, used, and whom it is about, locked in the order in which changes of members lock
+    them."""
     seen = queries.link(session, raw, purposes, now)
     if seen.member is not None:
         _check_open(queries.organization(session, seen.member.organization_id, lock="use"))

@@ -181,9 +181,12 @@ def compose(letter: Letter, *, public_url: str, sender: str) -> EmailMessage:
     organization = " ".join(letter.organization.split())
     filled = {
         **letter.figures,
-        "name": letter.given_name or "there", "organization": organization,
+        "name": letter.given_name or "there",
+        "organization": organization,
         "link": f"{public_url.rstrip('/')}/{path}/{letter.token}",
-        "what": "join with the password you already have" if letter.has_password else "choose your password",
+        "what": "join with the password you already have"
+        if letter.has_password
+        else "choose your password",
     }
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = sender
@@ -193,5 +196,7 @@ def compose(letter: Letter, *, public_url: str, sender: str) -> EmailMessage:
     message["Message-ID"] = make_msgid(domain="clientele.invalid")
     message["Auto-Submitted"] = "auto-generated"
     text = _TEXTS[letter.purpose].format(**filled)
-    message.set_content(text, cte="7bit" if text.isascii() else "8bit")  # links stay whole, whoever reads the source
+    message.set_content(
+        text, cte="7bit" if text.isascii() else "8bit"
+    )  # links stay whole, whoever reads the source
     return message

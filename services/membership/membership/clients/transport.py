@@ -13,7 +13,8 @@ Post = Callable[[EmailMessage], None]
 
 
 def post(url: str) -> Post:
-    """How mails leave the house: ``file:///directory`` or ``smtp://[user:password@]host:port``. Raises ValueError."""
+    """How mails leave the house: ``file:///directory`` or ``smtp://[user:password@]host:port``.
+    Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path:
         return lambda message: _write(Path(unquote(parts.path)), message)
@@ -39,7 +40,9 @@ def _transmit(parts: SplitResult, message: EmailMessage) -> None:
             server.starttls(context=ssl.create_default_context())
             server.ehlo()
         elif parts.username:
-            raise smtplib.SMTPNotSupportedError("the mail server offers no STARTTLS; no password is sent in the open")
+            raise smtplib.SMTPNotSupportedError(
+                "the mail server offers no STARTTLS; no password is sent in the open"
+            )
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))
         server.send_message(message)

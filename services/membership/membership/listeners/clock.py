@@ -14,8 +14,8 @@ _LOG = log.get("membership")
 
 
 def send_mails(database: Database, now: datetime, settings: Any) -> int:
-    """Send one mail that is due. Its token's hash is committed before, so that a link which arrives works; dying in
-    between only means that a newer link follows."""
+    """Send one mail that is due. Its token's hash is committed before, so that a link which arrives
+    works; dying in between only means that a newer link follows."""
     with database.transaction() as session:
         letter = mails.take_mail(session, now=now)
     if letter is None:
@@ -55,6 +55,8 @@ def end_support(database: Database, now: datetime, _settings: Any) -> int:
     """Put out whose time inside is over, and announce the ends to come."""
     with database.transaction() as session:
         return support.end_due(session, now=now) + support.warn_of_ends(session, now=now)
+
+
 JOBS = (
     Job("send_mails", 0.5, send_mails),
     Job("tell_of_failures", 5, tell_of_failures),

@@ -13,41 +13,63 @@ from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED
 def on_invite_owner(session: Session, message: messages.InviteOwner, heard: Heard) -> None:
     """A new customer wants its owner."""
     organizations.invite_owner(
-        session, organization_id=message.organization_id, provider_id=message.provider_id, name=message.name,
-        given_name=message.given_name, family_name=message.family_name, email=message.email,
-        managed_by=message.managed_by, now=heard.now,
-    )
-
-
-def on_organization_activated(session: Session, message: messages.OrganizationActivated, _heard: Heard) -> None:
-    """A new customer is ready."""
-    organizations.open_organization(session, organization_id=message.organization_id)
-
-
-def on_organization_changed(session: Session, message: messages.OrganizationChanged, heard: Heard) -> None:
-    """Name or management changed."""
-    organizations.change_organization(
-        session, organization_id=message.organization_id, name=message.name, managed_by=message.managed_by,
+        session,
+        organization_id=message.organization_id,
+        provider_id=message.provider_id,
+        name=message.name,
+        given_name=message.given_name,
+        family_name=message.family_name,
+        email=message.email,
+        managed_by=message.managed_by,
         now=heard.now,
     )
 
 
-def on_organization_suspended(session: Session, message: messages.OrganizationSuspended, heard: Heard) -> None:
+def on_organization_activated(
+    session: Session, message: messages.OrganizationActivated, _heard: Heard
+) -> None:
+    """A new customer is ready."""
+    organizations.open_organization(session, organization_id=message.organization_id)
+
+
+def on_organization_changed(
+    session: Session, message: messages.OrganizationChanged, heard: Heard
+) -> None:
+    """Name or management changed."""
+    organizations.change_organization(
+        session,
+        organization_id=message.organization_id,
+        name=message.name,
+        managed_by=message.managed_by,
+        now=heard.now,
+    )
+
+
+def on_organization_suspended(
+    session: Session, message: messages.OrganizationSuspended, heard: Heard
+) -> None:
     """Everybody out."""
-    organizations.suspend_organization(session, organization_id=message.organization_id, now=heard.now)
+    organizations.suspend_organization(
+        session, organization_id=message.organization_id, now=heard.now
+    )
 
 
 def on_end_access(session: Session, message: messages.EndAccess, heard: Heard) -> None:
     """A deletion wants the people out."""
     organizations.end_access(
-        session, organization_id=message.organization_id, deletion_id=message.deletion_id, now=heard.now
+        session,
+        organization_id=message.organization_id,
+        deletion_id=message.deletion_id,
+        now=heard.now,
     )
 
 
 def on_restore_access(session: Session, message: messages.RestoreAccess, _heard: Heard) -> None:
     """A deletion or a suspension is over."""
     organizations.restore_access(
-        session, organization_id=message.organization_id, conversation_id=message.conversation_id,
+        session,
+        organization_id=message.organization_id,
+        conversation_id=message.conversation_id,
         suspended=message.suspended,
     )
 
@@ -55,41 +77,73 @@ def on_restore_access(session: Session, message: messages.RestoreAccess, _heard:
 def on_erase_members(session: Session, message: messages.EraseMembers, heard: Heard) -> None:
     """The grace is over."""
     organizations.erase_members(
-        session, organization_id=message.organization_id, deletion_id=message.deletion_id, now=heard.now
+        session,
+        organization_id=message.organization_id,
+        deletion_id=message.deletion_id,
+        now=heard.now,
     )
 
 
 def on_settings_changed(session: Session, message: messages.SettingsChanged, heard: Heard) -> None:
     """The provider's settings."""
     organizations.apply_settings(
-        session, provider_id=message.provider_id, version=message.version, settings=message.settings, now=heard.now
+        session,
+        provider_id=message.provider_id,
+        version=message.version,
+        settings=message.settings,
+        now=heard.now,
     )
 
 
-def on_support_receipt_ready(session: Session, message: messages.SupportReceiptReady, heard: Heard) -> None:
+def on_support_receipt_ready(
+    session: Session, message: messages.SupportReceiptReady, heard: Heard
+) -> None:
     """What staff changed while they acted is known."""
     support.mail_receipt(
-        session, organization_id=message.organization_id, acting_id=message.acting_id, left_out=message.left_out,
-        rows=[vars(row) for row in message.rows], now=heard.now,
+        session,
+        organization_id=message.organization_id,
+        acting_id=message.acting_id,
+        left_out=message.left_out,
+        rows=[vars(row) for row in message.rows],
+        now=heard.now,
     )
 
 
 def on_credits_low(session: Session, message: billing.CreditsLow, heard: Heard) -> None:
     """A customer's credits ran low."""
     mails.queue_figures(
-        session, purpose=CREDITS_LOW, organization_id=message.organization_id, email=message.email, now=heard.now,
-        figures={"organization": message.name, "currency": message.currency, "threshold": message.threshold,
-                 "usable_credits": message.usable_credits},
+        session,
+        purpose=CREDITS_LOW,
+        organization_id=message.organization_id,
+        email=message.email,
+        now=heard.now,
+        figures={
+            "organization": message.name,
+            "currency": message.currency,
+            "threshold": message.threshold,
+            "usable_credits": message.usable_credits,
+        },
     )
 
 
 def on_top_up_wanted(session: Session, message: billing.TopUpWanted, heard: Heard) -> None:
     """A customer is to pay its automatic top-up."""
     mails.queue_figures(
-        session, purpose=TOP_UP_WANTED, organization_id=message.organization_id, email=message.email, now=heard.now,
-        figures={"organization": message.name, "currency": message.currency, "amount": message.amount,
-                 "method": message.method.replace("_", " "), "usable_credits": message.usable_credits},
+        session,
+        purpose=TOP_UP_WANTED,
+        organization_id=message.organization_id,
+        email=message.email,
+        now=heard.now,
+        figures={
+            "organization": message.name,
+            "currency": message.currency,
+            "amount": message.amount,
+            "method": message.method.replace("_", " "),
+            "usable_credits": message.usable_credits,
+        },
     )
+
+
 LISTENERS: Listeners = {
     messages.InviteOwner: on_invite_owner,
     messages.OrganizationActivated: on_organization_activated,

@@ -1,4 +1,5 @@
-"""What exists: organizations as known here, people, their sessions and proofs, mails, keys, staff who step in."""
+"""What exists: organizations as known here, people, their sessions and proofs, mails, keys, staff
+who step in."""
 
 from membership.models.guesses import Guesses, KnownClient, LoginFailures
 from membership.models.keys import ApiKey, ApiKeySecret
@@ -11,7 +12,25 @@ from membership.models.support import ActingSession, SupportGrant
 from membership.models.transfers import OwnershipTransfer
 
 __all__ = [
-    "ActingSession", "ApiKey", "ApiKeySecret", "Base", "Counter", "Guesses", "Identity", "KnownClient",
-    "LoginFailures", "LoginSession", "Mail", "MailedToken", "Member", "Organization", "OwnershipTransfer",
-    "ProviderSettings", "RecoveryCode", "RefreshToken", "Revocation", "SupportGrant", "Totp",
+    "ActingSession",
+    "ApiKey",
+    "ApiKeySecret",
+    "Base",
+    "Counter",
+    "Guesses",
+    "Identity",
+    "KnownClient",
+    "LoginFailures",
+    "LoginSession",
+    "Mail",
+    "MailedToken",
+    "Member",
+    "Organization",
+    "OwnershipTransfer",
+    "ProviderSettings",
+    "RecoveryCode",
+    "RefreshToken",
+    "Revocation",
+    "SupportGrant",
+    "Totp",
 ]

@@ -14,8 +14,8 @@ _UNDO = text("purpose = 'undo'")
 
 
 class Mail(Base):
-    """A mail to send. ``purpose``: invitation, verification, reset, undo; ``state``: queued, sent, dropped. Its token
-    is made when it is sent, so that no raw token is ever stored.
+    """A mail to send. ``purpose``: invitation, verification, reset, undo; ``state``: queued, sent,
+    dropped. Its token is made when it is sent, so that no raw token is ever stored.
 
     ``figures``: what a notice says, which has no token; of an undo, the role of then. Mails about money go to
     an address for bills and to no member; their ``purpose``: credits_low, top_up_wanted; those of other notices stand

@@ -15,7 +15,8 @@ class Base(DeclarativeBase):
 
 
 class Organization(Base):
-    """An organization as membership knows it. ``state``: provisioning, open, suspended, ended, erased."""
+    """An organization as membership knows it. ``state``: provisioning, open, suspended, ended,
+    erased."""
 
     __tablename__ = "organizations"
     id: Mapped[str] = mapped_column(Id("org"), primary_key=True)

@@ -13,7 +13,8 @@ _HERE_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disabled
 
 
 class Identity(Base):
-    """A person who may log in, wherever they belong. ``status``: active, erased (then without address)."""
+    """A person who may log in, wherever they belong. ``status``: active, erased (then without
+    address)."""
 
     __tablename__ = "identities"
     id: Mapped[str] = mapped_column(Id("idn"), primary_key=True)
@@ -28,25 +29,45 @@ class Identity(Base):
 
 
 class Member(Base):
-    """Somebody in an organization, with a login (``identity_id``) or without. ``search`` and ``sort_name`` are case
-    folded; ``invited_at``, ``invited_by``: when and by whom (their identity) the last link was asked for; ``status``:
-    pending, active, disabled, and removed or erased once gone."""
+    """Somebody in an organization, with a login (``identity_id``) or without. ``search`` and
+    ``sort_name`` are case folded; ``invited_at``, ``invited_by``: when and by whom (their identity)
+    the last link was asked for; ``status``: pending, active, disabled, and removed or erased once
+    gone."""
 
     __tablename__ = "members"
     __table_args__ = (
-        Index("uq_members_owner", "organization_id", unique=True, postgresql_where=_HERE_OWNER,
-              sqlite_where=_HERE_OWNER),
-        Index("uq_members_identity", "organization_id", "identity_id", unique=True, postgresql_where=_HERE,
-              sqlite_where=_HERE),
-        Index("uq_members_extension", "organization_id", "extension", unique=True, postgresql_where=_HERE,
-              sqlite_where=_HERE),
+        Index(
+            "uq_members_owner",
+            "organization_id",
+            unique=True,
+            postgresql_where=_HERE_OWNER,
+            sqlite_where=_HERE_OWNER,
+        ),
+        Index(
+            "uq_members_identity",
+            "organization_id",
+            "identity_id",
+            unique=True,
+            postgresql_where=_HERE,
+            sqlite_where=_HERE,
+        ),
+        Index(
+            "uq_members_extension",
+            "organization_id",
+            "extension",
+            unique=True,
+            postgresql_where=_HERE,
+            sqlite_where=_HERE,
+        ),
         Index("ix_members_sorted", "organization_id", "sort_name", "id"),
         Index("ix_members_invited", "organization_id", "invited_at"),
         Index("ix_members_inviter", "invited_by", "invited_at"),
     )
     id: Mapped[str] = mapped_column(Id("mem"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))
-    identity_id: Mapped[str | None] = mapped_column(Id("idn"), ForeignKey("identities.id"), index=True)
+    identity_id: Mapped[str | None] = mapped_column(
+        Id("idn"), ForeignKey("identities.id"), index=True
+    )
     role: Mapped[str] = mapped_column(String(16))
     preset: Mapped[str | None] = mapped_column(String(16))
     name: Mapped[str] = mapped_column(String(511))

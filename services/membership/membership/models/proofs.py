@@ -14,7 +14,9 @@ class Totp(Base):
     ``failures`` in a row shut it until ``shut_until``; ``short_password``: the password is too short without them."""
 
     __tablename__ = "totps"
-    identity_id: Mapped[str] = mapped_column(Id("idn"), ForeignKey("identities.id"), primary_key=True)
+    identity_id: Mapped[str] = mapped_column(
+        Id("idn"), ForeignKey("identities.id"), primary_key=True
+    )
     secret: Mapped[str] = mapped_column(String(255))
     confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
     last_step: Mapped[int] = mapped_column(BigInt)
@@ -27,6 +29,8 @@ class RecoveryCode(Base):
     """A code that stands for one one-time code, once."""
 
     __tablename__ = "recovery_codes"
-    identity_id: Mapped[str] = mapped_column(Id("idn"), ForeignKey("identities.id"), primary_key=True)
+    identity_id: Mapped[str] = mapped_column(
+        Id("idn"), ForeignKey("identities.id"), primary_key=True
+    )
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     used_at: Mapped[datetime | None] = mapped_column(Instant)

@@ -18,7 +18,9 @@ class LoginSession(Base):
     id: Mapped[str] = mapped_column(Id("ses"), primary_key=True)
     identity_id: Mapped[str] = mapped_column(Id("idn"), ForeignKey("identities.id"))
     member_id: Mapped[str] = mapped_column(Id("mem"), ForeignKey("members.id"), index=True)
-    organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"), index=True)
+    organization_id: Mapped[str] = mapped_column(
+        Id("org"), ForeignKey("organizations.id"), index=True
+    )
     proved_at: Mapped[datetime] = mapped_column(Instant)
     with_otp: Mapped[bool] = mapped_column(Boolean)
     user_agent: Mapped[str | None] = mapped_column(String(255))
@@ -35,12 +37,15 @@ class RefreshToken(Base):
 
     __tablename__ = "refresh_tokens"
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    session_id: Mapped[str] = mapped_column(Id("ses"), ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    session_id: Mapped[str] = mapped_column(
+        Id("ses"), ForeignKey("sessions.id", ondelete="CASCADE"), index=True
+    )
     used_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Revocation(Base):
-    """Access tokens issued before ``before`` are refused: those of a session, an identity or a member."""
+    """Access tokens issued before ``before`` are refused: those of a session, an identity or a
+    member."""
 
     __tablename__ = "revocations"
     seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)

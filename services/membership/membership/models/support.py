@@ -14,17 +14,28 @@ _OPEN = text("ended_at IS NULL")
 
 
 class SupportGrant(Base):
-    """Leave for the provider's staff to enter an organization. ``status``: pending (waits for consent), active,
-    refused, ended, expired; ``expires_at``: of the request while it is pending, of the grant after; ``access``: full
-    or read; ``requested_by``, ``decided_by``: identities, with the names they had; nobody has to decide where the
-    provider manages the organization. ``warned_at``: when its end was announced."""
+    """Leave for the provider's staff to enter an organization. ``status``: pending (waits for
+    consent), active, refused, ended, expired; ``expires_at``: of the request while it is pending,
+    of the grant after; ``access``: full or read; ``requested_by``, ``decided_by``: identities, with
+    the names they had; nobody has to decide where the provider manages the organization.
+    ``warned_at``: when its end was announced."""
 
     __tablename__ = "support_grants"
     __table_args__ = (
         Index("ix_support_grants_organization", "organization_id", "id"),
-        Index("ix_support_grants_open", "expires_at", postgresql_where=_OPEN_GRANT, sqlite_where=_OPEN_GRANT),
-        Index("ix_support_grants_provider", "provider_id", "id", postgresql_where=_OPEN_GRANT,
-              sqlite_where=_OPEN_GRANT),
+        Index(
+            "ix_support_grants_open",
+            "expires_at",
+            postgresql_where=_OPEN_GRANT,
+            sqlite_where=_OPEN_GRANT,
+        ),
+        Index(
+            "ix_support_grants_provider",
+            "provider_id",
+            "id",
+            postgresql_where=_OPEN_GRANT,
+            sqlite_where=_OPEN_GRANT,
+        ),
     )
     id: Mapped[str] = mapped_column(Id("grt"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))
@@ -50,19 +61,35 @@ class SupportGrant(Base):
 
 
 class ActingSession(Base):
-    """Staff in a customer's organization. ``mode``: login_as (as ``member_id``), remote_support (under ``grant_id``);
-    its id is the ``sid`` of the token. It ends with the staff member's own session ``staff_session_id``; nobody has
-    two at a time."""
+    """Staff in a customer's organization. ``mode``: login_as (as ``member_id``), remote_support
+    (under ``grant_id``); its id is the ``sid`` of the token. It ends with the staff member's own
+    session ``staff_session_id``; nobody has two at a time."""
 
     __tablename__ = "acting_sessions"
     __table_args__ = (
         Index("ix_acting_sessions_organization", "organization_id", "id"),
         Index("ix_acting_sessions_staff", "staff_identity_id", "started_at"),
-        Index("uq_acting_sessions_staff_open", "staff_identity_id", unique=True, postgresql_where=_OPEN,
-              sqlite_where=_OPEN),
-        Index("ix_acting_sessions_provider", "provider_id", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index(
+            "uq_acting_sessions_staff_open",
+            "staff_identity_id",
+            unique=True,
+            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,
+        ),
+        Index(
+            "ix_acting_sessions_provider",
+            "provider_id",
+            "id",
+            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,
+        ),
         Index("ix_acting_sessions_due", "expires_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
-        Index("ix_acting_sessions_staff_session", "staff_session_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index(
+            "ix_acting_sessions_staff_session",
+            "staff_session_id",
+            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,
+        ),
     )
     id: Mapped[str] = mapped_column(Id("ses"), primary_key=True)
     mode: Mapped[str] = mapped_column(String(16))
@@ -75,7 +102,9 @@ class ActingSession(Base):
     provider_id: Mapped[str] = mapped_column(Id("org"))
     organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))
     member_id: Mapped[str | None] = mapped_column(Id("mem"), ForeignKey("members.id"), index=True)
-    grant_id: Mapped[str | None] = mapped_column(Id("grt"), ForeignKey("support_grants.id"), index=True)
+    grant_id: Mapped[str | None] = mapped_column(
+        Id("grt"), ForeignKey("support_grants.id"), index=True
+    )
     started_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -84,8 +113,13 @@ class ActingSession(Base):
     def act(self) -> dict[str, str]:
         """Who really acts and how, as tokens and audit rows say it."""
         said = {
-            "sub": self.staff_identity_id, "org": self.provider_id, "sid": self.staff_session_id, "mode": self.mode,
-            "access": self.access, "name": self.staff_name, "acting": self.id,
+            "sub": self.staff_identity_id,
+            "org": self.provider_id,
+            "sid": self.staff_session_id,
+            "mode": self.mode,
+            "access": self.access,
+            "name": self.staff_name,
+            "acting": self.id,
         }
         return said | ({"grant": self.grant_id} if self.grant_id else {})
 

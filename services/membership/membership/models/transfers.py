@@ -12,16 +12,26 @@ _OFFERED = text("status = 'offered'")
 
 
 class OwnershipTransfer(Base):
-    """From one member to another. ``status``: offered (by the owner; the target accepts), completed, undone,
-    cancelled, expired; ``expires_at``: of the offer, or of the time to undo what staff did; ``to_role``: what the new
-    owner was before."""
+    """From one member to another. ``status``: offered (by the owner; the target accepts),
+    completed, undone, cancelled, expired; ``expires_at``: of the offer, or of the time to undo what
+    staff did; ``to_role``: what the new owner was before."""
 
     __tablename__ = "ownership_transfers"
     __table_args__ = (
-        Index("uq_ownership_transfers_offered", "organization_id", unique=True, postgresql_where=_OFFERED,
-              sqlite_where=_OFFERED),
+        Index(
+            "uq_ownership_transfers_offered",
+            "organization_id",
+            unique=True,
+            postgresql_where=_OFFERED,
+            sqlite_where=_OFFERED,
+        ),
         Index("ix_ownership_transfers_organization", "organization_id", "id"),
-        Index("ix_ownership_transfers_due", "expires_at", postgresql_where=_OFFERED, sqlite_where=_OFFERED),
+        Index(
+            "ix_ownership_transfers_due",
+            "expires_at",
+            postgresql_where=_OFFERED,
+            sqlite_where=_OFFERED,
+        ),
     )
     id: Mapped[str] = mapped_column(Id("grt"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))
@@ -36,5 +46,6 @@ class OwnershipTransfer(Base):
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
 
     def status_at(self, now: datetime) -> str:
-        """The status now; an offer is over when its time is, whether or not anybody has noted it."""
+        """The status now; an offer is over when its time is, whether or not anybody has noted
+        it."""
         return "expired" if self.status == "offered" and self.expires_at <= now else self.status

@@ -15,7 +15,12 @@ from membership.queries.logins import (
     rest,
     revocations,
 )
-from membership.queries.organizations import NoSuchOrganization, organization, provider_of, settings_of
+from membership.queries.organizations import (
+    NoSuchOrganization,
+    organization,
+    provider_of,
+    settings_of,
+)
 from membership.queries.people import (
     HERE,
     NoSuchMember,

@@ -14,17 +14,22 @@ def warnings(session: Session, organization_id: str, now: datetime) -> list[dict
     found = []
     open_offer = offer(session, organization_id)
     if open_offer is not None and open_offer.status_at(now) == "offered":
-        found.append({
-            "code": "pending_transfer",
-            "detail": "The ownership was offered to a member who has not answered yet. The deletion cancels the offer.",
-        })
+        found.append(
+            {
+                "code": "pending_transfer",
+                "detail": "The ownership was offered to a member who has not answered yet. The deletion cancels the offer.",
+            }
+        )
     inside = select(ActingSession.id).where(
-        ActingSession.organization_id == organization_id, ActingSession.ended_at.is_(None),
+        ActingSession.organization_id == organization_id,
+        ActingSession.ended_at.is_(None),
         ActingSession.expires_at > now,
     )
     if session.scalar(inside.limit(1)) is not None:
-        found.append({
-            "code": "acting_session",
-            "detail": "Somebody of the provider's staff is inside the organization. The deletion ends their session.",
-        })
+        found.append(
+            {
+                "code": "acting_session",
+                "detail": "Somebody of the provider's staff is inside the organization. The deletion ends their session.",
+            }
+        )
     return found

@@ -11,15 +11,20 @@ from membership.values.lifetimes import PROOFS
 
 # To be joined to members: the link that an invited one holds, and whether one is on its way.
 LINK_HELD = and_(
-    MailedToken.member_id == Member.id, MailedToken.purpose.in_(PROOFS), MailedToken.used_at.is_(None),
-    MailedToken.superseded_at.is_(None), Member.status == "pending",
+    MailedToken.member_id == Member.id,
+    MailedToken.purpose.in_(PROOFS),
+    MailedToken.used_at.is_(None),
+    MailedToken.superseded_at.is_(None),
+    Member.status == "pending",
 )
-LINK_COMES = exists().where(Mail.member_id == Member.id, Mail.purpose.in_(PROOFS), Mail.state == "queued")
+LINK_COMES = exists().where(
+    Mail.member_id == Member.id, Mail.purpose.in_(PROOFS), Mail.state == "queued"
+)
 
 
 class Invitation(NamedTuple):
-    """How somebody's invitation stands. ``sent_at``: None while its mail is on its way; ``expired``: they hold no link
-    that is good, and none is on its way."""
+    """How somebody's invitation stands. ``sent_at``: None while its mail is on its way;
+    ``expired``: they hold no link that is good, and none is on its way."""
 
     sent_at: datetime | None
     expires_at: datetime | None
@@ -33,7 +38,9 @@ def invitation(session: Session, member: Member, now: datetime) -> Invitation | 
     return invitation_of(member, token, comes, now)
 
 
-def invitation_of(member: Member, token: MailedToken | None, comes: bool, now: datetime) -> Invitation | None:
+def invitation_of(
+    member: Member, token: MailedToken | None, comes: bool, now: datetime
+) -> Invitation | None:
     """The same, of what the database has told."""
     if member.status != "pending":
         return None

@@ -40,10 +40,22 @@ def api_key(session: Session, organization_id: str, key_id: str, *, lock: str = 
 
 
 def api_keys(organization_id: str, now: datetime) -> Any:
-    """The list of keys, newest first, each with how many of its secrets are good, and when the older one ends."""
-    good = (ApiKeySecret.key_id == ApiKey.id, or_(ApiKeySecret.expires_at.is_(None), ApiKeySecret.expires_at > now))
-    live = select(func.count()).select_from(ApiKeySecret).where(*good).correlate(ApiKey).scalar_subquery()
-    ends_at = select(func.min(ApiKeySecret.expires_at)).where(*good).correlate(ApiKey).scalar_subquery()
+    """The list of keys, newest first, each with how many of its secrets are good, and when the
+    older one ends."""
+    good = (
+        ApiKeySecret.key_id == ApiKey.id,
+        or_(ApiKeySecret.expires_at.is_(None), ApiKeySecret.expires_at > now),
+    )
+    live = (
+        select(func.count())
+        .select_from(ApiKeySecret)
+        .where(*good)
+        .correlate(ApiKey)
+        .scalar_subquery()
+    )
+    ends_at = (
+        select(func.min(ApiKeySecret.expires_at)).where(*good).correlate(ApiKey).scalar_subquery()
+    )
     query = select(ApiKey, live.label("live"), ends_at.label("older_ends_at")).where(
         ApiKey.organization_id == organization_id, ApiKey.deleted_at.is_(None)
     )
@@ -52,8 +64,10 @@ def api_keys(organization_id: str, now: datetime) -> Any:
 
 def key_count(session: Session, organization_id: str) -> int:
     """How many keys the organization has, expired ones included."""
-    query = select(func.count()).select_from(ApiKey).where(
-        ApiKey.organization_id == organization_id, ApiKey.deleted_at.is_(None)
+    query = (
+        select(func.count())
+        .select_from(ApiKey)
+        .where(ApiKey.organization_id == organization_id, ApiKey.deleted_at.is_(None))
     )
     return session.scalar(query) or 0
 
@@ -67,6 +81,8 @@ def key_in_use(session: Session, raw: str, now: datetime) -> KeyInUse | None:
         .where(ApiKeySecret.digest == tokens.digest(raw), ApiKey.deleted_at.is_(None))
     ).one_or_none()
     found = KeyInUse(*row) if row else None
-    if found is None or any(at is not None and at <= now for at in (found.secret_ends_at, found.key.expires_at)):
+    if found is None or any(
+        at is not None and at <= now for at in (found.secret_ends_at, found.key.expires_at)
+    ):
         return None
     return found

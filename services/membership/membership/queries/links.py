@@ -27,11 +27,13 @@ class LinkSpent(errors.Gone):
 
 
 class InvitationSpent(LinkSpent):
-    """This link was used, replaced or is too old. If you have joined, sign in; else POST to it with /renewal added."""
+    """This link was used, replaced or is too old. If you have joined, sign in; else POST to it with
+    /renewal added."""
 
 
 class UndoSpent(LinkSpent):
-    """This link was used, is too old, or there is nothing to undo any more. Ask the owner to change the address."""
+    """This link was used, is too old, or there is nothing to undo any more. Ask the owner to change
+    the address."""
 
 
 _SPENT: dict[str, type[LinkSpent]] = dict.fromkeys(PROOFS, InvitationSpent) | {UNDO: UndoSpent}
@@ -46,7 +48,9 @@ class Link(NamedTuple):
     organization: Organization | None
 
 
-def link(session: Session, raw: str, purposes: tuple[str, ...], now: datetime, *, lock: str = "") -> Link:
+def link(
+    session: Session, raw: str, purposes: tuple[str, ...], now: datetime, *, lock: str = ""
+) -> Link:
     """What a mailed link is good for. Raises NoSuchLink or LinkSpent."""
     token = mailed_token(session, raw, purposes, lock=lock)
     if token is None:
@@ -56,16 +60,26 @@ def link(session: Session, raw: str, purposes: tuple[str, ...], now: datetime, *
     idle = found is not None and (
         found.status not in HERE or (found.identity_id == identity.id) is (token.purpose == UNDO)
     )
-    if token.used_at or token.superseded_at or token.expires_at <= now or idle or identity.email != token.email:
+    if (
+        token.used_at
+        or token.superseded_at
+        or token.expires_at <= now
+        or idle
+        or identity.email != token.email
+    ):
         raise _SPENT.get(token.purpose, LinkSpent)()
-    return Link(token, identity, found, session.get(Organization, found.organization_id) if found else None)
+    return Link(
+        token, identity, found, session.get(Organization, found.organization_id) if found else None
+    )
 
 
 def mailed_token(
     session: Session, raw: str, purposes: tuple[str, ...], *, lock: str = ""
 ) -> MailedToken | None:
     """The token of a mailed link, good or dead; None for what is none of ours."""
-    query = select(MailedToken).where(MailedToken.digest == tokens.digest(raw), MailedToken.purpose.in_(purposes))
+    query = select(MailedToken).where(
+        MailedToken.digest == tokens.digest(raw), MailedToken.purpose.in_(purposes)
+    )
     return session.scalars(locked(query, lock)).one_or_none()
 
 

@@ -23,8 +23,8 @@ FEED_KEPT = timedelta(minutes=65)  # longer than any token lives
 
 
 class Login(NamedTuple):
-    """What a login is checked against; the same look-ups whether or not the address exists. ``key``: of the failures
-    that count; ``wait``: seconds."""
+    """What a login is checked against; the same look-ups whether or not the address exists.
+    ``key``: of the failures that count; ``wait``: seconds."""
 
     identity_id: str | None
     password_hash: str | None
@@ -33,22 +33,27 @@ class Login(NamedTuple):
 
 
 class Demands(NamedTuple):
-    """What an organization's provider wants of a session there: one-time codes at login, fresh proofs."""
+    """What an organization's provider wants of a session there: one-time codes at login, fresh
+    proofs."""
 
     codes: bool
     proofs: bool
 
 
-def login(session: Session, email: str, client: bytes, limits: waits.Limits, now: datetime) -> Login:
-    """What is needed to check a password for this address. Where somebody has logged in from before, only what went
-    wrong there counts."""
+def login(
+    session: Session, email: str, client: bytes, limits: waits.Limits, now: datetime
+) -> Login:
+    """What is needed to check a password for this address. Where somebody has logged in from
+    before, only what went wrong there counts."""
     here = and_(
-        KnownClient.identity_id == Identity.id, KnownClient.client == client,
+        KnownClient.identity_id == Identity.id,
+        KnownClient.client == client,
         KnownClient.last_at > now - waits.KNOWN_FOR,
     )
     found = session.execute(
         select(Identity.id, Identity.password_hash, KnownClient.client)
-        .outerjoin(KnownClient, here).where(Identity.email == addresses.key(email))
+        .outerjoin(KnownClient, here)
+        .where(Identity.email == addresses.key(email))
     ).one_or_none()
     identity_id, password_hash, known = found or (None, None, None)
     key = failures_key(email, known or b"")
@@ -59,12 +64,15 @@ def login(session: Session, email: str, client: bytes, limits: waits.Limits, now
 
 def rest(session: Session, limits: waits.Limits, now: datetime) -> int:
     """Whole seconds that whoever is counted there has to rest."""
-    shut = session.scalars(select(Guesses.shut_until).where(Guesses.key.in_(limits), Guesses.shut_until > now))
+    shut = session.scalars(
+        select(Guesses.shut_until).where(Guesses.key.in_(limits), Guesses.shut_until > now)
+    )
     return max((waits.until(then, now) for then in shut if then), default=0)
 
 
 def failures_key(email: str, client: bytes = b"") -> bytes:
-    """What wrong passwords for this address are counted under: of all the world, or of one known client."""
+    """What wrong passwords for this address are counted under: of all the world, or of one known
+    client."""
     general = tokens.digest(addresses.key(email))
     return hashlib.sha256(client + general).digest() if client else general
 
@@ -78,7 +86,8 @@ def demands(session: Session, organization: Organization) -> Demands:
 
 
 def revocations(session: Session, after: int, now: datetime) -> tuple[list[Revocation], int]:
-    """What was revoked after that number, and the last number. A reader that is ahead of us begins anew."""
+    """What was revoked after that number, and the last number. A reader that is ahead of us begins
+    anew."""
     last = session.scalar(select(Counter.value).where(Counter.name == "revocations")) or 0
     begin = after if after <= last else 0
     query = select(Revocation).where(

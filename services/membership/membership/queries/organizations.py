@@ -15,8 +15,11 @@ class NoSuchOrganization(errors.NotFound):
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:
-    """The provider that runs this organization; a provider runs itself. None: there is no such organization."""
-    return session.scalar(select(Organization.provider_id).where(Organization.id == organization_id))
+    """The provider that runs this organization; a provider runs itself. None: there is no such
+    organization."""
+    return session.scalar(
+        select(Organization.provider_id).where(Organization.id == organization_id)
+    )
 
 
 def organization(session: Session, organization_id: str, *, lock: str = "") -> Organization:

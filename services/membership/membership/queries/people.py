@@ -44,7 +44,9 @@ def owner(session: Session, organization_id: str) -> Member | None:
     """The one owner; None once they are erased."""
     return session.scalars(
         select(Member).where(
-            Member.organization_id == organization_id, Member.role == "owner", Member.status.in_(HERE)
+            Member.organization_id == organization_id,
+            Member.role == "owner",
+            Member.status.in_(HERE),
         )
     ).one_or_none()
 
@@ -61,10 +63,15 @@ def counts(session: Session, organization_id: str) -> tuple[int, int]:
 
 
 def members(
-    organization_id: str, *, q: str | None = None, role: str | None = None, status: str | None = None,
+    organization_id: str,
+    *,
+    q: str | None = None,
+    role: str | None = None,
+    status: str | None = None,
     portal_access: bool | None = None,
 ) -> Any:
-    """The list of members, by name, each with the link they hold if they are invited, and whether one comes."""
+    """The list of members, by name, each with the link they hold if they are invited, and whether
+    one comes."""
     query = select(Member, MailedToken, LINK_COMES).outerjoin(MailedToken, LINK_HELD)
     query = query.where(Member.organization_id == organization_id, Member.status.in_(HERE))
     if q:
@@ -74,7 +81,9 @@ def members(
     if status:
         query = query.where(Member.status == status)
     if portal_access is not None:
-        query = query.where(Member.identity_id.is_not(None) if portal_access else Member.identity_id.is_(None))
+        query = query.where(
+            Member.identity_id.is_not(None) if portal_access else Member.identity_id.is_(None)
+        )
     return query.order_by(Member.sort_name, Member.id)
 
 
@@ -85,7 +94,9 @@ def identity(session: Session, identity_id: str) -> Identity:
 
 def identity_by_email(session: Session, email: str) -> Identity | None:
     """Whose address that is."""
-    return session.scalars(select(Identity).where(Identity.email == addresses.key(email))).one_or_none()
+    return session.scalars(
+        select(Identity).where(Identity.email == addresses.key(email))
+    ).one_or_none()
 
 
 def place(session: Session, member_id: str) -> Place:
@@ -97,7 +108,9 @@ def place(session: Session, member_id: str) -> Place:
 def works_for(session: Session, identity_id: str, provider_id: str) -> bool:
     """Whether this person is one of the provider's staff."""
     staff = select(Member.id).where(
-        Member.identity_id == identity_id, Member.organization_id == provider_id, Member.status.in_(HERE)
+        Member.identity_id == identity_id,
+        Member.organization_id == provider_id,
+        Member.status.in_(HERE),
     )
     return session.scalar(staff) is not None
 
@@ -107,7 +120,11 @@ def places(session: Session, identity_id: str) -> list[Place]:
     rows = session.execute(
         select(Member, Organization)
         .join(Organization, Organization.id == Member.organization_id)
-        .where(Member.identity_id == identity_id, Member.status.in_(HERE), Organization.state != "erased")
+        .where(
+            Member.identity_id == identity_id,
+            Member.status.in_(HERE),
+            Organization.state != "erased",
+        )
         .order_by(Member.id)
     )
     return [Place(*row) for row in rows]

@@ -18,7 +18,8 @@ class KeptPin(NamedTuple):
 def kept_pin(session: Session, organization_id: str, extension: str) -> KeptPin:
     """The PIN of that extension, if somebody has it who is not disabled."""
     has_it = and_(
-        Member.organization_id == Organization.id, Member.extension == extension,
+        Member.organization_id == Organization.id,
+        Member.extension == extension,
         Member.status.in_(("pending", "active")),
     )
     query = select(Organization.state, Member.pin_hash).outerjoin(Member, has_it)

@@ -11,12 +11,16 @@ from membership.queries.people import places
 
 def totp(session: Session, identity_id: str, *, lock: str = "") -> Totp | None:
     """Somebody's one-time codes, confirmed or not."""
-    return session.scalars(locked(select(Totp).where(Totp.identity_id == identity_id), lock)).one_or_none()
+    return session.scalars(
+        locked(select(Totp).where(Totp.identity_id == identity_id), lock)
+    ).one_or_none()
 
 
 def has_codes(session: Session, identity_id: str) -> bool:
     """Whether they log in with one-time codes."""
-    query = select(Totp.identity_id).where(Totp.identity_id == identity_id, Totp.confirmed_at.is_not(None))
+    query = select(Totp.identity_id).where(
+        Totp.identity_id == identity_id, Totp.confirmed_at.is_not(None)
+    )
     return session.scalar(query) is not None
 
 

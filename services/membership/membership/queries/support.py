@@ -42,7 +42,9 @@ def grant(session: Session, organization_id: str, grant_id: str, *, lock: str = 
     return found
 
 
-def acting(session: Session, organization_id: str, acting_id: str, *, lock: str = "") -> ActingSession:
+def acting(
+    session: Session, organization_id: str, acting_id: str, *, lock: str = ""
+) -> ActingSession:
     """The acting session, over or not. Raises NoSuchGrant."""
     if not ids.is_id("ses", acting_id):
         raise NoSuchGrant()
@@ -58,7 +60,9 @@ def acting(session: Session, organization_id: str, acting_id: str, *, lock: str 
 def grants(organization_id: str) -> Any:
     """The list of an organization's grants, newest first."""
     return (
-        select(SupportGrant).where(SupportGrant.organization_id == organization_id).order_by(SupportGrant.id.desc())
+        select(SupportGrant)
+        .where(SupportGrant.organization_id == organization_id)
+        .order_by(SupportGrant.id.desc())
     )
 
 
@@ -67,7 +71,11 @@ def live_grants(provider_id: str, now: datetime) -> Any:
     return (
         select(SupportGrant, Organization)
         .join(Organization, Organization.id == SupportGrant.organization_id)
-        .where(SupportGrant.provider_id == provider_id, SupportGrant.status == "active", SupportGrant.expires_at > now)
+        .where(
+            SupportGrant.provider_id == provider_id,
+            SupportGrant.status == "active",
+            SupportGrant.expires_at > now,
+        )
         .order_by(SupportGrant.id.desc())
     )
 
@@ -84,7 +92,8 @@ def live_grant(session: Session, organization_id: str, now: datetime) -> Support
     return session.scalars(
         grants(organization_id)
         .where(SupportGrant.status == "active", SupportGrant.expires_at > now)
-        .order_by(None).order_by(SupportGrant.access, SupportGrant.expires_at.desc(), SupportGrant.id)
+        .order_by(None)
+        .order_by(SupportGrant.access, SupportGrant.expires_at.desc(), SupportGrant.id)
         .limit(1)
     ).one_or_none()
 
@@ -92,17 +101,23 @@ def live_grant(session: Session, organization_id: str, now: datetime) -> Support
 def pending_grant(session: Session, organization_id: str, now: datetime) -> SupportGrant | None:
     """A request that waits for consent."""
     return session.scalars(
-        grants(organization_id).where(SupportGrant.status == "pending", SupportGrant.expires_at > now).limit(1)
+        grants(organization_id)
+        .where(SupportGrant.status == "pending", SupportGrant.expires_at > now)
+        .limit(1)
     ).one_or_none()
 
 
 def deciders(session: Session, organization_id: str) -> Sequence[Member]:
     """Who may consent there: the owner and the admins that can log in."""
     return session.scalars(
-        select(Member).where(
-            Member.organization_id == organization_id, Member.role.in_(("owner", "admin")), Member.status == "active",
+        select(Member)
+        .where(
+            Member.organization_id == organization_id,
+            Member.role.in_(("owner", "admin")),
+            Member.status == "active",
             Member.verified.is_(True),
-        ).order_by(Member.id)
+        )
+        .order_by(Member.id)
     ).all()
 
 
@@ -129,12 +144,17 @@ def inside_customers(session: Session, provider_id: str, now: datetime) -> list[
     return inside(session, ActingSession.provider_id == provider_id, now)
 
 
-def login_as_starts(session: Session, staff_identity_id: str, since: datetime) -> Sequence[datetime]:
+def login_as_starts(
+    session: Session, staff_identity_id: str, since: datetime
+) -> Sequence[datetime]:
     """When somebody has stepped in as a member since then, oldest first."""
     return session.scalars(
         select(ActingSession.started_at)
-        .where(ActingSession.staff_identity_id == staff_identity_id, ActingSession.started_at > since,
-               ActingSession.mode == LOGIN_AS)
+        .where(
+            ActingSession.staff_identity_id == staff_identity_id,
+            ActingSession.started_at > since,
+            ActingSession.mode == LOGIN_AS,
+        )
         .order_by(ActingSession.started_at)
     ).all()
 
@@ -144,32 +164,55 @@ def inside_times(
 ) -> list[tuple[datetime, datetime]]:
     """From when to when somebody was in an organization since then, oldest first."""
     rows = session.execute(
-        select(ActingSession.started_at, func.coalesce(ActingSession.ended_at, ActingSession.expires_at))
-        .where(ActingSession.staff_identity_id == staff_identity_id, ActingSession.started_at > since - INSIDE,
-               ActingSession.organization_id == organization_id, ActingSession.mode == REMOTE_SUPPORT)
+        select(
+            ActingSession.started_at,
+            func.coalesce(ActingSession.ended_at, ActingSession.expires_at),
+        )
+        .where(
+            ActingSession.staff_identity_id == staff_identity_id,
+            ActingSession.started_at > since - INSIDE,
+            ActingSession.organization_id == organization_id,
+            ActingSession.mode == REMOTE_SUPPORT,
+        )
         .order_by(ActingSession.started_at)
     )
     return [(max(start, since), end) for start, end in rows if end > since]
 
 
 def sessions_of(identity_id: str, now: datetime) -> Any:
-    """The list of a person's sessions with their organizations, newest first; among them those of staff who act as
-    this person, shown as support."""
+    """The list of a person's sessions with their organizations, newest first; among them those of
+    staff who act as this person, shown as support."""
     logins = select(
-        LoginSession.id, LoginSession.organization_id, LoginSession.user_agent, LoginSession.created_at,
-        LoginSession.last_used_at, LoginSession.expires_at,
-    ).where(LoginSession.identity_id == identity_id, LoginSession.ended_at.is_(None), LoginSession.idle_at > now)
-    acted = select(
-        ActingSession.id, ActingSession.organization_id, literal(SUPPORT), ActingSession.started_at,
-        ActingSession.started_at, ActingSession.expires_at,
-    ).join(Member, Member.id == ActingSession.member_id).where(
-        Member.identity_id == identity_id, ActingSession.ended_at.is_(None), ActingSession.expires_at > now
+        LoginSession.id,
+        LoginSession.organization_id,
+        LoginSession.user_agent,
+        LoginSession.created_at,
+        LoginSession.last_used_at,
+        LoginSession.expires_at,
+    ).where(
+        LoginSession.identity_id == identity_id,
+        LoginSession.ended_at.is_(None),
+        LoginSession.idle_at > now,
+    )
+    acted = (
+        select(
+            ActingSession.id,
+            ActingSession.organization_id,
+            literal(SUPPORT),
+            ActingSession.started_at,
+            ActingSession.started_at,
+            ActingSession.expires_at,
+        )
+        .join(Member, Member.id == ActingSession.member_id)
+        .where(
+            Member.identity_id == identity_id,
+            ActingSession.ended_at.is_(None),
+            ActingSession.expires_at > now,
+        )
     )
     both = union_all(logins, acted).subquery()
     return (
-        select(both, Organization).join(Organization, Organization.id == both.c.organization_id)
+        select(both, Organization)
+        .join(Organization, Organization.id == both.c.organization_id)
         .order_by(both.c.id.desc())
     )
-
-
-

@@ -42,7 +42,9 @@ def transfer(session: Session, organization_id: str, transfer_id: str) -> Handov
     """One change of ownership. Raises NoSuchTransfer."""
     if not ids.is_id("grt", transfer_id):
         raise NoSuchTransfer()
-    found = session.execute(transfers(organization_id).where(OwnershipTransfer.id == transfer_id)).one_or_none()
+    found = session.execute(
+        transfers(organization_id).where(OwnershipTransfer.id == transfer_id)
+    ).one_or_none()
     if found is None:
         raise NoSuchTransfer()
     return Handover(*found)
@@ -52,14 +54,17 @@ def offer(session: Session, organization_id: str) -> OwnershipTransfer | None:
     """The offer that was neither accepted nor cancelled; its time may be over."""
     return session.scalars(
         select(OwnershipTransfer).where(
-            OwnershipTransfer.organization_id == organization_id, OwnershipTransfer.status == "offered"
+            OwnershipTransfer.organization_id == organization_id,
+            OwnershipTransfer.status == "offered",
         )
     ).one_or_none()
 
 
 def due_offer(session: Session, now: datetime) -> OwnershipTransfer | None:
     """The offer whose time has been over for longest."""
-    query = select(OwnershipTransfer).where(OwnershipTransfer.status == "offered", OwnershipTransfer.expires_at <= now)
+    query = select(OwnershipTransfer).where(
+        OwnershipTransfer.status == "offered", OwnershipTransfer.expires_at <= now
+    )
     return session.scalars(query.order_by(OwnershipTransfer.expires_at).limit(1)).one_or_none()
 
 
@@ -67,19 +72,26 @@ def last_change_of_owner(session: Session, organization_id: str) -> str | None:
     """The newest transfer that holds."""
     return session.scalar(
         select(OwnershipTransfer.id)
-        .where(OwnershipTransfer.organization_id == organization_id, OwnershipTransfer.status == "completed")
+        .where(
+            OwnershipTransfer.organization_id == organization_id,
+            OwnershipTransfer.status == "completed",
+        )
         .order_by(OwnershipTransfer.id.desc())
         .limit(1)
     )
 
 
 def owner_and(session: Session, organization_id: str, member_id: str) -> tuple[Member, Member]:
-    """The owner and that member, both locked against others, in the order of their ids. Raises NoSuchMember."""
+    """The owner and that member, both locked against others, in the order of their ids. Raises
+    NoSuchMember."""
     query = select(Member).where(
-        Member.organization_id == organization_id, Member.status.in_(HERE),
+        Member.organization_id == organization_id,
+        Member.status.in_(HERE),
         or_(Member.role == "owner", Member.id == member_id),
     )
-    found = {member.id: member for member in session.scalars(locked(query.order_by(Member.id), "change"))}
+    found = {
+        member.id: member for member in session.scalars(locked(query.order_by(Member.id), "change"))
+    }
     if member_id not in found:
         raise NoSuchMember()
     return next(member for member in found.values() if member.role == "owner"), found[member_id]

@@ -2,7 +2,15 @@
 
 from membership.schemas.inner import FeedQuery, RevocationEntry, RevocationFeed
 from membership.schemas.keys import ApiKey, ApiKeyPage, ApiKeyWithSecret, NewApiKey, Rotation
-from membership.schemas.links import Accepted, LinkInfo, ResetBody, ResetDone, ResetRequest, VerificationBody, Verified
+from membership.schemas.links import (
+    Accepted,
+    LinkInfo,
+    ResetBody,
+    ResetDone,
+    ResetRequest,
+    VerificationBody,
+    Verified,
+)
 from membership.schemas.me import Me, MyOrganization, MyOrganizations
 from membership.schemas.members import (
     Member,
@@ -14,7 +22,13 @@ from membership.schemas.members import (
     NewMember,
     check_access,
 )
-from membership.schemas.pieces import Address, IdentityInfo, LinkedOrganization, OrganizationInfo, secret
+from membership.schemas.pieces import (
+    Address,
+    IdentityInfo,
+    LinkedOrganization,
+    OrganizationInfo,
+    secret,
+)
 from membership.schemas.pins import PinChecked, PinToCheck
 from membership.schemas.proofs import (
     Enrolment,
@@ -25,7 +39,14 @@ from membership.schemas.proofs import (
     ProofBody,
     RecoveryCodes,
 )
-from membership.schemas.sessions import ExchangeBody, NewSession, RefreshBody, SessionInfo, SessionPage, SessionTokens
+from membership.schemas.sessions import (
+    ExchangeBody,
+    NewSession,
+    RefreshBody,
+    SessionInfo,
+    SessionPage,
+    SessionTokens,
+)
 from membership.schemas.support import (
     ActingTokens,
     EnterBody,
@@ -37,7 +58,12 @@ from membership.schemas.support import (
     grant_for,
     inside_for,
 )
-from membership.schemas.transfers import NewTransfer, OwnershipTransfer, OwnershipTransferPage, handover_for_people
+from membership.schemas.transfers import (
+    NewTransfer,
+    OwnershipTransfer,
+    OwnershipTransferPage,
+    handover_for_people,
+)
 
 __all__ = [
     "Accepted",

@@ -38,6 +38,8 @@ class ApiKeyWithSecret(ApiKey):
     """A key as answered when it gets a secret: it is shown this once."""
 
     api_key = fields.String(required=True)
+
+
 ApiKeyPage = page_of(ApiKey)
 
 

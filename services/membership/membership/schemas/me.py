@@ -8,7 +8,8 @@ from membership.schemas.pieces import IdentityInfo, OrganizationInfo
 
 
 class Me(ma.Schema):
-    """Who is asking, where, as what, and for whom they act. ``one_time_codes``: whether they log in with them."""
+    """Who is asking, where, as what, and for whom they act. ``one_time_codes``: whether they log in
+    with them."""
 
     identity = fields.Nested(IdentityInfo, required=True)
     organization = fields.Nested(OrganizationInfo, required=True)

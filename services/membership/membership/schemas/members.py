@@ -44,6 +44,8 @@ class MemberWithPin(Member):
     """A member as answered when they get a PIN: it is shown this once."""
 
     pin = fields.String()
+
+
 MemberPage = page_of(Member)
 _ROLE = validate.OneOf(["admin", "member"])
 
@@ -78,7 +80,9 @@ class NewMember(MemberFields):
     def check(self, data: dict[str, Any], **_: Any) -> None:
         """A name; a role and an address with a login, neither without."""
         if not data.get("name") and not (data.get("given_name") and data.get("family_name")):
-            raise ma.ValidationError({"name": ["required: Give a name, or a given and a family name."]})
+            raise ma.ValidationError(
+                {"name": ["required: Give a name, or a given and a family name."]}
+            )
         if "portal_access" in data:
             check_access(data, data["portal_access"])
 
@@ -100,7 +104,9 @@ def check_access(data: dict[str, Any], portal_access: bool) -> None:
     problems: dict[str, list[str]] = {}
     for name in ("role", "email"):
         if portal_access and data.get(name) is None:
-            problems[name] = [f"required: Portal access needs {'a role' if name == 'role' else 'an e-mail address'}."]
+            problems[name] = [
+                f"required: Portal access needs {'a role' if name == 'role' else 'an e-mail address'}."
+            ]
         if not portal_access and data.get(name) is not None:
             problems[name] = ["no_portal_access: Only somebody with portal access has this."]
     if problems:

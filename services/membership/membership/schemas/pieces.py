@@ -26,7 +26,9 @@ class Address(Text):
 
 def secret(**kwargs: Any) -> fields.String:
     """Text taken as it comes: a password may hold anything."""
-    return fields.String(validate=validate.Length(1, 1024), metadata={"format": "password"}, **kwargs)
+    return fields.String(
+        validate=validate.Length(1, 1024), metadata={"format": "password"}, **kwargs
+    )
 
 
 class IdentityInfo(ma.Schema):

@@ -23,10 +23,14 @@ class NewSession(ma.Schema):
     def check(self, data: dict[str, Any], **_: Any) -> None:
         """A person's address and password, or an API key and nothing else."""
         if "api_key" in data:
-            problems = {name: ["api_key: An API key comes alone."] for name in data if name != "api_key"}
+            problems = {
+                name: ["api_key: An API key comes alone."] for name in data if name != "api_key"
+            }
         else:
             wanted = [name for name in ("email", "password") if name not in data]
-            problems = {name: ["required: Give an e-mail address and a password."] for name in wanted}
+            problems = {
+                name: ["required: Give an e-mail address and a password."] for name in wanted
+            }
         if problems:
             raise ma.ValidationError(problems)
 
@@ -66,4 +70,6 @@ class SessionInfo(ma.Schema):
     created_at = Stamp(required=True)
     last_used_at = Stamp(required=True)
     expires_at = Stamp(required=True)
+
+
 SessionPage = page_of(SessionInfo)

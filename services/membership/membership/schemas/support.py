@@ -33,7 +33,9 @@ class NewGrant(ma.Schema):
     """Why to enter, how long, and whether only to look."""
 
     reason = Text(required=True, most=500)
-    minutes = fields.Integer(strict=True, load_default=USUAL_MINUTES, validate=validate.Range(1, MOST_MINUTES))
+    minutes = fields.Integer(
+        strict=True, load_default=USUAL_MINUTES, validate=validate.Range(1, MOST_MINUTES)
+    )
     access = fields.String(load_default="full", validate=validate.OneOf(["full", "read"]))
 
 
@@ -98,10 +100,14 @@ class ActingTokens(ma.Schema):
 
 def grant_for(grant: SupportGrant, *, masked: bool) -> dict[str, Any]:
     """The grant as staff see it, or ``masked`` for the customer."""
-    shown: dict[str, Any] = {name: getattr(grant, name) for name in Grant().fields if not name.endswith("_by")}
+    shown: dict[str, Any] = {
+        name: getattr(grant, name) for name in Grant().fields if not name.endswith("_by")
+    }
     shown["requested_by"] = _party(grant.requested_by, grant.requested_by_name, masked)
     decided = grant.decided_by is not None
-    shown["decided_by"] = {"id": grant.decided_by, "name": grant.decided_by_name or ""} if decided else None
+    shown["decided_by"] = (
+        {"id": grant.decided_by, "name": grant.decided_by_name or ""} if decided else None
+    )
     return shown
 
 
@@ -110,7 +116,8 @@ def inside_for(inside: Inside, *, masked: bool) -> dict[str, Any]:
     acting, organization, member = inside
     shown = ("id", "mode", "access", "reason", "grant_id", "started_at", "expires_at")
     return {name: getattr(acting, name) for name in shown} | {
-        "organization": organization, "member": member,
+        "organization": organization,
+        "member": member,
         "who": _party(acting.staff_identity_id, acting.staff_name, masked),
     }
 

@@ -9,8 +9,16 @@ from chassis.paging import page_of
 from marshmallow import fields
 
 _FOLLOW_UP = (
-    ("billing_email", "Bills still go to the same address. Change it if it was the former owner's.", ""),
-    ("payment_method", "The stored card stays. Remove it if it was the former owner's.", "/account/payment-method"),
+    (
+        "billing_email",
+        "Bills still go to the same address. Change it if it was the former owner's.",
+        "",
+    ),
+    (
+        "payment_method",
+        "The stored card stays. Remove it if it was the former owner's.",
+        "/account/payment-method",
+    ),
     ("auto_top_up", "Automatic top-ups go on as they were. Check amount and method.", "/account"),
 )
 
@@ -47,7 +55,8 @@ class FollowUp(ma.Schema):
 
 
 class OwnershipTransfer(ma.Schema):
-    """A change of ownership. ``expires_at``: of an offer; ``undo_until``: of what staff did at once."""
+    """A change of ownership. ``expires_at``: of an offer; ``undo_until``: of what staff did at
+    once."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -72,14 +81,20 @@ def handover_for_people(found: Any, is_customer: bool, now: datetime) -> dict[st
     path, status = f"/v1/organizations/{transfer.organization_id}", transfer.status_at(now)
     matters = status in ("offered", "completed")
     return {
-        "id": transfer.id, "organization_id": transfer.organization_id, "status": status,
-        "by": "staff" if transfer.by_staff else "owner", "reason": transfer.reason,
-        "giver": {"member_id": giver.id, "name": giver.name}, "taker": {"member_id": taker.id, "name": taker.name},
-        "created_at": transfer.created_at, "expires_at": None if transfer.by_staff else transfer.expires_at,
+        "id": transfer.id,
+        "organization_id": transfer.organization_id,
+        "status": status,
+        "by": "staff" if transfer.by_staff else "owner",
+        "reason": transfer.reason,
+        "giver": {"member_id": giver.id, "name": giver.name},
+        "taker": {"member_id": taker.id, "name": taker.name},
+        "created_at": transfer.created_at,
+        "expires_at": None if transfer.by_staff else transfer.expires_at,
         "undo_until": transfer.expires_at if transfer.by_staff and status == "completed" else None,
         "assignments": _assignments(giver, path) if matters else [],
         "follow_up": [
-            {"code": code, "detail": detail, "href": path + rest} for code, detail, rest in _FOLLOW_UP
+            {"code": code, "detail": detail, "href": path + rest}
+            for code, detail, rest in _FOLLOW_UP
             if matters and is_customer
         ],
     }
@@ -89,4 +104,11 @@ def _assignments(giver: Any, path: str) -> list[dict[str, str]]:
     if giver.extension is None:
         return []
     label = f"Extension {giver.extension}" + (" and its PIN" if giver.pin_hash else "")
-    return [{"type": "extension", "id": giver.extension, "label": label, "href": f"{path}/members/{giver.id}"}]
+    return [
+        {
+            "type": "extension",
+            "id": giver.extension,
+            "label": label,
+            "href": f"{path}/members/{giver.id}",
+        }
+    ]

@@ -10,7 +10,9 @@ LONGEST = 254
 def parse(text: str) -> str:
     """The one spelling we keep of an address. Raises ValueError for what can't be one."""
     found = email_validator.validate_email(
-        unicodedata.normalize("NFKC", text).strip(), check_deliverability=False, test_environment=True
+        unicodedata.normalize("NFKC", text).strip(),
+        check_deliverability=False,
+        test_environment=True,
     )
     return found.normalized.lower()
 
@@ -24,7 +26,8 @@ def key(text: str) -> str:
 
 
 def for_transport(address: str) -> str:
-    """The address as a mail server without international addresses takes it, where it has such a form."""
+    """The address as a mail server without international addresses takes it, where it has such a
+    form."""
     local, _, domain = address.rpartition("@")
     try:
         return f"{local}@{domain.encode('idna').decode()}"

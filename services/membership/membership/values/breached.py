@@ -1,5 +1,5 @@
-"""The passwords that are tried first: well-known ones (``breached.txt``), and well-known words (``words.txt``) in the
-usual dress."""
+"""The passwords that are tried first: well-known ones (``breached.txt``), and well-known words
+(``words.txt``) in the usual dress."""
 
 import re
 from functools import cache
@@ -12,14 +12,15 @@ _YEAR = re.compile(r"(?:19|20)\d\d|\d{0,3}|(\d+)\1+")
 
 
 def is_known(password: str) -> bool:
-    """Whether it is one of these, in any case: as it is, or a word (once or repeated, with digits for letters) with
-    the usual digits and marks behind it: a short number, a year, a run, a repetition."""
+    """Whether it is one of these, in any case: as it is, or a word (once or repeated, with digits
+    for letters) with the usual digits and marks behind it: a short number, a year, a run, a
+    repetition."""
     folded = password.casefold()
     if folded in _read("breached.txt"):
         return True
     bare = folded.strip(_MARKS)
     word = bare.rstrip("0123456789")
-    digits = bare[len(word):]
+    digits = bare[len(word) :]
     dressed = bool(_YEAR.fullmatch(digits)) or any(digits in run for run in _DIGITS)
     return any(_is_word(part) for part in {word.strip(_MARKS), bare}) and dressed
 

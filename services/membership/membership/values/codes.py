@@ -32,10 +32,12 @@ def step_of(secret: str, otp: str, now: datetime, *, after: int) -> int | None:
 
 def new_recovery_codes() -> list[str]:
     """Ten fresh codes, of 79 random bits each."""
-    return ["-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4)) for _ in range(NUMBER)]
+    return [
+        "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
+        for _ in range(NUMBER)
+    ]
 
 
 def plain(code: str) -> str:
     """A code without what people put between its parts."""
     return "".join(code.split()).replace("-", "").lower()
-

@@ -9,7 +9,9 @@ PROOF = timedelta(seconds=300)  # for so long it counts that somebody has proved
 INVITATION, VERIFICATION, RESET, UNDO = "invitation", "verification", "reset", "undo"
 PROOFS = (INVITATION, VERIFICATION)  # the links by which an address is proved
 MAILED = {
-    INVITATION: timedelta(days=7), VERIFICATION: timedelta(hours=24), RESET: timedelta(minutes=30),
+    INVITATION: timedelta(days=7),
+    VERIFICATION: timedelta(hours=24),
+    RESET: timedelta(minutes=30),
     UNDO: timedelta(days=7),
 }
 
@@ -26,8 +28,14 @@ class SessionLimits:
     @classmethod
     def of(cls, settings: Any) -> Self:
         """As the service is set."""
-        idle = {"provider": settings.staff_session_idle_minutes, "customer": settings.customer_session_idle_minutes}
-        total = {"provider": settings.staff_session_minutes, "customer": settings.customer_session_minutes}
+        idle = {
+            "provider": settings.staff_session_idle_minutes,
+            "customer": settings.customer_session_idle_minutes,
+        }
+        total = {
+            "provider": settings.staff_session_minutes,
+            "customer": settings.customer_session_minutes,
+        }
         return cls(
             {kind: timedelta(minutes=minutes) for kind, minutes in idle.items()},
             {kind: timedelta(minutes=minutes) for kind, minutes in total.items()},

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 
 class Login(NamedTuple):
-    """The first login; ``password`` is None where the settings gave it or the person has one already."""
+    """The first login; ``password`` is None where the settings gave it or the person has one
+    already."""
 
     email: str
     password: str | None

@@ -5,8 +5,8 @@ import ipaddress
 
 
 def digest(address: str) -> bytes:
-    """The SHA-256 of the client's network: an IPv4 address as it is, of an IPv6 address the /64 that is one
-    customer's, whatever its spelling."""
+    """The SHA-256 of the client's network: an IPv4 address as it is, of an IPv6 address the /64
+    that is one customer's, whatever its spelling."""
     return hashlib.sha256(_network(address).encode()).digest()
 
 

@@ -19,7 +19,9 @@ class Hasher:
     """Argon2id. Only so many run at once, so that logins don't starve everything else."""
 
     def __init__(self, *, memory_kib: int = 19456, passes: int = 2, at_once: int = AT_ONCE) -> None:
-        self._argon2 = argon2.PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+        self._argon2 = argon2.PasswordHasher(
+            time_cost=passes, memory_cost=memory_kib, parallelism=1
+        )
         self._seats = threading.BoundedSemaphore(at_once)
         self._nobodys = self.hash("nobody has this password")
 
@@ -32,7 +34,10 @@ class Hasher:
         """Whether the password is the one; as much work when there is none to compare with."""
         with self._seats:
             try:
-                return self._argon2.verify(kept or self._nobodys, _normal(password)) and kept is not None
+                return (
+                    self._argon2.verify(kept or self._nobodys, _normal(password))
+                    and kept is not None
+                )
             except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
                 return False
 
@@ -41,21 +46,29 @@ class Hasher:
         return self._argon2.check_needs_rehash(kept)
 
 
-def check(password: str, *, context: Iterable[str], with_codes: bool = False, pointer: str = "/password") -> None:
-    """Raise Invalid unless the password is long enough, alone or beside one-time codes, and not one that is tried
-    first. ``context``: words that everybody who knows the person would try."""
+def check(
+    password: str, *, context: Iterable[str], with_codes: bool = False, pointer: str = "/password"
+) -> None:
+    """Raise Invalid unless the password is long enough, alone or beside one-time codes, and not one
+    that is tried first. ``context``: words that everybody who knows the person would try."""
     text = _normal(password)
     shortest = SHORTEST_WITH_CODES if with_codes else SHORTEST
     if not shortest <= len(text) <= LONGEST:
-        raise errors.invalid(pointer, "length", f"Choose a password of {shortest} to {LONGEST} characters.")
+        raise errors.invalid(
+            pointer, "length", f"Choose a password of {shortest} to {LONGEST} characters."
+        )
     folded = text.casefold()
     if breached.is_known(folded) or len(set(folded)) < 5:
         raise errors.invalid(
-            pointer, "breached", "This password is known to everybody who guesses passwords. Choose another one."
+            pointer,
+            "breached",
+            "This password is known to everybody who guesses passwords. Choose another one.",
         )
     if any(word in folded for word in _words(context)):
         raise errors.invalid(
-            pointer, "guessable", "Choose a password without your name, your address or your organization's name in it."
+            pointer,
+            "guessable",
+            "Choose a password without your name, your address or your organization's name in it.",
         )
 
 

@@ -1,5 +1,5 @@
-"""PINs of people without a login: six digits, none of the kind that is guessed first; how they are kept; and how long
-nobody may guess on after wrong ones."""
+"""PINs of people without a login: six digits, none of the kind that is guessed first; how they are
+kept; and how long nobody may guess on after wrong ones."""
 
 import hashlib
 import hmac
@@ -11,8 +11,28 @@ from membership.values.waits import Limit
 
 # The twenty that people choose most often, but for those that the rules below refuse anyway.
 _LIKELY = frozenset(
-    {"007007", "100200", "123321", "123654", "142536", "147258", "147852", "159357", "159753", "258369",
-     "258456", "321654", "369258", "456123", "520520", "696969", "741852", "753951", "789456", "963852"}
+    {
+        "007007",
+        "100200",
+        "123321",
+        "123654",
+        "142536",
+        "147258",
+        "147852",
+        "159357",
+        "159753",
+        "258369",
+        "258456",
+        "321654",
+        "369258",
+        "456123",
+        "520520",
+        "696969",
+        "741852",
+        "753951",
+        "789456",
+        "963852",
+    }
 )
 _RUNS = ("01234567890", "09876543210")
 
@@ -28,8 +48,8 @@ class GuessablePin(Exception):
 
 
 class Pins:
-    """How PINs are kept: mixed with the pepper, then Argon2id. A million candidates are tried in hours; not without
-    the pepper, which is not in the database."""
+    """How PINs are kept: mixed with the pepper, then Argon2id. A million candidates are tried in
+    hours; not without the pepper, which is not in the database."""
 
     def __init__(self, hasher: Hasher, pepper: str) -> None:
         self._hasher, self._pepper = hasher, pepper.encode()
@@ -55,8 +75,8 @@ def new() -> str:
 
 
 def is_weak(pin: str) -> bool:
-    """Whether it is among the first that somebody would try: hardly two digits, a run of four, repeated parts,
-    a year, one of the twenty best known."""
+    """Whether it is among the first that somebody would try: hardly two digits, a run of four,
+    repeated parts, a year, one of the twenty best known."""
     return (
         pin in _LIKELY
         or len(set(pin)) < 3
@@ -64,7 +84,8 @@ def is_weak(pin: str) -> bool:
         or pin[:3] == pin[3:]
         or pin[:2] == pin[2:4] == pin[4:]
         or pin[::2] == pin[1::2]
-        or pin[:2] in ("19", "20") or pin[2:4] in ("19", "20")
+        or pin[:2] in ("19", "20")
+        or pin[2:4] in ("19", "20")
     )
 
 

@@ -15,9 +15,13 @@ from membership.values.support import (
 )
 
 WHY = {
-    STOPPED: "they left", EXPIRED: "the time was over", STAFF_SESSION_ENDED: "they signed out",
-    MEMBER_CHANGED: "the member was changed", ORGANIZATION_CHANGED: "the organization was changed",
-    BY_CUSTOMER: "you ended it", BY_PROVIDER: "the provider ended it",
+    STOPPED: "they left",
+    EXPIRED: "the time was over",
+    STAFF_SESSION_ENDED: "they signed out",
+    MEMBER_CHANGED: "the member was changed",
+    ORGANIZATION_CHANGED: "the organization was changed",
+    BY_CUSTOMER: "you ended it",
+    BY_PROVIDER: "the provider ended it",
 }
 LONGEST = 200
 

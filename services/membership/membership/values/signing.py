@@ -10,7 +10,8 @@ ALGORITHM = "Ed25519"
 
 
 class Signer:
-    """Our key, and the one before it as long as tokens signed by that may live. Raises ValueError for other keys."""
+    """Our key, and the one before it as long as tokens signed by that may live. Raises ValueError
+    for other keys."""
 
     def __init__(self, key: str, previous: str = "") -> None:
         self._key = _import(key)

@@ -36,4 +36,9 @@ class Staff:
 
     def act(self) -> dict[str, str]:
         """How audit rows name them to those who may know."""
-        return {"sub": self.identity_id, "org": self.organization_id, "sid": self.session_id, "name": self.name}
+        return {
+            "sub": self.identity_id,
+            "org": self.organization_id,
+            "sid": self.session_id,
+            "name": self.name,
+        }

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 FREE = 4
 SHUT = 100
 LONGEST = timedelta(seconds=900)
-KNOWN_FOR = timedelta(days=30)  # for so long a client address stays one that somebody has logged in from
+KNOWN_FOR = timedelta(
+    days=30
+)  # for so long a client address stays one that somebody has logged in from
 CODE_TRIES, CODE_SHUT = 5, timedelta(minutes=15)
 
 
@@ -43,7 +45,8 @@ def after(failures: int) -> timedelta:
 
 
 def left(failures: int, last_at: datetime, now: datetime) -> int:
-    """Whole seconds still to wait, 0 when none. After so many failures there is no end but a new password."""
+    """Whole seconds still to wait, 0 when none. After so many failures there is no end but a new
+    password."""
     if failures >= SHUT:
         return int(LONGEST.total_seconds())
     return until(last_at + after(failures), now) if failures > FREE else 0

@@ -24,8 +24,9 @@ def pins() -> Pins:
 
 
 def with_pin(change: Callable[[str, str], Response]) -> Response:
-    """The answer of a change that gives somebody a PIN; it is handed a new one and its hash, made before any lock is
-    taken, and others as long as they are like the extension they are for, which only the change finds out."""
+    """The answer of a change that gives somebody a PIN; it is handed a new one and its hash, made
+    before any lock is taken, and others as long as they are like the extension they are for, which
+    only the change finds out."""
     while True:
         pin = values.new()
         try:

@@ -19,7 +19,10 @@ def list_revocations(args: dict[str, Any]) -> dict[str, Any]:
     """What was revoked since."""
     with here.database().reading() as session:
         entries, last = queries.revocations(session, args["after"], clock.now())
-    rows = [{"seq": e.seq, "kind": e.kind, "key": e.key, "before": e.before.timestamp()} for e in entries]
+    rows = [
+        {"seq": e.seq, "kind": e.kind, "key": e.key, "before": e.before.timestamp()}
+        for e in entries
+    ]
     return {"entries": rows, "last": last}
 
 

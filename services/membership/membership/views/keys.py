@@ -24,8 +24,12 @@ def list_keys(args: dict[str, Any]) -> dict[str, Any]:
     organization_id = the_caller().organization_id
     with here.database().reading() as session:
         return paging.page(
-            session, queries.api_keys(organization_id, clock.now()), limit=args["limit"], cursor=args.get("cursor"),
-            order=f"keys {organization_id}", row=lambda found: _shown(*found),
+            session,
+            queries.api_keys(organization_id, clock.now()),
+            limit=args["limit"],
+            cursor=args.get("cursor"),
+            order=f"keys {organization_id}",
+            row=lambda found: _shown(*found),
         )
 
 
@@ -39,8 +43,14 @@ def create_key(body: dict[str, Any]) -> Response:
 
     def act(session: Any) -> dict[str, Any]:
         key, raw = actions.create_key(
-            session, organization_id=caller.organization_id, name=body["name"], scopes=body["scopes"],
-            grantable=guard.grantable(caller), expires_at=body.get("expires_at"), by=caller.actor(), now=clock.now(),
+            session,
+            organization_id=caller.organization_id,
+            name=body["name"],
+            scopes=body["scopes"],
+            grantable=guard.grantable(caller),
+            expires_at=body.get("expires_at"),
+            by=caller.actor(),
+            now=clock.now(),
         )
         return _shown(key, 1, None) | {"api_key": raw}
 
@@ -58,7 +68,12 @@ def rotate_key(body: dict[str, Any], key_id: str) -> Response:
     def act(session: Any) -> dict[str, Any]:
         now = clock.now()
         key, raw = actions.rotate_key(
-            session, organization_id=caller.organization_id, key_id=key_id, overlap=overlap, by=caller.actor(), now=now
+            session,
+            organization_id=caller.organization_id,
+            key_id=key_id,
+            overlap=overlap,
+            by=caller.actor(),
+            now=now,
         )
         shown = _shown(key, 2, now + overlap) if overlap else _shown(key, 1, None)
         return shown | {"api_key": raw}
@@ -72,9 +87,15 @@ def rotate_key(body: dict[str, Any], key_id: str) -> Response:
 def delete_key(key_id: str) -> Response:
     """Delete a key; it is dead at once."""
     caller = the_caller()
-    idempotency.retried(lambda session: actions.delete_key(
-        session, organization_id=caller.organization_id, key_id=key_id, by=caller.actor(), now=clock.now()
-    ))
+    idempotency.retried(
+        lambda session: actions.delete_key(
+            session,
+            organization_id=caller.organization_id,
+            key_id=key_id,
+            by=caller.actor(),
+            now=clock.now(),
+        )
+    )
     return Response(status=204)
 
 
@@ -88,15 +109,24 @@ def tokens_of(raw: str) -> dict[str, Any]:
             actions.note_use(session, key_id=found.key.id, now=now)
     claims = guard.claims_of_key(found, now)
     return {
-        "access_token": context.signer().sign(claims), "token_type": "Bearer",
+        "access_token": context.signer().sign(claims),
+        "token_type": "Bearer",
         "expires_in": int(claims["exp"] - claims["iat"]),
-        "identity": {"id": found.key.id, "email": None, "given_name": found.key.name, "family_name": ""},
-        "organization": found.organization, "role": claims["role"], "scopes": claims["scope"].split(),
+        "identity": {
+            "id": found.key.id,
+            "email": None,
+            "given_name": found.key.name,
+            "family_name": "",
+        },
+        "organization": found.organization,
+        "role": claims["role"],
+        "scopes": claims["scope"].split(),
     }
 
 
 def _shown(key: Any, live: int, older_ends_at: Any) -> dict[str, Any]:
     shown = ("id", "name", "scopes", "created_at", "expires_at", "last_used_at")
     return {name: getattr(key, name) for name in shown} | {
-        "created_by": {"name": key.created_by_name}, "secrets": {"live": live, "older_ends_at": older_ends_at}
+        "created_by": {"name": key.created_by_name},
+        "secrets": {"live": live, "older_ends_at": older_ends_at},
     }

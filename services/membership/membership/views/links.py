@@ -28,17 +28,23 @@ def show_verification(token: str) -> dict[str, Any]:
 @blp.arguments(schemas.VerificationBody)
 @blp.response(201, schemas.Verified)
 def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
-    """Prove an address, join, and choose a password; or take a login back whose address was changed."""
+    """Prove an address, join, and choose a password; or take a login back whose address was
+    changed."""
     password_hash = _hashed(_look(token, verifications.LINKS), body.get("password"))
     signed_in = visitor()
     link = idempotency.retried(
         lambda session: verifications.verify_member(
-            session, raw=token, password_hash=password_hash, visitor=signed_in.sub if signed_in else None,
+            session,
+            raw=token,
+            password_hash=password_hash,
+            visitor=signed_in.sub if signed_in else None,
             now=clock.now(),
         )
     )
     return {
-        "verified": True, "email": link.token.email, "organization": link.organization,
+        "verified": True,
+        "email": link.token.email,
+        "organization": link.organization,
         "member_id": link.token.member_id,
     }
 
@@ -47,8 +53,11 @@ def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
 @public
 @blp.response(202, schemas.Accepted)
 def ask_for_renewal(token: str) -> dict[str, Any]:
-    """Ask for a new link in the place of one that is no good any more; the answer is the same for any."""
-    idempotency.retried(lambda session: invitations.ask_for_renewal(session, raw=token, now=clock.now()))
+    """Ask for a new link in the place of one that is no good any more; the answer is the same for
+    any."""
+    idempotency.retried(
+        lambda session: invitations.ask_for_renewal(session, raw=token, now=clock.now())
+    )
     return {"accepted": True}
 
 
@@ -97,7 +106,9 @@ def _look(token: str, purposes: tuple[str, ...]) -> Link:
 
 def _shown(link: Link) -> dict[str, Any]:
     return {
-        "email": link.token.email, "organization": link.organization, "purpose": link.token.purpose,
+        "email": link.token.email,
+        "organization": link.organization,
+        "purpose": link.token.purpose,
         "password_required": link.identity.password_hash is None or link.member is None,
         "expires_at": link.token.expires_at,
     }

@@ -40,8 +40,12 @@ def show_me() -> dict[str, Any]:
         with_codes = not nobody and queries.has_codes(session, caller.sub)
         here_as = [p for p in places if p.organization.id == organization.id]
     return {
-        "identity": identity, "organization": organization, "role": caller.role, "scopes": sorted(caller.scope),
-        "member_id": here_as[0].member.id if here_as else None, "session_id": caller.sid,
+        "identity": identity,
+        "organization": organization,
+        "role": caller.role,
+        "scopes": sorted(caller.scope),
+        "member_id": here_as[0].member.id if here_as else None,
+        "session_id": caller.sid,
         "one_time_codes": with_codes,
         "act": dict(caller.act) if caller.act else None,
     }
@@ -51,17 +55,23 @@ def show_me() -> dict[str, Any]:
 @requires("me.read")
 @blp.response(200, schemas.MyOrganizations)
 def list_my_organizations() -> dict[str, Any]:
-    """Where may I switch to: one's own places, and for staff those they may enter as support. Whoever acts may go
-    nowhere else."""
+    """Where may I switch to: one's own places, and for staff those they may enter as support.
+    Whoever acts may go nowhere else."""
     caller, now = the_caller(), clock.now()
     if caller.act:
         return {"own": [], "serviced": []}
     with here.database().reading() as session:
         places = queries.places(session, caller.sub)
-        serviced = found.live_customers(session, caller.organization_id, now) if support.may_enter(caller) else []
+        serviced = (
+            found.live_customers(session, caller.organization_id, now)
+            if support.may_enter(caller)
+            else []
+        )
     own = [
         {
-            "id": organization.id, "name": organization.name, "kind": organization.kind,
+            "id": organization.id,
+            "name": organization.name,
+            "kind": organization.kind,
             "role": roles.in_token(organization.kind, member.role, member.preset),
             "open": organization.state == "open" and member.status == "active",
         }
@@ -72,7 +82,12 @@ def list_my_organizations() -> dict[str, Any]:
 
 def _serviced(grant: Any, organization: Any) -> dict[str, Any]:
     return {
-        "id": organization.id, "name": organization.name, "kind": organization.kind, "role": roles.OWNER,
-        "open": organization.state == "open", "grant_id": grant.id, "access": grant.access,
+        "id": organization.id,
+        "name": organization.name,
+        "kind": organization.kind,
+        "role": roles.OWNER,
+        "open": organization.state == "open",
+        "grant_id": grant.id,
+        "access": grant.access,
         "expires_at": grant.expires_at,
     }

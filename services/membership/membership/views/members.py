@@ -34,7 +34,11 @@ def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
 
     with here.database().reading() as session:
         return paging.page(
-            session, queries.members(organization_id, **args), limit=limit, cursor=cursor, row=row,
+            session,
+            queries.members(organization_id, **args),
+            limit=limit,
+            cursor=cursor,
+            row=row,
             order=f"members {organization_id} {sorted(args.items())}",
         )
 
@@ -51,7 +55,10 @@ def add_member(body: dict[str, Any], organization_id: str) -> Response:
             lambda session, **who: actions.add_member(
                 session, organization_id=organization_id, fields=body, pin_hash=pin_hash, **who
             ),
-            organization_id, status=201, pin=pin, pin_hash=pin_hash,
+            organization_id,
+            status=201,
+            pin=pin,
+            pin_hash=pin_hash,
         )
 
     return change(None, None) if body["portal_access"] else context.with_pin(change)
@@ -73,21 +80,30 @@ def show_member(organization_id: str, member_id: str) -> Response:
 @blp.arguments(schemas.MemberPatch)
 @blp.response(200, schemas.MemberWithPin)
 def update_member(body: dict[str, Any], organization_id: str, member_id: str) -> Response:
-    """Change a member. A new address is verified anew; whoever loses their login gets a PIN, shown this once."""
+    """Change a member. A new address is verified anew; whoever loses their login gets a PIN, shown
+    this once."""
     if body.keys() & LOGIN:
         permit("member.change_login", organization_id)
     with here.database().reading() as session:
-        loses_login = body.get("portal_access") is False and queries.member(
-            session, organization_id, member_id
-        ).portal_access
+        loses_login = (
+            body.get("portal_access") is False
+            and queries.member(session, organization_id, member_id).portal_access
+        )
 
     def change(pin: str | None, pin_hash: str | None) -> Response:
         return _change(
             lambda session, **who: actions.update_member(
-                session, organization_id=organization_id, member_id=member_id, fields=body, pin_hash=pin_hash,
-                unchanged=lambda member: etag.check(patchable(member)), **who,
+                session,
+                organization_id=organization_id,
+                member_id=member_id,
+                fields=body,
+                pin_hash=pin_hash,
+                unchanged=lambda member: etag.check(patchable(member)),
+                **who,
             ),
-            organization_id, pin=pin, pin_hash=pin_hash,
+            organization_id,
+            pin=pin,
+            pin_hash=pin_hash,
         )
 
     return context.with_pin(change) if loses_login else change(None, None)
@@ -100,7 +116,9 @@ def remove_member(organization_id: str, member_id: str) -> Response:
     """Remove a member."""
     who = _who(organization_id)
     idempotency.retried(
-        lambda session: actions.remove_member(session, organization_id=organization_id, member_id=member_id, **who)
+        lambda session: actions.remove_member(
+            session, organization_id=organization_id, member_id=member_id, **who
+        )
     )
     return Response(status=204)
 
@@ -145,9 +163,15 @@ def reset_pin(organization_id: str, member_id: str) -> Response:
     return context.with_pin(
         lambda pin, pin_hash: _change(
             lambda session, **who: pin_actions.reset_pin(
-                session, organization_id=organization_id, member_id=member_id, pin_hash=pin_hash, **who
+                session,
+                organization_id=organization_id,
+                member_id=member_id,
+                pin_hash=pin_hash,
+                **who,
             ),
-            organization_id, pin=pin, pin_hash=pin_hash,
+            organization_id,
+            pin=pin,
+            pin_hash=pin_hash,
         )
     )
 
@@ -164,7 +188,9 @@ def _who(organization_id: str) -> dict[str, Any]:
 
 def _act(action: Callable[..., Any], organization_id: str, member_id: str) -> Response:
     return _change(
-        lambda session, **who: action(session, organization_id=organization_id, member_id=member_id, **who),
+        lambda session, **who: action(
+            session, organization_id=organization_id, member_id=member_id, **who
+        ),
         organization_id,
     )
 
@@ -175,7 +201,11 @@ def _shown(member: Any, invitation: queries.Invitation | None) -> dict[str, Any]
 
 
 def _change(
-    action: Callable[..., Any], organization_id: str, *, status: int = 200, pin: str | None = None,
+    action: Callable[..., Any],
+    organization_id: str,
+    *,
+    status: int = 200,
+    pin: str | None = None,
     pin_hash: str | None = None,
 ) -> Response:
     """``pin``: shown where its hash was stored, and no other."""

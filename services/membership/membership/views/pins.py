@@ -18,14 +18,22 @@ blp = Blueprint("pins", __name__, url_prefix="/v1/pins", description="PINs")
 @blp.arguments(schemas.PinToCheck)
 @blp.response(200, schemas.PinChecked)
 def verify_pin(body: dict[str, Any]) -> dict[str, bool]:
-    """Whether this is the PIN of that extension; after too many wrong ones nobody is told for a while."""
+    """Whether this is the PIN of that extension; after too many wrong ones nobody is told for a
+    while."""
     organization_id, extension = body["organization_id"], body["extension"]
     check_existence(organization_id)
     with here.database().reading() as session:
         kept = queries.kept_pin(session, organization_id, extension)
     matched = context.pins().matches(kept.pin_hash, body["pin"])
-    valid = idempotency.retried(lambda session: actions.verify_pin(
-        session, organization_id=organization_id, extension=extension, kept=kept, matched=matched,
-        by=the_caller().actor(), now=clock.now(),
-    ))
+    valid = idempotency.retried(
+        lambda session: actions.verify_pin(
+            session,
+            organization_id=organization_id,
+            extension=extension,
+            kept=kept,
+            matched=matched,
+            by=the_caller().actor(),
+            now=clock.now(),
+        )
+    )
     return {"valid": valid}

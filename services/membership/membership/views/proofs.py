@@ -21,12 +21,14 @@ blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
 @requires("me.secure")
 @blp.response(201, schemas.Enrolment)
 def enrol() -> Response:
-    """Begin with one-time codes: the secret for an authenticator app, shown this once; wants a fresh proof."""
+    """Begin with one-time codes: the secret for an authenticator app, shown this once; wants a
+    fresh proof."""
     sealer, sid = proving.sealer(), the_caller().sid
     return idempotency.change(
         schemas.Enrolment(),
         lambda session: proofs.enrol(session, session_id=sid, sealer=sealer, now=clock.now()),
-        status=201, secret=True,
+        status=201,
+        secret=True,
     )
 
 
@@ -37,9 +39,13 @@ def enrol() -> Response:
 def confirm(body: dict[str, Any]) -> dict[str, Any]:
     """Switch one-time codes on; the recovery codes are shown this once."""
     sealer, sid = proving.sealer(), the_caller().sid
-    codes = proving.settled(idempotency.retried(
-        lambda session: proofs.confirm(session, session_id=sid, otp=body["otp"], sealer=sealer, now=clock.now())
-    ))
+    codes = proving.settled(
+        idempotency.retried(
+            lambda session: proofs.confirm(
+                session, session_id=sid, otp=body["otp"], sealer=sealer, now=clock.now()
+            )
+        )
+    )
     return {"recovery_codes": codes}
 
 
@@ -60,9 +66,13 @@ def switch_off() -> Response:
 def step_up(body: dict[str, Any]) -> dict[str, Any]:
     """Prove again that it is you, for what is dangerous; the access token says so."""
     attempt, sid = _attempt(body), the_caller().sid
-    issued = proving.settled(idempotency.retried(
-        lambda session: logins.step_up(session, attempt=attempt, session_id=sid, now=clock.now())
-    ))
+    issued = proving.settled(
+        idempotency.retried(
+            lambda session: logins.step_up(
+                session, attempt=attempt, session_id=sid, now=clock.now()
+            )
+        )
+    )
     return sessions.tokens_of(issued) | {"proved_until": issued.login.proved_at + PROOF}
 
 
@@ -74,17 +84,28 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
     """Choose another password; every other session ends."""
     caller, new = the_caller(), body["new_password"]
     with here.database().reading() as session:
-        identity, places = queries.identity(session, caller.sub), queries.places(session, caller.sub)
+        identity, places = (
+            queries.identity(session, caller.sub),
+            queries.places(session, caller.sub),
+        )
         with_codes = queries.has_codes(session, caller.sub)
     names = [place.organization.name for place in places]
     known = (identity.email or "", identity.given_name, identity.family_name, *names)
     passwords.check(new, context=known, with_codes=with_codes, pointer="/new_password")
     attempt = _attempt(body)
     password_hash = context.hasher().hash(new)
-    proving.settled(idempotency.retried(lambda session: logins.change_password(
-        session, attempt=attempt, session_id=caller.sid, password_hash=password_hash,
-        is_short=passwords.is_short(new), now=clock.now(),
-    )))
+    proving.settled(
+        idempotency.retried(
+            lambda session: logins.change_password(
+                session,
+                attempt=attempt,
+                session_id=caller.sid,
+                password_hash=password_hash,
+                is_short=passwords.is_short(new),
+                now=clock.now(),
+            )
+        )
+    )
     return {"changed": True}
 
 

@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 
 def attempt(email: str, password: str, otp: str | None) -> Attempt:
-    """The caller's attempt to prove that they are who has that address; the password is compared before any lock is
-    taken. Raises TooManyAttempts."""
+    """The caller's attempt to prove that they are who has that address; the password is compared
+    before any lock is taken. Raises TooManyAttempts."""
     limits, hasher = _limits(), context.hasher()
     with here.database().reading() as session:
         login = queries.login(session, email, client(), limits, clock.now())
@@ -26,8 +26,14 @@ def attempt(email: str, password: str, otp: str | None) -> Attempt:
     matched = hasher.matches(login.password_hash, password)
     dated = matched and login.password_hash is not None and hasher.is_dated(login.password_hash)
     return Attempt(
-        login=login, matched=matched, is_short=passwords.is_short(password), otp=otp, client=client(), limits=limits,
-        new_hash=hasher.hash(password) if dated else None, sealer=sealer(),
+        login=login,
+        matched=matched,
+        is_short=passwords.is_short(password),
+        otp=otp,
+        client=client(),
+        limits=limits,
+        new_hash=hasher.hash(password) if dated else None,
+        sealer=sealer(),
     )
 
 
@@ -40,15 +46,17 @@ def settled(outcome: T | errors.Failure) -> T:
 
 @contextmanager
 def looking_up() -> Iterator[None]:
-    """Something is looked up by a secret in here. Whoever comes with too many that lead nowhere gets no answer for a
-    while: raises TooManyAttempts."""
+    """Something is looked up by a secret in here. Whoever comes with too many that lead nowhere
+    gets no answer for a while: raises TooManyAttempts."""
     limits = waits.of_look_ups(client())
     with here.database().reading() as session:
         guesses.stop(queries.rest(session, limits, clock.now()))
     try:
         yield
     except (errors.NotFound, errors.Unauthenticated):
-        idempotency.retried(lambda session: guesses.count_all(session, limits=limits, now=clock.now()))
+        idempotency.retried(
+            lambda session: guesses.count_all(session, limits=limits, now=clock.now())
+        )
         raise
 
 
@@ -65,5 +73,7 @@ def sealer() -> Sealer:
 def _limits() -> waits.Limits:
     settings = here.settings()
     return waits.of_logins(
-        client(), in_5_minutes=settings.login_failures_in_5_minutes, in_an_hour=settings.login_failures_in_an_hour
+        client(),
+        in_5_minutes=settings.login_failures_in_5_minutes,
+        in_an_hour=settings.login_failures_in_an_hour,
     )

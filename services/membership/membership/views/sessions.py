@@ -28,10 +28,20 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
         with proving.looking_up():
             return keys.tokens_of(body["api_key"])
     attempt = proving.attempt(body["email"], body["password"], body.get("otp"))
-    return tokens_of(proving.settled(idempotency.retried(lambda session: logins.log_in(
-        session, attempt=attempt, organization_id=body.get("organization_id"), limits=context.limits(),
-        user_agent=context.user_agent(), now=clock.now(),
-    ))))
+    return tokens_of(
+        proving.settled(
+            idempotency.retried(
+                lambda session: logins.log_in(
+                    session,
+                    attempt=attempt,
+                    organization_id=body.get("organization_id"),
+                    limits=context.limits(),
+                    user_agent=context.user_agent(),
+                    now=clock.now(),
+                )
+            )
+        )
+    )
 
 
 @blp.route("/sessions/refresh", methods=["POST"])
@@ -41,9 +51,11 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
 def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
     """Renew a session; the refresh token changes, and a used one ends the session."""
     with proving.looking_up():
-        issued = idempotency.retried(lambda session: actions.refresh_session(
-            session, raw=body["refresh_token"], limits=context.limits(), now=clock.now()
-        ))
+        issued = idempotency.retried(
+            lambda session: actions.refresh_session(
+                session, raw=body["refresh_token"], limits=context.limits(), now=clock.now()
+            )
+        )
         if issued is None:
             raise InvalidRefreshToken()
     return tokens_of(issued)
@@ -54,15 +66,25 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.ExchangeBody)
 @blp.response(201, schemas.SessionTokens)
 def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
-    """A further session, in another organization of one's own; for staff also in one they may enter as support."""
+    """A further session, in another organization of one's own; for staff also in one they may enter
+    as support."""
     if support.is_serviced(body["organization_id"]):
         permit("support.enter", body["organization_id"])
         return _tokens_of_support(support.go_in(body["organization_id"], None, None))
     caller = the_caller()
-    return tokens_of(idempotency.retried(lambda session: actions.exchange_session(
-        session, identity_id=caller.sub, session_id=caller.sid, organization_id=body["organization_id"],
-        limits=context.limits(), user_agent=context.user_agent(), now=clock.now(),
-    )))
+    return tokens_of(
+        idempotency.retried(
+            lambda session: actions.exchange_session(
+                session,
+                identity_id=caller.sub,
+                session_id=caller.sid,
+                organization_id=body["organization_id"],
+                limits=context.limits(),
+                user_agent=context.user_agent(),
+                now=clock.now(),
+            )
+        )
+    )
 
 
 @blp.route("/sessions", methods=["GET"])
@@ -76,13 +98,19 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
     def row(found: Any) -> dict[str, Any]:
         shown = ("id", "user_agent", "created_at", "last_used_at", "expires_at")
         return {name: getattr(found, name) for name in shown} | {
-            "organization": found.Organization, "current": found.id == caller.sid
+            "organization": found.Organization,
+            "current": found.id == caller.sid,
         }
 
     with here.database().reading() as session:
         query = queries.sessions_of(caller.sub, clock.now())
         return paging.page(
-            session, query, limit=args["limit"], cursor=args.get("cursor"), order=f"sessions {caller.sub}", row=row
+            session,
+            query,
+            limit=args["limit"],
+            cursor=args.get("cursor"),
+            order=f"sessions {caller.sub}",
+            row=row,
         )
 
 
@@ -90,15 +118,22 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
 @requires("session.end")
 @blp.response(204)
 def end_session(session_id: str) -> Response:
-    """End one of one's own sessions, or one in which support acts as oneself; ``current`` is this one."""
+    """End one of one's own sessions, or one in which support acts as oneself; ``current`` is this
+    one."""
     caller = the_caller()
     wanted = caller.sid if session_id == "current" else session_id
     if wanted != caller.sid:
         permit("session.end_others", caller.organization_id)
     whose = caller.act["sub"] if caller.act else caller.sub
-    idempotency.retried(lambda session: actions.end_session(
-        session, session_id=wanted, identity_id=whose, by=support.who_ends(caller), now=clock.now()
-    ))
+    idempotency.retried(
+        lambda session: actions.end_session(
+            session,
+            session_id=wanted,
+            identity_id=whose,
+            by=support.who_ends(caller),
+            now=clock.now(),
+        )
+    )
     return Response(status=204)
 
 
@@ -108,9 +143,11 @@ def end_session(session_id: str) -> Response:
 def end_others() -> Response:
     """End all of one's own sessions but this one."""
     caller = the_caller()
-    idempotency.retried(lambda session: actions.end_sessions(
-        session, identity_id=caller.sub, spare=caller.sid, why="signed_out", now=clock.now()
-    ))
+    idempotency.retried(
+        lambda session: actions.end_sessions(
+            session, identity_id=caller.sub, spare=caller.sid, why="signed_out", now=clock.now()
+        )
+    )
     return Response(status=204)
 
 
@@ -118,9 +155,13 @@ def tokens_of(issued: Issued) -> dict[str, Any]:
     """What the holder of a session gets."""
     claims = guard.claims(issued, issued.login.last_used_at)
     tokens = {
-        "access_token": context.signer().sign(claims), "token_type": "Bearer",
-        "expires_in": int(ACCESS.total_seconds()), "identity": issued.identity,
-        "organization": issued.place.organization, "role": claims["role"], "scopes": claims["scope"].split(),
+        "access_token": context.signer().sign(claims),
+        "token_type": "Bearer",
+        "expires_in": int(ACCESS.total_seconds()),
+        "identity": issued.identity,
+        "organization": issued.place.organization,
+        "role": claims["role"],
+        "scopes": claims["scope"].split(),
     }
     return tokens | ({"refresh_token": issued.refresh_token} if issued.refresh_token else {})
 

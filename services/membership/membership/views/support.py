@@ -26,11 +26,17 @@ _SUPPORT = "/organizations/<organization_id>/remote-support"
 @blp.response(201, schemas.ActingTokens)
 def log_in_as(body: dict[str, Any], organization_id: str, member_id: str) -> dict[str, Any]:
     """Act as a member for half an hour; everything done is recorded under both names."""
-    return tokens_of(step_in(
-        lambda session, **who: acting.log_in_as(
-            session, organization_id=organization_id, member_id=member_id, reason=body["reason"], **who
+    return tokens_of(
+        step_in(
+            lambda session, **who: acting.log_in_as(
+                session,
+                organization_id=organization_id,
+                member_id=member_id,
+                reason=body["reason"],
+                **who,
+            )
         )
-    ))
+    )
 
 
 @blp.route(_SUPPORT, methods=["POST"])
@@ -43,7 +49,9 @@ def request_grant(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         schemas.Grant(),
         lambda session: schemas.grant_for(
-            support.request_grant(session, organization_id=organization_id, staff=staff, now=clock.now(), **body),
+            support.request_grant(
+                session, organization_id=organization_id, staff=staff, now=clock.now(), **body
+            ),
             masked=False,
         ),
         status=201,
@@ -60,8 +68,12 @@ def list_grants(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
     with here.database().reading() as session:
         inside = found.inside_organization(session, organization_id, clock.now())
         return paging.page(
-            session, found.grants(organization_id), limit=args["limit"], cursor=args.get("cursor"),
-            order=f"grants {organization_id}", row=lambda row: schemas.grant_for(row[0], masked=masked),
+            session,
+            found.grants(organization_id),
+            limit=args["limit"],
+            cursor=args.get("cursor"),
+            order=f"grants {organization_id}",
+            row=lambda row: schemas.grant_for(row[0], masked=masked),
         ) | {"inside": [schemas.inside_for(one, masked=masked) for one in inside]}
 
 
@@ -75,8 +87,12 @@ def list_live_grants(args: dict[str, Any]) -> dict[str, Any]:
     with here.database().reading() as session:
         inside = found.inside_customers(session, provider_id, now)
         return paging.page(
-            session, found.live_grants(provider_id, now), limit=args["limit"], cursor=args.get("cursor"),
-            order=f"live grants {provider_id}", row=lambda row: schemas.grant_for(row[0], masked=False),
+            session,
+            found.live_grants(provider_id, now),
+            limit=args["limit"],
+            cursor=args.get("cursor"),
+            order=f"live grants {provider_id}",
+            row=lambda row: schemas.grant_for(row[0], masked=False),
         ) | {"inside": [schemas.inside_for(one, masked=False) for one in inside]}
 
 
@@ -90,7 +106,9 @@ def approve_grant(_body: dict[str, Any], organization_id: str, grant_id: str) ->
     return idempotency.change(
         schemas.Grant(),
         lambda session: schemas.grant_for(
-            support.approve_grant(session, organization_id=organization_id, grant_id=grant_id, by=by, now=clock.now()),
+            support.approve_grant(
+                session, organization_id=organization_id, grant_id=grant_id, by=by, now=clock.now()
+            ),
             masked=True,
         ),
     )
@@ -101,7 +119,8 @@ def approve_grant(_body: dict[str, Any], organization_id: str, grant_id: str) ->
 @blp.arguments(schemas.EnterBody)
 @blp.response(201, schemas.ActingTokens)
 def enter(body: dict[str, Any], organization_id: str, grant_id: str) -> dict[str, Any]:
-    """Go in under a grant, for an hour at the most; the customer sees support, and not who it is."""
+    """Go in under a grant, for an hour at the most; the customer sees support, and not who it
+    is."""
     return tokens_of(go_in(organization_id, grant_id, body.get("reason")))
 
 
@@ -109,11 +128,16 @@ def enter(body: dict[str, Any], organization_id: str, grant_id: str) -> dict[str
 @requires("support.end")
 @blp.response(204)
 def end_access(organization_id: str, grant_or_session_id: str) -> Response:
-    """End a grant and put everybody out who is in under it; or only one who is in, as a member too."""
+    """End a grant and put everybody out who is in under it; or only one who is in, as a member
+    too."""
     caller = the_caller()
     idempotency.retried(
         lambda session: support.end_access(
-            session, organization_id=organization_id, wanted=grant_or_session_id, by=who_ends(caller), now=clock.now(),
+            session,
+            organization_id=organization_id,
+            wanted=grant_or_session_id,
+            by=who_ends(caller),
+            now=clock.now(),
             staff=guard.staff_of(caller) if caller.is_staff else None,
         )
     )
@@ -144,7 +168,9 @@ def step_in(action: Callable[..., Inside]) -> Inside:
 
 def may_enter(caller: Caller) -> bool:
     """Whether the caller may go in as support, where there is a grant."""
-    return caller.is_staff and guard.OPERATIONS.allows("support.enter", kind=caller.kind, role=caller.role)
+    return caller.is_staff and guard.OPERATIONS.allows(
+        "support.enter", kind=caller.kind, role=caller.role
+    )
 
 
 def nobody(principal: str) -> dict[str, Any]:
@@ -159,7 +185,10 @@ def is_serviced(organization_id: str) -> bool:
         return False
     with here.database().reading() as session:
         own = [place.organization.id for place in queries.places(session, caller.sub)]
-        return organization_id not in own and queries.provider_of(session, organization_id) == caller.organization_id
+        return (
+            organization_id not in own
+            and queries.provider_of(session, organization_id) == caller.organization_id
+        )
 
 
 def tokens_of(inside: Inside) -> dict[str, Any]:
@@ -167,12 +196,18 @@ def tokens_of(inside: Inside) -> dict[str, Any]:
     one = inside.acting
     claims = guard.claims_of_acting(inside)
     return {
-        "access_token": context.signer().sign(claims), "token_type": "Bearer", "act": one.act(),
-        "expires_in": int((one.expires_at - one.started_at).total_seconds()), "organization": inside.organization,
-        "member_id": one.member_id, "role": claims["role"], "scopes": claims["scope"].split(),
+        "access_token": context.signer().sign(claims),
+        "token_type": "Bearer",
+        "act": one.act(),
+        "expires_in": int((one.expires_at - one.started_at).total_seconds()),
+        "organization": inside.organization,
+        "member_id": one.member_id,
+        "role": claims["role"],
+        "scopes": claims["scope"].split(),
     }
 
 
 def who_ends(caller: Caller) -> Any:
-    """How the audit names whoever ends a stay: staff as support, so that the customer does not learn who."""
+    """How the audit names whoever ends a stay: staff as support, so that the customer does not
+    learn who."""
     return telling.as_support(guard.staff_of(caller)) if caller.is_staff else caller.actor()

@@ -11,7 +11,9 @@ from flask import Response
 from membership import queries, schemas
 from membership.actions import transfers as actions
 
-blp = Blueprint("transfers", __name__, url_prefix="/v1/organizations", description="Changes of ownership")
+blp = Blueprint(
+    "transfers", __name__, url_prefix="/v1/organizations", description="Changes of ownership"
+)
 
 
 @blp.route("/<organization_id>/ownership-transfers", methods=["GET"])
@@ -24,7 +26,10 @@ def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]
     with here.database().reading() as session:
         kind = queries.organization(session, organization_id).kind
         return paging.page(
-            session, queries.transfers(organization_id), limit=args["limit"], cursor=args.get("cursor"),
+            session,
+            queries.transfers(organization_id),
+            limit=args["limit"],
+            cursor=args.get("cursor"),
             order=f"transfers {organization_id}",
             row=lambda found: schemas.handover_for_people(found, kind == "customer", now),
         )
@@ -35,7 +40,8 @@ def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blp.arguments(schemas.NewTransfer)
 @blp.response(201, schemas.OwnershipTransfer)
 def transfer_ownership(body: dict[str, Any], organization_id: str) -> Response:
-    """Change the owner: at once by the provider, by an offer that the member accepts within 72 hours by the owner."""
+    """Change the owner: at once by the provider, by an offer that the member accepts within 72
+    hours by the owner."""
     return _change(actions.transfer_ownership, organization_id, 201, **body)
 
 
@@ -55,10 +61,14 @@ def take_back_transfer(organization_id: str, transfer_id: str) -> Response:
     return _change(actions.take_back_transfer, organization_id, 200, transfer_id=transfer_id)
 
 
-def _change(action: Callable[..., Any], organization_id: str, status: int, **wanted: Any) -> Response:
+def _change(
+    action: Callable[..., Any], organization_id: str, status: int, **wanted: Any
+) -> Response:
     def act(session: Any) -> dict[str, Any]:
         now = clock.now()
-        transfer = action(session, organization_id=organization_id, by=the_caller().actor(), now=now, **wanted)
+        transfer = action(
+            session, organization_id=organization_id, by=the_caller().actor(), now=now, **wanted
+        )
         session.flush()
         is_customer = queries.organization(session, organization_id).kind == "customer"
         found = queries.transfer(session, organization_id, transfer.id)

@@ -3,5 +3,9 @@
 from org.views import deletions, history, internal, organizations, settings
 
 BLUEPRINTS = (
-    organizations.blueprint, deletions.blueprint, history.blueprint, settings.blueprint, internal.blueprint
+    organizations.blueprint,
+    deletions.blueprint,
+    history.blueprint,
+    settings.blueprint,
+    internal.blueprint,
 )

@@ -25,8 +25,12 @@ def check_deletion(organization_id: str) -> dict[str, Any]:
         organization.verdict("delete")
     secret = here.settings().internal_secret
     billing = clients.closing_check(Neighbour(here.wire("billing"), "org", secret), organization_id)
-    membership = clients.closing_check(Neighbour(here.wire("membership"), "org", secret), organization_id)
-    blockers = schemas.blockers_for_people(organization_id, organization.payment_mode, billing["blockers"])
+    membership = clients.closing_check(
+        Neighbour(here.wire("membership"), "org", secret), organization_id
+    )
+    blockers = schemas.blockers_for_people(
+        organization_id, organization.payment_mode, billing["blockers"]
+    )
     return {"deletable": not blockers, "blockers": blockers, "warnings": membership["warnings"]}
 
 
@@ -36,11 +40,16 @@ def check_deletion(organization_id: str) -> dict[str, Any]:
 @blueprint.response(202, schemas.Deletion)
 @blueprint.alt_response(200, schema=schemas.Deletion)
 def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
-    """Ask to delete. `Prefer: wait`: 200 once it is scheduled, 409 `deletion_refused` with the blockers."""
+    """Ask to delete. `Prefer: wait`: 200 once it is scheduled, 409 `deletion_refused` with the
+    blockers."""
     by = the_caller().actor()
     with here.database().transaction(correlation=web.request_id()) as session:
         wish = sagas.begin_deletion(
-            session, organization_id=organization_id, now=clock.now(), by=by, reason=body.get("reason")
+            session,
+            organization_id=organization_id,
+            now=clock.now(),
+            by=by,
+            reason=body.get("reason"),
         )
         asked = _show(session, wish)
     outcome = here.waiting().until(lambda: _settled(organization_id))
@@ -64,16 +73,22 @@ def _settled(organization_id: str) -> dict[str, Any] | None:
 
 def _show(session: Any, wish: Any) -> dict[str, Any]:
     organization = queries.organization(session, wish.organization_id)
-    blockers = schemas.blockers_for_people(organization.id, organization.payment_mode, wish.blockers)
+    blockers = schemas.blockers_for_people(
+        organization.id, organization.payment_mode, wish.blockers
+    )
     return {**_DELETION.dump(wish), "blockers": blockers}
 
 
 def _outcome(deletion: dict[str, Any], *, waited: bool) -> Response:
     if waited and deletion["status"] == "refused":
         return web.problem_response(
-            409, "deletion_refused", "Something stands on the account. Clear the blockers and ask again.",
+            409,
+            "deletion_refused",
+            "Something stands on the account. Clear the blockers and ask again.",
             {"blockers": deletion["blockers"]},
         )
-    answer = Response(json.dumps(deletion), status=200 if waited else 202, content_type="application/json")
+    answer = Response(
+        json.dumps(deletion), status=200 if waited else 202, content_type="application/json"
+    )
     answer.headers["Location"] = f"/v1/organizations/{deletion['organization_id']}/deletion"
     return answer

@@ -15,8 +15,21 @@ from flask import Response, request
 from org import queries, schemas, values
 
 blueprint = Blueprint("history", __name__, url_prefix="/v1", description="Timeline and audit")
-_COLUMNS = ("at", "action", "outcome", "actor", "actor_id", "acting", "target", "target_id", "changes", "reason",
-            "request_id", "service", "id")
+_COLUMNS = (
+    "at",
+    "action",
+    "outcome",
+    "actor",
+    "actor_id",
+    "acting",
+    "target",
+    "target_id",
+    "changes",
+    "reason",
+    "request_id",
+    "service",
+    "id",
+)
 
 
 @blueprint.route("/organizations/<organization_id>/timeline", methods=["GET"])
@@ -28,7 +41,10 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
     with here.database().reading() as session:
         wanted = queries.trail(organization_id, filters={}, changes_only=True)
         return paging.page(
-            session, wanted, order=f"timeline {organization_id}", row=lambda r: _seen(r[0], the_caller().is_staff),
+            session,
+            wanted,
+            order=f"timeline {organization_id}",
+            row=lambda r: _seen(r[0], the_caller().is_staff),
             **_paging(query),
         )
 
@@ -38,12 +54,14 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blueprint.arguments(schemas.TrailQuery, location="query")
 @blueprint.response(200, paging.page_of(schemas.AuditRow))
 def list_audit(query: dict[str, Any], organization_id: str) -> Any:
-    """Who did what to whom, denials included; with `Accept: text/csv` all of it as a file. `actor`: an id, or
-    `support`."""
+    """Who did what to whom, denials included; with `Accept: text/csv` all of it as a file. `actor`:
+    an id, or `support`."""
     page, staff = _paging(query), the_caller().is_staff
     wanted = queries.trail(organization_id, filters=query, masked=not staff)
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
-        answer = Response(_lines(here.database(), wanted, staff), content_type="text/csv; charset=utf-8")
+        answer = Response(
+            _lines(here.database(), wanted, staff), content_type="text/csv; charset=utf-8"
+        )
         answer.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
         return answer
     order = repr((organization_id, sorted(query.items())))
@@ -56,13 +74,15 @@ def _paging(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def _seen(entry: Any, staff: bool) -> dict[str, Any]:
-    """The row as this caller may see it: a customer sees support, never who of the provider it was."""
+    """The row as this caller may see it: a customer sees support, never who of the provider it
+    was."""
     row = {column: getattr(entry, column) for column in schemas.TimelineRow().fields}
     return row if staff else values.as_customers_see(row)
 
 
 def _lines(database: Database, wanted: Any, staff: bool) -> Iterator[str]:
-    """A batch at a time, each in a session of its own: whoever reads slowly keeps no connection meanwhile."""
+    """A batch at a time, each in a session of its own: whoever reads slowly keeps no connection
+    meanwhile."""
     yield _line(_COLUMNS)
     last = None
     while True:
@@ -70,15 +90,22 @@ def _lines(database: Database, wanted: Any, staff: bool) -> Iterator[str]:
             found = queries.trail_before(session, wanted, last)
         if not found:
             return
-        yield "".join(map(_as_line, schemas.AuditRow(many=True).dump([_seen(entry, staff) for entry in found])))
+        yield "".join(
+            map(
+                _as_line, schemas.AuditRow(many=True).dump([_seen(entry, staff) for entry in found])
+            )
+        )
         last = found[-1]
 
 
 def _as_line(row: dict[str, Any]) -> str:
     flat = {
-        "actor": row["actor"].get("label"), "actor_id": row["actor"].get("id"),
-        "acting": (row["actor"].get("acting") or {}).get("name"), "target": row["target"].get("label"),
-        "target_id": row["target"].get("id"), "changes": json.dumps(row["changes"], ensure_ascii=False),
+        "actor": row["actor"].get("label"),
+        "actor_id": row["actor"].get("id"),
+        "acting": (row["actor"].get("acting") or {}).get("name"),
+        "target": row["target"].get("label"),
+        "target_id": row["target"].get("id"),
+        "changes": json.dumps(row["changes"], ensure_ascii=False),
     }
     return _line([_harmless({**row, **flat}[column]) for column in _COLUMNS])
 
@@ -92,4 +119,8 @@ def _line(cells: Any) -> str:
 def _harmless(cell: Any) -> str:
     """A cell no spreadsheet takes for a formula."""
     text = "" if cell is None else str(cell)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠") else text
+    return (
+        f"'{text}"
+        if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+        else text
+    )

@@ -19,7 +19,13 @@ def list_revocations() -> dict[str, Any]:
     with here.database().reading() as session:
         rows = queries.revocations(session, after=after, now=clock.now())
     entries = [
-        {"seq": r.seq, "kind": "organization", "key": r.organization_id, "state": r.state, "before": r.at.timestamp()}
+        {
+            "seq": r.seq,
+            "kind": "organization",
+            "key": r.organization_id,
+            "state": r.state,
+            "before": r.at.timestamp(),
+        }
         for r in rows
     ]
     return {"entries": entries, "last": max([after, *(r.seq for r in rows)])}

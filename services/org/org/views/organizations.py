@@ -9,7 +9,9 @@ from flask import Response
 
 from org import actions, queries, sagas, schemas, values
 
-blueprint = Blueprint("organizations", __name__, url_prefix="/v1", description="Customers and the provider itself")
+blueprint = Blueprint(
+    "organizations", __name__, url_prefix="/v1", description="Customers and the provider itself"
+)
 _ORGANIZATION = schemas.Organization()
 
 
@@ -18,7 +20,8 @@ _ORGANIZATION = schemas.Organization()
 @blueprint.arguments(schemas.NewOrganization)
 @blueprint.response(201, schemas.Organization)
 def create_organization(body: dict[str, Any]) -> Response:
-    """Create a customer. It is `provisioning` until billing and membership have answered; `Prefer: wait` waits."""
+    """Create a customer. It is `provisioning` until billing and membership have answered; `Prefer:
+    wait` waits."""
     caller = the_caller()
     answer = idempotency.change(
         _ORGANIZATION,
@@ -41,7 +44,8 @@ def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
     order = f"{sort} {sorted(query.items())}"
     wanted = (
         queries.customers(caller.organization_id, q=query.pop("q", None), filters=query, sort=sort)
-        if caller.is_staff else queries.own(caller.organization_id)
+        if caller.is_staff
+        else queries.own(caller.organization_id)
     )
     with here.database().reading() as session:
         return paging.page(session, wanted, limit=limit, cursor=cursor, order=order, row=_listed)
@@ -72,7 +76,9 @@ def change_organization(body: dict[str, Any], organization_id: str) -> Response:
     with here.database().transaction(correlation=web.request_id()) as session:
         found = queries.organization(session, organization_id, lock=True)
         etag.check(actions.patchable(found))
-        actions.change_organization(session, found=found, now=clock.now(), by=caller.actor(), changes=body)
+        actions.change_organization(
+            session, found=found, now=clock.now(), by=caller.actor(), changes=body
+        )
     return _single(found)
 
 
@@ -96,14 +102,21 @@ def suspend_organization(body: dict[str, Any], organization_id: str) -> Response
 @blueprint.arguments(schemas.Empty)
 @blueprint.response(200, schemas.Organization)
 def activate_organization(_body: dict[str, Any], organization_id: str) -> Response:
-    """Undo a suspension, or a scheduled deletion within its grace. `Prefer: wait` waits until it is done."""
+    """Undo a suspension, or a scheduled deletion within its grace. `Prefer: wait` waits until it is
+    done."""
     by = the_caller().actor()
     answer = idempotency.change(
         _ORGANIZATION,
-        lambda session: sagas.begin_reactivation(session, organization_id=organization_id, now=clock.now(), by=by),
+        lambda session: sagas.begin_reactivation(
+            session, organization_id=organization_id, now=clock.now(), by=by
+        ),
     )
     before = answer.get_json()["status"] if answer.status_code == 200 else None
-    return _when_settled(answer, lambda found: found.status != before) if before != values.ACTIVE else answer
+    return (
+        _when_settled(answer, lambda found: found.status != before)
+        if before != values.ACTIVE
+        else answer
+    )
 
 
 def _when_settled(answer: Response, settled: Any) -> Response:

@@ -30,7 +30,11 @@ def change_settings(body: dict[str, Any]) -> Response:
     caller = the_caller()
     with here.database().transaction(correlation=web.request_id()) as session:
         actions.change_settings(
-            session, provider_id=caller.organization_id, now=clock.now(), by=caller.actor(), changes=body,
+            session,
+            provider_id=caller.organization_id,
+            now=clock.now(),
+            by=caller.actor(),
+            changes=body,
             check=etag.check,
         )
 
@@ -42,7 +46,9 @@ def change_settings(body: dict[str, Any]) -> Response:
 
 
 def _single(shown: dict[str, Any]) -> Response:
-    return etag.tag(idempotency.as_answer(shown, 200), {name: shown[name] for name in values.SETTINGS})
+    return etag.tag(
+        idempotency.as_answer(shown, 200), {name: shown[name] for name in values.SETTINGS}
+    )
 
 
 def _shown(provider_id: str) -> dict[str, Any]:

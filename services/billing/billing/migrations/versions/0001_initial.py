@@ -14,7 +14,8 @@ branch_labels = None
 depends_on = None
 
 _POSTGRESQL = (
-    # Room on each page, so that a new balance is written beside the old one and no index is touched.
+    # Room on each page, so that a new balance is written beside the old one and no index is
+    # touched.
     "ALTER TABLE accounts SET (fillfactor = 50)",
     """
     CREATE FUNCTION refuse_journal_change() RETURNS trigger LANGUAGE plpgsql AS
@@ -55,9 +56,13 @@ def upgrade() -> None:
         sa.Column("previous_hash", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
-        sa.UniqueConstraint("organization_id", "number", name=op.f("uq_audit_entries_organization_id_number")),
+        sa.UniqueConstraint(
+            "organization_id", "number", name=op.f("uq_audit_entries_organization_id_number")
+        ),
     )
-    op.create_index("ix_audit_entries_organization_at", "audit_entries", ["organization_id", "at"], unique=False)
+    op.create_index(
+        "ix_audit_entries_organization_at", "audit_entries", ["organization_id", "at"], unique=False
+    )
     op.create_table(
         "audit_heads",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -92,7 +97,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
         sa.UniqueConstraint("scope", "key", name=op.f("uq_idempotency_keys_scope_key")),
     )
-    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
+    op.create_index(
+        "ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False
+    )
     op.create_table(
         "inbox",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -168,8 +175,15 @@ def upgrade() -> None:
         sa.Column("error", sa.String(length=2000), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_messages")),
     )
-    op.create_index(op.f("ix_waiting_messages_due_at"), "waiting_messages", ["due_at"], unique=False)
-    op.create_index("ix_waiting_messages_stream", "waiting_messages", ["source", "aggregate", "version"], unique=False)
+    op.create_index(
+        op.f("ix_waiting_messages_due_at"), "waiting_messages", ["due_at"], unique=False
+    )
+    op.create_index(
+        "ix_waiting_messages_stream",
+        "waiting_messages",
+        ["source", "aggregate", "version"],
+        unique=False,
+    )
     op.create_table(
         "accounts",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -205,8 +219,12 @@ def upgrade() -> None:
         sa.Column("buyer_tags", chassis.sql.Json, nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("payment_mode IN ('prepaid', 'postpaid')", name=op.f("ck_accounts_payment_mode")),
-        sa.CheckConstraint("status IN ('open', 'frozen', 'closed', 'sealed')", name=op.f("ck_accounts_status")),
+        sa.CheckConstraint(
+            "payment_mode IN ('prepaid', 'postpaid')", name=op.f("ck_accounts_payment_mode")
+        ),
+        sa.CheckConstraint(
+            "status IN ('open', 'frozen', 'closed', 'sealed')", name=op.f("ck_accounts_status")
+        ),
         sa.CheckConstraint(
             "status NOT IN ('closed', 'sealed') OR (prepaid = 0 AND surplus = 0 AND unbilled = 0 AND invoiced = 0"
             " AND held = 0 AND in_flight = 0)",
@@ -216,13 +234,22 @@ def upgrade() -> None:
             "credit_limit >= 0 AND (temporary_limit IS NULL OR temporary_limit >= 0)",
             name=op.f("ck_accounts_credit_limit"),
         ),
-        sa.CheckConstraint("held >= 0 AND held < 1000000000000000000", name=op.f("ck_accounts_held")),
-        sa.CheckConstraint("invoiced >= 0 AND invoiced < 1000000000000000000", name=op.f("ck_accounts_invoiced")),
         sa.CheckConstraint(
-            "prepaid > -1000000000000000000 AND prepaid < 1000000000000000000", name=op.f("ck_accounts_prepaid")
+            "held >= 0 AND held < 1000000000000000000", name=op.f("ck_accounts_held")
         ),
-        sa.CheckConstraint("surplus >= 0 AND surplus < 1000000000000000000", name=op.f("ck_accounts_surplus")),
-        sa.CheckConstraint("unbilled >= 0 AND unbilled < 1000000000000000000", name=op.f("ck_accounts_unbilled")),
+        sa.CheckConstraint(
+            "invoiced >= 0 AND invoiced < 1000000000000000000", name=op.f("ck_accounts_invoiced")
+        ),
+        sa.CheckConstraint(
+            "prepaid > -1000000000000000000 AND prepaid < 1000000000000000000",
+            name=op.f("ck_accounts_prepaid"),
+        ),
+        sa.CheckConstraint(
+            "surplus >= 0 AND surplus < 1000000000000000000", name=op.f("ck_accounts_surplus")
+        ),
+        sa.CheckConstraint(
+            "unbilled >= 0 AND unbilled < 1000000000000000000", name=op.f("ck_accounts_unbilled")
+        ),
         sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_accounts")),
     )
     op.create_index(
@@ -241,7 +268,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("days_due_on IS NOT NULL"),
         sqlite_where=sa.text("days_due_on IS NOT NULL"),
     )
-    op.create_index("ix_accounts_provider_id", "accounts", ["provider_id", "currency"], unique=False)
+    op.create_index(
+        "ix_accounts_provider_id", "accounts", ["provider_id", "currency"], unique=False
+    )
     op.create_table(
         "journal",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -278,7 +307,10 @@ def upgrade() -> None:
         sa.CheckConstraint("debit <> credit", name=op.f("ck_journal_legs")),
         sa.PrimaryKeyConstraint("organization_id", "seq", name=op.f("pk_journal")),
         sa.UniqueConstraint(
-            "organization_id", "transaction_id", "part", name=op.f("uq_journal_organization_id_transaction_id_part")
+            "organization_id",
+            "transaction_id",
+            "part",
+            name=op.f("uq_journal_organization_id_transaction_id_part"),
         ),
     )
     op.create_index(
@@ -346,7 +378,8 @@ def upgrade() -> None:
 
 
 def _finish() -> None:
-    """Make the journal append-only: for everybody by triggers, for the application also by its privileges."""
+    """Make the journal append-only: for everybody by triggers, for the application also by its
+    privileges."""
     if op.get_bind().dialect.name == "postgresql":
         for statement in _POSTGRESQL:
             op.execute(statement)

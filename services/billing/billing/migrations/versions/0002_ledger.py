@@ -30,11 +30,20 @@ def upgrade() -> None:
         sa.Column("tax", chassis.sql.BigInt, nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("amount > 0 AND tax >= 0 AND tax <= amount", name=op.f("ck_credit_notes_amount")),
+        sa.CheckConstraint(
+            "amount > 0 AND tax >= 0 AND tax <= amount", name=op.f("ck_credit_notes_amount")
+        ),
         sa.PrimaryKeyConstraint("organization_id", "transaction_id", name=op.f("pk_credit_notes")),
-        sa.UniqueConstraint("provider_id", "number", name=op.f("uq_credit_notes_provider_id_number")),
+        sa.UniqueConstraint(
+            "provider_id", "number", name=op.f("uq_credit_notes_provider_id_number")
+        ),
     )
-    op.create_index("ix_credit_notes_invoice_id", "credit_notes", ["organization_id", "invoice_id"], unique=False)
+    op.create_index(
+        "ix_credit_notes_invoice_id",
+        "credit_notes",
+        ["organization_id", "invoice_id"],
+        unique=False,
+    )
     op.create_table(
         "invoices",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -60,12 +69,23 @@ def upgrade() -> None:
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("overdue_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("kind IN ('individual', 'usage', 'consolidated', 'none')", name=op.f("ck_invoices_kind")),
-        sa.CheckConstraint("status <> 'paid' OR paid + credited = total", name=op.f("ck_invoices_paid")),
-        sa.CheckConstraint("status IN ('awaiting_payment', 'paid', 'void')", name=op.f("ck_invoices_status")),
-        sa.CheckConstraint("paid >= 0 AND credited >= 0 AND paid + credited <= total", name=op.f("ck_invoices_parts")),
+        sa.CheckConstraint(
+            "kind IN ('individual', 'usage', 'consolidated', 'none')", name=op.f("ck_invoices_kind")
+        ),
+        sa.CheckConstraint(
+            "status <> 'paid' OR paid + credited = total", name=op.f("ck_invoices_paid")
+        ),
+        sa.CheckConstraint(
+            "status IN ('awaiting_payment', 'paid', 'void')", name=op.f("ck_invoices_status")
+        ),
+        sa.CheckConstraint(
+            "paid >= 0 AND credited >= 0 AND paid + credited <= total",
+            name=op.f("ck_invoices_parts"),
+        ),
         sa.CheckConstraint("to_seq >= from_seq", name=op.f("ck_invoices_range")),
-        sa.CheckConstraint("total > 0 AND tax >= 0 AND tax <= total", name=op.f("ck_invoices_total")),
+        sa.CheckConstraint(
+            "total > 0 AND tax >= 0 AND tax <= total", name=op.f("ck_invoices_total")
+        ),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_invoices")),
         sa.UniqueConstraint("provider_id", "number", name=op.f("uq_invoices_provider_id_number")),
     )
@@ -107,7 +127,9 @@ def upgrade() -> None:
         sa.Column("discrepancies", chassis.sql.Json, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_proofs")),
     )
-    op.create_index("ix_ledger_proofs_provider_id", "ledger_proofs", ["provider_id", "id"], unique=False)
+    op.create_index(
+        "ix_ledger_proofs_provider_id", "ledger_proofs", ["provider_id", "id"], unique=False
+    )
     op.create_table(
         "low_credits",
         sa.Column("id", chassis.sql.BigInt, autoincrement=True, nullable=False),
@@ -146,13 +168,17 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("status = 'open' OR captured + released = amount", name=op.f("ck_reservations_settled")),
         sa.CheckConstraint(
-            "status IN ('open', 'captured', 'released', 'expired')", name=op.f("ck_reservations_status")
+            "status = 'open' OR captured + released = amount", name=op.f("ck_reservations_settled")
+        ),
+        sa.CheckConstraint(
+            "status IN ('open', 'captured', 'released', 'expired')",
+            name=op.f("ck_reservations_status"),
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_reservations_amount")),
         sa.CheckConstraint(
-            "captured >= 0 AND released >= 0 AND captured + released <= amount", name=op.f("ck_reservations_parts")
+            "captured >= 0 AND released >= 0 AND captured + released <= amount",
+            name=op.f("ck_reservations_parts"),
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_reservations")),
     )
@@ -164,7 +190,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'open'"),
         sqlite_where=sa.text("status = 'open'"),
     )
-    op.create_index("ix_reservations_status", "reservations", ["organization_id", "status", "id"], unique=False)
+    op.create_index(
+        "ix_reservations_status", "reservations", ["organization_id", "status", "id"], unique=False
+    )
     op.create_table(
         "top_up_orders",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -178,12 +206,21 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_unsaid_figures")),
     )
-    op.add_column("accounts", sa.Column("invoiced_seq", chassis.sql.BigInt, server_default="0", nullable=False))
+    op.add_column(
+        "accounts",
+        sa.Column("invoiced_seq", chassis.sql.BigInt, server_default="0", nullable=False),
+    )
     op.add_column("accounts", sa.Column("month_ends_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("accounts", sa.Column("invoices", sa.Integer(), server_default="0", nullable=False))
-    op.add_column("accounts", sa.Column("credit_notes", sa.Integer(), server_default="0", nullable=False))
+    op.add_column(
+        "accounts", sa.Column("invoices", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column(
+        "accounts", sa.Column("credit_notes", sa.Integer(), server_default="0", nullable=False)
+    )
     op.add_column("accounts", sa.Column("auto_last_on", sa.Date(), nullable=True))
-    op.create_index("ix_accounts_page", "accounts", ["provider_id", "organization_id"], unique=False)
+    op.create_index(
+        "ix_accounts_page", "accounts", ["provider_id", "organization_id"], unique=False
+    )
     op.create_index(
         "ix_accounts_month_ends_at",
         "accounts",
@@ -208,7 +245,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("payment_id IS NOT NULL"),
         sqlite_where=sa.text("payment_id IS NOT NULL"),
     )
-    # The other way round the provider alone would do for a plan that was made while it had used little.
+    # The other way round the provider alone would do for a plan that was made while it had used
+    # little.
     op.drop_index("ix_journal_source", table_name="journal")
     op.create_index(
         "ix_journal_source",

@@ -17,7 +17,9 @@ _FUNCTION = """
     CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$
 """
-_FIXED = "id, organization_id, number, at, action, outcome, request_id, previous_hash, hash, digests"
+_FIXED = (
+    "id, organization_id, number, at, action, outcome, request_id, previous_hash, hash, digests"
+)
 # A row changes once, when it is erased: names, values and reasons go, ids and kinds stay.
 _ERASES = """
     NOT OLD.erased AND NEW.erased AND NEW.reason IS NULL
@@ -38,10 +40,15 @@ _PRIVILEGES = """
 
 
 def upgrade() -> None:
-    op.add_column("audit_heads", sa.Column("erased", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column(
+        "audit_heads", sa.Column("erased", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
     op.add_column("audit_entries", sa.Column("digests", chassis.sql.Json, nullable=True))
     op.add_column("audit_entries", sa.Column("salt", sa.String(length=32), nullable=True))
-    op.add_column("audit_entries", sa.Column("erased", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column(
+        "audit_entries",
+        sa.Column("erased", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
     if op.get_context().dialect.name == "postgresql":
         op.execute(_FUNCTION)
     parts = "actor, target, changes, reason, erased"
@@ -49,21 +56,28 @@ def upgrade() -> None:
 
 
 def _protect(table: str, fixed: str, parts: str, erases: str) -> None:
-    """Rows are added and erased: everything else is refused, by triggers for everybody, for the application also by
-    its privileges."""
+    """Rows are added and erased: everything else is refused, by triggers for everybody, for the
+    application also by its privileges."""
     if op.get_context().dialect.name == "postgresql":
         refused = "FOR EACH {each} {when} EXECUTE FUNCTION refuse_audit_change()"
-        op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-                   + refused.format(each="STATEMENT", when=""))
+        op.execute(
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+            + refused.format(each="STATEMENT", when="")
+        )
         op.execute(_PRIVILEGES.format(table=table, parts=parts))
     else:
-        refused = "FOR EACH {each} {when} BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+        refused = (
+            "FOR EACH {each} {when} BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+        )
     for name, event, when in (
         ("no_delete", "DELETE", ""),
         ("no_change", f"UPDATE OF {fixed}", ""),
         ("only_erased", "UPDATE", f"WHEN (NOT ({erases}))"),
     ):
-        op.execute(f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} " + refused.format(each="ROW", when=when))
+        op.execute(
+            f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} "
+            + refused.format(each="ROW", when=when)
+        )
 
 
 def downgrade() -> None:

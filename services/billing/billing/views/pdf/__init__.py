@@ -10,8 +10,12 @@ from flask import Response
 from billing import queries
 from billing.views.pdf import paper
 
-blp = Blueprint("invoice_pdf", __name__, url_prefix="/v1/organizations/<organization_id>/invoices",
-                description="What a customer was asked to pay, to be printed")
+blp = Blueprint(
+    "invoice_pdf",
+    __name__,
+    url_prefix="/v1/organizations/<organization_id>/invoices",
+    description="What a customer was asked to pay, to be printed",
+)
 
 
 @blp.route("/<invoice_id>.pdf", methods=["GET"])

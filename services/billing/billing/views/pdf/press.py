@@ -1,5 +1,6 @@
-"""Sets one sheet, read from standard input, in a process of its own: typst keeps what it has worked out, and of a
-long invoice that is hundreds of megabytes. Stands alone, so that the process starts at once."""
+"""Sets one sheet, read from standard input, in a process of its own: typst keeps what it has worked
+out, and of a long invoice that is hundreds of megabytes. Stands alone, so that the process starts
+at once."""
 
 import json
 import sys
@@ -16,8 +17,12 @@ def press(sheet: str) -> bytes:
         include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(_HERE / "fonts")]
     )
     return typst.compile(
-        str(_HERE / "invoice.typ"), root=str(_HERE), font_paths=fonts, sys_inputs={"sheet": sheet},
-        pdf_standards=["a-2b"], timestamp=json.loads(sheet)["stamped_at"],
+        str(_HERE / "invoice.typ"),
+        root=str(_HERE),
+        font_paths=fonts,
+        sys_inputs={"sheet": sheet},
+        pdf_standards=["a-2b"],
+        timestamp=json.loads(sheet)["stamped_at"],
     )
 
 

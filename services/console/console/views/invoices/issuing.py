@@ -17,12 +17,15 @@ def issue(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     is_prepaid = bool(at.account) and at.account["payment_mode"] == "prepaid"
     sheet = Sheet(
-        "Issue an invoice now?", "Issue the invoice",
+        "Issue an invoice now?",
+        "Issue the invoice",
         lambda answer: f"Invoice {answer['number']} over {at.money(answer['total'])} is issued.",
         lead="Everything that is unbilled becomes due. What was overpaid is used for it at once.",
         back="invoices.show",
         amounts=(("Unbilled", at.account["expecting_invoice"]),) if at.account else (),
-        blocked=(Way("A prepaid account has nothing to invoice: it is charged at once."),) if is_prepaid else (),
+        blocked=(Way("A prepaid account has nothing to invoice: it is charged at once."),)
+        if is_prepaid
+        else (),
     )
     return desk.ask(at, sheet, (), lambda form: desk.post(at, "invoices", {}, form))
 
@@ -34,12 +37,21 @@ def void(org: str, invoice: str) -> ResponseReturnValue:
     at = desk.sit(org)
     found = page.api().get(f"{at.at}/invoices/{invoice}")
     sheet = Sheet(
-        f"Void invoice {found['number']}?", "Void it", lambda answer: f"Invoice {answer['number']} is void.",
-        lead="What is on it becomes unbilled again and goes on the next invoice.", danger=True,
-        back="invoices.one", where={"invoice": invoice}, about=(("Total", at.money(found["total"])),),
+        f"Void invoice {found['number']}?",
+        "Void it",
+        lambda answer: f"Invoice {answer['number']} is void.",
+        lead="What is on it becomes unbilled again and goes on the next invoice.",
+        danger=True,
+        back="invoices.one",
+        where={"invoice": invoice},
+        about=(("Total", at.money(found["total"])),),
     )
-    return desk.ask(at, sheet, money.VOID,
-                    lambda form: desk.post(at, f"invoices/{invoice}/void", form.body(), form))
+    return desk.ask(
+        at,
+        sheet,
+        money.VOID,
+        lambda form: desk.post(at, f"invoices/{invoice}/void", form.body(), form),
+    )
 
 
 @blp.route("/invoices/<invoice>/credit", methods=["GET", "POST"])
@@ -49,14 +61,24 @@ def credit(org: str, invoice: str) -> ResponseReturnValue:
     at = desk.sit(org)
     found = page.api().get(f"{at.at}/invoices/{invoice}")
     sheet = Sheet(
-        f"Credit note for invoice {found['number']}", "Issue the credit note",
-        lambda answer: f"{at.money(answer['credited'])} of invoice {answer['number']} are credited.",
+        f"Credit note for invoice {found['number']}",
+        "Issue the credit note",
+        lambda answer: (
+            f"{at.money(answer['credited'])} of invoice {answer['number']} are credited."
+        ),
         lead="It lowers what the invoice asks for. What was paid of that comes back as an overpayment.",
-        danger=True, back="invoices.one", where={"invoice": invoice},
-        about=(("Total", at.money(found["total"])), ("Credited", at.money(found["credited"])),
-               ("Still open", at.money(found["open"]))),
+        danger=True,
+        back="invoices.one",
+        where={"invoice": invoice},
+        about=(
+            ("Total", at.money(found["total"])),
+            ("Credited", at.money(found["credited"])),
+            ("Still open", at.money(found["open"])),
+        ),
     )
     return desk.ask(
-        at, sheet, money.part(at.currency, "all that is left of the invoice"),
+        at,
+        sheet,
+        money.part(at.currency, "all that is left of the invoice"),
         lambda form: desk.post(at, f"invoices/{invoice}/credit-notes", form.body(), form),
     )

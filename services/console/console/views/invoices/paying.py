@@ -21,18 +21,30 @@ def pay(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     waiting, is_more = _waiting(at)
     sheet = Sheet(
-        "Record a payment", "Record the payment",
-        lambda answer: f"Payment of {at.money(answer['amount'])} recorded" + (
-            f"; {at.money(answer['unassigned'])} stay on the account." if answer["unassigned"].strip("0.") else "."),
+        "Record a payment",
+        "Record the payment",
+        lambda answer: (
+            f"Payment of {at.money(answer['amount'])} recorded"
+            + (
+                f"; {at.money(answer['unassigned'])} stay on the account."
+                if answer["unassigned"].strip("0.")
+                else "."
+            )
+        ),
         lead="Tick the invoices it is for; without a tick the oldest are paid first. What is over stays on the account "
-             "and pays later invoices.", back="invoices.payments",
+        "and pays later invoices.",
+        back="invoices.payments",
         amounts=(("Amount due", at.account["amount_due"]),) if at.account else (),
     )
     values = {"amount": figures.asked_for(at.account) if at.account else ""}
     return desk.ask(
-        at, sheet, money.payment(at.currency, at.has_card, waiting),
+        at,
+        sheet,
+        money.payment(at.currency, at.has_card, waiting),
         lambda form: desk.post(at, "payments", money.paid_body(form), form),
-        values=values, waiting=_by_name(waiting), is_more=is_more,
+        values=values,
+        waiting=_by_name(waiting),
+        is_more=is_more,
     )
 
 
@@ -55,24 +67,41 @@ def reassign(org: str, payment: str) -> ResponseReturnValue:
     found, match = answer.json(), answer.headers.get("ETag", "")
     waiting, is_more = _waiting(at)
     known = {one["id"] for one in waiting}
-    paid = [{"id": one["invoice_id"], "number": one["number"]} for one in found["invoices"]
-            if one["invoice_id"] not in known]
+    paid = [
+        {"id": one["invoice_id"], "number": one["number"]}
+        for one in found["invoices"]
+        if one["invoice_id"] not in known
+    ]
     left = found["edits_left"]
     sheet = Sheet(
-        "Assign a payment", "Assign it", lambda told: f"Assigned {at.money(told['assigned'])}; it can be assigned anew "
-        f"{_times(told['edits_left'])}.", back="invoices.payments",
+        "Assign a payment",
+        "Assign it",
+        lambda told: (
+            f"Assigned {at.money(told['assigned'])}; it can be assigned anew "
+            f"{_times(told['edits_left'])}."
+        ),
+        back="invoices.payments",
         lead=f"Tick the invoices it is for; they are paid from the top. Without a tick it stays on the account. This "
-             f"payment can be assigned anew {_times(left)}.",
-        about=(("Payment", at.money(found["amount"])), ("Assigned", at.money(found["assigned"])),
-               ("Left", at.money(found["unassigned"]))),
+        f"payment can be assigned anew {_times(left)}.",
+        about=(
+            ("Payment", at.money(found["amount"])),
+            ("Assigned", at.money(found["assigned"])),
+            ("Left", at.money(found["unassigned"])),
+        ),
     )
     values = {f"{money.ASKED}{one['invoice_id']}": "on" for one in found["invoices"]}
     rows = [*paid, *waiting]
     return desk.ask(
-        at, sheet, money.asked(rows),
-        lambda form: page.api().patch(f"{at.at}/payments/{payment}", {"invoice_ids": money.ticked(form)},
-                                      match=form.match),
-        values=values, match=match, waiting=_by_name(rows), is_more=is_more,
+        at,
+        sheet,
+        money.asked(rows),
+        lambda form: page.api().patch(
+            f"{at.at}/payments/{payment}", {"invoice_ids": money.ticked(form)}, match=form.match
+        ),
+        values=values,
+        match=match,
+        waiting=_by_name(rows),
+        is_more=is_more,
     )
 
 

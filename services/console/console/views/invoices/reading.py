@@ -27,9 +27,16 @@ def show(org: str) -> ResponseReturnValue:
         if problem.status != 422:
             raise
         found, refusal = {"data": [], "next_cursor": None}, problem
-    return page.show("invoices.html", status=422 if refusal else 200, organization=organization, found=found,
-                     chosen=chosen, refusal=refusal, failed=bool(refusal),
-                     late=lambda one: _late(one, organization["timezone"]))
+    return page.show(
+        "invoices.html",
+        status=422 if refusal else 200,
+        organization=organization,
+        found=found,
+        chosen=chosen,
+        refusal=refusal,
+        failed=bool(refusal),
+        late=lambda one: _late(one, organization["timezone"]),
+    )
 
 
 @blp.get("/invoices/<invoice>")
@@ -38,15 +45,26 @@ def one(org: str, invoice: str) -> ResponseReturnValue:
     """One invoice with what is on it and what was paid."""
     api, at = page.api(), f"/v1/organizations/{org}"
     found = api.get(f"{at}/invoices/{invoice}")
-    around = together(organization=lambda: api.get(at), payments=lambda: api.get(f"{at}/payments", limit=200))
+    around = together(
+        organization=lambda: api.get(at), payments=lambda: api.get(f"{at}/payments", limit=200)
+    )
     if not (organization := around["organization"]):
         raise organization.refusal
     payments = around["payments"]
-    paid_by = [(payment, share["amount"]) for payment in (payments["data"] if payments else ())
-               for share in payment["invoices"] if share["invoice_id"] == invoice]
+    paid_by = [
+        (payment, share["amount"])
+        for payment in (payments["data"] if payments else ())
+        for share in payment["invoices"]
+        if share["invoice_id"] == invoice
+    ]
     return page.show(
-        "invoice.html", organization=organization, one=found, lines=found["lines"][:MOST_LINES], payments=payments,
-        paid_by=paid_by, late=_late(found, organization["timezone"]),
+        "invoice.html",
+        organization=organization,
+        one=found,
+        lines=found["lines"][:MOST_LINES],
+        payments=payments,
+        paid_by=paid_by,
+        late=_late(found, organization["timezone"]),
     )
 
 
@@ -54,9 +72,13 @@ def one(org: str, invoice: str) -> ResponseReturnValue:
 @needs("invoices.read")
 def pdf(org: str, invoice: str) -> ResponseReturnValue:
     """The invoice as the API prints it."""
-    answer = page.api().ask("GET", f"/v1/organizations/{org}/invoices/{invoice}.pdf", Accept="application/pdf")
-    return Response(answer.body, headers={name: answer.headers[name] for name in
-                                          ("Content-Type", "Content-Disposition")})
+    answer = page.api().ask(
+        "GET", f"/v1/organizations/{org}/invoices/{invoice}.pdf", Accept="application/pdf"
+    )
+    return Response(
+        answer.body,
+        headers={name: answer.headers[name] for name in ("Content-Type", "Content-Disposition")},
+    )
 
 
 def _late(invoice: dict[str, str], zone: str) -> int:

@@ -19,7 +19,9 @@ def top_up(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     sheet = Sheet("Top up", "Top up", lambda answer: f"Topped up by {at.money(answer['amount'])}.")
     return desk.ask(
-        at, sheet, money.top_up(at.currency, at.has_card),
+        at,
+        sheet,
+        money.top_up(at.currency, at.has_card),
         lambda form: desk.post(at, "account/top-ups", form.body(), form),
     )
 
@@ -31,12 +33,17 @@ def withdraw(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     there = figures.withdrawable(at.account) if at.account else ""
     sheet = Sheet(
-        "Withdraw", "Withdraw", lambda answer: f"Withdrawn: {at.money(answer['amount'].lstrip('-'))}.",
+        "Withdraw",
+        "Withdraw",
+        lambda answer: f"Withdrawn: {at.money(answer['amount'].lstrip('-'))}.",
         lead="Record money that goes back to the customer. It can't be deleted, only reversed.",
-        about=(("May be withdrawn", at.money(there)),) if there else (), danger=True,
+        about=(("May be withdrawn", at.money(there)),) if there else (),
+        danger=True,
     )
     return desk.ask(
-        at, sheet, money.withdrawal(at.currency, at.has_card),
+        at,
+        sheet,
+        money.withdrawal(at.currency, at.has_card),
         lambda form: desk.post(at, "account/withdrawals", form.body(), form),
         values={"amount": there if there and Decimal(there) else ""},
     )
@@ -47,11 +54,21 @@ def withdraw(org: str) -> ResponseReturnValue:
 def charge(org: str) -> ResponseReturnValue:
     """Charge the account."""
     at = desk.sit(org)
-    sheet = Sheet("Charge", "Charge", lambda answer: (
-        f"Noted under external invoice {answer['external_invoice']}; no money moved." if answer["external_invoice"]
-        else f"Charged {at.money(answer['amount'].lstrip('-'))}."))
-    return desk.ask(at, sheet, money.charge(at.currency),
-                    lambda form: desk.post(at, "account/charges", form.body(), form))
+    sheet = Sheet(
+        "Charge",
+        "Charge",
+        lambda answer: (
+            f"Noted under external invoice {answer['external_invoice']}; no money moved."
+            if answer["external_invoice"]
+            else f"Charged {at.money(answer['amount'].lstrip('-'))}."
+        ),
+    )
+    return desk.ask(
+        at,
+        sheet,
+        money.charge(at.currency),
+        lambda form: desk.post(at, "account/charges", form.body(), form),
+    )
 
 
 @blp.route("/payment/adjust", methods=["GET", "POST"])
@@ -60,11 +77,17 @@ def adjust(org: str) -> ResponseReturnValue:
     """Correct the account by hand."""
     at = desk.sit(org)
     sheet = Sheet(
-        "Adjust", "Adjust", lambda answer: f"Adjusted by {at.money(answer['amount'])}.",
+        "Adjust",
+        "Adjust",
+        lambda answer: f"Adjusted by {at.money(answer['amount'])}.",
         lead="Clears dust and bad debt, or puts a mistake right. It is possible whatever the credit limit.",
     )
-    return desk.ask(at, sheet, money.adjustment(at.currency),
-                    lambda form: desk.post(at, "account/adjustments", form.body(), form))
+    return desk.ask(
+        at,
+        sheet,
+        money.adjustment(at.currency),
+        lambda form: desk.post(at, "account/adjustments", form.body(), form),
+    )
 
 
 @blp.route("/payment/refund/<transaction>", methods=["GET", "POST"])
@@ -74,12 +97,22 @@ def refund(org: str, transaction: str) -> ResponseReturnValue:
     at = desk.sit(org)
     charged = page.api().get(f"{at.at}/account/transactions/{transaction}")
     sheet = Sheet(
-        "Refund a charge", "Refund", lambda answer: f"Refunded {at.money(answer['amount'])}.",
+        "Refund a charge",
+        "Refund",
+        lambda answer: f"Refunded {at.money(answer['amount'])}.",
         lead="It goes back to the account. Where the charge stands on an invoice, by a credit note.",
-        back="transactions.one", where={"transaction": transaction},
-        about=(("Charge", charged["description"] or "–"), ("Amount", at.money(charged["amount"].lstrip("-")))),
+        back="transactions.one",
+        where={"transaction": transaction},
+        about=(
+            ("Charge", charged["description"] or "–"),
+            ("Amount", at.money(charged["amount"].lstrip("-"))),
+        ),
     )
     return desk.ask(
-        at, sheet, money.part(at.currency, "all that is left of the charge"),
-        lambda form: desk.post(at, "account/refunds", {"transaction_id": transaction, **form.body()}, form),
+        at,
+        sheet,
+        money.part(at.currency, "all that is left of the charge"),
+        lambda form: desk.post(
+            at, "account/refunds", {"transaction_id": transaction, **form.body()}, form
+        ),
     )

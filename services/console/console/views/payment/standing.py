@@ -19,7 +19,9 @@ def show(org: str) -> ResponseReturnValue:
     questions = {
         "organization": lambda: api.get(at),
         "account": lambda: api.get(f"{at}/account"),
-        "reservations": lambda: api.get(f"{at}/account/reservations", status="open", limit=25, cursor=cursor),
+        "reservations": lambda: api.get(
+            f"{at}/account/reservations", status="open", limit=25, cursor=cursor
+        ),
     }
     if page.visitor().may("settings.read"):
         questions["settings"] = lambda: api.get("/v1/settings")
@@ -30,7 +32,10 @@ def show(org: str) -> ResponseReturnValue:
     settings = found.pop("settings", None)
     account, zone = found["account"], found["organization"]["timezone"]
     return page.show(
-        "payment.html", **found, formulas=figures.formulas(account), limit_used=figures.limit_used(account),
+        "payment.html",
+        **found,
+        formulas=figures.formulas(account),
+        limit_used=figures.limit_used(account),
         empty_on=figures.empty_on(account, zone),
         unbilled=figures.UNBILLED.get(settings["invoicing"], "") if settings else "",
     )
@@ -43,10 +48,16 @@ def release(org: str, reservation: str) -> ResponseReturnValue:
     at = desk.sit(org)
     held = page.api().get(f"{at.at}/account/reservations/{reservation}")
     sheet = Sheet(
-        "Release this reservation?", "Release it", lambda answer: f"Released {at.money(answer['released'])}.",
-        lead="What it holds becomes usable again. Whoever reserved it can't charge it any more.", danger=True,
-        about=(("Reservation", held["description"]), ("Amount", at.money(held["amount"])),
-               ("Captured", at.money(held["captured"]))),
+        "Release this reservation?",
+        "Release it",
+        lambda answer: f"Released {at.money(answer['released'])}.",
+        lead="What it holds becomes usable again. Whoever reserved it can't charge it any more.",
+        danger=True,
+        about=(
+            ("Reservation", held["description"]),
+            ("Amount", at.money(held["amount"])),
+            ("Captured", at.money(held["captured"])),
+        ),
     )
     path = f"account/reservations/{reservation}/release"
     return desk.ask(at, sheet, (), lambda form: desk.post(at, path, {}, form))

@@ -21,18 +21,34 @@ def limit(org: str) -> ResponseReturnValue:
     """How much may be borrowed, for good or until a day."""
     at = desk.sit(org)
     account = at.account or {}
-    is_postpaid, ends = account.get("payment_mode") == "postpaid", account.get("credit_limit_expires_at")
+    is_postpaid, ends = (
+        account.get("payment_mode") == "postpaid",
+        account.get("credit_limit_expires_at"),
+    )
     last = days.last_day(ends, at.zone) if ends else None
     sheet = Sheet(
-        "Credit limit", "Set the limit", lambda answer: f"The credit limit is {at.money(answer['credit_limit'])}.",
-        about=(("Now", at.money(account["credit_limit"])),
-               ("Until", days.said(last) if last else "For good")) if account else (),
+        "Credit limit",
+        "Set the limit",
+        lambda answer: f"The credit limit is {at.money(answer['credit_limit'])}.",
+        about=(
+            ("Now", at.money(account["credit_limit"])),
+            ("Until", days.said(last) if last else "For good"),
+        )
+        if account
+        else (),
     )
-    values = {"credit_limit": account.get("credit_limit"),
-              "term": "temporary" if ends else "permanent", "until": last}
+    values = {
+        "credit_limit": account.get("credit_limit"),
+        "term": "temporary" if ends else "permanent",
+        "until": last,
+    }
     return desk.ask(
-        at, sheet, money.limit(at.currency, at.zone, postpaid=is_postpaid),
-        lambda form: _patch(at, money.limit_body(form, at.zone), form), values=values, match=at.match,
+        at,
+        sheet,
+        money.limit(at.currency, at.zone, postpaid=is_postpaid),
+        lambda form: _patch(at, money.limit_body(form, at.zone), form),
+        values=values,
+        match=at.match,
     )
 
 
@@ -43,12 +59,30 @@ def auto_top_up(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     standing = (at.account or {}).get("auto_top_up", {})
     default = _default_threshold(at)
-    fields = money.auto_top_up(at.currency, at.has_card, f", now {at.money(default)}" if default else "")
-    sheet = Sheet("Automatic top-up", "Save", lambda answer: (
-        "Automatic top-up is on." if answer["auto_top_up"]["enabled"] else "Automatic top-up is off."))
-    values = {**standing, "threshold": "" if standing.get("threshold") == default else standing.get("threshold")}
-    return desk.ask(at, sheet, fields, lambda form: _patch(at, form.body(empty=True), form), values=values,
-                    match=at.match)
+    fields = money.auto_top_up(
+        at.currency, at.has_card, f", now {at.money(default)}" if default else ""
+    )
+    sheet = Sheet(
+        "Automatic top-up",
+        "Save",
+        lambda answer: (
+            "Automatic top-up is on."
+            if answer["auto_top_up"]["enabled"]
+            else "Automatic top-up is off."
+        ),
+    )
+    values = {
+        **standing,
+        "threshold": "" if standing.get("threshold") == default else standing.get("threshold"),
+    }
+    return desk.ask(
+        at,
+        sheet,
+        fields,
+        lambda form: _patch(at, form.body(empty=True), form),
+        values=values,
+        match=at.match,
+    )
 
 
 @blp.route("/payment/mode", methods=["GET", "POST"])
@@ -58,15 +92,25 @@ def mode(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     account = at.account or {}
     target = request.form.get("payment_mode") or (
-        "prepaid" if account.get("payment_mode") == "postpaid" else "postpaid")
+        "prepaid" if account.get("payment_mode") == "postpaid" else "postpaid"
+    )
     sheet = Sheet(
-        f"Change to {target}", f"Change to {target}", lambda answer: f"The account is {answer['payment_mode']} now.",
-        lead=_postpaid_words(at) if target == "postpaid" else _prepaid_words(at), blocked=_open(at, target),
+        f"Change to {target}",
+        f"Change to {target}",
+        lambda answer: f"The account is {answer['payment_mode']} now.",
+        lead=_postpaid_words(at) if target == "postpaid" else _prepaid_words(at),
+        blocked=_open(at, target),
     )
     held = account.get("credit_limit", "0")
     values = {"payment_mode": target, "credit_limit": held if Decimal(held) else ""}
-    return desk.ask(at, sheet, money.mode(at.currency, target), lambda form: _change_mode(at, form), values=values,
-                    match=at.match)
+    return desk.ask(
+        at,
+        sheet,
+        money.mode(at.currency, target),
+        lambda form: _change_mode(at, form),
+        values=values,
+        match=at.match,
+    )
 
 
 @blp.route("/payment/remove-card", methods=["GET", "POST"])
@@ -75,10 +119,15 @@ def remove_card(org: str) -> ResponseReturnValue:
     """Forget the stored card."""
     at = desk.sit(org)
     sheet = Sheet(
-        "Remove the stored card?", "Remove the card", lambda _answer: "The stored card is removed.", danger=True,
+        "Remove the stored card?",
+        "Remove the card",
+        lambda _answer: "The stored card is removed.",
+        danger=True,
         lead="Nothing more is taken from it. An automatic top-up by card is switched off with it.",
     )
-    return desk.ask(at, sheet, (), lambda _form: page.api().delete(f"{at.at}/account/payment-method"))
+    return desk.ask(
+        at, sheet, (), lambda _form: page.api().delete(f"{at.at}/account/payment-method")
+    )
 
 
 def _patch(at: Desk, body: dict[str, Any], form: Form) -> Any:
@@ -119,11 +168,21 @@ def _open(at: Desk, target: str) -> list[Way]:
     if target != "prepaid" or not account:
         return []
     if Decimal(account["expecting_invoice"]) < 0:
-        found.append(Way(f"{at.money(account['expecting_invoice'].lstrip('-'))} are unbilled. Issue an invoice first.",
-                         "invoices.issue", "Issue an invoice"))
+        found.append(
+            Way(
+                f"{at.money(account['expecting_invoice'].lstrip('-'))} are unbilled. Issue an invoice first.",
+                "invoices.issue",
+                "Issue an invoice",
+            )
+        )
     if Decimal(account["amount_due"]) < 0:
-        found.append(Way(f"{at.money(account['amount_due'].lstrip('-'))} are due. Have them paid first.",
-                         "invoices.pay", "Record a payment"))
+        found.append(
+            Way(
+                f"{at.money(account['amount_due'].lstrip('-'))} are due. Have them paid first.",
+                "invoices.pay",
+                "Record a payment",
+            )
+        )
     return found
 
 

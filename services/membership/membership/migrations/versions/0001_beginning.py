@@ -27,9 +27,13 @@ def upgrade() -> None:
         sa.Column("previous_hash", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
-        sa.UniqueConstraint("organization_id", "number", name=op.f("uq_audit_entries_organization_id_number")),
+        sa.UniqueConstraint(
+            "organization_id", "number", name=op.f("uq_audit_entries_organization_id_number")
+        ),
     )
-    op.create_index("ix_audit_entries_organization_at", "audit_entries", ["organization_id", "at"], unique=False)
+    op.create_index(
+        "ix_audit_entries_organization_at", "audit_entries", ["organization_id", "at"], unique=False
+    )
     op.create_table(
         "audit_heads",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -64,7 +68,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
         sa.UniqueConstraint("scope", "key", name=op.f("uq_idempotency_keys_scope_key")),
     )
-    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
+    op.create_index(
+        "ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False
+    )
     op.create_table(
         "inbox",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -140,8 +146,15 @@ def upgrade() -> None:
         sa.Column("error", sa.String(length=2000), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_messages")),
     )
-    op.create_index(op.f("ix_waiting_messages_due_at"), "waiting_messages", ["due_at"], unique=False)
-    op.create_index("ix_waiting_messages_stream", "waiting_messages", ["source", "aggregate", "version"], unique=False)
+    op.create_index(
+        op.f("ix_waiting_messages_due_at"), "waiting_messages", ["due_at"], unique=False
+    )
+    op.create_index(
+        "ix_waiting_messages_stream",
+        "waiting_messages",
+        ["source", "aggregate", "version"],
+        unique=False,
+    )
     op.create_table(
         "counters",
         sa.Column("name", sa.String(length=32), nullable=False),
@@ -206,7 +219,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organizations")),
     )
-    op.create_index(op.f("ix_organizations_provider_id"), "organizations", ["provider_id"], unique=False)
+    op.create_index(
+        op.f("ix_organizations_provider_id"), "organizations", ["provider_id"], unique=False
+    )
     op.create_table(
         "provider_settings",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
@@ -242,12 +257,18 @@ def upgrade() -> None:
         sa.Column("sort_name", sa.String(length=511), nullable=False),
         sa.Column("search", sa.String(length=1024), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_members_identity_id")),
-        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], name=op.f("fk_members_organization_id")),
+        sa.ForeignKeyConstraint(
+            ["identity_id"], ["identities.id"], name=op.f("fk_members_identity_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_members_organization_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_members")),
     )
     op.create_index(op.f("ix_members_identity_id"), "members", ["identity_id"], unique=False)
-    op.create_index("ix_members_sorted", "members", ["organization_id", "sort_name", "id"], unique=False)
+    op.create_index(
+        "ix_members_sorted", "members", ["organization_id", "sort_name", "id"], unique=False
+    )
     op.create_index(
         "uq_members_extension",
         "members",
@@ -283,13 +304,23 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_mailed_tokens_identity_id")),
-        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_mailed_tokens_member_id")),
+        sa.ForeignKeyConstraint(
+            ["identity_id"], ["identities.id"], name=op.f("fk_mailed_tokens_identity_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_mailed_tokens_member_id")
+        ),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_mailed_tokens")),
     )
-    op.create_index(op.f("ix_mailed_tokens_expires_at"), "mailed_tokens", ["expires_at"], unique=False)
-    op.create_index(op.f("ix_mailed_tokens_identity_id"), "mailed_tokens", ["identity_id"], unique=False)
-    op.create_index(op.f("ix_mailed_tokens_member_id"), "mailed_tokens", ["member_id"], unique=False)
+    op.create_index(
+        op.f("ix_mailed_tokens_expires_at"), "mailed_tokens", ["expires_at"], unique=False
+    )
+    op.create_index(
+        op.f("ix_mailed_tokens_identity_id"), "mailed_tokens", ["identity_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_mailed_tokens_member_id"), "mailed_tokens", ["member_id"], unique=False
+    )
     op.create_table(
         "sessions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -303,26 +334,37 @@ def upgrade() -> None:
         sa.Column("idle_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_why", sa.String(length=32), nullable=True),
-        sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_sessions_identity_id")),
+        sa.ForeignKeyConstraint(
+            ["identity_id"], ["identities.id"], name=op.f("fk_sessions_identity_id")
+        ),
         sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_sessions_member_id")),
-        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], name=op.f("fk_sessions_organization_id")),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_sessions_organization_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
     )
     op.create_index(op.f("ix_sessions_expires_at"), "sessions", ["expires_at"], unique=False)
     op.create_index(op.f("ix_sessions_member_id"), "sessions", ["member_id"], unique=False)
     op.create_index("ix_sessions_open", "sessions", ["identity_id", "ended_at"], unique=False)
-    op.create_index(op.f("ix_sessions_organization_id"), "sessions", ["organization_id"], unique=False)
+    op.create_index(
+        op.f("ix_sessions_organization_id"), "sessions", ["organization_id"], unique=False
+    )
     op.create_table(
         "refresh_tokens",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("session_id", sa.Uuid(), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["session_id"], ["sessions.id"], name=op.f("fk_refresh_tokens_session_id"), ondelete="CASCADE"
+            ["session_id"],
+            ["sessions.id"],
+            name=op.f("fk_refresh_tokens_session_id"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_refresh_tokens")),
     )
-    op.create_index(op.f("ix_refresh_tokens_session_id"), "refresh_tokens", ["session_id"], unique=False)
+    op.create_index(
+        op.f("ix_refresh_tokens_session_id"), "refresh_tokens", ["session_id"], unique=False
+    )
 
 
 def downgrade() -> None:

@@ -42,7 +42,9 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["organization_id"], ["organizations.id"], name=op.f("fk_api_keys_organization_id")),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name=op.f("fk_api_keys_organization_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
     op.create_index("ix_api_keys_organization", "api_keys", ["organization_id", "id"], unique=False)
@@ -51,7 +53,9 @@ def upgrade() -> None:
         sa.Column("identity_id", sa.Uuid(), nullable=False),
         sa.Column("client", sa.LargeBinary(), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_known_clients_identity_id")),
+        sa.ForeignKeyConstraint(
+            ["identity_id"], ["identities.id"], name=op.f("fk_known_clients_identity_id")
+        ),
         sa.PrimaryKeyConstraint("identity_id", "client", name=op.f("pk_known_clients")),
     )
     op.create_index(op.f("ix_known_clients_last_at"), "known_clients", ["last_at"], unique=False)
@@ -60,7 +64,9 @@ def upgrade() -> None:
         sa.Column("identity_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_recovery_codes_identity_id")),
+        sa.ForeignKeyConstraint(
+            ["identity_id"], ["identities.id"], name=op.f("fk_recovery_codes_identity_id")
+        ),
         sa.PrimaryKeyConstraint("identity_id", "digest", name=op.f("pk_recovery_codes")),
     )
     op.create_table(
@@ -83,7 +89,9 @@ def upgrade() -> None:
         sa.Column("ended_why", sa.String(length=32), nullable=True),
         sa.Column("warned_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["organization_id"], ["organizations.id"], name=op.f("fk_support_grants_organization_id")
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_support_grants_organization_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_support_grants")),
     )
@@ -95,7 +103,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("status IN ('pending', 'active')"),
         sqlite_where=sa.text("status IN ('pending', 'active')"),
     )
-    op.create_index("ix_support_grants_organization", "support_grants", ["organization_id", "id"], unique=False)
+    op.create_index(
+        "ix_support_grants_organization", "support_grants", ["organization_id", "id"], unique=False
+    )
     op.create_index(
         "ix_support_grants_provider",
         "support_grants",
@@ -113,7 +123,9 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("shut_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("short_password", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["identity_id"], ["identities.id"], name=op.f("fk_totps_identity_id")),
+        sa.ForeignKeyConstraint(
+            ["identity_id"], ["identities.id"], name=op.f("fk_totps_identity_id")
+        ),
         sa.PrimaryKeyConstraint("identity_id", name=op.f("pk_totps")),
     )
     op.create_table(
@@ -134,10 +146,16 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_why", sa.String(length=32), nullable=True),
-        sa.ForeignKeyConstraint(["grant_id"], ["support_grants.id"], name=op.f("fk_acting_sessions_grant_id")),
-        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_acting_sessions_member_id")),
         sa.ForeignKeyConstraint(
-            ["organization_id"], ["organizations.id"], name=op.f("fk_acting_sessions_organization_id")
+            ["grant_id"], ["support_grants.id"], name=op.f("fk_acting_sessions_grant_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["members.id"], name=op.f("fk_acting_sessions_member_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_acting_sessions_organization_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_acting_sessions")),
     )
@@ -149,9 +167,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
         sqlite_where=sa.text("ended_at IS NULL"),
     )
-    op.create_index(op.f("ix_acting_sessions_grant_id"), "acting_sessions", ["grant_id"], unique=False)
-    op.create_index(op.f("ix_acting_sessions_member_id"), "acting_sessions", ["member_id"], unique=False)
-    op.create_index("ix_acting_sessions_organization", "acting_sessions", ["organization_id", "id"], unique=False)
+    op.create_index(
+        op.f("ix_acting_sessions_grant_id"), "acting_sessions", ["grant_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_acting_sessions_member_id"), "acting_sessions", ["member_id"], unique=False
+    )
+    op.create_index(
+        "ix_acting_sessions_organization",
+        "acting_sessions",
+        ["organization_id", "id"],
+        unique=False,
+    )
     op.create_index(
         "ix_acting_sessions_provider",
         "acting_sessions",
@@ -160,7 +187,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
         sqlite_where=sa.text("ended_at IS NULL"),
     )
-    op.create_index("ix_acting_sessions_staff", "acting_sessions", ["staff_identity_id", "started_at"], unique=False)
+    op.create_index(
+        "ix_acting_sessions_staff",
+        "acting_sessions",
+        ["staff_identity_id", "started_at"],
+        unique=False,
+    )
     op.create_index(
         "ix_acting_sessions_staff_session",
         "acting_sessions",
@@ -183,7 +215,9 @@ def upgrade() -> None:
         sa.Column("key_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], name=op.f("fk_api_key_secrets_key_id")),
+        sa.ForeignKeyConstraint(
+            ["key_id"], ["api_keys.id"], name=op.f("fk_api_key_secrets_key_id")
+        ),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_api_key_secrets")),
     )
     op.create_index(op.f("ix_api_key_secrets_key_id"), "api_key_secrets", ["key_id"], unique=False)
@@ -200,11 +234,17 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["from_member_id"], ["members.id"], name=op.f("fk_ownership_transfers_from_member_id")),
         sa.ForeignKeyConstraint(
-            ["organization_id"], ["organizations.id"], name=op.f("fk_ownership_transfers_organization_id")
+            ["from_member_id"], ["members.id"], name=op.f("fk_ownership_transfers_from_member_id")
         ),
-        sa.ForeignKeyConstraint(["to_member_id"], ["members.id"], name=op.f("fk_ownership_transfers_to_member_id")),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_ownership_transfers_organization_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["to_member_id"], ["members.id"], name=op.f("fk_ownership_transfers_to_member_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ownership_transfers")),
     )
     op.create_index(
@@ -216,7 +256,10 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'offered'"),
     )
     op.create_index(
-        "ix_ownership_transfers_organization", "ownership_transfers", ["organization_id", "id"], unique=False
+        "ix_ownership_transfers_organization",
+        "ownership_transfers",
+        ["organization_id", "id"],
+        unique=False,
     )
     op.create_index(
         "uq_ownership_transfers_offered",
@@ -227,10 +270,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'offered'"),
     )
     with op.batch_alter_table("mails") as batch:
-        batch.alter_column("purpose", existing_type=sa.String(length=16), type_=sa.String(length=32))
+        batch.alter_column(
+            "purpose", existing_type=sa.String(length=16), type_=sa.String(length=32)
+        )
     op.add_column("members", sa.Column("invited_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("members", sa.Column("invited_by", sa.String(length=64), nullable=True))
-    op.create_index("ix_members_invited", "members", ["organization_id", "invited_at"], unique=False)
+    op.create_index(
+        "ix_members_invited", "members", ["organization_id", "invited_at"], unique=False
+    )
     op.create_index("ix_members_inviter", "members", ["invited_by", "invited_at"], unique=False)
     op.create_index(
         "ix_mails_undo",
@@ -240,12 +287,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("purpose = 'undo'"),
         sqlite_where=sa.text("purpose = 'undo'"),
     )
-    # With defaults, for SQLite would have to copy the table, and dropping the old one takes the refresh tokens along.
+    # With defaults, for SQLite would have to copy the table, and dropping the old one takes the
+    # refresh tokens along.
     op.add_column(
         "sessions",
-        sa.Column("proved_at", sa.DateTime(timezone=True), nullable=False, server_default="1970-01-01 00:00:00.000000"),
+        sa.Column(
+            "proved_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default="1970-01-01 00:00:00.000000",
+        ),
     )
-    op.add_column("sessions", sa.Column("with_otp", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column(
+        "sessions", sa.Column("with_otp", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.execute("UPDATE sessions SET proved_at = created_at")
 
 
@@ -263,7 +318,9 @@ def downgrade() -> None:
     op.drop_column("members", "invited_by")
     op.drop_column("members", "invited_at")
     with op.batch_alter_table("mails") as batch:
-        batch.alter_column("purpose", existing_type=sa.String(length=32), type_=sa.String(length=16))
+        batch.alter_column(
+            "purpose", existing_type=sa.String(length=32), type_=sa.String(length=16)
+        )
     op.drop_index(
         "uq_ownership_transfers_offered",
         table_name="ownership_transfers",

@@ -33,9 +33,13 @@ def upgrade() -> None:
         sa.Column("previous_hash", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entries")),
-        sa.UniqueConstraint("organization_id", "number", name=op.f("uq_audit_entries_organization_id_number")),
+        sa.UniqueConstraint(
+            "organization_id", "number", name=op.f("uq_audit_entries_organization_id_number")
+        ),
     )
-    op.create_index("ix_audit_entries_organization_at", "audit_entries", ["organization_id", "at"], unique=False)
+    op.create_index(
+        "ix_audit_entries_organization_at", "audit_entries", ["organization_id", "at"], unique=False
+    )
     op.create_table(
         "audit_heads",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
@@ -70,7 +74,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
         sa.UniqueConstraint("scope", "key", name=op.f("uq_idempotency_keys_scope_key")),
     )
-    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
+    op.create_index(
+        "ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False
+    )
     op.create_table(
         "inbox",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -146,8 +152,15 @@ def upgrade() -> None:
         sa.Column("error", sa.String(length=2000), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting_messages")),
     )
-    op.create_index(op.f("ix_waiting_messages_due_at"), "waiting_messages", ["due_at"], unique=False)
-    op.create_index("ix_waiting_messages_stream", "waiting_messages", ["source", "aggregate", "version"], unique=False)
+    op.create_index(
+        op.f("ix_waiting_messages_due_at"), "waiting_messages", ["due_at"], unique=False
+    )
+    op.create_index(
+        "ix_waiting_messages_stream",
+        "waiting_messages",
+        ["source", "aggregate", "version"],
+        unique=False,
+    )
     op.create_table(
         "conversations",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -202,7 +215,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'scheduled'"),
         sqlite_where=sa.text("status = 'scheduled'"),
     )
-    op.create_index("ix_deletions_organization", "deletions", ["organization_id", "requested_at"], unique=False)
+    op.create_index(
+        "ix_deletions_organization", "deletions", ["organization_id", "requested_at"], unique=False
+    )
     op.create_table(
         "organizations",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -240,11 +255,21 @@ def upgrade() -> None:
         sa.Column("as_of", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organizations")),
     )
-    op.create_index("ix_organizations_created_at", "organizations", ["provider_id", "created_at", "id"], unique=False)
     op.create_index(
-        "ix_organizations_days_to_empty", "organizations", ["provider_id", "days_to_empty", "id"], unique=False
+        "ix_organizations_created_at",
+        "organizations",
+        ["provider_id", "created_at", "id"],
+        unique=False,
     )
-    op.create_index("ix_organizations_name", "organizations", ["provider_id", "sort_name", "id"], unique=False)
+    op.create_index(
+        "ix_organizations_days_to_empty",
+        "organizations",
+        ["provider_id", "days_to_empty", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_organizations_name", "organizations", ["provider_id", "sort_name", "id"], unique=False
+    )
     op.create_index(
         "ix_organizations_search",
         "organizations",
@@ -253,7 +278,12 @@ def upgrade() -> None:
         postgresql_using="gin",
         postgresql_ops={"search": "gin_trgm_ops"},
     )
-    op.create_index("ix_organizations_usable", "organizations", ["provider_id", "usable_units", "id"], unique=False)
+    op.create_index(
+        "ix_organizations_usable",
+        "organizations",
+        ["provider_id", "usable_units", "id"],
+        unique=False,
+    )
     op.create_table(
         "provider_settings",
         sa.Column("provider_id", sa.Uuid(), nullable=False),

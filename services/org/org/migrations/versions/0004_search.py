@@ -15,7 +15,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index(
-        "ix_organizations_found", "organizations", ["provider_id", "sort_name", "id", "search"],
+        "ix_organizations_found",
+        "organizations",
+        ["provider_id", "sort_name", "id", "search"],
         postgresql_where=sa.text("false"),
     )
     _by_name(sa.text("0"))
@@ -27,7 +29,8 @@ def downgrade() -> None:
 
 
 def _by_name(where: sa.TextClause | None) -> None:
-    """On SQLite the index by name alone is kept for these rows only: none, now that the other one does its work."""
+    """On SQLite the index by name alone is kept for these rows only: none, now that the other one
+    does its work."""
     if op.get_bind().dialect.name == "sqlite":
         op.drop_index("ix_organizations_name", table_name="organizations")
         columns = ["provider_id", "sort_name", "id"]
