@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chassis import migrate
-from chassis.service import Service
-from chassis.sql import Database
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.runtime.service import Service
 from sqlalchemy import Engine, MetaData, create_engine
 
 ENGINES = ("sqlite", "postgresql")
@@ -41,7 +41,7 @@ class Schema:
 
 def schema_of(service: Service) -> Schema:
     """A service's own: all its migrations."""
-    return Schema(service.name, lambda url: migrate.upgrade(service.migrations, url))
+    return Schema(service.name, lambda url: migrations.upgrade(service.migrations, url))
 
 
 class Shelf:
@@ -82,7 +82,7 @@ class Shelf:
         found = self._open.setdefault(
             (schema.name, pool_size), Database(urls.app_url, pool_size=pool_size)
         )
-        found.on_said.clear()
+        found.on_publish.clear()
         return found
 
     def close(self) -> None:

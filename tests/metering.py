@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import amqp
-from chassis import bus, ids
+from chassis.messaging import broker
+from chassis.runtime import ids
 from contracts import usage
 
 WINDOW = 2000
@@ -50,7 +51,7 @@ def message(data: dict[str, Any], **other: Any) -> bytes:
 
 def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") -> int:
     """Publish to usage's exchange and return once the broker has confirmed each; how many."""
-    connection = bus.connect(url, "metering")
+    connection = broker.connect(url, "metering")
     try:
         channel = connection.channel()
         channel.confirm_select()
@@ -72,7 +73,7 @@ def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") ->
             open_.add(sent)
             properties = {
                 "delivery_mode": 2,
-                "content_type": bus.CONTENT_TYPE,
+                "content_type": broker.CONTENT_TYPE,
                 **({"user_id": user} if user else {}),
             }
             channel._basic_publish(

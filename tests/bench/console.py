@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis import clock, ids, log, migrate
-from chassis.config import Secret
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.runtime import clock, ids, log
+from chassis.runtime.settings import Secret
 from clientele import embedded
 from clientele.servers import Postgres
 from console.app import MIGRATIONS
@@ -206,7 +206,7 @@ def _on(postgres: Postgres) -> Iterator[dict[str, str]]:
         for name, folder in migrations.items():
             made = postgres.fresh_database(name)
             owner[name] = made.owner_url
-            migrate.upgrade(folder, made.owner_url)
+            migrations.upgrade(folder, made.owner_url)
             settings[name] = dataclasses.replace(settings[name], database_url=Secret(made.app_url))
         return settings
 

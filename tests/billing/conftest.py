@@ -19,12 +19,13 @@ from billing.config import Settings
 from billing.listeners import JOBS
 from billing.models import Account, CreditNote, Entry, Invoice, Payment, Reservation
 from billing.values import Code, parse_money
-from chassis import clock, ids, migrate
-from chassis.actor import Actor
-from chassis.client import Answer
-from chassis.config import Secret
-from chassis.outbox import OutboxRow
-from chassis.sql import Database
+from chassis.auth.actor import Actor
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.http.client import Answer
+from chassis.messaging.outbox import OutboxRow
+from chassis.runtime import clock, ids
+from chassis.runtime.settings import Secret
 from flask import Flask
 from flask.testing import FlaskClient
 from joserfc import jwt
@@ -41,7 +42,7 @@ _numbers = itertools.count()
 @pytest.fixture(scope="session")
 def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     path: Path = tmp_path_factory.mktemp("billing") / "billing.db"
-    migrate.upgrade(SERVICE.migrations, f"sqlite:///{path}")
+    migrations.upgrade(SERVICE.migrations, f"sqlite:///{path}")
     database = Database(f"sqlite:///{path}", pool_size=8)
     yield database
     database.close()
@@ -50,7 +51,7 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 @pytest.fixture(scope="session")
 def postgres_database(postgres: Any) -> Iterator[Database]:
     made = postgres.fresh_database("billing")
-    migrate.upgrade(SERVICE.migrations, made.owner_url)
+    migrations.upgrade(SERVICE.migrations, made.owner_url)
     database = Database(made.app_url, pool_size=20)
     yield database
     database.close()

@@ -9,7 +9,7 @@ from billing.actions.cover import InsufficientCredits
 from billing.actions.ledger import AccountClosed, AccountFrozen, AmountTooLarge
 from billing.models import Account, Buckets, Entry
 from billing.values import Code, Transfer, parse_money
-from chassis import clock
+from chassis.runtime import clock
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 

@@ -9,7 +9,7 @@ from billing.actions.alerts import is_crossing, is_top_up_wanted
 from billing.actions.usage import UsageRecord
 from billing.models import Account
 from billing.values import parse_money
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from sqlalchemy import select
 
 from tests.billing.conftest import CLERK

@@ -2,8 +2,9 @@
 
 import pytest
 from billing import actions
-from chassis import audit, clock, ids
+from chassis import audit
 from chassis.audit import AuditEntry
+from chassis.runtime import clock, ids
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 

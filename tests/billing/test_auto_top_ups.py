@@ -10,7 +10,7 @@ from billing.actions import auto_top_ups
 from billing.actions.usage import UsageRecord
 from billing.models import Account, TopUpOrder
 from billing.values import parse_money
-from chassis import clock
+from chassis.runtime import clock
 
 from tests.billing.conftest import CLERK
 from tests.billing.test_concurrency import at_once

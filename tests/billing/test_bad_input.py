@@ -19,8 +19,10 @@ import pytest
 from billing.models.table import Base as Tables
 from billing.schemas.fields import Day, Moment, Money
 from billing.schemas.usage import MOST_RECORDS, Records, UsageRecordShown
-from chassis import ids, paging, sql
-from chassis.fields import Stamp, Text, TypeId
+from chassis.db import columns
+from chassis.http import paging
+from chassis.http.fields import Stamp, Text, TypeId
+from chassis.runtime import ids
 from sqlalchemy import func, select
 
 from tests.billing.conftest import World
@@ -191,7 +193,7 @@ class Books:
         owners = {self.org, self.foreign["organization_id"], self.world.provider_id}
         found: list[Any] = []
         with self.world.database.reading() as session:
-            for table in (*Tables.metadata.sorted_tables, *sql.Base.metadata.sorted_tables):
+            for table in (*Tables.metadata.sorted_tables, *columns.Base.metadata.sorted_tables):
                 owner = next(
                     (
                         table.c[name]

@@ -6,7 +6,7 @@ import pytest
 from billing import actions
 from billing.actions.usage import UsageRecord
 from billing.models import Account, UnsaidFigures
-from chassis import clock
+from chassis.runtime import clock
 from sqlalchemy import select
 
 from tests.billing.test_concurrency import at_once, charge

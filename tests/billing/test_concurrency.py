@@ -9,7 +9,7 @@ from billing.actions.cover import InsufficientCredits
 from billing.actions.crediting import ProviderCreditsInsufficient
 from billing.actions.ledger import AccountClosed
 from billing.models import Account, Entry
-from chassis import clock
+from chassis.runtime import clock
 from sqlalchemy import select
 
 from tests.billing.conftest import CLERK

@@ -7,7 +7,7 @@ import pytest
 from billing import actions, listeners
 from billing.models import Account, Spending
 from billing.values import parse_money
-from chassis import clock
+from chassis.runtime import clock
 from sqlalchemy import select
 
 from tests.billing.conftest import CLERK

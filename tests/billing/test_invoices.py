@@ -10,7 +10,7 @@ import pytest
 from billing import actions, queries
 from billing.models import Account, CreditNote, Entry, Invoice
 from billing.values import extract_tax
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from sqlalchemy import event, select
 
 from tests.billing.conftest import CLERK

@@ -9,7 +9,7 @@ from billing.actions import months
 from billing.listeners import clock
 from billing.models import Account, Entry, Invoice
 from billing.values import day_start, local_day, month_end, month_start, parse_money
-from chassis import ids
+from chassis.runtime import ids
 from sqlalchemy import event, select
 
 from tests.billing.conftest import CLERK

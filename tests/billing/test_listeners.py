@@ -7,8 +7,8 @@ from billing import actions, listeners
 from billing.listeners import LISTENERS
 from billing.models import Account, Provider
 from billing.values import parse_money
-from chassis import clock, ids
-from chassis.inbox import Heard
+from chassis.messaging.inbox import Envelope
+from chassis.runtime import clock, ids
 from contracts import membership, org
 from contracts.message import every_message
 
@@ -17,9 +17,9 @@ from contracts.message import every_message
 def hear(world):
     def hear(message):
         kind = type(message)
-        heard = Heard(
+        heard = Envelope(
             id=ids.new("evt"),
-            source=f"/{kind.sayer()}",
+            source=f"/{kind.producer()}",
             type=kind.TYPE,
             aggregate=message.aggregate,
             version=1,
@@ -58,7 +58,7 @@ def last(world, organization_id):
 
 
 def test_every_message_meant_for_billing_is_heard():
-    assert set(LISTENERS) == {kind for kind in every_message() if "billing" in kind.HEARD_BY}
+    assert set(LISTENERS) == {kind for kind in every_message() if "billing" in kind.CONSUMERS}
 
 
 def test_an_account_is_opened_once_and_said_as_often_as_asked(world, hear):

@@ -6,14 +6,15 @@ from alembic.migration import MigrationContext
 from billing import actions
 from billing.app import SERVICE
 from billing.models import Base
-from chassis import clock, sql
+from chassis.db import columns
+from chassis.runtime import clock
 from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError
 
 
 def test_the_database_is_as_the_models_say(database):
     wanted = MetaData(naming_convention=Base.metadata.naming_convention)
-    for metadata in (Base.metadata, sql.Base.metadata):
+    for metadata in (Base.metadata, columns.Base.metadata):
         for table in metadata.tables.values():
             table.to_metadata(wanted)
     with database.engine.connect() as connection:

@@ -7,7 +7,7 @@ from billing import actions
 from billing.actions import payments
 from billing.models import Account, Buckets
 from billing.values import local_day, parse_money
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from sqlalchemy import event
 
 from tests.billing.test_concurrency import THREADS, at_once

@@ -10,8 +10,8 @@ from billing import actions, queries
 from billing.actions import proving as keeping
 from billing.models import Account, Entry, Invoice, LedgerProof, Reservation, Spending
 from billing.queries import proving
-from chassis import clock, ids
 from chassis.errors import Conflict
+from chassis.runtime import clock, ids
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs

@@ -7,7 +7,7 @@ from billing.actions.refunds import RefundExceedsCharge
 from billing.actions.usage import UsageRecord
 from billing.models import Account, Buckets, Entry
 from billing.values import Code
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from sqlalchemy import select
 
 from tests.billing.test_concurrency import THREADS, at_once

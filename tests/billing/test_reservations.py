@@ -8,8 +8,8 @@ from billing.actions.cover import InsufficientCredits
 from billing.actions.reservations import ReservationExpired, ReservationSettled
 from billing.models import Account, Entry, Reservation, UnsaidFigures
 from billing.values import parse_money
-from chassis import clock, ids
 from chassis.audit import AuditEntry
+from chassis.runtime import clock, ids
 from sqlalchemy import event, select
 
 from tests.billing.conftest import CLERK

@@ -9,7 +9,8 @@ from billing.actions.cover import InsufficientCredits
 from billing.actions.ledger import AccountClosed
 from billing.actions.reservations import ReservationExpired, ReservationSettled
 from billing.models import Account, Entry, Reservation
-from chassis import audit, clock
+from chassis import audit
+from chassis.runtime import clock
 from sqlalchemy import func, select, text
 
 from tests.billing.conftest import CLERK

@@ -6,7 +6,7 @@ from billing import actions
 from billing.actions.crediting import ProviderCreditsInsufficient
 from billing.actions.reversals import AlreadyReversed
 from billing.models import Account, Buckets
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 
 from tests.billing.test_concurrency import at_once
 

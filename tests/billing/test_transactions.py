@@ -6,7 +6,7 @@ import io
 
 import pytest
 from billing import queries
-from chassis import ids
+from chassis.runtime import ids
 from sqlalchemy import event
 
 

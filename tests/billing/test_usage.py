@@ -15,8 +15,9 @@ from billing.actions.usage import UsageRecord
 from billing.app import SERVICE
 from billing.models import Account, Entry, Spending
 from billing.values import UNIT
-from chassis import clock, migrate
-from chassis.sql import Database
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.runtime import clock
 from flask import Flask
 from flask.testing import FlaskClient
 from psycopg import sql
@@ -324,7 +325,7 @@ def test_four_mebibytes_and_no_more(world: World) -> None:
 def young(postgres: Any) -> Iterator[Database]:
     """Billing's database before anything was posted, and nothing known of its tables."""
     made = postgres.fresh_database("billing")
-    migrate.upgrade(SERVICE.migrations, made.owner_url)
+    migrations.upgrade(SERVICE.migrations, made.owner_url)
     database = Database(made.app_url, pool_size=4)
     yield database
     database.close()

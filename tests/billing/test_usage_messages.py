@@ -20,12 +20,13 @@ from billing.app import SERVICE
 from billing.listeners import BATCHES, LISTENERS
 from billing.models import Entry
 from billing.values import UNIT
-from chassis import bus, clock, ids, roles
-from chassis.batches import Batch, Batches
-from chassis.heard import DeadLetter, InboxRow, WaitingMessage
-from chassis.inbox import Inbox
-from chassis.outbox import OutboxRow
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.messaging import broker
+from chassis.messaging.batches import Batch, Batches
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
+from chassis.messaging.outbox import OutboxRow
+from chassis.runtime import cli, clock, ids
 from clientele.servers import RabbitMQ
 from contracts import usage
 from sqlalchemy import select
@@ -39,14 +40,14 @@ REFUSED = "billing.usage_refused.v1"
 @pytest.fixture(scope="module")
 def urls(rabbitmq: RabbitMQ) -> dict[str, str]:
     made = rabbitmq.create_service_users("billing", "usage")
-    roles.declare_topology(SERVICE, rabbitmq.url())
+    cli.declare_topology(SERVICE, rabbitmq.url())
     rabbitmq.settle()
     return made
 
 
 @pytest.fixture
 def database(postgres_database: Database, urls: dict[str, str], rabbitmq: RabbitMQ) -> Database:
-    with bus.connect(rabbitmq.url(), "test") as connection:
+    with broker.connect(rabbitmq.url(), "test") as connection:
         connection.channel().queue_purge("billing.usage")
     return postgres_database
 
@@ -86,7 +87,9 @@ def laid_aside(world: World, column: Any) -> list[Any]:
 def draining(url: str, *many: Batches) -> Iterator[None]:
     stop = threading.Event()
     threads = [
-        threading.Thread(target=bus.RabbitDrain(url, "billing", batches).run, args=(stop,))
+        threading.Thread(
+            target=broker.RabbitBatchConsumer(url, "billing", batches).run, args=(stop,)
+        )
         for batches in many
     ]
     for thread in threads:
@@ -267,7 +270,7 @@ def test_killed_between_commit_and_acknowledgement_nothing_is_charged_or_said_tw
         ],
     )
     assert (
-        listen(urls, world.database, CLIENTELE_CRASH_AT="batch.before_ack").wait(30)
+        listen(urls, world.database, CLIENTELE_FAILPOINT="batch.before_ack").wait(30)
         == -signal.SIGKILL
     )
     assert sum(posted(world).values()) + len(refusals(world)) == 250
@@ -289,5 +292,5 @@ def test_killed_between_commit_and_acknowledgement_nothing_is_charged_or_said_tw
 
 
 def _is_empty(urls: dict[str, str]) -> bool:
-    with bus.connect(urls["billing"], "test") as connection:
+    with broker.connect(urls["billing"], "test") as connection:
         return not connection.channel().queue_declare("billing.usage", passive=True).message_count

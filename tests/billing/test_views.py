@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from billing import actions
 from billing.guard import OPERATIONS
-from chassis import clock, ids
 from chassis.audit import AuditEntry
+from chassis.runtime import clock, ids
 from sqlalchemy import select
 
 from tests.billing.conftest import SECRET

@@ -6,7 +6,7 @@ from billing import actions, queries
 from billing.actions import payments
 from billing.actions.usage import UsageRecord
 from billing.models import Provider
-from chassis import clock
+from chassis.runtime import clock
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import amqp
 import pytest
-from chassis import bus
-from chassis.inbox import Inbox
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.messaging import broker as rabbit
+from chassis.messaging.inbox import Inbox
 from clientele.servers import RabbitMQ
 from contracts import billing, membership
 from contracts.message import every_message
@@ -76,13 +76,13 @@ class Broker:
         self.declare()
 
     def declare(self) -> None:
-        sayers = sorted({kind.sayer() for kind in every_message()})
-        bus.declare(self.server.url(), "org", sayers, [kind.TYPE for kind in LISTENERS])
+        sayers = sorted({kind.producer() for kind in every_message()})
+        rabbit.declare(self.server.url(), "org", sayers, [kind.TYPE for kind in LISTENERS])
 
     @contextmanager
     def channel(self, user: str | None = None) -> Iterator[Any]:
         """A raw channel as the administrator, or as a service."""
-        with bus.connect(self.urls[user] if user else self.server.url(), "test") as connection:
+        with rabbit.connect(self.urls[user] if user else self.server.url(), "test") as connection:
             yield connection.channel()
 
     def depth(self, queue: str) -> int:
@@ -99,7 +99,7 @@ class Broker:
             answer = message.channel.basic_reject if reject else message.channel.basic_ack
             answer(message.delivery_tag, **({"requeue": False} if reject else {}))
 
-        with bus.connect(self.server.url(), "test") as connection:
+        with rabbit.connect(self.server.url(), "test") as connection:
             channel = connection.channel()
             channel.auto_decode = False
             channel.basic_consume(queue, callback=take)
@@ -130,7 +130,7 @@ class Broker:
     def listening(self, inbox: Inbox) -> Iterator[None]:
         """Meanwhile the service listens."""
         stop = threading.Event()
-        consumer = bus.RabbitConsumer(self.urls["org"], "org", inbox.receive)
+        consumer = rabbit.RabbitConsumer(self.urls["org"], "org", inbox.receive)
         thread = threading.Thread(target=consumer.run, args=(stop,), daemon=True)
         thread.start()
         try:

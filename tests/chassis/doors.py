@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import marshmallow as ma
-from chassis import clock, here, idempotency, ids, web
-from chassis.body import Blueprint
-from chassis.caller import Door, RemoteKeys, Verifier, parse_callers, requires
-from chassis.config import Secret, ServiceSettings
+from chassis.auth.access import AccessControl, requires
+from chassis.auth.internal import parse_callers
+from chassis.auth.permissions import Operations
+from chassis.auth.tokens import RemoteKeys, Verifier
+from chassis.db.database import Database
 from chassis.errors import Conflict, Gone, Invalid
-from chassis.fields import Text
-from chassis.permissions import Operations
-from chassis.sql import Database
+from chassis.http import application, context, idempotency
+from chassis.http.fields import Text
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock, ids
+from chassis.runtime.settings import Secret, ServiceSettings
 from flask import Flask, Response
 from joserfc import jwt
 from joserfc.jwk import OKPKey
@@ -106,21 +109,21 @@ def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
         )
         guarded = idempotency.key_required(guarded) if view is money else guarded
         blueprint.route(f"/{view.__name__}", methods=["POST"], endpoint=view.__name__)(guarded)
-    door = Door(
+    access = AccessControl(
         operations=OPERATIONS,
         verifier=Verifier(RemoteKeys(keys)),
         provider_of=lambda _: None,
         internal_callers=parse_callers(""),
     )
-    app = web.application(
+    app = application.build(
         "words",
         title="Words",
-        door=door,
+        access=access,
         blueprints=[blueprint],
         ready={"database": database.check},
     )
-    return here.attach(
-        app, settings=ServiceSettings(database_url=Secret("")), database=database, wires={}
+    return context.attach(
+        app, settings=ServiceSettings(database_url=Secret("")), database=database, transports={}
     )
 
 

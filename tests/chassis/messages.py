@@ -4,9 +4,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from chassis import audit, idempotency, ids, outbox, relay, sql  # noqa: F401 - their tables
-from chassis.inbox import Heard
-from chassis.sql import Database
+from chassis.db import columns
+from chassis.db.database import Database
+from chassis.messaging import outbox
+from chassis.messaging.inbox import Envelope
+from chassis.runtime import ids
 from contracts import billing
 from sqlalchemy import Integer, String, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -17,7 +19,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
-    metadata = sql.metadata()
+    metadata = columns.metadata()
 
 
 class Effect(Base):
@@ -30,7 +32,7 @@ class Effect(Base):
 
 def _create_tables(url: str) -> None:
     database = Database(url)
-    sql.Base.metadata.create_all(database.engine)
+    columns.Base.metadata.create_all(database.engine)
     Base.metadata.create_all(database.engine)
     database.close()
 
@@ -48,9 +50,9 @@ def opened(organization_id: str) -> billing.AccountOpened:
     return billing.AccountOpened(organization_id=organization_id)
 
 
-def note(session: Session, message: Any, heard: Heard) -> None:
-    """A listener: writes down which version of what it has heard."""
-    session.add(Effect(word=f"{message.organization_id} {heard.version}"))
+def note(session: Session, message: Any, envelope: Envelope) -> None:
+    """A listener: writes down which version of what it has envelope."""
+    session.add(Effect(word=f"{message.organization_id} {envelope.version}"))
 
 
 def facts(organization_id: str, version: int = 1, **other: Any) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def say(database: Database, *organization_ids: str) -> list[str]:
     said = []
     for organization_id in organization_ids:
         with database.transaction() as session:
-            said.append(outbox.say(session, opened(organization_id)))
+            said.append(outbox.publish(session, opened(organization_id)))
     return said
 
 

@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chassis import audit, ids
-from chassis.actor import SYSTEM, Actor
+from chassis import audit
 from chassis.audit import AuditEntry, AuditHead
-from chassis.outbox import OutboxRow
-from chassis.sql import Database
+from chassis.auth.actor import SYSTEM, Actor
+from chassis.db.database import Database
+from chassis.messaging.outbox import OutboxRow
+from chassis.runtime import ids
 from contracts import org
 from sqlalchemy import delete, update
 

@@ -13,12 +13,19 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from chassis import bus, ids
-from chassis.batches import Batch, Batches, Delivery
+from chassis.db.database import Database
 from chassis.errors import invalid
-from chassis.heard import DeadLetter, InboxRow, Redelivery, StreamPosition, WaitingMessage
-from chassis.inbox import Inbox
-from chassis.sql import Database
+from chassis.messaging import broker
+from chassis.messaging.batches import Batch, Batches, Delivery
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.inbox_models import (
+    DeadLetter,
+    InboxRow,
+    Redelivery,
+    StreamPosition,
+    WaitingMessage,
+)
+from chassis.runtime import ids
 from clientele.servers import RabbitMQ
 from contracts import usage
 from sqlalchemy import select
@@ -76,8 +83,8 @@ def raw(id_: str, **other: Any) -> bytes:
     return metering.message(metering.record(PROVIDER, ORG, id_, **other.pop("data", {})), **other)
 
 
-def delivered(*bodies: bytes, said_by: str = "usage", again: bool = False) -> list[Delivery]:
-    return [Delivery(body, said_by, again) for body in bodies]
+def delivered(*bodies: bytes, published_by: str = "usage", again: bool = False) -> list[Delivery]:
+    return [Delivery(body, published_by, again) for body in bodies]
 
 
 def hear(batches: Batches, deliveries: list[Delivery]) -> int:
@@ -85,7 +92,7 @@ def hear(batches: Batches, deliveries: list[Delivery]) -> int:
     alone = batches.receive(deliveries)
     for n in alone:
         batches.inbox.receive(
-            deliveries[n].raw, said_by=deliveries[n].said_by, again=deliveries[n].again
+            deliveries[n].raw, published_by=deliveries[n].published_by, again=deliveries[n].again
         )
     return len(alone)
 
@@ -121,7 +128,7 @@ def test_what_cannot_be_understood_is_laid_aside_and_the_rest_is_heard(database:
                 raw("f", data={"amount": 1}),
                 b"x" * 300_000,
             ),
-            *delivered(raw("g"), said_by="org"),
+            *delivered(raw("g"), published_by="org"),
             *delivered(raw("h")),
         ],
     )
@@ -180,7 +187,7 @@ def test_a_refused_message_is_answered_once_however_often_it_comes(database: Dat
     batches, poor = till.batches(database), raw("poor")
     hear(batches, delivered(raw("a"), poor, poor))
     hear(batches, delivered(poor, raw("b")))
-    batches.inbox.receive(poor, said_by="usage", again=True)
+    batches.inbox.receive(poor, published_by="usage", again=True)
     assert effects(database) == ["a", "refused poor", "b"]
     till.refused = set()
     hear(batches, delivered(poor))
@@ -222,7 +229,7 @@ def test_order_says_nothing(database: Database) -> None:
     till = Till()
     inbox = till.batches(database).inbox
     for n in ("3", "1", "1"):
-        inbox.receive(raw(f"r{ids.new('evt')}", sequence=n), said_by="usage")
+        inbox.receive(raw(f"r{ids.new('evt')}", sequence=n), published_by="usage")
     assert len(effects(database)) == 3
     assert dead(database) == []
 
@@ -237,17 +244,19 @@ class Feed:
     def __init__(self, server: RabbitMQ) -> None:
         self.server = server
         self.urls = server.create_service_users("billing", "org", "usage")
-        bus.declare(server.url(), "billing", ["usage"], [], [usage.Recorded.TYPE])
+        broker.declare(server.url(), "billing", ["usage"], [], [usage.Recorded.TYPE])
         server.settle()
 
     def depth(self) -> int:
-        with bus.connect(self.server.url(), "test") as connection:
+        with broker.connect(self.server.url(), "test") as connection:
             return int(connection.channel().queue_declare(QUEUE, passive=True).message_count)
 
     @contextmanager
     def draining(self, *many: Batches) -> Iterator[None]:
         stop = threading.Event()
-        drains = [bus.RabbitDrain(self.urls["billing"], "billing", batches) for batches in many]
+        drains = [
+            broker.RabbitBatchConsumer(self.urls["billing"], "billing", batches) for batches in many
+        ]
         threads = [
             threading.Thread(target=drain.run, args=(stop,), daemon=True) for drain in drains
         ]
@@ -269,7 +278,7 @@ def made_feed(rabbitmq: RabbitMQ) -> Feed:
 
 @pytest.fixture
 def feed(made_feed: Feed) -> Feed:
-    with bus.connect(made_feed.server.url(), "test") as connection:
+    with broker.connect(made_feed.server.url(), "test") as connection:
         connection.channel().queue_purge(QUEUE)
         connection.channel().queue_purge("billing.dead")
     return made_feed
@@ -295,7 +304,7 @@ def test_a_flood_is_heard_in_batches_of_at_most_500(
 def test_a_batch_of_large_messages_is_smaller(
     monkeypatch: pytest.MonkeyPatch, postgres_database: Database, feed: Feed
 ) -> None:
-    monkeypatch.setattr(bus, "BATCH_BYTES", 20 * len(raw("r100")))
+    monkeypatch.setattr(broker, "BATCH_BYTES", 20 * len(raw("r100")))
     publish(feed, *(raw(f"r{n}") for n in range(100, 300)))
     till = Till()
     with feed.draining(till.batches(postgres_database)):
@@ -316,7 +325,7 @@ def test_a_trickle_waits_for_nobody(postgres_database: Database, feed: Feed) -> 
     took = []
     with (
         feed.draining(till.batches(postgres_database)),
-        bus.connect(feed.urls["usage"], "test") as connection,
+        broker.connect(feed.urls["usage"], "test") as connection,
     ):
         publish(feed, raw("first"))
         assert heard.wait(20)
@@ -349,7 +358,7 @@ def test_nobody_but_usage_speaks_for_usage(postgres_database: Database, feed: Fe
         metering.publish(feed.urls["usage"], [raw("a")], user="org")
     for queue in (QUEUE, "billing.inbox"):
         with (
-            bus.connect(feed.urls["usage"], "test") as connection,
+            broker.connect(feed.urls["usage"], "test") as connection,
             pytest.raises(metering.amqp.AccessRefused),
         ):
             connection.channel().basic_get(queue)
@@ -377,7 +386,7 @@ def test_a_broker_that_restarts_loses_nothing_and_doubles_nothing(
 
 CHILD = """
 import sys, threading
-from chassis import bus, clock
+from chassis import broker, clock
 from chassis.sql import Database
 from tests.chassis.test_batches import Till
 import os
@@ -387,7 +396,7 @@ def fatal(session, records, now):
     if 'killer' in records: os.kill(os.getpid(), 9)
     return apply(session, records, now)
 till.apply = fatal
-bus.RabbitDrain(sys.argv[1], "billing", till.batches(Database(sys.argv[2]))).run(threading.Event())
+broker.RabbitBatchConsumer(sys.argv[1], "billing", till.batches(Database(sys.argv[2]))).run(threading.Event())
 """
 
 
@@ -403,7 +412,7 @@ def test_killed_under_a_batch_each_has_one_effect(
     postgres_database: Database, feed: Feed, point: str
 ) -> None:
     publish(feed, *(raw(f"r{n}") for n in range(700)))
-    assert child(feed, postgres_database, CLIENTELE_CRASH_AT=point).wait(30) == -signal.SIGKILL
+    assert child(feed, postgres_database, CLIENTELE_FAILPOINT=point).wait(30) == -signal.SIGKILL
     assert len(effects(postgres_database)) in (
         (0,) if point == "batch.before_commit" else range(1, 501)
     )

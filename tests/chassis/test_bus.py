@@ -5,12 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from chassis import bus, ids
-from chassis.bus import InDoubt, RabbitBus
-from chassis.inbox import Inbox
-from chassis.outbox import OutboxRow
-from chassis.relay import Letter, Relay
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.messaging import broker
+from chassis.messaging.broker import InDoubt, RabbitBus
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.outbox import OutboxRow
+from chassis.messaging.relay import Letter, Relay
+from chassis.runtime import ids
 from contracts import billing, org
 
 from tests.chassis.conftest import LISTENERS, Broker, until
@@ -55,8 +56,8 @@ class FakeConnection:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     def on(*script: tuple[Any, ...]) -> tuple[RabbitBus, FakeConnection]:
         connection = FakeConnection(*script)
-        monkeypatch.setattr(bus, "connect", lambda *_: connection)
-        monkeypatch.setattr(bus, "CONFIRM_WITHIN", 0.2)
+        monkeypatch.setattr(broker, "connect", lambda *_: connection)
+        monkeypatch.setattr(broker, "CONFIRM_WITHIN", 0.2)
         return RabbitBus("amqp://", "billing"), connection
 
     return on
@@ -70,7 +71,7 @@ def letters(count: int, type_: str = billing.AccountOpened.TYPE) -> list[Letter]
 def patient(fake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     def on(*script: tuple[Any, ...]) -> tuple[RabbitBus, FakeConnection]:
         made = fake(*script)
-        monkeypatch.setattr(bus, "CONFIRM_WITHIN", 5.0)
+        monkeypatch.setattr(broker, "CONFIRM_WITHIN", 5.0)
         return made
 
     return on
@@ -240,7 +241,7 @@ def test_what_is_said_while_the_broker_is_down_is_heard_after_it_is_back(
 
         broker.server.kill()
         say(postgres_database, organization_id, organization_id)
-        with pytest.raises(Exception):  # noqa: B017 - whatever the library calls it
+        with pytest.raises(Exception):  # noqa: B017 - refused on the channel, or the connection is cut
             only.step(NOON)
         assert [row.published_at is None for row in rows(postgres_database, OutboxRow)].count(
             True

@@ -4,8 +4,8 @@ tests/identity/test_forgeries.py.)"""
 from typing import Any
 
 import pytest
-from chassis import caller
-from chassis.caller import InvalidToken, RemoteKeys, Verifier
+from chassis.auth import tokens
+from chassis.auth.tokens import InvalidToken, RemoteKeys, Verifier
 from chassis.errors import Unavailable
 from joserfc.jwk import OKPKey
 
@@ -27,7 +27,7 @@ def test_a_token_that_was_good_is_refused_once_its_key_is_gone(
 
 
 def test_only_so_many_good_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caller, "MOST_GOOD", 20)
+    monkeypatch.setattr(tokens, "MOST_GOOD", 20)
     fresh = Verifier(RemoteKeys(keys))
     for n in range(30):
         fresh.verify(token(jti=str(n)))

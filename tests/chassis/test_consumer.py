@@ -13,10 +13,10 @@ from typing import Any
 
 import amqp
 import pytest
-from chassis import ids
-from chassis.heard import DeadLetter
-from chassis.inbox import Inbox
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.inbox_models import DeadLetter
+from chassis.runtime import ids
 from contracts import billing
 
 from tests.chassis.conftest import LISTENERS, Broker, until

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chassis import clock, idempotency, ids
-from chassis.idempotency import IdempotencyKey
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.http import idempotency
+from chassis.http.idempotency import IdempotencyKey
+from chassis.runtime import clock, ids
 
 from tests.chassis.doors import build, post, token
 from tests.chassis.messages import effects, rows

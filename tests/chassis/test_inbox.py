@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chassis import clock, ids
+from chassis.db.database import Database
 from chassis.errors import Invalid
-from chassis.heard import DeadLetter, InboxRow, WaitingMessage
-from chassis.inbox import CRASHES, LARGEST, RETRY_AFTER, Heard, Inbox
-from chassis.sql import Database
+from chassis.messaging.inbox import CRASHES, LARGEST, RETRY_AFTER, Envelope, Inbox
+from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
+from chassis.runtime import clock, ids
 from contracts import billing, membership
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -26,9 +26,9 @@ class Stubborn:
         self.disliked, self.calls = set(disliked), 0
         self.kind: Callable[[str], Exception] = RuntimeError
 
-    def __call__(self, session: Session, message: Any, heard: Heard) -> None:
+    def __call__(self, session: Session, message: Any, envelope: Envelope) -> None:
         self.calls += 1
-        note(session, message, heard)
+        note(session, message, envelope)
         session.flush()
         if message.organization_id in self.disliked:
             raise self.kind(f"I do not like {message.organization_id}")
@@ -189,8 +189,8 @@ def test_said_by_another_than_its_source_is_forged(database: Database) -> None:
     one = ids.new("org")
     inbox = ears(database)
 
-    inbox.receive(raw(one), said_by="membership")
-    inbox.receive(raw(one), said_by="billing")
+    inbox.receive(raw(one), published_by="membership")
+    inbox.receive(raw(one), published_by="billing")
 
     assert [reason for reason, _ in dead(database)] == ["forged"]
     assert effects(database) == [f"{one} 1"]
@@ -200,7 +200,7 @@ def test_said_by_another_than_its_source_is_forged(database: Database) -> None:
 def test_a_listener_that_fails_leaves_no_effect_and_the_message_waits(
     database: Database, what: str
 ) -> None:
-    def failing(session: Session, message: Any, heard: Heard) -> None:
+    def failing(session: Session, message: Any, envelope: Envelope) -> None:
         session.add(Effect(word="half done"))
         raise RuntimeError(what)
 

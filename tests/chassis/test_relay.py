@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
-from chassis import ids, relay
-from chassis.outbox import OutboxRow
-from chassis.relay import Letter, Receipt, Relay
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.messaging import relay
+from chassis.messaging.outbox import OutboxRow
+from chassis.messaging.relay import Letter, Receipt, Relay
+from chassis.runtime import ids
 from sqlalchemy import insert
 
 from tests.chassis.conftest import until
@@ -62,12 +63,12 @@ def test_what_was_said_is_published_in_the_order_it_was_said_and_only_once(
 
 
 def test_what_was_rolled_back_was_never_said(database: Database) -> None:
-    from chassis import outbox
+    from chassis.messaging import outbox
 
     from tests.chassis.messages import opened
 
     with pytest.raises(RuntimeError), database.transaction() as session:
-        outbox.say(session, opened(ids.new("org")))
+        outbox.publish(session, opened(ids.new("org")))
         raise RuntimeError
 
     assert rows(database, OutboxRow) == []
@@ -198,7 +199,7 @@ def test_a_relay_that_gives_up_lets_the_next_in_at_once(database: Database) -> N
     first.wake()
     thread.join()
 
-    from chassis import clock
+    from chassis.runtime import clock
 
     second.step(clock.now())
 
@@ -233,7 +234,7 @@ def test_a_woken_relay_publishes_at_once_and_survives_trouble(database: Database
     carrier, stop = Carrier(), threading.Event()
     carrier.broken = True
     only = Relay(database, carrier)
-    database.on_said.append(only.wake)
+    database.on_publish.append(only.wake)
     thread = threading.Thread(target=only.run, args=(stop,))
     thread.start()
 

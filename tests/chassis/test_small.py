@@ -7,16 +7,17 @@ from typing import Any
 
 import marshmallow as ma
 import pytest
-from chassis import config, crash, ids, paging, tick
-from chassis.actor import Actor
 from chassis.audit import AuditEntry
-from chassis.config import ServiceSettings
+from chassis.auth.actor import Actor
+from chassis.auth.permissions import Operations
+from chassis.db.database import Database
 from chassis.errors import Invalid
-from chassis.fields import Stamp, Text, TypeId
-from chassis.permissions import Operations
-from chassis.service import Job
-from chassis.sql import Database
-from chassis.waiting import Waiting, wanted_seconds
+from chassis.http import paging
+from chassis.http.fields import Stamp, Text, TypeId
+from chassis.http.prefer_wait import Waiting, wanted_seconds
+from chassis.runtime import failpoints, ids, tick
+from chassis.runtime.service import Job
+from chassis.runtime.settings import Misconfigured, ServiceSettings, load
 from flask import Flask
 from sqlalchemy import select
 
@@ -205,8 +206,8 @@ class TestSettings:
         monkeypatch.setenv("PORT", "eighty")
         monkeypatch.setenv("WEB_THREADS", "many")
 
-        with pytest.raises(config.Misconfigured) as problem:
-            config.load(ServiceSettings)
+        with pytest.raises(Misconfigured) as problem:
+            load(ServiceSettings)
 
         assert all(name in str(problem.value) for name in ("DATABASE_URL", "PORT", "WEB_THREADS"))
 
@@ -216,12 +217,12 @@ class TestSettings:
         (tmp_path / "url").write_text("sqlite:///x.db\n")
         monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
 
-        assert config.load(ServiceSettings).database_url == "sqlite:///x.db"
+        assert load(ServiceSettings).database_url == "sqlite:///x.db"
 
     def test_a_secret_never_prints_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DATABASE_URL", "sqlite:///hidden.db")
 
-        settings = config.load(ServiceSettings)
+        settings = load(ServiceSettings)
 
         assert "hidden" not in f"{settings!r} {settings}"
         assert settings.port == 8000
@@ -364,10 +365,10 @@ def test_who_does_not_wait_takes_no_seat_and_asks_nothing() -> None:
 
 
 def test_a_crash_point_does_nothing_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CLIENTELE_CRASH_AT", raising=False)
-    crash.point("relay.published")
-    monkeypatch.setenv("CLIENTELE_CRASH_AT", "elsewhere")
-    crash.point("relay.published")
+    monkeypatch.delenv("CLIENTELE_FAILPOINT", raising=False)
+    failpoints.hit("relay.published")
+    monkeypatch.setenv("CLIENTELE_FAILPOINT", "elsewhere")
+    failpoints.hit("relay.published")
 
 
 def test_a_job_that_fails_does_not_stop_the_others() -> None:

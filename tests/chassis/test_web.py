@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chassis import errors, here, web
-from chassis.caller import public
-from chassis.config import Secret, ServiceSettings
-from chassis.sql import Database
+from chassis import errors
+from chassis.auth.access import public
+from chassis.db.database import Database
+from chassis.http import application, context, problems, requests
+from chassis.runtime.settings import Secret, ServiceSettings
 from flask import Blueprint, Flask
 from sqlalchemy.exc import OperationalError
 
@@ -27,16 +28,18 @@ def raising() -> Callable[[Exception], Any]:
         def view() -> Any:
             raise problem
 
-        app = web.application(
-            "raising", title="Raising", door=None, blueprints=[blueprint], ready={}
+        app = application.build(
+            "raising", title="Raising", access=None, blueprints=[blueprint], ready={}
         )
-        here.attach(app, settings=ServiceSettings(database_url=Secret("")), database=None, wires={})  # type: ignore[arg-type]
+        context.attach(
+            app, settings=ServiceSettings(database_url=Secret("")), database=None, transports={}
+        )  # type: ignore[arg-type]
         return app.test_client().get("/raise")
 
     return knock
 
 
-@pytest.mark.parametrize(("kind", "status"), web.STATUS.items())
+@pytest.mark.parametrize(("kind", "status"), problems.STATUS.items())
 def test_each_kind_of_failure_is_a_problem_with_its_status(
     raising: Any, kind: type[errors.Failure], status: int
 ) -> None:
@@ -112,8 +115,8 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(database: Database) -> N
 def test_a_body_over_the_limit_is_413(database: Database) -> None:
     app = build(database)
 
-    at_the_limit = post(app, "/words", b'{"word": "a"}' + b" " * (web.BODY_LIMIT - 13))
-    beyond = post(app, "/words", b'{"word": "a"}' + b" " * (web.BODY_LIMIT - 12))
+    at_the_limit = post(app, "/words", b'{"word": "a"}' + b" " * (application.BODY_LIMIT - 13))
+    beyond = post(app, "/words", b'{"word": "a"}' + b" " * (application.BODY_LIMIT - 12))
 
     assert (at_the_limit.status_code, beyond.status_code) == (201, 413)
     assert beyond.json["code"] == "too_large"
@@ -231,7 +234,7 @@ def test_any_other_request_id_is_replaced(database: Database, given: str) -> Non
 
 
 def test_a_request_id_does_not_end_in_a_newline() -> None:
-    assert web.sane_id("abc\n").startswith("evt_")
+    assert requests.sane_id("abc\n").startswith("evt_")
 
 
 def test_ready_means_that_what_is_needed_answers(database: Database) -> None:
@@ -244,8 +247,8 @@ def test_not_ready_names_what_is_missing_without_its_secrets() -> None:
     def gone() -> None:
         raise ConnectionError("postgresql://user:password@host")
 
-    app: Flask = web.application(
-        "gone", title="Gone", door=None, blueprints=[], ready={"database": gone}
+    app: Flask = application.build(
+        "gone", title="Gone", access=None, blueprints=[], ready={"database": gone}
     )
 
     answer = app.test_client().get("/readyz")

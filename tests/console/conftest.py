@@ -17,8 +17,8 @@ a request waits. ``provider`` is new in each test, so its list is empty; everybo
 from collections.abc import Callable, Iterator
 
 import pytest
-from chassis import log
-from chassis.client import HttpWire
+from chassis.http.client import HttpTransport
+from chassis.runtime import log
 
 from tests.console.browser import Browser
 from tests.console.provider import Provider
@@ -65,5 +65,5 @@ def desk(console: Browser, provider: Provider) -> Browser:
 def away(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From when it is called, the API does not answer the console."""
     return lambda: monkeypatch.setitem(
-        whole.console.extensions, "gateway", HttpWire("http://127.0.0.1:9")
+        whole.console.extensions, "gateway", HttpTransport("http://127.0.0.1:9")
     )

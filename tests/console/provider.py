@@ -87,7 +87,7 @@ class Provider(_Caller):
         self,
         name: str = "",
         *,
-        credits: str = "",
+        credits: str = "",  # noqa: A002 - the word of the API
         accept: bool = True,
         **more: Any,
     ) -> "Customer":

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from chassis.sql import Database
+from chassis.db.database import Database
 from clientele import embedded
 from console.app import create_app
 from gateway.clients import InProcess
@@ -36,7 +36,7 @@ class Whole(System):
             threading.local(),
         )
         for service in embedded.SERVICES:
-            self.databases[service.name].on_said.append(self._said.set)
+            self.databases[service.name].on_publish.append(self._said.set)
         self.pages = Database(self.settings["console"].database_url, pool_size=40)
         self.console = create_app(self.settings["console"], self.pages, InProcess(self.gateway))
         self._wires["console"] = InProcess(self.console)

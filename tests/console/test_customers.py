@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from chassis.client import Answer
 from chassis.errors import Unavailable
+from chassis.http.client import Answer
 
 from tests.console.browser import Browser, Page
 from tests.console.dom import Element

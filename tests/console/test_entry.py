@@ -276,7 +276,7 @@ def _enrol(provider: Provider) -> pyotp.TOTP:
 
 
 def _now() -> int:
-    from chassis import clock
+    from chassis.runtime import clock
 
     return int(clock.now().timestamp())
 

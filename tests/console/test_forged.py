@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chassis.sql import Database
+from chassis.db.database import Database
 from console.values.sealing import seal
 
 from tests.console.browser import Browser

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis import clock, migrate
-from chassis.sql import Database
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.runtime import clock
 from console.app import MIGRATIONS, create_app
 from console.models import Browser as BrowserRow
 from console.models import Draft, Seat
@@ -26,7 +27,7 @@ from tests.console.provider import PASSWORD, Provider
 from tests.console.system import Whole
 from tests.databases import ENGINES, Schema, Shelf, migrated
 
-SCHEMA = Schema("console", lambda url: migrate.upgrade(MIGRATIONS, url))
+SCHEMA = Schema("console", lambda url: migrations.upgrade(MIGRATIONS, url))
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,9 @@ def store(
 def by_https(whole: Whole) -> Iterator[Browser]:
     """A browser that comes by https."""
     settings = dataclasses.replace(whole.settings["console"], public_url="https://app.example")
-    wires = {**whole._wires}
-    gateway = create_gateway(whole.settings["gateway"], wires)
-    wires["console"] = InProcess(create_app(settings, whole.pages, InProcess(gateway)))
+    transports = {**whole._wires}
+    gateway = create_gateway(whole.settings["gateway"], transports)
+    transports["console"] = InProcess(create_app(settings, whole.pages, InProcess(gateway)))
     yield Browser(whole, "https://app.example", gateway)
     close_app(gateway)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pyotp
 import pytest
-from chassis import clock
+from chassis.runtime import clock
 from membership.models import LoginSession, Member
 from sqlalchemy import update
 

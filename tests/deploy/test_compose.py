@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 import yaml
-from chassis import caller, config
+from chassis.auth import internal
+from chassis.runtime.settings import load
 from clientele.servers import processes, rabbitmq
 from contracts import OUTSIDERS
 from jsonschema import Draft202012Validator
@@ -196,7 +197,7 @@ def test_the_settings_are_all_there(
         monkeypatch.delenv(variable)
     for variable, value in OURS[name]["environment"].items():
         monkeypatch.setenv(variable, by_default(str(value)).replace(MOUNTED, f"{secrets}/"))
-    settings = config.load(importlib.import_module(f"{service}.config").Settings)
+    settings = load(importlib.import_module(f"{service}.config").Settings)
     if service == "console":
         assert settings.database_url == (secrets / "console_app_database_url").read_text()
         return
@@ -221,7 +222,7 @@ def test_whoever_is_asked_knows_who_asks(secrets: Path) -> None:
             for names in re.findall(r"@internal\(([^)]*)\)", code)
             for name in re.findall(r"\w+", names)
         }
-        known = caller.parse_callers((secrets / f"{service}_internal_callers").read_text())
+        known = internal.parse_callers((secrets / f"{service}_internal_callers").read_text())
         assert wanted | {"gateway"} == known.keys(), service
 
 
@@ -261,7 +262,7 @@ def test_it_keeps_to_the_compose_specification() -> None:
 
 @pytest.mark.parametrize("file", ["docker-compose.yml", "deploy/service.Dockerfile"])
 def test_no_crash_points_in_production(file: str) -> None:
-    assert "CLIENTELE_CRASH_AT" not in (ROOT / file).read_text()
+    assert "CLIENTELE_FAILPOINT" not in (ROOT / file).read_text()
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-Door = Callable[..., int]
+AccessControl = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +102,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def start(haproxy: str) -> Iterator[Door]:
+def start(haproxy: str) -> Iterator[AccessControl]:
     """Starts a door with these settings and answers its port, once it passes requests on."""
     running = []
 
@@ -136,7 +136,7 @@ def start(haproxy: str) -> Iterator[Door]:
 
 
 @pytest.fixture(scope="module")
-def open_door(start: Door, upstream: Upstream) -> int:
+def open_door(start: AccessControl, upstream: Upstream) -> int:
     return start(upstream.server_port)
 
 
@@ -357,7 +357,7 @@ def test_of_two_kinds_of_length_one_is_left(door: int, upstream: Upstream) -> No
         assert "content-length" not in headers
 
 
-def test_nobody_there_is_503(start: Door) -> None:
+def test_nobody_there_is_503(start: AccessControl) -> None:
     headers = assert_problem(
         ask(start(free_port(), wait_for=503), "GET", "/v1/me"), 503, "service_unavailable"
     )
@@ -369,7 +369,7 @@ def test_a_lost_answer_is_503_too(door: int) -> None:
     assert headers["retry-after"] == "1"
 
 
-def test_what_no_gateway_can_take_waits_three_seconds(start: Door) -> None:
+def test_what_no_gateway_can_take_waits_three_seconds(start: AccessControl) -> None:
     upstream = Upstream()
     door = start(upstream.server_port, GATEWAY_MAXCONN="2")
     with ThreadPoolExecutor(3) as pool:
@@ -421,7 +421,7 @@ def test_a_trickle_is_cut(door: int) -> None:
         assert time.monotonic() - began < 9
 
 
-def test_one_address_has_a_rate(start: Door, upstream: Upstream) -> None:
+def test_one_address_has_a_rate(start: AccessControl, upstream: Upstream) -> None:
     door = start(upstream.server_port, CLIENT_REQUESTS="20")
     answers = [ask(door, "GET", "/v1/me") for _ in range(30)]
     assert answers[0][0] == 200
@@ -429,7 +429,7 @@ def test_one_address_has_a_rate(start: Door, upstream: Upstream) -> None:
     assert headers["retry-after"] == "1"
 
 
-def test_one_address_has_so_many_connections(start: Door, upstream: Upstream) -> None:
+def test_one_address_has_so_many_connections(start: AccessControl, upstream: Upstream) -> None:
     door = start(upstream.server_port, CLIENT_CONNECTIONS="5")
     with contextlib.ExitStack() as stack:
         for _ in range(10):
@@ -456,7 +456,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return False
 
 
-def test_a_name_stands_for_several_gateways(start: Door) -> None:
+def test_a_name_stands_for_several_gateways(start: AccessControl) -> None:
     """As where the platform's own name server knows how many there are just now."""
     first = Upstream()
     second = Upstream("127.0.0.2", first.server_port)

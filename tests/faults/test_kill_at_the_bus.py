@@ -31,7 +31,7 @@ def test_a_deletion_survives(system: System, role: str, point: str) -> None:
     customers.move(api, path, "top-ups", "5.00")
     customers.move(api, path, "withdrawals", "5.00")
     system.stop([role])
-    system.start([role], CLIENTELE_CRASH_AT=point)
+    system.start([role], CLIENTELE_FAILPOINT=point)
 
     asked = api.call("DELETE", path, {"reason": "crash test"})
     died = system.await_death(role)

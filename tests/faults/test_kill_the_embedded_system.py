@@ -72,7 +72,7 @@ def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str)
     key = "the-same-key"
     customers.eventually(lambda: "organization.activated" in customers.actions(api, path))
     embedded.kill()
-    embedded.start(CLIENTELE_CRASH_AT=point)
+    embedded.start(CLIENTELE_FAILPOINT=point)
     body = customers.organization()
 
     _ignore_answer(

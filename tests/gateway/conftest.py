@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from chassis.config import Secret
+from chassis.runtime.settings import Secret
 from flask import Flask
 from gateway.app import close_app, create_app
 from gateway.clients import InProcess

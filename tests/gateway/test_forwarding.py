@@ -319,7 +319,7 @@ def test_a_known_front_proxy_is_believed_its_last_word(build: Build) -> None:
 
 
 def test_nothing_secret_is_logged(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    from chassis import log
+    from chassis.runtime import log
 
     log.start(service="gateway")
     secret = token()

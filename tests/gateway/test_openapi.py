@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from chassis.client import Neighbour
+from chassis.http.client import InternalClient
 from gateway.clients import InProcess
 from gateway.views.openapi import Catalogue, merge
 from openapi_spec_validator import validate
@@ -104,7 +104,7 @@ def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is
 def test_it_is_kept_a_minute_and_outlives_a_silent_service() -> None:
     at, fakes = [0.0], {name: Fake(name, openapi=document) for name, document in DOCUMENTS.items()}
     catalogue = Catalogue(
-        {name: Neighbour(InProcess(fake), "gateway", SECRET) for name, fake in fakes.items()},
+        {name: InternalClient(InProcess(fake), "gateway", SECRET) for name, fake in fakes.items()},
         "https://x",
         clock=lambda: at[0],
     )

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from chassis import log
+from chassis.runtime import log
 from gateway.clients import HttpUpstream, InProcess
 
 from tests.gateway.conftest import Build, World

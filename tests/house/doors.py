@@ -1,4 +1,4 @@
-"""The HTTP doors of every service, opened without a network: SQLite in a folder, wires that lead
+"""The HTTP doors of every service, opened without a network: SQLite in a folder, transports that lead
 nowhere."""
 
 import dataclasses
@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chassis.config import Secret
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.runtime.settings import Secret
 from flask import Flask
 from joserfc.jwk import OKPKey
 
@@ -49,10 +49,10 @@ def build(service: Project, folder: Path) -> Flask:
     create_app = import_module(f"{service.name}.app").create_app
     if service == CONSOLE:
         return create_app(settings, Database(settings.database_url), object())
-    wires: dict[str, Any] = defaultdict(object)
+    transports: dict[str, Any] = defaultdict(object)
     if not service.has("models"):
         return create_app(settings, {name: object() for name in ("org", "billing", "membership")})
-    return create_app(settings, Database(settings.database_url), wires)
+    return create_app(settings, Database(settings.database_url), transports)
 
 
 def stub(settings: type, folder: Path) -> Any:

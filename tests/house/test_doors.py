@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis.caller import public, requires
-from chassis.permissions import CUSTOMER, STAFF
+from chassis.auth.access import public, requires
+from chassis.auth.permissions import CUSTOMER, STAFF
 from flask import Flask
 from gateway.views import routes
 from gateway.views.openapi import merge

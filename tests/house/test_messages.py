@@ -59,13 +59,13 @@ def test_it_is_really_said_by_its_sayer_and_by_nobody_else(
     kind: type[Message], said: dict[str, set[tuple[str, str]]]
 ) -> None:
     name = (kind.__module__.rpartition(".")[2], kind.__name__)
-    sayers = [] if kind.sayer() in OUTSIDERS else [kind.sayer()]
+    sayers = [] if kind.producer() in OUTSIDERS else [kind.producer()]
 
     assert [service for service, words in said.items() if name in words] == sayers
 
 
 def test_an_outsider_is_no_service_and_speaks_to_one() -> None:
-    sayers = {kind.sayer() for kind in every_message()}
+    sayers = {kind.producer() for kind in every_message()}
 
     assert not {service.name for service in SERVICES} & set(OUTSIDERS)
     assert sayers - {service.name for service in SERVICES} == set(OUTSIDERS)
@@ -79,7 +79,7 @@ def test_whatever_is_heard_in_batches_has_no_order_and_a_listener_for_one() -> N
 
 @EVERY
 def test_it_is_heard_by_whom_it_says(kind: type[Message]) -> None:
-    assert tuple(sorted(kind.HEARD_BY)) == hearers(kind, SERVICES)
+    assert tuple(sorted(kind.CONSUMERS)) == hearers(kind, SERVICES)
 
 
 @EVERY
@@ -88,7 +88,7 @@ def test_it_stands_in_its_sayers_module_under_its_own_name_and_says_what_it_mean
 ) -> None:
     words = kind.TYPE.split(".")[1].split("_")
 
-    assert kind.__module__ == f"contracts.{kind.sayer()}"
+    assert kind.__module__ == f"contracts.{kind.producer()}"
     assert kind.__name__ == "".join(word.capitalize() for word in words)
     assert kind.__dict__.get("__doc__") and not kind.__doc__.startswith(f"{kind.__name__}(")  # type: ignore[union-attr]
 

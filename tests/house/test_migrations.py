@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from chassis import migrate
-from chassis.sql import Base, Database
+from chassis.db import migrations
+from chassis.db.columns import Base
+from chassis.db.database import Database
 from clientele.servers import Postgres
 
 from tests.house.places import WITH_DATA, Project, listed
@@ -19,7 +20,7 @@ from tests.house.places import WITH_DATA, Project, listed
 SERVICE = pytest.mark.parametrize("service", WITH_DATA, ids=lambda service: service.name)
 
 
-def migrations(service: Project) -> Path:
+def migrations_of(service: Project) -> Path:
     return service.package / "migrations"
 
 
@@ -42,7 +43,7 @@ def broken_line(folder: Path) -> list[str]:
 
 def differences(service: Project, url: str) -> list[Any]:
     """What an upgraded database has other than the models."""
-    migrate.upgrade(migrations(service), url)
+    migrations.upgrade(migrations_of(service), url)
     metadata: list[sa.MetaData] = [import_module(f"{service.name}.models").Base.metadata]
     if hasattr(import_module(f"{service.name}.app"), "SERVICE"):
         metadata.insert(0, Base.metadata)
@@ -59,7 +60,7 @@ def differences(service: Project, url: str) -> list[Any]:
 
 @SERVICE
 def test_migrations_are_one_line_of_numbers(service: Project) -> None:
-    assert not (broken := broken_line(migrations(service))), listed(broken)
+    assert not (broken := broken_line(migrations_of(service))), listed(broken)
 
 
 @SERVICE

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from chassis import log
+from chassis.runtime import log
 
 from tests.identity.system import System
 from tests.identity.world import World

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
-from chassis.permissions import KEY, Operations, Row
+from chassis.auth.permissions import KEY, Operations, Row
 from werkzeug.test import TestResponse
 
 from tests.house import doors

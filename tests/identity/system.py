@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from chassis import clock
-from chassis.config import Secret
-from chassis.inbox import Inbox
-from chassis.local import LocalBus
-from chassis.relay import Relay
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.messaging.in_process import InProcessBus
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.relay import Relay
+from chassis.runtime import clock
+from chassis.runtime.settings import Secret
 from clientele import embedded
 from flask import Flask
 from gateway import app as gateway
@@ -57,17 +57,19 @@ class System:
             s.name: Database(settings[s.name].database_url) for s in embedded.SERVICES
         }
         self.apps: dict[str, Flask] = {}
-        wires: dict[str, InProcess] = {}
+        transports: dict[str, InProcess] = {}
         for service in embedded.SERVICES:
-            app = service.create_app(settings[service.name], self.databases[service.name], wires)
-            self.apps[service.name], wires[service.name] = app, InProcess(app)
+            app = service.create_app(
+                settings[service.name], self.databases[service.name], transports
+            )
+            self.apps[service.name], transports[service.name] = app, InProcess(app)
         self.apps["membership"].extensions["hasher"] = CHEAP
-        bus = LocalBus(
+        bus = InProcessBus(
             {s.name: Inbox(self.databases[s.name], s.listeners) for s in embedded.SERVICES}
         )
         self._relays = [Relay(database, bus) for database in self.databases.values()]
-        self._wires = wires
-        self.gateway = gateway.create_app(settings["gateway"], wires)
+        self._wires = transports
+        self.gateway = gateway.create_app(settings["gateway"], transports)
         self._client = Client(self.gateway, use_cookies=False)
         membership.bootstrap(settings["membership"], self.databases["membership"])
 

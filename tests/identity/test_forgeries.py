@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from chassis import clock
-from chassis.client import Answer
 from chassis.errors import Unavailable
+from chassis.http.client import Answer
+from chassis.runtime import clock
 from gateway.clients import InProcess
 from joserfc.jwk import OKPKey
 from membership.values.signing import Signer
@@ -284,13 +284,15 @@ class Issuer:
     def __init__(self, place: Place) -> None:
         apps, forwarder = place.system.apps, place.system.gateway.extensions["forwarder"]
         self._membership = apps["membership"]
-        self._verifiers = [apps[name].extensions["door"].verifier for name in ("org", "billing")]
+        self._verifiers = [
+            apps[name].extensions["access_control"].verifier for name in ("org", "billing")
+        ]
         self._verifiers.append(forwarder._guard._verifier)
 
     def become(self, signer: Signer) -> None:
         """Started anew with these keys."""
         self._membership.extensions["signer"] = signer
-        self._membership.extensions["door"].verifier.keys = signer
+        self._membership.extensions["access_control"].verifier.keys = signer
 
     def age(self, seconds: float) -> None:
         """Time passes for whoever remembers keys."""

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from chassis import caller
-from chassis.permissions import Operations, Row
+from chassis.auth import access
+from chassis.auth.permissions import Operations, Row
 from werkzeug.test import TestResponse
 
 from tests import summary
@@ -294,7 +294,7 @@ def test_a_looser_scope_is_noticed(
 def test_a_door_that_forgets_whose_it_is_is_noticed(
     world: World, offered: list[Operation], table: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caller, "check_existence", lambda organization_id: None)
+    monkeypatch.setattr(access, "check_existence", lambda organization_id: None)
 
     assert _leaks(world, offered, table, "account.read", "acme:owner")
 

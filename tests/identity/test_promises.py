@@ -4,7 +4,7 @@ here."""
 from importlib import import_module
 
 import pytest
-from chassis.permissions import CUSTOMER, STAFF, Row
+from chassis.auth.permissions import CUSTOMER, STAFF, Row
 
 SERVICES = ("org", "billing", "membership")
 ROWS: dict[str, Row] = {

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chassis import clock, ids
-from chassis.caller import caller_of
+from chassis.auth.callers import caller_of
+from chassis.runtime import clock, ids
 from membership import guard
 from membership.models import LoginSession
 from sqlalchemy import update

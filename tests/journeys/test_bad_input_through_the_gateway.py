@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from chassis import ids
+from chassis.runtime import ids
 from clientele.processes import System
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, OKPKey

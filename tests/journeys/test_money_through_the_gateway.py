@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis import bus, clock
+from chassis.messaging import broker
+from chassis.runtime import clock
 from clientele.demo.api import Answer, Api
 from clientele.processes import System
 from clientele.servers import RabbitMQ
@@ -123,7 +124,7 @@ def test_usage_comes_by_the_broker_too(system: System, rabbitmq: RabbitMQ) -> No
     path = customers.open_customer(api)
     org = path.rpartition("/")[2]
     moved(api, path, "top-ups", "10")
-    with bus.connect(rabbitmq.url(), "test") as connection:
+    with broker.connect(rabbitmq.url(), "test") as connection:
         channel = connection.channel()
         ear = channel.queue_declare("", exclusive=True).queue
         channel.queue_bind(ear, "billing", "billing.usage_refused.v1")

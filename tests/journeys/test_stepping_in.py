@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis.permissions import Operations
+from chassis.auth.permissions import Operations
 from clientele.demo import mails
 from clientele.demo.api import Answer, Api
 from clientele.processes import System

@@ -13,10 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from chassis import clock, ids, migrate, outbox
-from chassis.config import Secret
-from chassis.inbox import Inbox
-from chassis.sql import Base, Database
+from chassis.db import migrations
+from chassis.db.columns import Base
+from chassis.db.database import Database
+from chassis.messaging import outbox
+from chassis.messaging.inbox import Inbox
+from chassis.runtime import clock, ids
+from chassis.runtime.settings import Secret
 from contracts import org
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -51,7 +54,7 @@ class World:
         self.app, self.database, self.folder, self.clock = app, database, folder, clock_at
         self.settings = _settings(database.url, folder)
         door = guard.door(database, app.extensions["signer"], self.settings.internal_callers)
-        app.extensions.update(settings=self.settings, database=database, door=door, hasher=CHEAP)
+        app.extensions.update(settings=self.settings, database=database, access=door, hasher=CHEAP)
         self.inbox = Inbox(database, listeners.LISTENERS)
         self.client = self.app.test_client()
 
@@ -59,7 +62,7 @@ class World:
 
     def hear(self, message: Any) -> None:
         with self.database.transaction() as session:
-            outbox.say(session, message)
+            outbox.publish(session, message)
             session.flush()
             row = session.scalars(
                 select(outbox.OutboxRow).order_by(outbox.OutboxRow.seq.desc()).limit(1)
@@ -126,7 +129,7 @@ class World:
         )
 
     def claims(self, access_token: str) -> dict[str, Any]:
-        return self.app.extensions["door"].verifier.verify(access_token)
+        return self.app.extensions["access_control"].verifier.verify(access_token)
 
     # --- in short
 
@@ -218,7 +221,7 @@ def moving(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture(scope="session")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path_factory.mktemp('membership') / 'membership.db'}"
-    migrate.upgrade(application.SERVICE.migrations, url)
+    migrations.upgrade(application.SERVICE.migrations, url)
     made = Database(url)
     yield made
     made.close()
@@ -227,7 +230,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def postgresql(postgres: Any) -> Iterator[Database]:
     urls = postgres.fresh_database("membership")
-    migrate.upgrade(application.SERVICE.migrations, urls.owner_url)
+    migrations.upgrade(application.SERVICE.migrations, urls.owner_url)
     made = Database(urls.app_url)
     yield made
     made.close()

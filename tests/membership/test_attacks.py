@@ -1,7 +1,7 @@
 """What somebody tries who wants to stay, to get in, or to keep others out."""
 
 import pytest
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
 from membership import listeners, models

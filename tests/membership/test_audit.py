@@ -1,7 +1,8 @@
 """Membership's audit: what it keeps of people who are gone, and of those who are refused."""
 
-from chassis import audit, ids
+from chassis import audit
 from chassis.audit import AuditEntry
+from chassis.runtime import ids
 from contracts import membership as messages
 from contracts import org
 from sqlalchemy import select

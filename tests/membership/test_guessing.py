@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from chassis import clock
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.runtime import clock
 from membership import app as application
 from membership import listeners, models
 from membership.values import networks, passwords, waits

@@ -5,7 +5,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
 from membership import listeners, models

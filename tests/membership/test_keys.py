@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from chassis import clock, ids
-from chassis.caller import Caller
+from chassis.auth.callers import Caller
+from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
 from membership import guard, models
@@ -373,7 +373,7 @@ def test_a_key_does_what_its_scopes_say_where_it_belongs(place):
     own = place.token("members:read")
     assert members(own, place.organization_id) == 200
     assert members(own, stranger_id) == members(own, place.provider_id) == 404
-    newcomer = {"name": "Door", "portal_access": False}
+    newcomer = {"name": "AccessControl", "portal_access": False}
     assert members(own, place.organization_id, "POST", **newcomer) == 403
     assert members(place.token("members:invite"), place.organization_id, "POST", **newcomer) == 201
     assert members(place.token("members:edit"), place.organization_id) == 403

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from chassis import sql
+from chassis.db.columns import Base
 from contracts import org
 from membership import models
 from sqlalchemy import LargeBinary, String, select
@@ -219,7 +219,7 @@ def test_no_raw_token_password_or_pin_is_stored(world):
     ).json["pin"]
     secrets = [s.encode() for s in (refresh, link, PASSWORD, f'"{pin}"', token)]
     with world.database.reading() as session:
-        for table in (*models.Base.metadata.sorted_tables, *sql.Base.metadata.sorted_tables):
+        for table in (*models.Base.metadata.sorted_tables, *Base.metadata.sorted_tables):
             columns = [c for c in table.columns if isinstance(c.type, String | LargeBinary)]
             for row in session.execute(select(*columns)) if columns else ():
                 for value in row:

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from chassis import ids, outbox
+from chassis.messaging import outbox
+from chassis.runtime import ids
 from contracts import membership as messages
 from contracts import org
 from contracts.message import every_message
@@ -29,7 +30,7 @@ def _invite(organization_id, **more):
 
 
 def test_everything_org_says_to_us_is_heard():
-    ours = {m for m in every_message() if "membership" in m.HEARD_BY}
+    ours = {m for m in every_message() if "membership" in m.CONSUMERS}
     assert ours == set(listeners.LISTENERS)
 
 
@@ -47,7 +48,7 @@ def test_inviting_twice_is_inviting_once(world):
 
 def test_the_same_message_carried_twice_is_heard_once(world):
     with world.database.transaction() as session:
-        outbox.say(session, _invite(ids.new("org")))
+        outbox.publish(session, _invite(ids.new("org")))
     with world.database.reading() as session:
         body = session.scalars(select(outbox.OutboxRow.body)).one()
     for _ in range(2):

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from chassis.permissions import CUSTOMER
+from chassis.auth.permissions import CUSTOMER
 from contracts import membership, org
 from membership.actions import acting, telling
 from membership.guard import OPERATIONS

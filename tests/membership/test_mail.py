@@ -8,8 +8,8 @@ from email import policy
 
 import pytest
 from aiosmtpd.controller import Controller
-from chassis import clock
-from chassis.config import Secret
+from chassis.runtime import clock
+from chassis.runtime.settings import Secret
 from membership import clients, listeners
 from membership.values.letters import Letter
 

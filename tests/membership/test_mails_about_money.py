@@ -1,7 +1,8 @@
 """Mails about money: to the address for bills, said by billing, with no link in them."""
 
 import pytest
-from chassis import ids, outbox
+from chassis.messaging import outbox
+from chassis.runtime import ids
 from contracts import billing, org
 from membership import models
 from sqlalchemy import select
@@ -57,7 +58,7 @@ def test_a_top_up_to_be_paid_is_mailed(world):
 
 def test_carried_twice_it_is_mailed_once(world):
     with world.database.transaction() as session:
-        outbox.say(session, low())
+        outbox.publish(session, low())
     with world.database.reading() as session:
         body = session.scalars(select(outbox.OutboxRow.body)).one()
     for _ in range(3):

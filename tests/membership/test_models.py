@@ -6,8 +6,9 @@ import argon2
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from chassis import ids
-from chassis.sql import Base, Database
+from chassis.db.columns import Base
+from chassis.db.database import Database
+from chassis.runtime import ids
 from membership import models
 from membership.values import addresses, passwords, pins, roles, waits
 from sqlalchemy import select

@@ -37,7 +37,7 @@ class Place:
 
     def make(self, maker, *scopes):
         """A new API key."""
-        body = {"name": "Door", "scopes": scopes or ["pin:verify"]}
+        body = {"name": "AccessControl", "scopes": scopes or ["pin:verify"]}
         made = self.world.call("POST", "/v1/api-keys", body, token=maker)
         assert made.status_code == 201, made.text
         return made.json["api_key"]

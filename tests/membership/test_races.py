@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Event
 
 import pytest
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from membership import models
 from membership.actions import organizations
 from sqlalchemy import event, select

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from contracts import membership, org
 from membership.actions import acting, support
 from membership.models import SupportGrant

@@ -6,8 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from chassis import clock, ids
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
 from membership import app as application

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
-from chassis import ids
+from chassis.runtime import ids
 from contracts import org
 from membership import guard, models
 from sqlalchemy import update

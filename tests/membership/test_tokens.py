@@ -2,7 +2,7 @@
 tests/identity.)"""
 
 import pytest
-from chassis import clock
+from chassis.runtime import clock
 from joserfc.jwk import OKPKey
 from membership.values.signing import Signer
 

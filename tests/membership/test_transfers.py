@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
 from membership import listeners, models

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from chassis import migrate
+from chassis.db import migrations
 from membership.app import SERVICE
 from sqlalchemy import create_engine, text
 
@@ -30,14 +30,14 @@ def test_sessions_and_their_refresh_tokens_outlive_an_upgrade(
         url = f"sqlite:///{tmp_path / 'old.db'}"
     else:
         url = request.getfixturevalue("postgres").fresh_database("membership").owner_url
-    migrate.upgrade(SERVICE.migrations, url, "0002")
+    migrations.upgrade(SERVICE.migrations, url, "0002")
     engine = create_engine(url)
     one = "0" * 31 + "1"
     with engine.begin() as connection:
         for row in ROWS:
             connection.execute(text(row), {"one": one})
 
-    migrate.upgrade(SERVICE.migrations, url)
+    migrations.upgrade(SERVICE.migrations, url)
 
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM refresh_tokens")) == 1

@@ -1,4 +1,4 @@
-"""Org on both databases, with its neighbours' words put into its ears, and people with tokens at
+"""Org on both databases, with its upstreams' words put into its ears, and people with tokens at
 its door."""
 
 import json
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis import ids, outbox
-from chassis.actor import Actor
-from chassis.client import Answer
-from chassis.config import Secret
-from chassis.inbox import Inbox
-from chassis.outbox import OutboxRow
-from chassis.sql import Database
+from chassis.auth.actor import Actor
+from chassis.db.database import Database
+from chassis.http.client import Answer
+from chassis.messaging import outbox
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.outbox import OutboxRow
+from chassis.runtime import ids
+from chassis.runtime.settings import Secret
 from contracts import Message, billing, membership
 from joserfc import jwt
 from joserfc.jwk import OKPKey
@@ -54,7 +55,7 @@ def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> It
 
 
 @dataclass
-class Neighbour:
+class InternalClient:
     """Billing or membership as org asks it; ``answer`` is its closing check."""
 
     answer: dict[str, Any] = field(default_factory=lambda: {"blockers": [], "warnings": []})
@@ -70,10 +71,10 @@ class World:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.provider, self.now = ids.new("org"), NOON
-        self.billing, self.membership = Neighbour(), Neighbour()
+        self.billing, self.membership = InternalClient(), InternalClient()
         settings = Settings(database_url=Secret(database.url), billing_url="", membership_url="")
-        wires = {"billing": self.billing, "membership": self.membership}
-        self.client = create_app(settings, database, wires).test_client()
+        transports = {"billing": self.billing, "membership": self.membership}
+        self.client = create_app(settings, database, transports).test_client()
         self.inbox = Inbox(database, SERVICE.listeners)
         self.hear(
             membership.ProviderCreated(
@@ -91,7 +92,7 @@ class World:
     def hear(self, message: Message) -> None:
         """A neighbour says this."""
         with self.database.transaction() as session:
-            message_id = outbox.say(session, message)
+            message_id = outbox.publish(session, message)
             session.flush()
             row = session.scalars(select(OutboxRow).where(OutboxRow.id == message_id)).one()
             body = row.body

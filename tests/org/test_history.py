@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from chassis import audit, ids, roles
+from chassis import audit
 from chassis.audit import AuditEntry
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.runtime import cli, ids
 from contracts import billing, membership, org
 from org import queries, sagas
 from org.app import SERVICE
@@ -477,14 +478,14 @@ def test_the_command_names_every_damage_and_ends_with_1(
 ) -> None:
     postgres = None if world.database.is_sqlite else request.getfixturevalue("postgres")
     monkeypatch.setenv("DATABASE_URL", world.database.url)
-    monkeypatch.setattr(roles.log, "start", lambda **_: None)
+    monkeypatch.setattr(cli.log, "start", lambda **_: None)
     for name in ("BILLING_URL", "MEMBERSHIP_URL"):
         monkeypatch.setenv(name, "-")
 
     def run(*arguments: str) -> tuple[Any, list[str]]:
         monkeypatch.setattr("sys.argv", ["org", "audit", *arguments])
         with pytest.raises(SystemExit) as end:
-            roles.main(SERVICE)
+            cli.main(SERVICE)
         return end.value.code, capsys.readouterr().out.splitlines()
 
     customers = [world.active() for _ in range(4)]

@@ -5,7 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from chassis import ids
+from chassis.runtime import ids
 from contracts import Message, billing, membership, org, parts
 from org.models import TrailEntry
 from org.values import NEVER_EMPTY
@@ -120,7 +120,7 @@ def test_a_row_of_any_services_audit_is_kept_once(
 
     with world.database.reading() as session:
         (row,) = session.scalars(select(TrailEntry).where(TrailEntry.organization_id == one)).all()
-    assert (row.id, row.service) == (entry, said_as.sayer())
+    assert (row.id, row.service) == (entry, said_as.producer())
 
 
 def test_settings_are_in_force_when_both_services_have_said_so(world: World) -> None:
@@ -140,7 +140,7 @@ def test_settings_are_in_force_when_both_services_have_said_so(world: World) -> 
 def test_every_message_org_must_hear_has_a_listener(world: World) -> None:
     from contracts.message import every_message
 
-    must = {kind for kind in every_message() if "org" in kind.HEARD_BY}
+    must = {kind for kind in every_message() if "org" in kind.CONSUMERS}
 
     assert must == set(world.inbox.listeners)
     assert json.dumps(sorted(kind.TYPE for kind in must))

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from contracts import billing, membership, org
 from org import actions, values
 from org.models import Receipt

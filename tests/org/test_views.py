@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from chassis import ids
+from chassis.runtime import ids
 from contracts import org
 from org.models import Organization
 
@@ -429,7 +429,7 @@ def test_suspend_activate_and_delete_answer_as_the_state_table_says(
         world.now = NOON
         return one
 
-    from chassis import clock
+    from chassis.runtime import clock
 
     world.now = clock.now()
     suspend = world.call("POST", f"/organizations/{fresh()}/suspend", {"reason": "x"})
@@ -663,7 +663,7 @@ def test_settings_that_cannot_be_are_422(world: World, body: Any) -> None:
 
 
 def test_a_grace_of_no_days_purges_at_once(world: World) -> None:
-    from chassis import clock
+    from chassis.runtime import clock
     from org import sagas
 
     world.call("PATCH", "/settings", {"deletion_grace_days": 0})

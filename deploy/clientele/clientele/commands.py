@@ -7,7 +7,7 @@ from pathlib import Path
 
 import alembic.command
 import click
-from chassis import migrate
+from chassis.db import migrations
 from chassis.errors import Conflict
 
 from clientele import assets, demo, docs, embedded
@@ -77,9 +77,9 @@ def migration(service: str, name: str) -> None:
     number = f"{len(list((found.migrations / 'versions').glob('0*.py'))) + 1:04d}"
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/scratch.db"
-        migrate.upgrade(found.migrations, url)
+        migrations.upgrade(found.migrations, url)
         alembic.command.revision(
-            migrate.config(found.migrations, url), message=name, autogenerate=True, rev_id=number
+            migrations.config(found.migrations, url), message=name, autogenerate=True, rev_id=number
         )
     (found.migrations / "HEAD").write_text(f"{number}\n")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from chassis.permissions import COLUMNS, CUSTOMER, NOT, STAFF
-from chassis.service import Service
+from chassis.auth.permissions import COLUMNS, CUSTOMER, NOT, STAFF
+from chassis.runtime.service import Service
 from contracts import OUTSIDERS
 from contracts.message import Message, every_message
 
@@ -83,15 +83,15 @@ def _messages() -> Iterator[str]:
 
 
 def _talk(service: Service) -> Iterator[str]:
-    says = [kind for kind in every_message() if kind.sayer() == service.name]
+    says = [kind for kind in every_message() if kind.producer() == service.name]
     hears = sorted(service.listeners, key=lambda kind: kind.TYPE)
     yield from (f"## {service.name}", "", "| says | heard by |", "|---|---|")
-    yield from (f"| {_link(kind)} | {', '.join(kind.HEARD_BY) or 'nobody yet'} |" for kind in says)
+    yield from (f"| {_link(kind)} | {', '.join(kind.CONSUMERS) or 'nobody yet'} |" for kind in says)
     yield from ("", "| hears |", "|---|", *(f"| {_link(kind)} |" for kind in hears), "")
 
 
 def _from_outside(name: str) -> Iterator[str]:
-    says = [kind for kind in every_message() if kind.sayer() == name]
+    says = [kind for kind in every_message() if kind.producer() == name]
     yield from (
         f"## {name}",
         "",
@@ -111,19 +111,19 @@ def _from_outside(name: str) -> Iterator[str]:
         "",
         "| says | heard by |",
         "|---|---|",
-        *(f"| {_link(kind)} | {', '.join(kind.HEARD_BY)} |" for kind in says),
+        *(f"| {_link(kind)} | {', '.join(kind.CONSUMERS)} |" for kind in says),
         "",
     )
 
 
 def _message(kind: type[Message]) -> Iterator[str]:
-    order = f"in order per `{kind.ABOUT}`" if kind.ORDERED else "in no order"
+    order = f"in order per `{kind.AGGREGATE}`" if kind.ORDERED else "in no order"
     yield from (
         f"### {kind.TYPE}",
         "",
         _meaning(kind),
         "",
-        f"Said by {kind.sayer()}, heard by {', '.join(kind.HEARD_BY) or 'nobody yet'}; {order}.",
+        f"Said by {kind.producer()}, heard by {', '.join(kind.CONSUMERS) or 'nobody yet'}; {order}.",
         "",
         *_fields(kind),
         "",

@@ -18,14 +18,15 @@ from typing import Any
 
 from billing.app import SERVICE as BILLING
 from billing.config import Settings as BillingSettings
-from chassis import log, migrate, tick
-from chassis.config import Secret
-from chassis.inbox import Inbox
-from chassis.local import LocalBus
-from chassis.relay import Relay
-from chassis.server import WebServer
-from chassis.service import Service
-from chassis.sql import Database
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.messaging.in_process import InProcessBus
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.relay import Relay
+from chassis.runtime import log, tick
+from chassis.runtime.service import Service
+from chassis.runtime.settings import Secret
+from chassis.runtime.web_server import WebServer
 from console.app import MIGRATIONS as CONSOLE_MIGRATIONS
 from console.app import create_app as create_console
 from console.config import Settings as ConsoleSettings
@@ -80,8 +81,8 @@ def prepare(where: Place) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = _settings(where)
     for service in SERVICES:
-        migrate.upgrade(service.migrations, settings[service.name].database_url)
-    migrate.upgrade(CONSOLE_MIGRATIONS, settings["console"].database_url)
+        migrations.upgrade(service.migrations, settings[service.name].database_url)
+    migrations.upgrade(CONSOLE_MIGRATIONS, settings["console"].database_url)
     return settings
 
 
@@ -91,21 +92,23 @@ def build(where: Place, settings: Mapping[str, Any]) -> Any:
     databases = {
         s.name: Database(settings[s.name].database_url, pool_size=THREADS + 8) for s in SERVICES
     }
-    bus = LocalBus({s.name: Inbox(databases[s.name], s.listeners) for s in SERVICES})
+    bus = InProcessBus({s.name: Inbox(databases[s.name], s.listeners) for s in SERVICES})
     stop = threading.Event()
-    wires: dict[str, InProcess] = {}
+    transports: dict[str, InProcess] = {}
     for service in SERVICES:
-        app = service.create_app(settings[service.name], databases[service.name], wires)
-        wires[service.name] = InProcess(app)
+        app = service.create_app(settings[service.name], databases[service.name], transports)
+        transports[service.name] = InProcess(app)
     for service in SERVICES:
         database = databases[service.name]
         relay = Relay(database, bus)
-        database.on_said.append(relay.wake)
+        database.on_publish.append(relay.wake)
         _start(f"{service.name}-relay", relay.run, stop)
         _start(f"{service.name}-tick", tick.run, service, database, settings[service.name], stop)
-    gateway = create_gateway(settings["gateway"], wires)
+    gateway = create_gateway(settings["gateway"], transports)
     pages = Database(settings["console"].database_url, pool_size=THREADS + 8)
-    wires["console"] = InProcess(create_console(settings["console"], pages, InProcess(gateway)))
+    transports["console"] = InProcess(
+        create_console(settings["console"], pages, InProcess(gateway))
+    )
     return gateway
 
 

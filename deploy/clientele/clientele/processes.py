@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from chassis import migrate, roles
+from chassis.db import migrations
+from chassis.runtime import cli
 from console import app as console
 from contracts import OUTSIDERS
 from joserfc.jwk import OKPKey
@@ -72,9 +73,9 @@ class System:
     def prepare(self) -> None:
         """The deploy steps: migrations, topology, the first provider."""
         for service in SERVICES:
-            migrate.upgrade(service.migrations, self._databases[service.name].owner_url)
-            roles.declare_topology(service, self._broker_admin)
-        migrate.upgrade(console.MIGRATIONS, self._databases["console"].owner_url)
+            migrations.upgrade(service.migrations, self._databases[service.name].owner_url)
+            cli.declare_topology(service, self._broker_admin)
+        migrations.upgrade(console.MIGRATIONS, self._databases["console"].owner_url)
         self.command("membership", "bootstrap")
 
     def command(self, service: str, *words: str, **extra: str) -> str:

@@ -1,8 +1,8 @@
 """``python -m billing ROLE``."""
 
-from chassis import roles
+from chassis.runtime import cli
 
 from billing.app import SERVICE
 
 if __name__ == "__main__":
-    roles.main(SERVICE)
+    cli.main(SERVICE)

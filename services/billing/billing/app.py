@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from chassis import clock, here, web
-from chassis.caller import Caller, Door, RemoteKeys, Verifier, parse_callers
-from chassis.client import Wire
-from chassis.service import Service
-from chassis.sql import Database
+from chassis.auth.access import AccessControl
+from chassis.auth.callers import Caller
+from chassis.auth.internal import parse_callers
+from chassis.auth.tokens import RemoteKeys, Verifier
+from chassis.db.database import Database
+from chassis.http import application, context, requests
+from chassis.http.client import Transport
+from chassis.runtime import clock
+from chassis.runtime.service import Service
 from flask import Flask
 
 from billing import actions, queries, views
@@ -16,7 +20,9 @@ from billing.guard import OPERATIONS
 from billing.listeners import BATCHES, JOBS, LISTENERS
 
 
-def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]) -> Flask:
+def create_app(
+    settings: Settings, database: Database, transports: Mapping[str, Transport]
+) -> Flask:
     """The web role."""
 
     known: dict[str, str | None] = {}  # once an organization has a provider, it stays with it
@@ -31,7 +37,7 @@ def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]
         return provider_id
 
     def denied(caller: Caller, operation: str, organization_id: str) -> None:
-        with database.transaction(correlation=web.request_id()) as session:
+        with database.transaction(correlation=requests.request_id()) as session:
             actions.record_denial(
                 session,
                 organization_id=organization_id,
@@ -40,23 +46,25 @@ def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]
                 now=clock.now(),
             )
 
-    door = Door(
+    access = AccessControl(
         operations=OPERATIONS,
         verifier=Verifier(
-            RemoteKeys(lambda: wires["membership"].send("GET", "/.well-known/jwks.json", {}).json())
+            RemoteKeys(
+                lambda: transports["membership"].send("GET", "/.well-known/jwks.json", {}).json()
+            )
         ),
         provider_of=look_up,
         internal_callers=parse_callers(settings.internal_callers),
         denied=denied,
     )
-    app = web.application(
+    app = application.build(
         "billing",
         title="Accounts and money",
-        door=door,
+        access=access,
         blueprints=views.BLUEPRINTS,
         ready={"database": database.check},
     )
-    return here.attach(app, settings=settings, database=database, wires=wires)
+    return context.attach(app, settings=settings, database=database, transports=transports)
 
 
 SERVICE = Service(
@@ -66,6 +74,6 @@ SERVICE = Service(
     listeners=LISTENERS,
     jobs=JOBS,
     migrations=Path(__file__).parent / "migrations",
-    neighbours={"membership": "membership_url"},
+    upstreams={"membership": "membership_url"},
     batches=BATCHES,
 )

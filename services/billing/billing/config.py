@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chassis.config import ServiceSettings
+from chassis.runtime.settings import ServiceSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Who may do what. ``x`` may, ``!`` may after a fresh proof where the provider asks for one, ``-``
 may not; customers reach their own organization only. An API key may do what its scopes say."""
 
-from chassis.permissions import Operations
+from chassis.auth.permissions import Operations
 
 OPERATIONS = Operations.parse("""
 #                   | provider's staff                     | customer's people | acts  | scopes of API keys

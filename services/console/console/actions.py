@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import ids
+from chassis.runtime import ids
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 

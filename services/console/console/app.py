@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from chassis import config, log, migrate, web
-from chassis.client import HttpWire, LongWire
-from chassis.server import WebServer
-from chassis.sql import Database
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.http import application
+from chassis.http.client import HttpTransport, StreamingTransport
+from chassis.runtime import log
+from chassis.runtime.settings import load, read
+from chassis.runtime.web_server import WebServer
 from flask import Flask
 
 from console import views
@@ -15,10 +18,10 @@ from console.config import Settings
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def create_app(settings: Settings, database: Database, gateway: LongWire) -> Flask:
+def create_app(settings: Settings, database: Database, gateway: StreamingTransport) -> Flask:
     """The pages, asking this gateway."""
-    app = web.application(
-        "console", title="Console", door=None, blueprints=(), ready={"database": database.check}
+    app = application.build(
+        "console", title="Console", access=None, blueprints=(), ready={"database": database.check}
     )
     app.extensions.update(settings=settings, database=database, gateway=gateway)
     views.plug(app)
@@ -27,12 +30,14 @@ def create_app(settings: Settings, database: Database, gateway: LongWire) -> Fla
 
 def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
-    at = config.load(Settings)
+    at = load(Settings)
     log.start(at.log_level, service="console", role="web")
 
     def build() -> Flask:
         return create_app(
-            at, Database(at.database_url, pool_size=at.web_threads + 4), HttpWire(at.gateway_url)
+            at,
+            Database(at.database_url, pool_size=at.web_threads + 4),
+            HttpTransport(at.gateway_url),
         )
 
     WebServer(build, f"{at.host}:{at.port}", at.web_workers, at.web_threads).run()
@@ -40,7 +45,7 @@ def serve() -> None:
 
 def upgrade() -> None:
     """Bring the database up to date, as its owner."""
-    migrate.upgrade(MIGRATIONS, config.read("DATABASE_URL"))
+    migrations.upgrade(MIGRATIONS, read("DATABASE_URL"))
 
 
 ROLES: Mapping[str, Callable[[], None]] = {"web": serve, "migrate": upgrade}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from chassis.client import Answer, LongWire, Stream
 from chassis.errors import Unavailable
+from chassis.http.client import Answer, Stream, StreamingTransport
 
 _AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
 
@@ -41,7 +41,7 @@ class Api:
     """The API in somebody's name. ``renew``: how to get another access token when this one is
     refused."""
 
-    wire: LongWire
+    wire: StreamingTransport
     headers: Mapping[str, str]
     token: str = field(default="", repr=False)
     renew: Callable[[], str] | None = field(default=None, repr=False)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from chassis.config import Misconfigured, Secret
+from chassis.runtime.settings import Misconfigured, Secret
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

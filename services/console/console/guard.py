@@ -8,9 +8,10 @@ from hmac import compare_digest
 from hmac import new as hmac
 from typing import Any
 
-from chassis import clock, web
-from chassis.client import LongWire
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.http import requests
+from chassis.http.client import StreamingTransport
+from chassis.runtime import clock
 from flask import Response, current_app, g, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -135,11 +136,11 @@ def own_seats(visitor: Visitor) -> list[Seat]:
 def api(visitor: Visitor | None = None, seat: Seat | None = None) -> Api:
     """The API in the name of whoever sits here, or in nobody's."""
     headers = {
-        "X-Request-Id": web.request_id(),
+        "X-Request-Id": requests.request_id(),
         "X-Forwarded-For": request.headers.get("X-Forwarded-For", ""),
         "User-Agent": request.headers.get("User-Agent", "")[:200],
     }
-    wire: LongWire = current_app.extensions["gateway"]
+    wire: StreamingTransport = current_app.extensions["gateway"]
     said = {name: value for name, value in headers.items() if value}
     if visitor is None:
         return Api(wire, said)

@@ -4,7 +4,7 @@ finished typing."""
 from datetime import datetime
 from typing import Any
 
-from chassis.sql import Id, Instant, Json, metadata
+from chassis.db.columns import Id, Instant, Json, metadata
 from sqlalchemy import ForeignKey, LargeBinary, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from chassis import ids
+from chassis.runtime import ids
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from chassis.config import Misconfigured
+from chassis.runtime.settings import Misconfigured
 
 from gateway.app import serve
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from chassis import config, log, web
-from chassis.caller import RemoteKeys, Verifier
-from chassis.client import Neighbour
-from chassis.server import WebServer
+from chassis.auth.tokens import RemoteKeys, Verifier
+from chassis.http import application
+from chassis.http.client import InternalClient
+from chassis.runtime import log
+from chassis.runtime.settings import load
+from chassis.runtime.web_server import WebServer
 from flask import Flask
 
 from gateway import views
@@ -21,15 +23,15 @@ FEEDS = ("membership", "org")
 def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
     """The gateway before these services. It follows the feeds from its first request on, until
     ``close_app``."""
-    neighbours = {
-        name: Neighbour(way, "gateway", settings.internal_secret)
+    internal_clients = {
+        name: InternalClient(way, "gateway", settings.internal_secret)
         for name, way in upstreams.items()
         if name != "console"
     }
     revocations = Revocations()
     feeds = {
         name: Feed(
-            neighbours[name],
+            internal_clients[name],
             revocations.learn,
             silence=settings.feed_silence_s,
             pause=settings.feed_poll_s,
@@ -51,9 +53,9 @@ def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
         name: views.asks_ready(way) for name, way in upstreams.items()
     }
     ready |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
-    app = web.application("gateway", title="Clientele", door=None, blueprints=(), ready=ready)
-    views.add_openapi(app, Catalogue(neighbours, settings.public_url))
-    door = Forwarder(
+    app = application.build("gateway", title="Clientele", access=None, blueprints=(), ready=ready)
+    views.add_openapi(app, Catalogue(internal_clients, settings.public_url))
+    forwarder = Forwarder(
         app.wsgi_app,
         upstreams,
         guard,
@@ -61,8 +63,8 @@ def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
         feeds.values(),
         seats=max(1, settings.web_threads // 2),
     )
-    app.extensions["forwarder"] = door
-    app.wsgi_app = door  # type: ignore[method-assign]
+    app.extensions["forwarder"] = forwarder
+    app.wsgi_app = forwarder  # type: ignore[method-assign]
     return app
 
 
@@ -88,7 +90,7 @@ def network(settings: Settings) -> dict[str, Upstream]:
 
 def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
-    at = config.load(Settings)
+    at = load(Settings)
     log.start(at.log_level, service="gateway", role="web")
     WebServer(
         lambda: create_app(at, network(at)), f"{at.host}:{at.port}", at.web_workers, at.web_threads

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 import urllib3
-from chassis import log
-from chassis.client import Answer, HttpWire, Neighbour, Stream
 from chassis.errors import Unavailable
+from chassis.http.client import Answer, HttpTransport, InternalClient, Stream
+from chassis.runtime import log
 from urllib3 import HTTPHeaderDict
 
 _LOG = log.get("clients")
@@ -41,7 +41,7 @@ class Reply:
 
 
 class Upstream(Protocol):
-    """A service to which requests are forwarded; also a ``chassis.client.Wire``."""
+    """A service to which requests are forwarded; also a ``chassis.client.Transport``."""
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Forward one request; ``target`` is path and query. Raises Unavailable."""
@@ -66,7 +66,9 @@ class HttpUpstream:
             block=False,
             timeout=urllib3.Timeout(connect=connect, read=read),
         )
-        self._own = HttpWire(url, connections=4, connect=min(connect, 1.0), read=min(read, 3.0))
+        self._own = HttpTransport(
+            url, connections=4, connect=min(connect, 1.0), read=min(read, 3.0)
+        )
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Forward one request. Raises Unavailable."""
@@ -159,7 +161,7 @@ class Feed:
 
     def __init__(
         self,
-        neighbour: Neighbour,
+        neighbour: InternalClient,
         learn: Callable[[Mapping[str, Any]], None],
         *,
         silence: float,

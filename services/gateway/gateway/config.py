@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chassis.config import Secret
+from chassis.runtime.settings import Secret
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import sys
 
-from chassis import roles
+from chassis.runtime import cli
 
 from membership import app
 
@@ -10,4 +10,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["bootstrap"]:
         app.bootstrap_command(sys.argv[2:])
     else:
-        roles.main(app.SERVICE)
+        cli.main(app.SERVICE)

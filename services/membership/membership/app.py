@@ -4,9 +4,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chassis import clock, here, service, web
-from chassis.client import Wire
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.http import application, context
+from chassis.http.client import Transport
+from chassis.runtime import clock, service
 from flask import Flask
 
 from membership import clients, guard, listeners, views
@@ -16,20 +17,22 @@ from membership.values import passwords, signing
 from membership.values.login import Login
 
 
-def create_app(settings: Settings, database: Database, wires: Mapping[str, Wire]) -> Flask:
+def create_app(
+    settings: Settings, database: Database, transports: Mapping[str, Transport]
+) -> Flask:
     """The web door."""
     signer = signing.Signer(settings.signing_key, settings.previous_signing_key)
     clients.post(settings.mail_url)
-    door = guard.door(database, signer, settings.internal_callers)
-    app = web.application(
+    access = guard.access_control(database, signer, settings.internal_callers)
+    app = application.build(
         "membership",
         title="Membership",
-        door=door,
+        access=access,
         blueprints=views.BLUEPRINTS,
         ready={"database": database.check},
     )
     app.extensions.update(signer=signer, hasher=passwords.Hasher())
-    return here.attach(app, settings=settings, database=database, wires=wires)
+    return context.attach(app, settings=settings, database=database, transports=transports)
 
 
 SERVICE = service.Service(

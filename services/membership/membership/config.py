@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chassis.config import Secret, ServiceSettings, load
+from chassis.runtime.settings import Secret, ServiceSettings, load
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,15 @@ An API key may do what its scopes say."""
 from datetime import datetime
 from typing import Any
 
-from chassis import audit, clock, ids, web
-from chassis.caller import AUDIENCE, Caller, Door, Verifier, parse_callers
-from chassis.permissions import KEY, Operations
-from chassis.sql import Database
+from chassis import audit
+from chassis.auth.access import AccessControl
+from chassis.auth.callers import Caller
+from chassis.auth.internal import parse_callers
+from chassis.auth.permissions import KEY, Operations
+from chassis.auth.tokens import AUDIENCE, Verifier
+from chassis.db.database import Database
+from chassis.http import requests
+from chassis.runtime import clock, ids
 
 from membership import queries
 from membership.actions import telling
@@ -56,7 +61,7 @@ support.end           |   x      x       -       x      -    |   x     x     -  
 """)
 
 
-def door(database: Database, signer: Signer, internal_callers: str) -> Door:
+def access_control(database: Database, signer: Signer, internal_callers: str) -> AccessControl:
     """The service's door; it checks tokens by its own keys."""
 
     def provider_of(organization_id: str) -> str | None:
@@ -72,7 +77,7 @@ def door(database: Database, signer: Signer, internal_callers: str) -> Door:
             telling.as_support(staff_of(caller)) if stepping_in else caller.actor(),
             clock.now(),
         )
-        with database.transaction(correlation=web.request_id()) as session:
+        with database.transaction(correlation=requests.request_id()) as session:
             if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
                 organization = queries.organization(session, organization_id)
                 telling.record(
@@ -85,7 +90,9 @@ def door(database: Database, signer: Signer, internal_callers: str) -> Door:
                     reason="forbidden",
                 )
 
-    return Door(OPERATIONS, Verifier(signer), provider_of, parse_callers(internal_callers), denied)
+    return AccessControl(
+        OPERATIONS, Verifier(signer), provider_of, parse_callers(internal_callers), denied
+    )
 
 
 def staff_of(caller: Caller) -> Staff:

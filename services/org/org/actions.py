@@ -4,8 +4,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import audit, clock, ids, outbox
-from chassis.actor import Actor
+from chassis import audit
+from chassis.auth.actor import Actor
+from chassis.messaging import outbox
+from chassis.runtime import clock, ids
 from contracts import billing, membership, org
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -130,7 +132,7 @@ def change_organization(
         if before[f] != after[f]
     ]
     record(session, found, "organization.changed", by=by, now=now, changes=differences)
-    outbox.say(
+    outbox.publish(
         session,
         org.OrganizationChanged(
             organization_id=found.id,
@@ -174,7 +176,7 @@ def suspend_organization(
         reason=reason,
     )
     revoke(session, organization_id, "closed", now)
-    outbox.say(
+    outbox.publish(
         session,
         org.OrganizationSuspended(
             organization_id=found.id, provider_id=found.provider_id, reason=reason
@@ -230,7 +232,7 @@ def change_settings(
     found.chosen, found.version = found.chosen | changes, found.version + 1
     session.add(found)
     record(session, root, "settings.changed", by=by, now=now, changes=differences)
-    outbox.say(
+    outbox.publish(
         session, org.SettingsChanged(provider_id=provider_id, version=found.version, settings=after)
     )
     return found
@@ -342,7 +344,7 @@ def say_receipts(session: Session, *, now: datetime, limit: int = 20) -> int:
             most=MOST_ROWS,
             size=MOST_CHARACTERS,
         )
-        outbox.say(
+        outbox.publish(
             session,
             org.SupportReceiptReady(
                 organization_id=receipt.organization_id,

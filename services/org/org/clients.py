@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from chassis.client import Neighbour
+from chassis.http.client import InternalClient
 
 
-def closing_check(neighbour: Neighbour, organization_id: str) -> dict[str, Any]:
+def closing_check(neighbour: InternalClient, organization_id: str) -> dict[str, Any]:
     """What the neighbour says stands in the way (``blockers``) or should be known (``warnings``).
 
     Raises Unavailable when it does not answer."""

@@ -4,82 +4,102 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from chassis.inbox import Heard, Listeners
-from chassis.service import Job
-from chassis.sql import Database, Session
+from chassis.db.database import Database, Session
+from chassis.messaging.inbox import Envelope, Listeners
+from chassis.runtime.service import Job
 from contracts import billing, membership, org
 
 from org import actions, sagas
 
 
-def provider_created(session: Session, message: membership.ProviderCreated, heard: Heard) -> None:
-    actions.create_provider(session, message=message, now=heard.now)
+def provider_created(
+    session: Session, message: membership.ProviderCreated, envelope: Envelope
+) -> None:
+    actions.create_provider(session, message=message, now=envelope.now)
 
 
-def account_opened(session: Session, message: billing.AccountOpened, heard: Heard) -> None:
-    sagas.account_opened(session, organization_id=message.organization_id, now=heard.now)
+def account_opened(session: Session, message: billing.AccountOpened, envelope: Envelope) -> None:
+    sagas.account_opened(session, organization_id=message.organization_id, now=envelope.now)
 
 
-def owner_invited(session: Session, message: membership.OwnerInvited, heard: Heard) -> None:
+def owner_invited(session: Session, message: membership.OwnerInvited, envelope: Envelope) -> None:
     sagas.owner_invited(
-        session, organization_id=message.organization_id, owner=vars(message.owner), now=heard.now
+        session,
+        organization_id=message.organization_id,
+        owner=vars(message.owner),
+        now=envelope.now,
     )
 
 
-def account_closed(session: Session, message: billing.AccountClosed, heard: Heard) -> None:
-    sagas.account_closed(session, **vars(message), now=heard.now)
+def account_closed(session: Session, message: billing.AccountClosed, envelope: Envelope) -> None:
+    sagas.account_closed(session, **vars(message), now=envelope.now)
 
 
-def account_not_closed(session: Session, message: billing.AccountNotClosed, heard: Heard) -> None:
-    sagas.account_not_closed(session, **vars(message), now=heard.now)
+def account_not_closed(
+    session: Session, message: billing.AccountNotClosed, envelope: Envelope
+) -> None:
+    sagas.account_not_closed(session, **vars(message), now=envelope.now)
 
 
-def access_ended(session: Session, message: membership.AccessEnded, heard: Heard) -> None:
-    sagas.access_ended(session, **vars(message), now=heard.now)
+def access_ended(session: Session, message: membership.AccessEnded, envelope: Envelope) -> None:
+    sagas.access_ended(session, **vars(message), now=envelope.now)
 
 
-def account_sealed(session: Session, message: billing.AccountSealed, heard: Heard) -> None:
-    sagas.account_sealed(session, **vars(message), now=heard.now)
+def account_sealed(session: Session, message: billing.AccountSealed, envelope: Envelope) -> None:
+    sagas.account_sealed(session, **vars(message), now=envelope.now)
 
 
-def account_not_sealed(session: Session, message: billing.AccountNotSealed, heard: Heard) -> None:
-    sagas.account_not_sealed(session, **vars(message), now=heard.now)
+def account_not_sealed(
+    session: Session, message: billing.AccountNotSealed, envelope: Envelope
+) -> None:
+    sagas.account_not_sealed(session, **vars(message), now=envelope.now)
 
 
-def members_erased(session: Session, message: membership.MembersErased, heard: Heard) -> None:
-    sagas.members_erased(session, **vars(message), now=heard.now)
+def members_erased(session: Session, message: membership.MembersErased, envelope: Envelope) -> None:
+    sagas.members_erased(session, **vars(message), now=envelope.now)
 
 
-def account_reopened(session: Session, message: billing.AccountReopened, heard: Heard) -> None:
-    sagas.account_reopened(session, **vars(message), now=heard.now)
+def account_reopened(
+    session: Session, message: billing.AccountReopened, envelope: Envelope
+) -> None:
+    sagas.account_reopened(session, **vars(message), now=envelope.now)
 
 
-def access_restored(session: Session, message: membership.AccessRestored, heard: Heard) -> None:
-    sagas.access_restored(session, **vars(message), now=heard.now)
+def access_restored(
+    session: Session, message: membership.AccessRestored, envelope: Envelope
+) -> None:
+    sagas.access_restored(session, **vars(message), now=envelope.now)
 
 
-def balance_changed(session: Session, message: billing.BalanceChanged, heard: Heard) -> None:
+def balance_changed(session: Session, message: billing.BalanceChanged, envelope: Envelope) -> None:
     actions.note_balance(session, message=message)
 
 
-def members_changed(session: Session, message: membership.MembersChanged, heard: Heard) -> None:
+def members_changed(
+    session: Session, message: membership.MembersChanged, envelope: Envelope
+) -> None:
     actions.note_members(session, message=message)
 
 
-def acting_ended(session: Session, message: membership.ActingEnded, heard: Heard) -> None:
-    actions.note_acting_ended(session, message=message, now=heard.now)
+def acting_ended(session: Session, message: membership.ActingEnded, envelope: Envelope) -> None:
+    actions.note_acting_ended(session, message=message, now=envelope.now)
 
 
 def settings_applied(
-    session: Session, message: billing.SettingsApplied | membership.SettingsApplied, heard: Heard
+    session: Session,
+    message: billing.SettingsApplied | membership.SettingsApplied,
+    envelope: Envelope,
 ) -> None:
     actions.note_settings_applied(
-        session, provider_id=message.provider_id, service=message.sayer(), version=message.version
+        session,
+        provider_id=message.provider_id,
+        service=message.producer(),
+        version=message.version,
     )
 
 
-def audit_recorded(session: Session, message: Any, heard: Heard) -> None:
-    actions.note_trail(session, service=message.sayer(), message=message, message_id=heard.id)
+def audit_recorded(session: Session, message: Any, envelope: Envelope) -> None:
+    actions.note_trail(session, service=message.producer(), message=message, message_id=envelope.id)
 
 
 LISTENERS: Listeners = {

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import sql
+from chassis.db import columns
+from chassis.db.columns import BigInt, Id, Instant, Json
 from chassis.errors import Conflict, Gone
-from chassis.sql import BigInt, Id, Instant, Json
 from sqlalchemy import Boolean, Index, Integer, String, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -15,7 +15,7 @@ from org import values
 class Base(DeclarativeBase):
     """Org's tables."""
 
-    metadata = sql.metadata()
+    metadata = columns.metadata()
 
 
 class OrganizationProvisioning(Conflict):

@@ -22,8 +22,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import clock, ids, log, outbox
-from chassis.actor import SYSTEM, Actor
+from chassis.auth.actor import SYSTEM, Actor
+from chassis.messaging import outbox
+from chassis.runtime import clock, ids, log
 from contracts import Message, org, parts
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -156,7 +157,7 @@ def begin_reactivation(
         wish = queries.latest_deletion(session, organization_id)
         wish.cancel(now)
         found.purge_at, back_to = None, wish.status_before
-        outbox.say(
+        outbox.publish(
             session,
             org.DeletionCancelled(
                 organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id
@@ -205,7 +206,7 @@ def owner_invited(
     actions.change_status(
         session, found, values.ACTIVE, now=now, by=SYSTEM, action="organization.activated"
     )
-    outbox.say(
+    outbox.publish(
         session, org.OrganizationActivated(organization_id=found.id, provider_id=found.provider_id)
     )
 
@@ -259,7 +260,7 @@ def account_not_closed(
         action="deletion.refused",
         reason=codes,
     )
-    outbox.say(
+    outbox.publish(
         session,
         org.DeletionRefused(
             organization_id=found.id,
@@ -290,7 +291,7 @@ def access_ended(
         by=SYSTEM,
         action="deletion.scheduled",
     )
-    outbox.say(
+    outbox.publish(
         session,
         org.DeletionScheduled(
             organization_id=found.id,
@@ -347,7 +348,7 @@ def members_erased(
     actions.change_status(
         session, found, values.DELETED, now=now, by=SYSTEM, action="organization.deleted"
     )
-    outbox.say(
+    outbox.publish(
         session,
         org.OrganizationDeleted(
             organization_id=found.id, provider_id=found.provider_id, deletion_id=wish.id
@@ -378,7 +379,7 @@ def access_restored(
     )
     if status == values.ACTIVE:
         actions.revoke(session, found.id, "open", now)
-    outbox.say(
+    outbox.publish(
         session,
         org.OrganizationReactivated(
             organization_id=found.id, provider_id=found.provider_id, status=status
@@ -468,7 +469,7 @@ def _begin(
 def _ask(session: Session, found: Organization, talk: Conversation, now: datetime) -> None:
     talk.times_asked += 1
     talk.ask_again_at = now + ASK_AGAIN * talk.times_asked
-    outbox.say(session, ASKS[talk.kind, talk.waiting_for](found, talk))
+    outbox.publish(session, ASKS[talk.kind, talk.waiting_for](found, talk))
 
 
 def _expect(

@@ -3,8 +3,8 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Flag, Stamp, Text
-from chassis.paging import PageArgs
+from chassis.http.fields import Flag, Stamp, Text
+from chassis.http.paging import PageArgs
 from email_validator import EmailNotValidError, validate_email
 
 from org import queries, values

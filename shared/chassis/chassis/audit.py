@@ -19,9 +19,10 @@ from sqlalchemy import Boolean, Index, String, UniqueConstraint, false, select, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from chassis import clock, ids, outbox
-from chassis.actor import SYSTEM, Actor
-from chassis.sql import Base, BigInt, Id, Instant, Json
+from chassis.auth.actor import SYSTEM, Actor
+from chassis.db.columns import Base, BigInt, Id, Instant, Json
+from chassis.messaging import outbox
+from chassis.runtime import clock, ids
 
 BEGINNING = "0" * 64
 ERASED = "Erased"
@@ -115,7 +116,7 @@ def record(
         strip(entry)
     head.number, head.hash = entry.number, entry.hash
     session.add(entry)
-    outbox.say(
+    outbox.publish(
         session,
         said_as(
             organization_id=organization_id,

@@ -14,7 +14,7 @@ class AccountOpened(Message):
     organization_id: str
 
     TYPE: ClassVar[str] = "billing.account_opened.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class AccountClosed(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "billing.account_closed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class AccountNotClosed(Message):
     blockers: list[parts.Blocker]
 
     TYPE: ClassVar[str] = "billing.account_not_closed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class AccountReopened(Message):
     conversation_id: str
 
     TYPE: ClassVar[str] = "billing.account_reopened.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class AccountSealed(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "billing.account_sealed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class AccountNotSealed(Message):
     blockers: list[parts.Blocker]
 
     TYPE: ClassVar[str] = "billing.account_not_sealed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class BalanceChanged(Message):
     as_of: str
 
     TYPE: ClassVar[str] = "billing.balance_changed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +226,7 @@ class UsageRefused(Message):
     amount: str
 
     TYPE: ClassVar[str] = "billing.usage_refused.v1"
-    ABOUT: ClassVar[str] = "provider_id"
+    AGGREGATE: ClassVar[str] = "provider_id"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +244,7 @@ class CreditsLow(Message):
     crossed_at: str
 
     TYPE: ClassVar[str] = "billing.credits_low.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +262,7 @@ class TopUpWanted(Message):
     usable_credits: str
 
     TYPE: ClassVar[str] = "billing.top_up_wanted.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,7 +295,7 @@ class LedgerProved(Message):
     discrepancies: int
 
     TYPE: ClassVar[str] = "billing.ledger_proved.v1"
-    ABOUT: ClassVar[str] = "provider_id"
+    AGGREGATE: ClassVar[str] = "provider_id"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +303,7 @@ class SettingsApplied(parts.SettingsApplied):
     """Billing works by these settings."""
 
     TYPE: ClassVar[str] = "billing.settings_applied.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,4 +311,4 @@ class AuditRecorded(parts.AuditRecorded):
     """A row of billing's audit."""
 
     TYPE: ClassVar[str] = "billing.audit_recorded.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)

@@ -19,7 +19,7 @@ class ProviderCreated(Message):
     owner: "Owner"
 
     TYPE: ClassVar[str] = "membership.provider_created.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing", "org")
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "org")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class OwnerInvited(Message):
     owner: Owner
 
     TYPE: ClassVar[str] = "membership.owner_invited.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class MembersChanged(Message):
     owner: Owner
 
     TYPE: ClassVar[str] = "membership.members_changed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class ActingEnded(Message):
     reason: str
 
     TYPE: ClassVar[str] = "membership.acting_ended.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class AccessEnded(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "membership.access_ended.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class AccessRestored(Message):
     conversation_id: str
 
     TYPE: ClassVar[str] = "membership.access_restored.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ class MembersErased(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "membership.members_erased.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class SettingsApplied(parts.SettingsApplied):
     """Membership works by these settings."""
 
     TYPE: ClassVar[str] = "membership.settings_applied.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,4 +121,4 @@ class AuditRecorded(parts.AuditRecorded):
     """A row of membership's audit."""
 
     TYPE: ClassVar[str] = "membership.audit_recorded.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)

@@ -21,12 +21,12 @@ _PLAIN: dict[Any, type[ma.fields.Field[Any]]] = {
 class Message:
     """Something one service says.
 
-    ``TYPE`` is its wire name and routing key, ``ABOUT`` the field naming its aggregate, ``HEARD_BY`` our services
+    ``TYPE`` is its wire name and routing key, ``AGGREGATE`` the field naming its aggregate, ``CONSUMERS`` our services
     that must get it (others may subscribe as they like), ``ORDERED`` whether order matters per aggregate."""
 
     TYPE: ClassVar[str] = ""
-    HEARD_BY: ClassVar[tuple[str, ...]] = ()
-    ABOUT: ClassVar[str] = "organization_id"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ()
+    AGGREGATE: ClassVar[str] = "organization_id"
     ORDERED: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
@@ -36,10 +36,10 @@ class Message:
     @property
     def aggregate(self) -> str:
         """The id of the thing the message is about; order is kept per aggregate."""
-        return str(getattr(self, self.ABOUT))
+        return str(getattr(self, self.AGGREGATE))
 
     @classmethod
-    def sayer(cls) -> str:
+    def producer(cls) -> str:
         """The service that may say it: the first part of its type."""
         return cls.TYPE.partition(".")[0]
 

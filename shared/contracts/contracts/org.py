@@ -24,7 +24,7 @@ class OpenAccount(Message):
     buyer_tags: dict[str, Any]
 
     TYPE: ClassVar[str] = "org.open_account.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class InviteOwner(Message):
     managed_by: str
 
     TYPE: ClassVar[str] = "org.invite_owner.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class OrganizationActivated(Message):
     provider_id: str
 
     TYPE: ClassVar[str] = "org.organization_activated.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class OrganizationChanged(Message):
     managed_by: str
 
     TYPE: ClassVar[str] = "org.organization_changed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing", "membership")
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "membership")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class OrganizationSuspended(Message):
     reason: str | None = None
 
     TYPE: ClassVar[str] = "org.organization_suspended.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing", "membership")
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "membership")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class ReopenAccount(Message):
     frozen: bool
 
     TYPE: ClassVar[str] = "org.reopen_account.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class RestoreAccess(Message):
     suspended: bool
 
     TYPE: ClassVar[str] = "org.restore_access.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ class CloseAccount(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "org.close_account.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class EndAccess(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "org.end_access.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ class SealAccount(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "org.seal_account.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ class EraseMembers(Message):
     deletion_id: str
 
     TYPE: ClassVar[str] = "org.erase_members.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +232,7 @@ class SupportReceiptReady(Message):
     left_out: int
 
     TYPE: ClassVar[str] = "org.support_receipt_ready.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("membership",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,8 +245,8 @@ class SettingsChanged(Message):
     settings: dict[str, Any]
 
     TYPE: ClassVar[str] = "org.settings_changed.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing", "membership")
-    ABOUT: ClassVar[str] = "provider_id"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "membership")
+    AGGREGATE: ClassVar[str] = "provider_id"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,4 +254,4 @@ class AuditRecorded(parts.AuditRecorded):
     """A row of org's audit."""
 
     TYPE: ClassVar[str] = "org.audit_recorded.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("org",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)

@@ -43,4 +43,4 @@ class SettingsApplied(Message):
     provider_id: str
     version: int
 
-    ABOUT: ClassVar[str] = "provider_id"
+    AGGREGATE: ClassVar[str] = "provider_id"

@@ -27,5 +27,5 @@ class Recorded(Message):
     admission: str | None = None
 
     TYPE: ClassVar[str] = "usage.recorded.v1"
-    HEARD_BY: ClassVar[tuple[str, ...]] = ("billing",)
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing",)
     ORDERED: ClassVar[bool] = False

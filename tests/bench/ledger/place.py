@@ -17,8 +17,9 @@ from typing import Any
 from billing.app import SERVICE
 from billing.models import Account, Entry, Provider
 from billing.values import month_end
-from chassis import clock, ids, migrate
-from chassis.sql import Database
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.runtime import clock, ids
 from clientele.demo.api import Api
 from clientele.processes import ADMIN, System
 from clientele.servers import Postgres, RabbitMQ, installation
@@ -118,7 +119,7 @@ class Place:
     def _grown(self, rows: int) -> str:
         """The name of a database of billing with that many rows in its journal."""
         made = self.postgres.fresh_database("billing")
-        migrate.upgrade(SERVICE.migrations, made.owner_url)
+        migrations.upgrade(SERVICE.migrations, made.owner_url)
         owner = Database(made.owner_url, pool_size=1)
         numbered = [f"01890000-0000-7000-8000-{n:012x}" for n in range(1, WALLETS + 1)]
         wallets = [ids.of_uuid("org", uuid.UUID(n)) for n in numbered]

@@ -13,8 +13,8 @@ from typing import Any
 
 from billing import actions
 from billing.actions.usage import UsageRecord
-from chassis import clock
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.runtime import clock
 
 SECONDS = 4.0
 PROCESSES = 2

@@ -13,7 +13,7 @@ from billing.actions.single import CONSTANTS, STATEMENT
 from billing.actions.usage import UsageRecord
 from billing.listeners.clock import end_months
 from billing.models import Account, Entry
-from chassis import ids
+from chassis.runtime import ids
 from clientele.processes import until
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql

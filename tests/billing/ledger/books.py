@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from billing import queries
-from chassis import ids
+from chassis.runtime import ids
 
 from tests.billing.ledger.oracle import PLACES, Oracle, Wallet, written
 

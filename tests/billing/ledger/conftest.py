@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from billing.app import SERVICE
-from chassis import clock, migrate
-from chassis.sql import Database
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.runtime import clock
 
 from tests import summary
 from tests.billing.ledger.machine import Clock
@@ -22,7 +23,7 @@ ran = summary.section("ledger")
 @pytest.fixture(scope="session")
 def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     path: Path = tmp_path_factory.mktemp("ledger") / "billing.db"
-    migrate.upgrade(SERVICE.migrations, f"sqlite:///{path}")
+    migrations.upgrade(SERVICE.migrations, f"sqlite:///{path}")
     database = Database(f"sqlite:///{path}", pool_size=8)
     yield database
     database.close()
@@ -31,7 +32,7 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 @pytest.fixture(scope="session")
 def postgres_database(postgres: Any) -> Iterator[Database]:
     made = postgres.fresh_database("billing")
-    migrate.upgrade(SERVICE.migrations, made.owner_url)
+    migrations.upgrade(SERVICE.migrations, made.owner_url)
     database = Database(made.app_url, pool_size=24)
     yield database
     database.close()

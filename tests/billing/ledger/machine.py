@@ -10,7 +10,7 @@ from typing import Any
 
 from billing import actions, queries
 from billing.actions.usage import UsageRecord
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -850,7 +850,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         records=RECORDS,
-        way=st.sampled_from(["door", "broker"]),
+        way=st.sampled_from(["access_control", "broker"]),
         always=st.integers(0, 4),
         again=st.booleans(),
     )
@@ -910,7 +910,7 @@ class Machine(RuleBasedStateMachine):
             for n, outcome in enumerate(expected)
             if outcome not in ("accepted", "duplicate")
         }
-        if way == "door":
+        if way == "access_control":
             assert self.by_the_door(batch, always) == (
                 expected.count("accepted"),
                 expected.count("duplicate"),

@@ -97,8 +97,8 @@ TABLE = (
     Mutation(
         "an account is closed whatever is in it",
         "billing/actions/closing.py",
-        "    if blockers:\n        outbox.say(",
-        "    if blockers and False:\n        outbox.say(",
+        "    if blockers:\n        outbox.publish(",
+        "    if blockers and False:\n        outbox.publish(",
         "test_listeners.py",
         True,
     ),

@@ -17,8 +17,8 @@ import pytest
 from billing import actions, queries
 from billing.actions.usage import UsageRecord
 from billing.models import Account, Entry, Reservation
-from chassis import clock
 from chassis.errors import Conflict, Gone, Invalid
+from chassis.runtime import clock
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from chassis import audit, outbox
-from chassis.actor import SYSTEM, Actor
+from chassis import audit
+from chassis.auth.actor import SYSTEM, Actor
 from chassis.errors import Conflict, invalid
+from chassis.messaging import outbox
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -70,7 +71,7 @@ def open_account(
         session.flush()
         ledger.record(session, account, "account.opened", by=SYSTEM, now=now)
         ledger.announce(session, account, now)
-    outbox.say(session, said.AccountOpened(organization_id=organization_id))
+    outbox.publish(session, said.AccountOpened(organization_id=organization_id))
 
 
 def copy_organization(
@@ -120,7 +121,7 @@ def reopen_account(
         )
         alerts.watch(session, account, account.figures(now).usable, now)
         ledger.announce(session, account, now)
-    outbox.say(
+    outbox.publish(
         session,
         said.AccountReopened(organization_id=organization_id, conversation_id=conversation_id),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis import ids
+from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from billing import queries

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from chassis import outbox
+from chassis.messaging import outbox
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -24,7 +24,7 @@ def record_and_answer(session: Session, records: Sequence[UsageRecord], now: dat
         refused, key=lambda n: records[n].provider_id
     ):  # streams are locked in one order by all
         record = records[n]
-        outbox.say(
+        outbox.publish(
             session,
             said.UsageRefused(
                 organization_id=record.organization_id,

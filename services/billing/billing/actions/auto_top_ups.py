@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import outbox
-from chassis.actor import SYSTEM
+from chassis.auth.actor import SYSTEM
 from chassis.errors import Conflict
+from chassis.messaging import outbox
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -38,7 +38,7 @@ def top_up_automatically(session: Session, *, organization_id: str, now: datetim
         )
         _put_off(session, account, order, now)
     else:
-        outbox.say(
+        outbox.publish(
             session,
             said.TopUpWanted(
                 **_told(account, now), name=account.name, email=account.billing.get("email")
@@ -66,7 +66,7 @@ def record_failed_top_up(
         outcome="error",
         reason=why.code,
     )
-    outbox.say(session, said.AutoTopUpFailed(**_told(account, now), why=why.code))
+    outbox.publish(session, said.AutoTopUpFailed(**_told(account, now), why=why.code))
 
 
 def _due(session: Session, account: Account, now: datetime) -> TopUpOrder | None:

@@ -3,8 +3,9 @@ what is left."""
 
 from datetime import datetime
 
-from chassis import audit, outbox
-from chassis.actor import SYSTEM
+from chassis import audit
+from chassis.auth.actor import SYSTEM
+from chassis.messaging import outbox
 from contracts import billing as said
 from contracts import parts
 from sqlalchemy.orm import Session
@@ -27,7 +28,7 @@ def close_account(
         expiry.expire_due(session, account, now)
     blockers = _blockers(account, now)
     if blockers:
-        outbox.say(
+        outbox.publish(
             session,
             said.AccountNotClosed(
                 organization_id=organization_id, deletion_id=deletion_id, blockers=blockers
@@ -37,7 +38,7 @@ def close_account(
     if not account.is_closed:
         account.closed_from, account.status, account.closed_at = account.status, CLOSED, now
         _record_status(session, account, "account.closed", account.closed_from, now)
-    outbox.say(
+    outbox.publish(
         session, said.AccountClosed(organization_id=organization_id, deletion_id=deletion_id)
     )
 
@@ -50,7 +51,7 @@ def seal_account(
     account = queries.account(session, organization_id, lock=True)
     blockers = _blockers(account, now)
     if blockers or not account.is_closed:
-        outbox.say(
+        outbox.publish(
             session,
             said.AccountNotSealed(
                 organization_id=organization_id, deletion_id=deletion_id, blockers=blockers
@@ -61,7 +62,7 @@ def seal_account(
         before, account.status = account.status, SEALED
         _record_status(session, account, "account.sealed", before, now)
         audit.erase(session, organization_id)
-    outbox.say(
+    outbox.publish(
         session, said.AccountSealed(organization_id=organization_id, deletion_id=deletion_id)
     )
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from chassis import clock
 from chassis.errors import Conflict
+from chassis.runtime import clock
 from sqlalchemy.orm import Session
 
 from billing import queries

@@ -3,7 +3,9 @@ whoever needs it."""
 
 from datetime import datetime
 
-from chassis import audit, clock, outbox
+from chassis import audit
+from chassis.messaging import outbox
+from chassis.runtime import clock
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -65,7 +67,7 @@ def let_go(
 def _expire(session: Session, account: Account, reservation: Reservation, now: datetime) -> None:
     let_go(session, account, reservation, kind="expiry", now=now)
     reservation.settle("expired", reservation.expires_at)
-    outbox.say(
+    outbox.publish(
         session,
         said.ReservationExpired(
             organization_id=account.organization_id,

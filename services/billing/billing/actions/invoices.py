@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from chassis import ids, outbox
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict
+from chassis.messaging import outbox
+from chassis.runtime import ids
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -156,7 +157,7 @@ def say_issued(
     paid = sum(
         row.amount for row in rows if row.invoice_id == invoice.id and row.debit == Code.SURPLUS
     )
-    outbox.say(
+    outbox.publish(
         session,
         said.InvoiceIssued(
             organization_id=account.organization_id,
@@ -225,7 +226,7 @@ def void_invoice(
         reason=reason,
         changes=[{"field": "status", "before": AWAITING, "after": VOID}],
     )
-    outbox.say(
+    outbox.publish(
         session,
         said.InvoiceVoided(
             organization_id=organization_id,
@@ -319,7 +320,7 @@ def credit_invoice(
             }
         ],
     )
-    outbox.say(
+    outbox.publish(
         session,
         said.CreditNoteIssued(
             organization_id=account.organization_id,

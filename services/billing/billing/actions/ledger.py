@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import audit, clock, ids, outbox
-from chassis.actor import Actor
+from chassis import audit
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict
+from chassis.messaging import outbox
+from chassis.runtime import clock, ids
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -185,7 +187,7 @@ def announce(session: Session, account: Account, now: datetime) -> None:
     def money(amount: int) -> str:
         return format_money(amount, account.currency)
 
-    outbox.say(
+    outbox.publish(
         session,
         said.BalanceChanged(
             organization_id=account.organization_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict, NotFound
 from sqlalchemy.orm import Session
 

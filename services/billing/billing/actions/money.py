@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
 from billing import queries

@@ -3,8 +3,8 @@
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from chassis import outbox
-from chassis.actor import SYSTEM
+from chassis.auth.actor import SYSTEM
+from chassis.messaging import outbox
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -67,7 +67,7 @@ def note_overdue(session: Session, *, now: datetime, most: int = 100) -> int:
     found = queries.newly_overdue(session, now, most)
     for account, invoice in found:
         invoice.overdue_at = now
-        outbox.say(
+        outbox.publish(
             session,
             said.InvoiceOverdue(
                 organization_id=account.organization_id,

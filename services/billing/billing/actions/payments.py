@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from chassis import ids, outbox
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict, invalid
+from chassis.messaging import outbox
+from chassis.runtime import ids
 from contracts import billing as said
 from sqlalchemy.orm import Session
 
@@ -85,7 +86,7 @@ def record_payment(
     session.add(payment)
     ledger.record_transaction(session, account, "account.payment_recorded", rows, by=by, now=now)
     shown = _show(session, account, payment)
-    outbox.say(
+    outbox.publish(
         session,
         said.PaymentReceived(
             organization_id=organization_id,

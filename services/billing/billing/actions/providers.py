@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from chassis import audit, ids, outbox
-from chassis.actor import Actor
+from chassis import audit
+from chassis.auth.actor import Actor
 from chassis.errors import NotFound, invalid
+from chassis.messaging import outbox
+from chassis.runtime import ids
 from contracts import billing as said
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -39,7 +41,7 @@ def apply_settings(
     provider = _provider(session, provider_id)
     if version > provider.settings_version:
         provider.settings, provider.settings_version = settings, version
-    outbox.say(session, said.SettingsApplied(provider_id=provider_id, version=version))
+    outbox.publish(session, said.SettingsApplied(provider_id=provider_id, version=version))
 
 
 def lock_wallet_of(session: Session, organization_id: str) -> None:

@@ -4,7 +4,8 @@ end."""
 from datetime import datetime
 from typing import Any
 
-from chassis import clock, log, outbox
+from chassis.messaging import outbox
+from chassis.runtime import clock, log
 from contracts import billing as said
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -84,7 +85,7 @@ def _finish(session: Session, proof: LedgerProof, now: datetime) -> None:
         proof.status,
         next((row.status for row in earlier if row.status != RUNNING), None),
     ):
-        outbox.say(
+        outbox.publish(
             session,
             said.LedgerProved(
                 provider_id=proof.provider_id,

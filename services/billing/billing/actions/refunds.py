@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict, invalid
 from sqlalchemy.orm import Session
 

@@ -6,8 +6,8 @@ They are not audited one by one, as usage is not: the journal is their record.""
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import clock, ids
 from chassis.errors import Conflict, Gone
+from chassis.runtime import clock, ids
 from sqlalchemy.orm import Session
 
 from billing import queries

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict
 from sqlalchemy.orm import Session
 

@@ -6,7 +6,7 @@ writes them."""
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from chassis import outbox
+from chassis.messaging import outbox
 from contracts import billing as said
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -93,7 +93,7 @@ def _settle(session: Session, account: Account, invoice: Invoice, now: datetime)
         invoice.paid_at = None
     elif before != PAID:
         invoice.paid_at = now
-        outbox.say(
+        outbox.publish(
             session,
             said.InvoicePaid(
                 organization_id=account.organization_id,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from chassis import ids
+from chassis.runtime import ids
 from sqlalchemy import BigInteger, Uuid, bindparam, text
 from sqlalchemy.orm import Session
 

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from chassis import clock, outbox
+from chassis.messaging import outbox
+from chassis.runtime import clock
 from contracts import billing as said
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
@@ -23,7 +24,7 @@ def tell_of_low_credits(session: Session) -> int:
         return 0
     low, account = found
     if not account.is_closed:
-        outbox.say(
+        outbox.publish(
             session,
             said.CreditsLow(
                 organization_id=account.organization_id,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from chassis import ids
+from chassis.runtime import ids
 from sqlalchemy import case, select, text
 from sqlalchemy.orm import Session
 

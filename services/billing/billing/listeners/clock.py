@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from chassis import log
+from chassis.db.database import Database
 from chassis.errors import Conflict
-from chassis.service import Job
-from chassis.sql import Database
+from chassis.runtime import log
+from chassis.runtime.service import Job
 
 from billing import actions, queries
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis.inbox import Heard, Listeners
+from chassis.messaging.inbox import Envelope, Listeners
 from contracts import membership, org, usage
 
 from billing import actions
@@ -10,13 +10,13 @@ from billing.listeners.metering import BATCHES
 from billing.values import parse_money
 
 
-def open_account(session: Any, message: org.OpenAccount, heard: Heard) -> None:
+def open_account(session: Any, message: org.OpenAccount, envelope: Envelope) -> None:
     """A new customer wants an account."""
     limit = parse_money(message.credit_limit, zero=True) if message.credit_limit is not None else 0
-    actions.open_account(session, **{**vars(message), "credit_limit": limit}, now=heard.now)
+    actions.open_account(session, **{**vars(message), "credit_limit": limit}, now=envelope.now)
 
 
-def provider_created(session: Any, message: membership.ProviderCreated, heard: Heard) -> None:
+def provider_created(session: Any, message: membership.ProviderCreated, envelope: Envelope) -> None:
     """A provider exists and has a wallet from now on."""
     actions.remember_provider(
         session,
@@ -28,7 +28,9 @@ def provider_created(session: Any, message: membership.ProviderCreated, heard: H
     )
 
 
-def organization_changed(session: Any, message: org.OrganizationChanged, heard: Heard) -> None:
+def organization_changed(
+    session: Any, message: org.OrganizationChanged, envelope: Envelope
+) -> None:
     """What invoices print has changed."""
     actions.copy_organization(
         session,
@@ -39,27 +41,29 @@ def organization_changed(session: Any, message: org.OrganizationChanged, heard: 
     )
 
 
-def organization_suspended(session: Any, message: org.OrganizationSuspended, heard: Heard) -> None:
+def organization_suspended(
+    session: Any, message: org.OrganizationSuspended, envelope: Envelope
+) -> None:
     """Nothing may be charged."""
-    actions.freeze_account(session, organization_id=message.organization_id, now=heard.now)
+    actions.freeze_account(session, organization_id=message.organization_id, now=envelope.now)
 
 
-def reopen_account(session: Any, message: org.ReopenAccount, heard: Heard) -> None:
+def reopen_account(session: Any, message: org.ReopenAccount, envelope: Envelope) -> None:
     """The organization comes back."""
-    actions.reopen_account(session, **vars(message), now=heard.now)
+    actions.reopen_account(session, **vars(message), now=envelope.now)
 
 
-def close_account(session: Any, message: org.CloseAccount, heard: Heard) -> None:
+def close_account(session: Any, message: org.CloseAccount, envelope: Envelope) -> None:
     """The organization is to be deleted."""
-    actions.close_account(session, **vars(message), now=heard.now)
+    actions.close_account(session, **vars(message), now=envelope.now)
 
 
-def seal_account(session: Any, message: org.SealAccount, heard: Heard) -> None:
+def seal_account(session: Any, message: org.SealAccount, envelope: Envelope) -> None:
     """The grace is over."""
-    actions.seal_account(session, **vars(message), now=heard.now)
+    actions.seal_account(session, **vars(message), now=envelope.now)
 
 
-def settings_changed(session: Any, message: org.SettingsChanged, heard: Heard) -> None:
+def settings_changed(session: Any, message: org.SettingsChanged, envelope: Envelope) -> None:
     """The provider works by other settings."""
     actions.apply_settings(session, **vars(message))
 

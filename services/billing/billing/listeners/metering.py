@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chassis import ids
-from chassis.batches import Batch
 from chassis.errors import Invalid
+from chassis.messaging.batches import Batch
+from chassis.runtime import ids
 from contracts import Message, usage
 
 from billing import actions, schemas

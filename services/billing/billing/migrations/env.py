@@ -1,6 +1,6 @@
 """Alembic's entry."""
 
 from billing.models import Base
-from chassis import migrate
+from chassis.db import migrations
 
-migrate.run_environment(Base.metadata)
+migrations.run_environment(Base.metadata)

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from chassis.sql import BigInt, Id, Instant, Json
+from chassis.db.columns import BigInt, Id, Instant, Json
 from sqlalchemy import Boolean, CheckConstraint, Date, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 

@@ -4,7 +4,7 @@ not indexed for it."""
 from datetime import datetime
 from typing import Any
 
-from chassis.sql import BigInt, Id, Instant, Json
+from chassis.db.columns import BigInt, Id, Instant, Json
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis.sql import BigInt, Id, Json
+from chassis.db.columns import BigInt, Id, Json
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 

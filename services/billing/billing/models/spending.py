@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from chassis.sql import BigInt, Id
+from chassis.db.columns import BigInt, Id
 from sqlalchemy import Date
 from sqlalchemy.orm import Mapped, mapped_column
 

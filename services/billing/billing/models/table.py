@@ -1,10 +1,10 @@
 """The declarative base of billing's tables."""
 
-from chassis import sql
+from chassis.db import columns
 from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
     """Billing's own tables."""
 
-    metadata = sql.metadata()
+    metadata = columns.metadata()

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from chassis import ids
 from chassis.errors import NotFound
+from chassis.runtime import ids
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis import ids
 from chassis.errors import NotFound
+from chassis.runtime import ids
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 

@@ -1,7 +1,7 @@
 """An account's figures and terms, and what is posted to it by hand."""
 
 import marshmallow as ma
-from chassis.fields import Flag, Stamp, Text
+from chassis.http.fields import Flag, Stamp, Text
 
 from billing import values
 from billing.schemas.fields import Money, Paid, amount_shown

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text
+from chassis.http.fields import Stamp, Text
 
 from billing import values
 

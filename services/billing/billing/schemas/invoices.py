@@ -1,8 +1,8 @@
 """Invoices and what is done to them."""
 
 import marshmallow as ma
-from chassis import paging
-from chassis.fields import Stamp, Text
+from chassis.http import paging
+from chassis.http.fields import Stamp, Text
 
 from billing import values
 from billing.schemas.fields import Day, Money, amount_shown

@@ -3,8 +3,8 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis import paging
-from chassis.fields import Stamp, Text, TypeId
+from chassis.http import paging
+from chassis.http.fields import Stamp, Text, TypeId
 
 from billing.schemas.fields import Day, Money, Paid, amount_shown
 

@@ -1,7 +1,7 @@
 """What the auditor found."""
 
 import marshmallow as ma
-from chassis.fields import Stamp
+from chassis.http.fields import Stamp
 
 from billing.schemas.fields import amount_shown
 from billing.schemas.transactions import EntryShown

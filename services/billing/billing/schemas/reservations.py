@@ -1,8 +1,8 @@
 """Credits held for what is going on."""
 
 import marshmallow as ma
-from chassis import paging
-from chassis.fields import Flag, Stamp, Text
+from chassis.http import paging
+from chassis.http.fields import Flag, Stamp, Text
 
 from billing.schemas.fields import Money, amount_shown
 

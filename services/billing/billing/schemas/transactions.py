@@ -3,8 +3,8 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis import paging
-from chassis.fields import Stamp
+from chassis.http import paging
+from chassis.http.fields import Stamp
 
 from billing import values
 from billing.schemas.fields import Moment, amount_shown

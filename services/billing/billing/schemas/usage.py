@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 import marshmallow as ma
-from chassis import ids
-from chassis.fields import Stamp, Text, TypeId
+from chassis.http.fields import Stamp, Text, TypeId
+from chassis.runtime import ids
 
 from billing import values
 from billing.actions.usage import UsageRecord

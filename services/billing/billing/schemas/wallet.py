@@ -1,7 +1,7 @@
 """The provider's own money."""
 
 import marshmallow as ma
-from chassis.fields import Text
+from chassis.http.fields import Text
 
 from billing import values
 from billing.schemas.fields import Paid, amount_shown

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, etag, here, idempotency, web
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, etag, idempotency, requests
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from billing import actions, queries, schemas
@@ -19,7 +20,7 @@ _TRANSACTION = schemas.Transaction()
 
 
 def _who_and_when() -> dict[str, Any]:
-    return {"now": clock.now(), "by": the_caller().actor()}
+    return {"now": clock.now(), "by": current_caller().actor()}
 
 
 @blp.route("", methods=["GET"])
@@ -28,7 +29,7 @@ def _who_and_when() -> dict[str, Any]:
 def read_account(organization_id: str) -> Response:
     """The account's figures and terms."""
     now = clock.now()
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         account = queries.account(session, organization_id)
         shown, patchable = (
             queries.show_account(session, account, now),
@@ -169,6 +170,6 @@ def reverse_transaction(
 @blp.response(204)
 def remove_card(organization_id: str) -> Response:
     """Remove the stored card."""
-    with here.database().transaction(correlation=web.request_id()) as session:
+    with context.database().transaction(correlation=requests.request_id()) as session:
         actions.remove_card(session, organization_id=organization_id, **_who_and_when())
     return Response(status=204)

@@ -1,8 +1,9 @@
 """What other services ask billing."""
 
-from chassis import clock, here
-from chassis.body import Blueprint
-from chassis.caller import internal
+from chassis.auth.internal import internal
+from chassis.http import context
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from billing import queries, schemas
@@ -20,6 +21,6 @@ blp = Blueprint(
 @blp.response(200, schemas.ClosingCheck)
 def check_closing(organization_id: str) -> Response:
     """What would keep the account from being closed now; changes nothing."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         found = queries.blockers(queries.account(session, organization_id), clock.now())
     return jsonify(schemas.ClosingCheck().dump({"blockers": found}))

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from billing import actions, queries, schemas
@@ -18,7 +19,7 @@ blp = Blueprint(
 
 
 def _who_and_when() -> dict[str, Any]:
-    return {"now": clock.now(), "by": the_caller().actor()}
+    return {"now": clock.now(), "by": current_caller().actor()}
 
 
 @blp.route("", methods=["GET"])
@@ -29,7 +30,7 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
     """The account's invoices, newest first, without their lines."""
     now, limit, cursor, filters = clock.now(), query.pop("limit"), query.pop("cursor", None), query
     order = repr((organization_id, sorted(filters.items())))
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         queries.account(session, organization_id)
         wanted = queries.invoices(organization_id, now=now, **filters)
         page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
@@ -42,7 +43,7 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
 @blp.response(200, schemas.Invoice)
 def read_invoice(organization_id: str, invoice_id: str) -> Response:
     """One invoice with all that is on it."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         queries.account(session, organization_id)
         found = queries.invoice(session, organization_id, invoice_id)
         shown = queries.show_invoice(session, found, clock.now())

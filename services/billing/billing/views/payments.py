@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, etag, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, etag, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from billing import actions, queries, schemas
@@ -31,7 +32,7 @@ def create_payment(body: dict[str, Any], organization_id: str) -> Response:
             session,
             organization_id=organization_id,
             now=clock.now(),
-            by=the_caller().actor(),
+            by=current_caller().actor(),
             **body,
         ),
         status=201,
@@ -44,7 +45,7 @@ def create_payment(body: dict[str, Any], organization_id: str) -> Response:
 @blp.response(200, schemas.PaymentPage)
 def list_payments(query: dict[str, Any], organization_id: str) -> Response:
     """The account's payments, newest first."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         account = queries.account(session, organization_id)
         wanted = queries.payments(organization_id)
         page = paging.page(
@@ -59,7 +60,7 @@ def list_payments(query: dict[str, Any], organization_id: str) -> Response:
 @blp.response(200, schemas.Payment)
 def read_payment(organization_id: str, payment_id: str) -> Response:
     """One payment."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         account = queries.account(session, organization_id)
         payment = queries.payment(session, organization_id, payment_id)
         (shown,) = queries.show_payments(session, account, [payment])
@@ -83,7 +84,7 @@ def assign_payment(body: dict[str, Any], organization_id: str, payment_id: str) 
                 patch=body,
                 check=etag.check,
                 now=clock.now(),
-                by=the_caller().actor(),
+                by=current_caller().actor(),
             )
         )
         return changed

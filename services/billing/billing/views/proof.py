@@ -1,8 +1,8 @@
 """Whether the provider's books are right."""
 
-from chassis import here
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context
+from chassis.http.parsing import Blueprint
 from flask import Response, jsonify
 
 from billing import queries, schemas
@@ -19,6 +19,6 @@ def read_proof() -> Response:
     """What the auditor found when it last went through all the provider's books.
 
     How much it looked at, the trial balance, and everything that does not hold."""
-    with here.database().reading() as session:
-        proof = queries.last_proof(session, the_caller().organization_id)
+    with context.database().reading() as session:
+        proof = queries.last_proof(session, current_caller().organization_id)
     return jsonify(schemas.LedgerProof().dump(proof))

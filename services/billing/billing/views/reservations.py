@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import requires
+from chassis.auth.access import requires
+from chassis.http import context, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from billing import actions, queries, schemas
@@ -24,7 +25,7 @@ blp = Blueprint(
 def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
     """The account's reservations, newest first."""
     limit, cursor, filters = query.pop("limit"), query.pop("cursor", None), query
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         currency = queries.account(session, organization_id).currency
         page = paging.page(
             session,
@@ -42,7 +43,7 @@ def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
 @blp.response(200, schemas.Reservation)
 def read_reservation(organization_id: str, reservation_id: str) -> Response:
     """One reservation."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         currency = queries.account(session, organization_id).currency
         found = queries.reservation(session, organization_id, reservation_id)
     return jsonify(schemas.Reservation().dump(queries.show_reservation(found, currency)))

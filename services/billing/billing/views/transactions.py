@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from chassis import here, paging
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
-from chassis.sql import Database
+from chassis.auth.access import current_caller, requires
+from chassis.db.database import Database
+from chassis.http import context, paging
+from chassis.http.parsing import Blueprint
 from flask import Response, jsonify, request
 
 from billing import queries, schemas
@@ -30,12 +30,12 @@ _TEXTS = ("description", "method", "reference", "remark", "reason", "external_in
 @blp.response(200, schemas.TransactionPage)
 def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
     """The account's transactions, newest first; with ``Accept: text/csv`` all of them as a file."""
-    staff = the_caller().is_staff
+    staff = current_caller().is_staff
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
         return _statement(organization_id, staff, query)
     limit, cursor, filters = query.pop("limit"), query.pop("cursor", None), query
     order = repr((organization_id, sorted(filters.items())))
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         account = queries.account(session, organization_id)
         wanted = queries.transactions(organization_id, **filters)
         page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
@@ -48,19 +48,19 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
 @blp.response(200, schemas.Transaction)
 def read_transaction(organization_id: str, transaction_id: str) -> Response:
     """One transaction with its entries."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         found = queries.transaction(
             session,
             organization_id=organization_id,
             transaction_id=transaction_id,
-            staff=the_caller().is_staff,
+            staff=current_caller().is_staff,
         )
     return jsonify(schemas.Transaction().dump(found))
 
 
 def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Response:
     filters = {name: value for name, value in query.items() if name not in ("limit", "cursor")}
-    database = here.database()
+    database = context.database()
     with database.reading() as session:
         account = queries.account(session, organization_id)
     answer = Response(

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, idempotency
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import idempotency
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, request
 
 from billing import actions, schemas
@@ -26,7 +27,7 @@ def take_more() -> None:
 def record_usage(body: dict[str, Any]) -> Response:
     """Post up to 10,000 usage records at once; each counts once for ever, and those refused stop no
     other."""
-    provider_id, always = the_caller().organization_id, body["admission"] == "always"
+    provider_id, always = current_caller().organization_id, body["admission"] == "always"
     records, refused = [], []
     for index, raw in enumerate(body["records"]):
         try:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, idempotency
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from billing import actions, queries, schemas
@@ -18,8 +19,8 @@ blp = Blueprint("wallet", __name__, url_prefix="/v1/wallet", description="The pr
 @blp.response(200, schemas.Wallet)
 def read_wallet() -> Response:
     """The provider's balance, what of it is its customers', and what is usable, by currency."""
-    with here.database().reading() as session:
-        purses = queries.purses(session, the_caller().organization_id)
+    with context.database().reading() as session:
+        purses = queries.purses(session, current_caller().organization_id)
     shown = [
         {
             "currency": purse.currency,
@@ -39,7 +40,7 @@ def read_wallet() -> Response:
 @blp.response(201, schemas.Transaction)
 def create_wallet_top_up(body: dict[str, Any]) -> Response:
     """Add to the provider's balance."""
-    caller = the_caller()
+    caller = current_caller()
     return idempotency.change(
         schemas.Transaction(),
         lambda session: actions.top_up_wallet(

@@ -1,6 +1,6 @@
 """Alembic's environment."""
 
-from chassis import migrate
+from chassis.db import migrations
 from console import models
 
-migrate.run_environment(models.Base.metadata, shared=False)
+migrations.run_environment(models.Base.metadata, shared=False)

@@ -42,7 +42,7 @@ def start(org: str, member: str) -> ResponseReturnValue:
 def go_in(told: dict[str, Any], name: str) -> AnyResponse:
     """Take the seat of a session in a customer's place and go there; one's own seat stays."""
     act = {**told["act"], "member_id": told["member_id"]}
-    key = guard.take_seat(page.visitor(), {**told, "act": act}, member=name)
+    key = guard.take_seat(page.optional_caller(), {**told, "act": act}, member=name)
     return redirect(url_for("overview.show", seat=key, org=told["organization"]["id"]), 303)
 
 
@@ -53,7 +53,7 @@ def show_start(template: str, made: Form, **words: Any) -> Response:
     inside = ""
     if made.refusal is not None and made.refusal.code == "already_acting":
         inside = str(made.refusal.more.get("acting_session_id", ""))
-    here = inside and guard.identify(page.visitor().secret, inside)
+    here = inside and guard.identify(page.optional_caller().secret, inside)
     return page.show(
         template, form=made, inside=inside, seat_inside=here.seat if here else None, **words
     )
@@ -65,7 +65,7 @@ def end(session: str) -> ResponseReturnValue:
     """End a session of one's own in a customer's place, wherever it was begun; back to where one
     wanted to go."""
     page.api().delete(f"/v1/sessions/{session}")
-    guard.leave_seat(page.visitor(), session)
+    guard.leave_seat(page.optional_caller(), session)
     return redirect(page.safe(request.form.get("back")), 303)
 
 
@@ -73,7 +73,7 @@ def end(session: str) -> ResponseReturnValue:
 def pulse() -> ResponseReturnValue:
     """Whether this session in a customer's place still lives; asked every second by the pages of
     it."""
-    if page.visitor().here.act is None:
+    if page.optional_caller().here.act is None:
         abort(404)
     page.api().get("/v1/me")
     return "", 204
@@ -82,7 +82,7 @@ def pulse() -> ResponseReturnValue:
 @blp.post("/acting/stop")
 def stop() -> ResponseReturnValue:
     """Step out, for good, and go back to one's own seat."""
-    visitor = page.visitor()
+    visitor = page.optional_caller()
     if visitor.here.act is None:
         abort(404)
     said = "You have stepped out. What you did is in the audit."

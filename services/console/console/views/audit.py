@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 

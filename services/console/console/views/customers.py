@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -23,8 +23,10 @@ _AT_ONCE = 200
 @needs("organization.list")
 def show() -> ResponseReturnValue:
     """Every customer that is asked for, with money and state."""
-    if not page.visitor().is_staff:
-        return redirect(url_for("overview.show", org=page.visitor().here.organization["id"]), 303)
+    if not page.optional_caller().is_staff:
+        return redirect(
+            url_for("overview.show", org=page.optional_caller().here.organization["id"]), 303
+        )
     typed = "HX-Request" in request.headers
     if not typed and "" in request.args.values():
         return redirect(with_args(), 303)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden
@@ -26,7 +26,7 @@ def start(org: str) -> ResponseReturnValue:
         return redirect(url_for("deletion.show"), 303)
     form = page.form(deletion.FIELDS)
     if request.method == "POST":
-        if not page.visitor().may("organization.delete"):
+        if not page.optional_caller().may("organization.delete"):
             raise Forbidden("Your role does not allow this.")
         if deletion.check(form, organization):
             told = page.sent(
@@ -100,7 +100,7 @@ def _with_fixes(
     for blocker in blockers:
         known = deletion.fix(blocker["code"], organization["payment_mode"])
         link = None
-        if known and page.visitor().may(known[2]):
+        if known and page.optional_caller().may(known[2]):
             link = {"href": url_for(known[0], _anchor=known[1] or None), "words": known[3]}
         shown.append({**blocker, "link": link})
     return shown

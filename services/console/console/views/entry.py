@@ -68,7 +68,7 @@ def signing_in() -> ResponseReturnValue:
 @blp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     """End every session of this browser; then on to where the form says."""
-    visitor = page.visitor()
+    visitor = page.optional_caller()
     _end_sessions(visitor)
     guard.forget(visitor)
     onward = page.safe(request.form.get("next"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
@@ -22,8 +22,10 @@ _MOST = 200
 @blp.get("/home")
 def show() -> ResponseReturnValue:
     """Staff see the whole book; a customer's people their own organization."""
-    if not page.visitor().is_staff:
-        return redirect(url_for("overview.show", org=page.visitor().here.organization["id"]), 303)
+    if not page.optional_caller().is_staff:
+        return redirect(
+            url_for("overview.show", org=page.optional_caller().here.organization["id"]), 303
+        )
     found, now = together(**_questions()), clock.now()
     ending = found["deletion_scheduled"]
     leaving = sorted(
@@ -50,7 +52,7 @@ def show() -> ResponseReturnValue:
 def _questions() -> dict[str, Callable[[], Any]]:
     """What is asked, each for a card of its own. There is no order by day of deletion, so all of
     those are."""
-    api, may = page.api(), page.visitor().may
+    api, may = page.api(), page.optional_caller().may
     listed = partial(api.get, "/v1/organizations")
     asked: dict[str, Callable[[], Any]] = {
         kind: partial(

@@ -169,7 +169,7 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     organization = page.api().get(f"/v1/organizations/{org}")
     answer = page.api().ask("GET", at)
     before, kind = answer.json(), organization["kind"]
-    login = page.visitor().may("member.change_login")
+    login = page.optional_caller().may("member.change_login")
     stands, match = fields.stands(before, kind), answer.headers.get("ETag", "")
     form = page.form(fields.changing(before, kind, _reach(org), login=login), stands, match=match)
     after = page.sent(form, lambda: page.api().patch(at, fields.body(form, kind), match=form.match))
@@ -255,13 +255,13 @@ def _both(api: Api, org: str, member: str) -> tuple[Any, Any]:
 
 
 def _reach(org: str) -> frozenset[str]:
-    at = page.visitor().here
+    at = page.optional_caller().here
     return people.reach(at.organization["kind"], at.role, at_home=at.organization["id"] == org)
 
 
 def _can(organization: Any, member: Any = None) -> frozenset[str]:
     """The operations that are offered: on the list, or with this member."""
-    may = page.visitor().may
+    may = page.optional_caller().may
     if member is None:
         found = frozenset(("member.add",) if organization["status"] in people.EDITABLE else ())
     else:

@@ -20,10 +20,10 @@ _STEP = "/<any(organization, billing, owner):step>"
 @needs("organization.create")
 def show() -> ResponseReturnValue:
     """Begin, or go on with what was begun."""
-    begun = guard.drafts(page.visitor(), opening=page.visitor().here.key)
+    begun = guard.drafts(page.optional_caller(), opening=page.optional_caller().here.key)
     if not begun:
         return redirect(url_for("opening.step", step="organization"), 303)
-    form = Form(opening.ALL, guard.draft(page.visitor(), begun[0]) or {})
+    form = Form(opening.ALL, guard.draft(page.optional_caller(), begun[0]) or {})
     return redirect(_address(opening.first_open(form), begun[0]), 303)
 
 
@@ -120,7 +120,7 @@ def _filled(step: str) -> tuple[Form, str]:
     """The form with what is known of it: this page's fields as sent, the others as kept, or else as
     the page bore them; and the draft it is kept in."""
     draft, form = request.values.get("draft", ""), Form(opening.ALL, dict(opening.BEGINNING))
-    kept = guard.draft(page.visitor(), draft)
+    kept = guard.draft(page.optional_caller(), draft)
     own = opening.names_of(step) if request.method == "POST" else ()
     if request.method == "POST":
         form.take(request.form)
@@ -137,13 +137,13 @@ def _filled(step: str) -> tuple[Form, str]:
 
 
 def _keep(form: Form, draft: str) -> str:
-    fields = {**form.kept(), "key": form.key, "opening": page.visitor().here.key}
-    return guard.keep_draft(page.visitor(), fields, draft)
+    fields = {**form.kept(), "key": form.key, "opening": page.optional_caller().here.key}
+    return guard.keep_draft(page.optional_caller(), fields, draft)
 
 
 def _forget(key: str) -> None:
-    for draft in guard.drafts(page.visitor(), key=key):
-        guard.drop_draft(page.visitor(), draft)
+    for draft in guard.drafts(page.optional_caller(), key=key):
+        guard.drop_draft(page.optional_caller(), draft)
 
 
 def _address(step: str, draft: str) -> str:

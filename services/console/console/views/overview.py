@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
@@ -55,9 +55,13 @@ def _questions(org: str) -> dict[str, Callable[[], Any]]:
         "members": ("member.list", partial(get, f"{at}/members", limit=_AT_ONCE)),
         "timeline": ("timeline.read", partial(get, f"{at}/timeline", limit=_LATEST)),
     }
-    if not page.visitor().is_staff:
+    if not page.optional_caller().is_staff:
         asked["inside"] = ("support.read", partial(get, f"{at}/remote-support", limit=1))
-    return {name: ask for name, (operation, ask) in asked.items() if page.visitor().may(operation)}
+    return {
+        name: ask
+        for name, (operation, ask) in asked.items()
+        if page.optional_caller().may(operation)
+    }
 
 
 def _kinds(members: list[dict[str, Any]]) -> dict[str, int]:

@@ -27,7 +27,7 @@ def show(org: str) -> ResponseReturnValue:
     )
     mine = (
         found["me"]["member_id"]
-        if found["me"] and page.visitor().here.organization["id"] == org
+        if found["me"] and page.optional_caller().here.organization["id"] == org
         else None
     )
     return page.show(
@@ -138,4 +138,4 @@ def _transfer(at: str, grt: str) -> Any:
 
 def _at_once(organization: Any) -> bool:
     """Whether it is the provider who gives: then nobody has to accept."""
-    return page.visitor().is_staff and organization["kind"] == "customer"
+    return page.optional_caller().is_staff and organization["kind"] == "customer"

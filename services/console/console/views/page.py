@@ -24,7 +24,7 @@ class ProofNeeded(Exception):
     """The API wants a fresh proof of who this is before it does what the form asks."""
 
 
-def visitor() -> Visitor:
+def optional_caller() -> Visitor:
     """Who is here. Raises SignedOut."""
     found: Visitor | None = g.get("visitor")
     if found is None:
@@ -35,7 +35,7 @@ def visitor() -> Visitor:
 def api() -> Api:
     """The API in their name."""
     if "api" not in g:
-        g.api = guard.api(visitor())
+        g.api = guard.api(optional_caller())
     return cast(Api, g.api)
 
 
@@ -52,7 +52,7 @@ def needs(operation: str) -> Callable[[View], View]:
     def guarded(view: View) -> View:
         @wraps(view)
         def inner(**words: Any) -> Any:
-            if not visitor().may(operation):
+            if not optional_caller().may(operation):
                 raise Forbidden("Your role does not allow this.")
             return view(**words)
 
@@ -67,7 +67,7 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
     made = Form(fields, {name: _text(value) for name, value in (values or {}).items()}, match=match)
     if request.method == "POST":
         made.take(request.form)
-    elif (kept := request.args.get("draft")) and (typed := guard.draft(visitor(), kept)):
+    elif (kept := request.args.get("draft")) and (typed := guard.draft(optional_caller(), kept)):
         made.values |= typed
         made.key, made.match = typed.get("key", made.key), typed.get("match", made.match)
         made.note = "We kept what you had typed. Check it, then send it again."
@@ -112,11 +112,13 @@ def prove(password: str, otp: str) -> None:
     Refusal."""
     body = {"password": password} | ({"otp": otp.strip()} if otp.strip() else {})
     told = api().post("/v1/me/step-up", body)
-    at = visitor().here
+    at = optional_caller().here
     guard.take_seat(
-        visitor(), {"organization": at.organization, "role": at.role, **told}, member=at.member
+        optional_caller(),
+        {"organization": at.organization, "role": at.role, **told},
+        member=at.member,
     )
-    g.visitor = guard.identify(visitor().secret, at.key)
+    g.visitor = guard.identify(optional_caller().secret, at.key)
     g.pop("api")
 
 
@@ -135,14 +137,14 @@ def show(template: str, *, status: int = 200, **words: Any) -> Response:
 def done(words: str, endpoint: str, **where: Any) -> Response:
     """Go on to a page, which says these words once."""
     answer = cast(Response, redirect(url_for(endpoint, **where), 303))
-    return guard.set_cookie(answer, seal(visitor().secret, words), part=_SAID, seconds=60)
+    return guard.set_cookie(answer, seal(optional_caller().secret, words), part=_SAID, seconds=60)
 
 
 def said() -> str:
     """What the page before had to say."""
     sealed = guard.cookie(_SAID)
     g.said = bool(sealed)
-    return str(opens(visitor().secret, sealed) or "") if sealed and g.get("visitor") else ""
+    return str(opens(optional_caller().secret, sealed) or "") if sealed and g.get("visitor") else ""
 
 
 def safe(target: str | None) -> str:

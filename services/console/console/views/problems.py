@@ -1,7 +1,8 @@
 """What people see when something stands in the way: what it is, what to do next, and what they
 typed is kept."""
 
-from chassis import log, web
+from chassis.http import requests
+from chassis.runtime import log
 from flask import (
     Flask,
     Response,
@@ -151,7 +152,7 @@ def _say(
             status=status,
             title=title,
             advice=advice,
-            number=web.request_id(),
+            number=requests.request_id(),
             back=back,
         ),
         status,

@@ -20,7 +20,7 @@ def settings() -> ResponseReturnValue:
     """How the provider works; who may not change it sees it."""
     now, match = _read()
     draft = request.args.get("draft")
-    kept = (guard.draft(page.visitor(), draft) if draft else None) or {}
+    kept = (guard.draft(page.optional_caller(), draft) if draft else None) or {}
     form = page.form(
         provider.fields(_rows(kept, len(now["tax_rates"]))), provider.values(now), match=match
     )

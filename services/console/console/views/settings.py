@@ -22,10 +22,10 @@ def show(org: str) -> ResponseReturnValue:
     at = f"/v1/organizations/{org}"
     answer = page.api().ask("GET", at)
     organization, match = answer.json(), answer.headers.get("ETag", "")
-    blocks = settings.blocks(tags=page.visitor().may("organization.change_tags"))
+    blocks = settings.blocks(tags=page.optional_caller().may("organization.change_tags"))
     fields = [one for block in blocks.values() for one in block]
     form = page.form(fields, settings.values(organization), match=match)
-    may = page.visitor().may("organization.change")
+    may = page.optional_caller().may("organization.change")
     if request.method == "POST" and not may:
         raise Forbidden("Your role does not allow this.")
     saved = page.sent(form, lambda: page.api().patch(at, settings.body(form), match=form.match))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -30,7 +30,7 @@ def show(org: str) -> ResponseReturnValue:
         "organization": lambda: api.get(at),
         "found": lambda: api.get(f"{at}/remote-support", cursor=cursor, limit=50),
     }
-    if page.visitor().may("settings.read"):
+    if page.optional_caller().may("settings.read"):
         asked["settings"] = lambda: api.get("/v1/settings")
     answers = together(**asked)
     for name in ("organization", "found"):
@@ -47,7 +47,7 @@ def inside(org: str) -> ResponseReturnValue:
     more."""
     if not request.headers.get("HX-Request"):
         return redirect(url_for("support.show"), 303)
-    if page.visitor().here.until - clock.now() < _FRESH:
+    if page.optional_caller().here.until - clock.now() < _FRESH:
         return Response(render_template("inside_stale.html"), 286)
     try:
         found = page.api().get(f"/v1/organizations/{org}/remote-support", limit=1)["inside"]
@@ -147,7 +147,7 @@ def is_offered() -> bool:
     """Whether Remote Support is there for whoever sits here: their provider has switched it on.
     Customers can't know, but see what was granted. Asked of the API a few times a minute at the
     most."""
-    visitor = page.visitor()
+    visitor = page.optional_caller()
     if not visitor.may("settings.read"):
         return True
     provider = visitor.here.organization["id"]

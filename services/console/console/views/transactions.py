@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 

@@ -3,7 +3,7 @@ gateway itself."""
 
 from collections.abc import Callable
 
-from chassis.caller import public
+from chassis.auth.access import public
 from chassis.errors import Unavailable
 from flask import Flask, Response, jsonify
 

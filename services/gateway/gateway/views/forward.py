@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
-from chassis import log, web
 from chassis.errors import (
     Failure,
     NotFound,
@@ -22,6 +21,8 @@ from chassis.errors import (
     Unreadable,
     UnsupportedMedia,
 )
+from chassis.http import problems, requests
+from chassis.runtime import log
 
 from gateway.clients import Feed, Reply, Upstream
 from gateway.guard import Guard, Limits
@@ -117,7 +118,7 @@ class Forwarder:
         if path in routes.OWN:
             return self._own(environ, start_response)
         began = time.perf_counter()
-        request_id = web.sane_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        request_id = requests.sane_id(environ.get("HTTP_X_REQUEST_ID", ""))
         route = routes.find(path)
         try:
             reply = self._forward(environ, path, route, request_id)
@@ -274,12 +275,12 @@ def _whole(reply: Reply) -> Reply:
 
 def _refused(problem: Exception, instance: str, *, as_page: bool) -> Reply:
     if isinstance(problem, Failure):
-        status, extra = web.status_of(problem), problem.extra
-        about = web.problem_about(instance, status, problem.code, problem.detail, extra)
+        status, extra = problems.status_of(problem), problem.extra
+        about = problems.problem_about(instance, status, problem.code, problem.detail, extra)
     else:
         _LOG.error("crashed", exc_info=problem)
         status, extra = 500, {}
-        about = web.problem_about(
+        about = problems.problem_about(
             instance, status, "internal_error", "Something went wrong on our side. Try again."
         )
     kind, text = _page(about) if as_page else ("application/problem+json", json.dumps(about))

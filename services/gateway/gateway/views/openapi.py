@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from chassis import log
-from chassis.client import Neighbour
 from chassis.errors import Unavailable
+from chassis.http.client import InternalClient
+from chassis.runtime import log
 
 from gateway.views import routes
 
@@ -53,11 +53,11 @@ class Catalogue:
 
     def __init__(
         self,
-        neighbours: Mapping[str, Neighbour],
+        upstreams: Mapping[str, InternalClient],
         public_url: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._neighbours, self._public_url, self._clock = neighbours, public_url, clock
+        self._neighbours, self._public_url, self._clock = upstreams, public_url, clock
         self._said: dict[str, dict[str, Any]] = {}
         self._ask_at = float("-inf")
         self._document: dict[str, Any] = {}
@@ -90,7 +90,7 @@ class Catalogue:
                 {name: self._said[name] for name in self._neighbours}, self._public_url
             )
 
-    def _ask(self, name: str, neighbour: Neighbour) -> bool:
+    def _ask(self, name: str, neighbour: InternalClient) -> bool:
         try:
             self._said[name] = neighbour.get("/internal/openapi.json")
         except (Unavailable, ValueError):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import errors
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 

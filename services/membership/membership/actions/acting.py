@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis import clock, errors, ids, outbox
-from chassis.actor import SYSTEM, Actor
+from chassis import errors
+from chassis.auth.actor import SYSTEM, Actor
+from chassis.messaging import outbox
+from chassis.runtime import clock, ids
 from contracts import membership as messages
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -296,7 +298,7 @@ def _tell_ended(session: Session, acting: ActingSession, *, by: Actor, now: date
     inside = Inside(acting, queries.organization(session, acting.organization_id), member)
     action = "member.login_as.ended" if acting.mode == LOGIN_AS else "support.left"
     _record(session, action, inside, by=by, now=now, reason=acting.ended_why)
-    outbox.say(
+    outbox.publish(
         session,
         messages.ActingEnded(
             organization_id=acting.organization_id,

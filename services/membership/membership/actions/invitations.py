@@ -3,8 +3,8 @@ old one."""
 
 from datetime import datetime, timedelta
 
-from chassis import ids
-from chassis.actor import SYSTEM, Actor
+from chassis.auth.actor import SYSTEM, Actor
+from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries

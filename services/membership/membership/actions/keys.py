@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from chassis import errors, ids
-from chassis.actor import Actor
+from chassis import errors
+from chassis.auth.actor import Actor
+from chassis.runtime import ids
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 

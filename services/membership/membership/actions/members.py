@@ -5,8 +5,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from chassis import errors, ids
-from chassis.actor import Actor
+from chassis import errors
+from chassis.auth.actor import Actor
+from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries

@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from chassis import audit, ids, outbox
-from chassis.actor import SYSTEM
+from chassis import audit
+from chassis.auth.actor import SYSTEM
 from chassis.errors import Conflict
+from chassis.messaging import outbox
+from chassis.runtime import ids
 from contracts import membership as messages
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -134,7 +136,7 @@ def create_provider(
         identity.password_hash or password_hash,
         now,
     )
-    outbox.say(
+    outbox.publish(
         session,
         messages.ProviderCreated(
             organization_id=organization_id,
@@ -186,7 +188,7 @@ def invite_owner(
             session, organization=organization, member=owner, purpose=INVITATION, by=SYSTEM, now=now
         )
     if owner is not None:
-        outbox.say(
+        outbox.publish(
             session,
             messages.OwnerInvited(organization_id=organization_id, owner=telling.owner_of(owner)),
         )
@@ -237,7 +239,7 @@ def end_access(session: Session, *, organization_id: str, deletion_id: str, now:
         )
         _revoke_invitations(session, organization_id, now)
         transfers.cancel_offer(session, organization=organization, by=SYSTEM, now=now)
-    outbox.say(
+    outbox.publish(
         session, messages.AccessEnded(organization_id=organization_id, deletion_id=deletion_id)
     )
 
@@ -249,7 +251,7 @@ def restore_access(
     organization = queries.organization(session, organization_id, lock="change")
     if organization.state in ("ended", "suspended", "open"):
         organization.state = "suspended" if suspended else "open"
-    outbox.say(
+    outbox.publish(
         session,
         messages.AccessRestored(organization_id=organization_id, conversation_id=conversation_id),
     )
@@ -273,7 +275,7 @@ def erase_members(
     keys.erase_keys(session, organization_id=organization_id)
     guesses.forget_all(session, prefix=pins.guesses_key(organization_id))
     audit.erase(session, organization_id)
-    outbox.say(
+    outbox.publish(
         session, messages.MembersErased(organization_id=organization_id, deletion_id=deletion_id)
     )
 
@@ -293,7 +295,9 @@ def apply_settings(
         known.version, known.settings = version, settings
         if not settings.get("managed_service"):
             support.end_grants(session, provider_id=provider_id, why=BY_PROVIDER, now=now)
-    outbox.say(session, messages.SettingsApplied(provider_id=provider_id, version=known.version))
+    outbox.publish(
+        session, messages.SettingsApplied(provider_id=provider_id, version=known.version)
+    )
 
 
 def _add_owner(

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chassis import errors
-from chassis.actor import Actor
+from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
 from membership import queries

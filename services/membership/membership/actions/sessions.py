@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chassis import errors, ids
-from chassis.actor import Actor
+from chassis import errors
+from chassis.auth.actor import Actor
+from chassis.runtime import ids
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 

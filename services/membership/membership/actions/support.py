@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import errors, ids
-from chassis.actor import SYSTEM, Actor
+from chassis import errors
+from chassis.auth.actor import SYSTEM, Actor
+from chassis.runtime import ids
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from chassis import audit, outbox
-from chassis.actor import Actor
+from chassis import audit
+from chassis.auth.actor import Actor
+from chassis.messaging import outbox
 from contracts import membership as messages
 from sqlalchemy.orm import Session
 
@@ -32,7 +33,7 @@ def say_members_changed(session: Session, organization_id: str) -> None:
         return
     members, admins = queries.counts(session, organization_id)
     audit.lock(session, organization_id)  # the chain before the stream, as everybody
-    outbox.say(
+    outbox.publish(
         session,
         messages.MembersChanged(
             organization_id=organization_id, members=members, admins=admins, owner=owner_of(owner)

@@ -3,8 +3,9 @@ does."""
 
 from datetime import datetime, timedelta
 
-from chassis import errors, ids
-from chassis.actor import SYSTEM, Actor
+from chassis import errors
+from chassis.auth.actor import SYSTEM, Actor
+from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from chassis import errors, ids
+from chassis import errors
+from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from chassis import log
-from chassis.service import Job
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.runtime import log
+from chassis.runtime.service import Job
 
 from membership import clients
 from membership.actions import chores, mails, support, transfers

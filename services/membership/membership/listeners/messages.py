@@ -1,8 +1,8 @@
 """The message door."""
 
-from chassis.envelope import Heard
-from chassis.inbox import Listeners
-from chassis.sql import Session
+from chassis.db.database import Session
+from chassis.messaging.envelope import Envelope
+from chassis.messaging.inbox import Listeners
 from contracts import billing
 from contracts import org as messages
 
@@ -10,7 +10,7 @@ from membership.actions import mails, organizations, support
 from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED
 
 
-def on_invite_owner(session: Session, message: messages.InviteOwner, heard: Heard) -> None:
+def on_invite_owner(session: Session, message: messages.InviteOwner, envelope: Envelope) -> None:
     """A new customer wants its owner."""
     organizations.invite_owner(
         session,
@@ -21,19 +21,19 @@ def on_invite_owner(session: Session, message: messages.InviteOwner, heard: Hear
         family_name=message.family_name,
         email=message.email,
         managed_by=message.managed_by,
-        now=heard.now,
+        now=envelope.now,
     )
 
 
 def on_organization_activated(
-    session: Session, message: messages.OrganizationActivated, _heard: Heard
+    session: Session, message: messages.OrganizationActivated, _heard: Envelope
 ) -> None:
     """A new customer is ready."""
     organizations.open_organization(session, organization_id=message.organization_id)
 
 
 def on_organization_changed(
-    session: Session, message: messages.OrganizationChanged, heard: Heard
+    session: Session, message: messages.OrganizationChanged, envelope: Envelope
 ) -> None:
     """Name or management changed."""
     organizations.change_organization(
@@ -41,30 +41,30 @@ def on_organization_changed(
         organization_id=message.organization_id,
         name=message.name,
         managed_by=message.managed_by,
-        now=heard.now,
+        now=envelope.now,
     )
 
 
 def on_organization_suspended(
-    session: Session, message: messages.OrganizationSuspended, heard: Heard
+    session: Session, message: messages.OrganizationSuspended, envelope: Envelope
 ) -> None:
     """Everybody out."""
     organizations.suspend_organization(
-        session, organization_id=message.organization_id, now=heard.now
+        session, organization_id=message.organization_id, now=envelope.now
     )
 
 
-def on_end_access(session: Session, message: messages.EndAccess, heard: Heard) -> None:
+def on_end_access(session: Session, message: messages.EndAccess, envelope: Envelope) -> None:
     """A deletion wants the people out."""
     organizations.end_access(
         session,
         organization_id=message.organization_id,
         deletion_id=message.deletion_id,
-        now=heard.now,
+        now=envelope.now,
     )
 
 
-def on_restore_access(session: Session, message: messages.RestoreAccess, _heard: Heard) -> None:
+def on_restore_access(session: Session, message: messages.RestoreAccess, _heard: Envelope) -> None:
     """A deletion or a suspension is over."""
     organizations.restore_access(
         session,
@@ -74,29 +74,31 @@ def on_restore_access(session: Session, message: messages.RestoreAccess, _heard:
     )
 
 
-def on_erase_members(session: Session, message: messages.EraseMembers, heard: Heard) -> None:
+def on_erase_members(session: Session, message: messages.EraseMembers, envelope: Envelope) -> None:
     """The grace is over."""
     organizations.erase_members(
         session,
         organization_id=message.organization_id,
         deletion_id=message.deletion_id,
-        now=heard.now,
+        now=envelope.now,
     )
 
 
-def on_settings_changed(session: Session, message: messages.SettingsChanged, heard: Heard) -> None:
+def on_settings_changed(
+    session: Session, message: messages.SettingsChanged, envelope: Envelope
+) -> None:
     """The provider's settings."""
     organizations.apply_settings(
         session,
         provider_id=message.provider_id,
         version=message.version,
         settings=message.settings,
-        now=heard.now,
+        now=envelope.now,
     )
 
 
 def on_support_receipt_ready(
-    session: Session, message: messages.SupportReceiptReady, heard: Heard
+    session: Session, message: messages.SupportReceiptReady, envelope: Envelope
 ) -> None:
     """What staff changed while they acted is known."""
     support.mail_receipt(
@@ -105,18 +107,18 @@ def on_support_receipt_ready(
         acting_id=message.acting_id,
         left_out=message.left_out,
         rows=[vars(row) for row in message.rows],
-        now=heard.now,
+        now=envelope.now,
     )
 
 
-def on_credits_low(session: Session, message: billing.CreditsLow, heard: Heard) -> None:
+def on_credits_low(session: Session, message: billing.CreditsLow, envelope: Envelope) -> None:
     """A customer's credits ran low."""
     mails.queue_figures(
         session,
         purpose=CREDITS_LOW,
         organization_id=message.organization_id,
         email=message.email,
-        now=heard.now,
+        now=envelope.now,
         figures={
             "organization": message.name,
             "currency": message.currency,
@@ -126,14 +128,14 @@ def on_credits_low(session: Session, message: billing.CreditsLow, heard: Heard) 
     )
 
 
-def on_top_up_wanted(session: Session, message: billing.TopUpWanted, heard: Heard) -> None:
+def on_top_up_wanted(session: Session, message: billing.TopUpWanted, envelope: Envelope) -> None:
     """A customer is to pay its automatic top-up."""
     mails.queue_figures(
         session,
         purpose=TOP_UP_WANTED,
         organization_id=message.organization_id,
         email=message.email,
-        now=heard.now,
+        now=envelope.now,
         figures={
             "organization": message.name,
             "currency": message.currency,

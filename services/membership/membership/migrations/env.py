@@ -1,6 +1,6 @@
 """Alembic's environment."""
 
-from chassis import migrate
+from chassis.db import migrations
 from membership import models
 
-migrate.run_environment(models.Base.metadata)
+migrations.run_environment(models.Base.metadata)

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-import chassis.sql
+import chassis.db.columns
 ${imports if imports else ""}
 
 revision = ${repr(up_revision)}

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from chassis.sql import Id, Instant, Json
+from chassis.db.columns import Id, Instant, Json
 from sqlalchemy import ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from chassis.sql import BigInt, Id, Instant, Json
+from chassis.db.columns import BigInt, Id, Instant, Json
 from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from chassis.sql import BigInt, Id, Instant, Json, metadata
+from chassis.db.columns import BigInt, Id, Instant, Json, metadata
 from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from chassis.sql import BigInt, Id, Instant
+from chassis.db.columns import BigInt, Id, Instant
 from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from chassis.sql import Id, Instant
+from chassis.db.columns import Id, Instant
 from sqlalchemy import Boolean, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 

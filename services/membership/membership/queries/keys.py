@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from chassis import errors, ids
+from chassis import errors
+from chassis.runtime import ids
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 

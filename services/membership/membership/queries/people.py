@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from chassis import errors, ids
+from chassis import errors
+from chassis.runtime import ids
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 

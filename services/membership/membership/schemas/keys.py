@@ -1,8 +1,8 @@
 """API keys."""
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text
-from chassis.paging import page_of
+from chassis.http.fields import Stamp, Text
+from chassis.http.paging import page_of
 from marshmallow import fields, validate
 
 WEEK = 7 * 24 * 60

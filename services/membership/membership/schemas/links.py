@@ -1,7 +1,7 @@
 """The links in mails."""
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text
+from chassis.http.fields import Stamp, Text
 from marshmallow import fields
 
 from membership.schemas.pieces import LinkedOrganization, secret

@@ -1,7 +1,7 @@
 """Oneself."""
 
 import marshmallow as ma
-from chassis.fields import Stamp
+from chassis.http.fields import Stamp
 from marshmallow import fields
 
 from membership.schemas.pieces import IdentityInfo, OrganizationInfo

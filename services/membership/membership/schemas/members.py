@@ -3,8 +3,8 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Flag, Stamp, Text
-from chassis.paging import PageArgs, page_of
+from chassis.http.fields import Flag, Stamp, Text
+from chassis.http.paging import PageArgs, page_of
 from marshmallow import fields, validate
 
 from membership.schemas.pieces import Address

@@ -3,7 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Text
+from chassis.http.fields import Text
 from marshmallow import fields, validate
 
 from membership.values import addresses

@@ -1,7 +1,7 @@
 """PINs of people without a login."""
 
 import marshmallow as ma
-from chassis.fields import Text, TypeId
+from chassis.http.fields import Text, TypeId
 from marshmallow import fields
 
 from membership.schemas.pieces import secret

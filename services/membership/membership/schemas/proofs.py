@@ -3,7 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Stamp
+from chassis.http.fields import Stamp
 from marshmallow import fields, validate
 
 from membership.schemas.pieces import secret

@@ -3,8 +3,8 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text
-from chassis.paging import page_of
+from chassis.http.fields import Stamp, Text
+from chassis.http.paging import page_of
 from marshmallow import fields, validate
 
 from membership.models import SupportGrant

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
-from chassis.fields import Stamp, Text, TypeId
-from chassis.paging import page_of
+from chassis.http.fields import Stamp, Text, TypeId
+from chassis.http.paging import page_of
 from marshmallow import fields
 
 _FOLLOW_UP = (

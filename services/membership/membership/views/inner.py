@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, here
-from chassis.body import Blueprint
-from chassis.caller import internal
+from chassis.auth.internal import internal
+from chassis.http import context
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 
 from membership import queries, schemas
 
@@ -17,7 +18,7 @@ blp = Blueprint("internal", __name__, url_prefix="/internal", description="Inter
 @blp.response(200, schemas.RevocationFeed)
 def list_revocations(args: dict[str, Any]) -> dict[str, Any]:
     """What was revoked since."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         entries, last = queries.revocations(session, args["after"], clock.now())
     rows = [
         {"seq": e.seq, "kind": e.kind, "key": e.key, "before": e.before.timestamp()}
@@ -31,5 +32,5 @@ def list_revocations(args: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200)
 def check_closing(organization_id: str) -> dict[str, Any]:
     """What a deletion would interrupt."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         return {"warnings": queries.warnings(session, organization_id, clock.now())}

@@ -3,14 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
-from chassis import clock, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
 from membership.actions import keys as actions
-from membership.views import context
+from membership.views import resources
 
 blp = Blueprint("keys", __name__, url_prefix="/v1/api-keys", description="API keys")
 
@@ -21,8 +22,8 @@ blp = Blueprint("keys", __name__, url_prefix="/v1/api-keys", description="API ke
 @blp.response(200, schemas.ApiKeyPage)
 def list_keys(args: dict[str, Any]) -> dict[str, Any]:
     """The keys, newest first."""
-    organization_id = the_caller().organization_id
-    with here.database().reading() as session:
+    organization_id = current_caller().organization_id
+    with context.database().reading() as session:
         return paging.page(
             session,
             queries.api_keys(organization_id, clock.now()),
@@ -39,7 +40,7 @@ def list_keys(args: dict[str, Any]) -> dict[str, Any]:
 @blp.response(201, schemas.ApiKeyWithSecret)
 def create_key(body: dict[str, Any]) -> Response:
     """Make a key; it is shown this once, and the owner is told by mail."""
-    caller = the_caller()
+    caller = current_caller()
 
     def act(session: Any) -> dict[str, Any]:
         key, raw = actions.create_key(
@@ -63,7 +64,7 @@ def create_key(body: dict[str, Any]) -> Response:
 @blp.response(200, schemas.ApiKeyWithSecret)
 def rotate_key(body: dict[str, Any], key_id: str) -> Response:
     """Another secret for a key, shown this once; the one before stays good for a while."""
-    caller, overlap = the_caller(), timedelta(minutes=body["overlap_minutes"])
+    caller, overlap = current_caller(), timedelta(minutes=body["overlap_minutes"])
 
     def act(session: Any) -> dict[str, Any]:
         now = clock.now()
@@ -86,7 +87,7 @@ def rotate_key(body: dict[str, Any], key_id: str) -> Response:
 @blp.response(204)
 def delete_key(key_id: str) -> Response:
     """Delete a key; it is dead at once."""
-    caller = the_caller()
+    caller = current_caller()
     idempotency.retried(
         lambda session: actions.delete_key(
             session,
@@ -102,14 +103,14 @@ def delete_key(key_id: str) -> Response:
 def tokens_of(raw: str) -> dict[str, Any]:
     """What a program gets for its key. Raises InvalidKey, OrganizationSuspended."""
     now = clock.now()
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         found = actions.open_with_key(session, raw=raw, now=now)
     if not actions.is_noted(found.key, now):
-        with here.database().transaction() as session:
+        with context.database().transaction() as session:
             actions.note_use(session, key_id=found.key.id, now=now)
     claims = guard.claims_of_key(found, now)
     return {
-        "access_token": context.signer().sign(claims),
+        "access_token": resources.signer().sign(claims),
         "token_type": "Bearer",
         "expires_in": int(claims["exp"] - claims["iat"]),
         "identity": {

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency
-from chassis.body import Blueprint
-from chassis.caller import public, visitor
+from chassis.auth.access import optional_caller, public
+from chassis.http import context, idempotency
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 
 from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
 from membership.values import addresses, limits, passwords
-from membership.views import context, proving
+from membership.views import proving, resources
 
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
 
@@ -31,7 +32,7 @@ def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
     """Prove an address, join, and choose a password; or take a login back whose address was
     changed."""
     password_hash = _hashed(_look(token, verifications.LINKS), body.get("password"))
-    signed_in = visitor()
+    signed_in = optional_caller()
     link = idempotency.retried(
         lambda session: verifications.verify_member(
             session,
@@ -100,7 +101,7 @@ def reset_password(body: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def _look(token: str, purposes: tuple[str, ...]) -> Link:
-    with proving.looking_up(), here.database().reading() as session:
+    with proving.looking_up(), context.database().reading() as session:
         return queries.link(session, token, purposes, clock.now())
 
 
@@ -119,9 +120,9 @@ def _hashed(link: Link, password: str | None) -> str | None:
     if password is None:
         return None
     identity = link.identity
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         names = [place.organization.name for place in queries.places(session, identity.id)]
         with_codes = queries.has_codes(session, identity.id)
     known = (link.token.email, identity.given_name, identity.family_name, *names)
     passwords.check(password, context=known, with_codes=with_codes)
-    return context.hasher().hash(password)
+    return resources.hasher().hash(password)

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from chassis import clock, here
-from chassis.body import Blueprint
-from chassis.caller import public, requires, the_caller
+from chassis.auth.access import current_caller, public, requires
+from chassis.http import context
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from membership import queries, schemas
 from membership.queries import support as found
 from membership.values import roles
 from membership.values.support import NOBODY
-from membership.views import context, support
+from membership.views import resources, support
 
 blp = Blueprint("me", __name__, description="Oneself")
 
@@ -21,7 +22,7 @@ blp = Blueprint("me", __name__, description="Oneself")
 @blp.response(200)
 def show_keys() -> Response:
     """The public keys that access tokens are checked with."""
-    answer = jsonify(context.signer().jwks())
+    answer = jsonify(resources.signer().jwks())
     answer.headers["Cache-Control"] = "public, max-age=300"
     return answer
 
@@ -31,8 +32,8 @@ def show_keys() -> Response:
 @blp.response(200, schemas.Me)
 def show_me() -> dict[str, Any]:
     """Who am I, in which role, acting for whom."""
-    caller = the_caller()
-    with here.database().reading() as session:
+    caller = current_caller()
+    with context.database().reading() as session:
         organization = queries.organization(session, caller.organization_id)
         nobody = caller.sub.startswith(NOBODY)
         identity = support.nobody(caller.sub) if nobody else queries.identity(session, caller.sub)
@@ -57,10 +58,10 @@ def show_me() -> dict[str, Any]:
 def list_my_organizations() -> dict[str, Any]:
     """Where may I switch to: one's own places, and for staff those they may enter as support.
     Whoever acts may go nowhere else."""
-    caller, now = the_caller(), clock.now()
+    caller, now = current_caller(), clock.now()
     if caller.act:
         return {"own": [], "serviced": []}
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         places = queries.places(session, caller.sub)
         serviced = (
             found.live_customers(session, caller.organization_id, now)

@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from chassis import clock, etag, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import permit, requires, the_caller
+from chassis.auth.access import current_caller, permit, requires
+from chassis.http import context, etag, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response, jsonify
 
 from membership import guard, queries, schemas
 from membership.actions import members as actions
 from membership.actions import pins as pin_actions
 from membership.values import pins
-from membership.views import context
+from membership.views import resources
 
 blp = Blueprint("members", __name__, url_prefix="/v1/organizations", description="Members")
 LOGIN = {"email", "role", "portal_access", "preset"}
@@ -32,7 +33,7 @@ def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
         member, token, comes = found[:3]
         return _shown(member, queries.invitation_of(member, token, comes, now))
 
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         return paging.page(
             session,
             queries.members(organization_id, **args),
@@ -61,7 +62,7 @@ def add_member(body: dict[str, Any], organization_id: str) -> Response:
             pin_hash=pin_hash,
         )
 
-    return change(None, None) if body["portal_access"] else context.with_pin(change)
+    return change(None, None) if body["portal_access"] else resources.with_pin(change)
 
 
 @blp.route("/<organization_id>/members/<member_id>", methods=["GET"])
@@ -69,7 +70,7 @@ def add_member(body: dict[str, Any], organization_id: str) -> Response:
 @blp.response(200, schemas.Member)
 def show_member(organization_id: str, member_id: str) -> Response:
     """One member."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         member = queries.member(session, organization_id, member_id)
         shown = _shown(member, queries.invitation(session, member, clock.now()))
     return etag.tag(jsonify(schemas.Member().dump(shown)), patchable(member))
@@ -84,7 +85,7 @@ def update_member(body: dict[str, Any], organization_id: str, member_id: str) ->
     this once."""
     if body.keys() & LOGIN:
         permit("member.change_login", organization_id)
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         loses_login = (
             body.get("portal_access") is False
             and queries.member(session, organization_id, member_id).portal_access
@@ -106,7 +107,7 @@ def update_member(body: dict[str, Any], organization_id: str, member_id: str) ->
             pin_hash=pin_hash,
         )
 
-    return context.with_pin(change) if loses_login else change(None, None)
+    return resources.with_pin(change) if loses_login else change(None, None)
 
 
 @blp.route("/<organization_id>/members/<member_id>", methods=["DELETE"])
@@ -160,7 +161,7 @@ def reset_password(organization_id: str, member_id: str) -> Response:
 @blp.response(200, schemas.MemberWithPin)
 def reset_pin(organization_id: str, member_id: str) -> Response:
     """Another PIN, shown this once; the one before is dead at once."""
-    return context.with_pin(
+    return resources.with_pin(
         lambda pin, pin_hash: _change(
             lambda session, **who: pin_actions.reset_pin(
                 session,
@@ -182,7 +183,7 @@ def patchable(member: Any) -> dict[str, Any]:
 
 
 def _who(organization_id: str) -> dict[str, Any]:
-    caller = the_caller()
+    caller = current_caller()
     return {"reach": guard.reach(caller, organization_id), "by": caller.actor(), "now": clock.now()}
 
 

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency
-from chassis.body import Blueprint
-from chassis.caller import check_existence, requires, the_caller
+from chassis.auth.access import check_existence, current_caller, requires
+from chassis.http import context, idempotency
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 
 from membership import queries, schemas
 from membership.actions import pins as actions
-from membership.views import context
+from membership.views import resources
 
 blp = Blueprint("pins", __name__, url_prefix="/v1/pins", description="PINs")
 
@@ -22,9 +23,9 @@ def verify_pin(body: dict[str, Any]) -> dict[str, bool]:
     while."""
     organization_id, extension = body["organization_id"], body["extension"]
     check_existence(organization_id)
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         kept = queries.kept_pin(session, organization_id, extension)
-    matched = context.pins().matches(kept.pin_hash, body["pin"])
+    matched = resources.pins().matches(kept.pin_hash, body["pin"])
     valid = idempotency.retried(
         lambda session: actions.verify_pin(
             session,
@@ -32,7 +33,7 @@ def verify_pin(body: dict[str, Any]) -> dict[str, bool]:
             extension=extension,
             kept=kept,
             matched=matched,
-            by=the_caller().actor(),
+            by=current_caller().actor(),
             now=clock.now(),
         )
     )

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, idempotency
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
@@ -12,7 +13,7 @@ from membership.actions import logins, proofs
 from membership.actions.logins import Attempt
 from membership.values import passwords
 from membership.values.lifetimes import PROOF
-from membership.views import context, proving, sessions
+from membership.views import proving, resources, sessions
 
 blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
 
@@ -23,7 +24,7 @@ blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
 def enrol() -> Response:
     """Begin with one-time codes: the secret for an authenticator app, shown this once; wants a
     fresh proof."""
-    sealer, sid = proving.sealer(), the_caller().sid
+    sealer, sid = proving.sealer(), current_caller().sid
     return idempotency.change(
         schemas.Enrolment(),
         lambda session: proofs.enrol(session, session_id=sid, sealer=sealer, now=clock.now()),
@@ -38,7 +39,7 @@ def enrol() -> Response:
 @blp.response(201, schemas.RecoveryCodes)
 def confirm(body: dict[str, Any]) -> dict[str, Any]:
     """Switch one-time codes on; the recovery codes are shown this once."""
-    sealer, sid = proving.sealer(), the_caller().sid
+    sealer, sid = proving.sealer(), current_caller().sid
     codes = proving.settled(
         idempotency.retried(
             lambda session: proofs.confirm(
@@ -54,7 +55,7 @@ def confirm(body: dict[str, Any]) -> dict[str, Any]:
 @blp.response(204)
 def switch_off() -> Response:
     """Switch one-time codes off; wants a fresh proof by one of them."""
-    sid = the_caller().sid
+    sid = current_caller().sid
     idempotency.retried(lambda session: proofs.switch_off(session, session_id=sid, now=clock.now()))
     return Response(status=204)
 
@@ -65,7 +66,7 @@ def switch_off() -> Response:
 @blp.response(201, schemas.FreshProof)
 def step_up(body: dict[str, Any]) -> dict[str, Any]:
     """Prove again that it is you, for what is dangerous; the access token says so."""
-    attempt, sid = _attempt(body), the_caller().sid
+    attempt, sid = _attempt(body), current_caller().sid
     issued = proving.settled(
         idempotency.retried(
             lambda session: logins.step_up(
@@ -82,8 +83,8 @@ def step_up(body: dict[str, Any]) -> dict[str, Any]:
 @blp.response(201, schemas.PasswordChanged)
 def change_password(body: dict[str, Any]) -> dict[str, Any]:
     """Choose another password; every other session ends."""
-    caller, new = the_caller(), body["new_password"]
-    with here.database().reading() as session:
+    caller, new = current_caller(), body["new_password"]
+    with context.database().reading() as session:
         identity, places = (
             queries.identity(session, caller.sub),
             queries.places(session, caller.sub),
@@ -93,7 +94,7 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
     known = (identity.email or "", identity.given_name, identity.family_name, *names)
     passwords.check(new, context=known, with_codes=with_codes, pointer="/new_password")
     attempt = _attempt(body)
-    password_hash = context.hasher().hash(new)
+    password_hash = resources.hasher().hash(new)
     proving.settled(
         idempotency.retried(
             lambda session: logins.change_password(
@@ -110,6 +111,6 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attempt(body: dict[str, Any]) -> Attempt:
-    with here.database().reading() as session:
-        email = queries.identity(session, the_caller().sub).email
+    with context.database().reading() as session:
+        email = queries.identity(session, current_caller().sub).email
     return proving.attempt(email or "", body["password"], body.get("otp"))

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from chassis import clock, errors, here, idempotency, web
+from chassis import errors
+from chassis.http import context, idempotency, requests
+from chassis.runtime import clock
 
 from membership import queries
 from membership.actions import guesses
 from membership.actions.logins import Attempt
 from membership.values import networks, passwords, waits
 from membership.values.sealing import Sealer
-from membership.views import context
+from membership.views import resources
 
 T = TypeVar("T")
 
@@ -19,8 +21,8 @@ T = TypeVar("T")
 def attempt(email: str, password: str, otp: str | None) -> Attempt:
     """The caller's attempt to prove that they are who has that address; the password is compared
     before any lock is taken. Raises TooManyAttempts."""
-    limits, hasher = _limits(), context.hasher()
-    with here.database().reading() as session:
+    limits, hasher = _limits(), resources.hasher()
+    with context.database().reading() as session:
         login = queries.login(session, email, client(), limits, clock.now())
     guesses.stop(login.wait)
     matched = hasher.matches(login.password_hash, password)
@@ -49,7 +51,7 @@ def looking_up() -> Iterator[None]:
     """Something is looked up by a secret in here. Whoever comes with too many that lead nowhere
     gets no answer for a while: raises TooManyAttempts."""
     limits = waits.of_look_ups(client())
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         guesses.stop(queries.rest(session, limits, clock.now()))
     try:
         yield
@@ -62,16 +64,16 @@ def looking_up() -> Iterator[None]:
 
 def client() -> bytes:
     """The network the caller comes from."""
-    return networks.digest(web.client_address())
+    return networks.digest(requests.client_address())
 
 
 def sealer() -> Sealer:
     """How secrets are kept."""
-    return Sealer(here.settings().pepper)
+    return Sealer(context.settings().pepper)
 
 
 def _limits() -> waits.Limits:
-    settings = here.settings()
+    settings = context.settings()
     return waits.of_logins(
         client(),
         in_5_minutes=settings.login_failures_in_5_minutes,

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import permit, public, requires, the_caller
+from chassis.auth.access import current_caller, permit, public, requires
+from chassis.http import context, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
@@ -13,7 +14,7 @@ from membership.actions import sessions as actions
 from membership.actions.sessions import InvalidRefreshToken, Issued
 from membership.queries.support import Inside
 from membership.values.lifetimes import ACCESS
-from membership.views import context, keys, proving, support
+from membership.views import keys, proving, resources, support
 
 blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 
@@ -35,8 +36,8 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
                     session,
                     attempt=attempt,
                     organization_id=body.get("organization_id"),
-                    limits=context.limits(),
-                    user_agent=context.user_agent(),
+                    limits=resources.limits(),
+                    user_agent=resources.user_agent(),
                     now=clock.now(),
                 )
             )
@@ -53,7 +54,7 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
     with proving.looking_up():
         issued = idempotency.retried(
             lambda session: actions.refresh_session(
-                session, raw=body["refresh_token"], limits=context.limits(), now=clock.now()
+                session, raw=body["refresh_token"], limits=resources.limits(), now=clock.now()
             )
         )
         if issued is None:
@@ -71,7 +72,7 @@ def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
     if support.is_serviced(body["organization_id"]):
         permit("support.enter", body["organization_id"])
         return _tokens_of_support(support.go_in(body["organization_id"], None, None))
-    caller = the_caller()
+    caller = current_caller()
     return tokens_of(
         idempotency.retried(
             lambda session: actions.exchange_session(
@@ -79,8 +80,8 @@ def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
                 identity_id=caller.sub,
                 session_id=caller.sid,
                 organization_id=body["organization_id"],
-                limits=context.limits(),
-                user_agent=context.user_agent(),
+                limits=resources.limits(),
+                user_agent=resources.user_agent(),
                 now=clock.now(),
             )
         )
@@ -93,7 +94,7 @@ def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200, schemas.SessionPage)
 def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
     """One's own sessions, newest first; also those of support that acts as oneself."""
-    caller = the_caller()
+    caller = current_caller()
 
     def row(found: Any) -> dict[str, Any]:
         shown = ("id", "user_agent", "created_at", "last_used_at", "expires_at")
@@ -102,7 +103,7 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
             "current": found.id == caller.sid,
         }
 
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         query = queries.sessions_of(caller.sub, clock.now())
         return paging.page(
             session,
@@ -120,7 +121,7 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
 def end_session(session_id: str) -> Response:
     """End one of one's own sessions, or one in which support acts as oneself; ``current`` is this
     one."""
-    caller = the_caller()
+    caller = current_caller()
     wanted = caller.sid if session_id == "current" else session_id
     if wanted != caller.sid:
         permit("session.end_others", caller.organization_id)
@@ -142,7 +143,7 @@ def end_session(session_id: str) -> Response:
 @blp.response(204)
 def end_others() -> Response:
     """End all of one's own sessions but this one."""
-    caller = the_caller()
+    caller = current_caller()
     idempotency.retried(
         lambda session: actions.end_sessions(
             session, identity_id=caller.sub, spare=caller.sid, why="signed_out", now=clock.now()
@@ -155,7 +156,7 @@ def tokens_of(issued: Issued) -> dict[str, Any]:
     """What the holder of a session gets."""
     claims = guard.claims(issued, issued.login.last_used_at)
     tokens = {
-        "access_token": context.signer().sign(claims),
+        "access_token": resources.signer().sign(claims),
         "token_type": "Bearer",
         "expires_in": int(ACCESS.total_seconds()),
         "identity": issued.identity,

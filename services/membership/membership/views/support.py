@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from chassis import clock, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import Caller, requires, the_caller
-from chassis.sql import Session
+from chassis.auth.access import current_caller, requires
+from chassis.auth.callers import Caller
+from chassis.db.database import Session
+from chassis.http import context, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
@@ -14,7 +16,7 @@ from membership.actions import acting, support, telling
 from membership.queries import support as found
 from membership.queries.support import Inside
 from membership.values.support import SUPPORT
-from membership.views import context
+from membership.views import resources
 
 blp = Blueprint("support", __name__, url_prefix="/v1", description="Login As and Remote Support")
 _SUPPORT = "/organizations/<organization_id>/remote-support"
@@ -45,7 +47,7 @@ def log_in_as(body: dict[str, Any], organization_id: str, member_id: str) -> dic
 @blp.response(201, schemas.Grant)
 def request_grant(body: dict[str, Any], organization_id: str) -> Response:
     """Ask for leave to enter; where the provider manages the organization it is given at once."""
-    staff = guard.staff_of(the_caller())
+    staff = guard.staff_of(current_caller())
     return idempotency.change(
         schemas.Grant(),
         lambda session: schemas.grant_for(
@@ -64,8 +66,8 @@ def request_grant(body: dict[str, Any], organization_id: str) -> Response:
 @blp.response(200, schemas.GrantPage)
 def list_grants(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
     """What was granted, newest first, and who of the provider is inside now."""
-    masked = not the_caller().is_staff
-    with here.database().reading() as session:
+    masked = not current_caller().is_staff
+    with context.database().reading() as session:
         inside = found.inside_organization(session, organization_id, clock.now())
         return paging.page(
             session,
@@ -83,8 +85,8 @@ def list_grants(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
 @blp.response(200, schemas.GrantPage)
 def list_live_grants(args: dict[str, Any]) -> dict[str, Any]:
     """Which customers may be entered now, and who of us is inside which."""
-    provider_id, now = the_caller().organization_id, clock.now()
-    with here.database().reading() as session:
+    provider_id, now = current_caller().organization_id, clock.now()
+    with context.database().reading() as session:
         inside = found.inside_customers(session, provider_id, now)
         return paging.page(
             session,
@@ -102,7 +104,7 @@ def list_live_grants(args: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200, schemas.Grant)
 def approve_grant(_body: dict[str, Any], organization_id: str, grant_id: str) -> Response:
     """Let support in; its time runs from now."""
-    by = the_caller().actor()
+    by = current_caller().actor()
     return idempotency.change(
         schemas.Grant(),
         lambda session: schemas.grant_for(
@@ -130,7 +132,7 @@ def enter(body: dict[str, Any], organization_id: str, grant_id: str) -> dict[str
 def end_access(organization_id: str, grant_or_session_id: str) -> Response:
     """End a grant and put everybody out who is in under it; or only one who is in, as a member
     too."""
-    caller = the_caller()
+    caller = current_caller()
     idempotency.retried(
         lambda session: support.end_access(
             session,
@@ -156,7 +158,7 @@ def go_in(organization_id: str, grant_id: str | None, reason: str | None) -> Ins
 def step_in(action: Callable[..., Inside]) -> Inside:
     """Begin to act: it is committed before there is a token."""
     began: list[Inside] = []
-    staff = guard.staff_of(the_caller())
+    staff = guard.staff_of(current_caller())
 
     def act(session: Session) -> dict[str, Any]:
         began.append(action(session, staff=staff, now=clock.now()))
@@ -180,10 +182,10 @@ def nobody(principal: str) -> dict[str, Any]:
 
 def is_serviced(organization_id: str) -> bool:
     """Whether the caller could go there only as support."""
-    caller = the_caller()
+    caller = current_caller()
     if not caller.is_staff or organization_id == caller.organization_id:
         return False
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         own = [place.organization.id for place in queries.places(session, caller.sub)]
         return (
             organization_id not in own
@@ -196,7 +198,7 @@ def tokens_of(inside: Inside) -> dict[str, Any]:
     one = inside.acting
     claims = guard.claims_of_acting(inside)
     return {
-        "access_token": context.signer().sign(claims),
+        "access_token": resources.signer().sign(claims),
         "token_type": "Bearer",
         "act": one.act(),
         "expires_in": int((one.expires_at - one.started_at).total_seconds()),

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from chassis import clock, here, idempotency, paging
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, idempotency, paging
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
@@ -23,7 +24,7 @@ blp = Blueprint(
 def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
     """The changes of ownership and the offers, newest first."""
     now = clock.now()
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         kind = queries.organization(session, organization_id).kind
         return paging.page(
             session,
@@ -67,7 +68,7 @@ def _change(
     def act(session: Any) -> dict[str, Any]:
         now = clock.now()
         transfer = action(
-            session, organization_id=organization_id, by=the_caller().actor(), now=now, **wanted
+            session, organization_id=organization_id, by=current_caller().actor(), now=now, **wanted
         )
         session.flush()
         is_customer = queries.organization(session, organization_id).kind == "customer"

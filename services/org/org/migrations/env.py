@@ -1,6 +1,6 @@
 """Alembic's entry."""
 
-from chassis import migrate
+from chassis.db import migrations
 from org.models import Base
 
-migrate.run_environment(Base.metadata)
+migrations.run_environment(Base.metadata)

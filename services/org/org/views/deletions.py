@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from chassis import clock, here, web
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
-from chassis.client import Neighbour
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, problems, requests
+from chassis.http.client import InternalClient
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from org import clients, queries, sagas, schemas
@@ -20,13 +21,15 @@ _DELETION = schemas.Deletion()
 @blueprint.response(200, schemas.DeletionCheck)
 def check_deletion(organization_id: str) -> dict[str, Any]:
     """What would stand in the way of a deletion now, and how to clear it. Changes nothing."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         organization = queries.organization(session, organization_id)
         organization.verdict("delete")
-    secret = here.settings().internal_secret
-    billing = clients.closing_check(Neighbour(here.wire("billing"), "org", secret), organization_id)
+    secret = context.settings().internal_secret
+    billing = clients.closing_check(
+        InternalClient(context.transport("billing"), "org", secret), organization_id
+    )
     membership = clients.closing_check(
-        Neighbour(here.wire("membership"), "org", secret), organization_id
+        InternalClient(context.transport("membership"), "org", secret), organization_id
     )
     blockers = schemas.blockers_for_people(
         organization_id, organization.payment_mode, billing["blockers"]
@@ -42,8 +45,8 @@ def check_deletion(organization_id: str) -> dict[str, Any]:
 def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
     """Ask to delete. `Prefer: wait`: 200 once it is scheduled, 409 `deletion_refused` with the
     blockers."""
-    by = the_caller().actor()
-    with here.database().transaction(correlation=web.request_id()) as session:
+    by = current_caller().actor()
+    with context.database().transaction(correlation=requests.request_id()) as session:
         wish = sagas.begin_deletion(
             session,
             organization_id=organization_id,
@@ -52,7 +55,7 @@ def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
             reason=body.get("reason"),
         )
         asked = _show(session, wish)
-    outcome = here.waiting().until(lambda: _settled(organization_id))
+    outcome = context.waiting().until(lambda: _settled(organization_id))
     return _outcome(outcome or asked, waited=outcome is not None)
 
 
@@ -61,12 +64,12 @@ def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
 @blueprint.response(200, schemas.Deletion)
 def get_deletion(organization_id: str) -> Any:
     """The last deletion asked for."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         return _show(session, queries.latest_deletion(session, organization_id))
 
 
 def _settled(organization_id: str) -> dict[str, Any] | None:
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         wish = queries.latest_deletion(session, organization_id)
         return None if wish.status == "asked" else _show(session, wish)
 
@@ -81,7 +84,7 @@ def _show(session: Any, wish: Any) -> dict[str, Any]:
 
 def _outcome(deletion: dict[str, Any], *, waited: bool) -> Response:
     if waited and deletion["status"] == "refused":
-        return web.problem_response(
+        return problems.problem_response(
             409,
             "deletion_refused",
             "Something stands on the account. Clear the blockers and ask again.",

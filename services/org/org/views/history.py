@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from chassis import here, paging
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
-from chassis.sql import Database
+from chassis.auth.access import current_caller, requires
+from chassis.db.database import Database
+from chassis.http import context, paging
+from chassis.http.parsing import Blueprint
 from flask import Response, request
 
 from org import queries, schemas, values
@@ -38,13 +38,13 @@ _COLUMNS = (
 @blueprint.response(200, paging.page_of(schemas.TimelineRow))
 def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]:
     """What happened to this customer in any service, newest first."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         wanted = queries.trail(organization_id, filters={}, changes_only=True)
         return paging.page(
             session,
             wanted,
             order=f"timeline {organization_id}",
-            row=lambda r: _seen(r[0], the_caller().is_staff),
+            row=lambda r: _seen(r[0], current_caller().is_staff),
             **_paging(query),
         )
 
@@ -56,16 +56,16 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
 def list_audit(query: dict[str, Any], organization_id: str) -> Any:
     """Who did what to whom, denials included; with `Accept: text/csv` all of it as a file. `actor`:
     an id, or `support`."""
-    page, staff = _paging(query), the_caller().is_staff
+    page, staff = _paging(query), current_caller().is_staff
     wanted = queries.trail(organization_id, filters=query, masked=not staff)
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
         answer = Response(
-            _lines(here.database(), wanted, staff), content_type="text/csv; charset=utf-8"
+            _lines(context.database(), wanted, staff), content_type="text/csv; charset=utf-8"
         )
         answer.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
         return answer
     order = repr((organization_id, sorted(query.items())))
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         return paging.page(session, wanted, order=order, row=lambda r: _seen(r[0], staff), **page)
 
 

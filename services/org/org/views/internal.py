@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from chassis import clock, here
-from chassis.caller import internal
+from chassis.auth.internal import internal
+from chassis.http import context
+from chassis.runtime import clock
 from flask import Blueprint, request
 
 from org import queries
@@ -16,7 +17,7 @@ blueprint = Blueprint("internal", __name__, url_prefix="/internal")
 def list_revocations() -> dict[str, Any]:
     """Which organizations' tokens are void, after ``?after=``."""
     after = request.args.get("after", 0, type=int)
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         rows = queries.revocations(session, after=after, now=clock.now())
     entries = [
         {

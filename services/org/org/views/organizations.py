@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, etag, here, idempotency, paging, web
-from chassis.body import Blueprint
-from chassis.caller import permit, requires, the_caller
+from chassis.auth.access import current_caller, permit, requires
+from chassis.http import context, etag, idempotency, paging, requests
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from org import actions, queries, sagas, schemas, values
@@ -22,7 +23,7 @@ _ORGANIZATION = schemas.Organization()
 def create_organization(body: dict[str, Any]) -> Response:
     """Create a customer. It is `provisioning` until billing and membership have answered; `Prefer:
     wait` waits."""
-    caller = the_caller()
+    caller = current_caller()
     answer = idempotency.change(
         _ORGANIZATION,
         lambda session: sagas.begin_opening(
@@ -39,7 +40,7 @@ def create_organization(body: dict[str, Any]) -> Response:
 @blueprint.response(200, paging.page_of(schemas.ListedOrganization))
 def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
     """All the provider's customers for staff, one's own for others."""
-    caller = the_caller()
+    caller = current_caller()
     limit, cursor, sort = query.pop("limit"), query.pop("cursor", None), query.pop("sort")
     order = f"{sort} {sorted(query.items())}"
     wanted = (
@@ -47,7 +48,7 @@ def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
         if caller.is_staff
         else queries.own(caller.organization_id)
     )
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         return paging.page(session, wanted, limit=limit, cursor=cursor, order=order, row=_listed)
 
 
@@ -56,7 +57,7 @@ def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, schemas.Organization)
 def get_organization(organization_id: str) -> Response:
     """One organization, with an ETag over its patchable fields."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         return _single(queries.organization(session, organization_id))
 
 
@@ -66,14 +67,14 @@ def get_organization(organization_id: str) -> Response:
 @blueprint.response(200, schemas.Organization)
 def change_organization(body: dict[str, Any], organization_id: str) -> Response:
     """Change name, billing, buyer tags, demo or who manages it (JSON Merge Patch)."""
-    caller = the_caller()
+    caller = current_caller()
     if body.get("managed_by") == "provider":
         permit("organization.hand_back", organization_id)
     if body.get("managed_by") == "customer":
         permit("organization.hand_over", organization_id)
     if set(body) - {"name", "billing", "managed_by"}:
         permit("organization.change_tags", organization_id)
-    with here.database().transaction(correlation=web.request_id()) as session:
+    with context.database().transaction(correlation=requests.request_id()) as session:
         found = queries.organization(session, organization_id, lock=True)
         etag.check(actions.patchable(found))
         actions.change_organization(
@@ -88,7 +89,7 @@ def change_organization(body: dict[str, Any], organization_id: str) -> Response:
 @blueprint.response(200, schemas.Organization)
 def suspend_organization(body: dict[str, Any], organization_id: str) -> Response:
     """Suspend: nobody logs in and nothing is charged; the money stays."""
-    by = the_caller().actor()
+    by = current_caller().actor()
     return idempotency.change(
         _ORGANIZATION,
         lambda session: actions.suspend_organization(
@@ -104,7 +105,7 @@ def suspend_organization(body: dict[str, Any], organization_id: str) -> Response
 def activate_organization(_body: dict[str, Any], organization_id: str) -> Response:
     """Undo a suspension, or a scheduled deletion within its grace. `Prefer: wait` waits until it is
     done."""
-    by = the_caller().actor()
+    by = current_caller().actor()
     answer = idempotency.change(
         _ORGANIZATION,
         lambda session: sagas.begin_reactivation(
@@ -126,11 +127,11 @@ def _when_settled(answer: Response, settled: Any) -> Response:
     organization_id = answer.get_json()["id"]
 
     def look() -> dict[str, Any] | None:
-        with here.database().reading() as session:
+        with context.database().reading() as session:
             found = queries.organization(session, organization_id)
             return _ORGANIZATION.dump(found) if settled(found) else None
 
-    outcome = here.waiting().until(look)
+    outcome = context.waiting().until(look)
     return answer if outcome is None else idempotency.amend(answer, outcome)
 
 

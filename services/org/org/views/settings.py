@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from chassis import clock, etag, here, idempotency, web
-from chassis.body import Blueprint
-from chassis.caller import requires, the_caller
+from chassis.auth.access import current_caller, requires
+from chassis.http import context, etag, idempotency, requests
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
 from flask import Response
 
 from org import actions, queries, schemas, values
@@ -18,7 +19,7 @@ _SERVICES = ("billing", "membership")
 @blueprint.response(200, schemas.Settings)
 def get_settings() -> Response:
     """The settings in force, with an ETag over them."""
-    return _single(_shown(the_caller().organization_id))
+    return _single(_shown(current_caller().organization_id))
 
 
 @blueprint.route("/settings", methods=["PATCH"])
@@ -27,8 +28,8 @@ def get_settings() -> Response:
 @blueprint.response(200, schemas.Settings)
 def change_settings(body: dict[str, Any]) -> Response:
     """Change settings. `Prefer: wait` waits until all services apply them."""
-    caller = the_caller()
-    with here.database().transaction(correlation=web.request_id()) as session:
+    caller = current_caller()
+    with context.database().transaction(correlation=requests.request_id()) as session:
         actions.change_settings(
             session,
             provider_id=caller.organization_id,
@@ -42,7 +43,7 @@ def change_settings(body: dict[str, Any]) -> Response:
         shown = _shown(caller.organization_id)
         return shown if set(shown["applied_by"]) == set(_SERVICES) else None
 
-    return _single(here.waiting().until(look) or _shown(caller.organization_id))
+    return _single(context.waiting().until(look) or _shown(caller.organization_id))
 
 
 def _single(shown: dict[str, Any]) -> Response:
@@ -52,7 +53,7 @@ def _single(shown: dict[str, Any]) -> Response:
 
 
 def _shown(provider_id: str) -> dict[str, Any]:
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         found = queries.settings(session, provider_id)
         applied = [s for s in _SERVICES if found.applied.get(s, 0) >= found.version]
         return {**values.SETTINGS, **found.chosen, "applied_by": applied}

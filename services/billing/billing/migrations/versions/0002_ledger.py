@@ -6,11 +6,11 @@ Revises: 0001
 
 from datetime import UTC, datetime
 
-import chassis.sql
+import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 from billing.values import month_end
-from chassis.sql import Instant
+from chassis.db.columns import Instant
 
 revision = "0002"
 down_revision = "0001"
@@ -26,8 +26,8 @@ def upgrade() -> None:
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("invoice_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.String(length=32), nullable=False),
-        sa.Column("amount", chassis.sql.BigInt, nullable=False),
-        sa.Column("tax", chassis.sql.BigInt, nullable=False),
+        sa.Column("amount", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("tax", chassis.db.columns.BigInt, nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
@@ -53,15 +53,15 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
-        sa.Column("from_seq", chassis.sql.BigInt, nullable=False),
-        sa.Column("to_seq", chassis.sql.BigInt, nullable=False),
-        sa.Column("total", chassis.sql.BigInt, nullable=False),
-        sa.Column("tax", chassis.sql.BigInt, nullable=False),
+        sa.Column("from_seq", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("to_seq", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("total", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("tax", chassis.db.columns.BigInt, nullable=False),
         sa.Column("tax_name", sa.String(length=50), nullable=True),
         sa.Column("tax_rate", sa.String(length=8), nullable=True),
-        sa.Column("paid", chassis.sql.BigInt, nullable=False),
-        sa.Column("credited", chassis.sql.BigInt, nullable=False),
-        sa.Column("about", chassis.sql.Json, nullable=False),
+        sa.Column("paid", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("credited", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("about", chassis.db.columns.Json, nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
         sa.Column("due_until", sa.DateTime(timezone=True), nullable=False),
@@ -115,16 +115,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger_proofs",
-        sa.Column("id", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("id", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("after", sa.Uuid(), nullable=True),
-        sa.Column("accounts", chassis.sql.BigInt, nullable=False),
-        sa.Column("entries", chassis.sql.BigInt, nullable=False),
-        sa.Column("trial_balance", chassis.sql.Json, nullable=False),
-        sa.Column("discrepancies", chassis.sql.Json, nullable=False),
+        sa.Column("accounts", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("entries", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("trial_balance", chassis.db.columns.Json, nullable=False),
+        sa.Column("discrepancies", chassis.db.columns.Json, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_proofs")),
     )
     op.create_index(
@@ -132,10 +132,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "low_credits",
-        sa.Column("id", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("id", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
-        sa.Column("usable", chassis.sql.BigInt, nullable=False),
-        sa.Column("threshold", chassis.sql.BigInt, nullable=False),
+        sa.Column("usable", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("threshold", chassis.db.columns.BigInt, nullable=False),
         sa.Column("crossed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_low_credits")),
     )
@@ -144,7 +144,7 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("transaction_id", sa.Uuid(), nullable=False),
-        sa.Column("amount", chassis.sql.BigInt, nullable=False),
+        sa.Column("amount", chassis.db.columns.BigInt, nullable=False),
         sa.Column("method", sa.String(length=16), nullable=False),
         sa.Column("reference", sa.String(length=255), nullable=True),
         sa.Column("received_on", sa.Date(), nullable=False),
@@ -160,9 +160,9 @@ def upgrade() -> None:
         "reservations",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("amount", chassis.sql.BigInt, nullable=False),
-        sa.Column("captured", chassis.sql.BigInt, nullable=False),
-        sa.Column("released", chassis.sql.BigInt, nullable=False),
+        sa.Column("amount", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("captured", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("released", chassis.db.columns.BigInt, nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("description", sa.String(length=255), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -208,7 +208,7 @@ def upgrade() -> None:
     )
     op.add_column(
         "accounts",
-        sa.Column("invoiced_seq", chassis.sql.BigInt, server_default="0", nullable=False),
+        sa.Column("invoiced_seq", chassis.db.columns.BigInt, server_default="0", nullable=False),
     )
     op.add_column("accounts", sa.Column("month_ends_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(

@@ -2,9 +2,9 @@
 
 import re
 
-from chassis import here
-from chassis.body import Blueprint
-from chassis.caller import requires
+from chassis.auth.access import requires
+from chassis.http import context
+from chassis.http.parsing import Blueprint
 from flask import Response
 
 from billing import queries
@@ -23,7 +23,7 @@ blp = Blueprint(
 @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/pdf")
 def print_invoice(organization_id: str, invoice_id: str) -> Response:
     """One invoice as PDF/A, A4; the same bytes until something changes on it."""
-    with here.database().reading() as session:
+    with context.database().reading() as session:
         document = queries.invoice_document(session, organization_id, invoice_id)
     answer = Response(paper.render(document), content_type="application/pdf")
     name = re.sub(r"[^A-Za-z0-9._-]", "_", document["number"])

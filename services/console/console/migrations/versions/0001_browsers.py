@@ -1,6 +1,6 @@
 """Browsers, their seats, drafts"""
 
-import chassis.sql
+import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 
@@ -41,10 +41,10 @@ def upgrade() -> None:
         "seats",
         sa.Column("browser_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.String(length=40), nullable=False),
-        sa.Column("organization", chassis.sql.Json, nullable=False),
+        sa.Column("organization", chassis.db.columns.Json, nullable=False),
         sa.Column("member", sa.String(length=520), nullable=False),
         sa.Column("role", sa.String(length=40), nullable=False),
-        sa.Column("act", chassis.sql.Json, nullable=True),
+        sa.Column("act", chassis.db.columns.Json, nullable=True),
         sa.Column("tokens", sa.Text(), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),

@@ -1,6 +1,6 @@
 """Which invoices there are, what is on them, and as paper."""
 
-from chassis import clock
+from chassis.runtime import clock
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 

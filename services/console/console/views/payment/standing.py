@@ -23,7 +23,7 @@ def show(org: str) -> ResponseReturnValue:
             f"{at}/account/reservations", status="open", limit=25, cursor=cursor
         ),
     }
-    if page.visitor().may("settings.read"):
+    if page.optional_caller().may("settings.read"):
         questions["settings"] = lambda: api.get("/v1/settings")
     found = together(**questions)
     for name in ("organization", "account"):

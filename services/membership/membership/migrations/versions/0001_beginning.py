@@ -1,6 +1,6 @@
 """Everything membership begins with."""
 
-import chassis.sql
+import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,13 +15,13 @@ def upgrade() -> None:
         "audit_entries",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
-        sa.Column("number", chassis.sql.BigInt, nullable=False),
+        sa.Column("number", chassis.db.columns.BigInt, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("actor", chassis.sql.Json, nullable=False),
-        sa.Column("target", chassis.sql.Json, nullable=False),
-        sa.Column("changes", chassis.sql.Json, nullable=False),
+        sa.Column("actor", chassis.db.columns.Json, nullable=False),
+        sa.Column("target", chassis.db.columns.Json, nullable=False),
+        sa.Column("changes", chassis.db.columns.Json, nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
         sa.Column("request_id", sa.String(length=128), nullable=True),
         sa.Column("previous_hash", sa.String(length=64), nullable=False),
@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_heads",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
-        sa.Column("number", chassis.sql.BigInt, nullable=False),
+        sa.Column("number", chassis.db.columns.BigInt, nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_audit_heads")),
     )
@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("detail", sa.String(length=2000), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("size", chassis.sql.BigInt, nullable=False),
+        sa.Column("size", chassis.db.columns.BigInt, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("laid_aside_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("redriven_at", sa.DateTime(timezone=True), nullable=True),
@@ -57,7 +57,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_dead_letters_digest"), "dead_letters", ["digest"], unique=False)
     op.create_table(
         "idempotency_keys",
-        sa.Column("id", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("id", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("scope", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
@@ -81,10 +81,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_inbox_heard_at"), "inbox", ["heard_at"], unique=False)
     op.create_table(
         "outbox",
-        sa.Column("seq", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("seq", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.Column("partition", sa.SmallInteger(), nullable=False),
         sa.Column("type", sa.String(length=128), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
@@ -116,7 +116,7 @@ def upgrade() -> None:
         "relay_leases",
         sa.Column("partition", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=False),
-        sa.Column("fence", chassis.sql.BigInt, nullable=False),
+        sa.Column("fence", chassis.db.columns.BigInt, nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("partition", name=op.f("pk_relay_leases")),
     )
@@ -124,13 +124,13 @@ def upgrade() -> None:
         "stream_positions",
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.PrimaryKeyConstraint("source", "aggregate", name=op.f("pk_stream_positions")),
     )
     op.create_table(
         "streams",
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.PrimaryKeyConstraint("aggregate", name=op.f("pk_streams")),
     )
     op.create_table(
@@ -138,7 +138,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.Column("type", sa.String(length=128), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -158,7 +158,7 @@ def upgrade() -> None:
     op.create_table(
         "counters",
         sa.Column("name", sa.String(length=32), nullable=False),
-        sa.Column("value", chassis.sql.BigInt, nullable=False),
+        sa.Column("value", chassis.db.columns.BigInt, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
     )
     op.create_table(
@@ -187,7 +187,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_login_failures_last_at"), "login_failures", ["last_at"], unique=False)
     op.create_table(
         "mails",
-        sa.Column("id", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("id", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("purpose", sa.String(length=16), nullable=False),
         sa.Column("email", sa.String(length=254), nullable=False),
         sa.Column("member_id", sa.Uuid(), nullable=True),
@@ -225,13 +225,13 @@ def upgrade() -> None:
     op.create_table(
         "provider_settings",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
-        sa.Column("settings", chassis.sql.Json, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
+        sa.Column("settings", chassis.db.columns.Json, nullable=False),
         sa.PrimaryKeyConstraint("provider_id", name=op.f("pk_provider_settings")),
     )
     op.create_table(
         "revocations",
-        sa.Column("seq", chassis.sql.BigInt, autoincrement=False, nullable=False),
+        sa.Column("seq", chassis.db.columns.BigInt, autoincrement=False, nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("before", sa.DateTime(timezone=True), nullable=False),

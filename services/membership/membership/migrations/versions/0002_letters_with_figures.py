@@ -4,7 +4,7 @@ Revision ID: 0002
 Revises: 0001
 """
 
-import chassis.sql
+import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("mails", sa.Column("figures", chassis.sql.Json, nullable=True))
+    op.add_column("mails", sa.Column("figures", chassis.db.columns.Json, nullable=True))
 
 
 def downgrade() -> None:

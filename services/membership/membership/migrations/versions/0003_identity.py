@@ -1,6 +1,6 @@
 """Proofs, keys, transfers of ownership, staff who step in."""
 
-import chassis.sql
+import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 
@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("scopes", chassis.sql.Json, nullable=False),
+        sa.Column("scopes", chassis.db.columns.Json, nullable=False),
         sa.Column("created_by", sa.String(length=64), nullable=False),
         sa.Column("created_by_name", sa.String(length=511), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -119,7 +119,7 @@ def upgrade() -> None:
         sa.Column("identity_id", sa.Uuid(), nullable=False),
         sa.Column("secret", sa.String(length=255), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_step", chassis.sql.BigInt, nullable=False),
+        sa.Column("last_step", chassis.db.columns.BigInt, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("shut_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("short_password", sa.Boolean(), nullable=False),

@@ -4,7 +4,7 @@ Revision ID: 0001
 Revises:
 """
 
-import chassis.sql
+import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 
@@ -21,13 +21,13 @@ def upgrade() -> None:
         "audit_entries",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
-        sa.Column("number", chassis.sql.BigInt, nullable=False),
+        sa.Column("number", chassis.db.columns.BigInt, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("actor", chassis.sql.Json, nullable=False),
-        sa.Column("target", chassis.sql.Json, nullable=False),
-        sa.Column("changes", chassis.sql.Json, nullable=False),
+        sa.Column("actor", chassis.db.columns.Json, nullable=False),
+        sa.Column("target", chassis.db.columns.Json, nullable=False),
+        sa.Column("changes", chassis.db.columns.Json, nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
         sa.Column("request_id", sa.String(length=128), nullable=True),
         sa.Column("previous_hash", sa.String(length=64), nullable=False),
@@ -43,7 +43,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_heads",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
-        sa.Column("number", chassis.sql.BigInt, nullable=False),
+        sa.Column("number", chassis.db.columns.BigInt, nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_audit_heads")),
     )
@@ -54,7 +54,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("detail", sa.String(length=2000), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("size", chassis.sql.BigInt, nullable=False),
+        sa.Column("size", chassis.db.columns.BigInt, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("laid_aside_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("redriven_at", sa.DateTime(timezone=True), nullable=True),
@@ -63,7 +63,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_dead_letters_digest"), "dead_letters", ["digest"], unique=False)
     op.create_table(
         "idempotency_keys",
-        sa.Column("id", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("id", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("scope", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
@@ -87,10 +87,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_inbox_heard_at"), "inbox", ["heard_at"], unique=False)
     op.create_table(
         "outbox",
-        sa.Column("seq", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("seq", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.Column("partition", sa.SmallInteger(), nullable=False),
         sa.Column("type", sa.String(length=128), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
@@ -122,7 +122,7 @@ def upgrade() -> None:
         "relay_leases",
         sa.Column("partition", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=False),
-        sa.Column("fence", chassis.sql.BigInt, nullable=False),
+        sa.Column("fence", chassis.db.columns.BigInt, nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("partition", name=op.f("pk_relay_leases")),
     )
@@ -130,13 +130,13 @@ def upgrade() -> None:
         "stream_positions",
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.PrimaryKeyConstraint("source", "aggregate", name=op.f("pk_stream_positions")),
     )
     op.create_table(
         "streams",
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.PrimaryKeyConstraint("aggregate", name=op.f("pk_streams")),
     )
     op.create_table(
@@ -144,7 +144,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("aggregate", sa.String(length=64), nullable=False),
-        sa.Column("version", chassis.sql.BigInt, nullable=False),
+        sa.Column("version", chassis.db.columns.BigInt, nullable=False),
         sa.Column("type", sa.String(length=128), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -198,13 +198,13 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("status_before", sa.String(length=24), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
-        sa.Column("requested_by", chassis.sql.Json, nullable=False),
+        sa.Column("requested_by", chassis.db.columns.Json, nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purge_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("blockers", chassis.sql.Json, nullable=False),
+        sa.Column("blockers", chassis.db.columns.Json, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deletions")),
     )
     op.create_index(
@@ -236,8 +236,8 @@ def upgrade() -> None:
         sa.Column("billing_email", sa.String(length=254), nullable=True),
         sa.Column("billing_address", sa.String(length=500), nullable=True),
         sa.Column("billing_city", sa.String(length=255), nullable=True),
-        sa.Column("owner", chassis.sql.Json, nullable=False),
-        sa.Column("buyer_tags", chassis.sql.Json, nullable=False),
+        sa.Column("owner", chassis.db.columns.Json, nullable=False),
+        sa.Column("buyer_tags", chassis.db.columns.Json, nullable=False),
         sa.Column("demo", sa.Boolean(), nullable=False),
         sa.Column("managed_by", sa.String(length=8), nullable=False),
         sa.Column("purge_at", sa.DateTime(timezone=True), nullable=True),
@@ -245,7 +245,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("search", sa.String(length=1500), nullable=False),
         sa.Column("usable_credits", sa.String(length=24), nullable=False),
-        sa.Column("usable_units", chassis.sql.BigInt, nullable=False),
+        sa.Column("usable_units", chassis.db.columns.BigInt, nullable=False),
         sa.Column("balance", sa.String(length=24), nullable=False),
         sa.Column("limit_now", sa.String(length=24), nullable=False),
         sa.Column("amount_due", sa.String(length=24), nullable=False),
@@ -288,13 +288,13 @@ def upgrade() -> None:
         "provider_settings",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("chosen", chassis.sql.Json, nullable=False),
-        sa.Column("applied", chassis.sql.Json, nullable=False),
+        sa.Column("chosen", chassis.db.columns.Json, nullable=False),
+        sa.Column("applied", chassis.db.columns.Json, nullable=False),
         sa.PrimaryKeyConstraint("provider_id", name=op.f("pk_provider_settings")),
     )
     op.create_table(
         "revocations",
-        sa.Column("seq", chassis.sql.BigInt, autoincrement=True, nullable=False),
+        sa.Column("seq", chassis.db.columns.BigInt, autoincrement=True, nullable=False),
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -309,9 +309,9 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.Column("actor", chassis.sql.Json, nullable=False),
-        sa.Column("target", chassis.sql.Json, nullable=False),
-        sa.Column("changes", chassis.sql.Json, nullable=False),
+        sa.Column("actor", chassis.db.columns.Json, nullable=False),
+        sa.Column("target", chassis.db.columns.Json, nullable=False),
+        sa.Column("changes", chassis.db.columns.Json, nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
         sa.Column("request_id", sa.String(length=128), nullable=True),
         sa.Column("hash", sa.String(length=64), nullable=False),

@@ -4,7 +4,7 @@ Revision ID: 0002
 Revises: 0001
 """
 
-import chassis.sql
+import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 
@@ -49,7 +49,7 @@ def upgrade() -> None:
     op.add_column(
         "audit_heads", sa.Column("erased", sa.Boolean(), server_default=sa.false(), nullable=False)
     )
-    op.add_column("audit_entries", sa.Column("digests", chassis.sql.Json, nullable=True))
+    op.add_column("audit_entries", sa.Column("digests", chassis.db.columns.Json, nullable=True))
     op.add_column("audit_entries", sa.Column("salt", sa.String(length=32), nullable=True))
     op.add_column(
         "audit_entries",

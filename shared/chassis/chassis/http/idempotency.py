@@ -24,10 +24,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from chassis import clock, crash, here, web
-from chassis.caller import Caller
+from chassis.auth.callers import Caller
+from chassis.db.columns import Base, BigInt, Instant
 from chassis.errors import Conflict, Gone, Invalid, Unreadable
-from chassis.sql import Base, BigInt, Instant
+from chassis.http import context, problems, requests
+from chassis.runtime import clock, failpoints
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -141,7 +142,7 @@ def retried(act: Callable[[Session], T]) -> T:
     the database are tried again, so it may run more than once."""
 
     def once() -> T:
-        with here.database().transaction(correlation=web.request_id()) as session:
+        with context.database().transaction(correlation=requests.request_id()) as session:
             return act(session)
 
     return _again(once)
@@ -156,7 +157,7 @@ def amend(first: Response, outcome: Any) -> Response:
         return first
     answer, key = as_answer(outcome, first.status_code), _key(False)
     if key is not None:
-        with here.database().transaction() as session:
+        with context.database().transaction() as session:
             row = session.scalars(_find(_scope(), key)).one_or_none()
             if row is not None:
                 row.status, row.body = answer.status_code, answer.get_data()
@@ -183,12 +184,12 @@ def _try(
     schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None
 ) -> Response:
     try:
-        with here.database().transaction(correlation=web.request_id()) as session:
+        with context.database().transaction(correlation=requests.request_id()) as session:
             claimed = None if key is None else _claim(session, key)
             answer = as_answer(schema.dump(act(session)), status)
             _remember(session, claimed, answer)
-            crash.point("web.before_commit")
-        crash.point("web.after_commit")
+            failpoints.hit("application.before_commit")
+        failpoints.hit("application.after_commit")
         return answer
     except _Remembered as found:
         return found.answer
@@ -201,11 +202,11 @@ def _try(
 def _refuse(refusal: Conflict | Gone, key: str) -> Response:
     """Nothing of what was tried is left; a twin that was faster with the key meanwhile has the
     word."""
-    answer = web.problem_response(
-        web.status_of(refusal), refusal.code, refusal.detail, refusal.extra
+    answer = problems.problem_response(
+        problems.status_of(refusal), refusal.code, refusal.detail, refusal.extra
     )
     try:
-        with here.database().transaction() as session:
+        with context.database().transaction() as session:
             _remember(session, _claim(session, key), answer)
     except _Remembered as found:
         return found.answer

@@ -13,9 +13,9 @@ from amqp import Message as AmqpMessage
 from contracts import by_type
 from kombu.connection import Connection
 
-from chassis import crash, log
-from chassis.batches import Batches, Delivery
-from chassis.relay import Letter, Receipt
+from chassis.messaging.batches import Batches, Delivery
+from chassis.messaging.relay import OutgoingMessage, PublishResult
+from chassis.runtime import failpoints, log
 
 PREFETCH = 20
 BATCH = 500
@@ -85,9 +85,9 @@ def declare(
                     "x-delivery-limit": 50,
                     "x-single-active-consumer": queue == f"{service}.inbox",
                     "x-overflow": "reject-publish",
-                    "x-dead-letter-exchange": "dead",
-                    "x-dead-letter-routing-key": service,
-                    "x-dead-letter-strategy": "at-least-once",
+                    "x-dead-outgoing-exchange": "dead",
+                    "x-dead-outgoing-routing-key": service,
+                    "x-dead-outgoing-strategy": "at-least-once",
                     "x-max-length": 1_000_000,
                     "x-max-length-bytes": 1024**3,
                 },
@@ -108,24 +108,24 @@ class RabbitBus:
         self._returned: dict[str, str] = {}
         self._refused = False
 
-    def publish(self, letters: Sequence[Letter]) -> Receipt:
-        """Carry the letters in this order; answers once every one is confirmed. Raises InDoubt or a
+    def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
+        """Carry the messages in this order; answers once every one is confirmed. Raises InDoubt or a
         broker error."""
         try:
             self._connect()
             self._open.clear()
             self._returned.clear()
             self._refused = False
-            for n, letter in enumerate(letters):
-                self._send(letter)
-                if n == len(letters) // 2:
-                    crash.point("relay.half_published")
+            for n, outgoing in enumerate(messages):
+                self._send(outgoing)
+                if n == len(messages) // 2:
+                    failpoints.hit("relay.half_published")
             self._await_confirms()
         except BaseException:
             self.close()
             raise
-        sent = frozenset(letter.id for letter in letters) - self._returned.keys()
-        return Receipt(sent, dict(self._returned))
+        sent = frozenset(outgoing.id for outgoing in messages) - self._returned.keys()
+        return PublishResult(sent, dict(self._returned))
 
     def check(self) -> None:
         """Raise unless the broker can be reached."""
@@ -149,23 +149,23 @@ class RabbitBus:
         self._channel.events["basic_nack"].add(self._nacked)
         self._channel.events["basic_return"].add(self._came_back)
 
-    def _send(self, letter: Letter) -> None:
+    def _send(self, outgoing: OutgoingMessage) -> None:
         message = AmqpMessage(
-            letter.body,
+            outgoing.body,
             content_type=CONTENT_TYPE,
             content_encoding="utf-8",
             delivery_mode=2,
-            message_id=letter.id,
-            type=letter.type,
+            message_id=outgoing.id,
+            type=outgoing.type,
             app_id=self.service,
             user_id=self._connection.userid,  # type: ignore[union-attr]
-            timestamp=int(letter.occurred_at.timestamp()),
+            timestamp=int(outgoing.occurred_at.timestamp()),
         )
         self._tag += 1
-        self._open[self._tag] = letter.id
-        mandatory = _must_arrive(letter.type)
+        self._open[self._tag] = outgoing.id
+        mandatory = _must_arrive(outgoing.type)
         self._channel._basic_publish(
-            message, exchange=self.service, routing_key=letter.type, mandatory=mandatory
+            message, exchange=self.service, routing_key=outgoing.type, mandatory=mandatory
         )
 
     def _await_confirms(self) -> None:
@@ -244,8 +244,8 @@ class RabbitConsumer:
             connection.drain_events(timeout=1)
 
     def _take(self, message: Any) -> None:
-        self._receive(_body(message), said_by=_user(message), again=_came_before(message))
-        crash.point("consumer.before_ack")
+        self._receive(_body(message), published_by=_user(message), again=_came_before(message))
+        failpoints.hit("consumer.before_ack")
         message.channel.basic_ack(message.delivery_tag)
 
     def _take_dead(self, message: Any) -> None:
@@ -258,7 +258,7 @@ class RabbitConsumer:
         message.channel.basic_ack(message.delivery_tag)
 
 
-class RabbitDrain(RabbitConsumer):
+class RabbitBatchConsumer(RabbitConsumer):
     """Hands over what lies in a kind's own queue many at a time: up to ``BATCH`` or ``BATCH_BYTES``, or as soon as
     ``BATCH_WITHIN`` has passed and nothing more lies ready."""
 
@@ -288,7 +288,7 @@ class RabbitDrain(RabbitConsumer):
     def _hand_over(self, connection: Connection) -> None:
         held = self._held
         alone = self._batches.receive([Delivery(_body(m), _user(m), _came_before(m)) for m in held])
-        crash.point("batch.before_ack")
+        failpoints.hit("batch.before_ack")
         odd = set(alone)
         if not odd:
             held[-1].channel.basic_ack(held[-1].delivery_tag, multiple=True)
@@ -318,7 +318,7 @@ def _user(message: Any) -> str:
 
 def _must_arrive(type_: str) -> bool:
     kind = by_type(type_)
-    return kind is not None and bool(kind.HEARD_BY)
+    return kind is not None and bool(kind.CONSUMERS)
 
 
 def _body(message: Any) -> bytes:

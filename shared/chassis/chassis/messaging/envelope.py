@@ -1,4 +1,4 @@
-"""What a message looks like on the wire, and everything that makes one impossible to understand."""
+"""What a message looks like on the wire, and everything that makes one impossible to decode."""
 
 import hashlib
 import json
@@ -12,14 +12,14 @@ import marshmallow
 from cloudevents.core.formats.json import JSONFormat
 from contracts import Message, by_type
 
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 
 LARGEST = 256 * 1024
 _FORMAT = JSONFormat()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class Envelope:
     """What a listener may know of the message beside its body."""
 
     id: str
@@ -40,16 +40,16 @@ class Undeliverable(Exception):
 
 
 @dataclass(frozen=True)
-class Read:
+class Decoded:
     """A message that was understood, and the digest of its bytes."""
 
-    heard: Heard
+    envelope: Envelope
     message: Message
     digest: bytes
 
 
-def understand(raw: bytes, said_by: str | None, heard_here: Container[type[Message]]) -> Read:
-    """The message in these bytes; ``said_by`` is the broker's word for who published it. Raises
+def decode(raw: bytes, published_by: str | None, consumed: Container[type[Message]]) -> Decoded:
+    """The message in these bytes; ``published_by`` is the broker's word for who published it. Raises
     Undeliverable."""
     if len(raw) > LARGEST:
         raise Undeliverable("too_large", f"{len(raw)} bytes")
@@ -65,15 +65,15 @@ def understand(raw: bytes, said_by: str | None, heard_here: Container[type[Messa
     if not ids.is_id("evt", str(facts["id"])) or not version or not _is_subject(subject):
         raise Undeliverable("bad_envelope", "id, sequence or subject is not as it must be")
     kind = by_type(facts["type"])
-    if kind is None or kind not in heard_here:
+    if kind is None or kind not in consumed:
         raise Undeliverable("unknown_type", facts["type"])
-    if facts["source"] != f"/{kind.sayer()}" or said_by not in (None, kind.sayer()):
-        raise Undeliverable("forged", f"{facts['type']} from {facts['source']} by {said_by}")
+    if facts["source"] != f"/{kind.producer()}" or published_by not in (None, kind.producer()):
+        raise Undeliverable("forged", f"{facts['type']} from {facts['source']} by {published_by}")
     try:
         message = kind.load(body)
     except marshmallow.ValidationError as problem:
         raise Undeliverable("invalid", json.dumps(problem.messages)[:500]) from problem
-    heard = Heard(
+    envelope = Envelope(
         id=facts["id"],
         source=facts["source"],
         type=facts["type"],
@@ -82,7 +82,7 @@ def understand(raw: bytes, said_by: str | None, heard_here: Container[type[Messa
         correlation=str(facts.get("correlationid", "")),
         now=clock.now(),
     )
-    return Read(heard, message, hashlib.sha256(raw).digest())
+    return Decoded(envelope, message, hashlib.sha256(raw).digest())
 
 
 def _version(sequence: object) -> int:

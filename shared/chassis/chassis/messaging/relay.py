@@ -10,9 +10,10 @@ from typing import Protocol
 from sqlalchemy import SmallInteger, String, and_, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from chassis import clock, crash, ids, log
-from chassis.outbox import PARTITIONS, OutboxRow
-from chassis.sql import Base, BigInt, Database, Instant
+from chassis.db.columns import Base, BigInt, Instant
+from chassis.db.database import Database
+from chassis.messaging.outbox import PARTITIONS, OutboxRow
+from chassis.runtime import clock, failpoints, ids, log
 
 BATCH = 200
 LEASE = timedelta(seconds=5)
@@ -31,7 +32,7 @@ class RelayLease(Base):
 
 
 @dataclass(frozen=True)
-class Letter:
+class OutgoingMessage:
     """A message ready to be carried."""
 
     id: str
@@ -41,7 +42,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class PublishResult:
     """What the carrier says: ``sent`` ids are safe; ``returned`` ones had nowhere to go, with the
     reason."""
 
@@ -52,8 +53,8 @@ class Receipt:
 class Bus(Protocol):
     """Carries a batch. Raises when in any doubt; then nothing of the batch counts as sent."""
 
-    def publish(self, letters: Sequence[Letter]) -> Receipt:
-        """Carry the letters in this order."""
+    def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
+        """Carry the messages in this order."""
         ...
 
 
@@ -93,15 +94,15 @@ class Relay:
         if self._leased_until is None or now > self._leased_until - LEASE / 2:
             self._take_leases(now)
         with self.database.reading() as session:
-            letters = self._unsent(session)
-        if not letters:
+            messages = self._unsent(session)
+        if not messages:
             return 0
-        crash.point("relay.selected")
-        receipt = self.bus.publish(letters)
-        crash.point("relay.published")
+        failpoints.hit("relay.selected")
+        result = self.bus.publish(messages)
+        failpoints.hit("relay.published")
         with self.database.transaction() as session:
-            self._mark(session, receipt, now)
-        return len(receipt.sent)
+            self._mark(session, result, now)
+        return len(result.sent)
 
     def _take_leases(self, now: datetime) -> None:
         with self.database.transaction() as session:
@@ -129,7 +130,7 @@ class Relay:
                 update(RelayLease).where(RelayLease.holder == self.holder).values(until=clock.now())
             )
 
-    def _unsent(self, session: Session) -> list[Letter]:
+    def _unsent(self, session: Session) -> list[OutgoingMessage]:
         # Asked once, not for each row: many rows of one aggregate may lie here after the bus was
         # away.
         stuck = (OutboxRow.published_at.is_(None), OutboxRow.unsendable.is_not(None))
@@ -147,9 +148,9 @@ class Relay:
             .order_by(OutboxRow.unsendable.is_not(None), OutboxRow.seq)
             .limit(BATCH)
         )
-        return [Letter(row.id, row.type, row.body, row.occurred_at) for row in rows]
+        return [OutgoingMessage(row.id, row.type, row.body, row.occurred_at) for row in rows]
 
-    def _mark(self, session: Session, receipt: Receipt, now: datetime) -> None:
+    def _mark(self, session: Session, result: PublishResult, now: datetime) -> None:
         ours = or_(
             *(
                 and_(RelayLease.partition == n, RelayLease.fence == f)
@@ -157,13 +158,13 @@ class Relay:
             )
         )
         held = select(RelayLease.partition).where(RelayLease.holder == self.holder, ours)
-        if receipt.sent:
+        if result.sent:
             session.execute(
                 update(OutboxRow)
-                .where(OutboxRow.id.in_(receipt.sent), OutboxRow.partition.in_(held))
+                .where(OutboxRow.id.in_(result.sent), OutboxRow.partition.in_(held))
                 .values(published_at=now, unsendable=None)
             )
-        for event_id, reason in receipt.returned.items():
+        for event_id, reason in result.returned.items():
             _LOG.error("relay.returned", message_id=event_id, reason=reason)
             session.execute(
                 update(OutboxRow)

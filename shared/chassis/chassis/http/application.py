@@ -1,63 +1,26 @@
 """The Flask application of a service: request ids, problem+json, health, the OpenAPI document."""
 
-import json
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flask
-import marshmallow as ma
 import structlog
 from flask import Flask, Response, g, request
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from chassis import errors, ids, log
-from chassis.body import Blueprint
-from chassis.caller import Door, internal, public
+from chassis import errors
+from chassis.auth.access import AccessControl, public
+from chassis.auth.internal import internal
+from chassis.http.parsing import Blueprint
+from chassis.http.problems import Problem, problem_response, status_of
+from chassis.http.requests import request_id, sane_id
+from chassis.runtime import log
 
 BODY_LIMIT = 64 * 1024
-STATUS: Mapping[type[errors.Failure], int] = {
-    errors.Unreadable: 400,
-    errors.Unauthenticated: 401,
-    errors.Forbidden: 403,
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    errors.Gone: 410,
-    errors.PreconditionFailed: 412,
-    errors.TooLarge: 413,
-    errors.UnsupportedMedia: 415,
-    errors.Invalid: 422,
-    errors.TooMany: 429,
-    errors.Unavailable: 503,
-}
-_SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _LOG = log.get("web")
-
-
-class ErrorItem(ma.Schema):
-    """What is wrong with one field."""
-
-    pointer = ma.fields.String(required=True)
-    code = ma.fields.String(required=True)
-    detail = ma.fields.String(required=True)
-
-
-class Problem(ma.Schema):
-    """RFC 9457 problem details. ``code`` is stable; further members depend on it."""
-
-    class Meta:
-        unknown = ma.INCLUDE
-
-    type = ma.fields.String(required=True)
-    title = ma.fields.String(required=True)
-    status = ma.fields.Integer(required=True)
-    detail = ma.fields.String(required=True)
-    instance = ma.fields.String(required=True)
-    code = ma.fields.String(required=True)
-    errors = ma.fields.List(ma.fields.Nested(ErrorItem))
 
 
 class ServiceApi(Api):
@@ -93,66 +56,11 @@ class ServiceApi(Api):
         return problem
 
 
-def sane_id(given: str) -> str:
-    """The request id a caller gave, or a new one where it is not sane."""
-    return given if _SANE_ID.fullmatch(given) else ids.new("evt")
-
-
-def request_id() -> str:
-    """The id of this request: the caller's, if sane."""
-    return str(getattr(g, "request_id", ""))
-
-
-def client_address() -> str:
-    """Where the client is. The gateway says it; nobody else reaches a service."""
-    return request.headers.get("X-Forwarded-For") or request.remote_addr or ""
-
-
-def problem_about(
-    instance: str, status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The members of a problem about this instance; needs no Flask."""
-    return {
-        "type": f"urn:clientele:problem:{code}",
-        "title": code.replace("_", " ").capitalize(),
-        "status": status,
-        "detail": detail,
-        "instance": instance,
-        "code": code,
-        **(extra or {}),
-    }
-
-
-def problem_body(
-    status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The members of a problem about this request."""
-    return problem_about(f"{request.path}#{request_id()}", status, code, detail, extra)
-
-
-def problem_response(
-    status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
-) -> Response:
-    """A problem+json answer."""
-    body = problem_body(status, code, detail, extra)
-    answer = Response(json.dumps(body), status=status, content_type="application/problem+json")
-    if status in (429, 503) or "retry_after" in (extra or {}):
-        answer.headers["Retry-After"] = str((extra or {}).get("retry_after", 1))
-    if status == 401:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
-
-
-def status_of(failure: errors.Failure) -> int:
-    """The status code of a kind of failure."""
-    return next(STATUS[kind] for kind in type(failure).__mro__ if kind in STATUS)
-
-
-def application(
+def build(
     name: str,
     *,
     title: str,
-    door: Door | None,
+    access: AccessControl | None,
     blueprints: Iterable[Blueprint | flask.Blueprint],
     ready: Mapping[str, Callable[[], None]],
 ) -> Flask:
@@ -169,8 +77,8 @@ def application(
         JSON_SORT_KEYS=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    if door is not None:
-        app.extensions["door"] = door
+    if access is not None:
+        app.extensions["access_control"] = access
     app.before_request(_begin)
     app.after_request(_end)
     app.register_error_handler(errors.Failure, _failed)

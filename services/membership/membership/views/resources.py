@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chassis import here
+from chassis.http import context
 from flask import Response, current_app, request
 
 from membership.values import pins as values
@@ -20,7 +20,7 @@ def hasher() -> Hasher:
 
 def pins() -> Pins:
     """How PINs are kept."""
-    return Pins(hasher(), here.settings().pepper)
+    return Pins(hasher(), context.settings().pepper)
 
 
 def with_pin(change: Callable[[str, str], Response]) -> Response:
@@ -43,7 +43,7 @@ def signer() -> Signer:
 
 def limits() -> SessionLimits:
     """How long sessions last."""
-    return SessionLimits.of(here.settings())
+    return SessionLimits.of(context.settings())
 
 
 def user_agent() -> str:

@@ -1,4 +1,4 @@
-"""What a view of a service with data may reach for: its database, its settings, its neighbours."""
+"""What a view of a service with data may reach for: its database, its settings, its upstreams."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,24 +7,29 @@ from flask import Flask, Response, current_app
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis import log, web
-from chassis.client import Wire
-from chassis.config import ServiceSettings
-from chassis.sql import Database
-from chassis.waiting import Waiting
+from chassis.db.database import Database
+from chassis.http import problems
+from chassis.http.client import Transport
+from chassis.http.prefer_wait import Waiting
+from chassis.runtime import log
+from chassis.runtime.settings import ServiceSettings
 
 _LOG = log.get("here")
 
 
 def attach(
-    app: Flask, *, settings: ServiceSettings, database: Database, wires: Mapping[str, Wire]
+    app: Flask,
+    *,
+    settings: ServiceSettings,
+    database: Database,
+    transports: Mapping[str, Transport],
 ) -> Flask:
     """Give the application what its views reach for; a database that does not answer becomes
     503."""
     app.extensions.update(
         settings=settings,
         database=database,
-        wires=wires,
+        transports=transports,
         waiting=Waiting(settings.web_threads // 4),
     )
     app.register_error_handler(OperationalError, _unavailable)
@@ -43,9 +48,9 @@ def settings() -> Any:
     return current_app.extensions["settings"]
 
 
-def wire(service: str) -> Wire:
+def transport(service: str) -> Transport:
     """The way to a neighbour."""
-    found: Wire = current_app.extensions["wires"][service]
+    found: Transport = current_app.extensions["transports"][service]
     return found
 
 
@@ -57,6 +62,6 @@ def waiting() -> Waiting:
 
 def _unavailable(problem: Exception) -> Response:
     _LOG.warning("database.unavailable", exc_info=problem)
-    return web.problem_response(
+    return problems.problem_response(
         503, "service_unavailable", "The database is busy or away. Try again."
     )

@@ -2,94 +2,21 @@
 engines share."""
 
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    Dialect,
     Engine,
-    Integer,
-    MetaData,
-    Uuid,
     create_engine,
     event,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - doors take it from here
-from sqlalchemy.types import TypeDecorator
 
-from chassis import ids
-
-BigInt = BigInteger().with_variant(Integer, "sqlite")
-Json = JSON().with_variant(JSONB, "postgresql")
 # What transactions that nobody asked for come from: a run of a job.
 cause: ContextVar[str] = ContextVar("cause", default="")
-
-
-def metadata() -> MetaData:
-    """Fresh metadata; constraint names follow one convention so that refusals can recognise
-    them."""
-    return MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-
-class Base(DeclarativeBase):
-    """What the chassis' own tables stand on; each service has a base of its own beside it."""
-
-    metadata = metadata()
-
-
-class Id(TypeDecorator[str]):
-    """A TypeID column: ``org_…`` in the code, a native UUID in the database. A UUID is taken as it
-    is."""
-
-    impl = Uuid
-    cache_ok = True
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        super().__init__()
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
-        return (
-            value
-            if value is None or isinstance(value, uuid.UUID)
-            else ids.to_uuid(self.prefix, value)
-        )
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else ids.of_uuid(self.prefix, value)
-
-
-class Instant(TypeDecorator[datetime]):
-    """A UTC instant with microseconds, on both databases."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Database:
@@ -97,7 +24,7 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
-        self.on_said: list[Callable[[], None]] = []
+        self.on_publish: list[Callable[[], None]] = []
         self.engine = _engine(url, pool_size)
         # SQLite has one writer; who waits for it inside SQLite sleeps, who waits here is woken.
         self._turn: AbstractContextManager[object] = (
@@ -120,8 +47,8 @@ class Database:
             session.info.update(correlation=correlation or cause.get(), causation=causation)
             with session.begin():
                 yield session
-        if session.info.get("said"):
-            for wake in self.on_said:
+        if session.info.get("published"):
+            for wake in self.on_publish:
                 wake()
 
     @contextmanager

@@ -8,8 +8,9 @@ from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData
 
-from chassis import audit, heard, idempotency, outbox, relay  # noqa: F401 - their tables belong to every service
-from chassis.sql import Base, BigInt, Database, Id, Instant, Json
+from chassis.db.columns import Base, BigInt, Id, Instant, Json
+from chassis.db.database import Database
+from chassis.messaging import inbox_models, outbox, relay  # noqa: F401 - their tables belong to every service
 
 
 def config(migrations: Path, url: str) -> Config:
@@ -60,9 +61,9 @@ def _render(kind: str, item: Any, _context: object) -> str | Literal[False]:
     if kind != "type":
         return False
     if item is Json:
-        return "chassis.sql.Json"
+        return "chassis.db.columns.Json"
     if item is BigInt:
-        return "chassis.sql.BigInt"
+        return "chassis.db.columns.BigInt"
     if isinstance(item, Id):
         return "sa.Uuid()"
     return "sa.DateTime(timezone=True)" if isinstance(item, Instant) else False

@@ -11,13 +11,13 @@ from flask import Flask
 from sqlalchemy import delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from chassis import idempotency
-from chassis.batches import Batch
-from chassis.client import Wire
-from chassis.heard import InboxRow, Redelivery
-from chassis.inbox import Inbox, Listeners
-from chassis.outbox import OutboxRow
-from chassis.sql import Database
+from chassis.db.database import Database
+from chassis.http import idempotency
+from chassis.http.client import Transport
+from chassis.messaging.batches import Batch
+from chassis.messaging.inbox import Inbox, Listeners
+from chassis.messaging.inbox_models import InboxRow, Redelivery
+from chassis.messaging.outbox import OutboxRow
 
 KEPT = timedelta(days=14)
 
@@ -36,16 +36,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Service:
-    """``neighbours``: service -> the setting that holds its address. ``batches``: of what it listens to, those kinds
+    """``upstreams``: service -> the setting that holds its address. ``batches``: of what it listens to, those kinds
     that are heard many at a time, from a queue of their own."""
 
     name: str
     settings: type
-    create_app: Callable[[Any, Database, Mapping[str, Wire]], Flask]
+    create_app: Callable[[Any, Database, Mapping[str, Transport]], Flask]
     listeners: Listeners
     migrations: Path
     jobs: tuple[Job, ...] = ()
-    neighbours: Mapping[str, str] = field(default_factory=dict)
+    upstreams: Mapping[str, str] = field(default_factory=dict)
     batches: Mapping[type[Message], Batch] = field(default_factory=dict)
 
     def all_jobs(self) -> tuple[Job, ...]:

@@ -11,15 +11,19 @@ import psycopg
 from contracts.message import every_message
 from flask import Flask
 
-from chassis import audit, bus, config, log, migrate, tick, web
-from chassis.batches import Batches
-from chassis.client import HttpWire, Wire
-from chassis.config import ServiceSettings
-from chassis.inbox import Inbox
-from chassis.relay import Relay
-from chassis.server import WebServer
-from chassis.service import Service
-from chassis.sql import Database
+from chassis import audit
+from chassis.db import migrations
+from chassis.db.database import Database
+from chassis.http import application
+from chassis.http.client import HttpTransport, Transport
+from chassis.messaging import broker
+from chassis.messaging.batches import Batches
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.relay import Relay
+from chassis.runtime import log, tick
+from chassis.runtime.service import Service
+from chassis.runtime.settings import Misconfigured, ServiceSettings, load, read
+from chassis.runtime.web_server import WebServer
 
 CHANNEL = "said"
 
@@ -33,21 +37,23 @@ def main(service: Service) -> None:
     log.start(service=service.name, role=role)
     try:
         run(service)
-    except config.Misconfigured as problem:
+    except Misconfigured as problem:
         sys.exit(f"{service.name} {role}: {problem}")
 
 
-def wires(service: Service, settings: Any) -> dict[str, Wire]:
+def transports(service: Service, settings: Any) -> dict[str, Transport]:
     """A way over the network to each neighbour."""
-    return {name: HttpWire(getattr(settings, field)) for name, field in service.neighbours.items()}
+    return {
+        name: HttpTransport(getattr(settings, field)) for name, field in service.upstreams.items()
+    }
 
 
 def _web(service: Service) -> None:
-    settings: Any = config.load(service.settings)
+    settings: Any = load(service.settings)
 
     def build() -> Flask:
         database = _database(settings, settings.web_threads)
-        return service.create_app(settings, database, wires(service, settings))
+        return service.create_app(settings, database, transports(service, settings))
 
     WebServer(
         build, f"{settings.host}:{settings.port}", settings.web_workers, settings.web_threads
@@ -57,7 +63,9 @@ def _web(service: Service) -> None:
 def _listen(service: Service) -> None:
     settings, database, stop = _begin(service)
     inbox = Inbox(database, service.listeners)
-    consumer = bus.RabbitConsumer(settings.broker_url, service.name, inbox.receive, database.check)
+    consumer = broker.RabbitConsumer(
+        settings.broker_url, service.name, inbox.receive, database.check
+    )
     drains = [
         threading.Thread(
             target=_drain, args=(service, Batches(inbox, kind, batch), settings, stop), daemon=True
@@ -77,14 +85,14 @@ def _drain(service: Service, batches: Batches, settings: Any, stop: threading.Ev
     """A queue of its own, beside the inbox. Should it ever end by itself, the process ends with
     it."""
     try:
-        bus.RabbitDrain(settings.broker_url, service.name, batches).run(stop)
+        broker.RabbitBatchConsumer(settings.broker_url, service.name, batches).run(stop)
     finally:
         stop.set()
 
 
 def _relay(service: Service) -> None:
     settings, database, stop = _begin(service)
-    carrier = bus.RabbitBus(settings.broker_url, service.name)
+    carrier = broker.RabbitBus(settings.broker_url, service.name)
     relay = Relay(database, carrier)
     _serve_health(service, settings, {"database": database.check, "broker": carrier.check})
     threading.Thread(
@@ -103,36 +111,38 @@ def _tick(service: Service) -> None:
 
 
 def _migrate(service: Service) -> None:
-    migrate.upgrade(service.migrations, config.read("DATABASE_URL"))
+    migrations.upgrade(service.migrations, read("DATABASE_URL"))
 
 
 def declare_topology(service: Service, url: str) -> None:
     """The deploy step on the broker, as its administrator: exchange, queues and bindings of the
     service."""
     heard = [kind.TYPE for kind in service.listeners if kind not in service.batches]
-    sayers = {kind.sayer() for kind in every_message()}
-    bus.declare(url, service.name, sorted(sayers), heard, [kind.TYPE for kind in service.batches])
+    sayers = {kind.producer() for kind in every_message()}
+    broker.declare(
+        url, service.name, sorted(sayers), heard, [kind.TYPE for kind in service.batches]
+    )
 
 
 def _topology(service: Service) -> None:
-    declare_topology(service, config.read("BROKER_ADMIN_URL"))
+    declare_topology(service, read("BROKER_ADMIN_URL"))
 
 
 def _dead_letters(service: Service) -> None:
-    settings: Any = config.load(service.settings)
+    settings: Any = load(service.settings)
     for line in Inbox(Database(settings.database_url), service.listeners).dead_letters():
         print(line)  # noqa: T201 - the command's answer
 
 
 def _redrive(service: Service) -> None:
-    database = _database(config.load(service.settings), 2)
+    database = _database(load(service.settings), 2)
     letter = sys.argv[2] if len(sys.argv) > 2 else None
     count = Inbox(database, service.listeners).redrive(letter=letter)
     print(f"{count} heard again")  # noqa: T201 - the command's answer
 
 
 def _audit(service: Service) -> None:
-    database, problems = _database(config.load(service.settings), 2), 0
+    database, problems = _database(load(service.settings), 2), 0
     with database.reading(snapshot=True) as session:
         chains = sys.argv[2:] or audit.chains(session)
     for organization_id in chains:
@@ -158,7 +168,7 @@ _ROLES: Mapping[str, Callable[[Service], None]] = {
 
 
 def _begin(service: Service) -> tuple[Any, Database, threading.Event]:
-    settings: Any = config.load(service.settings)
+    settings: Any = load(service.settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -168,7 +178,7 @@ def _begin(service: Service) -> tuple[Any, Database, threading.Event]:
 def _database(settings: ServiceSettings, pool_size: int) -> Database:
     database = Database(settings.database_url, pool_size=pool_size)
     if not database.is_sqlite:
-        database.on_said.append(lambda: _notify(database))
+        database.on_publish.append(lambda: _notify(database))
     return database
 
 
@@ -205,6 +215,8 @@ class _Silent(WSGIRequestHandler):
 
 def _serve_health(service: Service, settings: Any, ready: Mapping[str, Callable[[], None]]) -> None:
     if settings.health_port:
-        app = web.application(service.name, title="health", door=None, blueprints=(), ready=ready)
+        app = application.build(
+            service.name, title="health", access=None, blueprints=(), ready=ready
+        )
         server = make_server(settings.host, settings.health_port, app, handler_class=_Silent)
         threading.Thread(target=server.serve_forever, daemon=True).start()

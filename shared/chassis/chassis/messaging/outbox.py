@@ -12,8 +12,8 @@ from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstrain
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from chassis import clock, ids
-from chassis.sql import Base, BigInt, Id, Instant
+from chassis.db.columns import Base, BigInt, Id, Instant
+from chassis.runtime import clock, ids
 
 PARTITIONS = 8
 LARGEST = 256 * 1024
@@ -57,7 +57,7 @@ class OutboxRow(Base):
     unsendable: Mapped[str | None] = mapped_column(String(255))
 
 
-def say(session: Session, message: Message) -> str:
+def publish(session: Session, message: Message) -> str:
     """Write the message to the outbox and answer its id. It is published once this transaction has
     committed.
 
@@ -67,7 +67,7 @@ def say(session: Session, message: Message) -> str:
     version = _next_version(session, message.aggregate)
     attributes: dict[str, Any] = {
         "id": event_id,
-        "source": f"/{message.sayer()}",
+        "source": f"/{message.producer()}",
         "type": message.TYPE,
         "specversion": "1.0",
         "time": now,
@@ -92,7 +92,7 @@ def say(session: Session, message: Message) -> str:
             partition=zlib.crc32(message.aggregate.encode()) % PARTITIONS,
         )
     )
-    session.info["said"] = True
+    session.info["published"] = True
     return event_id
 
 

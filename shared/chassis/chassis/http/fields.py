@@ -6,7 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from chassis import clock, ids
+from chassis.runtime import clock, ids
 
 
 class Text(ma.fields.String):

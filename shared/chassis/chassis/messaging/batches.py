@@ -16,11 +16,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from chassis import clock, crash, log
-from chassis.envelope import Heard, Read, Undeliverable, understand
 from chassis.errors import Invalid
-from chassis.heard import InboxRow, Redelivery
-from chassis.inbox import Inbox, is_disconnect
+from chassis.messaging.envelope import Decoded, Envelope, Undeliverable, decode
+from chassis.messaging.inbox import Inbox, is_disconnect
+from chassis.messaging.inbox_models import InboxRow, Redelivery
+from chassis.runtime import clock, failpoints, log
 
 _LOG = log.get("batches")
 
@@ -35,24 +35,24 @@ class Batch:
     read: Callable[[Any], Any]
     apply: Callable[[Session, Sequence[Any], datetime], Sequence[int]]
 
-    def one(self, session: Session, message: Any, heard: Heard) -> None:
+    def one(self, session: Session, message: Any, envelope: Envelope) -> None:
         """The same as a listener for the inbox."""
-        self.apply(session, [self.read(message)], heard.now)
+        self.apply(session, [self.read(message)], envelope.now)
 
 
 class Delivery(NamedTuple):
-    """A message as it came; ``said_by``: the carrier's word for who published it; ``again``: it
+    """A message as it came; ``published_by``: the carrier's word for who published it; ``again``: it
     came before."""
 
     raw: bytes
-    said_by: str
+    published_by: str
     again: bool = False
 
 
 class _Item(NamedTuple):
     number: int
     again: bool
-    read: Read
+    decoded: Decoded
     meant: Any
 
 
@@ -72,12 +72,12 @@ class Batches:
         alone = []
         for number, delivery in enumerate(deliveries):
             try:
-                read = understand(delivery.raw, delivery.said_by, (self.kind,))
-                item = _Item(number, delivery.again, read, self.batch.read(read.message))
+                decoded = decode(delivery.raw, delivery.published_by, (self.kind,))
+                item = _Item(number, delivery.again, decoded, self.batch.read(decoded.message))
             except (Undeliverable, Invalid):
                 alone.append(number)
                 continue
-            if together.setdefault(read.heard.id, item) is not item:
+            if together.setdefault(decoded.envelope.id, item) is not item:
                 alone.append(number)
         for suspect in self._suspects([id_ for id_, item in together.items() if item.again]):
             alone.append(together.pop(suspect).number)
@@ -115,14 +115,16 @@ class Batches:
     def _apply_once(self, items: list[_Item]) -> list[int]:
         with self.inbox.database.transaction() as session:
             known = select(InboxRow.id).where(
-                InboxRow.id.in_([item.read.heard.id for item in items])
+                InboxRow.id.in_([item.decoded.envelope.id for item in items])
             )
-            heard = set(session.scalars(known))
-            new, now = [item for item in items if item.read.heard.id not in heard], clock.now()
+            seen = set(session.scalars(known))
+            new, now = [item for item in items if item.decoded.envelope.id not in seen], clock.now()
             for n in self.batch.apply(session, [item.meant for item in new], now) if new else ():
                 session.add(
-                    InboxRow(id=new[n].read.heard.id, digest=new[n].read.digest, heard_at=now)
+                    InboxRow(
+                        id=new[n].decoded.envelope.id, digest=new[n].decoded.digest, heard_at=now
+                    )
                 )
             session.flush()
-            crash.point("batch.before_commit")
-        return [item.number for item in items if item.read.heard.id in heard]
+            failpoints.hit("batch.before_commit")
+        return [item.number for item in items if item.decoded.envelope.id in seen]

@@ -18,11 +18,17 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, aliased
 
-from chassis import clock, crash, ids, log
-from chassis.envelope import LARGEST, Heard, Read, Undeliverable, understand, writable
+from chassis.db.database import Database
 from chassis.errors import Invalid
-from chassis.heard import DeadLetter, InboxRow, Redelivery, StreamPosition, WaitingMessage
-from chassis.sql import Database
+from chassis.messaging.envelope import LARGEST, Decoded, Envelope, Undeliverable, decode, writable
+from chassis.messaging.inbox_models import (
+    DeadLetter,
+    InboxRow,
+    Redelivery,
+    StreamPosition,
+    WaitingMessage,
+)
+from chassis.runtime import clock, failpoints, ids, log
 
 RETRY_AFTER = (
     timedelta(seconds=10),
@@ -36,7 +42,7 @@ __all__ = [
     "CRASHES",
     "LARGEST",
     "RETRY_AFTER",
-    "Heard",
+    "Envelope",
     "Inbox",
     "Listener",
     "Listeners",
@@ -44,7 +50,7 @@ __all__ = [
     "is_disconnect",
 ]
 
-Listener = Callable[[Session, Any, Heard], None]
+Listener = Callable[[Session, Any, Envelope], None]
 Listeners = Mapping[type[Message], Listener]
 
 
@@ -59,7 +65,7 @@ class Inbox:
         self,
         raw: bytes,
         *,
-        said_by: str | None = None,
+        published_by: str | None = None,
         again: bool = False,
         redriven: bool = False,
         gave_up: str = "",
@@ -67,31 +73,31 @@ class Inbox:
         """Apply the message, or remember it for later, or lay it aside with the reason: committed
         either way.
 
-        ``said_by``: the broker's word for who published it; ``again``: the carrier has delivered it before;
+        ``published_by``: the broker's word for who published it; ``again``: the carrier has delivered it before;
         ``gave_up``: why the carrier itself has given it up, so that it is only laid aside.
         Raises SQLAlchemy's OperationalError when the database can't be reached: the message is not delivered."""
         try:
             if gave_up:
                 raise Undeliverable("gave_up", gave_up)
-            read = understand(raw, said_by, self.listeners)
+            decoded = decode(raw, published_by, self.listeners)
             structlog.contextvars.bind_contextvars(
-                message_id=read.heard.id, message=read.heard.type
+                message_id=decoded.envelope.id, message=decoded.envelope.type
             )
             if again:
-                self._count_crash(read)
-            self._apply_or_wait(read, raw, redriven)
+                self._count_crash(decoded)
+            self._apply_or_wait(decoded, raw, redriven)
         except Undeliverable as problem:
             self._lay_aside(raw, problem)
         finally:
             structlog.contextvars.unbind_contextvars("message_id", "message")
 
-    def _apply_or_wait(self, read: Read, raw: bytes, redriven: bool) -> None:
+    def _apply_or_wait(self, decoded: Decoded, raw: bytes, redriven: bool) -> None:
         for attempt in (1, 2, 3):
             try:
                 with self.database.transaction(
-                    correlation=read.heard.correlation, causation=read.heard.id
+                    correlation=decoded.envelope.correlation, causation=decoded.envelope.id
                 ) as session:
-                    self._apply(session, read, raw, redriven)
+                    self._apply(session, decoded, raw, redriven)
                 return
             except Undeliverable:
                 raise
@@ -103,25 +109,31 @@ class Inbox:
             except Exception as problem:
                 if attempt == 3:
                     _LOG.warning("message.failed", exc_info=True)
-                    self._wait(read, raw, f"{type(problem).__name__}: {problem}")
+                    self._wait(decoded, raw, f"{type(problem).__name__}: {problem}")
 
-    def _apply(self, session: Session, read: Read, raw: bytes, redriven: bool) -> None:
-        heard, ordered = read.heard, read.message.ORDERED
-        if not self._first_time(session, read):
+    def _apply(self, session: Session, decoded: Decoded, raw: bytes, redriven: bool) -> None:
+        envelope, ordered = decoded.envelope, decoded.message.ORDERED
+        if not self._first_time(session, decoded):
             _LOG.info("message.repeated")
             return
-        if ordered and not redriven and self._is_behind(session, heard):
-            self._add_waiting(session, read, raw, due=heard.now, error="behind an earlier message")
-            session.delete(session.get_one(InboxRow, heard.id))
+        if ordered and not redriven and self._is_behind(session, envelope):
+            self._add_waiting(
+                session, decoded, raw, due=envelope.now, error="behind an earlier message"
+            )
+            session.delete(session.get_one(InboxRow, envelope.id))
             return
-        if ordered and not self._advance(session, heard) and not redriven:
-            raise Undeliverable("stale", f"version {heard.version} came after a newer one")
-        self.listeners[type(read.message)](session, read.message, heard)
+        if ordered and not self._advance(session, envelope) and not redriven:
+            raise Undeliverable("stale", f"version {envelope.version} came after a newer one")
+        self.listeners[type(decoded.message)](session, decoded.message, envelope)
         session.flush()
-        crash.point("consumer.before_commit")
+        failpoints.hit("consumer.before_commit")
 
-    def _first_time(self, session: Session, read: Read) -> bool:
-        values = {"id": read.heard.id, "digest": read.digest, "heard_at": read.heard.now}
+    def _first_time(self, session: Session, decoded: Decoded) -> bool:
+        values = {
+            "id": decoded.envelope.id,
+            "digest": decoded.digest,
+            "heard_at": decoded.envelope.now,
+        }
         insert = (
             self._insert(session)(InboxRow)
             .values(values)
@@ -130,28 +142,28 @@ class Inbox:
         )
         if session.execute(insert).first() is not None:
             return True
-        if session.get_one(InboxRow, read.heard.id).digest != read.digest:
+        if session.get_one(InboxRow, decoded.envelope.id).digest != decoded.digest:
             raise Undeliverable("bad_envelope", "this id was heard before with another body")
         return False
 
-    def _is_behind(self, session: Session, heard: Heard) -> bool:
+    def _is_behind(self, session: Session, envelope: Envelope) -> bool:
         earlier = select(WaitingMessage.id).where(
-            WaitingMessage.source == heard.source,
-            WaitingMessage.aggregate == heard.aggregate,
-            WaitingMessage.version < heard.version,
+            WaitingMessage.source == envelope.source,
+            WaitingMessage.aggregate == envelope.aggregate,
+            WaitingMessage.version < envelope.version,
         )
         return session.execute(earlier.limit(1)).first() is not None
 
-    def _advance(self, session: Session, heard: Heard) -> bool:
+    def _advance(self, session: Session, envelope: Envelope) -> bool:
         """Note the position in the aggregate's stream; False if it had already come this far."""
         insert = self._insert(session)(StreamPosition).values(
-            source=heard.source, aggregate=heard.aggregate, version=heard.version
+            source=envelope.source, aggregate=envelope.aggregate, version=envelope.version
         )
         moved = session.execute(
             insert.on_conflict_do_update(
                 index_elements=["source", "aggregate"],
-                set_={"version": heard.version},
-                where=StreamPosition.version < heard.version,
+                set_={"version": envelope.version},
+                where=StreamPosition.version < envelope.version,
             ).returning(StreamPosition.version)
         )
         return moved.first() is not None
@@ -162,41 +174,46 @@ class Inbox:
             postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         )
 
-    def _wait(self, read: Read, raw: bytes, error: str) -> None:
+    def _wait(self, decoded: Decoded, raw: bytes, error: str) -> None:
         with self.database.transaction() as session:
-            row = session.get(WaitingMessage, read.heard.id)
+            row = session.get(WaitingMessage, decoded.envelope.id)
             if row is None:
                 self._add_waiting(
-                    session, read, raw, due=read.heard.now + RETRY_AFTER[0], error=error, attempts=1
+                    session,
+                    decoded,
+                    raw,
+                    due=decoded.envelope.now + RETRY_AFTER[0],
+                    error=error,
+                    attempts=1,
                 )
             elif row.attempts >= len(RETRY_AFTER):
                 session.delete(row)
                 self._add_dead(
-                    session, raw, Undeliverable("failed", error), row.attempts, read.heard.now
+                    session, raw, Undeliverable("failed", error), row.attempts, decoded.envelope.now
                 )
             else:
-                row.due_at = read.heard.now + RETRY_AFTER[row.attempts]
+                row.due_at = decoded.envelope.now + RETRY_AFTER[row.attempts]
                 row.attempts, row.error = row.attempts + 1, writable(error)
 
     def _add_waiting(
         self,
         session: Session,
-        read: Read,
+        decoded: Decoded,
         raw: bytes,
         *,
         due: datetime,
         error: str,
         attempts: int = 0,
     ) -> None:
-        if session.get(WaitingMessage, read.heard.id) is None:
-            heard = read.heard
+        if session.get(WaitingMessage, decoded.envelope.id) is None:
+            envelope = decoded.envelope
             session.add(
                 WaitingMessage(
-                    id=heard.id,
-                    source=heard.source,
-                    aggregate=heard.aggregate,
-                    version=heard.version,
-                    type=heard.type,
+                    id=envelope.id,
+                    source=envelope.source,
+                    aggregate=envelope.aggregate,
+                    version=envelope.version,
+                    type=envelope.type,
                     body=raw,
                     attempts=attempts,
                     due_at=due,
@@ -204,12 +221,14 @@ class Inbox:
                 )
             )
 
-    def _count_crash(self, read: Read) -> None:
+    def _count_crash(self, decoded: Decoded) -> None:
         """Written before the listener runs, so that a message which kills the process is laid aside
         in the end."""
         with self.database.transaction() as session:
-            row = session.get(Redelivery, read.heard.id) or Redelivery(id=read.heard.id, times=0)
-            row.times, row.last_at = row.times + 1, read.heard.now
+            row = session.get(Redelivery, decoded.envelope.id) or Redelivery(
+                id=decoded.envelope.id, times=0
+            )
+            row.times, row.last_at = row.times + 1, decoded.envelope.now
             session.add(row)
             crashes = row.times
         if crashes > CRASHES:
@@ -256,19 +275,19 @@ class Inbox:
 
     def _retry(self, event_id: str, raw: bytes) -> None:
         try:
-            read = understand(raw, None, self.listeners)
+            decoded = decode(raw, None, self.listeners)
             for_this = (
                 select(WaitingMessage)
                 .where(WaitingMessage.id == event_id)
                 .with_for_update(skip_locked=True)
             )
             with self.database.transaction(
-                correlation=read.heard.correlation, causation=read.heard.id
+                correlation=decoded.envelope.correlation, causation=decoded.envelope.id
             ) as session:
                 row = session.execute(for_this).scalar_one_or_none()
-                if row is None or self._is_behind(session, read.heard):
+                if row is None or self._is_behind(session, decoded.envelope):
                     return
-                self._apply(session, read, raw, redriven=True)
+                self._apply(session, decoded, raw, redriven=True)
                 session.delete(row)
         except (Undeliverable, Invalid) as problem:
             reason = (
@@ -281,7 +300,7 @@ class Inbox:
                 self._add_dead(session, raw, reason, 0, clock.now())
         except Exception as problem:
             _LOG.warning("message.failed_again", exc_info=True)
-            self._wait(read, raw, f"{type(problem).__name__}: {problem}")
+            self._wait(decoded, raw, f"{type(problem).__name__}: {problem}")
 
     def dead_letters(self) -> list[str]:
         """The letters laid aside and not yet redriven, a line each."""

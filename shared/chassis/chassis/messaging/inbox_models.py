@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chassis.sql import Base, BigInt, Id, Instant
+from chassis.db.columns import Base, BigInt, Id, Instant
 
 
 class InboxRow(Base):

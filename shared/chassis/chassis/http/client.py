@@ -34,7 +34,7 @@ class Stream:
     pieces: Iterator[bytes]
 
 
-class Wire(Protocol):
+class Transport(Protocol):
     """A way to reach one service."""
 
     def send(
@@ -44,7 +44,7 @@ class Wire(Protocol):
         ...
 
 
-class LongWire(Wire, Protocol):
+class StreamingTransport(Transport, Protocol):
     """A wire that long answers come by, too."""
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
@@ -52,7 +52,7 @@ class LongWire(Wire, Protocol):
         ...
 
 
-class HttpWire:
+class HttpTransport:
     """Over the network: pooled, with time limits, never retried here."""
 
     def __init__(
@@ -107,10 +107,10 @@ def _silent() -> Unavailable:
     )
 
 
-class Neighbour:
+class InternalClient:
     """Another service's ``/internal/*``, asked with our own name and secret."""
 
-    def __init__(self, wire: Wire, name: str, secret: str) -> None:
+    def __init__(self, wire: Transport, name: str, secret: str) -> None:
         self._wire = wire
         self._headers = urllib3.make_headers(basic_auth=f"{name}:{secret}")
 

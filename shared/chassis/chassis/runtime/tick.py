@@ -4,9 +4,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-from chassis import clock, ids, log
-from chassis.service import Job, Service
-from chassis.sql import Database, cause
+from chassis.db.database import Database, cause
+from chassis.runtime import clock, ids, log
+from chassis.runtime.service import Job, Service
 
 _LOG = log.get("tick")
 

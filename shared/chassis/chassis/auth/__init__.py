@@ -1,0 +1,1 @@
+"""Authentication and authorization: tokens, callers, permissions, internal callers."""

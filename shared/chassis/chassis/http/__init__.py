@@ -1,0 +1,1 @@
+"""HTTP at the edge: requests, problems, paging, ETags, idempotency and calls to other services."""

@@ -1,0 +1,1 @@
+"""Running a service: settings, logging, clock, process roles and the command line."""
