@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from membership import app as application
-from membership import guard, listeners, models
+from membership import guard, jobs, listeners, models
 from membership.config import Settings
 from membership.values.passwords import Hasher
 from sqlalchemy import select, text
@@ -53,7 +53,9 @@ class World:
     def __init__(self, app: Flask, database: Database, folder: Path, clock_at: "Clock") -> None:
         self.app, self.database, self.folder, self.clock = app, database, folder, clock_at
         self.settings = _settings(database.url, folder)
-        door = guard.door(database, app.extensions["signer"], self.settings.internal_callers)
+        door = guard.access_control(
+            database, app.extensions["signer"], self.settings.internal_callers
+        )
         app.extensions.update(settings=self.settings, database=database, access=door, hasher=CHEAP)
         self.inbox = Inbox(database, listeners.LISTENERS)
         self.client = self.app.test_client()
@@ -85,7 +87,7 @@ class World:
 
     def post(self) -> list[email.message.EmailMessage]:
         """Send what is due; all mails so far, oldest first."""
-        while listeners.send_mails(self.database, clock.now(), self.settings):
+        while jobs.send_mails(self.database, clock.now(), self.settings):
             pass
         files = sorted(self.folder.glob("*.eml"))
         return [

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from contracts import membership, org
-from membership import listeners
+from membership import jobs
 from membership.models import ActingSession, Identity, Member
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -118,9 +118,7 @@ class Scene:
         return self.enter(self.request(**more).json["id"]).json["access_token"]
 
     def tick(self) -> int:
-        return listeners.end_support(
-            self.world.database, self.world.clock.now(), self.world.settings
-        )
+        return jobs.end_support(self.world.database, self.world.clock.now(), self.world.settings)
 
     # --- what is known of it
 

@@ -4,7 +4,7 @@ import pytest
 from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
-from membership import listeners, models
+from membership import jobs, models
 from membership.values import waits
 from sqlalchemy import update
 
@@ -81,9 +81,9 @@ def test_after_a_hundred_failures_only_a_new_password_helps(world):
     world.clock.pass_(minutes=16)
     assert log_in("wrong").status_code == 401
     world.clock.pass_(days=40)
-    while listeners.tell_of_failures(world.database, clock.now(), world.settings):
+    while jobs.report_failed_attempts(world.database, clock.now(), world.settings):
         pass
-    listeners.forget(world.database, clock.now(), world.settings)
+    jobs.delete_expired(world.database, clock.now(), world.settings)
     assert log_in(PASSWORD).status_code == 429
     world.call("POST", "/v1/password-resets", {"email": OLGA})
     world.call("POST", f"/v1/password-resets/{world.link(OLGA)}", {"password": NEW})

@@ -10,7 +10,7 @@ import pytest
 from chassis.db.database import Database
 from chassis.runtime import clock
 from membership import app as application
-from membership import listeners, models
+from membership import jobs, models
 from membership.values import networks, passwords, waits
 from sqlalchemy import event, func, select, update
 
@@ -151,9 +151,9 @@ def test_what_was_counted_is_forgotten_in_time(world):
     kept = (models.Guesses, models.LoginFailures, models.KnownClient)
 
     def sweep():
-        while listeners.tell_of_failures(world.database, clock.now(), world.settings):
+        while jobs.report_failed_attempts(world.database, clock.now(), world.settings):
             pass
-        listeners.forget(world.database, clock.now(), world.settings)
+        jobs.delete_expired(world.database, clock.now(), world.settings)
         with world.database.reading() as session:
             return [session.scalar(select(func.count()).select_from(model)) for model in kept]
 

@@ -8,7 +8,7 @@ import pytest
 from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
-from membership import listeners, models
+from membership import jobs, models
 from sqlalchemy import event, insert, select, update
 
 OLGA, MIA, NEW = "olga@customer.example", "mia@customer.example", "mia.new@customer.example"
@@ -358,7 +358,7 @@ def test_the_time_to_undo_runs_from_the_change_and_then_the_old_login_is_erased(
     world.accept(NEW, OTHER)
 
     def old():
-        listeners.forget(world.database, clock.now(), world.settings)
+        jobs.delete_expired(world.database, clock.now(), world.settings)
         with world.database.reading() as session:
             return session.scalars(
                 select(models.Identity).where(models.Identity.email == MIA)
@@ -377,7 +377,7 @@ def test_who_belongs_elsewhere_too_is_not_erased_when_the_time_to_undo_is_over(p
     world.accept(MIA, None)
     place.call("PATCH", f"/{member_id}", {"email": NEW})
     world.clock.pass_(days=8)
-    listeners.forget(world.database, clock.now(), world.settings)
+    jobs.delete_expired(world.database, clock.now(), world.settings)
     assert world.log_in(MIA)["organization"]["name"] == "Second"
 
 

@@ -10,7 +10,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from chassis.runtime import clock
 from chassis.runtime.settings import Secret
-from membership import clients, listeners
+from membership import clients, jobs
 from membership.values.letters import Letter
 
 OLGA = "olga@customer.example"
@@ -141,7 +141,7 @@ def test_dying_between_hash_and_mail_only_means_another_link(world, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(clients, "post", die)
         with pytest.raises(KeyboardInterrupt):
-            listeners.send_mails(world.database, clock.now(), world.settings)
+            jobs.send_mails(world.database, clock.now(), world.settings)
     assert world.post() == []
     world.clock.pass_(seconds=61)
     assert len(world.post()) == 1
@@ -155,9 +155,9 @@ def test_dying_after_the_mail_kills_its_link_but_sends_another(world, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(listeners.clock.mails, "mark_sent", die)
+        patch.setattr(jobs.mails, "mark_sent", die)
         with pytest.raises(KeyboardInterrupt):
-            listeners.send_mails(world.database, clock.now(), world.settings)
+            jobs.send_mails(world.database, clock.now(), world.settings)
     first = world.link(OLGA)
     world.clock.pass_(seconds=61)
     assert world.link(OLGA) != first and len(world.post()) == 2

@@ -11,7 +11,7 @@ from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
 from membership import app as application
-from membership import listeners, models, queries
+from membership import jobs, models, queries
 from membership.actions import organizations, sessions, telling
 from membership.values import passwords
 from sqlalchemy import select
@@ -119,10 +119,10 @@ def test_failures_reach_the_audit_later(world):
     for _ in range(3):
         _try(world, "wrong")
         _try(world, "wrong", "nobody@customer.example")
-    assert listeners.tell_of_failures(world.database, clock.now(), world.settings) == 2
+    assert jobs.report_failed_attempts(world.database, clock.now(), world.settings) == 2
     denied = [m for m in world.said(messages.AuditRecorded) if m.outcome == "denied"]
     assert [m.changes[0]["after"] for m in denied] == [3]
-    assert listeners.tell_of_failures(world.database, clock.now(), world.settings) == 0
+    assert jobs.report_failed_attempts(world.database, clock.now(), world.settings) == 0
 
 
 def test_refreshing_rotates_and_a_used_token_ends_the_family(world):
@@ -381,7 +381,7 @@ def test_the_feed_goes_on_where_one_was_and_forgets(world):
     assert world.feed(feed["last"] + 1000)["entries"] == feed["entries"]
     world.clock.pass_(minutes=66)
     assert world.feed() == {"entries": [], "last": feed["last"]}
-    while listeners.forget(world.database, clock.now(), world.settings):
+    while jobs.delete_expired(world.database, clock.now(), world.settings):
         pass
     second = world.log_in(OLGA)["access_token"]
     world.call("DELETE", "/v1/sessions/current", token=second)

@@ -9,7 +9,7 @@ import pytest
 from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
-from membership import listeners, models
+from membership import jobs, models
 from membership.actions import members as member_actions
 from sqlalchemy import select, update
 
@@ -346,10 +346,10 @@ def test_an_offer_is_open_for_72_hours_to_the_moment(place, world, monkeypatch):
 
 def test_the_clock_notes_that_an_offer_is_over(place, world):
     place.offer()
-    assert listeners.expire_offers(world.database, clock.now(), world.settings) == 0
+    assert jobs.expire_offers(world.database, clock.now(), world.settings) == 0
     later = clock.now() + timedelta(hours=HOURS)
-    assert listeners.expire_offers(world.database, later, world.settings) == 1
-    assert listeners.expire_offers(world.database, later, world.settings) == 0
+    assert jobs.expire_offers(world.database, later, world.settings) == 1
+    assert jobs.expire_offers(world.database, later, world.settings) == 0
     assert place.audited()[-1] == ("ownership.expired", "ok")
     assert world.said(messages.AuditRecorded)[-1].actor["kind"] == "system"
 

@@ -10,7 +10,7 @@ from chassis.http.client import Transport
 from chassis.runtime import clock, service
 from flask import Flask
 
-from membership import clients, guard, listeners, views
+from membership import clients, guard, jobs, listeners, views
 from membership.actions import organizations
 from membership.config import Settings, from_arguments
 from membership.values import passwords, signing
@@ -40,7 +40,7 @@ SERVICE = service.Service(
     settings=Settings,
     create_app=create_app,
     listeners=listeners.LISTENERS,
-    jobs=listeners.JOBS,
+    jobs=jobs.JOBS,
     migrations=Path(__file__).parent / "migrations",
 )
 

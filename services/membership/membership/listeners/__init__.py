@@ -1,21 +1,5 @@
-"""The message door and the clock's."""
+"""Messages from the other services."""
 
-from membership.listeners.clock import (
-    JOBS,
-    end_support,
-    expire_offers,
-    forget,
-    send_mails,
-    tell_of_failures,
-)
 from membership.listeners.messages import LISTENERS
 
-__all__ = [
-    "JOBS",
-    "LISTENERS",
-    "end_support",
-    "expire_offers",
-    "forget",
-    "send_mails",
-    "tell_of_failures",
-]
+__all__ = ["LISTENERS"]

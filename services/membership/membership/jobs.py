@@ -1,4 +1,4 @@
-"""The clock's door."""
+"""Periodic jobs."""
 
 from datetime import datetime
 from typing import Any
@@ -33,13 +33,13 @@ def send_mails(database: Database, now: datetime, settings: Any) -> int:
     return 1
 
 
-def tell_of_failures(database: Database, now: datetime, _settings: Any) -> int:
+def report_failed_attempts(database: Database, now: datetime, _settings: Any) -> int:
     """Put wrong passwords into the audit."""
     with database.transaction() as session:
         return chores.tell_of_failures(session, now=now)
 
 
-def forget(database: Database, now: datetime, _settings: Any) -> int:
+def delete_expired(database: Database, now: datetime, _settings: Any) -> int:
     """Delete what has served its time."""
     with database.transaction() as session:
         return chores.forget_old(session, now=now) + chores.forget_former(session, now=now)
@@ -59,8 +59,8 @@ def end_support(database: Database, now: datetime, _settings: Any) -> int:
 
 JOBS = (
     Job("send_mails", 0.5, send_mails),
-    Job("tell_of_failures", 5, tell_of_failures),
-    Job("forget_sessions", 60, forget),
+    Job("report_failed_attempts", 5, report_failed_attempts),
+    Job("delete_expired", 60, delete_expired),
     Job("expire_offers", 60, expire_offers),
     Job("end_support", 1, end_support),
 )
