@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .tools/bin/uv
 PY = .venv/bin/python
-DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml) \
+DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml tools/*/pyproject.toml) \
   services/console/browser/package-lock.json
 
 .DEFAULT_GOAL := help
@@ -15,10 +15,10 @@ run: .venv/.ready ## start everything on this machine, nothing else needed (CLIE
 	@exec $(PY) -m clientele run
 
 demo: .venv/.ready ## load example customers and tell the life of one (BASE_URL= for a running system)
-	@exec $(PY) -m clientele demo $(if $(BASE_URL),--base-url $(BASE_URL))
+	@exec $(PY) -m devtools demo $(if $(BASE_URL),--base-url $(BASE_URL))
 
 processes: .venv/.ready ## what docker compose would start, as plain processes on private PostgreSQL and RabbitMQ
-	@exec $(PY) -m clientele processes
+	@exec $(PY) -m devtools processes
 
 test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a part)
 	@$(PY) -m clientele check && exec $(PY) -m pytest -n 2 $(TESTS)
@@ -48,10 +48,10 @@ screenshots: .venv/.tested ## pictures of every page into var/screenshots, light
 	@exec $(PY) -m tests.browser.screenshots $(PAGES)
 
 docs: .venv/.ready ## write the generated pages of docs/ anew
-	@$(PY) -m clientele docs
+	@$(PY) -m devtools docs
 
 migration: .venv/.ready ## a new migration: make migration SERVICE=org NAME=add_something
-	@$(PY) -m clientele migration $(SERVICE) $(NAME)
+	@$(PY) -m devtools migration $(SERVICE) $(NAME)
 
 clean: ## forget the set-up and the embedded system's data
 	rm -rf .venv .tools var

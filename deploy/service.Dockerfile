@@ -18,6 +18,7 @@ COPY services/console/pyproject.toml services/console/
 COPY shared/chassis/pyproject.toml shared/chassis/
 COPY shared/contracts/pyproject.toml shared/contracts/
 COPY deploy/clientele/pyproject.toml deploy/clientele/
+COPY tools/devtools/pyproject.toml tools/devtools/
 RUN uv sync --frozen --no-dev --no-editable --no-install-workspace --package "$SERVICE"
 
 COPY shared shared

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from clientele.processes import System
-from clientele.servers import Postgres, RabbitMQ
+from devtools.processes import System
+from devtools.servers import Postgres, RabbitMQ
 
 from tests import servers, sharing, summary
 

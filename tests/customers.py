@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from clientele.demo.api import Answer, Api
+from devtools.demo.api import Answer, Api
 
 
 def signed_in(address: str, password: str) -> Api:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import urllib3
-from clientele.servers.processes import family, free_port
+from devtools.servers.processes import family, free_port
 
 
 class Embedded:

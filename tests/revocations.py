@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from clientele.demo.api import Api
-from clientele.processes import System
+from devtools.demo.api import Api
+from devtools.processes import System
 
 from tests import customers
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import docker  # type: ignore[import-untyped]
-from clientele.servers import Postgres, RabbitMQ, postgres, rabbitmq
+from devtools.servers import Postgres, RabbitMQ, postgres, rabbitmq
 from testcontainers.core.container import DockerContainer, ExecConfig
 
 from tests import summary

@@ -23,8 +23,8 @@ from chassis.db.database import Database
 from chassis.runtime import clock, ids, log
 from chassis.runtime.settings import Secret
 from clientele import embedded
-from clientele.servers import Postgres
 from console.app import MIGRATIONS
+from devtools.servers import Postgres
 from org.models import Organization
 from sqlalchemy import insert, select, text
 

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from clientele.processes import System
-from clientele.servers import Postgres, RabbitMQ
+from devtools.processes import System
+from devtools.servers import Postgres, RabbitMQ
 
 from tests.revocations import Stage
 

@@ -27,8 +27,8 @@ from chassis.messaging.inbox import Inbox
 from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
 from chassis.messaging.outbox import OutboxRow
 from chassis.runtime import cli, clock, ids
-from clientele.servers import RabbitMQ
 from contracts import usage
+from devtools.servers import RabbitMQ
 from sqlalchemy import select
 
 from tests import metering

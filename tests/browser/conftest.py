@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from clientele.processes import System
-from clientele.servers import installation
+from devtools.processes import System
+from devtools.servers import installation
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests import summary

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from clientele.demo import system
-from clientele.servers import installation
+from devtools.demo import system
+from devtools.servers import installation
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.sites import ADMIN, PASSWORD, Customer, Site
@@ -153,7 +153,7 @@ def main() -> int:
 def _tell(running: system.System) -> None:
     """The demonstration data."""
     subprocess.run(
-        [sys.executable, "-m", "clientele", "demo", "--base-url", running.base_url],
+        [sys.executable, "-m", "devtools", "demo", "--base-url", running.base_url],
         check=True,
         capture_output=True,
         env={

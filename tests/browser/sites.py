@@ -9,7 +9,7 @@ from email import policy
 from pathlib import Path
 from typing import Any
 
-from clientele.demo.api import Api
+from devtools.demo.api import Api
 
 from tests import customers
 from tests.customers import eventually

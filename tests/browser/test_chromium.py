@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from clientele.servers import ServerMissing, installation
+from devtools.servers import ServerMissing, installation
 
 
 def test_a_missing_browser_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

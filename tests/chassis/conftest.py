@@ -13,9 +13,9 @@ import pytest
 from chassis.db.database import Database
 from chassis.messaging import broker as rabbit
 from chassis.messaging.inbox import Inbox
-from clientele.servers import RabbitMQ
 from contracts import billing, membership
 from contracts.message import every_message
+from devtools.servers import RabbitMQ
 
 from tests.chassis.messages import CHASSIS, note
 from tests.databases import ENGINES, Shelf, migrated

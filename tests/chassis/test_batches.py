@@ -26,8 +26,8 @@ from chassis.messaging.inbox_models import (
     WaitingMessage,
 )
 from chassis.runtime import ids
-from clientele.servers import RabbitMQ
 from contracts import usage
+from devtools.servers import RabbitMQ
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session

@@ -21,8 +21,8 @@ import pytest
 import yaml
 from chassis.auth import internal
 from chassis.runtime.settings import load
-from clientele.servers import processes, rabbitmq
 from contracts import OUTSIDERS
+from devtools.servers import processes, rabbitmq
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[2]

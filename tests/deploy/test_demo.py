@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from clientele.demo import rows
-from clientele.demo.customer import money
+from devtools.demo import rows
+from devtools.demo.customer import money
 from org import values
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def demo(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         if k not in ("BASE_URL", "MAIL_DIR", "CLIENTELE_ADMIN_PASSWORD")
     }
     return subprocess.run(
-        [sys.executable, "-m", "clientele", "demo", *words],
+        [sys.executable, "-m", "devtools", "demo", *words],
         cwd=ROOT,
         env=kept | environment,
         text=True,

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from clientele.servers import installation
+from devtools.servers import installation
 
 CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 KIB = 1024

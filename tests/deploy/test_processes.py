@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clientele import processes
+from devtools import processes
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import amqp
 import psycopg
 import pytest
-from clientele.servers import Postgres, RabbitMQ, ServerMissing, ServiceDatabase, installation
+from devtools.servers import Postgres, RabbitMQ, ServerMissing, ServiceDatabase, installation
 from kombu.utils.url import parse_url
 from psycopg import errors
 

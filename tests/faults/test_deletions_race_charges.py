@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from clientele.processes import System
+from devtools.processes import System
 
 from tests import customers
 

@@ -7,8 +7,8 @@ import signal
 import threading
 from decimal import Decimal
 
-from clientele.processes import System
-from clientele.servers.processes import family
+from devtools.processes import System
+from devtools.servers.processes import family
 
 from tests import customers
 

@@ -1,7 +1,7 @@
 """kill -9 at the named instants of the bus: nothing lost, nothing doubled."""
 
 import pytest
-from clientele.processes import System
+from devtools.processes import System
 
 from tests import customers
 

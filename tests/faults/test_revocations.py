@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from clientele.processes import System
-from clientele.servers import RabbitMQ
+from devtools.processes import System
+from devtools.servers import RabbitMQ
 
 from tests import customers
 from tests.revocations import Stage

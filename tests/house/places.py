@@ -51,7 +51,7 @@ WITH_CONTRACT = [s for s in SERVICES if s != CONSOLE]
 WITH_DATA = [s for s in SERVICES if s.has("models")]
 CHASSIS = ROOT / "shared" / "chassis" / "chassis"
 CONTRACTS = ROOT / "shared" / "contracts" / "contracts"
-OURS = [ROOT / "services", ROOT / "shared", ROOT / "deploy"]
+OURS = [ROOT / "services", ROOT / "shared", ROOT / "deploy", ROOT / "tools"]
 
 
 def listed(problems: Iterable[object]) -> str:

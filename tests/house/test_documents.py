@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from clientele import docs
+from devtools import docs
 
 from tests.house.places import ROOT, SERVICES, Project, listed
 
@@ -13,7 +13,7 @@ PAGES = sorted(
 )
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
-NAMED = re.compile(r"`((?:tests|docs|deploy|shared|services)/[^`*<\s…]+)`")
+NAMED = re.compile(r"`((?:tests|docs|deploy|shared|services|tools)/[^`*<\s…]+)`")
 
 
 def broken_links(page: Path) -> list[str]:

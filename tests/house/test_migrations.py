@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from chassis.db import migrations
 from chassis.db.columns import Base
 from chassis.db.database import Database
-from clientele.servers import Postgres
+from devtools.servers import Postgres
 
 from tests.house.places import WITH_DATA, Project, listed
 

@@ -8,14 +8,14 @@ import re
 import subprocess
 import sys
 
-from clientele.processes import System
+from devtools.processes import System
 
 from tests import customers
 
 
 def test_the_whole_life_of_a_customer_is_as_told(system: System) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "clientele", "demo", "--base-url", system.address],
+        [sys.executable, "-m", "devtools", "demo", "--base-url", system.address],
         text=True,
         capture_output=True,
         env=os.environ

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 from chassis.runtime import ids
-from clientele.processes import System
+from devtools.processes import System
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, OKPKey
 

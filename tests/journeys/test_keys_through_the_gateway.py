@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clientele.demo.api import Answer, Api
+from devtools.demo.api import Answer, Api
 
 from tests import customers
 from tests.customers import eventually

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from chassis.messaging import broker
 from chassis.runtime import clock
-from clientele.demo.api import Answer, Api
-from clientele.processes import System
-from clientele.servers import RabbitMQ
+from devtools.demo.api import Answer, Api
+from devtools.processes import System
+from devtools.servers import RabbitMQ
 
 from tests import customers, metering
 from tests.customers import eventually, move

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from chassis.auth.permissions import Operations
-from clientele.demo import mails
-from clientele.demo.api import Answer, Api
-from clientele.processes import System
+from devtools.demo import mails
+from devtools.demo.api import Answer, Api
+from devtools.processes import System
 
 from tests import customers
 from tests.customers import eventually

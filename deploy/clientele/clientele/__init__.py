@@ -1,1 +1,1 @@
-"""Starts the whole system on one machine, and tells its story."""
+"""The whole system on one machine, in one process."""

@@ -1,129 +1,81 @@
-"""The commands: what people type."""
+"""The operator's commands."""
 
+import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-import alembic.command
 import click
-from chassis.db import migrations
-from chassis.errors import Conflict
 
-from clientele import assets, demo, docs, embedded
-from clientele import processes as fleet
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("services", "shared", "deploy", "tools")
 
 
 @click.group()
 def main() -> None:
-    """Clientele, on one machine."""
+    """Run Clientele on one machine."""
 
 
 @main.command()
 def run() -> None:
-    """Start everything embedded; data in CLIENTELE_DATA (./var), port CLIENTELE_PORT (8080)."""
+    """Start everything in one process: data in CLIENTELE_DATA (./var), port CLIENTELE_PORT (8080)."""
+    from clientele import embedded
+
     embedded.run(embedded.place())
 
 
 @main.command()
-def check() -> None:
-    """Style, types and imports; needs the development tools."""
-    root = Path(__file__).parents[3]
-    folders = ["services", "shared", "deploy"]
-    for words in (
-        ["ruff", "check", "--quiet", "."],
-        ["ruff", "format", "--check", "--quiet", "."],
-        [
-            "mypy",
-            *(str(p.parent) for f in folders for p in sorted((root / f).glob("*/*/__init__.py"))),
-        ],
-        ["lint-imports", "--no-cache"],
-    ):
-        done = subprocess.run(  # noqa: S603 - our own tools
-            [str(Path(sys.executable).parent / words[0]), *words[1:]],
-            cwd=root,
-            check=False,
-            text=True,
-            capture_output=True,
-        )
-        if done.returncode:
-            raise click.ClickException(f"{words[0]}:\n{done.stdout}{done.stderr}")
-        click.echo(f"{' '.join(words[:2]) if words[0] == 'ruff' else words[0]}: clean")
-
-
-@main.command(name="assets")
-def fetch() -> None:
-    """Fetch what the console's pages load in the browser."""
-    try:
-        click.echo(assets.fetch() or "Browser files: as the lock has them.")
-    except assets.Mismatch as problem:
-        raise click.ClickException(str(problem)) from None
-
-
-@main.command(name="docs")
-def write() -> None:
-    """Write the generated pages of docs/ anew."""
-    for page in docs.write():
-        click.echo(page)
-
-
-@main.command()
-@click.argument("service", type=click.Choice([s.name for s in embedded.SERVICES]))
-@click.argument("name")
-def migration(service: str, name: str) -> None:
-    """Write the next migration of SERVICE from the difference between its models and its
-    migrations."""
-    found = next(s for s in embedded.SERVICES if s.name == service)
-    number = f"{len(list((found.migrations / 'versions').glob('0*.py'))) + 1:04d}"
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/scratch.db"
-        migrations.upgrade(found.migrations, url)
-        alembic.command.revision(
-            migrations.config(found.migrations, url), message=name, autogenerate=True, rev_id=number
-        )
-    (found.migrations / "HEAD").write_text(f"{number}\n")
-
-
-@main.command()
+@click.option("--name", required=True, help="Name of the provider.")
 @click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    default=Path("var/processes"),
-    help="For logs and mails.",
-)
-def processes(folder: Path) -> None:
-    """Start what docker compose would start, as plain processes on private servers."""
-    fleet.run(folder.resolve())
-
-
-@main.command(name="demo")
-@click.option(
-    "--base-url",
-    envvar="BASE_URL",
-    help="A system that runs; without it one is started for the demo.",
-)
-@click.option(
-    "--file",
-    type=click.Path(path_type=Path),
-    default="examples/customers.csv",
-    show_default=True,
-    help="The customers to load.",
-)
-@click.option("--load/--no-load", default=True, help="Whether to load them.")
-def tell(base_url: str | None, file: Path, load: bool) -> None:
-    """Load example customers and tell the life of one, over the public API."""
-    sys.exit(demo.run(base_url, file if load else None))
-
-
-@main.command()
-@click.option("--name", required=True, help="The provider's name.")
-@click.option(
-    "--email", required=True, help="Its owner's address; somebody known here keeps their password."
+    "--email",
+    required=True,
+    help="Email of its owner. Someone who already has a login keeps their password.",
 )
 def bootstrap(name: str, email: str) -> None:
-    """Add a further provider to the embedded system in CLIENTELE_DATA, running or not, and print
-    its login."""
+    """Add another provider to the embedded system in CLIENTELE_DATA and print its login."""
+    from chassis.errors import Conflict
+
+    from clientele import embedded
+
     try:
         click.echo(embedded.add_provider(embedded.place(), name, email))
     except Conflict as problem:
         raise click.ClickException(problem.detail) from None
+
+
+@main.command(name="assets")
+def fetch_assets() -> None:
+    """Fetch the files of others that the console's pages load in the browser."""
+    from clientele import assets
+
+    try:
+        click.echo(assets.fetch() or "Browser files: as locked.")
+    except assets.Mismatch as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+@main.command()
+def check() -> None:
+    """Check style, types and imports; needs the development tools."""
+    projects = [
+        p.parent for part in PACKAGES for p in sorted((ROOT / part).glob("*/pyproject.toml"))
+    ]
+    packages = [str(project / project.name) for project in projects]
+    for command in (
+        ["ruff", "check", "--quiet", "."],
+        ["ruff", "format", "--check", "--quiet", "."],
+        ["mypy", *packages],
+        ["lint-imports", "--no-cache"],
+    ):
+        result = subprocess.run(  # noqa: S603 - our own tools
+            [str(Path(sys.executable).parent / command[0]), *command[1:]],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, projects))},
+            check=False,
+            text=True,
+            capture_output=True,
+        )
+        name = " ".join(command[:2]) if command[0] == "ruff" else command[0]
+        if result.returncode:
+            raise click.ClickException(f"{name}:\n{result.stdout}{result.stderr}")
+        click.echo(f"{name}: clean")

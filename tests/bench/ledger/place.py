@@ -20,10 +20,10 @@ from billing.values import month_end
 from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.runtime import clock, ids
-from clientele.demo.api import Api
-from clientele.processes import ADMIN, System
-from clientele.servers import Postgres, RabbitMQ, installation
-from clientele.servers import postgres as server
+from devtools.demo.api import Api
+from devtools.processes import ADMIN, System
+from devtools.servers import Postgres, RabbitMQ, installation
+from devtools.servers import postgres as server
 from sqlalchemy import func, insert, select, text
 
 WALLETS = 10_000

@@ -14,7 +14,7 @@ from billing.actions.usage import UsageRecord
 from billing.listeners.clock import end_months
 from billing.models import Account, Entry
 from chassis.runtime import ids
-from clientele.processes import until
+from devtools.processes import until
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql
 

@@ -13,8 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from clientele.demo.api import Answer, Api
-from clientele.demo.waiting import until
+from devtools.demo.api import Answer, Api
+from devtools.demo.waiting import until
 
 WORKERS = 4
 COLUMNS = (

@@ -7,11 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from clientele.demo import owner, postpaid, statement
-from clientele.demo.api import Answer, Api
-from clientele.demo.customer import Customer, money
-from clientele.demo.telling import Teller
-from clientele.demo.waiting import until
+from devtools.demo import owner, postpaid, statement
+from devtools.demo.api import Answer, Api
+from devtools.demo.customer import Customer, money
+from devtools.demo.telling import Teller
+from devtools.demo.waiting import until
 
 GRACE_DAYS = 30
 GONE_WITHIN = 60.0

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from chassis.db import migrations
 from chassis.runtime import cli
+from clientele.embedded import SERVICES
 from console import app as console
 from contracts import OUTSIDERS
 from joserfc.jwk import OKPKey
 
-from clientele.embedded import SERVICES
-from clientele.servers import Postgres, RabbitMQ
-from clientele.servers import processes as private
+from devtools.servers import Postgres, RabbitMQ
+from devtools.servers import processes as private
 
 NAMES = tuple(service.name for service in SERVICES)
 DATABASES = (*NAMES, "console")

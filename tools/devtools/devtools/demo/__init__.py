@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from clientele.demo import rows, scenery
-from clientele.demo.api import Api, Unreachable
-from clientele.demo.life import tell_life
-from clientele.demo.system import EMAIL, DidNotStart, System, await_ready, embedded
-from clientele.demo.telling import Differs, Teller
+from devtools.demo import rows, scenery
+from devtools.demo.api import Api, Unreachable
+from devtools.demo.life import tell_life
+from devtools.demo.system import EMAIL, DidNotStart, System, await_ready, embedded
+from devtools.demo.telling import Differs, Teller
 
 WIDTH = 110
 

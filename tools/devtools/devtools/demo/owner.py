@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from clientele.demo.api import Api
-from clientele.demo.customer import Customer
-from clientele.demo.mails import invitation
-from clientele.demo.waiting import until
+from devtools.demo.api import Api
+from devtools.demo.customer import Customer
+from devtools.demo.mails import invitation
+from devtools.demo.waiting import until
 
 OUT_WITHIN = 5.0
 

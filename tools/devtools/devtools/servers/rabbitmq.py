@@ -13,7 +13,7 @@ from typing import Any, Self
 import amqp
 from contracts import OUTSIDERS
 
-from clientele.servers import installation, processes
+from devtools.servers import installation, processes
 
 VHOST = "clientele"
 ADMIN = "admin"

@@ -7,10 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from clientele.demo.api import Api
-from clientele.demo.customer import Customer, money
-from clientele.demo.telling import Teller
-from clientele.demo.waiting import until
+from devtools.demo.api import Api
+from devtools.demo.customer import Customer, money
+from devtools.demo.telling import Teller
+from devtools.demo.waiting import until
 
 PDF = Path("var/demo/invoice.pdf")
 GONE_WITHIN = 60.0

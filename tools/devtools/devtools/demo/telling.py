@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from clientele.demo.api import Answer
+from devtools.demo.api import Answer
 
 _ID = re.compile(r"(org_|res_|inv_|verify/|verifications/)[A-Za-z0-9_-]{16,}([A-Za-z0-9_-]{4})")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from clientele.demo.api import Answer, Api
-from clientele.demo.telling import Teller
+from devtools.demo.api import Answer, Api
+from devtools.demo.telling import Teller
 
 
 @dataclass

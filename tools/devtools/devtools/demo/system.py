@@ -14,7 +14,7 @@ from pathlib import Path
 
 import urllib3
 
-from clientele.demo.waiting import until
+from devtools.demo.waiting import until
 
 EMAIL = "admin@example.com"
 STARTS_WITHIN = 60.0

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from clientele.demo.customer import Customer, money
+from devtools.demo.customer import Customer, money
 
 
 def show(customer: Customer) -> None:

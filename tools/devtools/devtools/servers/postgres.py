@@ -10,9 +10,9 @@ from typing import NamedTuple, Self
 
 import psycopg
 
-from clientele.servers import installation, processes
+from devtools.servers import installation, processes
 
-SERVICE_SQL = Path(__file__).parents[3] / "postgres" / "service.sql"
+SERVICE_SQL = Path(__file__).parents[4] / "deploy" / "postgres" / "service.sql"
 SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",

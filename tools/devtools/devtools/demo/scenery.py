@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from clientele.demo.api import Answer, Api
-from clientele.demo.rows import Outcome
-from clientele.demo.telling import Teller
+from devtools.demo.api import Answer, Api
+from devtools.demo.rows import Outcome
+from devtools.demo.telling import Teller
 
 
 @dataclass

@@ -5,7 +5,7 @@ import re
 from email import policy
 from pathlib import Path
 
-from clientele.demo.waiting import until
+from devtools.demo.waiting import until
 
 _LINK = re.compile(r"/verify/([A-Za-z0-9._~-]+)")
 

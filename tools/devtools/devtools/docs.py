@@ -12,10 +12,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from chassis.auth.permissions import COLUMNS, CUSTOMER, NOT, STAFF
 from chassis.runtime.service import Service
+from clientele.embedded import SERVICES
 from contracts import OUTSIDERS
 from contracts.message import Message, every_message
-
-from clientele.embedded import SERVICES
 
 ROOT = Path(__file__).parents[3]
 _WRITTEN = "<!-- Written by `make docs` from the code. Change the code, not this page. -->"

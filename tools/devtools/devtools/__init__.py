@@ -1,0 +1,1 @@
+"""What development and tests need around the system; no deployment installs it."""
