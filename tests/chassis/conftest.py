@@ -76,8 +76,8 @@ class Broker:
         self.declare()
 
     def declare(self) -> None:
-        sayers = sorted({kind.producer() for kind in every_message()})
-        rabbit.declare(self.server.url(), "org", sayers, [kind.TYPE for kind in LISTENERS])
+        producers = sorted({kind.producer() for kind in every_message()})
+        rabbit.declare(self.server.url(), "org", producers, [kind.TYPE for kind in LISTENERS])
 
     @contextmanager
     def channel(self, user: str | None = None) -> Iterator[Any]:

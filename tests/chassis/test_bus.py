@@ -10,7 +10,7 @@ from chassis.messaging import broker
 from chassis.messaging.broker import InDoubt, RabbitBus
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.outbox import OutboxRow
-from chassis.messaging.relay import Letter, Relay
+from chassis.messaging.relay import OutgoingMessage, Relay
 from chassis.runtime import ids
 from contracts import billing, org
 
@@ -63,8 +63,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     return on
 
 
-def letters(count: int, type_: str = billing.AccountOpened.TYPE) -> list[Letter]:
-    return [Letter(ids.new("evt"), type_, b"{}", NOON) for _ in range(count)]
+def outgoing_messages(count: int, type_: str = billing.AccountOpened.TYPE) -> list[OutgoingMessage]:
+    return [OutgoingMessage(ids.new("evt"), type_, b"{}", NOON) for _ in range(count)]
 
 
 @pytest.fixture
@@ -78,74 +78,74 @@ def patient(fake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_one_ack_for_several_confirms_them_all(patient: Any) -> None:
-    carrier, _ = patient(("basic_ack", 2, True), ("basic_ack", 3, False))
-    three = letters(3)
+    bus, _ = patient(("basic_ack", 2, True), ("basic_ack", 3, False))
+    three = outgoing_messages(3)
 
-    receipt = carrier.publish(three)
+    result = bus.publish(three)
 
-    assert receipt.sent == {letter.id for letter in three}
+    assert result.sent == {message.id for message in three}
 
 
 def test_acks_out_of_order_are_matched_by_their_tags(patient: Any) -> None:
-    carrier, _ = patient(("basic_ack", 3, False), ("basic_ack", 1, False), ("basic_ack", 2, False))
+    bus, _ = patient(("basic_ack", 3, False), ("basic_ack", 1, False), ("basic_ack", 2, False))
 
-    assert len(carrier.publish(letters(3)).sent) == 3
+    assert len(bus.publish(outgoing_messages(3)).sent) == 3
 
 
 def test_the_ack_of_another_message_does_not_confirm_this_one(fake: Any) -> None:
-    carrier, connection = fake(("basic_ack", 1, False), ("basic_ack", 1, False))
+    bus, connection = fake(("basic_ack", 1, False), ("basic_ack", 1, False))
 
     with pytest.raises(InDoubt):
-        carrier.publish(letters(2))
+        bus.publish(outgoing_messages(2))
 
     assert not connection.connected
 
 
 def test_tags_go_on_counting_from_batch_to_batch(patient: Any) -> None:
-    carrier, _ = patient(("basic_ack", 2, True), ("basic_ack", 3, False))
-    carrier.publish(letters(2))
+    bus, _ = patient(("basic_ack", 2, True), ("basic_ack", 3, False))
+    bus.publish(outgoing_messages(2))
 
-    assert len(carrier.publish(letters(1)).sent) == 1
+    assert len(bus.publish(outgoing_messages(1)).sent) == 1
 
 
 def test_a_nack_puts_the_whole_batch_in_doubt_and_drops_the_connection(patient: Any) -> None:
-    carrier, connection = patient(
+    bus, connection = patient(
         ("basic_ack", 1, False), ("basic_nack", 2, False), ("basic_ack", 3, True)
     )
 
     with pytest.raises(InDoubt):
-        carrier.publish(letters(3))
+        bus.publish(outgoing_messages(3))
 
     assert not connection.connected
 
 
 def test_silence_puts_the_whole_batch_in_doubt_and_drops_the_connection(fake: Any) -> None:
-    carrier, connection = fake()
+    bus, connection = fake()
 
     with pytest.raises(InDoubt):
-        carrier.publish(letters(1))
+        bus.publish(outgoing_messages(1))
 
     assert not connection.connected
 
 
 def test_a_returned_message_is_not_sent_though_it_is_confirmed(patient: Any) -> None:
-    two = letters(2)
+    two = outgoing_messages(2)
     came_back = SimpleNamespace(properties={"message_id": two[0].id})
-    carrier, connection = patient(
+    bus, connection = patient(
         ("basic_return", Exception("NO_ROUTE"), "billing", "key", came_back), ("basic_ack", 2, True)
     )
 
-    receipt = carrier.publish(two)
+    result = bus.publish(two)
 
-    assert receipt.sent == {two[1].id}
-    assert receipt.returned == {two[0].id: "NO_ROUTE"}
+    assert result.sent == {two[1].id}
+    assert result.returned == {two[0].id: "NO_ROUTE"}
     assert connection.connected
 
 
 def test_only_what_one_of_our_services_hears_must_arrive(patient: Any) -> None:
-    carrier, connection = patient(("basic_ack", 2, True))
+    bus, connection = patient(("basic_ack", 2, True))
 
-    carrier.publish(letters(1) + letters(1, org.OrganizationReactivated.TYPE))
+    bus.publish(outgoing_messages(1) + outgoing_messages(1, org.OrganizationReactivated.TYPE))
 
     assert [mandatory for _, mandatory in connection.sent] == [True, False]
 
@@ -154,11 +154,11 @@ def test_a_message_crosses_the_real_broker_byte_for_byte(
     postgres_database: Database, broker: Broker
 ) -> None:
     say(postgres_database, *(ids.new("org") for _ in range(30)))
-    carrier = RabbitBus(broker.urls["billing"], "billing")
+    bus = RabbitBus(broker.urls["billing"], "billing")
 
-    assert Relay(postgres_database, carrier).step(NOON) == 30
+    assert Relay(postgres_database, bus).step(NOON) == 30
 
-    carrier.close()
+    bus.close()
     kept = sorted(rows(postgres_database, OutboxRow), key=lambda row: row.seq)
     assert broker.take(30) == [row.body for row in kept]
     assert broker.depth("org.inbox") == 0
@@ -170,8 +170,8 @@ def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(
     key = billing.AccountOpened.TYPE
     with broker.channel() as channel:
         channel.queue_unbind("org.inbox", "billing", key)
-    stuck, carrier = ids.new("org"), RabbitBus(broker.urls["billing"], "billing")
-    only = Relay(postgres_database, carrier)
+    stuck, bus = ids.new("org"), RabbitBus(broker.urls["billing"], "billing")
+    only = Relay(postgres_database, bus)
     first = say(postgres_database, stuck)[0]
     try:
         assert only.step(NOON) == 0
@@ -187,42 +187,42 @@ def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(
     while only.step(NOON):
         pass
 
-    carrier.close()
+    bus.close()
     assert broker.take(2) == [
         r.body for r in sorted(rows(postgres_database, OutboxRow), key=lambda r: r.seq)
     ]
 
 
 def test_a_message_without_hearers_is_sent_though_nobody_is_bound(broker: Broker) -> None:
-    carrier = RabbitBus(broker.urls["membership"], "membership")
-    letter = Letter(ids.new("evt"), "membership.nobody_hears.v1", b"{}", NOON)
+    bus = RabbitBus(broker.urls["membership"], "membership")
+    message = OutgoingMessage(ids.new("evt"), "membership.nobody_hears.v1", b"{}", NOON)
 
-    receipt = carrier.publish([letter])
+    result = bus.publish([message])
 
-    carrier.close()
-    assert receipt.sent == {letter.id}
-    assert receipt.returned == {}
+    bus.close()
+    assert result.sent == {message.id}
+    assert result.returned == {}
 
 
 def test_a_service_cannot_publish_in_the_name_of_another(broker: Broker) -> None:
-    letter = Letter(ids.new("evt"), billing.AccountOpened.TYPE, b"{}", NOON)
+    message = OutgoingMessage(ids.new("evt"), billing.AccountOpened.TYPE, b"{}", NOON)
     intruder = RabbitBus(broker.urls["membership"], "billing")
 
     with pytest.raises(Exception, match="ACCESS_REFUSED"):
-        intruder.publish([letter])
+        intruder.publish([message])
 
     assert broker.depth("org.inbox") == 0
 
 
 def test_a_body_larger_than_the_broker_takes_is_refused_aloud(broker: Broker) -> None:
-    carrier = RabbitBus(broker.urls["billing"], "billing")
+    bus = RabbitBus(broker.urls["billing"], "billing")
 
     with pytest.raises(Exception):  # noqa: B017 - refused on the channel, or the connection is cut
-        carrier.publish(
-            [Letter(ids.new("evt"), billing.AccountOpened.TYPE, b"x" * 10_000_000, NOON)]
+        bus.publish(
+            [OutgoingMessage(ids.new("evt"), billing.AccountOpened.TYPE, b"x" * 10_000_000, NOON)]
         )
 
-    assert carrier._connection is None
+    assert bus._connection is None
     assert broker.depth("org.inbox") == 0
 
 
@@ -231,8 +231,8 @@ def test_what_is_said_while_the_broker_is_down_is_heard_after_it_is_back(
 ) -> None:
     organization_id = ids.new("org")
     broker.server.settle()
-    carrier = RabbitBus(broker.urls["billing"], "billing")
-    only = Relay(postgres_database, carrier)
+    bus = RabbitBus(broker.urls["billing"], "billing")
+    only = Relay(postgres_database, bus)
     inbox = Inbox(postgres_database, LISTENERS)
     with broker.listening(inbox):
         say(postgres_database, organization_id)
@@ -252,7 +252,7 @@ def test_what_is_said_while_the_broker_is_down_is_heard_after_it_is_back(
         until(lambda: len(effects(postgres_database)) == 3, 40)
 
     assert effects(postgres_database) == [f"{organization_id} {n}" for n in (1, 2, 3)]
-    carrier.close()
+    bus.close()
 
 
 def _goes(relay: Relay) -> bool:

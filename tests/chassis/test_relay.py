@@ -9,7 +9,7 @@ import pytest
 from chassis.db.database import Database
 from chassis.messaging import relay
 from chassis.messaging.outbox import OutboxRow
-from chassis.messaging.relay import Letter, Receipt, Relay
+from chassis.messaging.relay import OutgoingMessage, PublishResult, Relay
 from chassis.runtime import ids
 from sqlalchemy import insert
 
@@ -22,22 +22,24 @@ class Carrier:
     while it carries."""
 
     def __init__(self) -> None:
-        self.carried: list[Letter] = []
+        self.carried: list[OutgoingMessage] = []
         self.lost: set[str] = set()
         self.broken = False
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def publish(self, letters: Sequence[Letter]) -> Receipt:
+    def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
         self.meanwhile()
         if self.broken:
             raise ConnectionError("the broker is away")
-        self.carried += [letter for letter in letters if letter.id not in self.lost]
-        returned = {letter.id: "312 NO_ROUTE" for letter in letters if letter.id in self.lost}
-        return Receipt(frozenset(letter.id for letter in letters) - returned.keys(), returned)
+        self.carried += [message for message in messages if message.id not in self.lost]
+        returned = {message.id: "312 NO_ROUTE" for message in messages if message.id in self.lost}
+        return PublishResult(
+            frozenset(message.id for message in messages) - returned.keys(), returned
+        )
 
     @property
     def ids(self) -> list[str]:
-        return [letter.id for letter in self.carried]
+        return [message.id for message in self.carried]
 
 
 def unsent(database: Database) -> list[str]:

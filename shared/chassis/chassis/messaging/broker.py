@@ -59,14 +59,14 @@ def connect(url: str, role: str) -> Connection:
 def declare(
     url: str,
     service: str,
-    sayers: Sequence[str],
+    producers: Sequence[str],
     heard: Sequence[str],
     in_batches: Sequence[str] = (),
 ) -> None:
     """The deploy step: a service's exchange, its queue bound to exactly what it hears, a queue for
     each type that it hears in batches, and the queue of last resort."""
     with connect(url, f"{service}-topology") as connection, connection.channel() as channel:
-        for name in {service, *sayers}:
+        for name in {service, *producers}:
             channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
         channel.exchange_declare("dead", "direct", durable=True, auto_delete=False)
         quorum = {"x-queue-type": "quorum"}
@@ -85,15 +85,15 @@ def declare(
                     "x-delivery-limit": 50,
                     "x-single-active-consumer": queue == f"{service}.inbox",
                     "x-overflow": "reject-publish",
-                    "x-dead-outgoing-exchange": "dead",
-                    "x-dead-outgoing-routing-key": service,
-                    "x-dead-outgoing-strategy": "at-least-once",
+                    "x-dead-letter-exchange": "dead",
+                    "x-dead-letter-routing-key": service,
+                    "x-dead-letter-strategy": "at-least-once",
                     "x-max-length": 1_000_000,
                     "x-max-length-bytes": 1024**3,
                 },
             )
             for type_ in types:
-                channel.queue_bind(queue, _sayer(type_), type_)
+                channel.queue_bind(queue, _producer(type_), type_)
 
 
 class RabbitBus:
@@ -301,10 +301,10 @@ class RabbitBatchConsumer(RabbitConsumer):
 
 
 def _apart(service: str, type_: str) -> str:
-    return f"{service}.{_sayer(type_)}"
+    return f"{service}.{_producer(type_)}"
 
 
-def _sayer(type_: str) -> str:
+def _producer(type_: str) -> str:
     return type_.partition(".")[0]
 
 

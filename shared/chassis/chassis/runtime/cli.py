@@ -118,9 +118,9 @@ def declare_topology(service: Service, url: str) -> None:
     """The deploy step on the broker, as its administrator: exchange, queues and bindings of the
     service."""
     heard = [kind.TYPE for kind in service.listeners if kind not in service.batches]
-    sayers = {kind.producer() for kind in every_message()}
+    producers = {kind.producer() for kind in every_message()}
     broker.declare(
-        url, service.name, sorted(sayers), heard, [kind.TYPE for kind in service.batches]
+        url, service.name, sorted(producers), heard, [kind.TYPE for kind in service.batches]
     )
 
 
