@@ -56,15 +56,32 @@ def test_each_kind_of_failure_is_a_problem_with_its_status(
     assert ("Retry-After" in answer.headers) == (status in (429, 503))
 
 
-def test_a_failure_carries_its_own_words_and_members(raising: Any) -> None:
+def test_a_failure_carries_its_own_code_detail_and_members(raising: Any) -> None:
     class NotEnough(errors.Conflict):
-        """There is not enough of it."""
+        code = "too_little"
+        detail = "The balance is too low."
 
     answer = raising(NotEnough(shortfall="5.00"))
 
-    assert answer.json["code"] == "not_enough"
-    assert answer.json["detail"] == "There is not enough of it."
+    assert answer.json["code"] == "too_little"
+    assert answer.json["detail"] == "The balance is too low."
     assert answer.json["shortfall"] == "5.00"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "missing"),
+    [
+        ({}, "code and detail"),
+        ({"code": "too_little"}, "detail"),
+        ({"detail": "The balance is too low."}, "code"),
+        ({"code": "", "detail": "The balance is too low."}, "code"),
+    ],
+)
+def test_a_kind_of_failure_without_its_own_code_and_detail_cannot_be_defined(
+    attributes: dict[str, str], missing: str
+) -> None:
+    with pytest.raises(TypeError, match=f"NotEnough must define {missing}$"):
+        type("NotEnough", (errors.Conflict,), attributes | {"__doc__": "Inherits nothing."})
 
 
 def test_a_crash_tells_nothing_of_the_inside(raising: Any) -> None:

@@ -19,31 +19,38 @@ class Base(DeclarativeBase):
 
 
 class OrganizationProvisioning(Conflict):
-    """The organization is still being opened. Try again in a moment."""
+    code = "organization_provisioning"
+    detail = "The organization is still being set up. Try again in a moment."
 
 
 class OrganizationClosing(Conflict):
-    """A deletion of this organization has been asked for. Wait for its outcome."""
+    code = "organization_closing"
+    detail = "The organization's deletion has been requested. Wait for the outcome."
 
 
 class SuspendedForDeletion(Conflict):
-    """The organization is suspended for deletion. Activate it first."""
+    code = "suspended_for_deletion"
+    detail = "The organization is suspended for deletion. Activate it first."
 
 
 class OrganizationDeleted(Gone):
-    """The organization is deleted for good."""
+    code = "organization_deleted"
+    detail = "The organization has been permanently deleted."
 
 
 class GraceOver(Gone):
-    """The time to change your mind is over; the organization is being deleted."""
+    code = "grace_over"
+    detail = "The grace period is over. The organization is being deleted."
 
 
 class ReactivationInProgress(Conflict):
-    """The organization is being activated just now. Try again in a moment."""
+    code = "reactivation_in_progress"
+    detail = "The organization is being activated. Try again in a moment."
 
 
 class ProviderRoot(Conflict):
-    """This is the provider's own organization; it can't be suspended or deleted."""
+    code = "provider_root"
+    detail = "This is the provider's own organization. It cannot be suspended or deleted."
 
 
 _REFUSALS = {

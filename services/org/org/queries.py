@@ -38,7 +38,8 @@ SORTS: dict[str, Any] = {
 
 
 class NoDeletion(NotFound):
-    """Nobody has asked to delete this organization."""
+    code = "no_deletion"
+    detail = "No deletion of this organization has been requested."
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:

@@ -1,62 +1,90 @@
-"""Kinds of failure, without status numbers. Services subclass a kind beside the code that raises
-it."""
+"""The kinds of failure, independent of HTTP. A service subclasses a kind next to the code that
+raises it; chassis.http.problems maps kinds to status codes."""
 
-import re
 from typing import Any
 
 
 class Failure(Exception):
-    """A failure that the caller should hear about. ``extra`` is said beside the detail."""
+    """A failure that the client is told about.
 
-    code = ""
+    Each subclass states its public ``code`` and a default ``detail`` for people; neither follows
+    from the class name or the docstring. ``extra`` becomes further members of the response.
+    """
+
+    code: str
+    detail: str
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        missing = [name for name in ("code", "detail") if not cls.__dict__.get(name)]
+        if missing:
+            raise TypeError(f"{cls.__qualname__} must define {' and '.join(missing)}")
 
     def __init__(self, detail: str = "", *, code: str = "", **extra: Any) -> None:
-        super().__init__(detail)
-        self.detail = detail or (type(self).__doc__ or "").strip().partition("\n")[0]
-        self.code = (
-            code or type(self).code or re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
-        )
+        super().__init__(detail or self.detail)
+        if detail:
+            self.detail = detail
+        if code:
+            self.code = code
         self.extra = extra
 
 
 class Unreadable(Failure):
-    """The request can't be read."""
+    code = "unreadable"
+    detail = "The request cannot be read."
 
 
 class Unauthenticated(Failure):
-    """We do not know who you are."""
+    code = "unauthenticated"
+    detail = "Authentication is required."
 
 
 class Forbidden(Failure):
-    """You may not do this."""
+    code = "forbidden"
+    detail = "You are not allowed to do this."
 
 
 class NotFound(Failure):
-    """There is no such thing."""
+    code = "not_found"
+    detail = "There is no such resource."
 
 
 class Conflict(Failure):
-    """The state of the thing stands in the way."""
+    """The state of the resource does not allow the request."""
+
+    code = "conflict"
+    detail = "The current state of the resource does not allow this."
 
 
 class Gone(Failure):
-    """It is too late for this."""
+    """It was possible once and never will be again."""
+
+    code = "gone"
+    detail = "This is no longer available."
 
 
 class PreconditionFailed(Failure):
-    """The thing has changed since you read it."""
+    """If-Match names another version."""
+
+    code = "precondition_failed"
+    detail = "The resource has changed since you read it."
 
 
 class TooLarge(Failure):
-    """The request is too large."""
+    code = "too_large"
+    detail = "The request is too large."
 
 
 class UnsupportedMedia(Failure):
-    """The content type of the body is not one we read."""
+    code = "unsupported_media"
+    detail = "The content type of the request body is not supported."
 
 
 class Invalid(Failure):
-    """Something in the request is not as it must be. ``errors``: [{pointer, code, detail}]."""
+    """The request is readable but not valid. ``errors``: [{pointer, code, detail}]."""
+
+    code = "invalid"
+    detail = "The request has invalid fields."
 
     def __init__(
         self, detail: str = "", *, errors: list[dict[str, str]] | None = None, **extra: Any
@@ -65,11 +93,17 @@ class Invalid(Failure):
 
 
 class TooMany(Failure):
-    """Too many requests. ``retry_after`` is in seconds."""
+    """``retry_after`` is in seconds."""
+
+    code = "too_many"
+    detail = "Too many requests. Try again later."
 
 
 class Unavailable(Failure):
-    """Something we need does not answer just now. ``retry_after`` is in seconds."""
+    """Something that the request depends on does not respond. ``retry_after`` is in seconds."""
+
+    code = "unavailable"
+    detail = "The service is temporarily unavailable. Try again in a moment."
 
 
 def invalid(pointer: str, code: str, detail: str) -> Invalid:

@@ -18,12 +18,19 @@ from billing.values import FROZEN, OPEN, POSTPAID, SEALED, Code, Transfer, forma
 
 
 class CreditLimitRequired(Conflict):
-    """A postpaid account lives on its credit limit. Set a credit limit above zero first, or
-    together with this."""
+    code = "credit_limit_required"
+    detail = (
+        "A postpaid account needs a credit limit. Set a credit limit above zero first, or send one "
+        "with this request."
+    )
 
 
 class OpenAmounts(Conflict):
-    """Something is unbilled or due. Invoice it and have it paid before going back to prepaid."""
+    code = "open_amounts"
+    detail = (
+        "The account has unbilled charges or unpaid invoices. Invoice and settle them before "
+        "switching to prepaid."
+    )
 
 
 def open_account(

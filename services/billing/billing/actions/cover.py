@@ -14,7 +14,8 @@ from billing.values import format_money
 
 
 class InsufficientCredits(Conflict):
-    """The account does not have enough credits for this. Top it up or use a smaller amount."""
+    code = "insufficient_credits"
+    detail = "The account does not have enough credits. Top it up or use a smaller amount."
 
 
 def check(session: Session, account: Account, amount: int, now: datetime) -> None:

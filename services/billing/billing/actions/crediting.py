@@ -14,7 +14,8 @@ from billing.values import ISSUE, Transfer, format_money
 
 
 class ProviderCreditsInsufficient(Conflict):
-    """Your own usable credits do not cover this issue. Top up your wallet first."""
+    code = "provider_credits_insufficient"
+    detail = "Your usable credits do not cover this amount. Top up your wallet first."
 
 
 def top_up(

@@ -35,20 +35,29 @@ _TAIL = 10
 
 
 class NothingToInvoice(Conflict):
-    """Nothing is unbilled on this account. Charge it first, or wait until something is used."""
+    code = "nothing_to_invoice"
+    detail = "The account has no unbilled charges. Charge it first, or wait for usage."
 
 
 class InvoiceSettled(Conflict):
-    """Something is paid or credited on this invoice. Assign the payment elsewhere, or issue a
-    credit note."""
+    code = "invoice_settled"
+    detail = (
+        "This invoice has payments or credits. Assign the payment elsewhere, or issue a credit "
+        "note."
+    )
 
 
 class InvoiceVoid(Conflict):
-    """This invoice is void already. What was on it goes on the next one."""
+    code = "invoice_void"
+    detail = "This invoice is already void. Its charges go on the next invoice."
 
 
 class CreditExceedsInvoice(Conflict):
-    """More would be credited than is left of this invoice. Credit at most what is left."""
+    code = "credit_exceeds_invoice"
+    detail = (
+        "The credit is higher than what is left of this invoice. Credit no more than the remaining "
+        "amount."
+    )
 
 
 class Range(NamedTuple):

@@ -22,15 +22,20 @@ _UNSAID: Any = UnsaidFigures.__table__
 
 
 class AccountClosed(Conflict):
-    """This account is closed. Activate the organization first."""
+    code = "account_closed"
+    detail = "This account is closed. Activate the organization first."
 
 
 class AccountFrozen(Conflict):
-    """The organization is suspended, so nothing can be charged. Activate it first."""
+    code = "account_frozen"
+    detail = "The organization is suspended, so it cannot be charged. Activate it first."
 
 
 class AmountTooLarge(Conflict):
-    """The account would hold more than twelve digits before the point. Use a smaller amount."""
+    code = "amount_too_large"
+    detail = (
+        "The balance would exceed twelve digits before the decimal point. Use a smaller amount."
+    )
 
 
 def take(session: Session, organization_id: str, *, spending: bool = False) -> Account:

@@ -16,11 +16,13 @@ from billing.values import CARD, ISSUE, Code
 
 
 class PaymentMethodMissing(Conflict):
-    """This account has no stored card. Use another method."""
+    code = "payment_method_missing"
+    detail = "This account has no stored card. Use another method."
 
 
 class NoPaymentMethod(NotFound):
-    """This account has no stored card."""
+    code = "no_payment_method"
+    detail = "This account has no stored card."
 
 
 class Method(Protocol):

@@ -18,19 +18,26 @@ from billing.values import AWAITING, POSTPAID, Code, Transfer, local_day
 
 
 class AccountPrepaid(Conflict):
-    """This account is prepaid: no invoice waits for a payment. Top it up instead."""
+    code = "account_prepaid"
+    detail = "This account is prepaid and has no invoices to pay. Top it up instead."
 
 
 class InvoiceNotPayable(Conflict):
-    """This invoice is paid or void and asks for nothing. Leave it out."""
+    code = "invoice_not_payable"
+    detail = "This invoice is already paid or void. Leave it out."
 
 
 class PaymentEditsExhausted(Conflict):
-    """This payment has been assigned anew five times. Reverse it and record it again."""
+    code = "payment_edits_exhausted"
+    detail = (
+        "This payment has been reassigned five times, which is the limit. Reverse it and record it "
+        "again."
+    )
 
 
 class PaymentReversed(Conflict):
-    """This payment was reversed. Record a new one."""
+    code = "payment_reversed"
+    detail = "This payment was reversed. Record a new one."
 
 
 def record_payment(

@@ -20,9 +20,8 @@ from billing.values import LARGEST, MOST_KEPT, Code, format_money, is_currency
 
 
 class NoWallet(NotFound):
-    """Your wallet is not set up yet. Try again in a moment."""
-
     code = "not_found"
+    detail = "Your wallet is not set up yet. Try again in a moment."
 
 
 def remember_provider(

@@ -15,7 +15,11 @@ from billing.values import SPENT, Code, Transfer, divide, format_money
 
 
 class RefundExceedsCharge(Conflict):
-    """More would be given back than is left of this charge. Refund at most what is left."""
+    code = "refund_exceeds_charge"
+    detail = (
+        "The refund is higher than what is left of this charge. Refund no more than the remaining "
+        "amount."
+    )
 
 
 def refund(

@@ -17,16 +17,21 @@ from billing.values import Code, Transfer, format_money
 
 
 class CaptureExceedsReservation(Conflict):
-    """Less than this is left of the reservation. Capture what is left at the most, and charge the
-    rest."""
+    code = "capture_exceeds_reservation"
+    detail = (
+        "The amount is higher than what is left of this reservation. Capture no more than the "
+        "remaining amount, and charge the rest."
+    )
 
 
 class ReservationSettled(Conflict):
-    """This reservation was captured or released and holds nothing any more. Make a new one."""
+    code = "reservation_settled"
+    detail = "This reservation was already captured or released. Create a new one."
 
 
 class ReservationExpired(Gone):
-    """The time of this reservation is over and it holds nothing any more. Make a new one."""
+    code = "reservation_expired"
+    detail = "This reservation has expired. Create a new one."
 
 
 def reserve(

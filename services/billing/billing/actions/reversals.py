@@ -24,11 +24,13 @@ _INSTEAD = {
 
 
 class NotReversible(Conflict):
-    """A transaction of this kind can't be reversed. Correct the account by an adjustment."""
+    code = "not_reversible"
+    detail = "Transactions of this type cannot be reversed. Correct the account with an adjustment."
 
 
 class AlreadyReversed(Conflict):
-    """This transaction has been reversed already."""
+    code = "already_reversed"
+    detail = "This transaction has already been reversed."
 
 
 def reverse(

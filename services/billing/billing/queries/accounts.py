@@ -16,9 +16,8 @@ FAR = 36_500
 
 
 class NoAccount(NotFound):
-    """This organization has no account."""
-
     code = "not_found"
+    detail = "This organization has no account."
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:

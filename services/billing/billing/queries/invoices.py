@@ -26,9 +26,8 @@ MOST_LINES = 5000
 
 
 class NoInvoice(NotFound):
-    """There is no such invoice on this account."""
-
     code = "not_found"
+    detail = "There is no such invoice on this account."
 
 
 class Cut(NamedTuple):

@@ -20,9 +20,8 @@ SETTLED_WITH_THE_PROVIDER = {Code.COST, Code.WALLET}
 
 
 class NoTransaction(NotFound):
-    """There is no such transaction on this account."""
-
     code = "not_found"
+    detail = "There is no such transaction on this account."
 
 
 def transactions(

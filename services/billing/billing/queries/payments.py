@@ -17,9 +17,8 @@ _SHARE = func.sum(case((Entry.credit == Code.INVOICED, Entry.amount), else_=-Ent
 
 
 class NoPayment(NotFound):
-    """There is no such payment on this account."""
-
     code = "not_found"
+    detail = "There is no such payment on this account."
 
 
 class Assigned(NamedTuple):

@@ -47,9 +47,8 @@ class Discrepancy(NamedTuple):
 
 
 class NoProof(NotFound):
-    """Your books have not been gone through yet. Look again in a minute."""
-
     code = "not_found"
+    detail = "The ledger audit of your accounts has not run yet. Try again in a minute."
 
 
 def last_proof(session: Session, provider_id: str) -> dict[str, Any]:

@@ -18,9 +18,8 @@ _LEFT = Reservation.amount - Reservation.captured - Reservation.released
 
 
 class NoReservation(NotFound):
-    """There is no such reservation on this account."""
-
     code = "not_found"
+    detail = "There is no such reservation on this account."
 
 
 def reservation(session: Session, organization_id: str, reservation_id: str) -> Reservation:

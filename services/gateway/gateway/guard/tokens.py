@@ -10,7 +10,8 @@ from gateway.guard.revocations import Revocations
 
 
 class TokenRevoked(Unauthenticated):
-    """The session has ended or the organization is closed. Sign in again."""
+    code = "token_revoked"
+    detail = "The session has ended or the organization is closed. Sign in again."
 
 
 class _Verifier(Protocol):

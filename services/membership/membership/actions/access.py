@@ -18,16 +18,20 @@ FIRST_EXTENSION = 100
 
 
 class MemberExists(errors.Conflict):
-    """Somebody with this e-mail address is a member already. Look for them in the list of
-    members."""
+    code = "member_exists"
+    detail = (
+        "A member with this email address already exists. Look for them in the list of members."
+    )
 
 
 class ExtensionTaken(errors.Conflict):
-    """Another member has this extension. Choose another one."""
+    code = "extension_taken"
+    detail = "Another member has this extension. Choose another one."
 
 
 class OwnerMustTransfer(errors.Conflict):
-    """This is the owner. Transfer the ownership to somebody else first."""
+    code = "owner_must_transfer"
+    detail = "This member is the owner. Transfer the ownership first."
 
 
 def set_access(

@@ -46,41 +46,57 @@ from membership.values.support import (
 
 
 class MemberNotEligible(errors.Conflict):
-    """Nobody can act as this member. Choose one of the customer's with a login, verified and not
-    disabled."""
+    code = "member_not_eligible"
+    detail = (
+        "It is not possible to log in as this member. Choose a verified, enabled member of the "
+        "customer who has a login."
+    )
 
 
 class OrganizationNotActive(errors.Conflict):
-    """The organization is not active. Activate it first."""
+    code = "organization_not_active"
+    detail = "The organization is not active. Activate it first."
 
 
 class AlreadyActing(errors.Conflict):
-    """You are inside an organization already. Leave it first: DELETE
-    /v1/sessions/{acting_session_id}."""
+    code = "already_acting"
+    detail = (
+        "You are already in an organization. Leave it first: DELETE "
+        "/v1/sessions/{acting_session_id}."
+    )
 
 
 class GrantNotActive(errors.Conflict):
-    """This grant is not in force. Ask for a new one: POST /v1/organizations/{id}/remote-support."""
+    code = "grant_not_active"
+    detail = (
+        "This grant is not active. Request a new one: POST /v1/organizations/{id}/remote-support."
+    )
 
 
 class ManagedServiceOff(errors.Conflict):
-    """Remote Support is switched off. Switch the managed service on in the provider's settings
-    first."""
+    code = "managed_service_off"
+    detail = (
+        "Remote Support is switched off. Switch the managed service on in the provider's settings "
+        "first."
+    )
 
 
 class TooManyStarts(errors.TooMany):
-    """You have acted as members too often. Wait, or enter by Remote Support."""
+    code = "too_many_starts"
+    detail = "You have logged in as members too often. Wait, or use Remote Support."
 
 
 class SupportHoursSpent(errors.TooMany):
-    """You were in this organization for 8 hours within a day. Come back later, or let a colleague
-    go on."""
+    code = "support_hours_spent"
+    detail = (
+        "You have been in this organization for 8 hours within a day. Come back later, or let a "
+        "colleague continue."
+    )
 
 
 class StaffSessionEnded(errors.Unauthenticated):
-    """Your own session has ended or your role has changed. Sign in again."""
-
     code = "token_revoked"
+    detail = "Your own session has ended or your role has changed. Sign in again."
 
 
 def log_in_as(

@@ -14,7 +14,8 @@ from membership.values.waits import Limit, Limits
 
 
 class TooManyAttempts(errors.TooMany):
-    """Too many wrong attempts. Wait, then try again; a forgotten password can be reset."""
+    code = "too_many_attempts"
+    detail = "Too many failed attempts. Wait, then try again. You can reset a forgotten password."
 
 
 def lock(session: Session, *, key: str, now: datetime) -> Guesses:

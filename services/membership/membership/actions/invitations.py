@@ -17,25 +17,34 @@ from membership.values.lifetimes import PROOFS
 
 
 class MailedJustNow(TooManyMails):
-    """A link is on its way to this member. Give it a minute before you send another one."""
+    code = "too_many_mails"
+    detail = "A link was just sent to this member. Wait a minute before you send another one."
 
 
 class EnoughForMember(TooManyMails):
-    """This member got six links within a day. Have them look for the last mail, or send another one
-    later."""
+    code = "too_many_mails"
+    detail = (
+        "This member received six links within a day. Ask them to look for the last email, or send "
+        "another one later."
+    )
 
 
 class EnoughForAddress(TooManyMails):
-    """This address got ten links within a day. Have its owner look for the last mail, or send
-    another one later."""
+    code = "too_many_mails"
+    detail = (
+        "This address received ten links within a day. Ask its owner to look for the last email, "
+        "or send another one later."
+    )
 
 
 class EnoughByInviter(TooManyMails):
-    """You have invited 20 people within an hour. Go on a little later."""
+    code = "too_many_mails"
+    detail = "You have invited 20 people within an hour. Try again later."
 
 
 class EnoughByOrganization(TooManyMails):
-    """This organization has invited 200 people within a day. Go on a little later."""
+    code = "too_many_mails"
+    detail = "This organization has invited 200 people within a day. Try again later."
 
 
 def invite(

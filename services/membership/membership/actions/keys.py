@@ -23,22 +23,26 @@ USE_NOTED = timedelta(minutes=1)
 
 
 class KeyLimit(errors.Conflict):
-    """An organization has at most 50 API keys. Delete one that is not needed any more."""
+    code = "key_limit"
+    detail = "An organization can have at most 50 API keys. Delete one that you no longer need."
 
 
 class KeyExpired(errors.Conflict):
-    """This API key has expired. Make a new one."""
+    code = "key_expired"
+    detail = "This API key has expired. Create a new one."
 
 
 class RotationRunning(errors.Conflict):
-    """Two secrets of this key are good already. Wait until the older one ends, or rotate without an
-    overlap: that ends both."""
+    code = "rotation_running"
+    detail = (
+        "This key already has two valid secrets. Wait until the older one expires, or rotate "
+        "without an overlap, which ends both."
+    )
 
 
 class InvalidKey(errors.Unauthenticated):
-    """This API key is none, or none any more. Check it, or have another one made."""
-
     code = "invalid_credentials"
+    detail = "This API key is not valid. Check it, or create a new one."
 
 
 def create_key(

@@ -22,7 +22,8 @@ from membership.values.sealing import Sealer
 
 
 class InvalidCredentials(errors.Unauthenticated):
-    """The e-mail address or the password is wrong. Check both, or reset the password."""
+    code = "invalid_credentials"
+    detail = "The email address or the password is wrong. Check both, or reset the password."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,8 @@ GIVE_UP = timedelta(days=2)
 
 
 class TooManyMails(errors.TooMany):
-    """Enough mails were sent to this address. Look for the last one, or wait a while."""
-
     code = "too_many_mails"
+    detail = "Too many emails were sent to this address. Look for the last one, or try again later."
 
 
 def wait(session: Session, when: Any, limit: Limit, *which: Any, now: datetime) -> int:

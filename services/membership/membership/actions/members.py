@@ -30,39 +30,49 @@ _AUDITED = (
 
 
 class MemberLimit(errors.Conflict):
-    """An organization has at most 10,000 members, disabled ones included. Remove somebody first."""
+    code = "member_limit"
+    detail = (
+        "An organization can have at most 10,000 members, including disabled ones. Remove one "
+        "first."
+    )
 
 
 class AdminLimit(errors.Conflict):
-    """An organization has at most 100 admins. Make one of them a member first."""
+    code = "admin_limit"
+    detail = "An organization can have at most 100 admins. Change the role of one of them first."
 
 
 class NothingToVerify(errors.Conflict):
-    """This member has no address that waits for verification. Enable them, or give them portal
-    access, first."""
+    code = "nothing_to_verify"
+    detail = "This member has no address to verify. Enable them, or give them portal access, first."
 
 
 class NoPasswordToReset(errors.Conflict):
-    """Only an active member with a login and a proved address has a password to reset. Have them
-    join first."""
+    code = "no_password_to_reset"
+    detail = (
+        "Only an active member with a login and a verified address has a password to reset. Ask "
+        "them to accept their invitation first."
+    )
 
 
 class OrganizationProvisioning(errors.Conflict):
-    """The organization is still being set up. Try again in a moment."""
+    code = "organization_provisioning"
+    detail = "The organization is still being set up. Try again in a moment."
 
 
 class OrganizationClosing(errors.Conflict):
-    """The organization is being deleted. Activate it first to change its members."""
+    code = "organization_closing"
+    detail = "The organization is being deleted. Activate it first to change its members."
 
 
 class OrganizationDeleted(errors.Gone):
-    """The organization is deleted; nothing can be changed any more."""
+    code = "organization_deleted"
+    detail = "The organization is deleted and cannot be changed."
 
 
 class OutOfReach(errors.Forbidden):
-    """Your role does not reach to this member or this role. Ask the owner."""
-
     code = "forbidden"
+    detail = "Your role cannot manage this member or assign this role. Ask the owner."
 
 
 def add_member(

@@ -39,7 +39,8 @@ from membership.values.support import BY_PROVIDER, ORGANIZATION_CHANGED
 
 
 class ProviderExists(Conflict):
-    """There is a provider of this name already."""
+    code = "provider_exists"
+    detail = "A provider with this name already exists."
 
 
 NEUTRAL = {

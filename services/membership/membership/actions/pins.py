@@ -13,13 +13,13 @@ from membership.values import pins
 
 
 class TooManyWrongPins(errors.TooMany):
-    """Too many wrong PINs were tried. Wait, then try again, or have the PIN reset."""
-
     code = "too_many_attempts"
+    detail = "Too many wrong PINs. Wait, then try again, or have the PIN reset."
 
 
 class NoPin(errors.Conflict):
-    """This member logs in with a password and has no PIN. Reset the password instead."""
+    code = "no_pin"
+    detail = "This member logs in with a password and has no PIN. Reset the password instead."
 
 
 def reset_pin(

@@ -19,39 +19,49 @@ from membership.values.sealing import Sealer
 
 
 class OtpRequired(errors.Unauthenticated):
-    """Send the one-time code of your authenticator app, or a recovery code, as otp."""
+    code = "otp_required"
+    detail = "Send the one-time code of your authenticator app, or a recovery code, as otp."
 
 
 class InvalidOtp(errors.Unauthenticated):
-    """The one-time code is wrong or was used before. Wait for the next one, or use a recovery
-    code."""
+    code = "invalid_otp"
+    detail = (
+        "The one-time code is wrong or was already used. Wait for the next one, or use a recovery "
+        "code."
+    )
 
 
 class InvalidCode(errors.Invalid):
-    """The one-time code is wrong or was used before. Wait for the next one."""
-
     code = "invalid_otp"
+    detail = "The one-time code is wrong or was already used. Wait for the next one."
 
 
 class NotEnrolled(errors.Conflict):
-    """There are no one-time codes to confirm. Begin with POST /v1/me/totp."""
+    code = "not_enrolled"
+    detail = "There is no enrollment to confirm. Start with POST /v1/me/totp."
 
 
 class AlreadyOn(errors.Conflict):
-    """One-time codes are on already. Switch them off first: DELETE /v1/me/totp."""
+    code = "already_on"
+    detail = "One-time codes are already on. Switch them off first: DELETE /v1/me/totp."
 
 
 class MfaRequired(errors.Conflict):
-    """Your provider asks for one-time codes; they can't be switched off."""
+    code = "mfa_required"
+    detail = "Your provider requires one-time codes. You cannot switch them off."
 
 
 class PasswordTooShort(errors.Conflict):
-    """Your password is too short without one-time codes. Choose a longer one first: POST
-    /v1/me/password."""
+    code = "password_too_short"
+    detail = (
+        "Your password is too short to be used without one-time codes. Choose a longer one first: "
+        "POST /v1/me/password."
+    )
 
 
 class StepUpRequired(errors.Forbidden):
-    """Prove again that it is you: POST /v1/me/step-up, then try again."""
+    code = "step_up_required"
+    detail = "This action requires re-authentication. Send POST /v1/me/step-up, then try again."
 
 
 @dataclass(frozen=True)

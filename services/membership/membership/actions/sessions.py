@@ -19,38 +19,36 @@ from membership.values.lifetimes import ACCESS, SessionLimits
 
 
 class InvalidRefreshToken(errors.Unauthenticated):
-    """This session has ended. Sign in again."""
-
     code = "invalid_refresh_token"
+    detail = "This session has ended. Sign in again."
 
 
 class OrganizationSuspended(errors.Forbidden):
-    """This organization is closed to logins. Ask its provider."""
-
     code = "organization_suspended"
+    detail = "No one can log in to this organization. Ask its provider."
 
 
 class MemberDisabled(errors.Forbidden):
-    """Your access to this organization is disabled. Ask its owner or an admin."""
-
     code = "member_disabled"
+    detail = "Your access to this organization is disabled. Ask its owner or an admin."
 
 
 class NotVerified(errors.Forbidden):
-    """Your invitation is not accepted yet. Open the link in the mail you got, or ask for a new
-    one."""
-
     code = "not_verified"
+    detail = (
+        "Your invitation has not been accepted yet. Open the link in the email we sent you, or ask "
+        "for a new one."
+    )
 
 
 class TokenRevoked(errors.Unauthenticated):
-    """This session has ended. Sign in again."""
+    code = "token_revoked"
+    detail = "This session has ended. Sign in again."
 
 
 class NoSuchSession(errors.NotFound):
-    """There is no such session. It may have ended already."""
-
     code = "not_found"
+    detail = "There is no such session. It may have already ended."
 
 
 @dataclass(frozen=True)

@@ -31,21 +31,31 @@ _OPEN = ("pending", "active")
 
 
 class NotACustomer(errors.Conflict):
-    """This is your own organization, where you need no grant. Choose a customer's."""
+    code = "not_a_customer"
+    detail = (
+        "This is your own organization, which needs no grant. Choose a customer's organization."
+    )
 
 
 class RequestPending(errors.Conflict):
-    """A request waits for the customer's consent already. Wait for it, or withdraw it first."""
+    code = "request_pending"
+    detail = (
+        "A request is already waiting for the customer's consent. Wait for it, or withdraw it "
+        "first."
+    )
 
 
 class NotTheCustomers(errors.Forbidden):
-    """You work for the provider that asks. Somebody else of the customer's has to consent."""
-
     code = "forbidden"
+    detail = (
+        "You work for the provider that made the request. Someone else in the customer's "
+        "organization has to consent."
+    )
 
 
 class RequestNotPending(errors.Conflict):
-    """This request waits for consent no longer. Look at the list again."""
+    code = "request_not_pending"
+    detail = "This request is no longer waiting for consent. Check the list again."
 
 
 def request_grant(

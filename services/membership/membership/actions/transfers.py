@@ -17,48 +17,57 @@ OPEN_FOR = timedelta(hours=72)  # an offer, and the way back from what staff did
 
 
 class AlreadyOwner(errors.Conflict):
-    """This member is the owner already. Choose somebody else."""
+    code = "already_owner"
+    detail = "This member is already the owner. Choose someone else."
 
 
 class MemberNotEligible(errors.Conflict):
-    """Only an active member with portal access and a verified e-mail address can be the owner. See
-    to that first."""
+    code = "member_not_eligible"
+    detail = (
+        "Only an active member with portal access and a verified email address can be the owner. "
+        "Change that first."
+    )
 
 
 class TransferPending(errors.Conflict):
-    """The ownership is offered to somebody already. Wait for their answer, or cancel that offer
-    first."""
+    code = "transfer_pending"
+    detail = (
+        "The ownership has already been offered to someone. Wait for their response, or cancel "
+        "that offer first."
+    )
 
 
 class OwnerChanged(errors.Conflict):
-    """The owner has changed again since. Undo the newest change of ownership first, or make a new
-    one."""
+    code = "owner_changed"
+    detail = (
+        "The owner has changed again since. Undo the latest change of ownership first, or make a "
+        "new one."
+    )
 
 
 class OfferOver(errors.Gone):
-    """This offer is not open any more. Ask the owner for a new one."""
+    code = "offer_over"
+    detail = "This offer is no longer open. Ask the owner for a new one."
 
 
 class UndoOver(errors.Gone):
-    """This change of ownership can't be undone any more. Change the owner anew instead."""
+    code = "undo_over"
+    detail = "This change of ownership can no longer be undone. Change the owner again instead."
 
 
 class NotTheOwner(errors.Forbidden):
-    """Only the owner gives the ownership away. Ask them, or your provider."""
-
     code = "forbidden"
+    detail = "Only the owner can transfer the ownership. Ask them, or your provider."
 
 
 class NotTheTarget(errors.Forbidden):
-    """Only the member to whom the ownership is offered can accept it."""
-
     code = "forbidden"
+    detail = "Only the member who was offered the ownership can accept it."
 
 
 class NotByProvider(errors.Forbidden):
-    """The provider has changed the owner, and only the provider can undo that. Ask them."""
-
     code = "forbidden"
+    detail = "The provider changed the owner, and only the provider can undo it. Ask them."
 
 
 def transfer_ownership(

@@ -18,27 +18,35 @@ RESETS = (RESET,)
 
 
 class ClosedForNow(errors.Conflict):
-    """This organization is suspended. The link stays good; open it again once the organization is
-    active."""
-
     code = "organization_suspended"
+    detail = (
+        "This organization is suspended. Your link stays valid: open it again once the "
+        "organization is active."
+    )
 
 
 class ClosedToThem(errors.Conflict):
-    """This access is disabled. The link stays good; ask the owner or an admin to enable it
-    first."""
-
     code = "member_disabled"
+    detail = (
+        "Your access is disabled. Your link stays valid: ask the owner or an admin to enable your "
+        "access first."
+    )
 
 
 class RoleRaised(errors.Conflict):
-    """This member may do more by now than before the address was changed. Ask the owner to change
-    it back."""
+    code = "role_raised"
+    detail = (
+        "This member can do more now than before the address was changed. Ask the owner to change "
+        "it back."
+    )
 
 
 class SignedInAsAnother(errors.Conflict):
-    """You are signed in as somebody else than this link was sent to. Sign out, then open the link
-    again."""
+    code = "signed_in_as_another"
+    detail = (
+        "This link was sent to someone other than the person signed in. Sign out, then open the "
+        "link again."
+    )
 
 
 def verify_member(

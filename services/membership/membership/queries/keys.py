@@ -14,9 +14,8 @@ from membership.values import tokens
 
 
 class NoSuchKey(errors.NotFound):
-    """There is no such API key. Look at the list of keys again."""
-
     code = "not_found"
+    detail = "There is no such API key. Check the list of keys again."
 
 
 class KeyInUse(NamedTuple):

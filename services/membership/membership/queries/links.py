@@ -15,25 +15,32 @@ from membership.values.lifetimes import PROOFS, UNDO
 
 
 class NoSuchLink(errors.NotFound):
-    """This link leads nowhere. Open the link in the mail again, or ask for a new mail."""
-
     code = "not_found"
+    detail = "This link is not valid. Open the link in the email again, or request a new email."
 
 
 class LinkSpent(errors.Gone):
-    """This link was used, replaced by a newer one, or is too old. Ask for a new mail."""
-
     code = "link_spent"
+    detail = (
+        "This link has expired, was already used, or was replaced by a newer one. Request a new "
+        "email."
+    )
 
 
 class InvitationSpent(LinkSpent):
-    """This link was used, replaced or is too old. If you have joined, sign in; else POST to it with
-    /renewal added."""
+    code = "link_spent"
+    detail = (
+        "This link has expired, was already used, or was replaced. If you have joined, sign in; "
+        "otherwise POST to it with /renewal added."
+    )
 
 
 class UndoSpent(LinkSpent):
-    """This link was used, is too old, or there is nothing to undo any more. Ask the owner to change
-    the address."""
+    code = "link_spent"
+    detail = (
+        "This link has expired or was already used, or there is nothing left to undo. Ask the "
+        "owner to change the address."
+    )
 
 
 _SPENT: dict[str, type[LinkSpent]] = dict.fromkeys(PROOFS, InvitationSpent) | {UNDO: UndoSpent}

@@ -9,9 +9,8 @@ from membership.queries.locking import locked
 
 
 class NoSuchOrganization(errors.NotFound):
-    """There is no such organization."""
-
     code = "not_found"
+    detail = "There is no such organization."
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:

@@ -16,9 +16,8 @@ HERE = ("pending", "active", "disabled")
 
 
 class NoSuchMember(errors.NotFound):
-    """There is no such member. Look at the list of members again."""
-
     code = "not_found"
+    detail = "There is no such member. Check the list of members again."
 
 
 class Place(NamedTuple):

@@ -17,9 +17,8 @@ MOST_SHOWN = 200
 
 
 class NoSuchGrant(errors.NotFound):
-    """There is no such grant and no such support session. Look at the list again."""
-
     code = "not_found"
+    detail = "There is no such grant or support session. Check the list again."
 
 
 class Inside(NamedTuple):

@@ -14,9 +14,8 @@ from membership.queries.people import HERE, NoSuchMember
 
 
 class NoSuchTransfer(errors.NotFound):
-    """There is no such change of ownership. Look at the list of them again."""
-
     code = "not_found"
+    detail = "There is no such change of ownership. Check the list again."
 
 
 class Handover(NamedTuple):

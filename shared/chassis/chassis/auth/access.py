@@ -23,21 +23,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Refused(Forbidden):
-    """Your role does not allow this. Ask an owner or a manager."""
-
     code = "forbidden"
+    detail = "Your role does not allow this. Ask an owner or a manager."
 
 
 class ProofNeeded(Forbidden):
-    """Prove again that it is you: POST /v1/me/step-up, then try again with the new access token."""
-
     code = "step_up_required"
+    detail = (
+        "This action requires re-authentication. Send POST /v1/me/step-up, then try again with the "
+        "new access token."
+    )
 
 
 class ReadOnly(Forbidden):
-    """This support session may look but not change anything. Ask for one with full access."""
-
     code = "read_only"
+    detail = "This support session is read-only. Request one with full access."
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ _AS_THEY_ARE = {"name": str, "scope": str, "mid": str, "missing": str, "must_pro
 
 
 class InvalidToken(Unauthenticated):
-    """The access token is missing, expired or not ours. Sign in again."""
+    code = "invalid_token"
+    detail = "The access token is missing, expired or not valid. Sign in again."
 
 
 class Keys(Protocol):

@@ -10,9 +10,8 @@ from chassis.errors import PreconditionFailed
 
 
 class Changed(PreconditionFailed):
-    """The resource is not what it was when you read it. Read it again and repeat the change."""
-
     code = "precondition_failed"
+    detail = "The resource has changed since you read it. Read it again and repeat the change."
 
 
 def etag(patchable: Any) -> str:

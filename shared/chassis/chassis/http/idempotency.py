@@ -73,27 +73,28 @@ _ANSWERED = (
 
 
 class KeyRequired(Unreadable):
-    """Send an Idempotency-Key header of 1 to 255 visible characters, new for each operation."""
-
     code = "idempotency_key_required"
+    detail = (
+        "Send an Idempotency-Key header of 1 to 255 visible characters, new for each operation."
+    )
 
 
 class BadKey(Unreadable):
-    """An Idempotency-Key has 1 to 255 visible ASCII characters."""
-
     code = "idempotency_key_invalid"
+    detail = "An Idempotency-Key has 1 to 255 visible ASCII characters."
 
 
 class KeyReused(Invalid):
-    """This Idempotency-Key was used with another body. Use a new key for a new operation."""
-
     code = "idempotency_key_reused"
+    detail = (
+        "This Idempotency-Key was used with a different request body. Use a new key for a new "
+        "operation."
+    )
 
 
 class KeyInProgress(Conflict):
-    """The first request with this Idempotency-Key is still running. Try again in a moment."""
-
     code = "idempotency_key_in_progress"
+    detail = "The first request with this Idempotency-Key is still running. Try again in a moment."
 
 
 def key_required(view: F) -> F:

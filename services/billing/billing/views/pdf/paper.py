@@ -51,9 +51,8 @@ _FORMS = {"JP": ("ja", "JP"), "TW": ("zh", "TW"), "HK": ("zh", "TW"), "MO": ("zh
 
 
 class Printing(Unavailable):
-    """Too many invoices are being printed just now. Try again in a moment."""
-
     code = "service_unavailable"
+    detail = "Too many invoices are being rendered. Try again in a moment."
 
 
 def render(document: dict[str, Any]) -> bytes:
