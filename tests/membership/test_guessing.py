@@ -11,7 +11,7 @@ from chassis.db.database import Database
 from chassis.runtime import clock
 from membership import app as application
 from membership import jobs, models
-from membership.values import networks, passwords, waits
+from membership.values import attempt_limits, networks, passwords
 from sqlalchemy import event, func, select, update
 
 OLGA = "olga@customer.example"
@@ -46,7 +46,7 @@ def test_who_guesses_elsewhere_keeps_nobody_out_of_where_they_have_logged_in_bef
     assert log_in(world, PASSWORD, at=ELSEWHERE).status_code == 429
     assert log_in(world, PASSWORD).status_code == 201
     with world.database.transaction() as session:
-        session.execute(update(models.LoginFailures).values(count=waits.SHUT))
+        session.execute(update(models.LoginFailures).values(count=attempt_limits.SHUT))
     world.clock.pass_(minutes=20)
     assert log_in(world, PASSWORD, at=ELSEWHERE).status_code == 429
     world.call("POST", "/v1/password-resets", {"email": OLGA})
@@ -260,8 +260,8 @@ def test_nobody_learns_from_an_answer_whether_an_address_is_known(world):
 def test_nobody_learns_from_the_time_an_answer_takes_either(world, monkeypatch):
     """Taken in turn, so that whatever else this machine does meets both alike."""
     world.owner()
-    monkeypatch.setattr(waits, "FREE", 10_000)
-    monkeypatch.setattr(waits, "SHUT", 10_000)
+    monkeypatch.setattr(attempt_limits, "FREE", 10_000)
+    monkeypatch.setattr(attempt_limits, "SHUT", 10_000)
     took = {OLGA: [], "nobody@customer.example": []}
     for n in range(60):
         for address, times in took.items():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chassis.auth.permissions import CUSTOMER
 from contracts import membership, org
-from membership.actions import acting, telling
+from membership.actions import acting_sessions, audit_log
 from membership.guard import OPERATIONS
 from membership.models import LoginSession
 
@@ -108,7 +108,7 @@ def test_without_its_audit_row_nothing_begins(
         raise RuntimeError("no audit")
 
     with monkeypatch.context() as broken:
-        broken.setattr(telling.audit, "record", fails)
+        broken.setattr(audit_log.audit, "record", fails)
         answer = here.login_as(jane[0])
 
     assert answer.status_code == 500 and "access_token" not in answer.text
@@ -329,9 +329,9 @@ def test_it_ends_by_the_clock_to_the_microsecond(here: Scene, token: str) -> Non
     due = here.stays()[0].expires_at
 
     with here.world.database.transaction() as session:
-        early = acting.end_due(session, now=due - MICROSECOND)
+        early = acting_sessions.end_due(session, now=due - MICROSECOND)
     with here.world.database.transaction() as session:
-        at = acting.end_due(session, now=due)
+        at = acting_sessions.end_due(session, now=due)
 
     assert (early, at) == (0, 1)
     assert here.why() == ["expired"] and here.stays()[0].ended_at == due

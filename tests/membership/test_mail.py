@@ -11,7 +11,7 @@ from aiosmtpd.controller import Controller
 from chassis.runtime import clock
 from chassis.runtime.settings import Secret
 from membership import clients, jobs
-from membership.values.letters import Letter
+from membership.values.mails import Letter
 
 OLGA = "olga@customer.example"
 

@@ -10,7 +10,7 @@ from chassis.db.columns import Base
 from chassis.db.database import Database
 from chassis.runtime import ids
 from membership import models
-from membership.values import addresses, passwords, pins, roles, waits
+from membership.values import addresses, attempt_limits, passwords, pins, roles
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -155,7 +155,7 @@ def test_pins_have_six_digits():
 
 
 def test_waits_grow_from_the_fifth_failure():
-    seconds = [waits.after(n).total_seconds() for n in (0, 4, 5, 6, 7, 8, 14, 15, 1000)]
+    seconds = [attempt_limits.after(n).total_seconds() for n in (0, 4, 5, 6, 7, 8, 14, 15, 1000)]
     assert seconds == [0, 0, 1, 2, 4, 8, 512, 900, 900]
 
 

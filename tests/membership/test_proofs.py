@@ -8,8 +8,8 @@ from contracts import membership as messages
 from contracts import org
 from cryptography.exceptions import InvalidTag
 from membership import models
-from membership.values import breached, codes
-from membership.values.sealing import Sealer
+from membership.values import common_passwords, one_time_codes
+from membership.values.encryption import Sealer
 from sqlalchemy import select
 
 OLGA = "olga@customer.example"
@@ -72,12 +72,17 @@ def settings(world, provider_id, version=1, **settings):
 def test_the_secret_and_the_recovery_codes_are_shown_once_and_kept_by_nobody(world):
     token, phone, recovery = with_codes(world)
     assert len(set(recovery)) == 10
-    assert pyotp.parse_uri(codes.uri(phone.totp.secret, email=OLGA, issuer="Acme Ltd")).name == OLGA
+    assert (
+        pyotp.parse_uri(one_time_codes.uri(phone.totp.secret, email=OLGA, issuer="Acme Ltd")).name
+        == OLGA
+    )
     with world.database.reading() as session:
         [totp] = session.scalars(select(models.Totp))
         kept = [code.digest for code in session.scalars(select(models.RecoveryCode))]
     assert phone.totp.secret not in totp.secret and len(kept) == 10
-    assert not any(codes.plain(code).encode() in digest for code in recovery for digest in kept)
+    assert not any(
+        one_time_codes.plain(code).encode() in digest for code in recovery for digest in kept
+    )
     assert [m.action for m in audited(world, "mfa.enabled")] == ["mfa.enabled"]
     assert "asks for one-time codes now" in world.post()[-1].get_content()
     again = world.call("POST", "/v1/me/totp", token=token)
@@ -443,7 +448,7 @@ def test_a_short_password_is_good_beside_codes_and_keeps_them_on(world):
     ],
 )
 def test_what_is_tried_first_is_known_in_any_dress(password, known):
-    assert breached.is_known(password) is known
+    assert common_passwords.is_known(password) is known
 
 
 def test_nobody_is_kept_once_erased(world):

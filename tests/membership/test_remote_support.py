@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chassis.auth.actor import Actor
 from contracts import membership, org
-from membership.actions import acting, support
+from membership.actions import acting_sessions, support
 from membership.models import SupportGrant
 from sqlalchemy import select, update
 
@@ -757,8 +757,12 @@ def test_the_database_holds_one_stay_of_each_at_a_time(here: Scene) -> None:
         here.world.database.transaction() as session,
     ):
         one = here.stays()[0]
-        values = {c.key: getattr(one, c.key) for c in acting.ActingSession.__table__.columns}
-        session.add(acting.ActingSession(**values | {"id": here.world.claims(here.owner)["sid"]}))
+        values = {
+            c.key: getattr(one, c.key) for c in acting_sessions.ActingSession.__table__.columns
+        }
+        session.add(
+            acting_sessions.ActingSession(**values | {"id": here.world.claims(here.owner)["sid"]})
+        )
 
 
 def test_settings_and_grants_do_not_cross(here: Scene) -> None:

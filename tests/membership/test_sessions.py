@@ -12,7 +12,7 @@ from contracts import membership as messages
 from contracts import org
 from membership import app as application
 from membership import jobs, models, queries
-from membership.actions import organizations, sessions, telling
+from membership.actions import audit_log, organizations, sessions
 from membership.values import passwords
 from sqlalchemy import select
 
@@ -310,7 +310,7 @@ def test_a_login_racing_a_suspension_never_leaves_a_live_token(world):
 
 def test_a_suspension_waits_for_a_login_that_has_begun(world, monkeypatch):
     organization_id, _ = world.owner()
-    inside, record = threading.Event(), telling.record
+    inside, record = threading.Event(), audit_log.record
 
     def slowly(*args, **kwargs):
         inside.set()
@@ -323,7 +323,7 @@ def test_a_suspension_waits_for_a_login_that_has_begun(world, monkeypatch):
                 "/v1/sessions", json={"email": OLGA, "password": "four calm otters drift"}
             )
 
-    monkeypatch.setattr(telling, "record", slowly)
+    monkeypatch.setattr(audit_log, "record", slowly)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(log_in)
         assert inside.wait(5)

@@ -14,7 +14,7 @@ from membership import clients, guard, jobs, listeners, views
 from membership.actions import organizations
 from membership.config import Settings, from_arguments
 from membership.values import passwords, signing
-from membership.values.login import Login
+from membership.values.first_login import Login
 
 
 def create_app(

@@ -16,7 +16,7 @@ from chassis.http import requests
 from chassis.runtime import clock, ids
 
 from membership import queries
-from membership.actions import telling
+from membership.actions import audit_log
 from membership.actions.sessions import Issued
 from membership.queries.support import Inside
 from membership.values import roles
@@ -74,13 +74,13 @@ def access_control(database: Database, signer: Signer, internal_callers: str) ->
         )
         stepping_in = elsewhere and operation.startswith(("support.", "member.login_as"))
         by, now = (
-            telling.as_support(staff_of(caller)) if stepping_in else caller.actor(),
+            audit_log.support_actor(staff_of(caller)) if stepping_in else caller.actor(),
             clock.now(),
         )
         with database.transaction(correlation=requests.request_id()) as session:
             if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
                 organization = queries.organization(session, organization_id)
-                telling.record(
+                audit_log.record(
                     session,
                     operation,
                     organization=organization,

@@ -8,7 +8,7 @@ from chassis.runtime import log
 from chassis.runtime.service import Job
 
 from membership import clients
-from membership.actions import chores, mails, support, transfers
+from membership.actions import cleanup, mails, support, transfers
 
 _LOG = log.get("membership")
 
@@ -36,13 +36,13 @@ def send_mails(database: Database, now: datetime, settings: Any) -> int:
 def report_failed_attempts(database: Database, now: datetime, _settings: Any) -> int:
     """Put wrong passwords into the audit."""
     with database.transaction() as session:
-        return chores.tell_of_failures(session, now=now)
+        return cleanup.tell_of_failures(session, now=now)
 
 
 def delete_expired(database: Database, now: datetime, _settings: Any) -> int:
     """Delete what has served its time."""
     with database.transaction() as session:
-        return chores.forget_old(session, now=now) + chores.forget_former(session, now=now)
+        return cleanup.forget_old(session, now=now) + cleanup.forget_former(session, now=now)
 
 
 def expire_offers(database: Database, now: datetime, _settings: Any) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import guesses, identities, invitations, mails, sessions
+from membership.actions import attempts, identities, invitations, mails, sessions
 from membership.models import Member, Organization
 from membership.values import pins, roles
 from membership.values.lifetimes import INVITATION, VERIFICATION
@@ -154,7 +154,7 @@ def forget_links(
 def set_pin(session: Session, member: Member, pin_hash: str | None) -> None:
     """Give a PIN; what was guessed at this extension before, whoever had it, counts no more."""
     member.pin_hash = pin_hash
-    guesses.forget(session, key=pins.guesses_key(member.organization_id, member.extension or ""))
+    attempts.forget(session, key=pins.guesses_key(member.organization_id, member.extension or ""))
 
 
 def check_not_owner(member: Member) -> None:

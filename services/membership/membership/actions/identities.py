@@ -23,8 +23,8 @@ from membership.models import (
     Totp,
 )
 from membership.values import addresses
-from membership.values.letters import PASSWORD_CHANGED
 from membership.values.lifetimes import MAILED, RESET, UNDO
+from membership.values.mails import PASSWORD_CHANGED
 
 AT_ONCE = 500
 

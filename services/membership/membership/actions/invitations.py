@@ -8,12 +8,12 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import mails, telling
+from membership.actions import audit_log, mails
 from membership.actions.mails import TooManyMails
 from membership.models import Mail, Member, Organization
-from membership.values import limits, waits
-from membership.values.letters import RENEWAL_ASKED
+from membership.values import attempt_limits, limits
 from membership.values.lifetimes import PROOFS
+from membership.values.mails import RENEWAL_ASKED
 
 
 class MailedJustNow(TooManyMails):
@@ -60,14 +60,16 @@ def invite(
     once."""
     member.invited_at, member.invited_by = now, None if by == SYSTEM else by.id
     mails.queue_invitation(session, member=member, purpose=purpose, now=now)
-    telling.record(
+    audit_log.record(
         session, "invitation.sent", organization=organization, member=member, by=by, now=now
     )
 
 
 def check_pause(member: Member, now: datetime) -> None:
     """Raise MailedJustNow while the last link is younger than a minute."""
-    if left := waits.until((member.invited_at or now - timedelta(days=1)) + limits.PAUSE, now):
+    if left := attempt_limits.until(
+        (member.invited_at or now - timedelta(days=1)) + limits.PAUSE, now
+    ):
         raise MailedJustNow(retry_after=left)
 
 
@@ -122,13 +124,13 @@ def ask_for_renewal(session: Session, *, raw: str, now: datetime) -> None:
             other=member.name,
             address=member.email,
         )
-        telling.record(
+        audit_log.record(
             session,
             "invitation.renewal_asked",
             organization=organization,
             member=member,
             now=now,
-            by=telling.as_actor(member, organization),
+            by=audit_log.member_actor(member, organization),
         )
 
 

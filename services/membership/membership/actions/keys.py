@@ -10,12 +10,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import mails, revoking, telling
+from membership.actions import audit_log, mails, revocations
 from membership.actions.sessions import OrganizationSuspended
 from membership.models import ApiKey, ApiKeySecret, Organization
 from membership.values import tokens
-from membership.values.letters import KEY_MADE
 from membership.values.lifetimes import ACCESS
+from membership.values.mails import KEY_MADE
 
 MOST_KEYS = 50
 PREFIX = "clk_"
@@ -107,7 +107,7 @@ def rotate_key(
     for secret in earlier:
         secret.expires_at = now + overlap
     if not overlap:
-        revoking.revoke(session, kind="session", before={key.id: now}, now=now)
+        revocations.revoke(session, kind="session", before={key.id: now}, now=now)
     raw = _add_secret(session, key, now)
     _record(
         session,
@@ -132,7 +132,7 @@ def delete_key(
     key.deleted_at = now
     # Somebody may be exchanging it at this moment, by a clock a little ahead of ours; no later
     # token is to live.
-    revoking.revoke(session, kind="session", before={key.id: now + ACCESS}, now=now)
+    revocations.revoke(session, kind="session", before={key.id: now + ACCESS}, now=now)
     _record(session, "api_key.deleted", organization, key, by, now, [])
 
 
@@ -226,7 +226,7 @@ def _record(
     now: datetime,
     changes: Sequence[tuple[str, object, object]],
 ) -> None:
-    telling.record(
+    audit_log.record(
         session,
         action,
         organization=organization,

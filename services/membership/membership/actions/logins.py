@@ -12,13 +12,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import guesses, identities, proofs, sessions, telling
+from membership.actions import attempts, audit_log, identities, one_time_codes, sessions
 from membership.actions.sessions import Issued
 from membership.models import Identity, KnownClient, LoginFailures
 from membership.queries import Login, Place
-from membership.values import waits
+from membership.values import attempt_limits
+from membership.values.encryption import Sealer
 from membership.values.lifetimes import SessionLimits
-from membership.values.sealing import Sealer
 
 
 class InvalidCredentials(errors.Unauthenticated):
@@ -39,7 +39,7 @@ class Attempt:
     new_hash: str | None
     otp: str | None
     client: bytes
-    limits: waits.Limits
+    limits: attempt_limits.Limits
     sealer: Sealer
 
 
@@ -118,7 +118,7 @@ def change_password(
     if isinstance(proven, errors.Failure):
         return proven
     identity, place, _ = proven
-    proofs.note_password(session, identity_id=identity.id, is_short=is_short)
+    one_time_codes.note_password(session, identity_id=identity.id, is_short=is_short)
     sessions.live(session, session_id=session_id, now=now, lock=True)
     identities.set_password(
         session, identity=identity, password_hash=password_hash, now=now, spare=session_id
@@ -138,7 +138,7 @@ def _prove(
     session: Session, attempt: Attempt, place_of: Callable[[str], Place], now: datetime
 ) -> _Proven | errors.Failure:
     """The same work for an address that exists and one that does not, up to the right password."""
-    guesses.check(session, limits=attempt.limits, now=now)
+    attempts.check(session, limits=attempt.limits, now=now)
     failures = _lock_failures(session, attempt.login.key, now)
     identity_id = attempt.login.identity_id
     if not attempt.matched or identity_id is None:
@@ -148,13 +148,13 @@ def _prove(
             now,
         )
         failures.identity_id = identity_id
-        guesses.count_all(session, limits=attempt.limits, now=now)
+        attempts.count_all(session, limits=attempt.limits, now=now)
         return InvalidCredentials()
     place = sessions.lock_place(session, place_of(identity_id), identity_id)
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     if identity.password_hash != attempt.login.password_hash:
         return InvalidCredentials()
-    proof = proofs.take_otp(
+    proof = one_time_codes.take_otp(
         session,
         identity=identity,
         place=place,
@@ -164,7 +164,7 @@ def _prove(
         now=now,
     )
     if isinstance(proof, errors.Failure):
-        guesses.count_all(session, limits=attempt.limits, now=now)
+        attempts.count_all(session, limits=attempt.limits, now=now)
         _record(session, "member.login", place, now, outcome="denied", reason=proof.code)
         return proof
     failures.count = 0
@@ -203,7 +203,7 @@ def _lock_failures(session: Session, key: bytes, now: datetime) -> LoginFailures
     while failures is None:  # again where a reset has forgotten them while we waited
         session.execute(first)
         failures = session.get(LoginFailures, key, with_for_update=True, populate_existing=True)
-    guesses.stop(waits.left(failures.count, failures.last_at, now))
+    attempts.stop(attempt_limits.left(failures.count, failures.last_at, now))
     return failures
 
 
@@ -226,12 +226,12 @@ def _record(
     reason: str | None = None,
 ) -> None:
     member, organization = place
-    telling.record(
+    audit_log.record(
         session,
         action,
         organization=organization,
         member=member,
-        by=telling.as_actor(member, organization),
+        by=audit_log.member_actor(member, organization),
         now=now,
         outcome=outcome,
         reason=reason,

@@ -8,12 +8,12 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import guesses
+from membership.actions import attempts
 from membership.models import Identity, Mail, MailedToken, Member, Organization
-from membership.values import limits, tokens, waits
-from membership.values.letters import Letter
+from membership.values import attempt_limits, limits, tokens
+from membership.values.attempt_limits import Limit, Limits
 from membership.values.lifetimes import MAILED, PROOFS, RESET, UNDO
-from membership.values.waits import Limit, Limits
+from membership.values.mails import Letter
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -37,7 +37,7 @@ def wait(session: Session, when: Any, limit: Limit, *which: Any, now: datetime) 
         .limit(1)
     )
     first = session.scalar(query)
-    return 0 if first is None else waits.until(first + limit.within, now)
+    return 0 if first is None else attempt_limits.until(first + limit.within, now)
 
 
 def queue_invitation(session: Session, *, member: Member, purpose: str, now: datetime) -> None:
@@ -57,10 +57,10 @@ def queue_reset(session: Session, *, email: str, asked_from: Limits, now: dateti
     """Have a link mailed to whoever has that address; whether anybody does is found out when it is
     sent. From where enough were asked for, none is queued, and nobody learns of that."""
     try:
-        guesses.check(session, limits=asked_from, now=now)
-    except guesses.TooManyAttempts:
+        attempts.check(session, limits=asked_from, now=now)
+    except attempts.TooManyAttempts:
         return
-    guesses.count_all(session, limits=asked_from, now=now)
+    attempts.count_all(session, limits=asked_from, now=now)
     _queue(session, RESET, email, None, now)
 
 

@@ -11,7 +11,7 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import access, invitations, mails, sessions, telling
+from membership.actions import access, audit_log, invitations, mails, member_events, sessions
 from membership.models import Member, Organization
 from membership.values.lifetimes import INVITATION
 
@@ -115,8 +115,8 @@ def add_member(
         access.set_pin(session, member, pin_hash)
     if fields["portal_access"]:
         access.give_address(session, organization, member, fields["email"], INVITATION, by, now)
-    telling.say_members_changed(session, organization_id)
-    telling.record(
+    member_events.publish_members_changed(session, organization_id)
+    audit_log.record(
         session,
         "member.added",
         organization=organization,
@@ -158,8 +158,8 @@ def update_member(
         sessions.revoke_tokens(session, member_id=member.id, now=now)
     member.refold()
     if changes := _changes(member, before):
-        telling.say_members_changed(session, organization_id)
-        telling.record(
+        member_events.publish_members_changed(session, organization_id)
+        audit_log.record(
             session,
             "member.updated",
             organization=organization,
@@ -188,8 +188,8 @@ def disable_member(
         before, member.status = _audited(member), "disabled"
         mails.supersede_links(session, member_id=member.id, now=now)
         sessions.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
-        telling.say_members_changed(session, organization_id)
-        telling.record(
+        member_events.publish_members_changed(session, organization_id)
+        audit_log.record(
             session,
             "member.disabled",
             organization=organization,
@@ -216,8 +216,8 @@ def enable_member(
     if member.status == "disabled":
         before = _audited(member)
         member.status = "active" if member.verified or not member.portal_access else "pending"
-        telling.say_members_changed(session, organization_id)
-        telling.record(
+        member_events.publish_members_changed(session, organization_id)
+        audit_log.record(
             session,
             "member.enabled",
             organization=organization,
@@ -248,8 +248,8 @@ def remove_member(
     before, member.status = _audited(member), "removed"
     access.forget_links(session, member, [], now)
     sessions.end_sessions(session, member_id=member.id, why="member_removed", now=now)
-    telling.say_members_changed(session, organization_id)
-    telling.record(
+    member_events.publish_members_changed(session, organization_id)
+    audit_log.record(
         session,
         "member.removed",
         organization=organization,
@@ -295,7 +295,7 @@ def reset_password(
     if not member.verified or member.email is None or member.status != "active":
         raise NoPasswordToReset()
     mails.queue_reset_of(session, email=member.email, now=now)
-    telling.record(
+    audit_log.record(
         session, "password.reset_asked", organization=organization, member=member, by=by, now=now
     )
     return member

@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import (
-    guesses,
+    attempts,
+    audit_log,
     identities,
     invitations,
     keys,
+    member_events,
     sessions,
     support,
-    telling,
     transfers,
 )
 from membership.models import (
@@ -145,11 +146,11 @@ def create_provider(
             country=country,
             currency=currency,
             timezone=timezone,
-            owner=telling.owner_of(owner),
+            owner=member_events.owner_of(owner),
         ),
     )
-    telling.say_members_changed(session, organization_id)
-    telling.record(
+    member_events.publish_members_changed(session, organization_id)
+    audit_log.record(
         session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
     )
     return organization
@@ -182,7 +183,7 @@ def invite_owner(
         )
         session.add(organization)
         owner = _add_owner(session, organization, given_name, family_name, email, now)
-        telling.record(
+        audit_log.record(
             session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
         )
         invitations.invite(
@@ -191,9 +192,11 @@ def invite_owner(
     if owner is not None:
         outbox.publish(
             session,
-            messages.OwnerInvited(organization_id=organization_id, owner=telling.owner_of(owner)),
+            messages.OwnerInvited(
+                organization_id=organization_id, owner=member_events.owner_of(owner)
+            ),
         )
-        telling.say_members_changed(session, organization_id)
+        member_events.publish_members_changed(session, organization_id)
 
 
 def open_organization(session: Session, *, organization_id: str) -> None:
@@ -274,7 +277,7 @@ def erase_members(
         .values(reason="")
     )
     keys.erase_keys(session, organization_id=organization_id)
-    guesses.forget_all(session, prefix=pins.guesses_key(organization_id))
+    attempts.forget_all(session, prefix=pins.guesses_key(organization_id))
     audit.erase(session, organization_id)
     outbox.publish(
         session, messages.MembersErased(organization_id=organization_id, deletion_id=deletion_id)

@@ -7,7 +7,7 @@ from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import access, guesses, members, telling
+from membership.actions import access, attempts, audit_log, members
 from membership.models import Guesses, Member
 from membership.values import pins
 
@@ -37,7 +37,7 @@ def reset_pin(
     if member.portal_access and member.pin_hash is None:
         raise NoPin()
     access.set_pin(session, member, pin_hash)
-    telling.record(session, "pin.reset", organization=organization, member=member, by=by, now=now)
+    audit_log.record(session, "pin.reset", organization=organization, member=member, by=by, now=now)
     return member
 
 
@@ -58,9 +58,9 @@ def verify_pin(
     Raises TooManyWrongPins, whatever the PIN."""
     if not kept.is_open:
         return False
-    own = guesses.lock(session, key=pins.guesses_key(organization_id, extension), now=now)
-    every = guesses.lock(session, key=pins.guesses_key(organization_id), now=now)
-    wait = max(_left(own, now), guesses.left(every, now))
+    own = attempts.lock(session, key=pins.guesses_key(organization_id, extension), now=now)
+    every = attempts.lock(session, key=pins.guesses_key(organization_id), now=now)
+    wait = max(_left(own, now), attempts.left(every, now))
     if wait:
         raise TooManyWrongPins(retry_after=wait)
     if matched:
@@ -74,7 +74,7 @@ def _left(own: Guesses, now: datetime) -> int:
     """Whole seconds still to wait. After too many there is no end but a new PIN."""
     if own.total >= pins.TOO_MANY:
         return int(pins.LONG_PAUSE.total_seconds())
-    return guesses.left(own, now)
+    return attempts.left(own, now)
 
 
 def _count(
@@ -88,14 +88,14 @@ def _count(
 ) -> None:
     """Count on both, and shut what is due; audited then, whether or not anybody has the
     extension."""
-    if guesses.count(own, limit=pins.FEW, now=now) or own.total in (pins.MANY, pins.TOO_MANY):
-        guesses.shut(
+    if attempts.count(own, limit=pins.FEW, now=now) or own.total in (pins.MANY, pins.TOO_MANY):
+        attempts.shut(
             own, until=now + (pins.LONG_PAUSE if own.total >= pins.MANY else pins.FEW.within)
         )
         target = {"type": "extension", "id": extension, "label": extension}
         _tell(session, organization_id, "pin.shut", own.total, by, now, target)
-    if guesses.count(every, limit=pins.OF_ALL, now=now):
-        guesses.shut(every, until=now + pins.OF_ALL.within)
+    if attempts.count(every, limit=pins.OF_ALL, now=now):
+        attempts.shut(every, until=now + pins.OF_ALL.within)
         _tell(session, organization_id, "pin.guessing", pins.OF_ALL.most, by, now, None)
 
 
@@ -108,7 +108,7 @@ def _tell(
     now: datetime,
     target: dict[str, str] | None,
 ) -> None:
-    telling.record(
+    audit_log.record(
         session,
         action,
         organization=queries.organization(session, organization_id),

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import acting, revoking, telling
+from membership.actions import acting_sessions, audit_log, revocations
 from membership.models import Identity, LoginSession, RefreshToken
 from membership.queries import Place
 from membership.values import tokens
@@ -133,13 +133,13 @@ def begin_session(
     session.add(RefreshToken(digest=token.digest, session_id=login.id))
     identity.last_member_id = place.member.id
     _end_surplus(session, identity.id, limits, now)
-    telling.record(
+    audit_log.record(
         session,
         "member.login",
         organization=place.organization,
         member=place.member,
         now=now,
-        by=telling.as_actor(place.member, place.organization),
+        by=audit_log.member_actor(place.member, place.organization),
     )
     return issued(session, login, token.raw, identity, place)
 
@@ -206,7 +206,9 @@ def end_session(
         session, session_id=session_id, identity_id=identity_id, why="signed_out", now=now
     ):
         return
-    if not acting.end_own(session, acting_id=session_id, identity_id=identity_id, by=by, now=now):
+    if not acting_sessions.end_own(
+        session, acting_id=session_id, identity_id=identity_id, by=by, now=now
+    ):
         raise NoSuchSession()
 
 
@@ -237,7 +239,7 @@ def end_sessions(
     found = session.scalars(
         query.order_by(LoginSession.id).with_for_update().execution_options(populate_existing=True)
     ).all()
-    acting.end_with(
+    acting_sessions.end_with(
         session,
         logins=[login.id for login in found],
         member_id=member_id,
@@ -264,9 +266,9 @@ def revoke_tokens(session: Session, *, member_id: str, now: datetime) -> None:
     latest = session.scalar(
         select(func.max(LoginSession.last_used_at)).where(LoginSession.member_id == member_id)
     )
-    acting.end_with_role(session, member_id=member_id, now=now)
-    revoking.revoke(
-        session, kind="member", before={member_id: revoking.until(now, latest)}, now=now
+    acting_sessions.end_with_role(session, member_id=member_id, now=now)
+    revocations.revoke(
+        session, kind="member", before={member_id: revocations.until(now, latest)}, now=now
     )
 
 
@@ -319,5 +321,5 @@ def _end_surplus(session: Session, identity_id: str, limits: SessionLimits, now:
 
 
 def _revoke(session: Session, logins: Sequence[LoginSession], now: datetime) -> None:
-    before = {login.id: revoking.until(now, login.last_used_at) for login in logins}
-    revoking.revoke(session, kind="session", before=before, now=now)
+    before = {login.id: revocations.until(now, login.last_used_at) for login in logins}
+    revocations.revoke(session, kind="session", before=before, now=now)

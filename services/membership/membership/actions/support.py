@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import acting, mails, telling
+from membership.actions import acting_sessions, audit_log, mails
 from membership.models import ActingSession, Member, Organization, SupportGrant
 from membership.queries import support as found
 from membership.values import receipts
-from membership.values.letters import SUPPORT_ENDING, SUPPORT_RECEIPT, SUPPORT_REQUESTED
+from membership.values.mails import SUPPORT_ENDING, SUPPORT_RECEIPT, SUPPORT_REQUESTED
 from membership.values.support import (
     BY_CUSTOMER,
     BY_PROVIDER,
@@ -92,7 +92,7 @@ def request_grant(
     )
     session.add(grant)
     session.flush()
-    by = telling.as_support(staff)
+    by = audit_log.support_actor(staff)
     wanted = [
         _change("access", None, access),
         _change("minutes", None, minutes),
@@ -170,7 +170,7 @@ def end_access(
     """
     if ids.is_id("ses", wanted):
         one = found.acting(session, organization_id, wanted)
-        acting.end_acting(
+        acting_sessions.end_acting(
             session, acting=one, why=_why(one.staff_identity_id, staff), by=by, now=now
         )
         return
@@ -209,7 +209,7 @@ def end_due(session: Session, *, now: datetime, limit: int = 100) -> int:
     over = _due(session, SupportGrant.expires_at <= now, limit)
     for grant in over:
         _end(session, grant, "expired", why=EXPIRED, by=SYSTEM, now=now)
-    return len(over) + acting.end_due(session, now=now, limit=limit)
+    return len(over) + acting_sessions.end_due(session, now=now, limit=limit)
 
 
 def warn_of_ends(session: Session, *, now: datetime, limit: int = 100) -> int:
@@ -296,8 +296,8 @@ def _organization(session: Session, organization_id: str, *, lock: str) -> Organ
     if organization.kind != "customer":
         raise NotACustomer()
     if organization.state != "open":
-        raise acting.OrganizationNotActive()
-    acting.check_managed(session, organization)
+        raise acting_sessions.OrganizationNotActive()
+    acting_sessions.check_managed(session, organization)
     return organization
 
 
@@ -323,7 +323,7 @@ def _end(
 ) -> None:
     before, grant.status = grant.status, status
     grant.ended_at, grant.ended_why = min(now, grant.expires_at), why
-    acting.end_under(session, grant=grant, why=why, by=by, now=now)
+    acting_sessions.end_under(session, grant=grant, why=why, by=by, now=now)
     _record(
         session,
         f"support.{status}",
@@ -351,7 +351,7 @@ def _record(
     reason: str,
     changes: list[dict[str, Any]],
 ) -> None:
-    telling.record(
+    audit_log.record(
         session,
         action,
         organization=organization,

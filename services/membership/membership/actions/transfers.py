@@ -9,9 +9,9 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import mails, members, sessions, telling
+from membership.actions import audit_log, mails, member_events, members, sessions
 from membership.models import Member, Organization, OwnershipTransfer
-from membership.values.letters import OWNERSHIP_GIVEN, OWNERSHIP_OFFERED, OWNERSHIP_TAKEN
+from membership.values.mails import OWNERSHIP_GIVEN, OWNERSHIP_OFFERED, OWNERSHIP_TAKEN
 
 OPEN_FOR = timedelta(hours=72)  # an offer, and the way back from what staff did
 
@@ -112,7 +112,7 @@ def transfer_ownership(
         )
     else:
         _tell(session, OWNERSHIP_OFFERED, organization, target, owner, now)
-        telling.record(
+        audit_log.record(
             session,
             "ownership.offered",
             organization=organization,
@@ -133,7 +133,7 @@ def accept_transfer(
     Raises NoSuchTransfer, NotTheTarget, OfferOver, MemberNotEligible, AdminLimit."""
     organization = queries.organization(session, organization_id, lock="change")
     transfer, _, target = queries.transfer(session, organization_id, transfer_id)
-    itself = telling.as_actor(target, organization)
+    itself = audit_log.member_actor(target, organization)
     if (by.kind, by.id) != (itself.kind, itself.id):
         raise NotTheTarget()
     members.check_editable(organization)
@@ -261,7 +261,7 @@ def _hand_over(
         sessions.revoke_tokens(session, member_id=member.id, now=now)
     _tell(session, OWNERSHIP_TAKEN, organization, giver, taker, now)
     _tell(session, OWNERSHIP_GIVEN, organization, taker, giver, now)
-    telling.record(
+    audit_log.record(
         session,
         action,
         organization=organization,
@@ -271,7 +271,7 @@ def _hand_over(
         reason=transfer.reason,
         changes=[{"field": "owner", "before": giver.id, "after": taker.id}],
     )
-    telling.say_members_changed(session, organization.id)
+    member_events.publish_members_changed(session, organization.id)
 
 
 def _end(
@@ -285,7 +285,7 @@ def _end(
     offer.status, offer.ended_at = status, now
     session.flush()
     target = session.get_one(Member, offer.to_member_id)
-    telling.record(
+    audit_log.record(
         session,
         f"ownership.{status}",
         organization=organization,

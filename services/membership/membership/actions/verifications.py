@@ -7,7 +7,7 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import access, identities, mails, sessions, telling
+from membership.actions import access, audit_log, identities, mails, member_events, sessions
 from membership.models import Identity, Organization
 from membership.queries import Link, Place
 from membership.values import roles
@@ -80,14 +80,14 @@ def _prove(
     member.verified = True
     if member.status == "pending":
         member.status = "active"
-    telling.say_members_changed(session, organization.id)
-    telling.record(
+    member_events.publish_members_changed(session, organization.id)
+    audit_log.record(
         session,
         "email.verified",
         organization=organization,
         member=member,
         now=now,
-        by=telling.as_actor(member, organization),
+        by=audit_log.member_actor(member, organization),
     )
 
 
@@ -122,14 +122,14 @@ def _undo_change(
     )
     member.refold()
     identities.erase_if_alone(session, which=[ousted], now=now)
-    telling.say_members_changed(session, organization.id)
-    telling.record(
+    member_events.publish_members_changed(session, organization.id)
+    audit_log.record(
         session,
         "email.change_undone",
         organization=organization,
         member=member,
         now=now,
-        by=telling.as_actor(member, organization),
+        by=audit_log.member_actor(member, organization),
         changes=[{"field": "email", "before": before, "after": former.email}],
     )
 
@@ -143,13 +143,13 @@ def reset_password(session: Session, *, raw: str, password_hash: str, now: datet
     places = queries.places(session, link.identity.id)
     if places:
         member, organization = places[0]
-        telling.record(
+        audit_log.record(
             session,
             "password.reset",
             organization=organization,
             member=member,
             now=now,
-            by=telling.as_actor(member, organization),
+            by=audit_log.member_actor(member, organization),
         )
     return link
 

@@ -7,7 +7,7 @@ from contracts import billing
 from contracts import org as messages
 
 from membership.actions import mails, organizations, support
-from membership.values.letters import CREDITS_LOW, TOP_UP_WANTED
+from membership.values.mails import CREDITS_LOW, TOP_UP_WANTED
 
 
 def on_invite_owner(session: Session, message: messages.InviteOwner, envelope: Envelope) -> None:

@@ -1,6 +1,6 @@
 """What can be known."""
 
-from membership.queries.closing import warnings
+from membership.queries.deletion_warnings import warnings
 from membership.queries.invitations import Invitation, invitation, invitation_of
 from membership.queries.keys import KeyInUse, NoSuchKey, api_key, api_keys, key_count, key_in_use
 from membership.queries.links import Link, LinkSpent, NoSuchLink, link, mailed_token, role_then
@@ -15,6 +15,7 @@ from membership.queries.logins import (
     rest,
     revocations,
 )
+from membership.queries.one_time_codes import has_codes, provider_demands_codes, totp
 from membership.queries.organizations import (
     NoSuchOrganization,
     organization,
@@ -36,7 +37,6 @@ from membership.queries.people import (
     works_for,
 )
 from membership.queries.pins import KeptPin, kept_pin
-from membership.queries.proofs import has_codes, provider_demands_codes, totp
 from membership.queries.support import sessions_of
 from membership.queries.transfers import (
     Handover,

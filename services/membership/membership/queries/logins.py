@@ -17,7 +17,7 @@ from membership.models import (
     Revocation,
 )
 from membership.queries.organizations import settings_of
-from membership.values import addresses, tokens, waits
+from membership.values import addresses, attempt_limits, tokens
 
 FEED_KEPT = timedelta(minutes=65)  # longer than any token lives
 
@@ -41,14 +41,14 @@ class Demands(NamedTuple):
 
 
 def login(
-    session: Session, email: str, client: bytes, limits: waits.Limits, now: datetime
+    session: Session, email: str, client: bytes, limits: attempt_limits.Limits, now: datetime
 ) -> Login:
     """What is needed to check a password for this address. Where somebody has logged in from
     before, only what went wrong there counts."""
     here = and_(
         KnownClient.identity_id == Identity.id,
         KnownClient.client == client,
-        KnownClient.last_at > now - waits.KNOWN_FOR,
+        KnownClient.last_at > now - attempt_limits.KNOWN_FOR,
     )
     found = session.execute(
         select(Identity.id, Identity.password_hash, KnownClient.client)
@@ -58,16 +58,16 @@ def login(
     identity_id, password_hash, known = found or (None, None, None)
     key = failures_key(email, known or b"")
     failures = session.get(LoginFailures, key)
-    wait = waits.left(failures.count, failures.last_at, now) if failures else 0
+    wait = attempt_limits.left(failures.count, failures.last_at, now) if failures else 0
     return Login(identity_id, password_hash, key, max(wait, rest(session, limits, now)))
 
 
-def rest(session: Session, limits: waits.Limits, now: datetime) -> int:
+def rest(session: Session, limits: attempt_limits.Limits, now: datetime) -> int:
     """Whole seconds that whoever is counted there has to rest."""
     shut = session.scalars(
         select(Guesses.shut_until).where(Guesses.key.in_(limits), Guesses.shut_until > now)
     )
-    return max((waits.until(then, now) for then in shut if then), default=0)
+    return max((attempt_limits.until(then, now) for then in shut if then), default=0)
 
 
 def failures_key(email: str, client: bytes = b"") -> bytes:

@@ -1,6 +1,13 @@
 """What crosses the door."""
 
-from membership.schemas.inner import FeedQuery, RevocationEntry, RevocationFeed
+from membership.schemas.fields import (
+    Address,
+    IdentityInfo,
+    LinkedOrganization,
+    OrganizationInfo,
+    secret,
+)
+from membership.schemas.internal import FeedQuery, RevocationEntry, RevocationFeed
 from membership.schemas.keys import ApiKey, ApiKeyPage, ApiKeyWithSecret, NewApiKey, Rotation
 from membership.schemas.links import (
     Accepted,
@@ -22,15 +29,8 @@ from membership.schemas.members import (
     NewMember,
     check_access,
 )
-from membership.schemas.pieces import (
-    Address,
-    IdentityInfo,
-    LinkedOrganization,
-    OrganizationInfo,
-    secret,
-)
 from membership.schemas.pins import PinChecked, PinToCheck
-from membership.schemas.proofs import (
+from membership.schemas.security import (
     Enrolment,
     FreshProof,
     NewPassword,

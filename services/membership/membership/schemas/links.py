@@ -4,7 +4,7 @@ import marshmallow as ma
 from chassis.http.fields import Stamp, Text
 from marshmallow import fields
 
-from membership.schemas.pieces import LinkedOrganization, secret
+from membership.schemas.fields import LinkedOrganization, secret
 
 
 class LinkInfo(ma.Schema):

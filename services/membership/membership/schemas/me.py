@@ -4,7 +4,7 @@ import marshmallow as ma
 from chassis.http.fields import Stamp
 from marshmallow import fields
 
-from membership.schemas.pieces import IdentityInfo, OrganizationInfo
+from membership.schemas.fields import IdentityInfo, OrganizationInfo
 
 
 class Me(ma.Schema):

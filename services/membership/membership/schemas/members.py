@@ -7,7 +7,7 @@ from chassis.http.fields import Flag, Stamp, Text
 from chassis.http.paging import PageArgs, page_of
 from marshmallow import fields, validate
 
-from membership.schemas.pieces import Address
+from membership.schemas.fields import Address
 from membership.values import roles
 
 

@@ -4,7 +4,7 @@ import marshmallow as ma
 from chassis.http.fields import Text, TypeId
 from marshmallow import fields
 
-from membership.schemas.pieces import secret
+from membership.schemas.fields import secret
 
 
 class PinToCheck(ma.Schema):

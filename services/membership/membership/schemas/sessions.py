@@ -7,7 +7,7 @@ from chassis.http.fields import Stamp, Text, TypeId
 from chassis.http.paging import page_of
 from marshmallow import fields, validate
 
-from membership.schemas.pieces import IdentityInfo, OrganizationInfo, secret
+from membership.schemas.fields import IdentityInfo, OrganizationInfo, secret
 
 
 class NewSession(ma.Schema):

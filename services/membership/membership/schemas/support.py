@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 
 from membership.models import SupportGrant
 from membership.queries.support import Inside
-from membership.schemas.pieces import OrganizationInfo
+from membership.schemas.fields import OrganizationInfo
 from membership.values.support import MOST_MINUTES, SHOWN_AS, SUPPORT, USUAL_MINUTES
 
 

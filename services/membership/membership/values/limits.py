@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from membership.values.waits import Limit, Limits
+from membership.values.attempt_limits import Limit, Limits
 
 PAUSE = timedelta(seconds=60)  # between two links for the same member
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import argon2
 from chassis import errors
 
-from membership.values import breached
+from membership.values import common_passwords
 
 SHORTEST, SHORTEST_WITH_CODES, LONGEST = 15, 8, 128
 PRODUCT = "clientele"
@@ -58,7 +58,7 @@ def check(
             pointer, "length", f"Choose a password of {shortest} to {LONGEST} characters."
         )
     folded = text.casefold()
-    if breached.is_known(folded) or len(set(folded)) < 5:
+    if common_passwords.is_known(folded) or len(set(folded)) < 5:
         raise errors.invalid(
             pointer,
             "breached",

@@ -6,8 +6,8 @@ import hmac
 import secrets
 from datetime import timedelta
 
+from membership.values.attempt_limits import Limit
 from membership.values.passwords import Hasher
-from membership.values.waits import Limit
 
 # The twenty that people choose most often, but for those that the rules below refuse anyway.
 _LIKELY = frozenset(

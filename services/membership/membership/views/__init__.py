@@ -1,13 +1,13 @@
 """The HTTP door."""
 
 from membership.views import (
-    inner,
+    internal,
     keys,
     links,
     me,
     members,
     pins,
-    proofs,
+    security,
     sessions,
     support,
     transfers,
@@ -16,12 +16,12 @@ from membership.views import (
 BLUEPRINTS = (
     sessions.blp,
     me.blp,
-    proofs.blp,
+    security.blp,
     links.blp,
     keys.blp,
     members.blp,
     pins.blp,
     transfers.blp,
     support.blp,
-    inner.blp,
+    internal.blp,
 )

@@ -11,7 +11,7 @@ from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
 from membership.values import addresses, limits, passwords
-from membership.views import proving, resources
+from membership.views import credentials, resources
 
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
 
@@ -68,7 +68,7 @@ def ask_for_renewal(token: str) -> dict[str, Any]:
 @blp.response(202, schemas.Accepted)
 def request_reset(body: dict[str, Any]) -> dict[str, Any]:
     """Ask for a new password; the answer is the same whether or not the address is known."""
-    asked_from = limits.of_resets(proving.client())
+    asked_from = limits.of_resets(credentials.client())
     idempotency.retried(
         lambda session: mails.queue_reset(
             session, email=addresses.key(body["email"]), asked_from=asked_from, now=clock.now()
@@ -101,7 +101,7 @@ def reset_password(body: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def _look(token: str, purposes: tuple[str, ...]) -> Link:
-    with proving.looking_up(), context.database().reading() as session:
+    with credentials.looking_up(), context.database().reading() as session:
         return queries.link(session, token, purposes, clock.now())
 
 

@@ -14,7 +14,7 @@ from membership.actions import sessions as actions
 from membership.actions.sessions import InvalidRefreshToken, Issued
 from membership.queries.support import Inside
 from membership.values.lifetimes import ACCESS
-from membership.views import keys, proving, resources, support
+from membership.views import credentials, keys, resources, support
 
 blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 
@@ -26,11 +26,11 @@ blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 def create_session(body: dict[str, Any]) -> dict[str, Any]:
     """Log in, or come in with an API key."""
     if "api_key" in body:
-        with proving.looking_up():
+        with credentials.looking_up():
             return keys.tokens_of(body["api_key"])
-    attempt = proving.attempt(body["email"], body["password"], body.get("otp"))
+    attempt = credentials.attempt(body["email"], body["password"], body.get("otp"))
     return tokens_of(
-        proving.settled(
+        credentials.settled(
             idempotency.retried(
                 lambda session: logins.log_in(
                     session,
@@ -51,7 +51,7 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.response(201, schemas.SessionTokens)
 def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
     """Renew a session; the refresh token changes, and a used one ends the session."""
-    with proving.looking_up():
+    with credentials.looking_up():
         issued = idempotency.retried(
             lambda session: actions.refresh_session(
                 session, raw=body["refresh_token"], limits=resources.limits(), now=clock.now()

@@ -12,7 +12,7 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
-from membership.actions import acting, support, telling
+from membership.actions import acting_sessions, audit_log, support
 from membership.queries import support as found
 from membership.queries.support import Inside
 from membership.values.support import SUPPORT
@@ -30,7 +30,7 @@ def log_in_as(body: dict[str, Any], organization_id: str, member_id: str) -> dic
     """Act as a member for half an hour; everything done is recorded under both names."""
     return tokens_of(
         step_in(
-            lambda session, **who: acting.log_in_as(
+            lambda session, **who: acting_sessions.log_in_as(
                 session,
                 organization_id=organization_id,
                 member_id=member_id,
@@ -149,7 +149,7 @@ def end_access(organization_id: str, grant_or_session_id: str) -> Response:
 def go_in(organization_id: str, grant_id: str | None, reason: str | None) -> Inside:
     """Enter as support."""
     return step_in(
-        lambda session, **who: acting.enter(
+        lambda session, **who: acting_sessions.enter(
             session, organization_id=organization_id, grant_id=grant_id, reason=reason, **who
         )
     )
@@ -212,4 +212,4 @@ def tokens_of(inside: Inside) -> dict[str, Any]:
 def who_ends(caller: Caller) -> Any:
     """How the audit names whoever ends a stay: staff as support, so that the customer does not
     learn who."""
-    return telling.as_support(guard.staff_of(caller)) if caller.is_staff else caller.actor()
+    return audit_log.support_actor(guard.staff_of(caller)) if caller.is_staff else caller.actor()

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import identities, telling
+from membership.actions import audit_log, identities
 from membership.models import (
     Guesses,
     Identity,
@@ -19,7 +19,7 @@ from membership.models import (
     RefreshToken,
     Revocation,
 )
-from membership.values import pins, waits
+from membership.values import attempt_limits, pins
 from membership.values.lifetimes import MAILED, UNDO
 
 
@@ -32,13 +32,13 @@ def tell_of_failures(session: Session, *, now: datetime, limit: int = 100) -> in
         places = queries.places(session, row.identity_id) if row.identity_id else []
         if places:
             place = places[0]
-            telling.record(
+            audit_log.record(
                 session,
                 "member.login",
                 organization=place.organization,
                 member=place.member,
                 now=row.last_at,
-                by=telling.as_actor(place.member, place.organization),
+                by=audit_log.member_actor(place.member, place.organization),
                 outcome="denied",
                 reason="invalid_credentials",
                 changes=[
@@ -92,13 +92,13 @@ def forget_old(session: Session, *, now: datetime, limit: int = 500) -> int:
         delete(LoginFailures).where(
             LoginFailures.last_at < now - timedelta(days=1),
             LoginFailures.untold == 0,
-            LoginFailures.count < waits.SHUT,
+            LoginFailures.count < attempt_limits.SHUT,
         ),
         delete(Guesses).where(
             Guesses.last_at < now - timedelta(days=1), ~Guesses.key.startswith("pin:")
         ),
         delete(Guesses).where(Guesses.last_at < now - pins.KEPT, Guesses.total < pins.TOO_MANY),
-        delete(KnownClient).where(KnownClient.last_at < now - waits.KNOWN_FOR),
+        delete(KnownClient).where(KnownClient.last_at < now - attempt_limits.KNOWN_FOR),
         delete(Mail).where(Mail.id.in_(mails)),
         delete(MailedToken).where(MailedToken.digest.in_(links)),
     )

@@ -1,5 +1,5 @@
-"""The passwords that are tried first: well-known ones (``breached.txt``), and well-known words
-(``words.txt``) in the usual dress."""
+"""The passwords that are tried first: well-known ones (``common_passwords.txt``), and well-known words
+(``common_words.txt``) in the usual dress."""
 
 import re
 from functools import cache
@@ -16,7 +16,7 @@ def is_known(password: str) -> bool:
     for letters) with the usual digits and marks behind it: a short number, a year, a run, a
     repetition."""
     folded = password.casefold()
-    if folded in _read("breached.txt"):
+    if folded in _read("common_passwords.txt"):
         return True
     bare = folded.strip(_MARKS)
     word = bare.rstrip("0123456789")
@@ -27,7 +27,7 @@ def is_known(password: str) -> bool:
 
 def _is_word(text: str) -> bool:
     once = re.sub(r"^(.+?)\1+$", r"\1", text.translate(_PLAIN))
-    return once in _read("words.txt")
+    return once in _read("common_words.txt")
 
 
 @cache

@@ -9,13 +9,13 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import guesses, mails, sessions, telling
+from membership.actions import attempts, audit_log, mails, sessions
 from membership.models import Identity, LoginSession, RecoveryCode, Totp
 from membership.queries import Place
-from membership.values import codes, waits
-from membership.values.letters import CODES_OFF, CODES_ON, RECOVERY_CODE_USED
+from membership.values import attempt_limits, one_time_codes
+from membership.values.encryption import Sealer
 from membership.values.lifetimes import PROOF
-from membership.values.sealing import Sealer
+from membership.values.mails import CODES_OFF, CODES_ON, RECOVERY_CODE_USED
 
 
 class OtpRequired(errors.Unauthenticated):
@@ -81,7 +81,7 @@ def enrol(session: Session, *, session_id: str, sealer: Sealer, now: datetime) -
     totp = queries.totp(session, identity.id, lock="change")
     if totp is not None and totp.confirmed_at is not None:
         raise AlreadyOn()
-    secret = codes.new_secret()
+    secret = one_time_codes.new_secret()
     totp = totp or Totp(identity_id=identity.id)
     totp.secret = sealer.seal(secret, whose=identity.id)
     totp.last_step = totp.failures = 0
@@ -89,7 +89,9 @@ def enrol(session: Session, *, session_id: str, sealer: Sealer, now: datetime) -
     totp.shut_until = None
     session.add(totp)
     email = identity.email or ""
-    return Enrolment(secret, codes.uri(secret, email=email, issuer=place.organization.name))
+    return Enrolment(
+        secret, one_time_codes.uri(secret, email=email, issuer=place.organization.name)
+    )
 
 
 def confirm(
@@ -110,10 +112,11 @@ def confirm(
             errors=[{"pointer": "/otp", "code": InvalidCode.code, "detail": InvalidCode().detail}]
         )
     totp.confirmed_at, login.with_otp = now, True
-    fresh = codes.new_recovery_codes()
+    fresh = one_time_codes.new_recovery_codes()
     session.add_all(
         RecoveryCode(
-            identity_id=identity.id, digest=sealer.digest(codes.plain(code), whose=identity.id)
+            identity_id=identity.id,
+            digest=sealer.digest(one_time_codes.plain(code), whose=identity.id),
         )
         for code in fresh
     )
@@ -209,15 +212,15 @@ def _is_fresh(totp: Totp, otp: str, sealer: Sealer, now: datetime) -> bool:
     """Whether it is the code of a step that was not used yet; it is used now. Raises
     TooManyAttempts."""
     if totp.shut_until is not None:
-        guesses.stop(waits.until(totp.shut_until, now))
+        attempts.stop(attempt_limits.until(totp.shut_until, now))
     secret = sealer.open(totp.secret, whose=totp.identity_id)
-    step = codes.step_of(secret, otp, now, after=totp.last_step)
+    step = one_time_codes.step_of(secret, otp, now, after=totp.last_step)
     if step is not None:
         totp.last_step, totp.failures = step, 0
         return True
     totp.failures += 1
-    if totp.failures >= waits.CODE_TRIES:
-        totp.failures, totp.shut_until = 0, now + waits.CODE_SHUT
+    if totp.failures >= attempt_limits.CODE_TRIES:
+        totp.failures, totp.shut_until = 0, now + attempt_limits.CODE_SHUT
     return False
 
 
@@ -225,7 +228,7 @@ def _is_recovery_code(
     session: Session, totp: Totp, otp: str, sealer: Sealer, now: datetime
 ) -> bool:
     """Whether it is one that was not used yet; it is used now."""
-    digest = sealer.digest(codes.plain(otp), whose=totp.identity_id)
+    digest = sealer.digest(one_time_codes.plain(otp), whose=totp.identity_id)
     code = session.get(
         RecoveryCode, (totp.identity_id, digest), with_for_update=True, populate_existing=True
     )
@@ -245,12 +248,12 @@ def _tell(
     **figures: Any,
 ) -> None:
     member, organization = place
-    telling.record(
+    audit_log.record(
         session,
         action,
         organization=organization,
         member=member,
-        by=telling.as_actor(member, organization),
+        by=audit_log.member_actor(member, organization),
         now=now,
     )
     mails.queue_notice(

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import revoking, telling
+from membership.actions import audit_log, revocations
 from membership.models import (
     ActingSession,
     Identity,
@@ -274,7 +274,12 @@ def _begin(
     session.add(acting)
     session.flush()
     _record(
-        session, action, inside, by=telling.as_inside(acting, member), now=now, reason=acting.reason
+        session,
+        action,
+        inside,
+        by=audit_log.acting_actor(acting, member),
+        now=now,
+        reason=acting.reason,
     )
     return inside
 
@@ -299,8 +304,8 @@ def _end(
             populate_existing=True
         )
     ).all()
-    before = {acting.id: revoking.until(now, acting.started_at) for acting in ended}
-    revoking.revoke(session, kind="session", before=before, now=now)
+    before = {acting.id: revocations.until(now, acting.started_at) for acting in ended}
+    revocations.revoke(session, kind="session", before=before, now=now)
     for acting in ended:
         ran_out = acting.expires_at <= now
         acting.ended_at, acting.ended_why = min(now, acting.expires_at), EXPIRED if ran_out else why
@@ -334,7 +339,7 @@ def _record(
     change = {"field": "acting_session", "before": acting.id, "after": None}
     if acting.ended_at is None:
         change = {"field": "acting_session", "before": None, "after": acting.id}
-    telling.record(
+    audit_log.record(
         session,
         action,
         organization=organization,

@@ -6,7 +6,7 @@ import marshmallow as ma
 from chassis.http.fields import Stamp
 from marshmallow import fields, validate
 
-from membership.schemas.pieces import secret
+from membership.schemas.fields import secret
 
 
 def otp(**kwargs: Any) -> fields.String:

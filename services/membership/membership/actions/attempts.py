@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from membership.models import Guesses
-from membership.values import waits
-from membership.values.waits import Limit, Limits
+from membership.values import attempt_limits
+from membership.values.attempt_limits import Limit, Limits
 
 
 class TooManyAttempts(errors.TooMany):
@@ -53,7 +53,7 @@ def shut(row: Guesses, *, until: datetime) -> None:
 
 def left(row: Guesses, now: datetime) -> int:
     """Whole seconds for which it is still shut, 0 when it is not."""
-    return waits.until(row.shut_until, now) if row.shut_until else 0
+    return attempt_limits.until(row.shut_until, now) if row.shut_until else 0
 
 
 def stop(wait: int) -> None:

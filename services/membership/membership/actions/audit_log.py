@@ -1,44 +1,15 @@
-"""Telling others what has happened."""
+"""Audit records, and the actors that they name."""
 
 from datetime import datetime
 from typing import Any
 
 from chassis import audit
 from chassis.auth.actor import Actor
-from chassis.messaging import outbox
 from contracts import membership as messages
 from sqlalchemy.orm import Session
 
-from membership import queries
 from membership.models import ActingSession, Member, Organization
 from membership.values.support import SHOWN_AS, SUPPORT, Staff
-
-
-def owner_of(member: Member) -> messages.Owner:
-    """The owner as others list them."""
-    return messages.Owner(
-        member_id=member.id,
-        given_name=member.given_name or member.name,
-        family_name=member.family_name or "",
-        email=member.email or "",
-        verified=member.verified,
-    )
-
-
-def say_members_changed(session: Session, organization_id: str) -> None:
-    """Say how many people the organization has now, and who owns it."""
-    session.flush()
-    owner = queries.owner(session, organization_id)
-    if owner is None:
-        return
-    members, admins = queries.counts(session, organization_id)
-    audit.lock(session, organization_id)  # the chain before the stream, as everybody
-    outbox.publish(
-        session,
-        messages.MembersChanged(
-            organization_id=organization_id, members=members, admins=admins, owner=owner_of(owner)
-        ),
-    )
 
 
 def record(
@@ -71,7 +42,7 @@ def record(
     )
 
 
-def as_inside(acting: ActingSession, member: Member | None) -> Actor:
+def acting_actor(acting: ActingSession, member: Member | None) -> Actor:
     """Staff in a customer's place, as their token names them: the member they act as, or nobody."""
     if member is not None:
         return Actor(
@@ -83,12 +54,12 @@ def as_inside(acting: ActingSession, member: Member | None) -> Actor:
     return Actor(kind="support", id=acting.principal, label=SUPPORT, acting=acting.act())
 
 
-def as_support(staff: Staff) -> Actor:
+def support_actor(staff: Staff) -> Actor:
     """Staff who do something about support from outside: the customer does not learn who."""
     return Actor(kind="support", id=SHOWN_AS, label=SUPPORT, acting=staff.act())
 
 
-def as_actor(member: Member, organization: Organization) -> Actor:
+def member_actor(member: Member, organization: Organization) -> Actor:
     """The member as somebody who does something."""
     kind = "staff" if organization.kind == "provider" else "member"
     return Actor(kind=kind, id=member.identity_id or member.id, label=member.name)

@@ -5,7 +5,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from membership.values import addresses
-from membership.values.letters import (
+from membership.values.lifetimes import INVITATION, RESET, UNDO
+from membership.values.mails import (
     CODES_OFF,
     CODES_ON,
     CREDITS_LOW,
@@ -22,7 +23,6 @@ from membership.values.letters import (
     TOP_UP_WANTED,
     Letter,
 )
-from membership.values.lifetimes import INVITATION, RESET, UNDO
 
 _SUBJECTS = {
     PASSWORD_CHANGED: "Your password was changed",

@@ -9,11 +9,11 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
-from membership.actions import logins, proofs
+from membership.actions import logins, one_time_codes
 from membership.actions.logins import Attempt
 from membership.values import passwords
 from membership.values.lifetimes import PROOF
-from membership.views import proving, resources, sessions
+from membership.views import credentials, resources, sessions
 
 blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
 
@@ -24,10 +24,12 @@ blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
 def enrol() -> Response:
     """Begin with one-time codes: the secret for an authenticator app, shown this once; wants a
     fresh proof."""
-    sealer, sid = proving.sealer(), current_caller().sid
+    sealer, sid = credentials.sealer(), current_caller().sid
     return idempotency.change(
         schemas.Enrolment(),
-        lambda session: proofs.enrol(session, session_id=sid, sealer=sealer, now=clock.now()),
+        lambda session: one_time_codes.enrol(
+            session, session_id=sid, sealer=sealer, now=clock.now()
+        ),
         status=201,
         secret=True,
     )
@@ -39,10 +41,10 @@ def enrol() -> Response:
 @blp.response(201, schemas.RecoveryCodes)
 def confirm(body: dict[str, Any]) -> dict[str, Any]:
     """Switch one-time codes on; the recovery codes are shown this once."""
-    sealer, sid = proving.sealer(), current_caller().sid
-    codes = proving.settled(
+    sealer, sid = credentials.sealer(), current_caller().sid
+    codes = credentials.settled(
         idempotency.retried(
-            lambda session: proofs.confirm(
+            lambda session: one_time_codes.confirm(
                 session, session_id=sid, otp=body["otp"], sealer=sealer, now=clock.now()
             )
         )
@@ -56,7 +58,9 @@ def confirm(body: dict[str, Any]) -> dict[str, Any]:
 def switch_off() -> Response:
     """Switch one-time codes off; wants a fresh proof by one of them."""
     sid = current_caller().sid
-    idempotency.retried(lambda session: proofs.switch_off(session, session_id=sid, now=clock.now()))
+    idempotency.retried(
+        lambda session: one_time_codes.switch_off(session, session_id=sid, now=clock.now())
+    )
     return Response(status=204)
 
 
@@ -67,7 +71,7 @@ def switch_off() -> Response:
 def step_up(body: dict[str, Any]) -> dict[str, Any]:
     """Prove again that it is you, for what is dangerous; the access token says so."""
     attempt, sid = _attempt(body), current_caller().sid
-    issued = proving.settled(
+    issued = credentials.settled(
         idempotency.retried(
             lambda session: logins.step_up(
                 session, attempt=attempt, session_id=sid, now=clock.now()
@@ -95,7 +99,7 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
     passwords.check(new, context=known, with_codes=with_codes, pointer="/new_password")
     attempt = _attempt(body)
     password_hash = resources.hasher().hash(new)
-    proving.settled(
+    credentials.settled(
         idempotency.retried(
             lambda session: logins.change_password(
                 session,
@@ -113,4 +117,4 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
 def _attempt(body: dict[str, Any]) -> Attempt:
     with context.database().reading() as session:
         email = queries.identity(session, current_caller().sub).email
-    return proving.attempt(email or "", body["password"], body.get("otp"))
+    return credentials.attempt(email or "", body["password"], body.get("otp"))

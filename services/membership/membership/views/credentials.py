@@ -9,10 +9,10 @@ from chassis.http import context, idempotency, requests
 from chassis.runtime import clock
 
 from membership import queries
-from membership.actions import guesses
+from membership.actions import attempts
 from membership.actions.logins import Attempt
-from membership.values import networks, passwords, waits
-from membership.values.sealing import Sealer
+from membership.values import attempt_limits, networks, passwords
+from membership.values.encryption import Sealer
 from membership.views import resources
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ def attempt(email: str, password: str, otp: str | None) -> Attempt:
     limits, hasher = _limits(), resources.hasher()
     with context.database().reading() as session:
         login = queries.login(session, email, client(), limits, clock.now())
-    guesses.stop(login.wait)
+    attempts.stop(login.wait)
     matched = hasher.matches(login.password_hash, password)
     dated = matched and login.password_hash is not None and hasher.is_dated(login.password_hash)
     return Attempt(
@@ -50,14 +50,14 @@ def settled(outcome: T | errors.Failure) -> T:
 def looking_up() -> Iterator[None]:
     """Something is looked up by a secret in here. Whoever comes with too many that lead nowhere
     gets no answer for a while: raises TooManyAttempts."""
-    limits = waits.of_look_ups(client())
+    limits = attempt_limits.of_look_ups(client())
     with context.database().reading() as session:
-        guesses.stop(queries.rest(session, limits, clock.now()))
+        attempts.stop(queries.rest(session, limits, clock.now()))
     try:
         yield
     except (errors.NotFound, errors.Unauthenticated):
         idempotency.retried(
-            lambda session: guesses.count_all(session, limits=limits, now=clock.now())
+            lambda session: attempts.count_all(session, limits=limits, now=clock.now())
         )
         raise
 
@@ -72,9 +72,9 @@ def sealer() -> Sealer:
     return Sealer(context.settings().pepper)
 
 
-def _limits() -> waits.Limits:
+def _limits() -> attempt_limits.Limits:
     settings = context.settings()
-    return waits.of_logins(
+    return attempt_limits.of_logins(
         client(),
         in_5_minutes=settings.login_failures_in_5_minutes,
         in_an_hour=settings.login_failures_in_an_hour,
