@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.http import application
 from chassis.http.client import HttpTransport, StreamingTransport
@@ -45,6 +44,8 @@ def serve() -> None:
 
 def upgrade() -> None:
     """Bring the database up to date, as its owner."""
+    from chassis.db import migrations  # Alembic takes long to import; only this role uses it
+
     migrations.upgrade(MIGRATIONS, read("DATABASE_URL"))
 
 

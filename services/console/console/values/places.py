@@ -34,9 +34,13 @@ def currency_of(country: str) -> str:
 @cache
 def zones_of(country: str) -> tuple[str, ...]:
     """The time zones of a country, by name."""
-    return tuple(
-        sorted(set(get_global("territory_zones").get(country, ())) & available_timezones())
-    )
+    return tuple(sorted(_known_zones() & set(get_global("territory_zones").get(country, ()))))
+
+
+@cache
+def _known_zones() -> set[str]:
+    """Every time zone of this machine; finding them opens hundreds of files."""
+    return available_timezones()
 
 
 def zone_of(country: str) -> str:
