@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from billing import actions
-from billing.actions import methods
+from billing.actions.accounts import payment_methods
 from billing.app import SERVICE, create_app
 from billing.config import Settings
-from billing.listeners import JOBS
+from billing.jobs import JOBS
 from billing.models import Account, CreditNote, Entry, Invoice, Payment, Reservation
 from billing.values import Code, parse_money
 from chassis.auth.actor import Actor
@@ -224,13 +224,13 @@ class StoredCards:
 
     def check(self, account: Account) -> None:
         if not account.payment_method:
-            raise methods.PaymentMethodMissing()
+            raise payment_methods.PaymentMethodMissing()
 
 
 @pytest.fixture
 def cards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cards can be used by the accounts that have one stored."""
-    monkeypatch.setitem(methods.METHODS, "card", StoredCards())
+    monkeypatch.setitem(payment_methods.METHODS, "card", StoredCards())
 
 
 class _Issuer:

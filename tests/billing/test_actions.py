@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 from billing import actions, queries
-from billing.actions import ledger
-from billing.actions.cover import InsufficientCredits
-from billing.actions.ledger import AccountClosed, AccountFrozen, AmountTooLarge
+from billing.actions.charges.credit_check import InsufficientCredits
+from billing.actions.ledger import posting
+from billing.actions.ledger.posting import AccountClosed, AccountFrozen, AmountTooLarge
 from billing.models import Account, Buckets, Entry
 from billing.values import Code, Transfer, parse_money
 from chassis.runtime import clock
@@ -278,7 +278,7 @@ def test_what_counts_once_is_not_posted_twice_to_any_customer_of_the_provider(wo
         with world.database.transaction() as session:
             account = queries.account(session, organization_id, lock=True)
             transfers = [Transfer(Code.OFFLINE, Code.PREPAID, 1)]
-            ledger.post(session, account, transfers, kind="top_up", now=now, source="record-1")
+            posting.post(session, account, transfers, kind="top_up", now=now, source="record-1")
 
     post(org)
     for again in (org, other):

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 from billing import actions
-from billing.actions.alerts import is_crossing, is_top_up_wanted
-from billing.actions.usage import UsageRecord
+from billing.actions.accounts.alerts import is_crossing, is_top_up_wanted
+from billing.actions.usage.records import UsageRecord
 from billing.models import Account
 from billing.values import parse_money
 from chassis.runtime import clock, ids

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from billing import actions
-from billing.actions import auto_top_ups
-from billing.actions.usage import UsageRecord
+from billing.actions.charges import auto_top_ups
+from billing.actions.usage.records import UsageRecord
 from billing.models import Account, TopUpOrder
 from billing.values import parse_money
 from chassis.runtime import clock

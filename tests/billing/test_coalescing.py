@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from billing import actions
-from billing.actions.usage import UsageRecord
+from billing.actions.usage.records import UsageRecord
 from billing.models import Account, UnsaidFigures
 from chassis.runtime import clock
 from sqlalchemy import select
@@ -90,7 +90,7 @@ def test_an_account_that_is_being_changed_is_said_later(world):
 @pytest.mark.parametrize("way", ["at once", "slowly"])
 def test_nothing_is_lost_when_charges_and_the_job_race(world, way, monkeypatch):
     if way == "slowly":
-        monkeypatch.setattr("billing.actions.money.charge_at_once", lambda *_, **__: None)
+        monkeypatch.setattr("billing.actions.charges.charges.charge_at_once", lambda *_, **__: None)
     org, done = world.open(limit="1000"), threading.Event()
 
     def keep_saying():

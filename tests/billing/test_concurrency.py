@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from billing import actions
-from billing.actions.cover import InsufficientCredits
-from billing.actions.crediting import ProviderCreditsInsufficient
-from billing.actions.ledger import AccountClosed
+from billing.actions.charges.credit_check import InsufficientCredits
+from billing.actions.charges.top_ups import ProviderCreditsInsufficient
+from billing.actions.ledger.posting import AccountClosed
 from billing.models import Account, Entry
 from chassis.runtime import clock
 from sqlalchemy import select

@@ -4,7 +4,7 @@ anew every day."""
 from datetime import timedelta
 
 import pytest
-from billing import actions, listeners
+from billing import actions, jobs
 from billing.models import Account, Spending
 from billing.values import parse_money
 from chassis.runtime import clock
@@ -32,7 +32,7 @@ def said(world, org):
 
 
 def count_days(world, now):
-    while listeners.clock.count_days(world.database, now, None):
+    while jobs.count_days(world.database, now, None):
         pass
 
 

@@ -4,9 +4,8 @@ import threading
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from billing import actions, queries
-from billing.actions import months
-from billing.listeners import clock
+from billing import actions, jobs, queries
+from billing.actions.invoicing import billing_run
 from billing.models import Account, Entry, Invoice
 from billing.values import day_start, local_day, month_end, month_start, parse_money
 from chassis.runtime import ids
@@ -275,14 +274,14 @@ def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(worl
     orgs = [opened(world) for _ in range(100)]
     for org in orgs:
         charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
-    now, issued, whole = datetime(2031, 2, 5, tzinfo=UTC), [], months.issue_regular
+    now, issued, whole = datetime(2031, 2, 5, tzinfo=UTC), [], billing_run.issue_regular
 
     def fragile(*args, **kwargs):
         if len(issued) == 57:
             raise Crash()
         issued.append(whole(*args, **kwargs).organization_id)
 
-    monkeypatch.setattr(months, "issue_regular", fragile)
+    monkeypatch.setattr(billing_run, "issue_regular", fragile)
     with pytest.raises(Crash):
         while sweep(world, lambda session, now: actions.end_months(session, now=now, most=20), now):
             pass
@@ -294,7 +293,7 @@ def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(worl
             select(Entry).where(Entry.organization_id.in_(orgs), Entry.kind == "invoice")
         ).all()
     assert sorted(done) == sorted(row.organization_id for row in rows) == sorted(issued[:40])
-    monkeypatch.setattr(months, "issue_regular", whole)
+    monkeypatch.setattr(billing_run, "issue_regular", whole)
     end_months(world, now)
     with world.database.reading() as session:
         invoices = session.scalars(select(Invoice).where(Invoice.organization_id.in_(orgs))).all()
@@ -358,7 +357,7 @@ def test_what_all_have_in_common_is_asked_once(world):
 
 
 def test_it_is_one_of_the_clocks_jobs(world):
-    from billing.listeners import JOBS
+    from billing.jobs import JOBS
 
     org, now = opened(world), datetime(2031, 2, 5, tzinfo=UTC)
     charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
@@ -375,7 +374,7 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
     orgs = [opened(world) for _ in range(3)]
     for org in orgs:
         charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))
-    issue_regular = months.issue_regular
+    issue_regular = billing_run.issue_regular
 
     def fail_for_the_second(session, account, *rest, **more):
         if account.organization_id == orgs[1]:
@@ -384,11 +383,11 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
 
     now = datetime(2031, 2, 2, tzinfo=UTC)
     with monkeypatch.context() as patched:
-        patched.setattr(months, "issue_regular", fail_for_the_second)
-        while clock.end_months(world.database, now, None):
+        patched.setattr(billing_run, "issue_regular", fail_for_the_second)
+        while jobs.end_months(world.database, now, None):
             pass
         assert [len(totals(world, org)) for org in orgs] == [1, 0, 1]
-    assert clock.end_months(world.database, now, None) >= 1
+    assert jobs.end_months(world.database, now, None) >= 1
     assert [len(totals(world, org)) for org in orgs] == [1, 1, 1]
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from billing import actions, listeners
+from billing import actions, jobs
 from billing.listeners import LISTENERS
 from billing.models import Account, Provider
 from billing.values import parse_money
@@ -250,8 +250,8 @@ def test_the_end_of_a_temporary_limit_is_said(world):
         actions.change_account, organization_id=customer, patch=patch, check=lambda terms: None
     )
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
-    listeners.clock.end_limits(world.database, now, None)
+    jobs.end_limits(world.database, now, None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
-    listeners.clock.end_limits(world.database, now + timedelta(hours=1), None)
+    jobs.end_limits(world.database, now + timedelta(hours=1), None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "10.00"
-    assert listeners.clock.end_limits(world.database, now + timedelta(hours=1), None) == 0
+    assert jobs.end_limits(world.database, now + timedelta(hours=1), None) == 0

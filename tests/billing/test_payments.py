@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from billing import actions
-from billing.actions import payments
+from billing.actions.payments import payments
 from billing.models import Account, Buckets
 from billing.values import local_day, parse_money
 from chassis.runtime import clock, ids

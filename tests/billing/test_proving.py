@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 from billing import actions, queries
-from billing.actions import proving as keeping
+from billing.actions import ledger_audit as keeping
 from billing.models import Account, Entry, Invoice, LedgerProof, Reservation, Spending
-from billing.queries import proving
+from billing.queries.ledger_audit import passes as audit_passes
 from chassis.errors import Conflict
 from chassis.runtime import clock, ids
 from sqlalchemy import delete, func, insert, select, text, update
@@ -286,7 +286,7 @@ def test_a_pass_is_made_of_pieces_as_large_as_they_may_be(world, monkeypatch):
     whole = prove(world)
     for name in ("ROWS", "ACCOUNTS"):
         with monkeypatch.context() as smaller:
-            smaller.setattr(proving, name, 1)
+            smaller.setattr(audit_passes, name, 1)
             piece = look(world)
             assert (piece.accounts, piece.last is not None) == (1, True)
             in_pieces = prove(world)
@@ -298,7 +298,7 @@ def test_a_pass_is_made_of_pieces_as_large_as_they_may_be(world, monkeypatch):
 
 def test_a_piece_that_comes_too_late_is_dropped(world, monkeypatch):
     orgs = sorted(world.open() for _ in range(3))
-    monkeypatch.setattr(proving, "ACCOUNTS", 1)
+    monkeypatch.setattr(audit_passes, "ACCOUNTS", 1)
     keep(world, look(world))
     with world.database.reading() as session:
         begun = session.scalars(

@@ -3,8 +3,8 @@ it."""
 
 import pytest
 from billing import actions
-from billing.actions.refunds import RefundExceedsCharge
-from billing.actions.usage import UsageRecord
+from billing.actions.charges.refunds import RefundExceedsCharge
+from billing.actions.usage.records import UsageRecord
 from billing.models import Account, Buckets, Entry
 from billing.values import Code
 from chassis.runtime import clock, ids

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from billing import actions
-from billing.actions.cover import InsufficientCredits
-from billing.actions.reservations import ReservationExpired, ReservationSettled
+from billing.actions.charges.credit_check import InsufficientCredits
+from billing.actions.reservations.reservations import ReservationExpired, ReservationSettled
 from billing.models import Account, Entry, Reservation, UnsaidFigures
 from billing.values import parse_money
 from chassis.audit import AuditEntry

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 from billing import actions, queries
-from billing.actions.cover import InsufficientCredits
-from billing.actions.ledger import AccountClosed
-from billing.actions.reservations import ReservationExpired, ReservationSettled
+from billing.actions.charges.credit_check import InsufficientCredits
+from billing.actions.ledger.posting import AccountClosed
+from billing.actions.reservations.reservations import ReservationExpired, ReservationSettled
 from billing.models import Account, Entry, Reservation
 from chassis import audit
 from chassis.runtime import clock

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from billing import actions
-from billing.actions.usage import UsageRecord
+from billing.actions.usage.records import UsageRecord
 from billing.app import SERVICE
 from billing.models import Account, Entry, Spending
 from billing.values import UNIT

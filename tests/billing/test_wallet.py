@@ -3,8 +3,8 @@ column holds, and nobody waits for it who only charges."""
 
 import pytest
 from billing import actions, queries
-from billing.actions import payments
-from billing.actions.usage import UsageRecord
+from billing.actions.payments import payments
+from billing.actions.usage.records import UsageRecord
 from billing.models import Provider
 from chassis.runtime import clock
 from sqlalchemy import event, select, text

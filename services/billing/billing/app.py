@@ -17,7 +17,8 @@ from flask import Flask
 from billing import actions, queries, views
 from billing.config import Settings
 from billing.guard import OPERATIONS
-from billing.listeners import BATCHES, JOBS, LISTENERS
+from billing.jobs import JOBS
+from billing.listeners import BATCHES, LISTENERS
 
 
 def create_app(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from billing import actions
-from billing.actions.usage import UsageRecord
+from billing.actions.usage.records import UsageRecord
 from chassis.db.database import Database
 from chassis.runtime import clock
 

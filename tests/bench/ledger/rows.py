@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from billing import actions
-from billing.actions.single import CONSTANTS, STATEMENT
-from billing.actions.usage import UsageRecord
-from billing.listeners.clock import end_months
+from billing.actions.charges.fast_charge import CONSTANTS, STATEMENT
+from billing.actions.usage.records import UsageRecord
+from billing.jobs import end_months
 from billing.models import Account, Entry
 from chassis.runtime import ids
 from devtools.processes import until

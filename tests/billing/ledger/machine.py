@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from billing import actions, queries
-from billing.actions.usage import UsageRecord
+from billing.actions.usage.records import UsageRecord
 from chassis.runtime import clock, ids
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from billing import actions, queries
-from billing.actions.usage import UsageRecord
+from billing.actions.usage.records import UsageRecord
 from billing.models import Account, Entry, Reservation
 from chassis.errors import Conflict, Gone, Invalid
 from chassis.runtime import clock

@@ -1,6 +1,10 @@
 """What can be done to accounts and to a provider's wallet. Nothing here commits."""
 
-from billing.actions.accounts import (
+from billing.actions.accounts.closing import close_account, seal_account
+from billing.actions.accounts.notifications import say_figures, tell_of_low_credits
+from billing.actions.accounts.payment_methods import remove_card
+from billing.actions.accounts.providers import apply_settings, remember_provider, top_up_wallet
+from billing.actions.accounts.terms import (
     change_account,
     copy_organization,
     count_days,
@@ -10,24 +14,20 @@ from billing.actions.accounts import (
     record_denial,
     reopen_account,
 )
-from billing.actions.adjusting import adjust
-from billing.actions.answering import record_and_answer
-from billing.actions.auto_top_ups import record_failed_top_up, top_up_automatically
-from billing.actions.closing import close_account, seal_account
-from billing.actions.crediting import top_up, withdraw
-from billing.actions.expiry import expire_reservations
-from billing.actions.invoices import issue_credit_note, issue_invoice, void_invoice
-from billing.actions.methods import remove_card
-from billing.actions.money import charge
-from billing.actions.months import end_months, note_overdue
-from billing.actions.payments import assign_payment, record_payment
-from billing.actions.providers import apply_settings, remember_provider, top_up_wallet
-from billing.actions.proving import keep_proof
-from billing.actions.refunds import refund
-from billing.actions.reservations import capture, release, reserve
-from billing.actions.reversals import reverse
-from billing.actions.telling import say_figures, tell_of_low_credits
-from billing.actions.usage import ACCEPTED, DUPLICATE, record_usage
+from billing.actions.charges.adjustments import adjust
+from billing.actions.charges.auto_top_ups import record_failed_top_up, top_up_automatically
+from billing.actions.charges.charges import charge
+from billing.actions.charges.refunds import refund
+from billing.actions.charges.reversals import reverse
+from billing.actions.charges.top_ups import top_up, withdraw
+from billing.actions.invoicing.billing_run import end_months, note_overdue
+from billing.actions.invoicing.invoices import issue_credit_note, issue_invoice, void_invoice
+from billing.actions.ledger_audit import keep_proof
+from billing.actions.payments.payments import assign_payment, record_payment
+from billing.actions.reservations.expiry import expire_reservations
+from billing.actions.reservations.reservations import capture, release, reserve
+from billing.actions.usage.messages import record_and_answer
+from billing.actions.usage.records import ACCEPTED, DUPLICATE, record_usage
 
 __all__ = [
     "ACCEPTED",

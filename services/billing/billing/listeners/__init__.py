@@ -1,7 +1,6 @@
-"""The message door and the clock's."""
+"""The messages that billing consumes."""
 
-from billing.listeners.clock import JOBS
 from billing.listeners.messages import LISTENERS
 from billing.listeners.metering import BATCHES
 
-__all__ = ["BATCHES", "JOBS", "LISTENERS"]
+__all__ = ["BATCHES", "LISTENERS"]

@@ -1,10 +1,10 @@
 """What exists in billing, and the rules each thing keeps by itself."""
 
 from billing.models.account import Account
-from billing.models.due import LedgerProof, LowCredit, TopUpOrder, UnsaidFigures
 from billing.models.figures import Blocker, Buckets, Figures
 from billing.models.invoice import CreditNote, Invoice, Payment
 from billing.models.journal import Entry
+from billing.models.pending import LedgerProof, LowCredit, TopUpOrder, UnsaidFigures
 from billing.models.provider import Provider
 from billing.models.reservation import Reservation
 from billing.models.spending import Spending

@@ -15,16 +15,6 @@ from billing.queries.accounts import (
     shown_status,
     uncounted_days,
 )
-from billing.queries.due import (
-    MOST_AT_ONCE,
-    buckets_at,
-    due_top_ups,
-    free_accounts,
-    low_threshold,
-    low_thresholds,
-    oldest_low_credit,
-    unsaid_figures,
-)
 from billing.queries.invoices import (
     Cut,
     NoInvoice,
@@ -55,6 +45,8 @@ from billing.queries.journal import (
     transactions_before,
     undone,
 )
+from billing.queries.ledger_audit.checks import NoProof, last_proof
+from billing.queries.ledger_audit.passes import Piece, prove_next, prove_piece
 from billing.queries.payments import (
     MOST_EDITS,
     NoPayment,
@@ -66,8 +58,16 @@ from billing.queries.payments import (
     payments,
     show_payments,
 )
-from billing.queries.proofs import NoProof, last_proof
-from billing.queries.proving import Piece, prove_next, prove_piece
+from billing.queries.pending import (
+    MOST_AT_ONCE,
+    buckets_at,
+    due_top_ups,
+    free_accounts,
+    low_threshold,
+    low_thresholds,
+    oldest_low_credit,
+    unsaid_figures,
+)
 from billing.queries.reservations import (
     NoReservation,
     accounts_with_due,

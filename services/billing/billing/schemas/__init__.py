@@ -18,6 +18,7 @@ from billing.schemas.invoices import (
     NewInvoice,
     VoidInvoice,
 )
+from billing.schemas.ledger_audit import LedgerProof
 from billing.schemas.payments import (
     NewPayment,
     Payment,
@@ -26,7 +27,6 @@ from billing.schemas.payments import (
     Refund,
     Reversal,
 )
-from billing.schemas.proof import LedgerProof
 from billing.schemas.reservations import (
     Capture,
     NewReservation,

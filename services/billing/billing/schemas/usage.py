@@ -10,7 +10,7 @@ from chassis.http.fields import Stamp, Text, TypeId
 from chassis.runtime import ids
 
 from billing import values
-from billing.actions.usage import UsageRecord
+from billing.actions.usage.records import UsageRecord
 from billing.schemas.fields import Money
 
 MOST_RECORDS = 10_000

@@ -4,9 +4,9 @@ from billing.views import (
     account,
     internal,
     invoices,
+    ledger_audit,
     payments,
     pdf,
-    proof,
     reservations,
     transactions,
     usage,
@@ -22,6 +22,6 @@ BLUEPRINTS = (
     transactions.blp,
     usage.blp,
     wallet.blp,
-    proof.blp,
+    ledger_audit.blp,
     internal.blp,
 )

@@ -8,7 +8,7 @@ from chassis.http.parsing import Blueprint
 from flask import Response
 
 from billing import queries
-from billing.views.pdf import paper
+from billing.views.pdf import layout
 
 blp = Blueprint(
     "invoice_pdf",
@@ -25,7 +25,7 @@ def print_invoice(organization_id: str, invoice_id: str) -> Response:
     """One invoice as PDF/A, A4; the same bytes until something changes on it."""
     with context.database().reading() as session:
         document = queries.invoice_document(session, organization_id, invoice_id)
-    answer = Response(paper.render(document), content_type="application/pdf")
+    answer = Response(layout.render(document), content_type="application/pdf")
     name = re.sub(r"[^A-Za-z0-9._-]", "_", document["number"])
     answer.headers["Content-Disposition"] = f'inline; filename="{name}.pdf"'
     return answer

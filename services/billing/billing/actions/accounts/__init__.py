@@ -1,0 +1,1 @@
+"""Accounts, providers and their wallets, and who is notified of what."""

@@ -1,0 +1,1 @@
+"""What is charged, credited, corrected, refunded and reversed on one account."""

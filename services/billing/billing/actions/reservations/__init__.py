@@ -1,0 +1,1 @@
+"""Holding credits, capturing and releasing them."""

@@ -1,0 +1,1 @@
+"""Whether a provider's books are right."""
