@@ -198,7 +198,7 @@ class World:
         """Let the clock do these jobs, for as long as they find something; what was noted is said
         unless named."""
         for job in JOBS:
-            if job.name in (jobs or ("say_figures", "tell_of_low_credits")):
+            if job.name in (jobs or ("publish_balances", "publish_low_credits")):
                 while job.run(self.database, now or clock.now(), None):
                     pass
 
@@ -220,7 +220,7 @@ class World:
 class StoredCards:
     """A provider of card payments, as one would be plugged in."""
 
-    comes_from = Code.WALLET
+    source = Code.WALLET
 
     def check(self, account: Account) -> None:
         if not account.payment_method:
@@ -257,7 +257,7 @@ def _app(database: Database) -> Flask:
 def world(database: Database) -> World:
     made = World(database, _app(database).test_client())
     with database.transaction() as session:
-        actions.remember_provider(
+        actions.register_provider(
             session,
             provider_id=made.provider_id,
             name="Provider",

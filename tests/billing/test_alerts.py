@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from billing import actions
-from billing.actions.accounts.alerts import is_crossing, is_top_up_wanted
+from billing.actions.accounts.alerts import is_crossing, needs_top_up
 from billing.actions.usage.records import UsageRecord
 from billing.models import Account
 from billing.values import parse_money
@@ -52,9 +52,9 @@ def test_to_come_down_to_the_threshold_is_enough(before, usable, crosses):
 
 
 def test_a_top_up_is_wanted_at_the_threshold_of_open_accounts():
-    assert is_top_up_wanted("open", 5, 5) and is_top_up_wanted("open", 4, 5)
-    assert not is_top_up_wanted("open", 6, 5) and not is_top_up_wanted("open", 0, None)
-    assert not is_top_up_wanted("frozen", 0, 5) and not is_top_up_wanted("closed", 0, 5)
+    assert needs_top_up("open", 5, 5) and needs_top_up("open", 4, 5)
+    assert not needs_top_up("open", 6, 5) and not needs_top_up("open", 0, None)
+    assert not needs_top_up("frozen", 0, 5) and not needs_top_up("closed", 0, 5)
 
 
 @pytest.mark.parametrize(("charged", "told"), [("79.999999", 0), ("80", 1), ("80.000001", 1)])
@@ -174,8 +174,8 @@ def test_another_mode_of_payment_changes_nothing_that_is_usable(world):
     assert alerts(world, rich) == []
 
 
-def end_limits(world, now):
-    world.tick("end_limits", now=now)
+def expire_credit_limits(world, now):
+    world.tick("expire_credit_limits", now=now)
 
 
 @pytest.mark.parametrize("noticed", ["by the clock", "by a patch"])
@@ -185,13 +185,13 @@ def test_the_end_of_a_temporary_limit_crosses_too(world, noticed):
     with world.database.transaction() as session:
         session.get_one(Account, org).set_limit(100_000_000, ends)
     if noticed == "by the clock":
-        end_limits(world, ends)
+        expire_credit_limits(world, ends)
     else:
         with world.database.transaction() as session:
             actions.change_account(
                 session, organization_id=org, patch={}, check=lambda known: None, now=ends, by=CLERK
             )
-    end_limits(world, ends)
+    expire_credit_limits(world, ends)
     (told,) = alerts(world, org)
     assert (told["usable_credits"], told["crossed_at"]) == ("10.00", clock.stamp(ends))
     assert world.last_said(org, "balance_changed")["credit_limit"] == "10.00"
@@ -203,7 +203,7 @@ def test_a_charge_between_the_end_of_a_limit_and_its_notice_is_counted_once(worl
     with world.database.transaction() as session:
         session.get_one(Account, org).set_limit(100_000_000, ends)
     charge_later(world, org, "15", ends + timedelta(seconds=1))
-    end_limits(world, ends + timedelta(seconds=2))
+    expire_credit_limits(world, ends + timedelta(seconds=2))
     assert [told["usable_credits"] for told in alerts(world, org)] == ["15.00"]
 
 

@@ -47,7 +47,7 @@ def charge(world, org, amount, now=None, kind="usage"):
 
 
 def run(world, now=None):
-    world.tick("top_up_automatically", now=now)
+    world.tick("run_auto_top_ups", now=now)
 
 
 def order(world, org):
@@ -378,7 +378,7 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
     failing, other = prepare(world), prepare(world)
     for org in (failing, other):
         charge(world, org, "90")
-    try_it = actions.top_up_automatically
+    try_it = actions.run_auto_top_up
 
     def fail_for_the_first(session, *, organization_id, now):
         if organization_id == failing:
@@ -386,7 +386,7 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
         try_it(session, organization_id=organization_id, now=now)
 
     with monkeypatch.context() as patched:
-        patched.setattr(actions, "top_up_automatically", fail_for_the_first)
+        patched.setattr(actions, "run_auto_top_ups", fail_for_the_first)
         run(world)
         assert (top_ups(world, failing), top_ups(world, other)) == ([], ["50.00"])
     run(world)

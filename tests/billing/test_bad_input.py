@@ -18,7 +18,7 @@ import marshmallow as ma
 import pytest
 from billing.models.table import Base as Tables
 from billing.schemas.fields import Day, Moment, Money
-from billing.schemas.usage import MOST_RECORDS, Records, UsageRecordShown
+from billing.schemas.usage import MAX_RECORDS, Records, UsageRecordShown
 from chassis.db import columns
 from chassis.http import paging
 from chassis.http.fields import Stamp, Text, TypeId
@@ -395,7 +395,7 @@ WRONG: tuple[tuple[Any, Callable[[Any], list[Any]]], ...] = (
     (Day, wrong_day),
     (Stamp, wrong_instant),
     (ma.fields.Boolean, lambda _: [0, 1, 1.0, "true", "", "yes", [], {}]),
-    (Records, lambda _: [1, "x", {}, True, [], [RECORD] * (MOST_RECORDS + 1)]),
+    (Records, lambda _: [1, "x", {}, True, [], [RECORD] * (MAX_RECORDS + 1)]),
     (ma.fields.Integer, lambda _: [True, 1.0, 1.5, "1", "", "１", -1, 0, 2**63, 10**400, [], {}]),
     (ma.fields.List, wrong_list),
     (ma.fields.Nested, lambda _: [1, "x", True, [], [{}], {"more": 1}]),

@@ -5,7 +5,7 @@ import threading
 import pytest
 from billing import actions
 from billing.actions.usage.records import UsageRecord
-from billing.models import Account, UnsaidFigures
+from billing.models import Account, UnpublishedBalance
 from chassis.runtime import clock
 from sqlalchemy import select
 
@@ -18,7 +18,7 @@ def said(world, org):
 
 def unsaid(world, org):
     with world.database.reading() as session:
-        return session.get(UnsaidFigures, org) is not None
+        return session.get(UnpublishedBalance, org) is not None
 
 
 def test_many_charges_are_said_once_and_recorded_nowhere_but_in_the_journal(world):
@@ -57,7 +57,7 @@ def test_what_fails_is_not_said(world):
 def test_where_nothing_has_changed_nothing_is_written(world, monkeypatch):
     world.tick()
     monkeypatch.setattr(world.database, "transaction", None)
-    world.tick("say_figures")
+    world.tick("publish_balances")
 
 
 def test_more_accounts_than_fit_into_one_turn(world, monkeypatch):
@@ -65,9 +65,9 @@ def test_more_accounts_than_fit_into_one_turn(world, monkeypatch):
     world.tick()
     for org in orgs:
         world.charge(org, "1")
-    monkeypatch.setattr("billing.queries.MOST_AT_ONCE", 3)
+    monkeypatch.setattr("billing.queries.BATCH_SIZE", 3)
     monkeypatch.setattr("billing.queries.unsaid_figures.__defaults__", (3,))
-    world.tick("say_figures")
+    world.tick("publish_balances")
     assert [said(world, org)[-1]["usable_credits"] for org in orgs] == ["9.00"] * 7
 
 
@@ -80,9 +80,9 @@ def test_an_account_that_is_being_changed_is_said_later(world):
         session.scalars(
             select(Account).where(Account.organization_id == org).with_for_update()
         ).one()
-        world.tick("say_figures")
+        world.tick("publish_balances")
     assert len(said(world, org)) == told and unsaid(world, org)
-    world.tick("say_figures")
+    world.tick("publish_balances")
     assert len(said(world, org)) == told + 1
 
 
@@ -90,13 +90,13 @@ def test_an_account_that_is_being_changed_is_said_later(world):
 @pytest.mark.parametrize("way", ["at once", "slowly"])
 def test_nothing_is_lost_when_charges_and_the_job_race(world, way, monkeypatch):
     if way == "slowly":
-        monkeypatch.setattr("billing.actions.charges.charges.charge_at_once", lambda *_, **__: None)
+        monkeypatch.setattr("billing.actions.charges.charges.fast_charge", lambda *_, **__: None)
     org, done = world.open(limit="1000"), threading.Event()
 
     def keep_saying():
         while not done.is_set():
-            world.tick("say_figures")
-        world.tick("say_figures")
+            world.tick("publish_balances")
+        world.tick("publish_balances")
 
     def keep_charging():
         try:

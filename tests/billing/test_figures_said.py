@@ -24,15 +24,15 @@ def charge(world, org, amount, now):
             by=CLERK,
             now=now,
         )
-    world.tick("say_figures", now=now)
+    world.tick("publish_balances", now=now)
 
 
 def said(world, org):
     return [data for name, data in world.said(org) if name == "balance_changed"]
 
 
-def count_days(world, now):
-    while jobs.count_days(world.database, now, None):
+def recount_days_to_empty(world, now):
+    while jobs.recount_days_to_empty(world.database, now, None):
         pass
 
 
@@ -80,14 +80,14 @@ def test_days_to_empty_that_change_by_the_clock_alone_are_said_and_others_are_no
     charge(world, org, "7", now + timedelta(days=1))
     assert said(world, org)[-1]["days_to_empty"] == 43
     told = len(said(world, org))
-    count_days(world, now + timedelta(days=1))
-    count_days(world, now + timedelta(days=13))
+    recount_days_to_empty(world, now + timedelta(days=1))
+    recount_days_to_empty(world, now + timedelta(days=13))
     assert len(said(world, org)) == told
-    count_days(world, now + timedelta(days=14))
+    recount_days_to_empty(world, now + timedelta(days=14))
     assert (len(said(world, org)), said(world, org)[-1]["days_to_empty"]) == (told + 1, 86)
-    count_days(world, now + timedelta(days=15))
+    recount_days_to_empty(world, now + timedelta(days=15))
     assert (len(said(world, org)), said(world, org)[-1]["days_to_empty"]) == (told + 2, None)
-    count_days(world, now + timedelta(days=30))
+    recount_days_to_empty(world, now + timedelta(days=30))
     assert len(said(world, org)) == told + 2
     with world.database.reading() as session:
         assert session.get_one(Account, org).days_due_on is None
@@ -113,6 +113,6 @@ def test_accounts_that_are_being_changed_are_counted_later(world):
         session.scalars(
             select(Account).where(Account.organization_id == org).with_for_update()
         ).one()
-        count_days(world, now + timedelta(days=1))
+        recount_days_to_empty(world, now + timedelta(days=1))
     with world.database.reading() as session:
         assert session.get_one(Account, org).days_due_on == now.date() + timedelta(days=1)

@@ -647,7 +647,7 @@ def test_overdue_is_said_once_when_the_last_day_is_over_there(world):
     midnight = datetime(2031, 3, 13, 16, tzinfo=UTC)  # the 14th begins in Singapore
     instants = (midnight - timedelta(seconds=1), midnight, midnight + timedelta(days=9))
     for now, times in zip(instants, (0, 1, 1), strict=True):
-        while sweep(world, actions.note_overdue, now):
+        while sweep(world, actions.flag_overdue_invoices, now):
             pass
         assert names(world, org).count("invoice_overdue") == times
     said = world.last_said(org, "invoice_overdue")
@@ -690,7 +690,7 @@ def test_an_invoice_of_very_many_lines_puts_usage_together_by_day(world, monkeyp
     world.charge(org, "20", kind="one_off")
     first = issue(world, org)
     assert len(first["lines"]) == 4
-    monkeypatch.setattr(sys.modules["billing.queries.invoices"], "MOST_LINES", 3)
+    monkeypatch.setattr(sys.modules["billing.queries.invoices"], "MAX_LINES", 3)
     shown = read(world, org, first["id"])
     assert [(line["description"], line["amount"]) for line in shown["lines"]] == [
         ("Usage, 3 records", "3.000003"),

@@ -70,7 +70,7 @@ def issue(world, org, at):
 
 
 def end_months(world, now):
-    while sweep(world, actions.end_months, now):
+    while sweep(world, actions.run_billing, now):
         pass
 
 
@@ -283,7 +283,9 @@ def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(worl
 
     monkeypatch.setattr(billing_run, "issue_regular", fragile)
     with pytest.raises(Crash):
-        while sweep(world, lambda session, now: actions.end_months(session, now=now, most=20), now):
+        while sweep(
+            world, lambda session, now: actions.run_billing(session, now=now, most=20), now
+        ):
             pass
     with world.database.reading() as session:
         done = session.scalars(
@@ -315,12 +317,12 @@ def test_two_that_end_the_month_at_once_do_half_each(world):
 
     def tick():
         with world.database.transaction() as session:
-            done = actions.end_months(session, now=now, most=20)
+            done = actions.run_billing(session, now=now, most=20)
             both.wait(30)
         return done
 
     assert at_once(tick, tick) == [20, 20]
-    assert sweep(world, actions.end_months, now) == 0
+    assert sweep(world, actions.run_billing, now) == 0
     for org in orgs:
         assert len(listed(world, org)) == 1
 
@@ -348,7 +350,7 @@ def test_what_all_have_in_common_is_asked_once(world):
             seen.append(statement)
 
         event.listen(world.database.engine, "before_cursor_execute", see)
-        sweep(world, actions.end_months, datetime(2031, 2, 5, tzinfo=UTC))
+        sweep(world, actions.run_billing, datetime(2031, 2, 5, tzinfo=UTC))
         event.remove(world.database.engine, "before_cursor_execute", see)
         return [s for s in seen if not any(name in s for name in ("streams", "audit_heads"))]
 
@@ -362,10 +364,10 @@ def test_it_is_one_of_the_clocks_jobs(world):
     org, now = opened(world), datetime(2031, 2, 5, tzinfo=UTC)
     charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
     jobs = {job.name: job for job in JOBS}
-    while jobs["end_months"].run(world.database, now, None):
+    while jobs["run_billing"].run(world.database, now, None):
         pass
     assert len(listed(world, org)) == 1
-    while jobs["note_overdue"].run(world.database, now + timedelta(days=30), None):
+    while jobs["flag_overdue_invoices"].run(world.database, now + timedelta(days=30), None):
         pass
     assert "invoice_overdue" in names(world, org)
 
@@ -384,10 +386,10 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
     now = datetime(2031, 2, 2, tzinfo=UTC)
     with monkeypatch.context() as patched:
         patched.setattr(billing_run, "issue_regular", fail_for_the_second)
-        while jobs.end_months(world.database, now, None):
+        while jobs.run_billing(world.database, now, None):
             pass
         assert [len(totals(world, org)) for org in orgs] == [1, 0, 1]
-    assert jobs.end_months(world.database, now, None) >= 1
+    assert jobs.run_billing(world.database, now, None) >= 1
     assert [len(totals(world, org)) for org in orgs] == [1, 1, 1]
 
 

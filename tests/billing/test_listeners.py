@@ -250,8 +250,8 @@ def test_the_end_of_a_temporary_limit_is_said(world):
         actions.change_account, organization_id=customer, patch=patch, check=lambda terms: None
     )
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
-    jobs.end_limits(world.database, now, None)
+    jobs.expire_credit_limits(world.database, now, None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
-    jobs.end_limits(world.database, now + timedelta(hours=1), None)
+    jobs.expire_credit_limits(world.database, now + timedelta(hours=1), None)
     assert world.last_said(customer, "balance_changed")["credit_limit"] == "10.00"
-    assert jobs.end_limits(world.database, now + timedelta(hours=1), None) == 0
+    assert jobs.expire_credit_limits(world.database, now + timedelta(hours=1), None) == 0

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from billing import actions, queries
 from billing.actions import ledger_audit as keeping
-from billing.models import Account, Entry, Invoice, LedgerProof, Reservation, Spending
+from billing.models import Account, Entry, Invoice, LedgerAudit, Reservation, Spending
 from billing.queries.ledger_audit import passes as audit_passes
 from chassis.errors import Conflict
 from chassis.runtime import clock, ids
@@ -49,28 +49,28 @@ def prove(world):
     keep(world, piece)
     while piece.last is not None:
         with world.database.reading() as session:
-            proof_id = session.scalar(select(LedgerProof.id).where(LedgerProof.after == piece.last))
-        piece = look(world, proof_id=proof_id, after=piece.last)
+            audit_id = session.scalar(select(LedgerAudit.id).where(LedgerAudit.after == piece.last))
+        piece = look(world, audit_id=audit_id, after=piece.last)
         keep(world, piece)
     return proof(world)
 
 
 def look(world, **where):
     with world.database.reading(snapshot=True) as session:
-        return queries.prove_piece(session, world.provider_id, **where)
+        return queries.audit_batch(session, world.provider_id, **where)
 
 
 def keep(world, piece):
     with world.database.transaction() as session:
-        actions.keep_proof(session, piece=piece, now=clock.now())
+        actions.record_audit_batch(session, piece=piece, now=clock.now())
 
 
 def passes(world):
     with world.database.reading() as session:
         wanted = (
-            select(LedgerProof)
-            .where(LedgerProof.provider_id == world.provider_id)
-            .order_by(LedgerProof.id)
+            select(LedgerAudit)
+            .where(LedgerAudit.provider_id == world.provider_id)
+            .order_by(LedgerAudit.id)
         )
         return [(found.status, found.accounts) for found in session.scalars(wanted)]
 
@@ -137,7 +137,7 @@ def of(model, condition=None, **values):
 PREPAID, POSTPAID, OWN = 0, 1, 2
 LAST = 0
 OPEN = Reservation.status == "open"
-FAR = 2**63 - 1
+MAX_DAYS_TO_EMPTY = 2**63 - 1
 PLANTED = {
     "a bucket": (PREPAID, "cache_is_history", [account(prepaid=Account.prepaid + 1)]),
     "what is unbilled": (POSTPAID, "cache_is_history", [account(unbilled=Account.unbilled - 1)]),
@@ -161,7 +161,7 @@ PLANTED = {
     "an amount, beyond all bounds": (
         PREPAID,
         "cache_is_history",
-        [row(1, amount=FAR, prepaid_after=-FAR)],
+        [row(1, amount=MAX_DAYS_TO_EMPTY, prepaid_after=-MAX_DAYS_TO_EMPTY)],
     ),
     "a snapshot": (PREPAID, "cache_is_history", [row(2, held_after=1)]),
     "the last snapshot": (
@@ -235,13 +235,13 @@ def test_what_was_changed_is_found(books, owner, what):
     world, orgs = books
     whose, invariant, changes = PLANTED[what]
     with tampering(owner) as session:
-        assert queries.prove_piece(session, world.provider_id).discrepancies == []
+        assert queries.audit_batch(session, world.provider_id).discrepancies == []
         last = session.scalar(
             select(func.max(Entry.seq)).where(Entry.organization_id == orgs[whose])
         )
         for change in changes:
             assert session.execute(change(orgs[whose], last)).rowcount != 0
-        found = queries.prove_piece(session, world.provider_id).discrepancies
+        found = queries.audit_batch(session, world.provider_id).discrepancies
     assert invariant in {one.invariant for one in found}
     assert {one.organization_id for one in found} == {orgs[whose]}
     assert all(one.detail for one in found)
@@ -256,7 +256,7 @@ def test_a_row_moved_to_another_account_is_missed_here_and_found_there(books, ow
             .where(Entry.organization_id == here, Entry.seq == last)
             .values(organization_id=there, seq=free + 1)
         )
-        found = queries.prove_piece(session, world.provider_id).discrepancies
+        found = queries.audit_batch(session, world.provider_id).discrepancies
     assert {(one.organization_id, one.invariant) for one in found} >= {
         (here, "sequence"),
         (there, "sequence"),
@@ -302,15 +302,15 @@ def test_a_piece_that_comes_too_late_is_dropped(world, monkeypatch):
     keep(world, look(world))
     with world.database.reading() as session:
         begun = session.scalars(
-            select(LedgerProof).where(LedgerProof.provider_id == world.provider_id)
+            select(LedgerAudit).where(LedgerAudit.provider_id == world.provider_id)
         ).one()
     second, again, last = (
-        look(world, proof_id=begun.id, after=after) for after in (orgs[0], orgs[0], orgs[2])
+        look(world, audit_id=begun.id, after=after) for after in (orgs[0], orgs[0], orgs[2])
     )
     for piece in (second, again):
         keep(world, piece)
     assert passes(world) == [("running", 2)]
-    keep(world, look(world, proof_id=begun.id, after=orgs[1]))
+    keep(world, look(world, audit_id=begun.id, after=orgs[1]))
     for piece in (last, last):
         keep(world, piece)
     assert passes(world) == [("passed", 3)]
@@ -370,12 +370,12 @@ def test_each_discrepancy_is_logged(world):
 def test_the_clock_goes_through_the_books_of_every_provider_by_turns(world):
     world.top_up(world.open(), "5")
     assert world.call("GET", "/v1/ledger/proof").json["code"] == "not_found"
-    world.tick("prove_ledger")
+    world.tick("audit_ledger")
     first = proof(world)
     assert (first["status"], first["entries"]) == ("passed", 1)
-    world.tick("prove_ledger")
+    world.tick("audit_ledger")
     assert proof(world) == first
-    world.tick("prove_ledger", now=clock.now() + timedelta(minutes=2))
+    world.tick("audit_ledger", now=clock.now() + timedelta(minutes=2))
     assert proof(world)["started_at"] > first["started_at"]
 
 

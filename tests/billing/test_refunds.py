@@ -316,7 +316,7 @@ def test_sixteen_at_once_never_give_back_more_than_was_charged(world, mode):
     org = world.open(mode, limit="10")
     charge = world.charge(org, "10", cost="3.333333")
 
-    def give_back():
+    def deallocate():
         return world.act(
             actions.refund,
             organization_id=org,
@@ -325,7 +325,7 @@ def test_sixteen_at_once_never_give_back_more_than_was_charged(world, mode):
             reason="x",
         )
 
-    answers = at_once(*[give_back] * THREADS)
+    answers = at_once(*[deallocate] * THREADS)
     refused = [answer for answer in answers if isinstance(answer, RefundExceedsCharge)]
     assert (len(refused), sum(isinstance(answer, dict) for answer in answers)) == (2, 14)
     world.act(actions.refund, organization_id=org, transaction_id=charge["id"], reason="x")

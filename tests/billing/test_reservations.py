@@ -6,7 +6,7 @@ import pytest
 from billing import actions
 from billing.actions.charges.credit_check import InsufficientCredits
 from billing.actions.reservations.reservations import ReservationExpired, ReservationSettled
-from billing.models import Account, Entry, Reservation, UnsaidFigures
+from billing.models import Account, Entry, Reservation, UnpublishedBalance
 from billing.values import parse_money
 from chassis.audit import AuditEntry
 from chassis.runtime import clock, ids
@@ -286,7 +286,7 @@ def test_however_late_it_is_swept_the_end_is_the_same(world):
         sweep(world, ends + late)
         with world.database.reading() as session:
             reservation = session.get_one(Reservation, (org, made))
-            assert session.get(UnsaidFigures, org)
+            assert session.get(UnpublishedBalance, org)
         said = [data for name, data in world.said(org) if name == "reservation_expired"]
         assert len(said) == 1 and said[0].pop("reservation_id") == made
         found.append(

@@ -1,7 +1,7 @@
 """Money as text and as millionths."""
 
 import pytest
-from billing.values import BadMoney, format_money, parse_money, percent
+from billing.values import InvalidMoney, format_money, parse_money, percent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,27 +58,27 @@ BAD = [
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("zero", [False, True])
 def test_what_is_no_decimal_string_is_refused(text, signed, zero):
-    with pytest.raises(BadMoney):
+    with pytest.raises(InvalidMoney):
         parse_money(text, signed=signed, zero=zero)
 
 
 @pytest.mark.parametrize("text", ["-1", "-0.000001", "-999999999999.999999"])
 def test_a_sign_is_refused_where_the_amount_must_be_positive(text):
-    with pytest.raises(BadMoney):
+    with pytest.raises(InvalidMoney):
         parse_money(text, zero=True)
     assert parse_money(text, signed=True) < 0
 
 
 @pytest.mark.parametrize("text", ["0", "0.0", "0.000000", "000"])
 def test_zero_is_refused_where_the_amount_must_be_positive(text):
-    with pytest.raises(BadMoney):
+    with pytest.raises(InvalidMoney):
         parse_money(text, signed=True)
     assert parse_money(text, zero=True) == 0
 
 
 @pytest.mark.parametrize("text", ["-0", "-0.0", "-0.000000"])
 def test_zero_never_has_a_sign(text):
-    with pytest.raises(BadMoney):
+    with pytest.raises(InvalidMoney):
         parse_money(text, signed=True, zero=True)
 
 

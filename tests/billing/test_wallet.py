@@ -193,7 +193,7 @@ def test_balance_and_customers_balance_are_of_the_same_instant(world, cards):
 
     with world.database.reading() as session:
         event.listen(world.database.engine, "after_cursor_execute", post)
-        found = queries.purses(session, world.provider_id)
+        found = queries.wallet_balances(session, world.provider_id)
         event.remove(world.database.engine, "after_cursor_execute", post)
     assert posted
     assert [purse.usable for purse in found] == [0]

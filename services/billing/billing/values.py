@@ -13,19 +13,19 @@ from zoneinfo import ZoneInfo
 import iso4217
 
 UNIT = 1_000_000
-LARGEST = 10**18 - 1
-MOST_KEPT = 9 * 10**18
-SMALLEST_PLACES, MOST_PLACES = 2, 6
-AUTO_SHARE = 20
+MAX_AMOUNT = 10**18 - 1
+MAX_STORED = 9 * 10**18
+DEFAULT_DECIMALS, MAX_DECIMALS = 2, 6
+AUTO_TOP_UP_PERCENT = 20
 _SHAPE = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?")
 
 PREPAID, POSTPAID = "prepaid", "postpaid"
 OPEN, FROZEN, CLOSED, SEALED = "open", "frozen", "closed", "sealed"
 
-CHARGES = ("usage", "subscription", "one_off")
-ONE_BY_ONE = ("subscription", "one_off")
-SPENT = (*CHARGES, "capture")
-ADJUSTMENTS = ("write_off", "correction", "goodwill")
+CHARGE_KINDS = ("usage", "subscription", "one_off")
+INDIVIDUALLY_INVOICED = ("subscription", "one_off")
+SPENDING_KINDS = (*CHARGE_KINDS, "capture")
+ADJUSTMENT_KINDS = ("write_off", "correction", "goodwill")
 METHODS = ("cash", "cheque", "bank_transfer", "card", "issue")
 CARD, ISSUE = "card", "issue"
 INDIVIDUAL, USAGE, CONSOLIDATED, NONE = "individual", "usage", "consolidated", "none"
@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class BadMoney(ValueError):
+class InvalidMoney(ValueError):
     """The text is not an amount as the contract wants it."""
 
 
@@ -49,18 +49,18 @@ def parse_money(text: object, *, signed: bool = False, zero: bool = False) -> in
     nothing.
 
     At most twelve ASCII digits before the point and six after; no exponent, no plus, no spaces, no
-    ``-0``. Raises BadMoney."""
+    ``-0``. Raises InvalidMoney."""
     found = _SHAPE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise BadMoney(
+        raise InvalidMoney(
             'Must be a decimal string like "12.50": at most 12 digits before the point, 6 after.'
         )
     sign, whole, part = found[1], found[2], found[3] or ""
-    amount = int(whole) * UNIT + int(part.ljust(MOST_PLACES, "0"))
+    amount = int(whole) * UNIT + int(part.ljust(MAX_DECIMALS, "0"))
     if sign and (not signed or not amount):
-        raise BadMoney("Must not be negative." if amount else "Zero has no sign.")
+        raise InvalidMoney("Must not be negative." if amount else "Zero has no sign.")
     if not amount and not zero:
-        raise BadMoney("Must not be zero.")
+        raise InvalidMoney("Must not be zero.")
     return -amount if sign else amount
 
 
@@ -77,8 +77,8 @@ def places(currency: str) -> int:
     try:
         exponent = iso4217.Currency(currency).exponent
     except ValueError:
-        return SMALLEST_PLACES
-    return SMALLEST_PLACES if exponent is None else min(int(exponent), MOST_PLACES)
+        return DEFAULT_DECIMALS
+    return DEFAULT_DECIMALS if exponent is None else min(int(exponent), MAX_DECIMALS)
 
 
 def is_currency(code: str) -> bool:

@@ -200,14 +200,14 @@ def check_doors(machine: Any, now: datetime) -> None:
             once, again = machine.send("GET", path, None), machine.send("GET", path, None)
             assert once.data == again.data
             assert once.json["open"] == written(bill.open, wallet.currency)
-    purses = {
+    wallet_balances = {
         found["currency"]: found for found in machine.send("GET", "/v1/wallet", None).json["data"]
     }
     for currency in PLACES:
         due = [written(amount, currency) for amount in oracle.purse(currency)]
-        found = purses[currency]
+        found = wallet_balances[currency]
         assert [found["balance"], found["customers_balance"], found["usable"]] == due
     with machine.world.database.reading(snapshot=True) as session:
-        piece = queries.prove_piece(session, machine.world.provider_id)
+        piece = queries.audit_batch(session, machine.world.provider_id)
     assert not piece.discrepancies and piece.last is None, piece.discrepancies
     assert piece.accounts == len(oracle.wallets)

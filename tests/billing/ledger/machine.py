@@ -133,7 +133,7 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         self.oracle = Oracle(BEGIN, individual)
         with self.world.database.transaction() as session:
-            actions.remember_provider(
+            actions.register_provider(
                 session,
                 provider_id=self.world.provider_id,
                 name="Provider",
@@ -533,10 +533,14 @@ class Machine(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.oracle.now = Clock.now
         self.world.tick(
-            "expire_reservations", "end_limits", "say_figures", "tell_of_low_credits", now=Clock.now
+            "expire_reservations",
+            "expire_credit_limits",
+            "publish_balances",
+            "publish_low_credits",
+            now=Clock.now,
         )
         for wallet in self.oracle.wallets.values():
-            self.oracle.end_limit(wallet)
+            self.oracle.expire_credit_limit(wallet)
         for wallet in self.oracle.wallets.values():
             self.oracle.expire(wallet)
         self.count("sweep")
@@ -601,7 +605,7 @@ class Machine(RuleBasedStateMachine):
         ):  # who is tried first gets what the provider has
             due = queries.due_top_ups(session, Clock.now, most=10**6)
         first_come = [org for org in due if org in self.oracle.wallets]
-        self.world.tick("top_up_automatically", now=Clock.now)
+        self.world.tick("run_auto_top_ups", now=Clock.now)
         for org in first_come:
             wallet = self.oracle.wallets[org]
             done = self.oracle.auto_top_up(wallet)
@@ -634,7 +638,7 @@ class Machine(RuleBasedStateMachine):
         )
         Clock.now = max(Clock.now, ends + timedelta(microseconds=late))
         self.oracle.now = Clock.now
-        self.world.tick("end_months", now=Clock.now)
+        self.world.tick("run_billing", now=Clock.now)
         for wallet in self.oracle.wallets.values():
             bill = self.oracle.end_month(wallet)
             if bill:
@@ -954,7 +958,7 @@ class Machine(RuleBasedStateMachine):
     def by_action(self, records: list[UsageRecord], way: str) -> Any:
         with self.world.database.transaction() as session:
             if way == "broker":
-                return actions.record_and_answer(session, records, Clock.now)
+                return actions.record_usage_messages(session, records, Clock.now)
             if way == "parts":
                 return [
                     outcome

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 
-LARGEST = 10**18 - 1
+MAX_AMOUNT = 10**18 - 1
 PLACES = {"SGD": 2, "JPY": 0}
 ZONE = timezone(timedelta(hours=8))  # Singapore has no summer time
 EDITS = 5
@@ -187,7 +187,7 @@ class Wallet:
         return "unbilled" if self.mode == "postpaid" else "prepaid"
 
     @property
-    def paying_in(self) -> str:
+    def deposit_bucket(self) -> str:
         return "surplus" if self.mode == "postpaid" else "prepaid"
 
     def fits(self, now: datetime) -> bool:
@@ -204,7 +204,7 @@ class Wallet:
             self.due,
             self.limit_at(now),
         )
-        return all(abs(figure) <= LARGEST for figure in figures)
+        return all(abs(figure) <= MAX_AMOUNT for figure in figures)
 
     def shown(self, now: datetime) -> dict[str, Any]:
         """The figures as the contract has them."""
@@ -311,7 +311,7 @@ class Oracle:
         return self.post(
             wallet,
             Done(NOW, "top_up", amount, self.now, method=method),
-            [(wallet.paying_in, amount, None)],
+            [(wallet.deposit_bucket, amount, None)],
         )
 
     def withdraw(self, wallet: Wallet, amount: int, method: str) -> Done:
@@ -321,7 +321,7 @@ class Oracle:
         return self.post(
             wallet,
             Done(NOW, "withdrawal", -amount, self.now, method=method),
-            [(wallet.paying_in, -amount, None)],
+            [(wallet.deposit_bucket, -amount, None)],
         )
 
     def charge(
@@ -440,13 +440,13 @@ class Oracle:
 
     def _in_favour(self, wallet: Wallet, amount: int) -> list[Effect]:
         cleared = min(amount, wallet.unbilled)
-        return [("unbilled", -cleared, None), (wallet.paying_in, amount - cleared, None)]
+        return [("unbilled", -cleared, None), (wallet.deposit_bucket, amount - cleared, None)]
 
     # Terms
 
     def change(self, wallet: Wallet, patch: dict[str, Any]) -> None:
         self.take(wallet)
-        self.end_limit(wallet)
+        self.expire_credit_limit(wallet)
         if "credit_limit" in patch or "credit_limit_expires_at" in patch:
             running = wallet.ends if wallet.ends and self.now < wallet.ends else None
             limit, ends = wallet.limit_at(self.now), patch.get("credit_limit_expires_at", running)
@@ -484,7 +484,7 @@ class Oracle:
         if money:
             self.post(wallet, Done(NOW, "mode_change", 0, self.now), effects, watched=False)
 
-    def end_limit(self, wallet: Wallet) -> None:
+    def expire_credit_limit(self, wallet: Wallet) -> None:
         if wallet.ends is not None and wallet.temporary is not None and self.now >= wallet.ends:
             wallet.temporary = wallet.ends = None
             self.watch(wallet)
@@ -580,7 +580,7 @@ class Oracle:
                 bill.shares[payer] -= part
                 rest -= part
         bill.credited += amount
-        effects = [("invoiced", back - amount, bill), (wallet.paying_in, back, None)]
+        effects = [("invoiced", back - amount, bill), (wallet.deposit_bucket, back, None)]
         return self.post(wallet, done or Done(NOW, "credit_note", amount, self.now), effects)
 
     def pay(
@@ -676,7 +676,7 @@ class Oracle:
     def _mirror_payment(self, wallet: Wallet, amount: int, payment: Payment) -> list[Effect]:
         """What it has paid is due again; of a prepaid customer no invoice is open, and the wallet
         owes it."""
-        effects: list[Effect] = [(wallet.paying_in, -amount, None)]
+        effects: list[Effect] = [(wallet.deposit_bucket, -amount, None)]
         payment.status = "reversed"
         for bill in wallet.bills if wallet.mode == "postpaid" else ():
             part = bill.shares.pop(payment.id, 0)
@@ -684,17 +684,17 @@ class Oracle:
         return effects
 
     def _mirror(self, wallet: Wallet, bucket: str, change: int, bill: Bill | None) -> list[Effect]:
-        in_favour = change if bucket in ("prepaid", "surplus") else -change
+        credit_customer = change if bucket in ("prepaid", "surplus") else -change
         if wallet.mode == "prepaid":
-            return [("prepaid", -in_favour, None)]
-        if in_favour > 0:  # what was given is taken again where it went
+            return [("prepaid", -credit_customer, None)]
+        if credit_customer > 0:  # what was given is taken again where it went
             if bill is not None:
-                bill.credited -= in_favour
+                bill.credited -= credit_customer
             where = "surplus" if bucket == "prepaid" else bucket
-            return [(where, -in_favour if where == "surplus" else in_favour, bill)]
+            return [(where, -credit_customer if where == "surplus" else credit_customer, bill)]
         if bucket == "unbilled":  # of which less may be left by now
-            return self._in_favour(wallet, -in_favour)
-        return [("surplus", -in_favour, None)]
+            return self._in_favour(wallet, -credit_customer)
+        return [("surplus", -credit_customer, None)]
 
     # Beginnings, ends, and the clock
 

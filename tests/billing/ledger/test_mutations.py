@@ -52,7 +52,7 @@ TABLE = (
     # the limit
     Mutation(
         "usage asks for no cover",
-        "billing/models/standing.py",
+        "billing/models/snapshot.py",
         "if not always and amount > usable:",
         "if not always and False:",
         usage("test_a_batch_is_decided_record_by_record[sqlite]"),
@@ -127,8 +127,8 @@ TABLE = (
     Mutation(
         "usage writes another balance",
         "billing/actions/usage.py",
-        "standing.balance, standing.prepaid",
-        "standing.usable, standing.prepaid",
+        "snapshot.balance, snapshot.prepaid",
+        "snapshot.usable, snapshot.prepaid",
         usage("test_every_way_of_writing_posts_the_same"),
     ),
     Mutation(
@@ -204,8 +204,8 @@ TABLE = (
     Mutation(
         "a payment is assigned a sixth time",
         "billing/queries/payments.py",
-        "MOST_EDITS = 5",
-        "MOST_EDITS = 6",
+        "MAX_EDITS = 5",
+        "MAX_EDITS = 6",
         "test_payments.py::test_five_times_at_the_most",
     ),
     Mutation(
@@ -246,7 +246,7 @@ TABLE = (
     Mutation(
         "a transaction is reversed twice",
         "billing/actions/reversals.py",
-        "    if queries.undone(session, organization_id, transaction_id) is not None:",
+        "    if queries.refunded_or_reversed(session, organization_id, transaction_id) is not None:",
         "    if False:",
         "test_reversals.py " + MACHINE,
     ),

@@ -164,7 +164,9 @@ class Racer:
         self.act(actions.reopen_account, organization_id=wallet, conversation_id="c1", frozen=False)
 
     def tick(self) -> None:
-        self.world.tick("expire_reservations", "say_figures", "tell_of_low_credits", "end_months")
+        self.world.tick(
+            "expire_reservations", "publish_balances", "publish_low_credits", "run_billing"
+        )
 
     def limit(self) -> None:
         self.act(
@@ -216,7 +218,7 @@ def test_sixteen_threads_get_exactly_what_there_is_and_no_deadlock(world: World)
     assert (account.prepaid, account.held) == (-LIMIT, 0), "something that was there was refused"
     assert came % SIZE == 0
     with world.database.reading(snapshot=True) as session:
-        assert queries.prove_piece(session, world.provider_id).discrepancies == []
+        assert queries.audit_batch(session, world.provider_id).discrepancies == []
 
 
 def _let_go(world: World, org: str) -> None:

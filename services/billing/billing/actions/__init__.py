@@ -1,32 +1,32 @@
 """What can be done to accounts and to a provider's wallet. Nothing here commits."""
 
 from billing.actions.accounts.closing import close_account, seal_account
-from billing.actions.accounts.notifications import say_figures, tell_of_low_credits
+from billing.actions.accounts.notifications import publish_balances, publish_low_credits
 from billing.actions.accounts.payment_methods import remove_card
-from billing.actions.accounts.providers import apply_settings, remember_provider, top_up_wallet
+from billing.actions.accounts.providers import apply_settings, register_provider, top_up_wallet
 from billing.actions.accounts.terms import (
     change_account,
     copy_organization,
-    count_days,
-    end_limits,
+    expire_credit_limits,
     freeze_account,
     open_account,
     record_denial,
+    recount_days_to_empty,
     reopen_account,
 )
 from billing.actions.charges.adjustments import adjust
-from billing.actions.charges.auto_top_ups import record_failed_top_up, top_up_automatically
+from billing.actions.charges.auto_top_ups import record_failed_top_up, run_auto_top_up
 from billing.actions.charges.charges import charge
 from billing.actions.charges.refunds import refund
 from billing.actions.charges.reversals import reverse
 from billing.actions.charges.top_ups import top_up, withdraw
-from billing.actions.invoicing.billing_run import end_months, note_overdue
+from billing.actions.invoicing.billing_run import flag_overdue_invoices, run_billing
 from billing.actions.invoicing.invoices import issue_credit_note, issue_invoice, void_invoice
-from billing.actions.ledger_audit import keep_proof
+from billing.actions.ledger_audit import record_audit_batch
 from billing.actions.payments.payments import assign_payment, record_payment
 from billing.actions.reservations.expiry import expire_reservations
 from billing.actions.reservations.reservations import capture, release, reserve
-from billing.actions.usage.messages import record_and_answer
+from billing.actions.usage.messages import record_usage_messages
 from billing.actions.usage.records import ACCEPTED, DUPLICATE, record_usage
 
 __all__ = [
@@ -40,33 +40,33 @@ __all__ = [
     "charge",
     "close_account",
     "copy_organization",
-    "count_days",
-    "end_limits",
-    "end_months",
+    "expire_credit_limits",
     "expire_reservations",
+    "flag_overdue_invoices",
     "freeze_account",
     "issue_credit_note",
     "issue_invoice",
-    "keep_proof",
-    "note_overdue",
     "open_account",
-    "record_and_answer",
+    "publish_balances",
+    "publish_low_credits",
+    "record_audit_batch",
     "record_denial",
     "record_failed_top_up",
     "record_payment",
     "record_usage",
+    "record_usage_messages",
+    "recount_days_to_empty",
     "refund",
+    "register_provider",
     "release",
-    "remember_provider",
     "remove_card",
     "reopen_account",
     "reserve",
     "reverse",
-    "say_figures",
+    "run_auto_top_up",
+    "run_billing",
     "seal_account",
-    "tell_of_low_credits",
     "top_up",
-    "top_up_automatically",
     "top_up_wallet",
     "void_invoice",
     "withdraw",

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.models import LedgerProof
+from billing.models import LedgerAudit
 from billing.queries.ledger_audit.checks import MOST
 
 KEPT = 100
@@ -19,7 +19,7 @@ RUNNING, PASSED, FAILED = "running", "passed", "failed"
 _LOG = log.get("ledger")
 
 
-def keep_proof(session: Session, *, piece: queries.Piece, now: datetime) -> None:
+def record_audit_batch(session: Session, *, piece: queries.AuditBatch, now: datetime) -> None:
     """Add the piece to its pass, and end the pass with the last one. A piece that somebody else has
     added meanwhile is dropped."""
     proof = _proof(session, piece, now)
@@ -39,12 +39,12 @@ def keep_proof(session: Session, *, piece: queries.Piece, now: datetime) -> None
         _finish(session, proof, now)
 
 
-def _proof(session: Session, piece: queries.Piece, now: datetime) -> LedgerProof | None:
+def _proof(session: Session, piece: queries.AuditBatch, now: datetime) -> LedgerAudit | None:
     """The pass the piece belongs to, locked, or a new one; None when it has gone on without it."""
-    if piece.proof_id is not None:
-        proof = session.get(LedgerProof, piece.proof_id, with_for_update=True)
+    if piece.audit_id is not None:
+        proof = session.get(LedgerAudit, piece.audit_id, with_for_update=True)
         return proof if proof and proof.after == piece.after else None
-    proof = LedgerProof(
+    proof = LedgerAudit(
         provider_id=piece.provider_id,
         status=RUNNING,
         started_at=now,
@@ -71,14 +71,14 @@ def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _finish(session: Session, proof: LedgerProof, now: datetime) -> None:
+def _finish(session: Session, proof: LedgerAudit, now: datetime) -> None:
     """End the pass, say so where it is news, and forget the oldest ones."""
     proof.status, proof.finished_at = FAILED if proof.discrepancies else PASSED, now
     session.flush()
     earlier = session.execute(
-        select(LedgerProof.id, LedgerProof.status)
-        .where(LedgerProof.provider_id == proof.provider_id, LedgerProof.id < proof.id)
-        .order_by(LedgerProof.id.desc())
+        select(LedgerAudit.id, LedgerAudit.status)
+        .where(LedgerAudit.provider_id == proof.provider_id, LedgerAudit.id < proof.id)
+        .order_by(LedgerAudit.id.desc())
         .limit(KEPT)
     ).all()
     if FAILED in (
@@ -99,8 +99,8 @@ def _finish(session: Session, proof: LedgerProof, now: datetime) -> None:
         )
     if len(earlier) == KEPT:
         session.execute(
-            delete(LedgerProof).where(
-                LedgerProof.provider_id == proof.provider_id, LedgerProof.id <= earlier[-1].id
+            delete(LedgerAudit).where(
+                LedgerAudit.provider_id == proof.provider_id, LedgerAudit.id <= earlier[-1].id
             )
         )
     _LOG.info(

@@ -18,7 +18,7 @@ def open_account(session: Any, message: org.OpenAccount, envelope: Envelope) -> 
 
 def provider_created(session: Any, message: membership.ProviderCreated, envelope: Envelope) -> None:
     """A provider exists and has a wallet from now on."""
-    actions.remember_provider(
+    actions.register_provider(
         session,
         provider_id=message.organization_id,
         name=message.name,

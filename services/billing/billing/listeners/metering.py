@@ -32,5 +32,5 @@ def read(message: usage.Recorded) -> Any:
 
 
 BATCHES: Mapping[type[Message], Batch] = {
-    usage.Recorded: Batch(read=read, apply=actions.record_and_answer)
+    usage.Recorded: Batch(read=read, apply=actions.record_usage_messages)
 }

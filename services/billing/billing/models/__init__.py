@@ -4,7 +4,7 @@ from billing.models.account import Account
 from billing.models.figures import Blocker, Buckets, Figures
 from billing.models.invoice import CreditNote, Invoice, Payment
 from billing.models.journal import Entry
-from billing.models.pending import LedgerProof, LowCredit, TopUpOrder, UnsaidFigures
+from billing.models.pending import LedgerAudit, LowCredit, TopUpOrder, UnpublishedBalance
 from billing.models.provider import Provider
 from billing.models.reservation import Reservation
 from billing.models.spending import Spending
@@ -19,12 +19,12 @@ __all__ = [
     "Entry",
     "Figures",
     "Invoice",
-    "LedgerProof",
+    "LedgerAudit",
     "LowCredit",
     "Payment",
     "Provider",
     "Reservation",
     "Spending",
     "TopUpOrder",
-    "UnsaidFigures",
+    "UnpublishedBalance",
 ]

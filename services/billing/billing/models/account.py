@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.figures import Buckets, Figures
 from billing.models.table import Base
-from billing.values import AUTO_SHARE, CLOSED, POSTPAID, SEALED, Code, percent
+from billing.values import AUTO_TOP_UP_PERCENT, CLOSED, POSTPAID, SEALED, Code, percent
 
 LIMIT = 10**18
 
@@ -22,8 +22,8 @@ class Account(Base):
     begun and not yet known. ``seq``: the last row of its journal. ``closed_from``: its status before it was closed.
     ``auto_threshold`` None: 20 % of the last top-up.
 
-    ``on_wallet``: what its entries did to the provider's balance at the platform, in all. ``said_at``: as of when its
-    figures were last said, ``days_said``: the days to empty among them, ``days_due_on``: the day on which those must
+    ``on_wallet``: what its entries did to the provider's balance at the platform, in all. ``balance_published_at``: as of when its
+    figures were last said, ``published_days_to_empty``: the days to empty among them, ``days_due_on``: the day on which those must
     be counted anew, because they change with the days alone; None while nothing is burnt."""
 
     __tablename__ = "accounts"
@@ -82,8 +82,8 @@ class Account(Base):
     in_flight: Mapped[int] = mapped_column(BigInt, default=0)
     seq: Mapped[int] = mapped_column(BigInt, default=0)
     on_wallet: Mapped[int] = mapped_column(BigInt, default=0)
-    said_at: Mapped[datetime | None] = mapped_column(Instant)
-    days_said: Mapped[int | None] = mapped_column(Integer)
+    balance_published_at: Mapped[datetime | None] = mapped_column("said_at", Instant)
+    published_days_to_empty: Mapped[int | None] = mapped_column("days_said", Integer)
     days_due_on: Mapped[date | None] = mapped_column(Date)
     invoiced_seq: Mapped[int] = mapped_column(BigInt, default=0, server_default="0")
     month_ends_at: Mapped[datetime | None] = mapped_column(Instant)
@@ -121,12 +121,12 @@ class Account(Base):
         )
 
     @property
-    def spending(self) -> Code:
+    def charge_bucket(self) -> Code:
         """The bucket that charges take from."""
         return Code.UNBILLED if self.payment_mode == POSTPAID else Code.PREPAID
 
     @property
-    def paying_in(self) -> Code:
+    def deposit_bucket(self) -> Code:
         """The bucket that money comes into and is paid out of."""
         return Code.SURPLUS if self.payment_mode == POSTPAID else Code.PREPAID
 
@@ -135,10 +135,10 @@ class Account(Base):
         """The one that was set, else 20 % of the last top-up."""
         if self.auto_threshold is not None or self.last_top_up is None:
             return self.auto_threshold
-        return percent(self.last_top_up, AUTO_SHARE)
+        return percent(self.last_top_up, AUTO_TOP_UP_PERCENT)
 
     @property
-    def auto_at(self) -> int | None:
+    def top_up_trigger(self) -> int | None:
         """At how many usable credits an automatic top-up is wanted; None where it is off, or
         nothing was topped up."""
         return self.auto_top_up_threshold if self.auto_enabled else None
@@ -160,7 +160,7 @@ class Account(Base):
             payment_mode=self.payment_mode, limit=self.limit_at(now), buckets=self.buckets
         )
 
-    def keep(self, buckets: Buckets) -> None:
+    def set_buckets(self, buckets: Buckets) -> None:
         """Take over the buckets after a transfer."""
         self.prepaid, self.surplus, self.unbilled = (
             buckets.prepaid,
@@ -169,12 +169,14 @@ class Account(Base):
         )
         self.invoiced, self.held = buckets.invoiced, buckets.held
 
-    def say_at(self, now: datetime) -> datetime:
+    def stamp_publication(self, now: datetime) -> datetime:
         """As of when figures said now hold: never before those said last. Whoever waited for the
         lock began before whoever had it, and those who hear drop figures that are older than what
         they know."""
-        self.said_at = now if self.said_at is None else max(now, self.said_at)
-        return self.said_at
+        self.balance_published_at = (
+            now if self.balance_published_at is None else max(now, self.balance_published_at)
+        )
+        return self.balance_published_at
 
     def set_limit(self, limit: int, expires_at: datetime | None) -> None:
         """Make the limit temporary until ``expires_at``, or permanent where that is None."""

@@ -7,9 +7,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from billing.values import AUTO_SHARE, FROZEN, LARGEST, MOST_KEPT, OPEN, PREPAID, percent
+from billing.values import (
+    AUTO_TOP_UP_PERCENT,
+    FROZEN,
+    MAX_AMOUNT,
+    MAX_STORED,
+    OPEN,
+    PREPAID,
+    percent,
+)
 
-READ = (
+SNAPSHOT_COLUMNS = (
     "currency",
     "payment_mode",
     "status",
@@ -30,11 +38,11 @@ READ = (
 
 
 @dataclass(slots=True)
-class Standing:
+class AccountSnapshot:
     """What a charge needs to know of an account, and what it changes; formulas as in ``Figures``.
     Millionths.
 
-    ``limit``: the one in force. ``auto_at``: at how many usable credits an automatic top-up is wanted; None: at none.
+    ``limit``: the one in force. ``top_up_trigger``: at how many usable credits an automatic top-up is wanted; None: at none.
     ``seq``: the last row of the journal, those of this batch among them. ``spent``: what was charged since it was
     read; its usable credits have come down by as much."""
 
@@ -51,14 +59,14 @@ class Standing:
     held: int
     seq: int
     on_wallet: int
-    auto_at: int | None
+    top_up_trigger: int | None
     spent: int = 0
 
     @classmethod
     def of(
         cls, organization_id: UUID, provider_id: UUID, row: Sequence[Any], now: datetime
-    ) -> "Standing":
-        """From an account's row; its columns as in ``READ``."""
+    ) -> "AccountSnapshot":
+        """From an account's row; its columns as in ``SNAPSHOT_COLUMNS``."""
         (
             currency,
             payment_mode,
@@ -74,15 +82,15 @@ class Standing:
             seq,
             on_wallet,
             auto_enabled,
-            auto_at,
+            top_up_trigger,
             last_top_up,
         ) = row
         if temporary_limit is not None and ends is not None and now < ends:
             limit = temporary_limit
         if not auto_enabled:
-            auto_at = None
-        elif auto_at is None and last_top_up is not None:
-            auto_at = percent(last_top_up, AUTO_SHARE)
+            top_up_trigger = None
+        elif top_up_trigger is None and last_top_up is not None:
+            top_up_trigger = percent(last_top_up, AUTO_TOP_UP_PERCENT)
         return cls(
             organization_id,
             provider_id,
@@ -97,7 +105,7 @@ class Standing:
             held,
             seq,
             on_wallet,
-            auto_at,
+            top_up_trigger,
         )
 
     @property
@@ -123,7 +131,7 @@ class Standing:
             return "insufficient_credits"
         net = self.prepaid + self.surplus - self.unbilled - self.invoiced
         lowest = min(net, usable, self.balance, -self.unbilled) - amount
-        if lowest < -LARGEST or abs(self.on_wallet - cost) > MOST_KEPT:
+        if lowest < -MAX_AMOUNT or abs(self.on_wallet - cost) > MAX_STORED:
             return "amount_too_large"
         return None
 

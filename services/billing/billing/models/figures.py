@@ -6,7 +6,7 @@ Formulas: domain.md section 12. Everything is in millionths of the account's cur
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from billing.values import LARGEST, PREPAID, Code, Transfer
+from billing.values import MAX_AMOUNT, PREPAID, Code, Transfer
 
 # The buckets, and on which side a transfer makes them grow.
 _GROWS = {
@@ -111,7 +111,7 @@ class Figures:
         return max(0, self.balance if self.is_prepaid else self.buckets.surplus)
 
     @property
-    def curing_top_up(self) -> int:
+    def uncovered_debt(self) -> int:
         """What must be topped up before any top-up makes more usable: postpaid, the debt no surplus
         covers."""
         return max(0, -self.amount_due)
@@ -134,7 +134,7 @@ class Figures:
             self.amount_due,
             self.limit,
         )
-        return all(-LARGEST <= figure <= LARGEST for figure in shown)
+        return all(-MAX_AMOUNT <= figure <= MAX_AMOUNT for figure in shown)
 
     def blockers(self, in_flight: int = 0) -> list[Blocker]:
         """What keeps the account from being closed, each bucket by itself; a limit is no credit.

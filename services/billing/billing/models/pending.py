@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from billing.models.table import Base
 
 
-class UnsaidFigures(Base):
+class UnpublishedBalance(Base):
     """An account whose figures have changed and are still to be said; however often it changes
     meanwhile, they are said once. Written and deleted under the account's lock."""
 
@@ -41,7 +41,7 @@ class LowCredit(Base):
     crossed_at: Mapped[datetime] = mapped_column(Instant)
 
 
-class LedgerProof(Base):
+class LedgerAudit(Base):
     """What the auditor found when it went through a provider's books: how many accounts and rows,
     and each discrepancy as ``{organization_id, invariant, detail}``. ``status``: running | passed |
     failed. ``after``: the account it has come to; None once it has been through all of them.

@@ -12,7 +12,7 @@ from billing.models import Account, Spending
 from billing.values import CLOSED, SEALED, format_money
 
 BURN_DAYS = 14
-FAR = 36_500
+MAX_DAYS_TO_EMPTY = 36_500
 
 
 class NoAccount(NotFound):
@@ -38,7 +38,7 @@ def account(session: Session, organization_id: str, *, lock: bool = False) -> Ac
     return found
 
 
-def ended_limits(session: Session, now: datetime, most: int) -> Sequence[Account]:
+def accounts_with_ended_limits(session: Session, now: datetime, most: int) -> Sequence[Account]:
     """Accounts whose temporary limit has ended and is still noted, locked; those that others lock
     are left out."""
     return session.scalars(
@@ -50,19 +50,19 @@ def ended_limits(session: Session, now: datetime, most: int) -> Sequence[Account
     ).all()
 
 
-def uncounted_days(session: Session, now: datetime, most: int) -> Sequence[Account]:
+def accounts_to_recount(session: Session, now: datetime, most: int) -> Sequence[Account]:
     """Accounts whose days to empty must be counted anew, locked; those that others lock are left
     out."""
     return session.scalars(
         select(Account)
-        .where(Account.days_due_on <= day_of(now))
+        .where(Account.days_due_on <= utc_day(now))
         .order_by(Account.days_due_on)
         .limit(most)
         .with_for_update(skip_locked=True)
     ).all()
 
 
-def day_of(moment: datetime) -> date:
+def utc_day(moment: datetime) -> date:
     """The day, UTC."""
     return moment.astimezone(UTC).date()
 
@@ -78,7 +78,7 @@ def show_account(session: Session, found: Account, now: datetime) -> dict[str, A
         "organization_id": found.organization_id,
         "currency": found.currency,
         "payment_mode": found.payment_mode,
-        "status": shown_status(found),
+        "status": public_status(found),
         "usable_credits": money(figures.usable),
         "balance": money(figures.balance),
         "credit_limit": money(figures.limit),
@@ -114,7 +114,7 @@ def patchable(found: Account, now: datetime) -> dict[str, Any]:
     }
 
 
-def shown_status(found: Account) -> str:
+def public_status(found: Account) -> str:
     """Outside, an account closed for good is closed like any other."""
     return CLOSED if found.status == SEALED else found.status
 
@@ -126,11 +126,11 @@ def days_to_empty(session: Session, found: Account, now: datetime) -> int | None
         return None
     days = select(Spending.amount).where(
         Spending.organization_id == found.organization_id,
-        Spending.day > day_of(now) - timedelta(days=BURN_DAYS),
+        Spending.day > utc_day(now) - timedelta(days=BURN_DAYS),
     )
     burnt = sum(session.scalars(days))
     usable = max(0, found.figures(now).usable)
-    return min(usable * BURN_DAYS // burnt, FAR) if burnt else None
+    return min(usable * BURN_DAYS // burnt, MAX_DAYS_TO_EMPTY) if burnt else None
 
 
 def blockers(found: Account, now: datetime) -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ _REGULAR = or_(Entry.invoice_id.is_(None), and_(_ADDS, Entry.credit == Code.INVO
 
 _SIGNED = case((_ADDS, Entry.amount), else_=-Entry.amount).label("signed")
 _BY_MACHINES = (USAGE, "capture")
-MOST_LINES = 5000
+MAX_LINES = 5000
 
 
 class NoInvoice(NotFound):
@@ -30,7 +30,7 @@ class NoInvoice(NotFound):
     detail = "There is no such invoice on this account."
 
 
-class Cut(NamedTuple):
+class MonthEnd(NamedTuple):
     """Where a month ends in a journal: the last row of it, and what was unbilled then."""
 
     seq: int
@@ -145,7 +145,7 @@ def invoice_of(session: Session, account: Account, entry: Entry) -> Invoice | No
     return found
 
 
-def noted(session: Session, found: Invoice) -> int:
+def credited_by_notes(session: Session, found: Invoice) -> int:
     """What the credit notes on an invoice come to."""
     amounts = select(CreditNote.amount).where(
         CreditNote.organization_id == found.organization_id, CreditNote.invoice_id == found.id
@@ -160,7 +160,7 @@ def seller_of(session: Session, account: Account) -> Provider:
     )
 
 
-def ended_months(
+def accounts_to_bill(
     session: Session, now: datetime, most: int, only: str | None = None
 ) -> Sequence[Account]:
     """Accounts whose month is over, or this one if its is, locked; those that others lock are left
@@ -175,9 +175,7 @@ def ended_months(
     ).all()
 
 
-def organizations_of_ended_months(
-    session: Session, now: datetime, most: int = 100
-) -> Sequence[str]:
+def organizations_to_bill(session: Session, now: datetime, most: int = 100) -> Sequence[str]:
     """Whose month is over."""
     return session.scalars(
         select(Account.organization_id)
@@ -187,7 +185,7 @@ def organizations_of_ended_months(
     ).all()
 
 
-def month_cuts(session: Session, accounts: Sequence[Account], now: datetime) -> dict[str, Cut]:
+def month_ends(session: Session, accounts: Sequence[Account], now: datetime) -> dict[str, MonthEnd]:
     """By organization, where the last month that is over ended in its journal; none where it was
     all on regular invoices already. Of what came in since the last invoice only the newest rows are
     read."""
@@ -214,10 +212,10 @@ def month_cuts(session: Session, accounts: Sequence[Account], now: datetime) -> 
         .join(Entry, and_(Entry.organization_id == Account.organization_id, Entry.seq == last))
         .where(Account.organization_id.in_([account.organization_id for account in accounts]))
     )
-    return {organization_id: Cut(seq, unbilled) for organization_id, seq, unbilled in found}
+    return {organization_id: MonthEnd(seq, unbilled) for organization_id, seq, unbilled in found}
 
 
-def invoiced_until(session: Session, accounts: Sequence[Account]) -> Mapping[str, date]:
+def period_starts(session: Session, accounts: Sequence[Account]) -> Mapping[str, date]:
     """By organization, the day after the period of its last regular invoice; that period's last day
     itself where more may have come on it."""
     found = session.execute(
@@ -299,7 +297,7 @@ def _contents(session: Session, found: Invoice) -> dict[str, Any]:
 
 def _lines(session: Session, found: Invoice) -> list[dict[str, str | None]]:
     """What moved the unbilled amount within the invoice's rows, described as in the transaction's first row. Beyond
-    ``MOST_LINES`` what machines have recorded is put together by kind and day (UTC), so that a page of it, or of
+    ``MAX_LINES`` what machines have recorded is put together by kind and day (UTC), so that a page of it, or of
     paper, can still be read."""
     first = aliased(Entry)
     own: ColumnElement[bool] = _REGULAR if found.is_regular else Entry.invoice_id == found.id
@@ -322,8 +320,8 @@ def _lines(session: Session, found: Invoice) -> list[dict[str, str | None]]:
         .where(*these)
         .order_by(Entry.seq)
     )
-    lines, folded = session.execute(rows.limit(MOST_LINES + 1)).all(), []
-    if len(lines) > MOST_LINES:
+    lines, folded = session.execute(rows.limit(MAX_LINES + 1)).all(), []
+    if len(lines) > MAX_LINES:
         folded = _folded(session, found, these)
         lines = session.execute(rows.where(Entry.kind.not_in(_BY_MACHINES))).all()
     return folded + [

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from billing.models import Account, Entry
 from billing.models.journal import FIRST, FIRST_AND_IN, FIRST_AND_RARE
 from billing.queries.accounts import account
-from billing.values import ADJUSTMENTS, SPENT, Code, format_money
+from billing.values import ADJUSTMENT_KINDS, SPENDING_KINDS, Code, format_money
 
-BATCH = 500
-GROUPS = {"charge": SPENT, "adjustment": ADJUSTMENTS}
+EXPORT_BATCH = 500
+GROUPS = {"charge": SPENDING_KINDS, "adjustment": ADJUSTMENT_KINDS}
 SETTLED_WITH_THE_PROVIDER = {Code.COST, Code.WALLET}
 
 
@@ -48,26 +48,26 @@ def transactions(
     return query
 
 
-def show_page(
+def show_transactions(
     session: Session, found: Account, rows: Sequence[Entry], *, staff: bool
 ) -> list[dict[str, Any]]:
     """First rows as transactions. ``staff``: with what they cost the provider."""
     known = (
-        costs(session, [(row.organization_id, row.transaction_id) for row in rows])
+        provider_costs(session, [(row.organization_id, row.transaction_id) for row in rows])
         if staff
         else None
     )
     return [_show(row, found.currency, known) for row in rows]
 
 
-def transactions_before(
+def transactions_batch(
     session: Session, found: Account, seq: int | None, *, staff: bool, **filters: Any
 ) -> tuple[list[dict[str, Any]], int | None]:
     """The next batch of the transactions the filters leave, newest first, and where the one after
     it begins; the first begins at None."""
-    query = transactions(found.organization_id, **filters).limit(BATCH)
+    query = transactions(found.organization_id, **filters).limit(EXPORT_BATCH)
     rows = session.scalars(query if seq is None else query.where(Entry.seq < seq)).all()
-    return show_page(session, found, rows, staff=staff), rows[-1].seq if rows else None
+    return show_transactions(session, found, rows, staff=staff), rows[-1].seq if rows else None
 
 
 def transaction(
@@ -102,7 +102,7 @@ def cost_of(rows: Sequence[Entry]) -> int:
     )
 
 
-def undone(session: Session, organization_id: str, transaction_id: str) -> int | None:
+def refunded_or_reversed(session: Session, organization_id: str, transaction_id: str) -> int | None:
     """What the refunds of a charge, or the reversal of another transaction, have moved in all, in
     the customer's favour; None when there are none. Exact for whoever holds the account's lock."""
     moved = session.scalar(
@@ -129,7 +129,7 @@ def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> di
     return shown
 
 
-def costs(session: Session, transactions: Collection[tuple[str, str]]) -> dict[str, int]:
+def provider_costs(session: Session, transactions: Collection[tuple[str, str]]) -> dict[str, int]:
     """What each of these transactions, named by organization and id, cost the provider."""
     if not transactions:
         return {}

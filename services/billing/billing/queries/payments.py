@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from billing.models import Account, Entry, Invoice, Payment
 from billing.values import Code, format_money
 
-MOST_EDITS = 5
-# What rows that carry a payment and an invoice have assigned of the one to the other.
+MAX_EDITS = 5
+# What rows that carry a payment and an invoice have allocations of the one to the other.
 _SHARE = func.sum(case((Entry.credit == Code.INVOICED, Entry.amount), else_=-Entry.amount))
 
 
@@ -21,7 +21,7 @@ class NoPayment(NotFound):
     detail = "There is no such payment on this account."
 
 
-class Assigned(NamedTuple):
+class Allocation(NamedTuple):
     """How much of a payment an invoice has."""
 
     invoice_id: str
@@ -50,12 +50,12 @@ def payment(session: Session, organization_id: str, payment_id: str) -> Payment:
     return found
 
 
-def assigned(
+def allocations(
     session: Session, organization_id: str, payment_ids: Sequence[str]
-) -> dict[str, list[Assigned]]:
+) -> dict[str, list[Allocation]]:
     """Which invoices have how much of these payments, oldest first: folded from the journal's rows
     that carry both ids."""
-    found: dict[str, list[Assigned]] = {payment_id: [] for payment_id in payment_ids}
+    found: dict[str, list[Allocation]] = {payment_id: [] for payment_id in payment_ids}
     for row in session.execute(
         select(Entry.payment_id, Invoice.id, Invoice.number, _SHARE)
         .join(
@@ -67,11 +67,11 @@ def assigned(
         .having(_SHARE != 0)
         .order_by(Invoice.id)
     ):
-        found[row[0]].append(Assigned(row[1], row[2], int(row[3])))
+        found[row[0]].append(Allocation(row[1], row[2], int(row[3])))
     return found
 
 
-def payers(session: Session, invoice: Invoice) -> list[tuple[str, int]]:
+def payments_of(session: Session, invoice: Invoice) -> list[tuple[str, int]]:
     """The payments that have paid for an invoice, newest first, and how much."""
     found = session.execute(
         select(Entry.payment_id, _SHARE)
@@ -97,16 +97,18 @@ def show_payments(
     session: Session, account: Account, found: Sequence[Payment]
 ) -> list[dict[str, Any]]:
     """Payments as people see them."""
-    shares = assigned(session, account.organization_id, [row.id for row in found]) if found else {}
+    shares = (
+        allocations(session, account.organization_id, [row.id for row in found]) if found else {}
+    )
     return [_show(row, account.currency, shares[row.id]) for row in found]
 
 
-def assignment(shown: dict[str, Any]) -> list[str]:
-    """What a payment's ETag covers: the invoices it is assigned to."""
+def assigned_invoice_ids(shown: dict[str, Any]) -> list[str]:
+    """What a payment's ETag covers: the invoices it is allocations to."""
     return [share["invoice_id"] for share in shown["invoices"]]
 
 
-def _show(row: Payment, currency: str, shares: list[Assigned]) -> dict[str, Any]:
+def _show(row: Payment, currency: str, shares: list[Allocation]) -> dict[str, Any]:
     def money(amount: int) -> str:
         return format_money(amount, currency)
 
@@ -123,7 +125,7 @@ def _show(row: Payment, currency: str, shares: list[Assigned]) -> dict[str, Any]
         "assigned": money(total),
         "unassigned": money(row.amount - total if row.status == "received" else 0),
         "invoices": [{**share._asdict(), "amount": money(share.amount)} for share in shares],
-        "edits_left": MOST_EDITS - row.edits,
+        "edits_left": MAX_EDITS - row.edits,
         "created_at": row.created_at,
         "transaction_id": row.transaction_id,
     }

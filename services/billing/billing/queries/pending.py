@@ -6,10 +6,18 @@ from datetime import datetime
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from billing.models import Account, Buckets, Entry, LowCredit, Provider, TopUpOrder, UnsaidFigures
+from billing.models import (
+    Account,
+    Buckets,
+    Entry,
+    LowCredit,
+    Provider,
+    TopUpOrder,
+    UnpublishedBalance,
+)
 from billing.values import SETTINGS, parse_money
 
-MOST_AT_ONCE = 100
+BATCH_SIZE = 100
 
 
 def low_thresholds(session: Session, provider_ids: Collection[str]) -> dict[str, int]:
@@ -58,7 +66,7 @@ def oldest_low_credit(session: Session) -> Row[LowCredit, Account] | None:
     ).one_or_none()
 
 
-def due_top_ups(session: Session, now: datetime, most: int = MOST_AT_ONCE) -> Sequence[str]:
+def due_top_ups(session: Session, now: datetime, most: int = BATCH_SIZE) -> Sequence[str]:
     """The accounts whose automatic top-up is to be tried."""
     return session.scalars(
         select(TopUpOrder.organization_id)
@@ -68,12 +76,12 @@ def due_top_ups(session: Session, now: datetime, most: int = MOST_AT_ONCE) -> Se
     ).all()
 
 
-def unsaid_figures(session: Session, most: int = MOST_AT_ONCE) -> Sequence[str]:
+def unpublished_balances(session: Session, most: int = BATCH_SIZE) -> Sequence[str]:
     """The accounts whose figures are to be said."""
-    return session.scalars(select(UnsaidFigures.organization_id).limit(most)).all()
+    return session.scalars(select(UnpublishedBalance.organization_id).limit(most)).all()
 
 
-def free_accounts(session: Session, organization_ids: Collection[str]) -> Sequence[Account]:
+def lock_free_accounts(session: Session, organization_ids: Collection[str]) -> Sequence[Account]:
     """These accounts, locked, without those that others lock."""
     return session.scalars(
         select(Account)

@@ -1,4 +1,4 @@
-"""What can be known about a provider's own money."""
+"""A provider's own money: its balance at the platform and its customers' share of it."""
 
 from typing import Any, NamedTuple
 
@@ -9,9 +9,11 @@ from billing.models import Account, Entry, Provider
 from billing.values import UNIT, Code
 
 
-class Purse(NamedTuple):
-    """A provider's money in one currency: its ``balance`` at the platform, and what of it is its
-    customers'."""
+class WalletBalance(NamedTuple):
+    """A provider's money in one currency, in millionths.
+
+    ``balance``: at the platform. ``customers``: the part of it that belongs to customers.
+    """
 
     currency: str
     balance: int
@@ -19,44 +21,47 @@ class Purse(NamedTuple):
 
     @property
     def usable(self) -> int:
-        """balance - customers' positive money."""
+        """balance - the customers' positive money."""
         return self.balance - self.customers
 
 
-def purses(session: Session, provider_id: str) -> list[Purse]:
-    """The provider's money, by currency; its own currency first, exact at this instant."""
-    own = session.execute(
+def wallet_balances(session: Session, provider_id: str) -> list[WalletBalance]:
+    """The provider's money by currency, all as of one instant; its own currency comes first."""
+    own_currency = session.execute(
         select(Provider.currency).where(Provider.id == provider_id)
     ).scalar_one_or_none()
-    found = {own: (0, 0)} if own else {}
+    totals = {own_currency: (0, 0)} if own_currency else {}
     for currency, *sums in session.execute(union_all(_customers(provider_id), _own(provider_id))):
-        balance, customers = found.get(currency, (0, 0))
-        found[currency] = balance + _whole(sums[:2]), customers + _whole(sums[2:])
-    return [Purse(c, *found[c]) for c in sorted(found, key=lambda c: (c != own, c))]
+        balance, customers = totals.get(currency, (0, 0))
+        totals[currency] = balance + _whole(sums[:2]), customers + _whole(sums[2:])
+    currencies = sorted(totals, key=lambda currency: (currency != own_currency, currency))
+    return [WalletBalance(currency, *totals[currency]) for currency in currencies]
 
 
-def purse(session: Session, provider_id: str, currency: str) -> Purse:
+def wallet_balance(session: Session, provider_id: str, currency: str) -> WalletBalance:
     """The provider's money in one currency."""
-    found = {purse.currency: purse for purse in purses(session, provider_id)}
-    return found.get(currency, Purse(currency, 0, 0))
+    for balance in wallet_balances(session, provider_id):
+        if balance.currency == currency:
+            return balance
+    return WalletBalance(currency, 0, 0)
 
 
 def _customers(provider_id: str) -> Select[Any]:
-    """By currency: what the customers' entries did to the provider's balance, and the sum of what
-    each customer has, where that is above zero. In one statement with the provider's own, so that
-    all is of the same instant."""
+    """By currency: the customers' effect on the provider's balance, and the sum of their credit.
+
+    Only customers whose net is above zero count as credit.
+    """
     net = Account.prepaid + Account.surplus - Account.unbilled - Account.invoiced
-    theirs = case((net > 0, net), else_=0)
+    credit = case((net > 0, net), else_=0)
     return (
-        select(Account.currency, *_halves(Account.on_wallet), *_halves(theirs))
+        select(Account.currency, *_halves(Account.on_wallet), *_halves(credit))
         .where(Account.provider_id == provider_id)
         .group_by(Account.currency)
     )
 
 
 def _own(provider_id: str) -> Select[Any]:
-    """By currency: what the provider's own journal did to its balance; nothing to that of its
-    customers."""
+    """By currency: the effect of the provider's own journal on its balance."""
     signed = case((Entry.debit == Code.WALLET, Entry.amount), else_=-Entry.amount)
     nothing = literal(0)
     return (
@@ -67,7 +72,7 @@ def _own(provider_id: str) -> Select[Any]:
 
 
 def _halves(amount: Any) -> tuple[Any, Any]:
-    """The sums of units and of millionths, apart: together they could overflow 64 bits."""
+    """Sums of whole units and of millionths; a single sum could overflow 64 bits."""
     return func.sum(amount // UNIT), func.sum(amount % UNIT)
 
 

@@ -74,7 +74,7 @@ class Charge(ma.Schema):
     elsewhere under this number and moves no money."""
 
     amount = Money(required=True)
-    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.CHARGES))
+    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.CHARGE_KINDS))
     description = Text(required=True, most=255)
     cost = Money(zero=True)
     external_invoice = Text(most=255)
@@ -84,7 +84,7 @@ class Adjustment(ma.Schema):
     """A correction by hand."""
 
     amount = Money(required=True, signed=True)
-    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.ADJUSTMENTS))
+    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.ADJUSTMENT_KINDS))
     reason = Text(required=True, most=500, lines=True)
 
 

@@ -30,7 +30,7 @@ class Money(ma.fields.Field[int]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         try:
             return values.parse_money(value, signed=self.signed, zero=self.zero)
-        except values.BadMoney as problem:
+        except values.InvalidMoney as problem:
             raise ma.ValidationError(f"money: {problem}") from problem
 
 

@@ -10,8 +10,8 @@ from billing import values
 from billing.schemas.fields import Moment, amount_shown
 
 _KINDS = (
-    *values.SPENT,
-    *values.ADJUSTMENTS,
+    *values.SPENDING_KINDS,
+    *values.ADJUSTMENT_KINDS,
     "charge",
     "adjustment",
     "top_up",

@@ -13,8 +13,8 @@ from billing import values
 from billing.actions.usage.records import UsageRecord
 from billing.schemas.fields import Money
 
-MOST_RECORDS = 10_000
-_MOST_ID = 128
+MAX_RECORDS = 10_000
+_MAX_ID_LENGTH = 128
 _FIELDS = {"id", "organization_id", "amount", "at", "description", "cost"}
 _NEEDED = _FIELDS - {"cost"}
 _TEXT, _STAMP = Text(most=255), Stamp()
@@ -36,7 +36,7 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
     record_id = raw.get("id")
     if not (
         isinstance(record_id, str)
-        and 0 < len(record_id) <= _MOST_ID
+        and 0 < len(record_id) <= _MAX_ID_LENGTH
         and record_id.isascii()
         and record_id.isprintable()
         and " " not in record_id
@@ -50,7 +50,7 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
     try:
         amount = values.parse_money(raw["amount"])
         cost = values.parse_money(raw["cost"], zero=True) if "cost" in raw else 0
-    except values.BadMoney as problem:
+    except values.InvalidMoney as problem:
         raise BadRecord("invalid_amount", record_id) from problem
     at, description = (
         _read(_at, raw, "at", record_id),
@@ -104,8 +104,8 @@ class Records(ma.fields.List[Any]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ma.ValidationError("invalid: Must be a list of records.")
-        if not 1 <= len(value) <= MOST_RECORDS:
-            raise ma.ValidationError(f"length: Must have 1 to {MOST_RECORDS} records.")
+        if not 1 <= len(value) <= MAX_RECORDS:
+            raise ma.ValidationError(f"length: Must have 1 to {MAX_RECORDS} records.")
         return value
 
 
@@ -115,7 +115,7 @@ class Usage(ma.Schema):
     records = Records(
         ma.fields.Nested(UsageRecordShown),
         required=True,
-        metadata={"minItems": 1, "maxItems": MOST_RECORDS},
+        metadata={"minItems": 1, "maxItems": MAX_RECORDS},
     )
     admission = ma.fields.String(
         load_default="limit", validate=ma.validate.OneOf(("limit", "always"))

@@ -20,5 +20,5 @@ def read_proof() -> Response:
 
     How much it looked at, the trial balance, and everything that does not hold."""
     with context.database().reading() as session:
-        proof = queries.last_proof(session, current_caller().organization_id)
+        proof = queries.last_audit(session, current_caller().organization_id)
     return jsonify(schemas.LedgerProof().dump(proof))

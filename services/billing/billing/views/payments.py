@@ -94,4 +94,4 @@ def assign_payment(body: dict[str, Any], organization_id: str, payment_id: str) 
 
 
 def _tagged(answer: Response, shown: dict[str, Any]) -> Response:
-    return etag.tag(answer, queries.assignment(shown))
+    return etag.tag(answer, queries.assigned_invoice_ids(shown))

@@ -39,7 +39,7 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
         account = queries.account(session, organization_id)
         wanted = queries.transactions(organization_id, **filters)
         page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
-        page["data"] = queries.show_page(session, account, page["data"], staff=staff)
+        page["data"] = queries.show_transactions(session, account, page["data"], staff=staff)
     return jsonify(schemas.TransactionPage().dump(page))
 
 
@@ -88,7 +88,7 @@ def _read(
     """A batch, in a session of its own: whoever reads the file slowly keeps no connection
     meanwhile."""
     with database.reading() as session:
-        found, seq = queries.transactions_before(session, account, seq, staff=staff, **filters)
+        found, seq = queries.transactions_batch(session, account, seq, staff=staff, **filters)
     return schemas.Transaction(many=True).dump(found), seq
 
 

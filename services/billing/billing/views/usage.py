@@ -11,13 +11,13 @@ from flask import Response, request
 from billing import actions, schemas
 
 blp = Blueprint("usage", __name__, url_prefix="/v1/usage", description="What customers used")
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 @blp.before_request
 def take_more() -> None:
     """These bodies may be larger than others."""
-    request.max_content_length = MOST_BYTES
+    request.max_content_length = MAX_BODY_BYTES
 
 
 @blp.route("", methods=["POST"])

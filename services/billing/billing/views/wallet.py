@@ -20,7 +20,7 @@ blp = Blueprint("wallet", __name__, url_prefix="/v1/wallet", description="The pr
 def read_wallet() -> Response:
     """The provider's balance, what of it is its customers', and what is usable, by currency."""
     with context.database().reading() as session:
-        purses = queries.purses(session, current_caller().organization_id)
+        wallet_balances = queries.wallet_balances(session, current_caller().organization_id)
     shown = [
         {
             "currency": purse.currency,
@@ -28,7 +28,7 @@ def read_wallet() -> Response:
             "customers_balance": format_money(purse.customers, purse.currency),
             "usable": format_money(purse.usable, purse.currency),
         }
-        for purse in purses
+        for purse in wallet_balances
     ]
     return jsonify(schemas.Wallet().dump({"data": shown}))
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.ledger.bulk_sql import insert_rows
 from billing.models import Account, Figures, LowCredit, TopUpOrder
-from billing.models.account_snapshot import Standing
+from billing.models.account_snapshot import AccountSnapshot
 from billing.values import OPEN
 
 _LOW: Any = LowCredit.__table__
@@ -23,14 +23,14 @@ def is_crossing(before: int, usable: int, threshold: int) -> bool:
     return usable <= threshold < before
 
 
-def is_top_up_wanted(status: str, usable: int, auto_at: int | None) -> bool:
-    """Whether this few usable credits want an automatic top-up. ``auto_at``: at how many it is
+def needs_top_up(status: str, usable: int, top_up_trigger: int | None) -> bool:
+    """Whether this few usable credits want an automatic top-up. ``top_up_trigger``: at how many it is
     wanted; None: at none. Where nothing may be charged none is wanted. domain.md section 15 row 26.
     """
-    return status == OPEN and auto_at is not None and usable <= auto_at
+    return status == OPEN and top_up_trigger is not None and usable <= top_up_trigger
 
 
-def watch(session: Session, account: Account, before: int, now: datetime) -> None:
+def check_thresholds(session: Session, account: Account, before: int, now: datetime) -> None:
     """Note it when usable credits, ``before`` until now, have come down to a threshold that
     somebody waits for: the provider's for the alert, the account's own for its automatic top-up."""
     usable = account.figures(now).usable
@@ -38,33 +38,37 @@ def watch(session: Session, account: Account, before: int, now: datetime) -> Non
         threshold = queries.low_thresholds(session, {account.provider_id})[account.provider_id]
         if is_crossing(before, usable, threshold):
             _note_low(session, [(account.organization_id, usable, threshold, now)])
-    if is_top_up_wanted(account.status, usable, account.auto_at):
+    if needs_top_up(account.status, usable, account.top_up_trigger):
         _order(session, [account.organization_id], now)
 
 
-def watch_standings(
-    session: Session, changed: Sequence[Standing], now: datetime, *, threshold: int | None = None
+def check_snapshot_thresholds(
+    session: Session,
+    changed: Sequence[AccountSnapshot],
+    now: datetime,
+    *,
+    threshold: int | None = None,
 ) -> None:
     """The same for accounts that were charged without the ORM. ``threshold``: the provider's, where
     it is known."""
     providers = {
-        standing.provider_id: ids.of_uuid("org", standing.provider_id) for standing in changed
+        snapshot.provider_id: ids.of_uuid("org", snapshot.provider_id) for snapshot in changed
     }
     known = queries.low_thresholds(session, set(providers.values())) if threshold is None else {}
     low, wanted = [], []
-    for standing in changed:
-        usable, at = standing.usable, threshold
+    for snapshot in changed:
+        usable, at = snapshot.usable, threshold
         if at is None:
-            at = known[providers[standing.provider_id]]
-        if is_crossing(usable + standing.spent, usable, at):
-            low.append((standing.id, usable, at, now))
-        if is_top_up_wanted(standing.status, usable, standing.auto_at):
-            wanted.append(standing.id)
+            at = known[providers[snapshot.provider_id]]
+        if is_crossing(usable + snapshot.spent, usable, at):
+            low.append((snapshot.id, usable, at, now))
+        if needs_top_up(snapshot.status, usable, snapshot.top_up_trigger):
+            wanted.append(snapshot.id)
     _note_low(session, low)
     _order(session, wanted, now)
 
 
-def end_limit(session: Session, account: Account, now: datetime) -> bool:
+def expire_credit_limit(session: Session, account: Account, now: datetime) -> bool:
     """Forget a temporary limit that has ended and note what its end did to usable credits; whether
     there was one. What was charged since was watched when it was charged, so this looks at the
     account as it stood at the end."""
@@ -80,7 +84,7 @@ def end_limit(session: Session, account: Account, now: datetime) -> bool:
     threshold = queries.low_thresholds(session, {account.provider_id})[account.provider_id]
     if is_crossing(before, usable, threshold) and not account.is_closed:
         _note_low(session, [(account.organization_id, usable, threshold, ends)])
-    watch(session, account, account.figures(now).usable, now)
+    check_thresholds(session, account, account.figures(now).usable, now)
     return True
 
 

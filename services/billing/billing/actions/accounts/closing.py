@@ -83,4 +83,4 @@ def _record_status(
         now=now,
         changes=[{"field": "status", "before": before, "after": account.status}],
     )
-    posting.announce(session, account, now)
+    posting.publish_balance(session, account, now)

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.ledger import posting
-from billing.models import UnsaidFigures
+from billing.models import UnpublishedBalance
 from billing.values import format_money
 
 
-def tell_of_low_credits(session: Session) -> int:
+def publish_low_credits(session: Session) -> int:
     """Say that the credits of an account ran low, the oldest such note first, unless it was closed
     since; answers how many notes there were. One at a time: nobody may hold the stream of one
     account and wait for another's."""
@@ -41,20 +41,22 @@ def tell_of_low_credits(session: Session) -> int:
     return 1
 
 
-def say_figures(session: Session, *, organization_ids: Collection[str], now: datetime) -> int:
+def publish_balances(session: Session, *, organization_ids: Collection[str], now: datetime) -> int:
     """Say the figures of these accounts, once for all that changed them; those that others lock
     keep their note. Answers how many were said."""
-    accounts = queries.free_accounts(session, organization_ids)
+    accounts = queries.lock_free_accounts(session, organization_ids)
     unsaid = set(
         session.scalars(
-            delete(UnsaidFigures)
+            delete(UnpublishedBalance)
             .where(
-                UnsaidFigures.organization_id.in_([account.organization_id for account in accounts])
+                UnpublishedBalance.organization_id.in_(
+                    [account.organization_id for account in accounts]
+                )
             )
-            .returning(UnsaidFigures.organization_id)
+            .returning(UnpublishedBalance.organization_id)
         )
     )
     for account in accounts:
         if account.organization_id in unsaid:
-            posting.announce(session, account, now)
+            posting.publish_balance(session, account, now)
     return len(unsaid)

@@ -29,7 +29,7 @@ class Method(Protocol):
     """One way of paying."""
 
     @property
-    def comes_from(self) -> Code:
+    def source(self) -> Code:
         """The provider's account that such money comes from, and goes back to."""
 
     def check(self, account: Account) -> None:
@@ -40,7 +40,7 @@ class Method(Protocol):
 class Direct:
     """Somebody takes the money, or gives it, and says so here."""
 
-    comes_from: Code
+    source: Code
 
     def check(self, account: Account) -> None:
         """Every account can be paid so."""
@@ -49,7 +49,7 @@ class Direct:
 class NoCards:
     """Cards, as long as no provider of card payments is plugged in."""
 
-    comes_from = Code.WALLET
+    source = Code.WALLET
 
     def check(self, account: Account) -> None:
         """Raise PaymentMethodMissing."""
@@ -69,10 +69,10 @@ def check(account: Account, method: str) -> Code:
     """Where money of this method comes from. Raises PaymentMethodMissing when the account can't be
     paid so."""
     METHODS[method].check(account)
-    return METHODS[method].comes_from
+    return METHODS[method].source
 
 
-def spoken(method: str) -> str:
+def method_label(method: str) -> str:
     """Its name within a sentence."""
     return method.replace("_", " ")
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.ledger.posting import AmountTooLarge
 from billing.models import Entry, Provider
-from billing.values import LARGEST, MOST_KEPT, Code, format_money, is_currency
+from billing.values import MAX_AMOUNT, MAX_STORED, Code, format_money, is_currency
 
 
 class NoWallet(NotFound):
@@ -24,7 +24,7 @@ class NoWallet(NotFound):
     detail = "Your wallet is not set up yet. Try again in a moment."
 
 
-def remember_provider(
+def register_provider(
     session: Session, *, provider_id: str, name: str, country: str, currency: str, timezone: str
 ) -> None:
     """Note who a provider is; from now on it has a wallet."""
@@ -71,8 +71,8 @@ def top_up_wallet(
     currency = currency or provider.currency
     if not is_currency(currency):
         raise invalid("/currency", "currency", "Must be a currency of ISO 4217.")
-    balance = queries.purse(session, provider_id, currency).balance + amount
-    if not -MOST_KEPT <= balance <= LARGEST:
+    balance = queries.wallet_balance(session, provider_id, currency).balance + amount
+    if not -MAX_STORED <= balance <= MAX_AMOUNT:
         raise AmountTooLarge()
     provider.seq += 1
     row = Entry(

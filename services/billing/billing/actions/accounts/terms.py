@@ -78,7 +78,7 @@ def open_account(
         session.add(account)
         session.flush()
         posting.record(session, account, "account.opened", by=SYSTEM, now=now)
-        posting.announce(session, account, now)
+        posting.publish_balance(session, account, now)
     outbox.publish(session, said.AccountOpened(organization_id=organization_id))
 
 
@@ -105,7 +105,7 @@ def freeze_account(session: Session, *, organization_id: str, now: datetime) -> 
     account = queries.account(session, organization_id, lock=True)
     if account.status == OPEN:
         account.status = FROZEN
-        posting.announce(session, account, now)
+        posting.publish_balance(session, account, now)
 
 
 def reopen_account(
@@ -127,8 +127,8 @@ def reopen_account(
             now=now,
             changes=[{"field": "status", "before": before, "after": account.status}],
         )
-        alerts.watch(session, account, account.figures(now).usable, now)
-        posting.announce(session, account, now)
+        alerts.check_thresholds(session, account, account.figures(now).usable, now)
+        posting.publish_balance(session, account, now)
     outbox.publish(
         session,
         said.AccountReopened(organization_id=organization_id, conversation_id=conversation_id),
@@ -149,16 +149,16 @@ def change_account(
 
     Raises NoAccount, AccountClosed, CreditLimitRequired, OpenAmounts, PaymentMethodMissing,
     AmountTooLarge, Invalid."""
-    account = posting.take(session, organization_id)
-    if alerts.end_limit(session, account, now):
-        posting.announce_soon(session, account)
+    account = posting.lock_account(session, organization_id)
+    if alerts.expire_credit_limit(session, account, now):
+        posting.publish_balance_soon(session, account)
     check(queries.patchable(account, now))
     before, usable = _terms(account, now), account.figures(now).usable
     _change_limit(account, patch, now)
     _change_mode(session, account, patch.get("payment_mode", account.payment_mode), now)
     _change_auto_top_up(account, patch.get("auto_top_up", {}))
     posting.check_range(account, now)
-    alerts.watch(session, account, usable, now)
+    alerts.check_thresholds(session, account, usable, now)
     after = _terms(account, now)
     changes = [
         {"field": name, "before": before[name], "after": after[name]}
@@ -167,32 +167,32 @@ def change_account(
     ]
     if changes:
         posting.record(session, account, _name(changes), by=by, now=now, changes=changes)
-        posting.announce(session, account, now)
+        posting.publish_balance(session, account, now)
     return {
         **queries.show_account(session, account, now),
         "patchable": queries.patchable(account, now),
     }
 
 
-def end_limits(session: Session, *, now: datetime, most: int = 100) -> int:
+def expire_credit_limits(session: Session, *, now: datetime, most: int = 100) -> int:
     """Forget temporary limits that have ended and say the figures they leave; answers how many.
 
     The limit itself ended by the clock; this only tells those who do not look at it."""
-    ended = queries.ended_limits(session, now, most)
+    ended = queries.accounts_with_ended_limits(session, now, most)
     for account in ended:
-        alerts.end_limit(session, account, now)
-        posting.announce(session, account, now)
+        alerts.expire_credit_limit(session, account, now)
+        posting.publish_balance(session, account, now)
     return len(ended)
 
 
-def count_days(session: Session, *, now: datetime, most: int = 25) -> int:
+def recount_days_to_empty(session: Session, *, now: datetime, most: int = 25) -> int:
     """Count the days to empty of accounts on which nothing has been said since yesterday, and say
     the figures where the days have changed; answers how many were counted."""
-    uncounted = queries.uncounted_days(session, now, most)
+    uncounted = queries.accounts_to_recount(session, now, most)
     for account in uncounted:
-        if queries.days_to_empty(session, account, now) != account.days_said:
-            posting.announce(session, account, now)
-        posting.count_days_tomorrow(account, now)
+        if queries.days_to_empty(session, account, now) != account.published_days_to_empty:
+            posting.publish_balance(session, account, now)
+        posting.schedule_recount(account, now)
     return len(uncounted)
 
 

@@ -30,11 +30,11 @@ def adjust(
     On a postpaid account an amount in the customer's favour comes off the open invoices, oldest
     first, then off what is unbilled, and what is over adds to the surplus; one against the customer
     takes from the surplus first. Raises NoAccount, AccountClosed, AmountTooLarge."""
-    account = posting.take(session, organization_id)
+    account = posting.lock_account(session, organization_id)
     settles = _SETTLES[kind]
     if amount > 0:
-        transfers = allocation.credit(settles, allocation.open_invoices(session, account), amount)
-        transfers += in_favour(
+        transfers = allocation.settle(settles, allocation.open_invoices(session, account), amount)
+        transfers += credit_customer(
             account, settles, amount - sum(transfer.amount for transfer in transfers)
         )
     else:
@@ -49,19 +49,19 @@ def adjust(
         description=kind.replace("_", "-").capitalize(),
     )
     posting.record_transaction(session, account, "account.adjusted", rows, by=by, now=now)
-    allocation.apply(session, account, rows, now)
+    allocation.update_invoices(session, account, rows, now)
     return queries.show_transaction(rows, account.currency, staff=True)
 
 
-def in_favour(account: Account, source: Code, amount: int) -> list[Transfer]:
+def credit_customer(account: Account, source: Code, amount: int) -> list[Transfer]:
     """What brings an amount to the customer where no invoice asks for it: postpaid, off what is
     unbilled, and what is over into the surplus."""
     cleared = min(amount, account.unbilled)
-    parts = ((Code.UNBILLED, cleared), (account.paying_in, amount - cleared))
+    parts = ((Code.UNBILLED, cleared), (account.deposit_bucket, amount - cleared))
     return [Transfer(source, code, part) for code, part in parts if part]
 
 
 def _against(account: Account, goes_to: Code, amount: int) -> list[Transfer]:
     taken = min(amount, account.surplus)
-    parts = ((Code.SURPLUS, taken), (account.spending, amount - taken))
+    parts = ((Code.SURPLUS, taken), (account.charge_bucket, amount - taken))
     return [Transfer(code, goes_to, part) for code, part in parts if part]

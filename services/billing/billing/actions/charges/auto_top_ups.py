@@ -17,7 +17,7 @@ from billing.models import Account, TopUpOrder
 from billing.values import CARD, ISSUE, day_start, format_money, local_day
 
 
-def top_up_automatically(session: Session, *, organization_id: str, now: datetime) -> None:
+def run_auto_top_up(session: Session, *, organization_id: str, now: datetime) -> None:
     """Try the top-up that was ordered for this account, if it is still wanted. Where no money can
     be drawn, the customer is asked for it.
 
@@ -99,7 +99,7 @@ def _put_off(session: Session, account: Account, order: TopUpOrder, now: datetim
 
 
 def _is_wanted(account: Account, now: datetime) -> bool:
-    return alerts.is_top_up_wanted(account.status, account.figures(now).usable, account.auto_at)
+    return alerts.needs_top_up(account.status, account.figures(now).usable, account.top_up_trigger)
 
 
 def _told(account: Account, now: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.actions.charges import credit_check
-from billing.actions.charges.fast_charge import charge_at_once
+from billing.actions.charges.fast_charge import fast_charge
 from billing.actions.invoicing import invoices
 from billing.actions.ledger import posting
 from billing.values import USAGE, Code, Transfer
@@ -32,7 +32,7 @@ def charge(
 
     Raises NoAccount, AccountClosed, AccountFrozen, InsufficientCredits, AmountTooLarge."""
     if kind == USAGE and external_invoice is None:
-        at_once = charge_at_once(
+        at_once = fast_charge(
             session,
             organization_id=organization_id,
             amount=amount,
@@ -43,17 +43,19 @@ def charge(
         )
         if at_once:
             return queries.show_transaction(at_once, at_once[0].currency, staff=True)
-    account, alone = posting.take(session, organization_id, spending=True), None
+    account, alone = posting.lock_account(session, organization_id, spending=True), None
     if external_invoice is not None:
         transfers = [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]
     else:
         credit_check.check(session, account, amount, now)
-        alone = invoices.draw_individual(
+        alone = invoices.create_individual(
             session, account, amount, 2 if cost else 1, kind=kind, now=now
         )
-        transfers = [Transfer(account.spending, Code.REVENUE, amount, alone.id if alone else None)]
+        transfers = [
+            Transfer(account.charge_bucket, Code.REVENUE, amount, alone.id if alone else None)
+        ]
         transfers += [Transfer(Code.COST, Code.WALLET, cost)] if cost else []
-        transfers += invoices.issuing(session, account, alone) if alone else []
+        transfers += invoices.issue_transfers(session, account, alone) if alone else []
     rows = posting.post(
         session,
         account,
@@ -64,9 +66,9 @@ def charge(
         external_invoice=external_invoice,
     )
     if kind == USAGE:  # the journal is its record: there is too much of it for the audit
-        posting.announce_soon(session, account)
+        posting.publish_balance_soon(session, account)
     else:
         posting.record_transaction(session, account, "account.charged", rows, by=by, now=now)
     if alone:
-        invoices.say_issued(session, account, alone, rows, now=now, by=by)
+        invoices.record_issued(session, account, alone, rows, now=now, by=by)
     return queries.show_transaction(rows, account.currency, staff=True)

@@ -35,7 +35,7 @@ def check(session: Session, account: Account, amount: int, now: datetime) -> Non
         shortfall=format_money(shortfall, currency),
         usable=format_money(figures.usable, currency),
         cure={
-            "top_up": format_money(shortfall + figures.curing_top_up, currency),
+            "top_up": format_money(shortfall + figures.uncovered_debt, currency),
             "credit_limit": format_money(figures.limit + shortfall, currency),
         },
         **_freed(session, account, shortfall),

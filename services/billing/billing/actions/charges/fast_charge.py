@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.accounts import alerts
 from billing.models import Entry
-from billing.models.account_snapshot import READ, Standing
-from billing.values import LARGEST, MOST_KEPT, PREPAID, Code
+from billing.models.account_snapshot import SNAPSHOT_COLUMNS, AccountSnapshot
+from billing.values import MAX_AMOUNT, MAX_STORED, PREPAID, Code
 
 # Decides by the formulas of Figures, under the row lock that the update takes; where it can't admit
 # the charge it changes nothing. The journal's rows, the day's spending and the note to say the
@@ -55,14 +55,14 @@ STATEMENT = text(
     SELECT provider_id,
         (SELECT settings ->> 'low_credit_threshold' FROM providers WHERE id = account.provider_id) AS threshold, {read}
     FROM account
-""".replace("{read}", ", ".join(READ))
+""".replace("{read}", ", ".join(SNAPSHOT_COLUMNS))
 ).bindparams(
     *(bindparam(name, type_=Uuid) for name in ("organization_id", "transaction_id")),
     *(bindparam(name, type_=BigInteger) for name in ("amount", "cost", "largest", "most_kept")),
 )
 CONSTANTS = {
-    "largest": LARGEST,
-    "most_kept": MOST_KEPT,
+    "largest": MAX_AMOUNT,
+    "most_kept": MAX_STORED,
     "from_prepaid": int(Code.PREPAID),
     "from_unbilled": int(Code.UNBILLED),
     "from_cost": int(Code.COST),
@@ -71,7 +71,7 @@ CONSTANTS = {
 }
 
 
-def charge_at_once(
+def fast_charge(
     session: Session,
     *,
     organization_id: str,
@@ -104,21 +104,21 @@ def charge_at_once(
                 "kind": kind,
                 "description": description,
                 "now": now,
-                "day": queries.day_of(now),
+                "day": queries.utc_day(now),
             },
         )
         .one_or_none()
     )
     if row is None:
         return None
-    after = Standing.of(id_, row[0], row[2:], now)
+    after = AccountSnapshot.of(id_, row[0], row[2:], now)
     after.spent = amount
-    alerts.watch_standings(session, [after], now, threshold=queries.low_threshold(row[1]))
+    alerts.check_snapshot_thresholds(session, [after], now, threshold=queries.low_threshold(row[1]))
     return _entries(after, ids.of_uuid("txn", transaction_id), amount, cost, kind, description, now)
 
 
 def _entries(
-    after: Standing,
+    after: AccountSnapshot,
     transaction_id: str,
     amount: int,
     cost: int,

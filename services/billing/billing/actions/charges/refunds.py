@@ -13,7 +13,7 @@ from billing.actions.charges import adjustments
 from billing.actions.invoicing import invoices
 from billing.actions.ledger import posting
 from billing.models import Entry
-from billing.values import SPENT, Code, Transfer, divide, format_money
+from billing.values import SPENDING_KINDS, Code, Transfer, divide, format_money
 
 
 class RefundExceedsCharge(Conflict):
@@ -41,11 +41,11 @@ def refund(
     The provider gets its cost back in the proportion of all that was given back until then, so that
     nothing is lost to rounding. Raises NoAccount, AccountClosed, RefundExceedsCharge,
     CreditExceedsInvoice, AmountTooLarge, Invalid."""
-    account = posting.take(session, organization_id)
+    account = posting.lock_account(session, organization_id)
     charge = _charge(session, organization_id, transaction_id)
     charged, before = (
         -charge[0].moved,
-        queries.undone(session, organization_id, transaction_id) or 0,
+        queries.refunded_or_reversed(session, organization_id, transaction_id) or 0,
     )
     left = charged - before
     amount = left if amount is None else amount
@@ -62,7 +62,7 @@ def refund(
     charged_row = next(row for row in charge if row.credit == Code.REVENUE)
     invoice = queries.invoice_of(session, account, charged_row)
     if invoice is None:
-        transfers = adjustments.in_favour(account, Code.REVENUE, amount) + beside
+        transfers = adjustments.credit_customer(account, Code.REVENUE, amount) + beside
         rows = posting.post(session, account, transfers, kind="refund", now=now, **words)
         posting.record_transaction(session, account, "account.refunded", rows, by=by, now=now)
     else:
@@ -80,7 +80,7 @@ def _charge(session: Session, organization_id: str, transaction_id: str) -> Sequ
         raise invalid(
             "/transaction_id", "unknown_transaction", "This customer has no such transaction."
         ) from problem
-    if rows[0].kind not in SPENT:
+    if rows[0].kind not in SPENDING_KINDS:
         raise invalid(
             "/transaction_id",
             "not_refundable",

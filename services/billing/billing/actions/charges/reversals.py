@@ -14,14 +14,14 @@ from billing.actions.charges import adjustments, top_ups
 from billing.actions.ledger import posting
 from billing.actions.payments import allocation, payments
 from billing.models import Account, Entry
-from billing.values import ADJUSTMENTS, ISSUE, PREPAID, SPENT, Code, Transfer
+from billing.values import ADJUSTMENT_KINDS, ISSUE, PREPAID, SPENDING_KINDS, Code, Transfer
 
-REVERSIBLE = ("top_up", "withdrawal", "payment", *ADJUSTMENTS)
+REVERSIBLE = ("top_up", "withdrawal", "payment", *ADJUSTMENT_KINDS)
 _BUCKETS = (Code.PREPAID, Code.SURPLUS, Code.UNBILLED, Code.INVOICED)
 _INSTEAD = {
     "invoice": "An invoice is voided, or credited by a credit note.",
     "reassignment": "Assign the payment to other invoices.",
-    **dict.fromkeys(SPENT, "A charge is refunded."),
+    **dict.fromkeys(SPENDING_KINDS, "A charge is refunded."),
 }
 
 
@@ -56,10 +56,10 @@ def reverse(
     if first.kind not in REVERSIBLE:
         raise NotReversible(_INSTEAD.get(first.kind, ""))
     issued = ISSUE if first.method == ISSUE and first.kind == "withdrawal" else None
-    account = top_ups.take_for_credit(session, organization_id, issued)
-    if queries.undone(session, organization_id, transaction_id) is not None:
+    account = top_ups.lock_for_deposit(session, organization_id, issued)
+    if queries.refunded_or_reversed(session, organization_id, transaction_id) is not None:
         raise AlreadyReversed()
-    top_ups.check_provider(session, account, issued, first.amount)
+    top_ups.check_provider_funds(session, account, issued, first.amount)
     transfers = (
         _mirror_payment(session, account, first)
         if first.kind == "payment"
@@ -78,7 +78,7 @@ def reverse(
         description=f"Reversal: {first.description}",
     )
     posting.record_transaction(session, account, "account.reversed", posted, by=by, now=now)
-    allocation.apply(session, account, posted, now)
+    allocation.update_invoices(session, account, posted, now)
     return queries.show_transaction(posted, account.currency, staff=True)
 
 
@@ -106,7 +106,7 @@ def _mirror(account: Account, rows: Sequence[Entry]) -> list[Transfer]:
                 Transfer(bucket, goes_to, row.amount, row.invoice_id if bucket == source else None)
             )
         elif goes_to == Code.UNBILLED:  # of which less may be left than was taken
-            transfers += adjustments.in_favour(account, source, row.amount)
+            transfers += adjustments.credit_customer(account, source, row.amount)
         else:
             transfers.append(Transfer(source, _bucket_now(account, goes_to), row.amount))
     return transfers

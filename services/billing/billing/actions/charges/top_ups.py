@@ -35,20 +35,20 @@ def top_up(
 
     Raises NoAccount, AccountClosed, PaymentMethodMissing, ProviderCreditsInsufficient,
     AmountTooLarge."""
-    account = take_for_credit(session, organization_id, method)
+    account = lock_for_deposit(session, organization_id, method)
     source = payment_methods.check(account, method)
-    check_provider(session, account, method, amount)
+    check_provider_funds(session, account, method, amount)
     account.last_top_up = amount
     rows = posting.post(
         session,
         account,
-        [Transfer(source, account.paying_in, amount)],
+        [Transfer(source, account.deposit_bucket, amount)],
         kind="top_up",
         now=now,
         method=method,
         reference=reference,
         remark=remark,
-        description=f"Top-up by {payment_methods.spoken(method)}",
+        description=f"Top-up by {payment_methods.method_label(method)}",
     )
     posting.record_transaction(session, account, "account.topped_up", rows, by=by, now=now)
     return queries.show_transaction(rows, account.currency, staff=True)
@@ -67,38 +67,40 @@ def withdraw(
 ) -> dict[str, Any]:
     """Pay money out; the transaction. Raises NoAccount, AccountClosed, PaymentMethodMissing,
     InsufficientCredits."""
-    account = posting.take(session, organization_id)
+    account = posting.lock_account(session, organization_id)
     goes_to = payment_methods.check(account, method)
     credit_check.check_withdrawable(session, account, amount, now)
     rows = posting.post(
         session,
         account,
-        [Transfer(account.paying_in, goes_to, amount)],
+        [Transfer(account.deposit_bucket, goes_to, amount)],
         kind="withdrawal",
         now=now,
         method=method,
         reference=reference,
         reason=reason,
-        description=f"Withdrawal by {payment_methods.spoken(method)}",
+        description=f"Withdrawal by {payment_methods.method_label(method)}",
     )
     posting.record_transaction(session, account, "account.withdrawn", rows, by=by, now=now)
     return queries.show_transaction(rows, account.currency, staff=True)
 
 
-def take_for_credit(session: Session, organization_id: str, method: str | None) -> Account:
+def lock_for_deposit(session: Session, organization_id: str, method: str | None) -> Account:
     """The account, locked, to be credited by ``method``: what the provider issues it takes from its
     own wallet, whose lock comes first. Raises NoAccount, AccountClosed."""
     if method == ISSUE:
         providers.lock_wallet_of(session, organization_id)
-    return posting.take(session, organization_id)
+    return posting.lock_account(session, organization_id)
 
 
-def check_provider(session: Session, account: Account, method: str | None, amount: int) -> None:
+def check_provider_funds(
+    session: Session, account: Account, method: str | None, amount: int
+) -> None:
     """Raise ProviderCreditsInsufficient when more is issued than the provider has. Its wallet is
     locked."""
     if method != ISSUE:
         return
-    usable = queries.purse(session, account.provider_id, account.currency).usable
+    usable = queries.wallet_balance(session, account.provider_id, account.currency).usable
     if amount > usable:
         raise ProviderCreditsInsufficient(
             shortfall=format_money(amount - usable, account.currency),

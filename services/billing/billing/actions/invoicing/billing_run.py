@@ -11,24 +11,26 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.invoicing.invoices import Range, issue_regular, period_start
 from billing.actions.ledger.bulk_sql import insert_rows
-from billing.models import Account, UnsaidFigures
-from billing.queries import Cut
+from billing.models import Account, UnpublishedBalance
+from billing.queries import MonthEnd
 from billing.values import SEALED, format_money, local_day, month_end, month_start
 
-_UNSAID: Any = UnsaidFigures.__table__
+_UNPUBLISHED: Any = UnpublishedBalance.__table__
 
 
-def end_months(session: Session, *, now: datetime, most: int = 100, only: str | None = None) -> int:
+def run_billing(
+    session: Session, *, now: datetime, most: int = 100, only: str | None = None
+) -> int:
     """Invoice what is unbilled from months that are over; answers for how many accounts. ``only``:
     of this one.
 
     An account gets one invoice for all of them, up to where the last of them ended in its time
     zone. What came since is left for the next, unless so much of it was given back that what is
     unbilled would not cover the invoice: then it covers everything."""
-    ended = queries.ended_months(session, now, most, only)
+    ended = queries.accounts_to_bill(session, now, most, only)
     billed = [account for account in ended if account.unbilled]
-    cuts = queries.month_cuts(session, billed, now) if billed else {}
-    until = queries.invoiced_until(session, billed) if billed else {}
+    cuts = queries.month_ends(session, billed, now) if billed else {}
+    until = queries.period_starts(session, billed) if billed else {}
     sellers = {account.provider_id: queries.seller_of(session, account) for account in billed}
     changed: list[tuple[str]] = []
     with (
@@ -54,7 +56,7 @@ def end_months(session: Session, *, now: datetime, most: int = 100, only: str | 
         if changed:
             insert_rows(
                 session,
-                _UNSAID,
+                _UNPUBLISHED,
                 ("organization_id",),
                 changed,
                 conflict=lambda statement: statement.on_conflict_do_nothing(),
@@ -62,7 +64,7 @@ def end_months(session: Session, *, now: datetime, most: int = 100, only: str | 
     return len(ended)
 
 
-def note_overdue(session: Session, *, now: datetime, most: int = 100) -> int:
+def flag_overdue_invoices(session: Session, *, now: datetime, most: int = 100) -> int:
     """Say which invoices were not paid in time, each once; answers how many."""
     found = queries.newly_overdue(session, now, most)
     for account, invoice in found:
@@ -82,7 +84,7 @@ def note_overdue(session: Session, *, now: datetime, most: int = 100) -> int:
     return len(found)
 
 
-def _cover(account: Account, cut: Cut, begin: date, now: datetime) -> Range:
+def _cover(account: Account, cut: MonthEnd, begin: date, now: datetime) -> Range:
     first, today = account.invoiced_seq + 1, local_day(now, account.timezone)
     if account.unbilled < cut.unbilled:
         return Range(first, account.seq, account.unbilled, begin, today)

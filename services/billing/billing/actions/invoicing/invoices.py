@@ -1,4 +1,4 @@
-"""Invoices: issuing, voiding and crediting them. What they ask for is moved, never made: issuing
+"""Invoices: issue_transfers, voiding and crediting them. What they ask for is moved, never made: issue_transfers
 one leaves the customer's balance as it is."""
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from billing.models import Account, CreditNote, Entry, Invoice, Provider
 from billing.values import (
     AWAITING,
     INDIVIDUAL,
-    ONE_BY_ONE,
+    INDIVIDUALLY_INVOICED,
     PREPAID,
     USAGE,
     VOID,
@@ -78,12 +78,12 @@ def issue_invoice(
     """Make everything that is unbilled due; the invoice.
 
     Raises NoAccount, AccountClosed, NothingToInvoice, AmountTooLarge."""
-    account = posting.take(session, organization_id)
+    account = posting.lock_account(session, organization_id)
     if account.payment_mode == PREPAID or not account.unbilled:
         raise NothingToInvoice()
     seller = queries.seller_of(session, account)
     begin = period_start(
-        account, queries.invoiced_until(session, [account]).get(organization_id), now
+        account, queries.period_starts(session, [account]).get(organization_id), now
     )
     covered = Range(
         account.invoiced_seq + 1,
@@ -93,7 +93,7 @@ def issue_invoice(
         local_day(now, account.timezone),
     )
     invoice = issue_regular(session, account, seller, covered, now=now, by=by)
-    posting.announce(session, account, now)
+    posting.publish_balance(session, account, now)
     return queries.show_invoice(session, invoice, now)
 
 
@@ -114,22 +114,22 @@ def issue_regular(
     rows = posting.post(
         session,
         account,
-        issuing(session, account, invoice),
+        issue_transfers(session, account, invoice),
         kind="invoice",
         now=now,
         description=f"Invoice {invoice.number}",
     )
-    say_issued(session, account, invoice, rows, now=now, by=by)
+    record_issued(session, account, invoice, rows, now=now, by=by)
     return invoice
 
 
-def draw_individual(
+def create_individual(
     session: Session, account: Account, amount: int, legs: int, *, kind: str, now: datetime
 ) -> Invoice | None:
     """The invoice for a charge of this kind alone, where the provider sends such; ``legs``: how
     many rows the charge is going to have. The first of them carries the invoice's id, and what
     ``issuing`` answers is posted with them."""
-    if kind not in ONE_BY_ONE or account.payment_mode == PREPAID:
+    if kind not in INDIVIDUALLY_INVOICED or account.payment_mode == PREPAID:
         return None
     seller = queries.seller_of(session, account)
     if seller.setting("invoicing") != INDIVIDUAL:
@@ -139,16 +139,19 @@ def draw_individual(
     return _draw(session, account, seller, covered, INDIVIDUAL, now)
 
 
-def issuing(session: Session, account: Account, invoice: Invoice) -> list[Transfer]:
+def issue_transfers(session: Session, account: Account, invoice: Invoice) -> list[Transfer]:
     """What makes an invoice due, and has a surplus pay what is open, oldest first."""
     due = Transfer(Code.INVOICED, Code.UNBILLED, invoice.total, invoice.id)
     if not account.surplus:
         return [due]
     session.flush()
-    return [due, *allocation.pay(allocation.open_invoices(session, account), account.surplus)]
+    return [
+        due,
+        *allocation.pay_from_surplus(allocation.open_invoices(session, account), account.surplus),
+    ]
 
 
-def say_issued(
+def record_issued(
     session: Session,
     account: Account,
     invoice: Invoice,
@@ -184,17 +187,17 @@ def say_issued(
             email=account.billing.get("email"),
         ),
     )
-    allocation.apply(session, account, rows, now)
+    allocation.update_invoices(session, account, rows, now)
 
 
-def period_start(account: Account, invoiced_until: date | None, now: datetime) -> date:
+def period_start(account: Account, period_starts: date | None, now: datetime) -> date:
     """The first day of the period that the next regular invoice is about: where the one before
     ended, within the month that is to be invoiced."""
     ends = account.month_ends_at or now
     month = local_day(
         month_start(min(now, ends - timedelta(microseconds=1)), account.timezone), account.timezone
     )
-    return max(month, local_day(account.opened_at, account.timezone), invoiced_until or date.min)
+    return max(month, local_day(account.opened_at, account.timezone), period_starts or date.min)
 
 
 def void_invoice(
@@ -210,7 +213,7 @@ def void_invoice(
     the invoice.
 
     Raises NoAccount, NoInvoice, AccountClosed, InvoiceVoid, InvoiceSettled, AmountTooLarge."""
-    account = posting.take(session, organization_id)
+    account = posting.lock_account(session, organization_id)
     invoice = queries.invoice(session, organization_id, invoice_id)
     if invoice.status == VOID:
         raise InvoiceVoid()
@@ -247,7 +250,7 @@ def void_invoice(
             total=format_money(invoice.total, invoice.currency),
         ),
     )
-    posting.announce(session, account, now)
+    posting.publish_balance(session, account, now)
     return queries.show_invoice(session, invoice, now)
 
 
@@ -265,7 +268,7 @@ def issue_credit_note(
 
     Raises NoAccount, NoInvoice, AccountClosed, InvoiceVoid, CreditExceedsInvoice, AmountTooLarge.
     """
-    account = posting.take(session, organization_id)
+    account = posting.lock_account(session, organization_id)
     invoice = queries.invoice(session, organization_id, invoice_id)
     amount = invoice.total - invoice.credited if amount is None else amount
     credit_invoice(session, account, invoice, amount, reason=reason, now=now, by=by)
@@ -344,14 +347,14 @@ def credit_invoice(
             reason=reason,
         ),
     )
-    allocation.apply(session, account, rows, now)
-    posting.announce(session, account, now)
+    allocation.update_invoices(session, account, rows, now)
+    posting.publish_balance(session, account, now)
     return rows
 
 
 def _credit(session: Session, account: Account, invoice: Invoice, amount: int) -> list[Transfer]:
     back = amount - min(amount, invoice.open)
-    transfers = allocation.give_back(session, invoice, back)
+    transfers = allocation.deallocate(session, invoice, back)
     transfers.append(Transfer(Code.REVENUE, Code.INVOICED, amount, invoice.id))
     if back and account.payment_mode == PREPAID:
         transfers.append(Transfer(Code.SURPLUS, Code.PREPAID, back))
@@ -363,7 +366,7 @@ def _tax_share(session: Session, invoice: Invoice, amount: int) -> int:
     all of them together hold the tax of the whole."""
     if invoice.tax_rate is None:
         return 0
-    before = queries.noted(session, invoice)
+    before = queries.credited_by_notes(session, invoice)
     return extract_tax(before + amount, invoice.tax_rate) - extract_tax(before, invoice.tax_rate)
 
 

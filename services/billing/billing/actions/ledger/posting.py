@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from billing import queries
 from billing.actions.accounts import alerts
 from billing.actions.ledger.bulk_sql import insert_rows
-from billing.models import Account, Entry, Spending, UnsaidFigures
-from billing.values import FROZEN, MOST_KEPT, SPENT, Code, Transfer, format_money
+from billing.models import Account, Entry, Spending, UnpublishedBalance
+from billing.values import FROZEN, MAX_STORED, SPENDING_KINDS, Code, Transfer, format_money
 
-_UNSAID: Any = UnsaidFigures.__table__
+_UNPUBLISHED: Any = UnpublishedBalance.__table__
 
 
 class AccountClosed(Conflict):
@@ -38,7 +38,7 @@ class AmountTooLarge(Conflict):
     )
 
 
-def take(session: Session, organization_id: str, *, spending: bool = False) -> Account:
+def lock_account(session: Session, organization_id: str, *, spending: bool = False) -> Account:
     """The account, locked until this transaction ends. Raises NoAccount, AccountClosed and, where
     this is about spending, AccountFrozen."""
     account = queries.account(session, organization_id, lock=True)
@@ -96,7 +96,7 @@ def post(
                 posted_at=now,
             )
         )
-    account.keep(buckets)
+    account.set_buckets(buckets)
     check_range(account, now)
     for row in rows:
         row.balance_after = account.figures(now).balance
@@ -104,19 +104,19 @@ def post(
     for name, value in words.items():
         setattr(rows[0], name, value)
     session.add_all(rows)
-    if kind in SPENT and rows[0].moved:
+    if kind in SPENDING_KINDS and rows[0].moved:
         _note_spending(session, account, -rows[0].moved, now)
     if (
         kind != "mode_change"
     ):  # of which the posting is only a part: whoever changes terms watches all of it
-        alerts.watch(session, account, usable, now)
+        alerts.check_thresholds(session, account, usable, now)
     return rows
 
 
 def check_range(account: Account, now: datetime) -> None:
     """Raise AmountTooLarge when a figure of the account has more than twelve digits before the
     point, or all that it did to the provider's balance is more than can be kept."""
-    if not account.figures(now).is_in_range or abs(account.on_wallet) > MOST_KEPT:
+    if not account.figures(now).is_in_range or abs(account.on_wallet) > MAX_STORED:
         raise AmountTooLarge()
 
 
@@ -180,14 +180,14 @@ def record_transaction(
             }
         ],
     )
-    announce(session, account, now)
+    publish_balance(session, account, now)
 
 
-def announce(session: Session, account: Account, now: datetime) -> None:
+def publish_balance(session: Session, account: Account, now: datetime) -> None:
     """Say the account's figures. Always after the audit, so that locks are taken in one order."""
-    figures, as_of = account.figures(now), account.say_at(now)
-    account.days_said = queries.days_to_empty(session, account, now)
-    count_days_tomorrow(account, now)
+    figures, as_of = account.figures(now), account.stamp_publication(now)
+    account.published_days_to_empty = queries.days_to_empty(session, account, now)
+    schedule_recount(account, now)
 
     def money(amount: int) -> str:
         return format_money(amount, account.currency)
@@ -199,42 +199,44 @@ def announce(session: Session, account: Account, now: datetime) -> None:
             provider_id=account.provider_id,
             currency=account.currency,
             payment_mode=account.payment_mode,
-            status=queries.shown_status(account),
+            status=queries.public_status(account),
             usable_credits=money(figures.usable),
             balance=money(figures.balance),
             credit_limit=money(figures.limit),
             reserved_credits=money(account.held),
             amount_due=money(figures.amount_due),
-            days_to_empty=account.days_said,
+            days_to_empty=account.published_days_to_empty,
             as_of=clock.stamp(as_of),
         ),
     )
 
 
-def announce_soon(session: Session, account: Account) -> None:
+def publish_balance_soon(session: Session, account: Account) -> None:
     """Have the account's figures said within a second, once for all that changes them until
     then."""
     insert_rows(
         session,
-        _UNSAID,
+        _UNPUBLISHED,
         ("organization_id",),
         [(account.organization_id,)],
         conflict=lambda statement: statement.on_conflict_do_nothing(),
     )
 
 
-def count_days_tomorrow(account: Account, now: datetime) -> None:
+def schedule_recount(account: Account, now: datetime) -> None:
     """Note that the days to empty said today must be counted anew tomorrow, if there are any."""
     account.days_due_on = (
-        None if account.days_said is None else queries.day_of(now) + timedelta(days=1)
+        None
+        if account.published_days_to_empty is None
+        else queries.utc_day(now) + timedelta(days=1)
     )
 
 
 def _note_spending(session: Session, account: Account, amount: int, now: datetime) -> None:
     """Add to what the account spends today. Its lock is held, so nobody else does."""
-    key = {"organization_id": account.organization_id, "day": queries.day_of(now)}
+    key = {"organization_id": account.organization_id, "day": queries.utc_day(now)}
     spending = session.get(Spending, key)
     if spending is None:
         session.add(Spending(**key, amount=amount))
     else:
-        spending.amount = min(spending.amount + amount, MOST_KEPT)
+        spending.amount = min(spending.amount + amount, MAX_STORED)

@@ -25,13 +25,13 @@ def open_invoices(session: Session, account: Account) -> list[Invoice]:
     return list(session.scalars(wanted.order_by(Invoice.id)))
 
 
-def pay(invoices: Iterable[Invoice], available: int) -> list[Transfer]:
+def pay_from_surplus(invoices: Iterable[Invoice], available: int) -> list[Transfer]:
     """What pays these invoices from the surplus, one after the other, until ``available`` is used
     up."""
-    return credit(Code.SURPLUS, invoices, available)
+    return settle(Code.SURPLUS, invoices, available)
 
 
-def credit(source: Code, invoices: Iterable[Invoice], available: int) -> list[Transfer]:
+def settle(source: Code, invoices: Iterable[Invoice], available: int) -> list[Transfer]:
     """What takes ``available`` off what these invoices ask for, one after the other, out of
     ``source``."""
     transfers = []
@@ -43,11 +43,11 @@ def credit(source: Code, invoices: Iterable[Invoice], available: int) -> list[Tr
     return transfers
 
 
-def give_back(session: Session, invoice: Invoice, amount: int) -> list[Transfer]:
+def deallocate(session: Session, invoice: Invoice, amount: int) -> list[Transfer]:
     """What takes an amount of what is paid from an invoice, back into the surplus: first of what
     the surplus had paid by itself, then of the newest payments, so that each still says what it has
     paid."""
-    payers = queries.payers(session, invoice)
+    payers = queries.payments_of(session, invoice)
     by_itself = invoice.paid - sum(share for _, share in payers)
     transfers = []
     for payment_id, share in [(None, by_itself), *payers]:
@@ -58,7 +58,9 @@ def give_back(session: Session, invoice: Invoice, amount: int) -> list[Transfer]
     return transfers
 
 
-def apply(session: Session, account: Account, rows: Sequence[Entry], now: datetime) -> None:
+def update_invoices(
+    session: Session, account: Account, rows: Sequence[Entry], now: datetime
+) -> None:
     """Carry posted rows over to the invoices they name, and say which are paid by that.
 
     After the audit, so that locks are taken in one order."""

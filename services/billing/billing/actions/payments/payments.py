@@ -60,7 +60,7 @@ def record_payment(
 
     Raises NoAccount, AccountClosed, AccountPrepaid, PaymentMethodMissing,
     ProviderCreditsInsufficient, InvoiceNotPayable, AmountTooLarge, Invalid."""
-    account = top_ups.take_for_credit(session, organization_id, method)
+    account = top_ups.lock_for_deposit(session, organization_id, method)
     _check_postpaid(account)
     received_on = _check_day(account, received_on, now)
     if invoice_ids is None:
@@ -68,18 +68,18 @@ def record_payment(
     else:
         invoices = _chosen(session, account, invoice_ids, {})
     source = payment_methods.check(account, method)
-    top_ups.check_provider(session, account, method, amount)
+    top_ups.check_provider_funds(session, account, method, amount)
     payment_id = ids.new("pay")
     rows = posting.post(
         session,
         account,
-        [Transfer(source, Code.SURPLUS, amount), *allocation.pay(invoices, amount)],
+        [Transfer(source, Code.SURPLUS, amount), *allocation.pay_from_surplus(invoices, amount)],
         kind="payment",
         now=now,
         payment_id=payment_id,
         method=method,
         reference=reference,
-        description=f"Payment by {payment_methods.spoken(method)}",
+        description=f"Payment by {payment_methods.method_label(method)}",
     )
     payment = Payment(
         organization_id=organization_id,
@@ -109,7 +109,7 @@ def record_payment(
             unassigned=shown["unassigned"],
         ),
     )
-    allocation.apply(session, account, rows, now)
+    allocation.update_invoices(session, account, rows, now)
     return shown
 
 
@@ -129,10 +129,10 @@ def assign_payment(
 
     Raises NoAccount, NoPayment, AccountClosed, AccountPrepaid, PaymentReversed,
     PaymentEditsExhausted, InvoiceNotPayable, Invalid."""
-    account = posting.take(session, organization_id)
+    account = posting.lock_account(session, organization_id)
     payment = queries.payment(session, organization_id, payment_id)
     shown = _show(session, account, payment)
-    check(queries.assignment(shown))
+    check(queries.assigned_invoice_ids(shown))
     if "invoice_ids" not in patch:
         return shown
     _check_postpaid(account)
@@ -144,7 +144,7 @@ def assign_payment(
     transfers = _differences(before, _shares(chosen, before, available))
     if not transfers:
         return shown
-    if payment.edits >= queries.MOST_EDITS:
+    if payment.edits >= queries.MAX_EDITS:
         raise PaymentEditsExhausted()
     payment.edits += 1
     rows = posting.post(
@@ -166,13 +166,13 @@ def assign_payment(
         target={"type": "payment", "id": payment_id, "label": rows[0].description},
         changes=[{"field": "invoices", "before": shown["invoices"], "after": after["invoices"]}],
     )
-    allocation.apply(session, account, rows, now)
+    allocation.update_invoices(session, account, rows, now)
     return after
 
 
 def assigned(session: Session, payment: Payment) -> dict[str, int]:
     """What each invoice has of this payment."""
-    shares = queries.assigned(session, payment.organization_id, [payment.id])[payment.id]
+    shares = queries.allocations(session, payment.organization_id, [payment.id])[payment.id]
     return {share.invoice_id: share.amount for share in shares}
 
 

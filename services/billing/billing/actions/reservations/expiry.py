@@ -46,7 +46,7 @@ def expire_due(session: Session, account: Account, now: datetime) -> None:
         _expire(session, account, reservation, now)
 
 
-def let_go(
+def release_rest(
     session: Session, account: Account, reservation: Reservation, *, kind: str, now: datetime
 ) -> None:
     """Post the release of all that is left as a transaction of this kind. The account is locked."""
@@ -61,11 +61,11 @@ def let_go(
         reservation_id=reservation.id,
     )
     reservation.released += left
-    posting.announce_soon(session, account)
+    posting.publish_balance_soon(session, account)
 
 
 def _expire(session: Session, account: Account, reservation: Reservation, now: datetime) -> None:
-    let_go(session, account, reservation, kind="expiry", now=now)
+    release_rest(session, account, reservation, kind="expiry", now=now)
     reservation.settle("expired", reservation.expires_at)
     outbox.publish(
         session,

@@ -48,7 +48,7 @@ def reserve(
     """Hold the amount for ``expires_in`` seconds; the reservation.
 
     Raises NoAccount, AccountClosed, AccountFrozen, InsufficientCredits, AmountTooLarge."""
-    account = posting.take(session, organization_id, spending=True)
+    account = posting.lock_account(session, organization_id, spending=True)
     credit_check.check(session, account, amount, now)
     reservation = Reservation(
         organization_id=organization_id,
@@ -71,7 +71,7 @@ def reserve(
         description=description,
         reservation_id=reservation.id,
     )
-    posting.announce_soon(session, account)
+    posting.publish_balance_soon(session, account)
     return queries.show_reservation(reservation, account.currency)
 
 
@@ -101,7 +101,7 @@ def capture(
     freed = left if final else amount
     transfers = [
         Transfer(Code.HELD, Code.SET_ASIDE, freed),
-        Transfer(account.spending, Code.REVENUE, amount),
+        Transfer(account.charge_bucket, Code.REVENUE, amount),
     ]
     transfers += [Transfer(Code.COST, Code.WALLET, cost)] if cost else []
     posting.post(
@@ -117,7 +117,7 @@ def capture(
     reservation.released += freed - amount
     if not reservation.left:
         reservation.settle("captured", now)
-    posting.announce_soon(session, account)
+    posting.publish_balance_soon(session, account)
     return queries.show_reservation(reservation, account.currency)
 
 
@@ -129,7 +129,7 @@ def release(
 
     Raises NoAccount, NoReservation, AccountClosed, ReservationSettled, ReservationExpired."""
     account, reservation = _take(session, organization_id, reservation_id, now)
-    expiry.let_go(session, account, reservation, kind="release", now=now)
+    expiry.release_rest(session, account, reservation, kind="release", now=now)
     reservation.settle("released", now)
     return queries.show_reservation(reservation, account.currency)
 

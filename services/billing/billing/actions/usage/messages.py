@@ -13,7 +13,9 @@ from billing.values import format_money
 _UNKNOWN = ""  # the currency: there may be no account to ask
 
 
-def record_and_answer(session: Session, records: Sequence[UsageRecord], now: datetime) -> list[int]:
+def record_usage_messages(
+    session: Session, records: Sequence[UsageRecord], now: datetime
+) -> list[int]:
     """Record the usage and say each refusal; answers the positions of the refused ones.
 
     What was posted or had been before is not answered: ``record_usage`` makes it safe to send it

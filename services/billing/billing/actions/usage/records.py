@@ -13,15 +13,15 @@ from billing import queries
 from billing.actions.accounts import alerts
 from billing.actions.ledger.bulk_sql import among, array, insert_rows, is_postgresql, update_rows
 from billing.actions.reservations import expiry
-from billing.models import Account, Entry, Spending, UnsaidFigures
-from billing.models.account_snapshot import READ, Standing
-from billing.values import MOST_KEPT, PREPAID, Code
+from billing.models import Account, Entry, Spending, UnpublishedBalance
+from billing.models.account_snapshot import SNAPSHOT_COLUMNS, AccountSnapshot
+from billing.values import MAX_STORED, PREPAID, Code
 
 ACCEPTED, DUPLICATE = "accepted", "duplicate"
 _ACCOUNTS: Any = Account.__table__
 _JOURNAL: Any = Entry.__table__
 _SPENDINGS: Any = Spending.__table__
-_UNSAID: Any = UnsaidFigures.__table__
+_UNPUBLISHED: Any = UnpublishedBalance.__table__
 _COLUMNS = (
     "organization_id",
     "seq",
@@ -54,7 +54,7 @@ _LOCK = text(
         AS asked (organization_id, provider_id, n)
     JOIN accounts USING (organization_id, provider_id)
     ORDER BY organization_id FOR NO KEY UPDATE OF accounts
-""".replace("{read}", ", ".join(READ))
+""".replace("{read}", ", ".join(SNAPSHOT_COLUMNS))
 )
 _KEEP = text("""
     WITH new AS (
@@ -98,38 +98,38 @@ def record_usage(
     A refused record changes nothing, and its id may be used again. Two transactions that post one id to different
     accounts at once: the later one ends in an IntegrityError and finds a duplicate when it is tried again.
     ``copy``: how rows are written, whatever their number."""
-    standings = _locked(session, records, now)
-    if _expire_due(session, standings, now):
-        standings = _locked(session, records, now)
+    snapshots = _locked(session, records, now)
+    if _expire_due(session, snapshots, now):
+        snapshots = _locked(session, records, now)
     known = _known(session, records)
     outcomes, rows = [], []
     for record in records:
-        key, standing = (
+        key, snapshot = (
             (record.provider_id, record.id),
-            standings.get((record.provider_id, record.organization_id)),
+            snapshots.get((record.provider_id, record.organization_id)),
         )
         earlier = known.get(key)
         if earlier is not None:
             outcomes.append(DUPLICATE if earlier == record[2:7] else "record_id_reused")
-        elif standing is None:
+        elif snapshot is None:
             outcomes.append("organization_not_found")
-        elif refusal := standing.refuses(record.amount, record.cost, always=record.always):
+        elif refusal := snapshot.refuses(record.amount, record.cost, always=record.always):
             outcomes.append(refusal)
         else:
-            rows += _rows(standing, record, now)
+            rows += _rows(snapshot, record, now)
             known[key] = record[2:7]
             outcomes.append(ACCEPTED)
     if rows:
         insert_rows(session, _JOURNAL, _COLUMNS, rows, copy=copy)
-        changed = [standing for standing in standings.values() if standing.spent]
+        changed = [snapshot for snapshot in snapshots.values() if snapshot.spent]
         _keep(session, changed, now)
-        alerts.watch_standings(session, changed, now)
+        alerts.check_snapshot_thresholds(session, changed, now)
     return outcomes
 
 
 def _locked(
     session: Session, records: Sequence[UsageRecord], now: datetime
-) -> dict[tuple[str, str], Standing]:
+) -> dict[tuple[str, str], AccountSnapshot]:
     """The accounts by provider and organization, locked in the order in which everybody locks
     several."""
     asked = list({(record.provider_id, record.organization_id) for record in records})
@@ -142,7 +142,9 @@ def _locked(
         )
         found = {asked[n - 1]: row for n, *row in rows}
     else:
-        columns = (_ACCOUNTS.c[name] for name in ("provider_id", "organization_id", *READ))
+        columns = (
+            _ACCOUNTS.c[name] for name in ("provider_id", "organization_id", *SNAPSHOT_COLUMNS)
+        )
         known = select(*columns).where(
             _ACCOUNTS.c.organization_id.in_({organization for _, organization in asked})
         )
@@ -150,18 +152,18 @@ def _locked(
             (provider, organization): row for provider, organization, *row in session.execute(known)
         }
     return {
-        key: Standing.of(ids.to_uuid("org", key[1]), ids.to_uuid("org", key[0]), row, now)
+        key: AccountSnapshot.of(ids.to_uuid("org", key[1]), ids.to_uuid("org", key[0]), row, now)
         for key, row in found.items()
     }
 
 
 def _expire_due(
-    session: Session, standings: dict[tuple[str, str], Standing], now: datetime
+    session: Session, snapshots: dict[tuple[str, str], AccountSnapshot], now: datetime
 ) -> bool:
     """Let go of what reservations hold no longer, whether or not the clock has come to them;
     whether there was any."""
     holding = [
-        organization_id for (_, organization_id), standing in standings.items() if standing.held
+        organization_id for (_, organization_id), snapshot in snapshots.items() if snapshot.held
     ]
     due = {
         found.organization_id
@@ -191,7 +193,9 @@ def _known(
                 Entry.transaction_id,
             ).where(Entry.provider_id == provider_id, among(session, Entry.source, asked))
         ).all()
-        costs = queries.costs(session, [(row.organization_id, row.transaction_id) for row in rows])
+        costs = queries.provider_costs(
+            session, [(row.organization_id, row.transaction_id) for row in rows]
+        )
         for row in rows:
             known[provider_id, row.source] = (
                 row.organization_id,
@@ -203,11 +207,11 @@ def _known(
     return known
 
 
-def _rows(standing: Standing, record: UsageRecord, now: datetime) -> list[tuple[Any, ...]]:
+def _rows(snapshot: AccountSnapshot, record: UsageRecord, now: datetime) -> list[tuple[Any, ...]]:
     """Charge the account and answer the rows of the journal: the price, and what it costs the
     provider."""
-    standing.charge(record.amount, record.cost)
-    bucket = Code.PREPAID if standing.payment_mode == PREPAID else Code.UNBILLED
+    snapshot.charge(record.amount, record.cost)
+    bucket = Code.PREPAID if snapshot.payment_mode == PREPAID else Code.UNBILLED
     legs: list[tuple[Any, ...]] = [
         (bucket, Code.REVENUE, record.amount, -record.amount, record.id, record.description)
     ]
@@ -215,26 +219,26 @@ def _rows(standing: Standing, record: UsageRecord, now: datetime) -> list[tuple[
         legs.append((Code.COST, Code.WALLET, record.cost, 0, None, None))
     transaction_id, rows = ids.new_uuid(), []
     for part, (debit, credit, amount, moved, source, description) in enumerate(legs):
-        standing.seq += 1
+        snapshot.seq += 1
         rows.append(
             (
-                standing.id,
-                standing.seq,
+                snapshot.id,
+                snapshot.seq,
                 transaction_id,
                 part,
-                standing.provider_id,
-                standing.currency,
+                snapshot.provider_id,
+                snapshot.currency,
                 "usage",
                 int(debit),
                 int(credit),
                 amount,
                 moved,
-                standing.balance,
-                standing.prepaid,
-                standing.surplus,
-                standing.unbilled,
-                standing.invoiced,
-                standing.held,
+                snapshot.balance,
+                snapshot.prepaid,
+                snapshot.surplus,
+                snapshot.unbilled,
+                snapshot.invoiced,
+                snapshot.held,
                 source,
                 description,
                 record.at,
@@ -244,13 +248,13 @@ def _rows(standing: Standing, record: UsageRecord, now: datetime) -> list[tuple[
     return rows
 
 
-def _keep(session: Session, changed: Sequence[Standing], now: datetime) -> None:
+def _keep(session: Session, changed: Sequence[AccountSnapshot], now: datetime) -> None:
     """Write the accounts back, note what they spent today, and have their figures said."""
     if is_postgresql(session):
         names = ("id", *_CHANGED, "spent")
-        figures = {name: array([getattr(standing, name) for standing in changed]) for name in names}
+        figures = {name: array([getattr(snapshot, name) for snapshot in changed]) for name in names}
         session.connection().execute(
-            _KEEP, {**figures, "day": queries.day_of(now), "most_kept": MOST_KEPT}
+            _KEEP, {**figures, "day": queries.utc_day(now), "most_kept": MAX_STORED}
         )
         return
     update_rows(
@@ -264,12 +268,12 @@ def _keep(session: Session, changed: Sequence[Standing], now: datetime) -> None:
         session,
         _SPENDINGS,
         ("organization_id", "day", "amount"),
-        [(s.id, queries.day_of(now), s.spent) for s in changed],
+        [(s.id, queries.utc_day(now), s.spent) for s in changed],
         conflict=_add_to_the_day,
     )
     insert_rows(
         session,
-        _UNSAID,
+        _UNPUBLISHED,
         ("organization_id",),
         [(s.id,) for s in changed],
         conflict=lambda statement: statement.on_conflict_do_nothing(),
@@ -278,7 +282,7 @@ def _keep(session: Session, changed: Sequence[Standing], now: datetime) -> None:
 
 def _add_to_the_day(statement: Any) -> Any:
     known, new = _SPENDINGS.c.amount, statement.excluded.amount
-    both = case((known > MOST_KEPT - new, MOST_KEPT), else_=known + new)
+    both = case((known > MAX_STORED - new, MAX_STORED), else_=known + new)
     return statement.on_conflict_do_update(
         index_elements=["organization_id", "day"], set_={"amount": both}
     )

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from billing.models import Entry, Invoice, LedgerProof, Reservation, Spending
+from billing.models import Entry, Invoice, LedgerAudit, Reservation, Spending
 from billing.models.invoice import REGULAR_ONLY
 from billing.values import PAID, UNIT, VOID, Code, format_money
 
@@ -46,22 +46,22 @@ class Discrepancy(NamedTuple):
     detail: str
 
 
-class NoProof(NotFound):
+class NoAudit(NotFound):
     code = "not_found"
     detail = "The ledger audit of your accounts has not run yet. Try again in a minute."
 
 
-def last_proof(session: Session, provider_id: str) -> dict[str, Any]:
+def last_audit(session: Session, provider_id: str) -> dict[str, Any]:
     """What the latest finished pass through a provider's books found, amounts as decimal strings.
-    Raises NoProof."""
+    Raises NoAudit."""
     found = session.scalars(
-        select(LedgerProof)
-        .where(LedgerProof.provider_id == provider_id, LedgerProof.finished_at.is_not(None))
-        .order_by(LedgerProof.id.desc())
+        select(LedgerAudit)
+        .where(LedgerAudit.provider_id == provider_id, LedgerAudit.finished_at.is_not(None))
+        .order_by(LedgerAudit.id.desc())
         .limit(1)
     ).one_or_none()
     if found is None:
-        raise NoProof()
+        raise NoAudit()
     return {
         "status": found.status,
         "started_at": found.started_at,

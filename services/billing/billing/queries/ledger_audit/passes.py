@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from billing.models import Account, LedgerProof, Provider
+from billing.models import Account, LedgerAudit, Provider
 from billing.queries.ledger_audit import checks
 from billing.queries.ledger_audit.checks import BUCKETS, GROWS, Discrepancy
-from billing.values import MOST_KEPT, Code, format_money
+from billing.values import MAX_STORED, Code, format_money
 
 ACCOUNTS, ROWS, FEW = 200, 50_000, 1_000
 AGAIN = timedelta(minutes=1)
@@ -40,13 +40,13 @@ class Book(NamedTuple):
     buckets: dict[str, int]
 
 
-class Piece(NamedTuple):
+class AuditBatch(NamedTuple):
     """What was found in the books from behind ``after`` up to ``last``; the first piece begins at
-    None, the last one ends there. ``proof_id``: the pass it goes on with. ``trial_balance``: by
+    None, the last one ends there. ``audit_id``: the pass it goes on with. ``trial_balance``: by
     currency, what was debited and credited by account, and the customers' positive money."""
 
     provider_id: str
-    proof_id: int | None
+    audit_id: int | None
     after: str | None
     last: str | None
     accounts: int
@@ -60,37 +60,37 @@ class Piece(NamedTuple):
         return self.entries < FEW
 
 
-def prove_next(session: Session, now: datetime) -> Piece | None:
+def audit_next_batch(session: Session, now: datetime) -> AuditBatch | None:
     """The next piece of the books that have waited longest; None when all were gone through within
     a minute.
 
     The session must see one instant."""
-    newest = select(LedgerProof.id).where(LedgerProof.provider_id == Provider.id)
-    newest = newest.order_by(LedgerProof.id.desc()).limit(1)
+    newest = select(LedgerAudit.id).where(LedgerAudit.provider_id == Provider.id)
+    newest = newest.order_by(LedgerAudit.id.desc()).limit(1)
     turn = session.execute(
-        select(Provider.id, LedgerProof)
-        .outerjoin(LedgerProof, LedgerProof.id == newest.correlate(Provider).scalar_subquery())
+        select(Provider.id, LedgerAudit)
+        .outerjoin(LedgerAudit, LedgerAudit.id == newest.correlate(Provider).scalar_subquery())
         .where(
             or_(
-                LedgerProof.id.is_(None),
-                LedgerProof.finished_at.is_(None),
-                LedgerProof.finished_at < now - AGAIN,
+                LedgerAudit.id.is_(None),
+                LedgerAudit.finished_at.is_(None),
+                LedgerAudit.finished_at < now - AGAIN,
             )
         )
-        .order_by(LedgerProof.id.asc().nulls_first())
+        .order_by(LedgerAudit.id.asc().nulls_first())
         .limit(1)
     ).one_or_none()
     if turn is None:
         return None
     provider_id, proof = turn
     if proof is None or proof.finished_at is not None:
-        return prove_piece(session, provider_id)
-    return prove_piece(session, provider_id, proof_id=proof.id, after=proof.after)
+        return audit_batch(session, provider_id)
+    return audit_batch(session, provider_id, audit_id=proof.id, after=proof.after)
 
 
-def prove_piece(
-    session: Session, provider_id: str, *, proof_id: int | None = None, after: str | None = None
-) -> Piece:
+def audit_batch(
+    session: Session, provider_id: str, *, audit_id: int | None = None, after: str | None = None
+) -> AuditBatch:
     """Go through one piece: so many accounts behind ``after`` as have together no more rows than a
     piece, one at least. The session must see one instant."""
     books, last = _page(session, provider_id, after)
@@ -102,9 +102,9 @@ def prove_piece(
         books += _own(session, provider_id)
     found = {book.organization_id: book for book in books}
     sums = checks.sums(session, list(found))
-    return Piece(
+    return AuditBatch(
         provider_id=provider_id,
-        proof_id=proof_id,
+        audit_id=audit_id,
         after=after,
         last=last,
         entries=sum(row.rows for row in sums),
@@ -257,7 +257,7 @@ def _unlike_history(books: dict[str, Book], sums: Sequence[Any]) -> list[Discrep
                 sign * checks.whole(row) * ((row.credit == code) - (row.debit == code))
                 for row in rows
             )
-            if fold != kept[name] or abs(fold) > MOST_KEPT:
+            if fold != kept[name] or abs(fold) > MAX_STORED:
                 found.append(
                     _unequal(book, "cache_is_history", name, kept[name], "its journal", fold)
                 )
