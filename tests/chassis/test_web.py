@@ -7,7 +7,7 @@ import pytest
 from chassis import errors
 from chassis.auth.access import public
 from chassis.db.database import Database
-from chassis.http import application, context, problems, requests
+from chassis.http import application, body_limits, context, problems, requests
 from chassis.runtime.settings import Secret, ServiceSettings
 from flask import Blueprint, Flask
 from sqlalchemy.exc import OperationalError
@@ -132,8 +132,8 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(database: Database) -> N
 def test_a_body_over_the_limit_is_413(database: Database) -> None:
     app = build(database)
 
-    at_the_limit = post(app, "/words", b'{"word": "a"}' + b" " * (application.BODY_LIMIT - 13))
-    beyond = post(app, "/words", b'{"word": "a"}' + b" " * (application.BODY_LIMIT - 12))
+    at_the_limit = post(app, "/words", b'{"word": "a"}' + b" " * (body_limits.DEFAULT - 13))
+    beyond = post(app, "/words", b'{"word": "a"}' + b" " * (body_limits.DEFAULT - 12))
 
     assert (at_the_limit.status_code, beyond.status_code) == (201, 413)
     assert beyond.json["code"] == "too_large"

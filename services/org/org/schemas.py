@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 from chassis.http.fields import Flag, Stamp, Text
 from chassis.http.paging import PageArgs
+from contracts.countries import COUNTRIES
 from email_validator import EmailNotValidError, validate_email
 
 from org import queries, values
@@ -99,7 +100,7 @@ class NewOrganization(ma.Schema):
 
     name = Name(required=True, least=2)
     country = ma.fields.String(
-        required=True, validate=OneOf(values.countries(), error="an ISO 3166 country code")
+        required=True, validate=OneOf(COUNTRIES, error="an ISO 3166 country code")
     )
     currency = ma.fields.String(
         required=True, validate=OneOf(values.currencies(), error="an ISO 4217 currency code")
@@ -213,7 +214,7 @@ class ListQuery(PageArgs):
     q = Text(least=1, most=255)
     status = ma.fields.String(validate=OneOf(tuple(values.STATES)))
     payment_mode = ma.fields.String(validate=OneOf(("prepaid", "postpaid")))
-    country = ma.fields.String(validate=OneOf(values.countries(), error="an ISO 3166 country code"))
+    country = ma.fields.String(validate=OneOf(COUNTRIES, error="an ISO 3166 country code"))
     currency = ma.fields.String(
         validate=OneOf(values.currencies(), error="an ISO 4217 currency code")
     )
@@ -300,7 +301,7 @@ class TaxRate(ma.Schema):
     """A tax of a country from a day on; ``rate`` in percent."""
 
     country = ma.fields.String(
-        required=True, validate=OneOf(values.countries(), error="an ISO 3166 country code")
+        required=True, validate=OneOf(COUNTRIES, error="an ISO 3166 country code")
     )
     name = Text(required=True, most=50)
     rate = ma.fields.String(

@@ -11,7 +11,6 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import iso4217
-from babel import Locale
 
 PROVISIONING = "provisioning"
 ACTIVE = "active"
@@ -48,7 +47,6 @@ BUYER_TAGS = ("CustomerRef", "BillingRef", "TypeRef")
 NEVER_EMPTY = 2**31 - 1
 
 _NAME_SIGNS = frozenset("~`#+$@&()[]<>⟨⟩\\/-_='\".:!?;^%*{} ‘’“”")
-_NO_COUNTRIES = frozenset("AC CP CQ DG EA EU EZ IC QO TA UN XA XB XK ZZ".split())
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 
 
@@ -61,13 +59,6 @@ def is_name(text: str) -> bool:
         or unicodedata.category(c) in ("Mn", "Mc")
         for c in text
     )
-
-
-@cache
-def countries() -> frozenset[str]:
-    """ISO 3166 codes of countries: CLDR's territories without its groups and specials."""
-    codes = map(str, Locale("en").territories)
-    return frozenset(c for c in codes if len(c) == 2 and c.isalpha()) - _NO_COUNTRIES
 
 
 @cache

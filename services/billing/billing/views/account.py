@@ -5,8 +5,9 @@ from typing import Any
 from chassis.auth.access import current_caller, requires
 from chassis.http import context, etag, idempotency, requests
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from billing import actions, queries, schemas
 
@@ -35,7 +36,7 @@ def read_account(organization_id: str) -> Response:
             queries.show_account(session, account, now),
             queries.patchable(account, now),
         )
-    return etag.tag(jsonify(schemas.Account().dump(shown)), patchable)
+    return etag.tag(json_response(schemas.Account().dump(shown)), patchable)
 
 
 @blp.route("", methods=["PATCH"])

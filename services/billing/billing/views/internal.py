@@ -3,8 +3,9 @@
 from chassis.auth.internal import internal
 from chassis.http import context
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from billing import queries, schemas
 
@@ -23,4 +24,4 @@ def check_closing(organization_id: str) -> Response:
     """What would keep the account from being closed now; changes nothing."""
     with context.database().reading() as session:
         found = queries.blockers(queries.account(session, organization_id), clock.now())
-    return jsonify(schemas.ClosingCheck().dump({"blockers": found}))
+    return json_response(schemas.ClosingCheck().dump({"blockers": found}))

@@ -5,8 +5,9 @@ from typing import Any
 from chassis.auth.access import current_caller, requires
 from chassis.http import context, idempotency, paging
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from billing import actions, queries, schemas
 
@@ -35,7 +36,7 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
         wanted = queries.invoices(organization_id, now=now, **filters)
         page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
     page["data"] = [queries.show_invoice_row(found, now) for found in page["data"]]
-    return jsonify(schemas.InvoicePage().dump(page))
+    return json_response(schemas.InvoicePage().dump(page))
 
 
 @blp.route("/<invoice_id>", methods=["GET"])
@@ -47,7 +48,7 @@ def read_invoice(organization_id: str, invoice_id: str) -> Response:
         queries.account(session, organization_id)
         found = queries.invoice(session, organization_id, invoice_id)
         shown = queries.show_invoice(session, found, clock.now())
-    return jsonify(schemas.Invoice().dump(shown))
+    return json_response(schemas.Invoice().dump(shown))
 
 
 @blp.route("", methods=["POST"])

@@ -3,7 +3,8 @@
 from chassis.auth.access import current_caller, requires
 from chassis.http import context
 from chassis.http.parsing import Blueprint
-from flask import Response, jsonify
+from chassis.http.responses import json_response
+from flask import Response
 
 from billing import queries, schemas
 
@@ -21,4 +22,4 @@ def read_proof() -> Response:
     How much it looked at, the trial balance, and everything that does not hold."""
     with context.database().reading() as session:
         proof = queries.last_audit(session, current_caller().organization_id)
-    return jsonify(schemas.LedgerProof().dump(proof))
+    return json_response(schemas.LedgerProof().dump(proof))

@@ -5,8 +5,9 @@ from typing import Any
 from chassis.auth.access import current_caller, requires
 from chassis.http import context, etag, idempotency, paging
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from billing import actions, queries, schemas
 
@@ -52,7 +53,7 @@ def list_payments(query: dict[str, Any], organization_id: str) -> Response:
             session, wanted, limit=query["limit"], cursor=query.get("cursor"), order=organization_id
         )
         page["data"] = queries.show_payments(session, account, page["data"])
-    return jsonify(schemas.PaymentPage().dump(page))
+    return json_response(schemas.PaymentPage().dump(page))
 
 
 @blp.route("/<payment_id>", methods=["GET"])
@@ -64,7 +65,7 @@ def read_payment(organization_id: str, payment_id: str) -> Response:
         account = queries.account(session, organization_id)
         payment = queries.payment(session, organization_id, payment_id)
         (shown,) = queries.show_payments(session, account, [payment])
-    return _tagged(jsonify(schemas.Payment().dump(shown)), shown)
+    return _tagged(json_response(schemas.Payment().dump(shown)), shown)
 
 
 @blp.route("/<payment_id>", methods=["PATCH"])

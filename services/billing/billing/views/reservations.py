@@ -5,8 +5,9 @@ from typing import Any
 from chassis.auth.access import requires
 from chassis.http import context, idempotency, paging
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from billing import actions, queries, schemas
 
@@ -35,7 +36,7 @@ def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
             order=repr((organization_id, sorted(filters.items()))),
             row=lambda found: queries.show_reservation(found[0], currency),
         )
-    return jsonify(schemas.ReservationPage().dump(page))
+    return json_response(schemas.ReservationPage().dump(page))
 
 
 @blp.route("/<reservation_id>", methods=["GET"])
@@ -46,7 +47,7 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
     with context.database().reading() as session:
         currency = queries.account(session, organization_id).currency
         found = queries.reservation(session, organization_id, reservation_id)
-    return jsonify(schemas.Reservation().dump(queries.show_reservation(found, currency)))
+    return json_response(schemas.Reservation().dump(queries.show_reservation(found, currency)))
 
 
 @blp.route("", methods=["POST"])

@@ -1,15 +1,16 @@
 """What happened on an account, as pages, as a statement in CSV, and one by one."""
 
-import csv
-import io
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
+from chassis import csv
 from chassis.auth.access import current_caller, requires
 from chassis.db.database import Database
 from chassis.http import context, paging
 from chassis.http.parsing import Blueprint
-from flask import Response, jsonify, request
+from chassis.http.responses import csv_response, json_response
+from flask import Response, request
 
 from billing import queries, schemas
 
@@ -21,6 +22,7 @@ blp = Blueprint(
 )
 
 _COLUMNS = ("id", "occurred_at", "kind", "amount", "currency", "balance_after")
+_AMOUNTS = ("amount", "balance_after", "cost")
 _TEXTS = ("description", "method", "reference", "remark", "reason", "external_invoice")
 
 
@@ -40,7 +42,7 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
         wanted = queries.transactions(organization_id, **filters)
         page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
         page["data"] = queries.show_transactions(session, account, page["data"], staff=staff)
-    return jsonify(schemas.TransactionPage().dump(page))
+    return json_response(schemas.TransactionPage().dump(page))
 
 
 @blp.route("/<transaction_id>", methods=["GET"])
@@ -55,7 +57,7 @@ def read_transaction(organization_id: str, transaction_id: str) -> Response:
             transaction_id=transaction_id,
             staff=current_caller().is_staff,
         )
-    return jsonify(schemas.Transaction().dump(found))
+    return json_response(schemas.Transaction().dump(found))
 
 
 def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Response:
@@ -63,22 +65,16 @@ def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Resp
     database = context.database()
     with database.reading() as session:
         account = queries.account(session, organization_id)
-    answer = Response(
-        _lines(database, account, staff, filters), content_type="text/csv; charset=utf-8"
-    )
-    answer.headers["Content-Disposition"] = 'attachment; filename="transactions.csv"'
-    return answer
+    return csv_response(_lines(database, account, staff, filters), "transactions.csv")
 
 
 def _lines(database: Database, account: Any, staff: bool, filters: dict[str, Any]) -> Iterator[str]:
     columns = (*_COLUMNS, *(("cost",) if staff else ()))
-    yield _line([*columns, *_TEXTS])
+    yield csv.line([*columns, *_TEXTS])
     batch, seq = _read(database, account, None, staff, filters)
     while batch:
         for shown in batch:
-            yield _line(
-                [*(shown[name] for name in columns), *(_harmless(shown[name]) for name in _TEXTS)]
-            )
+            yield csv.line([_cell(name, shown[name]) for name in (*columns, *_TEXTS)])
         batch, seq = _read(database, account, seq, staff, filters)
 
 
@@ -92,12 +88,5 @@ def _read(
     return schemas.Transaction(many=True).dump(found), seq
 
 
-def _line(cells: list[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
-
-
-def _harmless(text: str | None) -> str:
-    """Spreadsheets run a cell that begins like a formula; a quote in front makes it text."""
-    return f"'{text}" if text and text[0] in "=+-@\t\r\n＝＋－＠" else text or ""
+def _cell(column: str, value: str | None) -> csv.Cell:
+    return Decimal(value) if column in _AMOUNTS and value is not None else value

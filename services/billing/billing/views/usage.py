@@ -3,7 +3,7 @@
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
-from chassis.http import idempotency
+from chassis.http import body_limits, idempotency
 from chassis.http.parsing import Blueprint
 from chassis.runtime import clock
 from flask import Response, request
@@ -11,13 +11,12 @@ from flask import Response, request
 from billing import actions, schemas
 
 blp = Blueprint("usage", __name__, url_prefix="/v1/usage", description="What customers used")
-MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 @blp.before_request
 def take_more() -> None:
     """These bodies may be larger than others."""
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = body_limits.BULK
 
 
 @blp.route("", methods=["POST"])

@@ -5,8 +5,9 @@ from typing import Any
 from chassis.auth.access import current_caller, requires
 from chassis.http import context, idempotency
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from billing import actions, queries, schemas
 from billing.values import format_money
@@ -30,7 +31,7 @@ def read_wallet() -> Response:
         }
         for purse in wallet_balances
     ]
-    return jsonify(schemas.Wallet().dump({"data": shown}))
+    return json_response(schemas.Wallet().dump({"data": shown}))
 
 
 @blp.route("/top-ups", methods=["POST"])

@@ -5,9 +5,10 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from chassis.csv import Cell
+
 from console.values import places, words
 from console.values.attention import KINDS
-from console.values.spreadsheet import Cell
 
 _STATUSES = ("provisioning", "active", "suspended", "closing", "suspended_for_deletion", "deleted")
 LABELS = {

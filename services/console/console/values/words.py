@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from babel.core import get_global
 from babel.numbers import get_currency_precision
+from contracts.countries import COUNTRIES
 
 # state -> (words, icon, tone)
 STATES: Mapping[str, tuple[str, str, str]] = {
@@ -98,11 +98,6 @@ def countries() -> dict[str, str]:
     """Two-letter code -> name in English."""
     from babel import Locale
 
-    skipped = set("AC CP CQ DG EA EU EZ IC QO TA UN XA XB XK ZZ".split())
     names = Locale("en").territories
-    known = get_global("territory_zones")
-    return {
-        code: names[code]
-        for code in sorted(known, key=lambda c: names.get(c, c))
-        if len(code) == 2 and code.isalpha() and code in names and code not in skipped
-    }
+    by_name = sorted(COUNTRIES, key=lambda code: str(names[code]))
+    return {code: str(names[code]) for code in by_name}

@@ -4,13 +4,14 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from chassis.csv import BOM
+from chassis.http.responses import csv_response
 from chassis.runtime import clock
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, Refusal, together
 from console.values import trail
-from console.values.spreadsheet import BOM
 from console.views import page
 from console.views.page import needs
 
@@ -60,11 +61,7 @@ def download(org: str) -> ResponseReturnValue:
         yield BOM.encode()
         yield from lines
 
-    answer = Response(pieces(), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = (
-        f'attachment; filename="audit-{org}-{clock.now():%Y-%m-%d}.csv"'
-    )
-    return answer
+    return csv_response(pieces(), f"audit-{org}-{clock.now():%Y-%m-%d}.csv")
 
 
 @blp.get("/timeline")

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+from chassis import csv
+from chassis.http.responses import csv_response
 from chassis.runtime import clock
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from console.clients import Api, Refusal
-from console.values import spreadsheet
 from console.values.customers import COLUMNS, LABELS, cells, choices, said
 from console.views import page
 from console.views.page import needs
@@ -64,11 +65,7 @@ def download() -> ResponseReturnValue:
     """The same customers as a file, sent as they are read."""
     api, asked = page.api(), _asked()
     first = api.get("/v1/organizations", **asked, limit=_AT_ONCE)
-    answer = Response(_lines(api, asked, first), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = (
-        f'attachment; filename="customers-{clock.now():%Y-%m-%d}.csv"'
-    )
-    return answer
+    return csv_response(_lines(api, asked, first), f"customers-{clock.now():%Y-%m-%d}.csv")
 
 
 def _asked() -> dict[str, str]:
@@ -77,16 +74,16 @@ def _asked() -> dict[str, str]:
 
 def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[str]:
     """Line by line. The last one says so where the file does not hold everything."""
-    yield spreadsheet.BOM + spreadsheet.line(COLUMNS)
+    yield csv.BOM + csv.line(COLUMNS)
     written = 0
     while found["data"]:
         for one in found["data"]:
-            yield spreadsheet.line(cells(one))
+            yield csv.line(cells(one))
         written += len(found["data"])
         if not found["has_more"]:
             return
         if written >= _MOST_LINES:
-            yield spreadsheet.line(
+            yield csv.line(
                 [
                     f"Cut here: these are the first {written} customers and there are more. "
                     "Narrow the list down and export it again."
@@ -98,7 +95,7 @@ def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[s
                 "/v1/organizations", **asked, cursor=found["next_cursor"], limit=_AT_ONCE
             )
         except Refusal as problem:
-            yield spreadsheet.line(
+            yield csv.line(
                 [f"Cut here after {written} customers: {problem.detail} Export the list again."]
             )
             return

@@ -2,14 +2,15 @@
 
 from itertools import chain
 
+from chassis.csv import BOM
+from chassis.http.responses import csv_response
 from chassis.runtime import clock
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from console.clients import Refusal
 from console.forms import money
 from console.values import days
-from console.values.spreadsheet import BOM
 from console.values.words import words
 from console.views import desk, page
 from console.views.desk import Sheet
@@ -87,11 +88,7 @@ def file(org: str) -> ResponseReturnValue:
     api, at = page.api(), f"/v1/organizations/{org}"
     filters = _filters(api.get(at)["timezone"])
     pieces = chain((BOM.encode(),), api.stream(f"{at}/account/transactions", "text/csv", **filters))
-    answer = Response(pieces, content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = (
-        f'attachment; filename="transactions-{org}-{clock.now():%Y-%m-%d}.csv"'
-    )
-    return answer
+    return csv_response(pieces, f"transactions-{org}-{clock.now():%Y-%m-%d}.csv")
 
 
 @blp.get("/transactions/<transaction>")

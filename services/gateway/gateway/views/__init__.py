@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from chassis.auth.access import public
 from chassis.errors import Unavailable
-from flask import Flask, Response, jsonify
+from chassis.http.responses import json_response
+from flask import Flask, Response
 
 from gateway.clients import Upstream
 from gateway.views.openapi import Catalogue
@@ -25,7 +26,7 @@ def add_openapi(app: Flask, catalogue: Catalogue) -> None:
     """``/v1/openapi.json``."""
 
     def openapi() -> Response:
-        answer = jsonify(catalogue.document())
+        answer = json_response(catalogue.document())
         answer.headers["Cache-Control"] = "public, max-age=60"
         return answer
 

@@ -15,13 +15,12 @@ from wsgiref.types import StartResponse, WSGIApplication
 from chassis.errors import (
     Failure,
     NotFound,
-    TooLarge,
     Unauthenticated,
     Unavailable,
     Unreadable,
     UnsupportedMedia,
 )
-from chassis.http import problems, requests
+from chassis.http import body_limits, problems, requests
 from chassis.runtime import log
 
 from gateway.clients import Feed, Reply, Upstream
@@ -237,10 +236,10 @@ def _body(environ: Mapping[str, Any], limit: int) -> bytes:
     else:
         return b""
     if announced and length > limit:
-        raise _too_large(limit)
+        raise body_limits.too_large(limit)
     body = _read(environ["wsgi.input"], length)
     if len(body) > limit:
-        raise _too_large(limit)
+        raise body_limits.too_large(limit)
     if announced and len(body) < length:
         raise Unreadable("The body broke off.", code="unreadable_body")
     return body
@@ -257,10 +256,6 @@ def _read(source: Any, length: int) -> bytes:
     ) as problem:  # whatever the server says to chunks that are none, or to a client that has gone
         raise Unreadable("The body can't be read to its end.", code="unreadable_body") from problem
     return b"".join(parts)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body may have at most {limit} bytes.", code="too_large")
 
 
 def _is_small(reply: Reply) -> bool:

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-BODY_LIMIT = 64 * 1024
-USAGE_LIMIT = 4 * 1024 * 1024
+from chassis.http import body_limits
+
 _O = "/v1/organizations/{id}"
 
 # The path or its beginning, up to a whole segment -> the service. The longer one decides.
@@ -66,7 +66,7 @@ class Route:
     @property
     def body_limit(self) -> int:
         """How many bytes a body may have."""
-        return USAGE_LIMIT if self.pattern == "/v1/usage" else BODY_LIMIT
+        return body_limits.BULK if self.pattern == "/v1/usage" else body_limits.DEFAULT
 
     def is_open(self, method: str, path: str) -> bool:
         """Whether the call needs no token."""

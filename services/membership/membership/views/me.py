@@ -5,8 +5,9 @@ from typing import Any
 from chassis.auth.access import current_caller, public, requires
 from chassis.http import context
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from membership import queries, schemas
 from membership.queries import support as found
@@ -22,7 +23,7 @@ blp = Blueprint("me", __name__, description="Oneself")
 @blp.response(200)
 def show_keys() -> Response:
     """The public keys that access tokens are checked with."""
-    answer = jsonify(resources.signer().jwks())
+    answer = json_response(resources.signer().jwks())
     answer.headers["Cache-Control"] = "public, max-age=300"
     return answer
 

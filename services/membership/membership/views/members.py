@@ -6,8 +6,9 @@ from typing import Any
 from chassis.auth.access import current_caller, permit, requires
 from chassis.http import context, etag, idempotency, paging
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
-from flask import Response, jsonify
+from flask import Response
 
 from membership import guard, queries, schemas
 from membership.actions import members as actions
@@ -73,7 +74,7 @@ def show_member(organization_id: str, member_id: str) -> Response:
     with context.database().reading() as session:
         member = queries.member(session, organization_id, member_id)
         shown = _shown(member, queries.invitation(session, member, clock.now()))
-    return etag.tag(jsonify(schemas.Member().dump(shown)), patchable(member))
+    return etag.tag(json_response(schemas.Member().dump(shown)), patchable(member))
 
 
 @blp.route("/<organization_id>/members/<member_id>", methods=["PATCH"])

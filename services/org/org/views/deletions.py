@@ -1,12 +1,12 @@
 """Deleting an organization: the check before, the wish, its outcome."""
 
-import json
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
 from chassis.http import context, problems, requests
 from chassis.http.client import InternalClient
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
 from flask import Response
 
@@ -90,8 +90,6 @@ def _outcome(deletion: dict[str, Any], *, waited: bool) -> Response:
             "Something stands on the account. Clear the blockers and ask again.",
             {"blockers": deletion["blockers"]},
         )
-    answer = Response(
-        json.dumps(deletion), status=200 if waited else 202, content_type="application/json"
-    )
+    answer = json_response(deletion, 200 if waited else 202)
     answer.headers["Location"] = f"/v1/organizations/{deletion['organization_id']}/deletion"
     return answer

@@ -1,16 +1,16 @@
 """What happened: the timeline and the audit, merged from what the services say."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from chassis import csv
 from chassis.auth.access import current_caller, requires
 from chassis.db.database import Database
 from chassis.http import context, paging
 from chassis.http.parsing import Blueprint
-from flask import Response, request
+from chassis.http.responses import csv_response
+from flask import request
 
 from org import queries, schemas, values
 
@@ -59,11 +59,7 @@ def list_audit(query: dict[str, Any], organization_id: str) -> Any:
     page, staff = _paging(query), current_caller().is_staff
     wanted = queries.trail(organization_id, filters=query, masked=not staff)
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
-        answer = Response(
-            _lines(context.database(), wanted, staff), content_type="text/csv; charset=utf-8"
-        )
-        answer.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
-        return answer
+        return csv_response(_lines(context.database(), wanted, staff), "audit.csv")
     order = repr((organization_id, sorted(query.items())))
     with context.database().reading() as session:
         return paging.page(session, wanted, order=order, row=lambda r: _seen(r[0], staff), **page)
@@ -83,7 +79,7 @@ def _seen(entry: Any, staff: bool) -> dict[str, Any]:
 def _lines(database: Database, wanted: Any, staff: bool) -> Iterator[str]:
     """A batch at a time, each in a session of its own: whoever reads slowly keeps no connection
     meanwhile."""
-    yield _line(_COLUMNS)
+    yield csv.line(_COLUMNS)
     last = None
     while True:
         with database.reading() as session:
@@ -107,20 +103,5 @@ def _as_line(row: dict[str, Any]) -> str:
         "target_id": row["target"].get("id"),
         "changes": json.dumps(row["changes"], ensure_ascii=False),
     }
-    return _line([_harmless({**row, **flat}[column]) for column in _COLUMNS])
-
-
-def _line(cells: Any) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
-
-
-def _harmless(cell: Any) -> str:
-    """A cell no spreadsheet takes for a formula."""
-    text = "" if cell is None else str(cell)
-    return (
-        f"'{text}"
-        if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-        else text
-    )
+    cells = row | flat
+    return csv.line([cells[column] for column in _COLUMNS])

@@ -5,6 +5,7 @@ from typing import Any
 from chassis.auth.access import current_caller, permit, requires
 from chassis.http import context, etag, idempotency, paging, requests
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
 from flask import Response
 
@@ -136,7 +137,7 @@ def _when_settled(answer: Response, settled: Any) -> Response:
 
 
 def _single(found: Any) -> Response:
-    return etag.tag(idempotency.as_answer(_ORGANIZATION.dump(found), 200), actions.patchable(found))
+    return etag.tag(json_response(_ORGANIZATION.dump(found), 200), actions.patchable(found))
 
 
 def _listed(row: Any) -> Any:

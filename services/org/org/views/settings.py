@@ -3,8 +3,9 @@
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
-from chassis.http import context, etag, idempotency, requests
+from chassis.http import context, etag, requests
 from chassis.http.parsing import Blueprint
+from chassis.http.responses import json_response
 from chassis.runtime import clock
 from flask import Response
 
@@ -47,9 +48,7 @@ def change_settings(body: dict[str, Any]) -> Response:
 
 
 def _single(shown: dict[str, Any]) -> Response:
-    return etag.tag(
-        idempotency.as_answer(shown, 200), {name: shown[name] for name in values.SETTINGS}
-    )
+    return etag.tag(json_response(shown, 200), {name: shown[name] for name in values.SETTINGS})
 
 
 def _shown(provider_id: str) -> dict[str, Any]:

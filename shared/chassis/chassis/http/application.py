@@ -14,12 +14,12 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from chassis import errors
 from chassis.auth.access import AccessControl, public
 from chassis.auth.internal import internal
+from chassis.http import body_limits
 from chassis.http.parsing import Blueprint
 from chassis.http.problems import Problem, problem_response, status_of
 from chassis.http.requests import request_id, sane_id
 from chassis.runtime import log
 
-BODY_LIMIT = 64 * 1024
 _LOG = log.get("web")
 
 
@@ -45,9 +45,8 @@ class ServiceApi(Api):
             status, (error.name or "error").lower().replace(" ", "_")
         )
         if isinstance(error, RequestEntityTooLarge):
-            problem = problem_response(
-                status, code, f"The body may have at most {request.max_content_length} bytes."
-            )
+            failure = body_limits.too_large(request.max_content_length or 0)
+            problem = problem_response(status, failure.code, failure.detail)
         else:
             problem = problem_response(status, code, error.description or error.name)
         for name, value in answer.headers:
@@ -72,7 +71,7 @@ def build(
         API_TITLE=title,
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        MAX_CONTENT_LENGTH=body_limits.DEFAULT,
         PROPAGATE_EXCEPTIONS=False,
         JSON_SORT_KEYS=False,
     )

@@ -28,6 +28,7 @@ from chassis.auth.callers import Caller
 from chassis.db.columns import Base, BigInt, Instant
 from chassis.errors import Conflict, Gone, Invalid, Unreadable
 from chassis.http import context, problems, requests
+from chassis.http.responses import json_response
 from chassis.runtime import clock, failpoints
 
 T = TypeVar("T")
@@ -156,7 +157,7 @@ def amend(first: Response, outcome: Any) -> Response:
     An answer that was replayed stays as it is."""
     if first.headers.get("Idempotent-Replayed"):
         return first
-    answer, key = as_answer(outcome, first.status_code), _key(False)
+    answer, key = json_response(outcome, first.status_code), _key(False)
     if key is not None:
         with context.database().transaction() as session:
             row = session.scalars(_find(_scope(), key)).one_or_none()
@@ -187,7 +188,7 @@ def _try(
     try:
         with context.database().transaction(correlation=requests.request_id()) as session:
             claimed = None if key is None else _claim(session, key)
-            answer = as_answer(schema.dump(act(session)), status)
+            answer = json_response(schema.dump(act(session)), status)
             _remember(session, claimed, answer)
             failpoints.hit("application.before_commit")
         failpoints.hit("application.after_commit")
@@ -279,8 +280,3 @@ def _canonical_body() -> bytes:
         return json.dumps(json.loads(raw), sort_keys=True).encode() if raw else b""
     except ValueError:
         return raw
-
-
-def as_answer(body: Any, status: int) -> Response:
-    """A JSON answer."""
-    return Response(current_app.json.dumps(body), status=status, content_type="application/json")

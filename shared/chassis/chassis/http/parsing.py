@@ -8,6 +8,7 @@ from flask import Request, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 
+from chassis import strict_json
 from chassis.errors import Invalid, Unreadable, UnsupportedMedia
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -33,7 +34,7 @@ def read_json(req: Request) -> dict[str, Any]:
 def parse_object(raw: bytes) -> dict[str, Any]:
     """One JSON object: UTF-8, no duplicate keys, no NaN, no lone surrogates. Raises Unreadable."""
     try:
-        read = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        read = strict_json.loads(raw.decode("utf-8"))
         if b"\\u" in raw:  # the only way in for a lone surrogate
             json.dumps(read, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as problem:
@@ -109,14 +110,3 @@ def _code_and_detail(message: str) -> dict[str, str]:
 
 def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise ValueError("duplicate keys")
-    return read
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -1,6 +1,5 @@
 """Problem details (RFC 9457): one table from kinds of failure to status codes, one renderer."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from flask import Response, request
 
 from chassis import errors
 from chassis.http.requests import request_id
+from chassis.http.responses import json_response
 
 STATUS: Mapping[type[errors.Failure], int] = {
     errors.Unreadable: 400,
@@ -76,7 +76,7 @@ def problem_response(
 ) -> Response:
     """A problem+json answer."""
     body = problem_body(status, code, detail, extra)
-    answer = Response(json.dumps(body), status=status, content_type="application/problem+json")
+    answer = json_response(body, status, content_type="application/problem+json")
     if status in (429, 503) or "retry_after" in (extra or {}):
         answer.headers["Retry-After"] = str((extra or {}).get("retry_after", 1))
     if status == 401:

@@ -6,12 +6,12 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import marshmallow
 from cloudevents.core.formats.json import JSONFormat
 from contracts import Message, by_type
 
+from chassis import strict_json
 from chassis.runtime import clock, ids
 
 LARGEST = 256 * 1024
@@ -54,7 +54,7 @@ def decode(raw: bytes, published_by: str | None, consumed: Container[type[Messag
     if len(raw) > LARGEST:
         raise Undeliverable("too_large", f"{len(raw)} bytes")
     try:
-        json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        strict_json.loads(raw.decode())
         event = _FORMAT.read(None, raw)
         facts, body = event.get_attributes(), event.get_data()
     except (RecursionError, ValueError, AttributeError, UnicodeError) as problem:
@@ -99,14 +99,3 @@ def writable(text: str) -> str:
     """What every database can hold of it: no NUL, no half of a surrogate pair, at most 2,000
     characters."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:2000]
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise ValueError("duplicate keys")
-    return read
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -1,11 +1,11 @@
-"""Lines of a file that a spreadsheet opens."""
+"""CSV that is safe to open in a spreadsheet."""
 
 import csv
 import io
 from decimal import Decimal
 
 import pytest
-from console.values import spreadsheet
+from chassis import csv as safe_csv
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ from console.values import spreadsheet
         ("", ""),
     ],
 )
-def test_text_that_a_spreadsheet_would_run_is_made_text(cell: spreadsheet.Cell, shown: str) -> None:
-    assert next(csv.reader([spreadsheet.line([cell, "end"])], strict=True)) == [shown, "end"]
+def test_text_that_a_spreadsheet_would_run_is_made_text(cell: safe_csv.Cell, shown: str) -> None:
+    assert next(csv.reader([safe_csv.line([cell, "end"])], strict=True)) == [shown, "end"]
 
 
 @pytest.mark.parametrize("text", ["\rb", "\nb", 'a"b', "a,b", "a\r\nb"])
 def test_what_means_something_in_a_file_is_quoted(text: str) -> None:
-    line = spreadsheet.line([text, "end"])
+    line = safe_csv.line([text, "end"])
     assert next(csv.reader(io.StringIO(line, newline=""), strict=True))[0].removeprefix("'") == text
