@@ -93,12 +93,16 @@ def unguarded(found: list[Call]) -> list[Call]:
 
 
 def permitted(package: Path) -> set[str]:
-    """Operations that views ask for once they have seen the body: ``permit("...")``."""
-    return {
+    """Operations that views ask for once they have seen the body: ``permit("...")``, and those that
+    single fields need."""
+    in_views = {
         found[1]
         for path in sorted((package / "views").rglob("*.py"))
         for found in re.finditer(r"""permit\(\s*"([a-z_.]+)\"""", path.read_text())
     }
+    if not (package / "guard.py").exists():
+        return in_views
+    return in_views | getattr(import_module(f"{package.name}.guard"), "FIELD_OPERATIONS", set())
 
 
 def differences(

@@ -159,6 +159,10 @@ class World:
         sent = {"Authorization": f"Bearer {self.token(**who)}"} | (headers or {})
         return self.client.open(f"/v1{path}", method=method, json=body, headers=sent)
 
+    def reply(self, message: Message, now: datetime | None = None) -> None:
+        """A saga receives this reply at ``now``, past the inbox."""
+        self.act(sagas.receive_reply, message=message, now=now or self.now)
+
     # --- in short
 
     def customer(self, **other: Any) -> str:
@@ -174,7 +178,7 @@ class World:
             "owner": {"given_name": "Olga", "family_name": "Owner", "email": "olga@acme.example"},
         }
         return self.act(
-            sagas.begin_opening,
+            sagas.start_opening,
             provider_id=self.provider,
             now=self.now,
             by=STAFF,
@@ -184,8 +188,8 @@ class World:
     def active(self, **other: Any) -> str:
         """A customer open for business."""
         one = self.customer(**other)
-        self.act(sagas.account_opened, organization_id=one, now=self.now)
-        self.act(sagas.owner_invited, organization_id=one, owner=vars(owner()), now=self.now)
+        self.reply(billing.AccountOpened(organization_id=one))
+        self.reply(membership.OwnerInvited(organization_id=one, owner=owner()))
         return one
 
     def put(self, organization_id: str, status: str) -> None:
@@ -196,14 +200,14 @@ class World:
     def asked(self, one: str) -> str:
         """Its deletion has been asked for."""
         return self.act(
-            sagas.begin_deletion, organization_id=one, now=self.now, by=STAFF, reason="bye"
+            sagas.start_deletion, organization_id=one, now=self.now, by=STAFF, reason="bye"
         ).id
 
     def scheduled(self, one: str) -> str:
         """Its deletion has been scheduled."""
         wish = self.asked(one)
-        self.act(sagas.account_closed, organization_id=one, deletion_id=wish, now=self.now)
-        self.act(sagas.access_ended, organization_id=one, deletion_id=wish, now=self.now)
+        self.reply(billing.AccountClosed(organization_id=one, deletion_id=wish))
+        self.reply(membership.AccessEnded(organization_id=one, deletion_id=wish))
         return wish
 
 

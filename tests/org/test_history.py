@@ -12,9 +12,10 @@ from chassis.audit import AuditEntry
 from chassis.db.database import Database
 from chassis.runtime import cli, ids
 from contracts import billing, membership, org
-from org import queries, sagas
+from org import sagas
 from org.app import SERVICE
 from org.models import Base, TrailEntry
+from org.queries import history
 from sqlalchemy import MetaData, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -263,7 +264,7 @@ def test_whoever_acts_for_somebody_reads_no_audit(world: World, path: str) -> No
 def test_the_file_has_every_row_once_however_many_batches_it_takes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(history, "MAX_BATCH", 2)
     one = world.active()
     told = [
         tell(world, one, changes=[{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}])
@@ -413,8 +414,8 @@ def test_nobody_is_named_once_a_customer_is_gone(world: World) -> None:
     wish = world.scheduled(one)
     hashes = chain(world, one)
     world.act(sagas.purge_due, now=world.deletion(one).purge_at)
-    world.act(sagas.account_sealed, organization_id=one, deletion_id=wish, now=NOON)
-    world.act(sagas.members_erased, organization_id=one, deletion_id=wish, now=NOON)
+    world.reply(billing.AccountSealed(organization_id=one, deletion_id=wish), NOON)
+    world.reply(membership.MembersErased(organization_id=one, deletion_id=wish), NOON)
 
     late = tell(world, one, actor={"kind": "staff", "id": "mem_1", "label": "Clara"}, reason="Olga")
     world.hear(

@@ -10,7 +10,7 @@ from org.models import Deletion, Organization
 from tests.org.conftest import NOON
 
 TABLE = [
-    # status, action, verdict or (kind, code)
+    # status, action, transition or (kind, code)
     ("provisioning", "edit", (Conflict, "organization_provisioning")),
     ("provisioning", "suspend", (Conflict, "organization_provisioning")),
     ("provisioning", "activate", (Conflict, "organization_provisioning")),
@@ -18,23 +18,23 @@ TABLE = [
     ("active", "edit", "yes"),
     ("active", "suspend", "yes"),
     ("active", "activate", "same"),
-    ("active", "delete", "asks"),
+    ("active", "delete", "start"),
     ("suspended", "edit", "yes"),
     ("suspended", "suspend", "same"),
-    ("suspended", "activate", "back"),
-    ("suspended", "delete", "asks"),
+    ("suspended", "activate", "restore"),
+    ("suspended", "delete", "start"),
     ("closing", "edit", (Conflict, "organization_closing")),
     ("closing", "suspend", (Conflict, "organization_closing")),
     ("closing", "activate", (Conflict, "organization_closing")),
-    ("closing", "delete", "deletion"),
+    ("closing", "delete", "existing"),
     ("suspended_for_deletion", "edit", (Conflict, "suspended_for_deletion")),
     ("suspended_for_deletion", "suspend", (Conflict, "suspended_for_deletion")),
-    ("suspended_for_deletion", "activate", "back"),
-    ("suspended_for_deletion", "delete", "deletion"),
+    ("suspended_for_deletion", "activate", "restore"),
+    ("suspended_for_deletion", "delete", "existing"),
     ("deleted", "edit", (Gone, "organization_deleted")),
     ("deleted", "suspend", (Gone, "organization_deleted")),
     ("deleted", "activate", (Gone, "organization_deleted")),
-    ("deleted", "delete", "deletion"),
+    ("deleted", "delete", "existing"),
 ]
 
 
@@ -45,11 +45,11 @@ def test_each_status_allows_just_what_the_table_says(
     found = Organization(kind="customer", status=status)
 
     if isinstance(expected, str):
-        assert found.verdict(action) == expected
+        assert found.transition(action) == expected
     else:
         kind, code = expected  # type: ignore[misc]
         with pytest.raises(kind) as refusal:
-            found.verdict(action)
+            found.transition(action)
         assert refusal.value.code == code
 
 
@@ -64,10 +64,10 @@ def test_the_provider_itself_can_only_be_edited(action: str) -> None:
     root = Organization(kind="provider", status="active")
 
     with pytest.raises(models.ProviderRoot) as refusal:
-        root.verdict(action)
+        root.transition(action)
 
     assert refusal.value.code == "provider_root"
-    assert root.verdict("edit") == "yes"
+    assert root.transition("edit") == "yes"
 
 
 @pytest.mark.parametrize(("seconds", "too_late"), [(-1, False), (0, True), (1, True)])
@@ -75,7 +75,7 @@ def test_a_deletion_can_be_cancelled_until_the_moment_of_the_purge(
     seconds: int, too_late: bool
 ) -> None:
     wish = Deletion(status="asked")
-    wish.schedule(NOON, timedelta(days=30))
+    wish.schedule(NOON, NOON + timedelta(days=30))
     at = NOON + timedelta(days=30, seconds=seconds)
 
     if too_late:

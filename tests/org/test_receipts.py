@@ -71,7 +71,7 @@ def row(
 
 
 def told(world: World, now: datetime) -> list[org.SupportReceiptReady]:
-    world.act(actions.say_receipts, now=now)
+    world.act(actions.publish_receipts, now=now)
     return world.said(org.SupportReceiptReady)
 
 
@@ -146,7 +146,7 @@ def test_very_much_is_told_in_part(world: World, one: str) -> None:
     for number in range(205):
         at = NOON + number * MICROSECOND
         world.act(
-            actions.note_trail,
+            actions.add_to_trail,
             service="membership",
             message=row(one, acting_id, at=at),
             message_id=ids.new("evt"),
@@ -160,8 +160,8 @@ def test_very_much_is_told_in_part(world: World, one: str) -> None:
 def test_what_does_not_fit_into_a_message_is_left_out() -> None:
     rows = [{"text": "x" * 100}] * 5
 
-    assert len(values.first_that_fit(rows, most=10, size=250)) == 2
-    assert len(values.first_that_fit(rows, most=3, size=10_000)) == 3
+    assert len(values.first_that_fit(rows, max_rows=10, max_characters=250)) == 2
+    assert len(values.first_that_fit(rows, max_rows=3, max_characters=10_000)) == 3
 
 
 def test_heard_twice_it_is_told_once(world: World, one: str) -> None:

@@ -32,7 +32,7 @@ def purge_due(world: World, at: Any) -> int:
 
 
 def activate(world: World, one: str, at: Any = NOON) -> Any:
-    return world.act(sagas.begin_reactivation, organization_id=one, now=at, by=STAFF)
+    return world.act(sagas.start_reactivation, organization_id=one, now=at, by=STAFF)
 
 
 # ---- opening
@@ -94,8 +94,6 @@ def test_a_deletion_that_is_refused_leaves_the_organization_as_it_was_with_the_r
 
 
 def test_a_deletion_refused_from_suspended_returns_to_suspended(world: World) -> None:
-    from org import actions
-
     one = world.active()
     world.act(
         actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
@@ -278,8 +276,8 @@ def test_a_purge_that_finds_something_on_the_account_is_looked_at_again_tomorrow
     at = NOON + GRACE
     purge_due(world, at)
 
-    world.act(
-        sagas.account_not_sealed, organization_id=one, deletion_id=wish, blockers=[LEFT], now=at
+    world.reply(
+        billing.AccountNotSealed(organization_id=one, deletion_id=wish, blockers=[LEFT]), at
     )
 
     assert world.deletion(one).status == "scheduled"
@@ -294,8 +292,6 @@ def test_a_purge_that_finds_something_on_the_account_is_looked_at_again_tomorrow
 
 
 def test_a_suspended_customer_is_active_only_when_both_have_reopened(world: World) -> None:
-    from org import actions
-
     one = world.active()
     world.act(
         actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
@@ -317,8 +313,6 @@ def test_a_suspended_customer_is_active_only_when_both_have_reopened(world: Worl
 
 
 def test_replies_of_an_earlier_reactivation_do_not_touch_this_one(world: World) -> None:
-    from org import actions
-
     one = world.active()
     for _ in range(2):
         world.act(
@@ -341,8 +335,6 @@ def test_replies_of_an_earlier_reactivation_do_not_touch_this_one(world: World) 
 def test_within_the_grace_the_organization_returns_to_what_it_was(
     world: World, before: str
 ) -> None:
-    from org import actions
-
     one = world.active()
     if before == "suspended":
         world.act(
@@ -421,7 +413,7 @@ def test_whoever_does_not_answer_is_asked_again_ever_more_slowly(world: World) -
     world.customer()
 
     def asked_until(seconds: int) -> int:
-        world.act(sagas.ask_again, now=NOON + timedelta(seconds=seconds))
+        world.act(sagas.resend_requests, now=NOON + timedelta(seconds=seconds))
         return len(world.said(org.OpenAccount))
 
     assert [asked_until(s) for s in (29, 30, 31, 89, 90, 179, 180)] == [1, 2, 2, 2, 3, 3, 4]
@@ -430,16 +422,16 @@ def test_whoever_does_not_answer_is_asked_again_ever_more_slowly(world: World) -
 def test_a_conversation_that_has_ended_is_not_asked_again(world: World) -> None:
     one = world.active()
     wish = world.asked(one)
-    world.act(
-        sagas.account_not_closed, organization_id=one, deletion_id=wish, blockers=[LEFT], now=NOON
+    world.reply(
+        billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]), NOON
     )
 
-    assert world.act(sagas.ask_again, now=NOON + timedelta(days=1)) == 0
+    assert world.act(sagas.resend_requests, now=NOON + timedelta(days=1)) == 0
 
 
 def test_an_answer_to_the_second_asking_counts_as_one(world: World) -> None:
     one = world.customer()
-    world.act(sagas.ask_again, now=NOON + timedelta(minutes=1))
+    world.act(sagas.resend_requests, now=NOON + timedelta(minutes=1))
 
     world.hear(billing.AccountOpened(organization_id=one))
     world.hear(billing.AccountOpened(organization_id=one))
@@ -448,8 +440,6 @@ def test_an_answer_to_the_second_asking_counts_as_one(world: World) -> None:
 
 
 def test_voided_tokens_are_forgotten_when_none_can_be_alive(world: World) -> None:
-    from org import actions
-
     one = world.active()
     world.act(
         actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
@@ -457,8 +447,8 @@ def test_voided_tokens_are_forgotten_when_none_can_be_alive(world: World) -> Non
 
     world.act(actions.revoke, organization_id=one, state="open", now=NOON)
 
-    assert world.act(sagas.forget_revocations, now=NOON + timedelta(minutes=60)) == 0
-    assert world.act(sagas.forget_revocations, now=NOON + timedelta(minutes=66)) == 1
+    assert world.act(actions.delete_expired_revocations, now=NOON + timedelta(minutes=60)) == 0
+    assert world.act(actions.delete_expired_revocations, now=NOON + timedelta(minutes=66)) == 1
 
 
 def test_the_numbers_of_voided_tokens_are_never_given_out_again(world: World) -> None:
@@ -467,7 +457,7 @@ def test_the_numbers_of_voided_tokens_are_never_given_out_again(world: World) ->
     for state, at in (("closed", NOON), ("open", NOON), ("closed", NOON)):
         world.act(actions.revoke, organization_id=one, state=state, now=at)
 
-    world.act(sagas.forget_revocations, now=late)
+    world.act(actions.delete_expired_revocations, now=late)
     world.act(actions.revoke, organization_id=one, state="open", now=late)
 
     with world.database.reading() as session:

@@ -1,4 +1,4 @@
-"""What is plugged into org."""
+"""Org's web application and the service as a whole."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,19 +17,20 @@ from flask import Flask
 from org import actions, queries, views
 from org.config import Settings
 from org.guard import OPERATIONS
-from org.listeners import JOBS, LISTENERS
+from org.jobs import JOBS
+from org.listeners import LISTENERS
 
 
 def create_app(
     settings: Settings, database: Database, transports: Mapping[str, Transport]
 ) -> Flask:
-    """The web role."""
+    """The web application."""
 
-    def look_up(organization_id: str) -> str | None:
+    def provider_of(organization_id: str) -> str | None:
         with database.reading() as session:
             return queries.provider_of(session, organization_id)
 
-    def denied(caller: Caller, operation: str, organization_id: str) -> None:
+    def record_denial(caller: Caller, operation: str, organization_id: str) -> None:
         with database.transaction(correlation=requests.request_id()) as session:
             actions.record_denial(
                 session,
@@ -46,9 +47,9 @@ def create_app(
                 lambda: transports["membership"].send("GET", "/.well-known/jwks.json", {}).json()
             )
         ),
-        provider_of=look_up,
+        provider_of=provider_of,
         internal_callers=parse_callers(settings.internal_callers),
-        denied=denied,
+        denied=record_denial,
     )
     app = application.build(
         "org",

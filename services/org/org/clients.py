@@ -1,15 +1,12 @@
-"""Whom org asks: billing and membership, before a deletion."""
+"""Whom org calls: billing and membership, before a deletion."""
 
 from typing import Any
 
 from chassis.http.client import InternalClient
 
 
-def closing_check(neighbour: InternalClient, organization_id: str) -> dict[str, Any]:
-    """What the neighbour says stands in the way (``blockers``) or should be known (``warnings``).
-
-    Raises Unavailable when it does not answer."""
-    answer: dict[str, Any] = neighbour.get(
-        f"/internal/organizations/{organization_id}/closing-check"
-    )
-    return answer
+def closing_check(service: InternalClient, organization_id: str) -> dict[str, Any]:
+    """What the service knows that prevents a deletion (``blockers``) or should be considered
+    (``warnings``). Raises Unavailable if it does not respond."""
+    check: dict[str, Any] = service.get(f"/internal/organizations/{organization_id}/closing-check")
+    return check

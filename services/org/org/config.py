@@ -1,4 +1,4 @@
-"""What org must be told."""
+"""Org's settings."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from chassis.runtime.settings import ServiceSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings):
-    """``billing_url``, ``membership_url``: where the upstreams answer."""
+    """``billing_url``, ``membership_url``: the base addresses of the upstreams."""
 
     billing_url: str
     membership_url: str

@@ -1,7 +1,13 @@
-"""Who may do what. ``x`` may, ``!`` may after a fresh proof where the provider asks for one, ``-``
-may not; customers reach their own organization only. An API key may do what its scopes say."""
+"""Who may do what. ``x``: yes. ``!``: yes, after re-authentication if the provider requires it.
+``-``: no. Customers reach their own organization only. An API key may do what its scopes allow.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 from chassis.auth.permissions import Operations
+
+from org.models import FIELDS
 
 OPERATIONS = Operations.parse("""
 #                           | provider's staff                     | customer's people | acts  | scopes of API keys
@@ -23,3 +29,13 @@ audit.read                  |   x      x       x       x      x    |   x     x  
 settings.read               |   x      x       x       x      x    |   -     -     -   |   -   | cust:read    -
 settings.change             |   !      !       -       -      -    |   -     -     -   |   -   | -            -
 """)
+
+FIELD_OPERATIONS = {operation for field in FIELDS.values() for operation in field.operations}
+
+
+def operations_to_change(changes: Mapping[str, Any]) -> list[str]:
+    """The operations that a patch of an organization needs besides ``organization.change``."""
+    operations = [
+        FIELDS[name].operation_for(value) for name, value in reversed(list(changes.items()))
+    ]
+    return [operation for operation in dict.fromkeys(operations) if operation]

@@ -20,17 +20,18 @@ SUSPENDED_FOR_DELETION = "suspended_for_deletion"
 DELETED = "deleted"
 SUPPORT = "support"  # the kind of actor, and all that a customer learns of who it was
 
-# What staff may do to an organization in each status. ``same``: 200 and nothing changes; ``asks``:
-# the deletion conversation begins; ``deletion``: the same Deletion again; ``back``: it becomes what
-# it was before.
-STATES: dict[str, dict[str, str]] = {
-    PROVISIONING:           {"edit": "409", "suspend": "409",  "activate": "409",  "delete": "409"},
-    ACTIVE:                 {"edit": "yes", "suspend": "yes",  "activate": "same", "delete": "asks"},
-    SUSPENDED:              {"edit": "yes", "suspend": "same", "activate": "back", "delete": "asks"},
-    CLOSING:                {"edit": "409", "suspend": "409",  "activate": "409",  "delete": "deletion"},
-    SUSPENDED_FOR_DELETION: {"edit": "409", "suspend": "409",  "activate": "back", "delete": "deletion"},
-    DELETED:                {"edit": "410", "suspend": "410",  "activate": "410",  "delete": "deletion"},
+# What staff may do to an organization in each status. ``same``: 200 and nothing changes; ``start``:
+# a deletion begins; ``existing``: the deletion there is; ``restore``: a reactivation begins.
+_ACTIONS = ("edit", "suspend", "activate", "delete")
+_ROWS = {
+    PROVISIONING:           ("409", "409",  "409",     "409"),
+    ACTIVE:                 ("yes", "yes",  "same",    "start"),
+    SUSPENDED:              ("yes", "same", "restore", "start"),
+    CLOSING:                ("409", "409",  "409",     "existing"),
+    SUSPENDED_FOR_DELETION: ("409", "409",  "restore", "existing"),
+    DELETED:                ("410", "410",  "410",     "existing"),
 }  # fmt: skip
+STATES = {status: dict(zip(_ACTIONS, row, strict=True)) for status, row in _ROWS.items()}
 
 SETTINGS: dict[str, object] = {
     "managed_service": False,
@@ -84,10 +85,21 @@ def micro_units(amount: str) -> int:
     return int(Decimal(amount).scaleb(6))
 
 
-def first_that_fit(rows: list[dict[str, Any]], *, most: int, size: int) -> list[dict[str, Any]]:
-    """The first ``most`` rows, and of those no more than ``size`` bytes of JSON hold."""
-    sizes = accumulate(len(json.dumps(row)) for row in rows[:most])
-    return [row for row, so_far in zip(rows, sizes, strict=False) if so_far <= size]
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
+    """The values that differ, as the audit records changes: [{field, before, after}]."""
+    return [
+        {"field": name, "before": before[name], "after": value}
+        for name, value in after.items()
+        if before[name] != value
+    ]
+
+
+def first_that_fit(
+    rows: list[dict[str, Any]], *, max_rows: int, max_characters: int
+) -> list[dict[str, Any]]:
+    """The first rows, as many as are allowed and as fit into ``max_characters`` of JSON."""
+    sizes = accumulate(len(json.dumps(row)) for row in rows[:max_rows])
+    return [row for row, total in zip(rows, sizes, strict=False) if total <= max_characters]
 
 
 def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The HTTP door."""
+"""Org's HTTP API."""
 
 from org.views import deletions, history, internal, organizations, settings
 

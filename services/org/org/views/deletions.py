@@ -1,4 +1,4 @@
-"""Deleting an organization: the check before, the wish, its outcome."""
+"""Deleting an organization: the check before, the request, its outcome."""
 
 from typing import Any
 
@@ -20,18 +20,14 @@ _DELETION = schemas.Deletion()
 @requires("organization.deletion_check")
 @blueprint.response(200, schemas.DeletionCheck)
 def check_deletion(organization_id: str) -> dict[str, Any]:
-    """What would stand in the way of a deletion now, and how to clear it. Changes nothing."""
+    """What prevents a deletion now, and how to resolve it. Changes nothing."""
     with context.database().reading() as session:
         organization = queries.organization(session, organization_id)
-        organization.verdict("delete")
-    secret = context.settings().internal_secret
-    billing = clients.closing_check(
-        InternalClient(context.transport("billing"), "org", secret), organization_id
+        organization.transition("delete")
+    billing, membership = (
+        clients.closing_check(_service(name), organization_id) for name in ("billing", "membership")
     )
-    membership = clients.closing_check(
-        InternalClient(context.transport("membership"), "org", secret), organization_id
-    )
-    blockers = schemas.blockers_for_people(
+    blockers = schemas.with_remedies(
         organization_id, organization.payment_mode, billing["blockers"]
     )
     return {"deletable": not blockers, "blockers": blockers, "warnings": membership["warnings"]}
@@ -43,53 +39,57 @@ def check_deletion(organization_id: str) -> dict[str, Any]:
 @blueprint.response(202, schemas.Deletion)
 @blueprint.alt_response(200, schema=schemas.Deletion)
 def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
-    """Ask to delete. `Prefer: wait`: 200 once it is scheduled, 409 `deletion_refused` with the
+    """Request a deletion. `Prefer: wait`: 200 once it is scheduled, 409 `deletion_refused` with the
     blockers."""
     by = current_caller().actor()
     with context.database().transaction(correlation=requests.request_id()) as session:
-        wish = sagas.begin_deletion(
+        deletion = sagas.start_deletion(
             session,
             organization_id=organization_id,
             now=clock.now(),
             by=by,
             reason=body.get("reason"),
         )
-        asked = _show(session, wish)
-    outcome = context.waiting().until(lambda: _settled(organization_id))
-    return _outcome(outcome or asked, waited=outcome is not None)
+        requested = _shown(session, deletion)
+    outcome = context.waiting().until(lambda: _outcome(organization_id))
+    if outcome is None:
+        return _response(requested, 202)
+    if outcome["status"] == "refused":
+        return problems.problem_response(
+            409,
+            "deletion_refused",
+            "The account is not empty. Resolve the listed blockers, then try again.",
+            {"blockers": outcome["blockers"]},
+        )
+    return _response(outcome, 200)
 
 
 @blueprint.route("/organizations/<organization_id>/deletion", methods=["GET"])
 @requires("organization.deletion_read")
 @blueprint.response(200, schemas.Deletion)
 def get_deletion(organization_id: str) -> Any:
-    """The last deletion asked for."""
+    """The last deletion that was requested."""
     with context.database().reading() as session:
-        return _show(session, queries.latest_deletion(session, organization_id))
+        return _shown(session, queries.latest_deletion(session, organization_id))
 
 
-def _settled(organization_id: str) -> dict[str, Any] | None:
+def _service(name: str) -> InternalClient:
+    return InternalClient(context.transport(name), "org", context.settings().internal_secret)
+
+
+def _outcome(organization_id: str) -> dict[str, Any] | None:
     with context.database().reading() as session:
-        wish = queries.latest_deletion(session, organization_id)
-        return None if wish.status == "asked" else _show(session, wish)
+        deletion = queries.latest_deletion(session, organization_id)
+        return None if deletion.status == "asked" else _shown(session, deletion)
 
 
-def _show(session: Any, wish: Any) -> dict[str, Any]:
-    organization = queries.organization(session, wish.organization_id)
-    blockers = schemas.blockers_for_people(
-        organization.id, organization.payment_mode, wish.blockers
-    )
-    return {**_DELETION.dump(wish), "blockers": blockers}
+def _shown(session: Any, deletion: Any) -> dict[str, Any]:
+    organization = queries.organization(session, deletion.organization_id)
+    blockers = schemas.with_remedies(organization.id, organization.payment_mode, deletion.blockers)
+    return {**_DELETION.dump(deletion), "blockers": blockers}
 
 
-def _outcome(deletion: dict[str, Any], *, waited: bool) -> Response:
-    if waited and deletion["status"] == "refused":
-        return problems.problem_response(
-            409,
-            "deletion_refused",
-            "Something stands on the account. Clear the blockers and ask again.",
-            {"blockers": deletion["blockers"]},
-        )
-    answer = json_response(deletion, 200 if waited else 202)
-    answer.headers["Location"] = f"/v1/organizations/{deletion['organization_id']}/deletion"
-    return answer
+def _response(deletion: dict[str, Any], status: int) -> Response:
+    response = json_response(deletion, status)
+    response.headers["Location"] = f"/v1/organizations/{deletion['organization_id']}/deletion"
+    return response

@@ -1,4 +1,4 @@
-"""What happened: the timeline and the audit, merged from what the services say."""
+"""Timeline and audit of an organization, merged from all services."""
 
 import json
 from collections.abc import Iterator
@@ -37,15 +37,16 @@ _COLUMNS = (
 @blueprint.arguments(paging.PageArgs, location="query")
 @blueprint.response(200, paging.page_of(schemas.TimelineRow))
 def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]:
-    """What happened to this customer in any service, newest first."""
+    """What happened to this organization in any service, newest first."""
+    is_staff = current_caller().is_staff
+    entries = queries.trail(organization_id, filters={}, changes_only=True)
     with context.database().reading() as session:
-        wanted = queries.trail(organization_id, filters={}, changes_only=True)
         return paging.page(
             session,
-            wanted,
+            entries,
             order=f"timeline {organization_id}",
-            row=lambda r: _seen(r[0], current_caller().is_staff),
-            **_paging(query),
+            row=lambda row: _visible(row[0], is_staff),
+            **_take_paging(query),
         )
 
 
@@ -54,47 +55,47 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blueprint.arguments(schemas.TrailQuery, location="query")
 @blueprint.response(200, paging.page_of(schemas.AuditRow))
 def list_audit(query: dict[str, Any], organization_id: str) -> Any:
-    """Who did what to whom, denials included; with `Accept: text/csv` all of it as a file. `actor`:
-    an id, or `support`."""
-    page, staff = _paging(query), current_caller().is_staff
-    wanted = queries.trail(organization_id, filters=query, masked=not staff)
+    """Who did what to whom, including denied attempts. With `Accept: text/csv`, all of it as a
+    file. `actor`: an id, or `support`."""
+    page, is_staff = _take_paging(query), current_caller().is_staff
+    entries = queries.trail(organization_id, filters=query, masked=not is_staff)
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
-        return csv_response(_lines(context.database(), wanted, staff), "audit.csv")
+        return csv_response(_csv_lines(context.database(), entries, is_staff), "audit.csv")
     order = repr((organization_id, sorted(query.items())))
     with context.database().reading() as session:
-        return paging.page(session, wanted, order=order, row=lambda r: _seen(r[0], staff), **page)
+        return paging.page(
+            session, entries, order=order, row=lambda row: _visible(row[0], is_staff), **page
+        )
 
 
-def _paging(query: dict[str, Any]) -> dict[str, Any]:
+def _take_paging(query: dict[str, Any]) -> dict[str, Any]:
     return {"limit": query.pop("limit"), "cursor": query.pop("cursor", None)}
 
 
-def _seen(entry: Any, staff: bool) -> dict[str, Any]:
-    """The row as this caller may see it: a customer sees support, never who of the provider it
-    was."""
+def _visible(entry: Any, is_staff: bool) -> dict[str, Any]:
+    """The row as this caller may see it: a customer does not learn which of the provider's staff
+    gave support."""
     row = {column: getattr(entry, column) for column in schemas.TimelineRow().fields}
-    return row if staff else values.as_customers_see(row)
+    return row if is_staff else values.as_customers_see(row)
 
 
-def _lines(database: Database, wanted: Any, staff: bool) -> Iterator[str]:
-    """A batch at a time, each in a session of its own: whoever reads slowly keeps no connection
-    meanwhile."""
+def _csv_lines(database: Database, entries: Any, is_staff: bool) -> Iterator[str]:
+    """A batch at a time, each in a session of its own: a client that reads slowly does not occupy a
+    database connection."""
     yield csv.line(_COLUMNS)
+    schema = schemas.AuditRow()
     last = None
     while True:
         with database.reading() as session:
-            found = queries.trail_before(session, wanted, last)
-        if not found:
+            batch = queries.trail_before(session, entries, last)
+        if not batch:
             return
-        yield "".join(
-            map(
-                _as_line, schemas.AuditRow(many=True).dump([_seen(entry, staff) for entry in found])
-            )
-        )
-        last = found[-1]
+        rows = [schema.dump(_visible(entry, is_staff)) for entry in batch]
+        yield "".join(_csv_row(row) for row in rows)
+        last = batch[-1]
 
 
-def _as_line(row: dict[str, Any]) -> str:
+def _csv_row(row: dict[str, Any]) -> str:
     flat = {
         "actor": row["actor"].get("label"),
         "actor_id": row["actor"].get("id"),
@@ -103,5 +104,5 @@ def _as_line(row: dict[str, Any]) -> str:
         "target_id": row["target"].get("id"),
         "changes": json.dumps(row["changes"], ensure_ascii=False),
     }
-    cells = row | flat
+    cells = {**row, **flat}
     return csv.line([cells[column] for column in _COLUMNS])

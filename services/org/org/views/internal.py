@@ -1,4 +1,4 @@
-"""For other services only."""
+"""What only other services may call."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ blueprint = Blueprint("internal", __name__, url_prefix="/internal")
 @blueprint.route("/revocations", methods=["GET"])
 @internal("gateway")
 def list_revocations() -> dict[str, Any]:
-    """Which organizations' tokens are void, after ``?after=``."""
+    """The organizations whose tokens are void, in the order of the feed, after ``?after=``."""
     after = request.args.get("after", 0, type=int)
     with context.database().reading() as session:
-        rows = queries.revocations(session, after=after, now=clock.now())
+        rows = queries.revocation_feed(session, after=after, now=clock.now())
     entries = [
         {
-            "seq": r.seq,
+            "seq": row.seq,
             "kind": "organization",
-            "key": r.organization_id,
-            "state": r.state,
-            "before": r.at.timestamp(),
+            "key": row.organization_id,
+            "state": row.state,
+            "before": row.at.timestamp(),
         }
-        for r in rows
+        for row in rows
     ]
-    return {"entries": entries, "last": max([after, *(r.seq for r in rows)])}
+    return {"entries": entries, "last": max([after, *(row.seq for row in rows)])}

@@ -19,8 +19,8 @@ _SERVICES = ("billing", "membership")
 @requires("settings.read")
 @blueprint.response(200, schemas.Settings)
 def get_settings() -> Response:
-    """The settings in force, with an ETag over them."""
-    return _single(_shown(current_caller().organization_id))
+    """The current settings, with an ETag over them."""
+    return _with_etag(_shown(current_caller().organization_id))
 
 
 @blueprint.route("/settings", methods=["PATCH"])
@@ -44,15 +44,15 @@ def change_settings(body: dict[str, Any]) -> Response:
         shown = _shown(caller.organization_id)
         return shown if set(shown["applied_by"]) == set(_SERVICES) else None
 
-    return _single(context.waiting().until(look) or _shown(caller.organization_id))
+    return _with_etag(context.waiting().until(look) or _shown(caller.organization_id))
 
 
-def _single(shown: dict[str, Any]) -> Response:
-    return etag.tag(json_response(shown, 200), {name: shown[name] for name in values.SETTINGS})
+def _with_etag(shown: dict[str, Any]) -> Response:
+    response = json_response(shown, 200)
+    return etag.tag(response, {name: shown[name] for name in values.SETTINGS})
 
 
 def _shown(provider_id: str) -> dict[str, Any]:
     with context.database().reading() as session:
-        found = queries.settings(session, provider_id)
-        applied = [s for s in _SERVICES if found.applied.get(s, 0) >= found.version]
-        return {**values.SETTINGS, **found.chosen, "applied_by": applied}
+        settings = queries.provider_settings(session, provider_id)
+        return {**settings.effective, "applied_by": settings.applied_by(_SERVICES)}

@@ -1,0 +1,34 @@
+"""What can be done to an organization alone. What needs other services is in ``sagas``."""
+
+from org.actions.history import add_to_trail, erase_history, record, record_denial
+from org.actions.organizations import (
+    change_organization,
+    change_status,
+    create_organization,
+    create_provider,
+    suspend_organization,
+)
+from org.actions.projection import update_balance, update_members
+from org.actions.receipts import publish_receipts, schedule_receipt
+from org.actions.revocations import delete_expired_revocations, revoke
+from org.actions.settings import change_settings, mark_settings_applied
+
+__all__ = [
+    "add_to_trail",
+    "change_organization",
+    "change_settings",
+    "change_status",
+    "create_organization",
+    "create_provider",
+    "delete_expired_revocations",
+    "erase_history",
+    "mark_settings_applied",
+    "publish_receipts",
+    "record",
+    "record_denial",
+    "revoke",
+    "schedule_receipt",
+    "suspend_organization",
+    "update_balance",
+    "update_members",
+]

@@ -1,0 +1,89 @@
+"""Recording what happens to an organization, merging the audits of all services, erasing names."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis import audit
+from chassis.auth.actor import Actor
+from contracts import org
+from contracts.parts import AuditRecorded
+from sqlalchemy.orm import Session
+
+from org import queries
+from org.models import Organization, TrailEntry
+
+
+def record(
+    session: Session,
+    organization: Organization,
+    action: str,
+    *,
+    by: Actor,
+    now: datetime,
+    changes: list[dict[str, Any]] | None = None,
+    reason: str | None = None,
+    outcome: str = "ok",
+) -> None:
+    """Add a row about this organization to org's audit."""
+    audit.record(
+        session,
+        org.AuditRecorded,
+        organization_id=organization.id,
+        provider_id=organization.provider_id,
+        action=action,
+        by=by,
+        now=now,
+        target={"type": "organization", "id": organization.id, "label": organization.name},
+        changes=changes,
+        reason=reason,
+        outcome=outcome,
+    )
+
+
+def record_denial(
+    session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime
+) -> None:
+    """Record that someone tried what they may not do; a repeated attempt is recorded once."""
+    if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
+        organization = queries.organization(session, organization_id)
+        record(session, organization, operation, by=by, now=now, outcome="denied")
+
+
+def add_to_trail(
+    session: Session, *, service: str, message: AuditRecorded, message_id: str
+) -> None:
+    """Merge a row of some service's audit, once; without names if the organization is deleted."""
+    if session.get(TrailEntry, message.entry_id) is not None:
+        return
+    acting = message.actor.get("acting") or {}
+    entry = TrailEntry(
+        id=message.entry_id,
+        organization_id=message.organization_id,
+        service=service,
+        at=datetime.fromisoformat(message.at),
+        action=message.action,
+        outcome=message.outcome,
+        actor=message.actor,
+        target=message.target,
+        changes=message.changes,
+        reason=message.reason,
+        request_id=message.request_id,
+        hash=message.hash,
+        message_id=message_id,
+        actor_id=acting.get("sub") or message.actor.get("id"),
+        actor_kind=message.actor.get("kind"),
+        target_id=message.target.get("id"),
+        erased=False,
+    )
+    if queries.is_erased(session, message.organization_id):
+        audit.strip(entry)
+    session.add(entry)
+
+
+def erase_history(session: Session, organization: Organization) -> None:
+    """Remove all names from what happened to this organization, and from what is yet to arrive."""
+    audit.erase(session, organization.id)
+    audit.erase_rows(session, TrailEntry, organization.id)
+    for deletion in queries.all_deletions(session, organization.id):
+        deletion.reason = None
+        deletion.requested_by = audit.without_names(deletion.requested_by)

@@ -1,0 +1,61 @@
+"""Receipts: telling an organization what staff did inside it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from chassis.messaging import outbox
+from chassis.runtime import clock
+from contracts import membership, org
+from sqlalchemy.orm import Session
+
+from org import queries, values
+from org.models import Receipt
+
+AUDIT_DELAY = timedelta(seconds=10)  # until the audit of a session has arrived here
+LAST_REQUESTS = timedelta(seconds=60)  # how long a request may run on after its session
+MAX_ROWS = 200
+MAX_CHARACTERS = 150_000
+
+
+def schedule_receipt(session: Session, *, message: membership.ActingEnded, now: datetime) -> None:
+    """Staff have left an organization: it gets a receipt once their audit has arrived here."""
+    if session.get(Receipt, message.acting_id) is not None:
+        return
+    session.add(
+        Receipt(
+            acting_id=message.acting_id,
+            organization_id=message.organization_id,
+            due_at=now + AUDIT_DELAY,
+            started_at=datetime.fromisoformat(message.started_at),
+            ended_at=datetime.fromisoformat(message.ended_at),
+        )
+    )
+
+
+def publish_receipts(session: Session, *, now: datetime, limit: int = 20) -> int:
+    """Publish the receipts that are due; returns how many."""
+    receipts = queries.due_receipts(session, now=now, limit=limit)
+    for receipt in receipts:
+        outbox.publish(session, _receipt_ready(session, receipt))
+        session.delete(receipt)
+    return len(receipts)
+
+
+def _receipt_ready(session: Session, receipt: Receipt) -> org.SupportReceiptReady:
+    entries = queries.changes_by_support(session, receipt, LAST_REQUESTS)
+    rows: list[dict[str, Any]] = [
+        {
+            "at": clock.stamp(entry.at),
+            "action": entry.action,
+            "target": entry.target,
+            "changes": entry.changes,
+        }
+        for entry in entries
+    ]
+    rows = values.first_that_fit(rows, max_rows=MAX_ROWS, max_characters=MAX_CHARACTERS)
+    return org.SupportReceiptReady(
+        organization_id=receipt.organization_id,
+        acting_id=receipt.acting_id,
+        rows=[org.Change(**row) for row in rows],
+        left_out=len(entries) - len(rows),
+    )

@@ -1,0 +1,42 @@
+"""What exists in org, and the rules each thing keeps by itself."""
+
+from org.models.deletions import Deletion, GraceOver
+from org.models.fields import Field
+from org.models.history import TrailEntry
+from org.models.organizations import (
+    FIELDS,
+    PATCHABLE,
+    Organization,
+    OrganizationClosing,
+    OrganizationDeleted,
+    OrganizationProvisioning,
+    ProviderRoot,
+    ReactivationInProgress,
+    SuspendedForDeletion,
+)
+from org.models.receipts import Receipt
+from org.models.revocations import Revocation
+from org.models.sagas import Saga
+from org.models.settings import ProviderSettings
+from org.models.table import Base
+
+__all__ = [
+    "FIELDS",
+    "PATCHABLE",
+    "Base",
+    "Deletion",
+    "Field",
+    "GraceOver",
+    "Organization",
+    "OrganizationClosing",
+    "OrganizationDeleted",
+    "OrganizationProvisioning",
+    "ProviderRoot",
+    "ProviderSettings",
+    "ReactivationInProgress",
+    "Receipt",
+    "Revocation",
+    "Saga",
+    "SuspendedForDeletion",
+    "TrailEntry",
+]

@@ -1,0 +1,88 @@
+"""Organizations: one of them, the list of customers."""
+
+from typing import Any
+
+from chassis.errors import NotFound
+from sqlalchemy import ColumnElement, Select, desc, or_, select
+from sqlalchemy.orm import Session
+
+from org import values
+from org.models import Organization
+
+ATTENTION: dict[str, ColumnElement[bool]] = {
+    "credits_overdrawn": Organization.usable_units < 0,
+    "credits_run_out": Organization.days_to_empty <= 7,
+    "owner_unverified": Organization.owner["verified"].as_boolean().is_(False),
+    "deletion_scheduled": Organization.status == values.SUSPENDED_FOR_DELETION,
+}
+SORTS: dict[str, Any] = {
+    "name": Organization.sort_name,
+    "created_at": Organization.created_at,
+    "usable_credits": Organization.usable_units,
+    "days_to_empty": Organization.days_to_empty,
+}
+
+
+def provider_of(session: Session, organization_id: str) -> str | None:
+    """The provider of an organization, None if there is no such organization."""
+    return session.execute(
+        select(Organization.provider_id).where(Organization.id == organization_id)
+    ).scalar_one_or_none()
+
+
+def organization(session: Session, organization_id: str, *, lock: bool = False) -> Organization:
+    """The organization. Raises NotFound."""
+    query = select(Organization).where(Organization.id == organization_id)
+    if lock:
+        query = query.with_for_update()
+    organization = session.scalars(query).one_or_none()
+    if organization is None:
+        raise NotFound("There is no such organization.", code="not_found")
+    return organization
+
+
+def is_erased(session: Session, organization_id: str) -> bool:
+    """Whether the organization is deleted. It cannot change until this transaction ends."""
+    status = (
+        select(Organization.status)
+        .where(Organization.id == organization_id)
+        .with_for_update(read=True)
+    )
+    return session.scalars(status).one_or_none() == values.DELETED
+
+
+def customers(
+    provider_id: str, *, filters: dict[str, Any], sort: str, q: str | None
+) -> Select[Any]:
+    """The provider's customers: rows of (Organization, then one flag per ATTENTION code).
+
+    Deleted customers are included only if ``filters`` asks for that status."""
+    query: Select[Any] = _with_attention().where(
+        Organization.provider_id == provider_id, Organization.kind == "customer"
+    )
+    if "status" not in filters:
+        query = query.where(Organization.status != values.DELETED)
+    for name, wanted in filters.items():
+        query = query.where(_condition(name, wanted))
+    if q:
+        query = query.where(Organization.search.contains(q.casefold(), autoescape=True))
+    order = [SORTS[sort.removeprefix("-")], Organization.id]
+    if sort.startswith("-"):
+        order = [desc(column) for column in order]
+    return query.order_by(*order)
+
+
+def own(organization_id: str) -> Select[Any]:
+    """The one organization that a customer's members see, as rows of ``customers``."""
+    return _with_attention().where(Organization.id == organization_id).order_by(Organization.id)
+
+
+def _condition(name: str, wanted: Any) -> ColumnElement[bool]:
+    if name != "attention":
+        column: ColumnElement[Any] = getattr(Organization, name)
+        return column == wanted
+    return or_(*ATTENTION.values()) if wanted == "any" else ATTENTION[wanted]
+
+
+def _with_attention() -> Any:
+    return select(Organization, *(flag.label(code) for code, flag in ATTENTION.items()))

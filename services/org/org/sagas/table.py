@@ -1,0 +1,79 @@
+"""The table that all sagas run by: dispatch of replies, re-sending of requests and documentation.
+
+An organization is in one saga at most. A saga begins in the first state that the table has for it.
+On entering a state its request is sent, and sent again until one of the state's replies arrives. A
+reply that is not waited for is late or repeated and changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from contracts import Message, billing, membership
+from sqlalchemy.orm import Session
+
+from org.models import Organization, Saga
+from org.sagas import activation, deletion, opening, purge
+from org.sagas.requests import (
+    close_account,
+    end_access,
+    erase_members,
+    invite_owner,
+    open_account,
+    reopen_account,
+    restore_access,
+    seal_account,
+)
+
+Request = Callable[[Organization, Saga], Message]
+Effect = Callable[[Session, Organization, Saga, Any, datetime], None]
+Late = Callable[[Session, Organization, Any], str | None]
+
+END = ""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What a reply does to the saga that waits for it.
+
+    ``request`` was sent on entering the state ``waiting_for``. ``next``: the state that follows,
+    END if the saga is over. ``effect``: what else the reply changes. ``late``: returns the saga
+    that a reply which is not waited for begins, None for none.
+    """
+
+    saga: str
+    waiting_for: str
+    request: Request
+    next: str
+    effect: Effect | None = None
+    late: Late | None = None
+
+
+_T = Transition
+TABLE: dict[type[Message], Transition] = {
+    # reply                       saga            waits for  request sent    next       effect
+    billing.AccountOpened:     _T("opening",      "account", open_account,   "owner"),
+    membership.OwnerInvited:   _T("opening",      "owner",   invite_owner,   END,       opening.activate),
+    billing.AccountClosed:     _T("deletion",     "account", close_account,  "access",  deletion.revoke_tokens,
+                                  late=deletion.undo_if_refused),
+    billing.AccountNotClosed:  _T("deletion",     "account", close_account,  END,       deletion.refuse),
+    membership.AccessEnded:    _T("deletion",     "access",  end_access,     END,       deletion.schedule),
+    billing.AccountSealed:     _T("purge",        "account", seal_account,   "members"),
+    billing.AccountNotSealed:  _T("purge",        "account", seal_account,   END,       purge.postpone),
+    membership.MembersErased:  _T("purge",        "members", erase_members,  END,       purge.complete),
+    billing.AccountReopened:   _T("reactivation", "account", reopen_account, "access"),
+    membership.AccessRestored: _T("reactivation", "access",  restore_access, END,       activation.restore),
+}  # fmt: skip
+
+
+def first_state(saga: str) -> str:
+    """What a new saga waits for."""
+    return next(row.waiting_for for row in TABLE.values() if row.saga == saga)
+
+
+def request_in(saga: str, waiting_for: str) -> Request:
+    """The request that is sent in this state."""
+    return next(
+        row.request for row in TABLE.values() if (row.saga, row.waiting_for) == (saga, waiting_for)
+    )

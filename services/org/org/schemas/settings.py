@@ -1,0 +1,57 @@
+"""The provider's settings as requests and responses carry them."""
+
+from typing import Any
+
+import marshmallow as ma
+from chassis.http.fields import Flag, Text
+
+from org.schemas import fields
+
+
+class Settings(ma.Schema):
+    """The provider's settings. ``applied_by``: the services that apply them already."""
+
+    managed_service = ma.fields.Boolean()
+    allow_refund = ma.fields.Boolean()
+    low_credit_threshold = ma.fields.String()
+    invoicing = ma.fields.String()
+    payment_terms_days = ma.fields.Integer()
+    tax_rates = ma.fields.List(ma.fields.Dict())
+    deletion_grace_days = ma.fields.Integer()
+    mfa_required = ma.fields.Boolean(
+        metadata={"description": "Staff must log in with one-time codes"}
+    )
+    step_up_required = ma.fields.Boolean(
+        metadata={"description": "Sensitive actions require re-authentication"}
+    )
+    applied_by = ma.fields.List(ma.fields.String(), dump_only=True)
+
+
+class TaxRate(ma.Schema):
+    """A country's tax from a day on; ``rate`` in percent."""
+
+    country = fields.country(required=True)
+    name = Text(required=True, most=50)
+    rate = ma.fields.String(
+        required=True, validate=ma.validate.Regexp(r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)\Z")
+    )
+    valid_from = ma.fields.Date(required=True)
+
+    @ma.post_load
+    def day_as_text(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """The day as text, for the JSON column."""
+        return {**data, "valid_from": data["valid_from"].isoformat()}
+
+
+class SettingsPatch(ma.Schema):
+    """Settings to change."""
+
+    managed_service = Flag()
+    allow_refund = Flag()
+    low_credit_threshold = fields.amount()
+    invoicing = fields.choice("individual", "consolidated", "none")
+    payment_terms_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
+    tax_rates = ma.fields.List(ma.fields.Nested(TaxRate), validate=ma.validate.Length(max=300))
+    deletion_grace_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
+    mfa_required = Flag()
+    step_up_required = Flag()
