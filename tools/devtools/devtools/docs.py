@@ -16,6 +16,8 @@ from clientele.embedded import SERVICES
 from contracts import OUTSIDERS
 from contracts.message import Message, every_message
 
+from devtools import sagas
+
 ROOT = Path(__file__).parents[3]
 _WRITTEN = "<!-- Written by `make docs` from the code. Change the code, not this page. -->"
 _JSON = {str: "text", int: "whole number", bool: "true or false"}
@@ -41,6 +43,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/messages.md": _page(_messages()),
         "docs/permissions.md": _page(_permissions()),
+        "docs/sagas.md": _page(("# Sagas", "", _WRITTEN, "", *sagas.page())),
         "services/console/console/values/operations.json": json.dumps(_permits(), indent=1) + "\n",
     }
 

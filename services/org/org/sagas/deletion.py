@@ -90,7 +90,8 @@ def schedule(
 def undo_if_refused(
     session: Session, organization: Organization, message: billing.AccountClosed
 ) -> str | None:
-    """Billing was asked twice, refused first and closed then: the account must be reopened."""
+    """If the request was sent twice and billing refused the first, a reactivation reopens the
+    account."""
     deletion = session.get_one(Deletion, message.deletion_id)
     is_open = organization.status in (values.ACTIVE, values.SUSPENDED)
     if deletion.status == "refused" and is_open:

@@ -52,7 +52,7 @@ class OneOf(ma.validate.OneOf):
 
 def country(**options: Any) -> ma.fields.String:
     """An ISO 3166 country code."""
-    choice = OneOf(COUNTRIES, error="an ISO 3166 country code")
+    choice = OneOf(sorted(COUNTRIES), error="an ISO 3166 country code")
     return ma.fields.String(validate=choice, **options)
 
 
