@@ -1,4 +1,4 @@
-"""The documentation says what the code does."""
+"""The documents match the code."""
 
 import re
 from pathlib import Path
@@ -14,6 +14,8 @@ PAGES = sorted(
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 NAMED = re.compile(r"`((?:tests|docs|deploy|shared|services|tools)/[^`*<\s…]+)`")
+COMMANDS = re.compile(r"(?:<!-- (.*?) -->\n)?^```sh\n", re.MULTILINE)
+TESTED_BY = re.compile(r"run by (tests/[\w/.]+)")
 
 
 def broken_links(page: Path) -> list[str]:
@@ -24,16 +26,31 @@ def broken_links(page: Path) -> list[str]:
     return [f"{page}: {target}" for target in [*links, *paths] if not target.exists()]
 
 
+def untested_commands(page: Path) -> list[str]:
+    """Blocks of commands that name neither the test that runs them nor why there is none."""
+    problems = []
+    for remark in COMMANDS.findall(page.read_text()):
+        tested = TESTED_BY.match(remark)
+        if tested and (ROOT / tested[1]).exists():
+            continue
+        if not remark.startswith("not run"):
+            problems.append(f"{page}: {remark or 'no remark'}")
+    return problems
+
+
 @pytest.mark.parametrize("name", docs.pages())
 def test_generated_pages_are_up_to_date(name: str) -> None:
     assert (docs.ROOT / name).read_text() == docs.pages()[name], "run `make docs`"
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
-def test_every_service_tells_what_it_owns_says_hears_and_never_does(service: Project) -> None:
+def test_every_service_states_what_it_owns_publishes_consumes_and_never_does(
+    service: Project,
+) -> None:
     page = (service.folder / "README.md").read_text()
+    headings = ("Owns", "Publishes", "Consumes", "Never")
 
-    assert [word for word in ("Owns", "Says", "Hears", "Never") if f"**{word}" not in page] == []
+    assert [word for word in headings if f"**{word}" not in page] == []
     assert len(page.splitlines()) <= 40
 
 
@@ -47,28 +64,45 @@ def test_a_decision_is_numbered_and_says_what_enforces_it(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_no_link_leads_nowhere(page: Path) -> None:
+def test_every_link_works(page: Path) -> None:
     assert not (broken := broken_links(page)), listed(broken)
 
 
-def test_every_verb_that_is_told_of_is_in_the_makefile() -> None:
-    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    told = {
-        verb
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_is_tested_or_says_why_not(page: Path) -> None:
+    assert not (untested := untested_commands(page)), listed(untested)
+
+
+def test_every_make_target_that_is_mentioned_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    mentioned = {
+        target
         for page in PAGES
-        for verb in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)
+        for target in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)
     }
 
-    assert told - verbs == set()
+    assert mentioned - targets == set()
 
 
-def test_a_link_that_leads_nowhere_is_noticed(tmp_path: Path) -> None:
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "[here](page.md) [gone](gone.md#part) [far](https://example.com) `docs/gone.md` `docs/runbook.md`"
+        "[here](page.md) [gone](gone.md#part) [far](https://example.com) `docs/gone.md` "
+        "`docs/runbook.md`"
     )
 
     assert broken_links(page) == [
         f"{page}: {tmp_path / 'gone.md'}",
         f"{page}: {ROOT / 'docs/gone.md'}",
     ]
+
+
+def test_an_untested_command_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```sh\nls\n```\n<!-- run by tests/gone.py -->\n```sh\nls\n```\n"
+        "<!-- run by tests/house/test_documents.py -->\n```sh\nls\n```\n"
+        "<!-- not run: an example -->\n```sh\nls\n```\n"
+    )
+
+    assert untested_commands(page) == [f"{page}: no remark", f"{page}: run by tests/gone.py"]

@@ -1,5 +1,4 @@
-"""What is generated: messages and permissions for people, in ``docs/``, and the permissions for the
-console too."""
+"""Generated documents: messages and permissions in ``docs/``, and the permissions for the console."""
 
 import inspect
 import json
@@ -31,7 +30,7 @@ _MARKS = {"x": "x", "!": "!", "-": ""}
 
 
 def write() -> list[str]:
-    """Write the pages anew; answers which were not up to date."""
+    """Regenerate the pages; returns the names of those that were out of date."""
     stale = [name for name, text in pages().items() if not _is(ROOT / name, text)]
     for name in stale:
         (ROOT / name).write_text(pages()[name])
@@ -62,16 +61,18 @@ def _messages() -> Iterator[str]:
         "",
         _WRITTEN,
         "",
-        "What the services say to each other. A command is imperative, an event is in the past tense; the part of the",
-        "type before the first point is the only service that may say it. On the wire each is the `data` of a",
-        "CloudEvents 1.0 envelope in JSON whose `type` is also the routing key. Fields you do not know are to be",
-        "ignored. How a message may change: [decision 8](decisions/0008-message-versions.md).",
+        "The messages between the services. A command is imperative, an event is in the past tense; the",
+        "part of the type before the first dot is the only service that may publish it. Each message",
+        "is sent as the `data` of a CloudEvents 1.0 envelope in JSON whose `type` is also the routing",
+        "key. Ignore fields that you do not know. How a message may change:",
+        "[decision 8](decisions/0008-message-versions.md).",
         "",
-        "Anybody inside may subscribe to any of them; *heard by* names the services of this system that must get it.",
+        "Any internal service may subscribe to any of them; *consumed by* names the services of this",
+        "system that must receive it.",
         "",
     )
     for service in SERVICES:
-        yield from _talk(service)
+        yield from _traffic(service)
     for name in OUTSIDERS:
         yield from _from_outside(name)
     yield from ("## Each message", "")
@@ -84,36 +85,39 @@ def _messages() -> Iterator[str]:
         yield from (f"### {part.__name__}", "", _meaning(part), "", *_fields(part), "")
 
 
-def _talk(service: Service) -> Iterator[str]:
-    says = [kind for kind in every_message() if kind.producer() == service.name]
-    hears = sorted(service.listeners, key=lambda kind: kind.TYPE)
-    yield from (f"## {service.name}", "", "| says | heard by |", "|---|---|")
-    yield from (f"| {_link(kind)} | {', '.join(kind.CONSUMERS) or 'nobody yet'} |" for kind in says)
-    yield from ("", "| hears |", "|---|", *(f"| {_link(kind)} |" for kind in hears), "")
+def _traffic(service: Service) -> Iterator[str]:
+    published = [kind for kind in every_message() if kind.producer() == service.name]
+    consumed = sorted(service.listeners, key=lambda kind: kind.TYPE)
+    yield from (f"## {service.name}", "", "| publishes | consumed by |", "|---|---|")
+    yield from (
+        f"| {_link(kind)} | {', '.join(kind.CONSUMERS) or 'nothing yet'} |" for kind in published
+    )
+    yield from ("", "| consumes |", "|---|", *(f"| {_link(kind)} |" for kind in consumed), "")
 
 
 def _from_outside(name: str) -> Iterator[str]:
-    says = [kind for kind in every_message() if kind.producer() == name]
+    published = [kind for kind in every_message() if kind.producer() == name]
     yield from (
         f"## {name}",
         "",
-        "No service of ours: whatever the provider meters and rates with. It logs in to the broker",
-        f"as `{name}` (`deploy/secrets.py` makes the login), which may publish to the exchange `{name}` and do nothing",
-        f"else. The routing key is the type, the property `user_id` must be `{name}`; publish persistent, mandatory,",
-        "with confirms, and send the same again when it was returned or not confirmed. The body is the envelope:",
+        "Not a service of Clientele: the provider's own metering and rating. It logs in to the broker",
+        f"as `{name}` (`deploy/secrets.py` creates the login), which may publish to the exchange",
+        f"`{name}` and do nothing else. The routing key is the type, the property `user_id` must be",
+        f"`{name}`; publish persistent and mandatory messages with confirms, and send a message again",
+        "if it was returned or not confirmed. The body is the envelope:",
         "",
         "```json",
         f'{{"specversion": "1.0", "id": "evt_01k9jm6n5pfzq7r9s1t3v5w7x9", "source": "/{name}",',
-        f' "type": "{says[0].TYPE}", "subject": "org_01k9jm2n7tfx9r8b3y0wz5v6qd", "sequence": "1",',
+        f' "type": "{published[0].TYPE}", "subject": "org_01k9jm2n7tfx9r8b3y0wz5v6qd", "sequence": "1",',
         ' "time": "2026-01-31T09:00:00Z", "datacontenttype": "application/json", "data": {}}',
         "```",
         "",
-        "`id`: `evt_` and a UUIDv7, as a TypeID; the same one only for the very same message. `subject`: the",
-        "organization. `sequence`: any whole number above 0, for order does not matter here.",
+        "`id`: `evt_` and a UUIDv7, as a TypeID; the same id only for the same message. `subject`: the",
+        "organization. `sequence`: any positive whole number; order does not matter here.",
         "",
-        "| says | heard by |",
+        "| publishes | consumed by |",
         "|---|---|",
-        *(f"| {_link(kind)} | {', '.join(kind.CONSUMERS)} |" for kind in says),
+        *(f"| {_link(kind)} | {', '.join(kind.CONSUMERS)} |" for kind in published),
         "",
     )
 
@@ -125,7 +129,7 @@ def _message(kind: type[Message]) -> Iterator[str]:
         "",
         _meaning(kind),
         "",
-        f"Said by {kind.producer()}, heard by {', '.join(kind.CONSUMERS) or 'nobody yet'}; {order}.",
+        f"Published by {kind.producer()}, consumed by {', '.join(kind.CONSUMERS) or 'nothing yet'}; {order}.",
         "",
         *_fields(kind),
         "",
@@ -170,12 +174,12 @@ def _permissions() -> Iterator[str]:
         "",
         _WRITTEN,
         "",
-        "Who may do what, service by service. The provider's staff reach the provider's own organization and all of",
-        "its customers; a customer's people reach their own organization only. Whatever is not theirs does not exist",
-        "for them (404); what is theirs but not allowed is refused (403). *acting*: whether it may be done while",
-        "acting for somebody else (Login As, Remote Support); the role acted in must allow it too. *!*: only within",
-        "five minutes of a proof of who they are, where the provider asks for one (`POST /v1/me/step-up`). An API key",
-        "has no role: it may do what needs a scope that it has.",
+        "Who may do what, service by service. The provider's staff have access to the provider's own",
+        "organization and all of its customers; a customer's members to their own organization only.",
+        "Another organization does not exist for them (404); what they may not do is refused (403).",
+        "*acting*: whether it is allowed during Login As or Remote Support; the impersonated role must",
+        "allow it too. *!*: only within five minutes of re-authentication, where the provider requires",
+        "it (`POST /v1/me/step-up`). An API key has no role: it may do what one of its scopes allows.",
         "",
     )
     heads = [*_HEADS, *_SCOPES]
