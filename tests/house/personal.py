@@ -1,0 +1,90 @@
+"""Which text columns may hold personal data: what names, describes or authenticates a person, and
+free text that somebody types. An id alone is not personal.
+
+A new text column fails ``test_personal_data`` until it is named here.
+"""
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+
+class Columns(NamedTuple):
+    """The text columns of a table."""
+
+    personal: frozenset[str]
+    other: frozenset[str]
+
+
+def parse(table: str) -> dict[tuple[str, str], Columns]:
+    """(owner, table) -> its text columns."""
+    parsed = {}
+    for line in table.strip().splitlines():
+        name, personal, other = (part.strip() for part in line.split("|"))
+        owner, _, table_name = name.partition(".")
+        parsed[owner, table_name] = Columns(frozenset(personal.split()), frozenset(other.split()))
+    return parsed
+
+
+def text_columns(table: sa.Table) -> set[str]:
+    """The names of the columns that hold text, or JSON with text in it."""
+    return {column.name for column in table.columns if _holds_text(column.type)}
+
+
+def _holds_text(type_: TypeEngine[object]) -> bool:
+    if isinstance(type_, sa.types.TypeDecorator):
+        return _holds_text(type_.impl_instance)
+    return isinstance(type_, sa.String | sa.JSON | sa.ARRAY) and not isinstance(type_, sa.Enum)
+
+
+# owner.table | personal | other
+NAMED = parse(
+    """
+chassis.audit_entries         | actor target changes reason | action outcome request_id previous_hash hash digests salt
+chassis.audit_heads           |                             | hash
+chassis.dead_letters          | detail                      | reason
+chassis.idempotency_keys      |                             | scope key fingerprint content_type
+chassis.outbox                |                             | aggregate type unsendable
+chassis.relay_leases          |                             | holder
+chassis.stream_positions      |                             | source aggregate
+chassis.streams               |                             | aggregate
+chassis.waiting_messages      | error                       | source aggregate type
+
+org.conversations             |                             | kind waiting_for back_to
+org.deletions                 | reason requested_by         | status status_before blockers
+org.organizations             | billing_name billing_email billing_address billing_city owner buyer_tags search | kind name sort_name status country currency timezone pricing_model payment_mode credit_limit managed_by usable_credits balance limit_now amount_due
+org.provider_settings         |                             | chosen applied
+org.revocations               |                             | state
+org.trail                     | actor target changes reason | service action outcome request_id hash actor_id actor_kind target_id
+
+billing.accounts              | billing buyer_tags payment_method | name currency payment_mode status closed_from auto_method country timezone
+billing.credit_notes          | reason                      | number
+billing.invoices              | about                       | number kind status currency tax_name tax_rate
+billing.journal               | description reference remark reason | currency kind source method external_invoice
+billing.ledger_proofs         |                             | status trial_balance discrepancies
+billing.payments              | reference                   | method status
+billing.providers             | billing                     | name country currency timezone settings
+billing.reservations          | description                 | status
+
+membership.acting_sessions    | reason staff_name           | mode access ended_why
+membership.api_keys           | name created_by_name        | scopes created_by
+membership.counters           |                             | name
+membership.guesses            | key                         |
+membership.identities         | email given_name family_name password_hash | status
+membership.mailed_tokens      | email                       | purpose
+membership.mails              | email figures               | purpose state
+membership.members            | name given_name family_name email extension pin_hash sort_name search | role preset status invited_by
+membership.organizations      |                             | kind name state managed_by
+membership.ownership_transfers | reason                     | to_role status
+membership.provider_settings  |                             | settings
+membership.revocations        |                             | kind key
+membership.sessions           | user_agent                  | ended_why
+membership.support_grants     | reason requested_by_name decided_by_name | status access requested_by decided_by ended_why
+membership.totps              | secret                      |
+
+console.browsers              | name email                  |
+console.drafts                | fields                      |
+console.seats                 | member act organization tokens | key role
+""".replace("\n\n", "\n")
+)
