@@ -234,7 +234,7 @@ def test_what_expires_on_the_way_to_a_charge_waits_for_nobody_who_waits_for_it(w
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     charging = threading.Thread(target=charge_later)
     with world.database.transaction() as session:
-        audit.lock(session, org)
+        audit.records.lock_heads(session, [org])
         charging.start()
         while charging.is_alive() and not _asked(world, waiting):
             threading.Event().wait(0.01)

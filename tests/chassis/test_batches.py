@@ -386,8 +386,9 @@ def test_a_broker_that_restarts_loses_nothing_and_doubles_nothing(
 
 CHILD = """
 import sys, threading
-from chassis import broker, clock
-from chassis.sql import Database
+from chassis.messaging import broker
+from chassis.db.database import Database
+from chassis.runtime import clock
 from tests.chassis.test_batches import Till
 import os
 till = Till()

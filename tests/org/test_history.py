@@ -508,7 +508,7 @@ def test_the_command_names_every_damage_and_ends_with_1(
     code, lines = run()
     assert code == 1
     assert [line.split(" ")[0] for line in lines[:-1]] == [changed, shortened, cut, cut]
-    assert "1 evt_" in lines[0] and "hash is not of what it says" in lines[0]
+    assert "1 evt_" in lines[0] and "hash does not match its content" in lines[0]
     assert lines[1].endswith("head: is missing, or not of the last row, 1")
     assert "rows are missing" in lines[2] and "does not continue" in lines[3]
     assert lines[-1] == "4 chains, 4 problems"

@@ -78,7 +78,7 @@ def access_control(database: Database, signer: Signer, internal_callers: str) ->
             clock.now(),
         )
         with database.transaction(correlation=requests.request_id()) as session:
-            if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
+            if not audit.denied_recently(session, organization_id, operation, by=by, now=now):
                 organization = queries.organization(session, organization_id)
                 audit_log.record(
                     session,

@@ -1,6 +1,5 @@
 """Events about the members of an organization."""
 
-from chassis import audit
 from chassis.messaging import outbox
 from contracts import membership as messages
 from sqlalchemy.orm import Session
@@ -27,7 +26,6 @@ def publish_members_changed(session: Session, organization_id: str) -> None:
     if owner is None:
         return
     members, admins = queries.counts(session, organization_id)
-    audit.lock(session, organization_id)  # the chain before the stream, as everybody
     outbox.publish(
         session,
         messages.MembersChanged(

@@ -44,7 +44,7 @@ def record_denial(
     session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime
 ) -> None:
     """Record that someone tried what they may not do; a repeated attempt is recorded once."""
-    if not audit.denied_lately(session, organization_id, operation, by=by, now=now):
+    if not audit.denied_recently(session, organization_id, operation, by=by, now=now):
         organization = queries.organization(session, organization_id)
         record(session, organization, operation, by=by, now=now, outcome="denied")
 

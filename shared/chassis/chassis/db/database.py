@@ -15,6 +15,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - doors take it from here
 
+from chassis.db import unit_of_work
+
 # What transactions that nobody asked for come from: a run of a job.
 cause: ContextVar[str] = ContextVar("cause", default="")
 
@@ -41,12 +43,15 @@ class Database:
 
     @contextmanager
     def transaction(self, *, correlation: str = "", causation: str = "") -> Iterator[Session]:
-        """One unit of work: committed when the block ends, rolled back when it raises. What is said
-        inside carries ``correlation`` and ``causation``; the relay is woken after the commit."""
+        """One unit of work: committed when the block ends, rolled back when it raises.
+
+        Messages and audit rows that were collected inside are written at its end and carry
+        ``correlation`` and ``causation``. The relay is woken after the commit."""
         with self._turn, Session(self.engine, expire_on_commit=False) as session:
             session.info.update(correlation=correlation or cause.get(), causation=causation)
             with session.begin():
                 yield session
+                unit_of_work.write_collected(session)
         if session.info.get("published"):
             for wake in self.on_publish:
                 wake()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
 from chassis.messaging.envelope import Decoded, Envelope, Undeliverable, decode
 from chassis.messaging.inbox import Inbox, is_disconnect
@@ -125,6 +126,6 @@ class Batches:
                         id=new[n].decoded.envelope.id, digest=new[n].decoded.digest, heard_at=now
                     )
                 )
-            session.flush()
+            write_collected(session)
             failpoints.hit("batch.before_commit")
         return [item.number for item in items if item.decoded.envelope.id in seen]

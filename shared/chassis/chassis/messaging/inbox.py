@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, aliased
 
 from chassis.db.database import Database
+from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
 from chassis.messaging.envelope import LARGEST, Decoded, Envelope, Undeliverable, decode, writable
 from chassis.messaging.inbox_models import (
@@ -125,7 +126,7 @@ class Inbox:
         if ordered and not self._advance(session, envelope) and not redriven:
             raise Undeliverable("stale", f"version {envelope.version} came after a newer one")
         self.listeners[type(decoded.message)](session, decoded.message, envelope)
-        session.flush()
+        write_collected(session)
         failpoints.hit("consumer.before_commit")
 
     def _first_time(self, session: Session, decoded: Decoded) -> bool:

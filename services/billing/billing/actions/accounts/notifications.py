@@ -17,8 +17,7 @@ from billing.values import format_money
 
 def publish_low_credits(session: Session) -> int:
     """Say that the credits of an account ran low, the oldest such note first, unless it was closed
-    since; answers how many notes there were. One at a time: nobody may hold the stream of one
-    account and wait for another's."""
+    since; answers how many notes there were."""
     found = queries.oldest_low_credit(session)
     if found is None:
         return 0

@@ -203,7 +203,7 @@ def record_denial(
     provider_id = queries.provider_of(session, organization_id)
     if provider_id is None and session.get(Provider, organization_id) is not None:
         provider_id = organization_id
-    if provider_id is not None and not audit.denied_lately(
+    if provider_id is not None and not audit.denied_recently(
         session, organization_id, operation, by=by, now=now
     ):
         audit.record(

@@ -184,7 +184,7 @@ def record_transaction(
 
 
 def publish_balance(session: Session, account: Account, now: datetime) -> None:
-    """Say the account's figures. Always after the audit, so that locks are taken in one order."""
+    """Publish the account's figures."""
     figures, as_of = account.figures(now), account.stamp_publication(now)
     account.published_days_to_empty = queries.days_to_empty(session, account, now)
     schedule_recount(account, now)

@@ -61,9 +61,7 @@ def deallocate(session: Session, invoice: Invoice, amount: int) -> list[Transfer
 def update_invoices(
     session: Session, account: Account, rows: Sequence[Entry], now: datetime
 ) -> None:
-    """Carry posted rows over to the invoices they name, and say which are paid by that.
-
-    After the audit, so that locks are taken in one order."""
+    """Carry posted rows over to the invoices they name, and publish which are paid by that."""
     effects = [(row.invoice_id, *_effect(row)) for row in rows if row.invoice_id is not None]
     touched = {invoice_id for invoice_id, paid, credited in effects if paid or credited}
     if not touched:

@@ -3,7 +3,6 @@ whoever needs it."""
 
 from datetime import datetime
 
-from chassis import audit
 from chassis.messaging import outbox
 from chassis.runtime import clock
 from contracts import billing as said
@@ -38,10 +37,6 @@ def expire_due(session: Session, account: Account, now: datetime) -> None:
         if account.held
         else ()
     )
-    if due:
-        # Whoever needs this may write an audit row afterwards; that lock comes before those of what
-        # is said.
-        audit.lock(session, account.organization_id)
     for reservation in due:
         _expire(session, account, reservation, now)
 

@@ -22,9 +22,7 @@ def record_usage_messages(
     again."""
     outcomes = record_usage(session, records=records, now=now)
     refused = [n for n, outcome in enumerate(outcomes) if outcome not in (ACCEPTED, DUPLICATE)]
-    for n in sorted(
-        refused, key=lambda n: records[n].provider_id
-    ):  # streams are locked in one order by all
+    for n in refused:
         record = records[n]
         outbox.publish(
             session,
