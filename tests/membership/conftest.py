@@ -16,6 +16,7 @@ import pytest
 from chassis.db import migrations
 from chassis.db.columns import Base
 from chassis.db.database import Database
+from chassis.db.unit_of_work import write_collected
 from chassis.messaging import outbox
 from chassis.messaging.inbox import Inbox
 from chassis.runtime import clock, ids
@@ -65,7 +66,7 @@ class World:
     def hear(self, message: Any) -> None:
         with self.database.transaction() as session:
             outbox.publish(session, message)
-            session.flush()
+            write_collected(session)
             row = session.scalars(
                 select(outbox.OutboxRow).order_by(outbox.OutboxRow.seq.desc()).limit(1)
             ).one()

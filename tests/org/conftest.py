@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from chassis.auth.actor import Actor
 from chassis.db.database import Database
+from chassis.db.unit_of_work import write_collected
 from chassis.http.client import Answer
 from chassis.messaging import outbox
 from chassis.messaging.inbox import Inbox
@@ -93,7 +94,7 @@ class World:
         """A neighbour says this."""
         with self.database.transaction() as session:
             message_id = outbox.publish(session, message)
-            session.flush()
+            write_collected(session)
             row = session.scalars(select(OutboxRow).where(OutboxRow.id == message_id)).one()
             body = row.body
             session.delete(row)

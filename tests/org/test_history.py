@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chassis import audit
 from chassis.audit import AuditEntry
+from chassis.db import columns
 from chassis.db.database import Database
 from chassis.runtime import cli, ids
 from contracts import billing, membership, org
@@ -391,7 +392,7 @@ def all_text(database: Database) -> str:
     while."""
     found = []
     with database.reading() as session:
-        for metadata in (audit.Base.metadata, Base.metadata):
+        for metadata in (columns.Base.metadata, Base.metadata):
             assert isinstance(metadata, MetaData)
             for one in metadata.sorted_tables:
                 if one.name not in ("outbox", "inbox", "idempotency_keys"):
