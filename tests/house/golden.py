@@ -1,7 +1,6 @@
-"""One golden file per message: what its body looks like on the wire. ``python -m
-tests.house.golden`` writes them.
+"""One golden file per message with its body as sent. ``python -m tests.house.golden`` writes them.
 
-A message may gain an optional field; its golden file is then written anew. Anything else is a new
+A message may gain an optional field; its golden file is then regenerated. Any other change is a new
 message with the next version, so a file that its class can no longer read is never overwritten.
 """
 
@@ -15,11 +14,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 import marshmallow
 from contracts.message import Message, every_message
 
-from tests.house.places import ROOT
+from tests.house.workspace import ROOT
 
 FOLDER = ROOT / "tests" / "contracts" / "golden"
 
-# What a field of this name holds; every other text is its own name.
+# The value of a field with this name; every other text field holds its own name.
 _TEXTS = {
     "organization_id": "org_01k9jm2n7tfx9r8b3y0wz5v6qd",
     "provider_id": "org_01k9jm0a4cexgvq5m2r7s8t9wx",
@@ -54,12 +53,12 @@ def path(kind: type[Message]) -> Path:
 
 
 def text(message: Message) -> str:
-    """As it stands in the file."""
+    """The content of the golden file."""
     return json.dumps(message.dump(), indent=2, ensure_ascii=False) + "\n"
 
 
 def representative(kind: type) -> Any:
-    """An instance with something in every field, optional ones too."""
+    """An instance with a value in every field, including optional ones."""
     hints = get_type_hints(kind)
     return kind(**{f.name: _value(f.name, hints[f.name]) for f in dataclasses.fields(kind)})
 
@@ -79,22 +78,22 @@ def _value(name: str, hint: Any) -> Any:
 
 
 def write(kind: type[Message]) -> bool:
-    """Write the file if it is not as it should be; answers whether it was. Raises ValueError where
-    the class can't read what it said before."""
+    """Write the file if it is out of date; returns whether it was. Raises ValueError if the class
+    cannot read the previous file."""
     wanted, file = text(representative(kind)), path(kind)
     if file.exists():
         before = file.read_text()
         if before == wanted:
             return False
         try:
-            gone = _names(json.loads(before)) - _names(json.loads(wanted))
+            removed = _names(json.loads(before)) - _names(json.loads(wanted))
             kind.load(json.loads(before))
         except marshmallow.ValidationError as problem:
             raise ValueError(
-                f"{kind.TYPE} can't read what it said before ({problem}): say a new version"
+                f"{kind.TYPE} cannot read its golden file ({problem}): publish a new version"
             ) from problem
-        if gone:
-            raise ValueError(f"{kind.TYPE} no longer says {sorted(gone)}: say a new version")
+        if removed:
+            raise ValueError(f"{kind.TYPE} no longer has {sorted(removed)}: publish a new version")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(wanted)
     return True

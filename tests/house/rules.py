@@ -1,5 +1,4 @@
-"""The rules that can be read off the source: each takes a folder and answers the places where it is
-broken."""
+"""The rules that the source itself must follow: each takes a folder and returns the violations."""
 
 import ast
 import re
@@ -10,9 +9,8 @@ from typing import NamedTuple
 
 MODULE, FUNCTION, APP, MAIN = 300, 40, 90, 20
 
-# What the chassis must not know. Tenancy is its business, because token, audit and permission table
-# are keyed by it: organization, provider, customer, member, owner, staff and support are allowed
-# for that reason.
+# Domain nouns. Tenancy is the business of the chassis, because tokens, audit rows and the permission
+# table are keyed by it: organization, provider, customer, member, owner, staff and support are allowed.
 FORBIDDEN_NOUNS = (
     "account",
     "amount",
@@ -41,7 +39,7 @@ FORBIDDEN_NOUNS = (
     "wallet",
     "withdrawal",
 )
-SAYING_NOTHING = {
+MEANINGLESS = {
     "base",
     "common",
     "core",
@@ -62,7 +60,7 @@ SAYING_NOTHING = {
 LEFT_OVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 TRANSACTION_WORDS = {"commit", "rollback", "begin_nested"}
 GUARDS = {"requires", "internal", "public"}
-CRASH_VARIABLE = "CLIENTELE_FAILPOINT"
+FAILPOINT_VARIABLE = "CLIENTELE_FAILPOINT"
 TEXT = {
     ".py",
     ".toml",
@@ -107,8 +105,7 @@ def lines(text: str) -> int:
 
 
 def transaction_words(folder: Path) -> list[str]:
-    """One transaction per knock: nobody outside the chassis ends a transaction or opens one inside
-    another."""
+    """One transaction per request: nothing outside the chassis ends a transaction or nests one."""
     return [
         f"{_at(source, node)} calls {node.func.attr}()"
         for source, node in _calls(folder)
@@ -117,7 +114,7 @@ def transaction_words(folder: Path) -> list[str]:
 
 
 def prints(folder: Path) -> list[str]:
-    """Nobody prints but the commands; everybody else logs."""
+    """Only commands print; everything else logs."""
     return [
         f"{_at(source, node)} prints"
         for source, node in _calls(folder)
@@ -128,7 +125,7 @@ def prints(folder: Path) -> list[str]:
 
 
 def sizes(folder: Path) -> list[str]:
-    """Modules, functions, ``app`` and ``__main__`` within their caps; migrations may have long
+    """Modules, functions, ``app`` and ``__main__`` within their limits; migrations may have long
     functions."""
     return [problem for source in sources(folder) for problem in _sizes(source)]
 
@@ -152,27 +149,27 @@ def _body(source: Source, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def domain_nouns(folder: Path) -> list[str]:
-    """The chassis runs any service: it speaks of no domain, neither in names nor in words."""
+    """The chassis runs any service: no domain noun in its names or texts."""
     found = re.compile(rf"(?<![a-z])({'|'.join(FORBIDDEN_NOUNS)})s?(?![a-z])", re.IGNORECASE)
     return [
-        f"{source.path}:{number} speaks of {match[1].lower()}"
+        f"{source.path}:{number} mentions {match[1].lower()}"
         for source in sources(folder)
         for number, line in enumerate(source.text.splitlines(), 1)
         for match in found.finditer(line)
     ]
 
 
-def names_that_say_nothing(folder: Path) -> list[str]:
-    """A module's name says what is in it."""
+def meaningless_names(folder: Path) -> list[str]:
+    """A module is named after what is in it."""
     return [
         str(path.relative_to(folder))
         for path in sorted(folder.rglob("*"))
-        if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.stem in SAYING_NOTHING
+        if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.stem in MEANINGLESS
     ]
 
 
 def left_overs(folder: Path) -> list[str]:
-    """What is to be done is an issue, not a comment."""
+    """Open work is an issue, not a comment."""
     return [
         f"{path}:{n} {match[0]}"
         for path, n, line in _text(folder)
@@ -180,17 +177,17 @@ def left_overs(folder: Path) -> list[str]:
     ]
 
 
-def crash_variable(folder: Path) -> list[str]:
-    """Only ``chassis.runtime.failpoints`` can be told to die."""
+def failpoint_variable(folder: Path) -> list[str]:
+    """Only ``chassis.runtime.failpoints`` reads the variable."""
     return [
-        f"{path}:{n} names {CRASH_VARIABLE}"
+        f"{path}:{n} names {FAILPOINT_VARIABLE}"
         for path, n, line in _text(folder)
-        if CRASH_VARIABLE in line and path.parts[-2:] != ("runtime", "failpoints.py")
+        if FAILPOINT_VARIABLE in line and path.parts[-2:] != ("runtime", "failpoints.py")
     ]
 
 
 def unguarded_bodies(folder: Path) -> list[str]:
-    """A view asks who is there before it reads the body: the guard stands above ``arguments``."""
+    """A view checks the caller before it reads the body: the guard is above ``arguments``."""
     return [problem for source in sources(folder) for problem in _unguarded(source)]
 
 
@@ -200,23 +197,23 @@ def _unguarded(source: Source) -> Iterator[str]:
             continue
         names = [_name(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]
         if "arguments" in names and not GUARDS & set(names[: names.index("arguments")]):
-            yield f"{_at(source, node)} {node.name} reads the body before it asks who is there"
+            yield f"{_at(source, node)} {node.name} reads the body before it checks the caller"
 
 
 def undocumented_modules(folder: Path) -> list[str]:
-    """Every module begins with what question it answers."""
+    """Every module begins with a docstring."""
     return [
-        f"{source.path} does not say what it is"
+        f"{source.path} has no docstring"
         for source in sources(folder)
         if ast.get_docstring(source.tree) is None and source.tree.body
     ]
 
 
-def said(package: Path) -> set[tuple[str, str]]:
-    """The messages a package says, as (module of contracts, class): constructed, or handed to what
-    constructs them.
+def published(package: Path) -> set[tuple[str, str]]:
+    """The messages a package publishes, as (module of contracts, class): constructed, or passed to
+    what constructs them.
 
-    A class in an annotation or as a key of a table is only heard."""
+    A class in an annotation or as a key of a table is only consumed."""
     found = set()
     for source in sources(package):
         modules = _aliases(source.tree, lambda node: node.module == "contracts")
@@ -256,7 +253,7 @@ def _aliases(tree: ast.Module, wanted: Callable[[ast.ImportFrom], bool]) -> dict
 
 
 def _values(tree: ast.Module) -> Iterator[ast.expr]:
-    """What is called, handed over, or the value in a table."""
+    """What is called, passed as an argument, or the value in a table."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield node.func

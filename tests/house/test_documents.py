@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from devtools import docs
 
-from tests.house.places import ROOT, SERVICES, Project, listed
+from tests.house.workspace import ROOT, SERVICES, Project, listed
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "services").glob("*/README.md")]

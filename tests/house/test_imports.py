@@ -1,4 +1,4 @@
-"""The floor plan: who may import whom, as ``.importlinter`` says."""
+"""Which module may import which, as ``.importlinter`` declares."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.house.places import PROJECTS, ROOT
+from tests.house.workspace import PROJECTS, ROOT
 
 LINT = (
     "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
@@ -15,7 +15,7 @@ LINT = (
 # One line for each contract, in a copy of the code, that breaks it.
 PLANTED = {
     "org/values.py": "import billing",
-    "chassis/clock.py": "import gateway",
+    "chassis/runtime/clock.py": "import gateway",
     "org/models.py": "import org.actions",
     "org/queries.py": "import urllib3",
     "org/views/settings.py": "import org.models",
@@ -24,7 +24,7 @@ PLANTED = {
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The verdict on the packages in the folder."""
+    """The result of import-linter for the packages in the folder."""
     environment = os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, "-P", "-c", LINT],
@@ -45,40 +45,40 @@ def copy(folder: Path) -> Path:
     return folder
 
 
-def test_everybody_imports_only_what_the_floor_plan_allows(tmp_path: Path) -> None:
-    verdict = lint(copy(tmp_path))
+def test_every_import_is_allowed(tmp_path: Path) -> None:
+    result = lint(copy(tmp_path))
 
-    assert verdict.returncode == 0, verdict.stdout
+    assert result.returncode == 0, result.stdout
 
 
-def test_every_contract_bites(tmp_path: Path) -> None:
+def test_every_contract_finds_a_violation(tmp_path: Path) -> None:
     folder = copy(tmp_path)
     for module, line in PLANTED.items():
         with (folder / module).open("a") as source:
             source.write(f"\n{line}\n")
-    (folder / "org" / "cellar.py").touch()
-    verdict = lint(folder)
+    (folder / "org" / "unlisted.py").touch()
+    result = lint(folder)
 
-    assert f"0 kept, {len(PLANTED)} broken" in verdict.stdout, verdict.stdout + verdict.stderr
-    assert "org.cellar" in verdict.stdout
+    assert f"0 kept, {len(PLANTED)} broken" in result.stdout, result.stdout + result.stderr
+    assert "org.unlisted" in result.stdout
     for module, line in PLANTED.items():
         importer = module.removesuffix(".py").replace("/", ".")
-        assert f"{importer} -> {line.removeprefix('import ')}" in verdict.stdout, verdict.stdout
+        assert f"{importer} -> {line.removeprefix('import ')}" in result.stdout, result.stdout
 
 
-def test_every_service_and_every_room_stands_in_the_floor_plan() -> None:
-    plan = (ROOT / ".importlinter").read_text()
-    roots, strangers, containers = (
-        _listed(plan, name) for name in ("root_packages", "modules", "containers")
+def test_every_service_is_in_every_contract() -> None:
+    configuration = (ROOT / ".importlinter").read_text()
+    roots, independent, containers = (
+        _listed(configuration, name) for name in ("root_packages", "modules", "containers")
     )
     services = {p.name for p in PROJECTS if p.folder.parent.name == "services"}
 
     assert roots == {p.name for p in PROJECTS}
-    assert strangers == services
+    assert independent == services
     assert containers == services
 
 
-def _listed(plan: str, name: str) -> set[str]:
-    lines = plan.partition(f"\n{name} =\n")[2].splitlines()
+def _listed(configuration: str, name: str) -> set[str]:
+    lines = configuration.partition(f"\n{name} =\n")[2].splitlines()
     end = next(n for n, line in enumerate(lines) if not line.startswith("    "))
     return {line.strip() for line in lines[:end]}

@@ -1,5 +1,4 @@
-"""What the services say to each other: every message has its golden file, its sayer and its
-hearers."""
+"""Messages: each has a golden file, one producer and the consumers it names."""
 
 import json
 from collections.abc import Iterator
@@ -15,13 +14,13 @@ from contracts import message as messages
 from contracts.message import Message, every_message
 
 from tests.house import golden, rules
-from tests.house.places import SERVICES, Project
+from tests.house.workspace import SERVICES, Project
 
 EVERY = pytest.mark.parametrize("kind", every_message(), ids=lambda kind: kind.TYPE)
 
 
-def hearers(kind: type[Message], services: list[Project]) -> tuple[str, ...]:
-    """The services whose table of listeners has the message."""
+def consumers(kind: type[Message], services: list[Project]) -> tuple[str, ...]:
+    """The services that have a listener for the message."""
     tables = {
         s.name: import_module(f"{s.name}.listeners").LISTENERS
         for s in services
@@ -31,8 +30,8 @@ def hearers(kind: type[Message], services: list[Project]) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[str, set[tuple[str, str]]]:
-    return {service.name: rules.said(service.package) for service in SERVICES}
+def published() -> dict[str, set[tuple[str, str]]]:
+    return {service.name: rules.published(service.package) for service in SERVICES}
 
 
 @EVERY
@@ -41,49 +40,49 @@ def test_a_message_reads_and_writes_its_golden_file(kind: type[Message]) -> None
 
     assert kind.load(stored).dump() == stored
     assert kind.load(stored) == golden.representative(kind), (
-        "write it anew: python -m tests.house.golden"
+        "regenerate it: python -m tests.house.golden"
     )
 
 
 @EVERY
-def test_fields_it_does_not_know_are_ignored(kind: type[Message]) -> None:
+def test_unknown_fields_are_ignored(kind: type[Message]) -> None:
     stored = json.loads(golden.path(kind).read_text())
 
-    assert kind.load({**stored, "added_by_a_later_sayer": {"a": [1]}}) == golden.representative(
+    assert kind.load({**stored, "added_by_a_later_producer": {"a": [1]}}) == golden.representative(
         kind
     )
 
 
 @EVERY
-def test_it_is_really_said_by_its_sayer_and_by_nobody_else(
-    kind: type[Message], said: dict[str, set[tuple[str, str]]]
+def test_only_its_producer_publishes_it(
+    kind: type[Message], published: dict[str, set[tuple[str, str]]]
 ) -> None:
     name = (kind.__module__.rpartition(".")[2], kind.__name__)
-    sayers = [] if kind.producer() in OUTSIDERS else [kind.producer()]
+    producers = [] if kind.producer() in OUTSIDERS else [kind.producer()]
 
-    assert [service for service, words in said.items() if name in words] == sayers
+    assert [service for service, messages_ in published.items() if name in messages_] == producers
 
 
-def test_an_outsider_is_no_service_and_speaks_to_one() -> None:
-    sayers = {kind.producer() for kind in every_message()}
+def test_an_external_producer_is_not_a_service() -> None:
+    producers = {kind.producer() for kind in every_message()}
 
     assert not {service.name for service in SERVICES} & set(OUTSIDERS)
-    assert sayers - {service.name for service in SERVICES} == set(OUTSIDERS)
+    assert producers - {service.name for service in SERVICES} == set(OUTSIDERS)
 
 
-def test_whatever_is_heard_in_batches_has_no_order_and_a_listener_for_one() -> None:
+def test_what_is_consumed_in_batches_has_no_order_and_a_listener_for_single_messages() -> None:
     for service in EMBEDDED:
         assert service.batches.keys() <= service.listeners.keys()
         assert not [kind for kind in service.listeners if kind.ORDERED is (kind in service.batches)]
 
 
 @EVERY
-def test_it_is_heard_by_whom_it_says(kind: type[Message]) -> None:
-    assert tuple(sorted(kind.CONSUMERS)) == hearers(kind, SERVICES)
+def test_it_is_consumed_by_the_services_it_names(kind: type[Message]) -> None:
+    assert tuple(sorted(kind.CONSUMERS)) == consumers(kind, SERVICES)
 
 
 @EVERY
-def test_it_stands_in_its_sayers_module_under_its_own_name_and_says_what_it_means(
+def test_it_is_in_its_producers_module_under_its_own_name_with_a_description(
     kind: type[Message],
 ) -> None:
     words = kind.TYPE.split(".")[1].split("_")
@@ -99,8 +98,7 @@ def test_every_golden_file_belongs_to_a_message() -> None:
     }
 
 
-# ---- each rule bites
-# ------------------------------------------------------------------------------------------------
+# ---- each rule finds a planted violation
 
 
 @pytest.fixture
@@ -135,21 +133,21 @@ def test_an_optional_field_may_be_added(planted: type[Message]) -> None:
 
 
 def test_a_required_field_needs_a_new_version(planted: type[Message]) -> None:
-    with pytest.raises(ValueError, match="say a new version"):
+    with pytest.raises(ValueError, match="publish a new version"):
         golden.write(changed(organization_id=str, amount=str, remark=str))
 
 
-def test_a_field_that_is_gone_needs_a_new_version(planted: type[Message]) -> None:
-    with pytest.raises(ValueError, match="no longer says"):
+def test_a_removed_field_needs_a_new_version(planted: type[Message]) -> None:
+    with pytest.raises(ValueError, match="no longer has"):
         golden.write(changed(organization_id=str))
 
 
 def test_another_type_needs_a_new_version(planted: type[Message]) -> None:
-    with pytest.raises(ValueError, match="say a new version"):
+    with pytest.raises(ValueError, match="publish a new version"):
         golden.write(changed(organization_id=str, amount=int))
 
 
-def test_what_is_only_heard_or_named_is_not_said(tmp_path: Path) -> None:
+def test_what_is_only_consumed_or_named_is_not_published(tmp_path: Path) -> None:
     (tmp_path / "listeners.py").write_text(
         "from contracts import billing\n"
         "def closed(session, message: billing.AccountClosed) -> None: ...\n"
@@ -157,10 +155,10 @@ def test_what_is_only_heard_or_named_is_not_said(tmp_path: Path) -> None:
     )
     (tmp_path / "actions.py").write_text(
         "from contracts import org as words\nfrom contracts.billing import AccountOpened\n"
-        "say(words.CloseAccount(a=1))\nASKS = {1: about(words.EndAccess)}\nrecord(session, AccountOpened)\n"
+        "publish(words.CloseAccount(a=1))\nASKS = {1: about(words.EndAccess)}\nrecord(session, AccountOpened)\n"
     )
 
-    assert rules.said(tmp_path) == {
+    assert rules.published(tmp_path) == {
         ("org", "CloseAccount"),
         ("org", "EndAccess"),
         ("billing", "AccountOpened"),

@@ -1,5 +1,4 @@
-"""Migrations: one straight line per service, and what they build is what the models say, on both
-databases."""
+"""Migrations: linear in each service, and what they build matches the models, on both databases."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -15,7 +14,7 @@ from chassis.db.columns import Base
 from chassis.db.database import Database
 from devtools.servers import Postgres
 
-from tests.house.places import WITH_DATA, Project, listed
+from tests.house.workspace import WITH_DATA, Project, listed
 
 SERVICE = pytest.mark.parametrize("service", WITH_DATA, ids=lambda service: service.name)
 
@@ -24,8 +23,8 @@ def migrations_of(service: Project) -> Path:
     return service.package / "migrations"
 
 
-def broken_line(folder: Path) -> list[str]:
-    """Where the files in ``versions`` are not one line of numbers up to HEAD."""
+def broken_sequence(folder: Path) -> list[str]:
+    """Where the files in ``versions`` are not numbered in sequence up to HEAD."""
     files = sorted((folder / "versions").glob("*.py"))
     numbers = [file.name.partition("_")[0] for file in files]
     expected = [f"{n:04}" for n in range(1, len(files) + 1)]
@@ -38,11 +37,11 @@ def broken_line(folder: Path) -> list[str]:
             if f"\n{line}\n" not in text.replace("'", '"')
         ]
     head = (folder / "HEAD").read_text().strip()
-    return problems if head == expected[-1] else [*problems, f"HEAD says {head}"]
+    return problems if head == expected[-1] else [*problems, f"HEAD is {head}"]
 
 
 def differences(service: Project, url: str) -> list[Any]:
-    """What an upgraded database has other than the models."""
+    """How an upgraded database differs from the models."""
     migrations.upgrade(migrations_of(service), url)
     metadata: list[sa.MetaData] = [import_module(f"{service.name}.models").Base.metadata]
     if hasattr(import_module(f"{service.name}.app"), "SERVICE"):
@@ -59,42 +58,46 @@ def differences(service: Project, url: str) -> list[Any]:
 
 
 @SERVICE
-def test_migrations_are_one_line_of_numbers(service: Project) -> None:
-    assert not (broken := broken_line(migrations_of(service))), listed(broken)
+def test_migrations_are_numbered_in_sequence(service: Project) -> None:
+    assert not (broken := broken_sequence(migrations_of(service))), listed(broken)
 
 
 @SERVICE
-def test_the_models_are_what_migrations_build_on_sqlite(service: Project, tmp_path: Path) -> None:
-    assert not (found := differences(service, f"sqlite:///{tmp_path / 'house.db'}")), listed(found)
+def test_migrations_build_what_the_models_declare_on_sqlite(
+    service: Project, tmp_path: Path
+) -> None:
+    assert not (different := differences(service, f"sqlite:///{tmp_path / 'test.db'}")), listed(
+        different
+    )
 
 
 @SERVICE
-def test_the_models_are_what_migrations_build_on_postgresql(
+def test_migrations_build_what_the_models_declare_on_postgresql(
     service: Project, postgres: Postgres
 ) -> None:
     database = postgres.fresh_database(service.name)
 
-    assert not (found := differences(service, database.owner_url)), listed(found)
+    assert not (different := differences(service, database.owner_url)), listed(different)
 
 
 @pytest.fixture
 def forgotten() -> Iterator[sa.MetaData]:
-    """A table that somebody added to the models of org without a migration."""
+    """A table in the models of org without a migration."""
     metadata: sa.MetaData = import_module("org.models").Base.metadata
     table = sa.Table("forgotten", metadata, sa.Column("id", sa.Integer, primary_key=True))
     yield metadata
     metadata.remove(table)
 
 
-def test_a_forgotten_migration_is_noticed(forgotten: sa.MetaData, tmp_path: Path) -> None:
+def test_a_missing_migration_is_found(forgotten: sa.MetaData, tmp_path: Path) -> None:
     org = next(service for service in WITH_DATA if service.name == "org")
 
-    assert [change[0] for change in differences(org, f"sqlite:///{tmp_path / 'house.db'}")] == [
+    assert [change[0] for change in differences(org, f"sqlite:///{tmp_path / 'test.db'}")] == [
         "add_table"
     ]
 
 
-def test_a_fork_and_a_stale_head_are_noticed(tmp_path: Path) -> None:
+def test_a_fork_and_a_stale_head_are_found(tmp_path: Path) -> None:
     versions = tmp_path / "versions"
     versions.mkdir()
     (versions / "0001_a.py").write_text('\nrevision = "0001"\ndown_revision = None\n')
@@ -102,10 +105,10 @@ def test_a_fork_and_a_stale_head_are_noticed(tmp_path: Path) -> None:
     (versions / "0002_c.py").write_text('\nrevision = "0003"\ndown_revision = "0001"\n')
     (tmp_path / "HEAD").write_text("0002\n")
 
-    assert broken_line(tmp_path) == [
+    assert broken_sequence(tmp_path) == [
         "numbered ['0001', '0002', '0002']",
         '0002_c.py lacks down_revision = "0002"',
-        "HEAD says 0002",
+        "HEAD is 0002",
     ]
 
 

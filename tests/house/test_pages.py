@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from gateway.views import routes
 
-from tests.house import doors, pages
+from tests.house import endpoints, pages
 from tests.house.pages import Page
-from tests.house.places import CONSOLE, listed
+from tests.house.workspace import CONSOLE, listed
 
 # Nobody need be signed in for these. Adding a line is a decision, not a convenience.
 OPEN = {
@@ -47,7 +47,7 @@ TOKENLESS = {
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    return doors.build(CONSOLE, tmp_path_factory.mktemp("console"))
+    return endpoints.build(CONSOLE, tmp_path_factory.mktemp("console"))
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_the_gateway_sends_every_page_to_the_console(found: list[Page]) -> None:
     strange = [
         page
         for page in found
-        if not getattr(routes.find(doors.filled(page.path)), "is_pages", False)
+        if not getattr(routes.find(endpoints.filled(page.path)), "is_pages", False)
     ]
 
     assert not strange, listed(strange)

@@ -1,19 +1,18 @@
-"""What each project declares is what it imports: no more, so that images stay small; no less, so
-that they start."""
+"""Each project declares exactly what it imports, so that images stay small and start."""
 
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-from tests.house import needs
-from tests.house.places import PROJECTS, SERVICES, Project, listed
+from tests.house import dependencies
+from tests.house.workspace import PROJECTS, SERVICES, Project, listed
 
 
 @pytest.fixture(scope="module")
 def owners() -> dict[str, set[str]]:
     return {
-        module: {needs.canonical(name) for name in names}
+        module: {dependencies.canonical(name) for name in names}
         for module, names in packages_distributions().items()
     }
 
@@ -22,16 +21,16 @@ def owners() -> dict[str, set[str]]:
 def test_what_is_declared_is_imported_and_what_is_imported_is_declared(
     project: Project, owners: dict[str, set[str]]
 ) -> None:
-    idle, undeclared = needs.differences(project, PROJECTS, owners)
+    unused, undeclared = dependencies.differences(project, PROJECTS, owners)
 
-    assert not idle, f"declared for nothing: {listed(idle)}"
+    assert not unused, f"declared, not imported: {listed(unused)}"
     assert not undeclared, f"imported, not declared: {listed(undeclared)}"
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
-def test_a_service_stands_on_chassis_and_contracts_only(service: Project) -> None:
+def test_a_service_depends_on_chassis_and_contracts_only(service: Project) -> None:
     ours = {project.name for project in PROJECTS}
-    declared = {needs.distribution(line) for line in service.declaration["dependencies"]}
+    declared = {dependencies.distribution(line) for line in service.declaration["dependencies"]}
 
     assert declared & ours <= {"chassis", "contracts"}
 
@@ -42,7 +41,7 @@ def test_every_project_has_the_same_license_and_python(project: Project) -> None
     assert project.declaration["requires-python"] == ">=3.11"
 
 
-def test_an_idle_and_a_missing_declaration_are_noticed(
+def test_an_unused_and_a_missing_declaration_are_found(
     tmp_path: Path, owners: dict[str, set[str]]
 ) -> None:
     folder = tmp_path / "planted"
@@ -53,4 +52,4 @@ def test_an_idle_and_a_missing_declaration_are_noticed(
     (folder / "planted" / "views.py").write_text("import sqlalchemy\nimport json\n")
     planted = Project(folder)
 
-    assert needs.differences(planted, [planted], owners) == ({"limits"}, {"sqlalchemy"})
+    assert dependencies.differences(planted, [planted], owners) == ({"limits"}, {"sqlalchemy"})

@@ -14,7 +14,7 @@ from typing import Any
 from chassis.auth.permissions import KEY, Operations, Row
 from werkzeug.test import TestResponse
 
-from tests.house import doors
+from tests.house import endpoints
 from tests.identity.samples import SAMPLES, Sample
 from tests.identity.system import Snapshot, System
 from tests.identity.world import Principal, Tenant, World
@@ -149,7 +149,7 @@ def operations(system: System) -> list[Operation]:
     names = {
         (c.method, c.documented_as): str(c.operation)
         for app in system.apps.values()
-        for c in doors.calls(app)
+        for c in endpoints.calls(app)
     }
     document = system.call("GET", "/v1/openapi.json").json
     return [

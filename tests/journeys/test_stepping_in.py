@@ -20,8 +20,8 @@ from devtools.processes import System
 from tests import customers
 from tests.customers import eventually
 from tests.footings import Embedded
-from tests.house import doors
-from tests.house.places import WITH_CONTRACT
+from tests.house import endpoints
+from tests.house.workspace import WITH_CONTRACT
 
 PASSWORD = "seven quiet herons nest"
 SUPPORTER = "svensson"
@@ -249,7 +249,9 @@ def test_whatever_the_tables_forbid_is_refused_inside_by_every_service(
         told = {}
         for service in (one for one in WITH_CONTRACT if one.has("models")):
             table = _table(service.name)
-            for call in doors.calls(doors.build(service, tmp_path_factory.mktemp(service.name))):
+            for call in endpoints.calls(
+                endpoints.build(service, tmp_path_factory.mktemp(service.name))
+            ):
                 row = table.rows.get(call.operation or "")
                 if row is None or row.marks["acting"] != "-":
                     continue

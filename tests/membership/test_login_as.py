@@ -13,7 +13,7 @@ from membership.actions import acting_sessions, audit_log
 from membership.guard import OPERATIONS
 from membership.models import LoginSession
 
-from tests.house import doors
+from tests.house import endpoints
 from tests.membership.conftest import World
 from tests.membership.scenes import Scene, scene
 
@@ -516,7 +516,7 @@ def test_whatever_the_table_forbids_is_refused(here: Scene, jane: tuple[str, str
         "GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner
     ).json
     forbidden = {name for name, row in OPERATIONS.rows.items() if row.marks["acting"] == "-"}
-    calls = [call for call in doors.calls(here.world.app) if call.operation in forbidden]
+    calls = [call for call in endpoints.calls(here.world.app) if call.operation in forbidden]
 
     told = {}
     for call in calls:

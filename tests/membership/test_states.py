@@ -8,8 +8,8 @@ from contracts import org
 from membership import guard, models
 from sqlalchemy import update
 
-from tests.house import doors
-from tests.house.places import SERVICES
+from tests.house import endpoints
+from tests.house.workspace import SERVICES
 
 MIA, PASSWORD = "mia@customer.example", "four calm otters drift"
 STATES = ("provisioning", "open", "suspended", "ended", "erased")
@@ -272,8 +272,8 @@ def test_what_each_state_allows(place, state):
 def test_every_operation_has_a_sample_that_does_it(app):
     assert set(SAMPLES) == set(guard.OPERATIONS.rows)
     [service] = [s for s in SERVICES if s.name == "membership"]
-    inside, found = doors.permitted(service.package), app.url_map.bind("")
+    inside, found = endpoints.permitted(service.package), app.url_map.bind("")
     for operation, sample in SAMPLES.items():
         endpoint, _ = found.match(sample.path, sample.method)
-        done = doors.operation_of(app.view_functions[endpoint], sample.method)
+        done = endpoints.operation_of(app.view_functions[endpoint], sample.method)
         assert done == operation or operation in inside, (operation, done)

@@ -1,4 +1,4 @@
-"""What there is to look at: every project of the workspace, found by its folder."""
+"""The projects of the workspace."""
 
 import tomllib
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ class Project:
     def declaration(self) -> dict[str, Any]:
         return tomllib.loads((self.folder / "pyproject.toml").read_text())["project"]
 
-    def has(self, room: str) -> bool:
-        return (self.package / f"{room}.py").exists() or (self.package / room).is_dir()
+    def has(self, module: str) -> bool:
+        return (self.package / f"{module}.py").exists() or (self.package / module).is_dir()
 
 
 def projects(root: Path) -> list[Project]:
@@ -37,16 +37,16 @@ def projects(root: Path) -> list[Project]:
         "members"
     ]
     return [
-        Project(found.parent)
+        Project(declaration.parent)
         for glob in members
-        for found in sorted(root.glob(f"{glob}/pyproject.toml"))
+        for declaration in sorted(root.glob(f"{glob}/pyproject.toml"))
     ]
 
 
 PROJECTS = projects(ROOT)
 SERVICES = [p for p in PROJECTS if p.folder.parent.name == "services"]
 CONSOLE = next(s for s in SERVICES if s.name == "console")
-# The console has pages where the others have a contract.
+# The console serves pages, the others an API.
 WITH_CONTRACT = [s for s in SERVICES if s != CONSOLE]
 WITH_DATA = [s for s in SERVICES if s.has("models")]
 CHASSIS = ROOT / "shared" / "chassis" / "chassis"
@@ -55,5 +55,5 @@ OURS = [ROOT / "services", ROOT / "shared", ROOT / "deploy", ROOT / "tools"]
 
 
 def listed(problems: Iterable[object]) -> str:
-    """Problems a line each, as a failing test shows them."""
+    """Problems, one per line, as a failing test shows them."""
     return "\n  " + "\n  ".join(str(problem).replace(f"{ROOT}/", "") for problem in problems)

@@ -1,5 +1,4 @@
-"""The HTTP doors of every service, opened without a network: SQLite in a folder, transports that lead
-nowhere."""
+"""The HTTP endpoints of every service, built without a network: SQLite in a folder, transports to nowhere."""
 
 import dataclasses
 import re
@@ -14,14 +13,14 @@ from chassis.runtime.settings import Secret
 from flask import Flask
 from joserfc.jwk import OKPKey
 
-from tests.house.places import CONSOLE, Project
+from tests.house.workspace import CONSOLE, Project
 
 OF_EVERY_SERVICE = {"/healthz", "/readyz", "/internal/openapi.json", "/v1/openapi.json"}
 OUTWARD = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-class Call(NamedTuple):
-    """A method on a path, and the operation that its guard asks for (None: nobody guards it)."""
+class Endpoint(NamedTuple):
+    """A method on a path, and the operation that it requires (None: it declares nothing)."""
 
     method: str
     path: str
@@ -34,12 +33,12 @@ class Call(NamedTuple):
 
     @property
     def example(self) -> str:
-        """A path that a caller could ask for."""
+        """A path that a caller could request."""
         return filled(self.path)
 
 
 def filled(path: str) -> str:
-    """A path with something in its places."""
+    """A path with its parameters filled in."""
     return re.sub(r"<[^<>]+>", "x", path)
 
 
@@ -72,33 +71,33 @@ def stub(settings: type, folder: Path) -> Any:
     )
 
 
-def calls(app: Flask) -> Iterator[Call]:
-    """What can be asked of the application, route by route."""
+def endpoints_of(app: Flask) -> Iterator[Endpoint]:
+    """Every endpoint of the application."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         for method in sorted((rule.methods or set()) & set(OUTWARD)):
-            yield Call(method, rule.rule, operation_of(view, method))
+            yield Endpoint(method, rule.rule, operation_of(view, method))
 
 
 def operation_of(view: Any, method: str) -> str | None:
-    """The mark of ``requires``, ``internal`` or ``public``, on the function or on the method of a
+    """The declaration by ``requires``, ``internal`` or ``public``, on the function or on the method of a
     class."""
     guarded = getattr(getattr(view, "view_class", None), method.lower(), view)
     return getattr(guarded, "operation", None)
 
 
-def unguarded(found: list[Call]) -> list[Call]:
-    """Calls that nobody guards."""
-    return [call for call in found if not call.operation]
+def unguarded(endpoints_: list[Endpoint]) -> list[Endpoint]:
+    """Endpoints that do not declare who may call them."""
+    return [endpoint for endpoint in endpoints_ if not endpoint.operation]
 
 
 def permitted(package: Path) -> set[str]:
-    """Operations that views ask for once they have seen the body: ``permit("...")``, and those that
+    """Operations that views check once they have read the body: ``permit("...")``, and those that
     single fields need."""
     in_views = {
-        found[1]
+        match[1]
         for path in sorted((package / "views").rglob("*.py"))
-        for found in re.finditer(r"""permit\(\s*"([a-z_.]+)\"""", path.read_text())
+        for match in re.finditer(r"""permit\(\s*"([a-z_.]+)\"""", path.read_text())
     }
     if not (package / "guard.py").exists():
         return in_views
@@ -106,21 +105,23 @@ def permitted(package: Path) -> set[str]:
 
 
 def differences(
-    found: list[Call], table: set[str], asked_inside: set[str]
+    endpoints_: list[Endpoint], table: set[str], checked_inside: set[str]
 ) -> tuple[set[str], set[str]]:
-    """Operations used without a row in the table, and rows nobody uses."""
-    used = asked_inside | {
-        call.operation for call in found if call.operation not in (None, "public", "internal")
+    """Operations without a row in the table, and rows that no endpoint uses."""
+    used = checked_inside | {
+        endpoint.operation
+        for endpoint in endpoints_
+        if endpoint.operation not in (None, "public", "internal")
     }
     return used - table, table - used
 
 
-def undocumented(found: list[Call], document: dict[str, Any]) -> list[Call]:
-    """Calls that the document lacks though the gateway would forward them."""
+def undocumented(endpoints_: list[Endpoint], document: dict[str, Any]) -> list[Endpoint]:
+    """Endpoints that the gateway forwards but the document lacks."""
     return [
-        call
-        for call in found
-        if call.path not in OF_EVERY_SERVICE
-        and call.operation != "internal"
-        and call.method.lower() not in document["paths"].get(call.documented_as, {})
+        endpoint
+        for endpoint in endpoints_
+        if endpoint.path not in OF_EVERY_SERVICE
+        and endpoint.operation != "internal"
+        and endpoint.method.lower() not in document["paths"].get(endpoint.documented_as, {})
     ]

@@ -1,14 +1,13 @@
-"""What a project declares that it needs, against what it imports."""
+"""Declared dependencies of a project compared with its imports."""
 
 import re
 import sys
 from collections.abc import Iterable, Mapping
 
 from tests.house import rules
-from tests.house.places import Project
+from tests.house.workspace import Project
 
-# Part of the framework beside which it is declared: its public names are spread over two
-# distributions.
+# Distributions whose public names are spread over two packages.
 COMPANIONS = {"flask": {"werkzeug"}, "flask-smorest": {"webargs", "apispec"}, "kombu": {"amqp"}}
 
 # Data without a module of that name: used through a module of the standard library.
@@ -25,25 +24,25 @@ def distribution(requirement: str) -> str:
 
 
 def extras(requirement: str) -> list[str]:
-    found = re.search(r"\[([^\]]+)\]", requirement)
-    return found[1].split(",") if found else []
+    match = re.search(r"\[([^\]]+)\]", requirement)
+    return match[1].split(",") if match else []
 
 
 def differences(
     project: Project, projects: Iterable[Project], owners: Mapping[str, set[str]]
 ) -> tuple[set[str], set[str]]:
-    """What is declared and imported nowhere, and what is imported and declared nowhere.
+    """What is declared but not imported, and what is imported but not declared.
 
-    What the chassis declares comes with the chassis (its extras only where they are asked for)."""
-    found = rules.imported(project.package) - {project.name}
-    outside = {module for module in found if module not in sys.stdlib_module_names}
+    The dependencies of the chassis come with it (its extras only where they are requested)."""
+    modules = rules.imported(project.package) - {project.name}
+    outside = {module for module in modules if module not in sys.stdlib_module_names}
     lines = project.declaration["dependencies"]
     declared = {distribution(line) for line in lines} | _optional(project)
     used = {name for module in outside for name in owners.get(module, {canonical(module)})}
-    used |= {name for name, module in DATA.items() if module in found}
+    used |= {name for name, module in DATA.items() if module in modules}
     ours = {p.name: p for p in projects}
     allowed = declared | {
-        n for line in lines if distribution(line) in ours for n in _brought(line, ours)
+        n for line in lines if distribution(line) in ours for n in _transitive(line, ours)
     }
     allowed |= {companion for name in allowed for companion in COMPANIONS.get(name, ())}
     undeclared = {
@@ -57,10 +56,10 @@ def _optional(project: Project) -> set[str]:
     return {distribution(line) for group in groups for line in group}
 
 
-def _brought(requirement: str, ours: Mapping[str, Project]) -> set[str]:
+def _transitive(requirement: str, ours: Mapping[str, Project]) -> set[str]:
     declaration = ours[distribution(requirement)].declaration
-    asked = [
+    requested = [
         declaration.get("optional-dependencies", {}).get(extra, []) for extra in extras(requirement)
     ]
-    lines = [*declaration["dependencies"], *(line for group in asked for line in group)]
+    lines = [*declaration["dependencies"], *(line for group in requested for line in group)]
     return {distribution(line) for line in lines}
