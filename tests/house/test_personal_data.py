@@ -9,7 +9,7 @@ from org.models import FIELDS
 
 from tests.house import personal
 from tests.house.personal import Columns
-from tests.house.places import WITH_DATA, listed
+from tests.house.workspace import WITH_DATA, listed
 
 # The tables of the chassis are known once their modules are imported.
 CHASSIS_MODULES = (
