@@ -1,5 +1,4 @@
-"""The small words of organizations: statuses and what each allows, names, amounts on their way
-through."""
+"""Plain values: statuses and what each allows, settings, names, amounts, rows of the audit."""
 
 import json
 import re
@@ -18,7 +17,7 @@ SUSPENDED = "suspended"
 CLOSING = "closing"
 SUSPENDED_FOR_DELETION = "suspended_for_deletion"
 DELETED = "deleted"
-SUPPORT = "support"  # the kind of actor, and all that a customer learns of who it was
+SUPPORT = "support"  # a kind of actor, and the only name of it that a customer sees
 
 # What staff may do to an organization in each status. ``same``: 200 and nothing changes; ``start``:
 # a deletion begins; ``existing``: the deletion there is; ``restore``: a reactivation begins.
@@ -44,7 +43,6 @@ SETTINGS: dict[str, object] = {
     "mfa_required": False,
     "step_up_required": False,
 }
-BUYER_TAGS = ("CustomerRef", "BillingRef", "TypeRef")
 NEVER_EMPTY = 2**31 - 1
 
 _NAME_SIGNS = frozenset("~`#+$@&()[]<>⟨⟩\\/-_='\".:!?;^%*{} ‘’“”")
@@ -54,24 +52,26 @@ _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 def is_name(text: str) -> bool:
     """Whether every character is a letter or digit of any script, a mark on one, or one of the
     listed signs."""
-    return all(
-        c in _NAME_SIGNS
-        or unicodedata.category(c)[0] in "LN"
-        or unicodedata.category(c) in ("Mn", "Mc")
-        for c in text
-    )
+    return all(_is_name_character(character) for character in text)
+
+
+def _is_name_character(character: str) -> bool:
+    category = unicodedata.category(character)
+    return character in _NAME_SIGNS or category[0] in "LN" or category in ("Mn", "Mc")
 
 
 @cache
 def currencies() -> frozenset[str]:
-    """The currencies of ISO 4217 that have a number of decimals."""
-    return frozenset(c.code for c in iso4217.Currency if c.exponent is not None)
+    """The codes of ISO 4217 for which a number of decimals is defined."""
+    return frozenset(
+        currency.code for currency in iso4217.Currency if currency.exponent is not None
+    )
 
 
 @cache
 def timezones() -> frozenset[str]:
-    """The names of the tz database that have a place or are UTC."""
-    return frozenset(z for z in available_timezones() if "/" in z or z == "UTC")
+    """The names of the tz database that name a place, and UTC."""
+    return frozenset(name for name in available_timezones() if "/" in name or name == "UTC")
 
 
 def is_amount(text: str) -> bool:
@@ -103,7 +103,8 @@ def first_that_fit(
 
 
 def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the audit without who of the provider gave support, in whatever part of it."""
+    """A row of the audit without the names and ids of the provider's staff who gave support,
+    wherever they occur in it."""
     actor = row["actor"]
     if actor.get("kind") != SUPPORT:
         return row
@@ -113,15 +114,19 @@ def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:
         label += f" acting as {actor.get('label')}"
     else:
         hidden += [actor.get("label"), actor.get("id")]
-    words = "|".join(re.escape(word) for word in hidden if word and word.casefold() != SUPPORT)
-    pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)" if words else r"(?!)", re.IGNORECASE)
-    parts = {part: _without(pattern, row[part]) for part in ("target", "changes", "reason")}
-    return {**row, **parts, "actor": {"kind": SUPPORT, "id": SUPPORT, "label": label}}
+    names = [re.escape(name) for name in hidden if name and name.casefold() != SUPPORT]
+    if names:
+        pattern = re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)", re.IGNORECASE)
+        masked = {part: _mask(pattern, row[part]) for part in ("target", "changes", "reason")}
+        row = {**row, **masked}
+    return {**row, "actor": {"kind": SUPPORT, "id": SUPPORT, "label": label}}
 
 
-def _without(pattern: re.Pattern[str], part: Any) -> Any:
+def _mask(pattern: re.Pattern[str], part: Any) -> Any:
     if isinstance(part, dict):
-        return {key: _without(pattern, value) for key, value in part.items()}
+        return {key: _mask(pattern, value) for key, value in part.items()}
     if isinstance(part, list):
-        return [_without(pattern, value) for value in part]
-    return pattern.sub(SUPPORT.capitalize(), part) if isinstance(part, str) else part
+        return [_mask(pattern, value) for value in part]
+    if isinstance(part, str):
+        return pattern.sub(SUPPORT.capitalize(), part)
+    return part

@@ -17,8 +17,10 @@ class GraceOver(Gone):
 
 
 class Deletion(Base):
-    """A request to delete an organization. ``status``: asked, refused, scheduled, cancelled, purging
-    or completed. ``due_at``: when the purge is to be tried next."""
+    """A request to delete an organization.
+
+    ``status``: asked, refused, scheduled, cancelled, purging or completed. ``due_at``: when the
+    purge is to be tried next."""
 
     __tablename__ = "deletions"
     __table_args__ = (

@@ -33,7 +33,7 @@ class Field:
     operation: str | Mapping[str, str] = ""
 
     def operation_for(self, value: Any) -> str:
-        """The operation that setting this value needs; empty if ``organization.change`` is enough."""
+        """The operation that this value needs; empty if ``organization.change`` is enough."""
         if isinstance(self.operation, str):
             return self.operation
         return self.operation.get(value, "")

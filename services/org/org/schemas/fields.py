@@ -5,7 +5,6 @@ from typing import Any
 import marshmallow as ma
 from chassis.http.fields import Text
 from contracts.countries import COUNTRIES
-from email_validator import EmailNotValidError, validate_email
 
 from org import values
 
@@ -31,6 +30,9 @@ class Email(Text):
         super().__init__(most=254, metadata={"format": "email"}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        # Imported on first use: it compiles large patterns, which every process would pay for.
+        from email_validator import EmailNotValidError, validate_email
+
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
             return validate_email(
