@@ -501,7 +501,9 @@ def test_a_proof_does_not_cut_a_session_short(
     ann = acme.member("member", given="Ann")
     ann.sign_in(console)
     with whole.databases["membership"].transaction() as session:
-        session.execute(update(LoginSession).values(proved_at=clock.now() - timedelta(hours=1)))
+        session.execute(
+            update(LoginSession).values(authenticated_at=clock.now() - timedelta(hours=1))
+        )
     page = console.post(console.at("/me/security/codes"))
     assert page.status == 403 and page.headings == ["Prove that it is you"]
     page = console.submit({"proof_password": PASSWORD})

@@ -136,7 +136,7 @@ class World:
         """As if everybody had logged in just now: what wants a fresh proof gets one, however long
         other tests took."""
         with self.system.databases["membership"].transaction() as session:
-            session.execute(update(LoginSession).values(proved_at=clock.now()))
+            session.execute(update(LoginSession).values(authenticated_at=clock.now()))
 
     def ask(self, by: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """What the person with that login is answered, and well."""

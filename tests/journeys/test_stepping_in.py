@@ -187,7 +187,7 @@ def test_a_login_as_is_seen_recorded_and_receipted(cast: Cast) -> None:
     )
     assert theirs[-2]["actor"]["label"] == "Support acting as Ada Owner"
     assert ours[-2]["actor"]["acting"]["name"] == f"Sven {SUPPORTER.title()}"
-    text = eventually(lambda: cast.place.letters(cast.address, "Support was in"), seconds=30)[-1]
+    text = eventually(lambda: cast.place.letters(cast.address, "Support accessed"), seconds=30)[-1]
     assert "ticket 1" in text and "Renamed by Login As" in text
     assert hides(cast, seen, who, theirs, text)
 
@@ -208,7 +208,7 @@ def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
     path = f"{cast.path}/remote-support/{pending['id']}"
 
     early = cast.supporter.call("POST", f"{path}/enter", {})
-    asked = eventually(lambda: cast.place.letters(cast.address, "Support asks to enter"))
+    asked = eventually(lambda: cast.place.letters(cast.address, "Support requests access"))
     approved = cast.customer.call("POST", f"{path}/approve", {})
     inside = cast.place.as_(cast.supporter.call("POST", f"{path}/enter", {}).body["access_token"])
     ours = cast.boss.call("GET", "/v1/remote-support").body["inside"]
@@ -223,10 +223,12 @@ def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
     ]
     assert [one["who"]["name"] for one in theirs["inside"]] == ["Support"]
     text = eventually(
-        lambda: [t for t in cast.place.letters(cast.address, "Support was in") if "ticket 3" in t],
+        lambda: [
+            t for t in cast.place.letters(cast.address, "Support accessed") if "ticket 3" in t
+        ],
         seconds=30,
     )[0]
-    assert "Nothing was changed." in text and "you ended it" in text
+    assert "Nothing was changed." in text and "your organization ended it" in text
     assert hides(cast, asked, approved.body, theirs, text, cast.stays(cast.customer))
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "provider"}).status == 200
     eventually(

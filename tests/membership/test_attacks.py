@@ -77,7 +77,7 @@ def test_after_a_hundred_failures_only_a_new_password_helps(world):
 
     assert log_in("wrong").status_code == 401
     with world.database.transaction() as session:
-        session.execute(update(models.LoginFailures).values(count=attempt_limits.SHUT - 1))
+        session.execute(update(models.LoginFailures).values(count=attempt_limits.LOCKED_AT - 1))
     world.clock.pass_(minutes=16)
     assert log_in("wrong").status_code == 401
     world.clock.pass_(days=40)

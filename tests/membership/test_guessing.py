@@ -46,7 +46,7 @@ def test_who_guesses_elsewhere_keeps_nobody_out_of_where_they_have_logged_in_bef
     assert log_in(world, PASSWORD, at=ELSEWHERE).status_code == 429
     assert log_in(world, PASSWORD).status_code == 201
     with world.database.transaction() as session:
-        session.execute(update(models.LoginFailures).values(count=attempt_limits.SHUT))
+        session.execute(update(models.LoginFailures).values(count=attempt_limits.LOCKED_AT))
     world.clock.pass_(minutes=20)
     assert log_in(world, PASSWORD, at=ELSEWHERE).status_code == 429
     world.call("POST", "/v1/password-resets", {"email": OLGA})
@@ -148,7 +148,7 @@ def test_what_was_counted_is_forgotten_in_time(world):
     log_in(world, PASSWORD)
     sprayed(world, 3, ELSEWHERE)
     world.call("GET", "/v1/verifications/x")
-    kept = (models.Guesses, models.LoginFailures, models.KnownClient)
+    kept = (models.FailedAttempts, models.LoginFailures, models.KnownClient)
 
     def sweep():
         while jobs.report_failed_attempts(world.database, clock.now(), world.settings):
@@ -260,8 +260,8 @@ def test_nobody_learns_from_an_answer_whether_an_address_is_known(world):
 def test_nobody_learns_from_the_time_an_answer_takes_either(world, monkeypatch):
     """Taken in turn, so that whatever else this machine does meets both alike."""
     world.owner()
-    monkeypatch.setattr(attempt_limits, "FREE", 10_000)
-    monkeypatch.setattr(attempt_limits, "SHUT", 10_000)
+    monkeypatch.setattr(attempt_limits, "FREE_FAILURES", 10_000)
+    monkeypatch.setattr(attempt_limits, "LOCKED_AT", 10_000)
     took = {OLGA: [], "nobody@customer.example": []}
     for n in range(60):
         for address, times in took.items():

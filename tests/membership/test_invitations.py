@@ -267,13 +267,13 @@ def test_whoever_holds_an_old_link_can_ask_the_inviter_for_a_new_one(place):
     )
     for _ in range(3):
         place.renew(link)
-    [told] = place.mails(OLGA, "would like to join")
+    [told] = place.mails(OLGA, "have asked you for a new one")
     assert MIA in told.get_content() and link not in told.get_content()
     [row] = place.audited("invitation.renewal_asked")
     assert row.target["id"] == member_id and row.organization_id == place.organization_id
     place.pass_(days=1, seconds=1)
     place.renew(link)
-    assert len(place.mails(OLGA, "would like to join")) == 2
+    assert len(place.mails(OLGA, "have asked you for a new one")) == 2
     assert place.resend(member_id).status_code == 200
     place.world.accept(MIA)
     place.pass_(days=2)
@@ -296,7 +296,7 @@ def test_asking_leads_to_nothing_where_nothing_is_to_be_had(place, how):
         place.world.hear(org.EndAccess(organization_id=place.organization_id, deletion_id="d"))
     place.renew(link)
     assert place.audited("invitation.renewal_asked") == []
-    assert place.mails(OLGA, "would like to join") == []
+    assert place.mails(OLGA, "have asked you for a new one") == []
 
 
 def test_when_the_inviter_has_gone_the_owner_is_told_and_for_an_owner_the_provider(place):
@@ -309,7 +309,9 @@ def test_when_the_inviter_has_gone_the_owner_is_told_and_for_an_owner_the_provid
     assert place.call("DELETE", f"/{admin_id}").status_code == 204
     for link in links:
         place.renew(link)
-    told = [m["To"] for m in place.world.post() if "would like to join" in m.get_content()]
+    told = [
+        m["To"] for m in place.world.post() if "have asked you for a new one" in m.get_content()
+    ]
     assert sorted(told) == ["admin@example.com", OLGA]
 
 

@@ -82,7 +82,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(place):
     }
     assert raw not in str(row)
     mail = place.world.post()[-1]
-    assert mail["To"] == OLGA and mail["Subject"] == "An API key was made for Acme Ltd"
+    assert mail["To"] == OLGA and mail["Subject"] == "A new API key was created for Acme Ltd"
     assert (
         "Sync" in mail.get_content()
         and "members:edit" in mail.get_content()
@@ -222,7 +222,7 @@ def test_nobody_gives_a_key_what_they_lack(place, monkeypatch):
         {
             "pointer": "/scopes/1",
             "code": "scope",
-            "detail": "You can't give an API key the scope members:edit.",
+            "detail": "You cannot give an API key the scope members:edit.",
         }
     ]
 
@@ -240,7 +240,7 @@ def test_a_key_can_have_each_scope_that_some_operation_asks_for_and_no_other():
 
 
 def test_fifty_keys_are_enough(place, monkeypatch):
-    monkeypatch.setattr(actions, "MOST_KEYS", 3)
+    monkeypatch.setattr(actions, "MAX_KEYS", 3)
     first = place.make()
 
     def make(_):
@@ -400,5 +400,5 @@ def test_no_program_makes_staff():
         sub="key_x", organization_id=home, kind="provider", role="api_key", sid="key_x"
     )
 
-    assert guard.reach(program, home) == frozenset()
-    assert guard.reach(program, customer) == {"admin", "member"}
+    assert guard.manageable_roles(program, home) == frozenset()
+    assert guard.manageable_roles(program, customer) == {"admin", "member"}

@@ -121,7 +121,7 @@ def test_a_password_that_is_not_taken_leaves_the_link_good(world):
 def test_who_has_a_password_just_joins(world):
     world.owner()
     second_id = world.customer(OLGA, name="Second")
-    assert "password you already have" in world.post()[-1].get_content()
+    assert "join with your existing password" in world.post()[-1].get_content()
     token = world.link(OLGA)
     assert world.call("GET", f"/v1/verifications/{token}").json["password_required"] is False
     assert _verify(world, token, {}).status_code == 201

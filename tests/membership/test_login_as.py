@@ -329,9 +329,9 @@ def test_it_ends_by_the_clock_to_the_microsecond(here: Scene, token: str) -> Non
     due = here.stays()[0].expires_at
 
     with here.world.database.transaction() as session:
-        early = acting_sessions.end_due(session, now=due - MICROSECOND)
+        early = acting_sessions.end_expired(session, now=due - MICROSECOND)
     with here.world.database.transaction() as session:
-        at = acting_sessions.end_due(session, now=due)
+        at = acting_sessions.end_expired(session, now=due)
 
     assert (early, at) == (0, 1)
     assert here.why() == ["expired"] and here.stays()[0].ended_at == due

@@ -11,13 +11,13 @@ from aiosmtpd.controller import Controller
 from chassis.runtime import clock
 from chassis.runtime.settings import Secret
 from membership import clients, jobs
-from membership.values.mails import Letter
+from membership.values.mails import OutgoingMail
 
 OLGA = "olga@customer.example"
 
 
 def _letter(**more):
-    return Letter(
+    return OutgoingMail(
         **{
             "mail_id": 1,
             "purpose": "invitation",

@@ -41,7 +41,7 @@ def wanted(**more):
 def test_low_credits_are_mailed_to_the_address_for_bills(world):
     world.hear(low())
     (mail,) = world.post()
-    assert (mail["To"], mail["Subject"]) == (BILLS, "The credits of Acme Ltd are running low")
+    assert (mail["To"], mail["Subject"]) == (BILLS, "Acme Ltd is running low on credits")
     text = mail.get_content()
     assert "14.50 SGD" in text and "20.00 SGD" in text
     assert "http" not in text and "org_" not in text and "{" not in text
@@ -50,7 +50,7 @@ def test_low_credits_are_mailed_to_the_address_for_bills(world):
 def test_a_top_up_to_be_paid_is_mailed(world):
     world.hear(wanted())
     (mail,) = world.post()
-    assert (mail["To"], mail["Subject"]) == (BILLS, "Acme Ltd needs a top-up")
+    assert (mail["To"], mail["Subject"]) == (BILLS, "Payment due: automatic top-up for Acme Ltd")
     text = mail.get_content()
     assert "5000 JPY by bank transfer" in text and "-12 JPY" in text
     assert "http" not in text and "{" not in text

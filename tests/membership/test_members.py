@@ -7,6 +7,7 @@ from chassis.runtime import ids
 from contracts import membership as messages
 from contracts import org
 from membership import guard, models
+from membership.actions import member_roles
 from membership.actions import members as actions
 from membership.values.pins import Pins
 from sqlalchemy import select, update
@@ -433,8 +434,8 @@ def test_a_patch_by_somebody_who_saw_something_else(place):
 
 
 def test_limits(place, monkeypatch):
-    monkeypatch.setattr(actions, "MOST_MEMBERS", 3)
-    monkeypatch.setattr(actions, "MOST_ADMINS", 1)
+    monkeypatch.setattr(actions, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(member_roles, "MAX_ADMINS", 1)
     assert place.add("a@customer.example", "admin").status_code == 201
     assert place.add("b@customer.example", "admin").json["code"] == "admin_limit"
     member_id = place.add("b@customer.example").json["id"]

@@ -46,7 +46,7 @@ def _member(organization_id, **more):
         created_at=NOW,
         **{"role": "member", "name": "Ann", "status": "active", **more},
     )
-    made.refold()
+    made.update_search()
     return made
 
 
@@ -118,7 +118,7 @@ def test_any_other_password_is_taken():
 def test_hashes_are_argon2id_of_the_decided_strength():
     kept = passwords.Hasher().hash("four calm otters drift")
     assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert not passwords.Hasher().is_dated(kept)
+    assert not passwords.Hasher().needs_rehash(kept)
 
 
 def test_without_a_password_the_work_is_the_same(monkeypatch):
@@ -155,7 +155,7 @@ def test_pins_have_six_digits():
 
 
 def test_waits_grow_from_the_fifth_failure():
-    seconds = [attempt_limits.after(n).total_seconds() for n in (0, 4, 5, 6, 7, 8, 14, 15, 1000)]
+    seconds = [attempt_limits.backoff(n).total_seconds() for n in (0, 4, 5, 6, 7, 8, 14, 15, 1000)]
     assert seconds == [0, 0, 1, 2, 4, 8, 512, 900, 900]
 
 

@@ -6,7 +6,7 @@ import pytest
 from contracts import membership as messages
 from contracts import org
 from membership import models
-from membership.values import pins
+from membership.values import attempt_limits, pins
 from membership.values.passwords import Hasher
 from sqlalchemy import event, select, update
 
@@ -139,9 +139,9 @@ def test_slow_guesses_shut_too_and_few_are_forgiven(place):
 
 def test_a_new_pin_opens_what_was_shut(place):
     with place.world.database.transaction() as session:
-        key = pins.guesses_key(place.organization_id, place.extension)
+        key = attempt_limits.pin_key(place.organization_id, place.extension)
         session.add(
-            models.Guesses(
+            models.FailedAttempts(
                 key=key,
                 total=20,
                 recent=0,
@@ -333,4 +333,4 @@ def test_what_is_erased_leaves_no_guesses(place):
     place.guess(1)
     place.world.hear(org.EraseMembers(organization_id=place.organization_id, deletion_id="d"))
     with place.world.database.reading() as session:
-        assert session.scalars(select(models.Guesses)).all() == []
+        assert session.scalars(select(models.FailedAttempts)).all() == []

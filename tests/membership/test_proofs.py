@@ -9,7 +9,7 @@ from contracts import org
 from cryptography.exceptions import InvalidTag
 from membership import models
 from membership.values import common_passwords, one_time_codes
-from membership.values.encryption import Sealer
+from membership.values.encryption import Encryption
 from sqlalchemy import select
 
 OLGA = "olga@customer.example"
@@ -84,7 +84,7 @@ def test_the_secret_and_the_recovery_codes_are_shown_once_and_kept_by_nobody(wor
         one_time_codes.plain(code).encode() in digest for code in recovery for digest in kept
     )
     assert [m.action for m in audited(world, "mfa.enabled")] == ["mfa.enabled"]
-    assert "asks for one-time codes now" in world.post()[-1].get_content()
+    assert "requires a one-time code from your authenticator app" in world.post()[-1].get_content()
     again = world.call("POST", "/v1/me/totp", token=token)
     assert again.status_code == 409 and again.json["code"] == "already_on"
     for said in world.said(messages.AuditRecorded):
@@ -182,21 +182,21 @@ def test_a_recovery_code_stands_for_a_code_once(world):
     assert len(audited(world, "mfa.recovery_code_used")) == 1
     notice = world.post()[-1]
     assert (
-        notice["Subject"] == "A recovery code of yours was used"
-        and "you have 9 left" in notice.get_content()
+        notice["Subject"] == "A recovery code was used to sign in to your account"
+        and "Recovery codes left: 9" in notice.get_content()
     )
 
 
 def test_what_is_sealed_for_one_is_worth_nothing_for_another():
-    sealer = Sealer("a pepper")
-    sealed = sealer.seal("a secret", whose="idn_one")
-    assert sealer.open(sealed, whose="idn_one") == "a secret" and sealed != sealer.seal(
-        "a secret", whose="idn_one"
-    )
-    for other, whose in ((sealer, "idn_two"), (Sealer("another pepper"), "idn_one")):
+    encryption = Encryption("a pepper")
+    sealed = encryption.encrypt("a secret", owner="idn_one")
+    assert encryption.decrypt(
+        sealed, owner="idn_one"
+    ) == "a secret" and sealed != encryption.encrypt("a secret", owner="idn_one")
+    for other, whose in ((encryption, "idn_two"), (Encryption("another pepper"), "idn_one")):
         with pytest.raises(InvalidTag):
-            other.open(sealed, whose=whose)
-        assert other.digest("x", whose=whose) != sealer.digest("x", whose="idn_one")
+            other.decrypt(sealed, owner=whose)
+        assert other.digest("x", owner=whose) != encryption.digest("x", owner="idn_one")
 
 
 def test_who_has_just_proved_themselves_by_a_code_may_switch_them_off(world):
@@ -215,7 +215,7 @@ def test_who_has_just_proved_themselves_by_a_code_may_switch_them_off(world):
     assert log_in(world).status_code == 201
     assert (
         len(audited(world, "mfa.disabled")) == 1
-        and "does not ask" in world.post()[-1].get_content()
+        and "no longer requires a one-time code" in world.post()[-1].get_content()
     )
     assert world.call("DELETE", "/v1/me/totp", token=token).json["code"] == "not_enrolled"
     with world.database.reading() as session:

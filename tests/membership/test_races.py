@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 from chassis.runtime import clock, ids
 from membership import models
-from membership.actions import organizations
+from membership.actions import erasure, organizations
 from sqlalchemy import event, select
 
 OLGA = "olga@customer.example"
@@ -74,7 +74,7 @@ def _invite(session):
 
 
 def _erase(session, organization_id):
-    organizations.erase_members(
+    erasure.erase_members(
         session, organization_id=organization_id, deletion_id="d", now=clock.now()
     )
 

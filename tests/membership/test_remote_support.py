@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chassis.auth.actor import Actor
 from contracts import membership, org
-from membership.actions import acting_sessions, support
+from membership.actions import acting_sessions, support_grants
 from membership.models import SupportGrant
 from sqlalchemy import select, update
 
@@ -124,7 +124,7 @@ def test_a_customer_that_manages_itself_consents_first(asked: Scene) -> None:
     wish = asked.request(minutes=60).json
 
     early = asked.enter(wish["id"])
-    mails = [mail for mail in asked.world.post() if "asks to enter" in mail["Subject"]]
+    mails = [mail for mail in asked.world.post() if "requests access" in mail["Subject"]]
     approved = asked.call("POST", f"{asked.support}/{wish['id']}/approve", {}, token=asked.owner)
     entered = asked.enter(wish["id"])
 
@@ -176,11 +176,11 @@ def test_a_request_is_open_for_72_hours_to_the_microsecond(
         assert grant.expires_at == grant.requested_at + timedelta(hours=72)
         by = Actor(kind="member", id=asked.world.claims(asked.owner)["sub"], label="Olga Owner")
         try:
-            support.approve_grant(
+            support_grants.approve_grant(
                 session, organization_id=asked.organization_id, grant_id=wish["id"], now=at, by=by
             )
             found = 200
-        except support.RequestNotPending:
+        except support_grants.RequestNotPending:
             found = 409
 
     assert found == status
@@ -291,9 +291,9 @@ def test_a_grant_is_good_to_the_microsecond(here: Scene, ahead: int, enters: boo
     with here.world.database.reading() as session:
         grant = session.scalars(select(SupportGrant)).one()
 
-    assert grant.is_live(grant.expires_at + ahead * MICROSECOND) is enters
+    assert grant.is_active(grant.expires_at + ahead * MICROSECOND) is enters
     with here.world.database.transaction() as session:
-        assert support.end_due(session, now=grant.expires_at + ahead * MICROSECOND) == (
+        assert support_grants.end_expired(session, now=grant.expires_at + ahead * MICROSECOND) == (
             0 if enters else 1
         )
 
@@ -603,14 +603,14 @@ def test_the_owner_gets_a_receipt(here: Scene) -> None:
         )
     )
 
-    mails = [mail for mail in here.world.post() if "Support was in" in mail["Subject"]]
+    mails = [mail for mail in here.world.post() if "Support accessed" in mail["Subject"]]
     text = texts(mails)[0]
     assert [mail["To"] for mail in mails] == ["olga@customer.example"]
     for part in (
         "12 minutes",
         "a closer look",
-        "by Remote Support",
-        "they left",
+        "through Remote Support",
+        "support left",
         "organization.changed: Acme Ltd",
         "name: Acme Ltd -> Acme Limited",
         "billing.email: a@x.example -> b@x.example",
@@ -632,7 +632,7 @@ def test_whoever_was_acted_as_gets_the_receipt_too_and_nothing_changed_is_said(h
         )
     )
 
-    mails = [mail for mail in here.world.post() if "Support was in" in mail["Subject"]]
+    mails = [mail for mail in here.world.post() if "Support accessed" in mail["Subject"]]
     assert sorted(mail["To"] for mail in mails) == [
         "jane@customer.example",
         "olga@customer.example",
@@ -659,7 +659,7 @@ def test_an_address_that_nobody_has_proved_gets_no_receipt(here: Scene) -> None:
         )
     )
 
-    mails = [mail for mail in here.world.post() if "Support was in" in mail["Subject"]]
+    mails = [mail for mail in here.world.post() if "Support accessed" in mail["Subject"]]
     assert [mail["To"] for mail in mails] == ["olga@customer.example"]
 
 

@@ -12,7 +12,7 @@ from contracts import membership as messages
 from contracts import org
 from membership import app as application
 from membership import jobs, models, queries
-from membership.actions import audit_log, organizations, sessions
+from membership.actions import audit_log, providers, sessions
 from membership.values import passwords
 from sqlalchemy import select
 
@@ -434,7 +434,7 @@ def test_a_further_provider_is_made_once_and_somebody_known_keeps_their_password
 
     assert first.password and again.password is None
     assert world.log_in("second@provider.example", first.password)["role"] == "owner"
-    with pytest.raises(organizations.ProviderExists):
+    with pytest.raises(providers.ProviderExists):
         application.add_provider(settings, world.database)
 
 
@@ -446,7 +446,7 @@ def test_whoever_was_cut_off_while_a_login_waited_gets_no_session(world):
         member = session.scalars(
             select(models.Member).where(models.Member.email == "olga@customer.example")
         ).one()
-        place = queries.place(session, member.id)
-        assert sessions.lock_place(session, place, member.identity_id) is place
+        membership = queries.membership(session, member.id)
+        assert sessions.lock_membership(session, membership, member.identity_id) is membership
         with pytest.raises(sessions.TokenRevoked):
-            sessions.lock_place(session, place, ids.new("idn"))
+            sessions.lock_membership(session, membership, ids.new("idn"))

@@ -10,7 +10,7 @@ from chassis.runtime import clock, ids
 from contracts import membership as messages
 from contracts import org
 from membership import jobs, models
-from membership.actions import members as member_actions
+from membership.actions import member_roles
 from sqlalchemy import select, update
 
 OLGA, MIA, ADAM = "olga@customer.example", "mia@customer.example", "adam@customer.example"
@@ -136,8 +136,8 @@ def test_staff_change_the_owner_at_once_and_both_are_told(place):
         place.mia,
     )
     assert row.changes == [{"field": "owner", "before": place.olga, "after": place.mia}]
-    assert place.mails(OLGA) == ["The owner of Acme Ltd has changed"]
-    assert place.mails(MIA) == ["You are the owner of Acme Ltd now"]
+    assert place.mails(OLGA) == ["Acme Ltd has a new owner"]
+    assert place.mails(MIA) == ["You're now the owner of Acme Ltd"]
 
 
 def test_both_have_to_renew_their_tokens_and_have_their_new_role_then(place):
@@ -194,7 +194,7 @@ def test_undoing_gives_both_what_they_had(place):
     )
     assert place.roles() == {place.olga: "owner", place.mia: "member", place.adam: "admin"}
     assert place.world.said(messages.MembersChanged)[-1].owner.member_id == place.olga
-    assert place.mails(OLGA)[-1] == "You are the owner of Acme Ltd now"
+    assert place.mails(OLGA)[-1] == "You're now the owner of Acme Ltd"
     assert code(place.call("DELETE", f"/{first}", token=place.staff)) == (410, "undo_over")
     assert place.audited() == [("ownership.transferred", "ok"), ("ownership.undone", "ok")]
 
@@ -268,7 +268,7 @@ def test_the_owner_offers_and_the_member_accepts(place):
     world = place.world
     offer = place.offer()
     assert place.owners() == [place.olga] and not world.revoked(place.owner)
-    assert place.mails(MIA) == ["You are offered the ownership of Acme Ltd"]
+    assert place.mails(MIA) == ["You've been offered the ownership of Acme Ltd"]
     [found] = place.call("GET", token=place.member).json["data"]
     assert (
         found["id"] == offer
@@ -452,7 +452,7 @@ def test_a_member_who_cannot_any_more_does_not_accept(place):
 
 
 def test_the_number_of_admins_counts(place, monkeypatch):
-    monkeypatch.setattr(member_actions, "MOST_ADMINS", 1)
+    monkeypatch.setattr(member_roles, "MAX_ADMINS", 1)
     offer = place.offer()
     for answer in (
         place.transfer(place.mia, token=place.staff),

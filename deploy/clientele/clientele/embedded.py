@@ -123,7 +123,7 @@ def add_provider(where: Place, name: str, email: str) -> str:
     )
     database = Database(settings.database_url, pool_size=1)
     try:
-        return add_further_provider(settings, database).told()
+        return add_further_provider(settings, database).sentence()
     finally:
         database.close()
 

@@ -1,4 +1,4 @@
-"""What is plugged in."""
+"""The service's application and its parts."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ from chassis.runtime import clock, service
 from flask import Flask
 
 from membership import clients, guard, jobs, listeners, views
-from membership.actions import organizations
+from membership.actions import providers
 from membership.config import Settings, from_arguments
 from membership.values import passwords, signing
-from membership.values.first_login import Login
+from membership.values.first_login import FirstLogin
 
 
 def create_app(
     settings: Settings, database: Database, transports: Mapping[str, Transport]
 ) -> Flask:
-    """The web door."""
+    """The web application."""
     signer = signing.Signer(settings.signing_key, settings.previous_signing_key)
     clients.post(settings.mail_url)
     access = guard.access_control(database, signer, settings.internal_callers)
@@ -45,42 +45,42 @@ SERVICE = service.Service(
 )
 
 
-def bootstrap(settings: Settings, database: Database) -> Login | None:
-    """Make the provider and its owner on the first run; None where there is one."""
+def bootstrap(settings: Settings, database: Database) -> FirstLogin | None:
+    """Create the provider and its owner on the first run; None if there is one."""
     password = settings.clientele_admin_password or secrets.token_urlsafe(12)
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
-        made = organizations.ensure_provider(
+        created = providers.ensure_provider(
             session,
             name=settings.clientele_provider_name,
             email=settings.clientele_admin_email,
             now=clock.now(),
             password_hash=password_hash,
-            **organizations.NEUTRAL,
+            **providers.DEFAULTS,
         )
     shown = None if settings.clientele_admin_password else password
-    return Login(settings.clientele_admin_email, shown) if made else None
+    return FirstLogin(settings.clientele_admin_email, shown) if created else None
 
 
-def add_provider(settings: Settings, database: Database) -> Login:
-    """Make a further provider and its owner. Raises ProviderExists."""
+def add_provider(settings: Settings, database: Database) -> FirstLogin:
+    """Create another provider and its owner. Raises ProviderExists."""
     password = settings.clientele_admin_password or secrets.token_urlsafe(12)
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
-        is_new = organizations.add_provider(
+        is_new = providers.add_provider(
             session,
             name=settings.clientele_provider_name,
             email=settings.clientele_admin_email,
             now=clock.now(),
             password_hash=password_hash,
-            **organizations.NEUTRAL,
+            **providers.DEFAULTS,
         )
-    return Login(settings.clientele_admin_email, password if is_new else None)
+    return FirstLogin(settings.clientele_admin_email, password if is_new else None)
 
 
 def bootstrap_command(arguments: Sequence[str]) -> None:
-    """``python -m membership bootstrap``: make the provider and print its owner's login, this once."""
+    """``python -m membership bootstrap``: create the provider and print its owner's login, once."""
     settings, further = from_arguments(arguments)
     database = Database(settings.database_url, pool_size=1)
     login = add_provider(settings, database) if further else bootstrap(settings, database)
-    print(login.told() if login else "There is a provider already.")  # noqa: T201 - the command's answer
+    print(login.sentence() if login else "There is already a provider.")  # noqa: T201 - the command's output

@@ -1,4 +1,4 @@
-"""What membership must be told."""
+"""Membership's settings."""
 
 import argparse
 import dataclasses
@@ -10,10 +10,13 @@ from chassis.runtime.settings import Secret, ServiceSettings, load
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings):
-    """``signing_key``: Ed25519, PEM; the public half of ``previous_signing_key`` stays published while tokens signed
-    by it live. ``pepper``: what PINs are mixed and one-time code secrets encrypted with; without it both are lost.
-    ``mail_url``: ``file:///directory`` or ``smtp://[user:password@]host:port``. ``public_url``: where the
-    links in mails lead. Session times in minutes: after so much rest, and in all. Failures: from one client address."""
+    """``signing_key``: Ed25519 in PEM. The public half of ``previous_signing_key`` stays published
+    while tokens signed by it live. ``pepper``: hashes PINs and encrypts the secrets of one-time
+    codes; without it both are lost. ``mail_url``: ``file:///directory`` or
+    ``smtp://[user:password@]host:port``. ``public_url``: the start of the links in emails.
+
+    Sessions end after so many minutes, without use and in all. Login failures are limited per
+    client network."""
 
     signing_key: Secret
     previous_signing_key: Secret = Secret("")
@@ -34,14 +37,12 @@ class Settings(ServiceSettings):
 
 
 def from_arguments(arguments: Sequence[str]) -> tuple[Settings, bool]:
-    """The settings for ``bootstrap`` and whether a further provider is wanted; the command line
-    goes before the environment."""
+    """The settings for ``bootstrap``, and whether to create another provider. The command line
+    overrides the environment."""
     parser = argparse.ArgumentParser(prog="python -m membership bootstrap")
     parser.add_argument("--name", dest="clientele_provider_name", help="the provider's name")
     parser.add_argument("--email", dest="clientele_admin_email", help="the owner's address")
-    parser.add_argument(
-        "--further", action="store_true", help="a further provider beside the first"
-    )
+    parser.add_argument("--further", action="store_true", help="create another provider")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     further = given.pop("further", False)
     return dataclasses.replace(load(Settings), **given), further

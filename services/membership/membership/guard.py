@@ -1,12 +1,15 @@
-"""Who may do what, and what a token says of whoever holds it. ``x`` may, ``!`` may after a fresh
-proof where the provider asks for one, ``-`` may not; customers reach their own organization only.
-An API key may do what its scopes say."""
+"""Who may do what, and the claims of tokens.
+
+``x``: allowed; ``!``: allowed after a recent re-authentication where the provider requires it;
+``-``: not allowed. Customers reach only their own organization. API keys may do what their scopes
+allow."""
 
 from datetime import datetime
 from typing import Any
 
 from chassis import audit
 from chassis.auth.access import AccessControl
+from chassis.auth.actor import Actor
 from chassis.auth.callers import Caller
 from chassis.auth.internal import parse_callers
 from chassis.auth.permissions import KEY, Operations
@@ -18,9 +21,9 @@ from chassis.runtime import clock, ids
 from membership import queries
 from membership.actions import audit_log
 from membership.actions.sessions import Issued
-from membership.queries.support import Inside
+from membership.queries.support import ActiveSession
 from membership.values import roles
-from membership.values.lifetimes import ACCESS
+from membership.values.lifetimes import ACCESS_TOKEN
 from membership.values.signing import Signer
 from membership.values.support import SUPPORT, Staff
 
@@ -62,41 +65,45 @@ support.end           |   x      x       -       x      -    |   x     x     -  
 
 
 def access_control(database: Database, signer: Signer, internal_callers: str) -> AccessControl:
-    """The service's door; it checks tokens by its own keys."""
+    """The service's access control, which verifies tokens with its own keys."""
 
     def provider_of(organization_id: str) -> str | None:
         with database.reading() as session:
             return queries.provider_of(session, organization_id)
 
     def denied(caller: Caller, operation: str, organization_id: str) -> None:
-        elsewhere = (
-            caller.is_staff and caller.role != KEY and organization_id != caller.organization_id
-        )
-        stepping_in = elsewhere and operation.startswith(("support.", "member.login_as"))
-        by, now = (
-            audit_log.support_actor(staff_of(caller)) if stepping_in else caller.actor(),
-            clock.now(),
-        )
+        """Audit a denied operation, unless the same one was audited lately."""
+        by = _actor_for_audit(caller, operation, organization_id)
+        now = clock.now()
         with database.transaction(correlation=requests.request_id()) as session:
-            if not audit.denied_recently(session, organization_id, operation, by=by, now=now):
-                organization = queries.organization(session, organization_id)
-                audit_log.record(
-                    session,
-                    operation,
-                    organization=organization,
-                    by=by,
-                    now=now,
-                    outcome="denied",
-                    reason="forbidden",
-                )
+            if audit.denied_recently(session, organization_id, operation, by=by, now=now):
+                return
+            audit_log.record(
+                session,
+                operation,
+                organization=queries.organization(session, organization_id),
+                by=by,
+                now=now,
+                outcome="denied",
+                reason="forbidden",
+            )
 
     return AccessControl(
         OPERATIONS, Verifier(signer), provider_of, parse_callers(internal_callers), denied
     )
 
 
+def _actor_for_audit(caller: Caller, operation: str, organization_id: str) -> Actor:
+    """Customers do not see which staff member tried to enter."""
+    is_support = operation.startswith(("support.", "member.login_as"))
+    is_elsewhere = organization_id != caller.organization_id
+    if is_support and is_elsewhere and caller.is_staff and caller.role != KEY:
+        return audit_log.support_actor(staff_of(caller))
+    return caller.actor()
+
+
 def staff_of(caller: Caller) -> Staff:
-    """The caller as one of the provider's staff."""
+    """The caller as a member of the provider's staff."""
     return Staff(
         identity_id=caller.sub,
         organization_id=caller.organization_id,
@@ -106,35 +113,36 @@ def staff_of(caller: Caller) -> Staff:
     )
 
 
-def reach(caller: Caller, organization_id: str) -> frozenset[str]:
-    """The roles of the members this caller may make and change there. Nobody raises another to
-    their own height but an owner, and the provider's managers in their customers' organizations; no
-    program makes staff."""
+def manageable_roles(caller: Caller, organization_id: str) -> frozenset[str]:
+    """The roles of members that this caller may create and change there.
+
+    Nobody raises another person to their own role, except owners, and the provider's managers in
+    their customers' organizations. API keys create no staff."""
+    at_home = organization_id == caller.organization_id
     if caller.role == "owner":
         return frozenset(("owner", "admin", "member"))
-    if caller.role == KEY and organization_id == caller.organization_id:
-        return frozenset(() if caller.is_staff else ("member",))
-    if caller.is_staff and organization_id != caller.organization_id:
-        return frozenset(
-            ("owner", "admin", "member") if caller.role == "manager" else ("admin", "member")
-        )
-    return frozenset(("member",) if caller.role in ("admin", "manager") else ())
+    if caller.role == KEY and at_home:
+        return frozenset() if caller.is_staff else frozenset(("member",))
+    if caller.is_staff and not at_home:
+        if caller.role == "manager":
+            return frozenset(("owner", "admin", "member"))
+        return frozenset(("admin", "member"))
+    if caller.role in ("admin", "manager"):
+        return frozenset(("member",))
+    return frozenset()
 
 
 def grantable(caller: Caller) -> frozenset[str]:
-    """The scopes this caller may give an API key: those a key can have there, and none that their
-    role lacks."""
+    """The scopes that this caller may give an API key: those a key can have there and the caller's
+    role has."""
     return roles.key_scopes(caller.kind).intersection(roles.scopes(caller.kind, caller.role))
 
 
 def claims(issued: Issued, now: datetime) -> dict[str, Any]:
-    """What the access token of a session says."""
-    member, organization = issued.place
+    """The claims of a session's access token."""
+    member, organization = issued.membership
     role = roles.in_token(organization.kind, member.role, member.preset)
-    at = now.timestamp()
-    return {
-        "iss": AUDIENCE,
-        "aud": AUDIENCE,
+    claims = {
         "sub": issued.identity.id,
         "org": organization.id,
         "kind": organization.kind,
@@ -143,30 +151,21 @@ def claims(issued: Issued, now: datetime) -> dict[str, Any]:
         "sid": issued.login.id,
         "mid": member.id,
         "name": member.name,
-        "iat": at,
-        "nbf": at,
-        "exp": at + ACCESS.total_seconds(),
-        "jti": ids.new("evt"),
-        "proved": issued.login.proved_at.timestamp(),
-    } | _demanded(issued)
+        "proved": issued.login.authenticated_at.timestamp(),
+    }
+    if issued.requirements.codes and not issued.login.with_otp:
+        claims["missing"] = "mfa_required"
+    if issued.requirements.reauthentication:
+        claims["must_prove"] = True
+    return claims | _validity(now, now + ACCESS_TOKEN)
 
 
-def _demanded(issued: Issued) -> dict[str, Any]:
-    missing = (
-        {"missing": "mfa_required"} if issued.demands.codes and not issued.login.with_otp else {}
-    )
-    return missing | ({"must_prove": True} if issued.demands.proofs else {})
-
-
-def claims_of_key(used: queries.KeyInUse, now: datetime) -> dict[str, Any]:
-    """What the access token of an API key says; it ends with the key, and with the secret that was
-    used."""
+def claims_of_key(used: queries.KeyWithOrganization, now: datetime) -> dict[str, Any]:
+    """The claims of an API key's access token. It expires no later than the key and the secret
+    that was used."""
     key, organization = used.key, used.organization
-    at = now.timestamp()
-    ends = [end for end in (now + ACCESS, key.expires_at, used.secret_ends_at) if end is not None]
-    return {
-        "iss": AUDIENCE,
-        "aud": AUDIENCE,
+    ends = [now + ACCESS_TOKEN, key.expires_at, used.secret_ends_at]
+    claims = {
         "sub": key.id,
         "org": organization.id,
         "kind": organization.kind,
@@ -174,36 +173,38 @@ def claims_of_key(used: queries.KeyInUse, now: datetime) -> dict[str, Any]:
         "scope": " ".join(key.scopes),
         "sid": key.id,
         "name": key.name,
-        "iat": at,
-        "nbf": at,
-        "exp": min(ends).timestamp(),
-        "jti": ids.new("evt"),
     }
+    return claims | _validity(now, min(end for end in ends if end is not None))
 
 
-def claims_of_acting(inside: Inside) -> dict[str, Any]:
-    """What the access token of staff who act says: whose place they are in, and in ``act`` who they
-    are. It lasts as long as the acting."""
-    acting, organization, member = inside
+def claims_of_acting(active: ActiveSession) -> dict[str, Any]:
+    """The claims of an acting session's token: whom the staff member acts as, and in ``act`` who
+    they are. It lasts as long as the session."""
+    acting, organization, member = active
     role = member.role if member else roles.OWNER
-    at = acting.started_at.timestamp()
-    whose = (
-        {"sub": member.identity_id, "mid": member.id, "name": member.name}
-        if member
-        else {"sub": acting.principal, "name": SUPPORT}
-    )
-    return whose | {
-        "iss": AUDIENCE,
-        "aud": AUDIENCE,
+    claims = {
+        "sub": acting.principal,
+        "name": SUPPORT,
         "org": organization.id,
         "kind": organization.kind,
         "role": role,
-        "scope": " ".join(roles.scopes_inside(role, reads_only=acting.access == "read")),
+        "scope": " ".join(roles.scopes_for_support(role, reads_only=acting.access == "read")),
         "sid": acting.id,
-        "iat": at,
-        "nbf": at,
-        "exp": acting.expires_at.timestamp(),
-        "jti": ids.new("evt"),
         "act": acting.act(),
         "proved": 0,
+    }
+    if member:
+        claims |= {"sub": member.identity_id, "mid": member.id, "name": member.name}
+    return claims | _validity(acting.started_at, acting.expires_at)
+
+
+def _validity(issued_at: datetime, expires_at: datetime) -> dict[str, Any]:
+    at = issued_at.timestamp()
+    return {
+        "iss": AUDIENCE,
+        "aud": AUDIENCE,
+        "iat": at,
+        "nbf": at,
+        "exp": expires_at.timestamp(),
+        "jti": ids.new("evt"),
     }

@@ -8,53 +8,58 @@ from chassis.runtime import log
 from chassis.runtime.service import Job
 
 from membership import clients
-from membership.actions import cleanup, mails, support, transfers
+from membership.actions import cleanup, mails, support_emails, support_grants, transfers
 
 _LOG = log.get("membership")
 
 
 def send_mails(database: Database, now: datetime, settings: Any) -> int:
-    """Send one mail that is due. Its token's hash is committed before, so that a link which arrives
-    works; dying in between only means that a newer link follows."""
+    """Send one due email. The digest of its token is committed before, so that the link works when
+    it arrives; after a crash in between a newer link follows."""
     with database.transaction() as session:
-        letter = mails.take_mail(session, now=now)
-    if letter is None:
+        outgoing = mails.take_mail(session, now=now)
+    if outgoing is None:
         return 0
     try:
-        message = clients.compose(letter, public_url=settings.public_url, sender=settings.mail_from)
+        message = clients.compose(
+            outgoing, public_url=settings.public_url, sender=settings.mail_from
+        )
         clients.post(settings.mail_url)(message)
     except Exception:
-        _LOG.warning("mail.failed", mail=letter.mail_id, exc_info=True)
+        _LOG.warning("mail.failed", mail_id=outgoing.mail_id, exc_info=True)
         with database.transaction() as session:
-            mails.postpone(session, mail_id=letter.mail_id, now=now)
+            mails.postpone(session, mail_id=outgoing.mail_id, now=now)
         return 1
     with database.transaction() as session:
-        mails.mark_sent(session, mail_id=letter.mail_id)
+        mails.mark_sent(session, mail_id=outgoing.mail_id)
     return 1
 
 
 def report_failed_attempts(database: Database, now: datetime, _settings: Any) -> int:
-    """Put wrong passwords into the audit."""
+    """Record failed passwords in the audit log."""
     with database.transaction() as session:
-        return cleanup.tell_of_failures(session, now=now)
+        return cleanup.report_failed_attempts(session, now=now)
 
 
 def delete_expired(database: Database, now: datetime, _settings: Any) -> int:
-    """Delete what has served its time."""
+    """Delete and erase what is past its retention."""
     with database.transaction() as session:
-        return cleanup.forget_old(session, now=now) + cleanup.forget_former(session, now=now)
+        return cleanup.delete_expired(session, now=now) + cleanup.erase_former_identities(
+            session, now=now
+        )
 
 
 def expire_offers(database: Database, now: datetime, _settings: Any) -> int:
-    """Note that the time of an offered ownership is over."""
+    """Expire offers of ownership."""
     with database.transaction() as session:
         return transfers.expire_offer(session, now=now)
 
 
 def end_support(database: Database, now: datetime, _settings: Any) -> int:
-    """Put out whose time inside is over, and announce the ends to come."""
+    """End what has expired, and warn of grants that end soon."""
     with database.transaction() as session:
-        return support.end_due(session, now=now) + support.warn_of_ends(session, now=now)
+        ended = support_grants.end_expired(session, now=now)
+        return ended + support_emails.warn_of_expiry(session, now=now)
 
 
 JOBS = (

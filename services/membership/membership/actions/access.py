@@ -1,4 +1,4 @@
-"""A member's way in: a login with a proved address, or a PIN found by an extension."""
+"""How members get access: a login with a verified address, or an extension with a PIN."""
 
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,12 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import attempts, identities, invitations, mails, sessions
+from membership.actions import attempts, identities, invitations, logouts, mails
 from membership.models import Member, Organization
-from membership.values import pins, roles
+from membership.values import attempt_limits, roles
 from membership.values.lifetimes import INVITATION, VERIFICATION
 
-FIRST_EXTENSION = 100
+FIRST_EXTENSION, LAST_EXTENSION = 100, 999_999
 
 
 class MemberExists(errors.Conflict):
@@ -43,20 +43,20 @@ def set_access(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Give a login, take it, or move it to another address."""
-    wanted = fields.get("portal_access", member.portal_access)
-    if not wanted:
+    """Give the member a login, remove it, or move it to another address."""
+    portal_access = fields.get("portal_access", member.portal_access)
+    if not portal_access:
         _refuse_without_login(fields)
         if member.portal_access:
-            _take_login(session, member, fields, pin_hash, now)
+            _remove_login(session, member, fields, pin_hash, now)
         return
     if not member.portal_access:
         for name in ("role", "email"):
             if not fields.get(name):
                 raise errors.invalid(
-                    f"/{name}", "required", "Portal access needs a role and an e-mail address."
+                    f"/{name}", "required", "Portal access requires a role and an email address."
                 )
-        give_address(session, organization, member, fields["email"], INVITATION, by, now)
+        set_address(session, organization, member, fields["email"], INVITATION, by, now)
     elif fields.get("email", member.email) != member.email:
         _move_login(session, organization, member, fields["email"], by, now)
 
@@ -69,27 +69,26 @@ def _move_login(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Whoever had proved the address until now is told there, and can take the login back."""
-    former, before, proved = member.identity_id, member.email, member.verified
-    sessions.end_sessions(session, member_id=member.id, why="address_changed", now=now)
-    give_address(
-        session, organization, member, email, VERIFICATION if proved else INVITATION, by, now
-    )
-    if proved and before:
+    """The person behind a verified former address is told there, and can take the login back."""
+    former, former_email, was_verified = member.identity_id, member.email, member.verified
+    logouts.end_sessions(session, member_id=member.id, why="address_changed", now=now)
+    purpose = VERIFICATION if was_verified else INVITATION
+    set_address(session, organization, member, email, purpose, by, now)
+    if was_verified and former_email:
         role = roles.in_token(organization.kind, member.role, member.preset)
-        mails.queue_undo(session, member=member, email=before, role=role, now=now)
-    identities.erase_if_alone(session, which=[former], now=now)
+        mails.queue_undo_link(session, member=member, email=former_email, role=role, now=now)
+    identities.erase_if_unused(session, which=[former], now=now)
 
 
 def _refuse_without_login(fields: dict[str, Any]) -> None:
     for name in ("role", "email"):
         if fields.get(name):
             raise errors.invalid(
-                f"/{name}", "no_portal_access", "Only somebody with portal access has this."
+                f"/{name}", "no_portal_access", "Only members with portal access have this."
             )
 
 
-def give_address(
+def set_address(
     session: Session,
     organization: Organization,
     member: Member,
@@ -98,9 +97,9 @@ def give_address(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Link the member to whoever has that address, and have it proved. The person behind the old
-    address keeps their other memberships, so that nobody takes over a login by changing the address
-    of a member."""
+    """Link the member to the person with that address, and have the address verified. The person
+    behind the old address keeps their other memberships, so that nobody takes over a login by
+    changing the address of a member."""
     identity = identities.find_or_create_identity(
         session,
         email=email,
@@ -112,10 +111,10 @@ def give_address(
         raise MemberExists()
     member.identity_id, member.email, member.verified = identity.id, identity.email, False
     member.status = "pending" if member.status == "active" else member.status
-    member.refold()
+    member.update_search()
     session.flush()
     if member.status == "pending":
-        invitations.check_often(session, member=member, by=by, now=now)
+        invitations.check_frequency(session, member=member, by=by, now=now)
         invitations.invite(
             session, organization=organization, member=member, purpose=purpose, by=by, now=now
         )
@@ -123,38 +122,45 @@ def give_address(
 
 def is_member(session: Session, organization_id: str, identity_id: str) -> bool:
     """Whether this person is a member there."""
-    here = (Member.organization_id == organization_id, Member.status.in_(queries.HERE))
-    return session.scalar(select(exists().where(Member.identity_id == identity_id, *here))) is True
+    is_current = exists().where(
+        Member.identity_id == identity_id,
+        Member.organization_id == organization_id,
+        Member.status.in_(queries.CURRENT_STATUSES),
+    )
+    return session.scalar(select(is_current)) is True
 
 
-def _take_login(
+def _remove_login(
     session: Session, member: Member, fields: dict[str, Any], pin_hash: str | None, now: datetime
 ) -> None:
     check_not_owner(member)
-    sessions.end_sessions(session, member_id=member.id, why="login_taken", now=now)
+    logouts.end_sessions(session, member_id=member.id, why="login_taken", now=now)
     identity_id, member.identity_id, member.email = member.identity_id, None, None
     member.verified, member.role = False, "member"
     member.status = "active" if member.status == "pending" else member.status
-    member.extension = member.extension or free_extension(session, member.organization_id, {}, True)
+    member.extension = member.extension or choose_extension(
+        session, member.organization_id, {}, needed=True
+    )
     set_pin(session, member, pin_hash)
-    forget_links(session, member, [identity_id], now)
+    invalidate_links(session, member, [identity_id], now)
 
 
-def forget_links(
-    session: Session, member: Member, further: list[str | None], now: datetime
+def invalidate_links(
+    session: Session, member: Member, identity_ids: list[str | None], now: datetime
 ) -> None:
-    """The member's login is gone: links to it lead nowhere, and who had it before is kept for
-    nothing."""
+    """Invalidate every link to the removed login, and erase the identities that were kept only for
+    it."""
     mails.supersede_links(session, member_id=member.id, now=now)
-    mails.supersede_undos(session, member_id=member.id, now=now)
-    former = identities.former_of(session, [member.id])
-    identities.erase_if_alone(session, which=[*former, *further], now=now)
+    mails.supersede_undo_links(session, member_id=member.id, now=now)
+    former = identities.former_identities(session, [member.id])
+    identities.erase_if_unused(session, which=[*former, *identity_ids], now=now)
 
 
 def set_pin(session: Session, member: Member, pin_hash: str | None) -> None:
-    """Give a PIN; what was guessed at this extension before, whoever had it, counts no more."""
+    """Set a PIN and clear the failed attempts at this extension, whoever had it before."""
     member.pin_hash = pin_hash
-    attempts.forget(session, key=pins.guesses_key(member.organization_id, member.extension or ""))
+    key = attempt_limits.pin_key(member.organization_id, member.extension or "")
+    attempts.clear(session, key=key)
 
 
 def check_not_owner(member: Member) -> None:
@@ -163,10 +169,11 @@ def check_not_owner(member: Member) -> None:
         raise OwnerMustTransfer()
 
 
-def free_extension(
-    session: Session, organization_id: str, fields: dict[str, Any], needed: bool
+def choose_extension(
+    session: Session, organization_id: str, fields: dict[str, Any], *, needed: bool
 ) -> str | None:
-    """The wanted extension, or the next free number for somebody whose PIN is found by it."""
+    """The requested extension, or the next free number where one is needed for a PIN. Raises
+    ExtensionTaken."""
     wanted: str | None = fields.get("extension")
     if wanted is None and not needed:
         return None
@@ -174,11 +181,14 @@ def free_extension(
         session.scalars(
             select(Member.extension).where(
                 Member.organization_id == organization_id,
-                Member.status.in_(queries.HERE),
+                Member.status.in_(queries.CURRENT_STATUSES),
                 Member.extension.is_not(None),
             )
         )
     )
     if wanted in taken:
         raise ExtensionTaken()
-    return wanted or next(str(n) for n in range(FIRST_EXTENSION, 10**6) if str(n) not in taken)
+    if wanted:
+        return wanted
+    numbers = map(str, range(FIRST_EXTENSION, LAST_EXTENSION + 1))
+    return next(number for number in numbers if number not in taken)

@@ -1,5 +1,7 @@
-"""Wrong guesses, counted one at a time in the database: all workers count together, a restart
-forgets nothing."""
+"""Failed attempts, counted in the database: all workers share the counts, and a restart keeps them.
+
+Every counter is a locked row, so that a burst of concurrent attempts gets no more results than the
+same attempts in a row. The limits are in ``values.attempt_limits``."""
 
 from datetime import datetime
 
@@ -8,81 +10,185 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from membership.models import Guesses
+from membership import queries
+from membership.models import FailedAttempts, Identity, KnownClient, LoginFailures, Totp
 from membership.values import attempt_limits
 from membership.values.attempt_limits import Limit, Limits
 
 
 class TooManyAttempts(errors.TooMany):
     code = "too_many_attempts"
-    detail = "Too many failed attempts. Wait, then try again. You can reset a forgotten password."
+    detail = "Too many failed attempts. Wait, then try again. A forgotten password can be reset."
 
 
-def lock(session: Session, *, key: str, now: datetime) -> Guesses:
-    """The row of these guesses, locked, so that a burst gets no more answers than guesses in a
-    row."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    first = {"key": key, "total": 0, "recent": 0, "since": now, "last_at": now}
-    find = (
-        select(Guesses)
-        .where(Guesses.key == key)
+def check_wait(seconds: int) -> None:
+    """Raise TooManyAttempts while there are seconds left to wait."""
+    if seconds:
+        raise TooManyAttempts(retry_after=seconds)
+
+
+# Attempts under a key: a client network, or PINs.
+
+
+def check(session: Session, *, limits: Limits, now: datetime) -> None:
+    """Raise TooManyAttempts if one of these keys is blocked. The rows stay locked."""
+    query = (
+        select(FailedAttempts)
+        .where(FailedAttempts.key.in_(limits))
+        .order_by(FailedAttempts.key)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    while (
-        row := session.scalars(find).one_or_none()
-    ) is None:  # again where it was forgotten while we waited
-        session.execute(insert(Guesses).values(first).on_conflict_do_nothing())
+    rows = session.scalars(query).all()
+    check_wait(max((seconds_left(row, now) for row in rows), default=0))
+
+
+def count_failure(session: Session, *, limits: Limits, now: datetime) -> None:
+    """Count a failure under each key, and block those that reach their limit."""
+    for key, limit in sorted(limits.items()):
+        row = lock(session, key=key, now=now)
+        if count(row, limit=limit, now=now):
+            block(row, until=now + limit.within)
+
+
+def lock(session: Session, *, key: str, now: datetime) -> FailedAttempts:
+    """The locked counter of this key, created if there is none."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = {"key": key, "total": 0, "recent": 0, "since": now, "last_at": now}
+    query = (
+        select(FailedAttempts)
+        .where(FailedAttempts.key == key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    row = session.scalars(query).one_or_none()
+    while row is None:  # repeated if it was deleted while we waited for the lock
+        session.execute(insert(FailedAttempts).values(first).on_conflict_do_nothing())
+        row = session.scalars(query).one_or_none()
     return row
 
 
-def count(row: Guesses, *, limit: Limit, now: datetime) -> bool:
-    """One more wrong guess; whether that makes so many since the first within that time."""
+def count(row: FailedAttempts, *, limit: Limit, now: datetime) -> bool:
+    """Count a failure; returns whether it reaches the limit."""
     if now - row.since > limit.within:
         row.recent = 0
     if row.recent == 0:
         row.since = now
-    row.total, row.recent, row.last_at = row.total + 1, row.recent + 1, now
+    row.total += 1
+    row.recent += 1
+    row.last_at = now
     return row.recent >= limit.most
 
 
-def shut(row: Guesses, *, until: datetime) -> None:
-    """No guess before that; the recent ones are done with."""
-    row.shut_until, row.recent = until, 0
+def block(row: FailedAttempts, *, until: datetime) -> None:
+    """Refuse attempts until then; the window starts over afterwards."""
+    row.blocked_until, row.recent = until, 0
 
 
-def left(row: Guesses, now: datetime) -> int:
-    """Whole seconds for which it is still shut, 0 when it is not."""
-    return attempt_limits.until(row.shut_until, now) if row.shut_until else 0
+def seconds_left(row: FailedAttempts, now: datetime) -> int:
+    """Whole seconds for which the key is still blocked; 0 when it is not."""
+    if row.blocked_until is None:
+        return 0
+    return attempt_limits.seconds_until(row.blocked_until, now)
 
 
-def stop(wait: int) -> None:
-    """Raise TooManyAttempts unless the wait is over."""
-    if wait:
-        raise TooManyAttempts(retry_after=wait)
+def clear(session: Session, *, key: str) -> None:
+    """Delete the counter of this key."""
+    session.execute(delete(FailedAttempts).where(FailedAttempts.key == key))
 
 
-def check(session: Session, *, limits: Limits, now: datetime) -> None:
-    """Raise TooManyAttempts where one of these is shut; they stay locked."""
-    query = select(Guesses).where(Guesses.key.in_(limits)).order_by(Guesses.key).with_for_update()
-    rows = session.scalars(query.execution_options(populate_existing=True)).all()
-    stop(max((left(row, now) for row in rows), default=0))
+def clear_all(session: Session, *, prefix: str) -> None:
+    """Delete every counter whose key begins with this prefix."""
+    session.execute(
+        delete(FailedAttempts).where(FailedAttempts.key.startswith(prefix, autoescape=True))
+    )
 
 
-def count_all(session: Session, *, limits: Limits, now: datetime) -> None:
-    """One more wrong guess on each; who has made too many rests as long as they were counted
-    for."""
-    for key, limit in sorted(limits.items()):
-        row = lock(session, key=key, now=now)
-        if count(row, limit=limit, now=now):
-            shut(row, until=now + limit.within)
+# Passwords for an email address.
 
 
-def forget(session: Session, *, key: str) -> None:
-    """Begin to count anew."""
-    session.execute(delete(Guesses).where(Guesses.key == key))
+def lock_password_failures(session: Session, key: bytes, now: datetime) -> LoginFailures:
+    """The locked counter of an address, created if there is none. Raises TooManyAttempts."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = (
+        insert(LoginFailures.__table__)  # type: ignore[arg-type]
+        .values(key=key, count=0, untold=0, last_at=now)
+        .on_conflict_do_nothing()
+    )
+    failures = None
+    while failures is None:  # repeated if a reset deleted it while we waited for the lock
+        session.execute(first)
+        failures = session.get(LoginFailures, key, with_for_update=True, populate_existing=True)
+    check_wait(attempt_limits.seconds_left(failures.count, failures.last_at, now))
+    return failures
 
 
-def forget_all(session: Session, *, prefix: str) -> None:
-    """Begin to count anew whatever is counted under keys that begin so."""
-    session.execute(delete(Guesses).where(Guesses.key.startswith(prefix, autoescape=True)))
+def count_password_failure(
+    failures: LoginFailures, *, identity_id: str | None, now: datetime
+) -> None:
+    """Count a failed password; ``identity_id``: whose address it is, None for an unknown one."""
+    failures.count += 1
+    failures.unreported += 1
+    failures.last_at = now
+    failures.identity_id = identity_id
+
+
+def clear_password_failures(session: Session, *, email: str) -> None:
+    """Delete every counter of failed passwords for this address."""
+    known = session.scalars(
+        select(KnownClient.client)
+        .join(Identity, Identity.id == KnownClient.identity_id)
+        .where(Identity.email == email)
+    )
+    keys = [queries.failures_key(email)]
+    keys += [queries.failures_key(email, client) for client in known]
+    session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
+
+
+def remember_client(session: Session, *, identity_id: str, client: bytes, now: datetime) -> None:
+    """Exempt this person, on this network, from failures made on other networks."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(KnownClient).values(identity_id=identity_id, client=client, last_at=now)
+    session.execute(
+        row.on_conflict_do_update(index_elements=["identity_id", "client"], set_={"last_at": now})
+    )
+
+
+# One-time codes of a person.
+
+
+def check_code(totp: Totp, now: datetime) -> None:
+    """Raise TooManyAttempts while the one-time codes are blocked."""
+    if totp.blocked_until is not None:
+        check_wait(attempt_limits.seconds_until(totp.blocked_until, now))
+
+
+def count_code_failure(totp: Totp, now: datetime) -> None:
+    """Count a failed one-time code, and block the codes at the limit."""
+    totp.failures += 1
+    if totp.failures >= attempt_limits.CODES.most:
+        totp.failures, totp.blocked_until = 0, now + attempt_limits.CODES.within
+
+
+# PINs of an extension.
+
+
+def pin_seconds_left(row: FailedAttempts, now: datetime) -> int:
+    """Whole seconds for which the extension is blocked. A locked one never gets to 0: only a new
+    PIN unlocks it."""
+    if row.total >= attempt_limits.PIN_LOCKED_AT:
+        return int(attempt_limits.PIN_LONG_BLOCK.total_seconds())
+    return seconds_left(row, now)
+
+
+def count_pin_failure(row: FailedAttempts, now: datetime) -> bool:
+    """Count a failed PIN of an extension; returns whether the extension is blocked now."""
+    reached = count(row, limit=attempt_limits.PINS_OF_EXTENSION, now=now)
+    thresholds = (attempt_limits.PIN_LONG_BLOCK_AT, attempt_limits.PIN_LOCKED_AT)
+    if not reached and row.total not in thresholds:
+        return False
+    duration = attempt_limits.PINS_OF_EXTENSION.within
+    if row.total >= attempt_limits.PIN_LONG_BLOCK_AT:
+        duration = attempt_limits.PIN_LONG_BLOCK
+    block(row, until=now + duration)
+    return True

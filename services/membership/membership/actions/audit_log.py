@@ -9,7 +9,7 @@ from contracts import membership as messages
 from sqlalchemy.orm import Session
 
 from membership.models import ActingSession, Member, Organization
-from membership.values.support import SHOWN_AS, SUPPORT, Staff
+from membership.values.support import SUPPORT, SUPPORT_ID, Staff
 
 
 def record(
@@ -43,7 +43,8 @@ def record(
 
 
 def acting_actor(acting: ActingSession, member: Member | None) -> Actor:
-    """Staff in a customer's place, as their token names them: the member they act as, or nobody."""
+    """Staff in a customer's membership, as their token names them: the member they act as, or
+    nobody."""
     if member is not None:
         return Actor(
             kind="support",
@@ -56,7 +57,7 @@ def acting_actor(acting: ActingSession, member: Member | None) -> Actor:
 
 def support_actor(staff: Staff) -> Actor:
     """Staff who do something about support from outside: the customer does not learn who."""
-    return Actor(kind="support", id=SHOWN_AS, label=SUPPORT, acting=staff.act())
+    return Actor(kind="support", id=SUPPORT_ID, label=SUPPORT, acting=staff.act())
 
 
 def member_actor(member: Member, organization: Organization) -> Actor:

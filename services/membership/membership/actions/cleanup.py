@@ -1,4 +1,4 @@
-"""What the clock has done."""
+"""Periodic cleanup, and the audit of failed passwords."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import audit_log, identities
 from membership.models import (
-    Guesses,
+    FailedAttempts,
     Identity,
     KnownClient,
     LoginFailures,
@@ -19,86 +19,93 @@ from membership.models import (
     RefreshToken,
     Revocation,
 )
-from membership.values import attempt_limits, pins
-from membership.values.lifetimes import MAILED, UNDO
+from membership.values import attempt_limits
+from membership.values.lifetimes import LINK_LIFETIMES, UNDO
+
+DAY = timedelta(days=1)
+MAIL_RETENTION = timedelta(days=30)
 
 
-def tell_of_failures(session: Session, *, now: datetime, limit: int = 100) -> int:
-    """Write audit rows about wrong passwords, later and once for several, so that an answer never
-    takes longer for an address that exists; answers how many addresses."""
-    untold = select(LoginFailures).where(LoginFailures.untold > 0).order_by(LoginFailures.last_at)
-    rows = session.scalars(untold.limit(limit).with_for_update(skip_locked=True)).all()
+def report_failed_attempts(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Write audit records about failed passwords; returns for how many addresses.
+
+    Done later and once for several failures, so that a login takes no longer for an address that
+    exists."""
+    unreported = (
+        select(LoginFailures)
+        .where(LoginFailures.unreported > 0)
+        .order_by(LoginFailures.last_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.scalars(unreported).all()
     for row in rows:
-        places = queries.places(session, row.identity_id) if row.identity_id else []
-        if places:
-            place = places[0]
+        memberships = queries.memberships(session, row.identity_id) if row.identity_id else []
+        if memberships:
+            member, organization = memberships[0]
+            before = max(0, row.count - row.unreported)
             audit_log.record(
                 session,
                 "member.login",
-                organization=place.organization,
-                member=place.member,
+                organization=organization,
+                member=member,
                 now=row.last_at,
-                by=audit_log.member_actor(place.member, place.organization),
+                by=audit_log.member_actor(member, organization),
                 outcome="denied",
                 reason="invalid_credentials",
-                changes=[
-                    {
-                        "field": "failures",
-                        "before": max(0, row.count - row.untold),
-                        "after": row.count,
-                    }
-                ],
+                changes=[{"field": "failures", "before": before, "after": row.count}],
             )
-        row.untold = 0
+        row.unreported = 0
     return len(rows)
 
 
-def forget_former(session: Session, *, now: datetime, limit: int = 100) -> int:
-    """Erase those whose address was changed so long ago that they can't take their login back any
-    more, unless they belong somewhere else; answers how many changes that were."""
-    over = (
+def erase_former_identities(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Erase people whose address was changed so long ago that the undo link has expired, unless
+    they are members elsewhere; returns how many changes were handled."""
+    expired = (
         select(Mail)
-        .where(Mail.purpose == UNDO, Mail.created_at <= now - MAILED[UNDO])
+        .where(Mail.purpose == UNDO, Mail.created_at <= now - LINK_LIFETIMES[UNDO])
         .order_by(Mail.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    told = session.scalars(over.limit(limit).with_for_update(skip_locked=True)).all()
-    if not told:
+    mails = session.scalars(expired).all()
+    if not mails:
         return 0
     former = session.scalars(
-        select(Identity.id).where(Identity.email.in_([mail.email for mail in told]))
+        select(Identity.id).where(Identity.email.in_([mail.email for mail in mails]))
     )
-    identities.erase_if_alone(session, which=former, now=now)
-    session.execute(delete(Mail).where(Mail.id.in_([mail.id for mail in told])))
-    return len(told)
+    identities.erase_if_unused(session, which=former, now=now)
+    session.execute(delete(Mail).where(Mail.id.in_([mail.id for mail in mails])))
+    return len(mails)
 
 
-def forget_old(session: Session, *, now: datetime, limit: int = 500) -> int:
-    """Delete what has served its time; answers how many rows."""
-    sessions = (
-        select(LoginSession.id)
-        .where(LoginSession.expires_at < now - timedelta(days=1))
-        .limit(limit)
-    )
-    mails = select(Mail.id).where(Mail.created_at < now - timedelta(days=30)).limit(limit)
+def delete_expired(session: Session, *, now: datetime, limit: int = 500) -> int:
+    """Delete what is past its retention; returns how many rows."""
+    sessions = select(LoginSession.id).where(LoginSession.expires_at < now - DAY).limit(limit)
+    mails = select(Mail.id).where(Mail.created_at < now - MAIL_RETENTION).limit(limit)
     links = (
-        select(MailedToken.digest)
-        .where(MailedToken.expires_at < now - timedelta(days=30))
-        .limit(limit)
+        select(MailedToken.digest).where(MailedToken.expires_at < now - MAIL_RETENTION).limit(limit)
     )
     statements = (
         delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)),
         delete(LoginSession).where(LoginSession.id.in_(sessions)),
-        delete(Revocation).where(Revocation.at < now - queries.FEED_KEPT),
+        delete(Revocation).where(Revocation.at < now - queries.FEED_RETENTION),
         delete(LoginFailures).where(
-            LoginFailures.last_at < now - timedelta(days=1),
-            LoginFailures.untold == 0,
-            LoginFailures.count < attempt_limits.SHUT,
+            LoginFailures.last_at < now - DAY,
+            LoginFailures.unreported == 0,
+            LoginFailures.count < attempt_limits.LOCKED_AT,
         ),
-        delete(Guesses).where(
-            Guesses.last_at < now - timedelta(days=1), ~Guesses.key.startswith("pin:")
+        delete(FailedAttempts).where(
+            FailedAttempts.last_at < now - DAY, ~FailedAttempts.key.startswith("pin:")
         ),
-        delete(Guesses).where(Guesses.last_at < now - pins.KEPT, Guesses.total < pins.TOO_MANY),
-        delete(KnownClient).where(KnownClient.last_at < now - attempt_limits.KNOWN_FOR),
+        delete(FailedAttempts).where(
+            FailedAttempts.last_at < now - attempt_limits.PIN_RETENTION,
+            FailedAttempts.total < attempt_limits.PIN_LOCKED_AT,
+        ),
+        delete(KnownClient).where(
+            KnownClient.last_at < now - attempt_limits.KNOWN_CLIENT_RETENTION
+        ),
         delete(Mail).where(Mail.id.in_(mails)),
         delete(MailedToken).where(MailedToken.digest.in_(links)),
     )

@@ -1,7 +1,6 @@
-"""Links by which people join: asked for, not too often, and asked for again by those who hold an
-old one."""
+"""Invitations: links by which members verify their address and join."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chassis.auth.actor import SYSTEM, Actor
 from chassis.runtime import ids
@@ -11,9 +10,9 @@ from membership import queries
 from membership.actions import audit_log, mails
 from membership.actions.mails import TooManyMails
 from membership.models import Mail, Member, Organization
-from membership.values import attempt_limits, limits
-from membership.values.lifetimes import PROOFS
-from membership.values.mails import RENEWAL_ASKED
+from membership.values import attempt_limits
+from membership.values.lifetimes import ADDRESS_LINKS, INVITATION
+from membership.values.mails import RENEWAL_REQUESTED
 
 
 class MailedJustNow(TooManyMails):
@@ -56,8 +55,7 @@ def invite(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Have a link mailed by which the member proves their address; the one before is dead at
-    once."""
+    """Email a link by which the member verifies their address; the previous one stops working."""
     member.invited_at, member.invited_by = now, None if by == SYSTEM else by.id
     mails.queue_invitation(session, member=member, purpose=purpose, now=now)
     audit_log.record(
@@ -65,60 +63,81 @@ def invite(
     )
 
 
+def invite_again(
+    session: Session, *, organization: Organization, member: Member, by: Actor, now: datetime
+) -> None:
+    """Email another link, if the limits allow it. Raises TooManyMails."""
+    check_frequency(session, member=member, by=by, now=now)
+    invite(session, organization=organization, member=member, purpose=INVITATION, by=by, now=now)
+
+
 def check_pause(member: Member, now: datetime) -> None:
-    """Raise MailedJustNow while the last link is younger than a minute."""
-    if left := attempt_limits.until(
-        (member.invited_at or now - timedelta(days=1)) + limits.PAUSE, now
-    ):
-        raise MailedJustNow(retry_after=left)
+    """Raise MailedJustNow if the last link was requested less than a minute ago."""
+    if member.invited_at is None:
+        return
+    seconds = attempt_limits.seconds_until(member.invited_at + attempt_limits.LINK_PAUSE, now)
+    if seconds:
+        raise MailedJustNow(retry_after=seconds)
 
 
-def check_often(session: Session, *, member: Member, by: Actor, now: datetime) -> None:
-    """Raise TooManyMails, in the words that fit, when there were enough links for this member,
-    their address, by whoever wants it sent, or in the organization."""
-    sent, others = Mail.purpose.in_(PROOFS), Member.id != member.id
+def check_frequency(session: Session, *, member: Member, by: Actor, now: datetime) -> None:
+    """Raise the TooManyMails error that fits if too many links were sent to this member or address,
+    by this inviter, or in the organization."""
+    links = Mail.purpose.in_(ADDRESS_LINKS)
+    others = Member.id != member.id
     for refusal, when, limit, which in (
-        (EnoughForMember, Mail.created_at, limits.TO_MEMBER, (Mail.member_id == member.id, sent)),
-        (EnoughForAddress, Mail.created_at, limits.TO_ADDRESS, (Mail.email == member.email, sent)),
+        (
+            EnoughForMember,
+            Mail.created_at,
+            attempt_limits.LINKS_TO_MEMBER,
+            (Mail.member_id == member.id, links),
+        ),
+        (
+            EnoughForAddress,
+            Mail.created_at,
+            attempt_limits.LINKS_TO_ADDRESS,
+            (Mail.email == member.email, links),
+        ),
         (
             EnoughByInviter,
             Member.invited_at,
-            limits.BY_INVITER,
+            attempt_limits.INVITATIONS_BY_INVITER,
             (Member.invited_by == by.id, others),
         ),
         (
             EnoughByOrganization,
             Member.invited_at,
-            limits.BY_ORGANIZATION,
+            attempt_limits.INVITATIONS_BY_ORGANIZATION,
             (Member.organization_id == member.organization_id, others),
         ),
     ):
-        if left := mails.wait(session, when, limit, *which, now=now):
-            raise refusal(retry_after=left)
+        seconds = queries.seconds_until_allowed(session, when, limit, *which, now=now)
+        if seconds:
+            raise refusal(retry_after=seconds)
 
 
 def ask_for_renewal(session: Session, *, raw: str, now: datetime) -> None:
-    """Tell whoever has invited the holder of a dead link that they would like a new one: once a
-    day, and only while they wait for one and hold none that is good. Where nothing is to be told,
-    nothing happens."""
-    token = queries.mailed_token(session, raw, PROOFS)
+    """Tell the inviter that the holder of an invalid link would like a new one.
+
+    At most once a day, and only while the member has no valid link. Otherwise nothing happens."""
+    token = queries.mailed_token(session, raw, ADDRESS_LINKS)
     if token is None or token.member_id is None:
         return
-    known = session.get_one(Member, token.member_id)
-    organization = queries.organization(session, known.organization_id, lock="use")
+    member = session.get_one(Member, token.member_id)
+    organization = queries.organization(session, member.organization_id, lock="use")
     if organization.state not in ("provisioning", "open", "suspended"):
         return
-    member = session.get_one(Member, known.id, with_for_update=True, populate_existing=True)
-    if member.identity_id != token.identity_id or not _needs_link(session, member, now):
+    session.refresh(member, with_for_update=True)
+    if member.identity_id != token.identity_id or not _may_ask_for_renewal(session, member, now):
         return
-    told = _inviter(session, organization, member)
-    if told is not None and told.email is not None:
+    inviter = _inviter(session, organization, member)
+    if inviter is not None and inviter.email is not None:
         mails.queue_notice(
             session,
-            purpose=RENEWAL_ASKED,
+            purpose=RENEWAL_REQUESTED,
             organization=organization,
-            email=told.email,
-            name=told.name,
+            email=inviter.email,
+            name=inviter.name,
             now=now,
             member_id=member.id,
             other=member.name,
@@ -134,27 +153,28 @@ def ask_for_renewal(session: Session, *, raw: str, now: datetime) -> None:
         )
 
 
-def _needs_link(session: Session, member: Member, now: datetime) -> bool:
+def _may_ask_for_renewal(session: Session, member: Member, now: datetime) -> bool:
     invitation = queries.invitation(session, member, now)
-    asked = (Mail.member_id == member.id, Mail.purpose == RENEWAL_ASKED)
-    return (
-        invitation is not None
-        and invitation.expired
-        and not mails.wait(session, Mail.created_at, limits.RENEWALS, *asked, now=now)
-    )
+    if invitation is None or not invitation.expired:
+        return False
+    requests = (Mail.member_id == member.id, Mail.purpose == RENEWAL_REQUESTED)
+    limit = attempt_limits.RENEWAL_REQUESTS
+    return not queries.seconds_until_allowed(session, Mail.created_at, limit, *requests, now=now)
 
 
 def _inviter(session: Session, organization: Organization, member: Member) -> Member | None:
-    """Whoever asked for the last link, or the owner when they have gone, or the provider's for the
-    owner's own."""
-    around = (organization.id, organization.provider_id)
-    inviter = member.invited_by or ""
-    theirs = queries.places(session, inviter) if ids.is_id("idn", inviter) else []
-    owners = (queries.owner(session, organization_id) for organization_id in around)
-    found = [place.member for place in theirs if place.organization.id in around] + [
-        o for o in owners if o
-    ]
-    return next(
-        (one for one in found if one.status == "active" and one.verified and one.id != member.id),
-        None,
-    )
+    """Who requested the last link; if they are gone, the owner; for the owner's own invitation, the
+    provider's owner."""
+    organization_ids = (organization.id, organization.provider_id)
+    inviter_id = member.invited_by or ""
+    candidates: list[Member | None] = []
+    if ids.is_id("idn", inviter_id):
+        memberships = queries.memberships(session, inviter_id)
+        candidates += [m.member for m in memberships if m.organization.id in organization_ids]
+    candidates += [queries.owner(session, organization_id) for organization_id in organization_ids]
+    for candidate in candidates:
+        if candidate is None or candidate.id == member.id:
+            continue
+        if candidate.status == "active" and candidate.verified:
+            return candidate
+    return None

@@ -1,4 +1,4 @@
-"""API keys: made, rotated, deleted, and used to come in."""
+"""API keys: create, rotate, delete and authenticate."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from membership.actions import audit_log, mails, revocations
 from membership.actions.sessions import OrganizationSuspended
 from membership.models import ApiKey, ApiKeySecret, Organization
 from membership.values import tokens
-from membership.values.lifetimes import ACCESS
-from membership.values.mails import KEY_MADE
+from membership.values.lifetimes import ACCESS_TOKEN
+from membership.values.mails import KEY_CREATED
 
-MOST_KEYS = 50
+MAX_KEYS = 50
 PREFIX = "clk_"
-USE_NOTED = timedelta(minutes=1)
+USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class KeyLimit(errors.Conflict):
@@ -56,12 +56,13 @@ def create_key(
     by: Actor,
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    """A new key with some of the ``grantable`` scopes, and its secret; the owner is told by mail.
+    """Create a key with some of the ``grantable`` scopes; returns it with its secret. The owner is
+    told by email.
 
     Raises Invalid, OrganizationSuspended, KeyLimit."""
-    _check_wishes(scopes, grantable, expires_at, now)
-    organization = _open(session, organization_id, lock="change")
-    if queries.key_count(session, organization_id) >= MOST_KEYS:
+    _check_request(scopes, grantable, expires_at, now)
+    organization = _lock_open(session, organization_id, lock="change")
+    if queries.key_count(session, organization_id) >= MAX_KEYS:
         raise KeyLimit()
     key = ApiKey(
         id=ids.new("key"),
@@ -77,7 +78,7 @@ def create_key(
     session.flush()
     raw = _add_secret(session, key, now)
     _record(session, "api_key.created", organization, key, by, now, [("scopes", None, key.scopes)])
-    _tell_owner(session, organization, key, now)
+    _notify_owner(session, organization, key, now)
     return key, raw
 
 
@@ -90,17 +91,19 @@ def rotate_key(
     by: Actor,
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    """The key with another secret; the one before is good until the overlap ends. Without one it is
-    dead at once, and so are the tokens it was exchanged for.
+    """Give the key a new secret; returns both. The previous secret works until the overlap ends.
+    Without an overlap it stops working at once, as do the tokens it was exchanged for.
 
     Raises NoSuchKey, OrganizationSuspended, KeyExpired, RotationRunning."""
     queries.api_key(session, organization_id, key_id)
-    organization = _open(session, organization_id, lock="use")
+    organization = _lock_open(session, organization_id, lock="use")
     key = queries.api_key(session, organization_id, key_id, lock="change")
     if key.expires_at is not None and key.expires_at <= now:
         raise KeyExpired()
-    dead = delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id)
-    session.execute(dead.where(ApiKeySecret.expires_at <= now) if overlap else dead)
+    obsolete = delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id)
+    if overlap:
+        obsolete = obsolete.where(ApiKeySecret.expires_at <= now)
+    session.execute(obsolete)
     earlier = session.scalars(select(ApiKeySecret).where(ApiKeySecret.key_id == key.id)).all()
     if len(earlier) > 1:
         raise RotationRunning()
@@ -124,56 +127,57 @@ def rotate_key(
 def delete_key(
     session: Session, *, organization_id: str, key_id: str, by: Actor, now: datetime
 ) -> None:
-    """The key is dead at once, and so are the tokens it was exchanged for. Raises NoSuchKey."""
+    """Delete the key. It stops working at once, as do the tokens it was exchanged for. Raises
+    NoSuchKey."""
     queries.api_key(session, organization_id, key_id)
     organization = queries.organization(session, organization_id, lock="use")
     key = queries.api_key(session, organization_id, key_id, lock="change")
     session.execute(delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id))
     key.deleted_at = now
-    # Somebody may be exchanging it at this moment, by a clock a little ahead of ours; no later
-    # token is to live.
-    revocations.revoke(session, kind="session", before={key.id: now + ACCESS}, now=now)
+    # A process with a clock slightly ahead of ours may be exchanging it right now.
+    revocations.revoke(session, kind="session", before={key.id: now + ACCESS_TOKEN}, now=now)
     _record(session, "api_key.deleted", organization, key, by, now, [])
 
 
 def erase_keys(session: Session, *, organization_id: str) -> None:
-    """Nothing is left of an organization's keys."""
-    of_it = ApiKey.organization_id == organization_id
+    """Delete every key of an organization."""
+    of_organization = ApiKey.organization_id == organization_id
     session.execute(
-        delete(ApiKeySecret).where(ApiKeySecret.key_id.in_(select(ApiKey.id).where(of_it)))
+        delete(ApiKeySecret).where(
+            ApiKeySecret.key_id.in_(select(ApiKey.id).where(of_organization))
+        )
     )
-    session.execute(delete(ApiKey).where(of_it))
+    session.execute(delete(ApiKey).where(of_organization))
 
 
-def open_with_key(session: Session, *, raw: str, now: datetime) -> queries.KeyInUse:
-    """Whose secret this is, for a program that wants in. Raises InvalidKey,
-    OrganizationSuspended."""
-    found = queries.key_in_use(session, raw, now)
-    if found is None:
+def authenticate(session: Session, *, raw: str, now: datetime) -> queries.KeyWithOrganization:
+    """The key that has this secret. Raises InvalidKey, OrganizationSuspended."""
+    used = queries.key_by_secret(session, raw, now)
+    if used is None:
         raise InvalidKey()
-    if found.organization.state != "open":
+    if used.organization.state != "open":
         raise OrganizationSuspended()
-    return found
+    return used
 
 
-def is_noted(key: ApiKey, now: datetime) -> bool:
-    """Whether its use was noted a moment ago."""
-    return key.last_used_at is not None and key.last_used_at > now - USE_NOTED
+def was_noted_recently(key: ApiKey, now: datetime) -> bool:
+    """Whether its last use was stored within the last minute."""
+    return key.last_used_at is not None and key.last_used_at > now - USE_NOTED_EVERY
 
 
 def note_use(session: Session, *, key_id: str, now: datetime) -> None:
-    """Remember when the key was last used."""
+    """Store when the key was last used."""
     session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now))
 
 
-def _check_wishes(
+def _check_request(
     scopes: Sequence[str], grantable: frozenset[str], expires_at: datetime | None, now: datetime
 ) -> None:
     problems = [
         {
             "pointer": f"/scopes/{at}",
             "code": "scope",
-            "detail": f"You can't give an API key the scope {scope}.",
+            "detail": f"You cannot give an API key the scope {scope}.",
         }
         for at, scope in enumerate(scopes)
         if scope not in grantable
@@ -186,7 +190,7 @@ def _check_wishes(
         raise errors.Invalid("The request has invalid fields.", code="invalid", errors=problems)
 
 
-def _open(session: Session, organization_id: str, lock: str) -> Organization:
+def _lock_open(session: Session, organization_id: str, lock: str) -> Organization:
     organization = queries.organization(session, organization_id, lock=lock)
     if organization.state != "open":
         raise OrganizationSuspended()
@@ -200,12 +204,12 @@ def _add_secret(session: Session, key: ApiKey, now: datetime) -> str:
     return token.raw
 
 
-def _tell_owner(session: Session, organization: Organization, key: ApiKey, now: datetime) -> None:
+def _notify_owner(session: Session, organization: Organization, key: ApiKey, now: datetime) -> None:
     owner = queries.owner(session, organization.id)
     if owner is not None and owner.email is not None:
         mails.queue_notice(
             session,
-            purpose=KEY_MADE,
+            purpose=KEY_CREATED,
             organization=organization,
             email=owner.email,
             now=now,

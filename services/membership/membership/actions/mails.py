@@ -1,4 +1,4 @@
-"""Mails: queued with what they are about, given a token at the moment they are sent."""
+"""Emails: queued with their content, and given a token at the moment they are sent."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import attempts
 from membership.models import Identity, Mail, MailedToken, Member, Organization
-from membership.values import attempt_limits, limits, tokens
-from membership.values.attempt_limits import Limit, Limits
-from membership.values.lifetimes import MAILED, PROOFS, RESET, UNDO
-from membership.values.mails import Letter
+from membership.values import attempt_limits, tokens
+from membership.values.attempt_limits import Limits
+from membership.values.lifetimes import ADDRESS_LINKS, LINK_LIFETIMES, RESET, UNDO
+from membership.values.mails import OutgoingMail
 
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
-LONGEST_PAUSE = timedelta(hours=1)
-GIVE_UP = timedelta(days=2)
+MAX_RETRY_DELAY = timedelta(hours=1)
+GIVE_UP_AFTER = timedelta(days=2)
 
 
 class TooManyMails(errors.TooMany):
@@ -26,67 +26,62 @@ class TooManyMails(errors.TooMany):
     detail = "Too many emails were sent to this address. Look for the last one, or try again later."
 
 
-def wait(session: Session, when: Any, limit: Limit, *which: Any, now: datetime) -> int:
-    """Whole seconds until there may be one more of what happened at ``when``; 0 when there may be
-    now."""
-    query = (
-        select(when)
-        .where(*which, when > now - limit.within)
-        .order_by(when.desc())
-        .offset(limit.most - 1)
-        .limit(1)
-    )
-    first = session.scalar(query)
-    return 0 if first is None else attempt_limits.until(first + limit.within, now)
-
-
 def queue_invitation(session: Session, *, member: Member, purpose: str, now: datetime) -> None:
-    """Have a link mailed by which the member proves their address; links sent before are dead at
-    once."""
+    """Email a link by which the member verifies their address. Earlier links stop working."""
     supersede_links(session, member_id=member.id, now=now)
     _queue(session, purpose, member.email or "", member.id, now)
 
 
-def queue_undo(session: Session, *, member: Member, email: str, role: str, now: datetime) -> None:
-    """Have the address that the member had until now told that it has changed, with a link that
-    takes the login back, to no more than the ``role`` that their token named."""
+def queue_undo_link(
+    session: Session, *, member: Member, email: str, role: str, now: datetime
+) -> None:
+    """Tell the member's former address that it was changed, with a link that takes the login back
+    to at most the ``role`` that their token had."""
     _queue(session, UNDO, email, member.id, now, {"role": role})
 
 
-def queue_reset(session: Session, *, email: str, asked_from: Limits, now: datetime) -> None:
-    """Have a link mailed to whoever has that address; whether anybody does is found out when it is
-    sent. From where enough were asked for, none is queued, and nobody learns of that."""
+def queue_password_reset(session: Session, *, email: str, limits: Limits, now: datetime) -> None:
+    """Email a link to reset the password to this address. Whether anyone has the address is checked
+    when it is sent.
+
+    Nothing is queued where ``limits`` of the requesting network are exceeded; the caller does not
+    learn that."""
     try:
-        attempts.check(session, limits=asked_from, now=now)
+        attempts.check(session, limits=limits, now=now)
     except attempts.TooManyAttempts:
         return
-    attempts.count_all(session, limits=asked_from, now=now)
+    attempts.count_failure(session, limits=limits, now=now)
     _queue(session, RESET, email, None, now)
 
 
-def queue_reset_of(session: Session, *, email: str, now: datetime) -> None:
-    """Have that link mailed because somebody else asked for it. Raises TooManyMails."""
+def queue_password_reset_by_staff(session: Session, *, email: str, now: datetime) -> None:
+    """Email that link at the request of someone else. Raises TooManyMails."""
     sent = (Mail.email == email, Mail.purpose == RESET, Mail.state != "dropped")
-    if left := wait(session, Mail.created_at, limits.RESETS, *sent, now=now):
-        raise TooManyMails(retry_after=left)
+    seconds = queries.seconds_until_allowed(
+        session, Mail.created_at, attempt_limits.PASSWORD_RESETS_TO_ADDRESS, *sent, now=now
+    )
+    if seconds:
+        raise TooManyMails(retry_after=seconds)
     _queue(session, RESET, email, None, now)
 
 
-def queue_figures(
+def queue_billing_mail(
     session: Session,
     *,
     purpose: str,
     organization_id: str,
     email: str | None,
-    figures: dict[str, str],
+    details: dict[str, str],
     now: datetime,
 ) -> None:
-    """Have figures mailed to the address for bills, if there is one; ``organization`` among them is
-    its name. An organization whose people were let go gets no mail; one that nobody has introduced
-    here does."""
+    """Email the billing address, if there is one. ``details``: the values in the text, with the
+    organization's name as ``organization``.
+
+    Nothing is sent once the organization's access has ended. An organization that is not known
+    here yet does get the email."""
     known = session.get(Organization, organization_id)
     if email and (known is None or known.state not in ("ended", "erased")):
-        _queue(session, purpose, email, None, now, figures)
+        _queue(session, purpose, email, None, now, details)
 
 
 def queue_notice(
@@ -98,33 +93,38 @@ def queue_notice(
     name: str,
     now: datetime,
     member_id: str | None = None,
-    **figures: Any,
+    **details: Any,
 ) -> None:
-    """Have somebody told what happened, in the words that ``clients.letters`` has for ``purpose``, filled with
-    ``name`` (theirs) and ``figures``. With ``member_id`` the mail waits while the organization is suspended."""
+    """Email a notice: the template for ``purpose`` with the recipient's ``name`` and ``details``.
+
+    With ``member_id`` the email waits while the organization is suspended."""
     _queue(
         session,
         purpose,
         email,
         member_id,
         now,
-        {"organization": organization.name, "name": name, **figures},
+        {"organization": organization.name, "name": name, **details},
     )
 
 
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
-    """Kill the links by which this member may prove their address, those on their way too."""
-    _drop(session, Mail.member_id == member_id, Mail.purpose.in_(PROOFS), Mail.state == "queued")
+    """Invalidate the links by which this member may verify their address, queued ones too."""
+    _drop(
+        session,
+        Mail.member_id == member_id,
+        Mail.purpose.in_(ADDRESS_LINKS),
+        Mail.state == "queued",
+    )
     _supersede(
-        session, MailedToken.member_id == member_id, MailedToken.purpose.in_(PROOFS), now=now
+        session, MailedToken.member_id == member_id, MailedToken.purpose.in_(ADDRESS_LINKS), now=now
     )
 
 
-def supersede_undos(
-    session: Session, *, member_id: str, since: datetime = BEGINNING, now: datetime
+def supersede_undo_links(
+    session: Session, *, member_id: str, since: datetime = EPOCH, now: datetime
 ) -> None:
-    """Kill the links that bring former addresses of this member back: of the changes made since
-    then."""
+    """Invalidate the links that undo address changes of this member made since then."""
     _drop(session, Mail.member_id == member_id, Mail.purpose == UNDO, Mail.created_at > since)
     _supersede(
         session,
@@ -135,45 +135,48 @@ def supersede_undos(
     )
 
 
-def supersede_resets(session: Session, *, identity_id: str, now: datetime) -> None:
-    """Kill the links by which this person may choose a new password."""
+def supersede_reset_links(session: Session, *, identity_id: str, now: datetime) -> None:
+    """Invalidate the links by which this person may reset their password."""
     _supersede(
         session, MailedToken.identity_id == identity_id, MailedToken.purpose == RESET, now=now
     )
 
 
 def _supersede(session: Session, *which: Any, now: datetime) -> None:
-    open_ = (MailedToken.used_at.is_(None), MailedToken.superseded_at.is_(None))
-    session.execute(update(MailedToken).where(*which, *open_).values(superseded_at=now))
+    unused = (MailedToken.used_at.is_(None), MailedToken.superseded_at.is_(None))
+    session.execute(update(MailedToken).where(*which, *unused).values(superseded_at=now))
 
 
 def _drop(session: Session, *which: Any) -> None:
     session.execute(update(Mail).where(*which).values(state="dropped"))
 
 
-def take_mail(session: Session, *, now: datetime) -> Letter | None:
-    """The next mail that is due, with a fresh token whose hash is stored; it is due again after a
-    minute unless it was sent by then. None when nothing is due; mails that nobody may get any more
-    are dropped on the way."""
-    while (mail := _next_due(session, now)) is not None:
-        letter = _letter(session, mail, now)
-        if letter is not None:
-            return letter
+def take_mail(session: Session, *, now: datetime) -> OutgoingMail | None:
+    """The next due email, with a new token whose digest is stored; None when nothing is due.
+
+    It is due again after a minute unless it is marked as sent by then. Emails that no longer may be
+    sent are dropped on the way."""
+    mail = _next_due(session, now)
+    while mail is not None:
+        outgoing = _outgoing(session, mail, now)
+        if outgoing is not None:
+            return outgoing
         mail.state = "dropped"
         session.flush()
+        mail = _next_due(session, now)
     return None
 
 
 def mark_sent(session: Session, *, mail_id: int) -> None:
-    """Remember that it is on its way."""
+    """Mark the email as sent."""
     session.execute(update(Mail).where(Mail.id == mail_id).values(state="sent"))
 
 
 def postpone(session: Session, *, mail_id: int, now: datetime) -> None:
-    """Try again later, after growing pauses; give up after two days."""
+    """Try again after a growing delay; give up after two days."""
     mail = session.get_one(Mail, mail_id)
-    mail.due_at = now + min(timedelta(seconds=5 * 2 ** min(mail.attempts, 12)), LONGEST_PAUSE)
-    if now - mail.created_at > GIVE_UP:
+    mail.due_at = now + min(timedelta(seconds=5 * 2 ** min(mail.attempts, 12)), MAX_RETRY_DELAY)
+    if now - mail.created_at > GIVE_UP_AFTER:
         mail.state = "dropped"
 
 
@@ -183,14 +186,14 @@ def _queue(
     email: str,
     member_id: str | None,
     now: datetime,
-    figures: dict[str, Any] | None = None,
+    details: dict[str, Any] | None = None,
 ) -> None:
     session.add(
         Mail(
             purpose=purpose,
             email=email,
             member_id=member_id,
-            figures=figures,
+            details=details,
             state="queued",
             attempts=0,
             due_at=now,
@@ -200,7 +203,7 @@ def _queue(
 
 
 def _next_due(session: Session, now: datetime) -> Mail | None:
-    """Mails to people of an organization that is suspended wait until it is open again."""
+    """Emails to members of a suspended organization wait until it is open again."""
     query = (
         select(Mail)
         .outerjoin(Member, Member.id == Mail.member_id)
@@ -217,22 +220,22 @@ def _next_due(session: Session, now: datetime) -> Mail | None:
     return mail
 
 
-def _letter(session: Session, mail: Mail, now: datetime) -> Letter | None:
-    if mail.figures is not None and mail.purpose not in MAILED:
-        return Letter(
+def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | None:
+    if mail.details is not None and mail.purpose not in LINK_LIFETIMES:
+        return OutgoingMail(
             mail_id=mail.id,
             purpose=mail.purpose,
             to=mail.email,
-            organization=mail.figures["organization"],
-            given_name=mail.figures.get("name", ""),
-            figures=mail.figures,
+            organization=mail.details["organization"],
+            given_name=mail.details.get("name", ""),
+            details=mail.details,
         )
     member = session.get(Member, mail.member_id) if mail.member_id else None
     identity = queries.identity_by_email(session, mail.email)
     organization = session.get(Organization, member.organization_id) if member else None
-    if identity is None or not _may_get(session, mail, identity, member, organization, now):
+    if identity is None or not _may_send(session, mail, identity, member, organization, now):
         return None
-    return Letter(
+    return OutgoingMail(
         mail_id=mail.id,
         purpose=mail.purpose,
         to=mail.email,
@@ -244,13 +247,14 @@ def _letter(session: Session, mail: Mail, now: datetime) -> Letter | None:
 
 
 def _new_token(session: Session, mail: Mail, identity: Identity, now: datetime) -> str:
-    """The time of an undo runs from the change, however long the mail took."""
-    token, begins = tokens.new(), mail.created_at if mail.purpose == UNDO else now
-    if mail.purpose in PROOFS:
+    """An undo link is valid from the address change, however long the email took."""
+    token = tokens.new()
+    valid_from = mail.created_at if mail.purpose == UNDO else now
+    if mail.purpose in ADDRESS_LINKS:
         _supersede(
             session,
             MailedToken.member_id == mail.member_id,
-            MailedToken.purpose.in_(PROOFS),
+            MailedToken.purpose.in_(ADDRESS_LINKS),
             now=now,
         )
     else:
@@ -266,14 +270,14 @@ def _new_token(session: Session, mail: Mail, identity: Identity, now: datetime) 
             identity_id=identity.id,
             member_id=mail.member_id,
             email=mail.email,
-            created_at=begins,
-            expires_at=begins + MAILED[mail.purpose],
+            created_at=valid_from,
+            expires_at=valid_from + LINK_LIFETIMES[mail.purpose],
         )
     )
     return token.raw
 
 
-def _may_get(
+def _may_send(
     session: Session,
     mail: Mail,
     identity: Identity,
@@ -282,27 +286,30 @@ def _may_get(
     now: datetime,
 ) -> bool:
     if mail.purpose == RESET:
-        # Those that were dropped don't count: whoever asks all the time must not keep the mails of
-        # others away.
-        kept = (
-            Mail.email == mail.email,
-            Mail.purpose == RESET,
-            Mail.id < mail.id,
-            Mail.state != "dropped",
-        )
-        return identity.password_hash is not None and not wait(
-            session, Mail.created_at, limits.RESETS, *kept, now=now
-        )
+        return identity.password_hash is not None and _reset_allowed(session, mail, now)
     if member is None or organization is None or organization.state not in ("provisioning", "open"):
         return False
     if mail.purpose == UNDO:
         return (
-            member.status in queries.HERE
+            member.status in queries.CURRENT_STATUSES
             and member.identity_id != identity.id
-            and mail.created_at + MAILED[UNDO] > now
+            and mail.created_at + LINK_LIFETIMES[UNDO] > now
         )
     return (
         member.identity_id == identity.id
         and member.status in ("pending", "active")
         and not member.verified
     )
+
+
+def _reset_allowed(session: Session, mail: Mail, now: datetime) -> bool:
+    """Dropped emails do not count, so that someone who keeps requesting resets cannot keep the
+    emails of others away."""
+    earlier = (
+        Mail.email == mail.email,
+        Mail.purpose == RESET,
+        Mail.id < mail.id,
+        Mail.state != "dropped",
+    )
+    limit = attempt_limits.PASSWORD_RESETS_TO_ADDRESS
+    return not queries.seconds_until_allowed(session, Mail.created_at, limit, *earlier, now=now)

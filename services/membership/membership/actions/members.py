@@ -11,11 +11,19 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import access, audit_log, invitations, mails, member_events, sessions
+from membership.actions import (
+    access,
+    audit_log,
+    invitations,
+    logouts,
+    mails,
+    member_events,
+    member_roles,
+)
 from membership.models import Member, Organization
 from membership.values.lifetimes import INVITATION
 
-MOST_MEMBERS, MOST_ADMINS = 10_000, 100
+MAX_MEMBERS = 10_000
 _AUDITED = (
     "name",
     "given_name",
@@ -37,24 +45,6 @@ class MemberLimit(errors.Conflict):
     )
 
 
-class AdminLimit(errors.Conflict):
-    code = "admin_limit"
-    detail = "An organization can have at most 100 admins. Change the role of one of them first."
-
-
-class NothingToVerify(errors.Conflict):
-    code = "nothing_to_verify"
-    detail = "This member has no address to verify. Enable them, or give them portal access, first."
-
-
-class NoPasswordToReset(errors.Conflict):
-    code = "no_password_to_reset"
-    detail = (
-        "Only an active member with a login and a verified address has a password to reset. Ask "
-        "them to accept their invitation first."
-    )
-
-
 class OrganizationProvisioning(errors.Conflict):
     code = "organization_provisioning"
     detail = "The organization is still being set up. Try again in a moment."
@@ -70,28 +60,24 @@ class OrganizationDeleted(errors.Gone):
     detail = "The organization is deleted and cannot be changed."
 
 
-class OutOfReach(errors.Forbidden):
-    code = "forbidden"
-    detail = "Your role cannot manage this member or assign this role. Ask the owner."
-
-
 def add_member(
     session: Session,
     *,
     organization_id: str,
     fields: dict[str, Any],
     pin_hash: str | None,
-    reach: frozenset[str],
+    manageable: frozenset[str],
     by: Actor,
     now: datetime,
 ) -> Member:
-    """Somebody new: with a login they are invited by mail, without one they have a PIN.
+    """Add a member. With a login they are invited by email; without one they have a PIN.
 
-    Raises MemberLimit, AdminLimit, MemberExists, ExtensionTaken, OutOfReach."""
-    organization = _editable(session, organization_id)
-    _check_reach(reach, _rank(fields.get("role") or "member", fields.get("preset")))
+    Raises MemberLimit, AdminLimit, MemberExists, ExtensionTaken, CannotManageMember."""
+    organization = _lock_editable(session, organization_id)
+    role = fields.get("role") or "member"
+    member_roles.check_manageable(manageable, role, fields.get("preset"))
     members, _ = queries.counts(session, organization_id)
-    if members >= MOST_MEMBERS:
+    if members >= MAX_MEMBERS:
         raise MemberLimit()
     given, family = fields.get("given_name"), fields.get("family_name")
     member = Member(
@@ -104,17 +90,19 @@ def add_member(
         given_name=given,
         family_name=family,
         created_at=now,
-        extension=access.free_extension(session, organization_id, fields, pin_hash is not None),
+        extension=access.choose_extension(
+            session, organization_id, fields, needed=pin_hash is not None
+        ),
     )
-    _set_preset(organization, member, fields)
-    _set_role(session, member, fields.get("role") or "member")
-    member.refold()
+    member_roles.set_preset(organization, member, fields)
+    member_roles.set_role(session, member, role)
+    member.update_search()
     session.add(member)
     session.flush()
     if pin_hash is not None:
         access.set_pin(session, member, pin_hash)
     if fields["portal_access"]:
-        access.give_address(session, organization, member, fields["email"], INVITATION, by, now)
+        access.set_address(session, organization, member, fields["email"], INVITATION, by, now)
     member_events.publish_members_changed(session, organization_id)
     audit_log.record(
         session,
@@ -135,29 +123,29 @@ def update_member(
     member_id: str,
     fields: dict[str, Any],
     pin_hash: str | None,
-    reach: frozenset[str],
+    manageable: frozenset[str],
     unchanged: Callable[[Member], None],
     by: Actor,
     now: datetime,
 ) -> Member:
-    """Change what is given. ``unchanged`` raises when the member is not as the caller believes.
+    """Change the given fields. ``unchanged`` raises if the member is not as the caller last saw it.
 
-    Raises OwnerMustTransfer, AdminLimit, MemberExists, OutOfReach, Invalid."""
-    organization, member = reachable(session, organization_id, member_id, reach)
+    Raises OwnerMustTransfer, AdminLimit, MemberExists, CannotManageMember, Invalid."""
+    organization, member = lock_member(session, organization_id, member_id, manageable)
     unchanged(member)
     before = _audited(member)
-    _check_reach(
-        reach, _rank(fields.get("role") or member.role, fields.get("preset", member.preset))
-    )
+    role, preset = fields.get("role") or member.role, fields.get("preset", member.preset)
+    member_roles.check_manageable(manageable, role, preset)
     _rename(member, fields)
     access.set_access(session, organization, member, fields, pin_hash, by, now)
-    _set_preset(organization, member, fields)
+    member_roles.set_preset(organization, member, fields)
     if "role" in fields:
-        _set_role(session, member, fields["role"])
+        member_roles.set_role(session, member, fields["role"])
     if (member.role, member.preset) != (before["role"], before["preset"]):
-        sessions.revoke_tokens(session, member_id=member.id, now=now)
-    member.refold()
-    if changes := _changes(member, before):
+        logouts.revoke_tokens(session, member_id=member.id, now=now)
+    member.update_search()
+    changes = _changes(member, before)
+    if changes:
         member_events.publish_members_changed(session, organization_id)
         audit_log.record(
             session,
@@ -176,18 +164,18 @@ def disable_member(
     *,
     organization_id: str,
     member_id: str,
-    reach: frozenset[str],
+    manageable: frozenset[str],
     by: Actor,
     now: datetime,
 ) -> Member:
-    """They are out and stay out, their PIN too, until enabled again. Raises OwnerMustTransfer,
-    OutOfReach."""
-    organization, member = reachable(session, organization_id, member_id, reach)
+    """End the member's access, by login and by PIN, until they are enabled again. Raises
+    OwnerMustTransfer, CannotManageMember."""
+    organization, member = lock_member(session, organization_id, member_id, manageable)
     access.check_not_owner(member)
     if member.status != "disabled":
         before, member.status = _audited(member), "disabled"
         mails.supersede_links(session, member_id=member.id, now=now)
-        sessions.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
+        logouts.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
         member_events.publish_members_changed(session, organization_id)
         audit_log.record(
             session,
@@ -206,13 +194,13 @@ def enable_member(
     *,
     organization_id: str,
     member_id: str,
-    reach: frozenset[str],
+    manageable: frozenset[str],
     by: Actor,
     now: datetime,
 ) -> Member:
-    """They may come in again; nobody is logged in by that. Who has not joined yet is invited anew,
-    unless they got enough mails. Raises OutOfReach."""
-    organization, member = reachable(session, organization_id, member_id, reach)
+    """Allow access again; ended sessions stay ended. A member who has not joined yet is invited
+    again, unless too many emails were sent. Raises CannotManageMember."""
+    organization, member = lock_member(session, organization_id, member_id, manageable)
     if member.status == "disabled":
         before = _audited(member)
         member.status = "active" if member.verified or not member.portal_access else "pending"
@@ -228,7 +216,9 @@ def enable_member(
         )
         if member.status == "pending":
             with suppress(mails.TooManyMails):
-                _invite(session, organization, member, by, now)
+                invitations.invite_again(
+                    session, organization=organization, member=member, by=by, now=now
+                )
     return member
 
 
@@ -237,17 +227,17 @@ def remove_member(
     *,
     organization_id: str,
     member_id: str,
-    reach: frozenset[str],
+    manageable: frozenset[str],
     by: Actor,
     now: datetime,
 ) -> None:
-    """They are no member any more; as a person they live on elsewhere. Raises OwnerMustTransfer,
-    OutOfReach."""
-    organization, member = reachable(session, organization_id, member_id, reach)
+    """Remove the member. Their other memberships stay. Raises OwnerMustTransfer,
+    CannotManageMember."""
+    organization, member = lock_member(session, organization_id, member_id, manageable)
     access.check_not_owner(member)
     before, member.status = _audited(member), "removed"
-    access.forget_links(session, member, [], now)
-    sessions.end_sessions(session, member_id=member.id, why="member_removed", now=now)
+    access.invalidate_links(session, member, [], now)
+    logouts.end_sessions(session, member_id=member.id, why="member_removed", now=now)
     member_events.publish_members_changed(session, organization_id)
     audit_log.record(
         session,
@@ -257,56 +247,6 @@ def remove_member(
         by=by,
         now=now,
         changes=_changes(member, before),
-    )
-
-
-def resend_verification(
-    session: Session,
-    *,
-    organization_id: str,
-    member_id: str,
-    reach: frozenset[str],
-    by: Actor,
-    now: datetime,
-) -> Member:
-    """Mail a fresh link; the one before is dead at once. Raises NothingToVerify, TooManyMails,
-    OutOfReach."""
-    organization, member = reachable(session, organization_id, member_id, reach)
-    if not member.portal_access or member.verified or member.status == "disabled":
-        raise NothingToVerify()
-    invitations.check_pause(member, now)
-    _invite(session, organization, member, by, now)
-    return member
-
-
-def reset_password(
-    session: Session,
-    *,
-    organization_id: str,
-    member_id: str,
-    reach: frozenset[str],
-    by: Actor,
-    now: datetime,
-) -> Member:
-    """Mail a link by which the member chooses a new password; until they do, nothing changes.
-
-    Raises NoPasswordToReset, TooManyMails, OutOfReach."""
-    organization, member = reachable(session, organization_id, member_id, reach)
-    if not member.verified or member.email is None or member.status != "active":
-        raise NoPasswordToReset()
-    mails.queue_reset_of(session, email=member.email, now=now)
-    audit_log.record(
-        session, "password.reset_asked", organization=organization, member=member, by=by, now=now
-    )
-    return member
-
-
-def _invite(
-    session: Session, organization: Organization, member: Member, by: Actor, now: datetime
-) -> None:
-    invitations.check_often(session, member=member, by=by, now=now)
-    invitations.invite(
-        session, organization=organization, member=member, purpose=INVITATION, by=by, now=now
     )
 
 
@@ -323,8 +263,8 @@ def _changes(member: Member, before: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def check_editable(organization: Organization) -> None:
-    """Raise unless members may be changed there: OrganizationProvisioning, OrganizationClosing,
-    OrganizationDeleted."""
+    """Raise OrganizationProvisioning, OrganizationClosing or OrganizationDeleted if members cannot
+    be changed there."""
     refusals = {
         "provisioning": OrganizationProvisioning,
         "ended": OrganizationClosing,
@@ -334,55 +274,22 @@ def check_editable(organization: Organization) -> None:
         raise refusals[organization.state]()
 
 
-def _editable(session: Session, organization_id: str) -> Organization:
+def _lock_editable(session: Session, organization_id: str) -> Organization:
     organization = queries.organization(session, organization_id, lock="change")
     check_editable(organization)
     return organization
 
 
-def reachable(
-    session: Session, organization_id: str, member_id: str, reach: frozenset[str]
+def lock_member(
+    session: Session, organization_id: str, member_id: str, manageable: frozenset[str]
 ) -> tuple[Organization, Member]:
-    """The organization and the member, locked to be changed. Raises NoSuchMember, OutOfReach, and
-    what else forbids changes there."""
+    """The organization and the member, locked. Raises NoSuchMember, CannotManageMember, and what
+    ``check_editable`` does."""
     queries.member(session, organization_id, member_id)
-    organization = _editable(session, organization_id)
+    organization = _lock_editable(session, organization_id)
     member = queries.member(session, organization_id, member_id, lock="change")
-    _check_reach(reach, _rank(member.role, member.preset))
+    member_roles.check_manageable(manageable, member.role, member.preset)
     return organization, member
-
-
-def _rank(role: str, preset: str | None) -> str:
-    return "admin" if role == "member" and preset == "manager" else role
-
-
-def _check_reach(reach: frozenset[str], rank: str) -> None:
-    if rank not in reach:
-        raise OutOfReach()
-
-
-def _set_role(session: Session, member: Member, role: str) -> None:
-    access.check_not_owner(member)
-    if role == "admin" and member.role != "admin":
-        _, admins = queries.counts(session, member.organization_id)
-        if admins >= MOST_ADMINS:
-            raise AdminLimit()
-    member.role = role
-
-
-def _set_preset(organization: Organization, member: Member, fields: dict[str, Any]) -> None:
-    if fields.get("preset") is not None and organization.kind != "provider":
-        raise errors.invalid(
-            "/preset", "staff_only", "Only the provider's own staff have a preset."
-        )
-    if "preset" in fields:
-        member.preset = fields["preset"]
-    if fields.get("role", member.role) == "admin" and member.preset not in (None, "manager"):
-        if "preset" in fields:
-            raise errors.invalid(
-                "/preset", "manager_only", "The provider's admins are managers. Make them a member."
-            )
-        member.preset = None
 
 
 def _rename(member: Member, fields: dict[str, Any]) -> None:

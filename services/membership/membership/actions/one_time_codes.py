@@ -1,4 +1,4 @@
-"""One-time codes: switch them on and off, and have somebody prove by one who they are."""
+"""One-time codes: switch them on and off, and check them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import attempts, audit_log, mails, sessions
 from membership.models import Identity, LoginSession, RecoveryCode, Totp
-from membership.queries import Place
-from membership.values import attempt_limits, one_time_codes
-from membership.values.encryption import Sealer
-from membership.values.lifetimes import PROOF
+from membership.queries import Membership
+from membership.values import one_time_codes
+from membership.values.encryption import Encryption
+from membership.values.lifetimes import REAUTHENTICATION
 from membership.values.mails import CODES_OFF, CODES_ON, RECOVERY_CODE_USED
 
 
@@ -72,42 +72,42 @@ class Enrolment:
     uri: str
 
 
-def enrol(session: Session, *, session_id: str, sealer: Sealer, now: datetime) -> Enrolment:
-    """A fresh secret, not demanded before it is confirmed. Raises TokenRevoked, StepUpRequired,
-    AlreadyOn."""
-    login, identity, place = lock_session(session, session_id=session_id, now=now)
-    if login.proved_at <= now - PROOF:
+def enrol(session: Session, *, session_id: str, encryption: Encryption, now: datetime) -> Enrolment:
+    """A new secret. Codes are not required until it is confirmed. Raises TokenRevoked,
+    StepUpRequired, AlreadyOn."""
+    login, identity, membership = lock_session(session, session_id=session_id, now=now)
+    if login.authenticated_at <= now - REAUTHENTICATION:
         raise StepUpRequired()
     totp = queries.totp(session, identity.id, lock="change")
     if totp is not None and totp.confirmed_at is not None:
         raise AlreadyOn()
     secret = one_time_codes.new_secret()
     totp = totp or Totp(identity_id=identity.id)
-    totp.secret = sealer.seal(secret, whose=identity.id)
+    totp.secret = encryption.encrypt(secret, owner=identity.id)
     totp.last_step = totp.failures = 0
     totp.short_password = False
-    totp.shut_until = None
+    totp.blocked_until = None
     session.add(totp)
     email = identity.email or ""
     return Enrolment(
-        secret, one_time_codes.uri(secret, email=email, issuer=place.organization.name)
+        secret, one_time_codes.uri(secret, email=email, issuer=membership.organization.name)
     )
 
 
 def confirm(
-    session: Session, *, session_id: str, otp: str, sealer: Sealer, now: datetime
+    session: Session, *, session_id: str, otp: str, encryption: Encryption, now: datetime
 ) -> list[str] | errors.Failure:
-    """Switch the codes on; the recovery codes, shown this once. A wrong code is counted and
-    answered, not raised.
+    """Switch the codes on; returns the recovery codes, shown this once. A wrong code is counted
+    and returned, not raised.
 
     Raises TokenRevoked, NotEnrolled, AlreadyOn, TooManyAttempts."""
-    login, identity, place = lock_session(session, session_id=session_id, now=now)
+    login, identity, membership = lock_session(session, session_id=session_id, now=now)
     totp = queries.totp(session, identity.id, lock="change")
     if totp is None:
         raise NotEnrolled()
     if totp.confirmed_at is not None:
         raise AlreadyOn()
-    if not _is_fresh(totp, otp, sealer, now):
+    if not _use_code(totp, otp, encryption, now):
         return InvalidCode(
             errors=[{"pointer": "/otp", "code": InvalidCode.code, "detail": InvalidCode().detail}]
         )
@@ -116,35 +116,36 @@ def confirm(
     session.add_all(
         RecoveryCode(
             identity_id=identity.id,
-            digest=sealer.digest(one_time_codes.plain(code), whose=identity.id),
+            digest=encryption.digest(one_time_codes.plain(code), owner=identity.id),
         )
         for code in fresh
     )
-    _tell(session, "mfa.enabled", CODES_ON, identity, place, now)
+    _record_and_notify(session, "mfa.enabled", CODES_ON, identity, membership, now)
     return fresh
 
 
 def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
-    """Take the codes away, the recovery codes too; wants a proof by one of them that is fresh.
+    """Switch the codes off and delete the recovery codes. Requires a recent re-authentication with
+    a code.
 
     Raises TokenRevoked, NotEnrolled, MfaRequired, PasswordTooShort, StepUpRequired."""
-    login, identity, place = lock_session(session, session_id=session_id, now=now)
+    login, identity, membership = lock_session(session, session_id=session_id, now=now)
     totp = queries.totp(session, identity.id, lock="change")
     if totp is None:
         raise NotEnrolled("One-time codes are not switched on. There is nothing to switch off.")
     if totp.confirmed_at is not None:
-        if login.proved_at <= now - PROOF or not login.with_otp:
+        if login.authenticated_at <= now - REAUTHENTICATION or not login.with_otp:
             raise StepUpRequired()
-        if queries.provider_demands_codes(session, identity.id):
+        if queries.provider_requires_codes(session, identity.id):
             raise MfaRequired()
         if totp.short_password:
             raise PasswordTooShort()
-        _tell(session, "mfa.disabled", CODES_OFF, identity, place, now)
-    forget(session, identity_id=identity.id)
+        _record_and_notify(session, "mfa.disabled", CODES_OFF, identity, membership, now)
+    delete_codes(session, identity_id=identity.id)
 
 
-def forget(session: Session, *, identity_id: str) -> None:
-    """Delete somebody's codes; their sessions count as begun without."""
+def delete_codes(session: Session, *, identity_id: str) -> None:
+    """Delete a person's codes. Their sessions no longer count as authenticated by a code."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.identity_id == identity_id))
     session.execute(delete(Totp).where(Totp.identity_id == identity_id))
     session.execute(
@@ -156,37 +157,43 @@ def take_otp(
     session: Session,
     *,
     identity: Identity,
-    place: Place,
+    membership: Membership,
     otp: str | None,
     short_password: bool,
-    sealer: Sealer,
+    encryption: Encryption,
     now: datetime,
 ) -> bool | InvalidOtp:
-    """Whether the person, whose password was right and whose row is locked, has proved themselves
-    by a code too; False: they have none. A wrong code is counted and answered, not raised. Raises
-    OtpRequired, TooManyAttempts."""
+    """Check the code of a person whose password was right and whose row is locked. Returns False
+    for those who have no codes. A wrong code is counted and returned, not raised.
+
+    Raises OtpRequired, TooManyAttempts."""
     totp = queries.totp(session, identity.id, lock="change")
     if totp is None or totp.confirmed_at is None:
         return False
     if otp is None:
         raise OtpRequired()
-    if _is_recovery_code(
-        session, totp, otp, sealer, now
-    ):  # good even where others have guessed codes shut
+    # Recovery codes work even while failed attempts block the one-time codes.
+    if _use_recovery_code(session, totp, otp, encryption, now):
         unused = (RecoveryCode.identity_id == identity.id, RecoveryCode.used_at.is_(None))
         left = session.scalar(select(func.count()).select_from(RecoveryCode).where(*unused)) or 0
-        _tell(
-            session, "mfa.recovery_code_used", RECOVERY_CODE_USED, identity, place, now, left=left
+        _record_and_notify(
+            session,
+            "mfa.recovery_code_used",
+            RECOVERY_CODE_USED,
+            identity,
+            membership,
+            now,
+            left=left,
         )
-    elif not _is_fresh(totp, otp, sealer, now):
+    elif not _use_code(totp, otp, encryption, now):
         return InvalidOtp()
     totp.failures, totp.short_password = 0, short_password
     return True
 
 
 def note_password(session: Session, *, identity_id: str, is_short: bool) -> None:
-    """Remember whether the new password is too short to be used alone; a short one wants the codes
-    to be on, for which the person's row is locked. Raises PasswordTooShort."""
+    """Remember whether the new password is too short to be used without codes. The person's row is
+    locked. Raises PasswordTooShort where it is too short and the codes are off."""
     totp = queries.totp(session, identity_id, lock="change")
     confirmed = totp is not None and totp.confirmed_at is not None
     if is_short and not confirmed:
@@ -197,57 +204,56 @@ def note_password(session: Session, *, identity_id: str, is_short: bool) -> None
 
 def lock_session(
     session: Session, *, session_id: str, now: datetime
-) -> tuple[LoginSession, Identity, Place]:
-    """A live session with whom and where it is for, locked to be changed. Raises TokenRevoked, and
-    what forbids to be logged in there."""
-    found = sessions.live(session, session_id=session_id, now=now)
-    place = sessions.lock_place(session, queries.place(session, found.member_id), found.identity_id)
-    identity = session.get_one(
-        Identity, found.identity_id, with_for_update=True, populate_existing=True
+) -> tuple[LoginSession, Identity, Membership]:
+    """A live session with its person and membership, locked. Raises TokenRevoked, and what forbids
+    a login there."""
+    login = sessions.live(session, session_id=session_id, now=now)
+    membership = sessions.lock_membership(
+        session, queries.membership(session, login.member_id), login.identity_id
     )
-    return sessions.live(session, session_id=session_id, now=now, lock=True), identity, place
+    identity = session.get_one(
+        Identity, login.identity_id, with_for_update=True, populate_existing=True
+    )
+    return sessions.live(session, session_id=session_id, now=now, lock=True), identity, membership
 
 
-def _is_fresh(totp: Totp, otp: str, sealer: Sealer, now: datetime) -> bool:
-    """Whether it is the code of a step that was not used yet; it is used now. Raises
+def _use_code(totp: Totp, otp: str, encryption: Encryption, now: datetime) -> bool:
+    """Use up the code; returns whether it is right and was not used before. Raises
     TooManyAttempts."""
-    if totp.shut_until is not None:
-        attempts.stop(attempt_limits.until(totp.shut_until, now))
-    secret = sealer.open(totp.secret, whose=totp.identity_id)
+    attempts.check_code(totp, now)
+    secret = encryption.decrypt(totp.secret, owner=totp.identity_id)
     step = one_time_codes.step_of(secret, otp, now, after=totp.last_step)
     if step is not None:
         totp.last_step, totp.failures = step, 0
         return True
-    totp.failures += 1
-    if totp.failures >= attempt_limits.CODE_TRIES:
-        totp.failures, totp.shut_until = 0, now + attempt_limits.CODE_SHUT
+    attempts.count_code_failure(totp, now)
     return False
 
 
-def _is_recovery_code(
-    session: Session, totp: Totp, otp: str, sealer: Sealer, now: datetime
+def _use_recovery_code(
+    session: Session, totp: Totp, otp: str, encryption: Encryption, now: datetime
 ) -> bool:
-    """Whether it is one that was not used yet; it is used now."""
-    digest = sealer.digest(one_time_codes.plain(otp), whose=totp.identity_id)
+    """Use up the recovery code; returns whether it is one that was not used before."""
+    digest = encryption.digest(one_time_codes.plain(otp), owner=totp.identity_id)
     code = session.get(
         RecoveryCode, (totp.identity_id, digest), with_for_update=True, populate_existing=True
     )
     if code is None or code.used_at is not None:
         return False
-    code.used_at, totp.shut_until = now, None
+    code.used_at, totp.blocked_until = now, None
     return True
 
 
-def _tell(
+def _record_and_notify(
     session: Session,
     action: str,
     purpose: str,
     identity: Identity,
-    place: Place,
+    membership: Membership,
     now: datetime,
-    **figures: Any,
+    **details: Any,
 ) -> None:
-    member, organization = place
+    member, organization = membership
     audit_log.record(
         session,
         action,
@@ -263,5 +269,5 @@ def _tell(
         email=identity.email or "",
         name=identity.given_name,
         now=now,
-        **figures,
+        **details,
     )

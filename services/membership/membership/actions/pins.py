@@ -1,4 +1,4 @@
-"""PINs: checked and reset."""
+"""PINs: check and reset."""
 
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import access, attempts, audit_log, members
-from membership.models import Guesses, Member
-from membership.values import pins
+from membership.models import Member
+from membership.values import attempt_limits
 
 
 class TooManyWrongPins(errors.TooMany):
@@ -28,12 +28,12 @@ def reset_pin(
     organization_id: str,
     member_id: str,
     pin_hash: str,
-    reach: frozenset[str],
+    manageable: frozenset[str],
     by: Actor,
     now: datetime,
 ) -> Member:
-    """Another PIN, and wrong ones are counted anew. Raises NoPin, OutOfReach."""
-    organization, member = members.reachable(session, organization_id, member_id, reach)
+    """Set a new PIN and clear the failed attempts. Raises NoPin, CannotManageMember."""
+    organization, member = members.lock_member(session, organization_id, member_id, manageable)
     if member.portal_access and member.pin_hash is None:
         raise NoPin()
     access.set_pin(session, member, pin_hash)
@@ -51,55 +51,32 @@ def verify_pin(
     by: Actor,
     now: datetime,
 ) -> bool:
-    """Whether the PIN that was compared is right, and counts if not; an extension that nobody has
-    counts and shuts like any other. Where the organization is not open no PIN is right, and none
-    counts.
+    """Whether the PIN, compared before, is right; counts a failure otherwise.
 
-    Raises TooManyWrongPins, whatever the PIN."""
+    Unknown extensions are counted and blocked like known ones. In an organization that is not open
+    no PIN is right and no failure counts. Raises TooManyWrongPins, whatever the PIN."""
     if not kept.is_open:
         return False
-    own = attempts.lock(session, key=pins.guesses_key(organization_id, extension), now=now)
-    every = attempts.lock(session, key=pins.guesses_key(organization_id), now=now)
-    wait = max(_left(own, now), attempts.left(every, now))
+    own_key = attempt_limits.pin_key(organization_id, extension)
+    own = attempts.lock(session, key=own_key, now=now)
+    shared = attempts.lock(session, key=attempt_limits.pin_key(organization_id), now=now)
+    wait = max(attempts.pin_seconds_left(own, now), attempts.seconds_left(shared, now))
     if wait:
         raise TooManyWrongPins(retry_after=wait)
     if matched:
         own.total = own.recent = 0
         return True
-    _count(session, organization_id, extension, own, every, by, now)
+    if attempts.count_pin_failure(own, now):
+        target = {"type": "extension", "id": extension, "label": extension}
+        _record(session, organization_id, "pin.shut", own.total, by, now, target)
+    limit = attempt_limits.PINS_OF_ORGANIZATION
+    if attempts.count(shared, limit=limit, now=now):
+        attempts.block(shared, until=now + limit.within)
+        _record(session, organization_id, "pin.guessing", limit.most, by, now, None)
     return False
 
 
-def _left(own: Guesses, now: datetime) -> int:
-    """Whole seconds still to wait. After too many there is no end but a new PIN."""
-    if own.total >= pins.TOO_MANY:
-        return int(pins.LONG_PAUSE.total_seconds())
-    return attempts.left(own, now)
-
-
-def _count(
-    session: Session,
-    organization_id: str,
-    extension: str,
-    own: Guesses,
-    every: Guesses,
-    by: Actor,
-    now: datetime,
-) -> None:
-    """Count on both, and shut what is due; audited then, whether or not anybody has the
-    extension."""
-    if attempts.count(own, limit=pins.FEW, now=now) or own.total in (pins.MANY, pins.TOO_MANY):
-        attempts.shut(
-            own, until=now + (pins.LONG_PAUSE if own.total >= pins.MANY else pins.FEW.within)
-        )
-        target = {"type": "extension", "id": extension, "label": extension}
-        _tell(session, organization_id, "pin.shut", own.total, by, now, target)
-    if attempts.count(every, limit=pins.OF_ALL, now=now):
-        attempts.shut(every, until=now + pins.OF_ALL.within)
-        _tell(session, organization_id, "pin.guessing", pins.OF_ALL.most, by, now, None)
-
-
-def _tell(
+def _record(
     session: Session,
     organization_id: str,
     action: str,

@@ -1,5 +1,4 @@
-"""Ownership changing hands: at once when the provider's staff do it, by an offer when the owner
-does."""
+"""Transfers of ownership: at once by the provider's staff, or by an offer from the owner."""
 
 from datetime import datetime, timedelta
 
@@ -9,11 +8,11 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import audit_log, mails, member_events, members, sessions
+from membership.actions import audit_log, logouts, mails, member_events, member_roles, members
 from membership.models import Member, Organization, OwnershipTransfer
 from membership.values.mails import OWNERSHIP_GIVEN, OWNERSHIP_OFFERED, OWNERSHIP_TAKEN
 
-OPEN_FOR = timedelta(hours=72)  # an offer, and the way back from what staff did
+VALID_FOR = timedelta(hours=72)  # an offer, and the possibility to undo a transfer by staff
 
 
 class AlreadyOwner(errors.Conflict):
@@ -73,24 +72,22 @@ class NotByProvider(errors.Forbidden):
 def transfer_ownership(
     session: Session, *, organization_id: str, member_id: str, reason: str, by: Actor, now: datetime
 ) -> OwnershipTransfer:
-    """Make a customer's member the owner at once, as its provider, or offer the own ownership to a
-    member.
+    """Make a member the owner at once, as the customer's provider, or offer one's own ownership to
+    a member.
 
     Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner.
     """
     organization = queries.organization(session, organization_id, lock="change")
-    at_once = _check_gives(session, organization, by)
+    at_once = _check_giver(session, organization, by)
     members.check_editable(organization)
-    owner, target = queries.owner_and(session, organization_id, member_id)
+    owner, target = queries.lock_owner_and_member(session, organization_id, member_id)
     if target is owner:
         raise AlreadyOwner()
     _check_eligible(target)
-    if (
-        not at_once
-        and (offer := queries.offer(session, organization_id))
-        and offer.status_at(now) == "offered"
-    ):
-        raise TransferPending(transfer_id=offer.id)
+    if not at_once:
+        offer = queries.offer(session, organization_id)
+        if offer is not None and offer.status_at(now) == "offered":
+            raise TransferPending(transfer_id=offer.id)
     cancel_offer(session, organization=organization, by=by, now=now)
     transfer = OwnershipTransfer(
         id=ids.new("grt"),
@@ -102,59 +99,49 @@ def transfer_ownership(
         reason=reason,
         status="offered",
         created_at=now,
-        expires_at=now + OPEN_FOR,
+        expires_at=now + VALID_FOR,
     )
     session.add(transfer)
     session.flush()
     if at_once:
-        _complete(
-            session, transfer, organization, (owner, target), "ownership.transferred", by, now
-        )
+        pair = (owner, target)
+        _complete(session, transfer, organization, pair, "ownership.transferred", by, now)
     else:
-        _tell(session, OWNERSHIP_OFFERED, organization, target, owner, now)
-        audit_log.record(
-            session,
-            "ownership.offered",
-            organization=organization,
-            member=target,
-            by=by,
-            now=now,
-            changes=[{"field": "status", "before": None, "after": "offered"}],
-            reason=reason,
-        )
+        _notify(session, OWNERSHIP_OFFERED, organization, target, owner, now)
+        _record_status(session, organization, target, transfer, None, by, now)
     return transfer
 
 
 def accept_transfer(
     session: Session, *, organization_id: str, transfer_id: str, by: Actor, now: datetime
 ) -> OwnershipTransfer:
-    """Take what was offered to oneself.
+    """Accept an offer of ownership.
 
     Raises NoSuchTransfer, NotTheTarget, OfferOver, MemberNotEligible, AdminLimit."""
     organization = queries.organization(session, organization_id, lock="change")
     transfer, _, target = queries.transfer(session, organization_id, transfer_id)
-    itself = audit_log.member_actor(target, organization)
-    if (by.kind, by.id) != (itself.kind, itself.id):
+    target_actor = audit_log.member_actor(target, organization)
+    if (by.kind, by.id) != (target_actor.kind, target_actor.id):
         raise NotTheTarget()
     members.check_editable(organization)
     if transfer.status_at(now) != "offered":
         raise OfferOver()
-    pair = queries.owner_and(session, organization_id, target.id)
+    pair = queries.lock_owner_and_member(session, organization_id, target.id)
     _check_eligible(pair[1])
     _complete(session, transfer, organization, pair, "ownership.accepted", by, now)
     return transfer
 
 
-def take_back_transfer(
+def cancel_or_undo_transfer(
     session: Session, *, organization_id: str, transfer_id: str, by: Actor, now: datetime
 ) -> OwnershipTransfer:
-    """Cancel an offer, or undo what the provider's staff did.
+    """Cancel an offer, or undo a transfer by the provider's staff.
 
     Raises NoSuchTransfer, OfferOver, UndoOver, OwnerChanged, MemberNotEligible, NotTheOwner,
     NotByProvider."""
     organization = queries.organization(session, organization_id, lock="change")
     transfer = queries.transfer(session, organization_id, transfer_id).transfer
-    at_once = _check_gives(session, organization, by)
+    at_once = _check_giver(session, organization, by)
     is_undo = transfer.by_staff
     if is_undo and not at_once:
         raise NotByProvider()
@@ -163,22 +150,26 @@ def take_back_transfer(
         _undo(session, transfer, organization, by, now)
     elif transfer.status_at(now) == "offered":
         _end(session, transfer, organization, "cancelled", by, now)
+    elif transfer.status == "completed":
+        raise UndoOver()
     else:
-        raise (UndoOver if transfer.status == "completed" else OfferOver)()
+        raise OfferOver()
     return transfer
 
 
 def cancel_offer(session: Session, *, organization: Organization, by: Actor, now: datetime) -> None:
-    """Cancel the organization's offer, if there is one; one whose time is over has expired."""
+    """Cancel the organization's offer, if there is one; an offer past its time expires instead."""
     offer = queries.offer(session, organization.id)
-    if offer is not None and offer.status_at(now) == "expired":
+    if offer is None:
+        return
+    if offer.status_at(now) == "expired":
         _end(session, offer, organization, "expired", SYSTEM, now)
-    elif offer is not None:
+    else:
         _end(session, offer, organization, "cancelled", by, now)
 
 
 def expire_offer(session: Session, *, now: datetime) -> int:
-    """Note of one offer that its time is over; answers how many there were."""
+    """Mark one offer as expired; returns how many offers were due."""
     due = queries.due_offer(session, now)
     if due is None:
         return 0
@@ -189,9 +180,11 @@ def expire_offer(session: Session, *, now: datetime) -> int:
     return 1
 
 
-def _check_gives(session: Session, organization: Organization, by: Actor) -> bool:
-    """Whether it is the provider who gives, at once. At home it takes the owner, and a token may be
-    older than the loss of that role."""
+def _check_giver(session: Session, organization: Organization, by: Actor) -> bool:
+    """Whether the transfer takes effect at once, because the provider makes it.
+
+    Raises NotTheOwner. Checked in the database, since a token may be older than a change of
+    role."""
     if by.kind == "staff" and organization.kind == "customer":
         return True
     owner = queries.owner(session, organization.id)
@@ -227,10 +220,10 @@ def _undo(
 ) -> None:
     if transfer.status != "completed" or transfer.expires_at <= now:
         raise UndoOver()
-    if queries.last_change_of_owner(session, organization.id) != transfer.id:
+    if queries.last_completed_transfer(session, organization.id) != transfer.id:
         raise OwnerChanged()
     try:
-        pair = queries.owner_and(session, organization.id, transfer.from_member_id)
+        pair = queries.lock_owner_and_member(session, organization.id, transfer.from_member_id)
     except queries.NoSuchMember as gone:
         raise MemberNotEligible() from gone
     _check_eligible(pair[1])
@@ -249,18 +242,18 @@ def _hand_over(
     by: Actor,
     now: datetime,
 ) -> None:
-    """The first of the pair gives the ownership to the second and becomes what ``role`` says."""
+    """Transfer the ownership from the first of the pair to the second; the first gets ``role``."""
     giver, taker = pair
-    _, admins = queries.counts(session, organization.id)
-    if role == "admin" and admins - (taker.role == "admin") >= members.MOST_ADMINS:
-        raise members.AdminLimit()
+    if role == "admin":
+        leaving = 1 if taker.role == "admin" else 0
+        member_roles.check_admin_limit(session, organization.id, leaving=leaving)
     giver.role = role
-    session.flush()  # one owner at a time, says the index
+    session.flush()  # the index allows one owner at a time
     taker.role = "owner"
     for member in sorted(pair, key=lambda member: member.id):
-        sessions.revoke_tokens(session, member_id=member.id, now=now)
-    _tell(session, OWNERSHIP_TAKEN, organization, giver, taker, now)
-    _tell(session, OWNERSHIP_GIVEN, organization, taker, giver, now)
+        logouts.revoke_tokens(session, member_id=member.id, now=now)
+    _notify(session, OWNERSHIP_TAKEN, organization, giver, taker, now)
+    _notify(session, OWNERSHIP_GIVEN, organization, taker, giver, now)
     audit_log.record(
         session,
         action,
@@ -285,19 +278,31 @@ def _end(
     offer.status, offer.ended_at = status, now
     session.flush()
     target = session.get_one(Member, offer.to_member_id)
+    _record_status(session, organization, target, offer, "offered", by, now)
+
+
+def _record_status(
+    session: Session,
+    organization: Organization,
+    target: Member,
+    offer: OwnershipTransfer,
+    before: str | None,
+    by: Actor,
+    now: datetime,
+) -> None:
     audit_log.record(
         session,
-        f"ownership.{status}",
+        f"ownership.{offer.status}",
         organization=organization,
         member=target,
         by=by,
         now=now,
-        changes=[{"field": "status", "before": "offered", "after": status}],
+        changes=[{"field": "status", "before": before, "after": offer.status}],
         reason=offer.reason,
     )
 
 
-def _tell(
+def _notify(
     session: Session,
     purpose: str,
     organization: Organization,
@@ -305,7 +310,7 @@ def _tell(
     other: Member,
     now: datetime,
 ) -> None:
-    """By mail, but not to an address that nobody has proved."""
+    """By email, and only to a verified address."""
     if member.email and member.verified:
         mails.queue_notice(
             session,

@@ -1,4 +1,4 @@
-"""What the links in mails do."""
+"""What the links in emails do: verify an address, undo an address change, reset a password."""
 
 from datetime import datetime
 
@@ -7,17 +7,25 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import access, audit_log, identities, mails, member_events, sessions
+from membership.actions import (
+    access,
+    attempts,
+    audit_log,
+    identities,
+    logouts,
+    mails,
+    member_events,
+)
 from membership.models import Identity, Organization
-from membership.queries import Link, Place
+from membership.queries import Link, Membership
 from membership.values import roles
-from membership.values.lifetimes import PROOFS, RESET, UNDO
+from membership.values.lifetimes import ADDRESS_LINKS, RESET, UNDO
 
-LINKS = (*PROOFS, UNDO)
-RESETS = (RESET,)
+VERIFICATION_LINKS = (*ADDRESS_LINKS, UNDO)
+RESET_LINKS = (RESET,)
 
 
-class ClosedForNow(errors.Conflict):
+class LinkOrganizationSuspended(errors.Conflict):
     code = "organization_suspended"
     detail = (
         "This organization is suspended. Your link stays valid: open it again once the "
@@ -25,7 +33,7 @@ class ClosedForNow(errors.Conflict):
     )
 
 
-class ClosedToThem(errors.Conflict):
+class LinkMemberDisabled(errors.Conflict):
     code = "member_disabled"
     detail = (
         "Your access is disabled. Your link stays valid: ask the owner or an admin to enable your "
@@ -50,30 +58,35 @@ class SignedInAsAnother(errors.Conflict):
 
 
 def verify_member(
-    session: Session, *, raw: str, password_hash: str | None, visitor: str | None, now: datetime
+    session: Session,
+    *,
+    raw: str,
+    password_hash: str | None,
+    signed_in_as: str | None,
+    now: datetime,
 ) -> Link:
-    """Use a link that proves an address: the member is verified and active, the password set where
-    one was chosen. Or one that takes a login back to the address it had. ``visitor``: the identity
-    that is signed in where it is opened.
+    """Use a link that verifies an address: the member becomes verified and active, and gets the
+    password if one is given. Or use a link that undoes an address change.
 
-    Raises NoSuchLink, LinkSpent, ClosedForNow, SignedInAsAnother; Invalid where a password is
-    missing or too much; MemberExists, ClosedToThem and RoleRaised of an undo."""
-    link = _take(session, raw, LINKS, now)
-    _check_visitor(session, link, visitor)
+    ``signed_in_as``: the identity signed in where the link is opened. Raises NoSuchLink, LinkSpent,
+    LinkOrganizationSuspended, SignedInAsAnother; Invalid where a password is missing or not
+    needed; for an undo link MemberExists, LinkMemberDisabled, RoleRaised."""
+    link = _take(session, raw, VERIFICATION_LINKS, now)
+    _check_signed_in(session, link, signed_in_as)
     if link.member is None or link.organization is None:
         raise queries.LinkSpent()
-    use = _undo_change if link.token.purpose == UNDO else _prove
-    use(session, link, Place(link.member, link.organization), password_hash, now)
+    use = _undo_change if link.token.purpose == UNDO else _verify
+    use(session, link, Membership(link.member, link.organization), password_hash, now)
     return link
 
 
-def _prove(
-    session: Session, link: Link, place: Place, password_hash: str | None, now: datetime
+def _verify(
+    session: Session, link: Link, membership: Membership, password_hash: str | None, now: datetime
 ) -> None:
-    (member, organization), identity = place, link.identity
+    (member, organization), identity = membership, link.identity
     if password_hash is None and identity.password_hash is None:
         raise errors.invalid("/password", "required", "Choose a password.")
-    identities.forget_failures(session, email=link.token.email)
+    attempts.clear_password_failures(session, email=link.token.email)
     if password_hash is not None:
         identities.set_password(session, identity=identity, password_hash=password_hash, now=now)
     identity.email_verified_at = identity.email_verified_at or now
@@ -92,36 +105,33 @@ def _prove(
 
 
 def _undo_change(
-    session: Session, link: Link, place: Place, password_hash: str | None, now: datetime
+    session: Session, link: Link, membership: Membership, password_hash: str | None, now: datetime
 ) -> None:
-    """Take the login back to the person and the address that had it, and out of the hands of
-    whoever has it now; neither a disabled member comes in by that nor a role that was given to
-    their successor."""
-    (member, organization), former = place, link.identity
+    """Give the login back to the person and address that had it before.
+
+    Not for a disabled member, nor where the member's role has been raised since."""
+    (member, organization), former = membership, link.identity
     if password_hash is not None:
         raise errors.invalid(
-            "/password", "not_needed", "Choose another password after this, by a reset."
+            "/password", "not_needed", "Do not send a password. Reset it afterwards instead."
         )
     if member.status == "disabled":
-        raise ClosedToThem()
+        raise LinkMemberDisabled()
     if access.is_member(session, organization.id, former.id):
         raise access.MemberExists()
     role = roles.in_token(organization.kind, member.role, member.preset)
-    then = queries.role_then(session, link.token)
-    if not set(roles.scopes(organization.kind, role)) <= set(roles.scopes(organization.kind, then)):
+    role_before = queries.role_at_change(session, link.token)
+    scopes = set(roles.scopes(organization.kind, role))
+    if not scopes <= set(roles.scopes(organization.kind, role_before)):
         raise RoleRaised()
-    ousted, before = member.identity_id, member.email
-    sessions.end_sessions(session, member_id=member.id, why="address_changed", now=now)
+    current_identity_id, current_email = member.identity_id, member.email
+    logouts.end_sessions(session, member_id=member.id, why="address_changed", now=now)
     mails.supersede_links(session, member_id=member.id, now=now)
-    mails.supersede_undos(session, member_id=member.id, since=link.token.created_at, now=now)
-    member.identity_id, member.email, member.verified, member.status = (
-        former.id,
-        former.email,
-        True,
-        "active",
-    )
-    member.refold()
-    identities.erase_if_alone(session, which=[ousted], now=now)
+    mails.supersede_undo_links(session, member_id=member.id, since=link.token.created_at, now=now)
+    member.identity_id, member.email = former.id, former.email
+    member.verified, member.status = True, "active"
+    member.update_search()
+    identities.erase_if_unused(session, which=[current_identity_id], now=now)
     member_events.publish_members_changed(session, organization.id)
     audit_log.record(
         session,
@@ -130,19 +140,19 @@ def _undo_change(
         member=member,
         now=now,
         by=audit_log.member_actor(member, organization),
-        changes=[{"field": "email", "before": before, "after": former.email}],
+        changes=[{"field": "email", "before": current_email, "after": former.email}],
     )
 
 
 def reset_password(session: Session, *, raw: str, password_hash: str, now: datetime) -> Link:
-    """Use a link that resets a password; every session of the person ends. Raises NoSuchLink,
+    """Use a link to reset the password; every session of the person ends. Raises NoSuchLink,
     LinkSpent."""
-    link = _take(session, raw, RESETS, now)
-    identities.forget_failures(session, email=link.token.email)
+    link = _take(session, raw, RESET_LINKS, now)
+    attempts.clear_password_failures(session, email=link.token.email)
     identities.set_password(session, identity=link.identity, password_hash=password_hash, now=now)
-    places = queries.places(session, link.identity.id)
-    if places:
-        member, organization = places[0]
+    memberships = queries.memberships(session, link.identity.id)
+    if memberships:
+        member, organization = memberships[0]
         audit_log.record(
             session,
             "password.reset",
@@ -155,30 +165,32 @@ def reset_password(session: Session, *, raw: str, password_hash: str, now: datet
 
 
 def _take(session: Session, raw: str, purposes: tuple[str, ...], now: datetime) -> Link:
-    """The link, used, and whom it is about, locked in the order in which changes of members lock
-    them."""
-    seen = queries.link(session, raw, purposes, now)
-    if seen.member is not None:
-        _check_open(queries.organization(session, seen.member.organization_id, lock="use"))
-        session.refresh(seen.member, with_for_update=True)
-    session.refresh(seen.identity, with_for_update=True)
+    """Use the link. Locks its organization, member and identity in the same order as changes to
+    members do."""
+    unlocked = queries.link(session, raw, purposes, now)
+    if unlocked.member is not None:
+        _check_open(queries.organization(session, unlocked.member.organization_id, lock="use"))
+        session.refresh(unlocked.member, with_for_update=True)
+    session.refresh(unlocked.identity, with_for_update=True)
     link = queries.link(session, raw, purposes, now, lock="change")
     link.token.used_at = now
     return link
 
 
-def _check_visitor(session: Session, link: Link, visitor: str | None) -> None:
-    """Whoever is signed in as somebody else would join as the wrong person without noticing."""
-    other = session.get(Identity, visitor) if ids.is_id("idn", visitor or "") else None
+def _check_signed_in(session: Session, link: Link, signed_in_as: str | None) -> None:
+    """Raise SignedInAsAnother: the person would join under the wrong identity unnoticed."""
+    if not ids.is_id("idn", signed_in_as or ""):
+        return
+    other = session.get(Identity, signed_in_as)
     if other is not None and other.email is not None and other.id != link.identity.id:
         raise SignedInAsAnother(
-            f"You are signed in as {other.email}, but this link was sent to {link.token.email}. Sign out first, or "
-            "open the link in another browser; it stays good."
+            f"You are signed in as {other.email}, but this link was sent to {link.token.email}. "
+            "Sign out first, or open the link in another browser. The link stays valid."
         )
 
 
 def _check_open(organization: Organization) -> None:
     if organization.state == "suspended":
-        raise ClosedForNow()
+        raise LinkOrganizationSuspended()
     if organization.state not in ("provisioning", "open"):
         raise queries.LinkSpent()

@@ -1,69 +1,79 @@
-"""Letters in words, as mails."""
+"""The subjects and texts of emails, by purpose."""
 
-from email import policy
-from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
-
-from membership.values import addresses
-from membership.values.lifetimes import INVITATION, RESET, UNDO
+from membership.values.lifetimes import INVITATION, RESET, UNDO, VERIFICATION
 from membership.values.mails import (
     CODES_OFF,
     CODES_ON,
     CREDITS_LOW,
-    KEY_MADE,
+    KEY_CREATED,
     OWNERSHIP_GIVEN,
     OWNERSHIP_OFFERED,
     OWNERSHIP_TAKEN,
     PASSWORD_CHANGED,
     RECOVERY_CODE_USED,
-    RENEWAL_ASKED,
+    RENEWAL_REQUESTED,
     SUPPORT_ENDING,
     SUPPORT_RECEIPT,
     SUPPORT_REQUESTED,
-    TOP_UP_WANTED,
-    Letter,
+    TOP_UP_DUE,
 )
 
-_SUBJECTS = {
+SUBJECTS = {
     PASSWORD_CHANGED: "Your password was changed",
-    CODES_ON: "One-time codes are switched on for your login",
-    CODES_OFF: "One-time codes are switched off for your login",
-    RECOVERY_CODE_USED: "A recovery code of yours was used",
-    INVITATION: "You are invited to {organization}",
-    RESET: "Choose a new password",
-    "verification": "Confirm your e-mail address for {organization}",
-    UNDO: "The e-mail address of your login at {organization} was changed",
-    RENEWAL_ASKED: "Somebody asks for a new invitation to {organization}",
-    KEY_MADE: "An API key was made for {organization}",
-    CREDITS_LOW: "The credits of {organization} are running low",
-    TOP_UP_WANTED: "{organization} needs a top-up",
-    OWNERSHIP_OFFERED: "You are offered the ownership of {organization}",
-    OWNERSHIP_GIVEN: "You are the owner of {organization} now",
-    OWNERSHIP_TAKEN: "The owner of {organization} has changed",
-    SUPPORT_REQUESTED: "Support asks to enter {organization}",
-    SUPPORT_ENDING: "Support's leave to enter {organization} ends tomorrow",
-    SUPPORT_RECEIPT: "Support was in {organization}",
+    CODES_ON: "One-time codes are now on for your login",
+    CODES_OFF: "One-time codes are now off for your login",
+    RECOVERY_CODE_USED: "A recovery code was used to sign in to your account",
+    INVITATION: "You're invited to join {organization}",
+    RESET: "Reset your password",
+    VERIFICATION: "Confirm your email address for {organization}",
+    UNDO: "The email address of your login at {organization} was changed",
+    RENEWAL_REQUESTED: "{other} needs a new invitation to {organization}",
+    KEY_CREATED: "A new API key was created for {organization}",
+    CREDITS_LOW: "{organization} is running low on credits",
+    TOP_UP_DUE: "Payment due: automatic top-up for {organization}",
+    OWNERSHIP_OFFERED: "You've been offered the ownership of {organization}",
+    OWNERSHIP_GIVEN: "You're now the owner of {organization}",
+    OWNERSHIP_TAKEN: "{organization} has a new owner",
+    SUPPORT_REQUESTED: "Support requests access to {organization}",
+    SUPPORT_ENDING: "Support access to {organization} ends tomorrow",
+    SUPPORT_RECEIPT: "Support accessed {organization}",
 }
-_TEXTS = {
+
+TEXTS = {
     PASSWORD_CHANGED: """Hello {name},
 
-the password of your login at {organization} was changed, and whoever was signed in by it is out, but for the one
-who changed it. If that was not you, choose a new password at once: ask for a link where you sign in.
+the password of your login at {organization} was changed. Everyone who was signed in with the
+old password has been signed out, except for the person who changed it.
+
+If you changed it, there is nothing to do.
+
+If you did not, someone else may have access to your login. Reset your password now from the
+sign-in page, and tell the owner of your organization.
 """,
     CODES_ON: """Hello {name},
 
-your login at {organization} asks for one-time codes now. Keep the recovery codes in a safe place: each stands for a
-one-time code once. If it was not you, ask your organization's owner or your provider for help.
+from now on, signing in at {organization} requires a one-time code from your authenticator app.
+
+Keep your recovery codes in a safe place. If you lose your phone, each of them replaces a
+one-time code once.
+
+If you did not turn this on, contact the owner of your organization or your provider.
 """,
     CODES_OFF: """Hello {name},
 
-your login at {organization} does not ask for one-time codes any more. If it was not you, choose a new password and
-switch them on again.
+signing in at {organization} no longer requires a one-time code.
+
+If you did not turn this off, change your password now and turn one-time codes on again.
 """,
     RECOVERY_CODE_USED: """Hello {name},
 
-a recovery code was used in place of a one-time code to sign in at {organization}; you have {left} left. If it was not
-you, choose a new password at once, then switch one-time codes off and on again: that makes new recovery codes.
+someone signed in at {organization} with one of your recovery codes instead of a one-time code.
+Recovery codes left: {left}.
+
+If this was you, there is nothing to do. To get new recovery codes, turn one-time codes off and
+on again.
+
+If this was not you, change your password now, then turn one-time codes off and on again.
 """,
     INVITATION: """Hello {name},
 
@@ -71,132 +81,126 @@ you, choose a new password at once, then switch one-time codes off and on again:
 
 {link}
 
-The link is good for 7 days and can be used once. As soon as a newer mail like this one is sent to you, only
-the link in that one works. If you do not know {organization}, you can ignore this mail.
-""",
-    "verification": """Hello {name},
+The link expires in 7 days and can be used once. If you receive a newer invitation, only the
+link in the newer email works.
 
-{organization} has noted this as your new e-mail address. Open this link to confirm it:
+If you do not know {organization}, you can ignore this email.
+""",
+    VERIFICATION: """Hello {name},
+
+{organization} has changed your email address to this one. Open this link to confirm it:
 
 {link}
 
-The link is good for 24 hours and can be used once. If you did not expect this mail, you can ignore it.
+The link expires in 24 hours and can be used once.
+
+If you did not expect this email, you can ignore it.
 """,
     UNDO: """Hello {name},
 
-this was the e-mail address of your login at {organization} until now. It was changed to another one.
+the email address of your login at {organization} was changed from this address to another one.
 
-If you expected that, you need not do anything. If you did not, open this link to take the login back:
+If you expected this, there is nothing to do.
+
+If you did not, open this link to restore your login with this address:
 
 {link}
 
-The link is good for 7 days from the change and can be used once. Choose a new password afterwards: somebody may know
-yours.
+The link expires 7 days after the change and can be used once. Change your password afterwards,
+because someone else may know it.
 """,
-    RENEWAL_ASKED: """Hello {name},
+    RENEWAL_REQUESTED: """Hello {name},
 
-{other} ({address}) would like to join {organization}, but the link in their invitation is no good any more. They ask
-you for a new one.
+{other} ({address}) tried to join {organization}, but the link in their invitation is no longer
+valid. They have asked you for a new one.
 
-To send it, open the list of members of {organization} and resend their invitation. If you do not want them to join,
-remove them there.
+To send it, open the members of {organization} and resend their invitation. If they should not
+join, remove them there.
 """,
     RESET: """Hello {name},
 
-somebody, hopefully you, asked for a new password. Open this link to choose one:
+someone requested a password reset for your login. If it was you, open this link to choose a
+new password:
 
 {link}
 
-The link is good for 30 minutes and can be used once. If it was not you, ignore this mail: nothing has changed.
+The link expires in 30 minutes and can be used once.
+
+If you did not request it, ignore this email. Your password has not been changed.
 """,
-    KEY_MADE: """Hello {name},
+    KEY_CREATED: """Hello {name},
 
-{by} has made an API key for {organization}: {key}. A program that has it may act for your organization, as
-far as these scopes go: {scopes}.
+{by} created an API key for {organization}: {key}
 
-If you do not know what it is for, delete it in the list of API keys; it is dead at once then.
+Programs with this key can act for your organization within these scopes: {scopes}
+
+If you do not know what the key is for, ask {by}, or delete the key in the list of API keys. A
+deleted key stops working immediately.
 """,
     CREDITS_LOW: """Hello,
 
-the usable credits of {organization} have come down to {usable_credits} {currency}. You get this mail when they
-reach {threshold} {currency} or less.
+{organization} has {usable_credits} {currency} of usable credits left. You receive this email
+because the balance has reached your threshold of {threshold} {currency}.
 
-Please top up before they are used up: then nothing more can be bought or used. If you have done so by now, you can
-ignore this mail.
+Please top up soon. Once the credits are used up, purchases and usage stop.
+
+If you have already topped up, you can ignore this email.
 """,
-    TOP_UP_WANTED: """Hello,
+    TOP_UP_DUE: """Hello,
 
-the usable credits of {organization} have come down to {usable_credits} {currency}, and it is to be topped up
-automatically from there.
+{organization} has {usable_credits} {currency} of usable credits left, which starts your
+automatic top-up.
 
-Please pay {amount} {currency} by {method}. If you have done so by now, you can ignore this mail.
+Please pay {amount} {currency} by {method}.
+
+If you have already paid, you can ignore this email.
 """,
     OWNERSHIP_OFFERED: """Hello {name},
 
-{other} offers you the ownership of {organization}. Sign in within 72 hours to accept it; if you do nothing,
-everything stays as it is.
+{other} has offered you the ownership of {organization}.
+
+To accept it, sign in within 72 hours. If you do nothing, the offer expires and nothing
+changes.
 """,
     OWNERSHIP_GIVEN: """Hello {name},
 
-you are the owner of {organization} now, in the place of {other}. What was assigned to {other} stays with
-{other}: please look through it, and through the address for bills, the stored card and the automatic top-up.
+you are now the owner of {organization}. The previous owner was {other}.
+
+The billing email address, the stored card and the automatic top-up have not changed: please
+check that they are still right. What was assigned to {other} stays with {other}.
 """,
     OWNERSHIP_TAKEN: """Hello {name},
 
-{other} is the owner of {organization} now, in your place. What was assigned to you stays with you. If you did not
-expect this, ask {other} or your provider: what the provider has changed can be undone for 72 hours.
+{other} is now the owner of {organization}; you no longer are. What was assigned to you stays
+with you.
+
+If you did not expect this, contact {other} or your provider. The provider can undo its own
+changes of ownership for 72 hours.
 """,
     SUPPORT_REQUESTED: """Hello {name},
 
-your provider's support asks to enter {organization}, with {access} access, for {lasting}, because:
+your provider's support team requests {access} access to {organization} for {lasting}.
 
-    {reason}
+Reason: {reason}
 
-Sign in to consent or to refuse. If you do nothing, the request ends on {until}.
+Sign in to approve or refuse the request. If you do nothing, it expires on {until}.
 """,
     SUPPORT_ENDING: """Hello {name},
 
-your provider's support may enter {organization} until {until}; it was for this reason:
+your provider's support team has access to {organization} until {until}.
 
-    {reason}
+Reason: {reason}
 
-It is not prolonged by itself. If it should end earlier, sign in and end it.
+The access is not renewed automatically. To end it earlier, sign in and end it there.
 """,
     SUPPORT_RECEIPT: """Hello {name},
 
-your provider's support was in {organization} {how}, from {began} to {ended} ({lasting}), for this reason:
+your provider's support team was in {organization} {how}, from {began} to {ended} ({lasting}).
 
-    {reason}
+Reason: {reason}
 
-It ended because {why}. What was changed (UTC; before -> after):
+The session ended because {why}. These changes were made (times in UTC, before -> after):
 
 {changes}
 """,
 }
-
-
-def compose(letter: Letter, *, public_url: str, sender: str) -> EmailMessage:
-    """The letter as a mail, with its link or its figures."""
-    path = letter.purpose if letter.purpose in (RESET, UNDO) else "verify"
-    organization = " ".join(letter.organization.split())
-    filled = {
-        **letter.figures,
-        "name": letter.given_name or "there",
-        "organization": organization,
-        "link": f"{public_url.rstrip('/')}/{path}/{letter.token}",
-        "what": "join with the password you already have"
-        if letter.has_password
-        else "choose your password",
-    }
-    message = EmailMessage(policy=policy.SMTP)
-    message["From"] = sender
-    message["To"] = addresses.for_transport(letter.to)
-    message["Subject"] = _SUBJECTS[letter.purpose].format(**filled)
-    message["Date"] = formatdate(localtime=False)
-    message["Message-ID"] = make_msgid(domain="clientele.invalid")
-    message["Auto-Submitted"] = "auto-generated"
-    text = _TEXTS[letter.purpose].format(**filled)
-    message.set_content(
-        text, cte="7bit" if text.isascii() else "8bit"
-    )  # links stay whole, whoever reads the source
-    return message

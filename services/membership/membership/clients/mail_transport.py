@@ -1,4 +1,4 @@
-"""How mails leave the house: to a mail server, or into a directory in its place."""
+"""Sends emails to a mail server, or writes them into a directory instead."""
 
 import smtplib
 import ssl
@@ -8,13 +8,13 @@ from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-SECONDS = 10
+TIMEOUT_SECONDS = 10
 Post = Callable[[EmailMessage], None]
 
 
 def post(url: str) -> Post:
-    """How mails leave the house: ``file:///directory`` or ``smtp://[user:password@]host:port``.
-    Raises ValueError."""
+    """The function that sends; ``url``: ``file:///directory`` or
+    ``smtp://[user:password@]host:port``. Raises ValueError for others."""
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.path:
         return lambda message: _write(Path(unquote(parts.path)), message)
@@ -24,7 +24,7 @@ def post(url: str) -> Post:
 
 
 def _write(directory: Path, message: EmailMessage) -> None:
-    """One file a mail; names sort by time, and a file is whole once it is there."""
+    """One file per email. Names sort by time, and a file appears only once it is complete."""
     directory.mkdir(parents=True, exist_ok=True)
     name = f"{time.time_ns():020d}"
     unfinished = directory / f".{name}.part"
@@ -34,14 +34,14 @@ def _write(directory: Path, message: EmailMessage) -> None:
 
 
 def _transmit(parts: SplitResult, message: EmailMessage) -> None:
-    with smtplib.SMTP(parts.hostname or "", parts.port or 25, timeout=SECONDS) as server:
+    with smtplib.SMTP(parts.hostname or "", parts.port or 25, timeout=TIMEOUT_SECONDS) as server:
         server.ehlo()
         if server.has_extn("starttls"):
             server.starttls(context=ssl.create_default_context())
             server.ehlo()
         elif parts.username:
             raise smtplib.SMTPNotSupportedError(
-                "the mail server offers no STARTTLS; no password is sent in the open"
+                "the mail server does not offer STARTTLS; the password is not sent unencrypted"
             )
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))

@@ -1,4 +1,4 @@
-"""The message door."""
+"""Messages from the other services."""
 
 from chassis.db.database import Session
 from chassis.messaging.envelope import Envelope
@@ -6,12 +6,12 @@ from chassis.messaging.inbox import Listeners
 from contracts import billing
 from contracts import org as messages
 
-from membership.actions import mails, organizations, support
-from membership.values.mails import CREDITS_LOW, TOP_UP_WANTED
+from membership.actions import erasure, mails, organizations, providers, support_emails
+from membership.values.mails import CREDITS_LOW, TOP_UP_DUE
 
 
 def on_invite_owner(session: Session, message: messages.InviteOwner, envelope: Envelope) -> None:
-    """A new customer wants its owner."""
+    """A new customer needs an owner."""
     organizations.invite_owner(
         session,
         organization_id=message.organization_id,
@@ -26,16 +26,16 @@ def on_invite_owner(session: Session, message: messages.InviteOwner, envelope: E
 
 
 def on_organization_activated(
-    session: Session, message: messages.OrganizationActivated, _heard: Envelope
+    session: Session, message: messages.OrganizationActivated, _envelope: Envelope
 ) -> None:
-    """A new customer is ready."""
+    """A new customer has been set up."""
     organizations.open_organization(session, organization_id=message.organization_id)
 
 
 def on_organization_changed(
     session: Session, message: messages.OrganizationChanged, envelope: Envelope
 ) -> None:
-    """Name or management changed."""
+    """An organization's name or manager has changed."""
     organizations.change_organization(
         session,
         organization_id=message.organization_id,
@@ -48,14 +48,14 @@ def on_organization_changed(
 def on_organization_suspended(
     session: Session, message: messages.OrganizationSuspended, envelope: Envelope
 ) -> None:
-    """Everybody out."""
+    """An organization has been suspended."""
     organizations.suspend_organization(
         session, organization_id=message.organization_id, now=envelope.now
     )
 
 
 def on_end_access(session: Session, message: messages.EndAccess, envelope: Envelope) -> None:
-    """A deletion wants the people out."""
+    """A deletion ends the access of an organization's members."""
     organizations.end_access(
         session,
         organization_id=message.organization_id,
@@ -64,8 +64,10 @@ def on_end_access(session: Session, message: messages.EndAccess, envelope: Envel
     )
 
 
-def on_restore_access(session: Session, message: messages.RestoreAccess, _heard: Envelope) -> None:
-    """A deletion or a suspension is over."""
+def on_restore_access(
+    session: Session, message: messages.RestoreAccess, _envelope: Envelope
+) -> None:
+    """A deletion was canceled or a suspension has ended."""
     organizations.restore_access(
         session,
         organization_id=message.organization_id,
@@ -75,8 +77,8 @@ def on_restore_access(session: Session, message: messages.RestoreAccess, _heard:
 
 
 def on_erase_members(session: Session, message: messages.EraseMembers, envelope: Envelope) -> None:
-    """The grace is over."""
-    organizations.erase_members(
+    """The grace period of a deletion is over."""
+    erasure.erase_members(
         session,
         organization_id=message.organization_id,
         deletion_id=message.deletion_id,
@@ -87,8 +89,8 @@ def on_erase_members(session: Session, message: messages.EraseMembers, envelope:
 def on_settings_changed(
     session: Session, message: messages.SettingsChanged, envelope: Envelope
 ) -> None:
-    """The provider's settings."""
-    organizations.apply_settings(
+    """The provider's settings have changed."""
+    providers.apply_settings(
         session,
         provider_id=message.provider_id,
         version=message.version,
@@ -100,8 +102,8 @@ def on_settings_changed(
 def on_support_receipt_ready(
     session: Session, message: messages.SupportReceiptReady, envelope: Envelope
 ) -> None:
-    """What staff changed while they acted is known."""
-    support.mail_receipt(
+    """The list of what staff changed in an acting session is complete."""
+    support_emails.send_receipt(
         session,
         organization_id=message.organization_id,
         acting_id=message.acting_id,
@@ -112,14 +114,14 @@ def on_support_receipt_ready(
 
 
 def on_credits_low(session: Session, message: billing.CreditsLow, envelope: Envelope) -> None:
-    """A customer's credits ran low."""
-    mails.queue_figures(
+    """A customer's credits are running low."""
+    mails.queue_billing_mail(
         session,
         purpose=CREDITS_LOW,
         organization_id=message.organization_id,
         email=message.email,
         now=envelope.now,
-        figures={
+        details={
             "organization": message.name,
             "currency": message.currency,
             "threshold": message.threshold,
@@ -129,14 +131,14 @@ def on_credits_low(session: Session, message: billing.CreditsLow, envelope: Enve
 
 
 def on_top_up_wanted(session: Session, message: billing.TopUpWanted, envelope: Envelope) -> None:
-    """A customer is to pay its automatic top-up."""
-    mails.queue_figures(
+    """A customer has to pay for an automatic top-up."""
+    mails.queue_billing_mail(
         session,
-        purpose=TOP_UP_WANTED,
+        purpose=TOP_UP_DUE,
         organization_id=message.organization_id,
         email=message.email,
         now=envelope.now,
-        figures={
+        details={
             "organization": message.name,
             "currency": message.currency,
             "amount": message.amount,

@@ -1,7 +1,6 @@
-"""What exists: organizations as known here, people, their sessions and proofs, mails, keys, staff
-who step in."""
+"""The tables: organizations, people, sessions, credentials, emails, API keys and support."""
 
-from membership.models.attempts import Guesses, KnownClient, LoginFailures
+from membership.models.attempts import FailedAttempts, KnownClient, LoginFailures
 from membership.models.keys import ApiKey, ApiKeySecret
 from membership.models.mails import Mail, MailedToken
 from membership.models.one_time_codes import RecoveryCode, Totp
@@ -17,7 +16,7 @@ __all__ = [
     "ApiKeySecret",
     "Base",
     "Counter",
-    "Guesses",
+    "FailedAttempts",
     "Identity",
     "KnownClient",
     "LoginFailures",

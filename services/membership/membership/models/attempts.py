@@ -1,4 +1,4 @@
-"""Wrong guesses, counted."""
+"""Counters of failed attempts."""
 
 from datetime import datetime
 
@@ -8,29 +8,34 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
 
-_UNTOLD = text("untold > 0")
+_UNREPORTED = text("untold > 0")
 
 
 class LoginFailures(Base):
-    """Wrong passwords in a row for an address, known or not (``key``: its SHA-256; with a known
-    client's where they were tried there). ``untold``: not yet audited."""
+    """Failed passwords in a row for an email address, known or not.
+
+    ``key``: the SHA-256 of the address, for a known client combined with the client.
+    ``unreported``: how many of them are not in the audit log yet."""
 
     __tablename__ = "login_failures"
     __table_args__ = (
         Index(
-            "ix_login_failures_untold", "last_at", postgresql_where=_UNTOLD, sqlite_where=_UNTOLD
+            "ix_login_failures_untold",
+            "last_at",
+            postgresql_where=_UNREPORTED,
+            sqlite_where=_UNREPORTED,
         ),
     )
     key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     identity_id: Mapped[str | None] = mapped_column(Id("idn"))
     count: Mapped[int] = mapped_column(Integer)
-    untold: Mapped[int] = mapped_column(Integer)
+    unreported: Mapped[int] = mapped_column("untold", Integer)
     last_at: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
 class KnownClient(Base):
-    """Where somebody has logged in from before: guesses from elsewhere do not lock them out there.
-    ``client``: the SHA-256 of the network address."""
+    """A network that a person has signed in from: failed passwords from other networks do not
+    block them there. ``client``: the SHA-256 of the network address."""
 
     __tablename__ = "known_clients"
     identity_id: Mapped[str] = mapped_column(
@@ -40,15 +45,16 @@ class KnownClient(Base):
     last_at: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
-class Guesses(Base):
-    """Wrong guesses at something (``key``: a member's PIN, all PINs of an organization, logins from
-    an address): since the last success (``total``), and since ``since`` (``recent``).
-    ``shut_until``: no guess counts before."""
+class FailedAttempts(Base):
+    """Failed attempts under a key: a PIN, all PINs of an organization, or a client network.
+
+    ``total``: since the last success; ``recent``: since ``since``. ``blocked_until``: attempts are
+    refused before."""
 
     __tablename__ = "guesses"
     key: Mapped[str] = mapped_column(String(128), primary_key=True)
     total: Mapped[int] = mapped_column(Integer)
     recent: Mapped[int] = mapped_column(Integer)
     since: Mapped[datetime] = mapped_column(Instant)
-    shut_until: Mapped[datetime | None] = mapped_column(Instant)
+    blocked_until: Mapped[datetime | None] = mapped_column("shut_until", Instant)
     last_at: Mapped[datetime] = mapped_column(Instant, index=True)

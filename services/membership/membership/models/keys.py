@@ -10,7 +10,7 @@ from membership.models.organizations import Base
 
 
 class ApiKey(Base):
-    """A program's way in, for one organization and some scopes."""
+    """Gives a program access to one organization, with some scopes."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index("ix_api_keys_organization", "organization_id", "id"),)
@@ -27,7 +27,7 @@ class ApiKey(Base):
 
 
 class ApiKeySecret(Base):
-    """A key's secret; two overlap while it is rotated. ``expires_at``: when the older one ends."""
+    """A secret of a key. Two overlap during a rotation; ``expires_at``: when the older one ends."""
 
     __tablename__ = "api_key_secrets"
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)

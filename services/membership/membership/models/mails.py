@@ -1,4 +1,4 @@
-"""Mails and the tokens in their links."""
+"""Emails to send, and the tokens in their links."""
 
 from datetime import datetime
 from typing import Any
@@ -14,12 +14,13 @@ _UNDO = text("purpose = 'undo'")
 
 
 class Mail(Base):
-    """A mail to send. ``purpose``: invitation, verification, reset, undo; ``state``: queued, sent,
-    dropped. Its token is made when it is sent, so that no raw token is ever stored.
+    """An email to send.
 
-    ``figures``: what a notice says, which has no token; of an undo, the role of then. Mails about money go to
-    an address for bills and to no member; their ``purpose``: credits_low, top_up_wanted; those of other notices stand
-    in ``values.letters``."""
+    ``purpose``: invitation, verification, reset or undo, with a link; the others, in
+    ``values.mails``, are notices. ``state``: queued, sent, dropped. The token is created when the
+    email is sent, so that no raw token is ever stored. ``details``: the values in the text of a
+    notice; of an undo the role before the change. Emails about credits go to the billing address
+    and have no member."""
 
     __tablename__ = "mails"
     __table_args__ = (
@@ -31,7 +32,7 @@ class Mail(Base):
     purpose: Mapped[str] = mapped_column(String(32))
     email: Mapped[str] = mapped_column(String(254))
     member_id: Mapped[str | None] = mapped_column(Id("mem"), index=True)
-    figures: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    details: Mapped[dict[str, Any] | None] = mapped_column("figures", Json)
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(Integer)
     due_at: Mapped[datetime] = mapped_column(Instant)
@@ -39,7 +40,7 @@ class Mail(Base):
 
 
 class MailedToken(Base):
-    """The token in a mailed link: used once, until it expires or a newer one takes its place."""
+    """The token in an emailed link: single use, until it expires or a newer one replaces it."""
 
     __tablename__ = "mailed_tokens"
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)

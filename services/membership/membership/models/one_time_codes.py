@@ -1,4 +1,4 @@
-"""Second proofs of who somebody is: one-time codes and the recovery codes beside them."""
+"""One-time codes and recovery codes."""
 
 from datetime import datetime
 
@@ -10,8 +10,11 @@ from membership.models.organizations import Base
 
 
 class Totp(Base):
-    """Somebody's one-time codes. ``secret``: encrypted; on once ``confirmed_at``; a step up to ``last_step`` is used;
-    ``failures`` in a row shut it until ``shut_until``; ``short_password``: the password is too short without them."""
+    """A person's authenticator app.
+
+    ``secret``: encrypted. Codes are required once ``confirmed_at`` is set; those up to the time
+    step ``last_step`` are used. ``failures`` in a row block them until ``blocked_until``.
+    ``short_password``: the password is too short to be used without codes."""
 
     __tablename__ = "totps"
     identity_id: Mapped[str] = mapped_column(
@@ -21,12 +24,12 @@ class Totp(Base):
     confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
     last_step: Mapped[int] = mapped_column(BigInt)
     failures: Mapped[int] = mapped_column(Integer)
-    shut_until: Mapped[datetime | None] = mapped_column(Instant)
+    blocked_until: Mapped[datetime | None] = mapped_column("shut_until", Instant)
     short_password: Mapped[bool] = mapped_column(Boolean)
 
 
 class RecoveryCode(Base):
-    """A code that stands for one one-time code, once."""
+    """Replaces a one-time code, once."""
 
     __tablename__ = "recovery_codes"
     identity_id: Mapped[str] = mapped_column(

@@ -1,4 +1,4 @@
-"""Organizations as known here."""
+"""Organizations as membership knows them."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """What membership's tables stand on."""
+    """The base of membership's tables."""
 
     metadata = metadata()
 
@@ -29,7 +29,7 @@ class Organization(Base):
 
 
 class ProviderSettings(Base):
-    """The provider's settings as last heard."""
+    """The provider's settings as last received from org."""
 
     __tablename__ = "provider_settings"
     provider_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)

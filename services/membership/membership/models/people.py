@@ -1,4 +1,4 @@
-"""Who there is: identities and members."""
+"""Identities and members."""
 
 from datetime import datetime
 
@@ -8,13 +8,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
 
-_HERE = text("status IN ('pending', 'active', 'disabled')")
-_HERE_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disabled')")
+_CURRENT = text("status IN ('pending', 'active', 'disabled')")
+_CURRENT_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disabled')")
 
 
 class Identity(Base):
-    """A person who may log in, wherever they belong. ``status``: active, erased (then without
-    address)."""
+    """A person who may log in, in whichever organizations they are members. ``status``: active or
+    erased (then without an address)."""
 
     __tablename__ = "identities"
     id: Mapped[str] = mapped_column(Id("idn"), primary_key=True)
@@ -29,10 +29,11 @@ class Identity(Base):
 
 
 class Member(Base):
-    """Somebody in an organization, with a login (``identity_id``) or without. ``search`` and
-    ``sort_name`` are case folded; ``invited_at``, ``invited_by``: when and by whom (their identity)
-    the last link was asked for; ``status``: pending, active, disabled, and removed or erased once
-    gone."""
+    """A person in an organization, with a login (``identity_id``) or without.
+
+    ``status``: pending, active, disabled, removed, erased. ``search`` and ``sort_name`` are case
+    folded. ``invited_at``, ``invited_by``: when the last link was requested, and by which
+    identity."""
 
     __tablename__ = "members"
     __table_args__ = (
@@ -40,24 +41,24 @@ class Member(Base):
             "uq_members_owner",
             "organization_id",
             unique=True,
-            postgresql_where=_HERE_OWNER,
-            sqlite_where=_HERE_OWNER,
+            postgresql_where=_CURRENT_OWNER,
+            sqlite_where=_CURRENT_OWNER,
         ),
         Index(
             "uq_members_identity",
             "organization_id",
             "identity_id",
             unique=True,
-            postgresql_where=_HERE,
-            sqlite_where=_HERE,
+            postgresql_where=_CURRENT,
+            sqlite_where=_CURRENT,
         ),
         Index(
             "uq_members_extension",
             "organization_id",
             "extension",
             unique=True,
-            postgresql_where=_HERE,
-            sqlite_where=_HERE,
+            postgresql_where=_CURRENT,
+            sqlite_where=_CURRENT,
         ),
         Index("ix_members_sorted", "organization_id", "sort_name", "id"),
         Index("ix_members_invited", "organization_id", "invited_at"),
@@ -86,11 +87,11 @@ class Member(Base):
 
     @property
     def portal_access(self) -> bool:
-        """Whether they may log in at all."""
+        """Whether the member has a login."""
         return self.identity_id is not None
 
-    def refold(self) -> None:
-        """Bring what lists sort and search by up to date."""
+    def update_search(self) -> None:
+        """Update the columns by which lists sort and search."""
         self.sort_name = self.name.casefold()[:511]
         parts = (self.name, self.given_name, self.family_name, self.email, self.extension, self.id)
         self.search = "\n".join(part for part in parts if part).casefold()[:1024]

@@ -1,4 +1,4 @@
-"""Logins, and what was revoked of them."""
+"""Login sessions, refresh tokens and revocations."""
 
 from datetime import datetime
 
@@ -10,8 +10,10 @@ from membership.models.organizations import Base
 
 
 class LoginSession(Base):
-    """A login in one organization: the family of refresh tokens that follow each other.
-    ``proved_at``: when they last proved who they are; ``with_otp``: also by a one-time code."""
+    """A login session in one organization: the family of its refresh tokens.
+
+    ``authenticated_at``: when the person last authenticated; ``with_otp``: also by one-time
+    code."""
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_open", "identity_id", "ended_at"),)
@@ -21,7 +23,7 @@ class LoginSession(Base):
     organization_id: Mapped[str] = mapped_column(
         Id("org"), ForeignKey("organizations.id"), index=True
     )
-    proved_at: Mapped[datetime] = mapped_column(Instant)
+    authenticated_at: Mapped[datetime] = mapped_column("proved_at", Instant)
     with_otp: Mapped[bool] = mapped_column(Boolean)
     user_agent: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(Instant)
@@ -33,7 +35,7 @@ class LoginSession(Base):
 
 
 class RefreshToken(Base):
-    """A refresh token of a session; a used one that comes again ends the session."""
+    """A refresh token of a session. Using it a second time ends the session."""
 
     __tablename__ = "refresh_tokens"
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
@@ -44,8 +46,8 @@ class RefreshToken(Base):
 
 
 class Revocation(Base):
-    """Access tokens issued before ``before`` are refused: those of a session, an identity or a
-    member."""
+    """Access tokens of a session, identity or member (``kind``, ``key``) that were issued before
+    ``before`` are refused."""
 
     __tablename__ = "revocations"
     seq: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)

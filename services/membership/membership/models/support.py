@@ -1,4 +1,4 @@
-"""Staff who step in: grants of Remote Support, and every session of acting for somebody."""
+"""Login As and Remote Support: grants, and the sessions in which staff act."""
 
 from datetime import datetime
 
@@ -7,18 +7,19 @@ from sqlalchemy import ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
-from membership.values.support import NOBODY
+from membership.values.support import SUPPORT_SUBJECT_PREFIX
 
 _OPEN_GRANT = text("status IN ('pending', 'active')")
 _OPEN = text("ended_at IS NULL")
 
 
 class SupportGrant(Base):
-    """Leave for the provider's staff to enter an organization. ``status``: pending (waits for
-    consent), active, refused, ended, expired; ``expires_at``: of the request while it is pending,
-    of the grant after; ``access``: full or read; ``requested_by``, ``decided_by``: identities, with
-    the names they had; nobody has to decide where the provider manages the organization.
-    ``warned_at``: when its end was announced."""
+    """A customer's permission for provider staff to enter its organization.
+
+    ``status``: pending (waiting for consent), active, refused, ended, expired. ``access``: full or
+    read. ``expires_at``: of the request while it is pending, of the grant afterwards.
+    ``requested_by``, ``decided_by``: identities, with their names at the time; nobody decides where
+    the provider manages the organization. ``warned_at``: when the owner was told that it ends."""
 
     __tablename__ = "support_grants"
     __table_args__ = (
@@ -55,15 +56,17 @@ class SupportGrant(Base):
     ended_why: Mapped[str | None] = mapped_column(String(32))
     warned_at: Mapped[datetime | None] = mapped_column(Instant)
 
-    def is_live(self, now: datetime) -> bool:
-        """Whether staff may enter by it."""
+    def is_active(self, now: datetime) -> bool:
+        """Whether staff may enter under it."""
         return self.status == "active" and self.expires_at > now
 
 
 class ActingSession(Base):
-    """Staff in a customer's organization. ``mode``: login_as (as ``member_id``), remote_support
-    (under ``grant_id``); its id is the ``sid`` of the token. It ends with the staff member's own
-    session ``staff_session_id``; nobody has two at a time."""
+    """Provider staff inside a customer's organization.
+
+    ``mode``: login_as (as ``member_id``) or remote_support (under ``grant_id``). The id is the
+    ``sid`` of the token. It ends with the staff member's own session ``staff_session_id``; nobody
+    has two at a time."""
 
     __tablename__ = "acting_sessions"
     __table_args__ = (
@@ -111,8 +114,8 @@ class ActingSession(Base):
     ended_why: Mapped[str | None] = mapped_column(String(32))
 
     def act(self) -> dict[str, str]:
-        """Who really acts and how, as tokens and audit rows say it."""
-        said = {
+        """The ``act`` claim of tokens and audit records: who really acts, and how."""
+        act = {
             "sub": self.staff_identity_id,
             "org": self.provider_id,
             "sid": self.staff_session_id,
@@ -121,9 +124,11 @@ class ActingSession(Base):
             "name": self.staff_name,
             "acting": self.id,
         }
-        return said | ({"grant": self.grant_id} if self.grant_id else {})
+        if self.grant_id:
+            act["grant"] = self.grant_id
+        return act
 
     @property
     def principal(self) -> str:
-        """Whose id stands on what is done inside, where it is nobody's."""
-        return f"{NOBODY}{self.grant_id}"
+        """The subject of a Remote Support session, which acts as no member."""
+        return f"{SUPPORT_SUBJECT_PREFIX}{self.grant_id}"

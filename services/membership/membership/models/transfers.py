@@ -1,4 +1,4 @@
-"""Ownership changing hands."""
+"""Transfers of ownership."""
 
 from datetime import datetime
 
@@ -12,9 +12,11 @@ _OFFERED = text("status = 'offered'")
 
 
 class OwnershipTransfer(Base):
-    """From one member to another. ``status``: offered (by the owner; the target accepts),
-    completed, undone, cancelled, expired; ``expires_at``: of the offer, or of the time to undo what
-    staff did; ``to_role``: what the new owner was before."""
+    """A transfer from one member to another.
+
+    ``status``: offered (by the owner, until the target accepts), completed, undone, cancelled,
+    expired. ``expires_at``: of the offer, or of the period in which a transfer by staff can be
+    undone. ``to_role``: the role of the new owner before."""
 
     __tablename__ = "ownership_transfers"
     __table_args__ = (
@@ -46,6 +48,5 @@ class OwnershipTransfer(Base):
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
 
     def status_at(self, now: datetime) -> str:
-        """The status now; an offer is over when its time is, whether or not anybody has noted
-        it."""
+        """The status now. An offer expires by time, whether or not that has been stored."""
         return "expired" if self.status == "offered" and self.expires_at <= now else self.status

@@ -1,21 +1,27 @@
-"""What can be known."""
+"""Queries."""
 
-from membership.queries.deletion_warnings import warnings
+from membership.queries.attempts import failures_key, seconds_blocked, seconds_until_allowed
+from membership.queries.deletion_warnings import deletion_warnings
 from membership.queries.invitations import Invitation, invitation, invitation_of
-from membership.queries.keys import KeyInUse, NoSuchKey, api_key, api_keys, key_count, key_in_use
-from membership.queries.links import Link, LinkSpent, NoSuchLink, link, mailed_token, role_then
+from membership.queries.keys import (
+    KeyWithOrganization,
+    NoSuchKey,
+    api_key,
+    api_keys,
+    key_by_secret,
+    key_count,
+)
+from membership.queries.links import Link, LinkSpent, NoSuchLink, link, mailed_token, role_at_change
 from membership.queries.locking import locked
 from membership.queries.logins import (
-    FEED_KEPT,
-    Demands,
+    FEED_RETENTION,
     Login,
-    demands,
-    failures_key,
+    Requirements,
     login,
-    rest,
+    requirements,
     revocations,
 )
-from membership.queries.one_time_codes import has_codes, provider_demands_codes, totp
+from membership.queries.one_time_codes import has_one_time_codes, provider_requires_codes, totp
 from membership.queries.organizations import (
     NoSuchOrganization,
     organization,
@@ -23,86 +29,89 @@ from membership.queries.organizations import (
     settings_of,
 )
 from membership.queries.people import (
-    HERE,
+    CURRENT_STATUSES,
+    Membership,
     NoSuchMember,
-    Place,
     counts,
     identity,
     identity_by_email,
+    is_staff_of,
     member,
     members,
+    membership,
+    membership_in,
+    memberships,
     owner,
-    place,
-    places,
-    works_for,
 )
 from membership.queries.pins import KeptPin, kept_pin
 from membership.queries.support import sessions_of
 from membership.queries.transfers import (
-    Handover,
     NoSuchTransfer,
+    TransferWithMembers,
     due_offer,
-    last_change_of_owner,
+    last_completed_transfer,
+    lock_owner_and_member,
     offer,
-    owner_and,
     transfer,
     transfers,
 )
 
 __all__ = [
-    "FEED_KEPT",
-    "HERE",
-    "Demands",
-    "Handover",
+    "CURRENT_STATUSES",
+    "FEED_RETENTION",
     "Invitation",
     "KeptPin",
-    "KeyInUse",
+    "KeyWithOrganization",
     "Link",
     "LinkSpent",
     "Login",
+    "Membership",
     "NoSuchKey",
     "NoSuchLink",
     "NoSuchMember",
     "NoSuchOrganization",
     "NoSuchTransfer",
-    "Place",
+    "Requirements",
+    "TransferWithMembers",
     "api_key",
     "api_keys",
     "counts",
-    "demands",
+    "deletion_warnings",
     "due_offer",
     "failures_key",
-    "has_codes",
+    "has_one_time_codes",
     "identity",
     "identity_by_email",
     "invitation",
     "invitation_of",
+    "is_staff_of",
     "kept_pin",
+    "key_by_secret",
     "key_count",
-    "key_in_use",
-    "last_change_of_owner",
+    "last_completed_transfer",
     "link",
+    "lock_owner_and_member",
     "locked",
     "login",
     "mailed_token",
     "member",
     "members",
+    "membership",
+    "membership_in",
+    "memberships",
     "offer",
     "organization",
     "owner",
-    "owner_and",
-    "place",
-    "places",
-    "provider_demands_codes",
     "provider_of",
-    "rest",
+    "provider_requires_codes",
+    "requirements",
     "revocations",
-    "role_then",
+    "role_at_change",
+    "seconds_blocked",
+    "seconds_until_allowed",
     "sessions_of",
     "settings_of",
     "totp",
     "transfer",
     "transfers",
-    "warnings",
-    "works_for",
 ]

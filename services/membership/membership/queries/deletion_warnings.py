@@ -1,4 +1,4 @@
-"""What the end of an organization would interrupt."""
+"""Warnings about what deleting an organization would interrupt."""
 
 from datetime import datetime
 
@@ -9,27 +9,31 @@ from membership.models import ActingSession
 from membership.queries.transfers import offer
 
 
-def warnings(session: Session, organization_id: str, now: datetime) -> list[dict[str, str]]:
-    """In words for whoever is about to delete it."""
-    found = []
+def deletion_warnings(
+    session: Session, organization_id: str, now: datetime
+) -> list[dict[str, str]]:
+    """The warnings, with a ``code`` and a ``detail`` for the person who is about to delete it."""
+    warnings: list[dict[str, str]] = []
     open_offer = offer(session, organization_id)
     if open_offer is not None and open_offer.status_at(now) == "offered":
-        found.append(
+        warnings.append(
             {
                 "code": "pending_transfer",
-                "detail": "The ownership was offered to a member who has not answered yet. The deletion cancels the offer.",
+                "detail": "The ownership was offered to a member who has not responded yet. "
+                "Deleting the organization cancels the offer.",
             }
         )
-    inside = select(ActingSession.id).where(
+    active = select(ActingSession.id).where(
         ActingSession.organization_id == organization_id,
         ActingSession.ended_at.is_(None),
         ActingSession.expires_at > now,
     )
-    if session.scalar(inside.limit(1)) is not None:
-        found.append(
+    if session.scalar(active.limit(1)) is not None:
+        warnings.append(
             {
                 "code": "acting_session",
-                "detail": "Somebody of the provider's staff is inside the organization. The deletion ends their session.",
+                "detail": "A member of the provider's staff is in the organization. Deleting the "
+                "organization ends their session.",
             }
         )
-    return found
+    return warnings

@@ -1,4 +1,4 @@
-"""How somebody's invitation stands."""
+"""The status of invitations."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -7,24 +7,24 @@ from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
 from membership.models import Mail, MailedToken, Member
-from membership.values.lifetimes import PROOFS
+from membership.values.lifetimes import ADDRESS_LINKS
 
-# To be joined to members: the link that an invited one holds, and whether one is on its way.
+# To join to members: the current link of a pending member, and whether another is queued.
 LINK_HELD = and_(
     MailedToken.member_id == Member.id,
-    MailedToken.purpose.in_(PROOFS),
+    MailedToken.purpose.in_(ADDRESS_LINKS),
     MailedToken.used_at.is_(None),
     MailedToken.superseded_at.is_(None),
     Member.status == "pending",
 )
-LINK_COMES = exists().where(
-    Mail.member_id == Member.id, Mail.purpose.in_(PROOFS), Mail.state == "queued"
+LINK_QUEUED = exists().where(
+    Mail.member_id == Member.id, Mail.purpose.in_(ADDRESS_LINKS), Mail.state == "queued"
 )
 
 
 class Invitation(NamedTuple):
-    """How somebody's invitation stands. ``sent_at``: None while its mail is on its way;
-    ``expired``: they hold no link that is good, and none is on its way."""
+    """The status of an invitation. ``sent_at``: None while the email is queued; ``expired``:
+    there is no valid link and none is queued."""
 
     sent_at: datetime | None
     expires_at: datetime | None
@@ -32,18 +32,21 @@ class Invitation(NamedTuple):
 
 
 def invitation(session: Session, member: Member, now: datetime) -> Invitation | None:
-    """How the member's invitation stands; None for those who are not invited or have joined."""
-    query = select(MailedToken, LINK_COMES).select_from(Member).outerjoin(MailedToken, LINK_HELD)
-    token, comes = session.execute(query.where(Member.id == member.id)).one()
-    return invitation_of(member, token, comes, now)
+    """The member's invitation; None for those who are not invited or have joined."""
+    query = select(MailedToken, LINK_QUEUED).select_from(Member).outerjoin(MailedToken, LINK_HELD)
+    token, queued = session.execute(query.where(Member.id == member.id)).one()
+    return invitation_of(member, token, queued, now)
 
 
 def invitation_of(
-    member: Member, token: MailedToken | None, comes: bool, now: datetime
+    member: Member, token: MailedToken | None, queued: bool, now: datetime
 ) -> Invitation | None:
-    """The same, of what the database has told."""
+    """The member's invitation from what a query returned: their current link, and whether another
+    is queued."""
     if member.status != "pending":
         return None
     if token is None:
-        return Invitation(None if comes else member.invited_at, None, not comes)
-    return Invitation(token.created_at, token.expires_at, token.expires_at <= now and not comes)
+        sent_at = None if queued else member.invited_at
+        return Invitation(sent_at, None, expired=not queued)
+    expired = token.expires_at <= now and not queued
+    return Invitation(token.created_at, token.expires_at, expired)

@@ -18,8 +18,9 @@ class NoSuchKey(errors.NotFound):
     detail = "There is no such API key. Check the list of keys again."
 
 
-class KeyInUse(NamedTuple):
-    """A key as found by one of its secrets, and when that secret ends before the key."""
+class KeyWithOrganization(NamedTuple):
+    """A key with the organization it is for. ``secret_ends_at``: when the secret that was used
+    expires, if before the key."""
 
     key: ApiKey
     organization: Organization
@@ -27,34 +28,34 @@ class KeyInUse(NamedTuple):
 
 
 def api_key(session: Session, organization_id: str, key_id: str, *, lock: str = "") -> ApiKey:
-    """The key, until it is deleted. Raises NoSuchKey."""
+    """Raises NoSuchKey, for a deleted key too."""
     if not ids.is_id("key", key_id):
         raise NoSuchKey()
     query = select(ApiKey).where(
         ApiKey.id == key_id, ApiKey.organization_id == organization_id, ApiKey.deleted_at.is_(None)
     )
-    found = session.scalars(locked(query, lock)).one_or_none()
-    if found is None:
+    key = session.scalars(locked(query, lock)).one_or_none()
+    if key is None:
         raise NoSuchKey()
-    return found
+    return key
 
 
 def api_keys(organization_id: str, now: datetime) -> Any:
-    """The list of keys, newest first, each with how many of its secrets are good, and when the
-    older one ends."""
-    good = (
+    """The list of keys, newest first, each with the number of its valid secrets and when the older
+    one expires."""
+    valid = (
         ApiKeySecret.key_id == ApiKey.id,
         or_(ApiKeySecret.expires_at.is_(None), ApiKeySecret.expires_at > now),
     )
     live = (
         select(func.count())
         .select_from(ApiKeySecret)
-        .where(*good)
+        .where(*valid)
         .correlate(ApiKey)
         .scalar_subquery()
     )
     ends_at = (
-        select(func.min(ApiKeySecret.expires_at)).where(*good).correlate(ApiKey).scalar_subquery()
+        select(func.min(ApiKeySecret.expires_at)).where(*valid).correlate(ApiKey).scalar_subquery()
     )
     query = select(ApiKey, live.label("live"), ends_at.label("older_ends_at")).where(
         ApiKey.organization_id == organization_id, ApiKey.deleted_at.is_(None)
@@ -63,7 +64,7 @@ def api_keys(organization_id: str, now: datetime) -> Any:
 
 
 def key_count(session: Session, organization_id: str) -> int:
-    """How many keys the organization has, expired ones included."""
+    """The number of the organization's keys, including expired ones."""
     query = (
         select(func.count())
         .select_from(ApiKey)
@@ -72,17 +73,18 @@ def key_count(session: Session, organization_id: str) -> int:
     return session.scalar(query) or 0
 
 
-def key_in_use(session: Session, raw: str, now: datetime) -> KeyInUse | None:
-    """Whose secret this is; None where it is nobody's, or nobody's any more."""
+def key_by_secret(session: Session, raw: str, now: datetime) -> KeyWithOrganization | None:
+    """The key with this secret; None if there is none or it has expired."""
     row = session.execute(
         select(ApiKey, Organization, ApiKeySecret.expires_at)
         .join(ApiKeySecret, ApiKeySecret.key_id == ApiKey.id)
         .join(Organization, Organization.id == ApiKey.organization_id)
         .where(ApiKeySecret.digest == tokens.digest(raw), ApiKey.deleted_at.is_(None))
     ).one_or_none()
-    found = KeyInUse(*row) if row else None
-    if found is None or any(
-        at is not None and at <= now for at in (found.secret_ends_at, found.key.expires_at)
-    ):
+    if row is None:
         return None
-    return found
+    used = KeyWithOrganization(*row)
+    for expires_at in (used.secret_ends_at, used.key.expires_at):
+        if expires_at is not None and expires_at <= now:
+            return None
+    return used

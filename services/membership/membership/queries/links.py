@@ -1,4 +1,4 @@
-"""The links in mails."""
+"""The links in emails."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.queries.locking import locked
-from membership.queries.people import HERE
+from membership.queries.people import CURRENT_STATUSES
 from membership.values import tokens
-from membership.values.lifetimes import PROOFS, UNDO
+from membership.values.lifetimes import ADDRESS_LINKS, UNDO
 
 
 class NoSuchLink(errors.NotFound):
@@ -43,11 +43,13 @@ class UndoSpent(LinkSpent):
     )
 
 
-_SPENT: dict[str, type[LinkSpent]] = dict.fromkeys(PROOFS, InvitationSpent) | {UNDO: UndoSpent}
+_SPENT: dict[str, type[LinkSpent]] = dict.fromkeys(ADDRESS_LINKS, InvitationSpent) | {
+    UNDO: UndoSpent
+}
 
 
 class Link(NamedTuple):
-    """A mailed link that can still be used, and whom it is about."""
+    """A link that can still be used, and whom it is for."""
 
     token: MailedToken
     identity: Identity
@@ -58,40 +60,46 @@ class Link(NamedTuple):
 def link(
     session: Session, raw: str, purposes: tuple[str, ...], now: datetime, *, lock: str = ""
 ) -> Link:
-    """What a mailed link is good for. Raises NoSuchLink or LinkSpent."""
+    """Raises NoSuchLink or LinkSpent."""
     token = mailed_token(session, raw, purposes, lock=lock)
     if token is None:
         raise NoSuchLink()
     identity = session.get_one(Identity, token.identity_id)
-    found = session.get(Member, token.member_id) if token.member_id else None
-    idle = found is not None and (
-        found.status not in HERE or (found.identity_id == identity.id) is (token.purpose == UNDO)
-    )
-    if (
-        token.used_at
-        or token.superseded_at
-        or token.expires_at <= now
-        or idle
-        or identity.email != token.email
-    ):
+    member = session.get(Member, token.member_id) if token.member_id else None
+    if not _is_usable(token, identity, member, now):
         raise _SPENT.get(token.purpose, LinkSpent)()
-    return Link(
-        token, identity, found, session.get(Organization, found.organization_id) if found else None
-    )
+    organization = session.get(Organization, member.organization_id) if member else None
+    return Link(token, identity, member, organization)
+
+
+def _is_usable(
+    token: MailedToken, identity: Identity, member: Member | None, now: datetime
+) -> bool:
+    if token.used_at or token.superseded_at or token.expires_at <= now:
+        return False
+    if identity.email != token.email:
+        return False
+    if member is None:
+        return True
+    if member.status not in CURRENT_STATUSES:
+        return False
+    # An undo link is for the former identity of the member, every other link for the current one.
+    is_current_identity = member.identity_id == identity.id
+    return is_current_identity is not (token.purpose == UNDO)
 
 
 def mailed_token(
     session: Session, raw: str, purposes: tuple[str, ...], *, lock: str = ""
 ) -> MailedToken | None:
-    """The token of a mailed link, good or dead; None for what is none of ours."""
+    """The token of a link, valid or not; None if it is unknown."""
     query = select(MailedToken).where(
         MailedToken.digest == tokens.digest(raw), MailedToken.purpose.in_(purposes)
     )
     return session.scalars(locked(query, lock)).one_or_none()
 
 
-def role_then(session: Session, undo: MailedToken) -> str:
-    """The role that tokens named before the change which this link undoes."""
-    told = (Mail.email == undo.email, Mail.purpose == UNDO, Mail.created_at == undo.created_at)
-    mail = session.scalars(select(Mail).where(*told, Mail.member_id == undo.member_id)).one()
-    return str((mail.figures or {})["role"])
+def role_at_change(session: Session, undo: MailedToken) -> str:
+    """The role of the member's tokens before the address change that this link undoes."""
+    sent = (Mail.email == undo.email, Mail.purpose == UNDO, Mail.created_at == undo.created_at)
+    mail = session.scalars(select(Mail).where(*sent, Mail.member_id == undo.member_id)).one()
+    return str((mail.details or {})["role"])

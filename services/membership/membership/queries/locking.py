@@ -1,4 +1,4 @@
-"""How rows are locked."""
+"""Row locks."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from sqlalchemy import Select
 
 
 def locked(query: Select[Any], lock: str) -> Select[Any]:
-    """The query's rows locked against others for ``change``, against changes for ``use``."""
+    """The query with its rows locked exclusively (``change``) or against changes (``use``)."""
     if not lock:
         return query
     return query.with_for_update(read=lock == "use").execution_options(populate_existing=True)

@@ -14,7 +14,7 @@ class NoSuchOrganization(errors.NotFound):
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:
-    """The provider that runs this organization; a provider runs itself. None: there is no such
+    """The provider of this organization; a provider is its own. None if there is no such
     organization."""
     return session.scalar(
         select(Organization.provider_id).where(Organization.id == organization_id)
@@ -22,17 +22,15 @@ def provider_of(session: Session, organization_id: str) -> str | None:
 
 
 def organization(session: Session, organization_id: str, *, lock: str = "") -> Organization:
-    """The organization, locked against others for ``change``, against changes for ``use``.
-
-    Raises NoSuchOrganization."""
+    """The organization; ``lock`` as in ``locked``. Raises NoSuchOrganization."""
     query = select(Organization).where(Organization.id == organization_id)
-    found = session.scalars(locked(query, lock)).one_or_none()
-    if found is None:
+    organization = session.scalars(locked(query, lock)).one_or_none()
+    if organization is None:
         raise NoSuchOrganization()
-    return found
+    return organization
 
 
 def settings_of(session: Session, provider_id: str, *, lock: str = "") -> ProviderSettings | None:
-    """The provider's settings as last heard."""
+    """The provider's settings as last received from org."""
     query = select(ProviderSettings).where(ProviderSettings.provider_id == provider_id)
     return session.scalars(locked(query, lock)).one_or_none()

@@ -1,4 +1,4 @@
-"""People and where they belong."""
+"""Members, identities and memberships."""
 
 from typing import Any, NamedTuple
 
@@ -8,11 +8,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from membership.models import Identity, MailedToken, Member, Organization
-from membership.queries.invitations import LINK_COMES, LINK_HELD
+from membership.queries.invitations import LINK_HELD, LINK_QUEUED
 from membership.queries.locking import locked
 from membership.values import addresses
 
-HERE = ("pending", "active", "disabled")
+CURRENT_STATUSES = ("pending", "active", "disabled")
 
 
 class NoSuchMember(errors.NotFound):
@@ -20,42 +20,44 @@ class NoSuchMember(errors.NotFound):
     detail = "There is no such member. Check the list of members again."
 
 
-class Place(NamedTuple):
-    """A membership and its organization."""
+class Membership(NamedTuple):
+    """A member and the organization that they are in."""
 
     member: Member
     organization: Organization
 
 
 def member(session: Session, organization_id: str, member_id: str, *, lock: str = "") -> Member:
-    """The member, as long as they are one. Raises NoSuchMember."""
+    """Raises NoSuchMember, for a removed member too."""
     if not ids.is_id("mem", member_id):
         raise NoSuchMember()
     query = select(Member).where(
-        Member.id == member_id, Member.organization_id == organization_id, Member.status.in_(HERE)
+        Member.id == member_id,
+        Member.organization_id == organization_id,
+        Member.status.in_(CURRENT_STATUSES),
     )
-    found = session.scalars(locked(query, lock)).one_or_none()
-    if found is None:
+    member = session.scalars(locked(query, lock)).one_or_none()
+    if member is None:
         raise NoSuchMember()
-    return found
+    return member
 
 
 def owner(session: Session, organization_id: str) -> Member | None:
-    """The one owner; None once they are erased."""
+    """The owner; None once they are erased."""
     return session.scalars(
         select(Member).where(
             Member.organization_id == organization_id,
             Member.role == "owner",
-            Member.status.in_(HERE),
+            Member.status.in_(CURRENT_STATUSES),
         )
     ).one_or_none()
 
 
 def counts(session: Session, organization_id: str) -> tuple[int, int]:
-    """How many members, and how many admins among them."""
+    """The number of members, and of the admins among them."""
     rows = session.execute(
         select(Member.role, func.count())
-        .where(Member.organization_id == organization_id, Member.status.in_(HERE))
+        .where(Member.organization_id == organization_id, Member.status.in_(CURRENT_STATUSES))
         .group_by(Member.role)
     ).all()
     by_role = {role: count for role, count in rows}
@@ -70,10 +72,12 @@ def members(
     status: str | None = None,
     portal_access: bool | None = None,
 ) -> Any:
-    """The list of members, by name, each with the link they hold if they are invited, and whether
-    one comes."""
-    query = select(Member, MailedToken, LINK_COMES).outerjoin(MailedToken, LINK_HELD)
-    query = query.where(Member.organization_id == organization_id, Member.status.in_(HERE))
+    """The list of members by name, each with their current link if they are pending, and whether
+    another is queued."""
+    query = select(Member, MailedToken, LINK_QUEUED).outerjoin(MailedToken, LINK_HELD)
+    query = query.where(
+        Member.organization_id == organization_id, Member.status.in_(CURRENT_STATUSES)
+    )
     if q:
         query = query.where(Member.search.contains(q.casefold(), autoescape=True))
     if role:
@@ -81,50 +85,56 @@ def members(
     if status:
         query = query.where(Member.status == status)
     if portal_access is not None:
-        query = query.where(
-            Member.identity_id.is_not(None) if portal_access else Member.identity_id.is_(None)
-        )
+        has_login = Member.identity_id.is_not(None)
+        query = query.where(has_login if portal_access else ~has_login)
     return query.order_by(Member.sort_name, Member.id)
 
 
 def identity(session: Session, identity_id: str) -> Identity:
-    """The person."""
     return session.get_one(Identity, identity_id)
 
 
 def identity_by_email(session: Session, email: str) -> Identity | None:
-    """Whose address that is."""
+    """The identity with this address."""
     return session.scalars(
         select(Identity).where(Identity.email == addresses.key(email))
     ).one_or_none()
 
 
-def place(session: Session, member_id: str) -> Place:
-    """The membership and its organization, whatever has become of them."""
+def membership(session: Session, member_id: str) -> Membership:
+    """The membership, whatever its status."""
     member = session.get_one(Member, member_id)
-    return Place(member, session.get_one(Organization, member.organization_id))
+    return Membership(member, session.get_one(Organization, member.organization_id))
 
 
-def works_for(session: Session, identity_id: str, provider_id: str) -> bool:
-    """Whether this person is one of the provider's staff."""
+def is_staff_of(session: Session, identity_id: str, provider_id: str) -> bool:
+    """Whether the person is one of the provider's staff."""
     staff = select(Member.id).where(
         Member.identity_id == identity_id,
         Member.organization_id == provider_id,
-        Member.status.in_(HERE),
+        Member.status.in_(CURRENT_STATUSES),
     )
     return session.scalar(staff) is not None
 
 
-def places(session: Session, identity_id: str) -> list[Place]:
-    """Where this person belongs, oldest membership first."""
+def memberships(session: Session, identity_id: str) -> list[Membership]:
+    """The person's memberships, oldest first."""
     rows = session.execute(
         select(Member, Organization)
         .join(Organization, Organization.id == Member.organization_id)
         .where(
             Member.identity_id == identity_id,
-            Member.status.in_(HERE),
+            Member.status.in_(CURRENT_STATUSES),
             Organization.state != "erased",
         )
         .order_by(Member.id)
     )
-    return [Place(*row) for row in rows]
+    return [Membership(*row) for row in rows]
+
+
+def membership_in(session: Session, identity_id: str, organization_id: str) -> Membership | None:
+    """The person's membership in this organization."""
+    for candidate in memberships(session, identity_id):
+        if candidate.organization.id == organization_id:
+            return candidate
+    return None

@@ -1,4 +1,4 @@
-"""Whose PIN is found by an extension."""
+"""The PIN of an extension."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,15 @@ from membership.models import Member, Organization
 
 
 class KeptPin(NamedTuple):
-    """What a PIN is checked against; the same look-up whether or not anybody has the extension."""
+    """What a PIN is checked against. ``pin_hash``: None where nobody has the extension."""
 
     is_open: bool
     pin_hash: str | None
 
 
 def kept_pin(session: Session, organization_id: str, extension: str) -> KeptPin:
-    """The PIN of that extension, if somebody has it who is not disabled."""
+    """The PIN of the member with that extension, unless they are disabled. The query is the same
+    whether or not anyone has the extension."""
     has_it = and_(
         Member.organization_id == Organization.id,
         Member.extension == extension,

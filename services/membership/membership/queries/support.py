@@ -1,4 +1,4 @@
-"""Staff who step in: what they were granted, and who of them is inside."""
+"""Support grants, and the provider staff who are in customers' organizations."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from membership.models import ActingSession, LoginSession, Member, Organization, SupportGrant
 from membership.queries.locking import locked
-from membership.values.support import INSIDE, LOGIN_AS, REMOTE_SUPPORT, SUPPORT
+from membership.values.support import LOGIN_AS, REMOTE_SUPPORT, SUPPORT, SUPPORT_SESSION_DURATION
 
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 
 
 class NoSuchGrant(errors.NotFound):
@@ -21,8 +21,8 @@ class NoSuchGrant(errors.NotFound):
     detail = "There is no such grant or support session. Check the list again."
 
 
-class Inside(NamedTuple):
-    """Somebody of the staff who is in an organization now, as a member or as nobody."""
+class ActiveSession(NamedTuple):
+    """An acting session with its organization and, for Login As, the member acted as."""
 
     acting: ActingSession
     organization: Organization
@@ -30,31 +30,31 @@ class Inside(NamedTuple):
 
 
 def grant(session: Session, organization_id: str, grant_id: str, *, lock: str = "") -> SupportGrant:
-    """The grant. Raises NoSuchGrant."""
+    """Raises NoSuchGrant."""
     if not ids.is_id("grt", grant_id):
         raise NoSuchGrant()
     query = select(SupportGrant).where(
         SupportGrant.id == grant_id, SupportGrant.organization_id == organization_id
     )
-    found = session.scalars(locked(query, lock)).one_or_none()
-    if found is None:
+    grant = session.scalars(locked(query, lock)).one_or_none()
+    if grant is None:
         raise NoSuchGrant()
-    return found
+    return grant
 
 
 def acting(
     session: Session, organization_id: str, acting_id: str, *, lock: str = ""
 ) -> ActingSession:
-    """The acting session, over or not. Raises NoSuchGrant."""
+    """The acting session, ended or not. Raises NoSuchGrant."""
     if not ids.is_id("ses", acting_id):
         raise NoSuchGrant()
     query = select(ActingSession).where(
         ActingSession.id == acting_id, ActingSession.organization_id == organization_id
     )
-    found = session.scalars(locked(query, lock)).one_or_none()
-    if found is None:
+    acting = session.scalars(locked(query, lock)).one_or_none()
+    if acting is None:
         raise NoSuchGrant()
-    return found
+    return acting
 
 
 def grants(organization_id: str) -> Any:
@@ -66,8 +66,8 @@ def grants(organization_id: str) -> Any:
     )
 
 
-def live_grants(provider_id: str, now: datetime) -> Any:
-    """The list of a provider's grants that are good now, with their organizations, newest first."""
+def active_grants(provider_id: str, now: datetime) -> Any:
+    """The list of a provider's active grants with their organizations, newest first."""
     return (
         select(SupportGrant, Organization)
         .join(Organization, Organization.id == SupportGrant.organization_id)
@@ -80,15 +80,16 @@ def live_grants(provider_id: str, now: datetime) -> Any:
     )
 
 
-def live_customers(session: Session, provider_id: str, now: datetime) -> Sequence[Any]:
-    """The customers that may be entered now, each once with the newest grant, newest first."""
-    rows = session.execute(live_grants(provider_id, now).limit(MOST_SHOWN)).all()
+def accessible_customers(session: Session, provider_id: str, now: datetime) -> Sequence[Any]:
+    """The customers that staff may enter now, each once with its newest grant, newest first."""
+    rows = session.execute(active_grants(provider_id, now).limit(MAX_SHOWN)).all()
     first = {row.Organization.id: row for row in reversed(rows)}
     return [row for row in rows if first[row.Organization.id] is row]
 
 
-def live_grant(session: Session, organization_id: str, now: datetime) -> SupportGrant | None:
-    """By which to enter where nobody names one: the widest, and of those the longest."""
+def best_grant(session: Session, organization_id: str, now: datetime) -> SupportGrant | None:
+    """The grant to enter by when the request names none: the one with the widest access, and of
+    those the one that lasts longest."""
     return session.scalars(
         grants(organization_id)
         .where(SupportGrant.status == "active", SupportGrant.expires_at > now)
@@ -99,7 +100,7 @@ def live_grant(session: Session, organization_id: str, now: datetime) -> Support
 
 
 def pending_grant(session: Session, organization_id: str, now: datetime) -> SupportGrant | None:
-    """A request that waits for consent."""
+    """The request that is waiting for consent."""
     return session.scalars(
         grants(organization_id)
         .where(SupportGrant.status == "pending", SupportGrant.expires_at > now)
@@ -107,8 +108,8 @@ def pending_grant(session: Session, organization_id: str, now: datetime) -> Supp
     ).one_or_none()
 
 
-def deciders(session: Session, organization_id: str) -> Sequence[Member]:
-    """Who may consent there: the owner and the admins that can log in."""
+def approvers(session: Session, organization_id: str) -> Sequence[Member]:
+    """The members who may consent: the owner and the admins who can log in."""
     return session.scalars(
         select(Member)
         .where(
@@ -121,33 +122,36 @@ def deciders(session: Session, organization_id: str) -> Sequence[Member]:
     ).all()
 
 
-def inside(session: Session, which: ColumnElement[bool], now: datetime) -> list[Inside]:
-    """Who is in now, newest first."""
+def _active_sessions(
+    session: Session, which: ColumnElement[bool], now: datetime
+) -> list[ActiveSession]:
     rows = session.execute(
         select(ActingSession, Organization, Member)
         .join(Organization, Organization.id == ActingSession.organization_id)
         .outerjoin(Member, Member.id == ActingSession.member_id)
         .where(which, ActingSession.ended_at.is_(None), ActingSession.expires_at > now)
         .order_by(ActingSession.id.desc())
-        .limit(MOST_SHOWN)
+        .limit(MAX_SHOWN)
     )
-    return [Inside(*row) for row in rows]
+    return [ActiveSession(*row) for row in rows]
 
 
-def inside_organization(session: Session, organization_id: str, now: datetime) -> list[Inside]:
-    """Who of the provider is in this organization now."""
-    return inside(session, ActingSession.organization_id == organization_id, now)
+def active_sessions_in(
+    session: Session, organization_id: str, now: datetime
+) -> list[ActiveSession]:
+    """The provider staff who are in this organization now, newest first."""
+    return _active_sessions(session, ActingSession.organization_id == organization_id, now)
 
 
-def inside_customers(session: Session, provider_id: str, now: datetime) -> list[Inside]:
-    """Who of the provider is in any customer's organization now."""
-    return inside(session, ActingSession.provider_id == provider_id, now)
+def active_sessions_of(session: Session, provider_id: str, now: datetime) -> list[ActiveSession]:
+    """The staff of this provider who are in any customer's organization now, newest first."""
+    return _active_sessions(session, ActingSession.provider_id == provider_id, now)
 
 
 def login_as_starts(
     session: Session, staff_identity_id: str, since: datetime
 ) -> Sequence[datetime]:
-    """When somebody has stepped in as a member since then, oldest first."""
+    """When a staff member began Login As sessions since then, oldest first."""
     return session.scalars(
         select(ActingSession.started_at)
         .where(
@@ -159,10 +163,11 @@ def login_as_starts(
     ).all()
 
 
-def inside_times(
+def support_times(
     session: Session, staff_identity_id: str, organization_id: str, since: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """From when to when somebody was in an organization since then, oldest first."""
+    """The start and end of a staff member's Remote Support sessions in an organization since
+    then, oldest first."""
     rows = session.execute(
         select(
             ActingSession.started_at,
@@ -170,7 +175,7 @@ def inside_times(
         )
         .where(
             ActingSession.staff_identity_id == staff_identity_id,
-            ActingSession.started_at > since - INSIDE,
+            ActingSession.started_at > since - SUPPORT_SESSION_DURATION,
             ActingSession.organization_id == organization_id,
             ActingSession.mode == REMOTE_SUPPORT,
         )
@@ -180,8 +185,8 @@ def inside_times(
 
 
 def sessions_of(identity_id: str, now: datetime) -> Any:
-    """The list of a person's sessions with their organizations, newest first; among them those of
-    staff who act as this person, shown as support."""
+    """The list of a person's sessions with their organizations, newest first. Sessions of staff who
+    act as this person are included and shown as support."""
     logins = select(
         LoginSession.id,
         LoginSession.organization_id,

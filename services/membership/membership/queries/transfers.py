@@ -1,4 +1,4 @@
-"""Changes of ownership."""
+"""Transfers of ownership."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from membership.models import Member, OwnershipTransfer
 from membership.queries.locking import locked
-from membership.queries.people import HERE, NoSuchMember
+from membership.queries.people import CURRENT_STATUSES, NoSuchMember
 
 
 class NoSuchTransfer(errors.NotFound):
@@ -18,8 +18,8 @@ class NoSuchTransfer(errors.NotFound):
     detail = "There is no such change of ownership. Check the list again."
 
 
-class Handover(NamedTuple):
-    """A change of ownership with those between whom it is."""
+class TransferWithMembers(NamedTuple):
+    """A transfer with the two members."""
 
     transfer: OwnershipTransfer
     giver: Member
@@ -27,7 +27,7 @@ class Handover(NamedTuple):
 
 
 def transfers(organization_id: str) -> Any:
-    """The list of changes with those between whom they are, newest first."""
+    """The list of transfers with their members, newest first."""
     giver, taker = aliased(Member), aliased(Member)
     return (
         select(OwnershipTransfer, giver, taker)
@@ -38,20 +38,20 @@ def transfers(organization_id: str) -> Any:
     )
 
 
-def transfer(session: Session, organization_id: str, transfer_id: str) -> Handover:
-    """One change of ownership. Raises NoSuchTransfer."""
+def transfer(session: Session, organization_id: str, transfer_id: str) -> TransferWithMembers:
+    """Raises NoSuchTransfer."""
     if not ids.is_id("grt", transfer_id):
         raise NoSuchTransfer()
-    found = session.execute(
+    row = session.execute(
         transfers(organization_id).where(OwnershipTransfer.id == transfer_id)
     ).one_or_none()
-    if found is None:
+    if row is None:
         raise NoSuchTransfer()
-    return Handover(*found)
+    return TransferWithMembers(*row)
 
 
 def offer(session: Session, organization_id: str) -> OwnershipTransfer | None:
-    """The offer that was neither accepted nor cancelled; its time may be over."""
+    """The offer that was neither accepted nor canceled; it may have expired."""
     return session.scalars(
         select(OwnershipTransfer).where(
             OwnershipTransfer.organization_id == organization_id,
@@ -61,15 +61,15 @@ def offer(session: Session, organization_id: str) -> OwnershipTransfer | None:
 
 
 def due_offer(session: Session, now: datetime) -> OwnershipTransfer | None:
-    """The offer whose time has been over for longest."""
+    """The offer that expired first and is not marked as expired."""
     query = select(OwnershipTransfer).where(
         OwnershipTransfer.status == "offered", OwnershipTransfer.expires_at <= now
     )
     return session.scalars(query.order_by(OwnershipTransfer.expires_at).limit(1)).one_or_none()
 
 
-def last_change_of_owner(session: Session, organization_id: str) -> str | None:
-    """The newest transfer that holds."""
+def last_completed_transfer(session: Session, organization_id: str) -> str | None:
+    """The id of the newest transfer that took effect."""
     return session.scalar(
         select(OwnershipTransfer.id)
         .where(
@@ -81,17 +81,18 @@ def last_change_of_owner(session: Session, organization_id: str) -> str | None:
     )
 
 
-def owner_and(session: Session, organization_id: str, member_id: str) -> tuple[Member, Member]:
-    """The owner and that member, both locked against others, in the order of their ids. Raises
-    NoSuchMember."""
+def lock_owner_and_member(
+    session: Session, organization_id: str, member_id: str
+) -> tuple[Member, Member]:
+    """The owner and that member, both locked, in the order of their ids. Raises NoSuchMember."""
     query = select(Member).where(
         Member.organization_id == organization_id,
-        Member.status.in_(HERE),
+        Member.status.in_(CURRENT_STATUSES),
         or_(Member.role == "owner", Member.id == member_id),
     )
-    found = {
-        member.id: member for member in session.scalars(locked(query.order_by(Member.id), "change"))
-    }
-    if member_id not in found:
+    rows = session.scalars(locked(query.order_by(Member.id), "change")).all()
+    members = {member.id: member for member in rows}
+    if member_id not in members:
         raise NoSuchMember()
-    return next(member for member in found.values() if member.role == "owner"), found[member_id]
+    owner = next(member for member in rows if member.role == "owner")
+    return owner, members[member_id]

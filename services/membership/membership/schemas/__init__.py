@@ -1,4 +1,4 @@
-"""What crosses the door."""
+"""Requests and responses of the HTTP API."""
 
 from membership.schemas.fields import (
     Address,
@@ -55,14 +55,14 @@ from membership.schemas.support import (
     LoginAsBody,
     NewGrant,
     NothingMore,
+    active_session_for,
     grant_for,
-    inside_for,
 )
 from membership.schemas.transfers import (
     NewTransfer,
     OwnershipTransfer,
     OwnershipTransferPage,
-    handover_for_people,
+    transfer_for_response,
 )
 
 __all__ = [
@@ -120,9 +120,9 @@ __all__ = [
     "SessionTokens",
     "VerificationBody",
     "Verified",
+    "active_session_for",
     "check_access",
     "grant_for",
-    "handover_for_people",
-    "inside_for",
     "secret",
+    "transfer_for_response",
 ]

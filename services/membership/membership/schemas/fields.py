@@ -1,4 +1,4 @@
-"""What several of these have."""
+"""Fields and objects that several schemas share."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from membership.values import addresses
 
 
 class Address(Text):
-    """An e-mail address, in its one spelling."""
+    """An email address, normalized."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(most=addresses.LONGEST, metadata={"format": "email"}, **kwargs)
+        super().__init__(most=addresses.MAX_LENGTH, metadata={"format": "email"}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         try:
@@ -21,11 +21,13 @@ class Address(Text):
         except ValueError as problem:
             if isinstance(problem, ma.ValidationError):
                 raise
-            raise ma.ValidationError("email: Must be an e-mail address.") from problem
+            raise ma.ValidationError(
+                "email: Enter an email address such as name@example.com."
+            ) from problem
 
 
 def secret(**kwargs: Any) -> fields.String:
-    """Text taken as it comes: a password may hold anything."""
+    """A secret, taken as it is: a password may contain anything."""
     return fields.String(
         validate=validate.Length(1, 1024), metadata={"format": "password"}, **kwargs
     )
@@ -41,7 +43,7 @@ class IdentityInfo(ma.Schema):
 
 
 class OrganizationInfo(ma.Schema):
-    """An organization, in short."""
+    """An organization in brief."""
 
     id = fields.String(required=True)
     name = fields.String(required=True)
@@ -49,7 +51,7 @@ class OrganizationInfo(ma.Schema):
 
 
 class LinkedOrganization(ma.Schema):
-    """The organization a link is about."""
+    """The organization that a link is for."""
 
     id = fields.String(required=True)
     name = fields.String(required=True)

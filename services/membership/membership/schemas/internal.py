@@ -1,11 +1,12 @@
-"""For the other services only."""
+"""The internal API, for the other services."""
 
 import marshmallow as ma
 from marshmallow import fields, validate
 
 
 class RevocationEntry(ma.Schema):
-    """Tokens of this session, identity or member issued before that instant are refused."""
+    """Tokens of this session, identity or member that were issued before this instant are
+    refused."""
 
     seq = fields.Integer(required=True)
     kind = fields.String(required=True)
@@ -14,13 +15,13 @@ class RevocationEntry(ma.Schema):
 
 
 class RevocationFeed(ma.Schema):
-    """What was revoked since."""
+    """The revocations since a position, and the last position."""
 
     entries = fields.List(fields.Nested(RevocationEntry), required=True)
     last = fields.Integer(required=True)
 
 
 class FeedQuery(ma.Schema):
-    """Where to go on."""
+    """The position to continue from."""
 
     after = fields.Integer(load_default=0, validate=validate.Range(0, 2**62))

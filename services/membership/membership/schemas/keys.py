@@ -5,24 +5,24 @@ from chassis.http.fields import Stamp, Text
 from chassis.http.paging import page_of
 from marshmallow import fields, validate
 
-WEEK = 7 * 24 * 60
+MINUTES_PER_WEEK = 7 * 24 * 60
 
 
 class Maker(ma.Schema):
-    """Who made it."""
+    """The person who created it."""
 
     name = fields.String(required=True)
 
 
 class Secrets(ma.Schema):
-    """How many secrets of a key are good, and when the older one ends while two overlap."""
+    """The number of valid secrets, and when the older one expires while two overlap."""
 
     live = fields.Integer(required=True)
     older_ends_at = Stamp(required=True, allow_none=True)
 
 
 class ApiKey(ma.Schema):
-    """A program's way in; never its secret."""
+    """An API key, without its secret."""
 
     id = fields.String(required=True)
     name = fields.String(required=True)
@@ -35,7 +35,7 @@ class ApiKey(ma.Schema):
 
 
 class ApiKeyWithSecret(ApiKey):
-    """A key as answered when it gets a secret: it is shown this once."""
+    """An API key with its new secret, which is shown only this once."""
 
     api_key = fields.String(required=True)
 
@@ -44,7 +44,7 @@ ApiKeyPage = page_of(ApiKey)
 
 
 class NewApiKey(ma.Schema):
-    """A key to make."""
+    """An API key to create."""
 
     name = Text(required=True, most=100)
     scopes = fields.List(Text(most=50), required=True, validate=validate.Length(1, 50))
@@ -52,6 +52,8 @@ class NewApiKey(ma.Schema):
 
 
 class Rotation(ma.Schema):
-    """For how long the secret before stays good."""
+    """How long the previous secret stays valid."""
 
-    overlap_minutes = fields.Integer(strict=True, load_default=60, validate=validate.Range(0, WEEK))
+    overlap_minutes = fields.Integer(
+        strict=True, load_default=60, validate=validate.Range(0, MINUTES_PER_WEEK)
+    )

@@ -1,4 +1,4 @@
-"""The links in mails."""
+"""Links in emails."""
 
 import marshmallow as ma
 from chassis.http.fields import Stamp, Text
@@ -8,7 +8,7 @@ from membership.schemas.fields import LinkedOrganization, secret
 
 
 class LinkInfo(ma.Schema):
-    """What a link is good for, without using it."""
+    """What a link does. Reading it does not use it."""
 
     email = fields.String(required=True)
     organization = fields.Nested(LinkedOrganization, required=True, allow_none=True)
@@ -18,13 +18,13 @@ class LinkInfo(ma.Schema):
 
 
 class VerificationBody(ma.Schema):
-    """The password to set; not needed where there is one already."""
+    """The password to set; not needed if the person has one."""
 
     password = secret()
 
 
 class Verified(ma.Schema):
-    """The address is proved and the member active."""
+    """The address is verified and the member is active."""
 
     verified = fields.Boolean(required=True)
     email = fields.String(required=True)
@@ -33,7 +33,7 @@ class Verified(ma.Schema):
 
 
 class ResetRequest(ma.Schema):
-    """Who has lost their password."""
+    """The address of a person who has lost their password."""
 
     email = Text(required=True, most=1024)
 
@@ -45,13 +45,13 @@ class ResetBody(ma.Schema):
 
 
 class Accepted(ma.Schema):
-    """The same answer for everybody."""
+    """The same response for every request."""
 
     accepted = fields.Boolean(required=True)
 
 
 class ResetDone(ma.Schema):
-    """The new password holds, and every session has ended."""
+    """The password has been set, and every session has ended."""
 
     reset = fields.Boolean(required=True)
     email = fields.String(required=True)

@@ -1,4 +1,4 @@
-"""Oneself."""
+"""The caller."""
 
 import marshmallow as ma
 from chassis.http.fields import Stamp
@@ -8,8 +8,8 @@ from membership.schemas.fields import IdentityInfo, OrganizationInfo
 
 
 class Me(ma.Schema):
-    """Who is asking, where, as what, and for whom they act. ``one_time_codes``: whether they log in
-    with them."""
+    """The caller's identity, organization, role and, for staff, whom they act as.
+    ``one_time_codes``: whether the caller logs in with them."""
 
     identity = fields.Nested(IdentityInfo, required=True)
     organization = fields.Nested(OrganizationInfo, required=True)
@@ -22,14 +22,14 @@ class Me(ma.Schema):
 
 
 class MyOrganization(OrganizationInfo):
-    """Somewhere the caller belongs; ``open``: whether they could switch to it now."""
+    """An organization of the caller; ``open``: whether they can switch to it now."""
 
     role = fields.String(required=True)
     open = fields.Boolean(required=True)
 
 
 class Serviced(MyOrganization):
-    """A customer that the caller may enter as support, and by which grant."""
+    """A customer that the caller may enter by Remote Support, and the grant."""
 
     grant_id = fields.String(required=True)
     access = fields.String(required=True)
@@ -37,7 +37,7 @@ class Serviced(MyOrganization):
 
 
 class MyOrganizations(ma.Schema):
-    """Where the caller may switch to."""
+    """The organizations that the caller may switch to."""
 
     own = fields.List(fields.Nested(MyOrganization), required=True)
     serviced = fields.List(fields.Nested(Serviced), required=True)

@@ -1,4 +1,4 @@
-"""The people of an organization."""
+"""Members of an organization."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from membership.values import roles
 
 
 class Invitation(ma.Schema):
-    """How the invitation of somebody who has not joined yet stands. ``sent_at`` is null while the mail is on its way;
-    ``expired``: they hold no link that is good, and none is on its way."""
+    """The invitation of a member who has not joined yet. ``sent_at`` is null while the email is
+    queued; ``expired``: there is no valid link and none is queued."""
 
     sent_at = Stamp(required=True, allow_none=True)
     expires_at = Stamp(required=True, allow_none=True)
@@ -21,7 +21,7 @@ class Invitation(ma.Schema):
 
 
 class Member(ma.Schema):
-    """Somebody in an organization."""
+    """A member of an organization."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -41,7 +41,7 @@ class Member(ma.Schema):
 
 
 class MemberWithPin(Member):
-    """A member as answered when they get a PIN: it is shown this once."""
+    """A member with their new PIN, which is shown only this once."""
 
     pin = fields.String()
 
@@ -51,7 +51,7 @@ _ROLE = validate.OneOf(["admin", "member"])
 
 
 class MemberQuery(PageArgs):
-    """Which members."""
+    """Filters for the list of members."""
 
     q = Text(most=100)
     role = fields.String(validate=validate.OneOf(["owner", "admin", "member"]))
@@ -60,7 +60,7 @@ class MemberQuery(PageArgs):
 
 
 class MemberFields(ma.Schema):
-    """What a request says of a member."""
+    """The fields that a request can set."""
 
     name = Text()
     given_name = Text()
@@ -71,43 +71,42 @@ class MemberFields(ma.Schema):
 
 
 class NewMember(MemberFields):
-    """Somebody to add, with a login or without."""
+    """A member to add, with a login or without."""
 
     portal_access = Flag(required=True)
     extension = Text(most=32)
 
     @ma.validates_schema
     def check(self, data: dict[str, Any], **_: Any) -> None:
-        """A name; a role and an address with a login, neither without."""
+        """A name is required. With a login, so are a role and an address; without one, neither is
+        allowed."""
         if not data.get("name") and not (data.get("given_name") and data.get("family_name")):
             raise ma.ValidationError(
-                {"name": ["required: Give a name, or a given and a family name."]}
+                {"name": ["required: Enter a name, or a given name and a family name."]}
             )
         if "portal_access" in data:
             check_access(data, data["portal_access"])
 
 
 class MemberPatch(MemberFields):
-    """What to change of a member."""
+    """The fields to change."""
 
     portal_access = Flag()
 
     @ma.validates_schema
     def check(self, data: dict[str, Any], **_: Any) -> None:
-        """Without a login there is neither role nor address."""
+        """Without a login, neither a role nor an address is allowed."""
         if data.get("portal_access") is False:
             check_access(data, False)
 
 
 def check_access(data: dict[str, Any], portal_access: bool) -> None:
-    """Raise unless role and address are there exactly where there is a login."""
+    """Raise ValidationError unless role and address are given exactly where there is a login."""
     problems: dict[str, list[str]] = {}
-    for name in ("role", "email"):
+    for name, needed in (("role", "a role"), ("email", "an email address")):
         if portal_access and data.get(name) is None:
-            problems[name] = [
-                f"required: Portal access needs {'a role' if name == 'role' else 'an e-mail address'}."
-            ]
+            problems[name] = [f"required: Portal access requires {needed}."]
         if not portal_access and data.get(name) is not None:
-            problems[name] = ["no_portal_access: Only somebody with portal access has this."]
+            problems[name] = ["no_portal_access: Only members with portal access have this."]
     if problems:
         raise ma.ValidationError(problems)

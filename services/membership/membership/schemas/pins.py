@@ -8,7 +8,7 @@ from membership.schemas.fields import secret
 
 
 class PinToCheck(ma.Schema):
-    """A PIN, and whose it is said to be."""
+    """A PIN, and the extension it is for."""
 
     organization_id = TypeId("org", required=True)
     extension = Text(required=True, most=32)
@@ -16,6 +16,6 @@ class PinToCheck(ma.Schema):
 
 
 class PinChecked(ma.Schema):
-    """Whether it is theirs."""
+    """Whether the PIN is right."""
 
     valid = fields.Boolean(required=True)

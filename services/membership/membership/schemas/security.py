@@ -1,4 +1,4 @@
-"""Proving who one is."""
+"""One-time codes, re-authentication and passwords."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from membership.schemas.fields import secret
 
 
 def otp(**kwargs: Any) -> fields.String:
-    """A one-time code, or a recovery code in its place."""
+    """A one-time code, or a recovery code instead."""
     return fields.String(validate=validate.Length(1, 64), **kwargs)
 
 
 class Enrolment(ma.Schema):
-    """The secret for an authenticator app, and the same as it reads it from a QR code."""
+    """The secret for an authenticator app, and the same as a URI for a QR code."""
 
     secret = fields.String(required=True)
     uri = fields.String(required=True)
@@ -28,20 +28,20 @@ class OtpBody(ma.Schema):
 
 
 class RecoveryCodes(ma.Schema):
-    """Each stands for a one-time code once."""
+    """Recovery codes. Each replaces a one-time code once."""
 
     recovery_codes = fields.List(fields.String(), required=True)
 
 
 class ProofBody(ma.Schema):
-    """What somebody proves by that it is them."""
+    """The password, and the one-time code where they are on."""
 
     password = secret(required=True)
     otp = otp()
 
 
 class FreshProof(ma.Schema):
-    """An access token that says when its holder was proved, and until when that counts as fresh."""
+    """An access token, and until when the re-authentication counts."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
@@ -50,12 +50,12 @@ class FreshProof(ma.Schema):
 
 
 class NewPassword(ProofBody):
-    """The password so far and the one to come."""
+    """The current and the new password."""
 
     new_password = secret(required=True)
 
 
 class PasswordChanged(ma.Schema):
-    """The new password holds, and every other session has ended."""
+    """The password has been changed, and every other session has ended."""
 
     changed = fields.Boolean(required=True)

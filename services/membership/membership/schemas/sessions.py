@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""Login sessions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from membership.schemas.fields import IdentityInfo, OrganizationInfo, secret
 
 
 class NewSession(ma.Schema):
-    """Who wants to log in, and where; or the API key of a program."""
+    """The credentials of a person, or an API key."""
 
     email = Text(most=1024)
     password = secret()
@@ -21,16 +21,15 @@ class NewSession(ma.Schema):
 
     @ma.validates_schema
     def check(self, data: dict[str, Any], **_: Any) -> None:
-        """A person's address and password, or an API key and nothing else."""
+        """Either an address and a password, or an API key and nothing else."""
+        problems: dict[str, list[str]] = {}
         if "api_key" in data:
-            problems = {
-                name: ["api_key: An API key comes alone."] for name in data if name != "api_key"
-            }
+            for name in data.keys() - {"api_key"}:
+                problems[name] = ["api_key: An API key cannot be combined with other fields."]
         else:
-            wanted = [name for name in ("email", "password") if name not in data]
-            problems = {
-                name: ["required: Give an e-mail address and a password."] for name in wanted
-            }
+            for name in ("email", "password"):
+                if name not in data:
+                    problems[name] = ["required: Enter an email address and a password."]
         if problems:
             raise ma.ValidationError(problems)
 
@@ -42,13 +41,13 @@ class RefreshBody(ma.Schema):
 
 
 class ExchangeBody(ma.Schema):
-    """The organization to enter."""
+    """The organization to switch to."""
 
     organization_id = TypeId("org", required=True)
 
 
 class SessionTokens(ma.Schema):
-    """A session that has begun or goes on; without a refresh token where it can't."""
+    """The tokens of a session; without a refresh token where it cannot be refreshed."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
@@ -61,7 +60,7 @@ class SessionTokens(ma.Schema):
 
 
 class SessionInfo(ma.Schema):
-    """One of somebody's own sessions."""
+    """One of the caller's own sessions."""
 
     id = fields.String(required=True)
     organization = fields.Nested(OrganizationInfo, required=True)

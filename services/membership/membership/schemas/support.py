@@ -1,4 +1,4 @@
-"""Staff who step in."""
+"""Login As and Remote Support."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from chassis.http.paging import page_of
 from marshmallow import fields, validate
 
 from membership.models import SupportGrant
-from membership.queries.support import Inside
+from membership.queries.support import ActiveSession
 from membership.schemas.fields import OrganizationInfo
-from membership.values.support import MOST_MINUTES, SHOWN_AS, SUPPORT, USUAL_MINUTES
+from membership.values.support import DEFAULT_GRANT_MINUTES, MAX_GRANT_MINUTES, SUPPORT, SUPPORT_ID
 
 
 class LoginAsBody(ma.Schema):
-    """Why to act as this member."""
+    """The reason to log in as this member."""
 
     reason = Text(required=True, most=500)
 
 
 class EnterBody(ma.Schema):
-    """Why to go in; without, for the reason of the grant."""
+    """The reason to enter; without one, the reason of the grant."""
 
     reason = Text(most=500)
 
@@ -30,24 +30,26 @@ class NothingMore(ma.Schema):
 
 
 class NewGrant(ma.Schema):
-    """Why to enter, how long, and whether only to look."""
+    """A request to enter: the reason, the duration and the kind of access."""
 
     reason = Text(required=True, most=500)
     minutes = fields.Integer(
-        strict=True, load_default=USUAL_MINUTES, validate=validate.Range(1, MOST_MINUTES)
+        strict=True,
+        load_default=DEFAULT_GRANT_MINUTES,
+        validate=validate.Range(1, MAX_GRANT_MINUTES),
     )
     access = fields.String(load_default="full", validate=validate.OneOf(["full", "read"]))
 
 
 class Party(ma.Schema):
-    """Who it was; of the provider's staff a customer learns no more than that."""
+    """A person. Customers do not see which staff member it is."""
 
     id = fields.String(required=True)
     name = fields.String(required=True)
 
 
 class Grant(ma.Schema):
-    """Leave to enter an organization. ``decided_by``: nobody, where the provider manages it."""
+    """Permission to enter an organization. ``decided_by`` is null where the provider manages it."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -65,7 +67,7 @@ class Grant(ma.Schema):
 
 
 class InsideNow(ma.Schema):
-    """Somebody who is in now, as a member (``member``) or under a grant."""
+    """An active support session, as a member (``member``) or under a grant."""
 
     id = fields.String(required=True)
     organization = fields.Nested(OrganizationInfo, required=True)
@@ -80,13 +82,13 @@ class InsideNow(ma.Schema):
 
 
 class GrantPage(page_of(Grant)):  # type: ignore[misc]
-    """Grants, newest first, and who is inside now."""
+    """Grants, newest first, and the active support sessions."""
 
     inside = fields.List(fields.Nested(InsideNow), required=True)
 
 
 class ActingTokens(ma.Schema):
-    """A way in for a while; it can't be renewed."""
+    """An access token for a limited time; it cannot be renewed."""
 
     access_token = fields.String(required=True)
     token_type = fields.String(required=True)
@@ -104,16 +106,15 @@ def grant_for(grant: SupportGrant, *, masked: bool) -> dict[str, Any]:
         name: getattr(grant, name) for name in Grant().fields if not name.endswith("_by")
     }
     shown["requested_by"] = _party(grant.requested_by, grant.requested_by_name, masked)
-    decided = grant.decided_by is not None
-    shown["decided_by"] = (
-        {"id": grant.decided_by, "name": grant.decided_by_name or ""} if decided else None
-    )
+    shown["decided_by"] = None
+    if grant.decided_by is not None:
+        shown["decided_by"] = {"id": grant.decided_by, "name": grant.decided_by_name or ""}
     return shown
 
 
-def inside_for(inside: Inside, *, masked: bool) -> dict[str, Any]:
-    """Who is in, as staff see it, or ``masked`` for the customer."""
-    acting, organization, member = inside
+def active_session_for(active: ActiveSession, *, masked: bool) -> dict[str, Any]:
+    """The active session as staff see it, or ``masked`` for the customer."""
+    acting, organization, member = active
     shown = ("id", "mode", "access", "reason", "grant_id", "started_at", "expires_at")
     return {name: getattr(acting, name) for name in shown} | {
         "organization": organization,
@@ -123,4 +124,6 @@ def inside_for(inside: Inside, *, masked: bool) -> dict[str, Any]:
 
 
 def _party(identity_id: str, name: str, masked: bool) -> dict[str, str]:
-    return {"id": SHOWN_AS, "name": SUPPORT} if masked else {"id": identity_id, "name": name}
+    if masked:
+        return {"id": SUPPORT_ID, "name": SUPPORT}
+    return {"id": identity_id, "name": name}

@@ -1,4 +1,4 @@
-"""Changes of ownership."""
+"""Transfers of ownership."""
 
 from datetime import datetime
 from typing import Any
@@ -11,34 +11,38 @@ from marshmallow import fields
 _FOLLOW_UP = (
     (
         "billing_email",
-        "Bills still go to the same address. Change it if it was the former owner's.",
+        "Bills still go to the same address. Change it if it belongs to the previous owner.",
         "",
     ),
     (
         "payment_method",
-        "The stored card stays. Remove it if it was the former owner's.",
+        "The stored card is unchanged. Remove it if it belongs to the previous owner.",
         "/account/payment-method",
     ),
-    ("auto_top_up", "Automatic top-ups go on as they were. Check amount and method.", "/account"),
+    (
+        "auto_top_up",
+        "Automatic top-ups continue unchanged. Check the amount and the payment method.",
+        "/account",
+    ),
 )
 
 
 class NewTransfer(ma.Schema):
-    """Who is to be the owner, and why."""
+    """The member to become the owner, and the reason."""
 
     member_id = TypeId("mem", required=True)
     reason = Text(required=True, most=500)
 
 
 class TransferParty(ma.Schema):
-    """One of the two between whom it is."""
+    """The previous or the new owner."""
 
     member_id = fields.String(required=True)
     name = fields.String(required=True)
 
 
 class Assignment(ma.Schema):
-    """Something that stays with the former owner, and where it can be changed."""
+    """Something that stays with the previous owner, and where to change it."""
 
     type = fields.String(required=True)
     id = fields.String(required=True)
@@ -47,7 +51,7 @@ class Assignment(ma.Schema):
 
 
 class FollowUp(ma.Schema):
-    """Something to look after by hand, and where."""
+    """Something to check after the transfer, and where."""
 
     code = fields.String(required=True)
     detail = fields.String(required=True)
@@ -55,8 +59,8 @@ class FollowUp(ma.Schema):
 
 
 class OwnershipTransfer(ma.Schema):
-    """A change of ownership. ``expires_at``: of an offer; ``undo_until``: of what staff did at
-    once."""
+    """A transfer of ownership. ``expires_at``: of an offer; ``undo_until``: of a transfer by
+    staff."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -75,11 +79,18 @@ class OwnershipTransfer(ma.Schema):
 OwnershipTransferPage = page_of(OwnershipTransfer)
 
 
-def handover_for_people(found: Any, is_customer: bool, now: datetime) -> dict[str, Any]:
-    """A change of ownership as answered: with what stays as it was, while that matters."""
-    transfer, giver, taker = found
+def transfer_for_response(row: Any, is_customer: bool, now: datetime) -> dict[str, Any]:
+    """The transfer as a response. What stays with the previous owner is listed while it matters.
+
+    ``row``: a transfer with its two members."""
+    transfer, giver, taker = row
     path, status = f"/v1/organizations/{transfer.organization_id}", transfer.status_at(now)
     matters = status in ("offered", "completed")
+    can_be_undone = transfer.by_staff and status == "completed"
+    follow_up = []
+    if matters and is_customer:
+        for code, detail, rest in _FOLLOW_UP:
+            follow_up.append({"code": code, "detail": detail, "href": path + rest})
     return {
         "id": transfer.id,
         "organization_id": transfer.organization_id,
@@ -90,13 +101,9 @@ def handover_for_people(found: Any, is_customer: bool, now: datetime) -> dict[st
         "taker": {"member_id": taker.id, "name": taker.name},
         "created_at": transfer.created_at,
         "expires_at": None if transfer.by_staff else transfer.expires_at,
-        "undo_until": transfer.expires_at if transfer.by_staff and status == "completed" else None,
+        "undo_until": transfer.expires_at if can_be_undone else None,
         "assignments": _assignments(giver, path) if matters else [],
-        "follow_up": [
-            {"code": code, "detail": detail, "href": path + rest}
-            for code, detail, rest in _FOLLOW_UP
-            if matters and is_customer
-        ],
+        "follow_up": follow_up,
     }
 
 

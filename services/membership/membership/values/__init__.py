@@ -1,1 +1,1 @@
-"""Plain things: addresses, passwords, PINs, mailed tokens, signatures, roles."""
+"""Values and policies without a database: addresses, passwords, PINs, tokens, roles, limits."""

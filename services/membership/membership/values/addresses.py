@@ -1,33 +1,33 @@
-"""E-mail addresses: one spelling per mailbox."""
+"""Email addresses, normalized to one spelling per mailbox."""
 
 import unicodedata
 
 import email_validator
 
-LONGEST = 254
+MAX_LENGTH = 254
 
 
 def parse(text: str) -> str:
-    """The one spelling we keep of an address. Raises ValueError for what can't be one."""
-    found = email_validator.validate_email(
+    """The normalized address. Raises ValueError if it cannot be an address."""
+    validated = email_validator.validate_email(
         unicodedata.normalize("NFKC", text).strip(),
         check_deliverability=False,
         test_environment=True,
     )
-    return found.normalized.lower()
+    return validated.normalized.lower()
 
 
 def key(text: str) -> str:
-    """The spelling to look an address up by, whatever was typed."""
+    """The spelling to look up an address by, valid or not."""
     try:
         return parse(text)
     except ValueError:
-        return unicodedata.normalize("NFKC", text).strip().lower()[:LONGEST]
+        return unicodedata.normalize("NFKC", text).strip().lower()[:MAX_LENGTH]
 
 
 def for_transport(address: str) -> str:
-    """The address as a mail server without international addresses takes it, where it has such a
-    form."""
+    """The address with its domain in ASCII where possible, for mail servers without support for
+    international addresses."""
     local, _, domain = address.rpartition("@")
     try:
         return f"{local}@{domain.encode('idna').decode()}"

@@ -1,57 +1,97 @@
-"""How long somebody waits after wrong guesses, and when a password is no good any more."""
+"""The policy for failed attempts and for emails with links: how many, in which time, and how long
+to wait.
+
+Passwords are limited twice: per email address with a delay that grows with each failure in a row,
+and per client network with fixed limits. A person who signs in from a network where they have
+signed in before is exempt from failures made elsewhere. One-time codes are limited per person,
+PINs per extension and per organization, secrets in links and tokens per client network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-FREE = 4
-SHUT = 100
-LONGEST = timedelta(seconds=900)
-KNOWN_FOR = timedelta(
-    days=30
-)  # for so long a client address stays one that somebody has logged in from
-CODE_TRIES, CODE_SHUT = 5, timedelta(minutes=15)
-
 
 @dataclass(frozen=True)
 class Limit:
-    """So many wrong guesses within this time; whoever has made them rests for as long."""
+    """At most this many within this time; reaching the limit blocks for the same time."""
 
     most: int
     within: timedelta
 
 
-Limits = Mapping[str, Limit]  # by the key they are counted under
+# Limits by the key that the attempts are counted under.
+Limits = Mapping[str, Limit]
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+# Failed passwords in a row for one address.
+FREE_FAILURES = 4
+LOCKED_AT = 100
+MAX_BACKOFF = timedelta(seconds=900)
+KNOWN_CLIENT_RETENTION = timedelta(days=30)
+
+# Failed one-time codes in a row for one person.
+CODES = Limit(5, timedelta(minutes=15))
+
+# Failed PINs. After the last limit only a new PIN helps.
+PINS_OF_EXTENSION = Limit(5, timedelta(minutes=15))
+PINS_OF_ORGANIZATION = Limit(50, timedelta(minutes=10))
+PIN_LONG_BLOCK_AT = 10
+PIN_LONG_BLOCK = HOUR
+PIN_LOCKED_AT = 20
+PIN_RETENTION = timedelta(days=30)
+
+# Emails with links.
+LINK_PAUSE = MINUTE
+LINKS_TO_MEMBER = Limit(6, DAY)
+LINKS_TO_ADDRESS = Limit(10, DAY)
+INVITATIONS_BY_INVITER = Limit(20, HOUR)
+INVITATIONS_BY_ORGANIZATION = Limit(200, DAY)
+PASSWORD_RESETS_TO_ADDRESS = Limit(3, HOUR)
+RENEWAL_REQUESTS = Limit(1, DAY)
 
 
-def of_logins(client: bytes, *, in_5_minutes: int, in_an_hour: int) -> Limits:
-    """What holds for wrong passwords and codes from one network, whoever they are for."""
+def login_limits(client: bytes, *, in_5_minutes: int, in_an_hour: int) -> Limits:
+    """The limits for failed passwords and codes from one network, for whatever address."""
     return {
         f"login 5m {client.hex()}": Limit(in_5_minutes, timedelta(minutes=5)),
-        f"login 1h {client.hex()}": Limit(in_an_hour, timedelta(hours=1)),
+        f"login 1h {client.hex()}": Limit(in_an_hour, HOUR),
     }
 
 
-def of_look_ups(client: bytes) -> Limits:
-    """What holds for tokens from one network that lead nowhere."""
-    return {f"look-up 1m {client.hex()}": Limit(30, timedelta(minutes=1))}
+def lookup_limits(client: bytes) -> Limits:
+    """The limits for unknown tokens from one network."""
+    return {f"look-up 1m {client.hex()}": Limit(30, MINUTE)}
 
 
-def after(failures: int) -> timedelta:
-    """From the fifth failure in a row 1, 2, 4 … 900 seconds."""
-    if failures <= FREE:
+def password_reset_limits(client: bytes) -> Limits:
+    """The limits for requested password resets from one network, for whatever address."""
+    return {f"reset 1h {client.hex()}": Limit(10, HOUR)}
+
+
+def pin_key(organization_id: str, extension: str = "") -> str:
+    """The key for failed PINs of an extension, or of all extensions together."""
+    return f"pin:{organization_id}:{extension}"
+
+
+def backoff(failures: int) -> timedelta:
+    """The delay after failures in a row: from the fifth 1, 2, 4 … 900 seconds."""
+    if failures <= FREE_FAILURES:
         return timedelta(0)
-    return min(timedelta(seconds=2 ** min(failures - FREE - 1, 20)), LONGEST)
+    return min(timedelta(seconds=2 ** min(failures - FREE_FAILURES - 1, 20)), MAX_BACKOFF)
 
 
-def left(failures: int, last_at: datetime, now: datetime) -> int:
-    """Whole seconds still to wait, 0 when none. After so many failures there is no end but a new
-    password."""
-    if failures >= SHUT:
-        return int(LONGEST.total_seconds())
-    return until(last_at + after(failures), now) if failures > FREE else 0
+def seconds_left(failures: int, last_at: datetime, now: datetime) -> int:
+    """Whole seconds still to wait after failures in a row; 0 for none.
+
+    A locked address never gets to 0: only a new password unlocks it."""
+    if failures >= LOCKED_AT:
+        return int(MAX_BACKOFF.total_seconds())
+    if failures <= FREE_FAILURES:
+        return 0
+    return seconds_until(last_at + backoff(failures), now)
 
 
-def until(then: datetime, now: datetime) -> int:
-    """Whole seconds until then, 0 once it is past."""
+def seconds_until(then: datetime, now: datetime) -> int:
+    """Whole seconds until then, rounded up; 0 once it is past."""
     return max(0, int(-(-(then - now).total_seconds() // 1)))

@@ -1,4 +1,4 @@
-"""What is kept so that the database alone gives nothing away."""
+"""Encryption and keyed digests of stored secrets: the database alone reveals nothing."""
 
 import base64
 import hashlib
@@ -10,31 +10,31 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
-class Sealer:
-    """Keys made from the service's pepper. What is sealed or digested for one (``whose``) is worth
-    nothing for another."""
+class Encryption:
+    """Uses keys derived from the service's pepper. What is encrypted or digested for one ``owner``
+    is useless for another."""
 
     def __init__(self, pepper: str) -> None:
         self._cipher = AESGCM(_key(pepper, b"seal"))
         self._digests = _key(pepper, b"digest")
 
-    def seal(self, text: str, *, whose: str) -> str:
-        """The text, encrypted."""
+    def encrypt(self, text: str, *, owner: str) -> str:
+        """The text in base64: nonce, ciphertext and tag."""
         nonce = secrets.token_bytes(12)
         return base64.b64encode(
-            nonce + self._cipher.encrypt(nonce, text.encode(), whose.encode())
+            nonce + self._cipher.encrypt(nonce, text.encode(), owner.encode())
         ).decode()
 
-    def open(self, sealed: str, *, whose: str) -> str:
-        """The text again. Raises cryptography's InvalidTag where it was sealed for somebody else,
-        or by another pepper."""
-        raw = base64.b64decode(sealed)
-        return self._cipher.decrypt(raw[:12], raw[12:], whose.encode()).decode()
+    def decrypt(self, encrypted: str, *, owner: str) -> str:
+        """The text again. Raises cryptography's InvalidTag if it was encrypted for another owner or
+        with another pepper."""
+        raw = base64.b64decode(encrypted)
+        return self._cipher.decrypt(raw[:12], raw[12:], owner.encode()).decode()
 
-    def digest(self, text: str, *, whose: str) -> bytes:
-        """What is kept of a secret that only has to be recognised."""
+    def digest(self, text: str, *, owner: str) -> bytes:
+        """A digest to store of a secret that only has to be recognized."""
         return hmac.digest(
-            self._digests, f"{whose}\n{text}".encode("utf-8", "surrogatepass"), hashlib.sha256
+            self._digests, f"{owner}\n{text}".encode("utf-8", "surrogatepass"), hashlib.sha256
         )
 
 

@@ -1,15 +1,16 @@
-"""The login that a new installation begins with."""
+"""The login that a new installation starts with."""
 
 from typing import NamedTuple
 
 
-class Login(NamedTuple):
-    """The first login; ``password`` is None where the settings gave it or the person has one
-    already."""
+class FirstLogin(NamedTuple):
+    """``password`` is None if the settings gave it or the person already has one."""
 
     email: str
     password: str | None
 
-    def told(self) -> str:
-        """In words, for whoever started it."""
-        return f"Log in as {self.email} with the password {self.password or 'you know'}."
+    def sentence(self) -> str:
+        """What the command prints."""
+        if self.password is None:
+            return f"Log in as {self.email} with your password."
+        return f"Log in as {self.email} with the password {self.password}."

@@ -1,14 +1,14 @@
-"""How long things live."""
+"""How long tokens, links and sessions are valid."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-ACCESS = timedelta(seconds=300)
-PROOF = timedelta(seconds=300)  # for so long it counts that somebody has proved who they are
+ACCESS_TOKEN = timedelta(seconds=300)
+REAUTHENTICATION = timedelta(seconds=300)  # how long a re-authentication counts
 INVITATION, VERIFICATION, RESET, UNDO = "invitation", "verification", "reset", "undo"
-PROOFS = (INVITATION, VERIFICATION)  # the links by which an address is proved
-MAILED = {
+ADDRESS_LINKS = (INVITATION, VERIFICATION)  # these verify an address
+LINK_LIFETIMES = {
     INVITATION: timedelta(days=7),
     VERIFICATION: timedelta(hours=24),
     RESET: timedelta(minutes=30),
@@ -18,16 +18,17 @@ MAILED = {
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """``idle`` and ``total``: by the kind of the organization; ``at_most``: sessions of one identity that are kept
-    when they rest."""
+    """How long sessions last, by kind of organization: ``idle`` without use, ``total`` at most.
+
+    ``max_sessions``: how many unused sessions one identity keeps."""
 
     idle: dict[str, timedelta]
     total: dict[str, timedelta]
-    at_most: int
+    max_sessions: int
 
     @classmethod
     def of(cls, settings: Any) -> Self:
-        """As the service is set."""
+        """The limits from the service's settings."""
         idle = {
             "provider": settings.staff_session_idle_minutes,
             "customer": settings.customer_session_idle_minutes,
@@ -43,5 +44,5 @@ class SessionLimits:
         )
 
     def idle_at(self, kind: str, now: datetime, expires_at: datetime) -> datetime:
-        """When a session used now ends if it is left alone."""
+        """When a session used now ends if it is not used again."""
         return min(now + self.idle[kind], expires_at)

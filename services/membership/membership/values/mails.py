@@ -1,12 +1,12 @@
-"""What a mail says."""
+"""Emails: their purposes and their content."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-CREDITS_LOW, TOP_UP_WANTED = "credits_low", "top_up_wanted"
+CREDITS_LOW, TOP_UP_DUE = "credits_low", "top_up_wanted"
 PASSWORD_CHANGED, CODES_ON, CODES_OFF = "password_changed", "codes_on", "codes_off"
 RECOVERY_CODE_USED = "recovery_used"
-KEY_MADE = "key_made"
+KEY_CREATED = "key_made"
 OWNERSHIP_OFFERED, OWNERSHIP_GIVEN, OWNERSHIP_TAKEN = (
     "ownership_offered",
     "ownership_given",
@@ -17,13 +17,15 @@ SUPPORT_REQUESTED, SUPPORT_ENDING, SUPPORT_RECEIPT = (
     "support_ending",
     "support_receipt",
 )
-RENEWAL_ASKED = "renewal_asked"
+RENEWAL_REQUESTED = "renewal_asked"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
-    """A mail about to be sent; ``token`` is the raw one and exists nowhere else. ``figures``: what
-    a notice says; it has no token."""
+class OutgoingMail:
+    """An email about to be sent.
+
+    ``token``: the raw token of its link, which exists nowhere else. ``details``: the values in the
+    text of a notice, which has no link."""
 
     mail_id: int
     purpose: str
@@ -32,4 +34,4 @@ class Letter:
     given_name: str = ""
     organization: str
     has_password: bool = False
-    figures: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)

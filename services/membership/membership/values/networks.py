@@ -1,12 +1,12 @@
-"""Where somebody calls from, as far as guesses are counted."""
+"""The client network that failed attempts are counted for."""
 
 import hashlib
 import ipaddress
 
 
 def digest(address: str) -> bytes:
-    """The SHA-256 of the client's network: an IPv4 address as it is, of an IPv6 address the /64
-    that is one customer's, whatever its spelling."""
+    """The SHA-256 of the client's network: the IPv4 address, or the /64 of an IPv6 address, which
+    usually belongs to one customer."""
     return hashlib.sha256(_network(address).encode()).digest()
 
 

@@ -1,16 +1,14 @@
-"""PINs of people without a login: six digits, none of the kind that is guessed first; how they are
-kept; and how long nobody may guess on after wrong ones."""
+"""PINs of people without a login: six digits, none that is easily guessed, and how they are
+hashed."""
 
 import hashlib
 import hmac
 import secrets
-from datetime import timedelta
 
-from membership.values.attempt_limits import Limit
 from membership.values.passwords import Hasher
 
-# The twenty that people choose most often, but for those that the rules below refuse anyway.
-_LIKELY = frozenset(
+# The twenty most common ones that the rules below do not refuse anyway.
+_COMMON = frozenset(
     {
         "007007",
         "100200",
@@ -36,38 +34,34 @@ _LIKELY = frozenset(
 )
 _RUNS = ("01234567890", "09876543210")
 
-FEW = Limit(5, timedelta(minutes=15))  # for one extension
-MANY, LONG_PAUSE = 10, timedelta(hours=1)
-TOO_MANY = 20  # since the last right one: only a new PIN helps
-OF_ALL = Limit(50, timedelta(minutes=10))  # for all extensions together
-KEPT = timedelta(days=30)  # how long a few wrong ones are remembered
-
 
 class GuessablePin(Exception):
-    """This PIN is like the extension of whoever was to have it."""
+    """The PIN resembles the extension it is for."""
 
 
 class Pins:
-    """How PINs are kept: mixed with the pepper, then Argon2id. A million candidates are tried in
-    hours; not without the pepper, which is not in the database."""
+    """Hashes PINs: keyed with the pepper, then Argon2id.
+
+    All million PINs can be tried in hours, but not without the pepper, which is not in the
+    database."""
 
     def __init__(self, hasher: Hasher, pepper: str) -> None:
         self._hasher, self._pepper = hasher, pepper.encode()
 
     def hash(self, pin: str) -> str:
-        """The hash to keep."""
-        return self._hasher.hash(self._mixed(pin))
+        """The hash to store."""
+        return self._hasher.hash(self._keyed(pin))
 
-    def matches(self, kept: str | None, pin: str) -> bool:
-        """Whether the PIN is the one; as much work when there is none to compare with."""
-        return self._hasher.matches(kept, self._mixed(pin))
+    def matches(self, stored: str | None, pin: str) -> bool:
+        """Whether the PIN is right. Does the same work when there is no stored hash."""
+        return self._hasher.matches(stored, self._keyed(pin))
 
-    def _mixed(self, pin: str) -> str:
+    def _keyed(self, pin: str) -> str:
         return hmac.new(self._pepper, f"pin {pin}".encode(), hashlib.sha256).hexdigest()
 
 
 def new() -> str:
-    """A PIN that is not trivially weak."""
+    """A random PIN that is not easily guessed."""
     while True:
         pin = f"{secrets.randbelow(1_000_000):06d}"
         if not is_weak(pin):
@@ -75,10 +69,10 @@ def new() -> str:
 
 
 def is_weak(pin: str) -> bool:
-    """Whether it is among the first that somebody would try: hardly two digits, a run of four,
-    repeated parts, a year, one of the twenty best known."""
+    """Whether it is easily guessed: fewer than three different digits, a run of four, repeated
+    parts, a year, or one of the most common PINs."""
     return (
-        pin in _LIKELY
+        pin in _COMMON
         or len(set(pin)) < 3
         or any(run[i : i + 4] in pin for run in _RUNS for i in range(len(run) - 3))
         or pin[:3] == pin[3:]
@@ -90,12 +84,7 @@ def is_weak(pin: str) -> bool:
 
 
 def check(pin: str, extension: str | None) -> None:
-    """Raise GuessablePin for one that has the digits of the extension in it, or is part of them."""
-    digits = "".join(c for c in extension or "" if c in "0123456789")
+    """Raise GuessablePin if the PIN contains the digits of the extension, or they contain it."""
+    digits = "".join(char for char in extension or "" if char in "0123456789")
     if len(digits) >= 3 and (digits in pin or pin in digits):
         raise GuessablePin()
-
-
-def guesses_key(organization_id: str, extension: str = "") -> str:
-    """Under what wrong PINs are counted: of an extension, or of all together."""
-    return f"pin:{organization_id}:{extension}"

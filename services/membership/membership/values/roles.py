@@ -1,11 +1,11 @@
-"""Roles as tokens carry them, and what each may do in words an outside program understands."""
+"""Roles as tokens name them, and the OAuth scopes of each."""
 
 OWNER, ADMIN, MEMBER = "owner", "admin", "member"
 PRESETS = ("viewer", "support", "billing", "manager")
 
 _READ_STAFF = ("cust:list", "cust:read", "pay:read", "audit:read", "report:read")
 _CHARGE = ("pay:adjust", "pay:charge", "usage:write")
-_CARE = ("cust:write", "member:manage", "support:enter")
+_CUSTOMERS = ("cust:write", "member:manage", "support:enter")
 _MANAGE = (
     "org:create",
     "org:suspend",
@@ -17,7 +17,7 @@ _MANAGE = (
     "audit:export",
     "pin:verify",
 )
-_READ = (
+_READ_CUSTOMER = (
     "org:read",
     "members:read",
     "credits:read",
@@ -26,7 +26,7 @@ _READ = (
     "subs:read",
     "audit:read",
 )
-_PEOPLE = (
+_MEMBERS = (
     "members:invite",
     "members:edit",
     "members:remove",
@@ -36,24 +36,24 @@ _PEOPLE = (
     "support:consent",
     "support:revoke",
 )
-_OWN = ("org:write", "members:role", "owner:transfer", "billing:write", "pin:verify")
+_OWNER_ONLY = ("org:write", "members:role", "owner:transfer", "billing:write", "pin:verify")
 _SCOPES = {
     "provider": {
         "viewer": _READ_STAFF,
-        "support": _READ_STAFF + _CARE,
+        "support": _READ_STAFF + _CUSTOMERS,
         "billing": (*_READ_STAFF, *_CHARGE),
-        "manager": _READ_STAFF + _CARE + _MANAGE,
-        "owner": _READ_STAFF + _CARE + _MANAGE,
+        "manager": _READ_STAFF + _CUSTOMERS + _MANAGE,
+        "owner": _READ_STAFF + _CUSTOMERS + _MANAGE,
     },
     "customer": {
         "member": ("org:read", "subs:read"),
-        "admin": _READ + _PEOPLE,
-        "owner": _READ + _PEOPLE + _OWN,
+        "admin": _READ_CUSTOMER + _MEMBERS,
+        "owner": _READ_CUSTOMER + _MEMBERS + _OWNER_ONLY,
     },
 }
 
-# What there is an operation for: the scopes that the services' tables name.
-_OF_KEYS = {
+# The scopes that keys can have: those named in the permission tables of the services.
+_KEY_SCOPES = {
     "provider": frozenset(
         (
             "org:create",
@@ -91,8 +91,8 @@ _OF_KEYS = {
 }
 
 
-# What support may not do in a customer's place, so that its tokens do not claim it either.
-_NOT_INSIDE = frozenset(_PEOPLE) - {"members:edit", "subs:buy", "subs:assign"} | {
+# Support may not do these in a customer's organization, so its tokens do not have the scopes.
+_NOT_FOR_SUPPORT = frozenset(_MEMBERS) - {"members:edit", "subs:buy", "subs:assign"} | {
     "audit:read",
     "billing:write",
     "members:role",
@@ -102,25 +102,28 @@ _NOT_INSIDE = frozenset(_PEOPLE) - {"members:edit", "subs:buy", "subs:assign"} |
 
 
 def in_token(kind: str, role: str, preset: str | None) -> str:
-    """The role a token names: customers' people have theirs, the provider's staff theirs or their
-    preset."""
+    """The role in a token: the member's role, or the preset of the provider's staff."""
     if kind == "customer" or role == OWNER:
         return role
-    return "manager" if role == ADMIN else preset or "viewer"
+    if role == ADMIN:
+        return "manager"
+    return preset or "viewer"
 
 
 def scopes(kind: str, token_role: str) -> tuple[str, ...]:
-    """What a token of this role is good for."""
+    """The scopes of a token with this role."""
     return _SCOPES[kind][token_role]
 
 
 def key_scopes(kind: str) -> frozenset[str]:
-    """What an API key of such an organization can be good for."""
-    return _OF_KEYS[kind]
+    """The scopes that an API key of this kind of organization can have."""
+    return _KEY_SCOPES[kind]
 
 
-def scopes_inside(role: str, *, reads_only: bool) -> tuple[str, ...]:
-    """What a token of staff in a customer's place is good for: what somebody of this role is there,
-    but for what support may not do."""
-    held = (scope for scope in scopes("customer", role) if scope not in _NOT_INSIDE)
-    return tuple(scope for scope in held if not reads_only or scope.endswith(":read"))
+def scopes_for_support(role: str, *, reads_only: bool) -> tuple[str, ...]:
+    """The scopes of support in a customer's organization: those of this role, except what support
+    may not do."""
+    allowed = [scope for scope in scopes("customer", role) if scope not in _NOT_FOR_SUPPORT]
+    if reads_only:
+        allowed = [scope for scope in allowed if scope.endswith(":read")]
+    return tuple(allowed)

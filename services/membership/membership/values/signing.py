@@ -1,4 +1,4 @@
-"""Access tokens: how they are signed, and the public keys others check them with."""
+"""Signing of access tokens, and the public keys to verify them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,17 @@ ALGORITHM = "Ed25519"
 
 
 class Signer:
-    """Our key, and the one before it as long as tokens signed by that may live. Raises ValueError
-    for other keys."""
+    """Signs with the current key; also publishes the previous one while its tokens live. Raises
+    ValueError for unusable keys."""
 
     def __init__(self, key: str, previous: str = "") -> None:
         self._key = _import(key)
         if not self._key.is_private:
             raise ValueError("the signing key must be a private key")
-        self._public = [_public(k) for k in (self._key, *([_import(previous)] if previous else []))]
+        keys = [self._key]
+        if previous:
+            keys.append(_import(previous))
+        self._public = [_public(public) for public in keys]
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """The claims as a signed access token."""
@@ -25,11 +28,11 @@ class Signer:
         return jwt.encode(header, dict(claims), self._key, algorithms=[ALGORITHM])
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys, as ``/.well-known/jwks.json`` shows them."""
+        """The public keys as a JWK set."""
         return {"keys": self._public}
 
     def key_set(self, *, fresh: bool = False) -> KeySet:
-        """The public keys, for our own door."""
+        """The public keys, to verify tokens in this service."""
         return KeySet.import_key_set(self.jwks())  # type: ignore[arg-type]
 
 

@@ -1,23 +1,26 @@
-"""How staff step in: in which way, for how long, and why it ends."""
+"""Login As and Remote Support: modes, durations, limits, and why a session ends."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 LOGIN_AS, REMOTE_SUPPORT = "login_as", "remote_support"
-SUPPORT = "Support"  # all that a customer learns of who it was
-SHOWN_AS = "support"
-NOBODY = "support:"  # begins the principal of a stay that is nobody's, before the id of its grant
 
-ACTING = timedelta(minutes=30)
-INSIDE = timedelta(minutes=60)
-INSIDE_A_DAY = timedelta(hours=8)
+# Customers see no more of the staff member than this name and id.
+SUPPORT = "Support"
+SUPPORT_ID = "support"
+# The subject of a Remote Support token: this prefix and the id of the grant.
+SUPPORT_SUBJECT_PREFIX = "support:"
+
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
-STARTS_AN_HOUR, STARTS_A_DAY = 10, 30
+LOGIN_AS_DURATION = timedelta(minutes=30)
+LOGIN_AS_PER_HOUR, LOGIN_AS_PER_DAY = 10, 30
+SUPPORT_SESSION_DURATION = timedelta(minutes=60)
+SUPPORT_TIME_PER_DAY = timedelta(hours=8)
 
-REQUEST_OPEN = timedelta(hours=72)
-WARN_BEFORE = timedelta(hours=24)
-WARNED_OVER_MINUTES = 2 * 24 * 60
-MOST_MINUTES, USUAL_MINUTES = 43_200, 1_440
+REQUEST_VALID_FOR = timedelta(hours=72)
+EXPIRY_WARNING = timedelta(hours=24)
+WARN_IF_LONGER_THAN_MINUTES = 2 * 24 * 60
+MAX_GRANT_MINUTES, DEFAULT_GRANT_MINUTES = 43_200, 1_440
 
 STOPPED, EXPIRED, STAFF_SESSION_ENDED = "stopped", "expired", "staff_session_ended"
 MEMBER_CHANGED, ORGANIZATION_CHANGED = "member_changed", "organization_changed"
@@ -26,7 +29,7 @@ BY_CUSTOMER, BY_PROVIDER = "revoked_by_customer", "forced_by_provider"
 
 @dataclass(frozen=True, kw_only=True)
 class Staff:
-    """Who of the provider steps in, as their own access token says."""
+    """A staff member of the provider, as their own access token describes them."""
 
     identity_id: str
     organization_id: str
@@ -35,7 +38,7 @@ class Staff:
     name: str
 
     def act(self) -> dict[str, str]:
-        """How audit rows name them to those who may know."""
+        """Their description in audit records, hidden from customers."""
         return {
             "sub": self.identity_id,
             "org": self.organization_id,

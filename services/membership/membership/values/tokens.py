@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 
 class Token(NamedTuple):
-    """``raw`` for its holder, ``digest`` for us."""
+    """``raw`` is for the holder, ``digest`` for the database."""
 
     raw: str
     digest: bytes
 
 
 def new(prefix: str = "") -> Token:
-    """A fresh token; ``prefix``: what shows of what kind it is."""
+    """A new token; ``prefix`` shows its kind."""
     raw = prefix + secrets.token_urlsafe(32)
     return Token(raw, digest(raw))
 
 
 def digest(raw: str) -> bytes:
-    """What is stored of a token, and looked up by."""
+    """The digest that a token is stored and looked up by."""
     return hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest()

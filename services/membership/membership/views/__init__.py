@@ -1,4 +1,4 @@
-"""The HTTP door."""
+"""The HTTP endpoints."""
 
 from membership.views import (
     internal,

@@ -1,4 +1,4 @@
-"""How people prove who they are at this door, and how wrong guesses are counted."""
+"""The caller's credentials and network, and the limits on failed attempts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,71 +10,74 @@ from chassis.runtime import clock
 
 from membership import queries
 from membership.actions import attempts
-from membership.actions.logins import Attempt
+from membership.actions.logins import LoginAttempt
 from membership.values import attempt_limits, networks, passwords
-from membership.values.encryption import Sealer
+from membership.values.attempt_limits import Limits
+from membership.values.encryption import Encryption
 from membership.views import resources
 
 T = TypeVar("T")
 
 
-def attempt(email: str, password: str, otp: str | None) -> Attempt:
-    """The caller's attempt to prove that they are who has that address; the password is compared
-    before any lock is taken. Raises TooManyAttempts."""
-    limits, hasher = _limits(), resources.hasher()
+def attempt(email: str, password: str, otp: str | None) -> LoginAttempt:
+    """The caller's attempt to authenticate. The password is compared before any lock is taken.
+    Raises TooManyAttempts."""
+    limits, hasher = _login_limits(), resources.hasher()
     with context.database().reading() as session:
         login = queries.login(session, email, client(), limits, clock.now())
-    attempts.stop(login.wait)
+    attempts.check_wait(login.wait)
     matched = hasher.matches(login.password_hash, password)
-    dated = matched and login.password_hash is not None and hasher.is_dated(login.password_hash)
-    return Attempt(
+    new_hash = None
+    if matched and login.password_hash is not None and hasher.needs_rehash(login.password_hash):
+        new_hash = hasher.hash(password)
+    return LoginAttempt(
         login=login,
         matched=matched,
         is_short=passwords.is_short(password),
         otp=otp,
         client=client(),
         limits=limits,
-        new_hash=hasher.hash(password) if dated else None,
-        sealer=sealer(),
+        new_hash=new_hash,
+        encryption=encryption(),
     )
 
 
-def settled(outcome: T | errors.Failure) -> T:
-    """The outcome, or the refusal raised whose count is committed by now."""
+def raise_failure(outcome: T | errors.Failure) -> T:
+    """The outcome of an attempt. A failure is raised only now that its count is committed."""
     if isinstance(outcome, errors.Failure):
         raise outcome
     return outcome
 
 
 @contextmanager
-def looking_up() -> Iterator[None]:
-    """Something is looked up by a secret in here. Whoever comes with too many that lead nowhere
-    gets no answer for a while: raises TooManyAttempts."""
-    limits = attempt_limits.of_look_ups(client())
+def throttled_lookup() -> Iterator[None]:
+    """Limits how often a client may look something up by an unknown secret. Raises
+    TooManyAttempts."""
+    limits = attempt_limits.lookup_limits(client())
     with context.database().reading() as session:
-        attempts.stop(queries.rest(session, limits, clock.now()))
+        attempts.check_wait(queries.seconds_blocked(session, limits, clock.now()))
     try:
         yield
     except (errors.NotFound, errors.Unauthenticated):
         idempotency.retried(
-            lambda session: attempts.count_all(session, limits=limits, now=clock.now())
+            lambda session: attempts.count_failure(session, limits=limits, now=clock.now())
         )
         raise
 
 
 def client() -> bytes:
-    """The network the caller comes from."""
+    """The digest of the caller's network."""
     return networks.digest(requests.client_address())
 
 
-def sealer() -> Sealer:
-    """How secrets are kept."""
-    return Sealer(context.settings().pepper)
+def encryption() -> Encryption:
+    """The encryption of stored secrets."""
+    return Encryption(context.settings().pepper)
 
 
-def _limits() -> attempt_limits.Limits:
+def _login_limits() -> Limits:
     settings = context.settings()
-    return attempt_limits.of_logins(
+    return attempt_limits.login_limits(
         client(),
         in_5_minutes=settings.login_failures_in_5_minutes,
         in_an_hour=settings.login_failures_in_an_hour,

@@ -1,4 +1,4 @@
-"""For the other services only."""
+"""Internal endpoints, for the other services only."""
 
 from typing import Any
 
@@ -17,12 +17,17 @@ blp = Blueprint("internal", __name__, url_prefix="/internal", description="Inter
 @blp.arguments(schemas.FeedQuery, location="query")
 @blp.response(200, schemas.RevocationFeed)
 def list_revocations(args: dict[str, Any]) -> dict[str, Any]:
-    """What was revoked since."""
+    """List the revocations since a position."""
     with context.database().reading() as session:
         entries, last = queries.revocations(session, args["after"], clock.now())
     rows = [
-        {"seq": e.seq, "kind": e.kind, "key": e.key, "before": e.before.timestamp()}
-        for e in entries
+        {
+            "seq": entry.seq,
+            "kind": entry.kind,
+            "key": entry.key,
+            "before": entry.before.timestamp(),
+        }
+        for entry in entries
     ]
     return {"entries": rows, "last": last}
 
@@ -31,6 +36,6 @@ def list_revocations(args: dict[str, Any]) -> dict[str, Any]:
 @internal("org")
 @blp.response(200)
 def check_closing(organization_id: str) -> dict[str, Any]:
-    """What a deletion would interrupt."""
+    """List what a deletion would interrupt."""
     with context.database().reading() as session:
-        return {"warnings": queries.warnings(session, organization_id, clock.now())}
+        return {"warnings": queries.deletion_warnings(session, organization_id, clock.now())}

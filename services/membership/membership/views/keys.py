@@ -1,4 +1,4 @@
-"""API keys of one's own organization, and the way in with one."""
+"""API keys of the caller's organization, and authentication with one."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,7 +21,7 @@ blp = Blueprint("keys", __name__, url_prefix="/v1/api-keys", description="API ke
 @blp.arguments(paging.PageArgs, location="query")
 @blp.response(200, schemas.ApiKeyPage)
 def list_keys(args: dict[str, Any]) -> dict[str, Any]:
-    """The keys, newest first."""
+    """List the API keys, newest first."""
     organization_id = current_caller().organization_id
     with context.database().reading() as session:
         return paging.page(
@@ -30,7 +30,7 @@ def list_keys(args: dict[str, Any]) -> dict[str, Any]:
             limit=args["limit"],
             cursor=args.get("cursor"),
             order=f"keys {organization_id}",
-            row=lambda found: _shown(*found),
+            row=lambda row: _shown(*row),
         )
 
 
@@ -39,7 +39,7 @@ def list_keys(args: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.NewApiKey)
 @blp.response(201, schemas.ApiKeyWithSecret)
 def create_key(body: dict[str, Any]) -> Response:
-    """Make a key; it is shown this once, and the owner is told by mail."""
+    """Create an API key. It is shown only this once, and the owner is told by email."""
     caller = current_caller()
 
     def act(session: Any) -> dict[str, Any]:
@@ -63,7 +63,8 @@ def create_key(body: dict[str, Any]) -> Response:
 @blp.arguments(schemas.Rotation)
 @blp.response(200, schemas.ApiKeyWithSecret)
 def rotate_key(body: dict[str, Any], key_id: str) -> Response:
-    """Another secret for a key, shown this once; the one before stays good for a while."""
+    """Give an API key a new secret, shown only this once. The previous one stays valid for the
+    overlap."""
     caller, overlap = current_caller(), timedelta(minutes=body["overlap_minutes"])
 
     def act(session: Any) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def rotate_key(body: dict[str, Any], key_id: str) -> Response:
 @requires("key.manage")
 @blp.response(204)
 def delete_key(key_id: str) -> Response:
-    """Delete a key; it is dead at once."""
+    """Delete an API key. It stops working immediately."""
     caller = current_caller()
     idempotency.retried(
         lambda session: actions.delete_key(
@@ -101,25 +102,25 @@ def delete_key(key_id: str) -> Response:
 
 
 def tokens_of(raw: str) -> dict[str, Any]:
-    """What a program gets for its key. Raises InvalidKey, OrganizationSuspended."""
+    """The access token for an API key. Raises InvalidKey, OrganizationSuspended."""
     now = clock.now()
     with context.database().reading() as session:
-        found = actions.open_with_key(session, raw=raw, now=now)
-    if not actions.is_noted(found.key, now):
+        used = actions.authenticate(session, raw=raw, now=now)
+    if not actions.was_noted_recently(used.key, now):
         with context.database().transaction() as session:
-            actions.note_use(session, key_id=found.key.id, now=now)
-    claims = guard.claims_of_key(found, now)
+            actions.note_use(session, key_id=used.key.id, now=now)
+    claims = guard.claims_of_key(used, now)
     return {
         "access_token": resources.signer().sign(claims),
         "token_type": "Bearer",
         "expires_in": int(claims["exp"] - claims["iat"]),
         "identity": {
-            "id": found.key.id,
+            "id": used.key.id,
             "email": None,
-            "given_name": found.key.name,
+            "given_name": used.key.name,
             "family_name": "",
         },
-        "organization": found.organization,
+        "organization": used.organization,
         "role": claims["role"],
         "scopes": claims["scope"].split(),
     }

@@ -1,4 +1,4 @@
-"""The links in mails, and asking for one."""
+"""Links in emails, and requests for a new one."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from chassis.runtime import clock
 from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
-from membership.values import addresses, limits, passwords
+from membership.values import addresses, attempt_limits, passwords
 from membership.views import credentials, resources
 
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
@@ -20,8 +20,8 @@ blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
 @public
 @blp.response(200, schemas.LinkInfo)
 def show_verification(token: str) -> dict[str, Any]:
-    """What a link in a mail is good for; looking does not use it."""
-    return _shown(_look(token, verifications.LINKS))
+    """Show what a link does. Reading it does not use it."""
+    return _shown(_look(token, verifications.VERIFICATION_LINKS))
 
 
 @blp.route("/verifications/<token>", methods=["POST"])
@@ -29,16 +29,15 @@ def show_verification(token: str) -> dict[str, Any]:
 @blp.arguments(schemas.VerificationBody)
 @blp.response(201, schemas.Verified)
 def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
-    """Prove an address, join, and choose a password; or take a login back whose address was
-    changed."""
-    password_hash = _hashed(_look(token, verifications.LINKS), body.get("password"))
+    """Verify an address, join and choose a password; or undo an address change."""
+    password_hash = _hashed(_look(token, verifications.VERIFICATION_LINKS), body.get("password"))
     signed_in = optional_caller()
     link = idempotency.retried(
         lambda session: verifications.verify_member(
             session,
             raw=token,
             password_hash=password_hash,
-            visitor=signed_in.sub if signed_in else None,
+            signed_in_as=signed_in.sub if signed_in else None,
             now=clock.now(),
         )
     )
@@ -54,8 +53,8 @@ def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
 @public
 @blp.response(202, schemas.Accepted)
 def ask_for_renewal(token: str) -> dict[str, Any]:
-    """Ask for a new link in the place of one that is no good any more; the answer is the same for
-    any."""
+    """Ask for a new link to replace one that is no longer valid. The response is the same for
+    any token."""
     idempotency.retried(
         lambda session: invitations.ask_for_renewal(session, raw=token, now=clock.now())
     )
@@ -67,11 +66,11 @@ def ask_for_renewal(token: str) -> dict[str, Any]:
 @blp.arguments(schemas.ResetRequest)
 @blp.response(202, schemas.Accepted)
 def request_reset(body: dict[str, Any]) -> dict[str, Any]:
-    """Ask for a new password; the answer is the same whether or not the address is known."""
-    asked_from = limits.of_resets(credentials.client())
+    """Request a password reset. The response is the same whether or not the address is known."""
+    limits = attempt_limits.password_reset_limits(credentials.client())
     idempotency.retried(
-        lambda session: mails.queue_reset(
-            session, email=addresses.key(body["email"]), asked_from=asked_from, now=clock.now()
+        lambda session: mails.queue_password_reset(
+            session, email=addresses.key(body["email"]), limits=limits, now=clock.now()
         )
     )
     return {"accepted": True}
@@ -81,8 +80,8 @@ def request_reset(body: dict[str, Any]) -> dict[str, Any]:
 @public
 @blp.response(200, schemas.LinkInfo)
 def show_reset(token: str) -> dict[str, Any]:
-    """Whether a link can still be used; looking does not use it."""
-    return _shown(_look(token, verifications.RESETS))
+    """Show whether a link can still be used. Reading it does not use it."""
+    return _shown(_look(token, verifications.RESET_LINKS))
 
 
 @blp.route("/password-resets/<token>", methods=["POST"])
@@ -90,8 +89,8 @@ def show_reset(token: str) -> dict[str, Any]:
 @blp.arguments(schemas.ResetBody)
 @blp.response(201, schemas.ResetDone)
 def reset_password(body: dict[str, Any], token: str) -> dict[str, Any]:
-    """Choose a new password; every session ends."""
-    password_hash = _hashed(_look(token, verifications.RESETS), body["password"]) or ""
+    """Set a new password. Every session of the person ends."""
+    password_hash = _hashed(_look(token, verifications.RESET_LINKS), body["password"]) or ""
     link = idempotency.retried(
         lambda session: verifications.reset_password(
             session, raw=token, password_hash=password_hash, now=clock.now()
@@ -101,7 +100,7 @@ def reset_password(body: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def _look(token: str, purposes: tuple[str, ...]) -> Link:
-    with credentials.looking_up(), context.database().reading() as session:
+    with credentials.throttled_lookup(), context.database().reading() as session:
         return queries.link(session, token, purposes, clock.now())
 
 
@@ -121,8 +120,10 @@ def _hashed(link: Link, password: str | None) -> str | None:
         return None
     identity = link.identity
     with context.database().reading() as session:
-        names = [place.organization.name for place in queries.places(session, identity.id)]
-        with_codes = queries.has_codes(session, identity.id)
+        names = [
+            membership.organization.name for membership in queries.memberships(session, identity.id)
+        ]
+        with_codes = queries.has_one_time_codes(session, identity.id)
     known = (link.token.email, identity.given_name, identity.family_name, *names)
     passwords.check(password, context=known, with_codes=with_codes)
     return resources.hasher().hash(password)

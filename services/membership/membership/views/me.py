@@ -1,5 +1,6 @@
-"""Who am I, and where may I go."""
+"""The caller, their organizations, and the public signing keys."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chassis.auth.access import current_caller, public, requires
@@ -10,9 +11,9 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
-from membership.queries import support as found
+from membership.queries import support as support_queries
 from membership.values import roles
-from membership.values.support import NOBODY
+from membership.values.support import SUPPORT_SUBJECT_PREFIX
 from membership.views import resources, support
 
 blp = Blueprint("me", __name__, description="Oneself")
@@ -22,31 +23,35 @@ blp = Blueprint("me", __name__, description="Oneself")
 @public
 @blp.response(200)
 def show_keys() -> Response:
-    """The public keys that access tokens are checked with."""
-    answer = json_response(resources.signer().jwks())
-    answer.headers["Cache-Control"] = "public, max-age=300"
-    return answer
+    """Show the public keys that verify access tokens."""
+    response = json_response(resources.signer().jwks())
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
 
 
 @blp.route("/v1/me", methods=["GET"])
 @requires("me.read")
 @blp.response(200, schemas.Me)
 def show_me() -> dict[str, Any]:
-    """Who am I, in which role, acting for whom."""
+    """Show the caller: who they are, in which role, and whom they act as."""
     caller = current_caller()
     with context.database().reading() as session:
         organization = queries.organization(session, caller.organization_id)
-        nobody = caller.sub.startswith(NOBODY)
-        identity = support.nobody(caller.sub) if nobody else queries.identity(session, caller.sub)
-        places = [] if nobody else queries.places(session, caller.sub)
-        with_codes = not nobody and queries.has_codes(session, caller.sub)
-        here_as = [p for p in places if p.organization.id == organization.id]
+        # A Remote Support session acts as no member and has no identity.
+        acts_as_nobody = caller.sub.startswith(SUPPORT_SUBJECT_PREFIX)
+        identity: Any = support.support_identity(caller.sub)
+        membership = None
+        with_codes = False
+        if not acts_as_nobody:
+            identity = queries.identity(session, caller.sub)
+            membership = queries.membership_in(session, caller.sub, organization.id)
+            with_codes = queries.has_one_time_codes(session, caller.sub)
     return {
         "identity": identity,
         "organization": organization,
         "role": caller.role,
         "scopes": sorted(caller.scope),
-        "member_id": here_as[0].member.id if here_as else None,
+        "member_id": membership.member.id if membership else None,
         "session_id": caller.sid,
         "one_time_codes": with_codes,
         "act": dict(caller.act) if caller.act else None,
@@ -57,18 +62,16 @@ def show_me() -> dict[str, Any]:
 @requires("me.read")
 @blp.response(200, schemas.MyOrganizations)
 def list_my_organizations() -> dict[str, Any]:
-    """Where may I switch to: one's own places, and for staff those they may enter as support.
-    Whoever acts may go nowhere else."""
+    """List the organizations that the caller may switch to: their own, and for staff those they
+    may enter as support. During a support session there are none."""
     caller, now = current_caller(), clock.now()
     if caller.act:
         return {"own": [], "serviced": []}
     with context.database().reading() as session:
-        places = queries.places(session, caller.sub)
-        serviced = (
-            found.live_customers(session, caller.organization_id, now)
-            if support.may_enter(caller)
-            else []
-        )
+        memberships = queries.memberships(session, caller.sub)
+        serviced: Sequence[Any] = []
+        if support.may_enter(caller):
+            serviced = support_queries.accessible_customers(session, caller.organization_id, now)
     own = [
         {
             "id": organization.id,
@@ -77,7 +80,7 @@ def list_my_organizations() -> dict[str, Any]:
             "role": roles.in_token(organization.kind, member.role, member.preset),
             "open": organization.state == "open" and member.status == "active",
         }
-        for member, organization in places
+        for member, organization in memberships
     ]
     return {"own": own, "serviced": [_serviced(*row) for row in serviced]}
 

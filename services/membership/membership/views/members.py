@@ -1,4 +1,4 @@
-"""The people of an organization."""
+"""Members of an organization."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +11,15 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
+from membership.actions import member_links
 from membership.actions import members as actions
 from membership.actions import pins as pin_actions
 from membership.values import pins
 from membership.views import resources
 
 blp = Blueprint("members", __name__, url_prefix="/v1/organizations", description="Members")
-LOGIN = {"email", "role", "portal_access", "preset"}
-PATCHABLE = ("name", "given_name", "family_name", *sorted(LOGIN))
+LOGIN_FIELDS = {"email", "role", "portal_access", "preset"}
+PATCHABLE = ("name", "given_name", "family_name", *sorted(LOGIN_FIELDS))
 
 
 @blp.route("/<organization_id>/members", methods=["GET"])
@@ -26,13 +27,13 @@ PATCHABLE = ("name", "given_name", "family_name", *sorted(LOGIN))
 @blp.arguments(schemas.MemberQuery, location="query")
 @blp.response(200, schemas.MemberPage)
 def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
-    """The members, by name."""
+    """List the members by name."""
     limit, cursor = args.pop("limit"), args.pop("cursor", None)
     now = clock.now()
 
-    def row(found: Any) -> dict[str, Any]:
-        member, token, comes = found[:3]
-        return _shown(member, queries.invitation_of(member, token, comes, now))
+    def shown(row: Any) -> dict[str, Any]:
+        member, token, queued = row[:3]
+        return _shown(member, queries.invitation_of(member, token, queued, now))
 
     with context.database().reading() as session:
         return paging.page(
@@ -40,7 +41,7 @@ def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
             queries.members(organization_id, **args),
             limit=limit,
             cursor=cursor,
-            row=row,
+            row=shown,
             order=f"members {organization_id} {sorted(args.items())}",
         )
 
@@ -50,7 +51,8 @@ def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
 @blp.arguments(schemas.NewMember)
 @blp.response(201, schemas.MemberWithPin)
 def add_member(body: dict[str, Any], organization_id: str) -> Response:
-    """Add somebody, with a login (invited by mail) or without (the PIN is shown this once)."""
+    """Add a member. With a login they are invited by email; without one they get a PIN, shown
+    only this once."""
 
     def change(pin: str | None, pin_hash: str | None) -> Response:
         return _change(
@@ -63,14 +65,16 @@ def add_member(body: dict[str, Any], organization_id: str) -> Response:
             pin_hash=pin_hash,
         )
 
-    return change(None, None) if body["portal_access"] else resources.with_pin(change)
+    if body["portal_access"]:
+        return change(None, None)
+    return resources.with_pin(change)
 
 
 @blp.route("/<organization_id>/members/<member_id>", methods=["GET"])
 @requires("member.read")
 @blp.response(200, schemas.Member)
 def show_member(organization_id: str, member_id: str) -> Response:
-    """One member."""
+    """Show a member."""
     with context.database().reading() as session:
         member = queries.member(session, organization_id, member_id)
         shown = _shown(member, queries.invitation(session, member, clock.now()))
@@ -82,9 +86,9 @@ def show_member(organization_id: str, member_id: str) -> Response:
 @blp.arguments(schemas.MemberPatch)
 @blp.response(200, schemas.MemberWithPin)
 def update_member(body: dict[str, Any], organization_id: str, member_id: str) -> Response:
-    """Change a member. A new address is verified anew; whoever loses their login gets a PIN, shown
-    this once."""
-    if body.keys() & LOGIN:
+    """Change a member. A new address has to be verified. A member who loses their login gets a
+    PIN, shown only this once."""
+    if body.keys() & LOGIN_FIELDS:
         permit("member.change_login", organization_id)
     with context.database().reading() as session:
         loses_login = (
@@ -108,7 +112,9 @@ def update_member(body: dict[str, Any], organization_id: str, member_id: str) ->
             pin_hash=pin_hash,
         )
 
-    return resources.with_pin(change) if loses_login else change(None, None)
+    if loses_login:
+        return resources.with_pin(change)
+    return change(None, None)
 
 
 @blp.route("/<organization_id>/members/<member_id>", methods=["DELETE"])
@@ -129,7 +135,7 @@ def remove_member(organization_id: str, member_id: str) -> Response:
 @requires("member.disable")
 @blp.response(200, schemas.Member)
 def disable_member(organization_id: str, member_id: str) -> Response:
-    """Shut a member out."""
+    """Disable a member: end their access until they are enabled again."""
     return _act(actions.disable_member, organization_id, member_id)
 
 
@@ -137,7 +143,7 @@ def disable_member(organization_id: str, member_id: str) -> Response:
 @requires("member.enable")
 @blp.response(200, schemas.Member)
 def enable_member(organization_id: str, member_id: str) -> Response:
-    """Let a member in again."""
+    """Enable a disabled member."""
     return _act(actions.enable_member, organization_id, member_id)
 
 
@@ -145,23 +151,23 @@ def enable_member(organization_id: str, member_id: str) -> Response:
 @requires("member.resend")
 @blp.response(200, schemas.Member)
 def resend_verification(organization_id: str, member_id: str) -> Response:
-    """Mail the link again; the one before is dead at once."""
-    return _act(actions.resend_verification, organization_id, member_id)
+    """Email the verification link again. The previous one stops working immediately."""
+    return _act(member_links.resend_verification, organization_id, member_id)
 
 
 @blp.route("/<organization_id>/members/<member_id>/reset-password", methods=["POST"])
 @requires("member.reset_password")
 @blp.response(200, schemas.Member)
 def reset_password(organization_id: str, member_id: str) -> Response:
-    """Mail the member a link to a new password; until they use it nothing changes."""
-    return _act(actions.reset_password, organization_id, member_id)
+    """Email the member a link to reset their password. Nothing changes until they use it."""
+    return _act(member_links.reset_password, organization_id, member_id)
 
 
 @blp.route("/<organization_id>/members/<member_id>/reset-pin", methods=["POST"])
 @requires("member.reset_pin")
 @blp.response(200, schemas.MemberWithPin)
 def reset_pin(organization_id: str, member_id: str) -> Response:
-    """Another PIN, shown this once; the one before is dead at once."""
+    """Set a new PIN, shown only this once. The previous one stops working immediately."""
     return resources.with_pin(
         lambda pin, pin_hash: _change(
             lambda session, **who: pin_actions.reset_pin(
@@ -179,13 +185,17 @@ def reset_pin(organization_id: str, member_id: str) -> Response:
 
 
 def patchable(member: Any) -> dict[str, Any]:
-    """What the member's ETag covers."""
+    """The fields that the member's ETag covers."""
     return {name: getattr(member, name) for name in PATCHABLE}
 
 
 def _who(organization_id: str) -> dict[str, Any]:
     caller = current_caller()
-    return {"reach": guard.reach(caller, organization_id), "by": caller.actor(), "now": clock.now()}
+    return {
+        "manageable": guard.manageable_roles(caller, organization_id),
+        "by": caller.actor(),
+        "now": clock.now(),
+    }
 
 
 def _act(action: Callable[..., Any], organization_id: str, member_id: str) -> Response:
@@ -210,7 +220,7 @@ def _change(
     pin: str | None = None,
     pin_hash: str | None = None,
 ) -> Response:
-    """``pin``: shown where its hash was stored, and no other."""
+    """The response to a change. ``pin`` is shown only if its hash was stored."""
     schema = schemas.MemberWithPin()
 
     def act(session: Any) -> dict[str, Any]:
@@ -219,9 +229,12 @@ def _change(
             pins.check(pin, member.extension)
         session.flush()
         shown = _shown(member, queries.invitation(session, member, clock.now()))
-        return shown | ({"pin": pin} if pin and member.pin_hash == pin_hash else {})
+        if pin and member.pin_hash == pin_hash:
+            shown["pin"] = pin
+        return shown
 
-    answer = idempotency.change(schema, act, status=status, secret=pin is not None)
-    if answer.status_code == status:
-        answer = etag.tag(answer, {name: answer.get_json()[name] for name in PATCHABLE})
-    return answer
+    response = idempotency.change(schema, act, status=status, secret=pin is not None)
+    if response.status_code == status:
+        shown = response.get_json()
+        response = etag.tag(response, {name: shown[name] for name in PATCHABLE})
+    return response

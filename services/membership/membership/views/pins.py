@@ -1,4 +1,4 @@
-"""Checking PINs, for programs that let people without a login in somewhere."""
+"""Checking PINs, for programs that people without a login use."""
 
 from typing import Any
 
@@ -19,8 +19,7 @@ blp = Blueprint("pins", __name__, url_prefix="/v1/pins", description="PINs")
 @blp.arguments(schemas.PinToCheck)
 @blp.response(200, schemas.PinChecked)
 def verify_pin(body: dict[str, Any]) -> dict[str, bool]:
-    """Whether this is the PIN of that extension; after too many wrong ones nobody is told for a
-    while."""
+    """Check the PIN of an extension. Too many wrong PINs block it for a while."""
     organization_id, extension = body["organization_id"], body["extension"]
     check_existence(organization_id)
     with context.database().reading() as session:

@@ -1,4 +1,4 @@
-"""What the views of this service reach for beside their database."""
+"""What views use besides the database: password hashing, PINs, signing, session limits."""
 
 from collections.abc import Callable
 
@@ -13,20 +13,21 @@ from membership.values.signing import Signer
 
 
 def hasher() -> Hasher:
-    """How passwords are kept."""
-    found: Hasher = current_app.extensions["hasher"]
-    return found
+    """The hasher of passwords."""
+    hasher: Hasher = current_app.extensions["hasher"]
+    return hasher
 
 
 def pins() -> Pins:
-    """How PINs are kept."""
+    """The hasher of PINs."""
     return Pins(hasher(), context.settings().pepper)
 
 
 def with_pin(change: Callable[[str, str], Response]) -> Response:
-    """The answer of a change that gives somebody a PIN; it is handed a new one and its hash, made
-    before any lock is taken, and others as long as they are like the extension they are for, which
-    only the change finds out."""
+    """The response to a change that sets a PIN.
+
+    ``change`` gets a new PIN and its hash, made before any lock is taken. It is called again with
+    another PIN as long as it raises GuessablePin: only the change knows the extension."""
     while True:
         pin = values.new()
         try:
@@ -36,16 +37,17 @@ def with_pin(change: Callable[[str, str], Response]) -> Response:
 
 
 def signer() -> Signer:
-    """How access tokens are signed."""
-    found: Signer = current_app.extensions["signer"]
-    return found
+    """The signer of access tokens."""
+    signer: Signer = current_app.extensions["signer"]
+    return signer
 
 
 def limits() -> SessionLimits:
-    """How long sessions last."""
+    """The limits of sessions."""
     return SessionLimits.of(context.settings())
 
 
 def user_agent() -> str:
-    """What the caller calls itself, as far as it can be shown."""
-    return "".join(c for c in request.headers.get("User-Agent", "") if c.isprintable())
+    """The caller's user agent, without unprintable characters."""
+    header = request.headers.get("User-Agent", "")
+    return "".join(character for character in header if character.isprintable())

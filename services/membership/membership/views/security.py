@@ -1,4 +1,4 @@
-"""One-time codes, fresh proofs, and another password."""
+"""One-time codes, re-authentication and password changes of the caller."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from flask import Response
 
 from membership import queries, schemas
 from membership.actions import logins, one_time_codes
-from membership.actions.logins import Attempt
+from membership.actions.logins import LoginAttempt
 from membership.values import passwords
-from membership.values.lifetimes import PROOF
+from membership.values.lifetimes import REAUTHENTICATION
 from membership.views import credentials, resources, sessions
 
 blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
@@ -22,13 +22,13 @@ blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
 @requires("me.secure")
 @blp.response(201, schemas.Enrolment)
 def enrol() -> Response:
-    """Begin with one-time codes: the secret for an authenticator app, shown this once; wants a
-    fresh proof."""
-    sealer, sid = credentials.sealer(), current_caller().sid
+    """Start to use one-time codes: get the secret for an authenticator app, shown only this
+    once. Requires recent re-authentication."""
+    encryption, sid = credentials.encryption(), current_caller().sid
     return idempotency.change(
         schemas.Enrolment(),
         lambda session: one_time_codes.enrol(
-            session, session_id=sid, sealer=sealer, now=clock.now()
+            session, session_id=sid, encryption=encryption, now=clock.now()
         ),
         status=201,
         secret=True,
@@ -40,12 +40,12 @@ def enrol() -> Response:
 @blp.arguments(schemas.OtpBody)
 @blp.response(201, schemas.RecoveryCodes)
 def confirm(body: dict[str, Any]) -> dict[str, Any]:
-    """Switch one-time codes on; the recovery codes are shown this once."""
-    sealer, sid = credentials.sealer(), current_caller().sid
-    codes = credentials.settled(
+    """Switch one-time codes on. The recovery codes are shown only this once."""
+    encryption, sid = credentials.encryption(), current_caller().sid
+    codes = credentials.raise_failure(
         idempotency.retried(
             lambda session: one_time_codes.confirm(
-                session, session_id=sid, otp=body["otp"], sealer=sealer, now=clock.now()
+                session, session_id=sid, otp=body["otp"], encryption=encryption, now=clock.now()
             )
         )
     )
@@ -56,7 +56,7 @@ def confirm(body: dict[str, Any]) -> dict[str, Any]:
 @requires("me.secure")
 @blp.response(204)
 def switch_off() -> Response:
-    """Switch one-time codes off; wants a fresh proof by one of them."""
+    """Switch one-time codes off. Requires recent re-authentication with one of them."""
     sid = current_caller().sid
     idempotency.retried(
         lambda session: one_time_codes.switch_off(session, session_id=sid, now=clock.now())
@@ -69,16 +69,18 @@ def switch_off() -> Response:
 @blp.arguments(schemas.ProofBody)
 @blp.response(201, schemas.FreshProof)
 def step_up(body: dict[str, Any]) -> dict[str, Any]:
-    """Prove again that it is you, for what is dangerous; the access token says so."""
+    """Re-authenticate for sensitive actions. Use the new access token for them."""
     attempt, sid = _attempt(body), current_caller().sid
-    issued = credentials.settled(
+    issued = credentials.raise_failure(
         idempotency.retried(
             lambda session: logins.step_up(
                 session, attempt=attempt, session_id=sid, now=clock.now()
             )
         )
     )
-    return sessions.tokens_of(issued) | {"proved_until": issued.login.proved_at + PROOF}
+    return sessions.tokens_of(issued) | {
+        "proved_until": issued.login.authenticated_at + REAUTHENTICATION
+    }
 
 
 @blp.route("/password", methods=["POST"])
@@ -86,20 +88,20 @@ def step_up(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.NewPassword)
 @blp.response(201, schemas.PasswordChanged)
 def change_password(body: dict[str, Any]) -> dict[str, Any]:
-    """Choose another password; every other session ends."""
+    """Change the password. Every other session ends."""
     caller, new = current_caller(), body["new_password"]
     with context.database().reading() as session:
-        identity, places = (
+        identity, memberships = (
             queries.identity(session, caller.sub),
-            queries.places(session, caller.sub),
+            queries.memberships(session, caller.sub),
         )
-        with_codes = queries.has_codes(session, caller.sub)
-    names = [place.organization.name for place in places]
+        with_codes = queries.has_one_time_codes(session, caller.sub)
+    names = [membership.organization.name for membership in memberships]
     known = (identity.email or "", identity.given_name, identity.family_name, *names)
     passwords.check(new, context=known, with_codes=with_codes, pointer="/new_password")
     attempt = _attempt(body)
     password_hash = resources.hasher().hash(new)
-    credentials.settled(
+    credentials.raise_failure(
         idempotency.retried(
             lambda session: logins.change_password(
                 session,
@@ -114,7 +116,7 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
     return {"changed": True}
 
 
-def _attempt(body: dict[str, Any]) -> Attempt:
+def _attempt(body: dict[str, Any]) -> LoginAttempt:
     with context.database().reading() as session:
         email = queries.identity(session, current_caller().sub).email
     return credentials.attempt(email or "", body["password"], body.get("otp"))

@@ -1,4 +1,4 @@
-"""Logging in and out."""
+"""Login sessions: log in, refresh, switch and log out."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
-from membership.actions import logins
+from membership.actions import logins, logouts
 from membership.actions import sessions as actions
 from membership.actions.sessions import InvalidRefreshToken, Issued
-from membership.queries.support import Inside
-from membership.values.lifetimes import ACCESS
+from membership.queries.support import ActiveSession
+from membership.values.lifetimes import ACCESS_TOKEN
 from membership.views import credentials, keys, resources, support
 
 blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
@@ -24,13 +24,13 @@ blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 @blp.arguments(schemas.NewSession)
 @blp.response(201, schemas.SessionTokens)
 def create_session(body: dict[str, Any]) -> dict[str, Any]:
-    """Log in, or come in with an API key."""
+    """Log in with a password, or authenticate with an API key."""
     if "api_key" in body:
-        with credentials.looking_up():
+        with credentials.throttled_lookup():
             return keys.tokens_of(body["api_key"])
     attempt = credentials.attempt(body["email"], body["password"], body.get("otp"))
     return tokens_of(
-        credentials.settled(
+        credentials.raise_failure(
             idempotency.retried(
                 lambda session: logins.log_in(
                     session,
@@ -50,8 +50,8 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.RefreshBody)
 @blp.response(201, schemas.SessionTokens)
 def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
-    """Renew a session; the refresh token changes, and a used one ends the session."""
-    with credentials.looking_up():
+    """Refresh a session. The refresh token is replaced; using an old one ends the session."""
+    with credentials.throttled_lookup():
         issued = idempotency.retried(
             lambda session: actions.refresh_session(
                 session, raw=body["refresh_token"], limits=resources.limits(), now=clock.now()
@@ -67,11 +67,11 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.ExchangeBody)
 @blp.response(201, schemas.SessionTokens)
 def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
-    """A further session, in another organization of one's own; for staff also in one they may enter
-    as support."""
-    if support.is_serviced(body["organization_id"]):
+    """Switch to another of the caller's organizations. Staff may also switch to customers that
+    they may enter as support."""
+    if support.is_entered_as_support(body["organization_id"]):
         permit("support.enter", body["organization_id"])
-        return _tokens_of_support(support.go_in(body["organization_id"], None, None))
+        return _tokens_of_support(support.enter_as_support(body["organization_id"], None, None))
     caller = current_caller()
     return tokens_of(
         idempotency.retried(
@@ -93,14 +93,15 @@ def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(paging.PageArgs, location="query")
 @blp.response(200, schemas.SessionPage)
 def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
-    """One's own sessions, newest first; also those of support that acts as oneself."""
+    """List the caller's sessions, newest first, including those in which support acts as the
+    caller."""
     caller = current_caller()
 
-    def row(found: Any) -> dict[str, Any]:
-        shown = ("id", "user_agent", "created_at", "last_used_at", "expires_at")
-        return {name: getattr(found, name) for name in shown} | {
-            "organization": found.Organization,
-            "current": found.id == caller.sid,
+    def shown(row: Any) -> dict[str, Any]:
+        names = ("id", "user_agent", "created_at", "last_used_at", "expires_at")
+        return {name: getattr(row, name) for name in names} | {
+            "organization": row.Organization,
+            "current": row.id == caller.sid,
         }
 
     with context.database().reading() as session:
@@ -111,7 +112,7 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
             limit=args["limit"],
             cursor=args.get("cursor"),
             order=f"sessions {caller.sub}",
-            row=row,
+            row=shown,
         )
 
 
@@ -119,19 +120,19 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
 @requires("session.end")
 @blp.response(204)
 def end_session(session_id: str) -> Response:
-    """End one of one's own sessions, or one in which support acts as oneself; ``current`` is this
-    one."""
+    """End one of the caller's sessions, or one in which support acts as the caller. ``current``
+    is the session of the request."""
     caller = current_caller()
     wanted = caller.sid if session_id == "current" else session_id
     if wanted != caller.sid:
         permit("session.end_others", caller.organization_id)
-    whose = caller.act["sub"] if caller.act else caller.sub
+    identity_id = caller.act["sub"] if caller.act else caller.sub
     idempotency.retried(
-        lambda session: actions.end_session(
+        lambda session: logouts.end_session(
             session,
             session_id=wanted,
-            identity_id=whose,
-            by=support.who_ends(caller),
+            identity_id=identity_id,
+            by=support.ending_actor(caller),
             now=clock.now(),
         )
     )
@@ -142,10 +143,10 @@ def end_session(session_id: str) -> Response:
 @requires("session.end_others")
 @blp.response(204)
 def end_others() -> Response:
-    """End all of one's own sessions but this one."""
+    """End all of the caller's sessions except this one."""
     caller = current_caller()
     idempotency.retried(
-        lambda session: actions.end_sessions(
+        lambda session: logouts.end_sessions(
             session, identity_id=caller.sub, spare=caller.sid, why="signed_out", now=clock.now()
         )
     )
@@ -153,19 +154,22 @@ def end_others() -> Response:
 
 
 def tokens_of(issued: Issued) -> dict[str, Any]:
-    """What the holder of a session gets."""
+    """The response for a session: its tokens and whom they are for."""
     claims = guard.claims(issued, issued.login.last_used_at)
     tokens = {
         "access_token": resources.signer().sign(claims),
         "token_type": "Bearer",
-        "expires_in": int(ACCESS.total_seconds()),
+        "expires_in": int(ACCESS_TOKEN.total_seconds()),
         "identity": issued.identity,
-        "organization": issued.place.organization,
+        "organization": issued.membership.organization,
         "role": claims["role"],
         "scopes": claims["scope"].split(),
     }
-    return tokens | ({"refresh_token": issued.refresh_token} if issued.refresh_token else {})
+    if issued.refresh_token:
+        tokens["refresh_token"] = issued.refresh_token
+    return tokens
 
 
-def _tokens_of_support(inside: Inside) -> dict[str, Any]:
-    return support.tokens_of(inside) | {"identity": support.nobody(inside.acting.principal)}
+def _tokens_of_support(active: ActiveSession) -> dict[str, Any]:
+    identity = support.support_identity(active.acting.principal)
+    return support.tokens_of(active) | {"identity": identity}

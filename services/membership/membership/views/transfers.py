@@ -1,4 +1,4 @@
-"""Ownership changing hands."""
+"""Transfers of ownership."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ blp = Blueprint(
 @blp.arguments(paging.PageArgs, location="query")
 @blp.response(200, schemas.OwnershipTransferPage)
 def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
-    """The changes of ownership and the offers, newest first."""
+    """List the transfers and offers of ownership, newest first."""
     now = clock.now()
     with context.database().reading() as session:
         kind = queries.organization(session, organization_id).kind
@@ -32,7 +32,7 @@ def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]
             limit=args["limit"],
             cursor=args.get("cursor"),
             order=f"transfers {organization_id}",
-            row=lambda found: schemas.handover_for_people(found, kind == "customer", now),
+            row=lambda row: schemas.transfer_for_response(row, kind == "customer", now),
         )
 
 
@@ -41,8 +41,8 @@ def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blp.arguments(schemas.NewTransfer)
 @blp.response(201, schemas.OwnershipTransfer)
 def transfer_ownership(body: dict[str, Any], organization_id: str) -> Response:
-    """Change the owner: at once by the provider, by an offer that the member accepts within 72
-    hours by the owner."""
+    """Transfer the ownership. By the provider it takes effect at once; by the owner it is an
+    offer that the member has to accept within 72 hours."""
     return _change(actions.transfer_ownership, organization_id, 201, **body)
 
 
@@ -50,16 +50,16 @@ def transfer_ownership(body: dict[str, Any], organization_id: str) -> Response:
 @requires("ownership.accept")
 @blp.response(200, schemas.OwnershipTransfer)
 def accept_transfer(organization_id: str, transfer_id: str) -> Response:
-    """Become the owner, as was offered."""
+    """Accept an offer of ownership."""
     return _change(actions.accept_transfer, organization_id, 200, transfer_id=transfer_id)
 
 
 @blp.route("/<organization_id>/ownership-transfers/<transfer_id>", methods=["DELETE"])
 @requires("ownership.undo")
 @blp.response(200, schemas.OwnershipTransfer)
-def take_back_transfer(organization_id: str, transfer_id: str) -> Response:
-    """Cancel an offer, or undo within 72 hours what the provider did."""
-    return _change(actions.take_back_transfer, organization_id, 200, transfer_id=transfer_id)
+def cancel_or_undo_transfer(organization_id: str, transfer_id: str) -> Response:
+    """Cancel an offer, or undo a transfer by the provider within 72 hours."""
+    return _change(actions.cancel_or_undo_transfer, organization_id, 200, transfer_id=transfer_id)
 
 
 def _change(
@@ -72,7 +72,7 @@ def _change(
         )
         session.flush()
         is_customer = queries.organization(session, organization_id).kind == "customer"
-        found = queries.transfer(session, organization_id, transfer.id)
-        return schemas.handover_for_people(found, is_customer, now)
+        row = queries.transfer(session, organization_id, transfer.id)
+        return schemas.transfer_for_response(row, is_customer, now)
 
     return idempotency.change(schemas.OwnershipTransfer(), act, status=status)

@@ -1,0 +1,139 @@
+"""Providers: create them, and apply their settings."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.auth.actor import SYSTEM
+from chassis.errors import Conflict
+from chassis.messaging import outbox
+from chassis.runtime import ids
+from contracts import membership as messages
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import audit_log, logouts, member_events, organizations, support_grants
+from membership.models import Counter, Organization, ProviderSettings
+from membership.values.support import BY_PROVIDER
+
+
+class ProviderExists(Conflict):
+    code = "provider_exists"
+    detail = "A provider with this name already exists."
+
+
+DEFAULTS = {
+    "country": "DE",
+    "currency": "EUR",
+    "timezone": "Europe/Berlin",
+    "given_name": "First",
+    "family_name": "Admin",
+}
+
+
+def ensure_provider(session: Session, **fields: Any) -> Organization | None:
+    """Create the first provider with its owner; returns None if there is one.
+
+    ``fields``: those of ``create_provider``. Of several callers at once the first creates it."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = (
+        insert(Counter)
+        .values(name="provider", value=1)
+        .on_conflict_do_nothing()
+        .returning(Counter.value)
+    )
+    if session.execute(first).first() is None:
+        return None
+    return create_provider(session, **fields)
+
+
+def add_provider(session: Session, *, name: str, email: str, **fields: Any) -> bool:
+    """Create another provider; returns whether its owner is new here and so has the given password.
+    Raises ProviderExists."""
+    same_name = select(Organization.id).where(
+        Organization.kind == "provider", Organization.name == name
+    )
+    if session.execute(same_name).first() is not None:
+        raise ProviderExists()
+    identity = queries.identity_by_email(session, email)
+    is_new = identity is None or identity.password_hash is None
+    create_provider(session, name=name, email=email, **fields)
+    return is_new
+
+
+def create_provider(
+    session: Session,
+    *,
+    name: str,
+    country: str,
+    currency: str,
+    timezone: str,
+    email: str,
+    given_name: str,
+    family_name: str,
+    password_hash: str,
+    now: datetime,
+) -> Organization:
+    """Create a provider with an owner who may log in at once. A person who already has a password
+    keeps it."""
+    organization_id = ids.new("org")
+    organization = Organization(
+        id=organization_id,
+        provider_id=organization_id,
+        kind="provider",
+        name=name,
+        state="open",
+        managed_by="provider",
+        created_at=now,
+    )
+    session.add(organization)
+    owner = organizations.add_owner(
+        session,
+        organization=organization,
+        given_name=given_name,
+        family_name=family_name,
+        email=email,
+        now=now,
+    )
+    owner.status, owner.verified = "active", True
+    identity = queries.identity_by_email(session, email)
+    if identity is None:
+        raise LookupError(email)
+    identity.password_hash = identity.password_hash or password_hash
+    identity.email_verified_at = now
+    created = messages.ProviderCreated(
+        organization_id=organization_id,
+        name=name,
+        country=country,
+        currency=currency,
+        timezone=timezone,
+        owner=member_events.owner_of(owner),
+    )
+    outbox.publish(session, created)
+    member_events.publish_members_changed(session, organization_id)
+    audit_log.record(
+        session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
+    )
+    return organization
+
+
+def apply_settings(
+    session: Session, *, provider_id: str, version: int, settings: dict[str, Any], now: datetime
+) -> None:
+    """Apply the provider's settings, unless newer ones are known."""
+    # The lock keeps logins out meanwhile.
+    session.get(Organization, provider_id, with_for_update=True)
+    known = queries.settings_of(session, provider_id, lock="change")
+    if known is None:
+        known = ProviderSettings(provider_id=provider_id, version=0, settings={})
+        session.add(known)
+    if version >= known.version:
+        if settings.get("mfa_required") and not known.settings.get("mfa_required"):
+            logouts.revoke_tokens_without_code(session, organization_id=provider_id, now=now)
+        known.version, known.settings = version, settings
+        if not settings.get("managed_service"):
+            support_grants.end_grants(session, provider_id=provider_id, why=BY_PROVIDER, now=now)
+    outbox.publish(
+        session, messages.SettingsApplied(provider_id=provider_id, version=known.version)
+    )

@@ -1,0 +1,36 @@
+"""Builds the messages to send."""
+
+from email import policy
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+
+from membership.clients.mail_templates import SUBJECTS, TEXTS
+from membership.values import addresses
+from membership.values.lifetimes import RESET, UNDO
+from membership.values.mails import OutgoingMail
+
+
+def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage:
+    """The message with its text, and its link if it has one."""
+    path = mail.purpose if mail.purpose in (RESET, UNDO) else "verify"
+    what = "choose your password"
+    if mail.has_password:
+        what = "join with your existing password"
+    values = {
+        **mail.details,
+        "name": mail.given_name or "there",
+        "organization": " ".join(mail.organization.split()),
+        "link": f"{public_url.rstrip('/')}/{path}/{mail.token}",
+        "what": what,
+    }
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"] = sender
+    message["To"] = addresses.for_transport(mail.to)
+    message["Subject"] = " ".join(SUBJECTS[mail.purpose].format(**values).split())
+    message["Date"] = formatdate(localtime=False)
+    message["Message-ID"] = make_msgid(domain="clientele.invalid")
+    message["Auto-Submitted"] = "auto-generated"
+    text = TEXTS[mail.purpose].format(**values)
+    # No quoted-printable, so that links stay whole in the source.
+    message.set_content(text, cte="7bit" if text.isascii() else "8bit")
+    return message

@@ -1,0 +1,45 @@
+"""How long a client or a recipient still has to wait."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from membership.models import FailedAttempts
+from membership.values import addresses, attempt_limits, tokens
+from membership.values.attempt_limits import Limit, Limits
+
+
+def seconds_blocked(session: Session, limits: Limits, now: datetime) -> int:
+    """Whole seconds for which one of these keys is blocked; 0 when none is."""
+    blocked = session.scalars(
+        select(FailedAttempts.blocked_until).where(
+            FailedAttempts.key.in_(limits), FailedAttempts.blocked_until > now
+        )
+    )
+    return max((attempt_limits.seconds_until(then, now) for then in blocked if then), default=0)
+
+
+def seconds_until_allowed(
+    session: Session, when: Any, limit: Limit, *which: Any, now: datetime
+) -> int:
+    """Whole seconds until the limit allows one more; 0 when it does now.
+
+    Counts the rows that fit ``which`` by their time column ``when``."""
+    query = (
+        select(when)
+        .where(*which, when > now - limit.within)
+        .order_by(when.desc())
+        .offset(limit.most - 1)
+        .limit(1)
+    )
+    oldest = session.scalar(query)
+    return 0 if oldest is None else attempt_limits.seconds_until(oldest + limit.within, now)
+
+
+def failures_key(email: str, client: bytes = b"") -> bytes:
+    """The key for failed passwords of this address: from anywhere, or from one known client."""
+    anywhere = tokens.digest(addresses.key(email))
+    return hashlib.sha256(client + anywhere).digest() if client else anywhere
