@@ -79,6 +79,9 @@ def add_member(
     members, _ = queries.counts(session, organization_id)
     if members >= MAX_MEMBERS:
         raise MemberLimit()
+    extension = access.choose_extension(
+        session, organization_id, fields, needed=pin_hash is not None
+    )
     given, family = fields.get("given_name"), fields.get("family_name")
     member = Member(
         id=ids.new("mem"),
@@ -90,9 +93,7 @@ def add_member(
         given_name=given,
         family_name=family,
         created_at=now,
-        extension=access.choose_extension(
-            session, organization_id, fields, needed=pin_hash is not None
-        ),
+        extension=extension,
     )
     member_roles.set_preset(organization, member, fields)
     member_roles.set_role(session, member, role)
@@ -104,15 +105,7 @@ def add_member(
     if fields["portal_access"]:
         access.set_address(session, organization, member, fields["email"], INVITATION, by, now)
     member_events.publish_members_changed(session, organization_id)
-    audit_log.record(
-        session,
-        "member.added",
-        organization=organization,
-        member=member,
-        by=by,
-        now=now,
-        changes=_changes(member, {}),
-    )
+    _record(session, "member.added", organization, member, {}, by, now)
     return member
 
 
@@ -177,15 +170,7 @@ def disable_member(
         mails.supersede_links(session, member_id=member.id, now=now)
         logouts.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
         member_events.publish_members_changed(session, organization_id)
-        audit_log.record(
-            session,
-            "member.disabled",
-            organization=organization,
-            member=member,
-            by=by,
-            now=now,
-            changes=_changes(member, before),
-        )
+        _record(session, "member.disabled", organization, member, before, by, now)
     return member
 
 
@@ -205,15 +190,7 @@ def enable_member(
         before = _audited(member)
         member.status = "active" if member.verified or not member.portal_access else "pending"
         member_events.publish_members_changed(session, organization_id)
-        audit_log.record(
-            session,
-            "member.enabled",
-            organization=organization,
-            member=member,
-            by=by,
-            now=now,
-            changes=_changes(member, before),
-        )
+        _record(session, "member.enabled", organization, member, before, by, now)
         if member.status == "pending":
             with suppress(mails.TooManyMails):
                 invitations.invite_again(
@@ -239,9 +216,21 @@ def remove_member(
     access.invalidate_links(session, member, [], now)
     logouts.end_sessions(session, member_id=member.id, why="member_removed", now=now)
     member_events.publish_members_changed(session, organization_id)
+    _record(session, "member.removed", organization, member, before, by, now)
+
+
+def _record(
+    session: Session,
+    action: str,
+    organization: Organization,
+    member: Member,
+    before: dict[str, Any],
+    by: Actor,
+    now: datetime,
+) -> None:
     audit_log.record(
         session,
-        "member.removed",
+        action,
         organization=organization,
         member=member,
         by=by,
