@@ -1,9 +1,12 @@
 # Every verb we use. Bare `make` lists them.
 PYTHON ?= python3
-UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .tools/bin/uv
+UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 .tools/bin/uv
 PY = .venv/bin/python
 DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/pyproject.toml deploy/*/pyproject.toml tools/*/pyproject.toml) \
   services/console/browser/package-lock.json
+
+# Where an environment forbids compiled modules, every process would compile all its imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test mutants fuzz check bench-ledger bench-revocation bench-console assets screenshots docs migration processes clean

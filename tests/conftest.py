@@ -1,20 +1,39 @@
-"""PostgreSQL and RabbitMQ once per process that tests, started when the first test asks for
-them."""
+"""One PostgreSQL and one RabbitMQ for each worker, started when the first test asks for them.
 
+What takes long to import is imported by the fixture that needs it, so that one file of tests starts
+soon."""
+
+from __future__ import annotations
+
+import os
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from devtools.processes import System
-from devtools.servers import Postgres, RabbitMQ
 
-from tests import servers, sharing, summary
+from tests import sharing, summary
+
+if TYPE_CHECKING:
+    from devtools.processes import System
+    from devtools.servers import Postgres, RabbitMQ
+
+# Some environments forbid compiled modules; every process that a test starts would then compile
+# all of its imports, which takes longer than most tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """An empty PostgreSQL; `postgres.fresh_database("org")` makes a service's database in it."""
-    with servers.running(servers.PostgresContainer, Postgres) as server:
+    from devtools.servers import Postgres
+
+    from tests import servers
+
+    with servers.running(
+        lambda: servers.PostgresContainer(servers.NO_SYNC), lambda: Postgres(servers.NO_SYNC)
+    ) as server:
         yield server
 
 
@@ -22,6 +41,10 @@ def postgres() -> Iterator[Postgres]:
 def rabbitmq() -> Iterator[RabbitMQ]:
     """An empty RabbitMQ; `rabbitmq.create_service_users("org", ...)` makes the services' users in
     it."""
+    from devtools.servers import RabbitMQ
+
+    from tests import servers
+
     with servers.running(servers.RabbitMQContainer, RabbitMQ) as server:
         yield server
 
@@ -32,6 +55,8 @@ def system(
 ) -> Iterator[System]:
     """Every role of every service as a process of its own, on the real database and the real
     broker."""
+    from devtools.processes import System
+
     fleet = System(
         postgres, rabbitmq, tmp_path_factory.mktemp("system"), settings={"LOG_LEVEL": "INFO"}
     )

@@ -8,7 +8,7 @@ the run.
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -21,12 +21,16 @@ from tests import summary
 
 Server = TypeVar("Server", Postgres, RabbitMQ)
 
+# Nothing here has to survive a crash of the machine. Killed processes still lose nothing that was
+# committed, so tests that kill the server may use these too.
+NO_SYNC = {"fsync": "off", "full_page_writes": "off"}
+
 # One line for each server that was started in this run, and for each that was tried in vain.
 record = summary.section("servers")
 
 
 @contextmanager
-def running(container: type[Server], private: type[Server]) -> Iterator[Server]:
+def running(container: Callable[[], Server], private: Callable[[], Server]) -> Iterator[Server]:
     """A started server from the first source that has one; stopped at the end."""
     server = _started(container) if docker_answers() else None
     if server is None:
@@ -48,7 +52,7 @@ def docker_answers() -> bool:
         return False
 
 
-def _started(container: type[Server]) -> Server | None:
+def _started(container: Callable[[], Server]) -> Server | None:
     """The container, or nothing where an engine answers but cannot run it (no registry, no
     room)."""
     server = container()
@@ -108,8 +112,8 @@ class Container:
 class PostgresContainer(Postgres):
     """The same PostgreSQL in a container."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(settings)
         self._container = Container("postgres:17-alpine", inside=5432, outside=self.port)
 
     @property
@@ -118,7 +122,7 @@ class PostgresContainer(Postgres):
 
     def start(self) -> Self:
         options = [
-            word for name, value in postgres.SETTINGS.items() for word in ("-c", f"{name}={value}")
+            word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")
         ]
         arguments = {"POSTGRES_INITDB_ARGS": "--data-checksums --locale=C.UTF-8"}
         self._container.docker.with_envs(POSTGRES_PASSWORD=self.password, **arguments).with_command(

@@ -57,12 +57,12 @@ class Whole(System):
         with _cheap():
             super().add_provider(name, email)
 
-    def settle(self) -> None:
-        """Carry every message, run every job, let the gateway learn who is out; one at a time."""
+    def settle(self, *jobs: str) -> None:
+        """The same, by one thread at a time."""
         with self._turn:
             self._carrying.now = True
             try:
-                super().settle()
+                super().settle(*jobs)
             finally:
                 self._carrying.now = False
 

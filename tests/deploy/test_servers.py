@@ -129,19 +129,25 @@ def test_making_a_service_again_changes_only_its_passwords(postgres: Postgres) -
     postgres.drop(second)
 
 
-def test_committed_rows_survive_a_killed_database(
-    postgres: Postgres, database: ServiceDatabase
-) -> None:
+@pytest.fixture
+def durable() -> Iterator[Postgres]:
+    """A server with the settings of the deployment; that of the other tests never syncs."""
+    with Postgres() as server:
+        yield server
+
+
+def test_committed_rows_survive_a_killed_database(durable: Postgres) -> None:
+    database = durable.fresh_database("org")
     with connect(database.owner_url) as owner:
         owner.execute("CREATE TABLE things (name text)")
     with connect(database.app_url) as app:
         app.execute("INSERT INTO things VALUES ('kept')")
 
-        postgres.kill()
+        durable.kill()
 
     with pytest.raises(psycopg.OperationalError):
         connect(database.app_url)
-    postgres.restart()
+    durable.restart()
     with connect(database.app_url) as app:
         assert app.execute("SELECT name FROM things").fetchall() == [("kept",)]
 

@@ -5,8 +5,9 @@ the request."""
 import dataclasses
 import hashlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from chassis.messaging.in_process import InProcessBus
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.relay import Relay
 from chassis.runtime import clock
+from chassis.runtime.service import Service
 from chassis.runtime.settings import Secret
 from clientele import embedded
 from flask import Flask
@@ -28,6 +30,8 @@ CHEAP = Hasher(memory_kib=8, passes=1)
 PASSWORD = "four calm otters drift"
 ADMIN = "admin@example.com"
 Digest = dict[str, str]
+FREQUENT = 1.0  # seconds: jobs that are due less often run only where a test names them
+CLOCK_MOVED = timedelta(seconds=10)
 
 
 class System:
@@ -67,7 +71,12 @@ class System:
         bus = InProcessBus(
             {s.name: Inbox(self.databases[s.name], s.listeners) for s in embedded.SERVICES}
         )
-        self._relays = [Relay(database, bus) for database in self.databases.values()]
+        self._relays = {name: Relay(database, bus) for name, database in self.databases.items()}
+        self._watchers = {
+            name: sqlite3.connect(path, check_same_thread=False)
+            for name, path in self.files().items()
+        }
+        self._idle = {name: (datetime.min.replace(tzinfo=UTC), -1) for name in self.databases}
         self._wires = transports
         self.gateway = gateway.create_app(settings["gateway"], transports)
         self._client = Client(self.gateway, use_cookies=False)
@@ -81,6 +90,8 @@ class System:
     def close(self) -> None:
         """Give everything back."""
         gateway.close_app(self.gateway)
+        for watcher in self._watchers.values():
+            watcher.close()
         for database in self.databases.values():
             database.close()
 
@@ -113,25 +124,53 @@ class System:
             return self._client.open(path, method=method, json=body, headers=given)
         return self._client.open(path, method=method, headers=given)
 
-    def settle(self) -> None:
-        """Carry every message, run every job until none has anything to do, let the gateway learn
-        who is out."""
-        while self._step():
-            pass
-        for feed in self.gateway.extensions["forwarder"]._feeds:
-            feed.poll()
+    def settle(self, *jobs: str) -> None:
+        """Carry every message and run the frequent jobs of every service whose data has changed
+        (or whose clock has moved) since it was last found idle, until all are; then let the gateway
+        learn who has lost access. ``jobs``: names of other jobs that are to run, once."""
+        self._run_named(jobs)
+        changed = False
+        while waiting := [s for s in embedded.SERVICES if self._has_work(s.name)]:
+            changed = True
+            self._advance(waiting)
+        if changed:
+            for feed in self.gateway.extensions["forwarder"]._feeds:
+                feed.poll()
 
-    def _step(self) -> int:
-        moved = sum(relay.step(clock.now()) for relay in self._relays)
+    def _advance(self, services: Sequence[Service]) -> None:
+        """Relay a batch of each service; only when there was nothing to relay, run their jobs."""
+        seen = {s.name: (clock.now(), self._version(s.name)) for s in services}
+        if sum(self._relays[s.name].step(clock.now()) for s in services):
+            return
+        for service in services:
+            if not self._run_jobs(service):
+                self._idle[service.name] = seen[service.name]
+
+    def _run_named(self, names: Sequence[str]) -> None:
         for service in embedded.SERVICES:
-            database, settings = self.databases[service.name], self.settings[service.name]
-            ran = [
-                job.run(database, clock.now(), settings)
-                for job in service.all_jobs()
-                if job.every <= 5
-            ]
-            moved += sum(ran)
-        return moved
+            for job in service.all_jobs():
+                if job.name in names:
+                    job.run(self.databases[service.name], clock.now(), self.settings[service.name])
+
+    def _has_work(self, name: str) -> bool:
+        """Whether a service's database has been written since it was last found idle, or the clock
+        has moved by more than tests take."""
+        idle_at, version = self._idle[name]
+        return abs(clock.now() - idle_at) > CLOCK_MOVED or version != self._version(name)
+
+    def _run_jobs(self, service: Service) -> int:
+        """Run each frequent job once; how much they did."""
+        database, settings = self.databases[service.name], self.settings[service.name]
+        return sum(
+            job.run(database, clock.now(), settings)
+            for job in service.all_jobs()
+            if job.every <= FREQUENT
+        )
+
+    def _version(self, name: str) -> int:
+        """SQLite's own count of what others have committed to a service's database."""
+        (version,) = self._watchers[name].execute("PRAGMA data_version").fetchone()
+        return int(version)
 
     def files(self) -> dict[str, Path]:
         """The file of each database."""

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -42,9 +43,11 @@ class ServiceDatabase(NamedTuple):
 
 
 class Postgres:
-    """PostgreSQL on a free loopback port, its data in a temporary folder."""
+    """PostgreSQL on a free loopback port, its data in a temporary folder. ``settings``: server
+    parameters that differ from ``SETTINGS``."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        self.settings = SETTINGS | dict(settings or {})
         self.host = processes.LOOPBACK
         self.port = processes.free_port()
         self.password = secrets.token_hex(16)
@@ -159,7 +162,7 @@ class Postgres:
             "port": str(self.port),
             "unix_socket_directories": "",
         }
-        options = [f"--{name}={value}" for name, value in (SETTINGS | places).items()]
+        options = [f"--{name}={value}" for name, value in (self.settings | places).items()]
         log = self.folder / "server.log"
         self.process = processes.launch(
             [str(self._programs / "postgres"), "-D", str(self.folder / "data"), *options],
