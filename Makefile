@@ -9,7 +9,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test mutants fuzz check bench-ledger bench-revocation bench-console assets screenshots docs migration processes clean
+.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console assets screenshots docs migration processes clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,11 +23,17 @@ demo: .venv/.ready ## load example customers and tell the life of one (BASE_URL=
 processes: .venv/.ready ## what docker compose would start, as plain processes on private PostgreSQL and RabbitMQ
 	@exec $(PY) -m devtools processes
 
-test: .venv/.tested ## everything: style, types, imports, tests (TESTS= for a part)
+test: .venv/.tested ## style, types, imports, tests, each proof once (TESTS= for a part)
 	@$(PY) -m clientele check && exec $(PY) -m pytest -n 2 $(TESTS)
 
+test-all: .venv/.tested ## the same, with every test on both databases and the long runs and mutants (an hour)
+	@$(PY) -m clientele check && exec $(PY) -m pytest -n 2 --exhaustive $(TESTS)
+
+quick: .venv/.tested ## what is worth knowing within 20 seconds: style, types, the tests next to what changed
+	@exec $(PY) -m tests.quick
+
 mutants: .venv/.tested ## break the ledger line by line: some test must notice each (a quarter of an hour)
-	@LEDGER_MUTANTS=all $(PY) -m pytest tests/billing/ledger/test_mutations.py -v
+	@LEDGER_MUTANTS=all $(PY) -m pytest --exhaustive tests/billing/ledger/test_mutations.py -v
 
 fuzz: .venv/.tested ## whatever the OpenAPI document allows and forbids, at least 200 examples for each operation (an hour)
 	@FUZZ=$(or $(FUZZ),70) $(PY) -m pytest tests/identity/test_contract.py -v

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import sharing, summary
+from tests import extent, sharing, summary
 
 if TYPE_CHECKING:
     from devtools.processes import System
@@ -70,12 +70,23 @@ def system(
         fleet.stop()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``make test-all`` passes this."""
+    parser.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="also run what is marked exhaustive, and every test on each database it knows",
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order what several processes share out; see ``tests.sharing``."""
-    if lost := sharing.astray(items):
+    """Leave out what only `make test-all` runs; order what several workers share."""
+    if misplaced := sharing.astray(items):
         raise pytest.UsageError(
-            f"these ask for the broker: name their files in tests/sharing.py: {lost}"
+            f"these ask for the broker: name their files in tests/sharing.py: {misplaced}"
         )
+    if not config.getoption("exhaustive"):
+        extent.reduce(config, items)
     for item in items:
         if "chromium" in getattr(
             item, "fixturenames", ()
@@ -106,9 +117,13 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the tests really ran against, by which seeds, and how much was tried."""
+    """Show what the tests ran against, by which seeds, and how much was tried; at the end, how
+    many ran and how long they took."""
     for name, lines in summary.sections.items():
         if lines:
             terminalreporter.section(name)
             for line in lines:
                 terminalreporter.write_line(line)
+    terminalreporter.section("run")
+    for line in summary.of_the_run(terminalreporter):
+        terminalreporter.write_line(line)

@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.billing.conftest import CLERK
 
+pytestmark = pytest.mark.both_databases
+
 
 def figures(world, org):
     shown = world.account(org)

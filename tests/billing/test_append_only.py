@@ -8,6 +8,8 @@ from chassis.runtime import clock, ids
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+pytestmark = pytest.mark.both_databases
+
 CHANGES = ["UPDATE journal SET amount = 2", "DELETE FROM journal"]
 
 

@@ -11,6 +11,8 @@ from sqlalchemy import select
 
 from tests.billing.test_concurrency import at_once, charge
 
+pytestmark = pytest.mark.both_databases
+
 
 def said(world, org):
     return [data for name, data in world.said(org) if name == "balance_changed"]

@@ -12,6 +12,8 @@ from chassis.runtime import clock, ids
 from contracts import membership, org
 from contracts.message import every_message
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def hear(world):

@@ -11,6 +11,8 @@ from chassis.runtime import clock
 from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_the_database_is_as_the_models_say(database):
     wanted = MetaData(naming_convention=Base.metadata.naming_convention)

@@ -9,6 +9,8 @@ from billing import queries
 from chassis.runtime import ids
 from sqlalchemy import event
 
+pytestmark = pytest.mark.both_databases
+
 
 def path(org, rest=""):
     return f"/v1/organizations/{org}/account/transactions{rest}"

@@ -25,6 +25,8 @@ from sqlalchemy import event, select, text
 
 from tests.billing.conftest import World
 
+pytestmark = pytest.mark.both_databases
+
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

@@ -20,7 +20,14 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=WAYS, scope="session")
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("processes", marks=pytest.mark.exhaustive),
+        pytest.param("without script", marks=pytest.mark.exhaustive),
+    ],
+    scope="session",
+)
 def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -140,6 +147,7 @@ def test_2_update_member_info(
     assert (after["given_name"], after["portal_access"]) == ("Rear Admiral", False)
 
 
+@pytest.mark.every_mode
 def test_3_delete_or_suspend_a_customer_account(person: Person, customer: Customer) -> None:
     customer.top_up("10.00")
     person.find(customer.name, "Settings")

@@ -18,6 +18,8 @@ from sqlalchemy import delete, update
 
 from tests.chassis.messages import NOON, rows
 
+pytestmark = pytest.mark.both_databases
+
 BY = Actor(kind="staff", id="mem_1", label="Åsa")
 OLD_HASH = "4678aec847a06daf2674a3e99c644fb47dc32e3aa24c8dc0bfe815f25fa13004"
 INSIDE = Actor(

@@ -36,6 +36,8 @@ from tests import metering
 from tests.chassis.conftest import until
 from tests.chassis.messages import Effect, effects, rows
 
+pytestmark = pytest.mark.both_databases
+
 PROVIDER, ORG = ids.new("org"), ids.new("org")
 QUEUE = "billing.usage"
 

@@ -13,6 +13,8 @@ from chassis.runtime import clock, ids
 from tests.chassis.doors import build, post, token
 from tests.chassis.messages import effects, rows
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_the_same_key_gives_the_first_answer_again(database: Database) -> None:
     app = build(database)

@@ -18,6 +18,8 @@ from sqlalchemy.orm import Session
 
 from tests.chassis.messages import Effect, effects, facts, note, raw, rows
 
+pytestmark = pytest.mark.both_databases
+
 
 class Stubborn:
     """A listener that fails for the organizations it dislikes."""

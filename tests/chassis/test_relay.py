@@ -16,6 +16,8 @@ from sqlalchemy import insert
 from tests.chassis.conftest import until
 from tests.chassis.messages import NOON, rows, say
 
+pytestmark = pytest.mark.both_databases
+
 
 class Carrier:
     """A bus that remembers; ``lost`` ids have nowhere to go, ``broken`` raises, ``meanwhile`` runs

@@ -27,6 +27,8 @@ from tests.console.provider import PASSWORD, Provider
 from tests.console.system import Whole
 from tests.databases import ENGINES, Schema, Shelf, migrated
 
+pytestmark = pytest.mark.both_databases
+
 SCHEMA = Schema("console", lambda url: migrations.upgrade(MIGRATIONS, url))
 
 

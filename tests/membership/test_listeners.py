@@ -11,6 +11,8 @@ from contracts.message import every_message
 from membership import listeners, models
 from sqlalchemy import select
 
+pytestmark = pytest.mark.both_databases
+
 OLGA = "olga@customer.example"
 
 

@@ -16,6 +16,8 @@ from membership.actions import audit_log, providers, sessions
 from membership.values import passwords
 from sqlalchemy import select
 
+pytestmark = pytest.mark.both_databases
+
 OLGA = "olga@customer.example"
 OTHER = "seven quiet herons wait"
 

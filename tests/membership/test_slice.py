@@ -1,6 +1,9 @@
 """From nothing to a customer's owner who is logged in."""
 
+import pytest
 from contracts import membership as messages
+
+pytestmark = pytest.mark.both_databases
 
 
 def test_from_nothing_to_a_logged_in_owner(world):

@@ -7,6 +7,8 @@ from chassis.db import migrations
 from membership.app import SERVICE
 from sqlalchemy import create_engine, text
 
+pytestmark = pytest.mark.both_databases
+
 ROWS = (
     "INSERT INTO organizations "
     "VALUES (:one, :one, 'customer', 'Acme', 'open', 'provider', '2026-01-01 00:00:00.000000')",

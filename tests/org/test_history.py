@@ -24,6 +24,8 @@ from sqlalchemy.orm import Session
 from tests.databases import Shelf, schema_of
 from tests.org.conftest import NOON, World
 
+pytestmark = pytest.mark.both_databases
+
 AT = "2026-03-01T12:00:00.000000Z"
 STELLA = {
     "sub": "idn_stella",

@@ -13,6 +13,8 @@ from sqlalchemy import select
 
 from tests.org.conftest import NOON, World, balance, owner
 
+pytestmark = pytest.mark.both_databases
+
 
 def listed(world: World, one: str) -> dict:
     rows = world.call("GET", "/organizations").json["data"]

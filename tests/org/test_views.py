@@ -10,6 +10,8 @@ from org.models import Organization
 
 from tests.org.conftest import NOON, World, balance
 
+pytestmark = pytest.mark.both_databases
+
 GOOD: dict[str, Any] = {
     "name": "Acme Ltd",
     "country": "DE",

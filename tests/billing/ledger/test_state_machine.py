@@ -19,15 +19,18 @@ from tests.billing.ledger.machine import Machine
 
 STEPS = int(os.environ.get("LEDGER_STEPS", "30"))
 SHRINK = os.environ.get("LEDGER_SHRINK") != "no"
-EXAMPLES = {"postgresql": 60, "sqlite": 15}
+EXAMPLES = {"postgresql": 12, "sqlite": 5}
+EXHAUSTIVE_EXAMPLES = {"postgresql": 60, "sqlite": 15}
 
 
+@pytest.mark.both_databases
 @pytest.mark.timeout(3600)
 def test_whatever_is_done_the_ledger_answers_and_keeps_what_it_must(
-    world: World, still: None, tmp_path: Any
+    world: World, still: None, tmp_path: Any, pytestconfig: pytest.Config
 ) -> None:
     name = world.database.engine.dialect.name
-    examples = int(os.environ.get("LEDGER_EXAMPLES") or EXAMPLES[name])
+    usual = EXHAUSTIVE_EXAMPLES if pytestconfig.getoption("exhaustive") else EXAMPLES
+    examples = int(os.environ.get("LEDGER_EXAMPLES") or usual[name])
     steps: dict[str, int] = {}
     begun, machines = time.monotonic(), []
 
