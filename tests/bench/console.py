@@ -1,9 +1,9 @@
-"""``make bench-console``: how long the pages over a hundred thousand customers take at the server, and how many SQL
-statements they cost, on both footings.
+"""``make bench-console``: server time and number of SQL statements of the pages over a hundred thousand
+customers, on both databases.
 
-Gateway, console and services in this process, as on the embedded footing; the databases SQLite,
-then PostgreSQL. The rows are copies of one customer that was opened by the API, with names, figures
-and states of their own. ``EXPLAIN=1`` shows the plans of what is slower than its aim."""
+Gateway, console and services run in this process, as in embedded mode, on SQLite first, then on
+PostgreSQL. The rows are copies of one customer that was created through the API, with varying names,
+figures and statuses. ``EXPLAIN=1`` prints the plans of statements that miss their target."""
 
 import dataclasses
 import os
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.runtime import clock, ids, log
 from chassis.runtime.settings import Secret
@@ -33,7 +34,7 @@ from tests.console.provider import Provider
 from tests.console.system import Whole
 
 CUSTOMERS, ROUNDS = int(os.environ.get("CUSTOMERS", "100000")), int(os.environ.get("ROUNDS", "40"))
-AIM_MS, AIM_STATEMENTS = 150.0, 12
+TARGET_MS, TARGET_STATEMENTS = 150.0, 12
 PAGES = {
     "first page": "/customers",
     "by credits, most first": "/customers?sort=-usable_credits",
@@ -73,7 +74,7 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def _measure(footing: str, whole: Whole, owner: dict[str, str] | None = None) -> int:
+def _measure(database: str, whole: Whole, owner: dict[str, str] | None = None) -> int:
     try:
         provider, browser = Provider(whole), Browser(whole)
         customer = provider.customer("Acme", accept=False, credits="100")
@@ -82,8 +83,8 @@ def _measure(footing: str, whole: Whole, owner: dict[str, str] | None = None) ->
         _analyze((owner or {}).get("org") or whole.databases["org"].url)
         provider.owner.sign_in(browser)
         print(
-            f"\n{footing}: {CUSTOMERS} customers in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, the load "
-            f"of this machine is {os.getloadavg()[0]:.1f}\n{'page':<26}{'p50 ms':>9}{'p95 ms':>9}{'SQL':>6}",
+            f"\n{database}: {CUSTOMERS} customers in {time.monotonic() - began:.0f} s; {ROUNDS} rounds "
+            f"each, load average {os.getloadavg()[0]:.1f}\n{'page':<26}{'p50 ms':>9}{'p95 ms':>9}{'SQL':>6}",
             flush=True,
         )
         second = browser.get(browser.at("/customers")).links["Next page"].partition("?")[2]
@@ -100,7 +101,7 @@ def _row(browser: Browser, name: str, path: str) -> int:
     statements = browser.statements(path)
     took = sorted(_once(browser, path) for _ in range(ROUNDS))
     p50, p95 = statistics.median(took), took[int(len(took) * 0.95)]
-    late = p95 > AIM_MS or len(statements) > AIM_STATEMENTS
+    late = p95 > TARGET_MS or len(statements) > TARGET_STATEMENTS
     print(
         f"{name:<26}{p50:9.1f}{p95:9.1f}{len(statements):6}{'  MISSED' if late else ''}", flush=True
     )
@@ -111,11 +112,11 @@ def _row(browser: Browser, name: str, path: str) -> int:
 
 def _once(browser: Browser, path: str) -> float:
     began = time.perf_counter()
-    answer = browser.client.get(
+    response = browser.client.get(
         path, base_url=browser.origin, headers={"Sec-Fetch-Site": "none"}, buffered=True
     )
     took = (time.perf_counter() - began) * 1000
-    assert answer.status_code == 200, f"{path}: {answer.status_code}"
+    assert response.status_code == 200, f"{path}: {response.status_code}"
     return took
 
 
@@ -164,7 +165,7 @@ def _fill(database: Database, organization_id: str) -> None:
 
 
 def _analyze(url: str) -> None:
-    """What autovacuum does within a minute, as the owner of the tables."""
+    """Collect statistics as the owner of the tables; autovacuum would do it within a minute."""
     database = Database(url)
     with database.transaction() as session:
         session.execute(text("ANALYZE"))
@@ -173,14 +174,14 @@ def _analyze(url: str) -> None:
 
 def _copy(row: dict[str, Any], number: int, dice: random.Random) -> dict[str, Any]:
     name = f"{' '.join(dice.sample(_WORDS, 3))} number {number} "
-    units, made = dice.randrange(-(10**8), 10**10), clock.now() - timedelta(minutes=number)
+    units, created_at = dice.randrange(-(10**8), 10**10), clock.now() - timedelta(minutes=number)
     verified, identity = dice.random() > 0.1, ids.new("org")
     owner = row["owner"] | {"email": f"owner@{number}.example", "verified": verified}
     return row | {
         "id": identity,
         "name": name.strip(),
         "sort_name": name.strip().casefold(),
-        "created_at": made,
+        "created_at": created_at,
         "status": dice.choices(["active", "suspended", "suspended_for_deletion"], [95, 4, 1])[0],
         "payment_mode": dice.choice(["prepaid", "postpaid"]),
         "currency": dice.choice(["EUR", "SGD", "JPY", "USD"]),
@@ -193,25 +194,25 @@ def _copy(row: dict[str, Any], number: int, dice: random.Random) -> dict[str, An
 
 @contextmanager
 def _on(postgres: Postgres) -> Iterator[dict[str, str]]:
-    """What is built meanwhile keeps its data there; the addresses that the databases' owners
-    use."""
+    """Systems built inside keep their data in PostgreSQL. Yields the URLs of the databases' owners."""
     prepare: Callable[[embedded.Place], dict[str, Any]] = embedded.prepare
     owner: dict[str, str] = {}
-    migrations = {service.name: service.migrations for service in embedded.SERVICES} | {
-        "console": MIGRATIONS
-    }
+    folders = {service.name: service.migrations for service in embedded.SERVICES}
+    folders["console"] = MIGRATIONS
 
-    def elsewhere(where: embedded.Place) -> dict[str, Any]:
+    def on_postgresql(where: embedded.Place) -> dict[str, Any]:
         settings = prepare(where)
-        for name, folder in migrations.items():
-            made = postgres.fresh_database(name)
-            owner[name] = made.owner_url
-            migrations.upgrade(folder, made.owner_url)
-            settings[name] = dataclasses.replace(settings[name], database_url=Secret(made.app_url))
+        for name, folder in folders.items():
+            created = postgres.fresh_database(name)
+            owner[name] = created.owner_url
+            migrations.upgrade(folder, created.owner_url)
+            settings[name] = dataclasses.replace(
+                settings[name], database_url=Secret(created.app_url)
+            )
         return settings
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded, "prepare", elsewhere)
+        patch.setattr(embedded, "prepare", on_postgresql)
         yield owner
 
 

@@ -1,7 +1,8 @@
-"""``make bench-revocation``: how long the gateway believes a token after the change that ends it was acknowledged.
+"""``make bench-revocation``: how long the gateway accepts a token after the change that revokes it was
+acknowledged.
 
-On real processes, a private PostgreSQL and a private RabbitMQ; every way of ending ROUNDS times,
-first with the broker, then with the broker killed."""
+Real processes, a private PostgreSQL and a private RabbitMQ; each kind of revocation is measured
+ROUNDS times, first with the broker, then with the broker killed."""
 
 import os
 import shutil
@@ -16,7 +17,7 @@ from devtools.servers import Postgres, RabbitMQ
 from tests.revocations import Stage
 
 ROUNDS = int(os.environ.get("ROUNDS", "40"))
-AIMS = {"with the broker": 2.0, "broker killed": 5.0}
+TARGETS = {"with the broker": 2.0, "broker killed": 5.0}
 
 
 def main() -> None:
@@ -30,8 +31,8 @@ def main() -> None:
                 system.await_ready()
                 stage = Stage(system, times=2 * ROUNDS)
                 print(
-                    f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, the load of this machine "
-                    f"is {os.getloadavg()[0]:.1f}",
+                    f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, load average "
+                    f"{os.getloadavg()[0]:.1f}",
                     flush=True,
                 )
                 missed = _show(stage, "with the broker")
@@ -47,7 +48,7 @@ def main() -> None:
 
 def _show(stage: Stage, how: str) -> int:
     """Measure and print; how many rows miss the aim."""
-    aim, missed, everything = AIMS[how], 0, []
+    aim, missed, everything = TARGETS[how], 0, []
     print(f"\n{how:32}{'p50':>8}{'p99':>8}{'max':>8}   aim: p99 at most {aim:g} s")
     for ending in (ending for ending in stage.endings() if not ending.is_rationed):
         took = [stage.seconds(ending) for _ in range(ROUNDS)]

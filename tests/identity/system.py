@@ -24,6 +24,7 @@ from gateway import app as gateway
 from gateway.clients import InProcess
 from membership import app as membership
 from membership.values.passwords import Hasher
+from sqlalchemy import text
 from werkzeug.test import Client, TestResponse
 
 CHEAP = Hasher(memory_kib=8, passes=1)
@@ -31,6 +32,7 @@ PASSWORD = "four calm otters drift"
 ADMIN = "admin@example.com"
 Digest = dict[str, str]
 FREQUENT = 1.0  # seconds: jobs that are due less often run only where a test names them
+_NEXT_TRANSACTION = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
 CLOCK_MOVED = timedelta(seconds=10)
 
 
@@ -75,6 +77,7 @@ class System:
         self._watchers = {
             name: sqlite3.connect(path, check_same_thread=False)
             for name, path in self.files().items()
+            if self.databases[name].is_sqlite
         }
         self._idle = {name: (datetime.min.replace(tzinfo=UTC), -1) for name in self.databases}
         self._wires = transports
@@ -168,7 +171,10 @@ class System:
         )
 
     def _version(self, name: str) -> int:
-        """SQLite's own count of what others have committed to a service's database."""
+        """Changes with every write to a service's database (on PostgreSQL, to any of the server)."""
+        if name not in self._watchers:
+            with self.databases[name].reading() as session:
+                return int(session.execute(_NEXT_TRANSACTION).scalar_one())
         (version,) = self._watchers[name].execute("PRAGMA data_version").fetchone()
         return int(version)
 
