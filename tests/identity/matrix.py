@@ -149,7 +149,7 @@ def operations(system: System) -> list[Operation]:
     names = {
         (c.method, c.documented_as): str(c.operation)
         for app in system.apps.values()
-        for c in endpoints.calls(app)
+        for c in endpoints.endpoints_of(app)
     }
     document = system.call("GET", "/v1/openapi.json").json
     return [

@@ -516,7 +516,7 @@ def test_whatever_the_table_forbids_is_refused(here: Scene, jane: tuple[str, str
         "GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner
     ).json
     forbidden = {name for name, row in OPERATIONS.rows.items() if row.marks["acting"] == "-"}
-    calls = [call for call in endpoints.calls(here.world.app) if call.operation in forbidden]
+    calls = [call for call in endpoints.endpoints_of(here.world.app) if call.operation in forbidden]
 
     told = {}
     for call in calls:
