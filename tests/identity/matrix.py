@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -184,6 +185,22 @@ def cells(
                     )
 
 
+def sampled(found: Iterable[Cell]) -> Iterator[Cell]:
+    """Each sample for everybody in their own organization, in one that does not exist, and in one
+    other, by turns: together they ask for it in every organization."""
+    turns: Counter[int] = Counter()
+    for (principal, sample), group in itertools.groupby(
+        found, key=lambda cell: (cell.principal, id(cell.sample))
+    ):
+        everywhere = list(group)
+        usual = (principal.tenant, "absent")
+        others = [cell for cell in everywhere if cell.tenant.name not in usual]
+        yield from (cell for cell in everywhere if cell.tenant.name in usual)
+        if others:
+            yield others[turns[sample] % len(others)]
+            turns[sample] += 1
+
+
 def principals(world: World) -> list[Principal]:
     """Everybody who may come, and some who may not any more."""
     known = world.principals
@@ -334,6 +351,7 @@ class Run:
     def all(self, found: Iterable[Cell]) -> None:
         """Ask for each. What is denied is asked for first, all of one principal at once, and must
         change nothing; what is allowed is undone after each."""
+        self.world.prove_anew()
         system, snapshot = self.world.system, Snapshot(self.world.system)
         before = system.digest()
         for principal, group in itertools.groupby(found, key=lambda cell: cell.principal.name):

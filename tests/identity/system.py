@@ -130,7 +130,7 @@ class System:
     def settle(self, *jobs: str) -> None:
         """Carry every message and run the frequent jobs of every service whose data has changed
         (or whose clock has moved) since it was last found idle, until all are; then let the gateway
-        learn who has lost access. ``jobs``: names of other jobs that are to run, once."""
+        learn who has lost access. ``jobs``: names of other jobs that are to run first, for as long as they find something."""
         self._run_named(jobs)
         changed = False
         while waiting := [s for s in embedded.SERVICES if self._has_work(s.name)]:
@@ -152,8 +152,9 @@ class System:
     def _run_named(self, names: Sequence[str]) -> None:
         for service in embedded.SERVICES:
             for job in service.all_jobs():
-                if job.name in names:
-                    job.run(self.databases[service.name], clock.now(), self.settings[service.name])
+                database, settings = self.databases[service.name], self.settings[service.name]
+                while job.name in names and job.run(database, clock.now(), settings):
+                    pass
 
     def _has_work(self, name: str) -> bool:
         """Whether a service's database has been written since it was last found idle, or the clock

@@ -114,6 +114,7 @@ class World:
         self._programs()
         self._end()
         self._supporters()
+        system.settle("audit_ledger")
         return self
 
     def token(self, principal: Principal) -> str:
