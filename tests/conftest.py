@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import extent, sharing, summary
+from tests import distribution, extent, summary
 
 if TYPE_CHECKING:
     from devtools.processes import System
@@ -81,9 +81,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only `make test-all` runs; order what several workers share."""
-    if misplaced := sharing.astray(items):
+    if misplaced := distribution.misplaced(items):
         raise pytest.UsageError(
-            f"these ask for the broker: name their files in tests/sharing.py: {misplaced}"
+            f"these need the broker: name their files in tests/distribution.py: {misplaced}"
         )
     if not config.getoption("exhaustive"):
         extent.reduce(config, items)
@@ -93,25 +93,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ):  # the first of them may have to install it
             item.add_marker(pytest.mark.timeout(600))
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: sharing.turn(item.nodeid))
+        items.sort(key=lambda item: distribution.turn(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Sharing:
-    """Share them out in that order."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution.Distribution:
+    """Divide the tests among the workers in that order."""
     config.option.loadscopereorder = False
-    return sharing.Sharing(config, log)
+    return distribution.Distribution(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """One of several processes that test hands over what it has to say."""
+    """A worker hands over what it has to report."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["summary"] = summary.sections
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take what one of several processes has to say."""
+    """Take what a worker has to report."""
     for name, lines in getattr(node, "workeroutput", {}).get("summary", {}).items():
         summary.section(name).extend(lines)
 

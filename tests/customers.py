@@ -64,7 +64,7 @@ def actions(api: Api, path: str) -> list[str]:
     return [row["action"] for row in api.call("GET", f"{path}/timeline?limit=200").body["data"]]
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 20, every: float = 0.02) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 60, every: float = 0.02) -> Any:
     """What the condition answers once it holds."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

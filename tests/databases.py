@@ -44,6 +44,14 @@ def schema_of(service: Service) -> Schema:
     return Schema(service.name, lambda url: migrations.upgrade(service.migrations, url))
 
 
+def be_patient(server: Any, database: Any) -> Any:
+    """Let a service wait for locks and statements for as long as a busy machine may take; what it
+    does when they time out is tested elsewhere. The database."""
+    for setting in ("lock_timeout = '60s'", "statement_timeout = '120s'"):
+        server.psql(f'ALTER ROLE "{database.name}_app" SET {setting};')
+    return database
+
+
 class Shelf:
     """What has been prepared in this run, by name and engine."""
 

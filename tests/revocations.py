@@ -77,8 +77,9 @@ class Stage:
             ),
         ]
 
-    def seconds(self, ending: Ending, *, at_most: float = 15) -> float:
-        """From the acknowledged change to the first refusal at the gateway."""
+    def seconds(self, ending: Ending, *, at_most: float = 60) -> float:
+        """From the acknowledged change to the first refusal at the gateway. Fails when the token is
+        still accepted after ``at_most``, long before it would expire."""
         token = ending.begin()
         customers.eventually(lambda: self._me(token)[0] == 200)
         ending.end()

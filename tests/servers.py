@@ -186,7 +186,7 @@ class RabbitMQContainer(RabbitMQ):
         return self._container.run(shlex.join(["rabbitmqctl", *arguments]), text)
 
 
-def _await(server: Postgres | RabbitMQ, seconds: float = 60) -> None:
+def _await(server: Postgres | RabbitMQ, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not server.answers():
         if time.monotonic() > deadline:

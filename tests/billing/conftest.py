@@ -33,6 +33,8 @@ from joserfc.jwk import OKPKey
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
+from tests.databases import be_patient
+
 CLERK = Actor(kind="staff", id="mem_clerk", label="Clara Clerk")
 KEY = OKPKey.generate_key("Ed25519", {"kid": "test"})
 SECRET = "org's own secret"
@@ -50,7 +52,7 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 
 @pytest.fixture(scope="session")
 def postgres_database(postgres: Any) -> Iterator[Database]:
-    made = postgres.fresh_database("billing")
+    made = be_patient(postgres, postgres.fresh_database("billing"))
     migrations.upgrade(SERVICE.migrations, made.owner_url)
     database = Database(made.app_url, pool_size=20)
     yield database

@@ -15,7 +15,7 @@ from tests.browser.people import Person, Typist
 from tests.browser.sites import ADMIN, Site
 from tests.footings import Embedded
 
-PATIENCE = 15_000
+PATIENCE = 60_000
 Arrivals = Callable[..., Person]
 
 

@@ -58,7 +58,7 @@ def postgres_database(
         yield made
 
 
-def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """What the condition answers once it is true; fails after the deadline."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
@@ -103,7 +103,7 @@ class Broker:
             channel = connection.channel()
             channel.auto_decode = False
             channel.basic_consume(queue, callback=take)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while len(taken) < count:
                 assert time.monotonic() < deadline, f"only {len(taken)} of {count} came"
                 with suppress(TimeoutError):
@@ -137,7 +137,7 @@ class Broker:
             yield
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive()
 
 

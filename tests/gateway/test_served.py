@@ -74,7 +74,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         except OSError:
             return False
 
-    until(is_ready, 20)
+    until(is_ready)
     yield world
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0

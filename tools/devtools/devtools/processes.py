@@ -100,7 +100,7 @@ class System:
         for name in chosen:
             self._await_alive(name)
 
-    def await_ready(self, seconds: float = 60) -> None:
+    def await_ready(self, seconds: float = 180) -> None:
         """Wait until the gateway says that every service is ready."""
         until(lambda: _answers(f"{self.address}/readyz"), seconds, "the system is not ready")
 
@@ -162,7 +162,7 @@ class System:
                 raise RuntimeError(f"{name} has ended:\n{self.log(name)[-3000:]}")
             return _answers(f"http://127.0.0.1:{port}/healthz")
 
-        until(alive, 60, f"{name} does not answer")
+        until(alive, 180, f"{name} does not answer")
 
     def _environment(self, service: str, role: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}

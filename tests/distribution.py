@@ -1,0 +1,60 @@
+"""How several workers (``-n 2``) divide the tests: a file stays with one worker, and so does, as a
+group, all that needs the broker, and all that needs a browser.
+
+(xdist's own groups have no effect with this pytest: they change an attribute that is no longer
+read.)"""
+
+from collections.abc import Iterable
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+# The tests of the broker itself come first, because a whole system keeps its users and queues.
+BROKER = (
+    "tests/billing/test_usage_messages.py",
+    "tests/chassis/test_batches.py",
+    "tests/chassis/test_bus.py",
+    "tests/chassis/test_consumer.py",
+    "tests/deploy/test_servers.py",
+)
+SYSTEMS = (
+    "tests/browser/test_ten_jobs.py",
+    "tests/faults/test_deletions_race_charges.py",
+    "tests/faults/test_kill_a_web_worker.py",
+    "tests/faults/test_kill_at_the_bus.py",
+    "tests/faults/test_revocations.py",
+    "tests/journeys/",
+)
+BROWSER = ("tests/browser/",)
+# A worker is given two groups at once; what comes second is stuck behind the first, so it is short.
+SHORT = ("tests/house/",)
+LONG = ("tests/billing/ledger/", "tests/faults/", "tests/deploy/", "tests/identity/")
+ORDER = (BROKER, SYSTEMS, BROWSER, SHORT, LONG)
+
+
+def turn(nodeid: str) -> int:
+    """The place of a test in the order: what takes longest comes first."""
+    return next(
+        (place for place, begins in enumerate(ORDER) if nodeid.startswith(begins)), len(ORDER)
+    )
+
+
+def misplaced(items: Iterable[pytest.Item]) -> list[str]:
+    """Tests that need the broker, or a whole system on it, but are not in the group of those."""
+    return [
+        item.nodeid
+        for item in items
+        if "rabbitmq" in getattr(item, "fixturenames", ())
+        and not item.nodeid.startswith(BROKER + SYSTEMS)
+    ]
+
+
+class Distribution(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out groups and files, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(BROKER + SYSTEMS):
+            return "broker"
+        if nodeid.startswith(BROWSER):
+            return "browser"
+        return nodeid.partition("::")[0]
