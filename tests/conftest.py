@@ -120,7 +120,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what the tests ran against, by which seeds, and how much was tried; at the end, how
     many ran and how long they took."""
     for name, lines in summary.sections.items():
-        if lines:
+        if lines and name != "servers":
             terminalreporter.section(name)
             for line in lines:
                 terminalreporter.write_line(line)
