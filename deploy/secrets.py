@@ -1,9 +1,10 @@
-"""Makes what nobody else may know: `python3 deploy/secrets.py` fills deploy/secrets/ for
+"""Makes the secrets of a deployment: `python3 deploy/secrets.py` fills deploy/secrets/ for
 docker-compose.yml.
 
-What is already there is kept. To change a secret, delete its file and those made from it, and run
-this again. The folder is closed to everybody else; the files in it are readable, because compose
-mounts a file as it is and the containers run as other users than its owner.
+Needs Python 3.11 and nothing else. Existing secrets are kept. To change one, delete its file and
+those derived from it, and run this again. The folder is closed to other users (0700). The files in
+it are readable (0444), because compose mounts a file with the permissions it has and the containers
+run as users of their own.
 """
 
 import base64
@@ -13,28 +14,29 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-SERVICES = ("org", "billing", "membership")
-# Who has a database: these, and the console, which speaks to nobody but the gateway.
-DATABASES = (*SERVICES, "console")
-# Who is no service of ours but speaks to them: rates calls, meters. Its password goes to whoever
-# runs that.
+REGISTRY: dict[str, dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_name("services.toml").read_text()
+)
+WITH_DATABASE = [name for name, service in REGISTRY.items() if service.get("database")]
+WITH_MESSAGES = [name for name, service in REGISTRY.items() if service.get("messages")]
+# Service -> who may call its /internal/*.
+CALLERS = {name: service["callers"] for name, service in REGISTRY.items() if "callers" in service}
+# External producers of messages, such as metering. Each gets a broker login of its own.
 OUTSIDERS = ("usage",)
-# The queues of a service beside its inbox and its dead letters.
-READ_BESIDE = {"billing": ("usage",)}
-# Who may ask whose /internal/*.
-CALLERS = {"org": ("gateway",), "billing": ("gateway", "org"), "membership": ("gateway", "org")}
 VHOST = "clientele"
 
 
 class Missing(Exception):
-    """Something this needs is not on this machine; the message says what."""
+    """This machine lacks something; the message says what."""
 
 
 class Folder:
-    """Secrets as files. Each is made once and then stays."""
+    """Secrets as files. Each is made once and then kept."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +45,7 @@ class Folder:
         path.chmod(0o700)
 
     def keep(self, name: str, new: str | Callable[[], str]) -> str:
-        """The secret of this name; the new one unless it is there."""
+        """The secret of this name; made from ``new`` if there is none."""
         file = self.path / name
         if not file.exists():
             draft = file.with_suffix(".new")
@@ -55,7 +57,7 @@ class Folder:
 
 
 def main(path: Path) -> None:
-    """Fill the folder and say what is new in it."""
+    """Fill the folder and print what is new."""
     folder = Folder(path)
     folder.keep(".gitignore", "*\n")
     make_database_secrets(folder)
@@ -65,52 +67,56 @@ def main(path: Path) -> None:
     folder.keep("pepper", password)
     folder.keep("admin_password", password)
     folder.keep("mail_url", "smtp://mail.invalid:25")
-    say(f"{path}: {len(folder.made)} made" + "".join(f"\n  {name}" for name in folder.made))
+    print_line(f"{path}: {len(folder.made)} made")
+    for name in folder.made:
+        print_line(f"  {name}")
     if "mail_url" in folder.made:
-        say(
-            f"Write into {path / 'mail_url'} where mails are handed over: smtp://user:password@host:port"
-        )
+        print_line(f"Set {path / 'mail_url'} to your mail server: smtp://user:password@host:port")
 
 
 def make_database_secrets(folder: Folder) -> None:
-    """The server's administrator and each service's two logins."""
+    """The passwords of the server's administrator and of each service's two logins."""
     folder.keep("postgres_password", password)
-    for service in DATABASES:
+    for service in WITH_DATABASE:
         for login in ("owner", "app"):
-            given = folder.keep(f"{service}_{login}_password", password)
-            url = f"postgresql+psycopg://{service}_{login}:{given}@postgres:5432/{service}"
+            word = folder.keep(f"{service}_{login}_password", password)
+            url = f"postgresql+psycopg://{service}_{login}:{word}@postgres:5432/{service}"
             folder.keep(f"{service}_{login}_database_url", url)
 
 
 def make_broker_secrets(folder: Folder) -> None:
-    """The broker's users, for them and for the broker."""
+    """The passwords of the broker's users, and the users as the broker reads them."""
     passwords = {
         user: folder.keep(f"{user}_broker_password", password)
-        for user in ("admin", *SERVICES, *OUTSIDERS)
+        for user in ("admin", *WITH_MESSAGES, *OUTSIDERS)
     }
-    for user, given in passwords.items():
-        url = f"amqp://{user}:{given}@broker:5672/{VHOST}"
+    for user, word in passwords.items():
+        url = f"amqp://{user}:{word}@broker:5672/{VHOST}"
         folder.keep(f"{user}_broker_url", url)
     folder.keep("broker_definitions", json.dumps(definitions(passwords), indent=2))
 
 
 def make_internal_secrets(folder: Folder) -> None:
-    """With which the services ask one another, and whom each lets in."""
-    given = {
-        name: folder.keep(f"{name}_internal_secret", password) for name in (*SERVICES, "gateway")
-    }
+    """The passwords with which services call each other, and their digests for those called."""
+    names = dict.fromkeys([*CALLERS, *(name for callers in CALLERS.values() for name in callers)])
+    passwords = {name: folder.keep(f"{name}_internal_secret", password) for name in names}
     for service, callers in CALLERS.items():
-        digests = {caller: hashlib.sha256(given[caller].encode()).hexdigest() for caller in callers}
-        line = ",".join(f"{caller}={digest}" for caller, digest in digests.items())
-        folder.keep(f"{service}_internal_callers", line)
+        digests = [
+            f"{caller}={hashlib.sha256(passwords[caller].encode()).hexdigest()}"
+            for caller in callers
+        ]
+        folder.keep(f"{service}_internal_callers", ",".join(digests))
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, object]:
-    """What the broker begins with: each writes to its own exchange and declares nothing; a service
-    reads its queues."""
-    queues = {user: "|".join(("inbox", "dead", *READ_BESIDE.get(user, ()))) for user in SERVICES}
-    rights = {user: (f"^{user}$", rf"^{user}\.({queues[user]})$", "^$") for user in SERVICES}
-    rights |= {user: (f"^{user}$", "^$", "^$") for user in OUTSIDERS}
+    """The broker's users and their permissions: each publishes to its own exchange and declares
+    nothing; a service reads its own queues."""
+    rights = {}
+    for user in WITH_MESSAGES:
+        queues = "|".join(("inbox", "dead", *REGISTRY[user].get("queues", ())))
+        rights[user] = (f"^{user}$", rf"^{user}\.({queues})$", "^$")
+    for user in OUTSIDERS:
+        rights[user] = (f"^{user}$", "^$", "^$")
     rights["admin"] = (".*", ".*", ".*")
     return {
         "vhosts": [
@@ -123,11 +129,11 @@ def definitions(passwords: dict[str, str]) -> dict[str, object]:
         "users": [
             {
                 "name": user,
-                "password_hash": broker_hash(given),
+                "password_hash": broker_hash(word),
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
                 "tags": [],
             }
-            for user, given in passwords.items()
+            for user, word in passwords.items()
         ],
         "permissions": [
             {"user": user, "vhost": VHOST, "write": write, "read": read, "configure": configure}
@@ -136,14 +142,14 @@ def definitions(passwords: dict[str, str]) -> dict[str, object]:
     }
 
 
-def broker_hash(given: str) -> str:
-    """RabbitMQ's form: four bytes of salt before their SHA-256 with the password."""
+def broker_hash(word: str) -> str:
+    """A password as RabbitMQ stores it: four bytes of salt, then SHA-256 of salt and password."""
     salt = os.urandom(4)
-    return base64.b64encode(salt + hashlib.sha256(salt + given.encode()).digest()).decode()
+    return base64.b64encode(salt + hashlib.sha256(salt + word.encode()).digest()).decode()
 
 
 def password() -> str:
-    """256 random bits that need no quoting in a URL."""
+    """256 random bits as hexadecimal digits, which need no quoting in a URL."""
     return os.urandom(32).hex()
 
 
@@ -171,8 +177,7 @@ def signing_key() -> str:
     )
 
 
-def say(text: str) -> None:
-    """Print a line."""
+def print_line(text: str) -> None:
     print(text)  # noqa: T201
 
 

@@ -1,4 +1,4 @@
-# One recipe for every service: docker build -f deploy/service.Dockerfile --build-arg SERVICE=billing .
+# The image of any service: docker build -f deploy/service.Dockerfile --build-arg SERVICE=billing .
 # PYTHON_IMAGE takes a digest: python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -8,7 +8,7 @@ RUN test -n "$SERVICE" && pip install --no-cache-dir --root-user-action=ignore u
 ENV UV_PROJECT_ENVIRONMENT=/app UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1
 WORKDIR /src
 
-# The libraries, from the lock alone: this layer outlives every change to the code.
+# The libraries, from the lock alone, in a layer that changes of our code do not rebuild.
 COPY pyproject.toml uv.lock ./
 COPY services/org/pyproject.toml services/org/
 COPY services/billing/pyproject.toml services/billing/
@@ -23,22 +23,23 @@ RUN uv sync --frozen --no-dev --no-editable --no-install-workspace --package "$S
 
 COPY shared shared
 COPY services/${SERVICE} services/${SERVICE}
-# What the console's pages load in the browser: as the lock has it, or there is no image.
+# The files of others that the console's pages load in the browser: exactly as locked, or no image.
 COPY deploy/clientele/clientele/assets.py deploy/clientele/clientele/
 RUN test "$SERVICE" != console \
     || PYTHONPATH=deploy/clientele/clientele python -c "import assets, sys; sys.exit(assets.fetch() or 0)"
 RUN uv sync --frozen --no-dev --no-editable --package "$SERVICE"
+COPY deploy/services.toml /app/
 
 
 FROM ${PYTHON_IMAGE}
 RUN pip uninstall --yes --root-user-action=ignore pip setuptools wheel \
     && groupadd --gid 10001 clientele \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin clientele
-# TMPDIR: memory, also where the root is read-only and nothing else is mounted.
+# TMPDIR: in memory, also where the root is read-only and nothing else is mounted.
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 \
     TMPDIR=/dev/shm PORT=8000 HEALTH_PORT=8001
 COPY --from=build /app /app
 USER 10001:10001
 WORKDIR /app
-# The web answers at PORT, every other role at HEALTH_PORT; a container has one role.
+# A container has one role: web listens on PORT, every other role on HEALTH_PORT.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import os, socket, urllib.request; port = lambda name: int(os.environ[name]); web = socket.socket().connect_ex(('127.0.0.1', port('PORT'))) == 0; role = 'PORT' if web else 'HEALTH_PORT'; urllib.request.urlopen(f'http://127.0.0.1:{port(role)}/readyz', timeout=4)"]

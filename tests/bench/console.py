@@ -24,6 +24,7 @@ from chassis.db.database import Database
 from chassis.runtime import clock, ids, log
 from chassis.runtime.settings import Secret
 from clientele import embedded
+from clientele.installation import Installation
 from console.app import MIGRATIONS
 from devtools.servers import Postgres
 from org.models import Organization
@@ -195,12 +196,12 @@ def _copy(row: dict[str, Any], number: int, dice: random.Random) -> dict[str, An
 @contextmanager
 def _on(postgres: Postgres) -> Iterator[dict[str, str]]:
     """Systems built inside keep their data in PostgreSQL. Yields the URLs of the databases' owners."""
-    prepare: Callable[[embedded.Place], dict[str, Any]] = embedded.prepare
+    prepare: Callable[[Installation], dict[str, Any]] = embedded.prepare
     owner: dict[str, str] = {}
     folders = {service.name: service.migrations for service in embedded.SERVICES}
     folders["console"] = MIGRATIONS
 
-    def on_postgresql(where: embedded.Place) -> dict[str, Any]:
+    def on_postgresql(where: Installation) -> dict[str, Any]:
         settings = prepare(where)
         for name, folder in folders.items():
             created = postgres.fresh_database(name)

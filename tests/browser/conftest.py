@@ -48,7 +48,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def processes(system: System) -> Site:
     """Each role a process, on PostgreSQL and RabbitMQ."""
-    return Site("processes", system.address, system.password, system.mail)
+    return Site("processes", system.pages, system.password, system.mail, api=system.address)
 
 
 @pytest.fixture

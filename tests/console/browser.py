@@ -122,8 +122,8 @@ class Browser:
     ) -> None:
         self.system, self.origin = system, origin
         self.address = str(ipaddress.ip_address(next(_ADDRESSES)))
-        self.client = Client(app or system.gateway)
-        self._without = Client(app or system.gateway, use_cookies=False)
+        self.client = Client(app or system.front)
+        self._without = Client(app or system.front, use_cookies=False)
         self.page: Page
 
     @property

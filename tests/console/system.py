@@ -1,4 +1,4 @@
-"""The whole system in this process, the console behind the gateway as for a browser."""
+"""The whole system in this process, gateway and console at one address as for a browser."""
 
 import email
 import email.policy
@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 from chassis.db.database import Database
+from chassis.http import requests
 from clientele import embedded
+from clientele.dispatcher import Dispatcher
 from console.app import create_app
+from flask import Flask
 from gateway.clients import InProcess
 from membership import app as membership
 from sqlalchemy import event
@@ -39,13 +42,18 @@ class Whole(System):
             self.databases[service.name].on_publish.append(self._said.set)
         self.pages = Database(self.settings["console"].database_url, pool_size=40)
         self.console = create_app(self.settings["console"], self.pages, InProcess(self.gateway))
-        self._wires["console"] = InProcess(self.console)
+        self.front = self.dispatcher(self.gateway, self.console)
         self.statements: list[str] = []
         for database in (*self.databases.values(), self.pages):
             event.listen(database.engine, "before_cursor_execute", self._note)
         self._mails: dict[str, str] = {}
         self._read: set[Path] = set()
         self.settle()
+
+    def dispatcher(self, gateway: Flask, console: Flask) -> Dispatcher:
+        """One address for both, as browsers see it."""
+        proxies = requests.parse_networks("127.0.0.0/8")
+        return Dispatcher(gateway, console, page_rate=10**9, proxies=proxies)
 
     def close(self) -> None:
         """Give everything back."""

@@ -444,7 +444,7 @@ def test_a_service_that_is_down_takes_its_cards_alone(
     staff: Browser, provider: Provider, whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = provider.customer("Acme", credits="5")
-    monkeypatch.setattr(whole._wires["billing"], "ask", Away(None, "").send)
+    monkeypatch.setattr(whole._wires["billing"], "forward", Away(None, "").send)
 
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 

@@ -60,10 +60,9 @@ def store(
 def by_https(whole: Whole) -> Iterator[Browser]:
     """A browser that comes by https."""
     settings = dataclasses.replace(whole.settings["console"], public_url="https://app.example")
-    transports = {**whole._wires}
-    gateway = create_gateway(whole.settings["gateway"], transports)
-    transports["console"] = InProcess(create_app(settings, whole.pages, InProcess(gateway)))
-    yield Browser(whole, "https://app.example", gateway)
+    gateway = create_gateway(whole.settings["gateway"], whole._wires)
+    console = create_app(settings, whole.pages, InProcess(gateway))
+    yield Browser(whole, "https://app.example", whole.dispatcher(gateway, console))
     close_app(gateway)
 
 

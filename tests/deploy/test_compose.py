@@ -1,5 +1,5 @@
-"""The production footing as files: docker-compose.yml, the Dockerfile and the secrets they are
-started with."""
+"""The distributed mode as files: docker-compose.yml, the Dockerfile and the secrets, held to the
+registry of services."""
 
 import base64
 import hashlib
@@ -21,6 +21,7 @@ import pytest
 import yaml
 from chassis.auth import internal
 from chassis.runtime.settings import load
+from clientele import registry
 from contracts import OUTSIDERS
 from devtools.servers import processes, rabbitmq
 from jsonschema import Draft202012Validator
@@ -30,7 +31,8 @@ DOCKERFILE = ROOT / "deploy/service.Dockerfile"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-DATA_SERVICES = ("org", "billing", "membership")
+REGISTRY = registry.entries()
+DATA_SERVICES = [service.name for service in registry.services()]
 ROLES = ("web", "listen", "relay", "tick", "migrate", "topology")
 PAGES = {f"console-{role}" for role in ("web", "migrate")}
 ONCE = ("migrate", "topology", "bootstrap")
@@ -140,10 +142,15 @@ def test_what_waits_for_what() -> None:
             assert needs == {f"{service}-migrate": done, **topology}
         assert OURS[f"{service}-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
         assert OURS[f"{service}-topology"]["depends_on"] == {"broker": {"condition": healthy}}
-    webs = {f"{service}-web": {"condition": healthy} for service in (*DATA_SERVICES, "console")}
+    routed = [name for name, service in REGISTRY.items() if service.paths]
+    webs = {f"{service}-web": {"condition": healthy} for service in routed}
     assert OURS["console-web"]["depends_on"] == {"console-migrate": {"condition": done}}
     assert OURS["console-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
     assert OURS["gateway"]["depends_on"] == {"membership-bootstrap": {"condition": done}, **webs}
+    assert SERVICES["front"]["depends_on"] == {
+        "gateway": {"condition": healthy},
+        "console-web": {"condition": healthy},
+    }
 
 
 def test_only_the_front_publishes_a_port() -> None:
@@ -153,31 +160,70 @@ def test_only_the_front_publishes_a_port() -> None:
 
 
 def test_who_can_reach_whom() -> None:
-    networks = {name: set(service["networks"]) for name, service in SERVICES.items()}
-    assert networks["front"] == {"front"} and networks["gateway"] == {"front", "inside", "pages"}
-    assert [name for name, seen in networks.items() if "front" in seen] == ["gateway", "front"]
-    assert networks["postgres"] == {"data", "pages-data"} and networks["broker"] == {"data"}
-    assert {
+    members: dict[str, set[str]] = {}
+    for name, service in SERVICES.items():
+        for network in service["networks"]:
+            members.setdefault(network, set()).add(name)
+    webs = {f"{service}-web" for service in DATA_SERVICES}
+
+    assert members["front"] == {"front", "gateway"}
+    assert members["pages"] == {"front", "console-web"}
+    assert members["pages-api"] == {"console-web", "gateway"}
+    assert members["pages-data"] == {"console-web", "console-migrate", "postgres"}
+    assert members["inside"] >= webs | {"gateway"}
+    assert members["data"] >= webs | {"postgres", "broker"}
+    assert not members["inside"] & {"front", "console-web", "postgres", "broker"}
+    assert not members["data"] & {"front", "console-web", "gateway"}
+    assert {name.partition("-")[0] for name in members["mail"]} == {"membership"}
+    open_networks = {
         name for name, network in COMPOSE["networks"].items() if not (network or {}).get("internal")
-    } == {"front", "mail"}
-    assert networks["console-web"] == {"pages", "pages-data"} and networks["console-migrate"] == {
-        "pages-data"
     }
-    assert [name for name, seen in networks.items() if "pages" in seen] == [
-        "console-web",
-        "gateway",
-    ]
-    assert [name for name, seen in networks.items() if "pages-data" in seen] == [
-        "console-migrate",
-        "console-web",
-        "postgres",
-    ]
-    subnets = [
-        COMPOSE["networks"][name]["ipam"]["config"][0]["subnet"] for name in ("front", "pages")
-    ]
-    assert OURS["gateway"]["environment"]["PROXIES"] == ",".join(subnets), (
-        "only front and console name clients"
+    assert open_networks == {"front", "mail"}
+
+
+def test_only_proxies_say_who_the_client_is() -> None:
+    subnets = {
+        name: COMPOSE["networks"][name]["ipam"]["config"][0]["subnet"]
+        for name in ("front", "pages", "pages-api")
+    }
+
+    assert len(set(subnets.values())) == 3
+    assert OURS["console-web"]["environment"]["PROXIES"] == subnets["pages"]
+    assert OURS["gateway"]["environment"]["PROXIES"] == f"{subnets['front']},{subnets['pages-api']}"
+
+
+def test_the_gateway_has_an_address_for_each_service_it_routes_to() -> None:
+    environment = OURS["gateway"]["environment"]
+    routed = [name for name, service in REGISTRY.items() if service.paths]
+
+    assert {f"{name.upper()}_URL": f"http://{name}-web:8000" for name in routed}.items() <= (
+        environment.items()
     )
+    assert "COPY deploy/services.toml /app/" in DOCKERFILE.read_text()
+    assert environment["REGISTRY"] == "/app/services.toml"
+
+
+def test_each_service_with_a_database_gets_one(tmp_path: Path) -> None:
+    """The script that PostgreSQL's image runs on an empty volume, with a psql that only prints."""
+    make(tmp_path / "secrets")
+    psql = tmp_path / "psql"
+    psql.write_text("#!/bin/sh\ncat\n")
+    psql.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SECRETS": f"{tmp_path}/secrets"}
+
+    printed = subprocess.run(
+        [ROOT / "deploy/postgres/databases.sh"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+    assert sorted(re.findall(r"^\\set name (\w+)$", printed, re.M)) == sorted(
+        registry.with_database()
+    )
+    passwords = re.findall(r"^\\set (?:owner|app)_password `cat .+`$", printed, re.M)
+    assert len(passwords) == 2 * len(registry.with_database())
 
 
 @pytest.mark.parametrize(
@@ -223,7 +269,7 @@ def test_whoever_is_asked_knows_who_asks(secrets: Path) -> None:
             for name in re.findall(r"\w+", names)
         }
         known = internal.parse_callers((secrets / f"{service}_internal_callers").read_text())
-        assert wanted | {"gateway"} == known.keys(), service
+        assert wanted | {"gateway"} == known.keys() == set(REGISTRY[service].callers), service
 
 
 def test_whatever_scales_can() -> None:

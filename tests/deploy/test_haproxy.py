@@ -1,4 +1,4 @@
-"""The front door, tried: HAProxy as a private process in front of a small server that notes what
+"""The front proxy, tried: HAProxy as a private process in front of a small server that notes what
 reached it."""
 
 import contextlib
@@ -18,12 +18,14 @@ from pathlib import Path
 import pytest
 from devtools.servers import installation
 
+from tests.deploy.test_dispatcher import NOT_PAGES, PAGES
+
 CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 KIB = 1024
 
 
 class Upstream(ThreadingHTTPServer):
-    """Stands for the gateway. Remembers every request but the health checks."""
+    """Stands for the gateway or the console. Remembers every request but the health checks."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -32,12 +34,13 @@ class Upstream(ThreadingHTTPServer):
         super().__init__((address, port), Handler)
         self.seen: list[tuple[str, str, dict[str, str], int]] = []
         self.hold = threading.Event()
+        self.headers: list[tuple[str, str]] = []
         threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         ).start()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """The door may hang up on us."""
+        """The proxy may hang up on us."""
 
     def stop(self) -> None:
         self.hold.set()
@@ -54,13 +57,15 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/healthz":
             headers = {name.lower(): value for name, value in self.headers.items()}
             self.server.seen.append((self.command, self.path, headers, len(body)))
-        if self.path == "/v1/hold":
+        if self.path in ("/v1/hold", "/hold"):
             self.server.hold.wait(20)
-        if self.path == "/v1/hang-up":
+        if self.path in ("/v1/hang-up", "/hang-up"):
             self.close_connection = True
             return
         self.send_response(200)
         self.send_header("Content-Length", "2")
+        for name, value in self.server.headers:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(b"ok")
 
@@ -80,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-AccessControl = Callable[..., int]
+Start = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
@@ -102,8 +107,15 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def start(haproxy: str) -> Iterator[AccessControl]:
-    """Starts a door with these settings and answers its port, once it passes requests on."""
+def console() -> Iterator[Upstream]:
+    server = Upstream()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def start(haproxy: str, console: Upstream) -> Iterator[Start]:
+    """Starts a proxy with these settings and returns its port, once it passes requests on."""
     running = []
 
     def run(gateway_port: int, wait_for: int = 200, **settings: str) -> int:
@@ -114,6 +126,8 @@ def start(haproxy: str) -> Iterator[AccessControl]:
             "GATEWAY_PORT": str(gateway_port),
             "CLIENT_CONNECTIONS": "5000",
             "CLIENT_REQUESTS": "100000",
+            "CLIENT_PAGES": "100000",
+            "CONSOLE_PORT": str(console.server_port),
             **settings,
         }
         running.append(
@@ -124,10 +138,10 @@ def start(haproxy: str) -> Iterator[AccessControl]:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
-                if ask(port, "GET", "/healthz")[0] == wait_for:
+                if send(port, "GET", "/healthz")[0] == wait_for:
                     return port
             time.sleep(0.05)
-        pytest.fail("the door does not open")
+        pytest.fail("the proxy does not open")
 
     yield run
     for process in running:
@@ -136,14 +150,16 @@ def start(haproxy: str) -> Iterator[AccessControl]:
 
 
 @pytest.fixture(scope="module")
-def open_door(start: AccessControl, upstream: Upstream) -> int:
+def running_proxy(start: Start, upstream: Upstream) -> int:
     return start(upstream.server_port)
 
 
 @pytest.fixture
-def door(open_door: int, upstream: Upstream) -> int:
+def proxy(running_proxy: int, upstream: Upstream, console: Upstream) -> int:
     upstream.seen.clear()
-    return open_door
+    console.seen.clear()
+    console.headers = []
+    return running_proxy
 
 
 def free_port() -> int:
@@ -152,7 +168,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(
+def send(
     port: int,
     method: str,
     path: str,
@@ -173,8 +189,8 @@ def ask(
         connection.close()
 
 
-def speak(port: int, raw: bytes) -> bytes:
-    """Send exactly these bytes; all that comes back until the door closes or is silent for a
+def send_raw(port: int, raw: bytes) -> bytes:
+    """Send exactly these bytes; all that comes back until the proxy closes or is silent for a
     second."""
     with socket.create_connection(("127.0.0.1", port), timeout=8) as line:
         line.sendall(raw)
@@ -213,8 +229,10 @@ def test_the_configuration_is_sound_and_without_warnings(haproxy: str) -> None:
         assert "WARNING" not in check.stderr
 
 
-def test_an_ordinary_request_passes(door: int, upstream: Upstream) -> None:
-    status, _, body = ask(door, "POST", "/v1/organizations?q=1", b"{}", {"X-Request-Id": "mine-1"})
+def test_an_ordinary_request_passes(proxy: int, upstream: Upstream) -> None:
+    status, _, body = send(
+        proxy, "POST", "/v1/organizations?q=1", b"{}", {"X-Request-Id": "mine-1"}
+    )
     assert (status, body) == (200, b"ok")
     method, path, headers, length = upstream.seen[0]
     assert (method, path, length) == ("POST", "/v1/organizations?q=1", 2)
@@ -222,12 +240,12 @@ def test_an_ordinary_request_passes(door: int, upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("given", ["a b", "x" * 129, "<script>"])
-def test_a_strange_request_id_is_replaced(door: int, upstream: Upstream, given: str) -> None:
-    _, headers, _ = ask(door, "GET", "/v1/me", headers={"X-Request-Id": given})
+def test_a_strange_request_id_is_replaced(proxy: int, upstream: Upstream, given: str) -> None:
+    _, headers, _ = send(proxy, "GET", "/v1/me", headers={"X-Request-Id": given})
     assert headers["x-request-id"] == upstream.seen[0][2]["x-request-id"] != given
 
 
-def test_nobody_outside_says_who_they_are(door: int, upstream: Upstream) -> None:
+def test_nobody_outside_says_who_they_are(proxy: int, upstream: Upstream) -> None:
     lies = {
         "X-Forwarded-For": "10.0.0.1",
         "X-Forwarded-Proto": "https",
@@ -235,7 +253,7 @@ def test_nobody_outside_says_who_they_are(door: int, upstream: Upstream) -> None
         "Forwarded": "for=10.0.0.1",
         "X-Real-IP": "10.0.0.1",
     }
-    ask(door, "GET", "/v1/me", headers=lies)
+    send(proxy, "GET", "/v1/me", headers=lies)
     headers = upstream.seen[0][2]
     assert headers["x-forwarded-for"] == "127.0.0.1"
     assert not {"x-forwarded-proto", "x-forwarded-user", "forwarded", "x-real-ip"} & headers.keys()
@@ -255,24 +273,28 @@ def test_nobody_outside_says_who_they_are(door: int, upstream: Upstream) -> None
         "/v1/..%2finternal%2fx",
     ],
 )
-def test_internal_paths_are_not_routed(door: int, upstream: Upstream, path: str) -> None:
-    answer = speak(door, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+def test_internal_paths_are_not_routed(proxy: int, upstream: Upstream, path: str) -> None:
+    answer = send_raw(
+        proxy, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    )
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert upstream.seen == []
 
 
-def test_bodies_up_to_64_kib(door: int, upstream: Upstream) -> None:
-    assert ask(door, "POST", "/v1/organizations", b"x" * 64 * KIB)[0] == 200
-    assert_problem(ask(door, "POST", "/v1/organizations", b"x" * (64 * KIB + 1)), 413, "too_large")
+def test_bodies_up_to_64_kib(proxy: int, upstream: Upstream) -> None:
+    assert send(proxy, "POST", "/v1/organizations", b"x" * 64 * KIB)[0] == 200
+    assert_problem(
+        send(proxy, "POST", "/v1/organizations", b"x" * (64 * KIB + 1)), 413, "too_large"
+    )
     parts = [b"x" * KIB] * 64
     assert (
-        ask(door, "POST", "/v1/organizations", iter(parts), {"Transfer-Encoding": "chunked"}, True)[
-            0
-        ]
+        send(
+            proxy, "POST", "/v1/organizations", iter(parts), {"Transfer-Encoding": "chunked"}, True
+        )[0]
         == 200
     )
-    too_many = ask(
-        door,
+    too_many = send(
+        proxy,
         "POST",
         "/v1/organizations",
         iter([*parts, b"x"]),
@@ -283,33 +305,36 @@ def test_bodies_up_to_64_kib(door: int, upstream: Upstream) -> None:
     assert [length for *_, length in upstream.seen] == [64 * KIB, 64 * KIB]
 
 
-def test_a_body_that_does_not_come_is_a_problem(door: int) -> None:
+def test_a_body_that_does_not_come_is_a_problem(proxy: int) -> None:
     assert_problem(
-        ask(door, "POST", "/v1/x", b"x", {"Content-Length": "2"}), 408, "request_timeout"
+        send(proxy, "POST", "/v1/x", b"x", {"Content-Length": "2"}), 408, "request_timeout"
     )
 
 
-def test_usage_up_to_4_mib(door: int, upstream: Upstream) -> None:
-    assert ask(door, "POST", "/v1/usage", b"x" * 4096 * KIB)[0] == 200
+def test_usage_up_to_4_mib(proxy: int, upstream: Upstream) -> None:
+    assert send(proxy, "POST", "/v1/usage", b"x" * 4096 * KIB)[0] == 200
     assert upstream.seen[0][3] == 4096 * KIB
     announced = (
         f"POST /v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: {4096 * KIB + 1}\r\n\r\n".encode()
     )
-    assert speak(door, announced + b"x" * 200 * KIB).startswith(b"HTTP/1.1 413 ")
-    chunked = ask(door, "POST", "/v1/usage", iter([b"x"]), {"Transfer-Encoding": "chunked"}, True)
+    assert send_raw(proxy, announced + b"x" * 200 * KIB).startswith(b"HTTP/1.1 413 ")
+    chunked = send(proxy, "POST", "/v1/usage", iter([b"x"]), {"Transfer-Encoding": "chunked"}, True)
     assert_problem(chunked, 411, "length_required")
-    assert ask(door, "POST", "/v1/usage/more", b"x" * 65 * KIB)[0] == 413
+    assert send(proxy, "POST", "/v1/usage/more", b"x" * 65 * KIB)[0] == 413
     assert len(upstream.seen) == 1
 
 
-def test_heads_have_a_size(door: int, upstream: Upstream) -> None:
-    assert ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 4000})[0] == 200
+def test_heads_have_a_size(proxy: int, upstream: Upstream) -> None:
+    assert send(proxy, "GET", "/v1/me", headers={"Cookie": "x" * 4000})[0] == 200
     assert_problem(
-        ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 20_000}), 431, "headers_too_large"
+        send(proxy, "GET", "/v1/me", headers={"Cookie": "x" * 20_000}), 431, "headers_too_large"
     )
-    assert_problem(ask(door, "GET", "/v1/me?q=" + "x" * 4000), 414, "uri_too_long")
-    assert ask(door, "GET", "/v1/me", headers={"Cookie": "x" * 140_000})[0] == 400
-    assert ask(door, "GET", "/v1/me", headers={f"X-{n}": "x" for n in range(101)})[0] in (400, 431)
+    assert_problem(send(proxy, "GET", "/v1/me?q=" + "x" * 4000), 414, "uri_too_long")
+    assert send(proxy, "GET", "/v1/me", headers={"Cookie": "x" * 140_000})[0] == 400
+    assert send(proxy, "GET", "/v1/me", headers={f"X-{n}": "x" for n in range(101)})[0] in (
+        400,
+        431,
+    )
     assert len(upstream.seen) == 1
 
 
@@ -334,20 +359,22 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("raw", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_can_be_read_in_two_ways_is_refused(door: int, upstream: Upstream, raw: bytes) -> None:
-    answer = speak(door, raw)
+def test_what_can_be_read_in_two_ways_is_refused(
+    proxy: int, upstream: Upstream, raw: bytes
+) -> None:
+    answer = send_raw(proxy, raw)
     assert answer == b"" or answer.split(b" ", 2)[1][:1] == b"4", answer
     assert upstream.seen == []
 
 
-def test_of_two_kinds_of_length_one_is_left(door: int, upstream: Upstream) -> None:
-    """Everybody behind the door reads the same end of the request, and nothing more is read from
+def test_of_two_kinds_of_length_one_is_left(proxy: int, upstream: Upstream) -> None:
+    """Everybody behind the proxy reads the same end of the request, and nothing more is read from
     that connection."""
     lengths = [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"]
     for first, second in (lengths, reversed(lengths)):
         upstream.seen.clear()
-        answer = speak(
-            door,
+        answer = send_raw(
+            proxy,
             b"POST /v1/x HTTP/1.1\r\nHost: x\r\n" + first + second + b"\r\n0\r\n\r\n"
             b"GET /v1/smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
         )
@@ -357,27 +384,27 @@ def test_of_two_kinds_of_length_one_is_left(door: int, upstream: Upstream) -> No
         assert "content-length" not in headers
 
 
-def test_nobody_there_is_503(start: AccessControl) -> None:
+def test_nobody_there_is_503(start: Start) -> None:
     headers = assert_problem(
-        ask(start(free_port(), wait_for=503), "GET", "/v1/me"), 503, "service_unavailable"
+        send(start(free_port(), wait_for=503), "GET", "/v1/me"), 503, "service_unavailable"
     )
     assert headers["retry-after"] == "1"
 
 
-def test_a_lost_answer_is_503_too(door: int) -> None:
-    headers = assert_problem(ask(door, "POST", "/v1/hang-up", b"{}"), 503, "service_unavailable")
+def test_a_lost_answer_is_503_too(proxy: int) -> None:
+    headers = assert_problem(send(proxy, "POST", "/v1/hang-up", b"{}"), 503, "service_unavailable")
     assert headers["retry-after"] == "1"
 
 
-def test_what_no_gateway_can_take_waits_three_seconds(start: AccessControl) -> None:
+def test_what_no_gateway_can_take_waits_three_seconds(start: Start) -> None:
     upstream = Upstream()
-    door = start(upstream.server_port, GATEWAY_MAXCONN="2")
+    proxy = start(upstream.server_port, GATEWAY_MAXCONN="2")
     with ThreadPoolExecutor(3) as pool:
-        held = [pool.submit(ask, door, "GET", "/v1/hold") for _ in range(2)]
+        held = [pool.submit(send, proxy, "GET", "/v1/hold") for _ in range(2)]
         while len(upstream.seen) < 2:
             time.sleep(0.01)
         began = time.monotonic()
-        answer = ask(door, "GET", "/v1/me")
+        answer = send(proxy, "GET", "/v1/me")
         assert time.monotonic() - began > 2.5
         assert_problem(answer, 503, "service_unavailable")
         upstream.hold.set()
@@ -385,7 +412,7 @@ def test_what_no_gateway_can_take_waits_three_seconds(start: AccessControl) -> N
     upstream.stop()
 
 
-def test_slow_senders_harm_nobody(door: int, upstream: Upstream) -> None:
+def test_slow_senders_harm_nobody(proxy: int, upstream: Upstream) -> None:
     """Half-sent heads and bodies, many more than the gateway has threads: others are served, the
     slow are cut."""
     head = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nX-Slow: "
@@ -395,18 +422,18 @@ def test_slow_senders_harm_nobody(door: int, upstream: Upstream) -> None:
     with contextlib.ExitStack() as stack:
         lines = []
         for raw in (head, body, big) * 100:
-            line = stack.enter_context(socket.create_connection(("127.0.0.1", door), timeout=60))
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", proxy), timeout=60))
             line.sendall(raw)
             lines.append(line)
-        assert ask(door, "GET", "/v1/me")[0] == 200
+        assert send(proxy, "GET", "/v1/me")[0] == 200
         for line in lines:
             assert line.recv(4096).startswith(b"HTTP/1.1 408 ")
         assert time.monotonic() - began > 4
     assert [path for _, path, *_ in upstream.seen] == ["/v1/me"]
 
 
-def test_a_trickle_is_cut(door: int) -> None:
-    with socket.create_connection(("127.0.0.1", door), timeout=60) as line:
+def test_a_trickle_is_cut(proxy: int) -> None:
+    with socket.create_connection(("127.0.0.1", proxy), timeout=60) as line:
         line.sendall(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         answer = b""
         for _ in range(60):
@@ -418,27 +445,131 @@ def test_a_trickle_is_cut(door: int) -> None:
         assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_one_address_has_a_rate(start: AccessControl, upstream: Upstream) -> None:
-    door = start(upstream.server_port, CLIENT_REQUESTS="20")
-    answers = [ask(door, "GET", "/v1/me") for _ in range(30)]
+# ---- pages
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_go_to_the_console(
+    proxy: int, upstream: Upstream, console: Upstream, path: str
+) -> None:
+    assert send(proxy, "GET", f"{path}?q=/v1/me")[0] == 200
+    assert [seen[1] for seen in console.seen] == [f"{path}?q=/v1/me"]
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("path", [path for path in NOT_PAGES if "internal" not in path])
+def test_everything_else_goes_to_the_gateway(
+    proxy: int, upstream: Upstream, console: Upstream, path: str
+) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    assert send_raw(proxy, request.encode()).startswith(b"HTTP/1.1 200 ")
+    assert console.seen == []
+    received = path.replace("//", "/")  # as Python's own server reads two slashes
+    assert [seen[1] for seen in upstream.seen] == ([] if path == "/healthz" else [received])
+
+
+def test_the_console_gets_what_a_browser_sends_and_no_token(proxy: int, console: Upstream) -> None:
+    browser = {
+        "accept-encoding": "gzip",
+        "cookie": "clientele=a",
+        "origin": "http://localhost",
+        "sec-fetch-site": "same-origin",
+        "hx-request": "true",
+        "x-csrf-token": "t",
+        "x-dialog": "1",
+        "referer": "http://localhost/at/x",
+        "x-request-id": "req-1",
+    }
+    forged = {"Authorization": "Bearer x", "X-Forwarded-For": "6.6.6.6", "X-Real-IP": "6.6.6.6"}
+    send(proxy, "POST", "/at/org_1/home", b"a=1", {**browser, **forged})
+
+    [(method, _, received, length)] = console.seen
+    assert (method, length) == ("POST", 3)
+    assert received.items() >= browser.items()
+    assert received["x-forwarded-for"] == "127.0.0.1"
+    assert not {"authorization", "x-real-ip"} & received.keys()
+
+
+def test_cookies_and_policies_of_a_page_come_back(proxy: int, console: Upstream) -> None:
+    policies = [
+        ("set-cookie", "a=1; Path=/"),
+        ("content-security-policy", "default-src 'none'"),
+        ("x-frame-options", "DENY"),
+        ("hx-redirect", "/at/z"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ]
+    console.headers = [*policies, ("X-Powered-By", "x")]
+
+    _, headers, _ = send(proxy, "GET", "/sign-in")
+
+    assert headers.items() >= dict(policies).items()
+    assert headers["x-content-type-options"] == "nosniff"
+    assert not {"server", "x-powered-by"} & headers.keys()
+
+
+def test_an_address_may_open_a_limited_number_of_pages(start: Start, upstream: Upstream) -> None:
+    proxy = start(upstream.server_port, CLIENT_PAGES="10")
+
+    responses = [send(proxy, "GET", "/static/a.css") for _ in range(15)]
+
+    assert [status for status, *_ in responses] == [200] * 10 + [429] * 5
+    _, headers, body = responses[-1]
+    assert headers["content-type"] == "text/html; charset=utf-8" and b"reload the page" in body
+    assert headers["retry-after"] == "1" and headers["cache-control"] == "no-store"
+    assert headers["x-request-id"].encode() in body
+    assert send(proxy, "GET", "/v1/me")[0] == 200, "API requests do not count as pages"
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/hang-up"])
+def test_people_read_why_there_is_no_page(start: Start, upstream: Upstream, path: str) -> None:
+    settings = {"CONSOLE_PORT": str(free_port())} if path == "/sign-in" else {}
+    proxy = start(upstream.server_port, **settings)
+
+    status, headers, body = send(proxy, "GET", path)
+
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert b"Temporarily unavailable" in body and headers["x-request-id"].encode() in body
+    assert send(proxy, "GET", "/v1/me")[0] == 200
+
+
+def test_slow_pages_leave_the_api_alone(start: Start, upstream: Upstream) -> None:
+    slow = Upstream()
+    proxy = start(upstream.server_port, CONSOLE_PORT=str(slow.server_port), CONSOLE_MAXCONN="2")
+    with ThreadPoolExecutor(3) as pool:
+        held = [pool.submit(send, proxy, "GET", "/hold") for _ in range(2)]
+        assert eventually(lambda: len(slow.seen) == 2)
+        waiting = pool.submit(send, proxy, "GET", "/home")
+        assert send(proxy, "GET", "/v1/me")[0] == 200
+        assert waiting.result()[0] == 503, "as many as the console has threads, and no more"
+        slow.hold.set()
+        assert [each.result()[0] for each in held] == [200, 200]
+        assert send(proxy, "GET", "/home")[0] == 200
+    slow.stop()
+
+
+def test_one_address_has_a_rate(start: Start, upstream: Upstream) -> None:
+    proxy = start(upstream.server_port, CLIENT_REQUESTS="20")
+    answers = [send(proxy, "GET", "/v1/me") for _ in range(30)]
     assert answers[0][0] == 200
     headers = assert_problem(answers[-1], 429, "too_many_requests")
     assert headers["retry-after"] == "1"
 
 
-def test_one_address_has_so_many_connections(start: AccessControl, upstream: Upstream) -> None:
-    door = start(upstream.server_port, CLIENT_CONNECTIONS="5")
+def test_one_address_has_so_many_connections(start: Start, upstream: Upstream) -> None:
+    proxy = start(upstream.server_port, CLIENT_CONNECTIONS="5")
     with contextlib.ExitStack() as stack:
         for _ in range(10):
             with contextlib.suppress(ConnectionError):
-                stack.enter_context(socket.create_connection(("127.0.0.1", door), timeout=5))
-        assert eventually(lambda: not is_served(door))
-    assert eventually(lambda: is_served(door))
+                stack.enter_context(socket.create_connection(("127.0.0.1", proxy), timeout=5))
+        assert eventually(lambda: not is_served(proxy))
+    assert eventually(lambda: is_served(proxy))
 
 
-def is_served(door: int) -> bool:
+def is_served(proxy: int) -> bool:
     try:
-        return ask(door, "GET", "/v1/me")[0] == 200
+        return send(proxy, "GET", "/v1/me")[0] == 200
     except (http.client.HTTPException, OSError):
         return False
 
@@ -453,7 +584,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return False
 
 
-def test_a_name_stands_for_several_gateways(start: AccessControl) -> None:
+def test_a_name_stands_for_several_gateways(start: Start) -> None:
     """As where the platform's own name server knows how many there are just now."""
     first = Upstream()
     second = Upstream("127.0.0.2", first.server_port)
@@ -463,8 +594,8 @@ def test_a_name_stands_for_several_gateways(start: AccessControl) -> None:
             target=answer_names, args=(names, ["127.0.0.1", "127.0.0.2"]), daemon=True
         ).start()
         dns = f"127.0.0.1:{names.getsockname()[1]}"
-        door = start(first.server_port, GATEWAY_HOST="gateway", GATEWAY_SLOTS="4", GATEWAY_DNS=dns)
-        assert eventually(lambda: is_served(door) and bool(first.seen) and bool(second.seen))
+        proxy = start(first.server_port, GATEWAY_HOST="gateway", GATEWAY_SLOTS="4", GATEWAY_DNS=dns)
+        assert eventually(lambda: is_served(proxy) and bool(first.seen) and bool(second.seen))
     first.stop()
     second.stop()
 
@@ -494,9 +625,9 @@ def test_the_log_tells_no_secrets(haproxy: str, upstream: Upstream) -> None:
     command = [haproxy, "-db", "-f", str(CONFIG)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert eventually(lambda: is_served(port))
-        ask(port, "GET", '/v1/"?token=canary', headers={"Authorization": "Bearer canary"})
+        send(port, "GET", '/v1/"?token=canary', headers={"Authorization": "Bearer canary"})
         for path in ("/v1/verifications/", "/v1/password-resets/", "/verify/", "/undo/", "/reset/"):
-            ask(port, "POST", f"{path}canary")
+            send(port, "POST", f"{path}canary")
         time.sleep(0.2)
         process.terminate()
         assert process.stdout

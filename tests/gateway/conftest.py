@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from chassis.runtime.settings import Secret
+from clientele import registry
 from flask import Flask
 from gateway.app import close_app, create_app
 from gateway.clients import InProcess
@@ -41,9 +42,7 @@ Build = Callable[..., World]
 
 def settings(**other: Any) -> Settings:
     standard = {
-        "org_url": "",
-        "billing_url": "",
-        "membership_url": "",
+        "registry": str(registry.FILE),
         "public_url": "https://api.example.com",
         "internal_secret": Secret(SECRET),
         "feed_poll_s": 0.02,

@@ -208,10 +208,10 @@ def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(
 
 def test_a_crash_is_a_problem_that_tells_nothing(build: Build) -> None:
     class Broken(InProcess):
-        def ask(self, method: str, target: str, *more: Any) -> Any:
+        def forward(self, method: str, target: str, *more: Any) -> Any:
             if target == "/v1/settings":
                 raise RuntimeError("secret detail")
-            return super().ask(method, target, *more)
+            return super().forward(method, target, *more)
 
     answer = build({"org": Broken(Fake("org"))}).client.get("/v1/settings", headers=bearer())
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")

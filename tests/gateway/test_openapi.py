@@ -4,12 +4,17 @@ import json
 from typing import Any
 
 from chassis.http.client import InternalClient
+from clientele import registry
 from gateway.clients import InProcess
-from gateway.views.openapi import Catalogue, merge
+from gateway.views.merging import merge
+from gateway.views.openapi import Catalog
+from gateway.views.routes import Routes
 from openapi_spec_validator import validate
 
 from tests.gateway.conftest import World
 from tests.gateway.fakes import SECRET, Fake
+
+ROUTES = Routes.load(registry.FILE)
 
 
 def _document(path: str, member: str, **paths: Any) -> dict[str, Any]:
@@ -74,7 +79,7 @@ DOCUMENTS = {
 
 
 def test_the_merged_document_is_valid_and_holds_what_is_routed() -> None:
-    merged = merge(DOCUMENTS, "https://api.example.com")
+    merged = merge(DOCUMENTS, ROUTES, "https://api.example.com")
     validate(merged)
     assert set(merged["paths"]) == {
         "/v1/settings",
@@ -93,7 +98,7 @@ def test_the_merged_document_is_valid_and_holds_what_is_routed() -> None:
 def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is_said_once() -> (
     None
 ):
-    merged = merge(DOCUMENTS, "https://api.example.com")
+    merged = merge(DOCUMENTS, ROUTES, "https://api.example.com")
     schemas = merged["components"]["schemas"]
     assert set(schemas) == {"List", "Item", "BillingList", "BillingItem", "Problem"}
     assert schemas["BillingList"]["items"] == {"$ref": "#/components/schemas/BillingItem"}
@@ -103,7 +108,8 @@ def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is
 
 def test_it_is_kept_a_minute_and_outlives_a_silent_service() -> None:
     at, fakes = [0.0], {name: Fake(name, openapi=document) for name, document in DOCUMENTS.items()}
-    catalogue = Catalogue(
+    catalogue = Catalog(
+        ROUTES,
         {name: InternalClient(InProcess(fake), "gateway", SECRET) for name, fake in fakes.items()},
         "https://x",
         clock=lambda: at[0],

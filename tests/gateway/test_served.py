@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from clientele import registry
 
 from tests.gateway.fakes import SECRET, Fake, bearer, serve, token, until
 
@@ -56,6 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         },
         **{f"{name.upper()}_URL": url for name, (url, _) in addresses.items()},
         "PUBLIC_URL": "https://api.example.com",
+        "REGISTRY": str(registry.FILE),
         "INTERNAL_SECRET_FILE": str(secret),
         "HOST": "127.0.0.1",
         "PORT": str(port),
@@ -180,7 +182,7 @@ def test_chunks_that_are_none_are_400_and_what_follows_them_is_no_request(served
 def test_missing_settings_are_all_named() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "gateway", "web"],
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], "REGISTRY": str(registry.FILE)},
         capture_output=True,
         text=True,
         check=False,
@@ -196,7 +198,7 @@ def test_missing_settings_are_all_named() -> None:
 
 def test_it_needs_no_database_and_no_broker() -> None:
     code = (
-        "import sys, gateway.app, chassis.server; "
+        "import sys, gateway.app, chassis.runtime.web_server; "
         "print([m for m in ('sqlalchemy', 'psycopg', 'kombu', 'alembic') if m in sys.modules])"
     )
     told = subprocess.run(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from gateway.guard import Revocations
-from gateway.guard.revocations import KEPT
+from gateway.guard.revocations import RETENTION
 
 from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import ORG, bearer, claims, until
@@ -114,7 +114,7 @@ def test_a_feed_that_counts_anew_is_read_anew(world: World) -> None:
     )
     assert world.client.get("/v1/me", headers=bearer()).status_code == 200
     feed = world.app.extensions["forwarder"]._feeds[1]
-    until(lambda: feed._last == 7)
+    until(lambda: feed._position == 7)
     world.org.entries = [
         {"seq": 1, "kind": "organization", "key": ORG, "state": "closed", "before": 1.0}
     ]
@@ -168,7 +168,7 @@ def test_old_entries_are_forgotten_but_not_before_the_longest_token_ends_nor_clo
     at[0] += 3600
     known.learn({"seq": 2, "kind": "session", "key": "ses_9", "before": at[0]})
     assert ("session", "ses_1") in known._before
-    at[0] += KEPT
+    at[0] += RETENTION
     known.learn({"seq": 3, "kind": "session", "key": "ses_9", "before": at[0]})
     assert set(known._before) == {("session", "ses_9")}
     assert known.covers(claims(iat=at[0]))

@@ -4,6 +4,8 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 
+from clientele import registry
+
 from tests.house import rules
 from tests.house.workspace import Project
 
@@ -40,6 +42,8 @@ def differences(
     declared = {distribution(line) for line in lines} | _optional(project)
     used = {name for module in outside for name in owners.get(module, {canonical(module)})}
     used |= {name for name, module in DATA.items() if module in modules}
+    if project.name == "clientele":  # it imports what the registry of services names
+        used |= {canonical(name) for name in registry.entries()}
     ours = {p.name: p for p in projects}
     allowed = declared | {
         n for line in lines if distribution(line) in ours for n in _transitive(line, ours)

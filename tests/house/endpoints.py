@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from chassis.db.database import Database
 from chassis.runtime.settings import Secret
+from clientele import registry
 from flask import Flask
 from joserfc.jwk import OKPKey
 
@@ -61,6 +62,7 @@ def stub(settings: type, folder: Path) -> Any:
         "database_url": f"sqlite:///{folder / 'stub.db'}",
         "mail_url": f"file://{folder}",
         "public_url": "https://nowhere",
+        "registry": str(registry.FILE),
     }
     required = [f for f in dataclasses.fields(settings) if f.default is dataclasses.MISSING]
     return settings(

@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 from chassis.auth.access import public, requires
 from chassis.auth.permissions import CUSTOMER, STAFF
+from clientele import registry
 from flask import Flask
-from gateway.views import routes
-from gateway.views.openapi import merge
+from gateway.views.merging import merge
+from gateway.views.routes import Routes
 from openapi_spec_validator import validate
 
 from tests.house import endpoints
 from tests.house.endpoints import Endpoint
 from tests.house.workspace import SERVICES, WITH_CONTRACT, WITH_DATA, Project, listed
+
+ROUTES = Routes.load(registry.FILE)
 
 # These are called without a token. Adding a line is a decision, not a convenience.
 PUBLIC: dict[str, set[str]] = {
@@ -132,7 +135,7 @@ def test_the_gateway_routes_each_endpoint_to_its_service_and_opens_the_public_on
         for c in all_endpoints
         if c.path not in endpoints.OF_EVERY_SERVICE and c.operation != "internal"
     ]
-    routed = [(c, routes.find(c.example)) for c in outward if service in WITH_DATA]
+    routed = [(c, ROUTES.find(c.example)) for c in outward if service in WITH_DATA]
     misrouted = [c for c, route in routed if route is None or route.service != service.name]
     inconsistent = [
         c
@@ -152,6 +155,7 @@ def test_the_merged_document_is_valid_and_contains_nothing_internal(tmp_path: Pa
     }
     whole = merge(
         {name: app.extensions["openapi"].spec.to_dict() for name, app in apps.items()},
+        ROUTES,
         "http://nowhere",
     )
     everything = [endpoint for app in apps.values() for endpoint in endpoints.endpoints_of(app)]
@@ -164,7 +168,7 @@ def test_the_merged_document_is_valid_and_contains_nothing_internal(tmp_path: Pa
 
 
 def test_the_gateway_routes_nothing_internal(all_endpoints: list[Endpoint]) -> None:
-    assert [c for c in all_endpoints if c.operation == "internal" and routes.find(c.example)] == []
+    assert [c for c in all_endpoints if c.operation == "internal" and ROUTES.find(c.example)] == []
 
 
 # ---- each rule finds a planted violation

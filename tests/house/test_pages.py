@@ -4,8 +4,8 @@ what pages hold."""
 from pathlib import Path
 
 import pytest
+from clientele.dispatcher import is_page
 from flask import Flask
-from gateway.views import routes
 
 from tests.house import endpoints, pages
 from tests.house.pages import Page
@@ -134,12 +134,8 @@ def test_every_form_that_is_sent_bears_the_token() -> None:
     } == TOKENLESS
 
 
-def test_the_gateway_sends_every_page_to_the_console(found: list[Page]) -> None:
-    strange = [
-        page
-        for page in found
-        if not getattr(routes.find(endpoints.filled(page.path)), "is_pages", False)
-    ]
+def test_every_page_has_an_address_that_is_sent_to_the_console(found: list[Page]) -> None:
+    strange = [page for page in found if not is_page(endpoints.filled(page.path))]
 
     assert not strange, listed(strange)
 

@@ -19,6 +19,7 @@ from chassis.runtime import clock
 from chassis.runtime.service import Service
 from chassis.runtime.settings import Secret
 from clientele import embedded
+from clientele.installation import Installation
 from flask import Flask
 from gateway import app as gateway
 from gateway.clients import InProcess
@@ -41,7 +42,7 @@ class System:
     in ``settle``."""
 
     def __init__(self, folder: Path) -> None:
-        self.place = embedded.Place(folder, 0)
+        self.place = Installation(folder, 0)
         settings = embedded.prepare(self.place)
         settings["membership"] = dataclasses.replace(
             settings["membership"],

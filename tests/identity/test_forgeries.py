@@ -130,15 +130,15 @@ def place(now: Hands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
     with ExitStack() as stack:
         system = stack.enter_context(closing(System(tmp_path_factory.mktemp("forgeries"))))
         system.settle()
-        reached, ask = [], InProcess.ask
+        reached, forward = [], InProcess.forward
 
         def noted(
             self: InProcess, method: str, target: str, headers: Any, body: bytes = b""
         ) -> Any:
             reached.extend([f"{method} {target}"] if target.startswith("/v1/") else [])
-            return ask(self, method, target, headers, body)
+            return forward(self, method, target, headers, body)
 
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(InProcess, "ask", noted)
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(InProcess, "forward", noted)
         login = system.call("POST", "/v1/sessions", {"email": ADMIN, "password": PASSWORD}).json
         watched = {
             n: stack.enter_context(closing(sqlite3.connect(path)))

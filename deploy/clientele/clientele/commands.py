@@ -19,9 +19,9 @@ def main() -> None:
 @main.command()
 def run() -> None:
     """Start everything in one process: data in CLIENTELE_DATA (./var), port CLIENTELE_PORT (8080)."""
-    from clientele import embedded
+    from clientele import embedded, installation
 
-    embedded.run(embedded.place())
+    embedded.run(installation.from_environment())
 
 
 @main.command()
@@ -35,10 +35,11 @@ def bootstrap(name: str, email: str) -> None:
     """Add another provider to the embedded system in CLIENTELE_DATA and print its login."""
     from chassis.errors import Conflict
 
-    from clientele import embedded
+    from clientele import embedded, installation
 
+    at = installation.from_environment()
     try:
-        click.echo(embedded.add_provider(embedded.place(), name, email))
+        click.echo(embedded.add_provider(at, name, email))
     except Conflict as problem:
         raise click.ClickException(problem.detail) from None
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chassis.db.database import Database
-from chassis.http import application
+from chassis.http import application, requests
 from chassis.http.client import HttpTransport, StreamingTransport
 from chassis.runtime import log
 from chassis.runtime.settings import load, read
@@ -22,7 +22,12 @@ def create_app(settings: Settings, database: Database, gateway: StreamingTranspo
     app = application.build(
         "console", title="Console", access=None, blueprints=(), ready={"database": database.check}
     )
-    app.extensions.update(settings=settings, database=database, gateway=gateway)
+    app.extensions.update(
+        settings=settings,
+        database=database,
+        gateway=gateway,
+        proxies=requests.parse_networks(settings.proxies),
+    )
     views.plug(app)
     return app
 

@@ -11,6 +11,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """``gateway_url``: where the API answers; ``public_url``: where people reach us, https unless it is this machine.
+    ``proxies``: networks (comma separated) of the proxies whose X-Forwarded-For is believed.
 
     Raises Misconfigured when a cookie could be overheard."""
 
@@ -22,6 +23,7 @@ class Settings:
     web_workers: int = 1
     web_threads: int = 16
     log_level: str = "INFO"
+    proxies: str = ""
 
     def __post_init__(self) -> None:
         at = urlsplit(self.public_url)

@@ -137,7 +137,9 @@ def api(visitor: Visitor | None = None, seat: Seat | None = None) -> Api:
     """The API in the name of whoever sits here, or in nobody's."""
     headers = {
         "X-Request-Id": requests.request_id(),
-        "X-Forwarded-For": request.headers.get("X-Forwarded-For", ""),
+        "X-Forwarded-For": requests.address_behind(
+            current_app.extensions["proxies"], request.environ
+        ),
         "User-Agent": request.headers.get("User-Agent", "")[:200],
     }
     wire: StreamingTransport = current_app.extensions["gateway"]

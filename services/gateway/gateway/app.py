@@ -1,32 +1,39 @@
-"""What is plugged into the gateway."""
+"""What the gateway is made of."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from chassis.auth.tokens import RemoteKeys, Verifier
-from chassis.http import application
+from chassis.http import application, requests
 from chassis.http.client import InternalClient
 from chassis.runtime import log
-from chassis.runtime.settings import load
+from chassis.runtime.settings import load, read
 from chassis.runtime.web_server import WebServer
 from flask import Flask
 
 from gateway import views
 from gateway.clients import Feed, HttpUpstream, Upstream
-from gateway.config import Settings
+from gateway.config import Settings, settings_with_urls
 from gateway.guard import Guard, Limits, Revocations
 from gateway.views.forward import Forwarder
-from gateway.views.openapi import Catalogue
+from gateway.views.openapi import Catalog
+from gateway.views.routes import Routes
 
 FEEDS = ("membership", "org")
 
 
-def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
-    """The gateway before these services. It follows the feeds from its first request on, until
-    ``close_app``."""
+def create_app(
+    settings: Settings,
+    upstreams: Mapping[str, Upstream],
+    ready: Mapping[str, Callable[[], None]] | None = None,
+) -> Flask:
+    """The gateway in front of these services. From its first request until ``close_app`` it follows
+    the feeds of revocations. ``ready``: further checks for ``/readyz``."""
+    table = Routes.load(Path(settings.registry))
     internal_clients = {
-        name: InternalClient(way, "gateway", settings.internal_secret)
-        for name, way in upstreams.items()
-        if name != "console"
+        name: InternalClient(upstream, "gateway", settings.internal_secret)
+        for name, upstream in upstreams.items()
     }
     revocations = Revocations()
     feeds = {
@@ -43,25 +50,21 @@ def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
     )
     guard = Guard(Verifier(keys), revocations, [feed.check for feed in feeds.values()])
     limits = Limits(
-        per_second=settings.rate_per_second,
-        burst=settings.rate_burst,
-        public=settings.public_rate,
-        pages=settings.page_rate,
-        proxies=settings.proxies,
+        per_second=settings.rate_per_second, burst=settings.rate_burst, public=settings.public_rate
     )
-    ready: dict[str, Callable[[], None]] = {
-        name: views.asks_ready(way) for name, way in upstreams.items()
-    }
-    ready |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
-    app = application.build("gateway", title="Clientele", access=None, blueprints=(), ready=ready)
-    views.add_openapi(app, Catalogue(internal_clients, settings.public_url))
+    checks = {name: views.ready_check(upstream) for name, upstream in upstreams.items()}
+    checks |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
+    checks |= ready or {}
+    app = application.build("gateway", title="Clientele", access=None, blueprints=(), ready=checks)
+    views.add_openapi(app, Catalog(table, internal_clients, settings.public_url))
     forwarder = Forwarder(
         app.wsgi_app,
+        table,
         upstreams,
         guard,
         limits,
         feeds.values(),
-        seats=max(1, settings.web_threads // 2),
+        proxies=requests.parse_networks(settings.proxies),
     )
     app.extensions["forwarder"] = forwarder
     app.wsgi_app = forwarder  # type: ignore[method-assign]
@@ -69,29 +72,22 @@ def create_app(settings: Settings, upstreams: Mapping[str, Upstream]) -> Flask:
 
 
 def close_app(app: Flask) -> None:
-    """End the threads that ``create_app``'s gateway has started."""
+    """End the threads that the gateway has started."""
     app.extensions["forwarder"].close()
-
-
-def network(settings: Settings) -> dict[str, Upstream]:
-    """The services over the network: one for every ``*_url``."""
-    urls = {
-        "org": settings.org_url,
-        "billing": settings.billing_url,
-        "membership": settings.membership_url,
-        "console": settings.console_url,
-    }
-    return {
-        name: HttpUpstream(url, connections=settings.web_threads)
-        for name, url in urls.items()
-        if url
-    }
 
 
 def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
-    at = load(Settings)
-    log.start(at.log_level, service="gateway", role="web")
-    WebServer(
-        lambda: create_app(at, network(at)), f"{at.host}:{at.port}", at.web_workers, at.web_threads
-    ).run()
+    table = Routes.load(Path(read("REGISTRY")))
+    settings: Any = load(settings_with_urls(table.services))
+    log.start(settings.log_level, service="gateway", role="web")
+
+    def build() -> Flask:
+        upstreams = {
+            name: HttpUpstream(getattr(settings, f"{name}_url"), connections=settings.web_threads)
+            for name in table.services
+        }
+        return create_app(settings, upstreams)
+
+    address = f"{settings.host}:{settings.port}"
+    WebServer(build, address, settings.web_workers, settings.web_threads).run()

@@ -1,25 +1,26 @@
-"""What the gateway must be told."""
+"""The gateway's settings."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, make_dataclass
 
 from chassis.runtime.settings import Secret
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """``*_url``: where the services answer; ``public_url``: where we are reached; ``internal_secret``: our password
-    at the services; ``rate_*``: per organization; ``public_rate``: calls without a token per client address in ten
-    seconds; ``page_rate``: pages and their parts likewise; ``console_url``: where pages come from, if from anywhere;
-    ``web_threads``: half of them make pages at most, for the console asks us meanwhile;
-    ``proxies``: networks (comma separated) of front proxies whose X-Forwarded-For is believed;
-    ``feed_*``: how often the feeds of revocations are asked, and after which silence nobody is let in."""
+    """What does not depend on the services there are.
 
-    org_url: str
-    billing_url: str
-    membership_url: str
+    ``registry``: the registry of services (deploy/services.toml); ``public_url``: our public
+    address; ``internal_secret``: our password at the services; ``rate_per_second`` and
+    ``rate_burst``: for each organization; ``public_rate``: for each client address, requests
+    without a token in ten seconds; ``proxies``: networks (comma separated) of the proxies whose
+    X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the feeds of
+    revocations; ``feed_silence_s``: seconds without a response after which no token is accepted."""
+
+    registry: str
     public_url: str
     internal_secret: Secret
-    host: str = "0.0.0.0"  # noqa: S104 - inside its container; the front proxy decides who reaches it
+    host: str = "0.0.0.0"  # noqa: S104 - inside its container; only the proxy reaches it
     port: int = 8000
     web_workers: int = 1
     web_threads: int = 16
@@ -27,8 +28,12 @@ class Settings:
     rate_per_second: int = 200
     rate_burst: int = 1000
     public_rate: int = 100
-    page_rate: int = 500
-    console_url: str = ""
     proxies: str = ""
     feed_poll_s: float = 1.0
     feed_silence_s: float = 10.0
+
+
+def settings_with_urls(services: Iterable[str]) -> type[Settings]:
+    """The settings with an address for each of these services: ``org_url``, ..."""
+    fields = [(f"{name}_url", str) for name in services]
+    return make_dataclass("Settings", fields, bases=(Settings,), frozen=True, kw_only=True)

@@ -1,5 +1,5 @@
-"""What ``docker compose up`` would start, as plain processes on a PostgreSQL and a RabbitMQ of
-one's own."""
+"""The distributed mode as plain processes on a private PostgreSQL and RabbitMQ: what
+``docker compose up`` starts, without the proxy."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from chassis.db import migrations
 from chassis.runtime import cli
-from clientele.embedded import SERVICES
+from clientele import registry
 from console import app as console
 from contracts import OUTSIDERS
 from joserfc.jwk import OKPKey
@@ -24,15 +24,17 @@ from joserfc.jwk import OKPKey
 from devtools.servers import Postgres, RabbitMQ
 from devtools.servers import processes as private
 
+SERVICES = registry.services()
 NAMES = tuple(service.name for service in SERVICES)
-DATABASES = (*NAMES, "console")
+DATABASES = tuple(registry.with_database())
 ROLES = ("web", "listen", "relay", "tick")
 ADMIN = "admin@example.com"
 
 
 class System:
-    """Every role of every service in a process of its own. Names are like ``billing-relay``; the gateway is
-    ``gateway-web``, the console ``console-web``. ``folder`` takes logs and mails."""
+    """Every role of every service in a process of its own, named like ``billing-relay`` or
+    ``gateway-web``. ``folder``: for logs and mail. There is no proxy, so API and pages have an
+    address each."""
 
     def __init__(
         self, postgres: Postgres, rabbitmq: RabbitMQ, folder: Path, *, settings: Mapping[str, str]
@@ -45,9 +47,9 @@ class System:
         self._databases = {name: postgres.fresh_database(name) for name in DATABASES}
         self._brokers = rabbitmq.create_service_users(*NAMES, *OUTSIDERS)
         self._broker_admin = rabbitmq.url()
-        self._ports = {name: private.free_port() for name in (*DATABASES, "gateway")}
+        self._ports = {name: private.free_port() for name in registry.entries()}
         self._health = {f"{s}-{r}": private.free_port() for s in NAMES for r in ROLES if r != "web"}
-        self._secrets = {name: secrets.token_urlsafe(32) for name in ("org", "gateway")}
+        self._secrets = {name: secrets.token_urlsafe(32) for name in registry.callers()}
         self._pepper = secrets.token_hex(32)
         self._signing_key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -55,11 +57,17 @@ class System:
 
     @property
     def address(self) -> str:
-        """Where the gateway is."""
-        return f"http://127.0.0.1:{self._ports['gateway']}"
+        """The address of the API: the gateway."""
+        return self.url_of("gateway")
+
+    @property
+    def pages(self) -> str:
+        """The address of the pages: the console."""
+        return self.url_of("console")
 
     def url_of(self, service: str) -> str:
-        """Where a service's own web role is; nothing outside reaches it in a deployment."""
+        """The address of a service's web role; in a deployment only the proxy and other services
+        reach it."""
         return f"http://127.0.0.1:{self._ports[service]}"
 
     def database_url(self, service: str) -> str:
@@ -126,15 +134,15 @@ class System:
         return codes
 
     def await_death(self, name: str, seconds: float = 30) -> int:
-        """Wait until a role has ended by itself; its exit code."""
+        """Wait until a role has ended on its own; its exit code."""
         return self._running.pop(name).wait(seconds)
 
     def is_running(self, name: str) -> bool:
-        """Whether the role's process lives."""
+        """Whether the role's process is running."""
         return name in self._running and self._running[name].poll() is None
 
     def pid(self, name: str) -> int:
-        """The role's process; of a web role the one that watches over its workers."""
+        """The id of the role's process; for a web role, the one that supervises its workers."""
         return self._running[name].pid
 
     def log(self, name: str) -> str:
@@ -166,21 +174,27 @@ class System:
 
     def _environment(self, service: str, role: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
-        names = {f"{name.upper()}_URL": self.url_of(name) for name in (*DATABASES, "gateway")}
+        names = {f"{name.upper()}_URL": self.url_of(name) for name in registry.entries()}
         common = {
             "HOST": "127.0.0.1",
             "PORT": str(self._ports[service]),
             "WEB_WORKERS": "1",
             "WEB_THREADS": "8",
             "HEALTH_PORT": str(self._health.get(f"{service}-{role}", 0)),
-            "PUBLIC_URL": self.address,
+            "PUBLIC_URL": self.pages,
+            "PROXIES": "127.0.0.0/8",
             "PYTHONUNBUFFERED": "1",
             **names,
             **self._settings,
         }
         if service == "gateway":
-            own = {"INTERNAL_SECRET": self._secrets["gateway"], "WEB_THREADS": "32"}
-            return inherited | {"PROXIES": "127.0.0.0/8"} | common | own
+            own = {
+                "INTERNAL_SECRET": self._secrets["gateway"],
+                "PUBLIC_URL": self.address,
+                "REGISTRY": str(registry.FILE),
+                "WEB_THREADS": "32",
+            }
+            return inherited | common | own
         database = self._databases[service]
         url = {"DATABASE_URL": database.owner_url if role == "migrate" else database.app_url}
         if service == "console":
@@ -190,8 +204,8 @@ class System:
             "BROKER_URL": self._brokers[service],
             "INTERNAL_SECRET": self._secrets.get(service, ""),
             "INTERNAL_CALLERS": ",".join(
-                f"{name}={sha256(secret.encode()).hexdigest()}"
-                for name, secret in self._secrets.items()
+                f"{name}={sha256(self._secrets[name].encode()).hexdigest()}"
+                for name in registry.entries()[service].callers
             ),
         }
         if role == "topology":
@@ -226,7 +240,7 @@ def _answers(url: str) -> bool:
 
 
 def run(folder: Path) -> None:
-    """Start servers and all roles, say how to begin, stop everything on Ctrl-C or SIGTERM."""
+    """Start servers and all roles, print how to begin, stop everything on Ctrl-C or SIGTERM."""
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda n, _: stopping.append(n))
@@ -238,8 +252,12 @@ def run(folder: Path) -> None:
             system.start()
             system.await_ready()
             print(  # noqa: T201 - this is what the command is for
-                f"\n  Open           {system.address}\n  sign in as     {ADMIN}\n  password       {system.password}\n"
-                f"  {len(system.names)} processes, their logs in {folder}\n  Stop with Ctrl-C; nothing is kept.\n",
+                f"\n  Open           {system.pages}\n"
+                f"  API            {system.address}\n"
+                f"  Sign in as     {ADMIN}\n"
+                f"  Password       {system.password}\n\n"
+                f"  {len(system.names)} processes, their logs in {folder}\n"
+                "  Stop with Ctrl-C. No data is kept.\n",
                 flush=True,
             )
             until(lambda: bool(stopping), float("inf"), "")

@@ -1,7 +1,7 @@
-"""Who is asking, is their token still good, and do they ask too often."""
+"""Whether a request is let through: its token, revocations, rate limits."""
 
-from gateway.guard.limits import Limits
+from gateway.guard.limits import Limits, RateLimit
 from gateway.guard.revocations import Revocations
 from gateway.guard.tokens import Guard, TokenRevoked
 
-__all__ = ["Guard", "Limits", "Revocations", "TokenRevoked"]
+__all__ = ["Guard", "Limits", "RateLimit", "Revocations", "TokenRevoked"]

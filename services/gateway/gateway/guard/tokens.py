@@ -1,4 +1,4 @@
-"""The token check: verified, and held against the revocations, each time."""
+"""The token check: signature and claims, then the revocations, on every request."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -19,19 +19,23 @@ class _Verifier(Protocol):
 
 
 class Guard:
-    """Lets in whoever has a valid token that has not been revoked; fails closed while feeds are
-    silent."""
+    """Accepts valid tokens that have not been revoked. Accepts none while a revocation feed is
+    stale."""
 
     def __init__(
-        self, verifier: _Verifier, revocations: Revocations, feeds: Sequence[Callable[[], None]]
+        self,
+        verifier: _Verifier,
+        revocations: Revocations,
+        feed_checks: Sequence[Callable[[], None]],
     ) -> None:
-        self._verifier, self._revocations, self._feeds = verifier, revocations, feeds
+        self._verifier, self._revocations = verifier, revocations
+        self._feed_checks = feed_checks
 
     def authenticate(self, header: str) -> Mapping[str, Any]:
-        """The claims behind an Authorization header. Raises InvalidToken, TokenRevoked or
+        """The claims of the token in an Authorization header. Raises InvalidToken, TokenRevoked or
         Unavailable."""
         claims = self._verifier.verify(bearer(header))
-        for check in self._feeds:
+        for check in self._feed_checks:
             check()
         if self._revocations.covers(claims):
             raise TokenRevoked()

@@ -1,5 +1,4 @@
-"""The public door: which path belongs to which service, forwarding, and the few answers of the
-gateway itself."""
+"""Forwarding, and the few responses of the gateway itself."""
 
 from collections.abc import Callable
 
@@ -9,25 +8,26 @@ from chassis.http.responses import json_response
 from flask import Flask, Response
 
 from gateway.clients import Upstream
-from gateway.views.openapi import Catalogue
+from gateway.views.openapi import Catalog
 
 
-def asks_ready(upstream: Upstream) -> Callable[[], None]:
-    """A check for ``/readyz``: raises Unavailable where the service is not ready."""
+def ready_check(upstream: Upstream) -> Callable[[], None]:
+    """A check for ``/readyz`` that raises Unavailable while the service is not ready."""
 
     def check() -> None:
-        if upstream.send("GET", "/readyz", {}).status != 200:
-            raise Unavailable()
+        status = upstream.send("GET", "/readyz", {}).status
+        if status != 200:
+            raise Unavailable(f"Not ready: {status}.", code="service_unavailable")
 
     return check
 
 
-def add_openapi(app: Flask, catalogue: Catalogue) -> None:
-    """``/v1/openapi.json``."""
+def add_openapi(app: Flask, catalog: Catalog) -> None:
+    """Serve ``/v1/openapi.json``."""
 
     def openapi() -> Response:
-        answer = json_response(catalogue.document())
-        answer.headers["Cache-Control"] = "public, max-age=60"
-        return answer
+        response = json_response(catalog.document())
+        response.headers["Cache-Control"] = "public, max-age=60"
+        return response
 
     app.add_url_rule("/v1/openapi.json", view_func=public(openapi), endpoint="public_openapi")

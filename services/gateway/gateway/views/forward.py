@@ -1,42 +1,31 @@
-"""The way of a request through the gateway, as plain WSGI: only what is the gateway's own reaches
+"""The way of a request through the gateway, as plain WSGI. Only the gateway's own paths reach
 Flask."""
 
 import json
 import re
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from html import escape
 from http.client import responses
 from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
-from chassis.errors import (
-    Failure,
-    NotFound,
-    Unauthenticated,
-    Unavailable,
-    Unreadable,
-    UnsupportedMedia,
-)
-from chassis.http import body_limits, problems, requests
+from chassis.errors import Failure, NotFound, Unauthenticated, Unavailable
+from chassis.http import problems, requests
 from chassis.runtime import log
 
-from gateway.clients import Feed, Reply, Upstream
+from gateway.clients import Feed, Upstream, UpstreamResponse
 from gateway.guard import Guard, Limits
 from gateway.views import routes
-from gateway.views.routes import Route
+from gateway.views.bodies import read_body
+from gateway.views.routes import Route, Routes
 
 _LOG = log.get("gateway")
+# Responses up to this size are read whole, which frees the upstream's connection at once.
 _SMALL = 64 * 1024
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><title>{title}</title>
-<h1>{title}</h1><p>{detail}</p><p><a href="/">Home</a></p><p><small>{status} · {instance}</small></p></html>
-"""
-_LEGAL = "%!$&'()*+,;=:@/?"
+_LEGAL_IN_QUERY = "%!$&'()*+,;=:@/?"
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_ASKED = {
+_REQUEST_HEADERS = {
     "HTTP_ACCEPT": "Accept",
     "HTTP_ACCEPT_LANGUAGE": "Accept-Language",
     "CONTENT_TYPE": "Content-Type",
@@ -46,34 +35,7 @@ _ASKED = {
     "HTTP_PREFER": "Prefer",
     "HTTP_USER_AGENT": "User-Agent",
 }
-# What a page needs beside: who the browser is, and where its form was.
-_SHOWN = {
-    "HTTP_ACCEPT_ENCODING": "Accept-Encoding",
-    "HTTP_COOKIE": "Cookie",
-    "HTTP_HOST": "Host",
-    "HTTP_ORIGIN": "Origin",
-    "HTTP_REFERER": "Referer",
-    "HTTP_SEC_FETCH_SITE": "Sec-Fetch-Site",
-    "HTTP_HX_REQUEST": "HX-Request",
-    "HTTP_HX_CURRENT_URL": "HX-Current-URL",
-    "HTTP_X_CSRF_TOKEN": "X-CSRF-Token",
-    "HTTP_X_DIALOG": "X-Dialog",
-}
-_OF_PAGES = {
-    "content-encoding",
-    "content-security-policy",
-    "cross-origin-opener-policy",
-    "cross-origin-resource-policy",
-    "hx-redirect",
-    "hx-replace-url",
-    "permissions-policy",
-    "referrer-policy",
-    "set-cookie",
-    "strict-transport-security",
-    "x-frame-options",
-    "x-location",
-}
-_ANSWERED = {
+_RESPONSE_HEADERS = {
     "allow",
     "cache-control",
     "content-disposition",
@@ -93,232 +55,157 @@ _ANSWERED = {
 
 
 class Forwarder:
-    """Wraps Flask's ``wsgi_app``: checks and forwards what the table knows, hands on what is the
-    gateway's own."""
+    """Wraps Flask's ``wsgi_app``: checks and forwards routed requests, passes on those for the
+    gateway itself. ``proxies``: whose X-Forwarded-For is believed."""
 
     def __init__(
         self,
         own: WSGIApplication,
+        table: Routes,
         upstreams: Mapping[str, Upstream],
         guard: Guard,
         limits: Limits,
         feeds: Iterable[Feed],
         *,
-        seats: int,
+        proxies: requests.Networks,
     ) -> None:
-        self._own, self._upstreams, self._guard, self._limits = own, upstreams, guard, limits
+        self._own, self._routes, self._upstreams = own, table, upstreams
+        self._guard, self._limits, self._proxies = guard, limits, proxies
         self._feeds = tuple(feeds)
-        self._seats = threading.BoundedSemaphore(seats)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         for feed in self._feeds:
             feed.start()
-        path = _raw_path(environ)
+        path = requests.raw_path(environ)
         if path in routes.OWN:
             return self._own(environ, start_response)
         began = time.perf_counter()
         request_id = requests.sane_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        route = routes.find(path)
+        route = self._routes.find(path)
         try:
-            reply = self._forward(environ, path, route, request_id)
+            response = self._forward(environ, path, route, request_id)
         except Exception as problem:
-            looks = (route is None or route.is_pages) and "text/html" in environ.get(
-                "HTTP_ACCEPT", ""
-            )
-            reply = _refused(problem, f"{path}#{request_id}", as_page=looks)
-        _LOG.info(
-            "request",
-            request_id=request_id,
-            method=environ["REQUEST_METHOD"],
-            status=reply.status,
-            route=route.pattern if route else None,
-            upstream=route.service if route else None,
-            **({"path": path} if route and not (route.is_mailed or route.is_pages) else {}),
-            ms=round((time.perf_counter() - began) * 1000, 1),
-        )
-        passed = _ANSWERED | _OF_PAGES if route and route.is_pages else _ANSWERED
-        return _answer(reply, passed, request_id, start_response)
+            response = _problem_response(problem, f"{path}#{request_id}")
+        _log_request(environ["REQUEST_METHOD"], path, route, response.status, began, request_id)
+        return _respond(response, request_id, start_response)
 
     def close(self) -> None:
-        """Follow the feeds no more."""
+        """Stop following the feeds."""
         for feed in self._feeds:
             feed.stop()
 
     def _forward(
         self, environ: dict[str, Any], path: str, route: Route | None, request_id: str
-    ) -> Reply:
+    ) -> UpstreamResponse:
         upstream = self._upstreams.get(route.service) if route else None
         if route is None or upstream is None:
-            raise NotFound("There is nothing here.", code="not_found")
+            raise NotFound("There is nothing at this address.", code="not_found")
         method = environ["REQUEST_METHOD"]
-        headers = {name: environ[key] for key, name in _ASKED.items() if environ.get(key)}
+        address = requests.address_behind(self._proxies, environ)
+        headers = {name: environ[key] for key, name in _REQUEST_HEADERS.items() if environ.get(key)}
         headers["X-Request-Id"] = request_id
-        headers["X-Forwarded-For"] = address = self._limits.address_of(environ)
-        if route.is_pages:
-            self._limits.count_page(address)
-            headers |= {name: environ[key] for key, name in _SHOWN.items() if environ.get(key)}
-        elif route.is_open(method, path):
+        headers["X-Forwarded-For"] = address
+        authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
+        if route.is_open(method, path):
             self._limits.count_address(address)
-            if route.is_mailed and (given := self._known(environ)):
-                headers["Authorization"] = given
+            # A mailed link shows more to those who are signed in.
+            if route.is_mailed and self._is_accepted(authorization):
+                headers["Authorization"] = authorization
         else:
-            headers["Authorization"] = given = environ.get("HTTP_AUTHORIZATION", "")
-            self._limits.count_organization(self._guard.authenticate(given)["org"])
+            headers["Authorization"] = authorization
+            claims = self._guard.authenticate(authorization)
+            self._limits.count_organization(claims["org"])
         query = _query(environ)
-        body = _body(environ, route.body_limit)
         target = f"{path}?{query}" if query else path
-        if route.is_pages:
-            return self._page(upstream, method, target, headers, body)
-        reply = upstream.ask(method, target, headers, body)
-        return _whole(reply) if route.is_mailed or _is_small(reply) else reply
+        body = read_body(environ, route.body_limit)
+        response = upstream.forward(method, target, headers, body)
+        return _read_whole(response) if route.is_mailed or _is_small(response) else response
 
-    def _page(
-        self, upstream: Upstream, method: str, target: str, headers: Mapping[str, str], body: bytes
-    ) -> Reply:
-        """While a page is made the console asks us: were all our threads busy with pages, none
-        would answer it."""
-        if not self._seats.acquire(blocking=False):
-            raise Unavailable(
-                "Too many pages are being made. Try again.",
-                code="service_unavailable",
-                retry_after=1,
-            )
-        release = [self._seats.release]
+    def _is_accepted(self, authorization: str) -> bool:
+        if not authorization:
+            return False
         try:
-            reply = upstream.ask(method, target, headers, body)
-        except BaseException:
-            release.pop()()
-            raise
-
-        def close() -> None:
-            reply.close()
-            if release:
-                release.pop()()
-
-        seated = Reply(reply.status, reply.headers, reply.body, close)
-        return _whole(seated) if _is_small(seated) else seated
-
-    def _known(self, environ: Mapping[str, Any]) -> str:
-        """What somebody signed in shows where nobody needs to; nothing where it is no good any
-        more."""
-        given = str(environ.get("HTTP_AUTHORIZATION", ""))
-        try:
-            return given if given and self._guard.authenticate(given) else ""
+            self._guard.authenticate(authorization)
         except (Unauthenticated, Unavailable):
-            return ""
-
-
-def _raw_path(environ: Mapping[str, Any]) -> str:
-    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "")
-    return str(raw).partition("?")[0]
+            return False
+        return True
 
 
 def _query(environ: Mapping[str, Any]) -> str:
-    """The query, with what no address may hold spelt in percent: whoever reads it on the way reads
-    the same."""
+    """The query with illegal characters percent-encoded, so that everyone on the way reads the
+    same."""
     raw = str(environ.get("QUERY_STRING", "")).encode("latin-1")
-    return _LONE_PERCENT.sub("%25", quote(raw, safe=_LEGAL))
+    return _LONE_PERCENT.sub("%25", quote(raw, safe=_LEGAL_IN_QUERY))
 
 
-def _body(environ: Mapping[str, Any], limit: int) -> bytes:
-    """The whole body, counted while it is read. Raises TooLarge, Unreadable or UnsupportedMedia."""
-    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise UnsupportedMedia(
-            "Send the body as it is, not encoded.", code="unsupported_media_type"
-        )
-    announced = environ.get("CONTENT_LENGTH") or ""
-    if announced:
-        if not (announced.isascii() and announced.isdigit()):
-            raise Unreadable("The length of the body can't be read.", code="unreadable_body")
-        length = int(announced)
-    elif environ.get("wsgi.input_terminated"):
-        length = limit + 1
-    else:
-        return b""
-    if announced and length > limit:
-        raise body_limits.too_large(limit)
-    body = _read(environ["wsgi.input"], length)
-    if len(body) > limit:
-        raise body_limits.too_large(limit)
-    if announced and len(body) < length:
-        raise Unreadable("The body broke off.", code="unreadable_body")
-    return body
+def _is_small(response: UpstreamResponse) -> bool:
+    lengths = [value for name, value in response.headers if name.lower() == "content-length"]
+    return bool(lengths) and lengths[0].isdigit() and int(lengths[0]) <= _SMALL
 
 
-def _read(source: Any, length: int) -> bytes:
-    parts: list[bytes] = []
-    try:
-        while length > 0 and (part := source.read(min(length, _SMALL))):
-            parts.append(part)
-            length -= len(part)
-    except (
-        Exception
-    ) as problem:  # whatever the server says to chunks that are none, or to a client that has gone
-        raise Unreadable("The body can't be read to its end.", code="unreadable_body") from problem
-    return b"".join(parts)
+def _read_whole(response: UpstreamResponse) -> UpstreamResponse:
+    body = response.read()
+    return UpstreamResponse(response.status, response.headers, (body,), lambda: None)
 
 
-def _is_small(reply: Reply) -> bool:
-    length = next((value for name, value in reply.headers if name.lower() == "content-length"), "")
-    return length.isdigit() and int(length) <= _SMALL
-
-
-def _whole(reply: Reply) -> Reply:
-    body = reply.read()
-    return Reply(reply.status, reply.headers, (body,), lambda: None)
-
-
-def _refused(problem: Exception, instance: str, *, as_page: bool) -> Reply:
+def _problem_response(problem: Exception, instance: str) -> UpstreamResponse:
     if isinstance(problem, Failure):
         status, extra = problems.status_of(problem), problem.extra
-        about = problems.problem_about(instance, status, problem.code, problem.detail, extra)
+        code, detail = problem.code, problem.detail
     else:
-        _LOG.error("crashed", exc_info=problem)
+        _LOG.error("request.failed", exc_info=problem)
         status, extra = 500, {}
-        about = problems.problem_about(
-            instance, status, "internal_error", "Something went wrong on our side. Try again."
-        )
-    kind, text = _page(about) if as_page else ("application/problem+json", json.dumps(about))
-    headers = [("Content-Type", kind)]
+        code, detail = "internal_error", "Something went wrong on our side. Try again."
+    body = json.dumps(problems.problem_about(instance, status, code, detail, extra)).encode()
+    headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(body)))]
     if status in (429, 503):
         headers.append(("Retry-After", str(extra.get("retry_after", 1))))
     if status == 401:
         headers.append(("WWW-Authenticate", "Bearer"))
-    body = text.encode()
-    return Reply(status, [*headers, ("Content-Length", str(len(body)))], (body,), lambda: None)
+    return UpstreamResponse(status, headers, (body,), lambda: None)
 
 
-def _page(about: Mapping[str, Any]) -> tuple[str, str]:
-    """The same for people, where nothing of the console can be shown."""
-    words = {name: escape(str(about[name])) for name in ("title", "status", "detail", "instance")}
-    return "text/html; charset=utf-8", _PAGE.format_map(words)
+def _log_request(
+    method: str, path: str, route: Route | None, status: int, began: float, request_id: str
+) -> None:
+    logged_path = {"path": path} if route and not route.is_mailed else {}
+    _LOG.info(
+        "request",
+        request_id=request_id,
+        method=method,
+        status=status,
+        route=route.pattern if route else None,
+        upstream=route.service if route else None,
+        **logged_path,
+        ms=round((time.perf_counter() - began) * 1000, 1),
+    )
 
 
-def _answer(
-    reply: Reply, passed: set[str], request_id: str, start_response: StartResponse
+def _respond(
+    response: UpstreamResponse, request_id: str, start_response: StartResponse
 ) -> Iterable[bytes]:
-    headers = [(name, value) for name, value in reply.headers if name.lower() in passed]
+    headers = [pair for pair in response.headers if pair[0].lower() in _RESPONSE_HEADERS]
     if not any(name.lower() == "cache-control" for name, _ in headers):
         headers.append(("Cache-Control", "no-store"))
     headers += [("X-Request-Id", request_id), ("X-Content-Type-Options", "nosniff")]
-    start_response(f"{reply.status} {responses.get(reply.status, 'Unknown')}", headers)
-    return reply.body if isinstance(reply.body, tuple) else _Stream(reply, request_id)
+    start_response(f"{response.status} {responses.get(response.status, 'Unknown')}", headers)
+    return response.body if isinstance(response.body, tuple) else _Stream(response, request_id)
 
 
 class _Stream:
-    """A body on its way; when it breaks off the connection is cut, so that nobody takes half for
-    all."""
+    """A body on its way. When it breaks off, the connection is cut, so that no client takes a part
+    for the whole."""
 
-    def __init__(self, reply: Reply, request_id: str) -> None:
-        self._reply, self._request_id = reply, request_id
+    def __init__(self, response: UpstreamResponse, request_id: str) -> None:
+        self._response, self._request_id = response, request_id
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._reply.body
+            yield from self._response.body
         except Exception:
             _LOG.warning("stream.broken", request_id=self._request_id)
             raise
 
     def close(self) -> None:
-        """Called by the server at the end, also when the client has gone."""
-        self._reply.close()
+        """Called by the server at the end, also when the client is gone."""
+        self._response.close()

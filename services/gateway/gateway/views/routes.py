@@ -1,92 +1,77 @@
-"""Which path belongs to which service. Nothing else is forwarded."""
+"""Which path belongs to which service, as ``deploy/services.toml`` says. Nothing else is forwarded."""
 
 import re
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 from chassis.http import body_limits
 
-_O = "/v1/organizations/{id}"
-
-# The path or its beginning, up to a whole segment -> the service. The longer one decides.
-TABLE = {
-    "/v1/organizations": "org",
-    "/v1/settings": "org",
-    f"{_O}/account": "billing",
-    f"{_O}/invoices": "billing",
-    f"{_O}/payments": "billing",
-    f"{_O}/closing-statement": "billing",
-    "/v1/usage": "billing",
-    "/v1/ledger": "billing",
-    "/v1/wallet": "billing",
-    f"{_O}/members": "membership",
-    f"{_O}/ownership-transfers": "membership",
-    f"{_O}/remote-support": "membership",
-    "/v1/remote-support": "membership",
-    "/v1/sessions": "membership",
-    "/v1/me": "membership",
-    "/v1/verifications": "membership",
-    "/v1/password-resets": "membership",
-    "/v1/api-keys": "membership",
-    "/v1/pins": "membership",
-    "/.well-known/jwks.json": "membership",
-}
-PAGES = "pages"
+MAX_PATH = 2048
+# Paths of the gateway's own.
 OWN = {"/healthz", "/readyz", "/v1/openapi.json"}
 
-# Open to everybody: everything below a path, or one method of exactly one path.
-_OPEN = {"/v1/verifications", "/v1/password-resets", "/.well-known/jwks.json"}
-_OPEN_CALLS = {("POST", "/v1/sessions"), ("POST", "/v1/sessions/refresh")}
-# Their paths hold secrets that were mailed.
-_MAILED = {"/v1/verifications", "/v1/password-resets"}
-
-# What is under these is never a page.
-_NO_PAGES = ("/v1", "/internal", "/.well-known")
-
-# No percent sign, no empty segment, none that begins with a dot: one spelling for each path.
+# No percent sign, no empty segment, none that begins with a dot: each path has one spelling.
 _CANONICAL = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+|/\.well-known/jwks\.json")
 
 
 @dataclass(frozen=True)
 class Route:
-    """A line of the table."""
+    """A pattern and the service it belongs to. ``is_mailed``: its paths end in a secret sent by
+    email, which must not be logged."""
 
     pattern: str
     service: str
-
-    @property
-    def is_pages(self) -> bool:
-        """Whether people look at it: the console decides who they are."""
-        return self.pattern == PAGES
-
-    @property
-    def is_mailed(self) -> bool:
-        """Whether the path holds a secret and must not be logged."""
-        return self.pattern in _MAILED
-
-    @property
-    def body_limit(self) -> int:
-        """How many bytes a body may have."""
-        return body_limits.BULK if self.pattern == "/v1/usage" else body_limits.DEFAULT
+    is_mailed: bool = False
+    body_limit: int = body_limits.DEFAULT
+    open_calls: frozenset[str] = frozenset()
 
     def is_open(self, method: str, path: str) -> bool:
-        """Whether the call needs no token."""
-        return self.pattern in _OPEN or (method, path) in _OPEN_CALLS
+        """Whether the request needs no token."""
+        return self.pattern in self.open_calls or f"{method} {path}" in self.open_calls
 
 
-_PAGES = Route(PAGES, "console")
-_ROUTES = {pattern: Route(pattern, service) for pattern, service in TABLE.items()}
+class Routes:
+    """The routing table."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = {route.pattern: route for route in routes}
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """Read the table from the registry of services."""
+        services = tomllib.loads(file.read_text())
+        return cls(
+            _route(name, service, pattern)
+            for name, service in services.items()
+            for pattern in service.get("paths", ())
+        )
+
+    @property
+    def services(self) -> list[str]:
+        """The services that have public paths."""
+        return list(dict.fromkeys(route.service for route in self._routes.values()))
+
+    def find(self, path: str) -> Route | None:
+        """The route of a path as it was sent, still percent-encoded. None for unknown paths and
+        unusual spellings."""
+        if len(path) > MAX_PATH or not _CANONICAL.fullmatch(path):
+            return None
+        parts = path.split("/")
+        if len(parts) > 4:
+            route = self._routes.get(f"/{parts[1]}/{parts[2]}/{{id}}/{parts[4]}")
+            if route is not None:
+                return route
+        return self._routes.get("/".join(parts[:3]))
 
 
-def find(path: str) -> Route | None:
-    """The line for a path as it came over the wire, still encoded; None for everything we do not
-    know."""
-    if path == "/":
-        return _PAGES
-    if len(path) > 2048 or not _CANONICAL.fullmatch(path):
-        return None
-    if not any(path == one or path.startswith(f"{one}/") for one in _NO_PAGES):
-        return _PAGES
-    parts = path.split("/")
-    if len(parts) > 4 and (route := _ROUTES.get(f"/{parts[1]}/{parts[2]}/{{id}}/{parts[4]}")):
-        return route
-    return _ROUTES.get("/".join(parts[:3]))
+def _route(name: str, service: Mapping[str, Any], pattern: str) -> Route:
+    return Route(
+        pattern,
+        name,
+        is_mailed=pattern in service.get("mailed", ()),
+        body_limit=body_limits.BULK if pattern in service.get("large", ()) else body_limits.DEFAULT,
+        open_calls=frozenset(service.get("open", ())),
+    )

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import amqp
+from clientele import registry
 from contracts import OUTSIDERS
 
 from devtools.servers import installation, processes
 
 VHOST = "clientele"
 ADMIN = "admin"
-READ_BESIDE = {"billing": ("usage",)}
 SETTINGS = {
     "heartbeat": "30",
     "consumer_timeout": "300000",
@@ -215,7 +215,9 @@ def definitions(passwords: dict[str, str]) -> dict[str, Any]:
 def _readable(name: str) -> str:
     if name in OUTSIDERS:
         return "^$"
-    return rf"^{name}\.({'|'.join(('inbox', 'dead', *READ_BESIDE.get(name, ())))})$"
+    entry = registry.entries().get(name)
+    queues = "|".join(("inbox", "dead", *(entry.queues if entry else ())))
+    return rf"^{name}\.({queues})$"
 
 
 def as_configuration(settings: dict[str, str]) -> str:

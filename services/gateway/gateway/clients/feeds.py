@@ -1,0 +1,92 @@
+"""Following a service's feed of revocations."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chassis.errors import Unavailable
+from chassis.http.client import InternalClient
+from chassis.runtime import log
+
+_LOG = log.get("feeds")
+
+
+class Feed:
+    """Follows one service's feed. ``learn`` receives every entry, some of them more than once.
+
+    ``silence``: seconds without a response after which the feed counts as stale; ``pause``:
+    seconds between two requests."""
+
+    def __init__(
+        self,
+        client: InternalClient,
+        learn: Callable[[Mapping[str, Any]], None],
+        *,
+        silence: float,
+        pause: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._learn, self._clock = client, learn, clock
+        self._silence, self._pause = silence, pause
+        self._position = 0
+        self._complete_at = float("-inf")
+        self._loaded = threading.Event()
+        self._started = threading.Lock()
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Follow the feed in a thread of this process; does nothing when it already does."""
+        if self._started.acquire(blocking=False):
+            threading.Thread(target=self._follow, daemon=True, name="feed").start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._stopped.set()
+
+    def is_fresh(self) -> bool:
+        """Whether everything has been loaded and the service has responded lately. Waits up to a
+        second for the first load."""
+        return self._loaded.wait(1.0) and self._clock() - self._complete_at <= self._silence
+
+    def check(self) -> None:
+        """Raises Unavailable when the feed is stale."""
+        if not self.is_fresh():
+            raise Unavailable(
+                "Sessions cannot be checked at the moment. Try again.",
+                code="service_unavailable",
+                retry_after=2,
+            )
+
+    def poll(self) -> None:
+        """Read the feed to its end. Raises Unavailable."""
+        began_at = self._clock()
+        while self._read_page():
+            pass
+        self._complete_at = began_at
+        self._loaded.set()
+
+    def _read_page(self) -> bool:
+        """Read one page; whether there may be another."""
+        page = self._client.get(f"/internal/revocations?after={self._position}")
+        for entry in page["entries"]:
+            self._learn(entry)
+        before, last = self._position, int(page["last"])
+        if last < before:  # the service's numbers start over, so does our position
+            self._position = 0
+            return True
+        reached = max((int(entry["seq"]) for entry in page["entries"]), default=last)
+        self._position = max(reached, before)
+        return before < self._position < last
+
+    def _follow(self) -> None:
+        is_silent = False
+        while not self._stopped.is_set():
+            try:
+                self.poll()
+                is_silent = False
+            except Exception as problem:
+                if not is_silent:
+                    _LOG.warning("feed.unavailable", problem=type(problem).__name__)
+                is_silent = True
+            self._stopped.wait(self._pause)

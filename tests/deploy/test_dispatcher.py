@@ -1,0 +1,120 @@
+"""One address for API and pages in the embedded mode: what goes to the console, and with what."""
+
+from typing import Any
+
+import pytest
+from chassis.http import requests
+from clientele.dispatcher import Dispatcher
+from werkzeug.test import Client
+
+PAGES = [
+    "/",
+    "/sign-in",
+    "/at/org_1/customers",
+    "/static/abc123/vendor/htmx.min.js",
+    "/verify/tok",
+    "/v2/me",
+    "/V1/me",
+    "/v1x",
+]
+NOT_PAGES = [
+    "/v1",
+    "/v1/me",
+    "/v1/unknown",
+    "/healthz",
+    "/readyz",
+    "/internal/x",
+    "/internal",
+    "/.well-known/x",
+    "/sign-in/",
+    "//sign-in",
+    "/a/../b",
+    "/%73ign-in",
+    "/%2fv1/me",
+    "/at/..",
+    "/.git",
+    "/" + "x" * 3000,
+]
+
+
+class App:
+    """Remembers its requests."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.requests: list[dict[str, Any]] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        self.requests.append(environ)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Set-Cookie", "a=1")])
+        return [self.name.encode()]
+
+
+class Front:
+    """A dispatcher between two applications."""
+
+    def __init__(self, page_rate: int = 1000, proxies: str = "") -> None:
+        self.gateway, self.console = App("gateway"), App("console")
+        networks = requests.parse_networks(proxies)
+        app = Dispatcher(self.gateway, self.console, page_rate=page_rate, proxies=networks)
+        self.client = Client(app, use_cookies=False)
+
+    def get(self, path: str, peer: str = "127.0.0.1", **headers: str) -> Any:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        environ = {"RAW_URI": path, "PATH_INFO": path, "REMOTE_ADDR": peer}
+        return self.client.get("/", headers=sent, environ_overrides=environ)
+
+
+@pytest.fixture
+def front() -> Front:
+    return Front()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_go_to_the_console(front: Front, path: str) -> None:
+    response = front.get(path)
+
+    assert (response.text, response.headers["Set-Cookie"]) == ("console", "a=1")
+    assert front.gateway.requests == []
+
+
+@pytest.mark.parametrize("path", NOT_PAGES)
+def test_everything_else_goes_to_the_gateway(front: Front, path: str) -> None:
+    assert front.get(path).text == "gateway"
+    assert front.console.requests == []
+
+
+def test_the_query_decides_nothing(front: Front) -> None:
+    assert front.get("/sign-in?next=/v1/me").text == "console"
+    assert front.get("/v1/me?x=/sign-in").text == "gateway"
+
+
+def test_the_console_gets_no_token(front: Front) -> None:
+    front.get("/sign-in", Authorization="Bearer x", Cookie="clientele=a")
+    front.get("/v1/me", Authorization="Bearer x")
+
+    [page], [call] = front.console.requests, front.gateway.requests
+    assert "HTTP_AUTHORIZATION" not in page and page["HTTP_COOKIE"] == "clientele=a"
+    assert call["HTTP_AUTHORIZATION"] == "Bearer x"
+
+
+def test_an_address_may_open_a_limited_number_of_pages() -> None:
+    front = Front(page_rate=3)
+
+    responses = [front.get("/static/a.css") for _ in range(5)]
+
+    assert [response.status_code for response in responses] == [200, 200, 200, 429, 429]
+    refused = responses[-1]
+    assert refused.mimetype == "text/html" and "reload the page" in refused.text
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert refused.headers["Cache-Control"] == "no-store"
+    assert front.get("/v1/settings").status_code == 200, "API requests are not counted here"
+    assert front.get("/static/a.css", peer="127.0.0.2").status_code == 200
+
+
+@pytest.mark.parametrize(("proxies", "status"), [("", 429), ("127.0.0.0/8", 200)])
+def test_only_a_proxy_says_who_the_client_is(proxies: str, status: int) -> None:
+    front = Front(page_rate=1, proxies=proxies)
+    front.get("/sign-in", X_Forwarded_For="1.1.1.1")
+
+    assert front.get("/sign-in", X_Forwarded_For="6.6.6.6, 2.2.2.2").status_code == status
