@@ -7,7 +7,8 @@ from billing import actions, jobs
 from billing.listeners import LISTENERS
 from billing.models import Account, Provider
 from billing.values import parse_money
-from chassis.messaging.inbox import Envelope
+from chassis.messaging import listeners
+from chassis.messaging.envelope import Envelope
 from chassis.runtime import clock, ids
 from contracts import membership, org
 from contracts.message import every_message
@@ -29,7 +30,7 @@ def hear(world):
             now=clock.now(),
         )
         with world.database.transaction() as session:
-            LISTENERS[kind](session, kind.load(message.dump()), heard)
+            listeners.call(LISTENERS[kind], session, heard, kind.load(message.dump()))
 
     return hear
 

@@ -50,9 +50,9 @@ def opened(organization_id: str) -> billing.AccountOpened:
     return billing.AccountOpened(organization_id=organization_id)
 
 
-def note(session: Session, message: Any, envelope: Envelope) -> None:
-    """A listener: writes down which version of what it has envelope."""
-    session.add(Effect(word=f"{message.organization_id} {envelope.version}"))
+def note(session: Session, envelope: Envelope, *, organization_id: str) -> None:
+    """A listener: writes down which version of what it has consumed."""
+    session.add(Effect(word=f"{organization_id} {envelope.version}"))
 
 
 def facts(organization_id: str, version: int = 1, **other: Any) -> dict[str, Any]:

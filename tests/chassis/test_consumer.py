@@ -20,7 +20,7 @@ from chassis.runtime import ids
 from contracts import billing
 
 from tests.chassis.conftest import LISTENERS, Broker, until
-from tests.chassis.messages import CHASSIS, effects, facts, raw, rows
+from tests.chassis.messages import CHASSIS, effects, facts, note, raw, rows
 from tests.chassis.test_inbox import POISON
 from tests.databases import Shelf, migrated
 
@@ -253,8 +253,8 @@ def test_a_message_is_not_lost_when_the_service_dies_in_the_middle_of_it(
 ) -> None:
     one, deaths = ids.new("org"), []
 
-    def dies_once(session: Any, message: Any, heard: Any) -> None:
-        LISTENERS[billing.AccountOpened](session, message, heard)
+    def dies_once(session: Any, envelope: Any, *, organization_id: str) -> None:
+        note(session, envelope, organization_id=organization_id)
         if not deaths:
             deaths.append(1)
             raise SystemExit

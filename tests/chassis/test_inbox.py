@@ -28,12 +28,12 @@ class Stubborn:
         self.disliked, self.calls = set(disliked), 0
         self.kind: Callable[[str], Exception] = RuntimeError
 
-    def __call__(self, session: Session, message: Any, envelope: Envelope) -> None:
+    def __call__(self, session: Session, envelope: Envelope, *, organization_id: str) -> None:
         self.calls += 1
-        note(session, message, envelope)
+        note(session, envelope, organization_id=organization_id)
         session.flush()
-        if message.organization_id in self.disliked:
-            raise self.kind(f"I do not like {message.organization_id}")
+        if organization_id in self.disliked:
+            raise self.kind(f"I do not like {organization_id}")
 
 
 def ears(database: Database, listener: Any = note) -> Inbox:
@@ -202,7 +202,7 @@ def test_said_by_another_than_its_source_is_forged(database: Database) -> None:
 def test_a_listener_that_fails_leaves_no_effect_and_the_message_waits(
     database: Database, what: str
 ) -> None:
-    def failing(session: Session, message: Any, envelope: Envelope) -> None:
+    def failing(session: Session, envelope: Envelope) -> None:
         session.add(Effect(word="half done"))
         raise RuntimeError(what)
 

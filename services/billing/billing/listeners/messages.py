@@ -1,8 +1,9 @@
-"""What billing does when it hears something."""
+"""What billing does with the messages of org and membership."""
 
 from typing import Any
 
-from chassis.messaging.inbox import Envelope, Listeners
+from chassis.messaging.envelope import Envelope
+from chassis.messaging.listeners import Listeners
 from contracts import membership, org, usage
 
 from billing import actions
@@ -10,72 +11,121 @@ from billing.listeners.metering import BATCHES
 from billing.values import parse_money
 
 
-def open_account(session: Any, message: org.OpenAccount, envelope: Envelope) -> None:
-    """A new customer wants an account."""
-    limit = parse_money(message.credit_limit, zero=True) if message.credit_limit is not None else 0
-    actions.open_account(session, **{**vars(message), "credit_limit": limit}, now=envelope.now)
+def on_open_account(
+    session: Any,
+    envelope: Envelope,
+    *,
+    organization_id: str,
+    provider_id: str,
+    name: str,
+    country: str,
+    currency: str,
+    timezone: str,
+    payment_mode: str,
+    credit_limit: str | None,
+    billing: dict[str, Any],
+    buyer_tags: dict[str, Any],
+) -> None:
+    actions.open_account(
+        session,
+        organization_id=organization_id,
+        provider_id=provider_id,
+        name=name,
+        country=country,
+        currency=currency,
+        timezone=timezone,
+        payment_mode=payment_mode,
+        credit_limit=0 if credit_limit is None else parse_money(credit_limit, zero=True),
+        billing=billing,
+        buyer_tags=buyer_tags,
+        now=envelope.now,
+    )
 
 
-def provider_created(session: Any, message: membership.ProviderCreated, envelope: Envelope) -> None:
-    """A provider exists and has a wallet from now on."""
+def on_provider_created(
+    session: Any,
+    envelope: Envelope,
+    *,
+    organization_id: str,
+    name: str,
+    country: str,
+    currency: str,
+    timezone: str,
+) -> None:
     actions.register_provider(
         session,
-        provider_id=message.organization_id,
-        name=message.name,
-        country=message.country,
-        currency=message.currency,
-        timezone=message.timezone,
+        provider_id=organization_id,
+        name=name,
+        country=country,
+        currency=currency,
+        timezone=timezone,
     )
 
 
-def organization_changed(
-    session: Any, message: org.OrganizationChanged, envelope: Envelope
+def on_organization_changed(
+    session: Any,
+    envelope: Envelope,
+    *,
+    organization_id: str,
+    name: str,
+    billing: dict[str, Any],
+    buyer_tags: dict[str, Any],
 ) -> None:
-    """What invoices print has changed."""
     actions.copy_organization(
         session,
-        organization_id=message.organization_id,
-        name=message.name,
-        billing=message.billing,
-        buyer_tags=message.buyer_tags,
+        organization_id=organization_id,
+        name=name,
+        billing=billing,
+        buyer_tags=buyer_tags,
     )
 
 
-def organization_suspended(
-    session: Any, message: org.OrganizationSuspended, envelope: Envelope
+def on_organization_suspended(session: Any, envelope: Envelope, *, organization_id: str) -> None:
+    actions.freeze_account(session, organization_id=organization_id, now=envelope.now)
+
+
+def on_reopen_account(
+    session: Any, envelope: Envelope, *, organization_id: str, conversation_id: str, frozen: bool
 ) -> None:
-    """Nothing may be charged."""
-    actions.freeze_account(session, organization_id=message.organization_id, now=envelope.now)
+    actions.reopen_account(
+        session,
+        organization_id=organization_id,
+        conversation_id=conversation_id,
+        frozen=frozen,
+        now=envelope.now,
+    )
 
 
-def reopen_account(session: Any, message: org.ReopenAccount, envelope: Envelope) -> None:
-    """The organization comes back."""
-    actions.reopen_account(session, **vars(message), now=envelope.now)
+def on_close_account(
+    session: Any, envelope: Envelope, *, organization_id: str, deletion_id: str
+) -> None:
+    actions.close_account(
+        session, organization_id=organization_id, deletion_id=deletion_id, now=envelope.now
+    )
 
 
-def close_account(session: Any, message: org.CloseAccount, envelope: Envelope) -> None:
-    """The organization is to be deleted."""
-    actions.close_account(session, **vars(message), now=envelope.now)
+def on_seal_account(
+    session: Any, envelope: Envelope, *, organization_id: str, deletion_id: str
+) -> None:
+    actions.seal_account(
+        session, organization_id=organization_id, deletion_id=deletion_id, now=envelope.now
+    )
 
 
-def seal_account(session: Any, message: org.SealAccount, envelope: Envelope) -> None:
-    """The grace is over."""
-    actions.seal_account(session, **vars(message), now=envelope.now)
-
-
-def settings_changed(session: Any, message: org.SettingsChanged, envelope: Envelope) -> None:
-    """The provider works by other settings."""
-    actions.apply_settings(session, **vars(message))
+def on_settings_changed(
+    session: Any, envelope: Envelope, *, provider_id: str, version: int, settings: dict[str, Any]
+) -> None:
+    actions.apply_settings(session, provider_id=provider_id, version=version, settings=settings)
 
 
 LISTENERS: Listeners = {
-    org.OpenAccount: open_account,
-    membership.ProviderCreated: provider_created,
-    org.OrganizationChanged: organization_changed,
-    org.OrganizationSuspended: organization_suspended,
-    org.ReopenAccount: reopen_account,
-    org.CloseAccount: close_account,
-    org.SealAccount: seal_account,
-    org.SettingsChanged: settings_changed,
+    org.OpenAccount: on_open_account,
+    membership.ProviderCreated: on_provider_created,
+    org.OrganizationChanged: on_organization_changed,
+    org.OrganizationSuspended: on_organization_suspended,
+    org.ReopenAccount: on_reopen_account,
+    org.CloseAccount: on_close_account,
+    org.SealAccount: on_seal_account,
+    org.SettingsChanged: on_settings_changed,
     usage.Recorded: BATCHES[usage.Recorded].one,
 }

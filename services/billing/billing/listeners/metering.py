@@ -19,10 +19,15 @@ def read(message: usage.Recorded) -> Any:
         raise Invalid("invalid_provider_id")
     if message.admission not in _ADMISSIONS:
         raise Invalid("invalid_admission")
-    said = {name: value for name, value in vars(message).items() if value is not None}
     record = {
-        name: value for name, value in said.items() if name not in ("provider_id", "admission")
+        "id": message.id,
+        "organization_id": message.organization_id,
+        "amount": message.amount,
+        "at": message.at,
+        "description": message.description,
     }
+    if message.cost is not None:
+        record["cost"] = message.cost
     try:
         return schemas.read_record(
             record, provider_id=message.provider_id, always=_ADMISSIONS[message.admission]

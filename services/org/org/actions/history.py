@@ -6,7 +6,6 @@ from typing import Any
 from chassis import audit
 from chassis.auth.actor import Actor
 from contracts import org
-from contracts.parts import AuditRecorded
 from sqlalchemy.orm import Session
 
 from org import queries
@@ -50,32 +49,46 @@ def record_denial(
 
 
 def add_to_trail(
-    session: Session, *, service: str, message: AuditRecorded, message_id: str
+    session: Session,
+    *,
+    organization_id: str,
+    service: str,
+    message_id: str,
+    entry_id: str,
+    at: str,
+    action: str,
+    outcome: str,
+    actor: dict[str, Any],
+    target: dict[str, Any],
+    changes: list[dict[str, Any]],
+    reason: str | None,
+    request_id: str | None,
+    entry_hash: str,
 ) -> None:
     """Merge a row of some service's audit, once; without names if the organization is deleted."""
-    if session.get(TrailEntry, message.entry_id) is not None:
+    if session.get(TrailEntry, entry_id) is not None:
         return
-    acting = message.actor.get("acting") or {}
+    acting = actor.get("acting") or {}
     entry = TrailEntry(
-        id=message.entry_id,
-        organization_id=message.organization_id,
+        id=entry_id,
+        organization_id=organization_id,
         service=service,
-        at=datetime.fromisoformat(message.at),
-        action=message.action,
-        outcome=message.outcome,
-        actor=message.actor,
-        target=message.target,
-        changes=message.changes,
-        reason=message.reason,
-        request_id=message.request_id,
-        hash=message.hash,
+        at=datetime.fromisoformat(at),
+        action=action,
+        outcome=outcome,
+        actor=actor,
+        target=target,
+        changes=changes,
+        reason=reason,
+        request_id=request_id,
+        hash=entry_hash,
         message_id=message_id,
-        actor_id=acting.get("sub") or message.actor.get("id"),
-        actor_kind=message.actor.get("kind"),
-        target_id=message.target.get("id"),
+        actor_id=acting.get("sub") or actor.get("id"),
+        actor_kind=actor.get("kind"),
+        target_id=target.get("id"),
         erased=False,
     )
-    if queries.is_erased(session, message.organization_id):
+    if queries.is_erased(session, organization_id):
         audit.strip(entry)
     session.add(entry)
 

@@ -60,29 +60,37 @@ def create_organization(
 
 
 def create_provider(
-    session: Session, *, message: membership.ProviderCreated, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    name: str,
+    country: str,
+    currency: str,
+    timezone: str,
+    owner: membership.Owner,
+    now: datetime,
 ) -> None:
     """The provider's own organization; created once."""
-    if queries.provider_of(session, message.organization_id) is not None:
+    if queries.provider_of(session, organization_id) is not None:
         return
     root = Organization(
-        id=message.organization_id,
+        id=organization_id,
         kind="provider",
-        provider_id=message.organization_id,
-        name=message.name,
+        provider_id=organization_id,
+        name=name,
         status=values.ACTIVE,
-        country=message.country,
-        currency=message.currency,
-        timezone=message.timezone,
+        country=country,
+        currency=currency,
+        timezone=timezone,
         pricing_model="app",
         payment_mode="prepaid",
-        owner=vars(message.owner),
+        owner=vars(owner),
         buyer_tags={},
         demo=False,
         managed_by="provider",
         created_at=now,
         updated_at=now,
-        billing_email=message.owner.email,
+        billing_email=owner.email,
     )
     root.index_for_search()
     session.add(root)

@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.messaging import outbox
 from chassis.runtime import clock
-from contracts import membership, org
+from contracts import org
 from sqlalchemy.orm import Session
 
 from org import queries, values
@@ -17,17 +17,25 @@ MAX_ROWS = 200
 MAX_CHARACTERS = 150_000
 
 
-def schedule_receipt(session: Session, *, message: membership.ActingEnded, now: datetime) -> None:
+def schedule_receipt(
+    session: Session,
+    *,
+    organization_id: str,
+    acting_id: str,
+    started_at: str,
+    ended_at: str,
+    now: datetime,
+) -> None:
     """Staff have left an organization: it gets a receipt once their audit has arrived here."""
-    if session.get(Receipt, message.acting_id) is not None:
+    if session.get(Receipt, acting_id) is not None:
         return
     session.add(
         Receipt(
-            acting_id=message.acting_id,
-            organization_id=message.organization_id,
+            acting_id=acting_id,
+            organization_id=organization_id,
             due_at=now + AUDIT_DELAY,
-            started_at=datetime.fromisoformat(message.started_at),
-            ended_at=datetime.fromisoformat(message.ended_at),
+            started_at=datetime.fromisoformat(started_at),
+            ended_at=datetime.fromisoformat(ended_at),
         )
     )
 

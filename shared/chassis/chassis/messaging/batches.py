@@ -36,7 +36,7 @@ class Batch:
     read: Callable[[Any], Any]
     apply: Callable[[Session, Sequence[Any], datetime], Sequence[int]]
 
-    def one(self, session: Session, message: Any, envelope: Envelope) -> None:
+    def one(self, session: Session, envelope: Envelope, *, message: Any) -> None:
         """The same as a listener for the inbox."""
         self.apply(session, [self.read(message)], envelope.now)
 

@@ -30,6 +30,11 @@ class Envelope:
     correlation: str
     now: datetime
 
+    @property
+    def producer(self) -> str:
+        """The service that published it."""
+        return self.source.removeprefix("/")
+
 
 class Undeliverable(Exception):
     """The message can't ever be applied; ``reason`` is a slug."""

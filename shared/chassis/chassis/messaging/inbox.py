@@ -6,12 +6,10 @@ as delivered when it returns.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from contracts import Message
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,6 +19,7 @@ from sqlalchemy.orm import Session, aliased
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
+from chassis.messaging import listeners
 from chassis.messaging.envelope import LARGEST, Decoded, Envelope, Undeliverable, decode, writable
 from chassis.messaging.inbox_models import (
     DeadLetter,
@@ -29,6 +28,7 @@ from chassis.messaging.inbox_models import (
     StreamPosition,
     WaitingMessage,
 )
+from chassis.messaging.listeners import Listener, Listeners
 from chassis.runtime import clock, failpoints, ids, log
 
 RETRY_AFTER = (
@@ -51,16 +51,14 @@ __all__ = [
     "is_disconnect",
 ]
 
-Listener = Callable[[Session, Any, Envelope], None]
-Listeners = Mapping[type[Message], Listener]
-
 
 class Inbox:
     """One service's ears."""
 
-    def __init__(self, database: Database, listeners: Listeners) -> None:
+    def __init__(self, database: Database, listeners_: Listeners) -> None:
+        listeners.check(listeners_)
         self.database = database
-        self.listeners = listeners
+        self.listeners = listeners_
 
     def receive(
         self,
@@ -125,7 +123,8 @@ class Inbox:
             return
         if ordered and not self._advance(session, envelope) and not redriven:
             raise Undeliverable("stale", f"version {envelope.version} came after a newer one")
-        self.listeners[type(decoded.message)](session, decoded.message, envelope)
+        listener = self.listeners[type(decoded.message)]
+        listeners.call(listener, session, envelope, decoded.message)
         write_collected(session)
         failpoints.hit("consumer.before_commit")
 
