@@ -51,7 +51,7 @@ def test_unknown_fields_on_the_wire_are_ignored(database: Database) -> None:
     inbox, organization_id = Inbox(database, {billing.AccountOpened: note}), ids.new("org")
     body = {"organization_id": organization_id, "never_heard_of": {"a": [1]}}
 
-    inbox.receive(raw(organization_id, data=body, another_extension="y"))
+    inbox.receive(raw(organization_id, data=body, anotherextension="y"))
 
     assert effects(database) == [f"{organization_id} 1"]
     assert inbox.dead_letters() == []

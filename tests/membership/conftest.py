@@ -56,10 +56,12 @@ class World:
     def __init__(self, app: Flask, database: Database, folder: Path, clock_at: "Clock") -> None:
         self.app, self.database, self.folder, self.clock = app, database, folder, clock_at
         self.settings = _settings(database.url, folder)
-        door = guard.access_control(
+        access_control = guard.access_control(
             database, app.extensions["signer"], self.settings.internal_callers
         )
-        app.extensions.update(settings=self.settings, database=database, access=door, hasher=CHEAP)
+        app.extensions.update(
+            settings=self.settings, database=database, access_control=access_control, hasher=CHEAP
+        )
         self.inbox = Inbox(database, listeners.LISTENERS)
         self.client = self.app.test_client()
 

@@ -4,9 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from chassis.db.database import Session
+from chassis.messaging import listeners
+from chassis.messaging.envelope import Envelope
 from chassis.runtime import clock, ids
 from contracts import billing, membership, org
 from org import actions, values
+from org.listeners import on_audit_recorded
 from org.models import Receipt
 from sqlalchemy import func, select
 
@@ -141,16 +145,25 @@ def test_a_stay_without_changes_has_a_receipt_too(world: World, one: str) -> Non
     assert told(world, ended(world, one, ids.new("ses")))[0].rows == []
 
 
+def consume(session: Session, message: membership.AuditRecorded) -> None:
+    """What the inbox does with it, many times faster."""
+    envelope = Envelope(
+        id=ids.new("evt"),
+        source="/membership",
+        type=message.TYPE,
+        aggregate=message.aggregate,
+        version=1,
+        correlation="",
+        now=NOON,
+    )
+    listeners.call(on_audit_recorded, session, envelope, message)
+
+
 def test_very_much_is_told_in_part(world: World, one: str) -> None:
     acting_id = ids.new("ses")
     for number in range(205):
         at = NOON + number * MICROSECOND
-        world.act(
-            actions.add_to_trail,
-            service="membership",
-            message=row(one, acting_id, at=at),
-            message_id=ids.new("evt"),
-        )
+        world.act(consume, message=row(one, acting_id, at=at))
 
     receipt = told(world, ended(world, one, acting_id))[0]
 
