@@ -278,7 +278,7 @@ def test_what_counts_once_is_not_posted_twice_to_any_customer_of_the_provider(wo
 
     def post(organization_id):
         with world.database.transaction() as session:
-            account = queries.account(session, organization_id, lock=True)
+            account = queries.get_account(session, organization_id, lock=True)
             transfers = [Transfer(Code.OFFLINE, Code.PREPAID, 1)]
             posting.post(session, account, transfers, kind="top_up", now=now, source="record-1")
 

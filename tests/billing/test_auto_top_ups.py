@@ -331,14 +331,14 @@ def test_a_suspended_organization_is_topped_up_when_it_is_back(world):
 def test_a_crash_loses_no_order_and_makes_none_twice(world, monkeypatch):
     org = prepare(world)
     charge(world, org, "90")
-    posted = auto_top_ups.crediting.top_up
+    posted = auto_top_ups.top_ups.top_up
 
     def die(*arguments, **named):
         posted(*arguments, **named)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(auto_top_ups.crediting, "top_up", die)
+        patch.setattr(auto_top_ups.top_ups, "top_up", die)
         with pytest.raises(KeyboardInterrupt):
             run(world)
     assert top_ups(world, org) == [] and order(world, org) is not None

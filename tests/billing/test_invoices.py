@@ -690,7 +690,7 @@ def test_an_invoice_of_very_many_lines_puts_usage_together_by_day(world, monkeyp
     world.charge(org, "20", kind="one_off")
     first = issue(world, org)
     assert len(first["lines"]) == 4
-    monkeypatch.setattr(sys.modules["billing.queries.invoices"], "MAX_LINES", 3)
+    monkeypatch.setattr(sys.modules["billing.queries.invoice_lines"], "MAX_LINES", 3)
     shown = read(world, org, first["id"])
     assert [(line["description"], line["amount"]) for line in shown["lines"]] == [
         ("Usage, 3 records", "3.000003"),

@@ -332,7 +332,7 @@ def test_nobody_waits_for_an_account_in_use(world):
     now, org = datetime(2031, 2, 5, tzinfo=UTC), opened(world)
     charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
     with world.database.transaction() as session:
-        queries.account(session, org, lock=True)
+        queries.get_account(session, org, lock=True)
         end_months(world, now)
         assert listed(world, org) == []
     end_months(world, now)

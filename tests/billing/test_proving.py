@@ -62,7 +62,7 @@ def look(world, **where):
 
 def keep(world, piece):
     with world.database.transaction() as session:
-        actions.record_audit_batch(session, piece=piece, now=clock.now())
+        actions.record_audit_batch(session, batch=piece, now=clock.now())
 
 
 def passes(world):
@@ -137,7 +137,7 @@ def of(model, condition=None, **values):
 PREPAID, POSTPAID, OWN = 0, 1, 2
 LAST = 0
 OPEN = Reservation.status == "open"
-MAX_DAYS_TO_EMPTY = 2**63 - 1
+HUGE = 2**63 - 1
 PLANTED = {
     "a bucket": (PREPAID, "cache_is_history", [account(prepaid=Account.prepaid + 1)]),
     "what is unbilled": (POSTPAID, "cache_is_history", [account(unbilled=Account.unbilled - 1)]),
@@ -161,7 +161,7 @@ PLANTED = {
     "an amount, beyond all bounds": (
         PREPAID,
         "cache_is_history",
-        [row(1, amount=MAX_DAYS_TO_EMPTY, prepaid_after=-MAX_DAYS_TO_EMPTY)],
+        [row(1, amount=HUGE, prepaid_after=-HUGE)],
     ),
     "a snapshot": (PREPAID, "cache_is_history", [row(2, held_after=1)]),
     "the last snapshot": (
@@ -284,7 +284,7 @@ def test_a_pass_is_made_of_pieces_as_large_as_they_may_be(world, monkeypatch):
     books_of_every_kind(world)
     books_of_every_kind(world)
     whole = prove(world)
-    for name in ("ROWS", "ACCOUNTS"):
+    for name in ("MAX_ROWS", "MAX_ACCOUNTS"):
         with monkeypatch.context() as smaller:
             smaller.setattr(audit_passes, name, 1)
             piece = look(world)
@@ -298,7 +298,7 @@ def test_a_pass_is_made_of_pieces_as_large_as_they_may_be(world, monkeypatch):
 
 def test_a_piece_that_comes_too_late_is_dropped(world, monkeypatch):
     orgs = sorted(world.open() for _ in range(3))
-    monkeypatch.setattr(audit_passes, "ACCOUNTS", 1)
+    monkeypatch.setattr(audit_passes, "MAX_ACCOUNTS", 1)
     keep(world, look(world))
     with world.database.reading() as session:
         begun = session.scalars(
@@ -337,8 +337,8 @@ def test_it_is_said_when_a_pass_fails_and_when_all_is_well_again(world):
 
 
 def test_the_last_hundred_passes_are_kept_and_a_thousand_discrepancies(world, monkeypatch):
-    monkeypatch.setattr(keeping, "KEPT", 2)
-    monkeypatch.setattr(keeping, "MOST", 1)
+    monkeypatch.setattr(keeping, "MAX_AUDITS", 2)
+    monkeypatch.setattr(keeping, "MAX_DISCREPANCIES", 1)
     for org in (world.open(), world.open()):
         with world.database.transaction() as session:
             session.execute(account(on_wallet=1)(org, 0))
@@ -361,7 +361,7 @@ def test_each_discrepancy_is_logged(world):
     )
     assert found["detail"] == "on_wallet is 0.000001, by its journal 0.00"
     assert (proved["event"], proved["status"], proved["discrepancies"]) == (
-        "ledger.proved",
+        "ledger.audited",
         "failed",
         1,
     )

@@ -176,7 +176,7 @@ def test_the_sweep_passes_by_an_account_that_somebody_locks(world):
     for org in (locked, free):
         act(world, actions.reserve, organization_id=org, amount=1, description="x", expires_in=1)
     with world.database.transaction() as session:
-        queries.account(session, locked, lock=True)
+        queries.get_account(session, locked, lock=True)
         act(world, actions.expire_reservations, now=now + timedelta(seconds=2))
     assert [state(world, org)[1] for org in (locked, free)] == [1, 0]
     act(world, actions.expire_reservations, now=now + timedelta(seconds=2))

@@ -1,4 +1,4 @@
-"""What billing does because it is time."""
+"""Billing's periodic jobs."""
 
 from datetime import datetime
 
@@ -13,50 +13,53 @@ _LOG = log.get("billing")
 
 
 def expire_credit_limits(database: Database, now: datetime, settings: object) -> int:
-    """Temporary limits have ended."""
+    """Drop temporary limits that have ended, and publish the balances."""
     with database.transaction() as session:
         return actions.expire_credit_limits(session, now=now)
 
 
 def recount_days_to_empty(database: Database, now: datetime, settings: object) -> int:
-    """A day is over, and with it the pace of the last days is another."""
+    """Recount the days to empty, which change from day to day."""
     with database.transaction() as session:
         return actions.recount_days_to_empty(session, now=now)
 
 
 def expire_reservations(database: Database, now: datetime, settings: object) -> int:
-    """The time of reservations is over."""
+    """Release what expired reservations still hold."""
     with database.transaction() as session:
         return actions.expire_reservations(session, now=now)
 
 
 def publish_balances(database: Database, now: datetime, settings: object) -> int:
-    """Figures have changed. Answers nothing unless there is more to say than fits into one turn: a
-    busy account is said a few times a second, not as often as it changes."""
+    """Publish balances that have changed.
+
+    Returns 0 unless more are waiting than fit into one run, so that the balance of a busy account is
+    published a few times a second and not as often as it changes.
+    """
     with database.reading() as session:
-        unsaid = queries.unpublished_balances(session)
-    if unsaid:
-        with database.transaction() as session:
-            said = actions.publish_balances(session, organization_ids=unsaid, now=now)
-        return said if len(unsaid) == queries.BATCH_SIZE else 0
-    return 0
+        waiting = queries.unpublished_balances(session)
+    if not waiting:
+        return 0
+    with database.transaction() as session:
+        published = actions.publish_balances(session, organization_ids=waiting, now=now)
+    return published if len(waiting) == queries.BATCH_SIZE else 0
 
 
 def publish_low_credits(database: Database, now: datetime, settings: object) -> int:
-    """Credits ran low."""
+    """Publish an alert for accounts whose credits run low."""
     with database.transaction() as session:
         return actions.publish_low_credits(session)
 
 
 def run_auto_top_ups(database: Database, now: datetime, settings: object) -> int:
-    """Automatic top-ups are due."""
+    """Try the automatic top-ups that are due."""
     with database.reading() as session:
         due = queries.due_top_ups(session, now)
-    return sum(_top_up(database, now, organization_id) for organization_id in due)
+    return sum(_run_auto_top_up(database, now, organization_id) for organization_id in due)
 
 
-def _top_up(database: Database, now: datetime, organization_id: str) -> int:
-    """A refused one leaves nothing behind, so that it failed is noted by itself."""
+def _run_auto_top_up(database: Database, now: datetime, organization_id: str) -> int:
+    """A refused top-up is rolled back, so its failure is recorded in a transaction of its own."""
     try:
         with database.transaction() as session:
             actions.run_auto_top_up(session, organization_id=organization_id, now=now)
@@ -64,47 +67,48 @@ def _top_up(database: Database, now: datetime, organization_id: str) -> int:
         with database.transaction() as session:
             actions.record_failed_top_up(session, organization_id=organization_id, why=why, now=now)
     except Exception:
-        _LOG.error("top_up.failed", organization_id=organization_id, exc_info=True)
+        _LOG.error("auto_top_up.failed", organization_id=organization_id, exc_info=True)
         return 0
     return 1
 
 
 def audit_ledger(database: Database, now: datetime, settings: object) -> int:
-    """The auditor takes its next piece of the books; small ones one after the other, large ones
-    each at its turn."""
+    """Check the next batch of accounts; small batches follow at once, large ones at their turn."""
     with database.reading(snapshot=True) as session:
-        piece = queries.audit_next_batch(session, now)
-    if piece is None:
+        batch = queries.audit_next_batch(session, now)
+    if batch is None:
         return 0
     with database.transaction() as session:
-        actions.record_audit_batch(session, piece=piece, now=now)
-    return int(piece.is_small)
+        actions.record_audit_batch(session, batch=batch, now=now)
+    return int(batch.is_small)
 
 
 def run_billing(database: Database, now: datetime, settings: object) -> int:
-    """Months are over, each in its own time zone, and what is unbilled from them becomes due. Where
-    one of many accounts fails, the others are done one by one."""
+    """Invoice the unbilled amounts of months that have ended, each in its own time zone.
+
+    If one account of a batch fails, the accounts are billed one by one.
+    """
     try:
         with database.transaction() as session:
             return actions.run_billing(session, now=now)
     except Exception:
-        _LOG.warning("months.failed", exc_info=True)
+        _LOG.warning("billing_run.failed", exc_info=True)
     with database.reading() as session:
         ended = queries.organizations_to_bill(session, now)
-    return sum(_end_month(database, now, organization_id) for organization_id in ended)
+    return sum(_bill_account(database, now, organization_id) for organization_id in ended)
 
 
-def _end_month(database: Database, now: datetime, organization_id: str) -> int:
+def _bill_account(database: Database, now: datetime, organization_id: str) -> int:
     try:
         with database.transaction() as session:
             return actions.run_billing(session, now=now, only=organization_id)
     except Exception:
-        _LOG.error("month.failed", organization_id=organization_id, exc_info=True)
+        _LOG.error("billing_run.account_failed", organization_id=organization_id, exc_info=True)
         return 0
 
 
 def flag_overdue_invoices(database: Database, now: datetime, settings: object) -> int:
-    """The last day to pay an invoice is over."""
+    """Publish invoices that have become overdue."""
     with database.transaction() as session:
         return actions.flag_overdue_invoices(session, now=now)
 

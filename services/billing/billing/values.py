@@ -1,7 +1,7 @@
 """Money and the chart of accounts.
 
-Inside, every amount is a whole number of millionths (10⁻⁶) of the currency's unit; outside it is a
-decimal string. Money is refused, never rounded, when it does not fit.
+Internally every amount is a whole number of millionths (10⁻⁶) of the currency unit; on the wire it
+is a decimal string. An amount that does not fit is refused, never rounded.
 """
 
 import re
@@ -31,8 +31,8 @@ CARD, ISSUE = "card", "issue"
 INDIVIDUAL, USAGE, CONSOLIDATED, NONE = "individual", "usage", "consolidated", "none"
 AWAITING, PAID, VOID = "awaiting_payment", "paid", "void"
 
-# What a provider works by until it has chosen otherwise.
-SETTINGS: dict[str, Any] = {
+# Used until the provider chooses its own.
+DEFAULT_SETTINGS: dict[str, Any] = {
     "low_credit_threshold": "20.00",
     "invoicing": CONSOLIDATED,
     "payment_terms_days": 14,
@@ -41,48 +41,54 @@ SETTINGS: dict[str, Any] = {
 
 
 class InvalidMoney(ValueError):
-    """The text is not an amount as the contract wants it."""
+    """The text is not a valid amount."""
 
 
 def parse_money(text: object, *, signed: bool = False, zero: bool = False) -> int:
-    """The millionths in a decimal string. ``signed``: it may be negative; ``zero``: it may be
-    nothing.
+    """The amount in a decimal string, in millionths.
 
-    At most twelve ASCII digits before the point and six after; no exponent, no plus, no spaces, no
-    ``-0``. Raises InvalidMoney."""
-    found = _SHAPE.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    ``signed`` allows negative amounts, ``zero`` allows zero. At most twelve ASCII digits before the
+    decimal point and six after it; no exponent, plus sign, spaces or ``-0``. Raises InvalidMoney.
+    """
+    match = _SHAPE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise InvalidMoney(
-            'Must be a decimal string like "12.50": at most 12 digits before the point, 6 after.'
+            'Must be a decimal string such as "12.50", with at most 12 digits before the decimal '
+            "point and 6 after it."
         )
-    sign, whole, part = found[1], found[2], found[3] or ""
-    amount = int(whole) * UNIT + int(part.ljust(MAX_DECIMALS, "0"))
-    if sign and (not signed or not amount):
-        raise InvalidMoney("Must not be negative." if amount else "Zero has no sign.")
+    sign, whole, fraction = match[1], match[2], match[3] or ""
+    amount = int(whole) * UNIT + int(fraction.ljust(MAX_DECIMALS, "0"))
+    if sign and not amount:
+        raise InvalidMoney("Zero must not have a sign.")
+    if sign and not signed:
+        raise InvalidMoney("Must not be negative.")
     if not amount and not zero:
         raise InvalidMoney("Must not be zero.")
     return -amount if sign else amount
 
 
 def format_money(amount: int, currency: str) -> str:
-    """The decimal string: the currency's own decimals at least, six at most."""
-    whole, part = divmod(abs(amount), UNIT)
-    least = places(currency)
-    digits = f"{part:06d}".rstrip("0").ljust(least, "0")
-    return f"{'-' if amount < 0 else ''}{whole}{'.' if digits else ''}{digits}"
+    """The decimal string, with at least the currency's own decimals and at most six."""
+    whole, fraction = divmod(abs(amount), UNIT)
+    digits = f"{fraction:06d}".rstrip("0").ljust(decimals(currency), "0")
+    sign = "-" if amount < 0 else ""
+    point = "." if digits else ""
+    return f"{sign}{whole}{point}{digits}"
 
 
-def places(currency: str) -> int:
-    """The decimals a currency has by ISO 4217, two where it does not say. At most six."""
+def decimals(currency: str) -> int:
+    """The decimals of a currency by ISO 4217; two if it is unknown, never more than six."""
     try:
         exponent = iso4217.Currency(currency).exponent
     except ValueError:
         return DEFAULT_DECIMALS
-    return DEFAULT_DECIMALS if exponent is None else min(int(exponent), MAX_DECIMALS)
+    if exponent is None:
+        return DEFAULT_DECIMALS
+    return min(int(exponent), MAX_DECIMALS)
 
 
 def is_currency(code: str) -> bool:
-    """Whether ISO 4217 knows the code."""
+    """Whether the code is in ISO 4217."""
     try:
         iso4217.Currency(code)
     except ValueError:
@@ -96,46 +102,54 @@ def percent(amount: int, share: int) -> int:
 
 
 def extract_tax(gross: int, rate: str) -> int:
-    """The tax inside a gross amount at ``rate`` percent ("8.1"): gross * rate / (100 + rate),
-    half-even."""
-    whole, _, part = rate.partition(".")
-    share = int(whole + part.ljust(4, "0"))
-    return divide(gross * share, 100 * 10**4 + share)
+    """The tax contained in a gross amount at ``rate`` percent, for example "8.1".
+
+    gross * rate / (100 + rate), rounded half-even.
+    """
+    whole, _, fraction = rate.partition(".")
+    ten_thousandths = int(whole + fraction.ljust(4, "0"))
+    return divide(gross * ten_thousandths, 100 * 10**4 + ten_thousandths)
 
 
 def divide(amount: int, by: int) -> int:
     """The quotient, rounded half-even. ``by`` is above zero."""
-    whole, rest = divmod(amount, by)
-    return whole + (2 * rest > by or (2 * rest == by and whole % 2 == 1))
+    quotient, remainder = divmod(amount, by)
+    is_half = 2 * remainder == by
+    round_up = 2 * remainder > by or (is_half and quotient % 2 == 1)
+    return quotient + round_up
 
 
 def local_day(moment: datetime, timezone: str) -> date:
-    """The day it is at that moment in a time zone."""
+    """The date at that moment in a time zone."""
     return moment.astimezone(ZoneInfo(timezone)).date()
 
 
 def month_end(moment: datetime, timezone: str) -> datetime:
-    """When the month that runs at that moment in a time zone is over: the next first day, 00:00
-    there."""
-    here = moment.astimezone(ZoneInfo(timezone))
-    year, month = (here.year, here.month + 1) if here.month < 12 else (here.year + 1, 1)
+    """The end of the current month in a time zone: 00:00 on the first day of the next one."""
+    local = moment.astimezone(ZoneInfo(timezone))
+    year, month = local.year, local.month + 1
+    if month > 12:
+        year, month = year + 1, 1
     return datetime(year, month, 1, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
 def month_start(moment: datetime, timezone: str) -> datetime:
-    """When the month that runs at that moment in a time zone began: its first day, 00:00 there."""
+    """The start of the current month in a time zone: 00:00 on its first day."""
     return day_start(local_day(moment, timezone).replace(day=1), timezone)
 
 
 def day_start(day: date, timezone: str) -> datetime:
-    """When a day begins in a time zone."""
+    """The moment at which a day begins in a time zone."""
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
 class Code(IntEnum):
-    """The chart of accounts. The first are a customer's buckets (``SET_ASIDE`` is the memo side of
-    ``HELD``), the others the provider's: ``WALLET`` is the balance at the platform, the rest say
-    where money came from or went."""
+    """The chart of accounts.
+
+    The codes below 20 are a customer's buckets; ``SET_ASIDE`` is the contra account of ``HELD``.
+    The others are the provider's: ``WALLET`` is its balance at the platform, the rest name where
+    money came from or went to.
+    """
 
     PREPAID = 1
     SURPLUS = 2
@@ -161,10 +175,11 @@ class Code(IntEnum):
 
 
 class Transfer(NamedTuple):
-    """An amount above zero from one account to another: both legs at once, so it can't be out of
-    balance.
+    """A positive amount moved from one account to another.
 
-    ``invoice_id``: the invoice it issues, settles or credits; ``payment_id``: the payment it assigns or releases."""
+    It holds both legs, so it is always balanced. ``invoice_id``: the invoice that it issues, settles
+    or credits. ``payment_id``: the payment that it allocates or deallocates.
+    """
 
     debit: Code
     credit: Code

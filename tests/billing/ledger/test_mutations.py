@@ -42,7 +42,7 @@ TABLE = (
     # the ordering of locks
     Mutation(
         "usage locks its accounts in any order",
-        "billing/actions/usage.py",
+        "billing/actions/usage/records.py",
         "ORDER BY organization_id FOR NO KEY UPDATE",
         "ORDER BY random() FOR NO KEY UPDATE",
         usage(
@@ -53,7 +53,7 @@ TABLE = (
     # the limit
     Mutation(
         "usage asks for no cover",
-        "billing/models/snapshot.py",
+        "billing/models/account_snapshot.py",
         "if not always and amount > usable:",
         "if not always and False:",
         usage("test_a_batch_is_decided_record_by_record[sqlite]"),
@@ -61,7 +61,7 @@ TABLE = (
     ),
     Mutation(
         "a charge at once asks for no cover",
-        "billing/actions/single.py",
+        "billing/actions/charges/fast_charge.py",
         "AND :amount <= CASE payment_mode",
         "AND :amount >= 0 OR 0 > CASE payment_mode",
         "test_concurrency.py::test_exactly_as_many_charges_succeed_as_the_limit_covers",
@@ -69,7 +69,7 @@ TABLE = (
     ),
     Mutation(
         "nothing else asks for cover",
-        "billing/actions/cover.py",
+        "billing/actions/charges/credit_check.py",
         "    if shortfall <= 0:\n        return",
         "    if shortfall <= 10**9:\n        return",
         "test_reservations.py::test_the_worked_example[sqlite] test_actions.py::"
@@ -79,7 +79,7 @@ TABLE = (
     # duplicates
     Mutation(
         "usage counts a record as often as it comes",
-        "billing/actions/usage.py",
+        "billing/actions/usage/records.py",
         "if earlier is not None:",
         "if earlier is not None and False:",
         usage("test_records_are_posted_with_their_cost_and_count_once[sqlite]"),
@@ -88,7 +88,7 @@ TABLE = (
     # one leg
     Mutation(
         "usage forgets its cost",
-        "billing/actions/usage.py",
+        "billing/actions/usage/records.py",
         "    if record.cost:\n        legs.append",
         "    if record.cost > 10**15:\n        legs.append",
         usage("test_records_are_posted_with_their_cost_and_count_once[sqlite]"),
@@ -97,7 +97,7 @@ TABLE = (
     # the buckets at closing
     Mutation(
         "an account is closed whatever is in it",
-        "billing/actions/closing.py",
+        "billing/actions/accounts/closing.py",
         "    if blockers:\n        outbox.publish(",
         "    if blockers and False:\n        outbox.publish(",
         "test_listeners.py",
@@ -106,35 +106,35 @@ TABLE = (
     # the rest, for make mutants
     Mutation(
         "a charge at once forgets its cost",
-        "billing/actions/single.py",
+        "billing/actions/charges/fast_charge.py",
         "generate_series(0, :legs - 1) leg",
         "generate_series(0, 0 * :legs) leg",
         usage("test_every_way_of_writing_posts_the_same"),
     ),
     Mutation(
         "the buckets move without a row in the journal",
-        "billing/actions/ledger.py",
+        "billing/actions/ledger/posting.py",
         "    session.add_all(rows)",
         "    session.add_all(rows[:1])",
         MACHINE,
     ),
     Mutation(
         "a row remembers the bucket before it",
-        "billing/actions/ledger.py",
+        "billing/actions/ledger/posting.py",
         "unbilled_after=buckets.unbilled",
         "unbilled_after=before.unbilled",
         MACHINE,
     ),
     Mutation(
         "usage writes another balance",
-        "billing/actions/usage.py",
+        "billing/actions/usage/records.py",
         "snapshot.balance, snapshot.prepaid",
         "snapshot.usable, snapshot.prepaid",
         usage("test_every_way_of_writing_posts_the_same"),
     ),
     Mutation(
         "the number of the last row is not kept",
-        "billing/actions/usage.py",
+        "billing/actions/usage/records.py",
         '"unbilled", "seq", "on_wallet")\n# Many',
         '"unbilled", "on_wallet")\n# Many',
         usage("test_every_way_of_writing_posts_the_same") + " " + MACHINE,
@@ -148,14 +148,14 @@ TABLE = (
     ),
     Mutation(
         "more is captured than is left",
-        "billing/actions/reservations.py",
+        "billing/actions/reservations/reservations.py",
         "    if amount > left:",
         "    if amount > left + 1:",
         "test_reservations.py::test_no_more_is_captured_than_is_left " + MACHINE,
     ),
     Mutation(
         "a capture keeps the rest",
-        "billing/actions/reservations.py",
+        "billing/actions/reservations/reservations.py",
         "freed = left if final else amount",
         "freed = amount",
         "test_reservations.py " + MACHINE,
@@ -183,21 +183,21 @@ TABLE = (
     ),
     Mutation(
         "a refund may exceed the charge",
-        "billing/actions/refunds.py",
+        "billing/actions/charges/refunds.py",
         "    if not 0 < amount <= left:",
         "    if not 0 < amount:",
         MACHINE,
     ),
     Mutation(
         "a refund brings no cost back",
-        "billing/actions/refunds.py",
+        "billing/actions/charges/refunds.py",
         "if returned else []",
         "if returned > 10**15 else []",
         MACHINE,
     ),
     Mutation(
         "what is invoiced is refunded as if it were not",
-        "billing/actions/refunds.py",
+        "billing/actions/charges/refunds.py",
         "    if invoice is None:",
         "    if invoice is None or True:",
         MACHINE,
@@ -211,14 +211,14 @@ TABLE = (
     ),
     Mutation(
         "more of a payment is assigned than there is",
-        "billing/actions/payments.py",
+        "billing/actions/payments/payments.py",
         "available = min(payment.amount, sum(before.values()) + account.surplus)",
         "available = payment.amount",
         "test_payments.py " + MACHINE,
     ),
     Mutation(
         "an invoice begins a row late",
-        "billing/actions/invoices.py",
+        "billing/actions/invoicing/invoices.py",
         "covered = Range(account.invoiced_seq + 1,",
         "covered = Range(account.invoiced_seq + 2,",
         MACHINE,
@@ -232,70 +232,70 @@ TABLE = (
     ),
     Mutation(
         "an invoice that was paid is voided",
-        "billing/actions/invoices.py",
+        "billing/actions/invoicing/invoices.py",
         "    if invoice.paid or invoice.credited:",
         "    if invoice.credited:",
         MACHINE,
     ),
     Mutation(
         "more is credited than was invoiced",
-        "billing/actions/invoices.py",
+        "billing/actions/invoicing/invoices.py",
         "    if not 0 < amount <= left:",
         "    if not 0 < amount <= left + 1:",
         MACHINE,
     ),
     Mutation(
         "a transaction is reversed twice",
-        "billing/actions/reversals.py",
+        "billing/actions/charges/reversals.py",
         "    if queries.refunded_or_reversed(session, organization_id, transaction_id) is not None:",
         "    if False:",
         "test_reversals.py " + MACHINE,
     ),
     Mutation(
         "going back to prepaid leaves debts behind",
-        "billing/actions/accounts.py",
+        "billing/actions/accounts/terms.py",
         "if mode != POSTPAID and (account.unbilled or account.invoiced):",
         "if mode != POSTPAID and account.unbilled:",
         "test_views.py test_invoices.py " + MACHINE,
     ),
     Mutation(
         "more is issued than the provider has",
-        "billing/actions/crediting.py",
+        "billing/actions/charges/top_ups.py",
         "    if amount > usable:",
         "    if amount > usable + 1:",
         "test_wallet.py " + MACHINE,
     ),
     Mutation(
         "issues of several at once are counted apart",
-        "billing/actions/crediting.py",
+        "billing/actions/charges/top_ups.py",
         "    if method == ISSUE:\n        providers.lock",
         "    if False:\n        providers.lock",
         "test_concurrency.py::test_no_more_is_issued_at_once_than_the_provider_has",
     ),
     Mutation(
         "an automatic top-up is tried again the same day",
-        "billing/actions/auto_top_ups.py",
+        "billing/actions/charges/auto_top_ups.py",
         "account.auto_last_on >= local_day(now, account.timezone)",
         "False",
         "test_auto_top_ups.py",
     ),
     Mutation(
         "a closed account takes entries",
-        "billing/actions/ledger.py",
+        "billing/actions/ledger/posting.py",
         "    if account.is_closed:\n        raise AccountClosed()",
         "    if False:\n        raise AccountClosed()",
         MACHINE,
     ),
     Mutation(
         "the figures are not said",
-        "billing/actions/usage.py",
+        "billing/actions/usage/records.py",
         "    INSERT INTO unsaid_figures SELECT organization_id FROM new ON CONFLICT DO NOTHING",
         "    SELECT 1",
         "test_coalescing.py",
     ),
     Mutation(
         "another body under the same key is the same request",
-        "chassis/idempotency.py",
+        "chassis/http/idempotency.py",
         "    if row.fingerprint != fingerprint:",
         "    if False:",
         MACHINE,

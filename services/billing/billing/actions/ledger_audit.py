@@ -1,51 +1,52 @@
-"""Keeping what the auditor finds: piece by piece into a pass, which is passed or failed in the
-end."""
+"""Recording the findings of the ledger audit, batch by batch, until a pass is complete."""
 
 from datetime import datetime
 from typing import Any
 
 from chassis.messaging import outbox
 from chassis.runtime import clock, log
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from billing import queries
 from billing.models import LedgerAudit
-from billing.queries.ledger_audit.checks import MOST
+from billing.queries import MAX_DISCREPANCIES
 
-KEPT = 100
+MAX_AUDITS = 100
 RUNNING, PASSED, FAILED = "running", "passed", "failed"
 _LOG = log.get("ledger")
 
 
-def record_audit_batch(session: Session, *, piece: queries.AuditBatch, now: datetime) -> None:
-    """Add the piece to its pass, and end the pass with the last one. A piece that somebody else has
-    added meanwhile is dropped."""
-    proof = _proof(session, piece, now)
-    if proof is None:
+def record_audit_batch(session: Session, *, batch: queries.AuditBatch, now: datetime) -> None:
+    """Add the batch to its pass; the last batch finishes the pass.
+
+    A batch that another process has already recorded is dropped.
+    """
+    audit = _audit_of(session, batch, now)
+    if audit is None:
         return
-    for found in piece.discrepancies:
-        _LOG.error("ledger.discrepancy", provider_id=piece.provider_id, **found._asdict())
-    proof.accounts += piece.accounts
-    proof.entries += piece.entries
-    proof.trial_balance = _added(proof.trial_balance, piece.trial_balance)
-    proof.discrepancies = [
-        *proof.discrepancies,
-        *(found._asdict() for found in piece.discrepancies),
-    ][:MOST]
-    proof.after = piece.last
-    if piece.last is None:
-        _finish(session, proof, now)
+    discrepancies = [discrepancy._asdict() for discrepancy in batch.discrepancies]
+    for discrepancy in discrepancies:
+        _LOG.error("ledger.discrepancy", provider_id=batch.provider_id, **discrepancy)
+    audit.accounts += batch.accounts
+    audit.entries += batch.entries
+    audit.trial_balance = _merged(audit.trial_balance, batch.trial_balance)
+    audit.discrepancies = [*audit.discrepancies, *discrepancies][:MAX_DISCREPANCIES]
+    audit.after = batch.last
+    if batch.last is None:
+        _finish(session, audit, now)
 
 
-def _proof(session: Session, piece: queries.AuditBatch, now: datetime) -> LedgerAudit | None:
-    """The pass the piece belongs to, locked, or a new one; None when it has gone on without it."""
-    if piece.audit_id is not None:
-        proof = session.get(LedgerAudit, piece.audit_id, with_for_update=True)
-        return proof if proof and proof.after == piece.after else None
-    proof = LedgerAudit(
-        provider_id=piece.provider_id,
+def _audit_of(session: Session, batch: queries.AuditBatch, now: datetime) -> LedgerAudit | None:
+    """The pass that the batch belongs to, locked, or a new one; None if the pass is past it."""
+    if batch.audit_id is not None:
+        audit = session.get(LedgerAudit, batch.audit_id, with_for_update=True)
+        if audit is None or audit.after != batch.after:
+            return None
+        return audit
+    audit = LedgerAudit(
+        provider_id=batch.provider_id,
         status=RUNNING,
         started_at=now,
         accounts=0,
@@ -53,61 +54,59 @@ def _proof(session: Session, piece: queries.AuditBatch, now: datetime) -> Ledger
         trial_balance={},
         discrepancies=[],
     )
-    session.add(proof)
-    return proof
+    session.add(audit)
+    return audit
 
 
-def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Two trial balances as one."""
-    both = {
-        currency: {**sums, "accounts": dict(sums["accounts"])} for currency, sums in one.items()
-    }
-    for currency, sums in other.items():
-        there = both.setdefault(currency, {"accounts": {}, "customers": 0})
-        there["customers"] += sums["customers"]
-        for name, (debit, credit) in sums["accounts"].items():
-            before = there["accounts"].get(name, (0, 0))
-            there["accounts"][name] = [before[0] + debit, before[1] + credit]
-    return both
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The sum of two trial balances."""
+    merged: dict[str, Any] = {}
+    for balance in (first, second):
+        for currency, totals in balance.items():
+            target = merged.setdefault(currency, {"accounts": {}, "customers": 0})
+            target["customers"] += totals["customers"]
+            for name, (debit, credit) in totals["accounts"].items():
+                before = target["accounts"].get(name, (0, 0))
+                target["accounts"][name] = [before[0] + debit, before[1] + credit]
+    return merged
 
 
-def _finish(session: Session, proof: LedgerAudit, now: datetime) -> None:
-    """End the pass, say so where it is news, and forget the oldest ones."""
-    proof.status, proof.finished_at = FAILED if proof.discrepancies else PASSED, now
+def _finish(session: Session, audit: LedgerAudit, now: datetime) -> None:
+    """Finish the pass, publish it if it failed or the one before did, and delete the oldest."""
+    audit.status = FAILED if audit.discrepancies else PASSED
+    audit.finished_at = now
     session.flush()
     earlier = session.execute(
         select(LedgerAudit.id, LedgerAudit.status)
-        .where(LedgerAudit.provider_id == proof.provider_id, LedgerAudit.id < proof.id)
+        .where(LedgerAudit.provider_id == audit.provider_id, LedgerAudit.id < audit.id)
         .order_by(LedgerAudit.id.desc())
-        .limit(KEPT)
+        .limit(MAX_AUDITS)
     ).all()
-    if FAILED in (
-        proof.status,
-        next((row.status for row in earlier if row.status != RUNNING), None),
-    ):
+    previous_status = next((row.status for row in earlier if row.status != RUNNING), None)
+    if FAILED in (audit.status, previous_status):
         outbox.publish(
             session,
-            said.LedgerProved(
-                provider_id=proof.provider_id,
-                status=proof.status,
-                started_at=clock.stamp(proof.started_at),
+            messages.LedgerProved(
+                provider_id=audit.provider_id,
+                status=audit.status,
+                started_at=clock.stamp(audit.started_at),
                 finished_at=clock.stamp(now),
-                accounts=proof.accounts,
-                entries=proof.entries,
-                discrepancies=len(proof.discrepancies),
+                accounts=audit.accounts,
+                entries=audit.entries,
+                discrepancies=len(audit.discrepancies),
             ),
         )
-    if len(earlier) == KEPT:
+    if len(earlier) == MAX_AUDITS:
         session.execute(
             delete(LedgerAudit).where(
-                LedgerAudit.provider_id == proof.provider_id, LedgerAudit.id <= earlier[-1].id
+                LedgerAudit.provider_id == audit.provider_id, LedgerAudit.id <= earlier[-1].id
             )
         )
     _LOG.info(
-        "ledger.proved",
-        provider_id=proof.provider_id,
-        status=proof.status,
-        accounts=proof.accounts,
-        entries=proof.entries,
-        discrepancies=len(proof.discrepancies),
+        "ledger.audited",
+        provider_id=audit.provider_id,
+        status=audit.status,
+        accounts=audit.accounts,
+        entries=audit.entries,
+        discrepancies=len(audit.discrepancies),
     )

@@ -1,4 +1,4 @@
-"""Accounts: one per customer, and the only lock of its money."""
+"""Accounts: one per customer. Its row is the only lock on the customer's money."""
 
 from datetime import date, datetime
 from typing import Any
@@ -15,16 +15,18 @@ LIMIT = 10**18
 
 
 class Account(Base):
-    """A customer's money, its limit and what is printed on its invoices. Every amount is in
-    millionths.
+    """A customer's money, its credit limit and the details printed on its invoices.
 
-    ``temporary_limit`` holds until ``credit_limit_expires_at``, then ``credit_limit`` again. ``in_flight``: payments
-    begun and not yet known. ``seq``: the last row of its journal. ``closed_from``: its status before it was closed.
-    ``auto_threshold`` None: 20 % of the last top-up.
+    Every amount is in millionths. ``temporary_limit`` applies until ``credit_limit_expires_at``, then
+    ``credit_limit`` again. ``in_flight``: payments started whose outcome is unknown. ``seq``: the last
+    row of its journal; ``invoiced_seq``: the last row covered by a regular invoice. ``closed_from``:
+    the status before closing. ``auto_threshold`` None: 20 % of the last top-up.
 
-    ``on_wallet``: what its entries did to the provider's balance at the platform, in all. ``balance_published_at``: as of when its
-    figures were last said, ``published_days_to_empty``: the days to empty among them, ``days_due_on``: the day on which those must
-    be counted anew, because they change with the days alone; None while nothing is burnt."""
+    ``on_wallet``: the total effect of its entries on the provider's balance at the platform.
+    ``balance_published_at``: the ``as_of`` of the last published balance. ``published_days_to_empty``:
+    the days to empty in it. ``days_due_on``: the date on which they must be recounted, because they
+    change as days pass; None while nothing is being spent.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -40,8 +42,8 @@ class Account(Base):
             "credit_limit",
         ),
         CheckConstraint(
-            "status NOT IN ('closed', 'sealed') OR (prepaid = 0 AND surplus = 0 AND unbilled = 0 AND invoiced = 0"
-            " AND held = 0 AND in_flight = 0)",
+            "status NOT IN ('closed', 'sealed') OR (prepaid = 0 AND surplus = 0 AND unbilled = 0"
+            " AND invoiced = 0 AND held = 0 AND in_flight = 0)",
             "closed_is_empty",
         ),
         Index("ix_accounts_provider_id", "provider_id", "currency"),
@@ -111,7 +113,6 @@ class Account(Base):
 
     @property
     def buckets(self) -> Buckets:
-        """Its buckets as they stand."""
         return Buckets(
             prepaid=self.prepaid,
             surplus=self.surplus,
@@ -122,64 +123,66 @@ class Account(Base):
 
     @property
     def charge_bucket(self) -> Code:
-        """The bucket that charges take from."""
+        """The bucket that charges are taken from."""
         return Code.UNBILLED if self.payment_mode == POSTPAID else Code.PREPAID
 
     @property
     def deposit_bucket(self) -> Code:
-        """The bucket that money comes into and is paid out of."""
+        """The bucket that money is paid into and withdrawn from."""
         return Code.SURPLUS if self.payment_mode == POSTPAID else Code.PREPAID
 
     @property
     def auto_top_up_threshold(self) -> int | None:
-        """The one that was set, else 20 % of the last top-up."""
+        """The threshold that was set, otherwise 20 % of the last top-up."""
         if self.auto_threshold is not None or self.last_top_up is None:
             return self.auto_threshold
         return percent(self.last_top_up, AUTO_TOP_UP_PERCENT)
 
     @property
     def top_up_trigger(self) -> int | None:
-        """At how many usable credits an automatic top-up is wanted; None where it is off, or
-        nothing was topped up."""
+        """The usable credits at which an automatic top-up is due.
+
+        None if automatic top-ups are off, or there is no threshold.
+        """
         return self.auto_top_up_threshold if self.auto_enabled else None
 
     def temporary_limit_ends(self, now: datetime) -> datetime | None:
-        """When the temporary limit ends; None when there is none any more."""
+        """When the temporary limit ends; None if there is none in force."""
         ends = self.credit_limit_expires_at
-        return ends if ends is not None and now < ends else None
+        if ends is None or ends <= now:
+            return None
+        return ends
 
     def limit_at(self, now: datetime) -> int:
-        """The limit in force: the temporary one until it ends, then the last permanent one."""
+        """The limit in force: the temporary one until it ends, then the permanent one."""
         if self.temporary_limit is not None and self.temporary_limit_ends(now):
             return self.temporary_limit
         return self.credit_limit
 
     def figures(self, now: datetime) -> Figures:
-        """Its figures at this instant."""
         return Figures(
             payment_mode=self.payment_mode, limit=self.limit_at(now), buckets=self.buckets
         )
 
     def set_buckets(self, buckets: Buckets) -> None:
-        """Take over the buckets after a transfer."""
-        self.prepaid, self.surplus, self.unbilled = (
-            buckets.prepaid,
-            buckets.surplus,
-            buckets.unbilled,
-        )
-        self.invoiced, self.held = buckets.invoiced, buckets.held
+        self.prepaid = buckets.prepaid
+        self.surplus = buckets.surplus
+        self.unbilled = buckets.unbilled
+        self.invoiced = buckets.invoiced
+        self.held = buckets.held
 
     def stamp_publication(self, now: datetime) -> datetime:
-        """As of when figures said now hold: never before those said last. Whoever waited for the
-        lock began before whoever had it, and those who hear drop figures that are older than what
-        they know."""
-        self.balance_published_at = (
-            now if self.balance_published_at is None else max(now, self.balance_published_at)
-        )
+        """The ``as_of`` of a balance published now: never before the last one published.
+
+        A transaction that waited for the lock started before the one that held it, and consumers
+        drop balances that are older than the one they have.
+        """
+        if self.balance_published_at is None or self.balance_published_at < now:
+            self.balance_published_at = now
         return self.balance_published_at
 
     def set_limit(self, limit: int, expires_at: datetime | None) -> None:
-        """Make the limit temporary until ``expires_at``, or permanent where that is None."""
+        """Set a temporary limit until ``expires_at``, or a permanent one if that is None."""
         if expires_at is None:
             self.credit_limit, self.temporary_limit = limit, None
         else:

@@ -1,5 +1,4 @@
-"""An account while a batch is posted to it: plain numbers, taken from its row and written back to
-it."""
+"""The numbers of an account that posting a batch reads and changes, outside the ORM."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,12 +38,12 @@ SNAPSHOT_COLUMNS = (
 
 @dataclass(slots=True)
 class AccountSnapshot:
-    """What a charge needs to know of an account, and what it changes; formulas as in ``Figures``.
-    Millionths.
+    """What a charge reads and changes of an account, in millionths. Formulas as in ``Figures``.
 
-    ``limit``: the one in force. ``top_up_trigger``: at how many usable credits an automatic top-up is wanted; None: at none.
-    ``seq``: the last row of the journal, those of this batch among them. ``spent``: what was charged since it was
-    read; its usable credits have come down by as much."""
+    ``limit``: the credit limit in force. ``top_up_trigger``: the usable credits at which an automatic
+    top-up is due, or None. ``seq``: the last journal row, including those of this batch. ``spent``:
+    charged since it was read; usable credits have fallen by as much.
+    """
 
     id: UUID
     provider_id: UUID
@@ -66,7 +65,7 @@ class AccountSnapshot:
     def of(
         cls, organization_id: UUID, provider_id: UUID, row: Sequence[Any], now: datetime
     ) -> "AccountSnapshot":
-        """From an account's row; its columns as in ``SNAPSHOT_COLUMNS``."""
+        """From an account's row with the columns ``SNAPSHOT_COLUMNS``."""
         (
             currency,
             payment_mode,
@@ -110,7 +109,6 @@ class AccountSnapshot:
 
     @property
     def balance(self) -> int:
-        """The current balance."""
         if self.payment_mode == PREPAID:
             return self.prepaid - self.held
         return self.surplus - self.invoiced - self.unbilled
@@ -122,8 +120,11 @@ class AccountSnapshot:
             return self.prepaid - self.held + self.limit
         return self.limit + max(0, self.surplus - self.invoiced) - self.unbilled - self.held
 
-    def refuses(self, amount: int, cost: int, *, always: bool) -> str | None:
-        """Why a charge can't be posted; None when it can. ``always``: the limit does not count."""
+    def refusal(self, amount: int, cost: int, *, always: bool) -> str | None:
+        """The code of the reason why a charge cannot be posted, or None.
+
+        ``always``: the credit limit does not apply.
+        """
         if self.status != OPEN:
             return "account_frozen" if self.status == FROZEN else "account_closed"
         usable = self.usable
@@ -136,8 +137,7 @@ class AccountSnapshot:
         return None
 
     def charge(self, amount: int, cost: int) -> None:
-        """Take the amount from the bucket that charges take from, and the cost from the provider's
-        balance."""
+        """Take the amount from the account and the cost from the provider's balance."""
         if self.payment_mode == PREPAID:
             self.prepaid -= amount
         else:

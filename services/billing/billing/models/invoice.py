@@ -1,4 +1,4 @@
-"""Invoices, the credit notes on them, and the payments that settle them."""
+"""Invoices, their credit notes, and the payments that settle them."""
 
 from datetime import date, datetime
 from typing import Any
@@ -16,16 +16,17 @@ REGULAR_ONLY = "kind <> 'individual'"
 
 
 class Invoice(Base):
-    """The rows ``from_seq`` to ``to_seq`` of an account's journal, put before the customer. Amounts
-    in millionths.
+    """A range of rows of an account's journal, charged to the customer. Amounts are in millionths.
 
-    ``kind``: ``individual`` (one charge, whose row carries the invoice's id), ``usage`` (the rest of a month, where
-    charges have invoices of their own), ``consolidated`` (all of a month), ``none`` (a month closed without sending
-    anything). All but the individual ones follow one another in the journal without a gap.
-    ``status``: awaiting_payment | paid | void. ``total`` is gross; ``tax`` is extracted from it at ``tax_rate``
-    percent. ``paid`` and ``credited``: what its rows in the journal add up to. ``about``: names, addresses and tags as
-    they were when it was issued, so that it can be printed again byte for byte. ``due_until``: when ``due_on`` is over
-    in the customer's time zone; ``overdue_at``: when that was said."""
+    ``kind``: ``individual`` (one charge, whose row carries the invoice id), ``usage`` (the rest of a
+    month if charges are invoiced individually), ``consolidated`` (a whole month), ``none`` (a month
+    closed without sending an invoice). All except individual ones cover the journal without a gap.
+    ``status``: awaiting_payment | paid | void. ``total`` is gross; ``tax`` is contained in it, at
+    ``tax_rate`` percent. ``paid`` and ``credited``: the sums of the journal rows with its id.
+    ``about``: names, addresses and tags as of the day of issue, so that the same invoice can be
+    rendered again byte for byte. ``due_until``: the end of ``due_on`` in the customer's time zone.
+    ``overdue_at``: when it was reported as overdue.
+    """
 
     __tablename__ = "invoices"
     __table_args__ = (
@@ -84,22 +85,26 @@ class Invoice(Base):
 
     @property
     def open(self) -> int:
-        """What it still asks for."""
-        return 0 if self.status == VOID else self.total - self.paid - self.credited
+        """The balance due."""
+        if self.status == VOID:
+            return 0
+        return self.total - self.paid - self.credited
 
     @property
     def is_regular(self) -> bool:
-        """Whether it covers all of its rows that are on no invoice of their own."""
+        """Whether it covers all rows of its range that have no individual invoice."""
         return self.kind != INDIVIDUAL
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether it still asks for something after its last day."""
+        """Whether it is unpaid after its due date."""
         return self.status == AWAITING and self.due_until <= now
 
 
 class CreditNote(Base):
-    """An invoice taken back in part, or whole; ``tax``: its share of the invoice's.
-    ``transaction_id`` is what it did to the account."""
+    """A full or partial credit of an invoice.
+
+    ``tax``: its share of the invoice's tax. ``transaction_id``: its transaction on the account.
+    """
 
     __tablename__ = "credit_notes"
     __table_args__ = (
@@ -119,9 +124,11 @@ class CreditNote(Base):
 
 
 class Payment(Base):
-    """Money that came in for invoices. What of it is assigned to which invoice is written in the
-    journal, in rows that carry both ids. ``edits``: how often it was assigned anew. ``status``:
-    received | reversed."""
+    """Money received for invoices.
+
+    Its allocation to invoices is in the journal, in rows that carry both ids. ``edits``: how often it
+    was reassigned. ``status``: received | reversed.
+    """
 
     __tablename__ = "payments"
     __table_args__ = (

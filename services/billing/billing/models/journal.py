@@ -1,4 +1,4 @@
-"""The journal: append-only, one row per transfer with both its legs."""
+"""The journal: append-only, one row per transfer with both legs."""
 
 from datetime import datetime
 
@@ -8,22 +8,24 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.table import Base
 
-# Spelt once, because a partial index serves only queries that repeat its condition word for word.
+# A partial index serves only queries that repeat its condition literally.
 FIRST = "part = 0"
 FIRST_AND_RARE = "part = 0 AND kind <> 'usage'"
 FIRST_AND_IN = "part = 0 AND moved > 0"
 
 
 class Entry(Base):
-    """One transfer. The rows of one transaction share ``transaction_id`` and follow one another in
-    ``seq``, which counts 1, 2, 3 … without a gap per organization (a provider has a journal of its
-    own).
+    """One transfer.
 
-    The first row (``part`` 0) speaks for the transaction: ``moved`` is what the whole of it did to the customer's
-    net, in the customer's favour, ``balance_after`` the balance then. The buckets on each row are those after it.
-    ``source``: the id of the usage record it stands for, which counts once per provider for ever.
-    ``invoice_id``: the invoice a row issues, settles or credits; on a charge, the individual invoice made for it.
-    ``occurred_at``: when it happened; ``posted_at``: when it was written here."""
+    The rows of one transaction share ``transaction_id`` and are consecutive in ``seq``, which counts
+    1, 2, 3 … without a gap per organization. A provider has a journal of its own.
+
+    The first row (``part`` 0) stands for the transaction: ``moved`` is its whole effect on the
+    customer's net, positive in the customer's favor, and ``balance_after`` the balance afterwards.
+    The buckets on each row are those after it. ``source``: the id of the usage record, unique per
+    provider. ``invoice_id``: the invoice that the row issues, settles or credits; on a charge, its
+    individual invoice. ``occurred_at``: when it happened; ``posted_at``: when it was posted.
+    """
 
     __tablename__ = "journal"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Providers: whom the customers are customers of."""
+"""Providers: the organizations whose customers have accounts here."""
 
 from typing import Any
 
@@ -7,16 +7,17 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.models.table import Base
-from billing.values import SETTINGS
+from billing.values import DEFAULT_SETTINGS
 
 
 class Provider(Base):
-    """What billing knows of a provider, and the lock of its own journal.
+    """A provider, and the lock of its own journal.
 
-    Unknown until heard: ``name``, ``country``, ``currency``, ``timezone``, and ``billing``, its own
-    address for invoices. ``seq``: the last row of the provider's own journal. The balance at the
-    platform is never kept here, where every charge would wait for it: it is the sum of that journal
-    and of what each account did to it."""
+    ``name``, ``country``, ``currency``, ``timezone`` and ``billing`` (its address on invoices) are
+    None until a message brings them. ``seq``: the last row of the provider's own journal. The balance
+    at the platform is not stored here, because every charge would wait for this row: it is the sum
+    of that journal and of every account's ``on_wallet``.
+    """
 
     __tablename__ = "providers"
     id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
@@ -30,5 +31,5 @@ class Provider(Base):
     seq: Mapped[int] = mapped_column(BigInt, default=0)
 
     def setting(self, name: str) -> Any:
-        """What the provider works by, its own choice or what everybody begins with."""
-        return self.settings.get(name, SETTINGS[name])
+        """The provider's own value, or the default."""
+        return self.settings.get(name, DEFAULT_SETTINGS[name])

@@ -1,4 +1,4 @@
-"""Reservations: money held for what is going on."""
+"""Reservations: credits held for work in progress."""
 
 from datetime import datetime
 
@@ -12,11 +12,12 @@ OPEN_ONLY = "status = 'open'"
 
 
 class Reservation(Base):
-    """An amount set aside, in millionths: what of it was captured, what released; the rest is still
-    held.
+    """An amount set aside, in millionths; what is neither captured nor released is still held.
 
-    ``status``: open | captured | released | expired. Past ``expires_at`` it captures nothing any more, whether or not
-    it has been swept. ``settled_at``: when nothing was left. Written under the account's lock."""
+    ``status``: open | captured | released | expired. After ``expires_at`` nothing can be captured,
+    whether or not the job has expired it yet. ``settled_at``: when nothing was left. Written under
+    the account's lock.
+    """
 
     __tablename__ = "reservations"
     __table_args__ = (
@@ -47,13 +48,14 @@ class Reservation(Base):
 
     @property
     def left(self) -> int:
-        """What is still held."""
+        """The amount still held."""
         return self.amount - self.captured - self.released
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether its time is over."""
-        return self.status == "expired" or (self.status == "open" and now >= self.expires_at)
+        if self.status == "open":
+            return now >= self.expires_at
+        return self.status == "expired"
 
     def settle(self, status: str, at: datetime) -> None:
-        """Nothing is left, and this is how it ended."""
+        """Close it: nothing is left."""
         self.status, self.settled_at = status, at

@@ -1,4 +1,4 @@
-"""What each customer spends a day, so that its pace is known without reading its journal."""
+"""Daily spending per customer, so that the rate is known without reading the journal."""
 
 from datetime import date
 
@@ -10,8 +10,10 @@ from billing.models.table import Base
 
 
 class Spending(Base):
-    """The charges of one account on one day (UTC), in millionths. Written under the account's
-    lock."""
+    """The charges of one account on one day (UTC), in millionths.
+
+    Written under the account's lock.
+    """
 
     __tablename__ = "spendings"
     organization_id: Mapped[str] = mapped_column(Id("org"), primary_key=True)

@@ -1,4 +1,4 @@
-"""What can be known about accounts."""
+"""Reading accounts."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -21,26 +21,27 @@ class NoAccount(NotFound):
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:
-    """The provider of a customer that has an account."""
-    wanted = select(Account.provider_id).where(Account.organization_id == organization_id)
-    return session.execute(wanted).scalar_one_or_none()
+    """The provider of a customer; None if it has no account."""
+    query = select(Account.provider_id).where(Account.organization_id == organization_id)
+    return session.execute(query).scalar_one_or_none()
 
 
-def account(session: Session, organization_id: str, *, lock: bool = False) -> Account:
-    """The organization's account; ``lock``: nobody else may post until this transaction ends.
-    Raises NoAccount."""
-    wanted = select(Account).where(Account.organization_id == organization_id)
+def get_account(session: Session, organization_id: str, *, lock: bool = False) -> Account:
+    """The organization's account.
+
+    With ``lock`` no other transaction can post to it until this one ends. Raises NoAccount.
+    """
+    query = select(Account).where(Account.organization_id == organization_id)
     if lock:
-        wanted = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
-    found = session.execute(wanted).scalar_one_or_none()
-    if found is None:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    account = session.execute(query).scalar_one_or_none()
+    if account is None:
         raise NoAccount()
-    return found
+    return account
 
 
 def accounts_with_ended_limits(session: Session, now: datetime, most: int) -> Sequence[Account]:
-    """Accounts whose temporary limit has ended and is still noted, locked; those that others lock
-    are left out."""
+    """Accounts whose temporary limit has ended, locked; accounts locked elsewhere are skipped."""
     return session.scalars(
         select(Account)
         .where(Account.credit_limit_expires_at <= now)
@@ -51,8 +52,7 @@ def accounts_with_ended_limits(session: Session, now: datetime, most: int) -> Se
 
 
 def accounts_to_recount(session: Session, now: datetime, most: int) -> Sequence[Account]:
-    """Accounts whose days to empty must be counted anew, locked; those that others lock are left
-    out."""
+    """Accounts whose days to empty must be recounted, locked; accounts locked elsewhere are skipped."""
     return session.scalars(
         select(Account)
         .where(Account.days_due_on <= utc_day(now))
@@ -63,83 +63,86 @@ def accounts_to_recount(session: Session, now: datetime, most: int) -> Sequence[
 
 
 def utc_day(moment: datetime) -> date:
-    """The day, UTC."""
     return moment.astimezone(UTC).date()
 
 
-def show_account(session: Session, found: Account, now: datetime) -> dict[str, Any]:
-    """The account as people see it."""
-    figures, ends = found.figures(now), found.temporary_limit_ends(now)
+def show_account(session: Session, account: Account, now: datetime) -> dict[str, Any]:
+    """The account as the API returns it."""
+    figures = account.figures(now)
 
     def money(amount: int | None) -> str | None:
-        return None if amount is None else format_money(amount, found.currency)
+        return None if amount is None else format_money(amount, account.currency)
 
     return {
-        "organization_id": found.organization_id,
-        "currency": found.currency,
-        "payment_mode": found.payment_mode,
-        "status": public_status(found),
+        "organization_id": account.organization_id,
+        "currency": account.currency,
+        "payment_mode": account.payment_mode,
+        "status": public_status(account),
         "usable_credits": money(figures.usable),
         "balance": money(figures.balance),
         "credit_limit": money(figures.limit),
-        "credit_limit_expires_at": ends,
-        "reserved_credits": money(found.held),
+        "credit_limit_expires_at": account.temporary_limit_ends(now),
+        "reserved_credits": money(account.held),
         "expecting_invoice": money(figures.expecting_invoice),
         "amount_due": money(figures.amount_due),
         "current_balance": money(figures.current_balance),
-        "days_to_empty": days_to_empty(session, found, now),
+        "days_to_empty": days_to_empty(session, account, now),
         "auto_top_up": {
-            "enabled": found.auto_enabled,
-            "threshold": money(found.auto_top_up_threshold),
-            "amount": money(found.auto_amount),
-            "method": found.auto_method,
+            "enabled": account.auto_enabled,
+            "threshold": money(account.auto_top_up_threshold),
+            "amount": money(account.auto_amount),
+            "method": account.auto_method,
         },
-        "payment_method": found.payment_method,
+        "payment_method": account.payment_method,
         "as_of": now,
     }
 
 
-def patchable(found: Account, now: datetime) -> dict[str, Any]:
-    """What the account's ETag covers: the values that can be patched, as they were set."""
+def patchable(account: Account, now: datetime) -> dict[str, Any]:
+    """What the account's ETag covers: the values that can be changed, as they were set."""
     return {
-        "payment_mode": found.payment_mode,
-        "credit_limit": found.limit_at(now),
-        "credit_limit_expires_at": found.temporary_limit_ends(now),
+        "payment_mode": account.payment_mode,
+        "credit_limit": account.limit_at(now),
+        "credit_limit_expires_at": account.temporary_limit_ends(now),
         "auto_top_up": [
-            found.auto_enabled,
-            found.auto_threshold,
-            found.auto_amount,
-            found.auto_method,
+            account.auto_enabled,
+            account.auto_threshold,
+            account.auto_amount,
+            account.auto_method,
         ],
     }
 
 
-def public_status(found: Account) -> str:
-    """Outside, an account closed for good is closed like any other."""
-    return CLOSED if found.status == SEALED else found.status
+def public_status(account: Account) -> str:
+    """The status in the API, where a sealed account is closed."""
+    return CLOSED if account.status == SEALED else account.status
 
 
-def days_to_empty(session: Session, found: Account, now: datetime) -> int | None:
-    """How many whole days the usable credits last at the pace of the last 14 days, today among
-    them, at most a hundred years; None when nothing is burnt, or the account is postpaid."""
-    if found.payment_mode != "prepaid" or found.is_closed:
+def days_to_empty(session: Session, account: Account, now: datetime) -> int | None:
+    """How many whole days the usable credits last at the rate of the last 14 days, including today.
+
+    At most a hundred years. None if nothing is spent, or the account is postpaid or closed.
+    """
+    if account.payment_mode != "prepaid" or account.is_closed:
         return None
-    days = select(Spending.amount).where(
-        Spending.organization_id == found.organization_id,
+    daily_amounts = select(Spending.amount).where(
+        Spending.organization_id == account.organization_id,
         Spending.day > utc_day(now) - timedelta(days=BURN_DAYS),
     )
-    burnt = sum(session.scalars(days))
-    usable = max(0, found.figures(now).usable)
-    return min(usable * BURN_DAYS // burnt, MAX_DAYS_TO_EMPTY) if burnt else None
+    spent = sum(session.scalars(daily_amounts))
+    if not spent:
+        return None
+    usable = max(0, account.figures(now).usable)
+    return min(usable * BURN_DAYS // spent, MAX_DAYS_TO_EMPTY)
 
 
-def blockers(found: Account, now: datetime) -> list[dict[str, str]]:
-    """What keeps the account from being closed, amounts as decimal strings."""
+def blockers(account: Account, now: datetime) -> list[dict[str, str]]:
+    """What keeps the account from being closed; amounts are decimal strings."""
     return [
         {
             "code": blocker.code,
-            "amount": format_money(blocker.amount, found.currency),
-            "currency": found.currency,
+            "amount": format_money(blocker.amount, account.currency),
+            "currency": account.currency,
         }
-        for blocker in found.figures(now).blockers(found.in_flight)
+        for blocker in account.figures(now).blockers(account.in_flight)
     ]

@@ -1,4 +1,4 @@
-"""What can be known about transactions."""
+"""Reading transactions."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from billing.models import Account, Entry
 from billing.models.journal import FIRST, FIRST_AND_IN, FIRST_AND_RARE
-from billing.queries.accounts import account
+from billing.queries.accounts import get_account
 from billing.values import ADJUSTMENT_KINDS, SPENDING_KINDS, Code, format_money
 
 EXPORT_BATCH = 500
 GROUPS = {"charge": SPENDING_KINDS, "adjustment": ADJUSTMENT_KINDS}
-SETTLED_WITH_THE_PROVIDER = {Code.COST, Code.WALLET}
+COST_ACCOUNTS = {Code.COST, Code.WALLET}
 
 
 class NoTransaction(NotFound):
@@ -32,52 +32,63 @@ def transactions(
     until: datetime | None = None,
     direction: str | None = None,
 ) -> Select[Any]:
-    """The first rows of an organization's transactions, newest first. ``kind``: a kind or a group of them;
-    ``since`` is included, ``until`` is not; ``direction``: ``in`` or ``out``, seen from the customer."""
+    """The first rows of an organization's transactions, newest first.
+
+    ``kind``: a kind or a group of kinds. ``since`` is inclusive, ``until`` exclusive. ``direction``:
+    ``in`` or ``out``, seen from the customer.
+    """
     query = select(Entry).where(Entry.organization_id == organization_id).order_by(Entry.seq.desc())
     kinds = GROUPS.get(kind, (kind,)) if kind else ()
-    query = query.where(text(FIRST_AND_RARE if kinds and "usage" not in kinds else FIRST))
+    is_rare = bool(kinds) and "usage" not in kinds
+    query = query.where(text(FIRST_AND_RARE if is_rare else FIRST))
     if kinds:
         query = query.where(Entry.kind.in_(kinds))
     if since:
         query = query.where(Entry.occurred_at >= since)
     if until:
         query = query.where(Entry.occurred_at < until)
-    if direction:
-        query = query.where(text(FIRST_AND_IN) if direction == "in" else Entry.moved < 0)
+    if direction == "in":
+        query = query.where(text(FIRST_AND_IN))
+    elif direction:
+        query = query.where(Entry.moved < 0)
     return query
 
 
 def show_transactions(
-    session: Session, found: Account, rows: Sequence[Entry], *, staff: bool
+    session: Session, account: Account, rows: Sequence[Entry], *, staff: bool
 ) -> list[dict[str, Any]]:
-    """First rows as transactions. ``staff``: with what they cost the provider."""
-    known = (
-        provider_costs(session, [(row.organization_id, row.transaction_id) for row in rows])
-        if staff
-        else None
-    )
-    return [_show(row, found.currency, known) for row in rows]
+    """Transactions as the API lists them, from their first rows.
+
+    ``staff``: with their cost to the provider.
+    """
+    costs = None
+    if staff:
+        costs = provider_costs(session, [(row.organization_id, row.transaction_id) for row in rows])
+    return [_show(row, account.currency, costs) for row in rows]
 
 
 def transactions_batch(
-    session: Session, found: Account, seq: int | None, *, staff: bool, **filters: Any
+    session: Session, account: Account, before: int | None, *, staff: bool, **filters: Any
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """The next batch of the transactions the filters leave, newest first, and where the one after
-    it begins; the first begins at None."""
-    query = transactions(found.organization_id, **filters).limit(EXPORT_BATCH)
-    rows = session.scalars(query if seq is None else query.where(Entry.seq < seq)).all()
-    return show_transactions(session, found, rows, staff=staff), rows[-1].seq if rows else None
+    """One batch of an export: transactions that match the filters, newest first.
+
+    It starts before the row ``before`` (None: at the newest). Also returns the row to continue at.
+    """
+    query = transactions(account.organization_id, **filters).limit(EXPORT_BATCH)
+    if before is not None:
+        query = query.where(Entry.seq < before)
+    rows = session.scalars(query).all()
+    shown = show_transactions(session, account, rows, staff=staff)
+    return shown, rows[-1].seq if rows else None
 
 
-def transaction(
+def read_transaction(
     session: Session, *, organization_id: str, transaction_id: str, staff: bool
 ) -> dict[str, Any]:
     """One transaction with its entries. Raises NoAccount, NoTransaction."""
-    found = account(session, organization_id)
-    return show_transaction(
-        rows_of(session, organization_id, transaction_id), found.currency, staff=staff
-    )
+    account = get_account(session, organization_id)
+    rows = rows_of(session, organization_id, transaction_id)
+    return show_transaction(rows, account.currency, staff=staff)
 
 
 def rows_of(session: Session, organization_id: str, transaction_id: str) -> Sequence[Entry]:
@@ -95,16 +106,15 @@ def rows_of(session: Session, organization_id: str, transaction_id: str) -> Sequ
 
 
 def cost_of(rows: Sequence[Entry]) -> int:
-    """What a transaction cost the provider; below zero where it brings the cost of a charge
-    back."""
-    return sum(
-        row.amount if row.debit == Code.COST else -row.amount for row in rows if _is_cost(row)
-    )
+    """The cost of a transaction to the provider; negative if it returns the cost of a charge."""
+    return sum(_signed_cost(row) for row in rows if _is_cost(row))
 
 
 def refunded_or_reversed(session: Session, organization_id: str, transaction_id: str) -> int | None:
-    """What the refunds of a charge, or the reversal of another transaction, have moved in all, in
-    the customer's favour; None when there are none. Exact for whoever holds the account's lock."""
+    """The total moved by the refunds or the reversal of a transaction, in the customer's favor.
+
+    None if there are none. Exact while the account is locked.
+    """
     moved = session.scalar(
         select(func.sum(Entry.moved)).where(
             Entry.organization_id == organization_id, Entry.refunded_id == transaction_id
@@ -114,45 +124,43 @@ def refunded_or_reversed(session: Session, organization_id: str, transaction_id:
 
 
 def show_transaction(rows: Sequence[Entry], currency: str, *, staff: bool) -> dict[str, Any]:
-    """A transaction with its entries, unfolded from its rows; cost and its entries for staff
-    only."""
-    shown = _show(rows[0], currency, {rows[0].transaction_id: cost_of(rows)} if staff else None)
-    shown["entries"] = [
-        line
-        for row in rows
-        if staff or not _is_cost(row)
-        for line in (
-            _leg(row.debit, row.amount, 0, currency),
-            _leg(row.credit, 0, row.amount, currency),
-        )
-    ]
-    return shown
+    """A transaction with its entries; the cost and its entries are for staff only."""
+    first = rows[0]
+    costs = {first.transaction_id: cost_of(rows)} if staff else None
+    entries = []
+    for row in rows:
+        if staff or not _is_cost(row):
+            entries.append(_leg(row.debit, row.amount, 0, currency))
+            entries.append(_leg(row.credit, 0, row.amount, currency))
+    return {**_show(first, currency, costs), "entries": entries}
 
 
 def provider_costs(session: Session, transactions: Collection[tuple[str, str]]) -> dict[str, int]:
-    """What each of these transactions, named by organization and id, cost the provider."""
+    """By transaction id, the cost to the provider; asked for by (organization id, id)."""
     if not transactions:
         return {}
-    found = session.execute(
+    rows = session.execute(
         select(Entry.transaction_id, Entry.amount, Entry.debit).where(
             Entry.organization_id.in_({organization_id for organization_id, _ in transactions}),
             Entry.transaction_id.in_({transaction_id for _, transaction_id in transactions}),
-            Entry.debit.in_(SETTLED_WITH_THE_PROVIDER),
-            Entry.credit.in_(SETTLED_WITH_THE_PROVIDER),
+            Entry.debit.in_(COST_ACCOUNTS),
+            Entry.credit.in_(COST_ACCOUNTS),
         )
     )
-    return {
-        row.transaction_id: row.amount if row.debit == Code.COST else -row.amount for row in found
-    }
+    return {row.transaction_id: _signed_cost(row) for row in rows}
 
 
 def _is_cost(row: Entry) -> bool:
-    return {row.debit, row.credit} == SETTLED_WITH_THE_PROVIDER
+    return {row.debit, row.credit} == COST_ACCOUNTS
+
+
+def _signed_cost(row: Any) -> int:
+    amount: int = row.amount
+    return amount if row.debit == Code.COST else -amount
 
 
 def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, Any]:
-    """A transaction as people see it, from its first row; ``costs`` None: they are not for this
-    reader."""
+    """A transaction as the API returns it, from its first row; without ``costs`` no cost."""
     shown = {
         "id": row.transaction_id,
         "organization_id": row.organization_id,
@@ -172,12 +180,11 @@ def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, 
         shown["external_amount"] = format_money(row.amount, currency)
     if row.reservation_id is not None:
         reserved = row.amount if row.credit == Code.HELD else -row.amount
-        shown |= {
-            "reservation_id": row.reservation_id,
-            "reserved": format_money(reserved, currency),
-        }
+        shown["reservation_id"] = row.reservation_id
+        shown["reserved"] = format_money(reserved, currency)
     if row.refunded_id is not None:
-        shown["reverses" if row.kind == "reversal" else "refunds"] = row.refunded_id
+        name = "reverses" if row.kind == "reversal" else "refunds"
+        shown[name] = row.refunded_id
     if row.payment_id is not None:
         shown["payment_id"] = row.payment_id
     if costs is not None:

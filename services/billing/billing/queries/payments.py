@@ -1,4 +1,4 @@
-"""What can be known about payments."""
+"""Reading payments and their allocation to invoices."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,8 +12,8 @@ from billing.models import Account, Entry, Invoice, Payment
 from billing.values import Code, format_money
 
 MAX_EDITS = 5
-# What rows that carry a payment and an invoice have allocations of the one to the other.
-_SHARE = func.sum(case((Entry.credit == Code.INVOICED, Entry.amount), else_=-Entry.amount))
+# The amount of a payment allocated to an invoice, over the journal rows that carry both ids.
+_ALLOCATED = func.sum(case((Entry.credit == Code.INVOICED, Entry.amount), else_=-Entry.amount))
 
 
 class NoPayment(NotFound):
@@ -22,7 +22,7 @@ class NoPayment(NotFound):
 
 
 class Allocation(NamedTuple):
-    """How much of a payment an invoice has."""
+    """The part of a payment allocated to an invoice."""
 
     invoice_id: str
     number: str
@@ -38,94 +38,98 @@ def payments(organization_id: str) -> Select[Any]:
     )
 
 
-def payment(session: Session, organization_id: str, payment_id: str) -> Payment:
+def get_payment(session: Session, organization_id: str, payment_id: str) -> Payment:
     """One payment. Raises NoPayment."""
-    found = (
-        session.get(Payment, (organization_id, payment_id))
-        if ids.is_id("pay", payment_id)
-        else None
-    )
-    if found is None:
+    if not ids.is_id("pay", payment_id):
         raise NoPayment()
-    return found
+    payment = session.get(Payment, (organization_id, payment_id))
+    if payment is None:
+        raise NoPayment()
+    return payment
 
 
 def allocations(
     session: Session, organization_id: str, payment_ids: Sequence[str]
 ) -> dict[str, list[Allocation]]:
-    """Which invoices have how much of these payments, oldest first: folded from the journal's rows
-    that carry both ids."""
-    found: dict[str, list[Allocation]] = {payment_id: [] for payment_id in payment_ids}
-    for row in session.execute(
-        select(Entry.payment_id, Invoice.id, Invoice.number, _SHARE)
+    """By payment, its allocation to invoices, oldest invoice first; read from the journal."""
+    rows = session.execute(
+        select(Entry.payment_id, Invoice.id, Invoice.number, _ALLOCATED)
         .join(
             Invoice,
             (Invoice.organization_id == Entry.organization_id) & (Invoice.id == Entry.invoice_id),
         )
         .where(Entry.organization_id == organization_id, Entry.payment_id.in_(payment_ids))
         .group_by(Entry.payment_id, Invoice.id, Invoice.number)
-        .having(_SHARE != 0)
+        .having(_ALLOCATED != 0)
         .order_by(Invoice.id)
-    ):
-        found[row[0]].append(Allocation(row[1], row[2], int(row[3])))
-    return found
+    )
+    by_payment: dict[str, list[Allocation]] = {payment_id: [] for payment_id in payment_ids}
+    for payment_id, invoice_id, number, amount in rows:
+        by_payment[str(payment_id)].append(Allocation(invoice_id, number, int(amount)))
+    return by_payment
 
 
 def payments_of(session: Session, invoice: Invoice) -> list[tuple[str, int]]:
-    """The payments that have paid for an invoice, newest first, and how much."""
-    found = session.execute(
-        select(Entry.payment_id, _SHARE)
+    """The payments allocated to an invoice, newest first, and their amounts."""
+    rows = session.execute(
+        select(Entry.payment_id, _ALLOCATED)
         .where(Entry.organization_id == invoice.organization_id, Entry.invoice_id == invoice.id)
         .group_by(Entry.payment_id)
-        .having(_SHARE != 0)
+        .having(_ALLOCATED != 0)
         .order_by(Entry.payment_id.desc())
     )
-    return [(payment_id, int(share)) for payment_id, share in found if payment_id is not None]
+    return [(payment_id, int(amount)) for payment_id, amount in rows if payment_id is not None]
 
 
 def invoices_by_id(
     session: Session, organization_id: str, invoice_ids: Sequence[str]
 ) -> dict[str, Invoice]:
-    """Those of these invoices that are the organization's."""
-    wanted = select(Invoice).where(
+    """Those of these invoices that belong to the organization."""
+    if not invoice_ids:
+        return {}
+    query = select(Invoice).where(
         Invoice.organization_id == organization_id, Invoice.id.in_(invoice_ids)
     )
-    return {invoice.id: invoice for invoice in session.scalars(wanted)} if invoice_ids else {}
+    return {invoice.id: invoice for invoice in session.scalars(query)}
 
 
 def show_payments(
-    session: Session, account: Account, found: Sequence[Payment]
+    session: Session, account: Account, payments: Sequence[Payment]
 ) -> list[dict[str, Any]]:
-    """Payments as people see them."""
-    shares = (
-        allocations(session, account.organization_id, [row.id for row in found]) if found else {}
-    )
-    return [_show(row, account.currency, shares[row.id]) for row in found]
+    """Payments as the API returns them."""
+    if not payments:
+        return []
+    payment_ids = [payment.id for payment in payments]
+    by_payment = allocations(session, account.organization_id, payment_ids)
+    return [_show(payment, account.currency, by_payment[payment.id]) for payment in payments]
 
 
 def assigned_invoice_ids(shown: dict[str, Any]) -> list[str]:
-    """What a payment's ETag covers: the invoices it is allocations to."""
-    return [share["invoice_id"] for share in shown["invoices"]]
+    """What a payment's ETag covers: the invoices that it is assigned to."""
+    return [allocation["invoice_id"] for allocation in shown["invoices"]]
 
 
-def _show(row: Payment, currency: str, shares: list[Allocation]) -> dict[str, Any]:
+def _show(payment: Payment, currency: str, allocated: list[Allocation]) -> dict[str, Any]:
     def money(amount: int) -> str:
         return format_money(amount, currency)
 
-    total = sum(share.amount for share in shares)
+    total = sum(allocation.amount for allocation in allocated)
+    unassigned = payment.amount - total if payment.status == "received" else 0
     return {
-        "id": row.id,
-        "organization_id": row.organization_id,
-        "amount": money(row.amount),
+        "id": payment.id,
+        "organization_id": payment.organization_id,
+        "amount": money(payment.amount),
         "currency": currency,
-        "method": row.method,
-        "reference": row.reference,
-        "received_on": row.received_on,
-        "status": row.status,
+        "method": payment.method,
+        "reference": payment.reference,
+        "received_on": payment.received_on,
+        "status": payment.status,
         "assigned": money(total),
-        "unassigned": money(row.amount - total if row.status == "received" else 0),
-        "invoices": [{**share._asdict(), "amount": money(share.amount)} for share in shares],
-        "edits_left": MAX_EDITS - row.edits,
-        "created_at": row.created_at,
-        "transaction_id": row.transaction_id,
+        "unassigned": money(unassigned),
+        "invoices": [
+            {**allocation._asdict(), "amount": money(allocation.amount)} for allocation in allocated
+        ],
+        "edits_left": MAX_EDITS - payment.edits,
+        "created_at": payment.created_at,
+        "transaction_id": payment.transaction_id,
     }

@@ -1,4 +1,4 @@
-"""What is to be done about accounts: figures to say, alerts to send, automatic top-ups to try."""
+"""Work pending on accounts: balances to publish, alerts to send, automatic top-ups to try."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -15,28 +15,29 @@ from billing.models import (
     TopUpOrder,
     UnpublishedBalance,
 )
-from billing.values import SETTINGS, parse_money
+from billing.values import DEFAULT_SETTINGS, parse_money
 
 BATCH_SIZE = 100
 
 
 def low_thresholds(session: Session, provider_ids: Collection[str]) -> dict[str, int]:
-    """At how many usable credits each provider's customers are told that they run low. Locks
-    nothing."""
-    chosen = select(Provider.id, Provider.settings["low_credit_threshold"].as_string())
-    found = {
-        id_: text for id_, text in session.execute(chosen.where(Provider.id.in_(provider_ids)))
-    }
-    return {id_: low_threshold(found.get(id_)) for id_ in provider_ids}
+    """By provider, the usable credits at which its customers get an alert. Locks nothing."""
+    rows = session.execute(
+        select(Provider.id, Provider.settings["low_credit_threshold"].as_string()).where(
+            Provider.id.in_(provider_ids)
+        )
+    )
+    chosen = {provider_id: threshold for provider_id, threshold in rows}
+    return {provider_id: low_threshold(chosen.get(provider_id)) for provider_id in provider_ids}
 
 
 def low_threshold(chosen: str | None) -> int:
-    """The same, of what a provider has chosen."""
-    return parse_money(chosen or SETTINGS["low_credit_threshold"], zero=True)
+    """The threshold a provider has chosen, or the default, in millionths."""
+    return parse_money(chosen or DEFAULT_SETTINGS["low_credit_threshold"], zero=True)
 
 
 def buckets_at(session: Session, organization_id: str, moment: datetime) -> Buckets:
-    """What was in the buckets of an account at that moment, by its journal."""
+    """The buckets of an account at that moment, from its journal."""
     last = session.scalars(
         select(Entry)
         .where(Entry.organization_id == organization_id, Entry.posted_at < moment)
@@ -55,8 +56,7 @@ def buckets_at(session: Session, organization_id: str, moment: datetime) -> Buck
 
 
 def oldest_low_credit(session: Session) -> Row[LowCredit, Account] | None:
-    """The oldest note of low credits, locked, and its account; those that others lock are left
-    out."""
+    """The oldest low-credit alert, locked, and its account; alerts locked elsewhere are skipped."""
     return session.execute(
         select(LowCredit, Account)
         .join(Account, Account.organization_id == LowCredit.organization_id)
@@ -67,7 +67,7 @@ def oldest_low_credit(session: Session) -> Row[LowCredit, Account] | None:
 
 
 def due_top_ups(session: Session, now: datetime, most: int = BATCH_SIZE) -> Sequence[str]:
-    """The accounts whose automatic top-up is to be tried."""
+    """The accounts whose automatic top-up is due."""
     return session.scalars(
         select(TopUpOrder.organization_id)
         .where(TopUpOrder.due_at <= now)
@@ -77,12 +77,12 @@ def due_top_ups(session: Session, now: datetime, most: int = BATCH_SIZE) -> Sequ
 
 
 def unpublished_balances(session: Session, most: int = BATCH_SIZE) -> Sequence[str]:
-    """The accounts whose figures are to be said."""
+    """The accounts whose balance is to be published."""
     return session.scalars(select(UnpublishedBalance.organization_id).limit(most)).all()
 
 
 def lock_free_accounts(session: Session, organization_ids: Collection[str]) -> Sequence[Account]:
-    """These accounts, locked, without those that others lock."""
+    """These accounts, locked, without those locked elsewhere."""
     return session.scalars(
         select(Account)
         .where(Account.organization_id.in_(organization_ids))

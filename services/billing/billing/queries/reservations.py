@@ -1,4 +1,4 @@
-"""What can be known about reservations."""
+"""Reading reservations."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from billing.models import Account, Reservation
 from billing.models.reservation import OPEN_ONLY
 from billing.values import format_money
 
-SHOWN_IN_REFUSALS = 10
+MAX_SHOWN = 10
 _LEFT = Reservation.amount - Reservation.captured - Reservation.released
 
 
@@ -22,14 +22,16 @@ class NoReservation(NotFound):
     detail = "There is no such reservation on this account."
 
 
-def reservation(session: Session, organization_id: str, reservation_id: str) -> Reservation:
-    """One reservation; exact for whoever holds the account's lock. Raises NoReservation."""
+def get_reservation(session: Session, organization_id: str, reservation_id: str) -> Reservation:
+    """One reservation. Raises NoReservation."""
     if not ids.is_id("res", reservation_id):
         raise NoReservation()
-    found = session.get(Reservation, (organization_id, reservation_id), populate_existing=True)
-    if found is None:
+    reservation = session.get(
+        Reservation, (organization_id, reservation_id), populate_existing=True
+    )
+    if reservation is None:
         raise NoReservation()
-    return found
+    return reservation
 
 
 def reservations(organization_id: str, *, status: str | None = None) -> Select[Any]:
@@ -39,12 +41,14 @@ def reservations(organization_id: str, *, status: str | None = None) -> Select[A
         .where(Reservation.organization_id == organization_id)
         .order_by(Reservation.id.desc())
     )
-    return query if status is None else query.where(Reservation.status == status)
+    if status is not None:
+        query = query.where(Reservation.status == status)
+    return query
 
 
 def accounts_with_due(session: Session, now: datetime, most: int) -> Sequence[Account]:
-    """The accounts of the reservations that have been due longest, locked; those that others lock
-    are left out."""
+    """The accounts of the longest expired reservations, locked; accounts locked elsewhere are
+    skipped."""
     longest = (
         select(Reservation.organization_id)
         .where(text(OPEN_ONLY), Reservation.expires_at <= now)
@@ -63,7 +67,7 @@ def accounts_with_due(session: Session, now: datetime, most: int) -> Sequence[Ac
 def due_reservations(
     session: Session, organization_ids: Collection[str], now: datetime, most: int
 ) -> Sequence[Reservation]:
-    """What is due on these accounts, which are locked, soonest first."""
+    """The expired reservations of these accounts, which are locked, oldest first."""
     if not organization_ids:
         return ()
     return session.scalars(
@@ -82,9 +86,11 @@ def due_reservations(
 def reservations_freeing(
     session: Session, organization_id: str, missing: int
 ) -> tuple[list[tuple[str, int, datetime]], datetime]:
-    """The open reservations whose end will free this much, soonest first and only as many as it
-    takes: id, what is left and when it ends, of the first ten; and when the last of all of them
-    ends. Together they hold enough."""
+    """The open reservations whose expiry will free the missing amount, soonest first.
+
+    Returns id, amount held and expiry of at most ten of them, and the moment at which enough is
+    free. All reservations together must hold at least the missing amount.
+    """
     soonest = (Reservation.expires_at, Reservation.id)
     freed = func.sum(_LEFT).over(order_by=soonest)
     queue = (
@@ -96,7 +102,7 @@ def reservations_freeing(
         select(queue.c.id, queue.c.left, queue.c.expires_at)
         .where(queue.c.freed - queue.c.left < missing)
         .order_by(queue.c.freed)
-        .limit(SHOWN_IN_REFUSALS)
+        .limit(MAX_SHOWN)
     )
     freed_at = session.execute(
         select(func.min(queue.c.expires_at)).where(queue.c.freed >= missing)
@@ -104,17 +110,19 @@ def reservations_freeing(
     return [(row.id, row.left, row.expires_at) for row in first], freed_at
 
 
-def show_reservation(found: Reservation, currency: str) -> dict[str, Any]:
-    """The reservation as people see it. One whose time is over is ``open``, and counted as
-    reserved, until it has been swept."""
+def show_reservation(reservation: Reservation, currency: str) -> dict[str, Any]:
+    """The reservation as the API returns it.
+
+    An expired one is ``open``, and counts as reserved, until the job has expired it.
+    """
     return {
-        "id": found.id,
-        "organization_id": found.organization_id,
-        "amount": format_money(found.amount, currency),
-        "captured": format_money(found.captured, currency),
-        "released": format_money(found.released, currency),
-        "status": found.status,
-        "description": found.description,
-        "expires_at": found.expires_at,
-        "created_at": found.created_at,
+        "id": reservation.id,
+        "organization_id": reservation.organization_id,
+        "amount": format_money(reservation.amount, currency),
+        "captured": format_money(reservation.captured, currency),
+        "released": format_money(reservation.released, currency),
+        "status": reservation.status,
+        "description": reservation.description,
+        "expires_at": reservation.expires_at,
+        "created_at": reservation.created_at,
     }

@@ -31,7 +31,7 @@ def read_account(organization_id: str) -> Response:
     """The account's figures and terms."""
     now = clock.now()
     with context.database().reading() as session:
-        account = queries.account(session, organization_id)
+        account = queries.get_account(session, organization_id)
         shown, patchable = (
             queries.show_account(session, account, now),
             queries.patchable(account, now),

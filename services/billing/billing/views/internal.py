@@ -23,5 +23,5 @@ blp = Blueprint(
 def check_closing(organization_id: str) -> Response:
     """What would keep the account from being closed now; changes nothing."""
     with context.database().reading() as session:
-        found = queries.blockers(queries.account(session, organization_id), clock.now())
+        found = queries.blockers(queries.get_account(session, organization_id), clock.now())
     return json_response(schemas.ClosingCheck().dump({"blockers": found}))

@@ -32,7 +32,7 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
     now, limit, cursor, filters = clock.now(), query.pop("limit"), query.pop("cursor", None), query
     order = repr((organization_id, sorted(filters.items())))
     with context.database().reading() as session:
-        queries.account(session, organization_id)
+        queries.get_account(session, organization_id)
         wanted = queries.invoices(organization_id, now=now, **filters)
         page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
     page["data"] = [queries.show_invoice_row(found, now) for found in page["data"]]
@@ -45,8 +45,8 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
 def read_invoice(organization_id: str, invoice_id: str) -> Response:
     """One invoice with all that is on it."""
     with context.database().reading() as session:
-        queries.account(session, organization_id)
-        found = queries.invoice(session, organization_id, invoice_id)
+        queries.get_account(session, organization_id)
+        found = queries.get_invoice(session, organization_id, invoice_id)
         shown = queries.show_invoice(session, found, clock.now())
     return json_response(schemas.Invoice().dump(shown))
 

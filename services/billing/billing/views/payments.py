@@ -47,7 +47,7 @@ def create_payment(body: dict[str, Any], organization_id: str) -> Response:
 def list_payments(query: dict[str, Any], organization_id: str) -> Response:
     """The account's payments, newest first."""
     with context.database().reading() as session:
-        account = queries.account(session, organization_id)
+        account = queries.get_account(session, organization_id)
         wanted = queries.payments(organization_id)
         page = paging.page(
             session, wanted, limit=query["limit"], cursor=query.get("cursor"), order=organization_id
@@ -62,8 +62,8 @@ def list_payments(query: dict[str, Any], organization_id: str) -> Response:
 def read_payment(organization_id: str, payment_id: str) -> Response:
     """One payment."""
     with context.database().reading() as session:
-        account = queries.account(session, organization_id)
-        payment = queries.payment(session, organization_id, payment_id)
+        account = queries.get_account(session, organization_id)
+        payment = queries.get_payment(session, organization_id, payment_id)
         (shown,) = queries.show_payments(session, account, [payment])
     return _tagged(json_response(schemas.Payment().dump(shown)), shown)
 

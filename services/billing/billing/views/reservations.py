@@ -27,7 +27,7 @@ def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
     """The account's reservations, newest first."""
     limit, cursor, filters = query.pop("limit"), query.pop("cursor", None), query
     with context.database().reading() as session:
-        currency = queries.account(session, organization_id).currency
+        currency = queries.get_account(session, organization_id).currency
         page = paging.page(
             session,
             queries.reservations(organization_id, **filters),
@@ -45,8 +45,8 @@ def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
 def read_reservation(organization_id: str, reservation_id: str) -> Response:
     """One reservation."""
     with context.database().reading() as session:
-        currency = queries.account(session, organization_id).currency
-        found = queries.reservation(session, organization_id, reservation_id)
+        currency = queries.get_account(session, organization_id).currency
+        found = queries.get_reservation(session, organization_id, reservation_id)
     return json_response(schemas.Reservation().dump(queries.show_reservation(found, currency)))
 
 

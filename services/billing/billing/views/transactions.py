@@ -38,7 +38,7 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
     limit, cursor, filters = query.pop("limit"), query.pop("cursor", None), query
     order = repr((organization_id, sorted(filters.items())))
     with context.database().reading() as session:
-        account = queries.account(session, organization_id)
+        account = queries.get_account(session, organization_id)
         wanted = queries.transactions(organization_id, **filters)
         page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
         page["data"] = queries.show_transactions(session, account, page["data"], staff=staff)
@@ -51,7 +51,7 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
 def read_transaction(organization_id: str, transaction_id: str) -> Response:
     """One transaction with its entries."""
     with context.database().reading() as session:
-        found = queries.transaction(
+        found = queries.read_transaction(
             session,
             organization_id=organization_id,
             transaction_id=transaction_id,
@@ -64,7 +64,7 @@ def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Resp
     filters = {name: value for name, value in query.items() if name not in ("limit", "cursor")}
     database = context.database()
     with database.reading() as session:
-        account = queries.account(session, organization_id)
+        account = queries.get_account(session, organization_id)
     return csv_response(_lines(database, account, staff, filters), "transactions.csv")
 
 

@@ -24,7 +24,7 @@ def close_account(
     again.
 
     Raises NoAccount."""
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     if not account.is_closed:
         expiry.expire_due(session, account, now)
     blockers = _blockers(account, now)
@@ -49,7 +49,7 @@ def seal_account(
 ) -> None:
     """Test the closed account once more and close it for good, so that its audit names nobody any
     more, or say what stands in the way. Raises NoAccount."""
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     blockers = _blockers(account, now)
     if blockers or not account.is_closed:
         outbox.publish(

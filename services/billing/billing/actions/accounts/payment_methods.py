@@ -82,7 +82,7 @@ def remove_card(session: Session, *, organization_id: str, now: datetime, by: Ac
     with it.
 
     Raises NoAccount, NoPaymentMethod."""
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     if not account.payment_method:
         raise NoPaymentMethod()
     account.payment_method = None

@@ -95,14 +95,14 @@ def copy_organization(
     if provider is not None:
         provider.name, provider.billing = name, billing
         return
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     account.name, account.billing, account.buyer_tags = name, billing, buyer_tags
 
 
 def freeze_account(session: Session, *, organization_id: str, now: datetime) -> None:
     """Charge nothing from now on; money still comes and goes. Only an open account freezes. Raises
     NoAccount."""
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     if account.status == OPEN:
         account.status = FROZEN
         posting.publish_balance(session, account, now)
@@ -113,7 +113,7 @@ def reopen_account(
 ) -> None:
     """Take entries again and say so, again if need be. ``frozen``: charges stay refused. An account
     closed for good stays closed and nothing is said. Raises NoAccount."""
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     if account.status == SEALED:
         return
     before, account.status = account.status, FROZEN if frozen else OPEN

@@ -23,7 +23,7 @@ def run_auto_top_up(session: Session, *, organization_id: str, now: datetime) ->
 
     Raises what the top-up raises: then it failed, which ``record_failed_top_up`` is to be told."""
     providers.lock_wallet_of(session, organization_id)
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     order = _due(session, account, now)
     if order is None:
         return
@@ -53,7 +53,7 @@ def record_failed_top_up(
     session: Session, *, organization_id: str, why: Conflict, now: datetime
 ) -> None:
     """Note that the top-up which was due failed; it is tried again tomorrow."""
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     order = _due(session, account, now)
     if order is None:
         return

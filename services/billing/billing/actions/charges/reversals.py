@@ -50,7 +50,7 @@ def reverse(
 
     Raises NoAccount, NoTransaction, AccountClosed, NotReversible, AlreadyReversed,
     ProviderCreditsInsufficient, AmountTooLarge."""
-    queries.account(session, organization_id)
+    queries.get_account(session, organization_id)
     rows = queries.rows_of(session, organization_id, transaction_id)
     first = rows[0]
     if first.kind not in REVERSIBLE:
@@ -85,7 +85,7 @@ def reverse(
 def _mirror_payment(session: Session, account: Account, first: Entry) -> list[Transfer]:
     """What the payment has paid by now is due again, then the money goes. An account that is
     prepaid meanwhile has no due invoices; there the wallet owes it."""
-    payment = queries.payment(session, account.organization_id, str(first.payment_id))
+    payment = queries.get_payment(session, account.organization_id, str(first.payment_id))
     payment.status = "reversed"
     released = (
         []

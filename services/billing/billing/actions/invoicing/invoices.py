@@ -214,7 +214,7 @@ def void_invoice(
 
     Raises NoAccount, NoInvoice, AccountClosed, InvoiceVoid, InvoiceSettled, AmountTooLarge."""
     account = posting.lock_account(session, organization_id)
-    invoice = queries.invoice(session, organization_id, invoice_id)
+    invoice = queries.get_invoice(session, organization_id, invoice_id)
     if invoice.status == VOID:
         raise InvoiceVoid()
     if invoice.paid or invoice.credited:
@@ -269,7 +269,7 @@ def issue_credit_note(
     Raises NoAccount, NoInvoice, AccountClosed, InvoiceVoid, CreditExceedsInvoice, AmountTooLarge.
     """
     account = posting.lock_account(session, organization_id)
-    invoice = queries.invoice(session, organization_id, invoice_id)
+    invoice = queries.get_invoice(session, organization_id, invoice_id)
     amount = invoice.total - invoice.credited if amount is None else amount
     credit_invoice(session, account, invoice, amount, reason=reason, now=now, by=by)
     return queries.show_invoice(session, invoice, now)

@@ -41,7 +41,7 @@ class AmountTooLarge(Conflict):
 def lock_account(session: Session, organization_id: str, *, spending: bool = False) -> Account:
     """The account, locked until this transaction ends. Raises NoAccount, AccountClosed and, where
     this is about spending, AccountFrozen."""
-    account = queries.account(session, organization_id, lock=True)
+    account = queries.get_account(session, organization_id, lock=True)
     if account.is_closed:
         raise AccountClosed()
     if spending and account.status == FROZEN:

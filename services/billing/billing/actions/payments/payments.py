@@ -130,7 +130,7 @@ def assign_payment(
     Raises NoAccount, NoPayment, AccountClosed, AccountPrepaid, PaymentReversed,
     PaymentEditsExhausted, InvoiceNotPayable, Invalid."""
     account = posting.lock_account(session, organization_id)
-    payment = queries.payment(session, organization_id, payment_id)
+    payment = queries.get_payment(session, organization_id, payment_id)
     shown = _show(session, account, payment)
     check(queries.assigned_invoice_ids(shown))
     if "invoice_ids" not in patch:

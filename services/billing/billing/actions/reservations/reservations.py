@@ -138,8 +138,8 @@ def _take(
     session: Session, organization_id: str, reservation_id: str, now: datetime
 ) -> tuple[Account, Reservation]:
     """The account, locked, and its reservation, which still holds something."""
-    account = queries.account(session, organization_id, lock=True)
-    reservation = queries.reservation(session, organization_id, reservation_id)
+    account = queries.get_account(session, organization_id, lock=True)
+    reservation = queries.get_reservation(session, organization_id, reservation_id)
     if account.is_closed:
         raise posting.AccountClosed()
     if reservation.status in ("captured", "released"):

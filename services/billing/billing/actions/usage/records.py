@@ -113,7 +113,7 @@ def record_usage(
             outcomes.append(DUPLICATE if earlier == record[2:7] else "record_id_reused")
         elif snapshot is None:
             outcomes.append("organization_not_found")
-        elif refusal := snapshot.refuses(record.amount, record.cost, always=record.always):
+        elif refusal := snapshot.refusal(record.amount, record.cost, always=record.always):
             outcomes.append(refusal)
         else:
             rows += _rows(snapshot, record, now)
@@ -170,7 +170,7 @@ def _expire_due(
         for found in queries.due_reservations(session, holding, now, expiry.MOST)
     }
     for organization_id in sorted(due):
-        expiry.expire_due(session, queries.account(session, organization_id, lock=True), now)
+        expiry.expire_due(session, queries.get_account(session, organization_id, lock=True), now)
     session.flush()
     return bool(due)
 

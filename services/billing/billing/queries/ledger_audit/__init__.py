@@ -1,1 +1,1 @@
-"""Whether a provider's books are right."""
+"""Whether the books of a provider are consistent."""
