@@ -386,7 +386,7 @@ def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
         try_it(session, organization_id=organization_id, now=now)
 
     with monkeypatch.context() as patched:
-        patched.setattr(actions, "run_auto_top_ups", fail_for_the_first)
+        patched.setattr(actions, "run_auto_top_up", fail_for_the_first)
         run(world)
         assert (top_ups(world, failing), top_ups(world, other)) == ([], ["50.00"])
     run(world)

@@ -68,7 +68,7 @@ def test_more_accounts_than_fit_into_one_turn(world, monkeypatch):
     for org in orgs:
         world.charge(org, "1")
     monkeypatch.setattr("billing.queries.BATCH_SIZE", 3)
-    monkeypatch.setattr("billing.queries.unsaid_figures.__defaults__", (3,))
+    monkeypatch.setattr("billing.queries.unpublished_balances.__defaults__", (3,))
     world.tick("publish_balances")
     assert [said(world, org)[-1]["usable_credits"] for org in orgs] == ["9.00"] * 7
 

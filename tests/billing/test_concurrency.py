@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from billing import actions
+from billing.actions.accounts.wallet import ProviderCreditsInsufficient
 from billing.actions.charges.credit_check import InsufficientCredits
-from billing.actions.charges.top_ups import ProviderCreditsInsufficient
 from billing.actions.ledger.posting import AccountClosed
 from billing.models import Account, Entry
 from chassis.runtime import clock

@@ -284,7 +284,7 @@ def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(worl
     monkeypatch.setattr(billing_run, "issue_regular", fragile)
     with pytest.raises(Crash):
         while sweep(
-            world, lambda session, now: actions.run_billing(session, now=now, most=20), now
+            world, lambda session, now: actions.run_billing(session, now=now, limit=20), now
         ):
             pass
     with world.database.reading() as session:
@@ -317,7 +317,7 @@ def test_two_that_end_the_month_at_once_do_half_each(world):
 
     def tick():
         with world.database.transaction() as session:
-            done = actions.run_billing(session, now=now, most=20)
+            done = actions.run_billing(session, now=now, limit=20)
             both.wait(30)
         return done
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from billing import actions
-from billing.actions.payments import payments
+from billing.actions.payments import reassignment
 from billing.models import Account, Buckets
 from billing.values import local_day, parse_money
 from chassis.runtime import clock, ids
@@ -432,7 +432,7 @@ def test_payments_at_once_never_overpay_an_invoice(world):
 
     def record():
         return world.act(
-            payments.record_payment, organization_id=org, amount=1_500_000, method="cash"
+            actions.record_payment, organization_id=org, amount=1_500_000, method="cash"
         )
 
     answers = at_once(*[record] * THREADS)
@@ -459,8 +459,10 @@ def test_assigning_at_once_counts_each_edit_and_no_more_than_five(world):
         )
 
     answers = at_once(*[edit(invoice_id) for invoice_id in (first, second) * 8])
-    refused = [answer for answer in answers if isinstance(answer, payments.PaymentEditsExhausted)]
-    assert all(isinstance(answer, dict | payments.PaymentEditsExhausted) for answer in answers)
+    refused = [
+        answer for answer in answers if isinstance(answer, reassignment.PaymentEditsExhausted)
+    ]
+    assert all(isinstance(answer, dict | reassignment.PaymentEditsExhausted) for answer in answers)
     left = read(world, org, payment["id"])["edits_left"]
     assert (left == 0) or not refused
     assert sum(buckets(world, org).__dict__[name] for name in ("invoiced",)) == 40_000_000

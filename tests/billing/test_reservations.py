@@ -333,7 +333,7 @@ def test_the_sweep_takes_as_many_as_it_is_told(world):
     for org in orgs * 2:
         hold(world, org, "1")
     later = NOW + timedelta(seconds=60)
-    assert [at(world, later, actions.expire_reservations, most=3) for _ in range(3)] == [3, 1, 0]
+    assert [at(world, later, actions.expire_reservations, limit=3) for _ in range(3)] == [3, 1, 0]
 
 
 @pytest.mark.parametrize("mode", ["prepaid", "postpaid"])

@@ -191,7 +191,7 @@ def test_several_sweeps_at_once_expire_everything_once(world):
     later = now + timedelta(seconds=5)
 
     def sweep():
-        while act(world, actions.expire_reservations, now=later, most=4):
+        while act(world, actions.expire_reservations, now=later, limit=4):
             pass
 
     assert at_once(*[sweep] * 4) == [None] * 4

@@ -3,8 +3,8 @@ there."""
 
 import pytest
 from billing import actions
+from billing.actions.accounts.wallet import ProviderCreditsInsufficient
 from billing.actions.charges.reversals import AlreadyReversed
-from billing.actions.charges.top_ups import ProviderCreditsInsufficient
 from billing.models import Account, Buckets
 from chassis.runtime import clock, ids
 

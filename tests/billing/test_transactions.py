@@ -5,7 +5,7 @@ import csv
 import io
 
 import pytest
-from billing import queries
+from billing.queries import journal
 from chassis.runtime import ids
 from sqlalchemy import event
 
@@ -127,7 +127,7 @@ def test_anothers_transaction_does_not_exist(world, busy):
 
 
 def test_the_file_holds_everything_and_no_formula(world, monkeypatch):
-    monkeypatch.setattr(queries, "BATCH", 2)
+    monkeypatch.setattr(journal, "EXPORT_BATCH", 2)
     org = world.open(limit="100")
     texts = ["=1+1", "+1", "-1", "@x", "plain", 'quo"te, comma', "＝1"]
     for description in texts:
@@ -149,7 +149,7 @@ def test_the_file_holds_everything_and_no_formula(world, monkeypatch):
 
 
 def test_whoever_reads_the_file_slowly_keeps_no_connection(world, monkeypatch):
-    monkeypatch.setattr(queries, "BATCH", 2)
+    monkeypatch.setattr(journal, "EXPORT_BATCH", 2)
     org = world.open(limit="100")
     for _ in range(5):
         world.charge(org, "1")

@@ -3,7 +3,6 @@ column holds, and nobody waits for it who only charges."""
 
 import pytest
 from billing import actions, queries
-from billing.actions.payments import payments
 from billing.actions.usage.records import UsageRecord
 from billing.models import Provider
 from chassis.runtime import clock
@@ -164,8 +163,8 @@ def test_only_who_issues_waits_for_the_wallet(world):
             session.execute(text("SET LOCAL lock_timeout = '300ms'"))
             assert actions.record_usage(session, records=[record], now=clock.now()) == ["accepted"]
         at_once(actions.top_up, amount=1, method="cash", by=CLERK)
-        at_once(payments.record_payment, amount=1, method="cash", by=CLERK)
-        for issue in (actions.top_up, payments.record_payment):
+        at_once(actions.record_payment, amount=1, method="cash", by=CLERK)
+        for issue in (actions.top_up, actions.record_payment):
             with pytest.raises(OperationalError, match="lock timeout"):
                 at_once(issue, amount=1, method="issue", by=CLERK)
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1"})

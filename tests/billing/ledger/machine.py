@@ -603,7 +603,7 @@ class Machine(RuleBasedStateMachine):
         with (
             self.world.database.reading() as session
         ):  # who is tried first gets what the provider has
-            due = queries.due_top_ups(session, Clock.now, most=10**6)
+            due = queries.due_top_ups(session, Clock.now, limit=10**6)
         first_come = [org for org in due if org in self.oracle.wallets]
         self.world.tick("run_auto_top_ups", now=Clock.now)
         for org in first_come:

@@ -40,24 +40,24 @@ def get_account(session: Session, organization_id: str, *, lock: bool = False) -
     return account
 
 
-def accounts_with_ended_limits(session: Session, now: datetime, most: int) -> Sequence[Account]:
+def accounts_with_ended_limits(session: Session, now: datetime, limit: int) -> Sequence[Account]:
     """Accounts whose temporary limit has ended, locked; accounts locked elsewhere are skipped."""
     return session.scalars(
         select(Account)
         .where(Account.credit_limit_expires_at <= now)
         .order_by(Account.organization_id)
-        .limit(most)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
 
 
-def accounts_to_recount(session: Session, now: datetime, most: int) -> Sequence[Account]:
+def accounts_to_recount(session: Session, now: datetime, limit: int) -> Sequence[Account]:
     """Accounts whose days to empty must be recounted, locked; accounts locked elsewhere are skipped."""
     return session.scalars(
         select(Account)
         .where(Account.days_due_on <= utc_day(now))
         .order_by(Account.days_due_on)
-        .limit(most)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
 

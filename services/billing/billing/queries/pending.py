@@ -66,19 +66,19 @@ def oldest_low_credit(session: Session) -> Row[LowCredit, Account] | None:
     ).one_or_none()
 
 
-def due_top_ups(session: Session, now: datetime, most: int = BATCH_SIZE) -> Sequence[str]:
+def due_top_ups(session: Session, now: datetime, limit: int = BATCH_SIZE) -> Sequence[str]:
     """The accounts whose automatic top-up is due."""
     return session.scalars(
         select(TopUpOrder.organization_id)
         .where(TopUpOrder.due_at <= now)
         .order_by(TopUpOrder.due_at)
-        .limit(most)
+        .limit(limit)
     ).all()
 
 
-def unpublished_balances(session: Session, most: int = BATCH_SIZE) -> Sequence[str]:
+def unpublished_balances(session: Session, limit: int = BATCH_SIZE) -> Sequence[str]:
     """The accounts whose balance is to be published."""
-    return session.scalars(select(UnpublishedBalance.organization_id).limit(most)).all()
+    return session.scalars(select(UnpublishedBalance.organization_id).limit(limit)).all()
 
 
 def lock_free_accounts(session: Session, organization_ids: Collection[str]) -> Sequence[Account]:

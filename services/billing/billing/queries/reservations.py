@@ -46,14 +46,14 @@ def reservations(organization_id: str, *, status: str | None = None) -> Select[A
     return query
 
 
-def accounts_with_due(session: Session, now: datetime, most: int) -> Sequence[Account]:
+def accounts_with_due(session: Session, now: datetime, limit: int) -> Sequence[Account]:
     """The accounts of the longest expired reservations, locked; accounts locked elsewhere are
     skipped."""
     longest = (
         select(Reservation.organization_id)
         .where(text(OPEN_ONLY), Reservation.expires_at <= now)
         .order_by(Reservation.expires_at)
-        .limit(most)
+        .limit(limit)
     )
     return session.scalars(
         select(Account)
@@ -65,7 +65,7 @@ def accounts_with_due(session: Session, now: datetime, most: int) -> Sequence[Ac
 
 
 def due_reservations(
-    session: Session, organization_ids: Collection[str], now: datetime, most: int
+    session: Session, organization_ids: Collection[str], now: datetime, limit: int
 ) -> Sequence[Reservation]:
     """The expired reservations of these accounts, which are locked, oldest first."""
     if not organization_ids:
@@ -78,7 +78,7 @@ def due_reservations(
             Reservation.expires_at <= now,
         )
         .order_by(Reservation.expires_at, Reservation.id)
-        .limit(most)
+        .limit(limit)
         .execution_options(populate_existing=True)
     ).all()
 

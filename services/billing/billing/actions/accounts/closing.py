@@ -1,17 +1,19 @@
-"""Closing an account for a deletion: tested and done in one step under its lock, or refused with
-what is left."""
+"""Closing and sealing an account of an organization that is deleted.
+
+The account is checked and closed in one step under its lock, or refused with its blockers.
+"""
 
 from datetime import datetime
 
 from chassis import audit
 from chassis.auth.actor import SYSTEM
 from chassis.messaging import outbox
-from contracts import billing as said
+from contracts import billing as messages
 from contracts import parts
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger import posting
+from billing.actions.accounts import audit_log, notifications
 from billing.actions.reservations import expiry
 from billing.models import Account
 from billing.values import CLOSED, SEALED
@@ -20,10 +22,10 @@ from billing.values import CLOSED, SEALED
 def close_account(
     session: Session, *, organization_id: str, deletion_id: str, now: datetime
 ) -> None:
-    """Close the account if every bucket is empty, and say which way it went; a closed one says so
-    again.
+    """Close the account if every bucket is empty, and publish the outcome.
 
-    Raises NoAccount."""
+    For a closed account the outcome is published again. Raises NoAccount.
+    """
     account = queries.get_account(session, organization_id, lock=True)
     if not account.is_closed:
         expiry.expire_due(session, account, now)
@@ -31,7 +33,7 @@ def close_account(
     if blockers:
         outbox.publish(
             session,
-            said.AccountNotClosed(
+            messages.AccountNotClosed(
                 organization_id=organization_id, deletion_id=deletion_id, blockers=blockers
             ),
         )
@@ -40,21 +42,23 @@ def close_account(
         account.closed_from, account.status, account.closed_at = account.status, CLOSED, now
         _record_status(session, account, "account.closed", account.closed_from, now)
     outbox.publish(
-        session, said.AccountClosed(organization_id=organization_id, deletion_id=deletion_id)
+        session, messages.AccountClosed(organization_id=organization_id, deletion_id=deletion_id)
     )
 
 
 def seal_account(
     session: Session, *, organization_id: str, deletion_id: str, now: datetime
 ) -> None:
-    """Test the closed account once more and close it for good, so that its audit names nobody any
-    more, or say what stands in the way. Raises NoAccount."""
+    """Check the closed account again and close it permanently, or publish its blockers.
+
+    Sealing erases the personal data in its audit log. Raises NoAccount.
+    """
     account = queries.get_account(session, organization_id, lock=True)
     blockers = _blockers(account, now)
     if blockers or not account.is_closed:
         outbox.publish(
             session,
-            said.AccountNotSealed(
+            messages.AccountNotSealed(
                 organization_id=organization_id, deletion_id=deletion_id, blockers=blockers
             ),
         )
@@ -64,7 +68,7 @@ def seal_account(
         _record_status(session, account, "account.sealed", before, now)
         audit.erase(session, organization_id)
     outbox.publish(
-        session, said.AccountSealed(organization_id=organization_id, deletion_id=deletion_id)
+        session, messages.AccountSealed(organization_id=organization_id, deletion_id=deletion_id)
     )
 
 
@@ -75,7 +79,7 @@ def _blockers(account: Account, now: datetime) -> list[parts.Blocker]:
 def _record_status(
     session: Session, account: Account, action: str, before: str, now: datetime
 ) -> None:
-    posting.record(
+    audit_log.record(
         session,
         account,
         action,
@@ -83,4 +87,4 @@ def _record_status(
         now=now,
         changes=[{"field": "status", "before": before, "after": account.status}],
     )
-    posting.publish_balance(session, account, now)
+    notifications.publish_balance(session, account, now)

@@ -1,61 +1,123 @@
-"""Saying later what was noted under the account's lock."""
+"""Publishing balances and low-credit alerts, at once or later by a periodic job."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from chassis.messaging import outbox
 from chassis.runtime import clock
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger import posting
-from billing.models import UnpublishedBalance
+from billing.actions.ledger.bulk_sql import insert_rows, on_conflict_do_nothing
+from billing.models import Account, UnpublishedBalance
 from billing.values import format_money
+
+_UNPUBLISHED: Any = UnpublishedBalance.__table__
+
+
+def publish_balance(session: Session, account: Account, now: datetime) -> None:
+    """Publish the account's figures."""
+    figures = account.figures(now)
+    as_of = account.stamp_publication(now)
+    account.published_days_to_empty = queries.days_to_empty(session, account, now)
+    schedule_recount(account, now)
+
+    def money(amount: int) -> str:
+        return format_money(amount, account.currency)
+
+    outbox.publish(
+        session,
+        messages.BalanceChanged(
+            organization_id=account.organization_id,
+            provider_id=account.provider_id,
+            currency=account.currency,
+            payment_mode=account.payment_mode,
+            status=queries.public_status(account),
+            usable_credits=money(figures.usable),
+            balance=money(figures.balance),
+            credit_limit=money(figures.limit),
+            reserved_credits=money(account.held),
+            amount_due=money(figures.amount_due),
+            days_to_empty=account.published_days_to_empty,
+            as_of=clock.stamp(as_of),
+        ),
+    )
+
+
+def publish_balance_soon(session: Session, *accounts: Account) -> None:
+    """Have the balances published within a second, once for all changes until then."""
+    insert_rows(
+        session,
+        _UNPUBLISHED,
+        ("organization_id",),
+        [(account.organization_id,) for account in accounts],
+        conflict=on_conflict_do_nothing,
+    )
+
+
+def publish_balances(session: Session, *, organization_ids: Collection[str], now: datetime) -> int:
+    """Publish the balances that wait for it; returns how many were published.
+
+    Accounts locked elsewhere are left for the next run.
+    """
+    accounts = queries.lock_free_accounts(session, organization_ids)
+    free_ids = [account.organization_id for account in accounts]
+    waiting = set(
+        session.scalars(
+            delete(UnpublishedBalance)
+            .where(UnpublishedBalance.organization_id.in_(free_ids))
+            .returning(UnpublishedBalance.organization_id)
+        )
+    )
+    for account in accounts:
+        if account.organization_id in waiting:
+            publish_balance(session, account, now)
+    return len(waiting)
 
 
 def publish_low_credits(session: Session) -> int:
-    """Say that the credits of an account ran low, the oldest such note first, unless it was closed
-    since; answers how many notes there were."""
-    found = queries.oldest_low_credit(session)
-    if found is None:
+    """Publish the oldest low-credit alert, unless the account is closed; returns how many."""
+    oldest = queries.oldest_low_credit(session)
+    if oldest is None:
         return 0
-    low, account = found
+    alert, account = oldest
     if not account.is_closed:
         outbox.publish(
             session,
-            said.CreditsLow(
+            messages.CreditsLow(
                 organization_id=account.organization_id,
                 provider_id=account.provider_id,
                 name=account.name,
                 email=account.billing.get("email"),
                 currency=account.currency,
-                usable_credits=format_money(low.usable, account.currency),
-                threshold=format_money(low.threshold, account.currency),
-                crossed_at=clock.stamp(low.crossed_at),
+                usable_credits=format_money(alert.usable, account.currency),
+                threshold=format_money(alert.threshold, account.currency),
+                crossed_at=clock.stamp(alert.crossed_at),
             ),
         )
-    session.delete(low)
+    session.delete(alert)
     return 1
 
 
-def publish_balances(session: Session, *, organization_ids: Collection[str], now: datetime) -> int:
-    """Say the figures of these accounts, once for all that changed them; those that others lock
-    keep their note. Answers how many were said."""
-    accounts = queries.lock_free_accounts(session, organization_ids)
-    unsaid = set(
-        session.scalars(
-            delete(UnpublishedBalance)
-            .where(
-                UnpublishedBalance.organization_id.in_(
-                    [account.organization_id for account in accounts]
-                )
-            )
-            .returning(UnpublishedBalance.organization_id)
-        )
-    )
+def recount_days_to_empty(session: Session, *, now: datetime, limit: int = 25) -> int:
+    """Publish the balances whose days to empty have changed since yesterday.
+
+    Returns how many accounts were recounted.
+    """
+    accounts = queries.accounts_to_recount(session, now, limit)
     for account in accounts:
-        if account.organization_id in unsaid:
-            posting.publish_balance(session, account, now)
-    return len(unsaid)
+        if queries.days_to_empty(session, account, now) != account.published_days_to_empty:
+            publish_balance(session, account, now)
+        schedule_recount(account, now)
+    return len(accounts)
+
+
+def schedule_recount(account: Account, now: datetime) -> None:
+    """Have the days to empty recounted tomorrow, if there are any."""
+    if account.published_days_to_empty is None:
+        account.days_due_on = None
+    else:
+        account.days_due_on = queries.utc_day(now) + timedelta(days=1)

@@ -1,5 +1,7 @@
-"""The payment port: the methods by which a customer's money comes and goes. Who plugs in a provider
-of card payments puts its method into ``METHODS``."""
+"""The methods by which a customer's money comes in and goes out.
+
+To connect a card payment provider, put its method into ``METHODS``.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +12,7 @@ from chassis.errors import Conflict, NotFound
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.ledger import posting
+from billing.actions.accounts import audit_log
 from billing.models import Account
 from billing.values import CARD, ISSUE, Code
 
@@ -26,28 +28,28 @@ class NoPaymentMethod(NotFound):
 
 
 class Method(Protocol):
-    """One way of paying."""
+    """A payment method."""
 
     @property
     def source(self) -> Code:
-        """The provider's account that such money comes from, and goes back to."""
+        """The provider's account that this money comes from and goes back to."""
 
     def check(self, account: Account) -> None:
-        """Raise a Conflict when this account, which is locked, can't be paid this way."""
+        """Raise a Conflict if the account, which is locked, cannot be paid this way."""
 
 
 @dataclass(frozen=True)
 class Direct:
-    """Somebody takes the money, or gives it, and says so here."""
+    """Money that changes hands outside the system and is recorded here."""
 
     source: Code
 
     def check(self, account: Account) -> None:
-        """Every account can be paid so."""
+        """Any account can be paid this way."""
 
 
 class NoCards:
-    """Cards, as long as no provider of card payments is plugged in."""
+    """Cards, until a card payment provider is connected."""
 
     source = Code.WALLET
 
@@ -66,8 +68,7 @@ METHODS: dict[str, Method] = {
 
 
 def check(account: Account, method: str) -> Code:
-    """Where money of this method comes from. Raises PaymentMethodMissing when the account can't be
-    paid so."""
+    """The provider's account for money paid by this method. Raises PaymentMethodMissing."""
     METHODS[method].check(account)
     return METHODS[method].source
 
@@ -78,10 +79,10 @@ def method_label(method: str) -> str:
 
 
 def remove_card(session: Session, *, organization_id: str, now: datetime, by: Actor) -> None:
-    """Forget the stored card, also of a closed account; an automatic top-up by card is switched off
-    with it.
+    """Delete the stored card, also of a closed account.
 
-    Raises NoAccount, NoPaymentMethod."""
+    An automatic top-up by card is switched off. Raises NoAccount, NoPaymentMethod.
+    """
     account = queries.get_account(session, organization_id, lock=True)
     if not account.payment_method:
         raise NoPaymentMethod()
@@ -90,6 +91,6 @@ def remove_card(session: Session, *, organization_id: str, now: datetime, by: Ac
     if account.auto_enabled and account.auto_method == CARD:
         account.auto_enabled = False
         changes.append({"field": "auto_top_up.enabled", "before": True, "after": False})
-    posting.record(
+    audit_log.record(
         session, account, "account.payment_method_removed", by=by, now=now, changes=changes
     )

@@ -1,4 +1,4 @@
-"""Corrections of an account by hand, and where what is in the customer's favour goes."""
+"""Manual corrections of an account."""
 
 from datetime import datetime
 from typing import Any
@@ -7,12 +7,17 @@ from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import audit_log
 from billing.actions.ledger import posting
 from billing.actions.payments import allocation
 from billing.models import Account
 from billing.values import Code, Transfer
 
-_SETTLES = {"write_off": Code.WRITE_OFF, "correction": Code.CORRECTION, "goodwill": Code.GOODWILL}
+_CONTRA_ACCOUNTS = {
+    "write_off": Code.WRITE_OFF,
+    "correction": Code.CORRECTION,
+    "goodwill": Code.GOODWILL,
+}
 
 
 def adjust(
@@ -25,20 +30,21 @@ def adjust(
     now: datetime,
     by: Actor,
 ) -> dict[str, Any]:
-    """Correct the account by a signed amount, whatever its limit; the transaction.
+    """Correct the account by a signed amount, whatever its limit; returns the transaction.
 
-    On a postpaid account an amount in the customer's favour comes off the open invoices, oldest
-    first, then off what is unbilled, and what is over adds to the surplus; one against the customer
-    takes from the surplus first. Raises NoAccount, AccountClosed, AmountTooLarge."""
+    On a postpaid account a positive amount credits the open invoices, oldest first, then the
+    unbilled amount, and any excess adds to the surplus; a negative amount is taken from the surplus
+    first. Raises NoAccount, AccountClosed, AmountTooLarge.
+    """
     account = posting.lock_account(session, organization_id)
-    settles = _SETTLES[kind]
+    contra = _CONTRA_ACCOUNTS[kind]
     if amount > 0:
-        transfers = allocation.settle(settles, allocation.open_invoices(session, account), amount)
-        transfers += credit_customer(
-            account, settles, amount - sum(transfer.amount for transfer in transfers)
-        )
+        invoices = allocation.open_invoices(session, account)
+        transfers = allocation.settle(contra, invoices, amount)
+        rest = amount - sum(transfer.amount for transfer in transfers)
+        transfers += credit_customer(account, contra, rest)
     else:
-        transfers = _against(account, settles, -amount)
+        transfers = _debit_customer(account, contra, -amount)
     rows = posting.post(
         session,
         account,
@@ -48,20 +54,19 @@ def adjust(
         reason=reason,
         description=kind.replace("_", "-").capitalize(),
     )
-    posting.record_transaction(session, account, "account.adjusted", rows, by=by, now=now)
+    audit_log.record_transaction(session, account, "account.adjusted", rows, by=by, now=now)
     allocation.update_invoices(session, account, rows, now)
     return queries.show_transaction(rows, account.currency, staff=True)
 
 
 def credit_customer(account: Account, source: Code, amount: int) -> list[Transfer]:
-    """What brings an amount to the customer where no invoice asks for it: postpaid, off what is
-    unbilled, and what is over into the surplus."""
+    """Credit an amount that no invoice takes: the unbilled amount first, then the balance."""
     cleared = min(amount, account.unbilled)
     parts = ((Code.UNBILLED, cleared), (account.deposit_bucket, amount - cleared))
     return [Transfer(source, code, part) for code, part in parts if part]
 
 
-def _against(account: Account, goes_to: Code, amount: int) -> list[Transfer]:
+def _debit_customer(account: Account, destination: Code, amount: int) -> list[Transfer]:
     taken = min(amount, account.surplus)
     parts = ((Code.SURPLUS, taken), (account.charge_bucket, amount - taken))
-    return [Transfer(code, goes_to, part) for code, part in parts if part]
+    return [Transfer(code, destination, part) for code, part in parts if part]

@@ -1,4 +1,4 @@
-"""Automatic top-ups: what was ordered is tried, at most once a day of the account's own."""
+"""Automatic top-ups: an order is tried at most once per day in the account's time zone."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 from chassis.auth.actor import SYSTEM
 from chassis.errors import Conflict
 from chassis.messaging import outbox
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.accounts import alerts, providers
+from billing.actions.accounts import alerts, audit_log, wallet
 from billing.actions.charges import top_ups
-from billing.actions.ledger import posting
 from billing.models import Account, TopUpOrder
 from billing.values import CARD, ISSUE, day_start, format_money, local_day
 
 
 def run_auto_top_up(session: Session, *, organization_id: str, now: datetime) -> None:
-    """Try the top-up that was ordered for this account, if it is still wanted. Where no money can
-    be drawn, the customer is asked for it.
+    """Try the account's automatic top-up if it is still needed.
 
-    Raises what the top-up raises: then it failed, which ``record_failed_top_up`` is to be told."""
-    providers.lock_wallet_of(session, organization_id)
+    If the method draws no money by itself, the customer is asked for it. Raises what the top-up
+    raises; the caller then records it with ``record_failed_top_up``.
+    """
+    wallet.lock_wallet_of(session, organization_id)
     account = queries.get_account(session, organization_id, lock=True)
-    order = _due(session, account, now)
+    order = _due_order(session, account, now)
     if order is None:
         return
     account.auto_last_on = local_day(now, account.timezone)
@@ -38,12 +38,14 @@ def run_auto_top_up(session: Session, *, organization_id: str, now: datetime) ->
             by=SYSTEM,
             remark="Automatic top-up",
         )
-        _put_off(session, account, order, now)
+        _postpone(session, account, order, now)
     else:
         outbox.publish(
             session,
-            said.TopUpWanted(
-                **_told(account, now), name=account.name, email=account.billing.get("email")
+            messages.TopUpWanted(
+                **_message_fields(account, now),
+                name=account.name,
+                email=account.billing.get("email"),
             ),
         )
         session.delete(order)
@@ -52,14 +54,14 @@ def run_auto_top_up(session: Session, *, organization_id: str, now: datetime) ->
 def record_failed_top_up(
     session: Session, *, organization_id: str, why: Conflict, now: datetime
 ) -> None:
-    """Note that the top-up which was due failed; it is tried again tomorrow."""
+    """Record that the top-up that was due failed; it is tried again tomorrow."""
     account = queries.get_account(session, organization_id, lock=True)
-    order = _due(session, account, now)
+    order = _due_order(session, account, now)
     if order is None:
         return
     account.auto_last_on = local_day(now, account.timezone)
-    _put_off(session, account, order, now)
-    posting.record(
+    _postpone(session, account, order, now)
+    audit_log.record(
         session,
         account,
         "account.auto_top_up_failed",
@@ -68,41 +70,41 @@ def record_failed_top_up(
         outcome="error",
         reason=why.code,
     )
-    outbox.publish(session, said.AutoTopUpFailed(**_told(account, now), why=why.code))
+    outbox.publish(session, messages.AutoTopUpFailed(**_message_fields(account, now), why=why.code))
 
 
-def _due(session: Session, account: Account, now: datetime) -> TopUpOrder | None:
-    """The order that is to be tried now; one that nobody wants any more is deleted, one too many
-    for today put off."""
+def _due_order(session: Session, account: Account, now: datetime) -> TopUpOrder | None:
+    """The order to try now.
+
+    An order that is no longer needed is deleted; a second one on the same day is postponed.
+    """
     order = session.get(TopUpOrder, account.organization_id, populate_existing=True)
     if order is None or order.due_at > now:
         return None
-    if account.auto_last_on is not None and account.auto_last_on >= local_day(
-        now, account.timezone
-    ):
-        _put_off(session, account, order, now)
+    today = local_day(now, account.timezone)
+    if account.auto_last_on is not None and account.auto_last_on >= today:
+        _postpone(session, account, order, now)
         return None
-    if not _is_wanted(account, now):
+    if not _is_needed(account, now):
         session.delete(order)
         return None
     return order
 
 
-def _put_off(session: Session, account: Account, order: TopUpOrder, now: datetime) -> None:
-    """Until the account's next day begins, if a top-up is still wanted at all."""
-    if _is_wanted(account, now):
-        order.due_at = day_start(
-            local_day(now, account.timezone) + timedelta(days=1), account.timezone
-        )
-    else:
+def _postpone(session: Session, account: Account, order: TopUpOrder, now: datetime) -> None:
+    """Move the order to the account's next day, or delete it if no top-up is needed."""
+    if not _is_needed(account, now):
         session.delete(order)
+        return
+    tomorrow = local_day(now, account.timezone) + timedelta(days=1)
+    order.due_at = day_start(tomorrow, account.timezone)
 
 
-def _is_wanted(account: Account, now: datetime) -> bool:
+def _is_needed(account: Account, now: datetime) -> bool:
     return alerts.needs_top_up(account.status, account.figures(now).usable, account.top_up_trigger)
 
 
-def _told(account: Account, now: datetime) -> dict[str, Any]:
+def _message_fields(account: Account, now: datetime) -> dict[str, Any]:
     return {
         "organization_id": account.organization_id,
         "provider_id": account.provider_id,

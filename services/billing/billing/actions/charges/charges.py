@@ -1,4 +1,4 @@
-"""Charges of one account."""
+"""Charging an account."""
 
 from datetime import datetime
 from typing import Any
@@ -7,10 +7,12 @@ from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import audit_log, notifications
 from billing.actions.charges import credit_check
 from billing.actions.charges.fast_charge import fast_charge
 from billing.actions.invoicing import invoices
 from billing.actions.ledger import posting
+from billing.models import Account, Invoice
 from billing.values import USAGE, Code, Transfer
 
 
@@ -26,13 +28,14 @@ def charge(
     cost: int = 0,
     external_invoice: str | None = None,
 ) -> dict[str, Any]:
-    """Charge the account, and the provider what it costs; the transaction. On an external invoice
-    it is noted and moves no money, neither the customer's nor the provider's. Where the provider
-    invoices such charges one by one, it is due at once.
+    """Charge the account, and the provider for the cost; returns the transaction.
 
-    Raises NoAccount, AccountClosed, AccountFrozen, InsufficientCredits, AmountTooLarge."""
+    With an external invoice it is only recorded and moves no money. If the provider invoices such
+    charges individually, it is invoiced at once. Raises NoAccount, AccountClosed, AccountFrozen,
+    InsufficientCredits, AmountTooLarge.
+    """
     if kind == USAGE and external_invoice is None:
-        at_once = fast_charge(
+        rows = fast_charge(
             session,
             organization_id=organization_id,
             amount=amount,
@@ -41,21 +44,19 @@ def charge(
             description=description,
             now=now,
         )
-        if at_once:
-            return queries.show_transaction(at_once, at_once[0].currency, staff=True)
-    account, alone = posting.lock_account(session, organization_id, spending=True), None
+        if rows:
+            return queries.show_transaction(rows, rows[0].currency, staff=True)
+    account = posting.lock_account(session, organization_id, spending=True)
+    invoice = None
     if external_invoice is not None:
         transfers = [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]
     else:
         credit_check.check(session, account, amount, now)
-        alone = invoices.create_individual(
-            session, account, amount, 2 if cost else 1, kind=kind, now=now
+        row_count = 2 if cost else 1
+        invoice = invoices.create_individual(
+            session, account, amount, row_count, kind=kind, now=now
         )
-        transfers = [
-            Transfer(account.charge_bucket, Code.REVENUE, amount, alone.id if alone else None)
-        ]
-        transfers += [Transfer(Code.COST, Code.WALLET, cost)] if cost else []
-        transfers += invoices.issue_transfers(session, account, alone) if alone else []
+        transfers = _transfers(session, account, amount, cost, invoice)
     rows = posting.post(
         session,
         account,
@@ -65,10 +66,23 @@ def charge(
         description=description,
         external_invoice=external_invoice,
     )
-    if kind == USAGE:  # the journal is its record: there is too much of it for the audit
-        posting.publish_balance_soon(session, account)
+    # Usage has too many rows for the audit log; the journal is its record.
+    if kind == USAGE:
+        notifications.publish_balance_soon(session, account)
     else:
-        posting.record_transaction(session, account, "account.charged", rows, by=by, now=now)
-    if alone:
-        invoices.record_issued(session, account, alone, rows, now=now, by=by)
+        audit_log.record_transaction(session, account, "account.charged", rows, by=by, now=now)
+    if invoice:
+        invoices.record_issued(session, account, invoice, rows, now=now, by=by)
     return queries.show_transaction(rows, account.currency, staff=True)
+
+
+def _transfers(
+    session: Session, account: Account, amount: int, cost: int, invoice: Invoice | None
+) -> list[Transfer]:
+    invoice_id = invoice.id if invoice else None
+    transfers = [Transfer(account.charge_bucket, Code.REVENUE, amount, invoice_id)]
+    if cost:
+        transfers.append(Transfer(Code.COST, Code.WALLET, cost))
+    if invoice:
+        transfers += invoices.issue_transfers(session, account, invoice)
+    return transfers

@@ -1,4 +1,4 @@
-"""Whether an account can bear what is asked of it, and where it can't, what would help."""
+"""Whether an account can afford an amount, and what would help if it cannot."""
 
 from datetime import datetime
 from typing import Any
@@ -19,11 +19,12 @@ class InsufficientCredits(Conflict):
 
 
 def check(session: Session, account: Account, amount: int, now: datetime) -> None:
-    """Raise InsufficientCredits when the usable credits do not cover the amount, not even once the
-    reservations that are due have expired. The account is locked.
+    """Raise InsufficientCredits if the usable credits do not cover the amount.
 
-    It says what is missing, the top-up and the limit that would cure it, and the reservations that
-    would."""
+    Expired reservations are released first if that can help. The account is locked. The error names
+    the shortfall, the top-up and the credit limit that would cover it, and the reservations whose
+    expiry would.
+    """
     shortfall = amount - account.figures(now).usable
     if shortfall > 0 and account.held:
         expiry.expire_due(session, account, now)
@@ -38,40 +39,43 @@ def check(session: Session, account: Account, amount: int, now: datetime) -> Non
             "top_up": format_money(shortfall + figures.uncovered_debt, currency),
             "credit_limit": format_money(figures.limit + shortfall, currency),
         },
-        **_freed(session, account, shortfall),
+        **_freed_by_expiry(session, account, shortfall),
     )
 
 
 def check_withdrawable(session: Session, account: Account, amount: int, now: datetime) -> None:
-    """Raise InsufficientCredits when there is less to pay out than this, with the reservations that
-    hold it back. A surplus is held back by none. The account is locked."""
+    """Raise InsufficientCredits if less than the amount can be withdrawn. The account is locked.
+
+    The error names the reservations whose expiry would help; a surplus is not reduced by any.
+    """
     if amount > account.figures(now).withdrawable and account.held:
         expiry.expire_due(session, account, now)
-    figures = account.figures(now)
-    there, currency = figures.withdrawable, account.currency
-    if amount > there:
-        raise InsufficientCredits(
-            "There is less to withdraw than this. Use a smaller amount.",
-            shortfall=format_money(amount - there, currency),
-            withdrawable=format_money(there, currency),
-            **_freed(session, account, amount - figures.balance if figures.is_prepaid else 0),
-        )
+    figures, currency = account.figures(now), account.currency
+    withdrawable = figures.withdrawable
+    if amount <= withdrawable:
+        return
+    missing = amount - figures.balance if figures.is_prepaid else 0
+    raise InsufficientCredits(
+        "The amount is higher than what can be withdrawn. Use a smaller amount.",
+        shortfall=format_money(amount - withdrawable, currency),
+        withdrawable=format_money(withdrawable, currency),
+        **_freed_by_expiry(session, account, missing),
+    )
 
 
-def _freed(session: Session, account: Account, missing: int) -> dict[str, Any]:
-    """The reservations that will free what is missing by running out, soonest first, ten at the
-    most, and when the last of those needed does; none of them where all together do not suffice."""
+def _freed_by_expiry(session: Session, account: Account, missing: int) -> dict[str, Any]:
+    """The reservations whose expiry frees the missing amount, and when; none if not all of it."""
     if not 0 < missing <= account.held:
         return {"reservations": [], "freed_at": None}
-    first, freed_at = queries.reservations_freeing(session, account.organization_id, missing)
+    soonest, freed_at = queries.reservations_freeing(session, account.organization_id, missing)
     return {
         "reservations": [
             {
-                "id": id_,
+                "id": reservation_id,
                 "frees": format_money(left, account.currency),
                 "expires_at": clock.stamp(expires_at),
             }
-            for id_, left, expires_at in first
+            for reservation_id, left, expires_at in soonest
         ],
         "freed_at": clock.stamp(freed_at),
     }

@@ -1,4 +1,4 @@
-"""Giving charges back."""
+"""Refunding charges."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,8 +9,9 @@ from chassis.errors import Conflict, invalid
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import audit_log
 from billing.actions.charges import adjustments
-from billing.actions.invoicing import invoices
+from billing.actions.invoicing import credit_notes
 from billing.actions.ledger import posting
 from billing.models import Entry
 from billing.values import SPENDING_KINDS, Code, Transfer, divide, format_money
@@ -34,45 +35,62 @@ def refund(
     by: Actor,
     amount: int | None = None,
 ) -> dict[str, Any]:
-    """Give a charge back, in part or all that is left of it; the transaction. It goes to the
-    wallet; of a postpaid account off what is unbilled, and where the charge stands on an invoice,
-    by a credit note.
+    """Refund a charge, in part or (by default) all that is left of it; returns the transaction.
 
-    The provider gets its cost back in the proportion of all that was given back until then, so that
-    nothing is lost to rounding. Raises NoAccount, AccountClosed, RefundExceedsCharge,
-    CreditExceedsInvoice, AmountTooLarge, Invalid."""
+    It is credited to the balance or, postpaid, to the unbilled amount first; if the charge is on an
+    invoice, by a credit note. Raises NoAccount, AccountClosed, RefundExceedsCharge,
+    CreditExceedsInvoice, AmountTooLarge, Invalid.
+    """
     account = posting.lock_account(session, organization_id)
-    charge = _charge(session, organization_id, transaction_id)
-    charged, before = (
-        -charge[0].moved,
-        queries.refunded_or_reversed(session, organization_id, transaction_id) or 0,
-    )
-    left = charged - before
+    charge = _get_charge(session, organization_id, transaction_id)
+    charged = -charge[0].moved
+    refunded = queries.refunded_or_reversed(session, organization_id, transaction_id) or 0
+    left = charged - refunded
     amount = left if amount is None else amount
     if not 0 < amount <= left:
         raise RefundExceedsCharge(left=format_money(left, account.currency))
-    cost = queries.cost_of(charge)
-    returned = divide(cost * (before + amount), charged) - divide(cost * before, charged)
-    beside = [Transfer(Code.WALLET, Code.COST, returned)] if returned else []
-    words = {
+    cost_transfers = _returned_cost(charge, charged, refunded, amount)
+    fields = {
         "reason": reason,
         "refunded_id": transaction_id,
         "description": f"Refund: {charge[0].description}"[:255],
     }
-    charged_row = next(row for row in charge if row.credit == Code.REVENUE)
-    invoice = queries.invoice_of(session, account, charged_row)
+    revenue_row = next(row for row in charge if row.credit == Code.REVENUE)
+    invoice = queries.invoice_of(session, account, revenue_row)
     if invoice is None:
-        transfers = adjustments.credit_customer(account, Code.REVENUE, amount) + beside
-        rows = posting.post(session, account, transfers, kind="refund", now=now, **words)
-        posting.record_transaction(session, account, "account.refunded", rows, by=by, now=now)
+        transfers = adjustments.credit_customer(account, Code.REVENUE, amount) + cost_transfers
+        rows = posting.post(session, account, transfers, kind="refund", now=now, **fields)
+        audit_log.record_transaction(session, account, "account.refunded", rows, by=by, now=now)
     else:
-        rows = invoices.credit_invoice(
-            session, account, invoice, amount, kind="refund", extra=beside, now=now, by=by, **words
+        rows = credit_notes.credit_invoice(
+            session,
+            account,
+            invoice,
+            amount,
+            kind="refund",
+            extra=cost_transfers,
+            now=now,
+            by=by,
+            **fields,
         )
     return queries.show_transaction(rows, account.currency, staff=True)
 
 
-def _charge(session: Session, organization_id: str, transaction_id: str) -> Sequence[Entry]:
+def _returned_cost(
+    charge: Sequence[Entry], charged: int, refunded: int, amount: int
+) -> list[Transfer]:
+    """The provider's share of the cost.
+
+    It is in proportion to the total refunded so far, so that nothing is lost to rounding.
+    """
+    cost = queries.cost_of(charge)
+    returned = divide(cost * (refunded + amount), charged) - divide(cost * refunded, charged)
+    if not returned:
+        return []
+    return [Transfer(Code.WALLET, Code.COST, returned)]
+
+
+def _get_charge(session: Session, organization_id: str, transaction_id: str) -> Sequence[Entry]:
     """The rows of the charge or capture. Raises Invalid."""
     try:
         rows = queries.rows_of(session, organization_id, transaction_id)
@@ -84,10 +102,12 @@ def _charge(session: Session, organization_id: str, transaction_id: str) -> Sequ
         raise invalid(
             "/transaction_id",
             "not_refundable",
-            "Only charges can be refunded. Reverse this one instead.",
+            "Only charges can be refunded. Reverse this transaction instead.",
         )
     if not rows[0].moved:
         raise invalid(
-            "/transaction_id", "not_refundable", "It is billed elsewhere and moved no money here."
+            "/transaction_id",
+            "not_refundable",
+            "This charge is invoiced elsewhere and moved no money here.",
         )
     return rows

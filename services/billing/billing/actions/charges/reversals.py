@@ -1,5 +1,7 @@
-"""Taking back what should not have been posted, or a payment that bounced: the journal forgets
-nothing, so by a transaction that mirrors it."""
+"""Reversing transactions posted by mistake, and payments that bounced.
+
+The journal is append-only, so a reversal is a new transaction that mirrors the first.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,18 +12,19 @@ from chassis.errors import Conflict
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.charges import adjustments, top_ups
+from billing.actions.accounts import audit_log, wallet
+from billing.actions.charges import adjustments
 from billing.actions.ledger import posting
-from billing.actions.payments import allocation, payments
+from billing.actions.payments import allocation
 from billing.models import Account, Entry
 from billing.values import ADJUSTMENT_KINDS, ISSUE, PREPAID, SPENDING_KINDS, Code, Transfer
 
 REVERSIBLE = ("top_up", "withdrawal", "payment", *ADJUSTMENT_KINDS)
 _BUCKETS = (Code.PREPAID, Code.SURPLUS, Code.UNBILLED, Code.INVOICED)
 _INSTEAD = {
-    "invoice": "An invoice is voided, or credited by a credit note.",
-    "reassignment": "Assign the payment to other invoices.",
-    **dict.fromkeys(SPENDING_KINDS, "A charge is refunded."),
+    "invoice": "An invoice cannot be reversed. Void it, or issue a credit note.",
+    "reassignment": "A reassignment cannot be reversed. Assign the payment to other invoices.",
+    **dict.fromkeys(SPENDING_KINDS, "A charge cannot be reversed. Refund it."),
 }
 
 
@@ -44,27 +47,27 @@ def reverse(
     now: datetime,
     by: Actor,
 ) -> dict[str, Any]:
-    """Post the mirror image of a top-up, a withdrawal, an adjustment or a payment, once; the
-    transaction. What a payment has paid is due again, and what of it was used otherwise is owed
-    again. Money goes back the way it came: what was withdrawn by issue is issued again.
+    """Reverse a top-up, withdrawal, adjustment or payment, once; returns the new transaction.
 
-    Raises NoAccount, NoTransaction, AccountClosed, NotReversible, AlreadyReversed,
-    ProviderCreditsInsufficient, AmountTooLarge."""
+    Invoices paid by a reversed payment are due again; what of it was spent otherwise is owed again.
+    A withdrawal by ISSUE is issued again. Raises NoAccount, NoTransaction, AccountClosed,
+    NotReversible, AlreadyReversed, ProviderCreditsInsufficient, AmountTooLarge.
+    """
     queries.get_account(session, organization_id)
     rows = queries.rows_of(session, organization_id, transaction_id)
     first = rows[0]
     if first.kind not in REVERSIBLE:
         raise NotReversible(_INSTEAD.get(first.kind, ""))
-    issued = ISSUE if first.method == ISSUE and first.kind == "withdrawal" else None
-    account = top_ups.lock_for_deposit(session, organization_id, issued)
+    is_issued_again = first.kind == "withdrawal" and first.method == ISSUE
+    deposit_method = ISSUE if is_issued_again else None
+    account = wallet.lock_for_deposit(session, organization_id, deposit_method)
     if queries.refunded_or_reversed(session, organization_id, transaction_id) is not None:
         raise AlreadyReversed()
-    top_ups.check_provider_funds(session, account, issued, first.amount)
-    transfers = (
-        _mirror_payment(session, account, first)
-        if first.kind == "payment"
-        else _mirror(account, rows)
-    )
+    wallet.check_provider_funds(session, account, deposit_method, first.amount)
+    if first.kind == "payment":
+        transfers = _mirror_payment(session, account, first)
+    else:
+        transfers = _mirror(account, rows)
     posted = posting.post(
         session,
         account,
@@ -77,56 +80,66 @@ def reverse(
         refunded_id=transaction_id,
         description=f"Reversal: {first.description}",
     )
-    posting.record_transaction(session, account, "account.reversed", posted, by=by, now=now)
+    audit_log.record_transaction(session, account, "account.reversed", posted, by=by, now=now)
     allocation.update_invoices(session, account, posted, now)
     return queries.show_transaction(posted, account.currency, staff=True)
 
 
 def _mirror_payment(session: Session, account: Account, first: Entry) -> list[Transfer]:
-    """What the payment has paid by now is due again, then the money goes. An account that is
-    prepaid meanwhile has no due invoices; there the wallet owes it."""
+    """Deallocate the payment, then return the money.
+
+    An account that has become prepaid has no open invoices; there it is taken from the wallet.
+    """
     payment = queries.get_payment(session, account.organization_id, str(first.payment_id))
     payment.status = "reversed"
-    released = (
-        []
-        if account.payment_mode == PREPAID
-        else payments.release(payments.assigned(session, payment))
-    )
-    return [*released, *_mirror(account, [first])]
+    if account.payment_mode == PREPAID:
+        return _mirror(account, [first])
+    deallocated = allocation.deallocate(allocation.allocated(session, payment))
+    return [*deallocated, *_mirror(account, [first])]
 
 
 def _mirror(account: Account, rows: Sequence[Entry]) -> list[Transfer]:
     """The rows with debit and credit swapped."""
     transfers = []
     for row in rows:
-        source, goes_to = Code(row.credit), Code(row.debit)
+        source, destination = Code(row.credit), Code(row.debit)
         if source in _BUCKETS:
-            bucket = _bucket_now(account, source)
-            transfers.append(
-                Transfer(bucket, goes_to, row.amount, row.invoice_id if bucket == source else None)
-            )
-        elif goes_to == Code.UNBILLED:  # of which less may be left than was taken
+            bucket = _current_bucket(account, source)
+            invoice_id = row.invoice_id if bucket == source else None
+            transfers.append(Transfer(bucket, destination, row.amount, invoice_id))
+        elif destination == Code.UNBILLED:
+            # Less may be unbilled by now than was taken from it.
             transfers += adjustments.credit_customer(account, source, row.amount)
         else:
-            transfers.append(Transfer(source, _bucket_now(account, goes_to), row.amount))
+            bucket = _current_bucket(account, destination)
+            transfers.append(Transfer(source, bucket, row.amount))
     return transfers
 
 
-def _bucket_now(account: Account, bucket: Code) -> Code:
-    """The bucket that stands for this one under today's payment mode."""
+def _current_bucket(account: Account, bucket: Code) -> Code:
+    """The bucket that corresponds to this one in the current payment mode."""
     if account.payment_mode == PREPAID:
         return Code.PREPAID
     return Code.SURPLUS if bucket == Code.PREPAID else bucket
 
 
 def _within_surplus(account: Account, transfers: Sequence[Transfer]) -> list[Transfer]:
-    """What the surplus holds no longer, because it was used or paid out, is owed anew: it goes on
-    the next invoice."""
-    there, possible = account.surplus, []
+    """Limit the transfers to the surplus there is.
+
+    What was spent or withdrawn in the meantime becomes unbilled and goes on the next invoice.
+    """
+    surplus = account.surplus
+    limited = []
     for transfer in transfers:
-        amount = min(there, transfer.amount) if transfer.debit == Code.SURPLUS else transfer.amount
-        there += amount * ((transfer.credit == Code.SURPLUS) - (transfer.debit == Code.SURPLUS))
-        possible += [transfer._replace(amount=amount)] if amount else []
+        amount = transfer.amount
+        if transfer.debit == Code.SURPLUS:
+            amount = min(surplus, amount)
+            surplus -= amount
+        if transfer.credit == Code.SURPLUS:
+            surplus += amount
+        if amount:
+            limited.append(transfer._replace(amount=amount))
         if amount < transfer.amount:
-            possible.append(Transfer(Code.UNBILLED, transfer.credit, transfer.amount - amount))
-    return possible
+            rest = transfer.amount - amount
+            limited.append(Transfer(Code.UNBILLED, transfer.credit, rest))
+    return limited

@@ -1,77 +1,51 @@
-"""What becomes of invoices because a day or a month is over."""
+"""The billing run: invoicing months that have ended, and flagging overdue invoices."""
 
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from chassis.auth.actor import SYSTEM
 from chassis.messaging import outbox
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import notifications
 from billing.actions.invoicing.invoices import Range, issue_regular, period_start
-from billing.actions.ledger.bulk_sql import insert_rows
-from billing.models import Account, UnpublishedBalance
+from billing.models import Account
 from billing.queries import MonthEnd
 from billing.values import SEALED, format_money, local_day, month_end, month_start
 
-_UNPUBLISHED: Any = UnpublishedBalance.__table__
-
 
 def run_billing(
-    session: Session, *, now: datetime, most: int = 100, only: str | None = None
+    session: Session, *, now: datetime, limit: int = 100, only: str | None = None
 ) -> int:
-    """Invoice what is unbilled from months that are over; answers for how many accounts. ``only``:
-    of this one.
+    """Invoice what is unbilled from months that have ended; returns for how many accounts.
 
-    An account gets one invoice for all of them, up to where the last of them ended in its time
-    zone. What came since is left for the next, unless so much of it was given back that what is
-    unbilled would not cover the invoice: then it covers everything."""
-    ended = queries.accounts_to_bill(session, now, most, only)
-    billed = [account for account in ended if account.unbilled]
-    cuts = queries.month_ends(session, billed, now) if billed else {}
-    until = queries.period_starts(session, billed) if billed else {}
-    sellers = {account.provider_id: queries.seller_of(session, account) for account in billed}
-    changed: list[tuple[str]] = []
-    with (
-        session.no_autoflush
-    ):  # every account is another's; what they have in common is written at once
-        for account in billed:
-            cut = cuts.get(account.organization_id)
-            if cut is not None and cut.unbilled:
-                begin = period_start(account, until.get(account.organization_id), now)
-                issue_regular(
-                    session,
-                    account,
-                    sellers[account.provider_id],
-                    _cover(account, cut, begin, now),
-                    now=now,
-                    by=SYSTEM,
-                )
-                changed.append((account.organization_id,))
-        for account in ended:
-            account.month_ends_at = (
-                None if account.status == SEALED else month_end(now, account.timezone)
-            )
-        if changed:
-            insert_rows(
-                session,
-                _UNPUBLISHED,
-                ("organization_id",),
-                changed,
-                conflict=lambda statement: statement.on_conflict_do_nothing(),
-            )
-    return len(ended)
+    ``only``: none but this organization. An account gets one invoice for all its ended months, up
+    to the end of the last one in its time zone. What came later is left for the next invoice,
+    unless so much of it was credited that the unbilled amount would not cover the invoice: then the
+    invoice covers everything.
+    """
+    accounts = queries.accounts_to_bill(session, now, limit, only)
+    with_charges = [account for account in accounts if account.unbilled]
+    # The accounts are independent of each other, so nothing needs to be flushed in between.
+    with session.no_autoflush:
+        invoiced = _invoice_months(session, with_charges, now) if with_charges else []
+        for account in accounts:
+            is_sealed = account.status == SEALED
+            account.month_ends_at = None if is_sealed else month_end(now, account.timezone)
+        if invoiced:
+            notifications.publish_balance_soon(session, *invoiced)
+    return len(accounts)
 
 
-def flag_overdue_invoices(session: Session, *, now: datetime, most: int = 100) -> int:
-    """Say which invoices were not paid in time, each once; answers how many."""
-    found = queries.newly_overdue(session, now, most)
-    for account, invoice in found:
+def flag_overdue_invoices(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Publish each invoice that has become overdue, once; returns how many."""
+    overdue = queries.newly_overdue(session, now, limit)
+    for account, invoice in overdue:
         invoice.overdue_at = now
         outbox.publish(
             session,
-            said.InvoiceOverdue(
+            messages.InvoiceOverdue(
                 organization_id=account.organization_id,
                 provider_id=account.provider_id,
                 invoice_id=invoice.id,
@@ -81,12 +55,31 @@ def flag_overdue_invoices(session: Session, *, now: datetime, most: int = 100) -
                 due_on=invoice.due_on.isoformat(),
             ),
         )
-    return len(found)
+    return len(overdue)
 
 
-def _cover(account: Account, cut: MonthEnd, begin: date, now: datetime) -> Range:
-    first, today = account.invoiced_seq + 1, local_day(now, account.timezone)
-    if account.unbilled < cut.unbilled:
-        return Range(first, account.seq, account.unbilled, begin, today)
-    last_day = local_day(month_start(now, account.timezone), account.timezone) - timedelta(days=1)
-    return Range(first, cut.seq, cut.unbilled, begin, last_day)
+def _invoice_months(session: Session, accounts: list[Account], now: datetime) -> list[Account]:
+    """Issue the invoices; returns the accounts that got one."""
+    ends = queries.month_ends(session, accounts, now)
+    earliest_days = queries.period_starts(session, accounts)
+    sellers = {account.provider_id: queries.seller_of(session, account) for account in accounts}
+    invoiced = []
+    for account in accounts:
+        end = ends.get(account.organization_id)
+        if end is None or not end.unbilled:
+            continue
+        first_day = period_start(account, earliest_days.get(account.organization_id), now)
+        covered = _covered(account, end, first_day, now)
+        seller = sellers[account.provider_id]
+        issue_regular(session, account, seller, covered, now=now, by=SYSTEM)
+        invoiced.append(account)
+    return invoiced
+
+
+def _covered(account: Account, end: MonthEnd, first_day: date, now: datetime) -> Range:
+    first_seq, today = account.invoiced_seq + 1, local_day(now, account.timezone)
+    if account.unbilled < end.unbilled:
+        return Range(first_seq, account.seq, account.unbilled, first_day, today)
+    month_start_day = local_day(month_start(now, account.timezone), account.timezone)
+    last_day = month_start_day - timedelta(days=1)
+    return Range(first_seq, end.seq, end.unbilled, first_day, last_day)

@@ -1,7 +1,8 @@
-"""Many rows at once: the ways in which a batch gets into the database.
+"""Bulk SQL: writing many rows with few statements.
 
-Up to ``FEW`` rows go as arrays in one statement, more through COPY. SQLite takes one after the
-other in one call."""
+On PostgreSQL up to ``MAX_ARRAY_ROWS`` rows go as arrays in one statement, more through COPY. SQLite
+takes them one after the other in one call.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import Table, Text, any_, bindparam, cast, column, func, literal
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-FEW = 50
+MAX_ARRAY_ROWS = 50
 Row = Sequence[Any]
 
 
@@ -24,31 +25,37 @@ def insert_rows(
     conflict: Callable[[Any], Any] | None = None,
     copy: bool | None = None,
 ) -> None:
-    """Insert the rows, whose values stand in the order of ``names``; ids may be UUIDs.
+    """Insert the rows, whose values are in the order of ``names``; ids may be UUIDs.
 
-    ``conflict``: what makes of an insert one that says what to do ON CONFLICT, of which COPY knows nothing;
-    ``copy``: through COPY or not, whatever their number."""
+    ``conflict`` adds an ON CONFLICT clause to the insert, which COPY does not support. ``copy``
+    forces COPY on or off, whatever the number of rows.
+    """
     if copy is None:
-        copy = len(rows) > FEW and conflict is None
+        copy = len(rows) > MAX_ARRAY_ROWS and conflict is None
     if not is_postgresql(session):
         statement = sqlite.insert(table)
-        session.connection().execute(
-            conflict(statement) if conflict else statement, _named(names, rows)
-        )
+        if conflict:
+            statement = conflict(statement)
+        session.connection().execute(statement, _named(names, rows))
     elif copy:
         _copy_rows(session, table, names, rows)
     else:
-        source = postgresql.insert(table).from_select(
-            list(names), select(_unfolded(table, names, rows))
-        )
-        session.connection().execute(conflict(source) if conflict else source)
+        source = select(_unnested(table, names, rows))
+        insert = postgresql.insert(table).from_select(list(names), source)
+        if conflict:
+            insert = conflict(insert)
+        session.connection().execute(insert)
+
+
+def on_conflict_do_nothing(statement: Any) -> Any:
+    """A ``conflict`` that skips rows that exist."""
+    return statement.on_conflict_do_nothing()
 
 
 def update_rows(
     session: Session, table: Table, key: str, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Set ``names`` of the rows with that ``key``, one after the other; each of ``rows`` begins
-    with it."""
+    """Set ``names`` of the rows with that ``key``, one by one; each of ``rows`` starts with it."""
     statement = update(table).where(table.c[key] == bindparam("the_key", type_=table.c[key].type))
     session.connection().execute(
         statement.values({name: bindparam(name) for name in names}),
@@ -56,17 +63,21 @@ def update_rows(
     )
 
 
-def among(session: Session, wanted: Any, values: Collection[Any]) -> Any:
-    """The condition that a column has one of these values; on PostgreSQL always the same statement,
-    however many."""
+def among(session: Session, column: Any, values: Collection[Any]) -> Any:
+    """The condition that a column has one of these values.
+
+    On PostgreSQL it is the same statement however many values there are.
+    """
     if is_postgresql(session):
-        return wanted == any_(cast(literal(array(values), Text), postgresql.ARRAY(wanted.type)))
-    return wanted.in_(values)
+        return column == any_(cast(literal(array(values), Text), postgresql.ARRAY(column.type)))
+    return column.in_(values)
 
 
 def array(values: Collection[Any]) -> str:
-    """Numbers, UUIDs or texts as PostgreSQL writes an array; many times faster than having them
-    adapted one by one."""
+    """Numbers, UUIDs or texts as a PostgreSQL array literal.
+
+    Many times faster than having the driver adapt the values one by one.
+    """
     first = next(iter(values), None)
     if isinstance(first, UUID):
         values = [value.hex for value in values]
@@ -76,7 +87,6 @@ def array(values: Collection[Any]) -> str:
 
 
 def is_postgresql(session: Session) -> bool:
-    """Which of the two databases it is."""
     return session.get_bind().dialect.name == "postgresql"
 
 
@@ -84,8 +94,8 @@ def _named(names: Sequence[str], rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _unfolded(table: Table, names: Sequence[str], rows: Sequence[Row]) -> Any:
-    """The rows as a table made of one array per column."""
+def _unnested(table: Table, names: Sequence[str], rows: Sequence[Row]) -> Any:
+    """The rows as a table expression made of one array per column."""
     types = [table.c[name].type for name in names]
     arrays = [
         literal(list(values), postgresql.ARRAY(type_))
@@ -98,14 +108,12 @@ def _unfolded(table: Table, names: Sequence[str], rows: Sequence[Row]) -> Any:
 def _copy_rows(session: Session, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
     connection = session.connection()
     driver: Any = connection.connection
-    types = [
-        table.c[name].type.compile(dialect=connection.dialect).lower().partition("(")[0]
-        for name in names
-    ]
-    with (
-        driver.cursor() as cursor,
-        cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)") as into,
-    ):
-        into.set_types(types)
+    types = []
+    for name in names:
+        compiled = table.c[name].type.compile(dialect=connection.dialect)
+        types.append(compiled.lower().partition("(")[0])
+    statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)"
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
         for row in rows:
-            into.write_row(row)
+            copy.write_row(row)

@@ -1,39 +1,38 @@
-"""What invoices ask for, and what settles it. All of it under the account's lock.
+"""Allocating payments and credits to invoices, under the account's lock.
 
-``paid`` and ``credited`` of an invoice are the sum of the rows in the journal that carry its id, and nothing else
-writes them."""
+``paid`` and ``credited`` of an invoice are the sums of the journal rows with its id; nothing else
+writes them.
+"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from chassis.messaging import outbox
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.models import Account, Entry, Invoice
+from billing.models import Account, Entry, Invoice, Payment
 from billing.models.invoice import AWAITING_ONLY
 from billing.values import AWAITING, PAID, Code, Transfer, format_money
 
 
 def open_invoices(session: Session, account: Account) -> list[Invoice]:
-    """The invoices that still ask for something, oldest first."""
-    wanted = select(Invoice).where(
+    """The invoices with a balance due, oldest first."""
+    query = select(Invoice).where(
         Invoice.organization_id == account.organization_id, text(AWAITING_ONLY)
     )
-    return list(session.scalars(wanted.order_by(Invoice.id)))
+    return list(session.scalars(query.order_by(Invoice.id)))
 
 
 def pay_from_surplus(invoices: Iterable[Invoice], available: int) -> list[Transfer]:
-    """What pays these invoices from the surplus, one after the other, until ``available`` is used
-    up."""
+    """Pay the invoices in their order, until ``available`` is used up."""
     return settle(Code.SURPLUS, invoices, available)
 
 
 def settle(source: Code, invoices: Iterable[Invoice], available: int) -> list[Transfer]:
-    """What takes ``available`` off what these invoices ask for, one after the other, out of
-    ``source``."""
+    """Settle the invoices from ``source`` in their order, until ``available`` is used up."""
     transfers = []
     for invoice in invoices:
         part = min(available, invoice.open)
@@ -43,14 +42,30 @@ def settle(source: Code, invoices: Iterable[Invoice], available: int) -> list[Tr
     return transfers
 
 
-def deallocate(session: Session, invoice: Invoice, amount: int) -> list[Transfer]:
-    """What takes an amount of what is paid from an invoice, back into the surplus: first of what
-    the surplus had paid by itself, then of the newest payments, so that each still says what it has
-    paid."""
-    payers = queries.payments_of(session, invoice)
-    by_itself = invoice.paid - sum(share for _, share in payers)
+def allocated(session: Session, payment: Payment) -> dict[str, int]:
+    """By invoice, the amount allocated to it from this payment."""
+    shares = queries.allocations(session, payment.organization_id, [payment.id])[payment.id]
+    return {share.invoice_id: share.amount for share in shares}
+
+
+def deallocate(shares: Mapping[str, int]) -> list[Transfer]:
+    """Return these amounts from the invoices to the surplus."""
+    return [
+        Transfer(Code.INVOICED, Code.SURPLUS, amount, invoice_id)
+        for invoice_id, amount in shares.items()
+    ]
+
+
+def deallocate_from_invoice(session: Session, invoice: Invoice, amount: int) -> list[Transfer]:
+    """Return an amount that is paid on an invoice to the surplus.
+
+    First what was paid without a payment (directly from the surplus), then the newest payments, so
+    that each payment still shows what it has paid.
+    """
+    payments = queries.payments_of(session, invoice)
+    without_payment = invoice.paid - sum(share for _, share in payments)
     transfers = []
-    for payment_id, share in [(None, by_itself), *payers]:
+    for payment_id, share in [(None, without_payment), *payments]:
         part = min(amount, share)
         if part:
             transfers.append(Transfer(Code.INVOICED, Code.SURPLUS, part, invoice.id, payment_id))
@@ -61,46 +76,56 @@ def deallocate(session: Session, invoice: Invoice, amount: int) -> list[Transfer
 def update_invoices(
     session: Session, account: Account, rows: Sequence[Entry], now: datetime
 ) -> None:
-    """Carry posted rows over to the invoices they name, and publish which are paid by that."""
+    """Apply posted rows to the invoices they name, and publish those that are now paid."""
     effects = [(row.invoice_id, *_effect(row)) for row in rows if row.invoice_id is not None]
-    touched = {invoice_id for invoice_id, paid, credited in effects if paid or credited}
-    if not touched:
+    changed = {invoice_id for invoice_id, paid, credited in effects if paid or credited}
+    if not changed:
         return
-    wanted = select(Invoice).where(
-        Invoice.organization_id == account.organization_id, Invoice.id.in_(sorted(touched))
+    query = select(Invoice).where(
+        Invoice.organization_id == account.organization_id, Invoice.id.in_(sorted(changed))
     )
-    invoices = {invoice.id: invoice for invoice in session.scalars(wanted)}
+    invoices = {invoice.id: invoice for invoice in session.scalars(query)}
     for invoice_id, paid, credited in effects:
-        if invoice_id in touched:
+        if invoice_id in changed:
             invoices[invoice_id].paid += paid
             invoices[invoice_id].credited += credited
     for _, invoice in sorted(invoices.items()):
-        _settle(session, account, invoice, now)
+        _update_status(session, account, invoice, now)
 
 
 def _effect(row: Entry) -> tuple[int, int]:
-    """What a row adds to what is paid and to what is credited. Issuing an invoice and voiding it do
-    neither."""
-    other, sign = (row.debit, 1) if row.credit == Code.INVOICED else (row.credit, -1)
-    if Code.INVOICED not in (row.debit, row.credit) or other == Code.UNBILLED:
+    """What a row adds to ``paid`` and to ``credited``; issuing and voiding add to neither."""
+    if row.credit == Code.INVOICED:
+        other, signed = row.debit, row.amount
+    elif row.debit == Code.INVOICED:
+        other, signed = row.credit, -row.amount
+    else:
         return 0, 0
-    return (sign * row.amount, 0) if other == Code.SURPLUS else (0, sign * row.amount)
+    if other == Code.UNBILLED:
+        return 0, 0
+    if other == Code.SURPLUS:
+        return signed, 0
+    return 0, signed
 
 
-def _settle(session: Session, account: Account, invoice: Invoice, now: datetime) -> None:
-    before, invoice.status = invoice.status, AWAITING if invoice.open else PAID
-    if invoice.status == AWAITING:
+def _update_status(session: Session, account: Account, invoice: Invoice, now: datetime) -> None:
+    before = invoice.status
+    if invoice.open:
+        invoice.status = AWAITING
         invoice.paid_at = None
-    elif before != PAID:
-        invoice.paid_at = now
-        outbox.publish(
-            session,
-            said.InvoicePaid(
-                organization_id=account.organization_id,
-                provider_id=account.provider_id,
-                invoice_id=invoice.id,
-                number=invoice.number,
-                currency=invoice.currency,
-                total=format_money(invoice.total, invoice.currency),
-            ),
-        )
+        return
+    invoice.status = PAID
+    if before == PAID:
+        return
+    invoice.paid_at = now
+    outbox.publish(
+        session,
+        messages.InvoicePaid(
+            organization_id=account.organization_id,
+            provider_id=account.provider_id,
+            invoice_id=invoice.id,
+            number=invoice.number,
+            currency=invoice.currency,
+            total=format_money(invoice.total, invoice.currency),
+        ),
+    )

@@ -1,6 +1,6 @@
-"""Payments: money that comes in for invoices, and which invoices it is for."""
+"""Recording payments."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -8,39 +8,20 @@ from chassis.auth.actor import Actor
 from chassis.errors import Conflict, invalid
 from chassis.messaging import outbox
 from chassis.runtime import ids
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
-from billing.actions.accounts import payment_methods
-from billing.actions.charges import top_ups
+from billing.actions.accounts import audit_log, payment_methods, wallet
 from billing.actions.ledger import posting
-from billing.actions.payments import allocation
-from billing.models import Account, Invoice, Payment
-from billing.values import AWAITING, POSTPAID, Code, Transfer, local_day
+from billing.actions.payments import allocation, chosen_invoices
+from billing.models import Account, Payment
+from billing.values import POSTPAID, Code, Transfer, local_day
 
 
 class AccountPrepaid(Conflict):
     code = "account_prepaid"
     detail = "This account is prepaid and has no invoices to pay. Top it up instead."
-
-
-class InvoiceNotPayable(Conflict):
-    code = "invoice_not_payable"
-    detail = "This invoice is already paid or void. Leave it out."
-
-
-class PaymentEditsExhausted(Conflict):
-    code = "payment_edits_exhausted"
-    detail = (
-        "This payment has been reassigned five times, which is the limit. Reverse it and record it "
-        "again."
-    )
-
-
-class PaymentReversed(Conflict):
-    code = "payment_reversed"
-    detail = "This payment was reversed. Record a new one."
 
 
 def record_payment(
@@ -55,20 +36,21 @@ def record_payment(
     received_on: date | None = None,
     invoice_ids: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Take money for invoices, the oldest first or those named, in their order; the payment. What
-    is over stays as surplus.
+    """Record money received for the oldest invoices, or those named in their order.
 
-    Raises NoAccount, AccountClosed, AccountPrepaid, PaymentMethodMissing,
-    ProviderCreditsInsufficient, InvoiceNotPayable, AmountTooLarge, Invalid."""
-    account = top_ups.lock_for_deposit(session, organization_id, method)
-    _check_postpaid(account)
+    Any excess stays as surplus. Returns the payment. Raises NoAccount, AccountClosed,
+    AccountPrepaid, PaymentMethodMissing, ProviderCreditsInsufficient, InvoiceNotPayable,
+    AmountTooLarge, Invalid.
+    """
+    account = wallet.lock_for_deposit(session, organization_id, method)
+    check_postpaid(account)
     received_on = _check_day(account, received_on, now)
     if invoice_ids is None:
         invoices = allocation.open_invoices(session, account)
     else:
-        invoices = _chosen(session, account, invoice_ids, {})
+        invoices = chosen_invoices.get(session, account, invoice_ids, {})
     source = payment_methods.check(account, method)
-    top_ups.check_provider_funds(session, account, method, amount)
+    wallet.check_provider_funds(session, account, method, amount)
     payment_id = ids.new("pay")
     rows = posting.post(
         session,
@@ -94,99 +76,23 @@ def record_payment(
         created_at=now,
     )
     session.add(payment)
-    posting.record_transaction(session, account, "account.payment_recorded", rows, by=by, now=now)
-    shown = _show(session, account, payment)
-    outbox.publish(
-        session,
-        said.PaymentReceived(
-            organization_id=organization_id,
-            provider_id=account.provider_id,
-            payment_id=payment_id,
-            amount=shown["amount"],
-            currency=account.currency,
-            method=method,
-            received_on=received_on.isoformat(),
-            unassigned=shown["unassigned"],
-        ),
-    )
+    audit_log.record_transaction(session, account, "account.payment_recorded", rows, by=by, now=now)
+    shown = show(session, account, payment)
+    _publish_received(session, account, shown)
     allocation.update_invoices(session, account, rows, now)
     return shown
 
 
-def assign_payment(
-    session: Session,
-    *,
-    organization_id: str,
-    payment_id: str,
-    patch: dict[str, Any],
-    check: Callable[[Any], None],
-    now: datetime,
-    by: Actor,
-) -> dict[str, Any]:
-    """Assign a payment to the invoices the patch names, in their order, instead of those it is
-    assigned to; the payment. Where that changes nothing, nothing is posted and it is no edit.
-    ``check`` is handed the invoices as they stand and raises when the caller thought otherwise.
-
-    Raises NoAccount, NoPayment, AccountClosed, AccountPrepaid, PaymentReversed,
-    PaymentEditsExhausted, InvoiceNotPayable, Invalid."""
-    account = posting.lock_account(session, organization_id)
-    payment = queries.get_payment(session, organization_id, payment_id)
-    shown = _show(session, account, payment)
-    check(queries.assigned_invoice_ids(shown))
-    if "invoice_ids" not in patch:
-        return shown
-    _check_postpaid(account)
-    if payment.status != "received":
-        raise PaymentReversed()
-    before = assigned(session, payment)
-    chosen = _chosen(session, account, patch["invoice_ids"], before)
-    available = min(payment.amount, sum(before.values()) + account.surplus)
-    transfers = _differences(before, _shares(chosen, before, available))
-    if not transfers:
-        return shown
-    if payment.edits >= queries.MAX_EDITS:
-        raise PaymentEditsExhausted()
-    payment.edits += 1
-    rows = posting.post(
-        session,
-        account,
-        transfers,
-        kind="reassignment",
-        now=now,
-        payment_id=payment_id,
-        description="Payment assigned anew",
-    )
-    after = _show(session, account, payment)
-    posting.record(
-        session,
-        account,
-        "account.payment_assigned",
-        by=by,
-        now=now,
-        target={"type": "payment", "id": payment_id, "label": rows[0].description},
-        changes=[{"field": "invoices", "before": shown["invoices"], "after": after["invoices"]}],
-    )
-    allocation.update_invoices(session, account, rows, now)
-    return after
-
-
-def assigned(session: Session, payment: Payment) -> dict[str, int]:
-    """What each invoice has of this payment."""
-    shares = queries.allocations(session, payment.organization_id, [payment.id])[payment.id]
-    return {share.invoice_id: share.amount for share in shares}
-
-
-def release(shares: Mapping[str, int]) -> list[Transfer]:
-    """What takes their shares of a payment from the invoices, back into the surplus."""
-    return [
-        Transfer(Code.INVOICED, Code.SURPLUS, amount, invoice_id)
-        for invoice_id, amount in shares.items()
-    ]
-
-
-def _check_postpaid(account: Account) -> None:
+def check_postpaid(account: Account) -> None:
+    """Raise AccountPrepaid if the account is prepaid."""
     if account.payment_mode != POSTPAID:
         raise AccountPrepaid()
+
+
+def show(session: Session, account: Account, payment: Payment) -> dict[str, Any]:
+    """The payment as the API returns it."""
+    (shown,) = queries.show_payments(session, account, [payment])
+    return shown
 
 
 def _check_day(account: Account, received_on: date | None, now: datetime) -> date:
@@ -196,50 +102,17 @@ def _check_day(account: Account, received_on: date | None, now: datetime) -> dat
     return received_on or today
 
 
-def _chosen(
-    session: Session, account: Account, invoice_ids: Sequence[str], paid_already: Mapping[str, int]
-) -> list[Invoice]:
-    """The invoices with these ids, in their order; each must ask for something, or have some of
-    this payment."""
-    found = queries.invoices_by_id(session, account.organization_id, invoice_ids)
-    for place, invoice_id in enumerate(invoice_ids):
-        if invoice_id not in found:
-            raise invalid(
-                f"/invoice_ids/{place}", "unknown_invoice", "This customer has no such invoice."
-            )
-    for invoice_id in invoice_ids:
-        if found[invoice_id].status != AWAITING and invoice_id not in paid_already:
-            raise InvoiceNotPayable(invoice_id=invoice_id, number=found[invoice_id].number)
-    return [found[invoice_id] for invoice_id in invoice_ids]
-
-
-def _shares(
-    invoices: Sequence[Invoice], before: Mapping[str, int], available: int
-) -> dict[str, int]:
-    """What each invoice gets, one after the other, once it has given back what it has of this
-    payment."""
-    shares = {}
-    for invoice in invoices:
-        shares[invoice.id] = min(available, invoice.open + before.get(invoice.id, 0))
-        available -= shares[invoice.id]
-    return shares
-
-
-def _differences(before: Mapping[str, int], after: Mapping[str, int]) -> list[Transfer]:
-    """What turns one assignment into the other: first what invoices give back, then what they
-    get."""
-    more = {
-        invoice_id: after.get(invoice_id, 0) - before.get(invoice_id, 0)
-        for invoice_id in {**before, **after}
-    }
-    given_back = release({invoice_id: -amount for invoice_id, amount in more.items() if amount < 0})
-    return given_back + [
-        Transfer(Code.SURPLUS, Code.INVOICED, amount, invoice_id)
-        for invoice_id, amount in more.items()
-        if amount > 0
-    ]
-
-
-def _show(session: Session, account: Account, payment: Payment) -> dict[str, Any]:
-    (shown,) = queries.show_payments(session, account, [payment])
-    return shown
+def _publish_received(session: Session, account: Account, shown: dict[str, Any]) -> None:
+    outbox.publish(
+        session,
+        messages.PaymentReceived(
+            organization_id=account.organization_id,
+            provider_id=account.provider_id,
+            payment_id=shown["id"],
+            amount=shown["amount"],
+            currency=account.currency,
+            method=shown["method"],
+            received_on=shown["received_on"].isoformat(),
+            unassigned=shown["unassigned"],
+        ),
+    )

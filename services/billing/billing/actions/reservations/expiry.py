@@ -1,42 +1,43 @@
-"""Reservations whose time is over: what they still hold is let go, by the clock, or sooner for
-whoever needs it."""
+"""Releasing what expired reservations hold: by a periodic job, or sooner if it is needed."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from chassis.messaging import outbox
 from chassis.runtime import clock
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import notifications
 from billing.actions.ledger import posting
 from billing.models import Account, Reservation
 from billing.values import Code, Transfer, format_money
 
-MOST = 1000
+MAX_AT_ONCE = 1000
 
 
-def expire_reservations(session: Session, *, now: datetime, most: int = 100) -> int:
-    """Expire what is due and say so; answers how many. Whoever is late comes to the same end as who
-    is on time.
+def expire_reservations(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Expire the reservations that are due and publish them; returns how many.
 
-    The account is locked first, like everywhere; one that others lock is left for the next time."""
+    The result is the same however late it runs. Accounts are locked first, as everywhere; accounts
+    locked elsewhere are left for the next run.
+    """
     accounts = {
-        found.organization_id: found for found in queries.accounts_with_due(session, now, most)
+        account.organization_id: account
+        for account in queries.accounts_with_due(session, now, limit)
     }
-    due = queries.due_reservations(session, accounts, now, most)
+    due = queries.due_reservations(session, accounts, now, limit)
     for reservation in due:
         _expire(session, accounts[reservation.organization_id], reservation, now)
     return len(due)
 
 
 def expire_due(session: Session, account: Account, now: datetime) -> None:
-    """Expire what is due on this account, which is locked, before the clock comes to it."""
-    due = (
-        queries.due_reservations(session, [account.organization_id], now, MOST)
-        if account.held
-        else ()
-    )
+    """Expire what is due on this account, which is locked, before the job does."""
+    due: Sequence[Reservation] = ()
+    if account.held:
+        due = queries.due_reservations(session, [account.organization_id], now, MAX_AT_ONCE)
     for reservation in due:
         _expire(session, account, reservation, now)
 
@@ -44,7 +45,7 @@ def expire_due(session: Session, account: Account, now: datetime) -> None:
 def release_rest(
     session: Session, account: Account, reservation: Reservation, *, kind: str, now: datetime
 ) -> None:
-    """Post the release of all that is left as a transaction of this kind. The account is locked."""
+    """Post the release of all that is still held as a transaction of this kind."""
     left = reservation.left
     posting.post(
         session,
@@ -56,7 +57,7 @@ def release_rest(
         reservation_id=reservation.id,
     )
     reservation.released += left
-    posting.publish_balance_soon(session, account)
+    notifications.publish_balance_soon(session, account)
 
 
 def _expire(session: Session, account: Account, reservation: Reservation, now: datetime) -> None:
@@ -64,7 +65,7 @@ def _expire(session: Session, account: Account, reservation: Reservation, now: d
     reservation.settle("expired", reservation.expires_at)
     outbox.publish(
         session,
-        said.ReservationExpired(
+        messages.ReservationExpired(
             organization_id=account.organization_id,
             provider_id=account.provider_id,
             reservation_id=reservation.id,

@@ -1,7 +1,7 @@
-"""Reservations: holding credits for what is going on, charging what it came to, letting the rest
-go.
+"""Reserving credits, charging what was used of them, and releasing the rest.
 
-They are not audited one by one, as usage is not: the journal is their record."""
+As with usage, the journal is their record: they are not in the audit log.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from chassis.runtime import clock, ids
 from sqlalchemy.orm import Session
 
 from billing import queries
+from billing.actions.accounts import notifications
 from billing.actions.charges import credit_check
 from billing.actions.ledger import posting
 from billing.actions.reservations import expiry
@@ -45,9 +46,10 @@ def reserve(
     expires_in: int,
     now: datetime,
 ) -> dict[str, Any]:
-    """Hold the amount for ``expires_in`` seconds; the reservation.
+    """Hold the amount for ``expires_in`` seconds; returns the reservation.
 
-    Raises NoAccount, AccountClosed, AccountFrozen, InsufficientCredits, AmountTooLarge."""
+    Raises NoAccount, AccountClosed, AccountFrozen, InsufficientCredits, AmountTooLarge.
+    """
     account = posting.lock_account(session, organization_id, spending=True)
     credit_check.check(session, account, amount, now)
     reservation = Reservation(
@@ -71,7 +73,7 @@ def reserve(
         description=description,
         reservation_id=reservation.id,
     )
-    posting.publish_balance_soon(session, account)
+    notifications.publish_balance_soon(session, account)
     return queries.show_reservation(reservation, account.currency)
 
 
@@ -85,15 +87,15 @@ def capture(
     final: bool = True,
     cost: int = 0,
 ) -> dict[str, Any]:
-    """Charge an amount that is held, all that is left unless said otherwise, and the provider what
-    it costs; the reservation. ``final`` lets the rest go. It needs no cover and goes on while the
-    account is frozen.
+    """Charge an amount that is held, by default all of it, and the provider for the cost.
 
-    The first row of the transaction takes what was captured and what was let go out of what is
-    held; ``moved`` on it is what was captured. Once nothing is left the reservation is
+    Returns the reservation. ``final`` releases the rest. There is no credit check, and a frozen
+    account can still be charged. The first row of the transaction releases both what is captured
+    and what is freed; its ``moved`` is the amount captured. Once nothing is left the reservation is
     ``captured``. Raises NoAccount, NoReservation, AccountClosed, ReservationSettled,
-    ReservationExpired, CaptureExceedsReservation, AmountTooLarge."""
-    account, reservation = _take(session, organization_id, reservation_id, now)
+    ReservationExpired, CaptureExceedsReservation, AmountTooLarge.
+    """
+    account, reservation = _lock_open(session, organization_id, reservation_id, now)
     left = reservation.left
     amount = left if amount is None else amount
     if amount > left:
@@ -103,7 +105,8 @@ def capture(
         Transfer(Code.HELD, Code.SET_ASIDE, freed),
         Transfer(account.charge_bucket, Code.REVENUE, amount),
     ]
-    transfers += [Transfer(Code.COST, Code.WALLET, cost)] if cost else []
+    if cost:
+        transfers.append(Transfer(Code.COST, Code.WALLET, cost))
     posting.post(
         session,
         account,
@@ -117,27 +120,28 @@ def capture(
     reservation.released += freed - amount
     if not reservation.left:
         reservation.settle("captured", now)
-    posting.publish_balance_soon(session, account)
+    notifications.publish_balance_soon(session, account)
     return queries.show_reservation(reservation, account.currency)
 
 
 def release(
     session: Session, *, organization_id: str, reservation_id: str, now: datetime
 ) -> dict[str, Any]:
-    """Let go of all that is left; the reservation. It is ``released`` then, even if a part of it
-    was captured before.
+    """Release all that is still held; returns the reservation.
 
-    Raises NoAccount, NoReservation, AccountClosed, ReservationSettled, ReservationExpired."""
-    account, reservation = _take(session, organization_id, reservation_id, now)
+    It is ``released`` then, even if a part was captured before. Raises NoAccount, NoReservation,
+    AccountClosed, ReservationSettled, ReservationExpired.
+    """
+    account, reservation = _lock_open(session, organization_id, reservation_id, now)
     expiry.release_rest(session, account, reservation, kind="release", now=now)
     reservation.settle("released", now)
     return queries.show_reservation(reservation, account.currency)
 
 
-def _take(
+def _lock_open(
     session: Session, organization_id: str, reservation_id: str, now: datetime
 ) -> tuple[Account, Reservation]:
-    """The account, locked, and its reservation, which still holds something."""
+    """The account, locked, and its reservation, which is still open."""
     account = queries.get_account(session, organization_id, lock=True)
     reservation = queries.get_reservation(session, organization_id, reservation_id)
     if account.is_closed:

@@ -1,37 +1,40 @@
-"""Usage that came as messages: recorded like any other, and each refusal is said."""
+"""Usage records that arrive as messages."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from chassis.messaging import outbox
-from contracts import billing as said
+from contracts import billing as messages
 from sqlalchemy.orm import Session
 
 from billing.actions.usage.records import ACCEPTED, DUPLICATE, UsageRecord, record_usage
 from billing.values import format_money
 
-_UNKNOWN = ""  # the currency: there may be no account to ask
+_UNKNOWN_CURRENCY = ""  # there may be no account
 
 
 def record_usage_messages(
     session: Session, records: Sequence[UsageRecord], now: datetime
 ) -> list[int]:
-    """Record the usage and say each refusal; answers the positions of the refused ones.
+    """Record the usage and publish each refusal; returns the positions of the refused records.
 
-    What was posted or had been before is not answered: ``record_usage`` makes it safe to send it
-    again."""
+    Accepted records and duplicates get no reply, because sending them again is safe.
+    """
     outcomes = record_usage(session, records=records, now=now)
-    refused = [n for n, outcome in enumerate(outcomes) if outcome not in (ACCEPTED, DUPLICATE)]
-    for n in refused:
-        record = records[n]
+    refused = []
+    for index, outcome in enumerate(outcomes):
+        if outcome not in (ACCEPTED, DUPLICATE):
+            refused.append(index)
+    for index in refused:
+        record = records[index]
         outbox.publish(
             session,
-            said.UsageRefused(
+            messages.UsageRefused(
                 organization_id=record.organization_id,
                 provider_id=record.provider_id,
                 record_id=record.id,
-                code=outcomes[n],
-                amount=format_money(record.amount, _UNKNOWN),
+                code=outcomes[index],
+                amount=format_money(record.amount, _UNKNOWN_CURRENCY),
             ),
         )
     return refused

@@ -1,0 +1,79 @@
+"""Voiding invoices."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.auth.actor import Actor
+from chassis.errors import Conflict
+from chassis.messaging import outbox
+from contracts import billing as messages
+from sqlalchemy.orm import Session
+
+from billing import queries
+from billing.actions.accounts import notifications
+from billing.actions.invoicing import invoices
+from billing.actions.ledger import posting
+from billing.values import AWAITING, VOID, Code, Transfer, format_money
+
+
+class InvoiceSettled(Conflict):
+    code = "invoice_settled"
+    detail = (
+        "This invoice has payments or credits. Assign the payment elsewhere, or issue a credit "
+        "note."
+    )
+
+
+def void_invoice(
+    session: Session,
+    *,
+    organization_id: str,
+    invoice_id: str,
+    now: datetime,
+    by: Actor,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """Void an invoice without payments or credits; its charges are unbilled again.
+
+    Returns the invoice. Raises NoAccount, NoInvoice, AccountClosed, InvoiceVoid, InvoiceSettled,
+    AmountTooLarge.
+    """
+    account = posting.lock_account(session, organization_id)
+    invoice = queries.get_invoice(session, organization_id, invoice_id)
+    if invoice.status == VOID:
+        raise invoices.InvoiceVoid()
+    if invoice.paid or invoice.credited:
+        raise InvoiceSettled()
+    invoice.status, invoice.voided_at = VOID, now
+    posting.post(
+        session,
+        account,
+        [Transfer(Code.UNBILLED, Code.INVOICED, invoice.total, invoice_id)],
+        kind="void",
+        now=now,
+        description=f"Invoice {invoice.number} voided",
+        reason=reason,
+    )
+    invoices.record_action(
+        session,
+        account,
+        invoice,
+        "invoice.voided",
+        by=by,
+        now=now,
+        reason=reason,
+        changes=[{"field": "status", "before": AWAITING, "after": VOID}],
+    )
+    outbox.publish(
+        session,
+        messages.InvoiceVoided(
+            organization_id=organization_id,
+            provider_id=account.provider_id,
+            invoice_id=invoice_id,
+            number=invoice.number,
+            currency=invoice.currency,
+            total=format_money(invoice.total, invoice.currency),
+        ),
+    )
+    notifications.publish_balance(session, account, now)
+    return queries.show_invoice(session, invoice, now)
