@@ -11,7 +11,7 @@ from typing import Any
 import pypdf
 import pytest
 from billing.values import format_money, parse_money
-from billing.views.pdf import layout
+from billing.views.pdf import layout, renderer
 
 from tests.billing.conftest import World
 
@@ -88,7 +88,7 @@ def fonts(made: pypdf.PdfReader) -> set[str]:
 @cache
 def long_one(lines: int) -> list[str]:
     amounts = [f"{n}.{n:06d}" if n % 2 else f"-0.{n:06d}" for n in range(1, lines + 1)]
-    return pages(layout.render(document([line(text) for text in amounts])))
+    return pages(renderer.render(document([line(text) for text in amounts])))
 
 
 def test_a_short_one_says_everything() -> None:
@@ -101,7 +101,7 @@ def test_a_short_one_says_everything() -> None:
         }
     ]
     (said,) = pages(
-        layout.render(
+        renderer.render(
             document(
                 [line("65.979991"), line("1234.5", None), line("-0.5")],
                 paid="100.00",
@@ -139,7 +139,7 @@ def test_a_short_one_says_everything() -> None:
 
 
 def test_days_are_those_of_the_customers_time_zone() -> None:
-    (said,) = pages(layout.render(document([line("1.00", at="2026-10-31T17:00:00.000000Z")])))
+    (said,) = pages(renderer.render(document([line("1.00", at="2026-10-31T17:00:00.000000Z")])))
 
     assert "1 Nov 2026 Calls" in said
 
@@ -172,17 +172,17 @@ def test_the_sum_is_carried_also_when_only_the_totals_are_left() -> None:
 
 
 def test_the_same_document_has_the_same_bytes_and_the_day_of_issue() -> None:
-    made = layout.render(document([line("1.00")]))
+    made = renderer.render(document([line("1.00")]))
     about = read(made).metadata
 
-    assert layout.render(document([line("1.00")])) == made
-    assert layout.render(document([line("1.01")])) != made
+    assert renderer.render(document([line("1.00")])) == made
+    assert renderer.render(document([line("1.01")])) != made
     assert about.title == "Invoice INV-2026-000042"
     assert about.creation_date.date() == date(2026, 12, 1)
 
 
 def test_it_is_an_archival_pdf_that_tells_its_language_and_has_its_own_fonts_only() -> None:
-    made = read(layout.render(document([line("1.00", "Звонки 通话 مكالمات 📞")])))
+    made = read(renderer.render(document([line("1.00", "Звонки 通话 مكالمات 📞")])))
 
     assert b"<pdfaid:part>2</pdfaid:part>" in made.trailer["/Root"]["/Metadata"].get_data()
     assert made.trailer["/Root"]["/Lang"] == "en-GB"
@@ -206,7 +206,7 @@ def test_it_is_an_archival_pdf_that_tells_its_language_and_has_its_own_fonts_onl
 )
 def test_what_looks_like_markup_is_printed_as_it_is(words: str) -> None:
     (said,) = pages(
-        layout.render(
+        renderer.render(
             document([line("1.00", words)], buyer={**BUYER, "name": words, "billing": {}})
         )
     )
@@ -231,11 +231,11 @@ def test_what_looks_like_markup_is_printed_as_it_is(words: str) -> None:
     ],
 )
 def test_every_script_has_a_font_and_what_has_none_is_a_box(words: str, font: str) -> None:
-    assert fonts(read(layout.render(document([line("1.00", words)])))) == {"Inter", font}
+    assert fonts(read(renderer.render(document([line("1.00", words)])))) == {"Inter", font}
 
 
 def test_right_to_left_is_an_isolate_of_its_own_and_nothing_else_is() -> None:
-    said = layout.sheet(
+    said = layout.invoice_layout(
         document([line("1.00", "شركة (م.م.) 24/7"), line("1.00", "שיחות"), line("1.00", "Звонки")])
     )
 
@@ -250,7 +250,7 @@ def test_right_to_left_is_an_isolate_of_its_own_and_nothing_else_is() -> None:
     "words", ["a\x00b\x07c\x1bd", "a\tb\nc\r\nd", "a\u202eb\u2066c\u2028d", "a\ud800b\x9fc d"]
 )
 def test_control_characters_and_turned_directions_are_left_out(words: str) -> None:
-    (said,) = pages(layout.render(document([line("1.00", words)])))
+    (said,) = pages(renderer.render(document([line("1.00", words)])))
 
     assert re.search(r"2026 a ?b ?c ?d 1\.00", said)
 
@@ -260,7 +260,7 @@ def test_control_characters_and_turned_directions_are_left_out(words: str) -> No
 )
 def test_long_names_break_and_nothing_leaves_the_page(words: str) -> None:
     long = {"name": words, "country": "SG", "billing": {"address": words, "city": words}}
-    made = layout.render(
+    made = renderer.render(
         document(
             [line("1.00", words)],
             seller=long,
@@ -284,12 +284,12 @@ def test_long_names_break_and_nothing_leaves_the_page(words: str) -> None:
     ("status", "mark", "words"),
     [
         ("awaiting_payment", "", "Due by 15 December 2026"),
-        ("paid", "PAID", "Settled, with thanks"),
-        ("void", "VOID", "nothing is to be paid"),
+        ("paid", "PAID", "Paid in full. Thank you"),
+        ("void", "VOID", "no payment due"),
     ],
 )
 def test_the_status_is_stamped_and_says_what_to_do(status: str, mark: str, words: str) -> None:
-    (said,) = pages(layout.render(document([line("1.00")], status=status, open="0.00")))
+    (said,) = pages(renderer.render(document([line("1.00")], status=status, open="0.00")))
 
     assert {stamp for stamp in ("PAID", "VOID") if stamp in said.replace(" ", "")} == (
         {mark} if mark else set()
@@ -299,7 +299,7 @@ def test_the_status_is_stamped_and_says_what_to_do(status: str, mark: str, words
 
 def test_a_month_closed_without_sending_is_a_statement_and_no_tax_is_no_line() -> None:
     (said,) = pages(
-        layout.render(
+        renderer.render(
             document([line("500")], currency="JPY", kind="none", tax_name=None, tax_rate=None)
         )
     )
@@ -314,10 +314,10 @@ def amount(text: str) -> int:
 
 
 def test_what_the_sheet_cannot_be_set_with_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "sheet", lambda _: {"stamped_at": 0})
+    monkeypatch.setattr(renderer, "invoice_layout", lambda _: {"stamped_at": 0})
 
     with pytest.raises(RuntimeError, match="dictionary does not contain key"):
-        layout.render({})
+        renderer.render({})
 
 
 def test_of_many_who_print_at_once_most_are_asked_to_come_back(
@@ -334,9 +334,9 @@ def test_of_many_who_print_at_once_most_are_asked_to_come_back(
         assert free.wait(20)
         return b"%PDF"
 
-    monkeypatch.setattr(layout, "_press", press)
+    monkeypatch.setattr(renderer, "_typeset", press)
     with ThreadPoolExecutor(3) as pool:
-        printing = [pool.submit(layout.render, document([line("1.00")])) for _ in range(3)]
+        printing = [pool.submit(renderer.render, document([line("1.00")])) for _ in range(3)]
         assert all(inside.acquire(timeout=20) for _ in printing)
         refused = world.call("GET", path)
         free.set()

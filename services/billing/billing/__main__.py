@@ -1,4 +1,4 @@
-"""``python -m billing ROLE``."""
+"""Run a role of billing: ``python -m billing ROLE``."""
 
 from chassis.runtime import cli
 

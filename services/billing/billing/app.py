@@ -1,4 +1,4 @@
-"""What is plugged into billing."""
+"""Billing's application and service definition."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,9 +26,10 @@ def create_app(
 ) -> Flask:
     """The web role."""
 
-    known: dict[str, str | None] = {}  # once an organization has a provider, it stays with it
+    # A customer never changes its provider.
+    known: dict[str, str] = {}
 
-    def look_up(organization_id: str) -> str | None:
+    def provider_of(organization_id: str) -> str | None:
         if organization_id in known:
             return known[organization_id]
         with database.reading() as session:
@@ -37,7 +38,7 @@ def create_app(
             known[organization_id] = provider_id
         return provider_id
 
-    def denied(caller: Caller, operation: str, organization_id: str) -> None:
+    def record_denial(caller: Caller, operation: str, organization_id: str) -> None:
         with database.transaction(correlation=requests.request_id()) as session:
             actions.record_denial(
                 session,
@@ -54,9 +55,9 @@ def create_app(
                 lambda: transports["membership"].send("GET", "/.well-known/jwks.json", {}).json()
             )
         ),
-        provider_of=look_up,
+        provider_of=provider_of,
         internal_callers=parse_callers(settings.internal_callers),
-        denied=denied,
+        denied=record_denial,
     )
     app = application.build(
         "billing",

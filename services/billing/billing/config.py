@@ -1,4 +1,4 @@
-"""What billing must be told."""
+"""Billing's settings."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,6 @@ from chassis.runtime.settings import ServiceSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServiceSettings):
-    """``membership_url``: where the issuer of access tokens answers."""
+    """``membership_url``: the service that issues access tokens."""
 
     membership_url: str

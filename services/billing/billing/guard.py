@@ -1,5 +1,8 @@
-"""Who may do what. ``x`` may, ``!`` may after a fresh proof where the provider asks for one, ``-``
-may not; customers reach their own organization only. An API key may do what its scopes say."""
+"""Who may do what.
+
+``x``: allowed. ``!``: allowed after re-authentication, if the provider requires it. ``-``: not
+allowed. Customers have access to their own organization only. API keys have access by their scopes.
+"""
 
 from chassis.auth.permissions import Operations
 

@@ -1,10 +1,10 @@
-"""The declarative base of billing's tables."""
+"""The declarative base."""
 
 from chassis.db import columns
 from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """Billing's own tables."""
+    """The base class of billing's tables."""
 
     metadata = columns.metadata()

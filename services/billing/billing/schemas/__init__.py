@@ -1,4 +1,4 @@
-"""What crosses billing's door."""
+"""Request and response bodies of billing's API."""
 
 from billing.schemas.accounts import (
     Account,

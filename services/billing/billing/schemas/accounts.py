@@ -1,4 +1,4 @@
-"""An account's figures and terms, and what is posted to it by hand."""
+"""An account's figures and terms, and what people post to it."""
 
 import marshmallow as ma
 from chassis.http.fields import Flag, Stamp, Text
@@ -8,7 +8,7 @@ from billing.schemas.fields import Money, Paid, amount_shown
 
 
 class AutoTopUp(ma.Schema):
-    """``threshold``: at how many usable credits it fires; not set, 20 % of the last top-up."""
+    """``threshold``: the usable credits at which it runs; if not set, 20 % of the last top-up."""
 
     enabled = Flag()
     threshold = Money(zero=True, allow_none=True)
@@ -28,7 +28,7 @@ class AccountPatch(ma.Schema):
 
 
 class AutoTopUpShown(ma.Schema):
-    """The automatic top-up as set."""
+    """The automatic top-up."""
 
     enabled = ma.fields.Boolean(required=True)
     threshold = amount_shown(allow_none=True)
@@ -37,7 +37,7 @@ class AutoTopUpShown(ma.Schema):
 
 
 class Account(ma.Schema):
-    """A customer's account. In the customer's favour positive, owed negative."""
+    """A customer's account. Amounts in the customer's favor are positive, owed amounts negative."""
 
     organization_id = ma.fields.String(required=True)
     currency = ma.fields.String(required=True)
@@ -58,20 +58,23 @@ class Account(ma.Schema):
 
 
 class TopUp(Paid):
-    """Money that came in."""
+    """Money received."""
 
     remark = Text(most=500, lines=True)
 
 
 class Withdrawal(Paid):
-    """Money that went out."""
+    """Money paid out."""
 
     reason = Text(required=True, most=500, lines=True)
 
 
 class Charge(ma.Schema):
-    """Something sold. ``cost``: what it costs the provider; ``external_invoice``: it is billed
-    elsewhere under this number and moves no money."""
+    """A charge.
+
+    ``cost``: its cost to the provider. ``external_invoice``: the number of an invoice issued
+    elsewhere; the charge then moves no money.
+    """
 
     amount = Money(required=True)
     kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.CHARGE_KINDS))
@@ -81,7 +84,7 @@ class Charge(ma.Schema):
 
 
 class Adjustment(ma.Schema):
-    """A correction by hand."""
+    """A manual correction."""
 
     amount = Money(required=True, signed=True)
     kind = ma.fields.String(required=True, validate=ma.validate.OneOf(values.ADJUSTMENT_KINDS))
@@ -89,7 +92,7 @@ class Adjustment(ma.Schema):
 
 
 class Blocker(ma.Schema):
-    """A bucket that is not empty."""
+    """An amount that keeps the account from being closed."""
 
     code = ma.fields.String(required=True)
     amount = amount_shown(required=True)
@@ -97,6 +100,6 @@ class Blocker(ma.Schema):
 
 
 class ClosingCheck(ma.Schema):
-    """What keeps an account from being closed."""
+    """Everything that keeps an account from being closed."""
 
     blockers = ma.fields.List(ma.fields.Nested(Blocker), required=True)

@@ -1,4 +1,4 @@
-"""Fields that several schemas of billing share."""
+"""Fields shared by billing's schemas."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -13,15 +13,18 @@ _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Money(ma.fields.Field[int]):
-    """An amount as a decimal string, in millionths inside. ``signed``: below zero too; ``zero``:
-    nothing too."""
+    """An amount: a decimal string outside, millionths inside.
+
+    ``signed`` allows negative amounts, ``zero`` allows zero.
+    """
 
     def __init__(self, *, signed: bool = False, zero: bool = False, **kwargs: Any) -> None:
         self.signed, self.zero = signed, zero
-        sign = ("-?" if signed else "") + ("" if zero else r"(?!0+(\.0+)?$)")
+        minus = "-?" if signed else ""
+        not_zero = "" if zero else r"(?!0+(\.0+)?$)"
         shape = {
             "type": "string",
-            "pattern": f"^{sign}[0-9]{{1,12}}(\\.[0-9]{{1,6}})?$",
+            "pattern": f"^{minus}{not_zero}[0-9]{{1,12}}(\\.[0-9]{{1,6}})?$",
             "examples": ["12.50"],
         }
         kwargs["metadata"] = {**shape, **kwargs.get("metadata", {})}
@@ -35,7 +38,7 @@ class Money(ma.fields.Field[int]):
 
 
 class Moment(ma.fields.String):
-    """An instant, or a date for its beginning (``ends``: its end), UTC."""
+    """A moment, or a date that stands for its start (``ends``: its end) in UTC."""
 
     def __init__(self, *, ends: bool = False, **kwargs: Any) -> None:
         self.ends = ends
@@ -50,16 +53,18 @@ class Moment(ma.fields.String):
             day = date.fromisoformat(value if len(value) == 10 else "")
         except ValueError:
             return Stamp().deserialize(value, attr, data, **kwargs)
-        begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return begins + timedelta(days=1) if self.ends and day < date.max else begins
+        moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        if self.ends and day < date.max:
+            moment += timedelta(days=1)
+        return moment
 
 
 class Day(ma.fields.Date):
-    """A date, written like 2026-01-31."""
+    """A date such as 2026-01-31."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> date:
         if not isinstance(value, str) or not _DAY.fullmatch(value):
-            raise ma.ValidationError("date: Must be a date like 2026-01-31.")
+            raise ma.ValidationError("date: Must be a date such as 2026-01-31.")
         return super()._deserialize(value, attr, data, **kwargs)
 
 
@@ -68,6 +73,8 @@ def amount_shown(**kwargs: Any) -> ma.fields.String:
 
 
 class Paid(ma.Schema):
+    """An amount with its payment method."""
+
     amount = Money(required=True)
     method = ma.fields.String(required=True, validate=ma.validate.OneOf(values.METHODS))
     reference = Text(most=255)

@@ -1,4 +1,4 @@
-"""Invoices and what is done to them."""
+"""Invoices and credit notes."""
 
 import marshmallow as ma
 from chassis.http import paging
@@ -11,24 +11,24 @@ _STATUSES = ("draft", values.AWAITING, values.PAID, values.VOID)
 
 
 class NewInvoice(ma.Schema):
-    """All that is unbilled becomes due: there is nothing to say beside."""
+    """Invoices the whole unbilled amount; the body is empty."""
 
 
 class VoidInvoice(ma.Schema):
-    """Why it is taken back."""
+    """Why the invoice is voided."""
 
     reason = Text(most=500, lines=True)
 
 
 class NewCreditNote(ma.Schema):
-    """``amount``: how much is taken back; all that is left of the invoice unless said otherwise."""
+    """``amount``: the amount to credit; by default all that is left of the invoice."""
 
     amount = Money()
     reason = Text(required=True, most=500, lines=True)
 
 
 class Party(ma.Schema):
-    """Who sells, or buys, as it was on the day of issue."""
+    """The seller or the buyer, as of the day of issue."""
 
     name = ma.fields.String(required=True)
     country = ma.fields.String(required=True)
@@ -37,9 +37,11 @@ class Party(ma.Schema):
 
 
 class Line(ma.Schema):
-    """Something that was charged, or taken off; ``kind`` void: an earlier invoice that comes back.
-    On an invoice of more than 5,000 lines usage is put together by day; such a line has no
-    ``transaction_id``."""
+    """A charge or a credit; with ``kind`` void, the charges of an earlier invoice that was voided.
+
+    On an invoice of more than 5,000 lines usage is grouped by day; such a line has no
+    ``transaction_id``.
+    """
 
     transaction_id = ma.fields.String(required=True, allow_none=True)
     occurred_at = Stamp(required=True)
@@ -49,7 +51,7 @@ class Line(ma.Schema):
 
 
 class CreditNote(ma.Schema):
-    """What was taken back of an invoice."""
+    """A credit of an invoice."""
 
     number = ma.fields.String(required=True)
     transaction_id = ma.fields.String(required=True)
@@ -60,11 +62,12 @@ class CreditNote(ma.Schema):
 
 
 class Invoice(ma.Schema):
-    """What is due. ``total`` is gross, ``tax`` is in it; ``open`` = total - paid - credited is what
-    it still asks for.
+    """An invoice. ``total`` includes ``tax``; the balance due is ``open`` = total - paid - credited.
 
-    ``kind``: individual | usage | consolidated | none; the last is only kept, not sent. It covers the rows
-    ``from_seq`` to ``to_seq`` of the account's journal. ``lines`` and ``credit_notes`` only where it stands alone."""
+    ``kind``: individual | usage | consolidated | none; the last is kept but not sent. It covers the
+    rows ``from_seq`` to ``to_seq`` of the account's journal. ``lines`` and ``credit_notes`` are
+    missing in lists.
+    """
 
     id = ma.fields.String(required=True)
     organization_id = ma.fields.String(required=True)
@@ -99,8 +102,11 @@ InvoicePage = paging.page_of(Invoice)
 
 
 class InvoicesQuery(paging.PageArgs):
-    """``from`` and ``to``: the days of issue, both included. Nothing is a draft here: what is not issued yet is the
-    account's unbilled amount, so that ``status`` finds nothing."""
+    """``from`` and ``to``: days of issue, inclusive.
+
+    There are no drafts: what is not invoiced yet is the account's unbilled amount, so ``status``
+    draft matches nothing.
+    """
 
     status = ma.fields.String(validate=ma.validate.OneOf(_STATUSES))
     overdue = ma.fields.Boolean(truthy={"true"}, falsy={"false"})

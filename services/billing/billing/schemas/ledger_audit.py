@@ -1,4 +1,4 @@
-"""What the auditor found."""
+"""The result of the ledger audit."""
 
 import marshmallow as ma
 from chassis.http.fields import Stamp
@@ -8,8 +8,10 @@ from billing.schemas.transactions import EntryShown
 
 
 class TrialBalance(ma.Schema):
-    """What was debited and credited in one currency, by account of the chart; the two come to the same in all.
-    ``customers_balance``: the sum of customers' positive money."""
+    """Debits and credits in one currency, by account of the chart; both have the same total.
+
+    ``customers_balance``: the sum of all customers' credit.
+    """
 
     currency = ma.fields.String(required=True)
     customers_balance = amount_shown(required=True)
@@ -17,8 +19,7 @@ class TrialBalance(ma.Schema):
 
 
 class Discrepancy(ma.Schema):
-    """Something that does not hold. ``organization_id``: of whose journal; the provider's own
-    journal is its own."""
+    """A violated invariant. ``organization_id``: the customer or provider whose journal it is in."""
 
     organization_id = ma.fields.String(required=True)
     invariant = ma.fields.String(required=True)
@@ -26,7 +27,7 @@ class Discrepancy(ma.Schema):
 
 
 class LedgerProof(ma.Schema):
-    """A pass through all of a provider's books. ``discrepancies``: a thousand at the most."""
+    """An audit of all accounts of a provider. ``discrepancies``: at most a thousand."""
 
     status = ma.fields.String(required=True, validate=ma.validate.OneOf(("passed", "failed")))
     started_at = Stamp(required=True)

@@ -1,4 +1,4 @@
-"""Payments and what they are assigned to; giving back and taking back."""
+"""Payments and their allocation to invoices; refunds and reversals."""
 
 from typing import Any
 
@@ -10,33 +10,39 @@ from billing.schemas.fields import Day, Money, Paid, amount_shown
 
 
 def _invoice_ids(**kwargs: Any) -> ma.fields.List[str]:
-    once = {"uniqueItems": True}
+    metadata = {"uniqueItems": True}
     return ma.fields.List(
-        TypeId("inv"), validate=(ma.validate.Length(max=200), _once), metadata=once, **kwargs
+        TypeId("inv"),
+        validate=(ma.validate.Length(max=200), _check_unique),
+        metadata=metadata,
+        **kwargs,
     )
 
 
-def _once(found: list[str]) -> None:
-    if len(set(found)) < len(found):
+def _check_unique(invoice_ids: list[str]) -> None:
+    if len(set(invoice_ids)) < len(invoice_ids):
         raise ma.ValidationError("twice: Name each invoice once.")
 
 
 class NewPayment(Paid):
-    """Money that came in for invoices. ``received_on``: today unless said otherwise;
-    ``invoice_ids``: which it is for, in this order; without them the oldest first."""
+    """Money received for invoices.
+
+    ``received_on``: by default today. ``invoice_ids``: the invoices it is for, in this order; by
+    default the oldest first.
+    """
 
     received_on = Day()
     invoice_ids = _invoice_ids()
 
 
 class PaymentPatch(ma.Schema):
-    """Which invoices the payment is for, in this order; none: it stays on the account."""
+    """The invoices the payment is for, in this order; if empty, it stays on the account as credit."""
 
     invoice_ids = _invoice_ids()
 
 
 class Assigned(ma.Schema):
-    """What an invoice has of a payment."""
+    """The part of a payment assigned to an invoice."""
 
     invoice_id = ma.fields.String(required=True)
     number = ma.fields.String(required=True)
@@ -44,7 +50,7 @@ class Assigned(ma.Schema):
 
 
 class Payment(ma.Schema):
-    """A payment and what of it is assigned. ``status``: received | reversed."""
+    """A payment and its assignment to invoices. ``status``: received | reversed."""
 
     id = ma.fields.String(required=True)
     organization_id = ma.fields.String(required=True)
@@ -66,7 +72,7 @@ PaymentPage = paging.page_of(Payment)
 
 
 class Refund(ma.Schema):
-    """A charge given back; without an amount, all that is left of it."""
+    """A refund of a charge; without an amount, of all that is left of it."""
 
     transaction_id = TypeId("txn", required=True)
     amount = Money()
@@ -74,6 +80,6 @@ class Refund(ma.Schema):
 
 
 class Reversal(ma.Schema):
-    """Why a transaction is taken back."""
+    """Why a transaction is reversed."""
 
     reason = Text(required=True, most=500, lines=True)

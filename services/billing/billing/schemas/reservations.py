@@ -1,4 +1,4 @@
-"""Credits held for what is going on."""
+"""Credits held for work in progress."""
 
 import marshmallow as ma
 from chassis.http import paging
@@ -6,23 +6,23 @@ from chassis.http.fields import Flag, Stamp, Text
 
 from billing.schemas.fields import Money, amount_shown
 
-LONGEST = 30 * 24 * 3600
+MAX_SECONDS = 30 * 24 * 3600
 _STATUSES = ("open", "captured", "released", "expired")
 
 
 class NewReservation(ma.Schema):
-    """``expires_in``: for how many seconds, at most 30 days."""
+    """``expires_in``: in seconds, at most 30 days."""
 
     amount = Money(required=True)
     description = Text(required=True, most=255)
     expires_in = ma.fields.Integer(
-        strict=True, load_default=3600, validate=ma.validate.Range(1, LONGEST)
+        strict=True, load_default=3600, validate=ma.validate.Range(1, MAX_SECONDS)
     )
 
 
 class Capture(ma.Schema):
-    """``amount``: all that is left unless given; ``final``: the rest is released; ``cost``: what it costs the
-    provider."""
+    """``amount``: by default all that is left. ``final``: the rest is released. ``cost``: the cost to
+    the provider."""
 
     amount = Money()
     final = Flag()
@@ -30,11 +30,11 @@ class Capture(ma.Schema):
 
 
 class Release(ma.Schema):
-    """Nothing needs to be said."""
+    """The body is empty."""
 
 
 class Reservation(ma.Schema):
-    """amount = captured + released + what is still held."""
+    """A reservation: amount = captured + released + the amount still held."""
 
     id = ma.fields.String(required=True)
     organization_id = ma.fields.String(required=True)
@@ -51,6 +51,6 @@ ReservationPage = paging.page_of(Reservation)
 
 
 class ReservationsQuery(paging.PageArgs):
-    """Which reservations."""
+    """``status``: only reservations with this status."""
 
     status = ma.fields.String(validate=ma.validate.OneOf(_STATUSES))

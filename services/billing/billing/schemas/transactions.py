@@ -1,4 +1,4 @@
-"""What happened on an account."""
+"""Transactions of an account."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ _DIRECTIONS = {"in": "in", "out": "out", "credit": "in", "debit": "out"}
 
 
 class EntryShown(ma.Schema):
-    """One leg of a transaction."""
+    """One leg of a transaction: an account and its debit or credit."""
 
     account = ma.fields.String(required=True)
     debit = amount_shown(required=True)
@@ -40,9 +40,11 @@ class EntryShown(ma.Schema):
 
 
 class Transaction(ma.Schema):
-    """Something that happened on an account. ``cost``, and its entries, are for staff only;
-    ``reserved``: what it did to the reserved credits; ``refunds``, ``reverses``: the transaction it
-    gives or takes back."""
+    """A transaction on an account. ``cost`` and its entries are shown to staff only.
+
+    ``reserved``: the change of the reserved credits. ``refunds``, ``reverses``: the transaction that
+    it refunds or reverses.
+    """
 
     id = ma.fields.String(required=True)
     organization_id = ma.fields.String(required=True)
@@ -71,7 +73,7 @@ TransactionPage = paging.page_of(Transaction)
 
 
 class TransactionsQuery(paging.PageArgs):
-    """``from`` is included, ``to`` is not, where it is an instant; a date as ``to`` includes its day."""
+    """``from`` is inclusive. ``to`` is exclusive if it is a moment, inclusive if it is a date."""
 
     kind = ma.fields.String(validate=ma.validate.OneOf(_KINDS))
     since = Moment(data_key="from")
@@ -80,7 +82,7 @@ class TransactionsQuery(paging.PageArgs):
 
     @ma.post_load
     def translate(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """``credit`` and ``debit`` are other words for ``in`` and ``out``."""
+        """``credit`` and ``debit`` are synonyms of ``in`` and ``out``."""
         if "direction" in data:
             data["direction"] = _DIRECTIONS[data["direction"]]
         return data

@@ -1,9 +1,11 @@
-"""Usage records. They come by the thousand, so each is read by hand; the schema says the same to
-people."""
+"""Usage records.
+
+They arrive by the thousand, so they are parsed by hand; the schemas describe the same for people.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import marshmallow as ma
 from chassis.http.fields import Stamp, Text, TypeId
@@ -21,8 +23,7 @@ _TEXT, _STAMP = Text(most=255), Stamp()
 
 
 class BadRecord(ValueError):
-    """A usage record that can't be read. ``code`` says what is wrong with it; ``id``: its own,
-    where it has one."""
+    """An invalid usage record. ``code``: what is wrong with it. ``id``: its id, if it has a valid one."""
 
     def __init__(self, code: str, record_id: str | None) -> None:
         self.code, self.id = code, record_id
@@ -34,13 +35,7 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
     if not isinstance(raw, dict):
         raise BadRecord("invalid_record", None)
     record_id = raw.get("id")
-    if not (
-        isinstance(record_id, str)
-        and 0 < len(record_id) <= _MAX_ID_LENGTH
-        and record_id.isascii()
-        and record_id.isprintable()
-        and " " not in record_id
-    ):
+    if not _is_valid_id(record_id):
         raise BadRecord("invalid_id", None)
     if not raw.keys() >= _NEEDED or raw.keys() - _FIELDS:
         raise BadRecord("invalid_record", record_id)
@@ -52,12 +47,20 @@ def read_record(raw: object, *, provider_id: str, always: bool) -> UsageRecord:
         cost = values.parse_money(raw["cost"], zero=True) if "cost" in raw else 0
     except values.InvalidMoney as problem:
         raise BadRecord("invalid_amount", record_id) from problem
-    at, description = (
-        _read(_at, raw, "at", record_id),
-        _read(_description, raw, "description", record_id),
-    )
+    at = _read(_at, raw, "at", record_id)
+    description = _read(_description, raw, "description", record_id)
     return UsageRecord(
-        provider_id, record_id, raw["organization_id"], amount, at, description, cost, always
+        provider_id, record_id, organization_id, amount, at, description, cost, always
+    )
+
+
+def _is_valid_id(record_id: object) -> TypeGuard[str]:
+    return (
+        isinstance(record_id, str)
+        and 0 < len(record_id) <= _MAX_ID_LENGTH
+        and record_id.isascii()
+        and record_id.isprintable()
+        and " " not in record_id
     )
 
 
@@ -70,7 +73,7 @@ def _read(read: Callable[[str], Any], raw: dict[str, Any], name: str, record_id:
     raise BadRecord(f"invalid_{name}", record_id)
 
 
-# What many records of a batch have in common is read once.
+# Records of a batch often have the same values, which are then parsed once.
 @lru_cache(maxsize=2**12)
 def _at(text: str) -> Any:
     return _STAMP.deserialize(text)
@@ -81,14 +84,12 @@ def _description(text: str) -> Any:
     return _TEXT.deserialize(text)
 
 
-@lru_cache(maxsize=2**16)
-def _is_organization(text: str) -> bool:
-    return ids.is_id("org", text)
-
-
 class UsageRecordShown(ma.Schema):
-    """What a customer used. ``id``: yours, 1 to 128 visible ASCII characters; it counts once for
-    ever. ``at``: when it happened; ``cost``: what it costs you."""
+    """Usage of a customer.
+
+    ``id``: your id, 1 to 128 visible ASCII characters; it counts once, permanently. ``at``: when it
+    happened. ``cost``: your cost.
+    """
 
     id = ma.fields.String(required=True)
     organization_id = TypeId("org", required=True)
@@ -99,7 +100,7 @@ class UsageRecordShown(ma.Schema):
 
 
 class Records(ma.fields.List[Any]):
-    """A list of records that are looked at one by one later, so that a bad one is refused alone."""
+    """A list of records that are parsed one by one later, so that only invalid ones are refused."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
@@ -110,7 +111,11 @@ class Records(ma.fields.List[Any]):
 
 
 class Usage(ma.Schema):
-    """``admission``: ``limit`` refuses what is not covered; ``always`` is for what has already happened."""
+    """Usage records.
+
+    ``admission``: ``limit`` refuses what the credits do not cover; ``always`` is for usage that has
+    already happened.
+    """
 
     records = Records(
         ma.fields.Nested(UsageRecordShown),
@@ -123,8 +128,7 @@ class Usage(ma.Schema):
 
 
 class RefusedRecord(ma.Schema):
-    """A record that changed nothing; its id may be used again. ``index``: where in the list it
-    stood."""
+    """A refused record; its id may be used again. ``index``: its position in the request."""
 
     id = ma.fields.String(required=True, allow_none=True)
     code = ma.fields.String(required=True)
@@ -132,7 +136,7 @@ class RefusedRecord(ma.Schema):
 
 
 class UsageOutcome(ma.Schema):
-    """How many were posted now, how many had been before, and which were not."""
+    """The number of accepted records and of duplicates, and the refused records."""
 
     accepted = ma.fields.Integer(required=True)
     duplicates = ma.fields.Integer(required=True)

@@ -1,4 +1,4 @@
-"""The provider's own money."""
+"""The provider's wallet."""
 
 import marshmallow as ma
 from chassis.http.fields import Text
@@ -8,7 +8,7 @@ from billing.schemas.fields import Paid, amount_shown
 
 
 class WalletTopUp(Paid):
-    """Money the provider put onto its own balance; ``currency``: its own unless named."""
+    """Money the provider adds to its wallet. ``currency``: by default the provider's own."""
 
     method = ma.fields.String(
         load_default="bank_transfer", validate=ma.validate.OneOf(values.METHODS[:4])
@@ -18,7 +18,7 @@ class WalletTopUp(Paid):
 
 
 class Purse(ma.Schema):
-    """usable = balance - customers_balance."""
+    """The wallet in one currency: usable = balance - customers_balance."""
 
     currency = ma.fields.String(required=True)
     balance = amount_shown(required=True)
@@ -27,6 +27,6 @@ class Purse(ma.Schema):
 
 
 class Wallet(ma.Schema):
-    """The provider's money, by currency."""
+    """The provider's wallet, by currency."""
 
     data = ma.fields.List(ma.fields.Nested(Purse), required=True)

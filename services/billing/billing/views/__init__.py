@@ -1,4 +1,4 @@
-"""Billing's HTTP door."""
+"""Billing's HTTP API."""
 
 from billing.views import (
     account,

@@ -1,4 +1,4 @@
-"""One account: its figures, its terms, and what is posted to it by hand."""
+"""An account: its figures, its terms, and what people post to it."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ blp = Blueprint(
 _TRANSACTION = schemas.Transaction()
 
 
-def _who_and_when() -> dict[str, Any]:
+def _by_now() -> dict[str, Any]:
     return {"now": clock.now(), "by": current_caller().actor()}
 
 
@@ -32,10 +32,8 @@ def read_account(organization_id: str) -> Response:
     now = clock.now()
     with context.database().reading() as session:
         account = queries.get_account(session, organization_id)
-        shown, patchable = (
-            queries.show_account(session, account, now),
-            queries.patchable(account, now),
-        )
+        shown = queries.show_account(session, account, now)
+        patchable = queries.patchable(account, now)
     return etag.tag(json_response(schemas.Account().dump(shown)), patchable)
 
 
@@ -54,13 +52,16 @@ def change_account(patch: dict[str, Any], organization_id: str) -> Response:
                 organization_id=organization_id,
                 patch=patch,
                 check=etag.check,
-                **_who_and_when(),
+                **_by_now(),
             )
         )
         return changed
 
-    answer = idempotency.change(schemas.Account(), act)
-    return etag.tag(answer, changed["patchable"]) if changed else answer
+    response = idempotency.change(schemas.Account(), act)
+    # A repeated request gets the stored response, which has its ETag.
+    if not changed:
+        return response
+    return etag.tag(response, changed["patchable"])
 
 
 @blp.route("/top-ups", methods=["POST"])
@@ -73,7 +74,7 @@ def create_top_up(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.top_up(
-            session, organization_id=organization_id, **_who_and_when(), **body
+            session, organization_id=organization_id, **_by_now(), **body
         ),
         status=201,
     )
@@ -89,7 +90,7 @@ def create_withdrawal(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.withdraw(
-            session, organization_id=organization_id, **_who_and_when(), **body
+            session, organization_id=organization_id, **_by_now(), **body
         ),
         status=201,
     )
@@ -105,7 +106,7 @@ def create_charge(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.charge(
-            session, organization_id=organization_id, **_who_and_when(), **body
+            session, organization_id=organization_id, **_by_now(), **body
         ),
         status=201,
     )
@@ -121,7 +122,7 @@ def create_adjustment(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.adjust(
-            session, organization_id=organization_id, **_who_and_when(), **body
+            session, organization_id=organization_id, **_by_now(), **body
         ),
         status=201,
     )
@@ -133,11 +134,11 @@ def create_adjustment(body: dict[str, Any], organization_id: str) -> Response:
 @blp.arguments(schemas.Refund)
 @blp.response(201, schemas.Transaction)
 def create_refund(body: dict[str, Any], organization_id: str) -> Response:
-    """Give a charge back, whole or in part."""
+    """Refund a charge, in full or in part."""
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.refund(
-            session, organization_id=organization_id, **_who_and_when(), **body
+            session, organization_id=organization_id, **_by_now(), **body
         ),
         status=201,
     )
@@ -151,15 +152,14 @@ def create_refund(body: dict[str, Any], organization_id: str) -> Response:
 def reverse_transaction(
     body: dict[str, Any], organization_id: str, transaction_id: str
 ) -> Response:
-    """Take back a transaction that should not have been, or a payment that bounced, by one that
-    mirrors it."""
+    """Reverse a transaction posted by mistake, or a payment that bounced."""
     return idempotency.change(
         _TRANSACTION,
         lambda session: actions.reverse(
             session,
             organization_id=organization_id,
             transaction_id=transaction_id,
-            **_who_and_when(),
+            **_by_now(),
             **body,
         ),
         status=201,
@@ -172,5 +172,5 @@ def reverse_transaction(
 def remove_card(organization_id: str) -> Response:
     """Remove the stored card."""
     with context.database().transaction(correlation=requests.request_id()) as session:
-        actions.remove_card(session, organization_id=organization_id, **_who_and_when())
+        actions.remove_card(session, organization_id=organization_id, **_by_now())
     return Response(status=204)

@@ -1,4 +1,4 @@
-"""What other services ask billing."""
+"""Requests of other services."""
 
 from chassis.auth.internal import internal
 from chassis.http import context
@@ -21,7 +21,8 @@ blp = Blueprint(
 @internal("org")
 @blp.response(200, schemas.ClosingCheck)
 def check_closing(organization_id: str) -> Response:
-    """What would keep the account from being closed now; changes nothing."""
+    """What would keep the account from being closed now. Changes nothing."""
     with context.database().reading() as session:
-        found = queries.blockers(queries.get_account(session, organization_id), clock.now())
-    return json_response(schemas.ClosingCheck().dump({"blockers": found}))
+        account = queries.get_account(session, organization_id)
+        blockers = queries.blockers(account, clock.now())
+    return json_response(schemas.ClosingCheck().dump({"blockers": blockers}))

@@ -1,4 +1,4 @@
-"""What an account was asked to pay."""
+"""Invoices of an account."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ blp = Blueprint(
     "invoices",
     __name__,
     url_prefix="/v1/organizations/<organization_id>/invoices",
-    description="What a customer was asked to pay",
+    description="Invoices",
 )
 
 
-def _who_and_when() -> dict[str, Any]:
+def _by_now() -> dict[str, Any]:
     return {"now": clock.now(), "by": current_caller().actor()}
 
 
@@ -29,13 +29,14 @@ def _who_and_when() -> dict[str, Any]:
 @blp.response(200, schemas.InvoicePage)
 def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
     """The account's invoices, newest first, without their lines."""
-    now, limit, cursor, filters = clock.now(), query.pop("limit"), query.pop("cursor", None), query
-    order = repr((organization_id, sorted(filters.items())))
+    now = clock.now()
+    limit, cursor = query.pop("limit"), query.pop("cursor", None)
+    order = repr((organization_id, sorted(query.items())))
     with context.database().reading() as session:
         queries.get_account(session, organization_id)
-        wanted = queries.invoices(organization_id, now=now, **filters)
-        page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
-    page["data"] = [queries.show_invoice_row(found, now) for found in page["data"]]
+        invoices = queries.invoices(organization_id, now=now, **query)
+        page = paging.page(session, invoices, limit=limit, cursor=cursor, order=order)
+    page["data"] = [queries.show_invoice_row(invoice, now) for invoice in page["data"]]
     return json_response(schemas.InvoicePage().dump(page))
 
 
@@ -43,11 +44,11 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
 @requires("invoices.read")
 @blp.response(200, schemas.Invoice)
 def read_invoice(organization_id: str, invoice_id: str) -> Response:
-    """One invoice with all that is on it."""
+    """One invoice with its lines and credit notes."""
     with context.database().reading() as session:
         queries.get_account(session, organization_id)
-        found = queries.get_invoice(session, organization_id, invoice_id)
-        shown = queries.show_invoice(session, found, clock.now())
+        invoice = queries.get_invoice(session, organization_id, invoice_id)
+        shown = queries.show_invoice(session, invoice, clock.now())
     return json_response(schemas.Invoice().dump(shown))
 
 
@@ -57,11 +58,11 @@ def read_invoice(organization_id: str, invoice_id: str) -> Response:
 @blp.arguments(schemas.NewInvoice)
 @blp.response(201, schemas.Invoice)
 def create_invoice(body: dict[str, Any], organization_id: str) -> Response:
-    """Make everything that is unbilled due now."""
+    """Invoice the whole unbilled amount now."""
     return idempotency.change(
         schemas.Invoice(),
         lambda session: actions.issue_invoice(
-            session, organization_id=organization_id, **_who_and_when()
+            session, organization_id=organization_id, **_by_now()
         ),
         status=201,
     )
@@ -73,15 +74,14 @@ def create_invoice(body: dict[str, Any], organization_id: str) -> Response:
 @blp.arguments(schemas.VoidInvoice)
 @blp.response(200, schemas.Invoice)
 def void_invoice(body: dict[str, Any], organization_id: str, invoice_id: str) -> Response:
-    """Take an invoice back of which nothing is paid or credited; what was on it is unbilled
-    again."""
+    """Void an invoice without payments or credits; its charges are unbilled again."""
     return idempotency.change(
         schemas.Invoice(),
         lambda session: actions.void_invoice(
             session,
             organization_id=organization_id,
             invoice_id=invoice_id,
-            **_who_and_when(),
+            **_by_now(),
             **body,
         ),
     )
@@ -93,15 +93,14 @@ def void_invoice(body: dict[str, Any], organization_id: str, invoice_id: str) ->
 @blp.arguments(schemas.NewCreditNote)
 @blp.response(201, schemas.Invoice)
 def create_credit_note(body: dict[str, Any], organization_id: str, invoice_id: str) -> Response:
-    """Take an invoice back in part, or all that is left of it; the invoice with its credit
-    notes."""
+    """Credit an invoice in part, or all that is left of it; returns the invoice."""
     return idempotency.change(
         schemas.Invoice(),
         lambda session: actions.issue_credit_note(
             session,
             organization_id=organization_id,
             invoice_id=invoice_id,
-            **_who_and_when(),
+            **_by_now(),
             **body,
         ),
         status=201,

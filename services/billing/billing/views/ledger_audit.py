@@ -1,4 +1,4 @@
-"""Whether the provider's books are right."""
+"""The result of the ledger audit."""
 
 from chassis.auth.access import current_caller, requires
 from chassis.http import context
@@ -8,18 +8,17 @@ from flask import Response
 
 from billing import queries, schemas
 
-blp = Blueprint(
-    "ledger", __name__, url_prefix="/v1/ledger", description="Whether the books are right"
-)
+blp = Blueprint("ledger", __name__, url_prefix="/v1/ledger", description="Ledger audit")
 
 
 @blp.route("/proof", methods=["GET"])
 @requires("ledger.read")
 @blp.response(200, schemas.LedgerProof)
 def read_proof() -> Response:
-    """What the auditor found when it last went through all the provider's books.
+    """The result of the last audit of all the provider's accounts.
 
-    How much it looked at, the trial balance, and everything that does not hold."""
+    How much was checked, the trial balance, and every discrepancy.
+    """
     with context.database().reading() as session:
-        proof = queries.last_audit(session, current_caller().organization_id)
-    return json_response(schemas.LedgerProof().dump(proof))
+        audit = queries.last_audit(session, current_caller().organization_id)
+    return json_response(schemas.LedgerProof().dump(audit))

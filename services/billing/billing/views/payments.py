@@ -1,4 +1,4 @@
-"""Payments of an account, and which invoices they are for."""
+"""Payments of an account, and their assignment to invoices."""
 
 from typing import Any
 
@@ -25,8 +25,7 @@ blp = Blueprint(
 @blp.arguments(schemas.NewPayment)
 @blp.response(201, schemas.Payment)
 def create_payment(body: dict[str, Any], organization_id: str) -> Response:
-    """Record money that came in for invoices: the oldest first, or those named. What is over stays
-    as surplus."""
+    """Record money received for the oldest invoices, or for those named. Any excess stays as credit."""
     return idempotency.change(
         schemas.Payment(),
         lambda session: actions.record_payment(
@@ -48,9 +47,12 @@ def list_payments(query: dict[str, Any], organization_id: str) -> Response:
     """The account's payments, newest first."""
     with context.database().reading() as session:
         account = queries.get_account(session, organization_id)
-        wanted = queries.payments(organization_id)
         page = paging.page(
-            session, wanted, limit=query["limit"], cursor=query.get("cursor"), order=organization_id
+            session,
+            queries.payments(organization_id),
+            limit=query["limit"],
+            cursor=query.get("cursor"),
+            order=organization_id,
         )
         page["data"] = queries.show_payments(session, account, page["data"])
     return json_response(schemas.PaymentPage().dump(page))
@@ -73,7 +75,7 @@ def read_payment(organization_id: str, payment_id: str) -> Response:
 @blp.arguments(schemas.PaymentPatch)
 @blp.response(200, schemas.Payment)
 def assign_payment(body: dict[str, Any], organization_id: str, payment_id: str) -> Response:
-    """Assign the payment to other invoices, five times at the most."""
+    """Assign the payment to other invoices, at most five times."""
     changed: dict[str, Any] = {}
 
     def act(session: Any) -> dict[str, Any]:
@@ -90,9 +92,10 @@ def assign_payment(body: dict[str, Any], organization_id: str, payment_id: str) 
         )
         return changed
 
-    answer = idempotency.change(schemas.Payment(), act)
-    return _tagged(answer, changed) if changed else answer
+    response = idempotency.change(schemas.Payment(), act)
+    # A repeated request gets the stored response, which has its ETag.
+    return _tagged(response, changed) if changed else response
 
 
-def _tagged(answer: Response, shown: dict[str, Any]) -> Response:
-    return etag.tag(answer, queries.assigned_invoice_ids(shown))
+def _tagged(response: Response, shown: dict[str, Any]) -> Response:
+    return etag.tag(response, queries.assigned_invoice_ids(shown))

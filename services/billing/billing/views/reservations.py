@@ -1,4 +1,4 @@
-"""Credits held for what is going on."""
+"""Reservations of an account."""
 
 from typing import Any
 
@@ -25,16 +25,16 @@ blp = Blueprint(
 @blp.response(200, schemas.ReservationPage)
 def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
     """The account's reservations, newest first."""
-    limit, cursor, filters = query.pop("limit"), query.pop("cursor", None), query
+    limit, cursor = query.pop("limit"), query.pop("cursor", None)
     with context.database().reading() as session:
         currency = queries.get_account(session, organization_id).currency
         page = paging.page(
             session,
-            queries.reservations(organization_id, **filters),
+            queries.reservations(organization_id, **query),
             limit=limit,
             cursor=cursor,
-            order=repr((organization_id, sorted(filters.items()))),
-            row=lambda found: queries.show_reservation(found[0], currency),
+            order=repr((organization_id, sorted(query.items()))),
+            row=lambda row: queries.show_reservation(row[0], currency),
         )
     return json_response(schemas.ReservationPage().dump(page))
 
@@ -46,8 +46,10 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
     """One reservation."""
     with context.database().reading() as session:
         currency = queries.get_account(session, organization_id).currency
-        found = queries.get_reservation(session, organization_id, reservation_id)
-    return json_response(schemas.Reservation().dump(queries.show_reservation(found, currency)))
+        reservation = queries.get_reservation(session, organization_id, reservation_id)
+    return json_response(
+        schemas.Reservation().dump(queries.show_reservation(reservation, currency))
+    )
 
 
 @blp.route("", methods=["POST"])
@@ -74,7 +76,7 @@ def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
 def capture_reservation(
     body: dict[str, Any], organization_id: str, reservation_id: str
 ) -> Response:
-    """Charge what is held, or a part of it."""
+    """Charge the amount held, or a part of it."""
     return idempotency.change(
         schemas.Reservation(),
         lambda session: actions.capture(
@@ -95,7 +97,7 @@ def capture_reservation(
 def release_reservation(
     body: dict[str, Any], organization_id: str, reservation_id: str
 ) -> Response:
-    """Let go of what is held."""
+    """Release the amount still held."""
     return idempotency.change(
         schemas.Reservation(),
         lambda session: actions.release(

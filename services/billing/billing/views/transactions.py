@@ -1,4 +1,4 @@
-"""What happened on an account, as pages, as a statement in CSV, and one by one."""
+"""Transactions of an account: lists, an export as CSV, and single ones."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -18,7 +18,7 @@ blp = Blueprint(
     "transactions",
     __name__,
     url_prefix="/v1/organizations/<organization_id>/account/transactions",
-    description="What happened on a customer's account",
+    description="Transactions of a customer's account",
 )
 
 _COLUMNS = ("id", "occurred_at", "kind", "amount", "currency", "balance_after")
@@ -31,16 +31,16 @@ _TEXTS = ("description", "method", "reference", "remark", "reason", "external_in
 @blp.arguments(schemas.TransactionsQuery, location="query")
 @blp.response(200, schemas.TransactionPage)
 def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
-    """The account's transactions, newest first; with ``Accept: text/csv`` all of them as a file."""
+    """The account's transactions, newest first; with ``Accept: text/csv`` all as a file."""
     staff = current_caller().is_staff
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
-        return _statement(organization_id, staff, query)
-    limit, cursor, filters = query.pop("limit"), query.pop("cursor", None), query
-    order = repr((organization_id, sorted(filters.items())))
+        return _export(organization_id, staff, query)
+    limit, cursor = query.pop("limit"), query.pop("cursor", None)
+    order = repr((organization_id, sorted(query.items())))
     with context.database().reading() as session:
         account = queries.get_account(session, organization_id)
-        wanted = queries.transactions(organization_id, **filters)
-        page = paging.page(session, wanted, limit=limit, cursor=cursor, order=order)
+        transactions = queries.transactions(organization_id, **query)
+        page = paging.page(session, transactions, limit=limit, cursor=cursor, order=order)
         page["data"] = queries.show_transactions(session, account, page["data"], staff=staff)
     return json_response(schemas.TransactionPage().dump(page))
 
@@ -51,16 +51,16 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
 def read_transaction(organization_id: str, transaction_id: str) -> Response:
     """One transaction with its entries."""
     with context.database().reading() as session:
-        found = queries.read_transaction(
+        transaction = queries.read_transaction(
             session,
             organization_id=organization_id,
             transaction_id=transaction_id,
             staff=current_caller().is_staff,
         )
-    return json_response(schemas.Transaction().dump(found))
+    return json_response(schemas.Transaction().dump(transaction))
 
 
-def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Response:
+def _export(organization_id: str, staff: bool, query: dict[str, Any]) -> Response:
     filters = {name: value for name, value in query.items() if name not in ("limit", "cursor")}
     database = context.database()
     with database.reading() as session:
@@ -69,24 +69,27 @@ def _statement(organization_id: str, staff: bool, query: dict[str, Any]) -> Resp
 
 
 def _lines(database: Database, account: Any, staff: bool, filters: dict[str, Any]) -> Iterator[str]:
-    columns = (*_COLUMNS, *(("cost",) if staff else ()))
-    yield csv.line([*columns, *_TEXTS])
-    batch, seq = _read(database, account, None, staff, filters)
+    columns = [*_COLUMNS, *_TEXTS]
+    if staff:
+        columns.insert(len(_COLUMNS), "cost")
+    yield csv.line(columns)
+    batch, before = _read(database, account, None, staff, filters)
     while batch:
         for shown in batch:
-            yield csv.line([_cell(name, shown[name]) for name in (*columns, *_TEXTS)])
-        batch, seq = _read(database, account, seq, staff, filters)
+            yield csv.line([_cell(name, shown[name]) for name in columns])
+        batch, before = _read(database, account, before, staff, filters)
 
 
 def _read(
-    database: Database, account: Any, seq: int | None, staff: bool, filters: dict[str, Any]
+    database: Database, account: Any, before: int | None, staff: bool, filters: dict[str, Any]
 ) -> tuple[list[Any], int | None]:
-    """A batch, in a session of its own: whoever reads the file slowly keeps no connection
-    meanwhile."""
+    """A batch, read in a session of its own: a slow download holds no connection meanwhile."""
     with database.reading() as session:
-        found, seq = queries.transactions_batch(session, account, seq, staff=staff, **filters)
-    return schemas.Transaction(many=True).dump(found), seq
+        batch, before = queries.transactions_batch(session, account, before, staff=staff, **filters)
+    return schemas.Transaction(many=True).dump(batch), before
 
 
 def _cell(column: str, value: str | None) -> csv.Cell:
-    return Decimal(value) if column in _AMOUNTS and value is not None else value
+    if column in _AMOUNTS and value is not None:
+        return Decimal(value)
+    return value

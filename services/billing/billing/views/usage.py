@@ -1,4 +1,4 @@
-"""Usage, by the thousand."""
+"""Usage records."""
 
 from typing import Any
 
@@ -24,23 +24,25 @@ def take_more() -> None:
 @blp.arguments(schemas.Usage)
 @blp.response(200, schemas.UsageOutcome)
 def record_usage(body: dict[str, Any]) -> Response:
-    """Post up to 10,000 usage records at once; each counts once for ever, and those refused stop no
-    other."""
-    provider_id, always = current_caller().organization_id, body["admission"] == "always"
-    records, refused = [], []
+    """Post up to 10,000 usage records at once.
+
+    Each counts once, and a refused record does not affect the others.
+    """
+    provider_id = current_caller().organization_id
+    always = body["admission"] == "always"
+    records, invalid = [], []
     for index, raw in enumerate(body["records"]):
         try:
-            records.append(
-                (index, schemas.read_record(raw, provider_id=provider_id, always=always))
-            )
+            record = schemas.read_record(raw, provider_id=provider_id, always=always)
+            records.append((index, record))
         except schemas.BadRecord as problem:
-            refused.append({"id": problem.id, "code": problem.code, "index": index})
+            invalid.append({"id": problem.id, "code": problem.code, "index": index})
 
     def act(session: Any) -> dict[str, Any]:
         outcomes = actions.record_usage(
             session, records=[record for _, record in records], now=clock.now()
         )
-        more = [
+        refused = [
             {"id": record.id, "code": outcome, "index": index}
             for (index, record), outcome in zip(records, outcomes, strict=True)
             if outcome not in (actions.ACCEPTED, actions.DUPLICATE)
@@ -48,7 +50,7 @@ def record_usage(body: dict[str, Any]) -> Response:
         return {
             "accepted": outcomes.count(actions.ACCEPTED),
             "duplicates": outcomes.count(actions.DUPLICATE),
-            "refused": sorted(refused + more, key=lambda found: found["index"]),
+            "refused": sorted(invalid + refused, key=lambda refusal: refusal["index"]),
         }
 
     return idempotency.change(schemas.UsageOutcome(), act)

@@ -1,4 +1,4 @@
-"""The provider's own money."""
+"""The provider's wallet."""
 
 from typing import Any
 
@@ -12,24 +12,24 @@ from flask import Response
 from billing import actions, queries, schemas
 from billing.values import format_money
 
-blp = Blueprint("wallet", __name__, url_prefix="/v1/wallet", description="The provider's own money")
+blp = Blueprint("wallet", __name__, url_prefix="/v1/wallet", description="The provider's wallet")
 
 
 @blp.route("", methods=["GET"])
 @requires("wallet.read")
 @blp.response(200, schemas.Wallet)
 def read_wallet() -> Response:
-    """The provider's balance, what of it is its customers', and what is usable, by currency."""
+    """By currency: the provider's balance, its customers' part of it, and what is usable."""
     with context.database().reading() as session:
-        wallet_balances = queries.wallet_balances(session, current_caller().organization_id)
+        balances = queries.wallet_balances(session, current_caller().organization_id)
     shown = [
         {
-            "currency": purse.currency,
-            "balance": format_money(purse.balance, purse.currency),
-            "customers_balance": format_money(purse.customers, purse.currency),
-            "usable": format_money(purse.usable, purse.currency),
+            "currency": balance.currency,
+            "balance": format_money(balance.balance, balance.currency),
+            "customers_balance": format_money(balance.customers, balance.currency),
+            "usable": format_money(balance.usable, balance.currency),
         }
-        for purse in wallet_balances
+        for balance in balances
     ]
     return json_response(schemas.Wallet().dump({"data": shown}))
 
@@ -40,7 +40,7 @@ def read_wallet() -> Response:
 @blp.arguments(schemas.WalletTopUp)
 @blp.response(201, schemas.Transaction)
 def create_wallet_top_up(body: dict[str, Any]) -> Response:
-    """Add to the provider's balance."""
+    """Add money to the wallet."""
     caller = current_caller()
     return idempotency.change(
         schemas.Transaction(),

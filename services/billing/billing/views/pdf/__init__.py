@@ -8,13 +8,13 @@ from chassis.http.parsing import Blueprint
 from flask import Response
 
 from billing import queries
-from billing.views.pdf import layout
+from billing.views.pdf import renderer
 
 blp = Blueprint(
     "invoice_pdf",
     __name__,
     url_prefix="/v1/organizations/<organization_id>/invoices",
-    description="What a customer was asked to pay, to be printed",
+    description="Invoices as PDF",
 )
 
 
@@ -22,10 +22,10 @@ blp = Blueprint(
 @requires("invoices.read")
 @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/pdf")
 def print_invoice(organization_id: str, invoice_id: str) -> Response:
-    """One invoice as PDF/A, A4; the same bytes until something changes on it."""
+    """One invoice as PDF/A; the same bytes until the invoice changes."""
     with context.database().reading() as session:
         document = queries.invoice_document(session, organization_id, invoice_id)
-    answer = Response(layout.render(document), content_type="application/pdf")
+    response = Response(renderer.render(document), content_type="application/pdf")
     name = re.sub(r"[^A-Za-z0-9._-]", "_", document["number"])
-    answer.headers["Content-Disposition"] = f'inline; filename="{name}.pdf"'
-    return answer
+    response.headers["Content-Disposition"] = f'inline; filename="{name}.pdf"'
+    return response
