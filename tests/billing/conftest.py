@@ -1,4 +1,4 @@
-"""Billing on both its databases, and people of every role with tokens for it."""
+"""Billing on both databases, and tokens for callers of every role."""
 
 import functools
 import hashlib
@@ -61,22 +61,21 @@ def postgres_database(postgres: Any) -> Iterator[Database]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Database:
-    """Billing's database; the same one for all tests, so each works with organizations of its
-    own."""
+    """Billing's database, shared by all tests, so each uses its own organizations."""
     name = "sqlite_database" if request.param == "sqlite" else "postgres_database"
     return request.getfixturevalue(name)
 
 
 @dataclass
 class World:
-    """One provider, and as many customers as a test opens."""
+    """One provider, with the customers that a test opens."""
 
     database: Database
     client: FlaskClient
     provider_id: str = field(default_factory=lambda: ids.new("org"))
 
     def open(self, mode: str = "prepaid", limit: str = "0", currency: str = "SGD") -> str:
-        """The organization of a customer with an account."""
+        """Open an account; returns the customer's organization id."""
         organization_id = ids.new("org")
         with self.database.transaction() as session:
             actions.open_account(
@@ -125,8 +124,7 @@ class World:
         key: str | None = "",
         **headers: str,
     ) -> TestResponse:
-        """A request; as the provider's owner, with a fresh Idempotency-Key, unless said
-        otherwise."""
+        """A request; as the provider's owner, with a fresh Idempotency-Key, by default."""
         sent = {k.replace("_", "-"): v for k, v in headers.items()}
         sent["Authorization"] = f"Bearer {token or self.token()}"
         if key is not None and method == "POST":
@@ -134,14 +132,14 @@ class World:
         return self.client.open(path, method=method, json=body, headers=sent)
 
     def act(self, act: Callable[..., Any], **arguments: Any) -> Any:
-        """An action in a transaction of its own, by the clerk, now."""
+        """Run an action in its own transaction, as the clerk, now."""
         with self.database.transaction() as session:
             return act(session, now=clock.now(), by=CLERK, **arguments)
 
     def post(
         self, organization_id: str, what: str, body: dict[str, Any], **options: Any
     ) -> TestResponse:
-        """A POST under the organization's account."""
+        """POST to a path below the organization's account."""
         return self.call(
             "POST", f"/v1/organizations/{organization_id}/account/{what}", body, **options
         )
@@ -174,17 +172,17 @@ class World:
         return self.call("PATCH", f"/v1/organizations/{organization_id}/account", body, **options)
 
     def _posted(self, organization_id: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = self.post(organization_id, what, body)
-        assert answer.status_code == 201, answer.json
-        return answer.json
+        response = self.post(organization_id, what, body)
+        assert response.status_code == 201, response.json
+        return response.json
 
     def account(self, organization_id: str) -> dict[str, Any]:
-        answer = self.call("GET", f"/v1/organizations/{organization_id}/account")
-        assert answer.status_code == 200, answer.json
-        return answer.json
+        response = self.call("GET", f"/v1/organizations/{organization_id}/account")
+        assert response.status_code == 200, response.json
+        return response.json
 
     def books(self, organization_id: str) -> list[Any]:
-        """Every row of money of an organization, as it is stored."""
+        """Every stored row about an organization's money."""
         with self.database.reading() as session:
             return [
                 tuple(row)
@@ -196,17 +194,15 @@ class World:
                 )
             ]
 
-    def tick(self, *jobs: str, now: datetime | None = None) -> None:
-        """Let the clock do these jobs, for as long as they find something; what was noted is said
-        unless named."""
+    def run_jobs(self, *jobs: str, now: datetime | None = None) -> None:
+        """Run these jobs until they have nothing to do; by default those that publish balances."""
         for job in JOBS:
             if job.name in (jobs or ("publish_balances", "publish_low_credits")):
                 while job.run(self.database, now or clock.now(), None):
                     pass
 
-    def said(self, aggregate: str) -> list[tuple[str, dict[str, Any]]]:
-        """What was said about an aggregate, oldest first: type without service and version, and
-        data."""
+    def published(self, aggregate: str) -> list[tuple[str, dict[str, Any]]]:
+        """The messages about an aggregate, oldest first: (type without service and version, data)."""
         with self.database.reading() as session:
             rows = session.scalars(
                 select(OutboxRow)
@@ -215,12 +211,12 @@ class World:
             )
             return [(row.type.split(".")[1], json.loads(row.body)["data"]) for row in rows]
 
-    def last_said(self, aggregate: str, name: str) -> dict[str, Any]:
-        return [data for said, data in self.said(aggregate) if said == name][-1]
+    def last_published(self, aggregate: str, name: str) -> dict[str, Any]:
+        return [data for type_, data in self.published(aggregate) if type_ == name][-1]
 
 
 class StoredCards:
-    """A provider of card payments, as one would be plugged in."""
+    """A card payment provider."""
 
     source = Code.WALLET
 
@@ -231,12 +227,12 @@ class StoredCards:
 
 @pytest.fixture
 def cards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cards can be used by the accounts that have one stored."""
+    """Accounts that have a stored card can use it."""
     monkeypatch.setitem(payment_methods.METHODS, "card", StoredCards())
 
 
 class _Issuer:
-    """Membership, as far as billing asks it."""
+    """The part of membership that billing calls."""
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
@@ -246,7 +242,7 @@ class _Issuer:
 
 @functools.cache
 def _app(database: Database) -> Flask:
-    """Plugged together once for each database: that takes longer than many a test."""
+    """Built once per database, because it takes longer than many tests."""
     settings = Settings(
         database_url=Secret(database.url),
         membership_url="",
@@ -272,7 +268,7 @@ def world(database: Database) -> World:
 
 @pytest.fixture
 def owner(request: pytest.FixtureRequest, world: World) -> Iterator[Database]:
-    """The world's database for whoever owns its tables, who is no superuser."""
+    """The world's database as the owner of its tables, who is no superuser."""
     if world.database.is_sqlite:
         yield world.database
         return

@@ -1,4 +1,4 @@
-"""What can be done to an account's money, on both databases."""
+"""Actions on an account's money, on both databases."""
 
 from datetime import timedelta
 
@@ -55,7 +55,7 @@ def assert_history_explains_the_account(world, org):
         assert buckets.net == net
 
 
-def test_prepaid_money_comes_is_spent_and_goes(world):
+def test_prepaid_money_is_topped_up_charged_and_withdrawn(world):
     org = world.open()
     assert world.top_up(org, "100")["balance_after"] == "100.00"
     charged = world.charge(org, "30.5")
@@ -70,23 +70,23 @@ def test_prepaid_money_comes_is_spent_and_goes(world):
     assert_history_explains_the_account(world, org)
 
 
-def test_a_prepaid_charge_may_eat_the_limit_and_not_more(world):
+def test_a_prepaid_charge_may_use_the_credit_limit_and_no_more(world):
     org = world.open(limit="50")
     world.top_up(org, "10")
     assert world.charge(org, "30")["balance_after"] == "-20.00"
     assert figures(world, org)["usable_credits"] == "30.00"
-    answer = world.post(
+    response = world.post(
         org, "charges", {"amount": "30.000001", "kind": "one_off", "description": "x"}
     )
-    assert (answer.status_code, answer.json["code"]) == (409, "insufficient_credits")
-    assert answer.json["shortfall"] == "0.000001"
-    assert answer.json["cure"] == {"top_up": "0.000001", "credit_limit": "50.000001"}
+    assert (response.status_code, response.json["code"]) == (409, "insufficient_credits")
+    assert response.json["shortfall"] == "0.000001"
+    assert response.json["cure"] == {"top_up": "0.000001", "credit_limit": "50.000001"}
     assert_history_explains_the_account(world, org)
 
 
 @pytest.mark.parametrize("cure", ["top_up", "credit_limit"])
 @pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
-def test_the_cure_cures(world, mode, cure):
+def test_the_proposed_remedies_work(world, mode, cure):
     org = world.open(mode, limit="20")
     world.charge(org, "15")
     body = {"amount": "7.5", "kind": "usage", "description": "x"}
@@ -98,7 +98,7 @@ def test_the_cure_cures(world, mode, cure):
     assert world.post(org, "charges", body).status_code == 201
 
 
-def test_postpaid_charges_wait_for_the_invoice_even_over_a_surplus(world):
+def test_postpaid_charges_are_unbilled_even_with_a_surplus(world):
     org = world.open("postpaid", limit="100")
     world.charge(org, "80")
     assert figures(world, org) == {
@@ -118,19 +118,21 @@ def test_postpaid_charges_wait_for_the_invoice_even_over_a_surplus(world):
     with pytest.raises(InsufficientCredits):
         world.act(actions.charge, organization_id=org, amount=1, kind="usage", description="x")
     world.withdraw(org, "30")
-    answer = world.post(org, "withdrawals", {"amount": "0.000001", "method": "cash", "reason": "x"})
-    assert (answer.status_code, answer.json["code"]) == (409, "insufficient_credits")
+    response = world.post(
+        org, "withdrawals", {"amount": "0.000001", "method": "cash", "reason": "x"}
+    )
+    assert (response.status_code, response.json["code"]) == (409, "insufficient_credits")
     assert_history_explains_the_account(world, org)
 
 
 def test_nothing_is_withdrawn_on_credit(world):
     org = world.open(limit="100")
     world.top_up(org, "5")
-    answer = world.post(org, "withdrawals", {"amount": "5.01", "method": "cash", "reason": "x"})
-    assert (answer.json["code"], answer.json["shortfall"]) == ("insufficient_credits", "0.01")
+    response = world.post(org, "withdrawals", {"amount": "5.01", "method": "cash", "reason": "x"})
+    assert (response.json["code"], response.json["shortfall"]) == ("insufficient_credits", "0.01")
 
 
-def test_an_adjustment_clears_debts_first_and_takes_from_the_surplus_first(world):
+def test_an_adjustment_settles_debts_first_and_is_taken_from_the_surplus_first(world):
     org = world.open("postpaid", limit="100")
     world.charge(org, "4")
     done = world.adjust(org, "10", "goodwill")
@@ -166,7 +168,7 @@ def test_an_external_invoice_moves_no_money(world):
     assert_history_explains_the_account(world, org)
 
 
-def test_what_would_need_thirteen_digits_is_refused(world):
+def test_figures_of_thirteen_digits_are_refused(world):
     org = world.open()
     world.top_up(org, "999999999999.999999")
     with pytest.raises(AmountTooLarge):
@@ -178,7 +180,11 @@ def test_what_would_need_thirteen_digits_is_refused(world):
 def test_a_refusal_changes_nothing(world):
     org = world.open()
     world.top_up(org, "1")
-    before, rows, said = figures(world, org), len(journal(world, org)), len(world.said(org))
+    before, rows, published = (
+        figures(world, org),
+        len(journal(world, org)),
+        len(world.published(org)),
+    )
     for amount in ("2", "999999999999"):
         assert (
             world.post(
@@ -186,14 +192,14 @@ def test_a_refusal_changes_nothing(world):
             ).status_code
             == 409
         )
-    assert (figures(world, org), len(journal(world, org)), len(world.said(org))) == (
+    assert (figures(world, org), len(journal(world, org)), len(world.published(org))) == (
         before,
         rows,
-        said,
+        published,
     )
 
 
-def test_a_frozen_account_is_not_charged_and_otherwise_works(world):
+def test_a_frozen_account_cannot_be_charged_but_otherwise_works(world):
     org = world.open()
     world.top_up(org, "10")
     with world.database.transaction() as session:
@@ -207,7 +213,7 @@ def test_a_frozen_account_is_not_charged_and_otherwise_works(world):
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-def test_a_closed_account_takes_nothing(world, sealed):
+def test_a_closed_account_cannot_be_posted_to(world, sealed):
     org, now = world.open(), clock.now()
     with world.database.transaction() as session:
         actions.close_account(session, organization_id=org, deletion_id=org, now=now)
@@ -247,14 +253,14 @@ def test_days_to_empty_follow_two_weeks_of_charges(world):
                 by=CLERK,
                 now=now - timedelta(days=days),
             )
-    # 43 left, 7 burnt in the last 14 days: half a unit a day.
+    # 43 left, 7 spent in the last 14 days: half a unit a day.
     assert world.account(org)["days_to_empty"] == 86
 
 
-def test_every_change_is_audited_and_its_figures_are_said_once(world):
+def test_every_change_is_audited_and_publishes_one_balance(world):
     org = world.open(limit="5")
     world.top_up(org, "100")
-    names = [name for name, _ in world.said(org)]
+    names = [name for name, _ in world.published(org)]
     assert names == [
         "audit_recorded",
         "balance_changed",
@@ -262,18 +268,18 @@ def test_every_change_is_audited_and_its_figures_are_said_once(world):
         "audit_recorded",
         "balance_changed",
     ]
-    audit = world.last_said(org, "audit_recorded")
+    audit = world.last_published(org, "audit_recorded")
     assert (audit["action"], audit["outcome"]) == ("account.topped_up", "ok")
     assert audit["changes"] == [{"field": "balance", "before": "0.00", "after": "100.00"}]
-    said = world.last_said(org, "balance_changed")
-    assert (said["usable_credits"], said["balance"], said["credit_limit"]) == (
+    published = world.last_published(org, "balance_changed")
+    assert (published["usable_credits"], published["balance"], published["credit_limit"]) == (
         "105.00",
         "100.00",
         "5.00",
     )
 
 
-def test_what_counts_once_is_not_posted_twice_to_any_customer_of_the_provider(world):
+def test_a_usage_id_counts_once_across_all_customers_of_the_provider(world):
     org, other, now = world.open(), world.open(), clock.now()
 
     def post(organization_id):
@@ -289,7 +295,7 @@ def test_what_counts_once_is_not_posted_twice_to_any_customer_of_the_provider(wo
     assert (len(journal(world, org)), journal(world, other)) == (1, [])
 
 
-def test_a_top_up_that_cures_covers_open_invoices_first(world):
+def test_the_proposed_top_up_covers_open_invoices_first(world):
     org = world.open("postpaid", limit="20")
     with world.database.transaction() as session:
         session.get_one(Account, org).invoiced = parse_money("30")

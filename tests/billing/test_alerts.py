@@ -1,5 +1,4 @@
-"""Low credits: noticed once each time usable credits come down to the provider's threshold, and
-told."""
+"""Low-credit alerts: one each time usable credits fall to the provider's threshold."""
 
 from datetime import timedelta
 
@@ -19,8 +18,8 @@ TWENTY = 20_000_000
 
 
 def alerts(world, org):
-    world.tick()
-    return [data for name, data in world.said(org) if name == "credits_low"]
+    world.run_jobs()
+    return [data for name, data in world.published(org) if name == "credits_low"]
 
 
 def charge_later(world, org, amount, now):
@@ -47,32 +46,32 @@ def charge_later(world, org, amount, now):
         (0, 0, False),
     ],
 )
-def test_to_come_down_to_the_threshold_is_enough(before, usable, crosses):
+def test_reaching_the_threshold_is_enough(before, usable, crosses):
     assert is_crossing(before, usable, TWENTY) is crosses
 
 
-def test_a_top_up_is_wanted_at_the_threshold_of_open_accounts():
+def test_a_top_up_is_due_at_the_threshold_of_open_accounts():
     assert needs_top_up("open", 5, 5) and needs_top_up("open", 4, 5)
     assert not needs_top_up("open", 6, 5) and not needs_top_up("open", 0, None)
     assert not needs_top_up("frozen", 0, 5) and not needs_top_up("closed", 0, 5)
 
 
-@pytest.mark.parametrize(("charged", "told"), [("79.999999", 0), ("80", 1), ("80.000001", 1)])
+@pytest.mark.parametrize(("charged", "sent"), [("79.999999", 0), ("80", 1), ("80.000001", 1)])
 @pytest.mark.parametrize("kind", ["usage", "one_off"])
-def test_told_from_the_millionth_on_that_reaches_the_threshold(world, charged, told, kind):
+def test_the_alert_is_sent_at_the_millionth_that_reaches_the_threshold(world, charged, sent, kind):
     org = world.open()
     world.top_up(org, "100")
     world.charge(org, charged, kind=kind)
-    assert len(alerts(world, org)) == told
+    assert len(alerts(world, org)) == sent
 
 
-def test_what_is_told(world):
+def test_the_content_of_the_alert(world):
     org = world.open(limit="10")
     world.top_up(org, "100")
     world.charge(org, "95.5")
-    (told,) = alerts(world, org)
-    assert told.pop("crossed_at").endswith("Z")
-    assert told == {
+    (alert,) = alerts(world, org)
+    assert alert.pop("crossed_at").endswith("Z")
+    assert alert == {
         "organization_id": org,
         "provider_id": world.provider_id,
         "name": "Acme",
@@ -83,20 +82,20 @@ def test_what_is_told(world):
     }
 
 
-def test_once_each_time_they_come_down(world):
+def test_one_alert_for_each_fall_below_the_threshold(world):
     org = world.open()
     assert alerts(world, org) == []
     world.top_up(org, "30")
     for amount in ("10", "1", "2"):
         world.charge(org, amount)
-    assert [told["usable_credits"] for told in alerts(world, org)] == ["20.00"]
+    assert [alert["usable_credits"] for alert in alerts(world, org)] == ["20.00"]
     world.top_up(org, "50")
     world.charge(org, "60")
     world.charge(org, "1")
-    assert [told["usable_credits"] for told in alerts(world, org)] == ["20.00", "7.00"]
+    assert [alert["usable_credits"] for alert in alerts(world, org)] == ["20.00", "7.00"]
 
 
-def test_two_falls_before_anybody_is_told_are_two(world):
+def test_two_falls_before_the_job_runs_are_two_alerts(world):
     org = world.open()
     for _ in range(2):
         world.top_up(org, "25")
@@ -126,10 +125,10 @@ def test_the_providers_own_threshold(world):
     world.charge(org, "24")
     assert alerts(world, org) == []
     world.charge(org, "0.5")
-    assert [told["threshold"] for told in alerts(world, org)] == ["5.50"]
+    assert [alert["threshold"] for alert in alerts(world, org)] == ["5.50"]
 
 
-def test_a_threshold_of_nothing_tells_when_nothing_is_left(world):
+def test_a_threshold_of_zero_alerts_when_nothing_is_left(world):
     with world.database.transaction() as session:
         actions.apply_settings(
             session,
@@ -145,11 +144,11 @@ def test_a_threshold_of_nothing_tells_when_nothing_is_left(world):
     assert len(alerts(world, org)) == 1
 
 
-def test_a_provider_nobody_has_heard_of_has_the_usual_threshold(world):
+def test_an_unknown_provider_has_the_default_threshold(world):
     world.provider_id = ids.new("org")
     org = world.open(limit="100")
     world.charge(org, "80")
-    assert [told["threshold"] for told in alerts(world, org)] == ["20.00"]
+    assert [alert["threshold"] for alert in alerts(world, org)] == ["20.00"]
 
 
 def test_a_lower_limit_crosses_too_and_a_higher_one_does_not(world):
@@ -161,7 +160,7 @@ def test_a_lower_limit_crosses_too_and_a_higher_one_does_not(world):
     assert len(alerts(world, org)) == 1
 
 
-def test_another_mode_of_payment_changes_nothing_that_is_usable(world):
+def test_a_change_of_payment_mode_does_not_change_usable_credits(world):
     org = world.open(limit="100")
     world.charge(org, "90")
     assert len(alerts(world, org)) == 1
@@ -175,7 +174,7 @@ def test_another_mode_of_payment_changes_nothing_that_is_usable(world):
 
 
 def expire_credit_limits(world, now):
-    world.tick("expire_credit_limits", now=now)
+    world.run_jobs("expire_credit_limits", now=now)
 
 
 @pytest.mark.parametrize("noticed", ["by the clock", "by a patch"])
@@ -192,9 +191,9 @@ def test_the_end_of_a_temporary_limit_crosses_too(world, noticed):
                 session, organization_id=org, patch={}, check=lambda known: None, now=ends, by=CLERK
             )
     expire_credit_limits(world, ends)
-    (told,) = alerts(world, org)
-    assert (told["usable_credits"], told["crossed_at"]) == ("10.00", clock.stamp(ends))
-    assert world.last_said(org, "balance_changed")["credit_limit"] == "10.00"
+    (alert,) = alerts(world, org)
+    assert (alert["usable_credits"], alert["crossed_at"]) == ("10.00", clock.stamp(ends))
+    assert world.last_published(org, "balance_changed")["credit_limit"] == "10.00"
 
 
 def test_a_charge_between_the_end_of_a_limit_and_its_notice_is_counted_once(world):
@@ -204,10 +203,10 @@ def test_a_charge_between_the_end_of_a_limit_and_its_notice_is_counted_once(worl
         session.get_one(Account, org).set_limit(100_000_000, ends)
     charge_later(world, org, "15", ends + timedelta(seconds=1))
     expire_credit_limits(world, ends + timedelta(seconds=2))
-    assert [told["usable_credits"] for told in alerts(world, org)] == ["15.00"]
+    assert [alert["usable_credits"] for alert in alerts(world, org)] == ["15.00"]
 
 
-def test_nobody_is_told_about_an_account_that_was_closed_since(world):
+def test_no_alert_for_an_account_closed_in_the_meantime(world):
     org = world.open()
     world.top_up(org, "30")
     world.withdraw(org, "30")
@@ -217,7 +216,7 @@ def test_nobody_is_told_about_an_account_that_was_closed_since(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_charges_at_once_cross_once_and_are_told_once(world):
+def test_concurrent_charges_cross_once_and_alert_once(world):
     org = world.open()
     world.top_up(org, "100")
     token, clients = world.token(), [world.client.application.test_client() for _ in range(8)]
@@ -229,15 +228,15 @@ def test_charges_at_once_cross_once_and_are_told_once(world):
             f"/v1/organizations/{org}/account/charges", json=body, headers=headers
         ).status_code
 
-    answers = at_once(
+    responses = at_once(
         *[lambda client=client, n=n: charge(client, n) for n, client in enumerate(clients)]
     )
-    assert answers == [201] * 8
+    assert responses == [201] * 8
     at_once(*[world.tick] * 4)
     assert len(alerts(world, org)) == 1
 
 
-def test_usage_by_the_batch_crosses_once(world):
+def test_a_batch_of_usage_crosses_once(world):
     org, other = world.open(), world.open()
     for account in (org, other):
         world.top_up(account, "30")
@@ -247,7 +246,7 @@ def test_usage_by_the_batch_crosses_once(world):
     ]
     with world.database.transaction() as session:
         assert actions.record_usage(session, records=records, now=clock.now()) == ["accepted"] * 5
-    assert [told["usable_credits"] for told in alerts(world, org)] == ["6.00"]
+    assert [alert["usable_credits"] for alert in alerts(world, org)] == ["6.00"]
     assert alerts(world, other) == []
     with world.database.reading() as session:
         assert (

@@ -1,4 +1,4 @@
-"""The journal only grows: the application may not change it, and its owner can't."""
+"""The journal is append-only: neither the application nor the tables' owner can change it."""
 
 import pytest
 from billing import actions
@@ -31,9 +31,7 @@ def test_rows_are_added_and_never_changed(world):
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("change", [*CHANGES, "TRUNCATE journal"])
-def test_the_application_has_no_right_to_change_the_journal_and_its_owner_is_refused(
-    world, owner, change
-):
+def test_the_application_may_not_change_the_journal_and_the_owner_is_refused(world, owner, change):
     world.top_up(world.open(), "1")
     with pytest.raises(DBAPIError) as refused:
         attempt(world.database, change)
@@ -42,7 +40,7 @@ def test_the_application_has_no_right_to_change_the_journal_and_its_owner_is_ref
         attempt(owner, change)
 
 
-def test_the_audit_of_a_sealed_account_names_nobody_and_is_whole(world):
+def test_the_audit_log_of_a_sealed_account_has_no_names_and_is_intact(world):
     org, other = world.open(), world.open()
     for one in (org, other):
         world.top_up(one, "1")

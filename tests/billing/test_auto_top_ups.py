@@ -1,5 +1,4 @@
-"""Automatic top-ups: ordered when usable credits come down to the threshold, tried at most once a
-day."""
+"""Automatic top-ups: ordered when usable credits fall to the threshold, tried at most once a day."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,17 +18,17 @@ NOON = datetime(2027, 3, 10, 4, 0, tzinfo=UTC)  # in Singapore
 
 
 def prepare(world, method="issue", *, amount="50", threshold=None, funds="1000", topped_up="100"):
-    """An account with an automatic top-up, and something in it."""
+    """An account with an automatic top-up and a balance."""
     if funds:
         assert world.call("POST", "/v1/wallet/top-ups", {"amount": funds}).status_code == 201
     org = world.open()
     if topped_up:
         world.top_up(org, topped_up)
     terms = {"enabled": True, "amount": amount, "method": method}
-    answer = world.patch(
+    response = world.patch(
         org, {"auto_top_up": terms | ({"threshold": threshold} if threshold else {})}
     )
-    assert answer.status_code == 200, answer.json
+    assert response.status_code == 200, response.json
     return org
 
 
@@ -47,7 +46,7 @@ def charge(world, org, amount, now=None, kind="usage"):
 
 
 def run(world, now=None):
-    world.tick("run_auto_top_ups", now=now)
+    world.run_jobs("run_auto_top_ups", now=now)
 
 
 def order(world, org):
@@ -55,8 +54,8 @@ def order(world, org):
         return session.get(TopUpOrder, org)
 
 
-def said(world, org, name):
-    return [data for kind, data in world.said(org) if kind == name]
+def published(world, org, name):
+    return [data for kind, data in world.published(org) if kind == name]
 
 
 def top_ups(world, org):
@@ -70,7 +69,7 @@ def top_ups(world, org):
 @pytest.mark.parametrize(
     ("charged", "made"), [("79.999999", []), ("80", ["50.00"]), ("80.000001", ["50.00"])]
 )
-def test_a_fifth_of_the_last_top_up_is_the_threshold_and_to_reach_it_is_enough(
+def test_the_default_threshold_is_a_fifth_of_the_last_top_up_and_reaching_it_is_enough(
     world, charged, made, kind
 ):
     org = prepare(world)
@@ -80,13 +79,13 @@ def test_a_fifth_of_the_last_top_up_is_the_threshold_and_to_reach_it_is_enough(
     assert order(world, org) is None
 
 
-def test_what_an_automatic_top_up_leaves(world):
+def test_the_records_of_an_automatic_top_up(world):
     org = prepare(world, threshold="30")
     charge(world, org, "71.25")
     run(world)
     assert world.account(org)["balance"] == "78.75"
     assert world.call("GET", "/v1/wallet").json["data"][0]["usable"] == "921.25"
-    audit = world.last_said(org, "audit_recorded")
+    audit = world.last_published(org, "audit_recorded")
     assert (audit["action"], audit["actor"]["kind"], audit["reason"]) == (
         "account.topped_up",
         "system",
@@ -97,14 +96,14 @@ def test_what_an_automatic_top_up_leaves(world):
         assert account.auto_last_on == clock.now().astimezone(ZoneInfo(account.timezone)).date()
 
 
-def test_never_topped_up_and_no_threshold_means_no_order(world):
+def test_no_order_without_an_earlier_top_up_or_a_threshold(world):
     org = prepare(world, topped_up=None)
     world.patch(org, {"credit_limit": "5"})
     charge(world, org, "5")
     assert order(world, org) is None
 
 
-def test_usage_by_the_batch_orders_too(world):
+def test_a_batch_of_usage_orders_a_top_up(world):
     org = prepare(world)
     record = UsageRecord(world.provider_id, "r1", org, 90_000_000, clock.now(), "x")
     with world.database.transaction() as session:
@@ -114,7 +113,7 @@ def test_usage_by_the_batch_orders_too(world):
 
 
 @pytest.mark.parametrize("patch", [{"enabled": True}, {"threshold": "60"}])
-def test_to_switch_it_on_or_raise_the_threshold_below_it_orders(world, patch):
+def test_switching_it_on_below_the_threshold_orders_a_top_up(world, patch):
     org = world.open()
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1000"})
     world.top_up(org, "100")
@@ -132,7 +131,7 @@ def test_to_switch_it_on_or_raise_the_threshold_below_it_orders(world, patch):
     assert top_ups(world, org) == ["50.00"]
 
 
-def test_a_lower_limit_orders(world):
+def test_a_lower_credit_limit_orders_a_top_up(world):
     org = prepare(world, topped_up=None, threshold="5")
     run(world)
     assert top_ups(world, org) == ["50.00"]
@@ -162,7 +161,7 @@ def test_one_order_however_many_charges(world):
         ("America/Havana", date(2027, 11, 6)),
     ],
 )
-def test_one_a_day_of_the_account_also_when_clocks_change_at_midnight(world, zone, day):
+def test_one_top_up_per_day_in_the_accounts_time_zone_also_when_clocks_change(world, zone, day):
     org = prepare(world, amount="1", threshold="100", topped_up=None)
     with world.database.transaction() as session:
         session.get_one(Account, org).timezone = zone
@@ -171,14 +170,14 @@ def test_one_a_day_of_the_account_also_when_clocks_change_at_midnight(world, zon
         run(world, begins + timedelta(minutes=30 * half_hours))
     made = [
         datetime.fromisoformat(row["at"]).astimezone(ZoneInfo(zone))
-        for row in said(world, org, "audit_recorded")
+        for row in published(world, org, "audit_recorded")
         if row["action"] == "account.topped_up"
     ]
     assert [moment.date() for moment in made] == [day + timedelta(days=n) for n in range(3)]
     assert all(moment.hour <= 1 for moment in made[1:])
 
 
-def test_the_second_of_a_day_is_put_off_until_its_midnight(world):
+def test_the_second_top_up_of_a_day_is_postponed_to_midnight(world):
     org = prepare(world, amount="20", threshold="20")
     charge(world, org, "90", NOON)
     run(world, NOON)
@@ -192,13 +191,13 @@ def test_the_second_of_a_day_is_put_off_until_its_midnight(world):
     assert top_ups(world, org) == ["20.00"] * 2
 
 
-def test_refused_it_is_tried_once_a_day_and_told(world):
+def test_a_refused_top_up_is_tried_once_a_day_and_published(world):
     org = prepare(world, funds=None)
     charge(world, org, "90", NOON)
     for hours in range(0, 72, 3):
         run(world, NOON + timedelta(hours=hours))
         charge(world, org, "0.01", NOON + timedelta(hours=hours))
-    failed = said(world, org, "auto_top_up_failed")
+    failed = published(world, org, "auto_top_up_failed")
     assert len(failed) == 4 and top_ups(world, org) == []
     assert failed[0] == {
         "organization_id": org,
@@ -211,7 +210,7 @@ def test_refused_it_is_tried_once_a_day_and_told(world):
     }
     audit = [
         row
-        for row in said(world, org, "audit_recorded")
+        for row in published(world, org, "audit_recorded")
         if row["action"] == "account.auto_top_up_failed"
     ]
     assert len(audit) == 4
@@ -223,7 +222,7 @@ def test_refused_it_is_tried_once_a_day_and_told(world):
     assert top_ups(world, org) == ["50.00"]
 
 
-def test_a_refused_one_leaves_the_account_as_it_was(world):
+def test_a_refused_top_up_leaves_the_account_unchanged(world):
     org = prepare(world, amount="999999999999", funds="999999999999", threshold="20")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1"})
     charge(world, org, "90")
@@ -238,16 +237,16 @@ def test_a_refused_one_leaves_the_account_as_it_was(world):
         after.seq,
         after.last_top_up,
     )
-    assert len(said(world, org, "auto_top_up_failed")) == 1
+    assert len(published(world, org, "auto_top_up_failed")) == 1
 
 
 @pytest.mark.parametrize("method", ["cheque", "bank_transfer"])
-def test_what_cannot_be_drawn_is_asked_for_once_a_day(world, method):
+def test_the_customer_is_asked_once_a_day_for_money_that_cannot_be_drawn(world, method):
     org = prepare(world, method)
     for hours in (0, 1, 2, 24, 25):
         charge(world, org, "81" if not hours else "1", NOON + timedelta(hours=hours))
         run(world, NOON + timedelta(hours=hours))
-    wanted = said(world, org, "top_up_wanted")
+    wanted = published(world, org, "top_up_wanted")
     assert [asked["usable_credits"] for asked in wanted] == ["19.00", "16.00"]
     assert wanted[0] == {
         "organization_id": org,
@@ -259,10 +258,10 @@ def test_what_cannot_be_drawn_is_asked_for_once_a_day(world, method):
         "method": method,
         "usable_credits": "19.00",
     }
-    assert said(world, org, "auto_top_up_failed") == []
+    assert published(world, org, "auto_top_up_failed") == []
 
 
-def test_a_card_that_went_missing_is_a_failure(world, cards):
+def test_a_missing_card_is_a_failure(world, cards):
     org = world.open()
     world.top_up(org, "100")
     world.store_card(org)
@@ -276,12 +275,12 @@ def test_a_card_that_went_missing_is_a_failure(world, cards):
         session.get_one(Account, org).payment_method = None
     charge(world, org, "90")
     run(world)
-    assert [told["why"] for told in said(world, org, "auto_top_up_failed")] == [
+    assert [message["why"] for message in published(world, org, "auto_top_up_failed")] == [
         "payment_method_missing"
     ]
 
 
-def test_by_card_where_there_is_one(world, cards):
+def test_a_top_up_by_card(world, cards):
     org = world.open()
     world.top_up(org, "100")
     world.store_card(org)
@@ -297,7 +296,7 @@ def test_by_card_where_there_is_one(world, cards):
 
 
 @pytest.mark.parametrize("why", ["topped up", "switched off", "closed"])
-def test_an_order_that_nobody_wants_any_more_is_forgotten(world, why):
+def test_an_order_that_is_no_longer_needed_is_deleted(world, why):
     org = prepare(world)
     charge(world, org, "90")
     assert order(world, org) is not None
@@ -313,7 +312,7 @@ def test_an_order_that_nobody_wants_any_more_is_forgotten(world, why):
     assert (top_ups(world, org), order(world, org)) == ([], None)
 
 
-def test_a_suspended_organization_is_topped_up_when_it_is_back(world):
+def test_a_suspended_organization_is_topped_up_once_active_again(world):
     org = prepare(world)
     charge(world, org, "90")
     with world.database.transaction() as session:
@@ -347,7 +346,7 @@ def test_a_crash_loses_no_order_and_makes_none_twice(world, monkeypatch):
     assert top_ups(world, org) == ["50.00"]
 
 
-def test_a_crash_between_refusal_and_note_is_refused_again(world, monkeypatch):
+def test_after_a_crash_between_refusal_and_its_record_it_is_refused_again(world, monkeypatch):
     org = prepare(world, funds=None)
     charge(world, org, "90")
 
@@ -359,22 +358,22 @@ def test_a_crash_between_refusal_and_note_is_refused_again(world, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             run(world)
     run(world)
-    assert len(said(world, org, "auto_top_up_failed")) == 1
+    assert len(published(world, org, "auto_top_up_failed")) == 1
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("funds", ["1000", None])
-def test_ticks_at_once_try_once(world, funds):
+def test_concurrent_jobs_try_once(world, funds):
     orgs = [prepare(world, amount="10", funds=funds) for _ in range(4)]
     for org in orgs:
         charge(world, org, "95")
     at_once(*[lambda: run(world)] * 6)
     for org in orgs:
         assert len(top_ups(world, org)) == (1 if funds else 0)
-        assert len(said(world, org, "auto_top_up_failed")) == (0 if funds else 1)
+        assert len(published(world, org, "auto_top_up_failed")) == (0 if funds else 1)
 
 
-def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
+def test_a_failing_account_does_not_block_others(world, monkeypatch):
     failing, other = prepare(world), prepare(world)
     for org in (failing, other):
         charge(world, org, "90")

@@ -1,9 +1,7 @@
-"""Bad input at every door of billing: a clear refusal, and not a byte of the books is another
-afterwards.
+"""Invalid input for every endpoint of billing: a clear refusal, and no stored byte changes.
 
-The routes are those of the application, the fields those of their schemas. A route without a sample
-fails here, and so does a field that no sample names or whose kind nobody has said anything wrong
-about.
+The routes are read from the application, the fields from their schemas. A route without a sample
+fails here, and so does a field without a sample or of a kind without invalid values.
 """
 
 import base64
@@ -31,7 +29,7 @@ from tests.billing.test_values import BAD
 O = "/v1/organizations/<organization_id>"  # noqa: E741
 ODD = "Zähler İ ١ 😀 עברית e\u0301"
 REASON = {"reason": ODD}
-# A body for each route that changes something, with every field it takes.
+# For each route that changes something, a body with every field.
 BODIES: dict[str, dict[str, Any]] = {
     f"PATCH {O}/account": {
         "payment_mode": "postpaid",
@@ -97,13 +95,13 @@ RECORD = {
     "description": ODD,
     "cost": "0.1",
 }
-# These need no body, so that none is as good as an empty one.
+# These need no body, so a missing one is the same as an empty one.
 NO_KEY_NEEDED = {"POST /v1/usage"}
 _PARAMETER = re.compile(r"<(\w+)>")
 
 
 class Route(NamedTuple):
-    """A method on a path of the application, and what it takes in ``json`` or ``query``."""
+    """A method and path of the application, with the schemas of its ``json`` or ``query``."""
 
     method: str
     path: str
@@ -115,8 +113,7 @@ class Route(NamedTuple):
 
 
 class Books:
-    """A customer with something of everything, another one, and everything that is written about
-    their money."""
+    """A customer with objects of every kind, another customer, and all stored rows about them."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -132,9 +129,9 @@ class Books:
         world, base = self.world, f"/v1/organizations/{org}"
 
         def made(path: str, body: dict[str, Any]) -> str:
-            answer = world.call("POST", f"{base}/{path}", body)
-            assert answer.status_code == 201, answer.json
-            return answer.json["id"]
+            response = world.call("POST", f"{base}/{path}", body)
+            assert response.status_code == 201, response.json
+            return response.json["id"]
 
         world.charge(org, "100", cost="10")
         known = {"organization_id": org, "due_id": made("invoices", {})}
@@ -151,9 +148,9 @@ class Books:
         return known
 
     def filled(self, value: Any, known: dict[str, str] | None = None) -> Any:
-        """The value with its ``<names>`` replaced by what they stand for."""
+        """The value with its ``<names>`` replaced."""
         if isinstance(value, str):
-            return _PARAMETER.sub(lambda found: (known or self.known)[found[1]], value)
+            return _PARAMETER.sub(lambda match: (known or self.known)[match[1]], value)
         if isinstance(value, list):
             return [self.filled(item) for item in value]
         return (
@@ -169,8 +166,7 @@ class Books:
         return body
 
     def send(self, route: Route, raw: Any, **options: Any) -> Any:
-        """Send these bytes, or this as JSON; as the provider's owner with a fresh key unless said
-        otherwise."""
+        """Send bytes, or a value as JSON; by default as the provider's owner with a fresh key."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if route.method == "POST":
             headers["Idempotency-Key"] = f"bad-{id(self)}-{next(self._numbers)}"
@@ -188,10 +184,9 @@ class Books:
         )
 
     def written(self) -> list[Any]:
-        """Every row about these customers and this provider, and how many rows the tables without
-        an owner have."""
+        """Every row about these customers and this provider; of other tables the number of rows."""
         owners = {self.org, self.foreign["organization_id"], self.world.provider_id}
-        found: list[Any] = []
+        rows: list[Any] = []
         with self.world.database.reading() as session:
             for table in (*Tables.metadata.sorted_tables, *columns.Base.metadata.sorted_tables):
                 owner = next(
@@ -209,8 +204,8 @@ class Books:
                     if owner is None
                     else (select(table).where(owner.in_(owners)).order_by(*table.primary_key))
                 )
-                found += [(table.name, *row) for row in session.execute(wanted)]
-        return found
+                rows += [(table.name, *row) for row in session.execute(wanted)]
+        return rows
 
 
 @pytest.fixture
@@ -220,9 +215,9 @@ def books(world: World) -> Books:
 
 @pytest.fixture
 def routes(world: World) -> list[Route]:
-    """Every documented route of billing, by the application itself."""
+    """Every documented route of billing, read from the application."""
     app: Any = world.client.application
-    found = []
+    routes = []
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith("/v1/"):
             continue
@@ -240,30 +235,33 @@ def routes(world: World) -> list[Route]:
                 for part in about
                 if isinstance(part.get("schema"), type)
             }
-            found.append(Route(method, rule.rule, takes))
-    return found
+            routes.append(Route(method, rule.rule, takes))
+    return routes
 
 
 @pytest.fixture
 def changing(routes: list[Route]) -> list[Route]:
-    """Those that change something."""
+    """The routes that change something."""
     return [route for route in routes if route.method != "GET"]
 
 
 @pytest.fixture
 def unchanged(books: Books) -> Callable[[Route, Iterable[tuple[Any, Any, Any]]], None]:
-    """Asserts that each answer is a problem with one of the expected statuses, and that the books
-    are as before."""
+    """Assert that each response is a problem with an expected status, and that no row changes."""
 
     def check(route: Route, tried: Iterable[tuple[Any, Any, Any]]) -> None:
         before = books.written()
-        for what, answer, expected in tried:
+        for what, response, expected in tried:
             wanted, pointer = expected if isinstance(expected, tuple) else (expected, None)
-            said = f"{route.name}: {str(what)[:200]} -> {answer.status_code} {answer.get_data()[:500]!r}"
-            assert answer.status_code == wanted, said
-            assert answer.content_type == "application/problem+json" and answer.json["code"], said
+            published = f"{route.name}: {str(what)[:200]} -> {response.status_code} {response.get_data()[:500]!r}"
+            assert response.status_code == wanted, published
+            assert response.content_type == "application/problem+json" and response.json["code"], (
+                published
+            )
             if pointer:
-                assert [error["pointer"] for error in answer.json["errors"]] == [pointer], said
+                assert [error["pointer"] for error in response.json["errors"]] == [pointer], (
+                    published
+                )
         assert books.written() == before, route.name
 
     return check
@@ -283,8 +281,7 @@ def test_every_route_and_every_field_has_a_sample(
 def places(
     schema: ma.Schema | None, body: dict[str, Any], at: str = ""
 ) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Each field, where it is, and the part of the body that has it; the body names all there
-    are."""
+    """Each field, its location, and the part of the body that contains it."""
     fields = schema.load_fields if schema else {}
     assert {field.data_key or name for name, field in fields.items()} == body.keys(), at
     for name, field in fields.items():
@@ -298,17 +295,16 @@ NO_TEXT = [1, 1.5, True, [], {}, ["x"]]
 
 
 def wrong(field: Any) -> list[Any]:
-    """What is wrong for a field of this kind; a kind that is not known here has nothing, and
-    fails."""
-    found = next((make(field) for kind, make in WRONG if isinstance(field, kind)), [])
-    return found if field.allow_none or not found else [*found, None]
+    """Invalid values for a field of this kind; none, which fails, for an unknown kind."""
+    values = next((make(field) for kind, make in WRONG if isinstance(field, kind)), [])
+    return values if field.allow_none or not values else [*values, None]
 
 
 def wrong_money(field: Any) -> list[Any]:
-    found = [bad for bad in BAD if bad is not None]
-    found += ["-0", "-0.000000", "-", "1" * 10_000, 10**19, 2**53 + 1, float("1e300"), "0" * 13]
-    found += [] if field.zero else ["0", "0.000000"]
-    return found + ([] if field.signed else ["-1", "-0.000001"])
+    amounts = [bad for bad in BAD if bad is not None]
+    amounts += ["-0", "-0.000000", "-", "1" * 10_000, 10**19, 2**53 + 1, float("1e300"), "0" * 13]
+    amounts += [] if field.zero else ["0", "0.000000"]
+    return amounts + ([] if field.signed else ["-1", "-0.000001"])
 
 
 def wrong_id(field: Any) -> list[Any]:
@@ -403,10 +399,10 @@ WRONG: tuple[tuple[Any, Callable[[Any], list[Any]]], ...] = (
 )
 
 
-def test_a_body_that_is_none_is_refused(
+def test_a_body_that_is_not_an_object_is_refused(
     books: Books, changing: list[Route], unchanged: Any
 ) -> None:
-    """Unreadable, or of a kind we do not read: before anybody looks at what it says."""
+    """Unreadable, or of an unsupported content type."""
     for route in changing:
         if "json" not in route.takes:
             continue
@@ -486,7 +482,7 @@ def test_a_body_that_is_none_is_refused(
         )
 
 
-def test_a_wrong_field_is_refused_by_name(
+def test_an_invalid_field_is_refused_by_name(
     books: Books, changing: list[Route], unchanged: Any
 ) -> None:
     for route in changing:
@@ -501,8 +497,7 @@ def test_a_wrong_field_is_refused_by_name(
 
 
 def spoilt(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
-    """What is wrong, the body with it, and where; one after the other, all that there is to get
-    wrong."""
+    """Every invalid variant of a body: what is wrong, the body, and the location of the error."""
     for at, field, part in places(route.takes["json"], body):
         key = at.rpartition("/")[2]
         kept = part[key]
@@ -534,7 +529,7 @@ def spoilt(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]
 
 
 def values(field: Any, kept: Any) -> Iterator[tuple[Any, str]]:
-    """The wrong values of a field, and where below it each is wrong."""
+    """Invalid values of a field, and the location of the error below it."""
     for bad in wrong(field):
         yield bad, "/more" if bad == {"more": 1} else ""
     if isinstance(field, ma.fields.List) and not isinstance(field, Records):
@@ -542,8 +537,8 @@ def values(field: Any, kept: Any) -> Iterator[tuple[Any, str]]:
             yield [*kept, bad], f"/{len(kept)}"
 
 
-def test_a_wrong_usage_record_is_refused_alone(books: Books, changing: list[Route]) -> None:
-    (route,) = [found for found in changing if found.path == "/v1/usage"]
+def test_an_invalid_usage_record_is_refused_alone(books: Books, changing: list[Route]) -> None:
+    (route,) = [route for route in changing if route.path == "/v1/usage"]
     record = books.filled(RECORD)
     ids_ = ["", " ", "a b", "x" * 129, "é", "a\n", "a\x00", "\x7f", "١", *NO_TEXT, None]
     bad: list[Any] = [
@@ -565,24 +560,22 @@ def test_a_wrong_usage_record_is_refused_alone(books: Books, changing: list[Rout
     before = books.written()
     for size in (1, 50):
         for few in (bad[n : n + size] for n in range(0, len(bad), size)):
-            answer = books.send(route, {"records": few, "admission": "always"})
-            assert answer.status_code == 200, answer.json
-            assert answer.json["accepted"] == answer.json["duplicates"] == 0, few
-            assert [refused["index"] for refused in answer.json["refused"]] == list(
+            response = books.send(route, {"records": few, "admission": "always"})
+            assert response.status_code == 200, response.json
+            assert response.json["accepted"] == response.json["duplicates"] == 0, few
+            assert [refused["index"] for refused in response.json["refused"]] == list(
                 range(len(few))
             ), few
             assert all(
-                re.fullmatch("[a-z_]+", refused["code"]) for refused in answer.json["refused"]
+                re.fullmatch("[a-z_]+", refused["code"]) for refused in response.json["refused"]
             )
-    # A call with a key is remembered, whatever came of its records; nothing else is.
+    # A request with a key is stored, whatever the outcome of its records; nothing else is.
     assert [row for row in books.written() if row[0] != "idempotency_keys"] == [
         row for row in before if row[0] != "idempotency_keys"
     ]
 
 
-def test_an_id_that_is_none_does_not_exist(
-    books: Books, routes: list[Route], unchanged: Any
-) -> None:
+def test_a_malformed_id_does_not_exist(books: Books, routes: list[Route], unchanged: Any) -> None:
     for route in routes:
         names = _PARAMETER.findall(route.path)
         body = books.body(route) if route.method != "GET" else {}
@@ -621,7 +614,7 @@ def test_an_id_that_is_none_does_not_exist(
         unchanged(route, tried())
 
 
-def test_money_moves_only_under_a_key_that_is_one(
+def test_money_moves_only_with_a_valid_idempotency_key(
     books: Books, changing: list[Route], unchanged: Any
 ) -> None:
     for route in changing:
@@ -629,9 +622,9 @@ def test_money_moves_only_under_a_key_that_is_one(
             continue
         body = books.body(route)
         if route.name not in NO_KEY_NEEDED:
-            answer = books.send(route, body, headers={"Idempotency-Key": None})
-            unchanged(route, [("no key", answer, 400)])
-            assert answer.json["code"] == "idempotency_key_required"
+            response = books.send(route, body, headers={"Idempotency-Key": None})
+            unchanged(route, [("no key", response, 400)])
+            assert response.json["code"] == "idempotency_key_required"
         keys = [
             "",
             " ",
@@ -648,12 +641,12 @@ def test_money_moves_only_under_a_key_that_is_one(
             (key, books.send(route, body, headers={"Idempotency-Key": key}), 400) for key in keys
         ]
         unchanged(route, tried)
-        assert {answer.json["code"] for _, answer, _ in tried} == {"idempotency_key_invalid"}, (
+        assert {response.json["code"] for _, response, _ in tried} == {"idempotency_key_invalid"}, (
             route.name
         )
 
 
-def test_a_method_that_is_not_served_is_refused_with_those_that_are(
+def test_an_unsupported_method_is_refused_with_the_supported_ones(
     books: Books, routes: list[Route], unchanged: Any
 ) -> None:
     served: dict[str, set[str]] = {}
@@ -664,13 +657,15 @@ def test_a_method_that_is_not_served_is_refused_with_those_that_are(
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
             asked = Route(method, path, {})
             override = {"X-HTTP-Method-Override": next(iter(methods))}
-            answer = books.send(asked, {"amount": "1", "method": "cash"}, headers=override)
-            assert methods <= set(re.findall("[A-Z]+", answer.headers["Allow"])), path
-            tried.append((method, answer, 405))
+            response = books.send(asked, {"amount": "1", "method": "cash"}, headers=override)
+            assert methods <= set(re.findall("[A-Z]+", response.headers["Allow"])), path
+            tried.append((method, response, 405))
         unchanged(Route("any", path, {}), tried)
 
 
-def test_a_list_is_asked_for_properly(books: Books, routes: list[Route], unchanged: Any) -> None:
+def test_invalid_list_queries_are_refused(
+    books: Books, routes: list[Route], unchanged: Any
+) -> None:
     def forged(text: str) -> str:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -761,10 +756,8 @@ def test_a_list_is_asked_for_properly(books: Books, routes: list[Route], unchang
         unchanged(route, [("a thousand", asked(many), 422)])
 
 
-def test_what_is_good_is_done_once_and_the_key_is_its_own(
-    world: World, changing: list[Route]
-) -> None:
-    """The samples above are refused for what is wrong about them, and for nothing else."""
+def test_a_valid_request_is_executed_once_per_key(world: World, changing: list[Route]) -> None:
+    """The samples above are refused only for what is invalid in them."""
     for route in changing:
         books = Books(world)
         before, body = books.written(), books.body(route)
@@ -798,15 +791,15 @@ def test_what_is_good_is_done_once_and_the_key_is_its_own(
         assert books.written() == after, route.name
 
 
-def test_odd_text_comes_back_as_it_was_sent(books: Books) -> None:
-    """Only its accents are put together."""
-    answer = books.world.post(
+def test_unusual_text_is_returned_as_sent(books: Books) -> None:
+    """Only accents are normalized."""
+    response = books.world.post(
         books.org, "top-ups", {"amount": "1", "method": "cash", "remark": ODD}
     )
-    assert answer.json["remark"] == ODD.replace("e\u0301", "é")
+    assert response.json["remark"] == ODD.replace("e\u0301", "é")
 
 
-def test_a_change_of_what_was_not_read_is_refused(
+def test_a_change_without_the_current_etag_is_refused(
     books: Books, changing: list[Route], unchanged: Any
 ) -> None:
     for route in changing:

@@ -1,4 +1,4 @@
-"""Many at once on one account, on PostgreSQL."""
+"""Concurrent actions on one account, on PostgreSQL."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 def at_once(*tasks):
-    """Run the tasks in threads that begin together; what each answered or raised."""
+    """Run the tasks in threads that start together; returns each result or exception."""
     ready = threading.Barrier(len(tasks))
 
     def run(task):
@@ -78,26 +78,28 @@ def test_an_account_is_never_closed_with_a_debt(world, again):
         with world.database.transaction() as session:
             actions.close_account(session, organization_id=org, deletion_id="d1", now=clock.now())
 
-    answers = at_once(
+    responses = at_once(
         *[charge(world, org, 1) for _ in range(4)],
         close,
         *[charge(world, org, 1) for _ in range(3)],
     )
-    charged = sum(answer for answer in answers if isinstance(answer, int))
+    charged = sum(response for response in responses if isinstance(response, int))
     with world.database.reading() as session:
         account = session.get_one(Account, org)
-    said = [name for name, _ in world.said(org) if name in ("account_closed", "account_not_closed")]
+    published = [
+        name for name, _ in world.published(org) if name in ("account_closed", "account_not_closed")
+    ]
     if account.status == "closed":
-        assert (account.prepaid, charged, said) == (0, 0, ["account_closed"])
-        assert sum(isinstance(answer, AccountClosed) for answer in answers) == 7
+        assert (account.prepaid, charged, published) == (0, 0, ["account_closed"])
+        assert sum(isinstance(response, AccountClosed) for response in responses) == 7
     else:
-        assert (account.prepaid, charged, said) == (-7, 7, ["account_not_closed"])
+        assert (account.prepaid, charged, published) == (-7, 7, ["account_not_closed"])
 
 
-def test_no_more_is_issued_at_once_than_the_provider_has(world):
+def test_concurrent_issues_cannot_exceed_the_providers_credits(world):
     orgs = [world.open() for _ in range(8)]
     world.call("POST", "/v1/wallet/top-ups", {"amount": "10"})
-    answers = at_once(
+    responses = at_once(
         *[
             lambda org=org: world.act(
                 actions.top_up, organization_id=org, amount=3 * 10**6, method="issue"
@@ -105,12 +107,14 @@ def test_no_more_is_issued_at_once_than_the_provider_has(world):
             for org in orgs
         ]
     )
-    refused = [answer for answer in answers if isinstance(answer, ProviderCreditsInsufficient)]
-    assert (len(refused), len(answers)) == (5, 8)
-    assert all(isinstance(answer, dict | ProviderCreditsInsufficient) for answer in answers)
+    refused = [
+        response for response in responses if isinstance(response, ProviderCreditsInsufficient)
+    ]
+    assert (len(refused), len(responses)) == (5, 8)
+    assert all(isinstance(response, dict | ProviderCreditsInsufficient) for response in responses)
 
 
-def test_the_same_request_at_once_has_one_effect(world):
+def test_the_same_request_sent_concurrently_has_one_effect(world):
     org = world.open()
     body = {"amount": "5", "method": "cash"}
     token, clients = world.token(), [world.client.application.test_client() for _ in range(8)]
@@ -122,8 +126,8 @@ def test_the_same_request_at_once_has_one_effect(world):
             headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "same"},
         )
 
-    answers = at_once(*[lambda client=client: send(client) for client in clients])
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json["id"] for answer in answers}) == 1
-    assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
+    responses = at_once(*[lambda client=client: send(client) for client in clients])
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.json["id"] for response in responses}) == 1
+    assert sum("Idempotent-Replayed" not in response.headers for response in responses) == 1
     assert world.account(org)["balance"] == "5.00"

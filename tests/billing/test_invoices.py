@@ -1,5 +1,4 @@
-"""Invoices issued by hand, by charges and taken back: what is on them, what pays them, what never
-changes."""
+"""Invoices issued manually and by charges, voided and credited: lines, payments, and what never changes."""
 
 import json
 import random
@@ -26,29 +25,29 @@ def choose(world, version=1, **settings):
 
 
 def issue(world, org, status=201):
-    answer = world.call("POST", f"/v1/organizations/{org}/invoices", {})
-    assert answer.status_code == status, answer.json
-    return answer.json
+    response = world.call("POST", f"/v1/organizations/{org}/invoices", {})
+    assert response.status_code == status, response.json
+    return response.json
 
 
 def read(world, org, invoice_id):
-    answer = world.call("GET", f"/v1/organizations/{org}/invoices/{invoice_id}")
-    assert answer.status_code == 200, answer.json
-    return answer.json
+    response = world.call("GET", f"/v1/organizations/{org}/invoices/{invoice_id}")
+    assert response.status_code == 200, response.json
+    return response.json
 
 
 def listed(world, org, query=""):
-    answer = world.call("GET", f"/v1/organizations/{org}/invoices{query}")
-    assert answer.status_code == 200, answer.json
-    return answer.json["data"]
+    response = world.call("GET", f"/v1/organizations/{org}/invoices{query}")
+    assert response.status_code == 200, response.json
+    return response.json["data"]
 
 
 def do(world, org, invoice, what, body=None, status=None):
-    answer = world.call(
+    response = world.call(
         "POST", f"/v1/organizations/{org}/invoices/{invoice['id']}/{what}", body or {}
     )
-    assert answer.status_code == (status or (200 if what == "void" else 201)), answer.json
-    return answer.json
+    assert response.status_code == (status or (200 if what == "void" else 201)), response.json
+    return response.json
 
 
 def credit(world, org, invoice, amount=None, status=None):
@@ -65,12 +64,11 @@ def figures(world, org):
 
 
 def names(world, org):
-    return [name for name, _ in world.said(org) if "invoice" in name or "credit_note" in name]
+    return [name for name, _ in world.published(org) if "invoice" in name or "credit_note" in name]
 
 
 def check_books(world, org):
-    """Every invoice is the fold of its rows, the regular ones lie side by side, and nothing
-    unbilled was lost."""
+    """Every invoice matches its rows, regular ones have no gaps, and nothing unbilled is lost."""
     with world.database.reading() as session:
         account = session.get_one(Account, org)
         rows = session.scalars(
@@ -80,14 +78,16 @@ def check_books(world, org):
             select(Invoice).where(Invoice.organization_id == org).order_by(Invoice.id)
         ).all()
         notes = session.scalars(select(CreditNote).where(CreditNote.organization_id == org)).all()
-        shown = {found.id: queries.show_invoice(session, found, clock.now()) for found in invoices}
+        shown = {
+            invoice.id: queries.show_invoice(session, invoice, clock.now()) for invoice in invoices
+        }
     end = 0
-    for found in sorted((i for i in invoices if i.is_regular), key=lambda i: i.to_seq):
-        assert found.from_seq == end + 1
-        end = found.to_seq
+    for invoice in sorted((i for i in invoices if i.is_regular), key=lambda i: i.to_seq):
+        assert invoice.from_seq == end + 1
+        end = invoice.to_seq
     assert end == account.invoiced_seq
-    for found in invoices:
-        mine = [r for r in rows if r.invoice_id == found.id]
+    for invoice in invoices:
+        mine = [r for r in rows if r.invoice_id == invoice.id]
         paid = sum(
             r.amount * ((r.credit == 4) - (r.debit == 4)) for r in mine if 2 in (r.debit, r.credit)
         )
@@ -96,22 +96,23 @@ def check_books(world, org):
             for r in mine
             if not {2, 3} & {r.debit, r.credit}
         )
-        assert (found.paid, found.credited) == (paid, credited)
-        assert found.status == (
+        assert (invoice.paid, invoice.credited) == (paid, credited)
+        assert invoice.status == (
             "void"
-            if found.voided_at
+            if invoice.voided_at
             else "paid"
-            if paid + credited == found.total
+            if paid + credited == invoice.total
             else "awaiting_payment"
         )
-        assert sum(cents(line["amount"]) for line in shown[found.id]["lines"]) == found.total
-        assert sum(n.tax for n in notes if n.invoice_id == found.id) <= found.tax
-    assert account.invoiced == sum(found.open for found in invoices)
+        assert sum(cents(line["amount"]) for line in shown[invoice.id]["lines"]) == invoice.total
+        assert sum(n.tax for n in notes if n.invoice_id == invoice.id) <= invoice.tax
+    assert account.invoiced == sum(invoice.open for invoice in invoices)
     into = sum(
         r.amount * ((r.debit == 3) - (r.credit == 3)) for r in rows if 4 not in (r.debit, r.credit)
     )
     assert (
-        sum(found.total for found in invoices if found.status != "void") + account.unbilled == into
+        sum(invoice.total for invoice in invoices if invoice.status != "void") + account.unbilled
+        == into
     )
 
 
@@ -119,7 +120,7 @@ def cents(text):
     return round(float(text) * MILLION)
 
 
-def test_issuing_makes_what_is_unbilled_due_and_frees_the_limit(world):
+def test_issuing_makes_the_unbilled_amount_due_and_frees_the_limit(world):
     org = world.open("postpaid", limit="100")
     world.charge(org, "80")
     assert figures(world, org) == ("20.00", "-80.00", "0.00", "-80.00")
@@ -139,14 +140,14 @@ def test_issuing_makes_what_is_unbilled_due_and_frees_the_limit(world):
     today = clock.now() + timedelta(hours=8)
     assert invoice["issued_on"] == today.date().isoformat()
     assert invoice["due_on"] == (today.date() + timedelta(days=14)).isoformat()
-    said = world.last_said(org, "invoice_issued")
-    assert (said["invoice_id"], said["open"], said["email"]) == (
+    published = world.last_published(org, "invoice_issued")
+    assert (published["invoice_id"], published["open"], published["email"]) == (
         invoice["id"],
         "80.00",
         "bills@acme.example",
     )
-    assert world.last_said(org, "balance_changed")["usable_credits"] == "100.00"
-    assert world.last_said(org, "audit_recorded")["action"] == "invoice.issued"
+    assert world.last_published(org, "balance_changed")["usable_credits"] == "100.00"
+    assert world.last_published(org, "audit_recorded")["action"] == "invoice.issued"
     check_books(world, org)
 
 
@@ -160,7 +161,7 @@ def test_there_must_be_something_to_invoice(world):
     assert issue(world, org, 409)["code"] == "nothing_to_invoice"
 
 
-def test_it_needs_a_key_and_is_issued_once_under_it(world):
+def test_issuing_needs_an_idempotency_key_and_happens_once(world):
     org = world.open("postpaid", limit="10")
     world.charge(org, "1")
     path = f"/v1/organizations/{org}/invoices"
@@ -185,11 +186,11 @@ def test_a_surplus_pays_the_oldest_first(world):
         "awaiting_payment",
         "paid",
     ]
-    assert world.last_said(org, "invoice_paid")["invoice_id"] == old[0]["id"]
+    assert world.last_published(org, "invoice_paid")["invoice_id"] == old[0]["id"]
     check_books(world, org)
 
 
-def test_issued_while_overpaid_it_is_paid_at_once(world):
+def test_an_invoice_covered_by_surplus_is_paid_at_once(world):
     org = world.open("postpaid", limit="10")
     world.top_up(org, "100")
     world.charge(org, "60")
@@ -198,11 +199,11 @@ def test_issued_while_overpaid_it_is_paid_at_once(world):
     assert (invoice["status"], invoice["paid"], invoice["open"]) == ("paid", "60.00", "0.00")
     assert invoice["paid_at"] is not None
     assert figures(world, org) == ("50.00", "0.00", "40.00", before)
-    assert world.last_said(org, "invoice_issued")["open"] == "0.00"
+    assert world.last_published(org, "invoice_issued")["open"] == "0.00"
     assert names(world, org) == ["invoice_issued", "invoice_paid"]
 
 
-def test_what_is_on_it_and_what_is_not(world):
+def test_the_lines_of_an_invoice(world):
     org = world.open("postpaid", limit="1000")
     world.charge(org, "1.000001", description="First", cost="0.5")
     world.charge(org, "5", external_invoice="E-1")
@@ -223,7 +224,7 @@ def test_what_is_on_it_and_what_is_not(world):
     check_books(world, org)
 
 
-def test_nothing_changes_it_later(world):
+def test_an_issued_invoice_does_not_change_later(world):
     org = world.open("postpaid", limit="1000")
     for number in range(3):
         world.charge(org, "1.5", description=f"Call {number}")
@@ -307,7 +308,7 @@ def test_the_tax_is_that_of_the_country_on_the_day(world):
     )
 
 
-def test_what_was_on_a_void_one_goes_on_the_next(world):
+def test_charges_of_a_voided_invoice_go_on_the_next(world):
     org = world.open("postpaid", limit="100")
     charged = world.charge(org, "60")
     first = issue(world, org)
@@ -332,11 +333,11 @@ def test_what_was_on_a_void_one_goes_on_the_next(world):
 def covering(world, org, transaction):
     with world.database.reading() as session:
         row = queries.rows_of(session, org, transaction["id"])[0]
-        found = queries.invoice_of(session, session.get_one(Account, org), row)
-        return found and found.id
+        current = queries.invoice_of(session, session.get_one(Account, org), row)
+        return current and current.id
 
 
-def test_what_is_paid_or_credited_is_not_voided(world):
+def test_an_invoice_with_payments_or_credits_cannot_be_voided(world):
     org = world.open("postpaid", limit="100")
     world.charge(org, "10")
     partly = issue(world, org)
@@ -359,7 +360,7 @@ def test_what_is_paid_or_credited_is_not_voided(world):
     check_books(world, org)
 
 
-def test_a_credit_note_lowers_what_the_invoice_asks_for(world):
+def test_a_credit_note_lowers_the_balance_due(world):
     choose(
         world, tax_rates=[{"country": "SG", "name": "GST", "rate": "9", "valid_from": "2020-01-01"}]
     )
@@ -394,7 +395,7 @@ def test_a_credit_note_lowers_what_the_invoice_asks_for(world):
     check_books(world, org)
 
 
-def test_what_was_paid_comes_back_as_surplus(world):
+def test_a_credited_amount_that_was_paid_becomes_surplus(world):
     org = world.open("postpaid", limit="1000")
     world.top_up(org, "30")
     world.charge(org, "40")
@@ -410,7 +411,7 @@ def test_what_was_paid_comes_back_as_surplus(world):
     check_books(world, org)
 
 
-def test_or_into_the_wallet_of_who_is_prepaid_by_now(world):
+def test_a_credited_amount_that_was_paid_goes_to_the_wallet_of_an_account_now_prepaid(world):
     org = world.open("postpaid", limit="1000")
     world.top_up(org, "40")
     world.charge(org, "40")
@@ -428,7 +429,7 @@ def test_or_into_the_wallet_of_who_is_prepaid_by_now(world):
     check_books(world, org)
 
 
-def test_a_charge_of_its_own_is_invoiced_the_moment_it_arises(world):
+def test_an_individually_invoiced_charge_is_invoiced_at_once(world):
     choose(world, invoicing="individual")
     org = world.open("postpaid", limit="100")
     world.charge(org, "3")
@@ -461,7 +462,7 @@ def test_a_charge_of_its_own_is_invoiced_the_moment_it_arises(world):
     check_books(world, org)
 
 
-def test_a_void_one_of_its_own_goes_on_the_next_too(world):
+def test_the_charge_of_a_voided_individual_invoice_goes_on_the_next(world):
     choose(world, invoicing="individual")
     org = world.open("postpaid", limit="100")
     charged = world.charge(org, "20", kind="one_off")
@@ -479,7 +480,7 @@ def test_a_void_one_of_its_own_goes_on_the_next_too(world):
     ("invoicing", "mode"),
     [("individual", "prepaid"), ("consolidated", "postpaid"), ("none", "postpaid")],
 )
-def test_elsewhere_charges_wait(world, invoicing, mode):
+def test_other_charges_wait_for_the_next_invoice(world, invoicing, mode):
     choose(world, invoicing=invoicing)
     org = world.open(mode, limit="100")
     world.charge(org, "20", kind="one_off")
@@ -488,7 +489,7 @@ def test_elsewhere_charges_wait(world, invoicing, mode):
         assert issue(world, org)["kind"] == invoicing
 
 
-def test_on_an_external_invoice_it_has_none_here(world):
+def test_a_charge_on_an_external_invoice_is_not_invoiced_here(world):
     choose(world, invoicing="individual")
     org = world.open("postpaid", limit="100")
     world.charge(org, "20", kind="one_off", external_invoice="X")
@@ -496,7 +497,7 @@ def test_on_an_external_invoice_it_has_none_here(world):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_whatever_happens_the_books_agree(world, seed):
+def test_the_books_agree_after_any_sequence_of_actions(world, seed):
     chance = random.Random(seed)
     choose(
         world,
@@ -534,10 +535,10 @@ def test_whatever_happens_the_books_agree(world, seed):
         elif invoices:
             body = {"reason": "x", **({"amount": amount()} if what == "credit" else {})}
             path = f"/v1/organizations/{org}/invoices/{chance.choice(invoices)['id']}"
-            answer = world.call(
+            response = world.call(
                 "POST", f"{path}/{'void' if what == 'void' else 'credit-notes'}", body
             )
-            assert answer.status_code in (200, 201, 409)
+            assert response.status_code in (200, 201, 409)
     assert listed(world, org)
     check_books(world, org)
 
@@ -552,7 +553,7 @@ def test_lists_and_their_filters(world):
     credit(world, org, made[1])
     today = made[0]["issued_on"]
     yesterday = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
-    for query, found in {
+    for query, expected in {
         "": [0, 1, 2],
         "?status=void": [0],
         "?status=paid": [1],
@@ -564,7 +565,9 @@ def test_lists_and_their_filters(world):
         f"?to={yesterday}": [],
         "?from=2999-01-01": [],
     }.items():
-        assert [i["id"] for i in listed(world, org, query)] == [made[n]["id"] for n in found], query
+        assert [i["id"] for i in listed(world, org, query)] == [made[n]["id"] for n in expected], (
+            query
+        )
     assert "lines" not in listed(world, org)[0]
     page = world.call("GET", f"/v1/organizations/{org}/invoices?limit=2").json
     rest = listed(world, org, f"?limit=2&cursor={page['next_cursor']}")
@@ -581,7 +584,7 @@ def test_lists_and_their_filters(world):
         assert world.call("GET", f"/v1/organizations/{org}/invoices{bad}").status_code == 422, bad
 
 
-def test_a_long_one_is_read_by_one_query(world):
+def test_a_long_invoice_is_read_by_one_query(world):
     org = world.open("postpaid", limit="1000")
     for _ in range(5):
         world.charge(org, "1")
@@ -594,7 +597,7 @@ def test_a_long_one_is_read_by_one_query(world):
     assert len([s for s in statements if "journal" in s]) == 1
 
 
-def test_who_may(world):
+def test_who_may_read_and_issue_invoices(world):
     org = world.open("postpaid", limit="100")
     world.charge(org, "10")
     invoice = issue(world, org)
@@ -637,7 +640,7 @@ def test_bad_credit_notes_change_nothing(world, body):
     assert read(world, org, invoice["id"]) == invoice
 
 
-def test_overdue_is_said_once_when_the_last_day_is_over_there(world):
+def test_an_overdue_invoice_is_published_once_after_its_last_day_in_its_time_zone(world):
     choose(world, payment_terms_days=3)
     org = world.open("postpaid", limit="100")
     world.charge(org, "10")
@@ -650,11 +653,11 @@ def test_overdue_is_said_once_when_the_last_day_is_over_there(world):
         while sweep(world, actions.flag_overdue_invoices, now):
             pass
         assert names(world, org).count("invoice_overdue") == times
-    said = world.last_said(org, "invoice_overdue")
-    assert (said["due_on"], said["open"]) == ("2031-03-13", "10.00")
+    published = world.last_published(org, "invoice_overdue")
+    assert (published["due_on"], published["open"]) == ("2031-03-13", "10.00")
     with world.database.reading() as session:
-        (found,) = session.scalars(queries.invoices(org, now=midnight, overdue=True))
-        assert queries.show_invoice_row(found, midnight)["overdue"]
+        (invoice,) = session.scalars(queries.invoices(org, now=midnight, overdue=True))
+        assert queries.show_invoice_row(invoice, midnight)["overdue"]
         assert not session.scalars(queries.invoices(org, now=instants[0], overdue=True)).all()
 
 
@@ -663,7 +666,7 @@ def sweep(world, job, now):
         return job(session, now=now)
 
 
-def test_the_credit_notes_on_an_invoice_hold_its_tax_whatever_else_was_credited_meanwhile(world):
+def test_the_credit_notes_of_an_invoice_contain_exactly_its_tax(world):
     choose(
         world,
         tax_rates=[{"country": "SG", "name": "GST", "rate": "8.1", "valid_from": "2020-01-01"}],
@@ -683,7 +686,7 @@ def test_the_credit_notes_on_an_invoice_hold_its_tax_whatever_else_was_credited_
     check_books(world, org)
 
 
-def test_an_invoice_of_very_many_lines_puts_usage_together_by_day(world, monkeypatch):
+def test_an_invoice_with_very_many_lines_groups_usage_by_day(world, monkeypatch):
     org = world.open(mode="postpaid", limit="1000")
     for _ in range(3):
         world.charge(org, "1.000001")

@@ -1,4 +1,4 @@
-"""What billing does when it hears something: opening, freezing, closing, sealing, reopening."""
+"""Messages that billing consumes: opening, freezing, closing, sealing, reopening."""
 
 from datetime import timedelta
 
@@ -57,14 +57,14 @@ def read(world, organization_id):
 
 
 def last(world, organization_id):
-    return world.said(organization_id)[-1]
+    return world.published(organization_id)[-1]
 
 
-def test_every_message_meant_for_billing_is_heard():
+def test_every_message_for_billing_has_a_listener():
     assert set(LISTENERS) == {kind for kind in every_message() if "billing" in kind.CONSUMERS}
 
 
-def test_an_account_is_opened_once_and_said_as_often_as_asked(world, hear):
+def test_an_account_is_opened_once_and_published_for_every_request(world, hear):
     message = opening(world, payment_mode="postpaid", credit_limit="250.5")
     hear(message)
     assert last(world, message.organization_id) == (
@@ -102,7 +102,7 @@ def test_what_invoices_print_is_copied(world, hear):
     )
 
 
-def test_a_provider_that_changes_itself_is_remembered_and_heard_on(world, hear):
+def test_a_providers_own_changes_are_stored(world, hear):
     hear(
         org.OrganizationChanged(
             organization_id=world.provider_id,
@@ -118,11 +118,11 @@ def test_a_provider_that_changes_itself_is_remembered_and_heard_on(world, hear):
     assert (provider.name, provider.billing) == ("New", {"city": "Bonn"})
 
 
-def test_a_provider_and_its_settings_are_remembered_in_any_order(world, hear):
+def test_a_provider_and_its_settings_are_stored_in_any_order(world, hear):
     provider = ids.new("org")
     hear(org.SettingsChanged(provider_id=provider, version=7, settings={"payment_terms_days": 14}))
     hear(org.SettingsChanged(provider_id=provider, version=6, settings={"payment_terms_days": 30}))
-    assert [data for name, data in world.said(provider) if name == "settings_applied"] == [
+    assert [data for name, data in world.published(provider) if name == "settings_applied"] == [
         {"provider_id": provider, "version": 7},
         {"provider_id": provider, "version": 6},
     ]
@@ -144,16 +144,16 @@ def test_a_provider_and_its_settings_are_remembered_in_any_order(world, hear):
         )
     )
     with world.database.reading() as session:
-        found = session.get_one(Provider, provider)
-        assert (found.currency, found.settings_version) == ("JPY", 7)
-        assert found.settings == {"payment_terms_days": 14}
+        row = session.get_one(Provider, provider)
+        assert (row.currency, row.settings_version) == ("JPY", 7)
+        assert row.settings == {"payment_terms_days": 14}
     wallet = world.call("GET", "/v1/wallet", token=world.token(org=provider)).json
     assert wallet["data"] == [
         {"currency": "JPY", "balance": "0", "customers_balance": "0", "usable": "0"}
     ]
 
 
-def test_suspension_freezes_and_reopening_thaws(world, hear):
+def test_suspension_freezes_and_reopening_unfreezes(world, hear):
     customer = world.open()
     hear(org.OrganizationSuspended(organization_id=customer, provider_id=world.provider_id))
     assert (world.account(customer)["status"], last(world, customer)[1]["status"]) == (
@@ -170,7 +170,7 @@ def test_suspension_freezes_and_reopening_thaws(world, hear):
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_an_empty_account_closes_says_so_again_and_reopens_as_told(world, hear, frozen):
+def test_an_empty_account_closes_once_and_reopens_in_the_requested_status(world, hear, frozen):
     customer = world.open(limit="100")
     world.top_up(customer, "5")
     world.withdraw(customer, "5")
@@ -186,7 +186,7 @@ def test_an_empty_account_closes_says_so_again_and_reopens_as_told(world, hear, 
     hear(org.ReopenAccount(organization_id=customer, conversation_id="c1", frozen=frozen))
     assert world.account(customer)["status"] == ("frozen" if frozen else "open")
     actions_heard = [
-        data["action"] for name, data in world.said(customer) if name == "audit_recorded"
+        data["action"] for name, data in world.published(customer) if name == "audit_recorded"
     ]
     assert actions_heard[-2:] == ["account.closed", "account.reopened"]
 
@@ -205,7 +205,7 @@ def test_an_empty_account_closes_says_so_again_and_reopens_as_told(world, hear, 
         ("postpaid", {"surplus": "5", "invoiced": "5"}, {"amount_due": "5.00", "overpaid": "5.00"}),
     ],
 )
-def test_an_account_with_anything_in_it_stays_open_and_says_what(
+def test_a_nonempty_account_stays_open_and_publishes_its_blockers(
     world, hear, mode, figures, blockers
 ):
     customer = world.open(mode, limit="10")
@@ -227,7 +227,7 @@ def test_an_account_with_anything_in_it_stays_open_and_says_what(
     assert last(world, customer)[1]["blockers"] == expected
 
 
-def test_only_a_closed_account_is_sealed_and_then_for_good(world, hear):
+def test_only_a_closed_account_is_sealed_permanently(world, hear):
     customer = world.open()
     seal = org.SealAccount(organization_id=customer, deletion_id="d1")
     hear(seal)
@@ -246,15 +246,15 @@ def test_only_a_closed_account_is_sealed_and_then_for_good(world, hear):
     assert (read(world, customer).status, world.account(customer)["status"]) == ("sealed", "closed")
 
 
-def test_the_end_of_a_temporary_limit_is_said(world):
+def test_the_end_of_a_temporary_limit_publishes_the_balance(world):
     customer, now = world.open(limit="10"), clock.now()
     patch = {"credit_limit": parse_money("90"), "credit_limit_expires_at": now + timedelta(hours=1)}
     world.act(
         actions.change_account, organization_id=customer, patch=patch, check=lambda terms: None
     )
-    assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
+    assert world.last_published(customer, "balance_changed")["credit_limit"] == "90.00"
     jobs.expire_credit_limits(world.database, now, None)
-    assert world.last_said(customer, "balance_changed")["credit_limit"] == "90.00"
+    assert world.last_published(customer, "balance_changed")["credit_limit"] == "90.00"
     jobs.expire_credit_limits(world.database, now + timedelta(hours=1), None)
-    assert world.last_said(customer, "balance_changed")["credit_limit"] == "10.00"
+    assert world.last_published(customer, "balance_changed")["credit_limit"] == "10.00"
     assert jobs.expire_credit_limits(world.database, now + timedelta(hours=1), None) == 0

@@ -1,4 +1,4 @@
-"""The migrations give exactly the models, on both databases."""
+"""The migrations produce exactly the models, on both databases."""
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,15 +14,15 @@ from sqlalchemy.exc import DBAPIError
 pytestmark = pytest.mark.both_databases
 
 
-def test_the_database_is_as_the_models_say(database):
+def test_the_schema_matches_the_models(database):
     wanted = MetaData(naming_convention=Base.metadata.naming_convention)
     for metadata in (Base.metadata, columns.Base.metadata):
         for table in metadata.tables.values():
             table.to_metadata(wanted)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        found = compare_metadata(context, wanted)
-    assert found == []
+        differences = compare_metadata(context, wanted)
+    assert differences == []
 
 
 def test_head_names_the_newest_revision():
@@ -33,7 +33,7 @@ def test_head_names_the_newest_revision():
 @pytest.mark.parametrize(
     "change", ["prepaid = 1", "held = -1", "unbilled = -1", "payment_mode = 'x'"]
 )
-def test_the_database_itself_refuses_what_can_not_be(world, change):
+def test_the_database_refuses_invalid_rows(world, change):
     org = world.open()
     with world.database.transaction() as session:
         actions.close_account(session, organization_id=org, deletion_id="d", now=clock.now())

@@ -1,4 +1,4 @@
-"""The formulas, with the worked examples of the domain; no database."""
+"""The formulas, with the worked examples of the domain, without a database."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,15 +35,15 @@ def figures(mode, limit, **buckets):
     ],
 )
 def test_prepaid_figures(limit, buckets, usable, balance, limit_used):
-    found = figures("prepaid", limit, **buckets)
-    assert (found.usable, found.balance, found.limit_used) == (
+    result = figures("prepaid", limit, **buckets)
+    assert (result.usable, result.balance, result.limit_used) == (
         money(usable),
         money(balance),
         money(limit_used),
     )
-    assert found.current_balance == found.balance
-    assert (found.expecting_invoice, found.amount_due) == (0, 0)
-    assert found.balance == found.usable - found.limit
+    assert result.current_balance == result.balance
+    assert (result.expecting_invoice, result.amount_due) == (0, 0)
+    assert result.balance == result.usable - result.limit
 
 
 @pytest.mark.parametrize(
@@ -80,27 +80,27 @@ def test_prepaid_figures(limit, buckets, usable, balance, limit_used):
     ],
 )
 def test_postpaid_figures(limit, buckets, usable, expecting, due, current):
-    found = figures("postpaid", limit, **buckets)
-    assert found.usable == money(usable)
-    assert (found.expecting_invoice, found.amount_due) == (money(expecting), money(due))
-    assert found.current_balance == found.balance == money(current)
+    result = figures("postpaid", limit, **buckets)
+    assert result.usable == money(usable)
+    assert (result.expecting_invoice, result.amount_due) == (money(expecting), money(due))
+    assert result.current_balance == result.balance == money(current)
     assert (
-        found.usable
-        == found.limit + max(0, found.amount_due) + found.expecting_invoice - found.buckets.held
+        result.usable
+        == result.limit + max(0, result.amount_due) + result.expecting_invoice - result.buckets.held
     )
 
 
-def test_prepaid_may_withdraw_what_is_not_reserved_and_never_the_limit():
+def test_prepaid_may_withdraw_what_is_not_reserved_but_never_the_limit():
     assert figures("prepaid", "100", prepaid="50", held="30").withdrawable == money("20")
     assert figures("prepaid", "100", prepaid="-5").withdrawable == 0
 
 
-def test_postpaid_may_withdraw_the_surplus_alone():
+def test_postpaid_may_withdraw_only_the_surplus():
     assert figures("postpaid", "100", surplus="7", unbilled="50").withdrawable == money("7")
     assert figures("postpaid", "100", unbilled="50").withdrawable == 0
 
 
-def test_the_automatic_top_up_fires_at_a_fifth_of_the_last_one():
+def test_the_default_top_up_threshold_is_a_fifth_of_the_last_top_up():
     assert Account(last_top_up=money("100")).auto_top_up_threshold == money("20")
     assert Account(
         last_top_up=money("100"), auto_threshold=money("7")
@@ -108,7 +108,7 @@ def test_the_automatic_top_up_fires_at_a_fifth_of_the_last_one():
     assert Account().auto_top_up_threshold is None
 
 
-def test_a_temporary_limit_ends_by_the_clock_and_the_permanent_one_holds_again():
+def test_a_temporary_limit_ends_and_the_permanent_one_applies_again():
     account = Account(credit_limit=money("100"))
     account.set_limit(money("500"), NOW + timedelta(days=1))
     assert account.limit_at(NOW) == money("500")
@@ -141,7 +141,7 @@ def test_a_temporary_limit_ends_by_the_clock_and_the_permanent_one_holds_again()
         ),
     ],
 )
-def test_each_bucket_blocks_closing_by_itself_never_a_net(mode, buckets, blockers):
+def test_each_bucket_blocks_closing_on_its_own(mode, buckets, blockers):
     expected = [Blocker(code, money(amount)) for code, amount in blockers]
     assert figures(mode, "1000", **buckets).blockers() == expected
 
@@ -157,7 +157,7 @@ def test_a_payment_in_flight_blocks_closing():
         st.tuples(st.sampled_from(Code), st.sampled_from(Code), st.integers(1, 10**9)), max_size=30
     ),
 )
-def test_what_the_customer_gains_the_provider_gives(transfers):
+def test_every_transfer_is_balanced(transfers):
     buckets, outside = Buckets(), 0
     for debit, credit, amount in transfers:
         if debit == credit:
@@ -175,7 +175,7 @@ def test_figures_that_need_thirteen_digits_are_out_of_range():
     assert not figures("postpaid", "0", unbilled=most, invoiced=most).is_in_range
 
 
-def test_what_is_held_can_always_be_let_go():
+def test_a_reservation_can_always_be_released():
     most = "999999999999.999999"
     assert figures("prepaid", most, held="5").is_in_range
     assert not figures("prepaid", most, prepaid="5", held="5").is_in_range

@@ -1,4 +1,4 @@
-"""Payments: which invoices get what of them, what is over, and how that is changed later."""
+"""Payments: their allocation to invoices, the excess, and reassignment."""
 
 from datetime import timedelta
 
@@ -14,13 +14,13 @@ from tests.billing.test_concurrency import THREADS, at_once
 
 
 def bill(world, org, *amounts):
-    """An invoice for each of the amounts; their ids."""
+    """Issue an invoice for each amount; returns their ids."""
     made = []
     for amount in amounts:
         world.charge(org, amount, kind="one_off")
-        answer = world.call("POST", f"/v1/organizations/{org}/invoices", {})
-        assert answer.status_code == 201, answer.json
-        made.append(answer.json["id"])
+        response = world.call("POST", f"/v1/organizations/{org}/invoices", {})
+        assert response.status_code == 201, response.json
+        made.append(response.json["id"])
     return made
 
 
@@ -50,9 +50,9 @@ def read(world, org, payment_id):
 
 
 def invoices(world, org):
-    """Of each invoice, oldest first: its status and what of it is paid."""
-    found = world.call("GET", f"/v1/organizations/{org}/invoices").json["data"]
-    return [(row["status"], row["paid"]) for row in sorted(found, key=lambda row: row["id"])]
+    """Status and paid amount of each invoice, oldest first."""
+    listed = world.call("GET", f"/v1/organizations/{org}/invoices").json["data"]
+    return [(row["status"], row["paid"]) for row in sorted(listed, key=lambda row: row["id"])]
 
 
 def shares(payment):
@@ -65,13 +65,13 @@ def buckets(world, org):
 
 
 def test_the_oldest_invoice_is_paid_first(world):
-    """domain.md section 10.3: invoices of 100, 200, 300 and 400, and 500 come in."""
+    """Invoices of 100, 200, 300 and 400, and a payment of 500."""
     org, (first, second, third, _) = customer(world, "100", "200", "300", "400")
 
-    answer = pay(world, org, "500", reference="TT 4711")
+    response = pay(world, org, "500", reference="TT 4711")
 
-    assert answer.status_code == 201
-    payment = answer.json
+    assert response.status_code == 201
+    payment = response.json
     assert shares(payment) == [(first, "100.00"), (second, "200.00"), (third, "200.00")]
     assert invoices(world, org) == [
         ("paid", "100.00"),
@@ -101,7 +101,7 @@ def test_the_oldest_invoice_is_paid_first(world):
         *["surplus", "invoiced"] * 3,
     ]
     assert read(world, org, payment["id"]) == payment
-    assert world.last_said(org, "payment_received") == {
+    assert world.last_published(org, "payment_received") == {
         "organization_id": org,
         "provider_id": world.provider_id,
         "payment_id": payment["id"],
@@ -111,10 +111,10 @@ def test_the_oldest_invoice_is_paid_first(world):
         "received_on": payment["received_on"],
         "unassigned": "0.00",
     }
-    assert world.last_said(org, "audit_recorded")["action"] == "account.payment_recorded"
+    assert world.last_published(org, "audit_recorded")["action"] == "account.payment_recorded"
 
 
-def test_what_is_over_stays_as_surplus(world):
+def test_the_excess_stays_as_surplus(world):
     org, (one,) = customer(world, "30")
     payment = pay(world, org, "50.000001").json
     assert (shares(payment), payment["unassigned"]) == ([(one, "30.00")], "20.000001")
@@ -131,7 +131,7 @@ def test_chosen_invoices_are_paid_in_the_order_given(world):
     assert invoices(world, org)[1] == ("awaiting_payment", "0.00")
 
 
-def test_only_what_asks_for_something_and_is_the_customers_can_be_paid(world):
+def test_only_open_invoices_of_the_customer_can_be_paid(world):
     org, (paid, open_, void) = customer(world, "10", "20", "5")
     _, (anothers,) = customer(world, "10")
     payment = pay(world, org, "10").json
@@ -157,7 +157,7 @@ def test_only_what_asks_for_something_and_is_the_customers_can_be_paid(world):
     assert world.books(org) == books
 
 
-def test_a_prepaid_account_is_topped_up_instead(world):
+def test_a_prepaid_account_takes_no_payments(world):
     refused = pay(world, world.open(), "1")
     assert (refused.status_code, refused.json["code"]) == (409, "account_prepaid")
 
@@ -193,7 +193,7 @@ def test_bad_input_changes_nothing(world):
     assert world.books(org) == books
 
 
-def test_an_invoice_is_named_once_and_a_payment_not_received_tomorrow(world):
+def test_an_invoice_is_named_once_and_the_date_is_not_in_the_future(world):
     org, (one,) = customer(world, "10")
     today = local_day(clock.now(), "Asia/Singapore")
     assert pay(world, org, "1", invoice_ids=[one, one]).status_code == 422
@@ -207,21 +207,21 @@ def test_an_invoice_is_named_once_and_a_payment_not_received_tomorrow(world):
 def test_a_payment_is_assigned_to_other_invoices(world):
     org, (_, second) = customer(world, "30", "40")
     payment = pay(world, org, "35").json
-    answer = assign(world, org, payment, second)
-    assert answer.status_code == 200
-    assert (shares(answer.json), answer.json["edits_left"]) == ([(second, "35.00")], 4)
+    response = assign(world, org, payment, second)
+    assert response.status_code == 200
+    assert (shares(response.json), response.json["edits_left"]) == ([(second, "35.00")], 4)
     assert invoices(world, org) == [("awaiting_payment", "0.00"), ("awaiting_payment", "35.00")]
     assert buckets(world, org) == Buckets(invoiced=35_000_000)
     assert world.account(org)["amount_due"] == "-35.00"
     path = f"/v1/organizations/{org}/account/transactions?kind=reassignment"
     (posted,) = world.call("GET", path).json["data"]
     assert (posted["amount"], posted["payment_id"]) == ("0.00", payment["id"])
-    change = world.last_said(org, "audit_recorded")["changes"][0]
+    change = world.last_published(org, "audit_recorded")["changes"][0]
     assert [share["amount"] for share in change["before"]] == ["30.00", "5.00"]
     assert [share["amount"] for share in change["after"]] == ["35.00"]
 
 
-def test_to_nothing_and_back_again(world):
+def test_a_payment_is_unassigned_and_assigned_again(world):
     org, (one,) = customer(world, "30")
     payment = pay(world, org, "35").json
     assert invoices(world, org) == [("paid", "30.00")]
@@ -233,7 +233,7 @@ def test_to_nothing_and_back_again(world):
     assert buckets(world, org) == Buckets(surplus=5_000_000)
 
 
-def test_no_more_is_assigned_than_is_there_or_than_the_payment(world):
+def test_an_assignment_cannot_exceed_the_surplus_or_the_payment(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "50", invoice_ids=[first]).json
     world.withdraw(org, "15")
@@ -245,25 +245,25 @@ def test_no_more_is_assigned_than_is_there_or_than_the_payment(world):
     ]
 
 
-def test_the_same_again_is_no_edit(world):
+def test_an_unchanged_assignment_is_no_edit(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "50").json
     books = world.books(org)
     for same in ((first, second),):
-        answer = assign(world, org, payment, *same)
-        assert (answer.status_code, answer.json) == (200, payment)
+        response = assign(world, org, payment, *same)
+        assert (response.status_code, response.json) == (200, payment)
     assert (
         world.call("PATCH", f"/v1/organizations/{org}/payments/{payment['id']}", {}).json == payment
     )
     assert world.books(org) == books
 
 
-def test_five_times_at_the_most(world):
+def test_at_most_five_reassignments(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "30").json
     for turn in range(5):
-        answer = assign(world, org, payment, (second, first)[turn % 2])
-        assert (answer.status_code, answer.json["edits_left"]) == (200, 4 - turn)
+        response = assign(world, org, payment, (second, first)[turn % 2])
+        assert (response.status_code, response.json["edits_left"]) == (200, 4 - turn)
     books = world.books(org)
     refused = assign(world, org, payment, first)
     assert (refused.status_code, refused.json["code"]) == (409, "payment_edits_exhausted")
@@ -271,7 +271,7 @@ def test_five_times_at_the_most(world):
     assert world.books(org) == books
 
 
-def test_an_assignment_that_somebody_else_changed_is_not_overwritten(world):
+def test_an_assignment_changed_in_the_meantime_is_not_overwritten(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "30").json
     tag = world.call("GET", f"/v1/organizations/{org}/payments/{payment['id']}").headers["ETag"]
@@ -281,15 +281,17 @@ def test_an_assignment_that_somebody_else_changed_is_not_overwritten(world):
     assert assign(world, org, payment, first, If_Match=changed.headers["ETag"]).status_code == 200
 
 
-def test_a_payment_that_bounced_is_due_again(world):
+def test_invoices_of_a_bounced_payment_are_due_again(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "50", method="cheque").json
     assign(world, org, payment, second)
     path = f"transactions/{payment['transaction_id']}/reverse"
-    answer = world.post(org, path, {"reason": "bounced"})
-    assert answer.status_code == 201
+    response = world.post(org, path, {"reason": "bounced"})
+    assert response.status_code == 201
     assert [
-        (leg["account"], leg["debit"]) for leg in answer.json["entries"] if leg["credit"] == "0.00"
+        (leg["account"], leg["debit"])
+        for leg in response.json["entries"]
+        if leg["credit"] == "0.00"
     ] == [("invoiced", "40.00"), ("surplus", "50.00")]
     assert invoices(world, org) == [("awaiting_payment", "0.00")] * 2
     assert buckets(world, org) == Buckets(invoiced=70_000_000)
@@ -299,7 +301,7 @@ def test_a_payment_that_bounced_is_due_again(world):
     assert world.post(org, path, {"reason": "bounced"}).json["code"] == "already_reversed"
 
 
-def test_what_a_bounced_payment_no_longer_has_is_owed_again(world):
+def test_the_spent_part_of_a_bounced_payment_is_owed_again(world):
     org, _ = customer(world, "30")
     payment = pay(world, org, "50").json
     world.withdraw(org, "15")
@@ -313,7 +315,7 @@ def test_what_a_bounced_payment_no_longer_has_is_owed_again(world):
     ]
 
 
-def test_a_payment_that_bounces_after_the_account_became_prepaid_is_owed_by_the_wallet(world):
+def test_a_payment_that_bounces_after_a_change_to_prepaid_is_taken_from_the_wallet(world):
     org, _ = customer(world, "30")
     payment = pay(world, org, "50").json
     assert world.patch(org, {"payment_mode": "prepaid"}).status_code == 200
@@ -328,7 +330,7 @@ def test_a_payment_that_bounces_after_the_account_became_prepaid_is_owed_by_the_
     assert buckets(world, org) == Buckets(prepaid=-30_000_000)
 
 
-def test_a_write_off_clears_open_invoices_then_what_is_unbilled(world):
+def test_a_write_off_settles_open_invoices_then_the_unbilled_amount(world):
     org, _ = customer(world, "30", "40")
     world.charge(org, "20")
     pay(world, org, "10")
@@ -344,7 +346,7 @@ def test_a_write_off_clears_open_invoices_then_what_is_unbilled(world):
     assert buckets(world, org) == Buckets(invoiced=60_000_000, unbilled=25_000_000)
 
 
-def test_what_a_credit_note_gives_back_is_taken_from_the_payments_that_paid_it(world):
+def test_a_credit_note_deallocates_the_payments_of_the_invoice(world):
     org = world.open("postpaid", limit="1000")
     world.top_up(org, "5")
     (one,) = bill(world, org, "100")
@@ -369,7 +371,7 @@ def test_what_a_credit_note_gives_back_is_taken_from_the_payments_that_paid_it(w
     assert shares(assign(world, org, second, one).json) == [(one, "35.00")]
 
 
-def test_a_list_of_payments_asks_the_database_as_often_for_one_as_for_many(world):
+def test_a_list_of_payments_needs_the_same_queries_for_one_as_for_many(world):
     org, made = customer(world, *["2"] * 4)
     listed = [pay(world, org, "1", invoice_ids=[one]).json for one in made]
     asked = []
@@ -427,7 +429,7 @@ def test_who_may_see_and_record_payments(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_payments_at_once_never_overpay_an_invoice(world):
+def test_concurrent_payments_never_overpay_an_invoice(world):
     org, made = customer(world, "10", "7")
 
     def record():
@@ -435,17 +437,17 @@ def test_payments_at_once_never_overpay_an_invoice(world):
             actions.record_payment, organization_id=org, amount=1_500_000, method="cash"
         )
 
-    answers = at_once(*[record] * THREADS)
-    assert all(isinstance(answer, dict) for answer in answers)
+    responses = at_once(*[record] * THREADS)
+    assert all(isinstance(response, dict) for response in responses)
     assert invoices(world, org) == [("paid", "10.00"), ("paid", "7.00")]
     assert buckets(world, org) == Buckets(surplus=24_000_000 - 17_000_000)
-    got = [share for answer in answers for share in shares(answer)]
+    got = [share for response in responses for share in shares(response)]
     for one, total in zip(made, (10, 7), strict=True):
         assert sum(float(amount) for invoice_id, amount in got if invoice_id == one) == total
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_assigning_at_once_counts_each_edit_and_no_more_than_five(world):
+def test_concurrent_reassignments_count_each_edit_and_at_most_five(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "30").json
 
@@ -455,14 +457,18 @@ def test_assigning_at_once_counts_each_edit_and_no_more_than_five(world):
             organization_id=org,
             payment_id=payment["id"],
             patch={"invoice_ids": [invoice_id]},
-            check=lambda found: None,
+            check=lambda current: None,
         )
 
-    answers = at_once(*[edit(invoice_id) for invoice_id in (first, second) * 8])
+    responses = at_once(*[edit(invoice_id) for invoice_id in (first, second) * 8])
     refused = [
-        answer for answer in answers if isinstance(answer, reassignment.PaymentEditsExhausted)
+        response
+        for response in responses
+        if isinstance(response, reassignment.PaymentEditsExhausted)
     ]
-    assert all(isinstance(answer, dict | reassignment.PaymentEditsExhausted) for answer in answers)
+    assert all(
+        isinstance(response, dict | reassignment.PaymentEditsExhausted) for response in responses
+    )
     left = read(world, org, payment["id"])["edits_left"]
     assert (left == 0) or not refused
     assert sum(buckets(world, org).__dict__[name] for name in ("invoiced",)) == 40_000_000

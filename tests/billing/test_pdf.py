@@ -1,4 +1,4 @@
-"""Invoices as PDF: every figure is there, exact, whatever the length, the words and the machine."""
+"""Invoices as PDF: every figure is exact, whatever the length, the texts and the machine."""
 
 import io
 import re
@@ -71,7 +71,7 @@ def read(rendered: bytes) -> pypdf.PdfReader:
 
 
 def pages(rendered: bytes) -> list[str]:
-    """What stands on each page, on one line, with plain spaces and no places to break a word."""
+    """The text of each page as one line, with plain spaces and without break opportunities."""
     return [
         re.sub(r"[\s\u2007\u2008\u2066-\u2069]+", " ", page.extract_text().replace("\u200b", ""))
         for page in read(rendered).pages
@@ -91,7 +91,7 @@ def long_one(lines: int) -> list[str]:
     return pages(renderer.render(document([line(text) for text in amounts])))
 
 
-def test_a_short_one_says_everything() -> None:
+def test_a_short_invoice_shows_everything() -> None:
     notes = [
         {
             "number": "CN-7",
@@ -100,7 +100,7 @@ def test_a_short_one_says_everything() -> None:
             "reason": "Rounding",
         }
     ]
-    (said,) = pages(
+    (page,) = pages(
         renderer.render(
             document(
                 [line("65.979991"), line("1234.5", None), line("-0.5")],
@@ -134,41 +134,41 @@ def test_a_short_one_says_everything() -> None:
         "2 Dec 2026 CN-7 Rounding −0.000001",
         "Page 1 of 1",
     ):
-        assert words in said
-    assert "forward" not in said
+        assert words in page
+    assert "forward" not in page
 
 
-def test_days_are_those_of_the_customers_time_zone() -> None:
-    (said,) = pages(renderer.render(document([line("1.00", at="2026-10-31T17:00:00.000000Z")])))
+def test_dates_are_in_the_customers_time_zone() -> None:
+    (page,) = pages(renderer.render(document([line("1.00", at="2026-10-31T17:00:00.000000Z")])))
 
-    assert "1 Nov 2026 Calls" in said
+    assert "1 Nov 2026 Calls" in page
 
 
 @pytest.mark.parametrize("lines", [*range(18, 28), 200, 5000])
-def test_what_is_carried_forward_is_the_sum_of_the_lines_so_far(lines: int) -> None:
-    found, so_far, seen = long_one(lines), 0, 0
-    for number, said in enumerate(found, 1):
-        assert f"Page {number} of {len(found)}" in said
-        assert "Date Description Amount, SGD" in said
-        brought = re.findall(r"Brought forward ([−,.0-9]+)", said)
+def test_the_amount_carried_forward_is_the_sum_of_the_lines_so_far(lines: int) -> None:
+    texts, so_far, seen = long_one(lines), 0, 0
+    for number, page in enumerate(texts, 1):
+        assert f"Page {number} of {len(texts)}" in page
+        assert "Date Description Amount, SGD" in page
+        brought = re.findall(r"Brought forward ([−,.0-9]+)", page)
         assert [amount(text) for text in brought] == ([so_far] if number > 1 else [])
-        here = [amount(text) for text in re.findall(r"Calls ([−,.0-9]+)", said)]
-        so_far, seen = so_far + sum(here), seen + len(here)
-        carried = re.findall(r"Carried forward ([−,.0-9]+)", said)
-        assert [amount(text) for text in carried] == ([so_far] if number < len(found) else [])
+        on_page = [amount(text) for text in re.findall(r"Calls ([−,.0-9]+)", page)]
+        so_far, seen = so_far + sum(on_page), seen + len(on_page)
+        carried = re.findall(r"Carried forward ([−,.0-9]+)", page)
+        assert [amount(text) for text in carried] == ([so_far] if number < len(texts) else [])
     assert seen == lines
-    assert [amount(text) for text in re.findall(r"Total ([−,.0-9]+)", found[-1])] == [so_far]
+    assert [amount(text) for text in re.findall(r"Total ([−,.0-9]+)", texts[-1])] == [so_far]
 
 
-def test_the_sum_is_carried_also_when_only_the_totals_are_left() -> None:
+def test_the_sum_is_carried_to_a_page_with_only_the_totals() -> None:
     alone = [
-        found
-        for found in map(long_one, range(18, 28))
-        if len(found) == 2 and "Calls" not in found[1]
+        texts
+        for texts in map(long_one, range(18, 28))
+        if len(texts) == 2 and "Calls" not in texts[1]
     ]
 
     assert alone
-    assert all("Brought forward" in found[1] and "Carried forward" in found[0] for found in alone)
+    assert all("Brought forward" in texts[1] and "Carried forward" in texts[0] for texts in alone)
 
 
 def test_the_same_document_has_the_same_bytes_and_the_day_of_issue() -> None:
@@ -181,7 +181,7 @@ def test_the_same_document_has_the_same_bytes_and_the_day_of_issue() -> None:
     assert about.creation_date.date() == date(2026, 12, 1)
 
 
-def test_it_is_an_archival_pdf_that_tells_its_language_and_has_its_own_fonts_only() -> None:
+def test_it_is_an_archival_pdf_with_a_language_and_our_fonts_only() -> None:
     made = read(renderer.render(document([line("1.00", "Звонки 通话 مكالمات 📞")])))
 
     assert b"<pdfaid:part>2</pdfaid:part>" in made.trailer["/Root"]["/Metadata"].get_data()
@@ -204,14 +204,14 @@ def test_it_is_an_archival_pdf_that_tells_its_language_and_has_its_own_fonts_onl
         "~ -- --- ...",
     ],
 )
-def test_what_looks_like_markup_is_printed_as_it_is(words: str) -> None:
-    (said,) = pages(
+def test_markup_in_texts_is_printed_literally(words: str) -> None:
+    (page,) = pages(
         renderer.render(
             document([line("1.00", words)], buyer={**BUYER, "name": words, "billing": {}})
         )
     )
 
-    assert said.replace(" ", "").count(words.replace(" ", "")) == 2
+    assert page.replace(" ", "").count(words.replace(" ", "")) == 2
 
 
 @pytest.mark.parametrize(
@@ -230,16 +230,16 @@ def test_what_looks_like_markup_is_printed_as_it_is(words: str) -> None:
         ("\U00012000\U0010fffd\ufdd0\uffff", "Box"),
     ],
 )
-def test_every_script_has_a_font_and_what_has_none_is_a_box(words: str, font: str) -> None:
+def test_every_script_has_a_font_and_other_characters_are_boxes(words: str, font: str) -> None:
     assert fonts(read(renderer.render(document([line("1.00", words)])))) == {"Inter", font}
 
 
-def test_right_to_left_is_an_isolate_of_its_own_and_nothing_else_is() -> None:
-    said = layout.invoice_layout(
+def test_only_right_to_left_text_is_isolated() -> None:
+    content = layout.invoice_layout(
         document([line("1.00", "شركة (م.م.) 24/7"), line("1.00", "שיחות"), line("1.00", "Звонки")])
     )
 
-    assert [words for _, words, _ in said["lines"]] == [
+    assert [words for _, words, _ in content["lines"]] == [
         "\u2068شركة (م.م.) 24/7\u2069",
         "\u2068שיחות\u2069",
         "Звонки",
@@ -249,16 +249,16 @@ def test_right_to_left_is_an_isolate_of_its_own_and_nothing_else_is() -> None:
 @pytest.mark.parametrize(
     "words", ["a\x00b\x07c\x1bd", "a\tb\nc\r\nd", "a\u202eb\u2066c\u2028d", "a\ud800b\x9fc d"]
 )
-def test_control_characters_and_turned_directions_are_left_out(words: str) -> None:
-    (said,) = pages(renderer.render(document([line("1.00", words)])))
+def test_control_characters_and_direction_marks_are_removed(words: str) -> None:
+    (page,) = pages(renderer.render(document([line("1.00", words)])))
 
-    assert re.search(r"2026 a ?b ?c ?d 1\.00", said)
+    assert re.search(r"2026 a ?b ?c ?d 1\.00", page)
 
 
 @pytest.mark.parametrize(
     "words", ["W" * 255, "long name " * 25, "漢" * 255, "a1b2-" * 51, "นานาชาติ" * 30]
 )
-def test_long_names_break_and_nothing_leaves_the_page(words: str) -> None:
+def test_long_names_break_and_nothing_overflows_the_page(words: str) -> None:
     long = {"name": words, "country": "SG", "billing": {"address": words, "city": words}}
     made = renderer.render(
         document(
@@ -288,39 +288,39 @@ def test_long_names_break_and_nothing_leaves_the_page(words: str) -> None:
         ("void", "VOID", "no payment due"),
     ],
 )
-def test_the_status_is_stamped_and_says_what_to_do(status: str, mark: str, words: str) -> None:
-    (said,) = pages(renderer.render(document([line("1.00")], status=status, open="0.00")))
+def test_the_status_is_stamped_and_explained(status: str, mark: str, words: str) -> None:
+    (page,) = pages(renderer.render(document([line("1.00")], status=status, open="0.00")))
 
-    assert {stamp for stamp in ("PAID", "VOID") if stamp in said.replace(" ", "")} == (
+    assert {stamp for stamp in ("PAID", "VOID") if stamp in page.replace(" ", "")} == (
         {mark} if mark else set()
     )
-    assert words in said
+    assert words in page
 
 
-def test_a_month_closed_without_sending_is_a_statement_and_no_tax_is_no_line() -> None:
-    (said,) = pages(
+def test_a_month_without_invoice_is_a_statement_and_without_tax_there_is_no_tax_line() -> None:
+    (page,) = pages(
         renderer.render(
             document([line("500")], currency="JPY", kind="none", tax_name=None, tax_rate=None)
         )
     )
 
-    assert "Statement" in said
-    assert "JPY 500 " in said
-    assert not {"Invoice", "Net", "included"} & set(said.split())
+    assert "Statement" in page
+    assert "JPY 500 " in page
+    assert not {"Invoice", "Net", "included"} & set(page.split())
 
 
 def amount(text: str) -> int:
     return parse_money(text.replace("−", "-").replace(",", "").rstrip("."), signed=True, zero=True)
 
 
-def test_what_the_sheet_cannot_be_set_with_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_layout_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renderer, "invoice_layout", lambda _: {"stamped_at": 0})
 
     with pytest.raises(RuntimeError, match="dictionary does not contain key"):
         renderer.render({})
 
 
-def test_of_many_who_print_at_once_most_are_asked_to_come_back(
+def test_too_many_concurrent_renderings_are_refused(
     monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:
     organization_id = world.open("postpaid", limit="100")
@@ -336,29 +336,29 @@ def test_of_many_who_print_at_once_most_are_asked_to_come_back(
 
     monkeypatch.setattr(renderer, "_typeset", press)
     with ThreadPoolExecutor(3) as pool:
-        printing = [pool.submit(renderer.render, document([line("1.00")])) for _ in range(3)]
-        assert all(inside.acquire(timeout=20) for _ in printing)
+        rendering = [pool.submit(renderer.render, document([line("1.00")])) for _ in range(3)]
+        assert all(inside.acquire(timeout=20) for _ in rendering)
         refused = world.call("GET", path)
         free.set()
 
     assert (refused.status_code, refused.json["code"]) == (503, "service_unavailable")
     assert refused.headers["Retry-After"] == "2"
-    assert [one.result() for one in printing] == [b"%PDF"] * 3
+    assert [future.result() for future in rendering] == [b"%PDF"] * 3
     assert world.call("GET", path).status_code == 200
 
 
-def test_the_route_prints_one_invoice_and_only_to_whom_it_belongs(world: World) -> None:
+def test_the_endpoint_renders_only_the_callers_own_invoice(world: World) -> None:
     organization_id = world.open("postpaid", limit="100")
     world.charge(organization_id, "10.5", description="Calls #1")
     issued = world.call("POST", f"/v1/organizations/{organization_id}/invoices", {}).json
     path = f"/v1/organizations/{organization_id}/invoices/{issued['id']}"
 
-    answer = world.call("GET", f"{path}.pdf")
+    response = world.call("GET", f"{path}.pdf")
 
-    assert (answer.status_code, answer.content_type) == (200, "application/pdf")
-    assert answer.headers["Content-Disposition"] == f'inline; filename="{issued["number"]}.pdf"'
-    assert "Calls #1 10.50" in pages(answer.data)[0]
-    assert world.call("GET", f"{path}.pdf").data == answer.data
+    assert (response.status_code, response.content_type) == (200, "application/pdf")
+    assert response.headers["Content-Disposition"] == f'inline; filename="{issued["number"]}.pdf"'
+    assert "Calls #1 10.50" in pages(response.data)[0]
+    assert world.call("GET", f"{path}.pdf").data == response.data
     assert world.call("GET", path).json["id"] == issued["id"]
     stranger = world.open("postpaid")
     for token, where in (

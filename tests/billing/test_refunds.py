@@ -1,5 +1,4 @@
-"""Giving charges back: never more than was charged, where it goes, and the provider's cost with
-it."""
+"""Refunds: never more than was charged, where they go, and the returned cost."""
 
 import pytest
 from billing import actions
@@ -31,7 +30,7 @@ def buckets(world, org):
         return session.get_one(Account, org).buckets
 
 
-def test_a_refund_goes_to_the_wallet_in_parts_and_never_exceeds_the_charge(world):
+def test_partial_refunds_go_to_the_wallet_and_never_exceed_the_charge(world):
     org = world.open()
     world.top_up(org, "100")
     charge = world.charge(org, "60", kind="one_off", description="Headset")
@@ -56,11 +55,11 @@ def test_a_refund_goes_to_the_wallet_in_parts_and_never_exceeds_the_charge(world
     assert refund(world, org, charge).json["amount"] == "35.00"
     assert refund(world, org, charge).json["left"] == "0.00"
     assert world.account(org)["balance"] == "100.00"
-    audited = [data for name, data in world.said(org) if name == "audit_recorded"]
+    audited = [data for name, data in world.published(org) if name == "audit_recorded"]
     assert [row["action"] for row in audited][-2:] == ["account.refunded"] * 2
 
 
-def test_the_cost_comes_back_in_proportion_and_to_the_millionth(world):
+def test_the_cost_is_returned_in_proportion_to_the_millionth(world):
     org = world.open()
     world.top_up(org, "10")
     charge = world.charge(org, "3", cost="1")
@@ -72,7 +71,7 @@ def test_the_cost_comes_back_in_proportion_and_to_the_millionth(world):
     assert (purse["balance"], purse["customers_balance"]) == ("0.00", "10.00")
 
 
-def test_a_refund_too_small_for_its_cost_has_no_such_entry(world):
+def test_a_refund_whose_cost_rounds_to_zero_has_no_cost_entry(world):
     org = world.open()
     world.top_up(org, "10")
     charge = world.charge(org, "3", cost="0.000001")
@@ -82,7 +81,7 @@ def test_a_refund_too_small_for_its_cost_has_no_such_entry(world):
     ]
 
 
-def test_off_what_is_unbilled_first_and_the_rest_becomes_surplus(world):
+def test_a_refund_reduces_the_unbilled_amount_first_and_the_rest_becomes_surplus(world):
     org = world.open("postpaid", limit="100")
     charge = world.charge(org, "60", cost="6")
     world.adjust(org, "20")
@@ -99,9 +98,9 @@ def test_off_what_is_unbilled_first_and_the_rest_becomes_surplus(world):
 
 
 def invoice(world, org):
-    answer = world.call("POST", f"/v1/organizations/{org}/invoices", {})
-    assert answer.status_code == 201, answer.json
-    return answer.json
+    response = world.call("POST", f"/v1/organizations/{org}/invoices", {})
+    assert response.status_code == 201, response.json
+    return response.json
 
 
 def read_invoice(world, org, made):
@@ -110,7 +109,7 @@ def read_invoice(world, org, made):
     return shown["status"], shown["paid"], shown["credited"], notes
 
 
-def test_of_a_charge_on_an_invoice_it_becomes_a_credit_note(world):
+def test_a_refund_of_an_invoiced_charge_is_a_credit_note(world):
     org = world.open("postpaid", limit="100")
     charge = world.charge(org, "60", cost="6")
     made = invoice(world, org)
@@ -147,7 +146,7 @@ def test_of_a_charge_on_an_invoice_it_becomes_a_credit_note(world):
     assert (purse["balance"], purse["customers_balance"]) == ("0.00", "40.00")
 
 
-def test_no_more_is_given_back_than_an_invoice_has_left(world):
+def test_a_refund_cannot_exceed_what_is_left_of_the_invoice(world):
     org = world.open("postpaid", limit="100")
     charge = world.charge(org, "60", kind="one_off", cost="6")
     made = invoice(world, org)
@@ -164,7 +163,7 @@ def test_no_more_is_given_back_than_an_invoice_has_left(world):
     assert refund(world, org, charge, "10").status_code == 201
 
 
-def test_what_came_back_from_a_void_invoice_is_given_back_off_the_one_that_has_it_now(world):
+def test_a_charge_of_a_voided_invoice_is_refunded_from_its_current_invoice(world):
     org = world.open("postpaid", limit="100")
     charge = world.charge(org, "60")
     void = invoice(world, org)
@@ -177,7 +176,7 @@ def test_what_came_back_from_a_void_invoice_is_given_back_off_the_one_that_has_i
     assert read_invoice(world, org, void)[2] == "0.00"
 
 
-def test_off_a_paid_invoice_into_the_wallet_of_a_customer_that_is_prepaid_now(world):
+def test_a_refund_of_a_paid_invoice_goes_to_the_wallet_of_a_customer_now_prepaid(world):
     org = world.open("postpaid", limit="100")
     charge = world.charge(org, "60")
     made = invoice(world, org)
@@ -188,7 +187,7 @@ def test_off_a_paid_invoice_into_the_wallet_of_a_customer_that_is_prepaid_now(wo
     assert read_invoice(world, org, made)[:3] == ("paid", "35.00", "25.00")
 
 
-def test_customers_do_not_see_what_it_cost(world):
+def test_customers_do_not_see_the_returned_cost(world):
     org = world.open(limit="10")
     charge = world.charge(org, "3", cost="1")
     given_back = refund(world, org, charge).json
@@ -201,7 +200,7 @@ def test_customers_do_not_see_what_it_cost(world):
     assert listed == {charge["id"]: "1.00", given_back["id"]: "-1.00"}
 
 
-def test_a_charge_of_the_wallet_is_given_back_to_an_account_that_is_postpaid_now(world):
+def test_a_prepaid_charge_is_refunded_to_an_account_now_postpaid(world):
     org = world.open(limit="100")
     world.top_up(org, "50")
     charge = world.charge(org, "30")
@@ -291,7 +290,7 @@ def test_a_frozen_account_is_refunded_and_a_closed_one_is_not(world):
     assert refund(world, org, charge).json["code"] == "account_closed"
 
 
-def test_who_may_give_back(world):
+def test_who_may_refund(world):
     org = world.open(limit="10")
     charge = world.charge(org, "5")
     for kind, role, expected in (
@@ -312,7 +311,7 @@ def test_who_may_give_back(world):
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
-def test_sixteen_at_once_never_give_back_more_than_was_charged(world, mode):
+def test_sixteen_concurrent_refunds_never_exceed_the_charge(world, mode):
     org = world.open(mode, limit="10")
     charge = world.charge(org, "10", cost="3.333333")
 
@@ -325,9 +324,9 @@ def test_sixteen_at_once_never_give_back_more_than_was_charged(world, mode):
             reason="x",
         )
 
-    answers = at_once(*[deallocate] * THREADS)
-    refused = [answer for answer in answers if isinstance(answer, RefundExceedsCharge)]
-    assert (len(refused), sum(isinstance(answer, dict) for answer in answers)) == (2, 14)
+    responses = at_once(*[deallocate] * THREADS)
+    refused = [response for response in responses if isinstance(response, RefundExceedsCharge)]
+    assert (len(refused), sum(isinstance(response, dict) for response in responses)) == (2, 14)
     world.act(actions.refund, organization_id=org, transaction_id=charge["id"], reason="x")
     assert buckets(world, org) == Buckets()
     with world.database.reading() as session:

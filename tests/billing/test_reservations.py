@@ -1,4 +1,4 @@
-"""Reservations: held, captured, let go, run out; and what a refusal says about them."""
+"""Reservations: held, captured, released, expired; and their part in refusals."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,9 +22,9 @@ BODY = {"amount": "10", "description": "A call"}
 
 
 def reserve(world, org, amount, **more):
-    answer = world.post(org, "reservations", {"amount": amount, "description": "A call", **more})
-    assert answer.status_code == 201, answer.json
-    return answer.json
+    response = world.post(org, "reservations", {"amount": amount, "description": "A call", **more})
+    assert response.status_code == 201, response.json
+    return response.json
 
 
 def settle(world, org, reservation, verb, body=None, **options):
@@ -53,7 +53,7 @@ def at(world, moment, act, **arguments):
 
 
 def hold(world, org, amount, *, at_=NOW, seconds=60):
-    """A reservation made at a given moment; its id."""
+    """Make a reservation at a given moment; returns its id."""
     return at(
         world,
         at_,
@@ -72,7 +72,7 @@ def sweep(world, moment):
 
 @pytest.fixture(autouse=True)
 def swept(world):
-    """Nothing that other tests left is due in this one."""
+    """Expire what other tests have left."""
     sweep(world, datetime(2100, 1, 1, tzinfo=UTC))
 
 
@@ -89,7 +89,7 @@ def test_the_worked_example(world):
     assert figures(world, org) == ("50.00", "150.00", "0.00")
 
 
-def test_a_reservation_as_it_is_answered(world):
+def test_the_response_of_a_reservation(world):
     org = world.open(limit="100")
     made = reserve(world, org, "30", expires_in=90)
     assert ids.is_id("res", made["id"])
@@ -110,7 +110,7 @@ def test_a_reservation_as_it_is_answered(world):
     ) == timedelta(hours=1)
 
 
-def test_it_holds_of_a_postpaid_account_what_is_usable_and_charges_what_is_unbilled(world):
+def test_a_postpaid_reservation_holds_usable_credits_and_a_capture_adds_to_unbilled(world):
     org = world.open("postpaid", limit="100")
     world.top_up(org, "20")
     made = reserve(world, org, "110")
@@ -142,7 +142,7 @@ def test_parts_are_captured_until_nothing_is_left(world):
     assert settle(world, org, made, "capture").json["code"] == "reservation_settled"
 
 
-def test_a_final_capture_lets_the_rest_go_in_the_same_transaction(world):
+def test_a_final_capture_releases_the_rest_in_the_same_transaction(world):
     org = world.open(limit="100")
     made = reserve(world, org, "30")
     settle(world, org, made, "capture", {"amount": "5", "final": False})
@@ -177,7 +177,7 @@ def test_a_final_capture_lets_the_rest_go_in_the_same_transaction(world):
     assert "cost" not in customer and len(customer["entries"]) == 4
 
 
-def test_releasing_lets_go_of_all_that_is_left(world):
+def test_release_frees_all_that_is_left(world):
     org = world.open(limit="100")
     made = reserve(world, org, "30")
     settle(world, org, made, "capture", {"amount": "5", "final": False})
@@ -189,7 +189,7 @@ def test_releasing_lets_go_of_all_that_is_left(world):
     assert figures(world, org) == ("-5.00", "95.00", "0.00")
 
 
-def test_no_more_is_captured_than_is_left(world):
+def test_a_capture_cannot_exceed_what_is_left(world):
     org = world.open(limit="100")
     made = reserve(world, org, "30")
     settle(world, org, made, "capture", {"amount": "5", "final": False})
@@ -204,7 +204,7 @@ def test_no_more_is_captured_than_is_left(world):
     assert settle(world, org, made, "capture", {"amount": "25"}).json["status"] == "captured"
 
 
-def test_a_capture_needs_no_cover_and_goes_on_while_frozen_but_a_reservation_does_not(world):
+def test_a_capture_needs_no_credit_check_and_works_while_frozen_but_a_reservation_does_not(world):
     org = world.open(limit="100")
     first, second = reserve(world, org, "60"), reserve(world, org, "40")
     world.patch(org, {"credit_limit": "0"})
@@ -216,7 +216,7 @@ def test_a_capture_needs_no_cover_and_goes_on_while_frozen_but_a_reservation_doe
     assert figures(world, org) == ("-60.00", "-60.00", "0.00")
 
 
-def test_what_is_held_keeps_the_account_from_being_closed_and_a_closed_one_takes_nothing(world):
+def test_a_reservation_blocks_closing_and_a_closed_account_accepts_none(world):
     org = world.open(limit="100")
     made = reserve(world, org, "30")
 
@@ -225,7 +225,7 @@ def test_what_is_held_keeps_the_account_from_being_closed_and_a_closed_one_takes
             actions.close_account(session, organization_id=org, deletion_id="d1", now=clock.now())
 
     close()
-    blockers = world.last_said(org, "account_not_closed")["blockers"]
+    blockers = world.last_published(org, "account_not_closed")["blockers"]
     assert ("credits_reserved", "30.00") in [
         (blocker["code"], blocker["amount"]) for blocker in blockers
     ]
@@ -233,13 +233,13 @@ def test_what_is_held_keeps_the_account_from_being_closed_and_a_closed_one_takes
     close()
     assert world.post(org, "reservations", BODY).json["code"] == "account_closed"
     for verb in ("capture", "release"):
-        answer = settle(world, org, made, verb)
-        assert (answer.status_code, answer.json["code"]) == (409, "account_closed")
+        response = settle(world, org, made, verb)
+        assert (response.status_code, response.json["code"]) == (409, "account_closed")
 
 
 @pytest.mark.parametrize(("late", "gone"), [(-TICK, False), (0 * TICK, True), (TICK, True)])
 @pytest.mark.parametrize("act", [actions.capture, actions.release])
-def test_its_time_is_over_to_the_microsecond_swept_or_not(world, late, gone, act):
+def test_it_expires_to_the_microsecond_whether_or_not_the_job_has_run(world, late, gone, act):
     ends = NOW + timedelta(seconds=60)
     for is_swept in (False, True):
         org = world.open(limit="100")
@@ -256,7 +256,7 @@ def test_its_time_is_over_to_the_microsecond_swept_or_not(world, late, gone, act
             )
 
 
-def test_an_expired_reservation_is_410_at_the_door_and_stays_so(world):
+def test_an_expired_reservation_answers_410_permanently(world):
     org = world.open(limit="100")
     made = {"id": hold(world, org, "30")}
     first = settle(world, org, made, "capture", key="one")
@@ -267,8 +267,8 @@ def test_an_expired_reservation_is_410_at_the_door_and_stays_so(world):
     assert settle(world, org, made, "release").status_code == 410
 
 
-def test_however_late_it_is_swept_the_end_is_the_same(world):
-    ends, found = NOW + timedelta(seconds=60), []
+def test_the_result_is_the_same_however_late_the_job_runs(world):
+    ends, results = NOW + timedelta(seconds=60), []
     for late in (0 * TICK, timedelta(hours=1), timedelta(days=400)):
         org = world.open(limit="100")
         made = hold(world, org, "30")
@@ -287,21 +287,21 @@ def test_however_late_it_is_swept_the_end_is_the_same(world):
         with world.database.reading() as session:
             reservation = session.get_one(Reservation, (org, made))
             assert session.get(UnpublishedBalance, org)
-        said = [data for name, data in world.said(org) if name == "reservation_expired"]
-        assert len(said) == 1 and said[0].pop("reservation_id") == made
-        found.append(
+        published = [data for name, data in world.published(org) if name == "reservation_expired"]
+        assert len(published) == 1 and published[0].pop("reservation_id") == made
+        results.append(
             (
                 reservation.status,
                 reservation.captured,
                 reservation.released,
                 reservation.settled_at,
                 figures(world, org),
-                {name: value for name, value in said[0].items() if name != "organization_id"},
+                {name: value for name, value in published[0].items() if name != "organization_id"},
                 kinds(world, org),
             )
         )
-    assert found[0] == found[1] == found[2]
-    assert found[0] == (
+    assert results[0] == results[1] == results[2]
+    assert results[0] == (
         "expired",
         10 * 10**6,
         20 * 10**6,
@@ -319,7 +319,7 @@ def test_however_late_it_is_swept_the_end_is_the_same(world):
     )
 
 
-def test_a_settled_one_is_not_swept(world):
+def test_a_settled_reservation_does_not_expire(world):
     org = world.open(limit="100")
     for act in (actions.capture, actions.release):
         at(world, NOW, act, organization_id=org, reservation_id=hold(world, org, "30"))
@@ -328,7 +328,7 @@ def test_a_settled_one_is_not_swept(world):
     assert world.books(org) == before
 
 
-def test_the_sweep_takes_as_many_as_it_is_told(world):
+def test_the_job_expires_at_most_the_limit(world):
     orgs = [world.open(limit="100") for _ in range(2)]
     for org in orgs * 2:
         hold(world, org, "1")
@@ -337,7 +337,7 @@ def test_the_sweep_takes_as_many_as_it_is_told(world):
 
 
 @pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
-def test_what_is_due_does_not_stand_in_the_way_of_who_comes_before_the_sweep(world, mode):
+def test_an_expired_reservation_does_not_block_a_charge_before_the_job_runs(world, mode):
     later = NOW + timedelta(seconds=60)
     org = world.open(mode, limit="100")
     charge = {"organization_id": org, "kind": "one_off", "description": "x", "by": CLERK}
@@ -346,13 +346,13 @@ def test_what_is_due_does_not_stand_in_the_way_of_who_comes_before_the_sweep(wor
         at(world, later - TICK, actions.charge, amount=1, **charge)
     at(world, later, actions.charge, amount=60 * 10**6, **charge)
     assert kinds(world, org) == ["reservation", "expiry", "one_off"]
-    assert [name for name, _ in world.said(org)].count("reservation_expired") == 1
+    assert [name for name, _ in world.published(org)].count("reservation_expired") == 1
     hold(world, org, "40", at_=later)
     hold(world, org, "40", at_=later + timedelta(seconds=60))
     assert figures(world, org) == ("-100.00" if mode == "prepaid" else "-60.00", "0.00", "40.00")
 
 
-def test_a_refusal_in_spite_of_what_is_due_changes_nothing(world):
+def test_a_refusal_leaves_expired_reservations_unchanged(world):
     org = world.open(limit="100")
     hold(world, org, "30")
     before = world.books(org)
@@ -361,7 +361,7 @@ def test_a_refusal_in_spite_of_what_is_due_changes_nothing(world):
     assert world.books(org) == before
 
 
-def test_a_withdrawal_does_not_wait_for_the_sweep_either(world):
+def test_an_expired_reservation_does_not_block_a_withdrawal_before_the_job_runs(world):
     org = world.open()
     world.top_up(org, "30")
     hold(world, org, "30")
@@ -370,7 +370,7 @@ def test_a_withdrawal_does_not_wait_for_the_sweep_either(world):
 
 
 @pytest.mark.parametrize("what", ["charges", "reservations"])
-def test_a_refusal_names_the_reservations_that_would_cure_it_soonest_first(world, what):
+def test_a_refusal_lists_the_reservations_whose_expiry_would_help_soonest_first(world, what):
     org = world.open(limit="100")
     long, soon, middle = (
         reserve(world, org, amount, expires_in=seconds)
@@ -380,9 +380,9 @@ def test_a_refusal_names_the_reservations_that_would_cure_it_soonest_first(world
     body = {"description": "x", **({"kind": "usage"} if what == "charges" else {})}
 
     def refused(amount):
-        answer = world.post(org, what, {**body, "amount": amount})
-        assert (answer.status_code, answer.json["code"]) == (409, "insufficient_credits")
-        return answer.json
+        response = world.post(org, what, {**body, "amount": amount})
+        assert (response.status_code, response.json["code"]) == (409, "insufficient_credits")
+        return response.json
 
     def named(*made):
         frees = {soon["id"]: "10.00", middle["id"]: "19.00", long["id"]: "40.00"}
@@ -403,16 +403,16 @@ def test_a_refusal_names_the_reservations_that_would_cure_it_soonest_first(world
         ("59.000001", [soon, middle, long]),
         ("99", [soon, middle, long]),
     ):
-        answer = refused(amount)
-        assert (answer["reservations"], answer["freed_at"]) == (
+        response = refused(amount)
+        assert (response["reservations"], response["freed_at"]) == (
             named(*needed),
             needed[-1]["expires_at"],
         ), amount
-    answer = refused("99.000001")
-    assert (answer["reservations"], answer["freed_at"]) == ([], None)
+    response = refused("99.000001")
+    assert (response["reservations"], response["freed_at"]) == ([], None)
 
 
-def test_a_refusal_names_ten_at_the_most_and_says_when_all_that_are_needed_are_over(world):
+def test_a_refusal_lists_at_most_ten_reservations_and_when_enough_is_free(world):
     org = world.open(limit="12")
     made = [reserve(world, org, "1", expires_in=100 + n) for n in range(12)]
     refused = world.post(org, "charges", {"amount": "11", "kind": "usage", "description": "x"}).json
@@ -420,7 +420,7 @@ def test_a_refusal_names_ten_at_the_most_and_says_when_all_that_are_needed_are_o
     assert refused["freed_at"] == made[10]["expires_at"]
 
 
-def test_a_refused_withdrawal_names_what_holds_it_back(world):
+def test_a_refused_withdrawal_lists_the_reservations_that_block_it(world):
     org = world.open(limit="100")
     world.top_up(org, "10")
     made = [
@@ -441,7 +441,7 @@ def test_a_refused_withdrawal_names_what_holds_it_back(world):
     assert (none["reservations"], none["freed_at"]) == ([], None)
 
 
-def test_a_surplus_is_held_back_by_no_reservation(world):
+def test_reservations_do_not_block_a_withdrawal_of_surplus(world):
     org = world.open("postpaid", limit="100")
     world.top_up(org, "5")
     reserve(world, org, "50")
@@ -454,7 +454,7 @@ def test_a_surplus_is_held_back_by_no_reservation(world):
     world.withdraw(org, "5")
 
 
-def test_the_same_request_is_refused_the_same_way_whatever_became_of_the_reservations(world):
+def test_a_repeated_request_gets_the_same_refusal_whatever_happened_to_the_reservations(world):
     org = world.open(limit="10")
     made = reserve(world, org, "10")
     first = world.post(org, "reservations", BODY, key="one")
@@ -512,18 +512,18 @@ def test_the_list_is_newest_first_in_pages_and_by_status(world):
     assert (one["id"], one["status"]) == (made[1], "captured")
 
 
-def test_anothers_reservation_does_not_exist(world):
+def test_the_reservation_of_another_customer_does_not_exist(world):
     org, other = world.open(limit="100"), world.open(limit="100")
     made = reserve(world, org, "1")["id"]
     for wrong in (made, "res_x", "txn" + made[3:], made.upper(), ids.new("res")):
         whose = other if wrong == made else org
         path = f"/v1/organizations/{whose}/account/reservations/{wrong}"
-        answers = [world.call("GET", path)]
-        answers += [world.call("POST", f"{path}/{verb}", {}) for verb in ("capture", "release")]
-        assert [(a.status_code, a.json["code"]) for a in answers] == [(404, "not_found")] * 3
+        responses = [world.call("GET", path)]
+        responses += [world.call("POST", f"{path}/{verb}", {}) for verb in ("capture", "release")]
+        assert [(a.status_code, a.json["code"]) for a in responses] == [(404, "not_found")] * 3
 
 
-def test_only_those_who_charge_reserve(world):
+def test_only_roles_that_may_charge_may_reserve(world):
     org = world.open(limit="100")
     made = reserve(world, org, "1")
     for token in (
@@ -554,20 +554,20 @@ def test_only_those_who_charge_reserve(world):
         ("/release", "amount", ["1"]),
     ],
 )
-def test_bad_input_is_refused_with_its_place_and_changes_nothing(world, what, field, values):
+def test_invalid_input_is_refused_with_its_location_and_changes_nothing(world, what, field, values):
     org = world.open(limit="100")
     made = reserve(world, org, "10")
     before = world.books(org)
     body = {**BODY} if not what else {}
     for value in values:
         path = f"reservations/{made['id']}{what}" if what else "reservations"
-        answer = world.post(org, path, {**body, field: value})
-        assert answer.status_code == 422, (value, answer.json)
-        assert [error["pointer"] for error in answer.json["errors"]] == [f"/{field}"], value
+        response = world.post(org, path, {**body, field: value})
+        assert response.status_code == 422, (value, response.json)
+        assert [error["pointer"] for error in response.json["errors"]] == [f"/{field}"], value
     assert world.books(org) == before
 
 
-def test_what_is_no_object_is_unreadable_and_changes_nothing(world):
+def test_a_body_that_is_not_an_object_is_unreadable_and_changes_nothing(world):
     org = world.open(limit="100")
     made = reserve(world, org, "10")
     before = world.books(org)
@@ -579,12 +579,12 @@ def test_what_is_no_object_is_unreadable_and_changes_nothing(world):
             "reservations",
             *(f"reservations/{made['id']}/{verb}" for verb in ("capture", "release")),
         ):
-            answer = world.client.post(
+            response = world.client.post(
                 f"/v1/organizations/{org}/account/{path}",
                 data=raw,
                 headers={**headers, "Idempotency-Key": f"{path}{number}"},
             )
-            assert (answer.status_code, answer.json["code"]) == (400, "unreadable_body")
+            assert (response.status_code, response.json["code"]) == (400, "unreadable_body")
     assert world.call("POST", f"/v1/organizations/{org}/account/reservations").status_code == 400
     assert world.books(org) == before
 
@@ -605,8 +605,8 @@ def test_transactions_show_what_was_reserved_and_group_captures_with_charges(wor
     world.charge(org, "1")
 
     def listed(query):
-        answer = world.call("GET", f"/v1/organizations/{org}/account/transactions?{query}")
-        return [(t["kind"], t["amount"], t.get("reserved")) for t in answer.json["data"]]
+        response = world.call("GET", f"/v1/organizations/{org}/account/transactions?{query}")
+        return [(t["kind"], t["amount"], t.get("reserved")) for t in response.json["data"]]
 
     assert listed("kind=charge") == [("usage", "-1.00", None), ("capture", "-10.00", "-10.00")]
     assert (
@@ -619,7 +619,7 @@ def test_transactions_show_what_was_reserved_and_group_captures_with_charges(wor
     assert listed("kind=expiry") == [("expiry", "0.00", "-3.00")]
 
 
-def test_captures_count_as_spending_and_nobody_audits_machines(world):
+def test_captures_count_as_spending_and_are_not_audited(world):
     org = world.open()
     world.top_up(org, "28")
     with world.database.reading() as session:
@@ -633,7 +633,7 @@ def test_captures_count_as_spending_and_nobody_audits_machines(world):
         assert session.scalars(query).all() == before
 
 
-def test_what_is_held_is_what_open_reservations_hold_through_any_change_of_mode(world):
+def test_the_held_amount_equals_the_open_reservations_through_changes_of_payment_mode(world):
     org = world.open(limit="100")
     world.top_up(org, "50")
     made = reserve(world, org, "60")
@@ -657,7 +657,7 @@ def test_what_is_held_is_what_open_reservations_hold_through_any_change_of_mode(
     )
 
 
-def test_settling_twice_at_the_action_is_refused(world):
+def test_settling_twice_is_refused(world):
     org = world.open(limit="100")
     made = hold(world, org, "30")
     at(world, NOW, actions.release, organization_id=org, reservation_id=made)
@@ -682,7 +682,7 @@ def test_settling_twice_at_the_action_is_refused(world):
     ],
     ids=["list", "open", "expired", "refusal", "sweep"],
 )
-def test_every_question_to_the_reservations_has_its_index(world, ask, index):
+def test_every_query_of_reservations_uses_an_index(world, ask, index):
     org = world.open(limit="100")
     world.top_up(org, "1")
     reserve(world, org, "100")
@@ -701,8 +701,8 @@ def test_every_question_to_the_reservations_has_its_index(world, ask, index):
         if not world.database.is_sqlite:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
             connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
-            # Autovacuum may have counted in a long table a moment ago: however few rows, no sorting
-            # what is in order.
+            # Autovacuum may have analyzed a long table a moment ago: however few rows, no sorting
+            # of what is in order.
             connection.exec_driver_sql("SET LOCAL enable_sort = off")
         explain = "EXPLAIN QUERY PLAN " if world.database.is_sqlite else "EXPLAIN "
         plans = [
@@ -721,7 +721,7 @@ def test_every_question_to_the_reservations_has_its_index(world, ask, index):
         assert any(name in plan for plan in plans for name in fine), plans
 
 
-def test_a_hold_on_the_largest_limit_there_is_runs_out_and_holds_up_no_other(world):
+def test_a_reservation_of_the_largest_limit_expires_and_blocks_no_other(world):
     largest, other = world.open(limit="999999999999.999999"), world.open(limit="100")
     for org in (largest, other):
         reserve(world, org, "5", expires_in=1)

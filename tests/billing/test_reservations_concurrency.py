@@ -1,4 +1,4 @@
-"""Reservations of one account by many at once, on PostgreSQL."""
+"""Concurrent reservations on one account, on PostgreSQL."""
 
 import threading
 from datetime import timedelta
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 def reserve(world, org, amount, times=1, **more):
-    """A task that tries so often; how many it got."""
+    """A task that tries so many times; returns how often it succeeded."""
 
     def task():
         done = 0
@@ -49,7 +49,7 @@ def act(world, action, **arguments):
 
 
 def state(world, org):
-    """The account, what its open reservations hold, and its journal's numbers."""
+    """The account, the amount its open reservations hold, and the numbers of its journal."""
     held = func.sum(Reservation.amount - Reservation.captured - Reservation.released)
     with world.database.reading() as session:
         return (
@@ -70,7 +70,7 @@ def test_exactly_as_many_reservations_succeed_as_the_limit_covers(world, mode):
 
 
 @pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
-def test_reservations_and_charges_at_once_get_what_the_limit_covers_and_no_more(world, mode):
+def test_concurrent_reservations_and_charges_get_exactly_what_the_limit_covers(world, mode):
     org = world.open(mode, limit="10")
     half = THREADS // 2
     done = at_once(
@@ -87,7 +87,7 @@ def test_reservations_and_charges_at_once_get_what_the_limit_covers_and_no_more(
 
 
 @pytest.mark.parametrize("again", range(8))
-def test_an_account_is_never_closed_over_a_reservation(world, again):
+def test_an_account_is_never_closed_with_a_reservation(world, again):
     org = world.open(limit="10")
 
     def close():
@@ -95,18 +95,24 @@ def test_an_account_is_never_closed_over_a_reservation(world, again):
 
     before, after = (again, 7 - again)
     tasks = [*[reserve(world, org, 1)] * before, close, *[reserve(world, org, 1)] * after]
-    answers = at_once(*tasks)
+    responses = at_once(*tasks)
     with world.database.reading() as session:
         account = session.get_one(Account, org)
-    said = [name for name, _ in world.said(org) if name in ("account_closed", "account_not_closed")]
+    published = [
+        name for name, _ in world.published(org) if name in ("account_closed", "account_not_closed")
+    ]
     if account.status == "closed":
-        assert (account.held, said, sum(isinstance(a, AccountClosed) for a in answers)) == (
+        assert (account.held, published, sum(isinstance(a, AccountClosed) for a in responses)) == (
             0,
             ["account_closed"],
             7,
         )
     else:
-        assert (account.held, said, sum(a for a in answers if a)) == (7, ["account_not_closed"], 7)
+        assert (account.held, published, sum(a for a in responses if a)) == (
+            7,
+            ["account_not_closed"],
+            7,
+        )
 
 
 @pytest.mark.parametrize("again", range(6))
@@ -122,15 +128,17 @@ def test_a_reservation_ends_once(world, again):
         *[lambda: act(world, actions.release, **this)] * 3,
         *[lambda: act(world, actions.expire_reservations, now=at_its_end)] * 2,
     ]
-    answers = at_once(*ways[again:], *ways[:again])
+    responses = at_once(*ways[again:], *ways[:again])
     with world.database.reading() as session:
         reservation, account = (
             session.get_one(Reservation, (org, made)),
             session.get_one(Account, org),
         )
-    ended = [answer for answer in answers if isinstance(answer, dict)]
+    ended = [response for response in responses if isinstance(response, dict)]
     assert len(ended) == (reservation.status != "expired")
-    assert all(isinstance(a, dict | int | ReservationSettled | ReservationExpired) for a in answers)
+    assert all(
+        isinstance(a, dict | int | ReservationSettled | ReservationExpired) for a in responses
+    )
     assert (account.held, reservation.captured + reservation.released, account.seq) == (
         0,
         8,
@@ -138,12 +146,12 @@ def test_a_reservation_ends_once(world, again):
     )
 
 
-def test_captures_of_parts_at_once_take_no_more_than_there_is(world):
+def test_concurrent_partial_captures_never_exceed_the_reservation(world):
     org = world.open(limit="10")
     made = act(
         world, actions.reserve, organization_id=org, amount=10, description="x", expires_in=60
     )["id"]
-    answers = at_once(
+    responses = at_once(
         *[
             lambda: act(
                 world,
@@ -161,7 +169,7 @@ def test_captures_of_parts_at_once_take_no_more_than_there_is(world):
             session.get_one(Reservation, (org, made)),
             session.get_one(Account, org),
         )
-    assert sum(isinstance(answer, dict) for answer in answers) == 3
+    assert sum(isinstance(response, dict) for response in responses) == 3
     assert (reservation.captured, reservation.status, account.held, account.prepaid) == (
         9,
         "open",
@@ -170,7 +178,7 @@ def test_captures_of_parts_at_once_take_no_more_than_there_is(world):
     )
 
 
-def test_the_sweep_passes_by_an_account_that_somebody_locks(world):
+def test_the_job_skips_locked_accounts(world):
     locked, free = world.open(limit="10"), world.open(limit="10")
     now = clock.now()
     for org in (locked, free):
@@ -183,7 +191,7 @@ def test_the_sweep_passes_by_an_account_that_somebody_locks(world):
     assert state(world, locked)[1] == 0
 
 
-def test_several_sweeps_at_once_expire_everything_once(world):
+def test_concurrent_jobs_expire_everything_once(world):
     now = clock.now()
     orgs = [world.open(limit="10") for _ in range(6)]
     for org in orgs * 3:
@@ -199,11 +207,11 @@ def test_several_sweeps_at_once_expire_everything_once(world):
     for org in orgs:
         account, held, seqs = state(world, org)
         assert (account.held, held, seqs) == (0, 0, list(range(1, 7)))
-        assert [name for name, _ in world.said(org)].count("reservation_expired") == 3
+        assert [name for name, _ in world.published(org)].count("reservation_expired") == 3
 
 
-def test_what_expires_on_the_way_to_a_charge_waits_for_nobody_who_waits_for_it(world):
-    """A denial holds the audit and is about to speak; the charge speaks of what expired and is
+def test_expiry_during_a_charge_does_not_deadlock(world):
+    """A denial holds the audit log and is about to publish; the charge publishes what expired and is
     about to be audited."""
     org = world.open(limit="10")
     act(
@@ -215,10 +223,10 @@ def test_what_expires_on_the_way_to_a_charge_waits_for_nobody_who_waits_for_it(w
         expires_in=1,
     )
     later = clock.now() + timedelta(seconds=2)
-    answers = []
+    responses = []
 
     def charge_later():
-        answers.append(
+        responses.append(
             act(
                 world,
                 actions.charge,
@@ -242,7 +250,7 @@ def test_what_expires_on_the_way_to_a_charge_waits_for_nobody_who_waits_for_it(w
             session, organization_id=org, operation="account.top_up", by=CLERK, now=clock.now()
         )
     charging.join(10)
-    assert [answer["kind"] for answer in answers] == ["one_off"]
+    assert [response["kind"] for response in responses] == ["one_off"]
 
 
 def _asked(world, query):

@@ -1,5 +1,4 @@
-"""Taking back what should not have been posted: by a mirror image, once, and never more than is
-there."""
+"""Reversals: a mirrored transaction, once, and never more than is available."""
 
 import pytest
 from billing import actions
@@ -40,7 +39,7 @@ def wallet(world):
         ("issue", "issued"),
     ],
 )
-def test_a_top_up_goes_back_the_way_it_came_once(world, cards, method, source):
+def test_a_top_up_is_reversed_once(world, cards, method, source):
     org = world.open()
     world.store_card(org)
     world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
@@ -54,14 +53,14 @@ def test_a_top_up_goes_back_the_way_it_came_once(world, cards, method, source):
     assert (shown["reverses"], shown["reason"]) == (topped_up["id"], "mistake")
     assert entries(shown) == [("prepaid", "30.00", "0.00"), (source, "0.00", "30.00")]
     assert (buckets(world, org), wallet(world)) == (Buckets(), ("100.00", "0.00"))
-    assert world.said(org)[-2][1]["action"] == "account.reversed"
+    assert world.published(org)[-2][1]["action"] == "account.reversed"
     books = world.books(org)
     again = reverse(world, org, topped_up)
     assert (again.status_code, again.json["code"]) == (409, "already_reversed")
     assert world.books(org) == books
 
 
-def test_a_wallet_may_go_below_its_limit_by_a_reversal(world):
+def test_a_reversal_may_exceed_the_credit_limit(world):
     org = world.open()
     topped_up = world.top_up(org, "30")
     world.charge(org, "20")
@@ -69,7 +68,7 @@ def test_a_wallet_may_go_below_its_limit_by_a_reversal(world):
 
 
 @pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
-def test_withdrawals_and_adjustments_of_either_sign_are_undone(world, mode):
+def test_withdrawals_and_adjustments_of_either_sign_are_reversed(world, mode):
     org = world.open(mode, limit="100")
     world.top_up(org, "50")
     world.charge(org, "20")
@@ -89,7 +88,7 @@ def test_withdrawals_and_adjustments_of_either_sign_are_undone(world, mode):
     assert buckets(world, org) == left
 
 
-def test_surplus_that_is_gone_is_owed_again(world):
+def test_a_spent_surplus_is_owed_again(world):
     org = world.open("postpaid", limit="100")
     topped_up = world.top_up(org, "30")
     world.withdraw(org, "20")
@@ -97,7 +96,7 @@ def test_surplus_that_is_gone_is_owed_again(world):
     assert buckets(world, org) == Buckets(unbilled=20_000_000)
 
 
-def test_what_is_not_unbilled_any_more_is_given_back_as_surplus(world):
+def test_an_amount_no_longer_unbilled_is_returned_as_surplus(world):
     org = world.open("postpaid", limit="100")
     debited = world.adjust(org, "-30")
     world.adjust(org, "10")
@@ -110,7 +109,7 @@ def test_what_is_not_unbilled_any_more_is_given_back_as_surplus(world):
 
 
 @pytest.mark.parametrize(("before", "after"), [("prepaid", "postpaid"), ("postpaid", "prepaid")])
-def test_after_a_change_of_payment_mode_the_buckets_of_today_are_used(world, before, after):
+def test_after_a_change_of_payment_mode_the_current_buckets_are_used(world, before, after):
     org = world.open(before, limit="100")
     posted = [
         world.top_up(org, "50"),
@@ -124,7 +123,7 @@ def test_after_a_change_of_payment_mode_the_buckets_of_today_are_used(world, bef
     assert buckets(world, org) == Buckets()
 
 
-def test_what_was_withdrawn_by_issue_is_issued_again(world):
+def test_a_reversed_withdrawal_by_issue_is_issued_again(world):
     org = world.open()
     world.top_up(org, "30")
     withdrawn = world.post(
@@ -137,7 +136,7 @@ def test_what_was_withdrawn_by_issue_is_issued_again(world):
     assert wallet(world) == ("30.00", "30.00")
 
 
-def test_other_kinds_say_what_to_do_instead(world):
+def test_other_kinds_are_refused_with_an_alternative(world):
     org = world.open(limit="100")
     topped_up, charge = world.top_up(org, "30"), world.charge(org, "20")
     given_back = world.post(org, "refunds", {"transaction_id": charge["id"], "reason": "x"}).json
@@ -159,7 +158,7 @@ def test_other_kinds_say_what_to_do_instead(world):
     assert world.books(org) == books
 
 
-def test_what_is_not_there_and_bad_input(world):
+def test_unknown_transactions_and_invalid_input(world):
     org, other = world.open(), world.open()
     anothers, topped_up = world.top_up(other, "1"), world.top_up(org, "1")
     books = world.books(org)
@@ -172,8 +171,8 @@ def test_what_is_not_there_and_bad_input(world):
         {"reason": "x", "amount": "1"},
         {"reason": "x" * 501},
     ):
-        answer = world.post(org, f"transactions/{topped_up['id']}/reverse", body)
-        assert answer.status_code == 422
+        response = world.post(org, f"transactions/{topped_up['id']}/reverse", body)
+        assert response.status_code == 422
     assert reverse(world, org, topped_up, key=None).status_code == 400
     for token, expected in (
         (world.token("customer", "owner", org), 403),
@@ -184,7 +183,7 @@ def test_what_is_not_there_and_bad_input(world):
     assert world.books(org) == books
 
 
-def test_a_closed_account_reverses_nothing(world):
+def test_a_closed_account_refuses_reversals(world):
     org = world.open()
     topped_up = world.top_up(org, "1")
     world.withdraw(org, "1")
@@ -194,7 +193,7 @@ def test_a_closed_account_reverses_nothing(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_many_at_once_reverse_once_and_issue_no_more_than_there_is(world):
+def test_concurrent_reversals_happen_once_and_issue_no_more_than_available(world):
     orgs = [world.open() for _ in range(4)]
     withdrawn = []
     for org in orgs:
@@ -205,7 +204,7 @@ def test_many_at_once_reverse_once_and_issue_no_more_than_there_is(world):
             ]
         )
     world.call("POST", "/v1/wallet/top-ups", {"amount": "7"})
-    answers = at_once(
+    responses = at_once(
         *[
             lambda org=org, txn=txn: world.act(
                 actions.reverse, organization_id=org, transaction_id=txn, reason="x"
@@ -214,9 +213,9 @@ def test_many_at_once_reverse_once_and_issue_no_more_than_there_is(world):
             for _ in range(3)
         ]
     )
-    done = [answer for answer in answers if isinstance(answer, dict)]
+    done = [response for response in responses if isinstance(response, dict)]
     assert len(done) == 2
-    assert {type(answer) for answer in answers} == {
+    assert {type(response) for response in responses} == {
         dict,
         AlreadyReversed,
         ProviderCreditsInsufficient,

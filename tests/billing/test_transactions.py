@@ -1,5 +1,4 @@
-"""Reading what happened on an account: pages, filters, the file, single ones, and by which
-index."""
+"""Reading transactions: pages, filters, the export, single ones, and the indexes used."""
 
 import csv
 import io
@@ -18,7 +17,7 @@ def path(org, rest=""):
 
 @pytest.fixture
 def busy(world):
-    """A customer on whose account every kind of thing has happened."""
+    """A customer with transactions of every kind."""
     org = world.open()
     world.top_up(org, "100")
     world.charge(org, "10", cost="4")
@@ -28,12 +27,12 @@ def busy(world):
     return org
 
 
-def kinds(answer):
-    assert answer.status_code == 200, answer.json
-    return [row["kind"] for row in answer.json["data"]]
+def kinds(response):
+    assert response.status_code == 200, response.json
+    return [row["kind"] for row in response.json["data"]]
 
 
-def test_the_newest_comes_first_and_each_balance_follows_from_the_one_before(world, busy):
+def test_newest_first_and_each_balance_follows_from_the_previous_one(world, busy):
     rows = world.call("GET", path(busy)).json["data"]
     assert [row["kind"] for row in rows] == [
         "withdrawal",
@@ -46,7 +45,7 @@ def test_the_newest_comes_first_and_each_balance_follows_from_the_one_before(wor
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("?kind=top_up", ["top_up"]),
         ("?kind=charge", ["subscription", "usage"]),
@@ -61,8 +60,8 @@ def test_the_newest_comes_first_and_each_balance_follows_from_the_one_before(wor
         ("?from=0001-01-01&direction=in", ["goodwill", "top_up"]),
     ],
 )
-def test_filters(world, busy, query, found):
-    assert kinds(world.call("GET", path(busy, query))) == found
+def test_filters(world, busy, query, expected):
+    assert kinds(world.call("GET", path(busy, query))) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,11 +79,11 @@ def test_filters(world, busy, query, found):
         "?from=9999-12-31T23:59:59-01:00",
     ],
 )
-def test_bad_questions_are_refused(world, busy, query):
+def test_invalid_queries_are_refused(world, busy, query):
     assert world.call("GET", path(busy, query)).status_code == 422
 
 
-def test_pages_lie_side_by_side_and_a_cursor_keeps_to_its_list(world, busy):
+def test_pages_do_not_overlap_and_a_cursor_belongs_to_its_list(world, busy):
     seen, query = [], "?limit=2"
     while True:
         page = world.call("GET", path(busy, query)).json
@@ -99,9 +98,9 @@ def test_pages_lie_side_by_side_and_a_cursor_keeps_to_its_list(world, busy):
 
 def test_one_transaction_shows_both_legs_of_each_transfer(world, busy):
     usage = world.call("GET", path(busy, "?kind=usage")).json["data"][0]
-    found = world.call("GET", path(busy, f"/{usage['id']}")).json
-    assert (found["cost"], usage["cost"]) == ("4.00", "4.00")
-    assert [tuple(entry.values()) for entry in found["entries"]] == [
+    transaction = world.call("GET", path(busy, f"/{usage['id']}")).json
+    assert (transaction["cost"], usage["cost"]) == ("4.00", "4.00")
+    assert [tuple(entry.values()) for entry in transaction["entries"]] == [
         ("prepaid", "10.00", "0.00"),
         ("revenue", "0.00", "10.00"),
         ("cost", "4.00", "0.00"),
@@ -109,32 +108,32 @@ def test_one_transaction_shows_both_legs_of_each_transfer(world, busy):
     ]
 
 
-def test_customers_never_see_what_they_cost(world, busy):
+def test_customers_never_see_the_cost(world, busy):
     token = world.token("customer", "owner", busy)
     page = world.call("GET", path(busy), token=token)
     usage = next(row for row in page.json["data"] if row["kind"] == "usage")
     one = world.call("GET", path(busy, f"/{usage['id']}"), token=token)
     assert [entry["account"] for entry in one.json["entries"]] == ["prepaid", "revenue"]
     file = world.call("GET", path(busy), token=token, Accept="text/csv")
-    assert not any("cost" in answer.text for answer in (page, one, file))
+    assert not any("cost" in response.text for response in (page, one, file))
 
 
-def test_anothers_transaction_does_not_exist(world, busy):
+def test_the_transaction_of_another_customer_does_not_exist(world, busy):
     mine = world.call("GET", path(busy)).json["data"][0]["id"]
     for wrong in (mine.replace("txn_", "res_"), mine.upper(), "txn_x", ids.new("txn")):
         assert world.call("GET", path(busy, f"/{wrong}")).status_code == 404
     assert world.call("GET", path(world.open(), f"/{mine}")).status_code == 404
 
 
-def test_the_file_holds_everything_and_no_formula(world, monkeypatch):
+def test_the_export_is_complete_and_has_no_formulas(world, monkeypatch):
     monkeypatch.setattr(journal, "EXPORT_BATCH", 2)
     org = world.open(limit="100")
     texts = ["=1+1", "+1", "-1", "@x", "plain", 'quo"te, comma', "＝1"]
     for description in texts:
         world.charge(org, "1", description=description)
-    answer = world.call("GET", path(org, "?limit=1&kind=usage"), Accept="text/csv")
-    assert answer.content_type == "text/csv; charset=utf-8"
-    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    response = world.call("GET", path(org, "?limit=1&kind=usage"), Accept="text/csv")
+    assert response.content_type == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(response.text)))
     assert [row["amount"] for row in rows] == ["-1.00"] * len(texts)
     assert [row["description"] for row in reversed(rows)] == [
         "'=1+1",
@@ -148,7 +147,7 @@ def test_the_file_holds_everything_and_no_formula(world, monkeypatch):
     assert [row["balance_after"] for row in rows] == [f"-{n}.00" for n in range(len(texts), 0, -1)]
 
 
-def test_whoever_reads_the_file_slowly_keeps_no_connection(world, monkeypatch):
+def test_a_slow_download_holds_no_connection(world, monkeypatch):
     monkeypatch.setattr(journal, "EXPORT_BATCH", 2)
     org = world.open(limit="100")
     for _ in range(5):
@@ -172,7 +171,7 @@ def test_whoever_reads_the_file_slowly_keeps_no_connection(world, monkeypatch):
     ],
     ids=["list", "kind", "one", "in", "burn", "wallet"],
 )
-def test_every_question_to_the_journal_has_its_index(world, busy, ask, index):
+def test_every_query_of_the_journal_uses_an_index(world, busy, ask, index):
     asked = []
 
     def note(connection, cursor, statement, parameters, context, many):

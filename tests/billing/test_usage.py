@@ -1,5 +1,4 @@
-"""Usage by the batch: each record once for ever, decided one by one, written in any of the ways to
-the same end."""
+"""Batches of usage: each record counts once, is decided on its own, and every posting path agrees."""
 
 import json
 import random
@@ -51,7 +50,7 @@ def raw(org: str, id_: str, amount: str = "1", **more: Any) -> dict[str, Any]:
 
 
 def journal(world: World, org: str) -> list[tuple[Any, ...]]:
-    """What an account's journal says, ids and clocks apart."""
+    """An account's journal without ids and times."""
     with world.database.reading() as session:
         rows = session.scalars(
             select(Entry).where(Entry.organization_id == org).order_by(Entry.seq)
@@ -127,14 +126,14 @@ def test_a_batch_is_decided_record_by_record(world: World) -> None:
     assert world.account(poor)["expecting_invoice"] == "-2.00"
 
 
-def test_another_providers_customer_does_not_exist(world: World) -> None:
+def test_the_customer_of_another_provider_does_not_exist(world: World) -> None:
     org = world.open()
     other = record(world, org, f"x-{org}")._replace(provider_id="org_01h455vb4pex5vsknk084sn02q")
     assert use(world, other) == ["organization_not_found"]
 
 
 @pytest.mark.parametrize("mode", ["prepaid", "postpaid"])
-def test_every_way_of_writing_posts_the_same(world: World, mode: str) -> None:
+def test_every_posting_path_writes_the_same_rows(world: World, mode: str) -> None:
     orgs = [world.open(mode=mode, limit="100") for _ in range(4)]
     for n, (org, way) in enumerate(zip(orgs, ("charge", False, True, "one"), strict=True)):
         amounts = [(k * 7 % 5 + 1) * UNIT + k for k in range(70)]
@@ -172,7 +171,7 @@ def test_every_way_of_writing_posts_the_same(world: World, mode: str) -> None:
     assert len(kept) == 1
 
 
-def test_the_door_refuses_one_by_one(world: World) -> None:
+def test_the_endpoint_refuses_records_one_by_one(world: World) -> None:
     org = world.open()
     world.top_up(org, "10")
     records = [
@@ -188,10 +187,10 @@ def test_the_door_refuses_one_by_one(world: World) -> None:
         {**raw(org, "6"), "at": 7},
         {**raw(org, "7"), "description": None},
     ]
-    answer = world.call("POST", "/v1/usage", {"records": records})
-    assert answer.status_code == 200, answer.json
-    assert (answer.json["accepted"], answer.json["duplicates"]) == (1, 1)
-    assert [(found["index"], found["code"]) for found in answer.json["refused"]] == [
+    response = world.call("POST", "/v1/usage", {"records": records})
+    assert response.status_code == 200, response.json
+    assert (response.json["accepted"], response.json["duplicates"]) == (1, 1)
+    assert [(refusal["index"], refusal["code"]) for refusal in response.json["refused"]] == [
         (1, "invalid_amount"),
         (2, "invalid_record"),
         (3, "insufficient_credits"),
@@ -215,7 +214,7 @@ def test_the_door_refuses_one_by_one(world: World) -> None:
         {"records": [{}] * 10_001},
     ],
 )
-def test_a_bad_envelope_is_refused_whole(world: World, body: Any) -> None:
+def test_an_invalid_body_is_refused_as_a_whole(world: World, body: Any) -> None:
     assert world.call("POST", "/v1/usage", body).status_code == 422
 
 
@@ -247,7 +246,7 @@ def test_batches_of_any_size_leave_the_same_journal(world: World, seed: int) -> 
     assert journals[0] == journals[1] == journals[2]
 
 
-def test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_is_covered(
+def test_overlapping_batches_never_deadlock_and_admit_what_the_credits_cover(
     world: World,
 ) -> None:
     hot, amount = world.open(limit="100"), 7 * UNIT
@@ -273,7 +272,7 @@ def test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_of_one_id_on_two_accounts_at_once_one_counts(world: World) -> None:
+def test_the_same_id_on_two_accounts_at_once_counts_once(world: World) -> None:
     orgs = [world.open(limit="10"), world.open(limit="10")]
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity"
@@ -300,8 +299,8 @@ def test_of_one_id_on_two_accounts_at_once_one_counts(world: World) -> None:
 def test_ten_thousand_records_go_in_one_call(world: World) -> None:
     orgs = [world.open(limit="1000") for _ in range(10)]
     records = [raw(orgs[n % 10], f"{n}-{orgs[0]}", "0.5") for n in range(10_000)]
-    answer = world.call("POST", "/v1/usage", {"records": records})
-    assert (answer.status_code, answer.json) == (
+    response = world.call("POST", "/v1/usage", {"records": records})
+    assert (response.status_code, response.json) == (
         200,
         {"accepted": 10_000, "duplicates": 0, "refused": []},
     )
@@ -314,18 +313,18 @@ def test_four_mebibytes_and_no_more(world: World) -> None:
     org = world.open(limit="1")
     body = json.dumps({"records": [raw(org, org)]})
     headers = {"Authorization": f"Bearer {world.token()}", "Content-Type": "application/json"}
-    answers = [
+    responses = [
         world.client.post("/v1/usage", data=body.ljust(size), headers=headers)
         for size in (4 * 1024 * 1024 + 1, 4 * 1024 * 1024)
     ]
-    assert [answer.status_code for answer in answers] == [413, 200]
-    assert "4194304" in answers[0].json["detail"]
+    assert [response.status_code for response in responses] == [413, 200]
+    assert "4194304" in responses[0].json["detail"]
     assert len(journal(world, org)) == 1
 
 
 @pytest.fixture
 def young(postgres: Any) -> Iterator[Database]:
-    """Billing's database before anything was posted, and nothing known of its tables."""
+    """Billing's database before anything was posted, without statistics."""
     made = postgres.fresh_database("billing")
     migrations.upgrade(SERVICE.migrations, made.owner_url)
     database = Database(made.app_url, pool_size=4)
@@ -333,7 +332,7 @@ def young(postgres: Any) -> Iterator[Database]:
     database.close()
 
 
-def test_what_a_batch_asks_is_answered_by_indexes_however_long_the_journal_is(
+def test_every_query_of_a_batch_uses_an_index_however_long_the_journal(
     young: Database,
 ) -> None:
     world = World(young, FlaskClient(Flask("")))
@@ -357,11 +356,11 @@ def test_what_a_batch_asks_is_answered_by_indexes_however_long_the_journal_is(
 
 
 def generic_plan(database: Database, statement: str, parameters: dict[str, Any]) -> str:
-    """The plan that a prepared statement keeps, as if it was made now."""
+    """The generic plan of a prepared statement."""
     names: list[str] = []
 
-    def numbered(found: re.Match[str]) -> str:
-        names.append(found[1])
+    def numbered(match: re.Match[str]) -> str:
+        names.append(match[1])
         return f"${len(names)}"
 
     prepared = re.sub(r"%\((\w+)\)s", numbered, statement)
@@ -376,7 +375,7 @@ def generic_plan(database: Database, statement: str, parameters: dict[str, Any])
     return "\n".join(row[0] for row in rows)
 
 
-def test_a_reservation_whose_time_is_over_refuses_no_usage(world: World) -> None:
+def test_an_expired_reservation_does_not_block_usage(world: World) -> None:
     org = world.open()
     world.top_up(org, "10")
     assert (

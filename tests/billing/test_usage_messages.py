@@ -1,5 +1,4 @@
-"""Usage as messages: the real broker, the real drain, PostgreSQL. Each record once for ever, each
-refusal said once."""
+"""Usage as messages with a real broker and PostgreSQL: each record and each refusal counts once."""
 
 import json
 import os
@@ -60,7 +59,7 @@ def until(condition: Callable[[], Any], seconds: float = 60, what: Callable[[], 
 
 
 def posted(world: World) -> Counter[str]:
-    """How often each record of the provider stands in the journal."""
+    """How often each record of the provider is in the journal."""
     with world.database.reading() as session:
         return Counter(
             session.scalars(
@@ -74,8 +73,8 @@ def posted(world: World) -> Counter[str]:
 def refusals(world: World) -> list[dict[str, Any]]:
     with world.database.reading() as session:
         bodies = session.scalars(select(OutboxRow.body).where(OutboxRow.type == REFUSED))
-        said = [json.loads(body)["data"] for body in bodies]
-    return [data for data in said if data["provider_id"] == world.provider_id]
+        published = [json.loads(body)["data"] for body in bodies]
+    return [data for data in published if data["provider_id"] == world.provider_id]
 
 
 def laid_aside(world: World, column: Any) -> list[Any]:
@@ -103,15 +102,14 @@ def draining(url: str, *many: Batches) -> Iterator[None]:
 
 
 def ears(world: World, poison: str = "no such record") -> Batches:
-    """What billing hears with; a record whose id begins with ``poison`` makes every batch fail that
-    it is in."""
+    """Billing's consumer; a record whose id begins with ``poison`` makes its batch fail."""
     real = BATCHES[usage.Recorded]
 
     def apply(session: Any, records: Sequence[Any], now: Any) -> Sequence[int]:
-        answer = real.apply(session, records, now)
+        response = real.apply(session, records, now)
         if any(record.id.startswith(poison) for record in records):
             raise RuntimeError("a bug")
-        return answer
+        return response
 
     batch = Batch(read=real.read, apply=apply)
     return Batches(
@@ -181,27 +179,27 @@ def test_two_thousand_records_of_every_kind_in_any_order(
         until(lambda: seen() == (1140, 320, 260, 4), what=seen)
         time.sleep(0.2)  # for what must not come
 
-    found = posted(world)
-    assert set(found.values()) == {1}
+    counts = posted(world)
+    assert set(counts.values()) == {1}
     assert Counter(
-        id_.rstrip("0123456789") for id_ in (name.partition("-")[0] for name in found)
+        id_.rstrip("0123456789") for id_ in (name.partition("-")[0] for name in counts)
     ) == {
         "good": 1000,
         "tight": 100,
         "always": 20,
         "twin": 20,
     }
-    said = refusals(world)
-    assert Counter((data["organization_id"], data["code"]) for data in said) == {
+    published = refusals(world)
+    assert Counter((data["organization_id"], data["code"]) for data in published) == {
         (poor, "insufficient_credits"): 200,
         (frozen, "account_frozen"): 50,
         (unknown, "organization_not_found"): 50,
         (rich, "record_id_reused"): 20,
     }
-    assert len({(data["record_id"], data["amount"]) for data in said}) == 320
+    assert len({(data["record_id"], data["amount"]) for data in published}) == 320
     assert (
-        not {data["record_id"] for data in said if data["code"] != "record_id_reused"}
-        & found.keys()
+        not {data["record_id"] for data in published if data["code"] != "record_id_reused"}
+        & counts.keys()
     )
     assert Counter(laid_aside(world, DeadLetter.reason)) - dead_before == {
         "invalid": 200,
@@ -257,7 +255,7 @@ def listen(urls: dict[str, str], database: Database, **more: str) -> subprocess.
     )
 
 
-def test_killed_between_commit_and_acknowledgement_nothing_is_charged_or_said_twice(
+def test_killed_between_commit_and_ack_nothing_is_charged_or_published_twice(
     world: World, urls: dict[str, str]
 ) -> None:
     org = world.open()

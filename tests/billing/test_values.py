@@ -1,4 +1,4 @@
-"""Money as text and as millionths."""
+"""Amounts as text and as millionths."""
 
 import pytest
 from billing.values import InvalidMoney, format_money, parse_money, percent
@@ -57,20 +57,20 @@ BAD = [
 @pytest.mark.parametrize("text", BAD, ids=repr)
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("zero", [False, True])
-def test_what_is_no_decimal_string_is_refused(text, signed, zero):
+def test_anything_but_a_decimal_string_is_refused(text, signed, zero):
     with pytest.raises(InvalidMoney):
         parse_money(text, signed=signed, zero=zero)
 
 
 @pytest.mark.parametrize("text", ["-1", "-0.000001", "-999999999999.999999"])
-def test_a_sign_is_refused_where_the_amount_must_be_positive(text):
+def test_a_minus_sign_is_refused_for_positive_amounts(text):
     with pytest.raises(InvalidMoney):
         parse_money(text, zero=True)
     assert parse_money(text, signed=True) < 0
 
 
 @pytest.mark.parametrize("text", ["0", "0.0", "0.000000", "000"])
-def test_zero_is_refused_where_the_amount_must_be_positive(text):
+def test_zero_is_refused_for_positive_amounts(text):
     with pytest.raises(InvalidMoney):
         parse_money(text, signed=True)
     assert parse_money(text, zero=True) == 0
@@ -92,7 +92,7 @@ def test_zero_never_has_a_sign(text):
         ("007", 7 * 10**6),
     ],
 )
-def test_good_money_becomes_millionths(text, amount):
+def test_valid_amounts_become_millionths(text, amount):
     assert parse_money(text) == amount
 
 
@@ -113,12 +113,12 @@ def test_good_money_becomes_millionths(text, amount):
         (1_000_000, "ZZZ", "1.00"),
     ],
 )
-def test_output_has_the_currencys_decimals_at_least_and_six_at_most(amount, currency, text):
+def test_output_has_at_least_the_currencys_decimals_and_at_most_six(amount, currency, text):
     assert format_money(amount, currency) == text
 
 
 @given(st.integers(-(10**18) + 1, 10**18 - 1), st.sampled_from(["SGD", "JPY", "KWD", "CLF"]))
-def test_money_survives_the_way_out_and_in(amount, currency):
+def test_formatted_amounts_parse_to_the_same_value(amount, currency):
     assert parse_money(format_money(amount, currency), signed=True, zero=True) == amount
 
 

@@ -1,4 +1,4 @@
-"""Billing's HTTP door: who may knock, with what, and what is answered."""
+"""Billing's HTTP API: who may call it, with what, and the responses."""
 
 import base64
 from datetime import timedelta
@@ -11,7 +11,7 @@ from chassis.runtime import clock, ids
 from sqlalchemy import select
 
 from tests.billing.conftest import SECRET
-from tests.billing.test_proving import prove
+from tests.billing.test_ledger_audit import run_audit
 from tests.billing.test_values import BAD
 
 BODIES = {
@@ -39,7 +39,7 @@ BODIES = {
     "wallet.read": ("GET", "/v1/wallet", None),
     "wallet.top_up": ("POST", "/v1/wallet/top-ups", {"amount": "1"}),
 }
-# What needs a thing to work on: whoever may is told that it is missing, whoever may not learns
+# These need an existing object: who has the permission learns that it is missing, who has not learns
 # nothing.
 MISSING = {
     "account.refund": (
@@ -65,38 +65,38 @@ def path_of(operation, org):
     return method, path if path.startswith("/v1") else f"/v1/organizations/{org}{path}", body
 
 
-def pointers(answer):
-    assert answer.status_code == 422, answer.json
-    return [error["pointer"] for error in answer.json["errors"]]
+def pointers(response):
+    assert response.status_code == 422, response.json
+    return [error["pointer"] for error in response.json["errors"]]
 
 
-def test_every_operation_is_tried_below():
+def test_every_operation_has_a_sample_request():
     assert {*BODIES, *MISSING} == set(OPERATIONS.rows)
 
 
 @pytest.mark.parametrize("operation", [*BODIES, *MISSING])
-def test_the_door_keeps_the_table(world, operation):
+def test_access_follows_the_permission_table(world, operation):
     org = world.open()
     world.top_up(org, "10")
-    prove(world)
+    run_audit(world)
     method, path, body = path_of(operation, org)
     for kind, role in PEOPLE:
         for act in (None, ACT):
             token = world.token(
                 kind, role, None if kind == "provider" else org, **({"act": act} if act else {})
             )
-            answer = world.call(method, path, body, token=token)
+            response = world.call(method, path, body, token=token)
             allowed = OPERATIONS.allows(operation, kind=kind, role=role, acting=act is not None)
             welcome = (200, 201) if operation in BODIES else (404, 409, 422)
-            assert (answer.status_code in welcome) == allowed, (kind, role, act, answer.json)
-            assert allowed or answer.status_code == 403
+            assert (response.status_code in welcome) == allowed, (kind, role, act, response.json)
+            assert allowed or response.status_code == 403
 
 
 @pytest.mark.parametrize(
     "operation",
     [name for name, (_, path, _) in {**BODIES, **MISSING}.items() if not path.startswith("/v1")],
 )
-def test_anothers_organization_does_not_exist_and_nobody_is_asked_for_a_token(world, operation):
+def test_another_organization_does_not_exist_and_without_a_token_it_is_401(world, operation):
     org = world.open()
     method, path, body = path_of(operation, org)
     other_provider = world.token(org=ids.new("org"))
@@ -137,13 +137,13 @@ def test_a_denial_is_audited(world):
         ("account.change", ["-1"]),
     ],
 )
-def test_bad_money_is_refused_with_its_place(world, operation, also):
+def test_an_invalid_amount_is_refused_with_its_location(world, operation, also):
     org = world.open()
     method, path, body = path_of(operation, org)
     field = "credit_limit" if operation == "account.change" else "amount"
     for bad in [*BAD, *also]:
-        answer = world.call(method, path, {**body, field: bad})
-        assert pointers(answer) == [f"/{field}"], bad
+        response = world.call(method, path, {**body, field: bad})
+        assert pointers(response) == [f"/{field}"], bad
     assert world.account(org)["balance"] == "0.00"
 
 
@@ -158,7 +158,7 @@ def test_bad_money_is_refused_with_its_place(world, operation, also):
         {"amount": "1", "method": "cash", "reference": 7},
     ],
 )
-def test_what_a_top_up_does_not_know_is_refused(world, body):
+def test_unknown_fields_and_values_of_a_top_up_are_refused(world, body):
     assert pointers(world.post(world.open(), "top-ups", body))
 
 
@@ -174,7 +174,7 @@ def test_a_reason_has_one_to_five_hundred_characters(world):
 @pytest.mark.parametrize(
     "operation", [name for name, (method, *_) in BODIES.items() if method == "POST"]
 )
-def test_money_moves_only_under_a_key_and_once(world, operation):
+def test_money_moves_once_and_only_with_an_idempotency_key(world, operation):
     org = world.open(limit="5")
     world.top_up(org, "10")
     method, path, body = path_of(operation, org)
@@ -186,7 +186,7 @@ def test_money_moves_only_under_a_key_and_once(world, operation):
     assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
 
 
-def test_a_refusal_is_kept_under_its_key_even_after_a_top_up(world):
+def test_a_refusal_is_stored_under_its_key_even_after_a_top_up(world):
     org = world.open()
     body = {"amount": "5", "kind": "usage", "description": "x"}
     first = world.post(org, "charges", body, key="one")
@@ -229,7 +229,7 @@ def test_the_account_has_every_field_of_the_contract(world):
     }
 
 
-def test_a_change_is_made_only_to_what_was_read(world):
+def test_a_change_needs_the_current_etag(world):
     org = world.open()
     tag = world.call("GET", f"/v1/organizations/{org}/account").headers["ETag"]
     world.top_up(org, "10")
@@ -256,7 +256,7 @@ def test_a_change_is_made_only_to_what_was_read(world):
         {"auto_top_up": None},
     ],
 )
-def test_a_bad_change_is_refused(world, body):
+def test_an_invalid_change_is_refused(world, body):
     assert pointers(world.patch(world.open(), body))
 
 
@@ -268,10 +268,10 @@ def test_a_temporary_limit_is_set_with_its_end_and_made_permanent_by_null(world)
     assert world.patch(org, {"credit_limit": "60"}).json["credit_limit_expires_at"] == ends
     shown = world.patch(org, {"credit_limit_expires_at": None}).json
     assert (shown["credit_limit"], shown["credit_limit_expires_at"]) == ("60.00", None)
-    assert world.last_said(org, "audit_recorded")["action"] == "account.credit_limit_changed"
+    assert world.last_published(org, "audit_recorded")["action"] == "account.credit_limit_changed"
 
 
-def test_automatic_top_up_is_kept_as_set(world):
+def test_automatic_top_up_settings_are_stored(world):
     org = world.open()
     world.top_up(org, "100")
     body = {"auto_top_up": {"enabled": True, "amount": "50", "method": "issue"}}
@@ -287,7 +287,7 @@ def test_automatic_top_up_is_kept_as_set(world):
     )
 
 
-def test_going_postpaid_needs_a_limit_and_keeps_the_money(world):
+def test_a_change_to_postpaid_needs_a_limit_and_keeps_the_money(world):
     org = world.open()
     world.top_up(org, "40")
     assert world.patch(org, {"payment_mode": "postpaid"}).json["code"] == "credit_limit_required"
@@ -298,8 +298,8 @@ def test_going_postpaid_needs_a_limit_and_keeps_the_money(world):
         "40.00",
     )
     world.charge(org, "10")
-    answer = world.patch(org, {"payment_mode": "prepaid"})
-    assert (answer.status_code, answer.json["code"], answer.json["unbilled"]) == (
+    response = world.patch(org, {"payment_mode": "prepaid"})
+    assert (response.status_code, response.json["code"], response.json["unbilled"]) == (
         409,
         "open_amounts",
         "10.00",
@@ -324,15 +324,15 @@ def test_a_prepaid_debt_becomes_unbilled(world):
     )
 
 
-def test_org_asks_what_stands_in_the_way_of_closing(world):
+def test_org_can_read_the_blockers_of_closing(world):
     org = world.open()
     world.top_up(org, "5")
     path, secret = (
         f"/internal/organizations/{org}/closing-check",
         base64.b64encode(f"org:{SECRET}".encode()).decode(),
     )
-    answer = world.client.get(path, headers={"Authorization": f"Basic {secret}"})
-    assert answer.json == {
+    response = world.client.get(path, headers={"Authorization": f"Basic {secret}"})
+    assert response.json == {
         "blockers": [{"code": "credits_left", "amount": "5.00", "currency": "SGD"}]
     }
     assert world.account(org)["status"] == "open"
@@ -340,7 +340,7 @@ def test_org_asks_what_stands_in_the_way_of_closing(world):
     assert world.call("GET", path).status_code == 401
 
 
-def test_wallets_may_hold_several_currencies(world):
+def test_a_wallet_can_hold_several_currencies(world):
     world.top_up(world.open(currency="JPY"), "70")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "5", "currency": "EUR"})
     assert (

@@ -1,5 +1,5 @@
-"""The provider's wallet: the domain's table through the API, all of one instant, sums that no
-column holds, and nobody waits for it who only charges."""
+"""The provider's wallet: the domain's table through the API, consistent at one instant, with sums
+that no column holds, and without a lock for charges."""
 
 import pytest
 from billing import actions, queries
@@ -14,22 +14,21 @@ from tests.billing.conftest import CLERK
 MOST = "999999999999.999999"
 
 
-def wallet(world):
+def wallets(world):
     return world.call("GET", "/v1/wallet").json["data"]
 
 
 def figures(world):
-    (purse,) = wallet(world)
-    return tuple(purse[name] for name in ("balance", "customers_balance", "usable"))
+    (wallet,) = wallets(world)
+    return tuple(wallet[name] for name in ("balance", "customers_balance", "usable"))
 
 
 def in_cents(*amounts):
     return tuple(f"{amount}.00" for amount in amounts)
 
 
-def test_the_whole_table_of_the_domain_row_by_row(world, cards):
-    """domain.md section 10.2. The charge that its last row refunds was bought before the table
-    begins."""
+def test_the_table_of_the_domain_row_by_row(world, cards):
+    """The charge that the last row refunds was posted before the table begins."""
     org = world.open()
     world.store_card(org)
     world.top_up(org, "100")
@@ -37,8 +36,8 @@ def test_the_whole_table_of_the_domain_row_by_row(world, cards):
     world.call("POST", "/v1/wallet/top-ups", {"amount": "30"})
     assert figures(world) == in_cents(0, 0, 0)
 
-    def done(answer, *expected):
-        assert answer.status_code == 201, answer.json
+    def done(response, *expected):
+        assert response.status_code == 201, response.json
         assert figures(world) == in_cents(*expected)
 
     done(
@@ -68,7 +67,7 @@ def test_the_whole_table_of_the_domain_row_by_row(world, cards):
 
 
 @pytest.mark.parametrize("method", ["cash", "cheque", "bank_transfer", "issue"])
-def test_what_is_paid_by_hand_or_issued_raises_what_is_the_customers_only(world, method):
+def test_manual_and_issued_top_ups_raise_only_the_customers_part(world, method):
     prepaid, postpaid = world.open(), world.open("postpaid", limit="1")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
     assert world.post(prepaid, "top-ups", {"amount": "10", "method": method}).status_code == 201
@@ -87,16 +86,16 @@ def test_what_is_paid_by_hand_or_issued_raises_what_is_the_customers_only(world,
     assert figures(world) == in_cents(100, 20, 80)
 
 
-def test_without_a_provider_of_cards_no_card_is_used(world):
+def test_cards_are_refused_without_a_card_provider(world):
     org, postpaid = world.open(), world.open("postpaid", limit="1")
     world.store_card(org)
     by_card = {"amount": "1", "method": "card"}
-    for answer in (
+    for response in (
         world.post(org, "top-ups", by_card),
         world.post(org, "withdrawals", {**by_card, "reason": "x"}),
         world.call("POST", f"/v1/organizations/{postpaid}/payments", by_card),
     ):
-        assert (answer.status_code, answer.json["code"]) == (409, "payment_method_missing")
+        assert (response.status_code, response.json["code"]) == (409, "payment_method_missing")
 
 
 def test_a_card_must_be_stored_before_it_is_used(world, cards):
@@ -105,7 +104,7 @@ def test_a_card_must_be_stored_before_it_is_used(world, cards):
     assert (refused.status_code, refused.json["code"]) == (409, "payment_method_missing")
 
 
-def test_no_more_is_issued_than_the_provider_has(world):
+def test_issuing_cannot_exceed_the_providers_credits(world):
     org, postpaid = world.open(), world.open("postpaid", limit="1")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
     world.top_up(org, "100", "issue")
@@ -118,7 +117,7 @@ def test_no_more_is_issued_than_the_provider_has(world):
         assert (refused.json["shortfall"], refused.json["usable"]) == ("0.000001", "0.00")
 
 
-def test_a_removed_card_takes_its_automatic_top_up_along(world, cards):
+def test_removing_a_card_switches_off_its_automatic_top_up(world, cards):
     org = world.open()
     world.store_card(org)
     world.patch(org, {"auto_top_up": {"enabled": True, "amount": "10", "method": "card"}})
@@ -130,7 +129,7 @@ def test_a_removed_card_takes_its_automatic_top_up_along(world, cards):
         )
     account = world.account(org)
     assert (account["payment_method"], account["auto_top_up"]["enabled"]) == (None, False)
-    audited = world.last_said(org, "audit_recorded")
+    audited = world.last_published(org, "audit_recorded")
     assert audited["action"] == "account.payment_method_removed"
     assert [change["field"] for change in audited["changes"]] == [
         "payment_method",
@@ -141,7 +140,7 @@ def test_a_removed_card_takes_its_automatic_top_up_along(world, cards):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_only_who_issues_waits_for_the_wallet(world):
+def test_only_issuing_locks_the_wallet(world):
     org = world.open("postpaid", limit="100")
 
     def at_once(act, **arguments):
@@ -172,7 +171,7 @@ def test_only_who_issues_waits_for_the_wallet(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_balance_and_customers_balance_are_of_the_same_instant(world, cards):
+def test_balance_and_customers_balance_are_from_the_same_instant(world, cards):
     org = world.open()
     world.store_card(org)
     posted = []
@@ -192,11 +191,11 @@ def test_balance_and_customers_balance_are_of_the_same_instant(world, cards):
 
     with world.database.reading() as session:
         event.listen(world.database.engine, "after_cursor_execute", post)
-        found = queries.wallet_balances(session, world.provider_id)
+        balances = queries.wallet_balances(session, world.provider_id)
         event.remove(world.database.engine, "after_cursor_execute", post)
     assert posted
-    assert [purse.usable for purse in found] == [0]
-    assert wallet(world)[0] == {
+    assert [balance.usable for balance in balances] == [0]
+    assert wallets(world)[0] == {
         "currency": "SGD",
         "balance": "5.00",
         "customers_balance": "5.00",
@@ -204,26 +203,26 @@ def test_balance_and_customers_balance_are_of_the_same_instant(world, cards):
     }
 
 
-def test_each_currency_is_summed_by_itself_the_own_one_first(world):
+def test_currencies_are_summed_separately_the_providers_own_first(world):
     yen = world.open(currency="JPY")
     world.top_up(yen, "500")
     world.top_up(world.open(), "3")
     world.charge(world.open(limit="9"), "2", cost="1.5")
     world.call("POST", "/v1/wallet/top-ups", {"amount": "100"})
     world.call("POST", "/v1/wallet/top-ups", {"amount": "7", "currency": "EUR"})
-    assert [tuple(purse.values()) for purse in wallet(world)] == [
+    assert [tuple(wallet.values()) for wallet in wallets(world)] == [
         ("SGD", "98.50", "3.00", "95.50"),
         ("EUR", "7.00", "0.00", "7.00"),
         ("JPY", "0", "500", "-500"),
     ]
 
 
-def test_the_largest_costs_are_summed_and_what_can_not_be_kept_is_refused(world):
+def test_the_largest_costs_are_summed_and_what_cannot_be_stored_is_refused(world):
     customers = [world.open(limit="1") for _ in range(2)]
     body = {"amount": "0.01", "kind": "usage", "description": "x", "cost": MOST}
-    answers = [world.post(org, "charges", body) for org in customers for _ in range(10)]
-    refused = [answer.json["code"] for answer in answers if answer.status_code != 201]
+    responses = [world.post(org, "charges", body) for org in customers for _ in range(10)]
+    refused = [response.json["code"] for response in responses if response.status_code != 201]
     assert refused == ["amount_too_large"] * 2
-    assert wallet(world)[0]["balance"] == "-17999999999999.999982"
+    assert wallets(world)[0]["balance"] == "-17999999999999.999982"
     topped_up = world.call("POST", "/v1/wallet/top-ups", {"amount": "1"})
     assert (topped_up.status_code, topped_up.json["code"]) == (409, "amount_too_large")

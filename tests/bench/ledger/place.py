@@ -81,11 +81,11 @@ class Place:
 
     def token(self) -> str:
         """What the first administrator gets for signing in; good for five minutes."""
-        answer = Api(self.system.url_of("membership")).sign_in(ADMIN, self.system.password)
-        return str(answer.body["access_token"])
+        response = Api(self.system.url_of("membership")).sign_in(ADMIN, self.system.password)
+        return str(response.body["access_token"])
 
     def pgbench(self, *arguments: str) -> str:
-        """Run pgbench as the superuser; what it said."""
+        """Run pgbench as the superuser; what it published."""
         environment = os.environ | {
             "PGHOST": self.postgres.host,
             "PGPORT": str(self.postgres.port),

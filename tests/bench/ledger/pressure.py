@@ -22,7 +22,7 @@ _WEB = Path(__file__).with_name("web.lua")
 
 
 def post_batches(url: str, provider_id: str, wallets: list[str], size: int) -> Callable[[], int]:
-    """What posts one batch of usage after the other and answers how many rows it posted."""
+    """What posts one batch of usage after the other and responses how many rows it posted."""
     database, tag, n = Database(url, pool_size=1), secrets.token_hex(4), 0
 
     def post() -> int:
@@ -119,8 +119,8 @@ def ask(address: str, token: str, wallets: Path, items: int, clients: int) -> fl
         str(items),
         secrets.token_hex(4),
     ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec:\s+([0-9.]+)", said)
-    if found is None or "Non-2xx" in said or "Socket errors" in said:
-        raise RuntimeError(said)
+    published = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"Requests/sec:\s+([0-9.]+)", published)
+    if found is None or "Non-2xx" in published or "Socket errors" in published:
+        raise RuntimeError(published)
     return float(found[1]) * max(items, 1)

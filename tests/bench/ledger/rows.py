@@ -26,7 +26,7 @@ PUBLISHED = 20_000
 
 
 class Row(NamedTuple):
-    """``aim``: how often as fast as TPC-B it should be. ``measure`` answers how many a second."""
+    """``aim``: how often as fast as TPC-B it should be. ``measure`` responses how many a second."""
 
     name: str
     aim: float | None
@@ -160,8 +160,8 @@ def _month(place: Place) -> float:
     return WALLETS / (time.monotonic() - began)
 
 
-def _tps(said: str) -> float:
-    return float(re.search(r"tps = ([0-9.]+)", said)[1])  # type: ignore[index]
+def _tps(published: str) -> float:
+    return float(re.search(r"tps = ([0-9.]+)", published)[1])  # type: ignore[index]
 
 
 ROWS: tuple[Row, ...] = (

@@ -41,5 +41,5 @@ def postgres_database(postgres: Any) -> Iterator[Database]:
 
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock stands still unless it is told to go on."""
+    """The clock stands still unless it is sent to go on."""
     monkeypatch.setattr(clock, "now", lambda: Clock.now)

@@ -166,8 +166,10 @@ class Machine(RuleBasedStateMachine):
                     lambda wallet=wallet: self.oracle.top_up(wallet, 40 * 10**6, "cash"),
                 )
         for currency in ("SGD", "JPY") if own != "0" else ():
-            answer = self.send("POST", "/v1/wallet/top-ups", {"amount": own, "currency": currency})
-            assert answer.status_code == 201, answer.json
+            response = self.send(
+                "POST", "/v1/wallet/top-ups", {"amount": own, "currency": currency}
+            )
+            assert response.status_code == 201, response.json
             self.oracle.own[currency] = int(own) * 10**6
         self.seen = self.look()
 
@@ -233,15 +235,15 @@ class Machine(RuleBasedStateMachine):
         headers = {"Authorization": f"Bearer {self.bearer}"}
         if method == "POST":
             headers["Idempotency-Key"] = key = key or f"key-{next(self.numbers)}"
-        answer = self.world.client.open(path, method=method, json=body, headers=headers)
+        response = self.world.client.open(path, method=method, json=body, headers=headers)
         if (
             method == "POST"
-            and answer.status_code in (200, 201, 409, 410)
-            and not answer.headers.get("Idempotent-Replayed")
+            and response.status_code in (200, 201, 409, 410)
+            and not response.headers.get("Idempotent-Replayed")
         ):
-            self.requests.append((path, body, key, answer.status_code, answer.data))
+            self.requests.append((path, body, key, response.status_code, response.data))
             self.fresh = True
-        return answer
+        return response
 
     def account(
         self, wallet: Wallet, what: str, body: dict[str, Any], act: Callable[[], Any]
@@ -252,7 +254,7 @@ class Machine(RuleBasedStateMachine):
         self, name: str, path: str, body: Any, act: Callable[[], Any], method: str = "POST"
     ) -> Any:
         """Send it, and have the oracle do the same: both refuse it with the same code, or both do
-        it. Answers what the oracle did with its id, and the answer; None when it was refused."""
+        it. Answers what the oracle did with its id, and the response; None when it was refused."""
         name = name.rpartition("/")[2]
         before = pickle.dumps(self.oracle)
         self.oracle.now = Clock.now
@@ -261,17 +263,19 @@ class Machine(RuleBasedStateMachine):
         except Refused as refused:
             done, refusal = None, refused.code
             self.oracle = pickle.loads(before)
-        answer = self.send(method, path, body)
-        said = (answer.json or {}).get("code") if answer.status_code >= 400 else None
+        response = self.send(method, path, body)
+        published = (response.json or {}).get("code") if response.status_code >= 400 else None
         if refusal == "past":
-            refusal = "invalid" if answer.status_code == 422 else refusal
-        assert said == refusal, f"{name}: the ledger says {answer.json}, it should be {refusal}"
+            refusal = "invalid" if response.status_code == 422 else refusal
+        assert published == refusal, (
+            f"{name}: the ledger says {response.json}, it should be {refusal}"
+        )
         self.count(f"{name} refused" if refusal else name)
         if refusal:
             self.nothing_changed()
             return None
-        self.name(done, answer.json)
-        return answer.json
+        self.name(done, response.json)
+        return response.json
 
     def name(self, done: Any, shown: dict[str, Any]) -> None:
         """Take over the ids the ledger has given; what it says of the transaction is what was
@@ -406,8 +410,8 @@ class Machine(RuleBasedStateMachine):
         if what == "adjustments" and money == "-1":
             return
         path = f"/v1/organizations/{self.wallet(who).id}/account/{what}"
-        answer = self.send("POST", path, {**bodies[what], "amount": money})
-        assert answer.status_code == 422, (money, answer.json)
+        response = self.send("POST", path, {**bodies[what], "amount": money})
+        assert response.status_code == 422, (money, response.json)
         self.count("bad money")
         self.nothing_changed()
 
@@ -532,7 +536,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.oracle.now = Clock.now
-        self.world.tick(
+        self.world.run_jobs(
             "expire_reservations",
             "expire_credit_limits",
             "publish_balances",
@@ -605,7 +609,7 @@ class Machine(RuleBasedStateMachine):
         ):  # who is tried first gets what the provider has
             due = queries.due_top_ups(session, Clock.now, limit=10**6)
         first_come = [org for org in due if org in self.oracle.wallets]
-        self.world.tick("run_auto_top_ups", now=Clock.now)
+        self.world.run_jobs("run_auto_top_ups", now=Clock.now)
         for org in first_come:
             wallet = self.oracle.wallets[org]
             done = self.oracle.auto_top_up(wallet)
@@ -638,7 +642,7 @@ class Machine(RuleBasedStateMachine):
         )
         Clock.now = max(Clock.now, ends + timedelta(microseconds=late))
         self.oracle.now = Clock.now
-        self.world.tick("run_billing", now=Clock.now)
+        self.world.run_jobs("run_billing", now=Clock.now)
         for wallet in self.oracle.wallets.values():
             bill = self.oracle.end_month(wallet)
             if bill:
@@ -796,7 +800,7 @@ class Machine(RuleBasedStateMachine):
         if not is_closed and len(wallet.done) == before:
             self.seen = self.look()
         self.world_act(actions.close_account, organization_id=wallet.id, deletion_id="d1")
-        name = self.world.said(wallet.id)[-1][0]
+        name = self.world.published(wallet.id)[-1][0]
         assert name == ("account_closed" if is_closed else "account_not_closed")
         if not is_closed and len(wallet.done) == before:
             self.nothing_changed()
@@ -833,20 +837,21 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.requests and self.fresh)
     @rule(pick=st.integers(0, 60), other=st.booleans())
     def ask_again(self, pick: int, other: bool) -> None:
-        """The same key again, hours and changes later: the same answer and no effect; another body
+        """The same key again, hours and changes later: the same response and no effect; another body
         is refused."""
         self.fresh = False
         path, body, key, status, data = self.requests[-1 - pick % len(self.requests)]
         changed = next((name for name in ("description", "reason", "remark") if name in body), None)
         if other and changed:
-            answer = self.send("POST", path, {**body, changed: "another"}, key)
-            assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused"), (
-                answer.json
-            )
+            response = self.send("POST", path, {**body, changed: "another"}, key)
+            assert (response.status_code, response.json["code"]) == (
+                422,
+                "idempotency_key_reused",
+            ), response.json
         else:
-            answer = self.send("POST", path, body, key)
-            assert (answer.status_code, answer.data) == (status, data)
-            assert answer.headers["Idempotent-Replayed"] == "true"
+            response = self.send("POST", path, body, key)
+            assert (response.status_code, response.data) == (status, data)
+            assert response.headers["Idempotent-Replayed"] == "true"
         self.count("asked again")
         self.nothing_changed()
 
@@ -948,12 +953,12 @@ class Machine(RuleBasedStateMachine):
             }
             for record in batch
         ]
-        answer = self.send(
+        response = self.send(
             "POST", "/v1/usage", {"records": raw, "admission": "always" if always else "limit"}
         )
-        assert answer.status_code == 200, answer.json
-        refused = {found["index"]: found["code"] for found in answer.json["refused"]}
-        return answer.json["accepted"], answer.json["duplicates"], refused
+        assert response.status_code == 200, response.json
+        refused = {found["index"]: found["code"] for found in response.json["refused"]}
+        return response.json["accepted"], response.json["duplicates"], refused
 
     def by_action(self, records: list[UsageRecord], way: str) -> Any:
         with self.world.database.transaction() as session:

@@ -1,4 +1,4 @@
-"""What a ledger must answer, and hold afterwards: plain numbers in memory, written from the
+"""What a ledger must response, and hold afterwards: plain numbers in memory, written from the
 contract and not from the code that is tested, of which nothing is imported. Amounts in millionths.
 """
 
@@ -227,7 +227,7 @@ class Wallet:
 
 class Oracle:
     """What one provider's customers may do. Each command raises Refused, or does its part to the
-    wallets; ids are taken over from the answer by the caller. ``now`` is set from outside."""
+    wallets; ids are taken over from the response by the caller. ``now`` is set from outside."""
 
     def __init__(self, now: datetime, individual: bool) -> None:
         self.now, self.individual = now, individual
@@ -352,7 +352,7 @@ class Oracle:
     def record(self, record: dict[str, Any], always: bool) -> str:
         """One usage record; what is due has expired before the first of its batch."""
         wallet = self.wallets.get(record["organization_id"])
-        said = (
+        published = (
             record["organization_id"],
             record["amount"],
             record["at"],
@@ -360,7 +360,7 @@ class Oracle:
             record["cost"],
         )
         if record["id"] in self.records:
-            return "duplicate" if self.records[record["id"]] == said else "record_id_reused"
+            return "duplicate" if self.records[record["id"]] == published else "record_id_reused"
         if wallet is None:
             return "organization_not_found"
         if wallet.status != "open":
@@ -374,7 +374,7 @@ class Oracle:
             wallet.unbilled -= record["amount"] * (wallet.mode == "postpaid")
             wallet.on_wallet += record["cost"]
             return refused.code
-        self.records[record["id"]] = said
+        self.records[record["id"]] = published
         return "accepted"
 
     def reserve(self, wallet: Wallet, amount: int, expires_in: int) -> Held:

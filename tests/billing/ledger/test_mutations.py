@@ -19,7 +19,7 @@ PACKAGES = {
     "billing": ROOT / "services/billing/billing",
     "chassis": ROOT / "shared/chassis/chassis",
 }
-MACHINE = "ledger/test_state_machine.py::test_whatever_is_done_the_ledger_answers_and_keeps_what_it_must[sqlite]"
+MACHINE = "ledger/test_state_machine.py::test_the_ledger_matches_the_oracle_after_any_sequence_of_requests[sqlite]"
 SEED = "20260301"
 
 
@@ -48,9 +48,7 @@ TABLE = (
         "billing/actions/usage/accounts.py",
         "ORDER BY organization_id FOR NO KEY UPDATE",
         "ORDER BY random() FOR NO KEY UPDATE",
-        usage(
-            "test_overlapping_batches_never_wait_for_each_other_in_a_ring_and_admit_what_is_covered"
-        ),
+        usage("test_overlapping_batches_never_deadlock_and_admit_what_the_credits_cover"),
         True,
     ),
     # credit limit
@@ -76,7 +74,7 @@ TABLE = (
         "    if shortfall <= 0:\n        return",
         "    if shortfall <= 10**9:\n        return",
         "test_reservations.py::test_the_worked_example[sqlite] test_actions.py::"
-        "test_a_prepaid_charge_may_eat_the_limit_and_not_more[sqlite]",
+        "test_a_prepaid_charge_may_use_the_credit_limit_and_no_more[sqlite]",
         True,
     ),
     # duplicates
@@ -112,7 +110,7 @@ TABLE = (
         "billing/actions/charges/fast_charge.py",
         "generate_series(0, :legs - 1) leg",
         "generate_series(0, 0 * :legs) leg",
-        usage("test_every_way_of_writing_posts_the_same"),
+        usage("test_every_posting_path_writes_the_same_rows"),
     ),
     Mutation(
         "the buckets move without a row in the journal",
@@ -133,14 +131,14 @@ TABLE = (
         "billing/actions/usage/records.py",
         "                snapshot.balance,",
         "                snapshot.usable,",
-        usage("test_every_way_of_writing_posts_the_same"),
+        usage("test_every_posting_path_writes_the_same_rows"),
     ),
     Mutation(
         "the number of the last row is not stored",
         "billing/actions/usage/accounts.py",
         "SET prepaid = new.prepaid, unbilled = new.unbilled, seq = new.seq,",
         "SET prepaid = new.prepaid, unbilled = new.unbilled,",
-        usage("test_every_way_of_writing_posts_the_same") + " " + MACHINE,
+        usage("test_every_posting_path_writes_the_same_rows") + " " + MACHINE,
     ),
     Mutation(
         "the account is read before it is locked",
@@ -154,7 +152,7 @@ TABLE = (
         "billing/actions/reservations/reservations.py",
         "    if amount > left:",
         "    if amount > left + 1:",
-        "test_reservations.py::test_no_more_is_captured_than_is_left " + MACHINE,
+        "test_reservations.py::test_a_capture_cannot_exceed_what_is_left " + MACHINE,
     ),
     Mutation(
         "a capture keeps the rest",
@@ -210,7 +208,7 @@ TABLE = (
         "billing/queries/payments.py",
         "MAX_EDITS = 5",
         "MAX_EDITS = 6",
-        "test_payments.py::test_five_times_at_the_most",
+        "test_payments.py::test_at_most_five_reassignments",
     ),
     Mutation(
         "more of a payment is assigned than there is",
@@ -231,7 +229,7 @@ TABLE = (
         "billing/queries/billing_run.py",
         "row.posted_at < case(",
         "row.posted_at <= case(",
-        "test_invoices_monthly.py",
+        "test_billing_run.py",
     ),
     Mutation(
         "an invoice that was paid is voided",
@@ -273,7 +271,7 @@ TABLE = (
         "billing/actions/accounts/wallet.py",
         "    if method == ISSUE:\n        lock_wallet_of",
         "    if False:\n        lock_wallet_of",
-        "test_concurrency.py::test_no_more_is_issued_at_once_than_the_provider_has",
+        "test_concurrency.py::test_concurrent_issues_cannot_exceed_the_providers_credits",
     ),
     Mutation(
         "an automatic top-up is tried again the same day",
@@ -304,7 +302,7 @@ TABLE = (
         MACHINE,
     ),
 )
-SHORT = "usage asks for no cover"
+SHORT = "usage makes no credit check"
 ALL = os.environ.get("LEDGER_MUTANTS") == "all"
 
 

@@ -1,5 +1,5 @@
 """Sixteen threads at the same wallets, on PostgreSQL: nothing is admitted that is not there, nobody
-is told of a deadlock, and the auditor finds nothing.
+is sent of a deadlock, and the auditor finds nothing.
 
 LEDGER_RACE_SECONDS says for how long; LEDGER_SEED repeats what each thread chooses, though not
 when."""
@@ -34,13 +34,13 @@ pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 class Racer:
-    """One thread's choices. What it does and what it is told goes into ``told``; everything that is
+    """One thread's choices. What it does and what it is sent goes into ``sent``; everything that is
     taken from the one wallet is taken in pieces of one size."""
 
     def __init__(
-        self, world: World, number: int, wallets: list[str], told: Counter[str], batches: list[Any]
+        self, world: World, number: int, wallets: list[str], sent: Counter[str], batches: list[Any]
     ) -> None:
-        self.world, self.number, self.told, self.batches = world, number, told, batches
+        self.world, self.number, self.sent, self.batches = world, number, sent, batches
         self.one, self.postpaid, *self.others = wallets
         self.dice, self.numbers = random.Random(SEED * 100 + number), itertools.count()
 
@@ -65,11 +65,11 @@ class Racer:
             way = self.dice.choice(ways)
             try:
                 way()
-                self.told[way.__name__] += 1
+                self.sent[way.__name__] += 1
             except (Conflict, Gone, Invalid) as refusal:
-                self.told[refusal.code] += 1
+                self.sent[refusal.code] += 1
             except DBAPIError as problem:
-                self.told[f"database {getattr(problem.orig, 'sqlstate', None)}"] += 1
+                self.sent[f"database {getattr(problem.orig, 'sqlstate', None)}"] += 1
 
     def act(self, action: Callable[..., Any], **arguments: Any) -> Any:
         with self.world.database.transaction() as session:
@@ -163,8 +163,8 @@ class Racer:
         self.act(actions.close_account, organization_id=wallet, deletion_id="d1")
         self.act(actions.reopen_account, organization_id=wallet, conversation_id="c1", frozen=False)
 
-    def tick(self) -> None:
-        self.world.tick(
+    def run_jobs(self) -> None:
+        self.world.run_jobs(
             "expire_reservations", "publish_balances", "publish_low_credits", "run_billing"
         )
 
@@ -179,19 +179,19 @@ class Racer:
 
 
 @pytest.mark.timeout(SECONDS * 3 + 180)
-def test_sixteen_threads_get_exactly_what_there_is_and_no_deadlock(world: World) -> None:
+def test_sixteen_threads_get_exactly_what_is_available_without_deadlock(world: World) -> None:
     wallets = [
         world.open(limit="3"),
         world.open("postpaid", limit="9"),
         *[world.open(limit="2") for _ in range(6)],
     ]
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1000"})
-    told: list[Counter[str]] = [Counter() for _ in range(THREADS)]
+    sent: list[Counter[str]] = [Counter() for _ in range(THREADS)]
     batches: list[Any] = []
     until = time.monotonic() + SECONDS
-    racers = [Racer(world, n, wallets, told[n], batches) for n in range(THREADS)]
+    racers = [Racer(world, n, wallets, sent[n], batches) for n in range(THREADS)]
     done = at_once(*[lambda racer=racer: racer.run(until) for racer in racers])
-    total = sum(told, Counter())
+    total = sum(sent, Counter())
     ran.append(
         f"{THREADS} threads for {SECONDS:.0f} s, LEDGER_SEED={SEED}: "
         + ", ".join(f"{name} {times}" for name, times in sorted(total.items()))

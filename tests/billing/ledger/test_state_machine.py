@@ -1,4 +1,4 @@
-"""Any commands in any order, on the real database: what the ledger answers and keeps is what the
+"""Any commands in any order, on the real database: what the ledger responses and keeps is what the
 oracle says.
 
 A run is repeated with LEDGER_SEED=<seed>; LEDGER_EXAMPLES and LEDGER_STEPS make it longer or
@@ -25,7 +25,7 @@ EXHAUSTIVE_EXAMPLES = {"postgresql": 60, "sqlite": 15}
 
 @pytest.mark.both_databases
 @pytest.mark.timeout(3600)
-def test_whatever_is_done_the_ledger_answers_and_keeps_what_it_must(
+def test_the_ledger_matches_the_oracle_after_any_sequence_of_requests(
     world: World, still: None, tmp_path: Any, pytestconfig: pytest.Config
 ) -> None:
     name = world.database.engine.dialect.name

@@ -1,4 +1,4 @@
-"""What a month's end does: in each customer's time zone, once, whatever fails on the way."""
+"""The billing run: in each customer's time zone, once, whatever fails."""
 
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -80,7 +80,7 @@ def account(world, org):
 
 
 def totals(world, org):
-    """Oldest first: what each invoice comes to, and its period."""
+    """Total and period of each invoice, oldest first."""
     return [
         (i["total"], i["period"]["from"], i["period"]["to"]) for i in reversed(listed(world, org))
     ]
@@ -99,7 +99,7 @@ def totals(world, org):
         ("America/New_York", datetime(2031, 4, 1, 4, tzinfo=UTC)),
     ],
 )
-def test_a_month_ends_at_midnight_of_the_customer(world, timezone, ends):
+def test_a_month_ends_at_midnight_in_the_customers_time_zone(world, timezone, ends):
     org = opened(world, timezone, at=datetime(2031, 3, 10, tzinfo=UTC))
     assert account(world, org).month_ends_at == ends
     charge(world, org, "10", ends - SECOND)
@@ -138,7 +138,7 @@ def test_a_month_ends_at_midnight_of_the_customer(world, timezone, ends):
         ),  # there is no 00:00
     ],
 )
-def test_clocks_that_change_at_midnight(timezone, day, begins):
+def test_a_daylight_saving_change_at_midnight(timezone, day, begins):
     assert day_start(day, timezone) == begins
     assert month_end(begins - SECOND, timezone) == begins
     for later in (begins, begins + timedelta(minutes=90), begins + timedelta(days=20)):
@@ -146,7 +146,7 @@ def test_clocks_that_change_at_midnight(timezone, day, begins):
     assert month_start(begins - SECOND, timezone) < begins
 
 
-def test_what_was_given_back_since_may_leave_too_little_for_it(world):
+def test_refunds_after_the_month_may_leave_less_than_the_month_had(world):
     ends = datetime(2031, 1, 31, 16, tzinfo=UTC)
     short, enough = opened(world), opened(world)
     for org in (short, enough):
@@ -166,7 +166,7 @@ def test_what_was_given_back_since_may_leave_too_little_for_it(world):
         check_books(world, org)
 
 
-def test_what_was_invoiced_by_hand_is_not_invoiced_again(world):
+def test_manually_invoiced_charges_are_not_invoiced_again(world):
     ends = datetime(2031, 1, 31, 16, tzinfo=UTC)
     before, after = opened(world), opened(world)
     for org in (before, after):
@@ -187,7 +187,7 @@ def test_what_was_invoiced_by_hand_is_not_invoiced_again(world):
     check_books(world, after)
 
 
-def test_after_months_of_standing_still_there_is_one_invoice_for_all(world):
+def test_after_several_missed_months_there_is_one_invoice(world):
     org = opened(world)
     for month in (1, 2, 4):
         charge(world, org, "10", datetime(2031, month, 20, tzinfo=UTC))
@@ -199,7 +199,7 @@ def test_after_months_of_standing_still_there_is_one_invoice_for_all(world):
     check_books(world, org)
 
 
-def test_where_there_is_nothing_only_the_month_ends(world):
+def test_without_charges_only_the_month_advances(world):
     orgs = {name: opened(world) for name in ("empty", "settled", "closed", "sealed")}
     orgs["prepaid"] = opened(world, mode="prepaid")
     charge(world, orgs["settled"], "5", datetime(2031, 1, 6, tzinfo=UTC))
@@ -246,14 +246,18 @@ def test_the_kinds_of_a_month(world, invoicing, kind, invoiced):
         actions.freeze_account(session, organization_id=org, now=at)
     end_months(world, datetime(2031, 2, 5, tzinfo=UTC))
     assert [total for total, *_ in totals(world, org)] == invoiced
-    said = world.last_said(org, "invoice_issued")
-    assert (said["kind"], said["issued_on"], said["due_on"]) == (kind, "2031-02-05", "2031-02-19")
-    audit = world.last_said(org, "audit_recorded")
+    published = world.last_published(org, "invoice_issued")
+    assert (published["kind"], published["issued_on"], published["due_on"]) == (
+        kind,
+        "2031-02-05",
+        "2031-02-19",
+    )
+    audit = world.last_published(org, "audit_recorded")
     assert (audit["action"], audit["actor"]["kind"]) == ("invoice.issued", "system")
     check_books(world, org)
 
 
-def test_a_surplus_pays_at_the_end_of_the_month_too(world):
+def test_a_surplus_pays_the_monthly_invoice(world):
     orgs = [opened(world) for _ in range(3)]
     for org in orgs:
         world.top_up(org, "4")
@@ -269,7 +273,7 @@ class Crash(Exception):
     pass
 
 
-def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(world, monkeypatch):
+def test_a_crash_leaves_complete_invoices_and_the_rest_for_later(world, monkeypatch):
     end_months(world, datetime(2031, 1, 31, tzinfo=UTC))
     orgs = [opened(world) for _ in range(100)]
     for org in orgs:
@@ -307,7 +311,7 @@ def test_a_crash_in_the_middle_leaves_whole_invoices_and_the_rest_for_later(worl
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_two_that_end_the_month_at_once_do_half_each(world):
+def test_two_concurrent_billing_runs_share_the_accounts(world):
     now = datetime(2031, 2, 5, tzinfo=UTC)
     end_months(world, now)
     orgs = [opened(world) for _ in range(40)]
@@ -315,20 +319,20 @@ def test_two_that_end_the_month_at_once_do_half_each(world):
         charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
     both = threading.Barrier(2)
 
-    def tick():
+    def run_jobs():
         with world.database.transaction() as session:
             done = actions.run_billing(session, now=now, limit=20)
             both.wait(30)
         return done
 
-    assert at_once(tick, tick) == [20, 20]
+    assert at_once(run_jobs, run_jobs) == [20, 20]
     assert sweep(world, actions.run_billing, now) == 0
     for org in orgs:
         assert len(listed(world, org)) == 1
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_nobody_waits_for_an_account_in_use(world):
+def test_the_billing_run_skips_locked_accounts(world):
     now, org = datetime(2031, 2, 5, tzinfo=UTC), opened(world)
     charge(world, org, "10", datetime(2031, 1, 6, tzinfo=UTC))
     with world.database.transaction() as session:
@@ -340,7 +344,7 @@ def test_nobody_waits_for_an_account_in_use(world):
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_what_all_have_in_common_is_asked_once(world):
+def test_shared_data_is_read_once_per_batch(world):
     def statements(count):
         for _ in range(count):
             charge(world, opened(world), "10", datetime(2031, 1, 6, tzinfo=UTC))
@@ -358,7 +362,7 @@ def test_what_all_have_in_common_is_asked_once(world):
     assert len(statements(3)) == len(statements(30))
 
 
-def test_it_is_one_of_the_clocks_jobs(world):
+def test_billing_and_overdue_run_as_jobs(world):
     from billing.jobs import JOBS
 
     org, now = opened(world), datetime(2031, 2, 5, tzinfo=UTC)
@@ -372,7 +376,7 @@ def test_it_is_one_of_the_clocks_jobs(world):
     assert "invoice_overdue" in names(world, org)
 
 
-def test_an_account_that_fails_holds_up_no_other(world, monkeypatch):
+def test_a_failing_account_does_not_block_others(world, monkeypatch):
     orgs = [opened(world) for _ in range(3)]
     for org in orgs:
         charge(world, org, "5", datetime(2031, 1, 10, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""The auditor: each of many discrepancies is found and named, and no clean book is accused."""
+"""The ledger audit: every planted discrepancy is found and named, and there is no false alarm."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 from billing import actions, queries
-from billing.actions import ledger_audit as keeping
+from billing.actions import ledger_audit
 from billing.models import Account, Entry, Invoice, LedgerAudit, Reservation, Spending
-from billing.queries.ledger_audit import passes as audit_passes
+from billing.queries.ledger_audit import passes
 from chassis.errors import Conflict
 from chassis.runtime import clock, ids
 from sqlalchemy import delete, func, insert, select, text, update
@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 FIGURES = ("status", "accounts", "entries", "trial_balance", "discrepancies")
 
 
-def books_of_every_kind(world):
-    """A prepaid and a postpaid customer on whose accounts everything has happened."""
+def accounts_with_everything(world):
+    """A prepaid and a postpaid customer with transactions of every kind."""
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1000"})
     world.call("POST", "/v1/wallet/top-ups", {"amount": "5", "currency": "EUR"})
     prepaid, postpaid = world.open(), world.open("postpaid", limit="500")
@@ -43,48 +43,47 @@ def books_of_every_kind(world):
     return prepaid, postpaid
 
 
-def prove(world):
-    """A whole pass through the provider's books; what it came to."""
-    piece = look(world)
-    keep(world, piece)
-    while piece.last is not None:
+def run_audit(world):
+    """A whole audit of the provider's accounts; returns its result."""
+    batch = read_batch(world)
+    record(world, batch)
+    while batch.last is not None:
         with world.database.reading() as session:
-            audit_id = session.scalar(select(LedgerAudit.id).where(LedgerAudit.after == piece.last))
-        piece = look(world, audit_id=audit_id, after=piece.last)
-        keep(world, piece)
-    return proof(world)
+            audit_id = session.scalar(select(LedgerAudit.id).where(LedgerAudit.after == batch.last))
+        batch = read_batch(world, audit_id=audit_id, after=batch.last)
+        record(world, batch)
+    return last_audit(world)
 
 
-def look(world, **where):
+def read_batch(world, **where):
     with world.database.reading(snapshot=True) as session:
         return queries.audit_batch(session, world.provider_id, **where)
 
 
-def keep(world, piece):
+def record(world, batch):
     with world.database.transaction() as session:
-        actions.record_audit_batch(session, batch=piece, now=clock.now())
+        actions.record_audit_batch(session, batch=batch, now=clock.now())
 
 
-def passes(world):
+def audits(world):
     with world.database.reading() as session:
-        wanted = (
+        query = (
             select(LedgerAudit)
             .where(LedgerAudit.provider_id == world.provider_id)
             .order_by(LedgerAudit.id)
         )
-        return [(found.status, found.accounts) for found in session.scalars(wanted)]
+        return [(audit.status, audit.accounts) for audit in session.scalars(query)]
 
 
-def proof(world):
-    answer = world.call("GET", "/v1/ledger/proof")
-    assert answer.status_code == 200, answer.json
-    return answer.json
+def last_audit(world):
+    response = world.call("GET", "/v1/ledger/proof")
+    assert response.status_code == 200, response.json
+    return response.json
 
 
 @contextmanager
 def tampering(owner):
-    """A session of the tables' owner, with what guards the journal out of the way; undone in the
-    end."""
+    """A session of the tables' owner without the triggers that protect the journal; rolled back."""
     with Session(owner.engine) as session:
         if owner.is_sqlite:
             for name in session.scalars(
@@ -140,14 +139,14 @@ OPEN = Reservation.status == "open"
 HUGE = 2**63 - 1
 PLANTED = {
     "a bucket": (PREPAID, "cache_is_history", [account(prepaid=Account.prepaid + 1)]),
-    "what is unbilled": (POSTPAID, "cache_is_history", [account(unbilled=Account.unbilled - 1)]),
-    "what is held, in the account": (PREPAID, "reservations", [account(held=Account.held + 1)]),
-    "what the provider's balance lost": (
+    "the unbilled amount": (POSTPAID, "cache_is_history", [account(unbilled=Account.unbilled - 1)]),
+    "the held amount of the account": (PREPAID, "reservations", [account(held=Account.held + 1)]),
+    "the effect on the provider's wallet": (
         PREPAID,
         "cache_is_history",
         [account(on_wallet=Account.on_wallet + 1)],
     ),
-    "too many rows counted": (PREPAID, "sequence", [account(seq=Account.seq + 1)]),
+    "too high a number of rows": (PREPAID, "sequence", [account(seq=Account.seq + 1)]),
     "a row deleted": (PREPAID, "sequence", [gone(1)]),
     "the last row deleted": (POSTPAID, "sequence", [gone(LAST)]),
     "a row deleted, and the number of rows": (
@@ -158,7 +157,7 @@ PLANTED = {
     "a row renumbered": (PREPAID, "sequence", [moved_to]),
     "an amount": (PREPAID, "cache_is_history", [row(1, amount=Entry.amount + 1)]),
     "a cost": (PREPAID, "cache_is_history", [row(3, amount=Entry.amount - 1)]),
-    "an amount, beyond all bounds": (
+    "an amount beyond any limit": (
         PREPAID,
         "cache_is_history",
         [row(1, amount=HUGE, prepaid_after=-HUGE)],
@@ -176,18 +175,18 @@ PLANTED = {
         [row(1, debit=Entry.credit, credit=Entry.debit)],
     ),
     "an account that does not exist": (PREPAID, "conservation", [row(4, debit=99)]),
-    "accounts that do not go together": (PREPAID, "conservation", [row(3, credit=30)]),
+    "an invalid pair of accounts": (PREPAID, "conservation", [row(3, credit=30)]),
     "a currency": (PREPAID, "conservation", [row(2, currency="EUR")]),
     "a provider": (PREPAID, "conservation", [row(2, provider_id=ids.new("org"))]),
-    "what a transaction moved": (PREPAID, "transactions", [row(1, moved=Entry.moved + 1)]),
+    "the amount moved by a transaction": (PREPAID, "transactions", [row(1, moved=Entry.moved + 1)]),
     "a part": (PREPAID, "transactions", [row(3, part=2)]),
     "a row twice": (POSTPAID, "transactions", [copied]),
-    "what was captured": (
+    "the captured amount": (
         PREPAID,
         "reservations",
         [of(Reservation, OPEN & (Reservation.captured > 0), captured=Reservation.captured + 1)],
     ),
-    "captured for released": (
+    "captured instead of released": (
         PREPAID,
         "reservations",
         [
@@ -206,14 +205,14 @@ PLANTED = {
             lambda org, last: delete(Reservation).where(Reservation.organization_id == org, ~OPEN),
         ],
     ),
-    "what was paid": (POSTPAID, "invoices", [of(Invoice, paid=Invoice.paid + 1)]),
-    "paid for credited": (
+    "the paid amount": (POSTPAID, "invoices", [of(Invoice, paid=Invoice.paid + 1)]),
+    "credited instead of paid": (
         POSTPAID,
         "invoices",
         [of(Invoice, paid=Invoice.paid - 1, credited=Invoice.credited + 1)],
     ),
     "an invoice's range": (POSTPAID, "invoices", [of(Invoice, to_seq=Invoice.to_seq + 1)]),
-    "less than nothing spent": (PREPAID, "spendings", [of(Spending, amount=-1)]),
+    "negative spending": (PREPAID, "spendings", [of(Spending, amount=-1)]),
     "the provider's own last row": (OWN, "sequence", [gone(LAST)]),
     "the provider's own row": (OWN, "transactions", [row(1, amount=Entry.amount + 1)]),
 }
@@ -221,17 +220,17 @@ PLANTED = {
 
 @pytest.fixture
 def books(world, books_by_database={}):  # noqa: B006 - made once per database, and never changed for good
-    """A provider's world and the three journals in it."""
+    """A provider's world and its three journals."""
     if world.database.url not in books_by_database:
         books_by_database[world.database.url] = (
             world,
-            (*books_of_every_kind(world), world.provider_id),
+            (*accounts_with_everything(world), world.provider_id),
         )
     return books_by_database[world.database.url]
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_what_was_changed_is_found(books, owner, what):
+def test_every_planted_change_is_found(books, owner, what):
     world, orgs = books
     whose, invariant, changes = PLANTED[what]
     with tampering(owner) as session:
@@ -241,13 +240,13 @@ def test_what_was_changed_is_found(books, owner, what):
         )
         for change in changes:
             assert session.execute(change(orgs[whose], last)).rowcount != 0
-        found = queries.audit_batch(session, world.provider_id).discrepancies
-    assert invariant in {one.invariant for one in found}
-    assert {one.organization_id for one in found} == {orgs[whose]}
-    assert all(one.detail for one in found)
+        discrepancies = queries.audit_batch(session, world.provider_id).discrepancies
+    assert invariant in {discrepancy.invariant for discrepancy in discrepancies}
+    assert {discrepancy.organization_id for discrepancy in discrepancies} == {orgs[whose]}
+    assert all(discrepancy.detail for discrepancy in discrepancies)
 
 
-def test_a_row_moved_to_another_account_is_missed_here_and_found_there(books, owner):
+def test_a_row_moved_to_another_account_is_found_in_both_journals(books, owner):
     world, (here, there, _) = books
     with tampering(owner) as session:
         last, free = (session.get_one(Account, org).seq for org in (here, there))
@@ -256,18 +255,20 @@ def test_a_row_moved_to_another_account_is_missed_here_and_found_there(books, ow
             .where(Entry.organization_id == here, Entry.seq == last)
             .values(organization_id=there, seq=free + 1)
         )
-        found = queries.audit_batch(session, world.provider_id).discrepancies
-    assert {(one.organization_id, one.invariant) for one in found} >= {
+        discrepancies = queries.audit_batch(session, world.provider_id).discrepancies
+    assert {
+        (discrepancy.organization_id, discrepancy.invariant) for discrepancy in discrepancies
+    } >= {
         (here, "sequence"),
         (there, "sequence"),
     }
 
 
-def test_the_trial_balance_is_even_and_says_what_customers_have(world):
-    books_of_every_kind(world)
-    found = prove(world)
-    euro, dollar = found["trial_balance"]
-    assert (euro["currency"], dollar["currency"], found["accounts"]) == ("EUR", "SGD", 2)
+def test_the_trial_balance_is_balanced_and_has_the_customers_credit(world):
+    accounts_with_everything(world)
+    audit = run_audit(world)
+    euro, dollar = audit["trial_balance"]
+    assert (euro["currency"], dollar["currency"], audit["accounts"]) == ("EUR", "SGD", 2)
     assert euro["accounts"] == [
         {"account": "wallet", "debit": "5.00", "credit": "0.00"},
         {"account": "funding", "debit": "0.00", "credit": "5.00"},
@@ -276,47 +277,47 @@ def test_the_trial_balance_is_even_and_says_what_customers_have(world):
     assert legs["held"] == ("22.00", "60.00")
     assert legs["set_aside"] == ("60.00", "22.00")
     assert legs["wallet"] == ("1001.20", "4.00")
-    (purse,) = [p for p in world.call("GET", "/v1/wallet").json["data"] if p["currency"] == "SGD"]
-    assert dollar["customers_balance"] == purse["customers_balance"] == "89.999999"
+    (wallet,) = [p for p in world.call("GET", "/v1/wallet").json["data"] if p["currency"] == "SGD"]
+    assert dollar["customers_balance"] == wallet["customers_balance"] == "89.999999"
 
 
-def test_a_pass_is_made_of_pieces_as_large_as_they_may_be(world, monkeypatch):
-    books_of_every_kind(world)
-    books_of_every_kind(world)
-    whole = prove(world)
+def test_a_pass_consists_of_batches_of_the_maximum_size(world, monkeypatch):
+    accounts_with_everything(world)
+    accounts_with_everything(world)
+    whole = run_audit(world)
     for name in ("MAX_ROWS", "MAX_ACCOUNTS"):
         with monkeypatch.context() as smaller:
-            smaller.setattr(audit_passes, name, 1)
-            piece = look(world)
-            assert (piece.accounts, piece.last is not None) == (1, True)
-            in_pieces = prove(world)
-        assert {name: in_pieces[name] for name in FIGURES} == {
+            smaller.setattr(passes, name, 1)
+            batch = read_batch(world)
+            assert (batch.accounts, batch.last is not None) == (1, True)
+            in_batches = run_audit(world)
+        assert {name: in_batches[name] for name in FIGURES} == {
             name: whole[name] for name in FIGURES
         }
     assert (whole["accounts"], whole["status"]) == (4, "passed")
 
 
-def test_a_piece_that_comes_too_late_is_dropped(world, monkeypatch):
+def test_a_late_batch_is_dropped(world, monkeypatch):
     orgs = sorted(world.open() for _ in range(3))
-    monkeypatch.setattr(audit_passes, "MAX_ACCOUNTS", 1)
-    keep(world, look(world))
+    monkeypatch.setattr(passes, "MAX_ACCOUNTS", 1)
+    record(world, read_batch(world))
     with world.database.reading() as session:
         begun = session.scalars(
             select(LedgerAudit).where(LedgerAudit.provider_id == world.provider_id)
         ).one()
     second, again, last = (
-        look(world, audit_id=begun.id, after=after) for after in (orgs[0], orgs[0], orgs[2])
+        read_batch(world, audit_id=begun.id, after=after) for after in (orgs[0], orgs[0], orgs[2])
     )
-    for piece in (second, again):
-        keep(world, piece)
-    assert passes(world) == [("running", 2)]
-    keep(world, look(world, audit_id=begun.id, after=orgs[1]))
-    for piece in (last, last):
-        keep(world, piece)
-    assert passes(world) == [("passed", 3)]
+    for batch in (second, again):
+        record(world, batch)
+    assert audits(world) == [("running", 2)]
+    record(world, read_batch(world, audit_id=begun.id, after=orgs[1]))
+    for batch in (last, last):
+        record(world, batch)
+    assert audits(world) == [("passed", 3)]
 
 
-def test_it_is_said_when_a_pass_fails_and_when_all_is_well_again(world):
+def test_a_failed_audit_is_published_and_so_is_the_next_passed_one(world):
     org = world.open()
     world.top_up(org, "5")
 
@@ -326,25 +327,27 @@ def test_it_is_said_when_a_pass_fails_and_when_all_is_well_again(world):
 
     for by in (0, 1, 0, -1, 0):
         change(by)
-        prove(world)
-    said = [data for name, data in world.said(world.provider_id) if name == "ledger_proved"]
-    assert [(data["status"], data["discrepancies"]) for data in said] == [
+        run_audit(world)
+    published = [
+        data for name, data in world.published(world.provider_id) if name == "ledger_proved"
+    ]
+    assert [(data["status"], data["discrepancies"]) for data in published] == [
         ("failed", 1),
         ("failed", 1),
         ("passed", 0),
     ]
-    assert [data["entries"] for data in said] == [1, 1, 1]
+    assert [data["entries"] for data in published] == [1, 1, 1]
 
 
-def test_the_last_hundred_passes_are_kept_and_a_thousand_discrepancies(world, monkeypatch):
-    monkeypatch.setattr(keeping, "MAX_AUDITS", 2)
-    monkeypatch.setattr(keeping, "MAX_DISCREPANCIES", 1)
+def test_the_last_hundred_audits_and_a_thousand_discrepancies_are_kept(world, monkeypatch):
+    monkeypatch.setattr(ledger_audit, "MAX_AUDITS", 2)
+    monkeypatch.setattr(ledger_audit, "MAX_DISCREPANCIES", 1)
     for org in (world.open(), world.open()):
         with world.database.transaction() as session:
             session.execute(account(on_wallet=1)(org, 0))
     for _ in range(4):
-        assert len(prove(world)["discrepancies"]) == 1
-    assert passes(world) == [("failed", 2)] * 2
+        assert len(run_audit(world)["discrepancies"]) == 1
+    assert audits(world) == [("failed", 2)] * 2
 
 
 def test_each_discrepancy_is_logged(world):
@@ -352,37 +355,37 @@ def test_each_discrepancy_is_logged(world):
     with world.database.transaction() as session:
         session.execute(account(on_wallet=1)(org, 0))
     with capture_logs() as logs:
-        prove(world)
-    found, proved = [line for line in logs if line["event"].startswith("ledger.")]
-    assert (found["event"], found["log_level"], found["organization_id"]) == (
+        run_audit(world)
+    discrepancy, audited = [line for line in logs if line["event"].startswith("ledger.")]
+    assert (discrepancy["event"], discrepancy["log_level"], discrepancy["organization_id"]) == (
         "ledger.discrepancy",
         "error",
         org,
     )
-    assert found["detail"] == "on_wallet is 0.000001, by its journal 0.00"
-    assert (proved["event"], proved["status"], proved["discrepancies"]) == (
+    assert discrepancy["detail"] == "on_wallet is 0.000001, by its journal 0.00"
+    assert (audited["event"], audited["status"], audited["discrepancies"]) == (
         "ledger.audited",
         "failed",
         1,
     )
 
 
-def test_the_clock_goes_through_the_books_of_every_provider_by_turns(world):
+def test_the_job_audits_every_provider_in_turn(world):
     world.top_up(world.open(), "5")
     assert world.call("GET", "/v1/ledger/proof").json["code"] == "not_found"
-    world.tick("audit_ledger")
-    first = proof(world)
+    world.run_jobs("audit_ledger")
+    first = last_audit(world)
     assert (first["status"], first["entries"]) == ("passed", 1)
-    world.tick("audit_ledger")
-    assert proof(world) == first
-    world.tick("audit_ledger", now=clock.now() + timedelta(minutes=2))
-    assert proof(world)["started_at"] > first["started_at"]
+    world.run_jobs("audit_ledger")
+    assert last_audit(world) == first
+    world.run_jobs("audit_ledger", now=clock.now() + timedelta(minutes=2))
+    assert last_audit(world)["started_at"] > first["started_at"]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_nobody_is_accused_while_everything_happens_at_once(world):
-    prepaid, postpaid = books_of_every_kind(world)
-    over = threading.Event()
+def test_no_false_alarm_under_concurrent_changes(world):
+    prepaid, postpaid = accounts_with_everything(world)
+    finished = threading.Event()
 
     def busy(org, number):
         for turn in range(12):
@@ -402,25 +405,25 @@ def test_nobody_is_accused_while_everything_happens_at_once(world):
                     world.act(actions.issue_invoice, organization_id=org)
                 world.act(actions.record_payment, organization_id=org, amount=7, method="cash")
 
-    def watch():
-        found = []
-        while not over.is_set():
-            found.append(look(world))
-        return found
+    def audit_repeatedly():
+        batches = []
+        while not finished.is_set():
+            batches.append(read_batch(world))
+        return batches
 
     with ThreadPoolExecutor(6) as pool:
-        looking = [pool.submit(watch) for _ in range(2)]
-        at_work = [
+        auditing = [pool.submit(audit_repeatedly) for _ in range(2)]
+        changing = [
             pool.submit(busy, org, number) for number, org in enumerate((prepaid, postpaid) * 2)
         ]
         try:
-            for one in at_work:
-                one.result()
+            for future in changing:
+                future.result()
         finally:
-            over.set()
-        pieces = [piece for one in looking for piece in one.result()]
-    assert [piece.discrepancies for piece in pieces if piece.discrepancies] == []
-    assert len({piece.entries for piece in pieces}) > 5
+            finished.set()
+        batches = [batch for future in auditing for batch in future.result()]
+    assert [batch.discrepancies for batch in batches if batch.discrepancies] == []
+    assert len({batch.entries for batch in batches}) > 5
 
 
 def reserve(world, org):
