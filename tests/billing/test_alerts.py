@@ -232,7 +232,7 @@ def test_concurrent_charges_cross_once_and_alert_once(world):
         *[lambda client=client, n=n: charge(client, n) for n, client in enumerate(clients)]
     )
     assert responses == [201] * 8
-    at_once(*[world.tick] * 4)
+    at_once(*[world.run_jobs] * 4)
     assert len(alerts(world, org)) == 1
 
 

@@ -1,5 +1,5 @@
-"""What must hold of the books whatever was done: read from the rows as they are stored, by rules of
-its own."""
+"""The invariants of the books after any sequence of commands, checked on the stored rows by rules
+of its own."""
 
 import uuid
 from collections import defaultdict
@@ -9,9 +9,10 @@ from typing import Any
 from billing import queries
 from chassis.runtime import ids
 
-from tests.billing.ledger.oracle import PLACES, Oracle, Wallet, written
+from tests.billing.ledger.oracle import Oracle
+from tests.billing.ledger.wallets import PLACES, Wallet, written
 
-# The chart of accounts: number, and whether a credit makes the bucket grow.
+# The chart of accounts: the number, and whether a credit increases the bucket.
 BUCKETS = {
     "prepaid": (1, True),
     "surplus": (2, True),
@@ -23,30 +24,28 @@ UNBILLED, INVOICED, WALLET = 3, 4, 20
 
 
 def key(prefix: str, raw: Any) -> str | None:
-    """An id as people know it."""
-    return (
-        None
-        if raw is None
-        else ids.of_uuid(prefix, raw if isinstance(raw, uuid.UUID) else uuid.UUID(raw))
-    )
+    """An id as the API shows it."""
+    if raw is None:
+        return None
+    return ids.of_uuid(prefix, raw if isinstance(raw, uuid.UUID) else uuid.UUID(raw))
 
 
 def instant(raw: Any) -> datetime:
-    found = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def check(seen: dict[str, list[Any]], oracle: Oracle, closed_at: dict[str, int]) -> None:
-    """The invariants of every wallet, and that it is what the oracle says."""
+    """Check the invariants of every wallet, and that it matches the oracle."""
     rows: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for table, found in seen.items():
-        for row in found:
+    for table, stored in seen.items():
+        for row in stored:
             rows[key("org", row.organization_id) or ""][table].append(row)
     for org, wallet in oracle.wallets.items():
         (account,) = rows[org]["accounts"]
         journal = sorted(rows[org]["journal"], key=lambda row: row.seq)
         _chain(journal, account)
-        _like_the_oracle(account, wallet)
+        _matches_oracle(account, wallet)
         _reservations(rows[org]["reservations"], wallet)
         _invoices(rows[org], journal, account, wallet)
         _orders(rows[org]["top_up_orders"], wallet)
@@ -54,10 +53,9 @@ def check(seen: dict[str, list[Any]], oracle: Oracle, closed_at: dict[str, int])
 
 
 def _chain(journal: list[Any], account: Any) -> None:
-    """Invariants 1 to 3: balanced rows, numbered without a gap, each what the one before and its
-    effect come to."""
+    """Rows are balanced, numbered without a gap, and each continues the one before."""
     buckets, on_wallet = dict.fromkeys(BUCKETS, 0), 0
-    assert [row.seq for row in journal] == list(range(1, account.seq + 1)), "the numbers have a gap"
+    assert [row.seq for row in journal] == list(range(1, account.seq + 1)), "the sequence has a gap"
     moved: dict[Any, int] = defaultdict(int)
     for row in journal:
         assert row.amount > 0 and row.debit != row.credit
@@ -76,7 +74,7 @@ def _chain(journal: list[Any], account: Any) -> None:
             f"moved in row {row.seq}"
         )
     for name, amount in buckets.items():
-        assert getattr(account, name) == amount, f"{name} is not its history"
+        assert getattr(account, name) == amount, f"{name} does not match the journal"
     assert account.on_wallet == on_wallet
 
 
@@ -84,21 +82,21 @@ def _net(buckets: dict[str, int]) -> int:
     return buckets["prepaid"] + buckets["surplus"] - buckets["unbilled"] - buckets["invoiced"]
 
 
-def _like_the_oracle(account: Any, wallet: Wallet) -> None:
-    kept = {
+def _matches_oracle(account: Any, wallet: Wallet) -> None:
+    stored = {
         name: getattr(account, name)
         for name in (*BUCKETS, "on_wallet", "status", "payment_mode", "credit_limit", "last_top_up")
     }
     due = {name: getattr(wallet, name) for name in (*BUCKETS, "on_wallet", "status", "last_top_up")}
-    assert kept == {**due, "payment_mode": wallet.mode, "credit_limit": wallet.limit}
+    assert stored == {**due, "payment_mode": wallet.mode, "credit_limit": wallet.limit}
 
 
 def _reservations(rows: list[Any], wallet: Wallet) -> None:
-    """Invariants 4 and 15."""
-    kept = {
+    """Reservations match the oracle and the held amount."""
+    stored = {
         key("res", row.id): (row.amount, row.captured, row.released, row.status) for row in rows
     }
-    assert kept == {
+    assert stored == {
         held.id: (held.amount, held.captured, held.released, held.status)
         for held in wallet.reservations
     }
@@ -109,13 +107,12 @@ def _reservations(rows: list[Any], wallet: Wallet) -> None:
 
 
 def _invoices(rows: dict[str, list[Any]], journal: list[Any], account: Any, wallet: Wallet) -> None:
-    """Invariant 12: ranges without gap or overlap, and every charge is unbilled or on an invoice,
-    once."""
-    kept = {
+    """Ranges have no gap or overlap, and every charge is unbilled or on one invoice."""
+    stored = {
         key("inv", row.id): (row.total, row.paid, row.credited, row.status)
         for row in rows["invoices"]
     }
-    assert kept == {
+    assert stored == {
         bill.id: (bill.total, bill.paid, bill.credited, bill.status) for bill in wallet.bills
     }
     assert account.invoiced == sum(
@@ -126,7 +123,7 @@ def _invoices(rows: dict[str, list[Any]], journal: list[Any], account: Any, wall
     )
     ends = [0, *(last for _, last in regular)]
     assert [first for first, _ in regular] == [last + 1 for last in ends[:-1]], (
-        "the ranges do not join"
+        "the ranges have a gap"
     )
     assert account.invoiced_seq == ends[-1]
     made = sum(
@@ -148,13 +145,13 @@ def _invoices(rows: dict[str, list[Any]], journal: list[Any], account: Any, wall
             )
         ]
         total = sum(r.amount * ((r.debit == UNBILLED) - (r.credit == UNBILLED)) for r in own)
-        assert total == row.total, "an invoice is not what its rows come to"
+        assert total == row.total, "an invoice does not match its rows"
     _payments(rows["payments"], journal, wallet)
 
 
 def _payments(rows: list[Any], journal: list[Any], wallet: Wallet) -> None:
-    kept = {key("pay", row.id): (row.amount, row.edits, row.status) for row in rows}
-    assert kept == {
+    stored = {key("pay", row.id): (row.amount, row.edits, row.status) for row in rows}
+    assert stored == {
         payment.id: (payment.amount, payment.edits, payment.status) for payment in wallet.payments
     }
     shares: dict[tuple[str | None, str | None], int] = defaultdict(int)
@@ -172,12 +169,12 @@ def _payments(rows: list[Any], journal: list[Any], wallet: Wallet) -> None:
 
 
 def _orders(rows: list[Any], wallet: Wallet) -> None:
-    """Invariant 13."""
+    """The order of an automatic top-up matches the oracle."""
     assert [instant(row.due_at) for row in rows] == ([wallet.order_due] if wallet.order_due else [])
 
 
 def _closed(org: str, journal: list[Any], wallet: Wallet, closed_at: dict[str, int]) -> None:
-    """Invariant 14: nothing is left, and nothing comes after."""
+    """A closed account is empty, and nothing is posted to it."""
     if wallet.status == "closed":
         assert not any(getattr(wallet, name) for name in BUCKETS)
         assert closed_at.setdefault(org, len(journal)) == len(journal), (
@@ -187,9 +184,8 @@ def _closed(org: str, journal: list[Any], wallet: Wallet, closed_at: dict[str, i
         closed_at.pop(org, None)
 
 
-def check_doors(machine: Any, now: datetime) -> None:
-    """At the end: what people see is what there is, invoices are the same each time, and the
-    auditor agrees."""
+def check_api(machine: Any, now: datetime) -> None:
+    """At the end: the API shows the oracle's figures, invoices do not change, and the audit passes."""
     oracle = machine.oracle
     for org, wallet in oracle.wallets.items():
         shown = machine.send("GET", f"/v1/organizations/{org}/account", None).json
@@ -200,14 +196,13 @@ def check_doors(machine: Any, now: datetime) -> None:
             once, again = machine.send("GET", path, None), machine.send("GET", path, None)
             assert once.data == again.data
             assert once.json["open"] == written(bill.open, wallet.currency)
-    wallet_balances = {
-        found["currency"]: found for found in machine.send("GET", "/v1/wallet", None).json["data"]
-    }
+    response = machine.send("GET", "/v1/wallet", None)
+    balances = {balance["currency"]: balance for balance in response.json["data"]}
     for currency in PLACES:
-        due = [written(amount, currency) for amount in oracle.purse(currency)]
-        found = wallet_balances[currency]
-        assert [found["balance"], found["customers_balance"], found["usable"]] == due
+        due = [written(amount, currency) for amount in oracle.provider_money(currency)]
+        balance = balances[currency]
+        assert [balance["balance"], balance["customers_balance"], balance["usable"]] == due
     with machine.world.database.reading(snapshot=True) as session:
-        piece = queries.audit_batch(session, machine.world.provider_id)
-    assert not piece.discrepancies and piece.last is None, piece.discrepancies
-    assert piece.accounts == len(oracle.wallets)
+        batch = queries.audit_batch(session, machine.world.provider_id)
+    assert not batch.discrepancies and batch.last is None, batch.discrepancies
+    assert batch.accounts == len(oracle.wallets)

@@ -1,5 +1,4 @@
-"""A database of its own on each engine, for here the clock runs months ahead, and a seed by which a
-run can be repeated."""
+"""Databases of its own, because the clock runs months ahead here, and a seed that repeats a run."""
 
 import os
 import random
@@ -41,5 +40,5 @@ def postgres_database(postgres: Any) -> Iterator[Database]:
 
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock stands still unless it is sent to go on."""
+    """Time advances only when a test advances it."""
     monkeypatch.setattr(clock, "now", lambda: Clock.now)

@@ -1,8 +1,9 @@
-"""Sixteen threads at the same wallets, on PostgreSQL: nothing is admitted that is not there, nobody
-is sent of a deadlock, and the auditor finds nothing.
+"""Sixteen threads on the same wallets, on PostgreSQL: no charge exceeds the credits, there is no
+deadlock, and the ledger audit finds nothing.
 
-LEDGER_RACE_SECONDS says for how long; LEDGER_SEED repeats what each thread chooses, though not
-when."""
+LEDGER_RACE_SECONDS sets the duration; LEDGER_SEED repeats the choices of each thread, but not their
+timing.
+"""
 
 import itertools
 import os
@@ -34,14 +35,21 @@ pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 class Racer:
-    """One thread's choices. What it does and what it is sent goes into ``sent``; everything that is
-    taken from the one wallet is taken in pieces of one size."""
+    """The choices of one thread, which counts its actions and refusals in ``outcomes``.
+
+    Everything taken from the first wallet is a multiple of SIZE.
+    """
 
     def __init__(
-        self, world: World, number: int, wallets: list[str], sent: Counter[str], batches: list[Any]
+        self,
+        world: World,
+        number: int,
+        wallets: list[str],
+        outcomes: Counter[str],
+        batches: list[Any],
     ) -> None:
-        self.world, self.number, self.sent, self.batches = world, number, sent, batches
-        self.one, self.postpaid, *self.others = wallets
+        self.world, self.number, self.outcomes, self.batches = world, number, outcomes, batches
+        self.main, self.postpaid, *self.others = wallets
         self.dice, self.numbers = random.Random(SEED * 100 + number), itertools.count()
 
     def run(self, until: float) -> None:
@@ -58,18 +66,18 @@ class Racer:
             self.refill,
             self.close,
             self.issue,
-            self.tick,
+            self.run_jobs,
             self.limit,
         ]
         while time.monotonic() < until:
             way = self.dice.choice(ways)
             try:
                 way()
-                self.sent[way.__name__] += 1
+                self.outcomes[way.__name__] += 1
             except (Conflict, Gone, Invalid) as refusal:
-                self.sent[refusal.code] += 1
+                self.outcomes[refusal.code] += 1
             except DBAPIError as problem:
-                self.sent[f"database {getattr(problem.orig, 'sqlstate', None)}"] += 1
+                self.outcomes[f"database {getattr(problem.orig, 'sqlstate', None)}"] += 1
 
     def act(self, action: Callable[..., Any], **arguments: Any) -> Any:
         with self.world.database.transaction() as session:
@@ -79,7 +87,7 @@ class Racer:
         kind = self.dice.choice(["usage", "one_off"])
         self.act(
             actions.charge,
-            organization_id=self.one,
+            organization_id=self.main,
             amount=SIZE,
             kind=kind,
             description="x",
@@ -88,31 +96,30 @@ class Racer:
         )
 
     def hold(self) -> None:
-        pieces, wallet = (
+        parts, wallet = (
             self.dice.randint(1, 3),
-            self.dice.choice([self.one, self.one, self.postpaid]),
+            self.dice.choice([self.main, self.main, self.postpaid]),
         )
         held = self.act(
             actions.reserve,
             organization_id=wallet,
-            amount=pieces * SIZE,
+            amount=parts * SIZE,
             description="x",
             expires_in=600,
         )
-        this = {"organization_id": wallet, "reservation_id": held["id"]}
+        reservation = {"organization_id": wallet, "reservation_id": held["id"]}
         if self.dice.random() < 0.3:
-            self.act(actions.release, **this)
+            self.act(actions.release, **reservation)
         else:
-            for _ in range(self.dice.randint(1, pieces)):
-                self.act(actions.capture, **this, amount=SIZE, final=False)
+            for _ in range(self.dice.randint(1, parts)):
+                self.act(actions.capture, **reservation, amount=SIZE, final=False)
 
     def use(self) -> None:
-        """Records for several wallets, in any order; sometimes a batch that somebody else has
-        sent."""
+        """Records for several wallets, in any order; sometimes a batch that another thread sent."""
         if self.batches and self.dice.random() < 0.2:
             self.act(actions.record_usage, records=self.dice.choice(self.batches))
             return
-        wallets = [self.one, self.postpaid, *self.others]
+        wallets = [self.main, self.postpaid, *self.others]
         batch = [
             UsageRecord(
                 self.world.provider_id,
@@ -143,7 +150,7 @@ class Racer:
     def refill(self) -> None:
         self.act(
             actions.top_up,
-            organization_id=self.one,
+            organization_id=self.main,
             amount=SIZE * self.dice.randint(1, 5),
             method="cash",
             by=CLERK,
@@ -172,7 +179,7 @@ class Racer:
         self.act(
             actions.change_account,
             organization_id=self.postpaid,
-            check=lambda found: None,
+            check=lambda current: None,
             by=CLERK,
             patch={"credit_limit": self.dice.randint(5, 50) * SIZE},
         )
@@ -186,56 +193,58 @@ def test_sixteen_threads_get_exactly_what_is_available_without_deadlock(world: W
         *[world.open(limit="2") for _ in range(6)],
     ]
     world.call("POST", "/v1/wallet/top-ups", {"amount": "1000"})
-    sent: list[Counter[str]] = [Counter() for _ in range(THREADS)]
+    outcomes: list[Counter[str]] = [Counter() for _ in range(THREADS)]
     batches: list[Any] = []
     until = time.monotonic() + SECONDS
-    racers = [Racer(world, n, wallets, sent[n], batches) for n in range(THREADS)]
+    racers = [Racer(world, n, wallets, outcomes[n], batches) for n in range(THREADS)]
     done = at_once(*[lambda racer=racer: racer.run(until) for racer in racers])
-    total = sum(sent, Counter())
+    total = sum(outcomes, Counter())
     ran.append(
         f"{THREADS} threads for {SECONDS:.0f} s, LEDGER_SEED={SEED}: "
         + ", ".join(f"{name} {times}" for name, times in sorted(total.items()))
     )
     assert [problem for problem in done if problem] == []
     assert {name: times for name, times in total.items() if name.startswith("database")} == {}
-    one = wallets[0]
-    _let_go(world, one)
-    _spend_the_rest(world, one)
+    main = wallets[0]
+    _release_all(world, main)
+    _spend_the_rest(world, main)
     with world.database.reading() as session:
-        account = session.get_one(Account, one)
-        came = (
+        account = session.get_one(Account, main)
+        received = (
             session.scalar(
-                select(func.sum(Entry.moved)).where(Entry.organization_id == one, Entry.moved > 0)
+                select(func.sum(Entry.moved)).where(Entry.organization_id == main, Entry.moved > 0)
             )
             or 0
         )
         lowest = session.scalar(
             select(func.min(Entry.prepaid_after - Entry.held_after)).where(
-                Entry.organization_id == one
+                Entry.organization_id == main
             )
         )
-    assert lowest is not None and lowest >= -LIMIT, "more was admitted than there was"
-    assert (account.prepaid, account.held) == (-LIMIT, 0), "something that was there was refused"
-    assert came % SIZE == 0
+    assert lowest is not None and lowest >= -LIMIT, "more was admitted than the credits cover"
+    assert (account.prepaid, account.held) == (-LIMIT, 0), (
+        "a charge was refused although the credits cover it"
+    )
+    assert received % SIZE == 0
     with world.database.reading(snapshot=True) as session:
         assert queries.audit_batch(session, world.provider_id).discrepancies == []
 
 
-def _let_go(world: World, org: str) -> None:
+def _release_all(world: World, org: str) -> None:
     with world.database.transaction() as session:
-        open_ones = session.scalars(
+        reservation_ids = session.scalars(
             select(Reservation.id).where(
                 Reservation.organization_id == org, Reservation.status == "open"
             )
         ).all()
-        for reservation_id in open_ones:
+        for reservation_id in reservation_ids:
             actions.release(
                 session, organization_id=org, reservation_id=reservation_id, now=clock.now()
             )
 
 
 def _spend_the_rest(world: World, org: str) -> None:
-    """By all at once, until the last of them is refused."""
+    """All threads charge until one is refused."""
     stop = threading.Event()
 
     def spend() -> None:

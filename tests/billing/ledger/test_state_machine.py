@@ -1,8 +1,7 @@
-"""Any commands in any order, on the real database: what the ledger responses and keeps is what the
-oracle says.
+"""Any sequence of commands on the real database: responses and stored rows match the oracle.
 
-A run is repeated with LEDGER_SEED=<seed>; LEDGER_EXAMPLES and LEDGER_STEPS make it longer or
-shorter."""
+LEDGER_SEED=<seed> repeats a run; LEDGER_EXAMPLES and LEDGER_STEPS make it longer or shorter.
+"""
 
 import os
 import time
