@@ -1,4 +1,4 @@
-"""What puts the ledger under pressure: processes that post, and a web client."""
+"""The load on the ledger: processes that post, and a web client."""
 
 import multiprocessing
 import random
@@ -22,7 +22,7 @@ _WEB = Path(__file__).with_name("web.lua")
 
 
 def post_batches(url: str, provider_id: str, wallets: list[str], size: int) -> Callable[[], int]:
-    """What posts one batch of usage after the other and responses how many rows it posted."""
+    """A function that posts a batch of usage and returns the number of rows posted."""
     database, tag, n = Database(url, pool_size=1), secrets.token_hex(4), 0
 
     def post() -> int:
@@ -45,7 +45,7 @@ def post_batches(url: str, provider_id: str, wallets: list[str], size: int) -> C
 def reserve_and_capture(
     url: str, provider_id: str, wallets: list[str], size: int
 ) -> Callable[[], int]:
-    """What holds an amount and charges it, in two transactions."""
+    """A function that reserves an amount and captures it, in two transactions."""
     database = Database(url, pool_size=1)
 
     def pair() -> int:
@@ -69,11 +69,11 @@ def reserve_and_capture(
 
 
 def rate(prepare: Callable[..., Callable[[], int]], *arguments: Any) -> float:
-    """How much ``PROCESSES`` processes do in a second, each with what ``prepare`` makes."""
+    """The work per second of ``PROCESSES`` processes that each run the function ``prepare`` makes."""
     context = multiprocessing.get_context("spawn")
     barrier, done = context.Barrier(PROCESSES), context.Queue()
     processes = [
-        context.Process(target=_press, args=(prepare, arguments, barrier, done))
+        context.Process(target=_run, args=(prepare, arguments, barrier, done))
         for _ in range(PROCESSES)
     ]
     for process in processes:
@@ -86,11 +86,11 @@ def rate(prepare: Callable[..., Callable[[], int]], *arguments: Any) -> float:
             process.kill()
 
 
-def _press(
+def _run(
     prepare: Callable[..., Callable[[], int]], arguments: tuple[Any, ...], barrier: Any, done: Any
 ) -> None:
     work, count = prepare(*arguments), 0
-    for _ in range(6):  # from here on statements are prepared
+    for _ in range(6):  # until statements are prepared
         work()
     barrier.wait(60)
     began = time.monotonic()
@@ -99,9 +99,8 @@ def _press(
     done.put(count / (time.monotonic() - began))
 
 
-def ask(address: str, token: str, wallets: Path, items: int, clients: int) -> float:
-    """How many records a second a web client gets posted: one by one under each account (``items``
-    0), or that many in a call."""
+def request(address: str, token: str, wallets: Path, items: int, clients: int) -> float:
+    """Records per second that a web client posts: single charges (``items`` 0), or batches of usage."""
     program = shutil.which("wrk")
     if program is None:
         raise RuntimeError("wrk is not installed (apt-get install wrk)")
@@ -119,8 +118,8 @@ def ask(address: str, token: str, wallets: Path, items: int, clients: int) -> fl
         str(items),
         secrets.token_hex(4),
     ]
-    published = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Requests/sec:\s+([0-9.]+)", published)
-    if found is None or "Non-2xx" in published or "Socket errors" in published:
-        raise RuntimeError(published)
-    return float(found[1]) * max(items, 1)
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    match = re.search(r"Requests/sec:\s+([0-9.]+)", output)
+    if match is None or "Non-2xx" in output or "Socket errors" in output:
+        raise RuntimeError(output)
+    return float(match[1]) * max(items, 1)

@@ -1,5 +1,5 @@
-"""Where the ledger is measured: a PostgreSQL and a RabbitMQ of its own, billing on them, customers
-with money."""
+"""The environment of the ledger benchmark: its own PostgreSQL and RabbitMQ, billing, and customers
+with credits."""
 
 import base64
 import json
@@ -28,10 +28,10 @@ from sqlalchemy import func, insert, select, text
 
 WALLETS = 10_000
 SCALE = 50
-PLENTY = 10**15
+AMPLE_CREDITS = 10**15
 MEMORY = {"shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on"}
 ROLES = ("membership-web", "billing-web", "billing-listen")
-# Wallets of the two databases in which only the size of the journal differs: found by their number.
+# Wallet ids of the two databases that differ only in the size of the journal, made from a number.
 NUMBERED = "('01890000-0000-7000-8000-' || lpad(to_hex({}::bigint), 12, '0'))::uuid"
 _COLUMNS = {
     "organization_id": NUMBERED.format("w"),
@@ -45,8 +45,8 @@ _COLUMNS = {
     "credit": "30",
     "amount": "1000",
     "moved": "-1000",
-    "balance_after": f"{PLENTY} - n * 1000",
-    "prepaid_after": f"{PLENTY} - n * 1000",
+    "balance_after": f"{AMPLE_CREDITS} - n * 1000",
+    "prepaid_after": f"{AMPLE_CREDITS} - n * 1000",
     "surplus_after": "0",
     "unbilled_after": "0",
     "invoiced_after": "0",
@@ -62,8 +62,9 @@ _GROWN = (
 )
 
 
-class Place:
-    """``wallets``: prepaid customers of one provider; ``by_month``: postpaid ones. ``url``: billing's database."""
+class Environment:
+    """``wallets``: prepaid customers of one provider. ``by_month``: postpaid ones. ``url``: of
+    billing's database."""
 
     def __init__(self, postgres: Postgres, system: System, folder: Path) -> None:
         self.postgres, self.system, self.folder = postgres, system, folder
@@ -80,12 +81,12 @@ class Place:
         self.postgres.psql(f"\\connect {self.url.rpartition('/')[2]}\nVACUUM ANALYZE;")
 
     def token(self) -> str:
-        """What the first administrator gets for signing in; good for five minutes."""
+        """An access token of the first administrator, valid for five minutes."""
         response = Api(self.system.url_of("membership")).sign_in(ADMIN, self.system.password)
         return str(response.body["access_token"])
 
     def pgbench(self, *arguments: str) -> str:
-        """Run pgbench as the superuser; what it published."""
+        """Run pgbench as the superuser; returns its output."""
         environment = os.environ | {
             "PGHOST": self.postgres.host,
             "PGPORT": str(self.postgres.port),
@@ -106,18 +107,18 @@ class Place:
         return done.stdout
 
     def postings(self) -> int:
-        """How many rows the journal has."""
+        """The number of rows in the journal."""
         with self.database.reading() as session:
             return session.scalars(select(func.count()).select_from(Entry)).one()
 
     def bytes_per_row(self) -> float:
-        """What a row of the journal takes, its indexes with it."""
+        """The size of a journal row, including indexes."""
         with self.database.reading() as session:
             size = session.scalars(text("SELECT pg_total_relation_size('journal')")).one()
         return float(size / max(1, self.postings()))
 
     def _grown(self, rows: int) -> str:
-        """The name of a database of billing with that many rows in its journal."""
+        """Create a database with that many rows in its journal; returns its name."""
         made = self.postgres.fresh_database("billing")
         migrations.upgrade(SERVICE.migrations, made.owner_url)
         owner = Database(made.owner_url, pool_size=1)
@@ -141,7 +142,7 @@ class Place:
 def open_accounts(
     database: Database, provider_id: str, organizations: list[str], mode: str, now: datetime
 ) -> None:
-    """Accounts with more money, or a higher limit, than will ever be spent."""
+    """Open accounts with more credits, or a higher limit, than will ever be used."""
     zeros = dict.fromkeys(
         ("surplus", "unbilled", "invoiced", "held", "in_flight", "seq", "on_wallet"), 0
     )
@@ -164,8 +165,8 @@ def open_accounts(
                     "payment_mode": mode,
                     "status": "open",
                     "auto_enabled": False,
-                    "credit_limit": 0 if mode == "prepaid" else PLENTY,
-                    "prepaid": PLENTY if mode == "prepaid" else 0,
+                    "credit_limit": 0 if mode == "prepaid" else AMPLE_CREDITS,
+                    "prepaid": AMPLE_CREDITS if mode == "prepaid" else 0,
                     "billing": {"email": "bills@acme.example"},
                     "buyer_tags": {},
                     "opened_at": now,
@@ -177,8 +178,8 @@ def open_accounts(
 
 
 @contextmanager
-def prepared() -> Iterator[Place]:
-    """A place, everything in it started; gone afterwards."""
+def prepared() -> Iterator[Environment]:
+    """An environment with everything started; removed afterwards."""
     server.SETTINGS.update(MEMORY)
     folder = Path(tempfile.mkdtemp(prefix="clientele-bench-"))
     try:
@@ -188,7 +189,7 @@ def prepared() -> Iterator[Place]:
             try:
                 system.prepare()
                 system.start(ROLES)
-                yield Place(postgres, system, folder)
+                yield Environment(postgres, system, folder)
             finally:
                 system.stop()
     finally:
