@@ -202,7 +202,8 @@ class World:
                     pass
 
     def published(self, aggregate: str) -> list[tuple[str, dict[str, Any]]]:
-        """The messages about an aggregate, oldest first: (type without service and version, data)."""
+        """The messages about an aggregate, oldest first: (type without service and version,
+        data)."""
         with self.database.reading() as session:
             rows = session.scalars(
                 select(OutboxRow)

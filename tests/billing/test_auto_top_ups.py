@@ -1,4 +1,5 @@
-"""Automatic top-ups: ordered when usable credits fall to the threshold, tried at most once a day."""
+"""Automatic top-ups: ordered when usable credits fall to the threshold, tried at most once a
+day."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo

@@ -253,15 +253,14 @@ def unchanged(books: Books) -> Callable[[Route, Iterable[tuple[Any, Any, Any]]],
         before = books.written()
         for what, response, expected in tried:
             wanted, pointer = expected if isinstance(expected, tuple) else (expected, None)
-            published = f"{route.name}: {str(what)[:200]} -> {response.status_code} {response.get_data()[:500]!r}"
-            assert response.status_code == wanted, published
+            body = response.get_data()[:500]
+            summary = f"{route.name}: {str(what)[:200]} -> {response.status_code} {body!r}"
+            assert response.status_code == wanted, summary
             assert response.content_type == "application/problem+json" and response.json["code"], (
-                published
+                summary
             )
             if pointer:
-                assert [error["pointer"] for error in response.json["errors"]] == [pointer], (
-                    published
-                )
+                assert [error["pointer"] for error in response.json["errors"]] == [pointer], summary
         assert books.written() == before, route.name
 
     return check

@@ -1,4 +1,5 @@
-"""Published balances: never older than the previous one, with days to empty that are recounted daily."""
+"""Published balances: never older than the previous one, with days to empty that are recounted
+daily."""
 
 from datetime import timedelta
 

@@ -1,4 +1,5 @@
-"""A balance that changes all the time is published a few times a second, and the last one always."""
+"""A balance that changes all the time is published a few times a second, and the last one
+always."""
 
 import threading
 

@@ -1,4 +1,5 @@
-"""Invoices issued manually and by charges, voided and credited: lines, payments, and what never changes."""
+"""Invoices issued manually and by charges, voided and credited: lines, payments, and what never
+changes."""
 
 import json
 import random

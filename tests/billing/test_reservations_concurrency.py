@@ -211,8 +211,8 @@ def test_concurrent_jobs_expire_everything_once(world):
 
 
 def test_expiry_during_a_charge_does_not_deadlock(world):
-    """A denial holds the audit log and is about to publish; the charge publishes what expired and is
-    about to be audited."""
+    """A denial holds the audit log and is about to publish; the charge publishes what expired and
+    is about to be audited."""
     org = world.open(limit="10")
     act(
         world,

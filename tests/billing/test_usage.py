@@ -1,4 +1,5 @@
-"""Batches of usage: each record counts once, is decided on its own, and every posting path agrees."""
+"""Batches of usage: each record counts once, is decided on its own, and every posting path
+agrees."""
 
 import json
 import random

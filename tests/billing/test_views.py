@@ -39,8 +39,8 @@ BODIES = {
     "wallet.read": ("GET", "/v1/wallet", None),
     "wallet.top_up": ("POST", "/v1/wallet/top-ups", {"amount": "1"}),
 }
-# These need an existing object: who has the permission learns that it is missing, who has not learns
-# nothing.
+# These need an existing object: who has the permission learns that it is missing, who has not
+# learns nothing.
 MISSING = {
     "account.refund": (
         "POST",

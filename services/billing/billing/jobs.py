@@ -33,8 +33,8 @@ def expire_reservations(database: Database, now: datetime, settings: object) -> 
 def publish_balances(database: Database, now: datetime, settings: object) -> int:
     """Publish balances that have changed.
 
-    Returns 0 unless more are waiting than fit into one run, so that the balance of a busy account is
-    published a few times a second and not as often as it changes.
+    Returns 0 unless more are waiting than fit into one run, so that the balance of a busy account
+    is published a few times a second and not as often as it changes.
     """
     with database.reading() as session:
         waiting = queries.unpublished_balances(session)

@@ -177,8 +177,8 @@ class Code(IntEnum):
 class Transfer(NamedTuple):
     """A positive amount moved from one account to another.
 
-    It holds both legs, so it is always balanced. ``invoice_id``: the invoice that it issues, settles
-    or credits. ``payment_id``: the payment that it allocates or deallocates.
+    It holds both legs, so it is always balanced. ``invoice_id``: the invoice that it issues,
+    settles or credits. ``payment_id``: the payment that it allocates or deallocates.
     """
 
     debit: Code

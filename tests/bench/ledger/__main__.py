@@ -1,4 +1,5 @@
-"""``make bench-ledger``: the throughput of the ledger, compared with pgbench on the same PostgreSQL.
+"""``make bench-ledger``: the throughput of the ledger, compared with pgbench on the same
+PostgreSQL.
 
 Every row is measured three times, and the median counts. Only the measured process and the servers
 run: no jobs, no relay. Read the ratios, because the clients run on the same cores.

@@ -69,7 +69,8 @@ def reserve_and_capture(
 
 
 def rate(prepare: Callable[..., Callable[[], int]], *arguments: Any) -> float:
-    """The work per second of ``PROCESSES`` processes that each run the function ``prepare`` makes."""
+    """The work per second of ``PROCESSES`` processes that each run the function ``prepare``
+    makes."""
     context = multiprocessing.get_context("spawn")
     barrier, done = context.Barrier(PROCESSES), context.Queue()
     processes = [
@@ -100,7 +101,8 @@ def _run(
 
 
 def request(address: str, token: str, wallets: Path, items: int, clients: int) -> float:
-    """Records per second that a web client posts: single charges (``items`` 0), or batches of usage."""
+    """Records per second that a web client posts: single charges (``items`` 0), or batches of
+    usage."""
     program = shutil.which("wrk")
     if program is None:
         raise RuntimeError("wrk is not installed (apt-get install wrk)")

@@ -185,7 +185,8 @@ def _closed(org: str, journal: list[Any], wallet: Wallet, closed_at: dict[str, i
 
 
 def check_api(machine: Any, now: datetime) -> None:
-    """At the end: the API shows the oracle's figures, invoices do not change, and the audit passes."""
+    """At the end: the API shows the oracle's figures, invoices do not change, and the audit
+    passes."""
     oracle = machine.oracle
     for org, wallet in oracle.wallets.items():
         shown = machine.send("GET", f"/v1/organizations/{org}/account", None).json

@@ -1,4 +1,5 @@
-"""Runs each command against the real API and database, and against the oracle, and compares them."""
+"""Runs each command against the real API and database, and against the oracle, and compares
+them."""
 
 import itertools
 import pickle

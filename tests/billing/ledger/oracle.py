@@ -1,7 +1,7 @@
 """What the ledger must return, and hold afterwards.
 
-Plain numbers in memory, written from the contract and not from the code under test, of which nothing
-is imported. Amounts are in millionths.
+Plain numbers in memory, written from the contract and not from the code under test, of which
+nothing is imported. Amounts are in millionths.
 """
 
 from datetime import UTC, date, datetime, time, timedelta

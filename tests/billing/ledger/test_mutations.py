@@ -19,7 +19,10 @@ PACKAGES = {
     "billing": ROOT / "services/billing/billing",
     "chassis": ROOT / "shared/chassis/chassis",
 }
-MACHINE = "ledger/test_state_machine.py::test_the_ledger_matches_the_oracle_after_any_sequence_of_requests[sqlite]"
+MACHINE = (
+    "ledger/test_state_machine.py::"
+    "test_the_ledger_matches_the_oracle_after_any_sequence_of_requests[sqlite]"
+)
 SEED = "20260301"
 
 
@@ -248,8 +251,8 @@ TABLE = (
     Mutation(
         "a transaction is reversed twice",
         "billing/actions/charges/reversals.py",
-        "    if queries.refunded_or_reversed(session, organization_id, transaction_id) is not None:",
-        "    if False:",
+        "queries.refunded_or_reversed(session, organization_id, transaction_id) is not None:",
+        "False:",
         "test_reversals.py " + MACHINE,
     ),
     Mutation(

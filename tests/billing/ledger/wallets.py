@@ -100,8 +100,8 @@ class Payment:
 class Done:
     """A transaction.
 
-    ``effects``: its changes as (bucket, change, bill). ``bill``: the invoice of a charge that can be
-    invoiced (``billable``), since ``at``.
+    ``effects``: its changes as (bucket, change, bill). ``bill``: the invoice of a charge that can
+    be invoiced (``billable``), since ``at``.
     """
 
     id: str

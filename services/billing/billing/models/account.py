@@ -17,15 +17,15 @@ LIMIT = 10**18
 class Account(Base):
     """A customer's money, its credit limit and the details printed on its invoices.
 
-    Every amount is in millionths. ``temporary_limit`` applies until ``credit_limit_expires_at``, then
-    ``credit_limit`` again. ``in_flight``: payments started whose outcome is unknown. ``seq``: the last
-    row of its journal; ``invoiced_seq``: the last row covered by a regular invoice. ``closed_from``:
-    the status before closing. ``auto_threshold`` None: 20 % of the last top-up.
+    Every amount is in millionths. ``temporary_limit`` applies until ``credit_limit_expires_at``,
+    then ``credit_limit`` again. ``in_flight``: payments started whose outcome is unknown. ``seq``:
+    the last row of its journal; ``invoiced_seq``: the last row covered by a regular invoice.
+    ``closed_from``: the status before closing. ``auto_threshold`` None: 20 % of the last top-up.
 
     ``on_wallet``: the total effect of its entries on the provider's balance at the platform.
-    ``balance_published_at``: the ``as_of`` of the last published balance. ``published_days_to_empty``:
-    the days to empty in it. ``days_due_on``: the date on which they must be recounted, because they
-    change as days pass; None while nothing is being spent.
+    ``balance_published_at``: the ``as_of`` of the last published balance.
+    ``published_days_to_empty``: the days to empty in it. ``days_due_on``: the date on which they
+    must be recounted, because they change as days pass; None while nothing is being spent.
     """
 
     __tablename__ = "accounts"

@@ -40,9 +40,9 @@ SNAPSHOT_COLUMNS = (
 class AccountSnapshot:
     """What a charge reads and changes of an account, in millionths. Formulas as in ``Figures``.
 
-    ``limit``: the credit limit in force. ``top_up_trigger``: the usable credits at which an automatic
-    top-up is due, or None. ``seq``: the last journal row, including those of this batch. ``spent``:
-    charged since it was read; usable credits have fallen by as much.
+    ``limit``: the credit limit in force. ``top_up_trigger``: the usable credits at which an
+    automatic top-up is due, or None. ``seq``: the last journal row, including those of this batch.
+    ``spent``: charged since it was read; usable credits have fallen by as much.
     """
 
     id: UUID

@@ -23,8 +23,8 @@ class Buckets:
     """``prepaid``: the wallet; below zero while it uses the credit limit.
 
     ``surplus``: overpaid by a postpaid customer. ``unbilled``: charged but not invoiced yet.
-    ``invoiced``: outstanding on open invoices. ``held``: reserved. ``unbilled`` and ``invoiced`` are
-    debts counted positively.
+    ``invoiced``: outstanding on open invoices. ``held``: reserved. ``unbilled`` and ``invoiced``
+    are debts counted positively.
     """
 
     prepaid: int = 0

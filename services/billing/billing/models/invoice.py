@@ -18,11 +18,11 @@ REGULAR_ONLY = "kind <> 'individual'"
 class Invoice(Base):
     """A range of rows of an account's journal, charged to the customer. Amounts are in millionths.
 
-    ``kind``: ``individual`` (one charge, whose row carries the invoice id), ``usage`` (the rest of a
-    month if charges are invoiced individually), ``consolidated`` (a whole month), ``none`` (a month
-    closed without sending an invoice). All except individual ones cover the journal without a gap.
-    ``status``: awaiting_payment | paid | void. ``total`` is gross; ``tax`` is contained in it, at
-    ``tax_rate`` percent. ``paid`` and ``credited``: the sums of the journal rows with its id.
+    ``kind``: ``individual`` (one charge, whose row carries the invoice id), ``usage`` (the rest of
+    a month if charges are invoiced individually), ``consolidated`` (a whole month), ``none`` (a
+    month closed without sending an invoice). All except individual ones cover the journal without a
+    gap. ``status``: awaiting_payment | paid | void. ``total`` is gross; ``tax`` is contained in it,
+    at ``tax_rate`` percent. ``paid`` and ``credited``: the sums of the journal rows with its id.
     ``about``: names, addresses and tags as of the day of issue, so that the same invoice can be
     rendered again byte for byte. ``due_until``: the end of ``due_on`` in the customer's time zone.
     ``overdue_at``: when it was reported as overdue.
@@ -126,8 +126,8 @@ class CreditNote(Base):
 class Payment(Base):
     """Money received for invoices.
 
-    Its allocation to invoices is in the journal, in rows that carry both ids. ``edits``: how often it
-    was reassigned. ``status``: received | reversed.
+    Its allocation to invoices is in the journal, in rows that carry both ids. ``edits``: how often
+    it was reassigned. ``status``: received | reversed.
     """
 
     __tablename__ = "payments"

@@ -17,8 +17,8 @@ FIRST_AND_IN = "part = 0 AND moved > 0"
 class Entry(Base):
     """One transfer.
 
-    The rows of one transaction share ``transaction_id`` and are consecutive in ``seq``, which counts
-    1, 2, 3 … without a gap per organization. A provider has a journal of its own.
+    The rows of one transaction share ``transaction_id`` and are consecutive in ``seq``, which
+    counts 1, 2, 3 … without a gap per organization. A provider has a journal of its own.
 
     The first row (``part`` 0) stands for the transaction: ``moved`` is its whole effect on the
     customer's net, positive in the customer's favor, and ``balance_after`` the balance afterwards.

@@ -13,9 +13,9 @@ from billing.models.table import Base
 class LedgerAudit(Base):
     """The result of one pass of the ledger audit through all accounts of a provider.
 
-    ``status``: running | passed | failed. ``after``: the account that the pass has reached; None once
-    it has covered all of them. ``trial_balance``: by currency, ``accounts`` (debits and credits by
-    account of the chart) and ``customers`` (their positive money), in millionths.
+    ``status``: running | passed | failed. ``after``: the account that the pass has reached; None
+    once it has covered all of them. ``trial_balance``: by currency, ``accounts`` (debits and
+    credits by account of the chart) and ``customers`` (their positive money), in millionths.
     ``discrepancies``: each as ``{organization_id, invariant, detail}``.
     """
 

@@ -14,9 +14,9 @@ class Provider(Base):
     """A provider, and the lock of its own journal.
 
     ``name``, ``country``, ``currency``, ``timezone`` and ``billing`` (its address on invoices) are
-    None until a message brings them. ``seq``: the last row of the provider's own journal. The balance
-    at the platform is not stored here, because every charge would wait for this row: it is the sum
-    of that journal and of every account's ``on_wallet``.
+    None until a message brings them. ``seq``: the last row of the provider's own journal. The
+    balance at the platform is not stored here, because every charge would wait for this row: it is
+    the sum of that journal and of every account's ``on_wallet``.
     """
 
     __tablename__ = "providers"

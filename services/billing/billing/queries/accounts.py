@@ -52,7 +52,8 @@ def accounts_with_ended_limits(session: Session, now: datetime, limit: int) -> S
 
 
 def accounts_to_recount(session: Session, now: datetime, limit: int) -> Sequence[Account]:
-    """Accounts whose days to empty must be recounted, locked; accounts locked elsewhere are skipped."""
+    """Accounts whose days to empty must be recounted, locked; accounts locked elsewhere are
+    skipped."""
     return session.scalars(
         select(Account)
         .where(Account.days_due_on <= utc_day(now))

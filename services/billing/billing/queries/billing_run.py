@@ -105,7 +105,8 @@ def period_starts(session: Session, accounts: Sequence[Account]) -> Mapping[str,
 
 
 def newly_overdue(session: Session, now: datetime, limit: int) -> list[tuple[Account, Invoice]]:
-    """Invoices newly overdue, each with its account, locked; accounts locked elsewhere are skipped."""
+    """Invoices newly overdue, each with its account, locked; accounts locked elsewhere are
+    skipped."""
     is_overdue = (text(NOT_YET_OVERDUE), Invoice.due_until <= now)
     organization_ids = session.scalars(
         select(Invoice.organization_id).where(*is_overdue).order_by(Invoice.due_until).limit(limit)

@@ -20,7 +20,8 @@ _SIGNED = case((_ADDS, Entry.amount), else_=-Entry.amount).label("signed")
 def show_lines(session: Session, invoice: Invoice) -> list[dict[str, str | None]]:
     """The rows that changed the unbilled amount, with the description of their transaction.
 
-    On an invoice of more than MAX_LINES lines, usage and captures are grouped by kind and day (UTC).
+    On an invoice of more than MAX_LINES lines, usage and captures are grouped by kind and day
+    (UTC).
     """
     belongs: ColumnElement[bool] = (
         _REGULAR if invoice.is_regular else Entry.invoice_id == invoice.id

@@ -39,7 +39,8 @@ def invoices(
     since: date | None = None,
     until: date | None = None,
 ) -> Select[Any]:
-    """An organization's invoices, newest first. ``since`` and ``until``: days of issue, inclusive."""
+    """An organization's invoices, newest first. ``since`` and ``until``: days of issue,
+    inclusive."""
     query = (
         select(Invoice)
         .where(Invoice.organization_id == organization_id)

@@ -34,8 +34,8 @@ def transactions(
 ) -> Select[Any]:
     """The first rows of an organization's transactions, newest first.
 
-    ``kind``: a kind or a group of kinds. ``since`` is inclusive, ``until`` exclusive. ``direction``:
-    ``in`` or ``out``, seen from the customer.
+    ``kind``: a kind or a group of kinds. ``since`` is inclusive, ``until`` exclusive.
+    ``direction``: ``in`` or ``out``, seen from the customer.
     """
     query = select(Entry).where(Entry.organization_id == organization_id).order_by(Entry.seq.desc())
     kinds = GROUPS.get(kind, (kind,)) if kind else ()

@@ -62,7 +62,8 @@ class CreditNote(ma.Schema):
 
 
 class Invoice(ma.Schema):
-    """An invoice. ``total`` includes ``tax``; the balance due is ``open`` = total - paid - credited.
+    """An invoice. ``total`` includes ``tax``; the balance due is ``open`` = total - paid -
+    credited.
 
     ``kind``: individual | usage | consolidated | none; the last is kept but not sent. It covers the
     rows ``from_seq`` to ``to_seq`` of the account's journal. ``lines`` and ``credit_notes`` are

@@ -19,7 +19,8 @@ class TrialBalance(ma.Schema):
 
 
 class Discrepancy(ma.Schema):
-    """A violated invariant. ``organization_id``: the customer or provider whose journal it is in."""
+    """A violated invariant. ``organization_id``: the customer or provider whose journal it is
+    in."""
 
     organization_id = ma.fields.String(required=True)
     invariant = ma.fields.String(required=True)

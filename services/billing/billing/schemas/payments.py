@@ -36,7 +36,8 @@ class NewPayment(Paid):
 
 
 class PaymentPatch(ma.Schema):
-    """The invoices the payment is for, in this order; if empty, it stays on the account as credit."""
+    """The invoices the payment is for, in this order; if empty, it stays on the account as
+    credit."""
 
     invoice_ids = _invoice_ids()
 

@@ -21,8 +21,10 @@ class NewReservation(ma.Schema):
 
 
 class Capture(ma.Schema):
-    """``amount``: by default all that is left. ``final``: the rest is released. ``cost``: the cost to
-    the provider."""
+    """``amount``: by default all that is left.
+
+    ``final``: the rest is released. ``cost``: the cost to the provider.
+    """
 
     amount = Money()
     final = Flag()

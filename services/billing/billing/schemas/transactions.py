@@ -42,8 +42,8 @@ class EntryShown(ma.Schema):
 class Transaction(ma.Schema):
     """A transaction on an account. ``cost`` and its entries are shown to staff only.
 
-    ``reserved``: the change of the reserved credits. ``refunds``, ``reverses``: the transaction that
-    it refunds or reverses.
+    ``reserved``: the change of the reserved credits. ``refunds``, ``reverses``: the transaction
+    that it refunds or reverses.
     """
 
     id = ma.fields.String(required=True)

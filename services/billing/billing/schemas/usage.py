@@ -23,7 +23,10 @@ _TEXT, _STAMP = Text(most=255), Stamp()
 
 
 class BadRecord(ValueError):
-    """An invalid usage record. ``code``: what is wrong with it. ``id``: its id, if it has a valid one."""
+    """An invalid usage record.
+
+    ``code``: what is wrong with it. ``id``: its id, if it has a valid one.
+    """
 
     def __init__(self, code: str, record_id: str | None) -> None:
         self.code, self.id = code, record_id

@@ -25,7 +25,10 @@ blp = Blueprint(
 @blp.arguments(schemas.NewPayment)
 @blp.response(201, schemas.Payment)
 def create_payment(body: dict[str, Any], organization_id: str) -> Response:
-    """Record money received for the oldest invoices, or for those named. Any excess stays as credit."""
+    """Record money received for the oldest invoices, or for those named.
+
+    Any excess stays as credit.
+    """
     return idempotency.change(
         schemas.Payment(),
         lambda session: actions.record_payment(

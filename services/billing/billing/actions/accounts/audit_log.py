@@ -81,7 +81,7 @@ def record_transaction(
 def record_denial(
     session: Session, *, organization_id: str, operation: str, by: Actor, now: datetime
 ) -> None:
-    """Record that somebody tried an operation without the permission for it."""
+    """Record that a caller tried an operation without permission."""
     provider_id = queries.provider_of(session, organization_id)
     if provider_id is None and session.get(Provider, organization_id) is not None:
         provider_id = organization_id

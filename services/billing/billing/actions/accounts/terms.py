@@ -74,7 +74,7 @@ def change_account(
 def expire_credit_limits(session: Session, *, now: datetime, limit: int = 100) -> int:
     """Drop temporary limits that have ended and publish the balances; returns how many.
 
-    A limit ends by itself at its time. This informs the consumers of the balance.
+    A limit stops applying at its time anyway. This informs the consumers of the balance.
     """
     accounts = queries.accounts_with_ended_limits(session, now, limit)
     for account in accounts:

@@ -19,8 +19,8 @@ from billing.values import CARD, ISSUE, day_start, format_money, local_day
 def run_auto_top_up(session: Session, *, organization_id: str, now: datetime) -> None:
     """Try the account's automatic top-up if it is still needed.
 
-    If the method draws no money by itself, the customer is asked for it. Raises what the top-up
-    raises; the caller then records it with ``record_failed_top_up``.
+    If the method cannot draw money automatically, the customer is asked for it. Raises what the
+    top-up raises; the caller then records it with ``record_failed_top_up``.
     """
     wallet.lock_wallet_of(session, organization_id)
     account = queries.get_account(session, organization_id, lock=True)

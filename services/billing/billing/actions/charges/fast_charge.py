@@ -13,9 +13,9 @@ from billing.models import Entry
 from billing.models.account_snapshot import SNAPSHOT_COLUMNS, AccountSnapshot
 from billing.values import MAX_AMOUNT, MAX_STORED, PREPAID, Code
 
-# It decides by the formulas of Figures, under the row lock that the update takes, and changes nothing
-# if the charge cannot be admitted. It also writes the journal's rows and the day's spending, and has
-# the balance published.
+# It decides by the formulas of Figures, under the row lock that the update takes, and changes
+# nothing if the charge cannot be admitted. It also writes the journal's rows and the day's
+# spending, and has the balance published.
 STATEMENT = text(
     """
     WITH account AS (

@@ -113,8 +113,8 @@ def create_individual(
 ) -> Invoice | None:
     """The invoice for this one charge, or None if the provider does not invoice it individually.
 
-    ``row_count``: the number of rows the charge will have. The first one carries the invoice id, and
-    the transfers of ``issue_transfers`` are posted with it.
+    ``row_count``: the number of rows the charge will have. The first one carries the invoice id,
+    and the transfers of ``issue_transfers`` are posted with it.
     """
     if kind not in INDIVIDUALLY_INVOICED or account.payment_mode == PREPAID:
         return None

@@ -72,7 +72,8 @@ class UsageRecord(NamedTuple):
 def record_usage(
     session: Session, *, records: Sequence[UsageRecord], now: datetime, copy: bool | None = None
 ) -> list[str]:
-    """Post the records. Returns for each, in order, ``accepted``, ``duplicate`` or why it is refused.
+    """Post the records. Returns for each, in order, ``accepted``, ``duplicate`` or why it is
+    refused.
 
     A refused record changes nothing, and its id may be used again. If two transactions post the
     same id to different accounts at once, the later one ends in an IntegrityError and finds a

@@ -14,8 +14,7 @@ branch_labels = None
 depends_on = None
 
 _POSTGRESQL = (
-    # Room on each page, so that a new balance is written beside the old one and no index is
-    # touched.
+    # Free space on each page, so that an updated row stays on its page and no index changes.
     "ALTER TABLE accounts SET (fillfactor = 50)",
     """
     CREATE FUNCTION refuse_journal_change() RETURNS trigger LANGUAGE plpgsql AS
@@ -378,8 +377,8 @@ def upgrade() -> None:
 
 
 def _finish() -> None:
-    """Make the journal append-only: for everybody by triggers, for the application also by its
-    privileges."""
+    """Make the journal append-only, by triggers for everyone and by privileges for the
+    application."""
     if op.get_bind().dialect.name == "postgresql":
         for statement in _POSTGRESQL:
             op.execute(statement)

@@ -245,8 +245,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("payment_id IS NOT NULL"),
         sqlite_where=sa.text("payment_id IS NOT NULL"),
     )
-    # The other way round the provider alone would do for a plan that was made while it had used
-    # little.
+    # With the provider first, a plan made while it had few records would filter by provider alone.
     op.drop_index("ix_journal_source", table_name="journal")
     op.create_index(
         "ix_journal_source",
@@ -257,13 +256,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("source IS NOT NULL"),
     )
     if op.get_bind().dialect.name == "postgresql":
-        # Room on each page for the next amount of the day, as accounts have it for their balances.
+        # Free space on each page for updates of the day's amount, as for the balances of accounts.
         op.execute("ALTER TABLE spendings SET (fillfactor = 50)")
-    _end_the_month_of_those_that_are_postpaid()
+    _schedule_first_invoices()
 
 
-def _end_the_month_of_those_that_are_postpaid() -> None:
-    """So that accounts opened before there were invoices have theirs at the end of this month."""
+def _schedule_first_invoices() -> None:
+    """Have accounts opened before this migration invoiced at the end of this month."""
     now = datetime.now(UTC)
     postpaid = sa.table(
         "accounts",
@@ -282,4 +281,4 @@ def _end_the_month_of_those_that_are_postpaid() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("a ledger does not forget")
+    raise NotImplementedError("the ledger cannot be downgraded")

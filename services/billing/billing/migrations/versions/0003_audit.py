@@ -1,4 +1,4 @@
-"""Rows of the audit stay as they are, but for the people named in them.
+"""Audit rows cannot change, except that personal data is erased.
 
 Revision ID: 0003
 Revises: 0002
@@ -20,7 +20,7 @@ _FUNCTION = """
 _FIXED = (
     "id, organization_id, number, at, action, outcome, request_id, previous_hash, hash, digests"
 )
-# A row changes once, when it is erased: names, values and reasons go, ids and kinds stay.
+# A row changes once, when it is erased: names, values and reasons are removed, ids and kinds stay.
 _ERASES = """
     NOT OLD.erased AND NEW.erased AND NEW.reason IS NULL
     AND coalesce(NEW.actor ->> 'label', 'Erased') IN ('Erased', 'System')
@@ -56,8 +56,8 @@ def upgrade() -> None:
 
 
 def _protect(table: str, fixed: str, parts: str, erases: str) -> None:
-    """Rows are added and erased: everything else is refused, by triggers for everybody, for the
-    application also by its privileges."""
+    """Allow inserting and erasing rows only, by triggers for everyone and by privileges for the
+    application."""
     if op.get_context().dialect.name == "postgresql":
         refused = "FOR EACH {each} {when} EXECUTE FUNCTION refuse_audit_change()"
         op.execute(
@@ -81,4 +81,4 @@ def _protect(table: str, fixed: str, parts: str, erases: str) -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("what is protected stays protected")
+    raise NotImplementedError("the protection cannot be removed")

@@ -46,8 +46,8 @@ def sums(session: Session, organization_ids: Sequence[str]) -> Sequence[Any]:
 def broken_chains(session: Session, organization_ids: Sequence[str]) -> list[Discrepancy]:
     """Rows that do not continue the row before them.
 
-    Either the number is not the next one, or a bucket after the row is not the bucket before it plus
-    the effect of the row, or the balance of a transaction is not that of its buckets.
+    Either the number is not the next one, or a bucket after the row is not the bucket before it
+    plus the effect of the row, or the balance of a transaction is not that of its buckets.
     """
     order: dict[str, Any] = {"partition_by": Entry.organization_id, "order_by": Entry.seq}
     before = [
@@ -94,8 +94,8 @@ def broken_chains(session: Session, organization_ids: Sequence[str]) -> list[Dis
 def broken_transactions(session: Session, organization_ids: Sequence[str]) -> list[Discrepancy]:
     """Transactions whose rows do not form one transaction.
 
-    Their parts must be 0, 1, 2 … in sequence, of one kind and with one balance, and ``moved`` must be
-    their effect on the customer's net (in a provider's own journal, on its wallet).
+    Their parts must be 0, 1, 2 … in sequence, of one kind and with one balance, and ``moved`` must
+    be their effect on the customer's net (in a provider's own journal, on its wallet).
     """
     sign = case(
         (Entry.organization_id == Entry.provider_id, _side(Entry, (Code.WALLET,), -1)),
@@ -140,7 +140,8 @@ def _after(name: str) -> Any:
 
 
 def _side(row: Any, codes: Sequence[Code], sign: int) -> Any:
-    """``sign`` if one of the accounts is credited, -``sign`` if one is debited, 0 if none or both."""
+    """``sign`` if one of the accounts is credited, -``sign`` if one is debited, 0 if none or
+    both."""
     credited = case((row.credit.in_(codes), sign), else_=0)
     debited = case((row.debit.in_(codes), sign), else_=0)
     return credited - debited

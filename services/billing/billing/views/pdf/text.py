@@ -102,7 +102,8 @@ def shorten(text: str) -> str:
 
 
 def _parts(word: str) -> Iterator[str]:
-    """A word in parts of eight characters or slightly more; letters that belong together stay so."""
+    """A word in parts of eight characters or slightly more; letters that belong together stay
+    so."""
     start = 0
     for end in range(1, len(word)):
         if end - start >= _PART_LENGTH and _may_break(word[end - 1], word[end]):
