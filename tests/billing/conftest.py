@@ -181,7 +181,7 @@ class World:
         assert response.status_code == 200, response.json
         return response.json
 
-    def books(self, organization_id: str) -> list[Any]:
+    def stored_rows(self, organization_id: str) -> list[Any]:
         """Every stored row about an organization's money."""
         with self.database.reading() as session:
             return [

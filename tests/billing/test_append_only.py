@@ -21,12 +21,12 @@ def attempt(database, statement):
 def test_rows_are_added_and_never_changed(world):
     org = world.open()
     world.top_up(org, "1")
-    before = world.books(org)[1:]
+    before = world.stored_rows(org)[1:]
     for change in CHANGES:
         with pytest.raises(DBAPIError, match=r"append-only|permission denied"):
             attempt(world.database, change)
     world.top_up(org, "2")
-    assert world.books(org)[1:-1] == before
+    assert world.stored_rows(org)[1:-1] == before
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

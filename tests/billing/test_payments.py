@@ -136,7 +136,7 @@ def test_only_open_invoices_of_the_customer_can_be_paid(world):
     _, (anothers,) = customer(world, "10")
     payment = pay(world, org, "10").json
     world.act(actions.void_invoice, organization_id=org, invoice_id=void)
-    books = world.books(org)
+    books = world.stored_rows(org)
     for unknown in (anothers, ids.new("inv")):
         for refused in (
             pay(world, org, "1", invoice_ids=[open_, unknown]),
@@ -154,7 +154,7 @@ def test_only_open_invoices_of_the_customer_can_be_paid(world):
             wrong,
         )
     assert assign(world, org, payment, void).json["code"] == "invoice_not_payable"
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_a_prepaid_account_takes_no_payments(world):
@@ -164,7 +164,7 @@ def test_a_prepaid_account_takes_no_payments(world):
 
 def test_bad_input_changes_nothing(world):
     org, _ = customer(world, "10")
-    books = world.books(org)
+    books = world.stored_rows(org)
     for wrong in (
         {"amount": "0"},
         {"amount": "-1"},
@@ -190,7 +190,7 @@ def test_bad_input_changes_nothing(world):
         {"remark": "x"},
     ):
         assert pay(world, org, **{"amount": "1", **wrong}).status_code == 422, wrong
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_an_invoice_is_named_once_and_the_date_is_not_in_the_future(world):
@@ -248,14 +248,14 @@ def test_an_assignment_cannot_exceed_the_surplus_or_the_payment(world):
 def test_an_unchanged_assignment_is_no_edit(world):
     org, (first, second) = customer(world, "30", "40")
     payment = pay(world, org, "50").json
-    books = world.books(org)
+    books = world.stored_rows(org)
     for same in ((first, second),):
         response = assign(world, org, payment, *same)
         assert (response.status_code, response.json) == (200, payment)
     assert (
         world.call("PATCH", f"/v1/organizations/{org}/payments/{payment['id']}", {}).json == payment
     )
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_at_most_five_reassignments(world):
@@ -264,11 +264,11 @@ def test_at_most_five_reassignments(world):
     for turn in range(5):
         response = assign(world, org, payment, (second, first)[turn % 2])
         assert (response.status_code, response.json["edits_left"]) == (200, 4 - turn)
-    books = world.books(org)
+    books = world.stored_rows(org)
     refused = assign(world, org, payment, first)
     assert (refused.status_code, refused.json["code"]) == (409, "payment_edits_exhausted")
     assert assign(world, org, payment, second).status_code == 200
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_an_assignment_changed_in_the_meantime_is_not_overwritten(world):

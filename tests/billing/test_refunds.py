@@ -46,11 +46,11 @@ def test_partial_refunds_go_to_the_wallet_and_never_exceed_the_charge(world):
     assert first.json["refunds"] == charge["id"]
     assert entries(first.json) == [("revenue", "25.00", "0.00"), ("prepaid", "0.00", "25.00")]
 
-    books = world.books(org)
+    books = world.stored_rows(org)
     refused = refund(world, org, charge, "35.000001")
     assert (refused.status_code, refused.json["code"]) == (409, "refund_exceeds_charge")
     assert refused.json["left"] == "35.00"
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
     assert refund(world, org, charge).json["amount"] == "35.00"
     assert refund(world, org, charge).json["left"] == "0.00"
@@ -152,14 +152,14 @@ def test_a_refund_cannot_exceed_what_is_left_of_the_invoice(world):
     made = invoice(world, org)
     path = f"/v1/organizations/{org}/invoices/{made['id']}/credit-notes"
     assert world.call("POST", path, {"amount": "50", "reason": "x"}).status_code == 201
-    books = world.books(org)
+    books = world.stored_rows(org)
     refused = refund(world, org, charge)
     assert (refused.status_code, refused.json["code"], refused.json["left"]) == (
         409,
         "credit_exceeds_invoice",
         "10.00",
     )
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
     assert refund(world, org, charge, "10").status_code == 201
 
 
@@ -236,7 +236,7 @@ def test_only_charges_of_this_customer_that_moved_money_are_refundable(world):
     anothers = world.charge(other, "5")
     charge = world.charge(org, "5")
     given_back = refund(world, org, charge, "1").json
-    books = world.books(org)
+    books = world.stored_rows(org)
     for wrong, code in (
         (topped_up, "not_refundable"),
         (elsewhere, "not_refundable"),
@@ -249,13 +249,13 @@ def test_only_charges_of_this_customer_that_moved_money_are_refundable(world):
         assert [(error["pointer"], error["code"]) for error in refused.json["errors"]] == [
             ("/transaction_id", code)
         ]
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_bad_input_changes_nothing(world):
     org = world.open(limit="10")
     body = {"transaction_id": world.charge(org, "5")["id"], "reason": "x"}
-    books = world.books(org)
+    books = world.stored_rows(org)
     for wrong in (
         {"reason": None},
         {"reason": " "},
@@ -274,7 +274,7 @@ def test_bad_input_changes_nothing(world):
     ):
         assert world.post(org, "refunds", body | wrong).status_code == 422, wrong
     assert world.post(org, "refunds", {}).status_code == 422
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_a_frozen_account_is_refunded_and_a_closed_one_is_not(world):

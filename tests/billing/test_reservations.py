@@ -193,14 +193,14 @@ def test_a_capture_cannot_exceed_what_is_left(world):
     org = world.open(limit="100")
     made = reserve(world, org, "30")
     settle(world, org, made, "capture", {"amount": "5", "final": False})
-    before = world.books(org)
+    before = world.stored_rows(org)
     refused = settle(world, org, made, "capture", {"amount": "25.000001"})
     assert (refused.status_code, refused.json["code"], refused.json["left"]) == (
         409,
         "capture_exceeds_reservation",
         "25.00",
     )
-    assert world.books(org) == before
+    assert world.stored_rows(org) == before
     assert settle(world, org, made, "capture", {"amount": "25"}).json["status"] == "captured"
 
 
@@ -323,9 +323,9 @@ def test_a_settled_reservation_does_not_expire(world):
     org = world.open(limit="100")
     for act in (actions.capture, actions.release):
         at(world, NOW, act, organization_id=org, reservation_id=hold(world, org, "30"))
-    before = world.books(org)
+    before = world.stored_rows(org)
     sweep(world, NOW + timedelta(days=1))
-    assert world.books(org) == before
+    assert world.stored_rows(org) == before
 
 
 def test_the_job_expires_at_most_the_limit(world):
@@ -355,10 +355,10 @@ def test_an_expired_reservation_does_not_block_a_charge_before_the_job_runs(worl
 def test_a_refusal_leaves_expired_reservations_unchanged(world):
     org = world.open(limit="100")
     hold(world, org, "30")
-    before = world.books(org)
+    before = world.stored_rows(org)
     refused = world.post(org, "charges", {"amount": "100.5", "kind": "usage", "description": "x"})
     assert (refused.json["usable"], refused.json["shortfall"]) == ("100.00", "0.50")
-    assert world.books(org) == before
+    assert world.stored_rows(org) == before
 
 
 def test_an_expired_reservation_does_not_block_a_withdrawal_before_the_job_runs(world):
@@ -557,20 +557,20 @@ def test_only_roles_that_may_charge_may_reserve(world):
 def test_invalid_input_is_refused_with_its_location_and_changes_nothing(world, what, field, values):
     org = world.open(limit="100")
     made = reserve(world, org, "10")
-    before = world.books(org)
+    before = world.stored_rows(org)
     body = {**BODY} if not what else {}
     for value in values:
         path = f"reservations/{made['id']}{what}" if what else "reservations"
         response = world.post(org, path, {**body, field: value})
         assert response.status_code == 422, (value, response.json)
         assert [error["pointer"] for error in response.json["errors"]] == [f"/{field}"], value
-    assert world.books(org) == before
+    assert world.stored_rows(org) == before
 
 
 def test_a_body_that_is_not_an_object_is_unreadable_and_changes_nothing(world):
     org = world.open(limit="100")
     made = reserve(world, org, "10")
-    before = world.books(org)
+    before = world.stored_rows(org)
     headers = {"Authorization": f"Bearer {world.token()}", "Content-Type": "application/json"}
     for number, raw in enumerate(
         (b"[]", b"{", b'{"amount": NaN}', b'{"amount": "1", "amount": "1"}', b"\xff", b"1")
@@ -586,7 +586,7 @@ def test_a_body_that_is_not_an_object_is_unreadable_and_changes_nothing(world):
             )
             assert (response.status_code, response.json["code"]) == (400, "unreadable_body")
     assert world.call("POST", f"/v1/organizations/{org}/account/reservations").status_code == 400
-    assert world.books(org) == before
+    assert world.stored_rows(org) == before
 
 
 def test_the_longest_and_the_shortest_time(world):

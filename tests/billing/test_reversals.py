@@ -54,10 +54,10 @@ def test_a_top_up_is_reversed_once(world, cards, method, source):
     assert entries(shown) == [("prepaid", "30.00", "0.00"), (source, "0.00", "30.00")]
     assert (buckets(world, org), wallet(world)) == (Buckets(), ("100.00", "0.00"))
     assert world.published(org)[-2][1]["action"] == "account.reversed"
-    books = world.books(org)
+    books = world.stored_rows(org)
     again = reverse(world, org, topped_up)
     assert (again.status_code, again.json["code"]) == (409, "already_reversed")
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_a_reversal_may_exceed_the_credit_limit(world):
@@ -145,7 +145,7 @@ def test_other_kinds_are_refused_with_an_alternative(world):
     world.patch(org, {"payment_mode": "postpaid"})
     path = f"/v1/organizations/{org}/account/transactions?kind=mode_change"
     (changed,) = world.call("GET", path).json["data"]
-    books = world.books(org)
+    books = world.stored_rows(org)
     for transaction, hint in (
         (charge, "refunded"),
         (given_back, "adjustment"),
@@ -155,13 +155,13 @@ def test_other_kinds_are_refused_with_an_alternative(world):
         refused = reverse(world, org, transaction)
         assert (refused.status_code, refused.json["code"]) == (409, "not_reversible")
         assert hint in refused.json["detail"]
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_unknown_transactions_and_invalid_input(world):
     org, other = world.open(), world.open()
     anothers, topped_up = world.top_up(other, "1"), world.top_up(org, "1")
-    books = world.books(org)
+    books = world.stored_rows(org)
     for unknown in (anothers["id"], ids.new("txn"), ids.new("pay"), "txn_1"):
         assert reverse(world, org, {"id": unknown}).status_code == 404
     for body in (
@@ -180,7 +180,7 @@ def test_unknown_transactions_and_invalid_input(world):
         (world.token(org=ids.new("org")), 404),
     ):
         assert reverse(world, org, topped_up, token=token).status_code == expected
-    assert world.books(org) == books
+    assert world.stored_rows(org) == books
 
 
 def test_a_closed_account_refuses_reversals(world):

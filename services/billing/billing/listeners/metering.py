@@ -1,4 +1,4 @@
-"""Usage as outside services meter it, heard many records at a time."""
+"""Usage records of metering services, consumed in batches."""
 
 from collections.abc import Mapping
 from typing import Any
