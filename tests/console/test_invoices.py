@@ -44,7 +44,7 @@ def test_issuing_makes_the_unbilled_due(desk: Browser, provider: Provider) -> No
         and page.facts["Current balance"] == "−80.00 EUR owed"
     )
     page = desk.post(desk.at(f"/c/{customer.id}/invoices/issue"))
-    assert page.status == 409 and "Nothing is unbilled" in page.text
+    assert page.status == 409 and "no unbilled charges" in page.text
 
 
 def test_a_prepaid_account_has_nothing_to_invoice(desk: Browser, provider: Provider) -> None:
