@@ -234,8 +234,8 @@ def test_a_closed_account_cannot_be_posted_to(world, sealed):
 def test_a_debt_is_not_the_customers_money(world):
     world.charge(world.open("postpaid", limit="100"), "60")
     world.top_up(world.open(), "25")
-    (purse,) = world.call("GET", "/v1/wallet").json["data"]
-    assert purse["customers_balance"] == "25.00"
+    (balance,) = world.call("GET", "/v1/wallet").json["data"]
+    assert balance["customers_balance"] == "25.00"
 
 
 def test_days_to_empty_follow_two_weeks_of_charges(world):

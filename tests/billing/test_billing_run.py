@@ -13,7 +13,7 @@ from sqlalchemy import event, select
 
 from tests.billing.conftest import CLERK
 from tests.billing.test_concurrency import at_once
-from tests.billing.test_invoices import check_books, choose, listed, names, sweep
+from tests.billing.test_invoices import check_books, choose, listed, names, run_action
 
 SECOND = timedelta(seconds=1)
 
@@ -70,7 +70,7 @@ def issue(world, org, at):
 
 
 def end_months(world, now):
-    while sweep(world, actions.run_billing, now):
+    while run_action(world, actions.run_billing, now):
         pass
 
 
@@ -287,7 +287,7 @@ def test_a_crash_leaves_complete_invoices_and_the_rest_for_later(world, monkeypa
 
     monkeypatch.setattr(billing_run, "issue_regular", fragile)
     with pytest.raises(Crash):
-        while sweep(
+        while run_action(
             world, lambda session, now: actions.run_billing(session, now=now, limit=20), now
         ):
             pass
@@ -326,7 +326,7 @@ def test_two_concurrent_billing_runs_share_the_accounts(world):
         return done
 
     assert at_once(run_jobs, run_jobs) == [20, 20]
-    assert sweep(world, actions.run_billing, now) == 0
+    assert run_action(world, actions.run_billing, now) == 0
     for org in orgs:
         assert len(listed(world, org)) == 1
 
@@ -354,7 +354,7 @@ def test_shared_data_is_read_once_per_batch(world):
             seen.append(statement)
 
         event.listen(world.database.engine, "before_cursor_execute", see)
-        sweep(world, actions.run_billing, datetime(2031, 2, 5, tzinfo=UTC))
+        run_action(world, actions.run_billing, datetime(2031, 2, 5, tzinfo=UTC))
         event.remove(world.database.engine, "before_cursor_execute", see)
         return [s for s in seen if not any(name in s for name in ("streams", "audit_heads"))]
 

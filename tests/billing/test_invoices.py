@@ -651,7 +651,7 @@ def test_an_overdue_invoice_is_published_once_after_its_last_day_in_its_time_zon
     midnight = datetime(2031, 3, 13, 16, tzinfo=UTC)  # the 14th begins in Singapore
     instants = (midnight - timedelta(seconds=1), midnight, midnight + timedelta(days=9))
     for now, times in zip(instants, (0, 1, 1), strict=True):
-        while sweep(world, actions.flag_overdue_invoices, now):
+        while run_action(world, actions.flag_overdue_invoices, now):
             pass
         assert names(world, org).count("invoice_overdue") == times
     published = world.last_published(org, "invoice_overdue")
@@ -662,7 +662,7 @@ def test_an_overdue_invoice_is_published_once_after_its_last_day_in_its_time_zon
         assert not session.scalars(queries.invoices(org, now=instants[0], overdue=True)).all()
 
 
-def sweep(world, job, now):
+def run_action(world, job, now):
     with world.database.transaction() as session:
         return job(session, now=now)
 

@@ -219,7 +219,7 @@ PLANTED = {
 
 
 @pytest.fixture
-def books(world, books_by_database={}):  # noqa: B006 - made once per database, and never changed for good
+def books(world, books_by_database={}):  # noqa: B006 - made once per database
     """A provider's world and its three journals."""
     if world.database.url not in books_by_database:
         books_by_database[world.database.url] = (
@@ -302,16 +302,16 @@ def test_a_late_batch_is_dropped(world, monkeypatch):
     monkeypatch.setattr(passes, "MAX_ACCOUNTS", 1)
     record(world, read_batch(world))
     with world.database.reading() as session:
-        begun = session.scalars(
+        running = session.scalars(
             select(LedgerAudit).where(LedgerAudit.provider_id == world.provider_id)
         ).one()
     second, again, last = (
-        read_batch(world, audit_id=begun.id, after=after) for after in (orgs[0], orgs[0], orgs[2])
+        read_batch(world, audit_id=running.id, after=after) for after in (orgs[0], orgs[0], orgs[2])
     )
     for batch in (second, again):
         record(world, batch)
     assert audits(world) == [("running", 2)]
-    record(world, read_batch(world, audit_id=begun.id, after=orgs[1]))
+    record(world, read_batch(world, audit_id=running.id, after=orgs[1]))
     for batch in (last, last):
         record(world, batch)
     assert audits(world) == [("passed", 3)]

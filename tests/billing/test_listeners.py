@@ -17,10 +17,10 @@ pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
-def hear(world):
-    def hear(message):
+def consume(world):
+    def consume(message):
         kind = type(message)
-        heard = Envelope(
+        envelope = Envelope(
             id=ids.new("evt"),
             source=f"/{kind.producer()}",
             type=kind.TYPE,
@@ -30,9 +30,9 @@ def hear(world):
             now=clock.now(),
         )
         with world.database.transaction() as session:
-            listeners.call(LISTENERS[kind], session, heard, kind.load(message.dump()))
+            listeners.call(LISTENERS[kind], session, envelope, kind.load(message.dump()))
 
-    return hear
+    return consume
 
 
 def opening(world, **other):
@@ -64,15 +64,15 @@ def test_every_message_for_billing_has_a_listener():
     assert set(LISTENERS) == {kind for kind in every_message() if "billing" in kind.CONSUMERS}
 
 
-def test_an_account_is_opened_once_and_published_for_every_request(world, hear):
+def test_an_account_is_opened_once_and_published_for_every_request(world, consume):
     message = opening(world, payment_mode="postpaid", credit_limit="250.5")
-    hear(message)
+    consume(message)
     assert last(world, message.organization_id) == (
         "account_opened",
         {"organization_id": message.organization_id},
     )
     world.charge(message.organization_id, "1")
-    hear(message)
+    consume(message)
     assert last(world, message.organization_id)[0] == "account_opened"
     shown = world.account(message.organization_id)
     assert (shown["payment_mode"], shown["credit_limit"], shown["balance"]) == (
@@ -82,9 +82,9 @@ def test_an_account_is_opened_once_and_published_for_every_request(world, hear):
     )
 
 
-def test_what_invoices_print_is_copied(world, hear):
+def test_what_invoices_print_is_copied(world, consume):
     customer = world.open()
-    hear(
+    consume(
         org.OrganizationChanged(
             organization_id=customer,
             provider_id=world.provider_id,
@@ -102,8 +102,8 @@ def test_what_invoices_print_is_copied(world, hear):
     )
 
 
-def test_a_providers_own_changes_are_stored(world, hear):
-    hear(
+def test_a_providers_own_changes_are_stored(world, consume):
+    consume(
         org.OrganizationChanged(
             organization_id=world.provider_id,
             provider_id=world.provider_id,
@@ -118,10 +118,14 @@ def test_a_providers_own_changes_are_stored(world, hear):
     assert (provider.name, provider.billing) == ("New", {"city": "Bonn"})
 
 
-def test_a_provider_and_its_settings_are_stored_in_any_order(world, hear):
+def test_a_provider_and_its_settings_are_stored_in_any_order(world, consume):
     provider = ids.new("org")
-    hear(org.SettingsChanged(provider_id=provider, version=7, settings={"payment_terms_days": 14}))
-    hear(org.SettingsChanged(provider_id=provider, version=6, settings={"payment_terms_days": 30}))
+    consume(
+        org.SettingsChanged(provider_id=provider, version=7, settings={"payment_terms_days": 14})
+    )
+    consume(
+        org.SettingsChanged(provider_id=provider, version=6, settings={"payment_terms_days": 30})
+    )
     assert [data for name, data in world.published(provider) if name == "settings_applied"] == [
         {"provider_id": provider, "version": 7},
         {"provider_id": provider, "version": 6},
@@ -133,7 +137,7 @@ def test_a_provider_and_its_settings_are_stored_in_any_order(world, hear):
         email="a@b.example",
         verified=True,
     )
-    hear(
+    consume(
         membership.ProviderCreated(
             organization_id=provider,
             name="P",
@@ -153,15 +157,15 @@ def test_a_provider_and_its_settings_are_stored_in_any_order(world, hear):
     ]
 
 
-def test_suspension_freezes_and_reopening_unfreezes(world, hear):
+def test_suspension_freezes_and_reopening_unfreezes(world, consume):
     customer = world.open()
-    hear(org.OrganizationSuspended(organization_id=customer, provider_id=world.provider_id))
+    consume(org.OrganizationSuspended(organization_id=customer, provider_id=world.provider_id))
     assert (world.account(customer)["status"], last(world, customer)[1]["status"]) == (
         "frozen",
         "frozen",
     )
     for _ in range(2):
-        hear(org.ReopenAccount(organization_id=customer, conversation_id="c1", frozen=False))
+        consume(org.ReopenAccount(organization_id=customer, conversation_id="c1", frozen=False))
         assert last(world, customer) == (
             "account_reopened",
             {"organization_id": customer, "conversation_id": "c1"},
@@ -170,20 +174,20 @@ def test_suspension_freezes_and_reopening_unfreezes(world, hear):
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_an_empty_account_closes_once_and_reopens_in_the_requested_status(world, hear, frozen):
+def test_an_empty_account_closes_once_and_reopens_in_the_requested_status(world, consume, frozen):
     customer = world.open(limit="100")
     world.top_up(customer, "5")
     world.withdraw(customer, "5")
     for _ in range(2):
-        hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
+        consume(org.CloseAccount(organization_id=customer, deletion_id="d1"))
         assert last(world, customer) == (
             "account_closed",
             {"organization_id": customer, "deletion_id": "d1"},
         )
     assert read(world, customer).closed_from == "open"
-    hear(org.OrganizationSuspended(organization_id=customer, provider_id=world.provider_id))
+    consume(org.OrganizationSuspended(organization_id=customer, provider_id=world.provider_id))
     assert world.account(customer)["status"] == "closed"
-    hear(org.ReopenAccount(organization_id=customer, conversation_id="c1", frozen=frozen))
+    consume(org.ReopenAccount(organization_id=customer, conversation_id="c1", frozen=frozen))
     assert world.account(customer)["status"] == ("frozen" if frozen else "open")
     actions_heard = [
         data["action"] for name, data in world.published(customer) if name == "audit_recorded"
@@ -206,7 +210,7 @@ def test_an_empty_account_closes_once_and_reopens_in_the_requested_status(world,
     ],
 )
 def test_a_nonempty_account_stays_open_and_publishes_its_blockers(
-    world, hear, mode, figures, blockers
+    world, consume, mode, figures, blockers
 ):
     customer = world.open(mode, limit="10")
     with world.database.transaction() as session:
@@ -216,32 +220,32 @@ def test_a_nonempty_account_stays_open_and_publishes_its_blockers(
     expected = [
         {"code": code, "amount": amount, "currency": "SGD"} for code, amount in blockers.items()
     ]
-    hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
+    consume(org.CloseAccount(organization_id=customer, deletion_id="d1"))
     assert last(world, customer) == (
         "account_not_closed",
         {"organization_id": customer, "deletion_id": "d1", "blockers": expected},
     )
     assert world.account(customer)["status"] == "open"
-    hear(org.SealAccount(organization_id=customer, deletion_id="d1"))
+    consume(org.SealAccount(organization_id=customer, deletion_id="d1"))
     assert last(world, customer)[0] == "account_not_sealed"
     assert last(world, customer)[1]["blockers"] == expected
 
 
-def test_only_a_closed_account_is_sealed_permanently(world, hear):
+def test_only_a_closed_account_is_sealed_permanently(world, consume):
     customer = world.open()
     seal = org.SealAccount(organization_id=customer, deletion_id="d1")
-    hear(seal)
+    consume(seal)
     assert last(world, customer)[0] == "account_not_sealed"
-    hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
+    consume(org.CloseAccount(organization_id=customer, deletion_id="d1"))
     for _ in range(2):
-        hear(seal)
+        consume(seal)
         assert last(world, customer) == (
             "account_sealed",
             {"organization_id": customer, "deletion_id": "d1"},
         )
-    hear(org.CloseAccount(organization_id=customer, deletion_id="d1"))
+    consume(org.CloseAccount(organization_id=customer, deletion_id="d1"))
     assert last(world, customer)[0] == "account_closed"
-    hear(org.ReopenAccount(organization_id=customer, conversation_id="c", frozen=False))
+    consume(org.ReopenAccount(organization_id=customer, conversation_id="c", frozen=False))
     assert last(world, customer)[0] == "account_closed"
     assert (read(world, customer).status, world.account(customer)["status"]) == ("sealed", "closed")
 

@@ -67,8 +67,8 @@ def test_the_cost_is_returned_in_proportion_to_the_millionth(world):
         refund(world, org, charge, amount).json["cost"] for amount in ("1", "1", "0.5", "0.5")
     ]
     assert returned == ["-0.333333", "-0.333334", "-0.166666", "-0.166667"]
-    (purse,) = world.call("GET", "/v1/wallet").json["data"]
-    assert (purse["balance"], purse["customers_balance"]) == ("0.00", "10.00")
+    (balance,) = world.call("GET", "/v1/wallet").json["data"]
+    assert (balance["balance"], balance["customers_balance"]) == ("0.00", "10.00")
 
 
 def test_a_refund_whose_cost_rounds_to_zero_has_no_cost_entry(world):
@@ -142,8 +142,8 @@ def test_a_refund_of_an_invoiced_charge_is_a_credit_note(world):
     assert (status, paid, credited) == ("paid", "0.00", "60.00")
     assert buckets(world, org) == Buckets(surplus=40_000_000)
     assert refund(world, org, charge, "0.000001").json["code"] == "refund_exceeds_charge"
-    (purse,) = world.call("GET", "/v1/wallet").json["data"]
-    assert (purse["balance"], purse["customers_balance"]) == ("0.00", "40.00")
+    (balance,) = world.call("GET", "/v1/wallet").json["data"]
+    assert (balance["balance"], balance["customers_balance"]) == ("0.00", "40.00")
 
 
 def test_a_refund_cannot_exceed_what_is_left_of_the_invoice(world):
@@ -225,8 +225,8 @@ def test_captures_and_usage_in_bulk_are_refunded_like_charges(world):
     assert refund(world, org, spent["capture"]).json["amount"] == "4.00"
     assert refund(world, org, spent["usage"]).json["amount"] == "7.00"
     assert world.account(org)["usable_credits"] == "100.00"
-    (purse,) = world.call("GET", "/v1/wallet").json["data"]
-    assert purse["balance"] == "0.00"
+    (balance,) = world.call("GET", "/v1/wallet").json["data"]
+    assert balance["balance"] == "0.00"
 
 
 def test_only_charges_of_this_customer_that_moved_money_are_refundable(world):

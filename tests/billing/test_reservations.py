@@ -65,15 +65,15 @@ def hold(world, org, amount, *, at_=NOW, seconds=60):
     )["id"]
 
 
-def sweep(world, moment):
+def expire_due(world, moment):
     while at(world, moment, actions.expire_reservations):
         pass
 
 
 @pytest.fixture(autouse=True)
-def swept(world):
+def nothing_due(world):
     """Expire what other tests have left."""
-    sweep(world, datetime(2100, 1, 1, tzinfo=UTC))
+    expire_due(world, datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def test_the_worked_example(world):
@@ -245,7 +245,7 @@ def test_it_expires_to_the_microsecond_whether_or_not_the_job_has_run(world, lat
         org = world.open(limit="100")
         made = hold(world, org, "30")
         if is_swept:
-            sweep(world, ends + late)
+            expire_due(world, ends + late)
         if gone:
             with pytest.raises(ReservationExpired):
                 at(world, ends + late, act, organization_id=org, reservation_id=made)
@@ -261,7 +261,7 @@ def test_an_expired_reservation_answers_410_permanently(world):
     made = {"id": hold(world, org, "30")}
     first = settle(world, org, made, "capture", key="one")
     assert (first.status_code, first.json["code"]) == (410, "reservation_expired")
-    sweep(world, clock.now())
+    expire_due(world, clock.now())
     again = settle(world, org, made, "capture", key="one")
     assert (again.json, again.headers["Idempotent-Replayed"]) == (first.json, "true")
     assert settle(world, org, made, "release").status_code == 410
@@ -281,9 +281,9 @@ def test_the_result_is_the_same_however_late_the_job_runs(world):
             amount=10 * 10**6,
             final=False,
         )
-        sweep(world, ends - TICK)
+        expire_due(world, ends - TICK)
         assert figures(world, org)[2] == "20.00"
-        sweep(world, ends + late)
+        expire_due(world, ends + late)
         with world.database.reading() as session:
             reservation = session.get_one(Reservation, (org, made))
             assert session.get(UnpublishedBalance, org)
@@ -324,7 +324,7 @@ def test_a_settled_reservation_does_not_expire(world):
     for act in (actions.capture, actions.release):
         at(world, NOW, act, organization_id=org, reservation_id=hold(world, org, "30"))
     before = world.stored_rows(org)
-    sweep(world, NOW + timedelta(days=1))
+    expire_due(world, NOW + timedelta(days=1))
     assert world.stored_rows(org) == before
 
 
@@ -601,7 +601,7 @@ def test_transactions_show_what_was_reserved_and_group_captures_with_charges(wor
     settle(world, org, first, "capture")
     settle(world, org, second, "release")
     hold(world, org, "3")
-    sweep(world, clock.now())
+    expire_due(world, clock.now())
     world.charge(org, "1")
 
     def listed(query):
@@ -678,9 +678,9 @@ def test_settling_twice_is_refused(world):
         (lambda world, path: world.call("GET", f"{path}?status=open"), "ix_reservations_status"),
         (lambda world, path: world.call("GET", f"{path}?status=expired"), "ix_reservations_status"),
         (lambda world, path: world.call("POST", path, {**BODY, "amount": "99"}), "ix_reservations"),
-        (lambda world, path: sweep(world, NOW), "ix_reservations_expires_at"),
+        (lambda world, path: expire_due(world, NOW), "ix_reservations_expires_at"),
     ],
-    ids=["list", "open", "expired", "refusal", "sweep"],
+    ids=["list", "open", "expired", "refusal", "expire_due"],
 )
 def test_every_query_of_reservations_uses_an_index(world, ask, index):
     org = world.open(limit="100")
@@ -729,5 +729,5 @@ def test_a_reservation_of_the_largest_limit_expires_and_blocks_no_other(world):
         world.post(largest, "top-ups", {"amount": "5", "method": "cash"}).json["code"]
         == "amount_too_large"
     )
-    sweep(world, clock.now() + timedelta(minutes=1))
+    expire_due(world, clock.now() + timedelta(minutes=1))
     assert [figures(world, org)[2] for org in (largest, other)] == ["0.00", "0.00"]

@@ -198,12 +198,12 @@ def test_concurrent_jobs_expire_everything_once(world):
         act(world, actions.reserve, organization_id=org, amount=1, description="x", expires_in=1)
     later = now + timedelta(seconds=5)
 
-    def sweep():
+    def expire_due():
         while act(world, actions.expire_reservations, now=later, limit=4):
             pass
 
-    assert at_once(*[sweep] * 4) == [None] * 4
-    sweep()
+    assert at_once(*[expire_due] * 4) == [None] * 4
+    expire_due()
     for org in orgs:
         account, held, seqs = state(world, org)
         assert (account.held, held, seqs) == (0, 0, list(range(1, 7)))

@@ -26,8 +26,8 @@ def buckets(world, org):
 
 
 def wallet(world):
-    (purse,) = world.call("GET", "/v1/wallet").json["data"]
-    return purse["balance"], purse["customers_balance"]
+    (balance,) = world.call("GET", "/v1/wallet").json["data"]
+    return balance["balance"], balance["customers_balance"]
 
 
 @pytest.mark.parametrize(

@@ -347,7 +347,9 @@ def test_a_wallet_can_hold_several_currencies(world):
         world.call("POST", "/v1/wallet/top-ups", {"amount": "5", "currency": "QQQ"}).status_code
         == 422
     )
-    assert [tuple(purse.values()) for purse in world.call("GET", "/v1/wallet").json["data"]] == [
+    assert [
+        tuple(balance.values()) for balance in world.call("GET", "/v1/wallet").json["data"]
+    ] == [
         ("SGD", "0.00", "0.00", "0.00"),
         ("EUR", "5.00", "0.00", "5.00"),
         ("JPY", "0", "70", "-70"),

@@ -31,7 +31,7 @@ def test_the_ledger_matches_the_oracle_after_any_sequence_of_requests(
     usual = EXHAUSTIVE_EXAMPLES if pytestconfig.getoption("exhaustive") else EXAMPLES
     examples = int(os.environ.get("LEDGER_EXAMPLES") or usual[name])
     steps: dict[str, int] = {}
-    begun, machines = time.monotonic(), []
+    started, machines = time.monotonic(), []
 
     @seed(SEED)
     def machine() -> Machine:
@@ -54,6 +54,6 @@ def test_the_ledger_matches_the_oracle_after_any_sequence_of_requests(
         done = sum(steps.values())
         ran.append(
             f"{name}: LEDGER_SEED={SEED}, {len(machines)} examples of up to {STEPS} steps, "
-            f"{done} commands in {time.monotonic() - begun:.0f} s"
+            f"{done} commands in {time.monotonic() - started:.0f} s"
         )
         ran.append("  " + ", ".join(f"{name} {times}" for name, times in sorted(steps.items())))
