@@ -147,7 +147,7 @@ def test_other_kinds_are_refused_with_an_alternative(world):
     (changed,) = world.call("GET", path).json["data"]
     books = world.stored_rows(org)
     for transaction, hint in (
-        (charge, "refunded"),
+        (charge, "Refund it"),
         (given_back, "adjustment"),
         (taken_back, "adjustment"),
         (changed, "adjustment"),
