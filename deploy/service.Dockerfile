@@ -2,23 +2,25 @@
 # PYTHON_IMAGE takes a digest: python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
+# What the workspace declares, without its code: the next stage's libraries are rebuilt only when this changes.
+FROM ${PYTHON_IMAGE} AS declarations
+WORKDIR /declarations
+COPY pyproject.toml uv.lock ./
+COPY services services
+COPY shared shared
+COPY deploy/clientele/pyproject.toml deploy/clientele/
+COPY tools/devtools/pyproject.toml tools/devtools/
+RUN find services shared -type f ! -path "*/*/pyproject.toml" -delete && find . -type d -empty -delete
+
+
 FROM ${PYTHON_IMAGE} AS build
 ARG SERVICE
 RUN test -n "$SERVICE" && pip install --no-cache-dir --root-user-action=ignore uv==0.13.9
 ENV UV_PROJECT_ENVIRONMENT=/app UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1
 WORKDIR /src
 
-# The libraries, from the lock alone, in a layer that changes of our code do not rebuild.
-COPY pyproject.toml uv.lock ./
-COPY services/org/pyproject.toml services/org/
-COPY services/billing/pyproject.toml services/billing/
-COPY services/membership/pyproject.toml services/membership/
-COPY services/gateway/pyproject.toml services/gateway/
-COPY services/console/pyproject.toml services/console/
-COPY shared/chassis/pyproject.toml shared/chassis/
-COPY shared/contracts/pyproject.toml shared/contracts/
-COPY deploy/clientele/pyproject.toml deploy/clientele/
-COPY tools/devtools/pyproject.toml tools/devtools/
+# The libraries, from the lock alone.
+COPY --from=declarations /declarations ./
 RUN uv sync --frozen --no-dev --no-editable --no-install-workspace --package "$SERVICE"
 
 COPY shared shared

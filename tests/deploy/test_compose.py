@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -327,6 +328,7 @@ def test_the_last_stage_has_no_tools_and_no_root() -> None:
     found = instructions()
     starts = [n for n, (word, _) in enumerate(found) if word == "FROM"]
     assert [rest for word, rest in found if word == "FROM"] == [
+        "${PYTHON_IMAGE} AS declarations",
         "${PYTHON_IMAGE} AS build",
         "${PYTHON_IMAGE}",
     ]
@@ -347,14 +349,24 @@ def test_no_secrets_in_the_image() -> None:
     assert allowed[0] == "*" and not [line for line in allowed if "secrets" in line]
 
 
-def test_the_libraries_layer_needs_the_lock_and_every_member() -> None:
-    """Else uv refuses the workspace; and code copied before it would throw the layer away at every
-    change."""
+def stage(name: str) -> list[tuple[str, str]]:
+    """The instructions of the stage of this name."""
     found = instructions()
-    syncs = [n for n, (word, rest) in enumerate(found) if word == "RUN" and "uv sync" in rest]
-    before = {
-        path for word, rest in found[: syncs[0]] if word == "COPY" for path in rest.split()[:-1]
-    }
+    start = found.index(("FROM", f"${{PYTHON_IMAGE}} AS {name}"))
+    ends = [n for n, (word, _) in enumerate(found) if word == "FROM" and n > start]
+    return found[start + 1 : ends[0]]
+
+
+def test_the_libraries_layer_needs_the_lock_and_every_member(tmp_path: Path) -> None:
+    """Without every member uv refuses the workspace. With code in it, every change would rebuild
+    the libraries."""
+    for word, rest in stage("declarations"):
+        if word == "COPY":
+            *sources, target = rest.split()
+            for source in sources:
+                copy_into(tmp_path / target, ROOT / source)
+        elif word == "RUN":
+            subprocess.run(["sh", "-c", rest], cwd=tmp_path, check=True)
     globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"][
         "members"
     ]
@@ -363,9 +375,25 @@ def test_the_libraries_layer_needs_the_lock_and_every_member() -> None:
         for glob in globs
         for file in ROOT.glob(f"{glob}/pyproject.toml")
     }
-    assert before == members | {"pyproject.toml", "uv.lock"}
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert left == members | {"pyproject.toml", "uv.lock"}
+
+    build = stage("build")
+    syncs = [n for n, (word, rest) in enumerate(build) if word == "RUN" and "uv sync" in rest]
+    before = [rest for word, rest in build[: syncs[0]] if word == "COPY"]
+    assert before == ["--from=declarations /declarations ./"]
     for n in syncs:
-        assert {"--frozen", "--no-dev", "--no-editable"} <= set(found[n][1].split())
+        assert {"--frozen", "--no-dev", "--no-editable"} <= set(build[n][1].split())
+
+
+def copy_into(target: Path, source: Path) -> None:
+    """As COPY does: a folder's content, or a file into a folder."""
+    if source.is_dir():
+        ignore = shutil.ignore_patterns("__pycache__", "node_modules", "*.egg-info")
+        shutil.copytree(source, target, ignore=ignore)
+    else:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
 
 
 class Ready(BaseHTTPRequestHandler):

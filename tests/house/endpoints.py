@@ -50,7 +50,7 @@ def build(service: Project, folder: Path) -> Flask:
     if service == CONSOLE:
         return create_app(settings, Database(settings.database_url), object())
     transports: dict[str, Any] = defaultdict(object)
-    if not service.has("models"):
+    if service.name == "gateway":
         return create_app(settings, {name: object() for name in ("org", "billing", "membership")})
     return create_app(settings, Database(settings.database_url), transports)
 

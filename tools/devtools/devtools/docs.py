@@ -88,6 +88,8 @@ def _messages() -> Iterator[str]:
 def _traffic(service: Service) -> Iterator[str]:
     published = [kind for kind in every_message() if kind.producer() == service.name]
     consumed = sorted(service.listeners, key=lambda kind: kind.TYPE)
+    if not published and not consumed:
+        return
     yield from (f"## {service.name}", "", "| publishes | consumed by |", "|---|---|")
     yield from (
         f"| {_link(kind)} | {', '.join(kind.CONSUMERS) or 'nothing yet'} |" for kind in published
@@ -185,6 +187,8 @@ def _permissions() -> Iterator[str]:
     heads = [*_HEADS, *_SCOPES]
     for service in SERVICES:
         rows = import_module(f"{service.name}.guard").OPERATIONS.rows
+        if not rows:
+            continue
         yield from (
             f"## {service.name}",
             "",

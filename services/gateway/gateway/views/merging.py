@@ -105,7 +105,7 @@ def _completed(
     refusals = {
         status: {"$ref": f"{_REF}responses/Problem"} for status in _refusals(method, path, is_open)
     }
-    completed["responses"] = {**refusals, **operation["responses"]}
+    completed["responses"] = {**refusals, **operation.get("responses", {})}
     return completed
 
 
