@@ -1,9 +1,9 @@
--- One service's database with its two logins, for psql; repeating it changes nothing but the passwords.
+-- A service's database and its two logins, for psql. Running it again changes only the passwords.
 --
 --   psql -v name=org -v owner_password=... -v app_password=... -f service.sql
 --
 -- <name>_owner owns the database and changes its tables (migrations only).
--- <name>_app reads and writes rows, and can do nothing else, nor enter any other service's database.
+-- <name>_app reads and writes rows and can do nothing else. It cannot connect to another service's database.
 
 \set ON_ERROR_STOP on
 \set owner :name '_owner'
@@ -17,7 +17,7 @@ ALTER ROLE :"owner" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASS
 ALTER ROLE :"app" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'app_password';
 ALTER ROLE :"app" SET statement_timeout = '5s';
 ALTER ROLE :"app" SET lock_timeout = '2s';
--- A prepared statement keeps the plan it was given while its tables were small: let that one use an index, too.
+-- A prepared statement keeps the plan that it got while its tables were small: make that plan use an index, too.
 ALTER ROLE :"app" SET enable_seqscan = off;
 ALTER ROLE :"app" SET idle_in_transaction_session_timeout = '10s';
 
@@ -27,7 +27,7 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name')
 REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"name" TO :"app";
 
--- The server's own databases are open to everyone until somebody shuts them.
+-- By default everyone may connect to the server's own databases.
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname)
 FROM pg_database
 WHERE datname IN ('postgres', 'template1') AND has_database_privilege('public', datname, 'CONNECT')

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from tests import summary
 from tests.browser.people import Person, Typist
 from tests.browser.sites import ADMIN, Site
-from tests.footings import Embedded
+from tests.embedded import Embedded
 
 PATIENCE = 60_000
 Arrivals = Callable[..., Person]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.footings import Embedded
+from tests.embedded import Embedded
 
 PAGE = Path(__file__).parents[2] / "docs" / "first-steps.md"
 STEPS = re.compile(r"<!-- run by tests/deploy/test_first_steps\.py -->\n```sh\n(.*?)```", re.DOTALL)

@@ -5,7 +5,6 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -90,13 +89,7 @@ Start = Callable[..., int]
 
 @pytest.fixture(scope="session")
 def haproxy() -> str:
-    programs = installation._found_or_installed(find_haproxy, title="HAProxy", package="haproxy")
-    return str(programs / "haproxy")
-
-
-def find_haproxy() -> Path | None:
-    found = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-    return Path(found).parent if found else None
+    return str(installation.haproxy())
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import customers
-from tests.footings import Embedded
+from tests.embedded import Embedded
 
 SEED = 20261122
 POINTS = [

@@ -12,7 +12,7 @@ from devtools.demo.api import Answer, Api
 
 from tests import customers
 from tests.customers import eventually
-from tests.footings import Embedded
+from tests.embedded import Embedded
 
 ROOT = Path(__file__).parents[2]
 

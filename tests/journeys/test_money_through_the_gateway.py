@@ -21,7 +21,7 @@ from devtools.servers import RabbitMQ
 
 from tests import customers, metering
 from tests.customers import eventually, move
-from tests.footings import Embedded
+from tests.embedded import Embedded
 
 DAY = timedelta(days=1)
 

@@ -18,7 +18,7 @@ from devtools.processes import System
 
 from tests import customers
 from tests.customers import eventually
-from tests.footings import Embedded
+from tests.embedded import Embedded
 from tests.house import endpoints
 from tests.house.workspace import WITH_CONTRACT
 

@@ -1,4 +1,4 @@
-"""Files of others that the console's pages load in the browser: fetched once, as the lock has them,
+"""Third-party files that the console's pages load in the browser: fetched once, exactly as locked,
 never committed."""
 
 import os
@@ -22,44 +22,42 @@ _CLEAN_INSTALL = (
     "--fetch-retry-mintimeout=1000",
     "--fetch-timeout=30000",
 )
-# What npm says when it got something else than the lock names, and when the lock is not the
-# declaration's.
-_FALSE = ("EINTEGRITY", "EUSAGE")
-_PATIENCE = 180
-_WITHOUT = "The console works without; `make assets` tries again."
+# npm's codes for a file that differs from the lock, and for a lock that differs from package.json.
+_MISMATCH = ("EINTEGRITY", "EUSAGE")
+_TIMEOUT = 180
+_WITHOUT = "The console works without them. `make assets` tries again."
 
 
 class Mismatch(Exception):
-    """What came is not what the lock names."""
+    """A fetched file is not the one that is locked."""
 
 
 def fetch(console: Path = CONSOLE) -> str:
-    """Fetch them and lay them where they are served; the reason, for people, where that could not
-    be.
+    """Fetch the files into the folder they are served from; returns why not, or an empty text.
 
-    Raises Mismatch. That the registry can't be had is no error: pages do without."""
+    Raises Mismatch. An unreachable registry is not an error: pages work without."""
     npm = _npm()
     if not npm:
-        return f"Browser files were not fetched: neither npm nor uv is here. {_WITHOUT}"
+        return f"Browser files were not fetched: neither npm nor uv is installed. {_WITHOUT}"
     browser, vendor = console / "browser", console / "console" / "static" / "vendor"
     try:
         done = subprocess.run(  # noqa: S603 - npm, by its path
             [*npm, *_CLEAN_INSTALL],
             cwd=browser,
             env={**os.environ, "NO_UPDATE_NOTIFIER": "1"},
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             check=False,
             text=True,
             capture_output=True,
         )
     except subprocess.TimeoutExpired:
-        return f"Browser files were not fetched: no answer within {_PATIENCE} seconds. {_WITHOUT}"
+        return f"Browser files were not fetched: no response within {_TIMEOUT} seconds. {_WITHOUT}"
     if done.returncode:
-        if any(code in done.stderr for code in _FALSE):
+        if any(code in done.stderr for code in _MISMATCH):
             raise Mismatch(
-                f"What came is not what services/console/browser/package-lock.json names:\n{done.stderr}"
+                f"A file differs from services/console/browser/package-lock.json:\n{done.stderr}"
             )
-        return f"Browser files were not fetched: the registry can't be had ({_why(done.stderr)}). {_WITHOUT}"
+        return f"Browser files were not fetched: the registry is unavailable ({_why(done.stderr)}). {_WITHOUT}"
     vendor.mkdir(exist_ok=True)
     shutil.copyfile(
         browser / "node_modules" / "htmx.org" / "dist" / "htmx.min.js", vendor / "htmx.min.js.new"
@@ -69,10 +67,11 @@ def fetch(console: Path = CONSOLE) -> str:
 
 
 def _npm() -> list[str]:
-    """How npm is called here: the machine's own, else from its Python package; empty where neither
-    can be."""
-    if found := shutil.which("npm"):
-        return [found]
+    """The command for npm: the machine's own, otherwise from its Python package; empty if there is
+    neither."""
+    npm = shutil.which("npm")
+    if npm:
+        return [npm]
     uv = shutil.which(
         "uv", path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     )
@@ -83,10 +82,10 @@ def _npm() -> list[str]:
     )
 
 
-def _why(said: str) -> str:
+def _why(output: str) -> str:
     codes = [
         line.split()[-1]
-        for line in said.splitlines()
+        for line in output.splitlines()
         if line.startswith(("npm error code", "npm ERR! code"))
     ]
     return codes[0] if codes else "npm did not run"

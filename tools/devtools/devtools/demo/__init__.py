@@ -1,4 +1,4 @@
-"""The demo: customers from a file, then the life of one of them, told over the public API only."""
+"""The demo: loads customers from a file, then walks through the life of two, over the public API only."""
 
 import os
 import sys
@@ -9,42 +9,40 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from devtools.demo import rows, scenery
+from devtools.demo import rows, sample_data
 from devtools.demo.api import Api, Unreachable
 from devtools.demo.life import tell_life
+from devtools.demo.narrator import Differs, Narrator
 from devtools.demo.system import EMAIL, DidNotStart, System, await_ready, embedded
-from devtools.demo.telling import Differs, Teller
 
 WIDTH = 110
 
 
 def run(base_url: str | None, file: Path | None) -> int:
-    """Tell it; the exit code. ``base_url``: a running system, else one is started; ``file``:
-    customers to load."""
+    """Run the demo; returns the exit code. ``base_url``: a running system, otherwise one is started;
+    ``file``: customers to load."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    tell, began = Teller(console), time.monotonic()
+    tell, began = Narrator(console), time.monotonic()
     try:
         customers = rows.read(file) if file else []
         if not base_url:
-            tell.note(
-                "Starting a system of its own. BASE_URL=http://… tells it to one that runs already."
-            )
+            tell.note("Starting a system for the demo. To use a running one, set BASE_URL=http://…")
         with _system(base_url) as system:
-            faults = _tell(system, customers, tell)
+            faults = _run(system, customers, tell)
         if base_url:
-            tell.chapter("Now look at it")
+            tell.chapter("See for yourself")
             tell.note(f"Open {system.base_url} and sign in as {system.email}.")
     except Differs as difference:
-        return _ended(tell, began, f"It came out differently in step {tell.steps}. {difference}")
+        return _ended(tell, began, f"Step {tell.steps} did not go as expected. {difference}")
     except (DidNotStart, Unreachable, rows.BadFile) as problem:
         return _ended(tell, began, str(problem))
     return _ended(tell, began, f"{faults} customers could not be loaded." if faults else "")
 
 
-def _tell(system: System, customers: list[rows.Row], tell: Teller) -> int:
-    """Everything; how many customers could not be loaded."""
+def _run(system: System, customers: list[rows.Row], tell: Narrator) -> int:
+    """Load the customers and run every step; how many customers could not be loaded."""
     api = Api(system.base_url)
     tell.chapter(f"Clientele at {system.base_url}")
     tell.step(f"Sign in as {system.email}")
@@ -55,10 +53,10 @@ def _tell(system: System, customers: list[rows.Row], tell: Teller) -> int:
     return faults
 
 
-def _load(api: Api, customers: list[rows.Row], tell: Teller) -> int:
+def _load(api: Api, customers: list[rows.Row], tell: Narrator) -> int:
     tell.step(f"Load {len(customers)} customers")
     outcomes = rows.load(api, customers, tell.console)
-    scenery.dress(api, outcomes, tell)
+    sample_data.add(api, outcomes, tell)
     faulty = [outcome for outcome in outcomes if outcome.problem]
     for outcome in faulty:
         tell.fault(f"{outcome.row.label}: {outcome.problem}")
@@ -98,9 +96,9 @@ def _password() -> str:
     )
 
 
-def _ended(tell: Teller, began: float, problem: str) -> int:
+def _ended(tell: Narrator, began: float, problem: str) -> int:
     if problem:
-        tell.chapter("Not as expected")
+        tell.chapter("Failed")
         tell.fault(problem)
     else:
         tell.chapter("Done")

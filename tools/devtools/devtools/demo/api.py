@@ -14,13 +14,13 @@ TRIES = 6
 
 
 class Unreachable(Exception):
-    """Nobody answers at the address."""
+    """There is no response from the address."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``replayed``: it is the first outcome of a request that was sent before;
-    ``file``: what is no JSON, ``media``: its type."""
+    """A response. ``replayed``: the first response to an earlier request with the same key;
+    ``file``: a body that is not JSON, ``media``: its content type."""
 
     method: str
     path: str
@@ -33,18 +33,18 @@ class Answer:
 
     @property
     def in_words(self) -> str:
-        """The status and, of a refusal, its code."""
+        """The status and, if refused, the error code."""
         code = self.body.get("code") if self.status >= 400 else None
         return f"{self.status} {code}" if code else str(self.status)
 
     @property
     def must_be_sent_again(self) -> bool:
-        """Whether the server asked for a moment's patience."""
+        """Whether the server asked to try again later."""
         return self.status in (429, 503) or self.body.get("code") == "idempotency_key_in_progress"
 
 
 class Api:
-    """One signed-in person. Signs in again when the token has expired; may be shared by threads."""
+    """The API for one signed-in person. Signs in again when the token has expired. Threads may share it."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
@@ -54,7 +54,7 @@ class Api:
         self._token = ""
 
     def sign_in(self, email: str, password: str) -> Answer:
-        """Open a session; the following calls are made in it."""
+        """Sign in; the following requests use this session."""
         self._credentials = {"email": email, "password": password}
         answer = self._patiently("POST", "/v1/sessions", self._credentials, {})
         self._token = answer.body.get("access_token", "")

@@ -1,4 +1,4 @@
-"""The customer whose life is told."""
+"""The customer of the demo."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -6,16 +6,16 @@ from decimal import Decimal
 from typing import Any
 
 from devtools.demo.api import Answer, Api
-from devtools.demo.telling import Teller
+from devtools.demo.narrator import Narrator
 
 
 @dataclass
 class Customer:
-    """One customer of this run. ``api``: the provider's administrator; ``owner``: its owner, once
-    signed in."""
+    """A customer of this run. ``api``: as the provider's administrator; ``owner``: as its owner,
+    once signed in."""
 
     api: Api
-    tell: Teller
+    tell: Narrator
     id: str = ""
     balance: Decimal = Decimal(0)
     owner: Api | None = None
@@ -25,17 +25,17 @@ class Customer:
 
     @property
     def path(self) -> str:
-        """Where it is in the API."""
+        """Its path in the API."""
         return f"/v1/organizations/{self.id}"
 
     @property
     def owner_email(self) -> str:
-        """Another one in each run, so that the demo can be told again."""
+        """A different address in each run, so that the demo can be repeated."""
         return f"mei.lin.{self.run}@lantern-quay.example"
 
     @property
     def organization(self) -> dict[str, Any]:
-        """What is sent to open it."""
+        """The body of the request that creates it."""
         return {
             "name": "Lantern Quay “Bed & Breakfast” (No. 7)",
             "country": "SG",
@@ -58,15 +58,15 @@ class Customer:
         return f"life-{self.run}-{step}"
 
     def get(self, what: str = "") -> Answer:
-        """Read it, or something of it."""
+        """GET the customer, or something below it."""
         return self.api.call("GET", f"{self.path}/{what}".rstrip("/"))
 
     def post(self, what: str, body: dict[str, Any], step: str, *, wait: int = 0) -> Answer:
-        """Do something to it."""
+        """POST to something below the customer."""
         return self.api.call("POST", f"{self.path}/{what}", body, key=self.key(step), wait=wait)
 
 
 def money(amount: Decimal) -> str:
-    """As the contract writes it: two decimals at least, six at most, nothing rounded."""
+    """An amount as the API writes it: two to six decimals, never rounded."""
     whole, _, part = f"{amount:.6f}".partition(".")
     return f"{whole}.{part.rstrip('0').ljust(2, '0')}"

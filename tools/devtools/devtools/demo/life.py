@@ -1,4 +1,4 @@
-"""The life of one customer, from its opening to its end; every step says what it expects."""
+"""The life of a prepaid customer, from creation to deletion. Every step checks its result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from typing import Any
 from devtools.demo import owner, postpaid, statement
 from devtools.demo.api import Answer, Api
 from devtools.demo.customer import Customer, money
-from devtools.demo.telling import Teller
+from devtools.demo.narrator import Narrator
 from devtools.demo.waiting import until
 
 GRACE_DAYS = 30
-GONE_WITHIN = 60.0
+DELETED_WITHIN = 60.0
 CREDIT = "250.00"
 HELD, CAPTURED = "25.00", "4.00"
 CHARGES = (
@@ -25,31 +25,31 @@ CHARGES = (
 )
 
 
-def tell_life(api: Api, tell: Teller, mails: Path | None) -> None:
-    """Tell it all and end with the statement of account. Raises Differs at the first step that
-    does."""
+def tell_life(api: Api, tell: Narrator, mails: Path | None) -> None:
+    """Run every step, ending with the statement of account. Raises Differs at the first unexpected
+    result."""
     with _grace_kept(api, tell):
-        tell.chapter("The life of one customer")
+        tell.chapter("A prepaid customer")
         customer = _open(api, tell)
         owner.join(customer, mails)
         _credit(customer)
         _charge(customer)
         _reserve(customer)
-        tell.chapter("Its end")
+        tell.chapter("Closing it")
         _refused_deletion(customer)
         _withdraw_the_rest(customer)
         _first_deletion(customer)
-        _change_of_mind(customer)
+        _cancelled_deletion(customer)
         _second_deletion(customer)
         _tombstone(customer)
         postpaid.tell_life(api, tell)
-    tell.chapter("What stays of the first")
+    tell.chapter("What is kept")
     _timeline(customer)
     statement.show(customer)
 
 
-def _open(api: Api, tell: Teller) -> Customer:
-    tell.step("Open a customer, and wait until billing and membership have answered")
+def _open(api: Api, tell: Narrator) -> Customer:
+    tell.step("Create a customer and wait until billing and membership have confirmed")
     customer = Customer(api, tell)
     body = tell.answered(
         api.call(
@@ -68,11 +68,11 @@ def _credit(customer: Customer) -> None:
         customer.tell,
         {"amount": CREDIT, "method": "bank_transfer", "reference": "Invoice 2041"},
     )
-    tell.step(f"Credit it with {CREDIT} {customer.currency}")
+    tell.step(f"Top up {CREDIT} {customer.currency}")
     first = tell.answered(customer.post("account/top-ups", wanted, "credit"), 201)
     customer.balance = Decimal(CREDIT)
     tell.check("balance after", first["balance_after"], money(customer.balance))
-    tell.step("Send the same once more, as if the answer had been lost")
+    tell.step("Send the same request again, as if the response had been lost")
     again = customer.post("account/top-ups", wanted, "credit")
     tell.check("transaction", tell.answered(again, 201)["id"], first["id"])
     tell.check("replayed", again.replayed, True)
@@ -87,20 +87,20 @@ def _charge(customer: Customer) -> None:
         body = tell.answered(customer.post("account/charges", wanted, f"charge-{number}"), 201)
         customer.balance -= Decimal(amount)
         tell.check("balance after", body["balance_after"], money(customer.balance))
-    tell.step("Look at the account")
+    tell.step("Read the account")
     _check_account(customer)
 
 
 def _reserve(customer: Customer) -> None:
     tell, held = customer.tell, Decimal(HELD)
-    tell.step(f"Reserve {HELD} for a call that begins now")
+    tell.step(f"Reserve {HELD} for a call that starts now")
     wanted = {"amount": HELD, "description": "Call to Surabaya", "expires_in": 900}
     reservation = tell.answered(customer.post("account/reservations", wanted, "reserve"), 201)
     tell.check("status", reservation["status"], "open")
     body = tell.answered(customer.get("account"), 200)
     tell.check("reserved", body["reserved_credits"], HELD)
     tell.check("usable_credits", body["usable_credits"], money(customer.balance - held))
-    tell.step(f"The call is over and came to {CAPTURED}; the rest is free again")
+    tell.step(f"The call has ended and cost {CAPTURED}; the rest is released")
     capture = f"account/reservations/{reservation['id']}/capture"
     body = tell.answered(customer.post(capture, {"amount": CAPTURED}, "capture"), 200)
     customer.balance -= Decimal(CAPTURED)
@@ -117,11 +117,11 @@ def _check_account(customer: Customer) -> None:
 
 def _refused_deletion(customer: Customer) -> None:
     tell = customer.tell
-    tell.step("Ask what would stand in the way of a deletion")
+    tell.step("Check what would block a deletion")
     check = tell.answered(customer.get("deletion-check"), 200)
     tell.check("deletable", check["deletable"], False)
     _check_blockers(customer, check)
-    tell.step("Try to delete it all the same")
+    tell.step("Try to delete it anyway")
     refusal = tell.answered(_delete(customer), 409)
     tell.check("code", refusal["code"], "deletion_refused")
     _check_blockers(customer, refusal)
@@ -142,7 +142,7 @@ def _check_blockers(customer: Customer, body: dict[str, Any]) -> None:
 
 def _withdraw_the_rest(customer: Customer) -> None:
     tell, rest = customer.tell, money(customer.balance)
-    tell.step(f"Withdraw the rest, {rest} {customer.currency}, the way the refusal names")
+    tell.step(f"Withdraw the rest, {rest} {customer.currency}, as the refusal suggests")
     wanted = {"amount": rest, "method": "bank_transfer", "reason": "The customer leaves"}
     body = tell.answered(customer.post("account/withdrawals", wanted, "withdraw"), 201)
     customer.balance = Decimal(0)
@@ -154,28 +154,28 @@ def _withdraw_the_rest(customer: Customer) -> None:
 def _first_deletion(customer: Customer) -> None:
     tell = customer.tell
     tell.step(
-        "Delete it: billing closes the account, membership ends the access, the days are counted"
+        "Delete it: billing closes the account, membership ends access, the grace period starts"
     )
     body = tell.answered(_delete(customer), 200)
     tell.check("deletion", body["status"], "scheduled")
     left = datetime.fromisoformat(body["purge_at"]) - datetime.fromisoformat(body["confirmed_at"])
-    tell.check("time to change one's mind", str(left), str(timedelta(days=GRACE_DAYS)))
+    tell.check("grace period", str(left), str(timedelta(days=GRACE_DAYS)))
     _check_status(customer, "suspended_for_deletion")
-    tell.step("Nothing can be charged any more")
+    tell.step("Charges are refused")
     refusal = tell.answered(_small_charge(customer, "charge-closed"), 409)
     tell.check("code", refusal["code"], "account_closed")
     owner.is_out(customer)
 
 
-def _change_of_mind(customer: Customer) -> None:
+def _cancelled_deletion(customer: Customer) -> None:
     tell = customer.tell
     tell.step(
-        "Change one's mind: activate it, and wait until billing and membership have opened again"
+        "Cancel the deletion: activate it and wait until billing and membership have reopened it"
     )
     body = tell.answered(customer.post("activate", {}, "activate", wait=10), 200)
     tell.check("status", body["status"], "active")
     owner.is_back(customer)
-    tell.step("It can be charged again, but the wallet is empty")
+    tell.step("Charges are possible again, but there are no credits")
     refusal = tell.answered(_small_charge(customer, "charge-empty"), 409)
     tell.check("code", refusal["code"], "insufficient_credits")
     tell.check("shortfall", refusal["shortfall"], "5.00")
@@ -183,28 +183,28 @@ def _change_of_mind(customer: Customer) -> None:
 
 def _second_deletion(customer: Customer) -> None:
     tell = customer.tell
-    tell.step("Set the grace to 0 days")
-    tell.check("grace", _set_grace(customer.api, tell, 0), 0)
+    tell.step("Set the grace period to 0 days")
+    tell.check("grace period in days", _set_grace(customer.api, tell, 0), 0)
     tell.step("Delete it again")
     body = tell.answered(_delete(customer), 200)
-    tell.check("on its way", body["status"] in ("scheduled", "purging", "completed"), True)
-    tell.step("Wait until it is gone")
-    until(lambda: customer.get().body.get("status") == "deleted", seconds=GONE_WITHIN)
+    tell.check("accepted", body["status"] in ("scheduled", "purging", "completed"), True)
+    tell.step("Wait until it is deleted")
+    until(lambda: customer.get().body.get("status") == "deleted", seconds=DELETED_WITHIN)
     _check_status(customer, "deleted")
     tell.check("deletion", tell.answered(customer.get("deletion"), 200)["status"], "completed")
 
 
 def _tombstone(customer: Customer) -> None:
     tell = customer.tell
-    tell.step("A tombstone is left, without its people, and there is no way back")
+    tell.step("A record without personal data is kept, and it cannot be activated again")
     body = tell.answered(customer.get(), 200)
-    tell.check("owner's e-mail", (body.get("owner") or {}).get("email"), None)
+    tell.check("owner's email", (body.get("owner") or {}).get("email"), None)
     tell.answered(customer.post("activate", {}, "activate-deleted"), 410)
 
 
 def _timeline(customer: Customer) -> None:
     tell = customer.tell
-    tell.step("What happened, over all services")
+    tell.step("The timeline, from all services")
 
     def look() -> Answer | None:
         answer = customer.get("timeline?limit=200")
@@ -236,23 +236,23 @@ def _delete(customer: Customer) -> Answer:
 
 
 @contextmanager
-def _grace_kept(api: Api, tell: Teller) -> Iterator[None]:
-    """The provider's own grace is in force again afterwards, however the story ends."""
-    tell.step("Note the provider's settings")
+def _grace_kept(api: Api, tell: Narrator) -> Iterator[None]:
+    """Restores the provider's own grace period afterwards, however the demo ends."""
+    tell.step("Read the provider's settings")
     before = tell.answered(api.call("GET", "/v1/settings"), 200)["deletion_grace_days"]
     try:
         if before != GRACE_DAYS:
-            tell.check("grace", _set_grace(api, tell, GRACE_DAYS), GRACE_DAYS)
+            tell.check("grace period in days", _set_grace(api, tell, GRACE_DAYS), GRACE_DAYS)
         yield
     finally:
         answer = api.call("PATCH", "/v1/settings", {"deletion_grace_days": before}, wait=10)
         tell.note(
-            f"The grace is {before} days again"
+            f"The grace period is {before} days again"
             if answer.status == 200
-            else f"The grace could not be set back to {before} days: {answer.in_words}"
+            else f"The grace period could not be set back to {before} days: {answer.in_words}"
         )
 
 
-def _set_grace(api: Api, tell: Teller, days: int) -> Any:
+def _set_grace(api: Api, tell: Narrator, days: int) -> Any:
     answer = api.call("PATCH", "/v1/settings", {"deletion_grace_days": days}, wait=10)
     return tell.answered(answer, 200)["deletion_grace_days"]

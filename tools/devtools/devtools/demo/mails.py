@@ -1,4 +1,4 @@
-"""The mails a system without a mail server leaves in a folder."""
+"""Email that a system without a mail server writes to a folder."""
 
 import email
 import re
@@ -11,7 +11,7 @@ _LINK = re.compile(r"/verify/([A-Za-z0-9._~-]+)")
 
 
 def invitation(folder: Path, address: str, *, seconds: float = 15) -> str:
-    """The token of the newest invitation to the address; empty when none arrives."""
+    """The token in the newest invitation to the address; empty if none arrives."""
     return until(lambda: _newest(folder, address), seconds=seconds)
 
 

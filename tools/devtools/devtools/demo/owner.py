@@ -1,4 +1,4 @@
-"""The owner's part of the story; told where the invitation can be read."""
+"""The owner's steps, which need the invitation's email."""
 
 from pathlib import Path
 
@@ -11,33 +11,35 @@ OUT_WITHIN = 5.0
 
 
 def join(customer: Customer, mails: Path | None) -> None:
-    """The owner gets the mail, chooses a password, signs in, and sees one organization only."""
+    """The owner accepts the invitation, signs in, and sees only their own organization."""
     tell = customer.tell
     if mails is None:
         tell.note(
-            "The owner's part is left out: mails can't be read here. Set MAIL_DIR to the folder they land in."
+            "The owner's steps are skipped because email cannot be read. Set MAIL_DIR to the folder it is written to."
         )
         return
     tell.step(f"The invitation of {customer.owner_email} arrives")
     token = invitation(mails, customer.owner_email)
-    tell.check("a mail with a link", bool(token), True)
+    tell.check("an email with a link", bool(token), True)
     owner = Api(customer.api.base_url)
     tell.step("The owner opens the link and chooses a password")
     link = f"/v1/verifications/{token}"
-    tell.check("for", tell.answered(owner.call("GET", link), 200)["email"], customer.owner_email)
+    tell.check(
+        "invited", tell.answered(owner.call("GET", link), 200)["email"], customer.owner_email
+    )
     tell.answered(owner.call("POST", link, {"password": customer.owner_password}), 201)
-    tell.check("the link once more", owner.call("GET", link).status, 410)
+    tell.check("the link a second time", owner.call("GET", link).status, 410)
     customer.owner = owner
     _sign_in(customer, owner)
     _sees_only_its_own(customer, owner)
 
 
 def is_out(customer: Customer) -> None:
-    """The owner's session is of no use any more."""
+    """The owner's session has ended."""
     if customer.owner is None:
         return
     api, tell = customer.owner, customer.tell
-    tell.step("The owner is out, though the session was live")
+    tell.step("The owner's session has ended")
     until(lambda: api.call("GET", customer.path).status == 401, seconds=OUT_WITHIN)
     refusal = tell.answered(api.call("GET", customer.path), 401)
     tell.check("code", refusal["code"], "token_revoked")

@@ -1,5 +1,5 @@
-"""The life of a customer who pays afterwards: used by the thousand, invoiced, paid, credited,
-closed."""
+"""The life of a postpaid customer: thousands of usage records, an invoice, payments, a credit note,
+deletion."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,7 +9,7 @@ from typing import Any
 
 from devtools.demo.api import Api
 from devtools.demo.customer import Customer, money
-from devtools.demo.telling import Teller
+from devtools.demo.narrator import Narrator
 from devtools.demo.waiting import until
 
 PDF = Path("var/demo/invoice.pdf")
@@ -22,13 +22,13 @@ TOTAL, FIRST, CREDITED, REST = "100.00", "60.00", "15.00", "25.00"
 
 @dataclass
 class Business(Customer):
-    """One that gets an invoice."""
+    """A customer that pays by invoice."""
 
     currency: str = "CHF"
 
     @property
     def organization(self) -> dict[str, Any]:
-        """What is sent to open it."""
+        """The body of the request that creates it."""
         email = f"finance.{self.run}@aarequai.example"
         return {
             "name": "Aarequai Verlag & Söhne",
@@ -50,9 +50,9 @@ class Business(Customer):
         }
 
 
-def tell_life(api: Api, tell: Teller) -> None:
-    """Tell it from the opening to the end; the grace must be 0 days. Raises Differs at the first
-    step that does."""
+def tell_life(api: Api, tell: Narrator) -> None:
+    """Run every step; the grace period must be 0 days. Raises Differs at the first unexpected
+    result."""
     tell.chapter("One that pays afterwards")
     customer = _open(api, tell)
     _use(customer)
@@ -64,8 +64,8 @@ def tell_life(api: Api, tell: Teller) -> None:
     _close(customer)
 
 
-def _open(api: Api, tell: Teller) -> Customer:
-    tell.step(f"Open a customer that pays by invoice, with a limit of {LIMIT}")
+def _open(api: Api, tell: Narrator) -> Customer:
+    tell.step(f"Create a customer that pays by invoice, with a credit limit of {LIMIT}")
     customer = Business(api, tell)
     opened = api.call(
         "POST", "/v1/organizations", customer.organization, key=customer.key("open"), wait=10
@@ -79,7 +79,7 @@ def _open(api: Api, tell: Teller) -> Customer:
 
 def _use(customer: Customer) -> None:
     tell, now = customer.tell, datetime.now(UTC).isoformat()
-    tell.step(f"{RECORDS:,} usage records in one call, {EACH} each, and one that makes no sense")
+    tell.step(f"Send {RECORDS:,} usage records of {EACH} in one request, and one that is invalid")
     records = [
         {
             "id": f"{customer.run}-{n}",
@@ -96,11 +96,11 @@ def _use(customer: Customer) -> None:
     )
     tell.check("accepted", body["accepted"], RECORDS)
     tell.check("refused", [found["code"] for found in body["refused"]], ["invalid_amount"])
-    tell.step("The same once more: a record counts once")
+    tell.step("Send them again: each record counts once")
     body = tell.answered(customer.api.call("POST", "/v1/usage", {"records": records}), 200)
     tell.check("accepted", body["accepted"], 0)
     tell.check("duplicates", body["duplicates"], RECORDS)
-    tell.step(f"Charge {RENT} beside")
+    tell.step(f"Charge {RENT} for rent")
     wanted = {"amount": RENT, "kind": "one_off", "description": "Rent of a conference room"}
     tell.answered(customer.post("account/charges", wanted, "charge"), 201)
     _check_account(
@@ -110,7 +110,7 @@ def _use(customer: Customer) -> None:
 
 def _invoice(customer: Customer) -> dict[str, Any]:
     tell = customer.tell
-    tell.step("Issue the invoice: what is owed stays the same, the limit is free again")
+    tell.step("Issue the invoice: the amount owed stays the same, the credit limit is free again")
     invoice = tell.answered(customer.post("invoices", {}, "invoice"), 201)
     tell.check("total", invoice["total"], TOTAL)
     tell.check("lines", len(invoice["lines"]), RECORDS + 1)
@@ -125,7 +125,7 @@ def _invoice(customer: Customer) -> dict[str, Any]:
 
 def _print(customer: Customer, invoice: dict[str, Any]) -> None:
     tell = customer.tell
-    tell.step("Fetch it as a PDF")
+    tell.step("Download it as a PDF")
     answer = customer.get(f"invoices/{invoice['id']}.pdf")
     tell.answered(answer, 200)
     tell.check("type", answer.media, "application/pdf")
@@ -137,7 +137,7 @@ def _print(customer: Customer, invoice: dict[str, Any]) -> None:
 
 def _pay(customer: Customer, invoice: dict[str, Any], amount: str, left: str) -> None:
     tell = customer.tell
-    tell.step(f"Take a payment of {amount}")
+    tell.step(f"Record a payment of {amount}")
     wanted = {"amount": amount, "method": "bank_transfer", "reference": invoice["number"]}
     body = tell.answered(customer.post("payments", wanted, f"pay-{amount}"), 201)
     tell.check(
@@ -161,7 +161,7 @@ def _credit(customer: Customer, invoice: dict[str, Any]) -> None:
 
 def _settle(customer: Customer, invoice: dict[str, Any]) -> None:
     tell = customer.tell
-    tell.step("Ask what would stand in the way of a deletion")
+    tell.step("Check what would block a deletion")
     (blocker,) = tell.answered(customer.get("deletion-check"), 200)["blockers"]
     tell.check("blocker", f"{blocker['code']} {blocker['amount']}", f"amount_due {REST}")
     tell.check(
@@ -174,14 +174,14 @@ def _settle(customer: Customer, invoice: dict[str, Any]) -> None:
 
 def _close(customer: Customer) -> None:
     tell = customer.tell
-    tell.step("Delete it: nothing is owed, so it goes at once")
+    tell.step("Delete it: nothing is owed, so it is deleted immediately")
     body = tell.answered(
         customer.api.call("DELETE", customer.path, {"reason": "Moved away"}, wait=10), 200
     )
-    tell.check("on its way", body["status"] in ("scheduled", "purging", "completed"), True)
+    tell.check("accepted", body["status"] in ("scheduled", "purging", "completed"), True)
     until(lambda: customer.get().body.get("status") == "deleted", seconds=GONE_WITHIN)
     tell.check("status", tell.answered(customer.get(), 200)["status"], "deleted")
-    tell.step("Its invoices stay")
+    tell.step("Its invoices are kept")
     listed = tell.answered(customer.get("invoices"), 200)["data"]
     tell.check(
         "invoices", [f"{found['status']} {found['total']}" for found in listed], [f"paid {TOTAL}"]

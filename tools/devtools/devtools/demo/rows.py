@@ -38,12 +38,12 @@ COLUMNS = (
 
 
 class BadFile(Exception):
-    """The file can't be read as a table of customers."""
+    """The file is not a table of customers."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the file. ``number``: as a spreadsheet counts, the titles are row 1."""
+    """A row of the file. ``number``: as in a spreadsheet, where the titles are row 1."""
 
     number: int
     cells: dict[str, str]
@@ -51,12 +51,12 @@ class Row:
 
     @property
     def label(self) -> str:
-        """How people find it again."""
+        """How people recognize the row."""
         return f"row {self.number} '{self.cells['name']}'"
 
     @property
     def organization(self) -> dict[str, Any]:
-        """What is sent to create it; cells left empty are left out."""
+        """The body of the request that creates it, without empty cells."""
         cell = self.cells
         plain = (
             "name",
@@ -84,7 +84,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a row. ``problem`` is empty when it is there."""
+    """The result for a row. ``problem`` is empty if the customer exists now."""
 
     row: Row
     organization_id: str = ""
@@ -109,8 +109,7 @@ def read(path: Path) -> list[Row]:
 
 
 def load(api: Api, rows: list[Row], console: Console) -> list[Outcome]:
-    """Create them all, those that are not there already; what became of each, in the order of the
-    file."""
+    """Create those that do not exist yet; the result for each, in the order of the file."""
     outcomes = []
     with ThreadPoolExecutor(WORKERS) as workers, _progress(console, len(rows)) as advance:
         for done in as_completed([workers.submit(_load_row, api, row) for row in rows]):
@@ -142,7 +141,7 @@ def _load_row(api: Api, row: Row) -> Outcome:
 
 
 def _problem(answer: Answer) -> str:
-    """The refusal in a line: each field that is wrong, or what was said in all."""
+    """The error in one line: each invalid field, or the detail."""
     fields = [
         f"{error.get('pointer')} {error.get('detail')}" for error in answer.body.get("errors", [])
     ]
@@ -150,15 +149,15 @@ def _problem(answer: Answer) -> str:
 
 
 def _key(path: Path, number: int, cells: dict[str, str]) -> str:
-    """The same for the same line of the same file, so that loading it again finds the customer it
-    made."""
+    """The Idempotency-Key: the same for the same row of the same file, so that loading it again
+    creates no second customer."""
     content = json.dumps([path.name, number, cells], sort_keys=True)
     return f"demo-{hashlib.sha256(content.encode()).hexdigest()[:40]}"
 
 
 @contextmanager
 def _progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, a line now and then elsewhere."""
+    """A progress bar on a terminal, otherwise a line now and then."""
     if not console.is_terminal:
         yield _Counter(console, total)
         return

@@ -1,4 +1,4 @@
-"""The statement of account: every movement from nothing to nothing."""
+"""The statement of account: every transaction, from zero to zero."""
 
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ def show(customer: Customer) -> None:
     for line in lines:
         balance += Decimal(line["amount"]) - Decimal(line.get("reserved", "0"))
         tell.check(f"balance after {line['id']}", line["balance_after"], money(balance), quiet=True)
-    tell.check("movements", len(lines), 8)
+    tell.check("transactions", len(lines), 8)
     tell.check("closing balance", money(balance), "0.00")
 
 

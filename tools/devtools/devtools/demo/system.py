@@ -1,4 +1,4 @@
-"""The system the demo talks to: one that runs already, or one started for it and stopped again."""
+"""The system that the demo uses: a running one, or one started for it and stopped afterwards."""
 
 import os
 import secrets
@@ -29,8 +29,7 @@ class DidNotStart(Exception):
 
 @dataclass(frozen=True)
 class System:
-    """Where it is, who may enter it as its administrator, and where its mails land if that is
-    known."""
+    """Its address, its administrator's login, and the folder of its email, if known."""
 
     base_url: str
     email: str
@@ -40,7 +39,7 @@ class System:
 
 @contextmanager
 def embedded() -> Iterator[System]:
-    """A fresh system in a temporary folder on a free port, gone afterwards. Raises DidNotStart."""
+    """A new system in a temporary folder on a free port, removed afterwards. Raises DidNotStart."""
     with tempfile.TemporaryDirectory(prefix="clientele-demo-") as folder:
         data, port = Path(folder), _free_port()
         system = System(f"http://127.0.0.1:{port}", EMAIL, secrets.token_urlsafe(18), data / "mail")
@@ -62,9 +61,9 @@ def embedded() -> Iterator[System]:
 
 
 def await_ready(system: System) -> None:
-    """Return when every service of a system that runs already is ready. Raises DidNotStart."""
+    """Wait until every service of a running system is ready. Raises DidNotStart."""
     if not until(lambda: _is_ready(system), seconds=READY_WITHIN, every=1.0):
-        raise DidNotStart(f"{system.base_url}/readyz does not say that the system is ready")
+        raise DidNotStart(f"{system.base_url}/readyz does not report the system as ready")
 
 
 def _environment(system: System, data: Path, port: int) -> dict[str, str]:
@@ -84,7 +83,7 @@ def _await_ready(system: System, child: "subprocess.Popen[bytes]", log: Path) ->
     until(look, seconds=STARTS_WITHIN)
     if child.poll() is not None or not _is_ready(system):
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-        raise DidNotStart(f"the embedded system did not get ready; it said last:\n{tail}")
+        raise DidNotStart(f"the embedded system did not become ready; the end of its log:\n{tail}")
 
 
 def _is_ready(system: System) -> bool:
@@ -99,7 +98,7 @@ def _is_ready(system: System) -> bool:
 
 @contextmanager
 def _stopped_orderly() -> Iterator[None]:
-    """Whoever ends the demo with SIGTERM ends the system it started, too."""
+    """SIGTERM to the demo also stops the system it started."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Patience."""
+"""Waiting for a condition."""
 
 import time
 from collections.abc import Callable
@@ -8,8 +8,7 @@ Found = TypeVar("Found")
 
 
 def until(look: Callable[[], Found], *, seconds: float, every: float = 0.2) -> Found:
-    """What ``look`` answers as soon as it is something, else its last answer when the time is
-    over."""
+    """What ``look`` returns as soon as it is truthy, or its last result when the time is over."""
     end = time.monotonic() + seconds
     while not (found := look()) and time.monotonic() < end:
         time.sleep(every)

@@ -1,5 +1,5 @@
-"""Where the programs are that nobody gets from a package registry; on Debian, root may have them
-installed."""
+"""Finds PostgreSQL, RabbitMQ, HAProxy and Chromium on this machine. On Debian, root installs what
+is missing."""
 
 import fcntl
 import os
@@ -19,28 +19,32 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class ServerMissing(RuntimeError):
-    """A program is neither installed nor may it be installed from here; the message says what to
-    do."""
+    """A program is not installed and cannot be installed from here; the message says what to do."""
 
 
 def postgres_programs() -> Path:
     """The folder with initdb, postgres and psql of the newest PostgreSQL."""
-    return _found_or_installed(
+    return _find_or_install(
         _find_postgres, title="PostgreSQL", package="postgresql", instead=_DOCKER
     )
 
 
 def rabbitmq_scripts() -> Path:
-    """The folder with RabbitMQ's own scripts; the package's wrappers insist on the shared
+    """The folder with RabbitMQ's own scripts; the package's wrappers always use the shared
     instance."""
-    return _found_or_installed(
+    return _find_or_install(
         _find_rabbitmq, title="RabbitMQ", package="rabbitmq-server", instead=_DOCKER
     )
 
 
 def chromium() -> Path:
-    """The browser that the console is tried in."""
-    return _found_or_installed(_find_chromium, title="Chromium", package="chromium")
+    """The browser for tests of the console."""
+    return _find_or_install(_find_chromium, title="Chromium", package="chromium")
+
+
+def haproxy() -> Path:
+    """The proxy."""
+    return _find_or_install(_find_haproxy, title="HAProxy", package="haproxy")
 
 
 def _find_postgres() -> Path | None:
@@ -60,6 +64,11 @@ def _find_rabbitmq() -> Path | None:
     return found if shutil.which("epmd") else None
 
 
+def _find_haproxy() -> Path | None:
+    program = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return Path(program) if program else None
+
+
 def _find_chromium() -> Path | None:
     return next((Path(found) for name in CHROMIUMS if (found := shutil.which(name))), None)
 
@@ -68,7 +77,7 @@ def _version(path: Path) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", str(path))]
 
 
-def _found_or_installed(
+def _find_or_install(
     find: Callable[[], Path | None], *, title: str, package: str, instead: str = ""
 ) -> Path:
     found = find()
@@ -106,7 +115,7 @@ def _install(package: str) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One process at a time installs; whoever waited may find that it is there."""
+    """One process at a time installs; one that waited may find the program installed."""
     with (Path(tempfile.gettempdir()) / "clientele-install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -114,7 +123,7 @@ def _alone() -> Iterator[None]:
 
 @contextmanager
 def _services_held_back() -> Iterator[None]:
-    """While this lasts, a package that is installed does not start its service."""
+    """Inside this block, a package that is installed does not start its service."""
     if POLICY.exists():
         yield
         return

@@ -1,4 +1,4 @@
-"""A private PostgreSQL: durable like the real one, gone when stopped."""
+"""A private PostgreSQL, removed when stopped."""
 
 import os
 import secrets
@@ -32,7 +32,7 @@ DROP ROLE IF EXISTS :"owner", :"app";
 
 
 class ServiceDatabase(NamedTuple):
-    """A service's database, as its migrations see it and as its code sees it."""
+    """A service's database: the URL for its migrations and the URL for its code."""
 
     owner_url: str
     app_url: str
@@ -66,7 +66,7 @@ class Postgres:
         self.stop()
 
     def start(self) -> Self:
-        """Make an empty server and wait until it answers."""
+        """Make an empty server and wait until it accepts logins."""
         self._programs = installation.postgres_programs()
         self.folder = processes.private_folder("clientele-postgres-", self._account)
         try:
@@ -109,11 +109,11 @@ class Postgres:
         )
 
     def fresh_database(self, name: str) -> ServiceDatabase:
-        """A service's database like `create_service`, under a name nobody has used yet."""
+        """A service's database like `create_service`, under a new name."""
         return self.create_service(f"{name}_{secrets.token_hex(4)}")
 
     def drop(self, database: ServiceDatabase) -> None:
-        """Remove a service's database and logins; whoever is connected is thrown out."""
+        """Remove a service's database and logins, closing open connections."""
         self.psql(DROP_SERVICE, name=database.name)
 
     def psql(self, script: str, **variables: str) -> str:

@@ -22,7 +22,7 @@ class DidNotStart(RuntimeError):
 
 
 def free_port() -> int:
-    """A free port below those the kernel gives to clients, which might sit on it while a server is
+    """A free port below those that the kernel gives to clients, which could take it while a server is
     down."""
     while True:
         port = random.randrange(15000, 30000)  # noqa: S311
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def account_for(package: str) -> pwd.struct_passwd:
-    """Whom a server runs as: its package's user when we are root, else ourselves."""
+    """The account a server runs as: its package's user if we are root, otherwise our own."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -57,7 +57,7 @@ def run(
     account: pwd.struct_passwd | None = None,
     text: str = "",
 ) -> str:
-    """The output of a program that must succeed."""
+    """Run a program that must succeed; returns its output."""
     result = subprocess.run(  # noqa: S603
         command,
         env=environment,
@@ -81,7 +81,7 @@ def launch(
     log: Path,
     when_orphaned: str,
 ) -> subprocess.Popen[bytes]:
-    """Start a server in its own process group; the named signal ends it should we die first.
+    """Start a server in its own process group; the named signal ends it if we die first.
 
     The kernel sends that signal when the starting *thread* ends, so only the main thread asks for
     it.
@@ -121,7 +121,7 @@ def await_ready(
     log: Path,
     seconds: float = 60,
 ) -> None:
-    """Return once the server answers."""
+    """Wait until the server is ready. Raises DidNotStart."""
     deadline = time.monotonic() + seconds
     while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -141,17 +141,17 @@ def end(process: subprocess.Popen[bytes], politely: signal.Signals, *, seconds: 
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 to a server and everything below it; returns when all of it has vanished.
+    """kill -9 to a server and everything below it; returns when all of them are gone.
 
-    It is frozen first so that it cannot put a child in place of one that was just killed.
+    It is stopped first, so that it cannot replace a child that was just killed.
     """
     if process.poll() is None:
         process.send_signal(signal.SIGSTOP)
-    condemned = family(process.pid)
-    for pid in condemned:
+    victims = family(process.pid)
+    for pid in victims:
         _kill_one(pid)
     process.wait()
-    while any(_is_alive(pid) for pid in condemned):
+    while any(_is_alive(pid) for pid in victims):
         time.sleep(0.01)
 
 
@@ -162,10 +162,10 @@ def family(pid: int) -> list[int]:
         fields = _stat(stat)
         if fields:
             children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found = [pid]
-    for member in found:
-        found.extend(children.get(member, []))
-    return found
+    members = [pid]
+    for member in members:
+        members.extend(children.get(member, []))
+    return members
 
 
 def _kill_one(pid: int) -> None:
@@ -181,7 +181,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _stat(path: Path) -> list[str]:
-    """State, parent and so on; nothing if the process is gone."""
+    """The fields from the state on; empty if the process is gone."""
     try:
         return path.read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

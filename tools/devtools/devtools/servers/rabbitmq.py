@@ -1,5 +1,4 @@
-"""A private RabbitMQ of one node: quorum queues and narrow users like the real one, gone when
-stopped."""
+"""A private RabbitMQ of one node, with quorum queues and restricted users, removed when stopped."""
 
 import json
 import os
@@ -50,11 +49,11 @@ class RabbitMQ:
         self.stop()
 
     def start(self) -> Self:
-        """Make an empty broker and wait until it lets the administrator in."""
+        """Make an empty broker and wait until the administrator can log in."""
         self._scripts = installation.rabbitmq_scripts()
         self.folder = processes.private_folder("clientele-rabbitmq-", self._account)
         try:
-            self._environment = self._surroundings()
+            self._environment = self._script_environment()
             self._configure()
             self._launch()
         except BaseException:
@@ -82,15 +81,15 @@ class RabbitMQ:
         self._launch()
 
     def url(self, user: str = ADMIN, password: str | None = None) -> str:
-        """Where the broker is found; as the administrator unless a user is named."""
+        """The broker's URL, for the administrator unless a user is named."""
         return f"amqp://{user}:{password or self.password}@{self.host}:{self.port}/{VHOST}"
 
     def create_service_user(self, name: str) -> str:
-        """The URL of a service's own, narrow user."""
+        """The URL for a service's own, restricted user."""
         return self.create_service_users(name)[name]
 
     def create_service_users(self, *names: str) -> dict[str, str]:
-        """The URLs of several services' users, made in one go."""
+        """The URLs for several services' users, created at once."""
         passwords = {name: secrets.token_hex(16) for name in names}
         self.rabbitmqctl(
             "import_definitions", "--format", "json", text=json.dumps(definitions(passwords))
@@ -98,10 +97,10 @@ class RabbitMQ:
         return {name: self.url(name, password) for name, password in passwords.items()}
 
     def settle(self) -> None:
-        """Return once the queues declared so far would be found again after `kill`.
+        """Return once the queues declared so far survive `kill`.
 
         The broker writes down the name of a new quorum queue up to a second late. Killed before
-        that, it comes back with the queue empty and without a leader, for ever.
+        that, it comes back with the queue empty and permanently without a leader.
         """
         self.rabbitmqctl("eval", "ok = dets:sync(ra_directory_reverse).")
 
@@ -126,9 +125,9 @@ class RabbitMQ:
         except (OSError, amqp.AMQPError):
             return False
 
-    def _surroundings(self) -> dict[str, str]:
-        """Everything the scripts would otherwise share with an instance of the machine."""
-        places = {
+    def _script_environment(self) -> dict[str, str]:
+        """The settings that the scripts would otherwise share with the machine's own instance."""
+        paths = {
             "HOME": "home",
             "RABBITMQ_CONF_ENV_FILE": "environment.conf",
             "RABBITMQ_CONFIG_FILE": "rabbitmq.conf",
@@ -140,7 +139,7 @@ class RabbitMQ:
             "RABBITMQ_LOG_BASE": "log",
             "RABBITMQ_PID_FILE": "pid",
         }
-        return {name: str(self.folder / place) for name, place in places.items()} | {
+        return {name: str(self.folder / path) for name, path in paths.items()} | {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "ERL_EPMD_ADDRESS": self.host,
@@ -190,10 +189,10 @@ class RabbitMQ:
 
 
 def definitions(passwords: dict[str, str]) -> dict[str, Any]:
-    """The users as the broker imports them. Each publishes to the exchange of its name and declares
-    nothing.
+    """The users as the broker imports them.
 
-    A service reads its own queues; who only speaks to our services reads none.
+    Each publishes to the exchange of its name and declares nothing. A service reads its own queues;
+    an external producer reads none.
     """
     return {
         "users": [

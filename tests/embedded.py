@@ -1,4 +1,4 @@
-"""The embedded footing as a process group that tests may kill."""
+"""The embedded mode as a process group that tests may kill."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from devtools.servers.processes import family, free_port
 
 
 class Embedded:
-    """``python -m clientele run`` in a folder of its own; the data outlives a kill."""
+    """``python -m clientele run`` in a folder of its own. The data is kept when it is killed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.password, self.port = folder, "an administrator's password", free_port()
@@ -27,7 +27,7 @@ class Embedded:
         return self.folder / "log"
 
     def start(self, **extra: str) -> float:
-        """Start and wait until it is ready; the seconds it took."""
+        """Start and wait until it is ready; the seconds this took."""
         began = time.monotonic()
         environment = os.environ | {
             "CLIENTELE_DATA": str(self.folder / "var"),
@@ -52,20 +52,20 @@ class Embedded:
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """kill -9 of the whole group, and wait until nothing of it is left."""
+        """kill -9 to the whole group; returns when no process of it is left."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        while _group_lives(self.process.pid):
+        while _group_exists(self.process.pid):
             time.sleep(0.01)
         self.process = None
 
     def await_death(self, seconds: float = 120) -> None:
-        """Wait until its worker has died of a crash point, then end the rest."""
+        """Wait until its worker was killed at a failpoint, then kill the rest."""
         assert self.process is not None
         deadline = time.monotonic() + seconds
         while "was sent SIGKILL" not in self.log.read_text() and self.process.poll() is None:
-            assert time.monotonic() < deadline, "the crash point was not met"
+            assert time.monotonic() < deadline, "the failpoint was not reached"
             time.sleep(0.02)
         self.kill()
 
@@ -78,7 +78,7 @@ class Embedded:
         return code
 
     def processes(self) -> list[int]:
-        """Every process of it."""
+        """The ids of all its processes."""
         assert self.process is not None
         return family(self.process.pid)
 
@@ -92,7 +92,7 @@ class Embedded:
             return False
 
 
-def _group_lives(group: int) -> bool:
+def _group_exists(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

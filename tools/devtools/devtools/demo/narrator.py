@@ -1,5 +1,5 @@
-"""How the demo tells what it does: numbered steps, what was called, what came back, and whether
-that was expected."""
+"""The demo's output: numbered steps, each request with its response, and whether that was
+expected."""
 
 import re
 from typing import Any
@@ -13,11 +13,11 @@ _ID = re.compile(r"(org_|res_|inv_|verify/|verifications/)[A-Za-z0-9_-]{16,}([A-
 
 
 class Differs(Exception):
-    """Something came out other than expected."""
+    """A result was not as expected."""
 
 
-class Teller:
-    """Tells on a console; counts the steps and the checks."""
+class Narrator:
+    """Prints to a console; counts steps and checks."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -25,20 +25,20 @@ class Teller:
         self.checks = 0
 
     def chapter(self, title: str) -> None:
-        """A new part of the story."""
+        """Print the title of a new part."""
         self._line(f"\n{title}", "bold cyan")
 
     def step(self, title: str) -> None:
-        """What is done next."""
+        """Print what is done next."""
         self.steps += 1
         self._line(f"\n{self.steps:3}  {title}", "bold")
 
     def note(self, text: str) -> None:
-        """Something to know."""
+        """Print a remark."""
         self._line(f"       {text}", "dim")
 
     def answered(self, answer: Answer, expected: int) -> dict[str, Any]:
-        """The answer's body. Raises Differs unless it has the expected status."""
+        """Print a response and return its body. Raises Differs unless it has the expected status."""
         again = "  (replayed)" if answer.replayed else ""
         self._line(f"     {answer.method} {short(answer.path)} → {answer.in_words}{again}", "")
         self.check("status", answer.status, expected, quiet=True, why=answer.body.get("detail"))
@@ -47,7 +47,7 @@ class Teller:
     def check(
         self, what: str, got: Any, expected: Any, *, quiet: bool = False, why: str | None = None
     ) -> None:
-        """Raises Differs unless the two are the same."""
+        """Print that the two are equal. Raises Differs unless they are."""
         if got != expected:
             self._line(f"     ✘ {what}: expected {shown(expected)}, got {shown(got)}", "bold red")
             if why:
@@ -58,7 +58,7 @@ class Teller:
             self._line(f"     ✔ {what}: {short(shown(got))}", "green")
 
     def fault(self, text: str) -> None:
-        """Something that went wrong."""
+        """Print an error."""
         self._line(f"     ✘ {text}", "bold red")
 
     def _line(self, text: str, style: str) -> None:
@@ -66,7 +66,7 @@ class Teller:
 
 
 def shown(value: Any) -> str:
-    """A value in a line."""
+    """A value in one line."""
     if isinstance(value, list):
         return ", ".join(map(shown, value)) or "nothing"
     if isinstance(value, bool):
