@@ -1,5 +1,4 @@
-"""Browser files are what the lock names or are not there; a registry out of reach does not stop a
-set-up."""
+"""Browser files are exactly as locked or absent; an unreachable registry does not stop a set-up."""
 
 import gzip
 import hashlib
@@ -21,7 +20,7 @@ SCRIPT = b"/* a script of somebody's */"
 
 
 def packed(script: bytes) -> bytes:
-    """A package as a registry hands it out."""
+    """A package as a registry serves it."""
     made = BytesIO()
     with TarFile.open(fileobj=made, mode="w") as tar:
         for name, content in (
@@ -36,7 +35,7 @@ def packed(script: bytes) -> bytes:
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, bytes]]:
-    """A registry of our own on this machine; what it hands out is up to the test."""
+    """A local registry; the test decides what it serves."""
     hands_out: dict[str, bytes] = {}
 
     class Answer(BaseHTTPRequestHandler):
@@ -95,7 +94,7 @@ def served(console: Path) -> Path:
     return console / "console" / "static" / "vendor" / "htmx.min.js"
 
 
-def test_what_the_lock_names_is_laid_where_it_is_served(
+def test_the_locked_file_is_put_where_it_is_served(
     console: Path, registry: dict[str, bytes]
 ) -> None:
     registry["htmx.org"] = packed(SCRIPT)
@@ -104,7 +103,7 @@ def test_what_the_lock_names_is_laid_where_it_is_served(
     assert served(console).read_bytes() == SCRIPT
 
 
-def test_something_else_than_the_lock_names_stops_the_set_up(
+def test_a_file_that_differs_from_the_lock_stops_the_set_up(
     console: Path, registry: dict[str, bytes]
 ) -> None:
     registry["htmx.org"] = packed(SCRIPT + b" and more")
@@ -114,7 +113,7 @@ def test_something_else_than_the_lock_names_stops_the_set_up(
     assert not served(console).exists()
 
 
-def test_a_registry_out_of_reach_is_told_in_one_line(
+def test_an_unreachable_registry_is_reported_in_one_line(
     console: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/")

@@ -79,7 +79,7 @@ def test_nobody_is_root(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", sorted(STAY))
-def test_what_stays_says_whether_it_is_well(service: str) -> None:
+def test_every_long_running_container_has_a_health_check(service: str) -> None:
     if service in OURS:
         assert "healthcheck" not in SERVICES[service], "the image has one"
     else:
@@ -106,7 +106,7 @@ def test_secrets_come_as_files(service: str) -> None:
         assert read == set(given), "no container has a secret it does not read"
 
 
-def test_all_roles_of_all_data_services_run() -> None:
+def test_every_role_of_every_service_runs() -> None:
     wanted = {f"{service}-{role}" for service in DATA_SERVICES for role in ROLES}
     assert wanted | PAGES | {"membership-bootstrap", "gateway"} == OURS.keys()
     for name in wanted | PAGES:
@@ -118,7 +118,7 @@ def test_all_roles_of_all_data_services_run() -> None:
         assert (ROOT / service["build"]["dockerfile"]).samefile(DOCKERFILE)
 
 
-def test_each_role_knows_only_its_part() -> None:
+def test_each_role_gets_only_the_secrets_it_needs() -> None:
     for service in DATA_SERVICES:
         for role in ROLES:
             environment = OURS[f"{service}-{role}"]["environment"]
@@ -131,7 +131,7 @@ def test_each_role_knows_only_its_part() -> None:
             assert environment.get("BROKER_ADMIN_URL_FILE") == admin
 
 
-def test_what_waits_for_what() -> None:
+def test_containers_wait_for_what_they_depend_on() -> None:
     done, healthy = "service_completed_successfully", "service_healthy"
     for service in DATA_SERVICES:
         for role in ROLES[:4]:
@@ -235,10 +235,10 @@ def test_each_service_with_a_database_gets_one(tmp_path: Path) -> None:
         - {"console-migrate"}
     ),
 )
-def test_the_settings_are_all_there(
+def test_every_required_setting_is_present(
     name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What each service's own loader demands, read as in the container."""
+    """The settings that each service requires, read as in the container."""
     service = name.partition("-")[0]
     for variable in list(os.environ):
         monkeypatch.delenv(variable)
@@ -254,14 +254,14 @@ def test_the_settings_are_all_there(
 
 
 def by_default(value: str) -> str:
-    """With nothing set in the environment."""
+    """The value with nothing set in the environment."""
     while (less := re.sub(r"\$\{\w+:-([^${}]*)}", r"\1", value)) != value:
         value = less
     return value
 
 
-def test_whoever_is_asked_knows_who_asks(secrets: Path) -> None:
-    """The code says by `@internal(...)` whom it lets in; their digests must be there."""
+def test_each_service_knows_its_internal_callers(secrets: Path) -> None:
+    """The code names its callers in `@internal(...)`; their digests must be there."""
     for service in DATA_SERVICES:
         code = "\n".join(file.read_text() for file in (ROOT / "services" / service).rglob("*.py"))
         wanted = {
@@ -273,7 +273,7 @@ def test_whoever_is_asked_knows_who_asks(secrets: Path) -> None:
         assert wanted | {"gateway"} == known.keys() == set(REGISTRY[service].callers), service
 
 
-def test_whatever_scales_can() -> None:
+def test_every_service_can_be_scaled() -> None:
     for name, service in OURS.items():
         assert not {"ports", "container_name", "hostname", "volumes"} & service.keys(), name
 
@@ -298,7 +298,7 @@ def test_images_are_pinned() -> None:
         assert "latest" not in image
 
 
-def test_it_keeps_to_the_compose_specification() -> None:
+def test_it_conforms_to_the_compose_specification() -> None:
     schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
     problems = [
         f"{'/'.join(map(str, e.path))}: {e.message}"
@@ -308,7 +308,7 @@ def test_it_keeps_to_the_compose_specification() -> None:
 
 
 @pytest.mark.parametrize("file", ["docker-compose.yml", "deploy/service.Dockerfile"])
-def test_no_crash_points_in_production(file: str) -> None:
+def test_there_are_no_failpoints_in_production(file: str) -> None:
     assert "CLIENTELE_FAILPOINT" not in (ROOT / file).read_text()
 
 
@@ -417,7 +417,7 @@ def answering(status: int) -> Iterator[str]:
         server.shutdown()
 
 
-def is_well(port: str, health_port: str) -> bool:
+def is_healthy(port: str, health_port: str) -> bool:
     [check] = [rest for word, rest in instructions() if word == "HEALTHCHECK"]
     command = json.loads(check.partition(" CMD ")[2])
     environment = {**os.environ, "PORT": port, "HEALTH_PORT": health_port}
@@ -427,15 +427,19 @@ def is_well(port: str, health_port: str) -> bool:
     return run.returncode == 0
 
 
-def test_the_health_check_asks_the_role_that_runs() -> None:
+def test_the_health_check_checks_the_running_role() -> None:
     nobody = str(processes.free_port())
     with answering(200) as well, answering(503) as ill:
-        assert is_well(well, nobody) and is_well(nobody, well)
-        assert not is_well(ill, nobody) and not is_well(nobody, ill) and not is_well(nobody, nobody)
-        assert not is_well(ill, well), "a web that is not ready hides behind nothing"
+        assert is_healthy(well, nobody) and is_healthy(nobody, well)
+        assert (
+            not is_healthy(ill, nobody)
+            and not is_healthy(nobody, ill)
+            and not is_healthy(nobody, nobody)
+        )
+        assert not is_healthy(ill, well), "a web that is not ready hides behind nothing"
 
 
-def test_the_secrets_are_those_that_compose_wants(secrets: Path) -> None:
+def test_the_secrets_are_those_that_compose_needs(secrets: Path) -> None:
     wanted = {
         secret["file"].removeprefix("deploy/secrets/") for secret in COMPOSE["secrets"].values()
     }
@@ -463,7 +467,7 @@ def test_secrets_are_closed_to_others_and_made_once(secrets: Path) -> None:
     assert len(set(passwords)) == len(passwords) and all(len(text) == 64 for text in passwords)
 
 
-def test_what_is_made_from_secrets_fits_them(secrets: Path) -> None:
+def test_derived_secrets_match(secrets: Path) -> None:
     read = {file.name: file.read_text() for file in secrets.iterdir()}
     for name in ("gateway", "org"):
         digest = hashlib.sha256(read[f"{name}_internal_secret"].encode()).hexdigest()

@@ -1,5 +1,4 @@
-"""The demo: the customers it ships, the story it tells, and that it notices when the story goes
-otherwise."""
+"""The demo: its customers, its steps, and that it notices unexpected results."""
 
 import csv
 import json
@@ -29,7 +28,7 @@ def customers() -> list[dict[str, str]]:
 
 
 class FakeSystem(BaseHTTPRequestHandler):
-    """Lets anybody in and refuses to create any customer; the settings can be read and set."""
+    """Accepts every login and refuses to create customers; its settings can be read and set."""
 
     refusal = {
         "code": "invalid",
@@ -127,7 +126,7 @@ def test_their_names_use_odd_characters_and_only_allowed_ones(
     assert any("株" in name for name in names)
 
 
-def test_each_customer_can_spend(customers: list[dict[str, str]]) -> None:
+def test_each_customer_can_be_charged(customers: list[dict[str, str]]) -> None:
     for customer in customers:
         needed = "opening_credit" if customer["payment_mode"] == "prepaid" else "credit_limit"
         assert values.is_amount(customer[needed]), customer["name"]
@@ -144,11 +143,11 @@ def test_a_row_read_again_has_the_same_key_and_no_other_row_has_it() -> None:
     ("amount", "text"),
     [("250", "250.00"), ("184.254321", "184.254321"), ("3.5", "3.50"), ("0", "0.00")],
 )
-def test_money_is_written_as_the_contract_says(amount: str, text: str) -> None:
+def test_money_is_written_as_in_the_api(amount: str, text: str) -> None:
     assert money(Decimal(amount)) == text
 
 
-def test_it_tells_the_whole_story_to_a_system_of_its_own() -> None:
+def test_it_runs_every_step_on_a_system_of_its_own() -> None:
     told = demo()
 
     assert told.returncode == 0, told.stdout
@@ -173,7 +172,7 @@ def test_it_tells_the_whole_story_to_a_system_of_its_own() -> None:
     )
 
 
-def test_a_step_that_differs_ends_it_with_the_grace_as_it_was(fake: str) -> None:
+def test_an_unexpected_result_ends_it_and_restores_the_grace_period(fake: str) -> None:
     told = demo("--no-load", BASE_URL=fake, CLIENTELE_ADMIN_PASSWORD="any")
 
     assert told.returncode == 1
@@ -181,7 +180,7 @@ def test_a_step_that_differs_ends_it_with_the_grace_as_it_was(fake: str) -> None
     assert FakeSystem.settings == [30, 7]
 
 
-def test_each_bad_row_is_named_and_the_others_go_on(fake: str) -> None:
+def test_each_invalid_row_is_named_and_the_others_are_loaded(fake: str) -> None:
     told = demo(BASE_URL=fake, CLIENTELE_ADMIN_PASSWORD="any")
 
     assert told.returncode == 1
@@ -192,7 +191,7 @@ def test_each_bad_row_is_named_and_the_others_go_on(fake: str) -> None:
     assert "0 created, 0 already there, 40 refused" in told.stdout
 
 
-def test_a_file_that_is_no_table_of_customers_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_file_without_the_columns_is_refused_immediately(tmp_path: Path) -> None:
     file = tmp_path / "other.csv"
     file.write_text("name,country\nX,SG\n")
 

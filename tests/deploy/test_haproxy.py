@@ -1,5 +1,4 @@
-"""The front proxy, tried: HAProxy as a private process in front of a small server that notes what
-reached it."""
+"""The proxy: HAProxy as a private process in front of servers that record what reaches them."""
 
 import contextlib
 import http.client
@@ -39,7 +38,7 @@ class Upstream(ThreadingHTTPServer):
         ).start()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """The proxy may hang up on us."""
+        """The proxy may close the connection."""
 
     def stop(self) -> None:
         self.hold.set()
@@ -108,7 +107,7 @@ def console() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def start(haproxy: str, console: Upstream) -> Iterator[Start]:
-    """Starts a proxy with these settings and returns its port, once it passes requests on."""
+    """Starts a proxy with these settings; returns its port once it forwards requests."""
     running = []
 
     def run(gateway_port: int, wait_for: int = 200, **settings: str) -> int:
@@ -183,7 +182,7 @@ def send(
 
 
 def send_raw(port: int, raw: bytes) -> bytes:
-    """Send exactly these bytes; all that comes back until the proxy closes or is silent for a
+    """Send exactly these bytes; returns what comes back until the proxy closes or pauses for a
     second."""
     with socket.create_connection(("127.0.0.1", port), timeout=8) as line:
         line.sendall(raw)
@@ -209,7 +208,7 @@ def assert_problem(
     return headers
 
 
-def test_the_configuration_is_sound_and_without_warnings(haproxy: str) -> None:
+def test_the_configuration_is_valid_and_without_warnings(haproxy: str) -> None:
     for settings in ({}, {"BIND": ":8080", "GATEWAY_HOST": "gateway", "GATEWAY_SLOTS": "8"}):
         check = subprocess.run(
             [haproxy, "-c", "-f", CONFIG],
@@ -233,12 +232,12 @@ def test_an_ordinary_request_passes(proxy: int, upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("given", ["a b", "x" * 129, "<script>"])
-def test_a_strange_request_id_is_replaced(proxy: int, upstream: Upstream, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(proxy: int, upstream: Upstream, given: str) -> None:
     _, headers, _ = send(proxy, "GET", "/v1/me", headers={"X-Request-Id": given})
     assert headers["x-request-id"] == upstream.seen[0][2]["x-request-id"] != given
 
 
-def test_nobody_outside_says_who_they_are(proxy: int, upstream: Upstream) -> None:
+def test_forwarding_headers_from_outside_are_dropped(proxy: int, upstream: Upstream) -> None:
     lies = {
         "X-Forwarded-For": "10.0.0.1",
         "X-Forwarded-Proto": "https",
@@ -298,7 +297,7 @@ def test_bodies_up_to_64_kib(proxy: int, upstream: Upstream) -> None:
     assert [length for *_, length in upstream.seen] == [64 * KIB, 64 * KIB]
 
 
-def test_a_body_that_does_not_come_is_a_problem(proxy: int) -> None:
+def test_a_body_that_does_not_arrive_is_a_problem(proxy: int) -> None:
     assert_problem(
         send(proxy, "POST", "/v1/x", b"x", {"Content-Length": "2"}), 408, "request_timeout"
     )
@@ -317,7 +316,7 @@ def test_usage_up_to_4_mib(proxy: int, upstream: Upstream) -> None:
     assert len(upstream.seen) == 1
 
 
-def test_heads_have_a_size(proxy: int, upstream: Upstream) -> None:
+def test_heads_have_a_size_limit(proxy: int, upstream: Upstream) -> None:
     assert send(proxy, "GET", "/v1/me", headers={"Cookie": "x" * 4000})[0] == 200
     assert_problem(
         send(proxy, "GET", "/v1/me", headers={"Cookie": "x" * 20_000}), 431, "headers_too_large"
@@ -352,17 +351,15 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("raw", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_can_be_read_in_two_ways_is_refused(
-    proxy: int, upstream: Upstream, raw: bytes
-) -> None:
+def test_ambiguous_requests_are_refused(proxy: int, upstream: Upstream, raw: bytes) -> None:
     answer = send_raw(proxy, raw)
     assert answer == b"" or answer.split(b" ", 2)[1][:1] == b"4", answer
     assert upstream.seen == []
 
 
-def test_of_two_kinds_of_length_one_is_left(proxy: int, upstream: Upstream) -> None:
-    """Everybody behind the proxy reads the same end of the request, and nothing more is read from
-    that connection."""
+def test_of_two_kinds_of_length_one_remains(proxy: int, upstream: Upstream) -> None:
+    """Proxy and gateway see the same end of the request, and nothing more is read from that
+    connection."""
     lengths = [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"]
     for first, second in (lengths, reversed(lengths)):
         upstream.seen.clear()
@@ -377,19 +374,19 @@ def test_of_two_kinds_of_length_one_is_left(proxy: int, upstream: Upstream) -> N
         assert "content-length" not in headers
 
 
-def test_nobody_there_is_503(start: Start) -> None:
+def test_no_gateway_is_503(start: Start) -> None:
     headers = assert_problem(
         send(start(free_port(), wait_for=503), "GET", "/v1/me"), 503, "service_unavailable"
     )
     assert headers["retry-after"] == "1"
 
 
-def test_a_lost_answer_is_503_too(proxy: int) -> None:
+def test_a_lost_response_is_503_too(proxy: int) -> None:
     headers = assert_problem(send(proxy, "POST", "/v1/hang-up", b"{}"), 503, "service_unavailable")
     assert headers["retry-after"] == "1"
 
 
-def test_what_no_gateway_can_take_waits_three_seconds(start: Start) -> None:
+def test_requests_beyond_capacity_wait_three_seconds(start: Start) -> None:
     upstream = Upstream()
     proxy = start(upstream.server_port, GATEWAY_MAXCONN="2")
     with ThreadPoolExecutor(3) as pool:
@@ -405,9 +402,9 @@ def test_what_no_gateway_can_take_waits_three_seconds(start: Start) -> None:
     upstream.stop()
 
 
-def test_slow_senders_harm_nobody(proxy: int, upstream: Upstream) -> None:
-    """Half-sent heads and bodies, many more than the gateway has threads: others are served, the
-    slow are cut."""
+def test_slow_clients_do_not_affect_others(proxy: int, upstream: Upstream) -> None:
+    """Half-sent heads and bodies, many more than the gateway has threads: other clients are served,
+    the slow ones are cut off."""
     head = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nX-Slow: "
     body = b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + b"x" * 20_000
     big = b"POST /v1/usage HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n" + b"x" * 20_000
@@ -425,7 +422,7 @@ def test_slow_senders_harm_nobody(proxy: int, upstream: Upstream) -> None:
     assert [path for _, path, *_ in upstream.seen] == ["/v1/me"]
 
 
-def test_a_trickle_is_cut(proxy: int) -> None:
+def test_a_trickling_body_is_cut_off(proxy: int) -> None:
     with socket.create_connection(("127.0.0.1", proxy), timeout=60) as line:
         line.sendall(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
         answer = b""
@@ -542,7 +539,7 @@ def test_slow_pages_leave_the_api_alone(start: Start, upstream: Upstream) -> Non
     slow.stop()
 
 
-def test_one_address_has_a_rate(start: Start, upstream: Upstream) -> None:
+def test_an_address_has_a_rate_limit(start: Start, upstream: Upstream) -> None:
     proxy = start(upstream.server_port, CLIENT_REQUESTS="20")
     answers = [send(proxy, "GET", "/v1/me") for _ in range(30)]
     assert answers[0][0] == 200
@@ -550,7 +547,7 @@ def test_one_address_has_a_rate(start: Start, upstream: Upstream) -> None:
     assert headers["retry-after"] == "1"
 
 
-def test_one_address_has_so_many_connections(start: Start, upstream: Upstream) -> None:
+def test_an_address_has_a_connection_limit(start: Start, upstream: Upstream) -> None:
     proxy = start(upstream.server_port, CLIENT_CONNECTIONS="5")
     with contextlib.ExitStack() as stack:
         for _ in range(10):
@@ -577,8 +574,8 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return False
 
 
-def test_a_name_stands_for_several_gateways(start: Start) -> None:
-    """As where the platform's own name server knows how many there are just now."""
+def test_a_name_may_resolve_to_several_gateways(start: Start) -> None:
+    """As with a platform's name server, which knows the current instances."""
     first = Upstream()
     second = Upstream("127.0.0.2", first.server_port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
@@ -607,8 +604,8 @@ def answer_names(line: socket.socket, addresses: list[str]) -> None:
             line.sendto(head + query[12:end] + b"".join(records), client)
 
 
-def test_the_log_tells_no_secrets(haproxy: str, upstream: Upstream) -> None:
-    """One JSON line per request, without what a mailed link carries."""
+def test_the_log_contains_no_secrets(haproxy: str, upstream: Upstream) -> None:
+    """One JSON line for each request, without the secrets of mailed links."""
     port = free_port()
     environment = {
         **os.environ,

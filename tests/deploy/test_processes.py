@@ -1,4 +1,4 @@
-"""The production footing as plain processes: nothing outlives the command."""
+"""The distributed mode as plain processes: no process outlives the command."""
 
 import signal
 from collections.abc import Iterator

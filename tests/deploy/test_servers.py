@@ -16,7 +16,7 @@ def connect(url: str) -> psycopg.Connection:
 
 
 def channel_of(url: str) -> amqp.Channel:
-    """A channel that waits for the broker's word on every publish."""
+    """A channel that waits for a confirm of every publish."""
     at = parse_url(url)
     connection = amqp.Connection(
         f"{at['hostname']}:{at['port']}",
@@ -57,7 +57,7 @@ def urls(rabbitmq: RabbitMQ) -> dict[str, str]:
     return rabbitmq.create_service_users("shop", "till")
 
 
-def test_a_service_writes_rows_of_tables_its_owner_made(database: ServiceDatabase) -> None:
+def test_a_service_writes_rows_to_tables_of_its_owner(database: ServiceDatabase) -> None:
     with connect(database.owner_url) as owner:
         owner.execute("CREATE TABLE things (id bigserial PRIMARY KEY, name text)")
 
@@ -92,7 +92,7 @@ def test_a_service_changes_no_tables(database: ServiceDatabase, statement: str) 
 
 @pytest.mark.parametrize("login", ["owner_url", "app_url"])
 @pytest.mark.parametrize("elsewhere", ["another service", "postgres", "template1"])
-def test_no_login_enters_another_database(
+def test_no_login_connects_to_another_database(
     postgres: Postgres, database: ServiceDatabase, login: str, elsewhere: str
 ) -> None:
     other = postgres.fresh_database("billing")
@@ -105,7 +105,7 @@ def test_no_login_enters_another_database(
     postgres.drop(other)
 
 
-def test_a_service_waits_for_nothing_for_long(database: ServiceDatabase) -> None:
+def test_statements_and_locks_have_time_limits(database: ServiceDatabase) -> None:
     with connect(database.app_url) as app:
         limits = [
             app.execute(f"SHOW {name}").fetchone()
@@ -115,7 +115,7 @@ def test_a_service_waits_for_nothing_for_long(database: ServiceDatabase) -> None
     assert limits == [("5s",), ("2s",), ("10s",)]
 
 
-def test_making_a_service_again_changes_only_its_passwords(postgres: Postgres) -> None:
+def test_creating_a_service_again_changes_only_its_passwords(postgres: Postgres) -> None:
     first = postgres.create_service("repeated")
     with connect(first.owner_url) as owner:
         owner.execute("CREATE TABLE things (id int)")
@@ -187,7 +187,7 @@ def test_a_service_declares_and_deletes_nothing(urls: dict[str, str]) -> None:
         channel_of(urls["shop"]).queue_delete("shop.inbox")
 
 
-def test_there_is_no_guest(rabbitmq: RabbitMQ) -> None:
+def test_there_is_no_guest_user(rabbitmq: RabbitMQ) -> None:
     with pytest.raises(amqp.AccessRefused):
         channel_of(rabbitmq.url("guest", "guest"))
 

@@ -1,5 +1,4 @@
-"""A gateway in this process before faked services; and one as in production, before the same over
-HTTP."""
+"""A gateway in this process in front of fake services."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from tests.gateway.fakes import SECRET, Fake
 
 @dataclass
 class World:
-    """A gateway and what lies behind it."""
+    """A gateway and the services behind it."""
 
     app: Flask
     client: Client
@@ -29,7 +28,7 @@ class World:
 
     @property
     def forwarded(self) -> list[str]:
-        """What has reached any service."""
+        """The requests that have reached a service."""
         return [
             f"{fake.name} {seen.method} {seen.target}"
             for fake in (self.org, self.billing, self.membership)
@@ -52,7 +51,7 @@ def settings(**other: Any) -> Settings:
 
 @pytest.fixture
 def build() -> Iterator[Build]:
-    """Builds gateways with settings and, where given, other ways to the services; ends them all."""
+    """Builds gateways with these settings and upstreams; closes all of them at the end."""
     apps: list[Flask] = []
 
     def make(ways: Any = None, **other: Any) -> World:
@@ -70,5 +69,5 @@ def build() -> Iterator[Build]:
 
 @pytest.fixture
 def world(build: Build) -> World:
-    """The usual gateway."""
+    """A gateway with default settings."""
     return build()

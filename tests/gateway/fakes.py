@@ -1,4 +1,4 @@
-"""The services behind the gateway, faked at the wire, and whoever signs and sends tokens."""
+"""Fake services behind the gateway, and tokens."""
 
 import json
 import threading
@@ -132,7 +132,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def serve(app: Any) -> tuple[str, Callable[[], None]]:
-    """The application on a port of its own; its address, and how to end it."""
+    """Serve the application on a free port; returns its address and how to stop it."""
     server = make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet)
     threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
@@ -146,7 +146,7 @@ def serve(app: Any) -> tuple[str, Callable[[], None]]:
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for a condition; fail when it does not come."""
+    """Wait for a condition; fail if it does not come true."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to pass"

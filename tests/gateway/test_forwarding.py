@@ -1,4 +1,4 @@
-"""What is passed on and what is not; limits; ids; what is said when a service does not answer."""
+"""What is forwarded and what is not; limits; request ids; unavailable services."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ STOPPED = {
 
 @pytest.fixture(params=["in process", "http"])
 def ways(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """billing, reached in both ways, and how."""
+    """A fake billing and its upstream, over each transport."""
     fake = Fake("billing")
     if request.param == "in process":
         yield fake, InProcess(fake)
@@ -84,7 +84,7 @@ def test_only_known_headers_pass(build: Build, ways: Any) -> None:
         ("q=(a|b)[1]~*'", "(a|b)[1]~*'"),
     ],
 )
-def test_a_search_is_read_as_it_was_meant_on_both_ways(
+def test_a_search_query_arrives_unchanged_over_both_transports(
     build: Build, ways: Any, query: str, read: str
 ) -> None:
     billing, way = ways
@@ -121,7 +121,7 @@ def test_only_known_headers_come_back(build: Build, ways: Any) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_a_services_own_cache_control_stays(world: World) -> None:
+def test_a_services_own_cache_control_is_kept(world: World) -> None:
     world.membership.headers = [("Cache-Control", "public, max-age=300")]
     assert world.client.get("/v1/me", headers=bearer()).headers.getlist("Cache-Control") == [
         "public, max-age=300"
@@ -132,7 +132,7 @@ def test_a_services_own_cache_control_stays(world: World) -> None:
     ("given", "kept"),
     [("abc-1.2:3_X", True), ("a" * 129, False), ("a b", False), ("", False), ("<script>", False)],
 )
-def test_the_request_id_is_the_callers_if_sane(world: World, given: str, kept: bool) -> None:
+def test_the_request_id_is_the_callers_if_valid(world: World, given: str, kept: bool) -> None:
     answer = world.client.get("/v1/me", headers={**bearer(), "X-Request-Id": given})
     assert (answer.headers["X-Request-Id"] == given) is kept
     assert world.membership.seen[0].headers["X_REQUEST_ID"] == answer.headers["X-Request-Id"]
@@ -140,7 +140,7 @@ def test_the_request_id_is_the_callers_if_sane(world: World, given: str, kept: b
     assert (missing.headers["X-Request-Id"] == given) is kept
 
 
-def test_a_long_answer_streams(build: Build, ways: Any) -> None:
+def test_a_long_response_is_streamed(build: Build, ways: Any) -> None:
     billing, way = ways
     produced: list[int] = []
 
@@ -159,7 +159,7 @@ def test_a_long_answer_streams(build: Build, ways: Any) -> None:
     answer.close()
 
 
-def test_an_answer_that_breaks_off_is_not_taken_for_whole(build: Build) -> None:
+def test_a_response_that_breaks_off_cuts_the_connection(build: Build) -> None:
     fake = Fake("billing", headers=[("Content-Length", "500000")], body=lambda: iter([b"x" * 1000]))
     url, end = serve(fake)
     answer = build({"billing": HttpUpstream(url)}).client.get(
@@ -170,7 +170,7 @@ def test_an_answer_that_breaks_off_is_not_taken_for_whole(build: Build) -> None:
     end()
 
 
-def test_a_dead_service_is_503_for_its_routes_only(build: Build) -> None:
+def test_an_unavailable_service_is_503_for_its_routes_only(build: Build) -> None:
     url, end = serve(Fake("billing"))
     end()
     world = build({"billing": HttpUpstream(url)})
@@ -185,9 +185,7 @@ def test_a_dead_service_is_503_for_its_routes_only(build: Build) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(
-    build: Build, method: str
-) -> None:
+def test_a_service_that_takes_too_long_is_503_without_a_retry(build: Build, method: str) -> None:
     done, fake = Event(), Fake("billing")
 
     def slow(environ: Any, start_response: Any) -> Any:
@@ -206,7 +204,7 @@ def test_a_service_that_takes_too_long_is_503_and_not_asked_twice(
     assert len(fake.seen) == 1
 
 
-def test_a_crash_is_a_problem_that_tells_nothing(build: Build) -> None:
+def test_a_crash_is_a_problem_without_details(build: Build) -> None:
     class Broken(InProcess):
         def forward(self, method: str, target: str, *more: Any) -> Any:
             if target == "/v1/settings":
@@ -222,7 +220,7 @@ def test_a_crash_is_a_problem_that_tells_nothing(build: Build) -> None:
     ("path", "limit"), [("/v1/organizations", 64 * 1024), ("/v1/usage", 4 * 1024 * 1024)]
 )
 @pytest.mark.parametrize("chunked", [False, True])
-def test_bodies_are_limited_before_they_are_passed_on(
+def test_bodies_are_limited_before_they_are_forwarded(
     world: World, path: str, limit: int, chunked: bool
 ) -> None:
     def post(size: int) -> Any:
@@ -249,7 +247,7 @@ def test_bodies_are_limited_before_they_are_passed_on(
 @pytest.mark.parametrize(
     ("length", "status"), [("-1", 400), ("x", 400), ("+5", 400), ("\xb2", 400), ("100", 400)]
 )
-def test_a_body_that_is_not_as_long_as_it_says_is_400(
+def test_a_body_shorter_than_its_content_length_is_400(
     world: World, length: str, status: int
 ) -> None:
     answer = world.client.post(
@@ -260,7 +258,7 @@ def test_a_body_that_is_not_as_long_as_it_says_is_400(
     assert (answer.status_code, world.forwarded) == (status, [])
 
 
-def test_an_encoded_body_is_415_and_who_you_are_comes_first(world: World) -> None:
+def test_an_encoded_body_is_415_once_the_token_is_accepted(world: World) -> None:
     zipped = {"Content-Encoding": "gzip"}
     assert world.client.post("/v1/organizations", headers={**bearer(), **zipped}).status_code == 415
     assert (
@@ -273,7 +271,7 @@ def _stand_still(monkeypatch: pytest.MonkeyPatch, at: list[float]) -> None:
     monkeypatch.setattr(limits.storage.memory, "time", SimpleNamespace(time=lambda: at[0]))
 
 
-def test_an_organization_may_ask_so_often(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_organization_has_a_rate_limit(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     at = [1_000_000.0]
     _stand_still(monkeypatch, at)
     world = build(rate_per_second=10, rate_burst=50)
@@ -291,7 +289,7 @@ def test_an_organization_may_ask_so_often(build: Build, monkeypatch: pytest.Monk
     assert world.client.get("/v1/me", headers=mine).status_code == 200
 
 
-def test_an_address_may_log_in_so_often_and_cannot_lie_about_itself(build: Build) -> None:
+def test_an_address_has_a_rate_limit_and_cannot_pose_as_another(build: Build) -> None:
     world = build(public_rate=5)
     for number in range(5):
         headers = {"X-Forwarded-For": f"10.0.0.{number}"}
@@ -301,7 +299,7 @@ def test_an_address_may_log_in_so_often_and_cannot_lie_about_itself(build: Build
     assert world.client.get("/v1/me", headers=bearer()).status_code == 200
 
 
-def test_a_known_front_proxy_is_believed_its_last_word(build: Build) -> None:
+def test_the_last_address_from_a_known_proxy_is_believed(build: Build) -> None:
     world = build(public_rate=1, proxies="127.0.0.0/8, 10.0.0.0/8")
 
     def login(forwarded: str) -> int:
@@ -350,7 +348,7 @@ def test_nothing_secret_is_logged(world: World, capsys: pytest.CaptureFixture[st
     assert all(line["request_id"] and line["ms"] >= 0 for line in requests)
 
 
-def test_what_an_application_does_in_this_process_stays_in_its_own_context() -> None:
+def test_an_application_in_this_process_has_a_context_of_its_own() -> None:
     from flask import Flask, g, request, stream_with_context
 
     caller: ContextVar[str] = ContextVar("caller")
@@ -374,7 +372,7 @@ def test_what_an_application_does_in_this_process_stays_in_its_own_context() -> 
         assert (request.path, g.mine) == ("/outer", 1)
 
 
-def test_readiness_names_everybody(world: World) -> None:
+def test_readiness_names_every_service(world: World) -> None:
     assert world.client.get("/readyz").json["checks"] == dict.fromkeys(
         ["org", "billing", "membership", "revocations of membership", "revocations of org"], "ok"
     )

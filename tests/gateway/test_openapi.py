@@ -78,7 +78,7 @@ DOCUMENTS = {
 }
 
 
-def test_the_merged_document_is_valid_and_holds_what_is_routed() -> None:
+def test_the_merged_document_is_valid_and_contains_what_is_routed() -> None:
     merged = merge(DOCUMENTS, ROUTES, "https://api.example.com")
     validate(merged)
     assert set(merged["paths"]) == {
@@ -95,9 +95,7 @@ def test_the_merged_document_is_valid_and_holds_what_is_routed() -> None:
     assert "security" not in merged["paths"]["/v1/sessions"]["get"]
 
 
-def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is_said_once() -> (
-    None
-):
+def test_differing_components_are_renamed_with_all_references_and_equal_ones_are_merged() -> None:
     merged = merge(DOCUMENTS, ROUTES, "https://api.example.com")
     schemas = merged["components"]["schemas"]
     assert set(schemas) == {"List", "Item", "BillingList", "BillingItem", "Problem"}
@@ -106,7 +104,7 @@ def test_what_differs_is_renamed_with_all_that_points_to_it_and_what_is_equal_is
     assert wallet["schema"] == {"$ref": "#/components/schemas/BillingList"}
 
 
-def test_it_is_kept_a_minute_and_outlives_a_silent_service() -> None:
+def test_it_is_cached_for_a_minute_and_survives_an_unavailable_service() -> None:
     at, fakes = [0.0], {name: Fake(name, openapi=document) for name, document in DOCUMENTS.items()}
     catalogue = Catalog(
         ROUTES,
@@ -132,7 +130,7 @@ def test_the_gateway_serves_it_without_a_token(world: World) -> None:
     world.app.extensions["forwarder"].close()
 
 
-def test_it_is_served_when_all_have_spoken(world: World) -> None:
+def test_it_is_served_once_every_service_has_responded(world: World) -> None:
     world.org.openapi = DOCUMENTS["org"]
     answer = world.client.get("/v1/openapi.json")
     assert answer.headers["Cache-Control"] == "public, max-age=60"

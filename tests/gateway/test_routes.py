@@ -1,4 +1,4 @@
-"""Which path goes where; everything else goes nowhere."""
+"""Which path is routed to which service; everything else is not found."""
 
 from urllib.parse import unquote
 
@@ -97,7 +97,7 @@ NOWHERE = [
 @pytest.mark.parametrize(
     ("service", "path"), [(s, p) for s, paths in ROUTED.items() for p in paths]
 )
-def test_each_path_reaches_its_service_as_it_came(world: World, service: str, path: str) -> None:
+def test_each_path_reaches_its_service_unchanged(world: World, service: str, path: str) -> None:
     answer = world.client.get(f"{path}?limit=5&q=a%20b", headers=bearer())
     assert answer.status_code == 200
     assert world.forwarded == [f"{service} GET {path}?limit=5&q=a%20b"]
@@ -105,7 +105,9 @@ def test_each_path_reaches_its_service_as_it_came(world: World, service: str, pa
 
 @pytest.mark.parametrize("path", NOWHERE)
 @pytest.mark.parametrize("source", ["raw", "decoded"])
-def test_everything_else_is_404_and_reaches_nobody(world: World, path: str, source: str) -> None:
+def test_everything_else_is_404_and_reaches_no_service(
+    world: World, path: str, source: str
+) -> None:
     if source == "raw":
         answer = world.client.open(
             path="/",
@@ -126,7 +128,7 @@ def test_everything_else_is_404_and_reaches_nobody(world: World, path: str, sour
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_methods_are_the_services_business(world: World, method: str) -> None:
+def test_methods_are_left_to_the_services(world: World, method: str) -> None:
     world.org.status, world.org.headers = "405 Method Not Allowed", [("Allow", "GET, HEAD")]
     answer = world.client.open("/v1/settings", method=method, headers=bearer())
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")

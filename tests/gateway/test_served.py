@@ -32,7 +32,7 @@ class Served:
         return answer.status, answer.read()
 
     def raw(self, text: bytes) -> bytes:
-        """Bytes as they are; the status line that comes back."""
+        """Send exactly these bytes; returns the status line of the response."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             connection.sendall(text)
             return connection.recv(4096).partition(b"\r\n")[0]
@@ -90,7 +90,7 @@ def forget(served: Served) -> None:
         fake.seen.clear()
 
 
-def test_it_forwards_and_says_what_it_did_in_one_line_of_json(served: Served) -> None:
+def test_it_forwards_and_logs_one_line_of_json(served: Served) -> None:
     assert served.ask("POST", "/v1/usage", {**bearer(), "X-Request-Id": "line-1"}, b"{}")[0] == 200
     lines = [json.loads(line) for line in served.log.read_text().splitlines() if "line-1" in line]
     assert [
@@ -114,7 +114,7 @@ def test_it_forwards_and_says_what_it_did_in_one_line_of_json(served: Served) ->
         "/v1/%6de",
     ],
 )
-def test_tricks_with_paths_reach_nobody(served: Served, path: str) -> None:
+def test_tricks_with_paths_reach_no_service(served: Served, path: str) -> None:
     status = served.raw(
         f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n\r\n".encode()
     )
@@ -129,7 +129,7 @@ def test_two_tokens_are_refused(served: Served) -> None:
     assert served.forwarded == []
 
 
-def test_a_chunked_body_is_counted_while_it_comes(served: Served) -> None:
+def test_a_chunked_body_is_counted_while_it_arrives(served: Served) -> None:
     def post(chunks: int) -> bytes:
         head = (
             f"POST /v1/organizations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
@@ -158,7 +158,7 @@ def test_a_chunked_body_is_counted_while_it_comes(served: Served) -> None:
         "Content-Length : 4",
     ],
 )
-def test_a_body_that_can_be_read_in_two_ways_reaches_nobody(served: Served, framing: str) -> None:
+def test_an_ambiguous_body_reaches_no_service(served: Served, framing: str) -> None:
     status = served.raw(
         f"POST /v1/organizations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n"
         f"{framing}\r\n\r\nabcd\r\n0\r\n\r\n".encode()
@@ -167,7 +167,7 @@ def test_a_body_that_can_be_read_in_two_ways_reaches_nobody(served: Served, fram
     assert served.forwarded == []
 
 
-def test_chunks_that_are_none_are_400_and_what_follows_them_is_no_request(served: Served) -> None:
+def test_invalid_chunks_are_400_and_what_follows_is_not_a_request(served: Served) -> None:
     authorization = f"Authorization: Bearer {token()}\r\n"
     head = (
         f"POST /v1/usage HTTP/1.1\r\nHost: x\r\n{authorization}Transfer-Encoding: chunked\r\n\r\n"

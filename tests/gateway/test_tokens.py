@@ -1,4 +1,4 @@
-"""Who gets in, and who does not any more. (Forged tokens: tests/identity/test_forgeries.py.)"""
+"""Which tokens are accepted, and until when. (Forged tokens: tests/identity/test_forgeries.py.)"""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from tests.gateway.conftest import Build, World
 from tests.gateway.fakes import ORG, bearer, claims, until
 
 
-def test_a_valid_token_gets_in_and_is_passed_on(world: World) -> None:
+def test_a_valid_token_is_accepted_and_forwarded(world: World) -> None:
     given = bearer()
     assert world.client.get("/v1/me", headers=given).status_code == 200
     assert world.membership.seen[0].headers["AUTHORIZATION"] == given["Authorization"]
@@ -41,7 +41,7 @@ CLOSED = [
 
 
 @pytest.mark.parametrize(("method", "path"), OPEN)
-def test_these_need_no_token_and_take_none_along(world: World, method: str, path: str) -> None:
+def test_these_need_no_token_and_none_is_forwarded(world: World, method: str, path: str) -> None:
     assert (
         world.client.open(path, method=method, headers={"Authorization": "Basic eA=="}).status_code
         == 200
@@ -49,7 +49,7 @@ def test_these_need_no_token_and_take_none_along(world: World, method: str, path
     assert "AUTHORIZATION" not in world.membership.seen[0].headers
 
 
-def test_whoever_opens_a_mailed_link_while_signed_in_is_known_and_whoever_was_signed_in_is_not(
+def test_a_mailed_link_is_opened_with_a_valid_token_and_without_a_revoked_one(
     world: World,
 ) -> None:
     path, given = "/v1/verifications/x", bearer()
@@ -67,7 +67,7 @@ def test_whoever_opens_a_mailed_link_while_signed_in_is_known_and_whoever_was_si
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
-def test_these_need_one(world: World, method: str, path: str) -> None:
+def test_these_need_a_token(world: World, method: str, path: str) -> None:
     assert world.client.open(path, method=method).status_code == 401
     assert world.forwarded == []
 
@@ -82,7 +82,7 @@ REVOKED = [
 
 
 @pytest.mark.parametrize(("service", "entry"), REVOKED)
-def test_a_living_token_dies_when_a_feed_says_so(
+def test_a_token_is_refused_once_a_feed_revokes_it(
     world: World, service: str, entry: dict[str, Any]
 ) -> None:
     given = bearer()
@@ -96,7 +96,7 @@ def test_a_living_token_dies_when_a_feed_says_so(
     assert world.client.get("/v1/me", headers=bearer(**others)).status_code == expected
 
 
-def test_everything_revoked_before_the_start_is_known_before_the_first_request(
+def test_earlier_revocations_are_known_before_the_first_request(
     build: Build,
 ) -> None:
     world = build()
@@ -108,7 +108,7 @@ def test_everything_revoked_before_the_start_is_known_before_the_first_request(
     assert world.client.get("/v1/me", headers=bearer(sid="ses_500")).status_code == 200
 
 
-def test_a_feed_that_counts_anew_is_read_anew(world: World) -> None:
+def test_a_feed_whose_numbers_start_over_is_read_again(world: World) -> None:
     world.org.entries.append(
         {"seq": 7, "kind": "organization", "key": "org_x", "state": "closed", "before": 1.0}
     )
@@ -122,7 +122,7 @@ def test_a_feed_that_counts_anew_is_read_anew(world: World) -> None:
 
 
 @pytest.mark.parametrize("service", ["membership", "org"])
-def test_a_silent_feed_lets_nobody_in_until_it_speaks_again(build: Build, service: str) -> None:
+def test_no_token_is_accepted_while_a_feed_is_stale(build: Build, service: str) -> None:
     world = build(feed_silence_s=0.3)
     assert world.client.get("/v1/me", headers=bearer()).status_code == 200
     getattr(world, service).silent = True
@@ -136,7 +136,7 @@ def test_a_silent_feed_lets_nobody_in_until_it_speaks_again(build: Build, servic
     until(lambda: world.client.get("/v1/me", headers=bearer()).status_code == 200)
 
 
-def test_the_latest_entry_of_an_organization_wins_in_whatever_order_it_comes() -> None:
+def test_the_latest_entry_of_an_organization_wins_in_any_order() -> None:
     known = Revocations(lambda: 1000.0)
     rows = [
         {"seq": seq, "kind": "organization", "key": ORG, "state": state, "before": before}
@@ -156,9 +156,7 @@ def test_the_latest_entry_of_an_organization_wins_in_whatever_order_it_comes() -
     assert not known.covers(claims(iat=400.0))
 
 
-def test_old_entries_are_forgotten_but_not_before_the_longest_token_ends_nor_closed_organizations() -> (
-    None
-):
+def test_entries_are_dropped_after_the_longest_token_lifetime_except_closed_organizations() -> None:
     at = [10_000.0]
     known = Revocations(lambda: at[0])
     known.learn({"seq": 1, "kind": "session", "key": "ses_1", "before": 10_000.0})
