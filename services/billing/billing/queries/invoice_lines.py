@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chassis.db.upserts import is_postgresql
 from chassis.runtime import clock
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -66,8 +67,8 @@ def _show_line(row: Any, invoice: Invoice) -> dict[str, str | None]:
 def _grouped_lines(
     session: Session, invoice: Invoice, conditions: tuple[ColumnElement[bool], ...]
 ) -> list[dict[str, str | None]]:
-    is_postgresql = session.get_bind().dialect.name == "postgresql"
-    moment = func.timezone("UTC", Entry.occurred_at) if is_postgresql else Entry.occurred_at
+    in_utc = func.timezone("UTC", Entry.occurred_at)
+    moment = in_utc if is_postgresql(session) else Entry.occurred_at
     day = func.date(moment).label("day")
     rows = session.execute(
         select(

@@ -6,8 +6,8 @@ same attempts in a row. The limits are in ``values.attempt_limits``."""
 from datetime import datetime
 
 from chassis import errors
+from chassis.db import upserts
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -53,7 +53,6 @@ def count_failure(session: Session, *, limits: Limits, now: datetime) -> None:
 
 def lock(session: Session, *, key: str, now: datetime) -> FailedAttempts:
     """The locked counter of this key, created if there is none."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     first = {"key": key, "total": 0, "recent": 0, "since": now, "last_at": now}
     query = (
         select(FailedAttempts)
@@ -63,7 +62,9 @@ def lock(session: Session, *, key: str, now: datetime) -> FailedAttempts:
     )
     row = session.scalars(query).one_or_none()
     while row is None:  # repeated if it was deleted while we waited for the lock
-        session.execute(insert(FailedAttempts).values(first).on_conflict_do_nothing())
+        session.execute(
+            upserts.insert(session, FailedAttempts).values(first).on_conflict_do_nothing()
+        )
         row = session.scalars(query).one_or_none()
     return row
 
@@ -109,9 +110,8 @@ def clear_all(session: Session, *, prefix: str) -> None:
 
 def lock_password_failures(session: Session, key: bytes, now: datetime) -> LoginFailures:
     """The locked counter of an address, created if there is none. Raises TooManyAttempts."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     first = (
-        insert(LoginFailures.__table__)  # type: ignore[arg-type]
+        upserts.insert(session, LoginFailures.__table__)
         .values(key=key, count=0, untold=0, last_at=now)
         .on_conflict_do_nothing()
     )
@@ -147,8 +147,9 @@ def clear_password_failures(session: Session, *, email: str) -> None:
 
 def remember_client(session: Session, *, identity_id: str, client: bytes, now: datetime) -> None:
     """Exempt this person, on this network, from failures made on other networks."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = insert(KnownClient).values(identity_id=identity_id, client=client, last_at=now)
+    row = upserts.insert(session, KnownClient).values(
+        identity_id=identity_id, client=client, last_at=now
+    )
     session.execute(
         row.on_conflict_do_update(index_elements=["identity_id", "client"], set_={"last_at": now})
     )

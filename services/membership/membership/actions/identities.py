@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis.db import upserts
 from chassis.runtime import ids
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -34,7 +34,6 @@ def find_or_create_identity(
 ) -> Identity:
     """The identity with this address, created if there is none."""
     address = addresses.key(email)
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     row = {
         "id": ids.new("idn"),
         "email": address,
@@ -47,7 +46,9 @@ def find_or_create_identity(
     identity = session.scalars(query).one_or_none()
     while identity is None:  # repeated if it was erased while we waited for the lock
         session.execute(
-            insert(Identity).values(row).on_conflict_do_nothing(index_elements=["email"])
+            upserts.insert(session, Identity)
+            .values(row)
+            .on_conflict_do_nothing(index_elements=["email"])
         )
         identity = session.scalars(query).one_or_none()
     return identity

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from chassis.auth.actor import SYSTEM
+from chassis.db import upserts
 from chassis.errors import Conflict
 from chassis.messaging import outbox
 from chassis.runtime import ids
 from contracts import membership as messages
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -36,9 +36,8 @@ def ensure_provider(session: Session, **fields: Any) -> Organization | None:
     """Create the first provider with its owner; returns None if there is one.
 
     ``fields``: those of ``create_provider``. Of several callers at once the first creates it."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     first = (
-        insert(Counter)
+        upserts.insert(session, Counter)
         .values(name="provider", value=1)
         .on_conflict_do_nothing()
         .returning(Counter.value)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy.dialects import postgresql, sqlite
+from chassis.db import upserts
 from sqlalchemy.orm import Session
 
 from membership.models import Counter, Revocation
@@ -28,8 +28,7 @@ def until(now: datetime, issued: datetime | None) -> datetime:
 def _take_numbers(session: Session, count: int) -> int:
     """The first of ``count`` numbers. The counter's row stays locked until the commit, so that
     numbers appear in order and a reader that has seen one has seen all before it."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    first = insert(Counter).values(name="revocations", value=count)
+    first = upserts.insert(session, Counter).values(name="revocations", value=count)
     taken = session.execute(
         first.on_conflict_do_update(
             index_elements=["name"], set_={"value": Counter.value + count}

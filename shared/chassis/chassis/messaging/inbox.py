@@ -7,15 +7,14 @@ as delivered when it returns.
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, aliased
 
+from chassis.db import upserts
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
@@ -135,7 +134,7 @@ class Inbox:
             "heard_at": decoded.envelope.now,
         }
         insert = (
-            self._insert(session)(InboxRow)
+            upserts.insert(session, InboxRow)
             .values(values)
             .on_conflict_do_nothing()
             .returning(InboxRow.id)
@@ -156,7 +155,7 @@ class Inbox:
 
     def _advance(self, session: Session, envelope: Envelope) -> bool:
         """Note the position in the aggregate's stream; False if it had already come this far."""
-        insert = self._insert(session)(StreamPosition).values(
+        insert = upserts.insert(session, StreamPosition).values(
             source=envelope.source, aggregate=envelope.aggregate, version=envelope.version
         )
         moved = session.execute(
@@ -167,12 +166,6 @@ class Inbox:
             ).returning(StreamPosition.version)
         )
         return moved.first() is not None
-
-    @staticmethod
-    def _insert(session: Session) -> Any:
-        return (
-            postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        )
 
     def _wait(self, decoded: Decoded, raw: bytes, error: str) -> None:
         with self.database.transaction() as session:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from chassis.db import upserts
 from chassis.messaging import outbox
 from contracts import billing as messages
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from billing.models import Provider
@@ -32,9 +32,8 @@ def apply_settings(
 
 def lock_provider(session: Session, provider_id: str) -> Provider:
     """The provider's row, locked; created if it is not known yet."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     session.execute(
-        insert(Provider)
+        upserts.insert(session, Provider)
         .values(id=provider_id, settings={}, settings_version=0, seq=0)
         .on_conflict_do_nothing()
     )

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
 from sqlalchemy import BigInteger, Uuid, bindparam, text
 from sqlalchemy.orm import Session
@@ -96,7 +97,7 @@ def fast_charge(
     None if this statement cannot admit it, or the database does not support it. Then nothing has
     changed, and posting the long way tells why.
     """
-    if session.get_bind().dialect.name != "postgresql":
+    if not is_postgresql(session):
         return None
     organization_uuid, transaction_uuid = ids.to_uuid("org", organization_id), ids.new_uuid()
     parameters = {

@@ -8,8 +8,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+from chassis.db import upserts
+from chassis.db.upserts import is_postgresql
 from sqlalchemy import Table, Text, any_, bindparam, cast, column, func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 MAX_ARRAY_ROWS = 50
@@ -33,7 +35,7 @@ def insert_rows(
     if copy is None:
         copy = len(rows) > MAX_ARRAY_ROWS and conflict is None
     if not is_postgresql(session):
-        statement = sqlite.insert(table)
+        statement = upserts.insert(session, table)
         if conflict:
             statement = conflict(statement)
         session.connection().execute(statement, _named(names, rows))
@@ -41,7 +43,7 @@ def insert_rows(
         _copy_rows(session, table, names, rows)
     else:
         source = select(_unnested(table, names, rows))
-        insert = postgresql.insert(table).from_select(list(names), source)
+        insert = upserts.insert(session, table).from_select(list(names), source)
         if conflict:
             insert = conflict(insert)
         session.connection().execute(insert)
@@ -84,10 +86,6 @@ def array(values: Collection[Any]) -> str:
     elif isinstance(first, str):
         values = ['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values]
     return "{" + ",".join(map(str, values)) + "}"
-
-
-def is_postgresql(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
 
 
 def _named(names: Sequence[str], rows: Sequence[Row]) -> list[dict[str, Any]]:

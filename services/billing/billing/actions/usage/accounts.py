@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
 from sqlalchemy import case, select, text
 from sqlalchemy.orm import Session
@@ -16,7 +17,6 @@ from billing import queries
 from billing.actions.ledger.bulk_sql import (
     array,
     insert_rows,
-    is_postgresql,
     on_conflict_do_nothing,
     update_rows,
 )
