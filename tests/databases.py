@@ -134,7 +134,9 @@ def _owner(url: str) -> tuple[Engine, str]:
     engine, found = create_engine(url, pool_size=1), MetaData()
     found.reflect(engine)
     tables = [
-        table.name for table in reversed(found.sorted_tables) if table.name != "alembic_version"
+        table.name
+        for table in reversed(found.sorted_tables)
+        if not table.name.startswith("alembic_version")
     ]
     deletes = "; ".join(f'DELETE FROM "{name}"' for name in tables)
     return engine, _EMPTY.format(deletes=deletes).replace("%", "%%")

@@ -206,7 +206,7 @@ def _on(postgres: Postgres) -> Iterator[dict[str, str]]:
         for name, folder in folders.items():
             created = postgres.fresh_database(name)
             owner[name] = created.owner_url
-            migrations.upgrade(folder, created.owner_url)
+            migrations.upgrade(folder, created.owner_url, shared=name != "console")
             settings[name] = dataclasses.replace(
                 settings[name], database_url=Secret(created.app_url)
             )

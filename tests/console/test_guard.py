@@ -29,7 +29,7 @@ from tests.databases import ENGINES, Schema, Shelf, migrated
 
 pytestmark = pytest.mark.both_databases
 
-SCHEMA = Schema("console", lambda url: migrations.upgrade(MIGRATIONS, url))
+SCHEMA = Schema("console", lambda url: migrations.upgrade(MIGRATIONS, url, shared=False))
 
 
 @pytest.fixture(scope="module")

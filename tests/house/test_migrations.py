@@ -42,16 +42,20 @@ def broken_sequence(folder: Path) -> list[str]:
 
 def differences(service: Project, url: str) -> list[Any]:
     """How an upgraded database differs from the models."""
-    migrations.upgrade(migrations_of(service), url)
+    shared = hasattr(import_module(f"{service.name}.app"), "SERVICE")
+    migrations.upgrade(migrations_of(service), url, shared=shared)
     metadata: list[sa.MetaData] = [import_module(f"{service.name}.models").Base.metadata]
-    if hasattr(import_module(f"{service.name}.app"), "SERVICE"):
+    if shared:
         metadata.insert(0, Base.metadata)
     database = Database(url)
     try:
         with database.engine.connect() as connection:
-            context = MigrationContext.configure(
-                connection, opts={"compare_type": True, "target_metadata": metadata}
-            )
+            opts = {
+                "compare_type": True,
+                "target_metadata": metadata,
+                "include_name": lambda name, *_: name != migrations.VERSION_TABLE,
+            }
+            context = MigrationContext.configure(connection, opts=opts)
             return list(compare_metadata(context, metadata))  # type: ignore[arg-type]
     finally:
         database.close()

@@ -16,6 +16,7 @@ from typing import Any
 from wsgiref.types import StartResponse
 
 from chassis.db.database import Database
+from chassis.db.schema import CHASSIS, VERSION_TABLE
 from chassis.http import requests
 from chassis.messaging.in_process import InProcessBus
 from chassis.messaging.inbox import Inbox
@@ -98,7 +99,7 @@ def prepare(at: Installation) -> dict[str, Any]:
     migrations = {service.name: service.migrations for service in SERVICES}
     migrations["console"] = console.MIGRATIONS
     for name, folder in migrations.items():
-        _upgrade(folder, settings[name].database_url)
+        _upgrade(folder, settings[name].database_url, shared=name != "console")
     return settings
 
 
@@ -124,22 +125,25 @@ def add_provider(at: Installation, name: str, email: str) -> str:
         database.close()
 
 
-def _upgrade(folder: Path, url: str) -> None:
+def _upgrade(folder: Path, url: str, *, shared: bool) -> None:
     """Bring a database up to date. Alembic is slow to import, so it is used only when needed."""
-    if _is_current(folder, Path(url.removeprefix("sqlite:///"))):
+    database = Path(url.removeprefix("sqlite:///"))
+    current = _is_current(folder, database, "alembic_version")
+    if current and (not shared or _is_current(CHASSIS, database, VERSION_TABLE)):
         return
     from chassis.db import migrations
 
-    migrations.upgrade(folder, url)
+    migrations.upgrade(folder, url, shared=shared)
 
 
-def _is_current(folder: Path, database: Path) -> bool:
+def _is_current(folder: Path, database: Path, table: str) -> bool:
+    """Whether the version table names the newest revision of the folder."""
     head = (folder / "HEAD").read_text().strip()
     if not database.exists():
         return False
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            rows = connection.execute(f"SELECT version_num FROM {table}").fetchall()  # noqa: S608 - ours
     except sqlite3.Error:
         return False
     return rows == [(head,)]

@@ -51,7 +51,7 @@ def upgrade() -> None:
     """Bring the database up to date, as its owner."""
     from chassis.db import migrations  # Alembic takes long to import; only this role uses it
 
-    migrations.upgrade(MIGRATIONS, read("DATABASE_URL"))
+    migrations.upgrade(MIGRATIONS, read("DATABASE_URL"), shared=False)
 
 
 ROLES: Mapping[str, Callable[[], None]] = {"web": serve, "migrate": upgrade}

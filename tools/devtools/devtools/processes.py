@@ -83,7 +83,7 @@ class System:
         for service in SERVICES:
             migrations.upgrade(service.migrations, self._databases[service.name].owner_url)
             cli.declare_topology(service, self._broker_admin)
-        migrations.upgrade(console.MIGRATIONS, self._databases["console"].owner_url)
+        migrations.upgrade(console.MIGRATIONS, self._databases["console"].owner_url, shared=False)
         self.command("membership", "bootstrap")
 
     def command(self, service: str, *words: str, **extra: str) -> str:

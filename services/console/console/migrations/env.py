@@ -3,4 +3,4 @@
 from chassis.db import migrations
 from console import models
 
-migrations.run_environment(models.Base.metadata, shared=False)
+migrations.run_environment(models.Base.metadata)

@@ -1,10 +1,9 @@
-"""Rows of the audit stay as they are, but for the people named in them.
+"""Rows of the merged audit do not change, except that the names in them are erased.
 
 Revision ID: 0002
 Revises: 0001
 """
 
-import chassis.db.columns
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,14 +12,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_FUNCTION = """
-    CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$
-"""
-_FIXED = (
-    "id, organization_id, number, at, action, outcome, request_id, previous_hash, hash, digests"
-)
-_FIXED_IN_TRAIL = "id, organization_id, service, at, action, outcome, actor_id, actor_kind, target_id, request_id, hash, message_id"
+_FIXED = "id, organization_id, service, at, action, outcome, actor_id, actor_kind, target_id, request_id, hash, message_id"
 _FOUND_BY = ("action", "outcome", "actor_id", "actor_kind", "target_id")
 _FILL = """
     UPDATE trail SET actor_kind = actor ->> 'kind', target_id = target ->> 'id',
@@ -46,15 +38,6 @@ _PRIVILEGES = """
 
 
 def upgrade() -> None:
-    op.add_column(
-        "audit_heads", sa.Column("erased", sa.Boolean(), server_default=sa.false(), nullable=False)
-    )
-    op.add_column("audit_entries", sa.Column("digests", chassis.db.columns.Json, nullable=True))
-    op.add_column("audit_entries", sa.Column("salt", sa.String(length=32), nullable=True))
-    op.add_column(
-        "audit_entries",
-        sa.Column("erased", sa.Boolean(), server_default=sa.false(), nullable=False),
-    )
     op.add_column("trail", sa.Column("actor_id", sa.String(length=128), nullable=True))
     op.add_column("trail", sa.Column("actor_kind", sa.String(length=16), nullable=True))
     op.add_column("trail", sa.Column("target_id", sa.String(length=128), nullable=True))
@@ -66,11 +49,7 @@ def upgrade() -> None:
         op.create_index(
             f"ix_trail_{name}", "trail", ["organization_id", name, "at", "id"], unique=False
         )
-    if op.get_context().dialect.name == "postgresql":
-        op.execute(_FUNCTION)
-    parts = "actor, target, changes, reason, erased"
-    _protect("audit_entries", _FIXED, f"{parts}, salt", f"{_ERASES} AND NEW.salt IS NULL")
-    _protect("trail", _FIXED_IN_TRAIL, parts, _ERASES)
+    _protect("trail", _FIXED, "actor, target, changes, reason, erased", _ERASES)
 
 
 def _protect(table: str, fixed: str, parts: str, erases: str) -> None:

@@ -1,0 +1,123 @@
+"""The chassis' own migrations: in new databases, and in those that services created before."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic import command
+from chassis.db import migrations
+from chassis.db.columns import Base
+from org.app import SERVICE
+from sqlalchemy import create_engine, inspect, text
+
+TABLES = set(Base.metadata.tables)
+HEAD = (migrations.CHASSIS / "HEAD").read_text().strip()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """The URL of an empty database, another one at each call."""
+    made = []
+
+    def create() -> str:
+        made.append(1)
+        if request.param == "sqlite":
+            return f"sqlite:///{tmp_path / str(len(made))}.db"
+        return str(request.getfixturevalue("postgres").fresh_database("org").owner_url)
+
+    return create
+
+
+def scalar(url: str, statement: str) -> object:
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            return connection.execute(text(statement)).scalar()
+    finally:
+        engine.dispose()
+
+
+def execute(url: str, statement: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def schema(url: str) -> dict[str, object]:
+    """The columns and indexes of the chassis' tables."""
+    engine = create_engine(url)
+    found = inspect(engine)
+    described = {
+        table: (
+            [(column["name"], str(column["type"])) for column in found.get_columns(table)],
+            sorted(str(index["name"]) for index in found.get_indexes(table)),
+        )
+        for table in TABLES
+    }
+    engine.dispose()
+    return described
+
+
+def create_old(url: str, revision: str) -> None:
+    """A database as the services' migrations created it, before the chassis had its own: the same
+    tables, and nothing that says which revision they are of."""
+    command.upgrade(migrations.config(migrations.CHASSIS, url), revision)
+    execute(url, f"DROP TABLE {migrations.VERSION_TABLE}")
+    migrations_before = {"0001": "0001", "0002": "head"}
+    command.upgrade(migrations.config(SERVICE.migrations, url), migrations_before[revision])
+    execute(
+        url,
+        "INSERT INTO audit_heads (organization_id, number, hash) VALUES "
+        f"('{'0' * 31}1', 7, '{'a' * 64}')",
+    )
+
+
+def test_a_new_database_has_the_tables_and_counts_apart(new_url: Callable[[], str]) -> None:
+    url = new_url()
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    assert scalar(url, f"SELECT version_num FROM {migrations.VERSION_TABLE}") == HEAD
+    service_head = (SERVICE.migrations / "HEAD").read_text().strip()
+    assert scalar(url, "SELECT version_num FROM alembic_version") == service_head
+
+
+def test_without_the_chassis_there_is_no_table_of_it(tmp_path: Path) -> None:
+    from console.app import MIGRATIONS
+
+    url = f"sqlite:///{tmp_path / 'console.db'}"
+
+    migrations.upgrade(MIGRATIONS, url, shared=False)
+
+    engine = create_engine(url)
+    names = set(inspect(engine).get_table_names())
+    engine.dispose()
+    assert not names & (TABLES | {migrations.VERSION_TABLE})
+
+
+def test_an_old_database_of_today_is_adopted_with_its_rows(new_url: Callable[[], str]) -> None:
+    old, new = new_url(), new_url()
+    create_old(old, "0002")
+
+    migrations.upgrade(SERVICE.migrations, old)
+    migrations.upgrade(SERVICE.migrations, old)
+
+    migrations.upgrade(SERVICE.migrations, new)
+    assert scalar(old, "SELECT number FROM audit_heads") == 7
+    assert scalar(old, f"SELECT version_num FROM {migrations.VERSION_TABLE}") == HEAD
+    assert schema(old) == schema(new)
+
+
+def test_a_database_from_before_the_audit_was_protected_is_upgraded(
+    new_url: Callable[[], str],
+) -> None:
+    old, new = new_url(), new_url()
+    create_old(old, "0001")
+
+    migrations.upgrade(SERVICE.migrations, old)
+
+    migrations.upgrade(SERVICE.migrations, new)
+    assert scalar(old, "SELECT number FROM audit_heads") == 7
+    assert not scalar(old, "SELECT erased FROM audit_heads")
+    assert schema(old) == schema(new)
