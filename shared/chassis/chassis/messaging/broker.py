@@ -16,6 +16,7 @@ from kombu.connection import Connection
 from chassis.messaging.batches import Batches, Delivery
 from chassis.messaging.relay import OutgoingMessage, PublishResult
 from chassis.runtime import failpoints, log
+from chassis.runtime.backoff import Backoff
 
 PREFETCH = 20
 BATCH = 500
@@ -208,16 +209,13 @@ class RabbitConsumer:
     def run(self, stop: threading.Event) -> None:
         """Consume until told to stop; every trouble throws the connection away and builds a new
         one."""
-        pause = 0.5
+        backoff = Backoff(0.5, 30.0, steady=STEADY)
         while not stop.is_set():
-            began = time.monotonic()
             try:
                 self._consume(stop)
             except Exception:
-                pause = 0.5 if time.monotonic() - began > STEADY else pause
-                _LOG.warning("consumer.trouble", exc_info=True, pause=pause)
-                stop.wait(pause)
-                pause = min(pause * 2, 30.0)
+                _LOG.warning("consumer.failed", exc_info=True)
+                backoff.wait(stop)
 
     def check(self) -> None:
         """Raise unless the broker can be reached."""

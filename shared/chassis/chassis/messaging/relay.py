@@ -14,6 +14,7 @@ from chassis.db.columns import Base, BigInt, Instant
 from chassis.db.database import Database
 from chassis.messaging.outbox import PARTITIONS, OutboxRow
 from chassis.runtime import clock, failpoints, ids, log
+from chassis.runtime.backoff import Backoff
 
 BATCH = 200
 LEASE = timedelta(seconds=5)
@@ -74,16 +75,15 @@ class Relay:
 
     def run(self, stop: threading.Event) -> None:
         """Relay until told to stop; trouble is logged and tried again with growing pauses."""
-        pause = 0.1
+        backoff = Backoff(0.1, 10.0)
         while not stop.is_set():
             self._wake.clear()
             try:
                 moved = self.step(clock.now())
-                pause = 0.1
+                backoff.reset()
             except Exception:
-                _LOG.warning("relay.trouble", exc_info=True, pause=pause)
-                stop.wait(pause)
-                pause = min(pause * 2, 10.0)
+                _LOG.warning("relay.failed", exc_info=True, pause=backoff.seconds)
+                backoff.wait(stop)
                 continue
             if not moved:
                 self._wake.wait(POLL)

@@ -21,6 +21,7 @@ from chassis.messaging.batches import Batches
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.relay import Relay
 from chassis.runtime import log, tick
+from chassis.runtime.backoff import Backoff
 from chassis.runtime.service import Service
 from chassis.runtime.settings import Misconfigured, ServiceSettings, load, read
 from chassis.runtime.web_server import WebServer
@@ -195,17 +196,19 @@ def _notify(database: Database) -> None:
 
 
 def _hear_notifications(url: str, relay: Relay, stop: threading.Event) -> None:
+    backoff = Backoff(1.0, 10.0)
     while not stop.is_set():
         try:
             with psycopg.connect(
                 url.replace("+psycopg", "", 1), autocommit=True, connect_timeout=2
             ) as connection:
                 connection.execute(f"LISTEN {CHANNEL}")
+                backoff.reset()
                 while not stop.is_set():
                     for _ in connection.notifies(timeout=1, stop_after=1):
                         relay.wake()
         except psycopg.Error:
-            stop.wait(1)
+            backoff.wait(stop)
 
 
 class _Silent(WSGIRequestHandler):
