@@ -1,7 +1,8 @@
-"""Migrated databases in a hurry: a service is migrated once per engine and run; each test gets it
-empty.
+"""Migrated databases, quickly: a service is migrated once per database engine and worker, and each
+test gets it empty.
 
-SQLite: the migrated file is copied. PostgreSQL: the one database is emptied again.
+SQLite: the migrated file is copied. PostgreSQL: the one database is emptied again, which takes less
+time than copying a template.
 """
 
 import shutil
@@ -33,14 +34,14 @@ END $$
 
 @dataclass(frozen=True)
 class Schema:
-    """What a database is to hold; ``prepare`` is given the address its owner uses."""
+    """The contents of a database; ``prepare`` is given the URL its owner uses."""
 
     name: str
     prepare: Callable[[str], None]
 
 
 def schema_of(service: Service) -> Schema:
-    """A service's own: all its migrations."""
+    """That of a service: all its migrations."""
     return Schema(service.name, lambda url: migrations.upgrade(service.migrations, url))
 
 
@@ -52,8 +53,8 @@ def be_patient(server: Any, database: Any) -> Any:
     return database
 
 
-class Shelf:
-    """What has been prepared in this run, by name and engine."""
+class PreparedDatabases:
+    """The databases of this worker that have been migrated, by name and engine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,7 +95,7 @@ class Shelf:
         return found
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         for database in self._open.values():
             database.close()
         for engine, _ in self._owners.values():
@@ -106,7 +107,7 @@ def migrated(
     service: Service | Schema,
     engine: str,
     *,
-    shelf: Shelf,
+    prepared_databases: PreparedDatabases,
     folder: Path,
     postgres: Callable[[], Any] | None = None,
     pool_size: int = 10,
@@ -117,10 +118,10 @@ def migrated(
     schema = service if isinstance(service, Schema) else schema_of(service)
     if engine == "postgresql":
         assert postgres is not None
-        yield shelf.opened(schema, postgres(), pool_size)
+        yield prepared_databases.opened(schema, postgres(), pool_size)
         return
     path = folder / f"{schema.name}.db"
-    shutil.copy(shelf.file(schema), path)
+    shutil.copy(prepared_databases.file(schema), path)
     database = Database(f"sqlite:///{path}", pool_size=pool_size)
     try:
         yield database

@@ -1,4 +1,4 @@
-"""The ten jobs, each from the list of customers, with a mouse: on both footings, and without
+"""The ten jobs, each from the list of customers, with a mouse: in both deployment modes, and without
 script."""
 
 import re

@@ -18,24 +18,26 @@ from contracts.message import every_message
 from devtools.servers import RabbitMQ
 
 from tests.chassis.messages import CHASSIS, note
-from tests.databases import ENGINES, Shelf, migrated
+from tests.databases import ENGINES, PreparedDatabases, migrated
 
 LISTENERS = {billing.AccountOpened: note, membership.MembersErased: note}
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    made = Shelf(tmp_path_factory.mktemp("prepared"))
+def prepared_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreparedDatabases]:
+    made = PreparedDatabases(tmp_path_factory.mktemp("prepared"))
     yield made
     made.close()
 
 
 @pytest.fixture(params=ENGINES)
-def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
+def database(
+    request: pytest.FixtureRequest, prepared_databases: PreparedDatabases, tmp_path: Path
+) -> Iterator[Database]:
     with migrated(
         CHASSIS,
         request.param,
-        shelf=shelf,
+        prepared_databases=prepared_databases,
         folder=tmp_path,
         postgres=lambda: request.getfixturevalue("postgres"),
         pool_size=25,
@@ -45,12 +47,12 @@ def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> It
 
 @pytest.fixture
 def postgres_database(
-    request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path
+    request: pytest.FixtureRequest, prepared_databases: PreparedDatabases, tmp_path: Path
 ) -> Iterator[Database]:
     with migrated(
         CHASSIS,
         "postgresql",
-        shelf=shelf,
+        prepared_databases=prepared_databases,
         folder=tmp_path,
         postgres=lambda: request.getfixturevalue("postgres"),
         pool_size=25,

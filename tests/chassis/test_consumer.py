@@ -22,7 +22,7 @@ from contracts import billing
 from tests.chassis.conftest import LISTENERS, Broker, until
 from tests.chassis.messages import CHASSIS, effects, facts, note, raw, rows
 from tests.chassis.test_inbox import POISON
-from tests.databases import Shelf, migrated
+from tests.databases import PreparedDatabases, migrated
 
 BOMB = b"0" * 50_000_000
 
@@ -139,7 +139,7 @@ class Aftermath:
 @pytest.fixture(scope="module")
 def aftermath(
     request: pytest.FixtureRequest,
-    shelf: Shelf,
+    prepared_databases: PreparedDatabases,
     made_broker: Broker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Aftermath]:
@@ -149,7 +149,7 @@ def aftermath(
     with migrated(
         CHASSIS,
         "postgresql",
-        shelf=shelf,
+        prepared_databases=prepared_databases,
         folder=folder,
         postgres=lambda: request.getfixturevalue("postgres"),
     ) as database:

@@ -12,7 +12,7 @@ this process.
 ``console`` is a browser without script (``tests/console/browser.py``): ``get``, ``click(words)``, ``post(path, fields,
 at=, button=, follow=)``, ``submit(fields)`` on the page shown, ``send`` for a raw request; refusals are in
 ``page.status``, ``page.error(field)``. ``browser()`` makes another one. Messages are carried before each page and while
-a request waits. ``provider`` is new in each test, so its list is empty; everybody's password is ``PASSWORD``."""
+a request waits. ``provider`` is as new in each test, so its list is empty; everybody's password is ``PASSWORD``."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,8 +21,9 @@ from chassis.http.client import HttpTransport
 from chassis.runtime import log
 
 from tests.console.browser import Browser
-from tests.console.provider import Provider
+from tests.console.provider import Provider, prepare
 from tests.console.system import Whole
+from tests.identity.system import Snapshot
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +49,22 @@ def console(browser: Callable[[], Browser]) -> Browser:
     return browser()
 
 
+@pytest.fixture(scope="session")
+def prepared(whole: Whole) -> Iterator[tuple[str, Snapshot]]:
+    """A provider's word, and every database as it was when the provider was just made."""
+    word = prepare(whole)
+    snapshot = Snapshot(whole)
+    yield word, snapshot
+    snapshot.close()
+
+
 @pytest.fixture
-def provider(whole: Whole) -> Provider:
-    """A provider without customers."""
-    return Provider(whole)
+def provider(whole: Whole, prepared: tuple[str, Snapshot]) -> Provider:
+    """A provider without customers, all databases put back to when it was just made."""
+    word, snapshot = prepared
+    snapshot.restore()
+    whole.forget_revocations()
+    return Provider(whole, word)
 
 
 @pytest.fixture

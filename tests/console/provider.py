@@ -66,14 +66,21 @@ class _Caller:
         self._token = answer.json["access_token"]
 
 
+def prepare(system: Whole) -> str:
+    """Make a provider nobody has signed in to; the word that its name and addresses share."""
+    word = secrets.token_hex(4)
+    system.add_provider(f"Provider {word}", f"boss@{word}.example")
+    return word
+
+
 class Provider(_Caller):
     """Its owner is ``provider.owner``, with ``PASSWORD`` as everybody; ``provider.api(...)`` asks
     as the owner."""
 
-    def __init__(self, system: Whole) -> None:
-        self.word = secrets.token_hex(4)
+    def __init__(self, system: Whole, word: str = "") -> None:
+        """A new one, or the one that was ``prepare``d with this word."""
+        self.word = word or prepare(system)
         super().__init__(system, f"boss@{self.word}.example")
-        system.add_provider(f"Provider {self.word}", self.email)
         me = self.api("GET", "/v1/me")
         self.id: str = me["organization"]["id"]
         self.owner = Person(self.email, {"id": me["member_id"], "role": "owner"})

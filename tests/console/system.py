@@ -55,6 +55,11 @@ class Whole(System):
         proxies = requests.parse_networks("127.0.0.0/8")
         return Dispatcher(gateway, console, page_rate=10**9, proxies=proxies)
 
+    def files(self) -> dict[str, Path]:
+        """Those of the services and the console."""
+        url = str(self.settings["console"].database_url)
+        return {**super().files(), "console": Path(url.removeprefix("sqlite:///"))}
+
     def close(self) -> None:
         """Give everything back."""
         super().close()

@@ -25,7 +25,7 @@ from sqlalchemy import func, select, text, update
 from tests.console.browser import Browser, Page
 from tests.console.provider import PASSWORD, Provider
 from tests.console.system import Whole
-from tests.databases import ENGINES, Schema, Shelf, migrated
+from tests.databases import ENGINES, PreparedDatabases, Schema, migrated
 
 pytestmark = pytest.mark.both_databases
 
@@ -33,8 +33,8 @@ SCHEMA = Schema("console", lambda url: migrations.upgrade(MIGRATIONS, url, share
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    made = Shelf(tmp_path_factory.mktemp("prepared"))
+def prepared_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreparedDatabases]:
+    made = PreparedDatabases(tmp_path_factory.mktemp("prepared"))
     yield made
     made.close()
 
@@ -43,14 +43,19 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 def store(
     request: pytest.FixtureRequest,
     whole: Whole,
-    shelf: Shelf,
+    prepared_databases: PreparedDatabases,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Database]:
     """The console's database, empty, on either engine."""
     postgres: Callable[[], Any] = lambda: request.getfixturevalue("postgres")
     with migrated(
-        SCHEMA, request.param, shelf=shelf, folder=tmp_path, postgres=postgres, pool_size=30
+        SCHEMA,
+        request.param,
+        prepared_databases=prepared_databases,
+        folder=tmp_path,
+        postgres=postgres,
+        pool_size=30,
     ) as database:
         monkeypatch.setitem(whole.console.extensions, "database", database)
         yield database

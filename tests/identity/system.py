@@ -38,7 +38,7 @@ CLOCK_MOVED = timedelta(seconds=10)
 
 
 class System:
-    """The embedded footing, stepped by hand. The gateway limits nobody, and learns of revocations
+    """The embedded mode, stepped by hand. The gateway limits nobody, and learns of revocations
     in ``settle``."""
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +78,7 @@ class System:
         self._watchers = {
             name: sqlite3.connect(path, check_same_thread=False)
             for name, path in self.files().items()
-            if self.databases[name].is_sqlite
+            if name in self.databases and self.databases[name].is_sqlite
         }
         self._idle = {name: (datetime.min.replace(tzinfo=UTC), -1) for name in self.databases}
         self._wires = transports
@@ -104,6 +104,15 @@ class System:
         gateway.close_app(self.gateway)
         self.gateway = gateway.create_app(self.settings["gateway"], self._wires)
         self._client = Client(self.gateway, use_cookies=False)
+
+    def forget_revocations(self) -> None:
+        """Let the gateway read the feeds from their beginning, for databases that were put back;
+        unlike ``renew_gateway`` for clients that hold on to it."""
+        for feed in self.gateway.extensions["forwarder"]._feeds:
+            feed._last = 0
+            revocations = feed._learn.__self__
+            for known in (revocations._before, revocations._closed, revocations._opened):
+                known.clear()
 
     def add_provider(self, name: str, email: str) -> None:
         """A further provider whose owner has the same password as everybody."""

@@ -1,6 +1,6 @@
-"""The main job on the production footing: the demo against real processes, PostgreSQL and RabbitMQ.
+"""The main job on the distributed mode: the demo against real processes, PostgreSQL and RabbitMQ.
 
-(On the embedded footing tests/deploy/test_demo.py tells the same story.)
+(In embedded mode tests/deploy/test_demo.py tells the same story.)
 """
 
 import os

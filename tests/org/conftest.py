@@ -29,7 +29,7 @@ from org.models import Organization
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.databases import ENGINES, Shelf, migrated
+from tests.databases import ENGINES, PreparedDatabases, migrated
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "test"})
 STAFF = Actor(kind="staff", id="mem_staff", label="Stella Staff")
@@ -37,18 +37,20 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    made = Shelf(tmp_path_factory.mktemp("prepared"))
+def prepared_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreparedDatabases]:
+    made = PreparedDatabases(tmp_path_factory.mktemp("prepared"))
     yield made
     made.close()
 
 
 @pytest.fixture(params=ENGINES)
-def database(request: pytest.FixtureRequest, shelf: Shelf, tmp_path: Path) -> Iterator[Database]:
+def database(
+    request: pytest.FixtureRequest, prepared_databases: PreparedDatabases, tmp_path: Path
+) -> Iterator[Database]:
     with migrated(
         SERVICE,
         request.param,
-        shelf=shelf,
+        prepared_databases=prepared_databases,
         folder=tmp_path,
         postgres=lambda: request.getfixturevalue("postgres"),
     ) as made:

@@ -21,7 +21,7 @@ from sqlalchemy import MetaData, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from tests.databases import Shelf, schema_of
+from tests.databases import PreparedDatabases, schema_of
 from tests.org.conftest import NOON, World
 
 pytestmark = pytest.mark.both_databases
@@ -331,11 +331,11 @@ def test_who_may_only_look_is_denied_in_writing(world: World) -> None:
 # ---- rows stay
 
 
-def owner_of(world: World, shelf: Shelf) -> Database:
+def owner_of(world: World, prepared_databases: PreparedDatabases) -> Database:
     """The database as its owner sees it, who may do anything that triggers do not refuse."""
     if world.database.is_sqlite:
         return world.database
-    return Database(shelf.urls(schema_of(SERVICE), None).owner_url)
+    return Database(prepared_databases.urls(schema_of(SERVICE), None).owner_url)
 
 
 def attempt(database: Database, statement: str) -> None:
@@ -357,9 +357,11 @@ CHANGES = (
 )
 
 
-def test_nobody_changes_rows_but_to_erase_them(world: World, shelf: Shelf) -> None:
+def test_nobody_changes_rows_but_to_erase_them(
+    world: World, prepared_databases: PreparedDatabases
+) -> None:
     tell(world, world.active(), reason="why")
-    owner = owner_of(world, shelf)
+    owner = owner_of(world, prepared_databases)
 
     for rows in ("audit_entries", "trail"):
         for change in (*CHANGES, *(() if world.database.is_sqlite else ("TRUNCATE {}",))):
