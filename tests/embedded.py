@@ -27,11 +27,7 @@ class Embedded:
         return self.folder / "log"
 
     def start(self, **extra: str) -> float:
-<<<<<<<< HEAD:tests/embedded.py
         """Start and wait until it is ready; the seconds this took."""
-========
-        """Start and wait until it is ready; returns the seconds it took."""
->>>>>>>> 0f48927 (Restore a prepared provider for each console test; name the helpers of tests after what they hold; say what make test-all adds):tests/deployment_modes.py
         began = time.monotonic()
         environment = os.environ | {
             "CLIENTELE_DATA": str(self.folder / "var"),
@@ -65,11 +61,7 @@ class Embedded:
         self.process = None
 
     def await_death(self, seconds: float = 120) -> None:
-<<<<<<<< HEAD:tests/embedded.py
         """Wait until its worker was killed at a failpoint, then kill the rest."""
-========
-        """Wait until its worker has died at a failpoint, then end the rest."""
->>>>>>>> 0f48927 (Restore a prepared provider for each console test; name the helpers of tests after what they hold; say what make test-all adds):tests/deployment_modes.py
         assert self.process is not None
         deadline = time.monotonic() + seconds
         while "was sent SIGKILL" not in self.log.read_text() and self.process.poll() is None:
@@ -78,7 +70,7 @@ class Embedded:
         self.kill()
 
     def stop(self) -> int:
-        """Press Ctrl-C; returns the exit code."""
+        """Ctrl-C; its exit code."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
         code = self.process.wait(120)
