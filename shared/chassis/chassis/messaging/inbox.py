@@ -5,7 +5,6 @@ Knows no broker. Whoever carries messages hands ``Inbox.receive`` the raw bytes 
 as delivered when it returns.
 """
 
-import hashlib
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +17,7 @@ from chassis.db import upserts
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
-from chassis.messaging import listeners
+from chassis.messaging import dead_letters, listeners
 from chassis.messaging.envelope import LARGEST, Decoded, Envelope, Undeliverable, decode, writable
 from chassis.messaging.inbox_models import (
     DeadLetter,
@@ -28,7 +27,7 @@ from chassis.messaging.inbox_models import (
     WaitingMessage,
 )
 from chassis.messaging.listeners import Listener, Listeners
-from chassis.runtime import clock, failpoints, ids, log
+from chassis.runtime import clock, failpoints, log
 
 RETRY_AFTER = (
     timedelta(seconds=10),
@@ -181,9 +180,9 @@ class Inbox:
                 )
             elif row.attempts >= len(RETRY_AFTER):
                 session.delete(row)
-                self._add_dead(
-                    session, raw, Undeliverable("failed", error), row.attempts, decoded.envelope.now
-                )
+                problem = Undeliverable("failed", error)
+                now = decoded.envelope.now
+                dead_letters.keep(session, raw, problem, attempts=row.attempts, now=now)
             else:
                 row.due_at = decoded.envelope.now + RETRY_AFTER[row.attempts]
                 row.attempts, row.error = row.attempts + 1, writable(error)
@@ -230,22 +229,7 @@ class Inbox:
     def _lay_aside(self, raw: bytes, problem: Undeliverable) -> None:
         _LOG.error("message.dead", reason=problem.reason, detail=problem.detail)
         with self.database.transaction() as session:
-            self._add_dead(session, raw, problem, 0, clock.now())
-
-    @staticmethod
-    def _add_dead(
-        session: Session, raw: bytes, problem: Undeliverable, attempts: int, now: datetime
-    ) -> None:
-        digest = hashlib.sha256(raw).digest()
-        open_ = select(DeadLetter).where(
-            DeadLetter.digest == digest, DeadLetter.redriven_at.is_(None)
-        )
-        letter = session.scalars(open_.limit(1)).first()
-        if letter is None:
-            letter = DeadLetter(id=ids.new("evt"), digest=digest, body=raw[:LARGEST], size=len(raw))
-            session.add(letter)
-        letter.reason, letter.detail = problem.reason, writable(problem.detail)
-        letter.attempts, letter.laid_aside_at = attempts, now
+            dead_letters.keep(session, raw, problem, attempts=0, now=clock.now())
 
     def retry_due(self, now: datetime, limit: int = 100) -> int:
         """Try what is due again and first of its stream; answers how many were tried."""
@@ -290,43 +274,28 @@ class Inbox:
             )
             with self.database.transaction() as session:
                 session.execute(delete(WaitingMessage).where(WaitingMessage.id == event_id))
-                self._add_dead(session, raw, reason, 0, clock.now())
+                dead_letters.keep(session, raw, reason, attempts=0, now=clock.now())
         except Exception as problem:
             _LOG.warning("message.failed_again", exc_info=True)
             self._wait(decoded, raw, f"{type(problem).__name__}: {problem}")
 
     def dead_letters(self) -> list[str]:
-        """The letters laid aside and not yet redriven, a line each."""
+        """The dead letters that were not redriven, a line each."""
         with self.database.reading() as session:
-            rows = session.scalars(
-                select(DeadLetter)
-                .where(DeadLetter.redriven_at.is_(None))
-                .order_by(DeadLetter.laid_aside_at)
-            )
-            return [
-                f"{row.id} {clock.stamp(row.laid_aside_at)} {row.reason}: {row.detail}"
-                for row in rows
-            ]
+            return dead_letters.summaries(session)
 
     def redrive(self, *, letter: str | None = None) -> int:
-        """Hear dead letters again (all that are whole, or one); answers how many. Applied once at
-        the most."""
+        """Apply dead letters (one, or all that were kept whole), each at most once; returns how
+        many were tried."""
         with self.database.reading() as session:
-            wanted = select(DeadLetter).where(
-                DeadLetter.redriven_at.is_(None), DeadLetter.size <= LARGEST
-            )
-            if letter:
-                wanted = wanted.where(DeadLetter.id == letter)
-            letters = list(session.scalars(wanted.order_by(DeadLetter.laid_aside_at)))
-        for found in letters:
-            self.receive(found.body, redriven=True)
-            same = (
-                DeadLetter.id == found.id,
-                DeadLetter.laid_aside_at == found.laid_aside_at,
-            )  # not laid aside again
+            tried = dead_letters.to_redrive(session, letter)
+        for dead in tried:
+            self.receive(dead.body, redriven=True)
+            # One that failed again was kept again, at a later time, and stays to be redriven.
+            same = (DeadLetter.id == dead.id, DeadLetter.laid_aside_at == dead.laid_aside_at)
             with self.database.transaction() as session:
                 session.execute(update(DeadLetter).where(*same).values(redriven_at=clock.now()))
-        return len(letters)
+        return len(tried)
 
 
 def is_disconnect(problem: Exception) -> bool:

@@ -3,7 +3,7 @@
 A listener is called with the session, the envelope and, as keyword-only parameters, exactly those
 fields of the message that it declares:
 
-    def on_account_opened(session, envelope, *, organization_id): ...
+    def on_thing_changed(session, envelope, *, thing_id, name): ...
 
 So a producer may add a field and no listener notices. One that serves messages of several kinds
 may declare ``message`` to get the whole of it.
