@@ -1,4 +1,4 @@
-# Every verb we use. Bare `make` lists them.
+# Every command for working on the project. `make` alone lists them.
 PYTHON ?= python3
 UV = UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 .tools/bin/uv
 PY = .venv/bin/python
@@ -11,16 +11,16 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console assets screenshots docs migration processes clean
 
-help: ## list the verbs
+help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-run: .venv/.ready ## start everything on this machine, nothing else needed (CLIENTELE_DATA, CLIENTELE_PORT)
+run: .venv/.ready ## start everything in one process; needs nothing else (CLIENTELE_DATA, CLIENTELE_PORT)
 	@exec $(PY) -m clientele run
 
-demo: .venv/.ready ## load example customers and tell the life of one (BASE_URL= for a running system)
+demo: .venv/.ready ## load example customers and walk through the life of two (BASE_URL= for a running system)
 	@exec $(PY) -m devtools demo $(if $(BASE_URL),--base-url $(BASE_URL))
 
-processes: .venv/.ready ## what docker compose would start, as plain processes on private PostgreSQL and RabbitMQ
+processes: .venv/.ready ## start the distributed mode as plain processes, on a private PostgreSQL and RabbitMQ
 	@exec $(PY) -m devtools processes
 
 test: .venv/.tested ## style, types, imports, tests, each proof once (TESTS= for a part)
@@ -41,33 +41,33 @@ fuzz: .venv/.tested ## whatever the OpenAPI document allows and forbids, at leas
 check: .venv/.tested ## style, types and imports only
 	@$(PY) -m clientele check
 
-bench-ledger: .venv/.tested ## how fast the ledger is, beside pgbench on the same PostgreSQL; wants wrk (ROWS= for a part)
+bench-ledger: .venv/.tested ## how fast the ledger is, next to pgbench on the same PostgreSQL; needs wrk (ROWS= for a part)
 	@exec $(PY) -m tests.bench.ledger $(ROWS)
 
-bench-revocation: .venv/.tested ## how soon the gateway refuses whose access has ended, with the broker and without
+bench-revocation: .venv/.tested ## how soon the gateway refuses revoked access, with the broker and without
 	@exec $(PY) -m tests.bench.revocation
 
-bench-console: .venv/.tested ## how long pages over a hundred thousand customers take at the server, on both databases
+bench-console: .venv/.tested ## how long the server takes for pages with a hundred thousand customers, on both databases
 	@exec $(PY) -m tests.bench.console
 
-assets: .venv/.ready ## fetch what the console's pages load in the browser (the set-up does it once)
+assets: .venv/.ready ## fetch the third-party files of the console's pages (the set-up does it once)
 	@$(PY) -m clientele assets
 
 screenshots: .venv/.tested ## pictures of every page into var/screenshots, light and dark, three widths (PAGES= for a part)
 	@exec $(PY) -m tests.browser.screenshots $(PAGES)
 
-docs: .venv/.ready ## write the generated pages of docs/ anew
+docs: .venv/.ready ## regenerate the generated pages of docs/
 	@$(PY) -m devtools docs
 
-migration: .venv/.ready ## a new migration: make migration SERVICE=org NAME=add_something
+migration: .venv/.ready ## write a new migration: make migration SERVICE=org NAME=add_something
 	@$(PY) -m devtools migration $(SERVICE) $(NAME)
 
-clean: ## forget the set-up and the embedded system's data
+clean: ## delete the set-up and the embedded system's data
 	rm -rf .venv .tools var
 
 .tools/bin/uv:
-	@echo "setting up: this happens once"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (PYTHON= names one)")'
+	@echo "Setting up. This happens once."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required (set PYTHON= to one)")'
 	@$(PYTHON) -m venv .tools || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 
