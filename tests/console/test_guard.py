@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from console.values.sealing import opens, seal, unseal
 from gateway.app import close_app
 from gateway.app import create_app as create_gateway
 from gateway.clients import InProcess
+from joserfc import jwe
+from joserfc.jwk import OctKey
 from sqlalchemy import func, select, text, update
 
 from tests.console.browser import Browser, Page
@@ -200,6 +203,15 @@ def test_a_cookie_opens_what_it_sealed_and_nothing_that_was_changed() -> None:
             opens("one", sealed[:at] + ("A" if sealed[at] != "A" else "B") + sealed[at + 1 :])
             is None
         )
+
+
+def test_a_cookie_opens_what_was_sealed_as_jwe() -> None:
+    key = OctKey.import_key(sha256(b"clientele console seal\0one").digest())
+    stored = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, b'{"a": 1}', key)
+
+    assert unseal("one", stored) == {"a": 1}
+    assert opens("other", stored) is None
+    assert opens("one", "a.b.c.d.e") is None
 
 
 def test_what_somebody_typed_is_theirs_alone(

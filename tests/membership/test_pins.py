@@ -312,6 +312,7 @@ def test_without_the_pepper_nothing_fits(place):
     assert not pins.Pins(hasher, "another").matches(kept, place.pin) and not hasher.matches(
         kept, place.pin
     )
+    assert pins.Pins(hasher, "another", "a pepper").matches(kept, place.pin)
     with place.world.database.transaction() as session:
         session.execute(
             update(models.Member)

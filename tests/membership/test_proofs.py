@@ -1,12 +1,16 @@
 """One-time codes, recovery codes, fresh proofs, other passwords."""
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 
 import pyotp
 import pytest
+from chassis.auth.encryption import DecryptionError
 from contracts import membership as messages
 from contracts import org
-from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from membership import models
 from membership.values import common_passwords, one_time_codes
 from membership.values.encryption import Encryption
@@ -194,9 +198,33 @@ def test_what_is_sealed_for_one_is_worth_nothing_for_another():
         sealed, owner="idn_one"
     ) == "a secret" and sealed != encryption.encrypt("a secret", owner="idn_one")
     for other, whose in ((encryption, "idn_two"), (Encryption("another pepper"), "idn_one")):
-        with pytest.raises(InvalidTag):
+        with pytest.raises(DecryptionError):
             other.decrypt(sealed, owner=whose)
         assert other.digest("x", owner=whose) != encryption.digest("x", owner="idn_one")
+
+
+def test_what_was_stored_under_the_previous_pepper_still_works():
+    before, after = Encryption("old"), Encryption("new", "old")
+    stored = before.encrypt("a secret", owner="idn_one")
+
+    assert after.decrypt(stored, owner="idn_one") == "a secret"
+    assert before.digest("x", owner="idn_one") in after.digests("x", owner="idn_one")
+    assert after.digest("x", owner="idn_one") == Encryption("new").digest("x", owner="idn_one")
+
+    moved = after.rotate(stored, owner="idn_one")
+    assert Encryption("new").decrypt(moved, owner="idn_one") == "a secret"
+    assert before.rotate(stored, owner="idn_one") == stored
+
+
+def test_what_was_encrypted_by_the_first_version_can_be_decrypted():
+    """AES-GCM in standard base64, with "+" and "/" in it."""
+    key = HKDF(SHA256(), 32, None, b"membership seal").derive(b"a pepper")
+    for attempt in range(100):
+        nonce = attempt.to_bytes(12)
+        raw = nonce + AESGCM(key).encrypt(nonce, b"a secret", b"idn_one")
+        stored = base64.b64encode(raw).decode()
+
+        assert Encryption("a pepper").decrypt(stored, owner="idn_one") == "a secret"
 
 
 def test_who_has_just_proved_themselves_by_a_code_may_switch_them_off(world):

@@ -12,7 +12,8 @@ from chassis.runtime.settings import Secret, ServiceSettings, load
 class Settings(ServiceSettings):
     """``signing_key``: Ed25519 in PEM. The public half of ``previous_signing_key`` stays published
     while tokens signed by it live. ``pepper``: hashes PINs and encrypts the secrets of one-time
-    codes; without it both are lost. ``mail_url``: ``file:///directory`` or
+    codes; without it both are lost. What was stored under ``previous_pepper`` still works.
+    ``mail_url``: ``file:///directory`` or
     ``smtp://[user:password@]host:port``. ``public_url``: the start of the links in emails.
 
     Sessions end after so many minutes, without use and in all. Login failures are limited per
@@ -21,6 +22,7 @@ class Settings(ServiceSettings):
     signing_key: Secret
     previous_signing_key: Secret = Secret("")
     pepper: Secret
+    previous_pepper: Secret = Secret("")
     mail_url: Secret
     mail_from: str = "clientele@localhost"
     public_url: str

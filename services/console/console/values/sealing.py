@@ -1,15 +1,16 @@
-"""What only a browser's cookie opens."""
+"""Values that only a browser's cookie can decrypt."""
 
 import json
 import secrets
 from hashlib import sha256
 from typing import Any
 
+from chassis.auth.encryption import DecryptionError, Encryption
 from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-_HEADER = {"alg": "dir", "enc": "A256GCM"}
+_PURPOSE = "console cookie"
 
 
 def new_secret() -> str:
@@ -19,21 +20,28 @@ def new_secret() -> str:
 
 def seal(secret: str, value: Any) -> str:
     """The value, readable only with this cookie."""
-    return str(jwe.encrypt_compact(dict(_HEADER), json.dumps(value).encode(), _key(secret)))
+    return Encryption(secret, purpose=_PURPOSE).encrypt(json.dumps(value))
 
 
 def unseal(secret: str, sealed: str) -> Any:
-    """What ``seal`` sealed. Raises joserfc's error for another cookie."""
-    return json.loads(jwe.decrypt_compact(sealed, _key(secret)).plaintext or b"")
+    """The value that ``seal`` was given. Raises DecryptionError for another cookie."""
+    if sealed.count(".") == 4:
+        return _unseal_jwe(secret, sealed)
+    return json.loads(Encryption(secret, purpose=_PURPOSE).decrypt(sealed))
 
 
 def opens(secret: str, sealed: str) -> Any:
-    """As ``unseal``; None for what another cookie sealed, or what was never sealed at all."""
+    """As ``unseal``, but None for what was sealed by another cookie or not at all."""
     try:
         return unseal(secret, sealed)
-    except (JoseError, ValueError):
+    except DecryptionError:
         return None
 
 
-def _key(secret: str) -> OctKey:
-    return OctKey.import_key(sha256(b"clientele console seal\0" + secret.encode()).digest())
+def _unseal_jwe(secret: str, sealed: str) -> Any:
+    """Reads what was stored as JWE, before chassis.auth.encryption existed."""
+    key = OctKey.import_key(sha256(b"clientele console seal\0" + secret.encode()).digest())
+    try:
+        return json.loads(jwe.decrypt_compact(sealed, key).plaintext or b"")
+    except (JoseError, ValueError) as problem:
+        raise DecryptionError("the value cannot be decrypted") from problem

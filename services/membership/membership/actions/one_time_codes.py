@@ -225,6 +225,7 @@ def _use_code(totp: Totp, otp: str, encryption: Encryption, now: datetime) -> bo
     step = one_time_codes.step_of(secret, otp, now, after=totp.last_step)
     if step is not None:
         totp.last_step, totp.failures = step, 0
+        totp.secret = encryption.rotate(totp.secret, owner=totp.identity_id)
         return True
     attempts.count_code_failure(totp, now)
     return False
@@ -234,10 +235,13 @@ def _use_recovery_code(
     session: Session, totp: Totp, otp: str, encryption: Encryption, now: datetime
 ) -> bool:
     """Use up the recovery code; returns whether it is one that was not used before."""
-    digest = encryption.digest(one_time_codes.plain(otp), owner=totp.identity_id)
-    code = session.get(
-        RecoveryCode, (totp.identity_id, digest), with_for_update=True, populate_existing=True
-    )
+    digests = encryption.digests(one_time_codes.plain(otp), owner=totp.identity_id)
+    code = session.scalars(
+        select(RecoveryCode)
+        .where(RecoveryCode.identity_id == totp.identity_id, RecoveryCode.digest.in_(digests))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
     if code is None or code.used_at is not None:
         return False
     code.used_at, totp.blocked_until = now, None

@@ -1,44 +1,26 @@
 """Encryption and keyed digests of stored secrets: the database alone reveals nothing."""
 
-import base64
 import hashlib
 import hmac
-import secrets
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from chassis.auth import encryption
 
 
-class Encryption:
+class Encryption(encryption.Encryption):
     """Uses keys derived from the service's pepper. What is encrypted or digested for one ``owner``
-    is useless for another."""
+    is useless for another. What was stored under a previous pepper is still recognized."""
 
-    def __init__(self, pepper: str) -> None:
-        self._cipher = AESGCM(_key(pepper, b"seal"))
-        self._digests = _key(pepper, b"digest")
-
-    def encrypt(self, text: str, *, owner: str) -> str:
-        """The text in base64: nonce, ciphertext and tag."""
-        nonce = secrets.token_bytes(12)
-        return base64.b64encode(
-            nonce + self._cipher.encrypt(nonce, text.encode(), owner.encode())
-        ).decode()
-
-    def decrypt(self, encrypted: str, *, owner: str) -> str:
-        """The text again. Raises cryptography's InvalidTag if it was encrypted for another owner or
-        with another pepper."""
-        raw = base64.b64decode(encrypted)
-        return self._cipher.decrypt(raw[:12], raw[12:], owner.encode()).decode()
+    def __init__(self, pepper: str, *previous: str) -> None:
+        super().__init__(pepper, *previous, purpose="membership seal")
+        self._digest_keys = [
+            encryption.derive_key(secret, "membership digest") for secret in (pepper, *previous)
+        ]
 
     def digest(self, text: str, *, owner: str) -> bytes:
         """A digest to store of a secret that only has to be recognized."""
-        return hmac.digest(
-            self._digests, f"{owner}\n{text}".encode("utf-8", "surrogatepass"), hashlib.sha256
-        )
+        return self.digests(text, owner=owner)[0]
 
-
-def _key(pepper: str, what: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"membership " + what).derive(
-        pepper.encode()
-    )
+    def digests(self, text: str, *, owner: str) -> list[bytes]:
+        """The digest under each pepper, the current one first."""
+        message = f"{owner}\n{text}".encode("utf-8", "surrogatepass")
+        return [hmac.digest(key, message, hashlib.sha256) for key in self._digest_keys]

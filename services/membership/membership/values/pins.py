@@ -45,19 +45,22 @@ class Pins:
     All million PINs can be tried in hours, but not without the pepper, which is not in the
     database."""
 
-    def __init__(self, hasher: Hasher, pepper: str) -> None:
-        self._hasher, self._pepper = hasher, pepper.encode()
+    def __init__(self, hasher: Hasher, pepper: str, *previous: str) -> None:
+        self._hasher = hasher
+        self._peppers = [key.encode() for key in (pepper, *previous)]
 
     def hash(self, pin: str) -> str:
         """The hash to store."""
-        return self._hasher.hash(self._keyed(pin))
+        return self._hasher.hash(_keyed(pin, self._peppers[0]))
 
     def matches(self, stored: str | None, pin: str) -> bool:
-        """Whether the PIN is right. Does the same work when there is no stored hash."""
-        return self._hasher.matches(stored, self._keyed(pin))
+        """Whether the PIN is right, under any pepper. Does the same work when there is no stored
+        hash."""
+        return any(self._hasher.matches(stored, _keyed(pin, pepper)) for pepper in self._peppers)
 
-    def _keyed(self, pin: str) -> str:
-        return hmac.new(self._pepper, f"pin {pin}".encode(), hashlib.sha256).hexdigest()
+
+def _keyed(pin: str, pepper: bytes) -> str:
+    return hmac.new(pepper, f"pin {pin}".encode(), hashlib.sha256).hexdigest()
 
 
 def new() -> str:

@@ -72,7 +72,7 @@ def client() -> bytes:
 
 def encryption() -> Encryption:
     """The encryption of stored secrets."""
-    return Encryption(context.settings().pepper)
+    return Encryption(*resources.peppers())
 
 
 def _login_limits() -> Limits:

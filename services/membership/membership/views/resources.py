@@ -20,7 +20,13 @@ def hasher() -> Hasher:
 
 def pins() -> Pins:
     """The hasher of PINs."""
-    return Pins(hasher(), context.settings().pepper)
+    return Pins(hasher(), *peppers())
+
+
+def peppers() -> list[str]:
+    """The pepper and, while it is being replaced, the previous one."""
+    settings = context.settings()
+    return [pepper for pepper in (settings.pepper, settings.previous_pepper) if pepper]
 
 
 def with_pin(change: Callable[[str, str], Response]) -> Response:
