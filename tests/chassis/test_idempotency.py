@@ -184,11 +184,11 @@ def test_while_the_first_is_still_running_the_second_is_told_so(
 
 def test_keys_are_forgotten_after_thirty_days(database: Database) -> None:
     post(build(database), "/words", {"word": "a"}, key="k")
-    at = clock.now() + idempotency.KEPT
+    at = clock.now() + idempotency.RETENTION
 
     def forget(now: Any) -> int:
         with database.transaction() as session:
-            return idempotency.forget_old(session, now)
+            return idempotency.delete_expired(session, now)
 
     assert forget(at - timedelta(minutes=1)) == 0
     assert forget(at + timedelta(minutes=1)) == 1

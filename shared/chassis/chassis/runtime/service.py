@@ -61,7 +61,7 @@ def _forget(database: Database, now: datetime, _settings: Any) -> int:
     """Delete what has served its time, a batch at a time. Unsent messages are never deleted."""
     with database.transaction() as session:
         return (
-            idempotency.forget_old(session, now)
+            idempotency.delete_expired(session, now)
             + _delete_old(session, InboxRow.id, InboxRow.heard_at, now)
             + _delete_old(session, Redelivery.id, Redelivery.last_at, now)
             + _delete_old(session, OutboxRow.seq, OutboxRow.published_at, now)

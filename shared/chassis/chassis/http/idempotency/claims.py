@@ -1,0 +1,91 @@
+"""Claiming a key in the transaction of the change, and replaying the response stored under it."""
+
+from typing import Any
+
+from flask import Response
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from chassis.errors import Conflict, Invalid
+from chassis.http.idempotency.keys import fingerprint_of_request, scope_of_request
+from chassis.http.idempotency.models import IdempotencyKey
+from chassis.runtime import clock
+
+_KEYS: Any = IdempotencyKey.__table__
+_CLAIM = {
+    name: insert(_KEYS).on_conflict_do_nothing().returning(_KEYS.c.id)
+    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+_STORE = (
+    update(_KEYS)
+    .where(_KEYS.c.id == bindparam("claimed"))
+    .values({name: bindparam(name) for name in ("status", "content_type", "body")})
+)
+
+
+class KeyReused(Invalid):
+    code = "idempotency_key_reused"
+    detail = (
+        "This Idempotency-Key was used with a different request body. Use a new key for a new "
+        "operation."
+    )
+
+
+class KeyInProgress(Conflict):
+    code = "idempotency_key_in_progress"
+    detail = "The first request with this Idempotency-Key is still running. Try again in a moment."
+
+
+class Replayed(Exception):
+    """The key was used before; ``response`` is the stored one."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+def claim(session: Session, key: str) -> int:
+    """Claim the key for this request; waits for a request that holds it uncommitted. Returns the
+    id of the claim. Raises Replayed, KeyReused."""
+    scope, fingerprint = scope_of_request(), fingerprint_of_request()
+    values = {
+        "scope": scope,
+        "key": key,
+        "fingerprint": fingerprint,
+        "status": 0,
+        "content_type": "",
+        "body": b"",
+        "created_at": clock.now(),
+    }
+    connection = session.connection()
+    claimed: int | None = connection.execute(_CLAIM[connection.dialect.name], values).scalar()
+    if claimed is not None:
+        return claimed
+    used = session.scalars(_by_key(scope, key)).one()
+    if used.fingerprint != fingerprint:
+        raise KeyReused()
+    response = Response(used.body, status=used.status, content_type=used.content_type)
+    response.headers["Idempotent-Replayed"] = "true"
+    raise Replayed(response)
+
+
+def store(session: Session, claimed: int, response: Response) -> None:
+    """Store the response under the claimed key."""
+    values = {
+        "claimed": claimed,
+        "status": response.status_code,
+        "content_type": response.content_type,
+        "body": response.get_data(),
+    }
+    session.connection().execute(_STORE, values)
+
+
+def replace(session: Session, key: str, response: Response) -> None:
+    """Store another response under a key that this caller used before."""
+    used = session.scalars(_by_key(scope_of_request(), key)).one_or_none()
+    if used is not None:
+        used.status, used.body = response.status_code, response.get_data()
+
+
+def _by_key(scope: str, key: str) -> Any:
+    return select(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)
