@@ -27,11 +27,11 @@ def test_a_token_that_was_good_is_refused_once_its_key_is_gone(
 
 
 def test_only_so_many_good_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "MOST_GOOD", 20)
+    monkeypatch.setattr(tokens, "MAX_CACHED_TOKENS", 20)
     fresh = Verifier(RemoteKeys(keys))
     for n in range(30):
         fresh.verify(token(jti=str(n)))
-    assert len(fresh._good[1]) == 10
+    assert len(fresh._verified[1]) == 10
 
 
 def test_a_new_key_is_asked_for_at_once_when_a_token_names_it() -> None:

@@ -148,8 +148,8 @@ def test_the_table_says_who_may() -> None:
     assert not may("thing.write", "customer", "owner")
     assert not may("thing.read", "customer", "nobody")
     assert not may("thing.read", "nowhere", "owner")
-    assert table.wants_proof("thing.write", kind="provider", role="owner")
-    assert not table.wants_proof("thing.read", kind="provider", role="owner")
+    assert table.requires_step_up("thing.write", kind="provider", role="owner")
+    assert not table.requires_step_up("thing.read", kind="provider", role="owner")
     with pytest.raises(KeyError):
         may("thing.other", "provider", "owner")
 

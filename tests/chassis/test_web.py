@@ -251,7 +251,7 @@ def test_any_other_request_id_is_replaced(database: Database, given: str) -> Non
 
 
 def test_a_request_id_does_not_end_in_a_newline() -> None:
-    assert requests.sane_id("abc\n").startswith("evt_")
+    assert requests.accepted_id("abc\n").startswith("evt_")
 
 
 def test_ready_means_that_what_is_needed_answers(database: Database) -> None:

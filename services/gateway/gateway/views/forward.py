@@ -80,7 +80,7 @@ class Forwarder:
         if path in routes.OWN:
             return self._own(environ, start_response)
         began = time.perf_counter()
-        request_id = requests.sane_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        request_id = requests.accepted_id(environ.get("HTTP_X_REQUEST_ID", ""))
         route = self._routes.find(path)
         try:
             response = self._forward(environ, path, route, request_id)

@@ -1,5 +1,5 @@
-"""Who is asking: the verified token, and the decorators by which each route declares who may call
-it."""
+"""Access control: the verified caller of a request, and the decorators by which each route
+declares who may call it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,20 +14,23 @@ from chassis.auth.tokens import Verifier, bearer
 from chassis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from chassis.runtime import clock, ids
 
-FRESH = 300  # seconds for which a proof of who they are counts
-OWN = ("me.", "session.")  # what concerns nobody but the caller
+STEP_UP_SECONDS = 300  # how long a re-authentication counts
+OWN_OPERATIONS = ("me.", "session.")  # operations that concern only the caller
 _MISSING = {
-    "mfa_required": "Your provider asks for one-time codes. Switch them on: POST /v1/me/totp, then …/confirm."
+    "mfa_required": (
+        "Your provider requires one-time codes. Switch them on first: POST /v1/me/totp, "
+        "then POST /v1/me/totp/confirm."
+    )
 }
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Refused(Forbidden):
+class PermissionDenied(Forbidden):
     code = "forbidden"
     detail = "Your role does not allow this. Ask an owner or a manager."
 
 
-class ProofNeeded(Forbidden):
+class StepUpRequired(Forbidden):
     code = "step_up_required"
     detail = (
         "This action requires re-authentication. Send POST /v1/me/step-up, then try again with the "
@@ -40,10 +43,18 @@ class ReadOnly(Forbidden):
     detail = "This support session is read-only. Request one with full access."
 
 
+class NoSuchOrganization(NotFound):
+    code = "not_found"
+    detail = "There is no such organization."
+
+
 @dataclass(frozen=True)
 class AccessControl:
-    """What the decorators need of a service. ``provider_of``: an organization's provider, None if
-    there is no such organization; ``denied``: told of every refusal for want of permission."""
+    """What the decorators need of a service.
+
+    ``provider_of``: the provider of an organization, None if there is no such organization.
+    ``denied``: called for every refusal for lack of permission, with the caller, the operation and
+    the organization."""
 
     operations: Operations
     verifier: Verifier
@@ -52,25 +63,37 @@ class AccessControl:
     denied: Callable[[Caller, str, str], None] = lambda caller, operation, organization: None
 
 
+def access_control() -> AccessControl:
+    """The access control of the current application."""
+    attached: AccessControl = current_app.extensions["access_control"]
+    return attached
+
+
 def current_caller() -> Caller:
-    """The caller of this request, once ``requires`` has let them in."""
+    """The caller of this request, once ``requires`` has admitted them."""
     caller: Caller = g.caller
     return caller
 
 
 def optional_caller() -> Caller | None:
-    """Whoever calls an open route with a good token all the same; None for everybody else."""
+    """The caller of a public route, None without a valid token."""
     try:
         return _authenticate()
     except (Unauthenticated, Unavailable):
         return None
 
 
-def requires(operation: str) -> Callable[[F], F]:
-    """The route does ``operation``: authentication, then existence for the caller, then permission,
-    in this order.
+def public(view: F) -> F:
+    """The route is open to everyone; a test of the architecture lists these routes."""
+    view.operation = "public"  # type: ignore[attr-defined]
+    return view
 
-    The organization is the path's ``organization_id``, or the caller's own where the path has none.
+
+def requires(operation: str) -> Callable[[F], F]:
+    """The route performs ``operation``. Checks, in this order: the token, whether the organization
+    exists for the caller, permission.
+
+    The organization is the path's ``organization_id``, or the caller's own if the path has none.
     """
 
     def decorate(view: F) -> F:
@@ -82,10 +105,9 @@ def requires(operation: str) -> Callable[[F], F]:
             permit(operation, organization_id)
             try:
                 return view(*args, **kwargs)
-            except (
-                Forbidden
-            ) as refusal:  # by what only the action knew: whom they may reach, whose turn it is
-                if not g.get("denied") and refusal.code != ProofNeeded.code:
+            except Forbidden as refusal:
+                # The action refused for a reason that the table of operations cannot express.
+                if not g.get("denied") and refusal.code != StepUpRequired.code:
                     access_control().denied(caller, operation, organization_id)
                 raise
 
@@ -95,31 +117,49 @@ def requires(operation: str) -> Callable[[F], F]:
     return decorate
 
 
-def permit(operation: str, organization_id: str) -> None:
-    """Let the caller of this request do ``operation``, for what only the body shows to be one.
+def check_existence(organization_id: str) -> None:
+    """Raise NoSuchOrganization unless the organization exists for the caller of this request."""
+    caller = current_caller()
+    if organization_id == caller.organization_id:
+        return
+    may_look = caller.is_staff and ids.is_id("org", organization_id)
+    if may_look and access_control().provider_of(organization_id) == caller.organization_id:
+        return
+    raise NoSuchOrganization()
 
-    Raises Refused, ReadOnly, ProofNeeded, or Forbidden with what their login lacks; a refusal for
-    want of permission is told to the access."""
-    caller, access = current_caller(), access_control()
-    acting = caller.act is not None
-    if not access.operations.allows(
-        operation, kind=caller.kind, role=caller.role, acting=acting, scope=caller.scope
-    ):
+
+def permit(operation: str, organization_id: str) -> None:
+    """Check that the caller of this request may perform ``operation``, also one that only the body
+    reveals.
+
+    Raises PermissionDenied, ReadOnly, StepUpRequired, or Forbidden with what the caller's login
+    lacks. Refusals for lack of permission are reported to the access control."""
+    caller, operations = current_caller(), access_control().operations
+    is_own = operation.startswith(OWN_OPERATIONS)
+    is_allowed = operations.allows(
+        operation,
+        kind=caller.kind,
+        role=caller.role,
+        acting=caller.act is not None,
+        scope=caller.scope,
+    )
+    if not is_allowed:
         _deny(caller, operation, organization_id)
-        raise Refused()
-    if caller.missing and not operation.startswith(OWN):
+        raise PermissionDenied()
+    if caller.missing and not is_own:
         raise Forbidden(_MISSING.get(caller.missing, ""), code=caller.missing)
-    looks_only = caller.act is not None and caller.act["access"] == "read"
-    if looks_only and request.method not in ("GET", "HEAD") and not operation.startswith(OWN):
+    if caller.is_read_only and request.method not in ("GET", "HEAD") and not is_own:
         _deny(caller, operation, organization_id)
         raise ReadOnly()
-    proved = clock.now().timestamp() - caller.proved_at <= FRESH
-    if (
-        caller.must_prove
-        and not proved
-        and access.operations.wants_proof(operation, kind=caller.kind, role=caller.role)
+    if _lacks_step_up(caller) and operations.requires_step_up(
+        operation, kind=caller.kind, role=caller.role
     ):
-        raise ProofNeeded()
+        raise StepUpRequired()
+
+
+def _lacks_step_up(caller: Caller) -> bool:
+    age = clock.now().timestamp() - caller.proved_at
+    return caller.must_step_up and age > STEP_UP_SECONDS
 
 
 def _deny(caller: Caller, operation: str, organization_id: str) -> None:
@@ -127,29 +167,6 @@ def _deny(caller: Caller, operation: str, organization_id: str) -> None:
     access_control().denied(caller, operation, organization_id)
 
 
-def public(view: F) -> F:
-    """The route is open to everybody; it must stand on the short list of the house test."""
-    view.operation = "public"  # type: ignore[attr-defined]
-    return view
-
-
-def access_control() -> AccessControl:
-    access: AccessControl = current_app.extensions["access_control"]
-    return access
-
-
 def _authenticate() -> Caller:
-    return caller_of(
-        access_control().verifier.verify(bearer(request.headers.get("Authorization", "")))
-    )
-
-
-def check_existence(organization_id: str) -> None:
-    """Whether this organization exists for the caller of this request. Raises NotFound."""
-    caller = current_caller()
-    if organization_id == caller.organization_id:
-        return
-    asked_well = caller.is_staff and ids.is_id("org", organization_id)
-    if asked_well and access_control().provider_of(organization_id) == caller.organization_id:
-        return
-    raise NotFound("There is no such organization.", code="not_found")
+    token = bearer(request.headers.get("Authorization", ""))
+    return caller_of(access_control().verifier.verify(token))

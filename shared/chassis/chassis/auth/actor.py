@@ -1,4 +1,4 @@
-"""Who did something, as audit rows name them."""
+"""The actor of a change, as audit rows name it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """``kind``: staff, member, support, api_key or system; ``acting``: for whom and why, when acting for somebody."""
+    """``kind``: staff, member, support, api_key or system. ``acting``: for whom and why, if the
+    actor acts for someone."""
 
     kind: str
     id: str

@@ -10,10 +10,12 @@ from chassis.auth.permissions import KEY
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with a valid token, in exactly one organization. ``act``: who really acts, and how (``mode``
-    login_as or remote_support; ``access`` full or read); ``proved_at``: when they last proved who they are, and
-    ``must_prove``: whether dangerous operations want that to be fresh; ``missing``: what they have to do about their
-    own login before anything else."""
+    """A person or an API key with a valid token, in exactly one organization.
+
+    ``act``: the person who really acts, and how (``mode``: login_as or remote_support; ``access``:
+    full or read). ``proved_at``: when the caller last authenticated, in seconds since 1970.
+    ``must_step_up``: whether sensitive operations require that to be recent. ``missing``: what the
+    caller has to do about their own login before anything else."""
 
     sub: str
     organization_id: str
@@ -24,20 +26,26 @@ class Caller:
     scope: frozenset[str] = frozenset()
     act: Mapping[str, Any] | None = None
     proved_at: float = 0.0
-    must_prove: bool = False
+    must_step_up: bool = False
     missing: str = ""
 
     @property
     def is_staff(self) -> bool:
-        """Whether they work for the provider."""
+        """Whether the caller works for the provider."""
         return self.kind == "provider"
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the caller acts for someone and may only look."""
+        return self.act is not None and self.act["access"] == "read"
+
     def actor(self) -> Actor:
-        """How audit rows name them."""
+        """How audit rows name the caller."""
         if self.act:
             return Actor(kind="support", id=self.sub, label=self.name, acting=dict(self.act))
-        kind = "staff" if self.is_staff else "member"
-        return Actor(kind=KEY if self.role == KEY else kind, id=self.sub, label=self.name)
+        if self.role == KEY:
+            return Actor(kind=KEY, id=self.sub, label=self.name)
+        return Actor(kind="staff" if self.is_staff else "member", id=self.sub, label=self.name)
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:
@@ -52,6 +60,6 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
         scope=frozenset(claims.get("scope", "").split()),
         act=claims.get("act"),
         proved_at=float(claims.get("proved", 0)),
-        must_prove=claims.get("must_prove", False),
+        must_step_up=claims.get("must_prove", False),
         missing=claims.get("missing", ""),
     )

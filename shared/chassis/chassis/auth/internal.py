@@ -1,4 +1,4 @@
-"""Routes for other services only, each with its own secret."""
+"""Routes that only other services may call, each with its own secret."""
 
 import base64
 import hashlib
@@ -15,9 +15,14 @@ from chassis.errors import Unauthenticated
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class InternalOnly(Unauthenticated):
+    code = "internal_only"
+    detail = "Only other services may call this."
+
+
 def internal(*services: str) -> Callable[[F], F]:
-    """The route is for these services only, each with its own secret (HTTP Basic). The gateway
-    never routes it."""
+    """Only these services may call the route, each with its own secret (HTTP Basic). The gateway
+    does not forward it."""
 
     def decorate(view: F) -> F:
         @wraps(view)
@@ -26,7 +31,7 @@ def internal(*services: str) -> Callable[[F], F]:
             expected = access_control().internal_callers.get(name, "")
             given = hashlib.sha256(secret.encode()).hexdigest()
             if name not in services or not hmac.compare_digest(expected, given):
-                raise Unauthenticated("This is for other services only.", code="internal_only")
+                raise InternalOnly()
             return view(*args, **kwargs)
 
         guarded.operation = "internal"  # type: ignore[attr-defined]
@@ -43,8 +48,10 @@ def parse_callers(text: str) -> dict[str, str]:
 
 def _basic(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
         return "", ""
-    return (name, secret) if scheme.lower() == "basic" else ("", "")
+    return name, secret

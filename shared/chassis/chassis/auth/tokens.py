@@ -1,4 +1,5 @@
-"""Verification of access tokens: our key, our algorithm, our audience, and no claim we did not put there."""
+"""Verification of access tokens: signature, algorithm, audience, lifetime and the shape of every
+claim."""
 
 import re
 import threading
@@ -18,30 +19,17 @@ from chassis.errors import Unauthenticated, Unavailable
 from chassis.runtime import clock, ids
 
 AUDIENCE = "clientele"
-
-
 ALGORITHM = "Ed25519"
-
-
-LEEWAY = 30
-
-
-LONGEST = 4096
-
-
-LASTS = 3600  # seconds that a token may be good for
-
-
-MOST_GOOD = 4000
-
+LEEWAY = 30  # seconds
+MAX_TOKEN_LENGTH = 4096
+MAX_LIFETIME = 3600  # seconds
+MAX_CACHED_TOKENS = 4000
+KEYS_MAX_AGE = 300  # seconds
+KEYS_MIN_AGE = 30  # seconds
 
 _BEARER = re.compile(r"Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE)
-
-
-_WORDS = ("sub", "org", "kind", "role", "sid")
-
-
-_AS_THEY_ARE = {"name": str, "scope": str, "mid": str, "missing": str, "must_prove": bool}
+_REQUIRED_TEXTS = ("sub", "org", "kind", "role", "sid")
+_OPTIONAL = {"name": str, "scope": str, "mid": str, "missing": str, "must_prove": bool}
 
 
 class InvalidToken(Unauthenticated):
@@ -49,18 +37,23 @@ class InvalidToken(Unauthenticated):
     detail = "The access token is missing, expired or not valid. Sign in again."
 
 
+class KeysUnavailable(Unavailable):
+    code = "service_unavailable"
+    detail = "Signing keys are temporarily unavailable. Try again in a moment."
+
+
 class Keys(Protocol):
-    """Where the public keys of the issuer come from."""
+    """The source of the issuer's public keys."""
 
     def key_set(self, *, fresh: bool = False) -> KeySet:
-        """The current keys; ``fresh``: ask the issuer again, but not too often."""
+        """The current keys. ``fresh``: fetch them again, unless that was just done."""
         ...
 
 
 @dataclass
 class RemoteKeys:
-    """The issuer's JWKS, fetched at need, kept five minutes, asked again for an unknown key at most
-    every 30 s."""
+    """The issuer's JWKS, fetched when needed and cached for five minutes; for an unknown key it is
+    fetched again, at most every 30 seconds."""
 
     fetch: Callable[[], dict[str, Any]]
     _keys: KeySet | None = None
@@ -68,21 +61,17 @@ class RemoteKeys:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def key_set(self, *, fresh: bool = False) -> KeySet:
-        """The current keys. Raises Unavailable when the issuer can't be asked and none are
-        known."""
+        """The current keys. Raises KeysUnavailable if they cannot be fetched and none are cached."""
         with self._lock:
             age = time.monotonic() - self._at
-            if self._keys is None or age > 300 or (fresh and age > 30):
-                try:
-                    self._keys = KeySet.import_key_set(self.fetch())  # type: ignore[arg-type]
-                except Exception as problem:
-                    if self._keys is None:
-                        raise Unavailable(
-                            "The issuer's keys can't be had just now. Try again.",
-                            code="service_unavailable",
-                            retry_after=1,
-                        ) from problem
-                self._at = time.monotonic()
+            if self._keys is not None and age <= (KEYS_MIN_AGE if fresh else KEYS_MAX_AGE):
+                return self._keys
+            try:
+                self._keys = KeySet.import_key_set(self.fetch())  # type: ignore[arg-type]
+            except Exception as problem:
+                if self._keys is None:
+                    raise KeysUnavailable(retry_after=1) from problem
+            self._at = time.monotonic()
             return self._keys
 
 
@@ -93,44 +82,44 @@ class _Token:
 
 
 class Verifier:
-    """Checks access tokens: our key, our one algorithm, our audience, in its time, nothing said
-    twice, and nothing in the header that we did not put there.
+    """Checks access tokens: one algorithm, our key and audience, within their lifetime, no repeated
+    member, and nothing in the header but what we put there.
 
-    A signature that was found good once needs no second look as long as the keys are the same; the
-    rest does."""
+    A valid signature is cached as long as the keys are the same; everything else is checked for
+    every request."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
-        self._good: tuple[KeySet | None, dict[str, _Token]] = (None, {})
+        self._verified: tuple[KeySet | None, dict[str, _Token]] = (None, {})
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims. Raises InvalidToken."""
-        if len(token) > LONGEST:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise InvalidToken()
         for fresh in (False, True):
             try:
                 decoded = self._decode(token, self.keys.key_set(fresh=fresh))
                 _check_header(decoded.header)
-                _check(decoded.claims, clock.now().timestamp())
+                _check_claims(decoded.claims, clock.now().timestamp())
                 return decoded.claims
             except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 continue
         raise InvalidToken()
 
     def _decode(self, token: str, keys: KeySet) -> _Token:
-        under, good = self._good
-        if under is not keys or len(good) >= MOST_GOOD:
-            good = {}
-            self._good = (keys, good)
-        if token not in good:
+        verified_keys, verified = self._verified
+        if verified_keys is not keys or len(verified) >= MAX_CACHED_TOKENS:
+            verified = {}
+            self._verified = (keys, verified)
+        if token not in verified:
             jws.deserialize_compact(token, keys, algorithms=[ALGORITHM])
             header, claims, _ = token.split(".")
-            good[token] = _Token(_read(header), _read(claims))
-        return good[token]
+            verified[token] = _Token(_read(header), _read(claims))
+        return verified[token]
 
 
 def _read(part: str) -> Any:
-    """The JSON in a part of a token, which may be read in one way only."""
+    """The JSON in a part of a token."""
     return strict_json.loads(urlsafe_b64decode(part.encode()).decode())
 
 
@@ -139,30 +128,36 @@ def _check_header(header: Mapping[str, Any]) -> None:
         raise ValueError
 
 
-def _check(claims: Mapping[str, Any], now: float) -> None:
-    issued, begins, ends = (claims[name] for name in ("iat", "nbf", "exp"))
-    sound = (
+def _check_claims(claims: Mapping[str, Any], now: float) -> None:
+    """Raise ValueError, TypeError or KeyError for claims that membership does not issue."""
+    is_valid = (
         claims["iss"] == AUDIENCE
         and claims["aud"] == AUDIENCE
-        and all(
-            type(time) in (int, float) for time in (issued, begins, ends, claims.get("proved", 0))
-        )
-        and issued <= now + LEEWAY
-        and begins <= now + LEEWAY
-        and now - LEEWAY < ends <= issued + LASTS
-        and 0 <= claims.get("proved", 0) <= now + LEEWAY
-        and all(isinstance(claims[name], str) and claims[name] for name in _WORDS)
-        and all(isinstance(claims.get(name, kind()), kind) for name, kind in _AS_THEY_ARE.items())
+        and _are_times_valid(claims, now)
+        and all(isinstance(claims[name], str) and claims[name] for name in _REQUIRED_TEXTS)
+        and all(isinstance(claims.get(name, kind()), kind) for name, kind in _OPTIONAL.items())
         and claims["kind"] in ("provider", "customer")
         and ids.is_id("org", claims["org"])
     )
-    if not sound or ("act" in claims and not _is_act(claims)):
+    if not is_valid or ("act" in claims and not _is_act_valid(claims)):
         raise ValueError
 
 
-def _is_act(claims: Mapping[str, Any]) -> bool:
-    """Nobody acts through somebody who acts, no API key does, and whoever acts is named, and
-    how."""
+def _are_times_valid(claims: Mapping[str, Any], now: float) -> bool:
+    issued, not_before, expires = claims["iat"], claims["nbf"], claims["exp"]
+    proved = claims.get("proved", 0)
+    return (
+        all(type(instant) in (int, float) for instant in (issued, not_before, expires, proved))
+        and issued <= now + LEEWAY
+        and not_before <= now + LEEWAY
+        and now - LEEWAY < expires <= issued + MAX_LIFETIME
+        and 0 <= proved <= now + LEEWAY
+    )
+
+
+def _is_act_valid(claims: Mapping[str, Any]) -> bool:
+    """The person who acts is named and how they act is known. They do not act through another one,
+    and not for an API key."""
     act = claims["act"]
     return (
         isinstance(act, dict)
@@ -176,7 +171,7 @@ def _is_act(claims: Mapping[str, Any]) -> bool:
 
 def bearer(header: str) -> str:
     """The token in an Authorization header. Raises InvalidToken."""
-    found = _BEARER.fullmatch(header)
-    if not found:
+    match = _BEARER.fullmatch(header)
+    if not match:
         raise InvalidToken()
-    return found[1]
+    return match[1]

@@ -16,19 +16,22 @@ from chassis.auth.access import AccessControl, public
 from chassis.auth.internal import internal
 from chassis.http import body_limits
 from chassis.http.parsing import Blueprint
-from chassis.http.problems import Problem, problem_response, status_of
-from chassis.http.requests import request_id, sane_id
+from chassis.http.problems import Problem, failure_response, problem_response
+from chassis.http.requests import accepted_id, request_id
 from chassis.runtime import log
 
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+_HEALTH_PATHS = ("/healthz", "/readyz")
 _LOG = log.get("web")
 
 
 class ServiceApi(Api):
-    """flask-smorest that documents and answers errors as problem+json."""
+    """flask-smorest with errors documented and returned as problem+json."""
 
     ERROR_SCHEMA = Problem
-    DEFAULT_ERROR_RESPONSE_NAME = None  # the gateway tells which refusals there may be
+    DEFAULT_ERROR_RESPONSE_NAME = None  # the gateway documents the possible errors
 
+    # flask-smorest offers no public way to document errors as problem+json.
     def _register_responses(self) -> None:
         response = {
             "description": "Problem",
@@ -38,21 +41,17 @@ class ServiceApi(Api):
         self.spec.components.response("UNPROCESSABLE_ENTITY", response)
 
     def handle_http_exception(self, error: HTTPException) -> Response:
-        """Keep the headers of the original answer (Allow, Retry-After), replace its body."""
-        answer = error.get_response()
+        """Keep the headers of the original response (Allow, Retry-After), replace its body."""
         status = error.code or 500
-        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(
-            status, (error.name or "error").lower().replace(" ", "_")
-        )
         if isinstance(error, RequestEntityTooLarge):
-            failure = body_limits.too_large(request.max_content_length or 0)
-            problem = problem_response(status, failure.code, failure.detail)
+            response = failure_response(body_limits.too_large(request.max_content_length or 0))
         else:
-            problem = problem_response(status, code, error.description or error.name)
-        for name, value in answer.headers:
+            code = _HTTP_CODES.get(status, (error.name or "error").lower().replace(" ", "_"))
+            response = problem_response(status, code, error.description or error.name)
+        for name, value in error.get_response().headers:
             if name not in ("Content-Type", "Content-Length"):
-                problem.headers[name] = value
-        return problem
+                response.headers[name] = value
+        return response
 
 
 def build(
@@ -65,7 +64,7 @@ def build(
 ) -> Flask:
     """A service's Flask application. Plain Flask blueprints are served but not documented.
 
-    ``ready``: what ``/readyz`` asks; each raises when it is not there."""
+    ``ready``: the checks of ``/readyz``; each raises if something is not available."""
     app = Flask(name, static_folder=None)
     app.config.update(
         API_TITLE=title,
@@ -80,8 +79,8 @@ def build(
         app.extensions["access_control"] = access
     app.before_request(_begin)
     app.after_request(_end)
-    app.register_error_handler(errors.Failure, _failed)
-    app.register_error_handler(Exception, _crashed)
+    app.register_error_handler(errors.Failure, failure_response)
+    app.register_error_handler(Exception, _internal_error)
     api = ServiceApi(app)
     for blueprint in blueprints:
         (api if isinstance(blueprint, Blueprint) else app).register_blueprint(blueprint)
@@ -101,15 +100,16 @@ def _add_health(app: Flask, ready: Mapping[str, Callable[[], None]]) -> None:
 
     def readyz() -> tuple[dict[str, Any], int]:
         with ThreadPoolExecutor(max(1, len(ready))) as pool:
-            checks = dict(zip(ready, pool.map(_ask, ready.values()), strict=True))
-        sound = all(answer == "ok" for answer in checks.values())
-        return {"status": "ok" if sound else "unavailable", "checks": checks}, 200 if sound else 503
+            checks = dict(zip(ready, pool.map(_result, ready.values()), strict=True))
+        if all(result == "ok" for result in checks.values()):
+            return {"status": "ok", "checks": checks}, 200
+        return {"status": "unavailable", "checks": checks}, 503
 
     app.add_url_rule("/healthz", view_func=public(healthz))
     app.add_url_rule("/readyz", view_func=public(readyz))
 
 
-def _ask(check: Callable[[], None]) -> str:
+def _result(check: Callable[[], None]) -> str:
     try:
         check()
     except Exception as problem:
@@ -119,37 +119,30 @@ def _ask(check: Callable[[], None]) -> str:
 
 
 def _begin() -> None:
-    g.request_id = sane_id(request.headers.get("X-Request-Id", ""))
+    g.request_id = accepted_id(request.headers.get("X-Request-Id", ""))
     g.began = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
-def _end(answer: Response) -> Response:
-    answer.headers["X-Request-Id"] = request_id()
-    answer.headers.setdefault("Cache-Control", "no-store")
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    asked_by_machines = request.path in ("/healthz", "/readyz") or request.path.startswith(
-        "/internal/"
-    )
-    if not asked_by_machines or answer.status_code >= 400:
-        took = round((time.perf_counter() - g.began) * 1000, 1)
+def _end(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    from_machine = request.path in _HEALTH_PATHS or request.path.startswith("/internal/")
+    if not from_machine or response.status_code >= 400:
+        milliseconds = (time.perf_counter() - g.began) * 1000
         _LOG.info(
             "request",
             method=request.method,
             route=str(request.url_rule),
-            status=answer.status_code,
-            ms=took,
+            status=response.status_code,
+            ms=round(milliseconds, 1),
         )
-    return answer
+    return response
 
 
-def _failed(failure: errors.Failure) -> Response:
-    return problem_response(status_of(failure), failure.code, failure.detail, failure.extra)
-
-
-def _crashed(problem: Exception) -> Response:
+def _internal_error(problem: Exception) -> Response:
     _LOG.error("crashed", exc_info=problem)
-    return problem_response(
-        500, "internal_error", "Something went wrong on our side. Try again; nothing was changed."
-    )
+    detail = "Something went wrong on our side. Nothing was changed. Try again."
+    return problem_response(500, "internal_error", detail)

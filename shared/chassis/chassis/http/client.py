@@ -1,4 +1,4 @@
-"""Asking another service over HTTP, or in this process on the embedded footing."""
+"""Requests to other services: over the network, or in this process in embedded mode."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ import urllib3
 
 from chassis.errors import Unavailable
 
-_PIECE = 64 * 1024
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A whole response."""
 
     status: int
     headers: Mapping[str, str]
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Stream:
-    """What comes back, piece by piece; the pieces are read to their end, or closed."""
+    """A response read in chunks. The reader reads them to the end or closes the iterator."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,25 +35,25 @@ class Stream:
 
 
 class Transport(Protocol):
-    """A way to reach one service."""
+    """How to reach one service."""
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        """One request. Raises Unavailable when the service does not answer."""
+        """Send one request. Raises Unavailable if the service does not respond."""
         ...
 
 
 class StreamingTransport(Transport, Protocol):
-    """A wire that long answers come by, too."""
+    """A transport that can also read long responses in chunks."""
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
-        """A GET whose answer is read as it comes. Raises Unavailable, also while it is read."""
+        """Send a GET and read its response as it arrives. Raises Unavailable, also while reading."""
         ...
 
 
 class HttpTransport:
-    """Over the network: pooled, with time limits, never retried here."""
+    """Over the network: pooled, with timeouts in seconds, never retried here."""
 
     def __init__(
         self, url: str, *, connections: int = 16, connect: float = 2.0, read: float = 30.0
@@ -69,56 +69,56 @@ class HttpTransport:
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        """One request. Raises Unavailable when the service does not answer."""
+        """Send one request. Raises Unavailable if the service does not respond."""
         try:
             answer = self._pool.request(
                 method, self.url + path, headers=dict(headers), body=body, redirect=False
             )
         except urllib3.exceptions.HTTPError as problem:
-            raise _silent() from problem
+            raise _unavailable() from problem
         return Answer(answer.status, answer.headers, answer.data)
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
-        """A GET whose answer is read as it comes. Raises Unavailable, also while it is read."""
+        """Send a GET and read its response as it arrives. Raises Unavailable, also while reading."""
         try:
             answer = self._pool.request(
                 "GET", self.url + path, headers=dict(headers), redirect=False, preload_content=False
             )
         except urllib3.exceptions.HTTPError as problem:
-            raise _silent() from problem
+            raise _unavailable() from problem
         return Stream(answer.status, answer.headers, _pieces(answer))
 
 
 def _pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     try:
-        yield from answer.stream(_PIECE)
+        yield from answer.stream(_CHUNK)
         answer.release_conn()
     except urllib3.exceptions.HTTPError as problem:
-        raise _silent() from problem
+        raise _unavailable() from problem
     finally:
         answer.close()
 
 
-def _silent() -> Unavailable:
+def _unavailable() -> Unavailable:
     return Unavailable(
-        "A part of the system does not answer. Try again.",
+        "A part of the system is not responding. Try again in a moment.",
         code="service_unavailable",
         retry_after=1,
     )
 
 
 class InternalClient:
-    """Another service's ``/internal/*``, asked with our own name and secret."""
+    """Calls another service's ``/internal/*`` with our own name and secret."""
 
-    def __init__(self, wire: Transport, name: str, secret: str) -> None:
-        self._wire = wire
+    def __init__(self, transport: Transport, name: str, secret: str) -> None:
+        self._transport = transport
         self._headers = urllib3.make_headers(basic_auth=f"{name}:{secret}")
 
     def get(self, path: str) -> Any:
-        """The JSON of a GET. Raises Unavailable for anything but 200."""
-        answer = self._wire.send("GET", path, {**self._headers, "Accept": "application/json"})
+        """The JSON of a GET. Raises Unavailable for any status but 200."""
+        answer = self._transport.send("GET", path, {**self._headers, "Accept": "application/json"})
         if answer.status != 200:
             raise Unavailable(
-                f"Asked for {path}, got {answer.status}.", code="service_unavailable", retry_after=1
+                f"GET {path} returned {answer.status}.", code="service_unavailable", retry_after=1
             )
         return answer.json()

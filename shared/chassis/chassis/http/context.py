@@ -1,4 +1,4 @@
-"""What a view of a service with data may reach for: its database, its settings, its upstreams."""
+"""What the views of a service with data use: its database, settings and upstreams."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,9 @@ from chassis.http.prefer_wait import Waiting
 from chassis.runtime import log
 from chassis.runtime.settings import ServiceSettings
 
-_LOG = log.get("here")
+_LOG = log.get("context")
+# At most this share of the threads waits for an outcome; the others keep serving requests.
+_WAITING_SHARE = 4
 
 
 def attach(
@@ -24,13 +26,12 @@ def attach(
     database: Database,
     transports: Mapping[str, Transport],
 ) -> Flask:
-    """Give the application what its views reach for; a database that does not answer becomes
-    503."""
+    """Give the application what its views use. A database that does not respond becomes 503."""
     app.extensions.update(
         settings=settings,
         database=database,
         transports=transports,
-        waiting=Waiting(settings.web_threads // 4),
+        waiting=Waiting(settings.web_threads // _WAITING_SHARE),
     )
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(PoolTimeout, _unavailable)
@@ -39,8 +40,8 @@ def attach(
 
 def database() -> Database:
     """The service's database."""
-    found: Database = current_app.extensions["database"]
-    return found
+    attached: Database = current_app.extensions["database"]
+    return attached
 
 
 def settings() -> Any:
@@ -49,19 +50,18 @@ def settings() -> Any:
 
 
 def transport(service: str) -> Transport:
-    """The way to a neighbour."""
-    found: Transport = current_app.extensions["transports"][service]
-    return found
+    """How to reach another service."""
+    attached: Transport = current_app.extensions["transports"][service]
+    return attached
 
 
 def waiting() -> Waiting:
-    """The seats of those who wait for an outcome."""
-    found: Waiting = current_app.extensions["waiting"]
-    return found
+    """The requests of this process that wait for an outcome."""
+    attached: Waiting = current_app.extensions["waiting"]
+    return attached
 
 
 def _unavailable(problem: Exception) -> Response:
     _LOG.warning("database.unavailable", exc_info=problem)
-    return problems.problem_response(
-        503, "service_unavailable", "The database is busy or away. Try again."
-    )
+    detail = "The database is temporarily unavailable. Try again in a moment."
+    return problems.problem_response(503, "service_unavailable", detail)

@@ -1,4 +1,4 @@
-"""ETags over the patchable fields of a single resource."""
+"""ETags over the patchable fields of a resource."""
 
 import hashlib
 import json
@@ -16,18 +16,17 @@ class Changed(PreconditionFailed):
 
 def etag(patchable: Any) -> str:
     """A strong validator for these values."""
-    return hashlib.sha256(json.dumps(patchable, sort_keys=True, default=str).encode()).hexdigest()[
-        :32
-    ]
+    text = json.dumps(patchable, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def check(patchable: Any) -> None:
-    """Raise Changed when the caller sent an If-Match that does not name these values."""
+    """Raise Changed if the client sent an If-Match that does not name these values."""
     if "If-Match" in request.headers and not request.if_match.contains(etag(patchable)):
         raise Changed()
 
 
-def tag(answer: Response, patchable: Any) -> Response:
-    """The answer with its ETag."""
-    answer.set_etag(etag(patchable))
-    return answer
+def tag(response: Response, patchable: Any) -> Response:
+    """The response with its ETag."""
+    response.set_etag(etag(patchable))
+    return response

@@ -1,4 +1,4 @@
-"""Field types that every door uses."""
+"""Field types of the API."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -8,10 +8,12 @@ import marshmallow as ma
 
 from chassis.runtime import clock, ids
 
+_SHORTEST_INSTANT = len("2026-01-31T09:00Z")
+
 
 class Text(ma.fields.String):
-    """Text: NFC, trimmed, no control characters (but newlines where ``lines``), ``least`` to
-    ``most`` characters."""
+    """Text in NFC, trimmed, ``least`` to ``most`` characters, without control characters except, if
+    ``lines``, newlines and tabs."""
 
     def __init__(
         self, *, least: int = 1, most: int = 255, lines: bool = False, **kwargs: Any
@@ -24,9 +26,11 @@ class Text(ma.fields.String):
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = unicodedata.normalize("NFC", str(super()._deserialize(value, attr, data, **kwargs)))
+        raw = str(super()._deserialize(value, attr, data, **kwargs))
+        text = unicodedata.normalize("NFC", raw)
         allowed = "\n\t" if self.lines else ""
-        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in text):
+        controls = (c for c in text if unicodedata.category(c) in ("Cc", "Cs"))
+        if any(c not in allowed for c in controls):
             raise ma.ValidationError("control_character: Control characters are not allowed.")
         text = text.strip()
         if not self.least <= len(text) <= self.most:
@@ -35,7 +39,7 @@ class Text(ma.fields.String):
 
 
 class TypeId(ma.fields.String):
-    """An id of one kind."""
+    """An id of one kind, as named by its prefix."""
 
     def __init__(self, prefix: str, **kwargs: Any) -> None:
         self.prefix = prefix
@@ -48,12 +52,12 @@ class TypeId(ma.fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = str(super()._deserialize(value, attr, data, **kwargs))
         if not ids.is_id(self.prefix, text):
-            raise ma.ValidationError(f"id: Must be an id that begins with {self.prefix}_.")
+            raise ma.ValidationError(f"id: Must be an id that starts with {self.prefix}_.")
         return text
 
 
 class Flag(ma.fields.Boolean):
-    """JSON's true or false; nothing that merely resembles them."""
+    """Exactly true or false, not the strings and numbers that marshmallow also accepts."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -62,7 +66,7 @@ class Flag(ma.fields.Boolean):
 
 
 class Stamp(ma.fields.String):
-    """An instant, UTC, with microseconds and Z."""
+    """An instant in UTC: microseconds and Z in responses, any offset in requests."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"format": "date-time", **kwargs.get("metadata", {})}
@@ -73,11 +77,16 @@ class Stamp(ma.fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = str(super()._deserialize(value, attr, data, **kwargs))
-        try:
-            at = datetime.fromisoformat(text)
-            outside = not 1 < at.year < 9999
-        except ValueError:
-            at, outside = None, True
-        if at is None or outside or at.tzinfo is None or len(text) < 17:
+        instant = _instant(text)
+        if instant is None:
             raise ma.ValidationError("instant: Must be an instant like 2026-01-31T09:00:00Z.")
-        return at.astimezone(UTC)
+        return instant.astimezone(UTC)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    has_time_and_zone = instant.tzinfo is not None and len(text) >= _SHORTEST_INSTANT
+    return instant if has_time_and_zone and 1 < instant.year < 9999 else None

@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import invalid
 
-# What a database says to the values of a cursor that was made up.
+# How a database rejects the values of a forged cursor.
 _FORGED = (DataError, ProgrammingError)
+_DIGEST_LENGTH = 8
 
 
 class Limit(ma.fields.Integer):
-    """How many rows a page has at the most: the digits 0-9 and nothing else, which a mere integer
-    does not mind."""
+    """The size of a page: only the digits 0-9, where marshmallow's integer accepts more."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if not re.fullmatch("[0-9]{1,3}", value):
@@ -29,7 +29,7 @@ class Limit(ma.fields.Integer):
 
 
 class PageArgs(ma.Schema):
-    """The query of every list."""
+    """The query parameters of every list."""
 
     limit = Limit(load_default=50, validate=ma.validate.Range(1, 200))
     cursor = ma.fields.String(validate=ma.validate.Length(1, 1000))
@@ -54,35 +54,41 @@ def page(
     limit: int,
     cursor: str | None,
     order: str = "",
-    row: Callable[[Any], Any] = lambda found: found[0],
+    row: Callable[[Any], Any] = lambda result: result[0],
 ) -> dict[str, Any]:
-    """One page of a query ordered by NOT NULL columns that end in a unique one. ``order`` names
-    filter and order, so that a cursor of another list is refused. Raises Invalid for a bad cursor.
-    """
-    mark = hashlib.sha256(order.encode()).hexdigest()[:8]
+    """One page of a query ordered by NOT NULL columns that end in a unique one.
+
+    ``order`` names filter and order, so that the cursor of another list is rejected; ``row`` turns
+    a row of the result into an item. Raises Invalid for a bad cursor."""
+    digest = hashlib.sha256(order.encode()).hexdigest()[:_DIGEST_LENGTH]
     try:
-        bookmark = _unpack(cursor, mark) if cursor else None
-        found = sqlakeyset.select_page(session, query, per_page=limit, page=bookmark)
+        bookmark = _bookmark(cursor, digest) if cursor else None
+        results = sqlakeyset.select_page(session, query, per_page=limit, page=bookmark)
     except (sqlakeyset.InvalidPage, ValueError, OverflowError, StatementError) as problem:
-        if cursor is None or (isinstance(problem, DBAPIError) and not isinstance(problem, _FORGED)):
+        if cursor is None or _is_outage(problem):
             raise
-        raise invalid(
-            "/cursor", "bad_cursor", "This cursor is not of this list. Begin without one."
-        ) from problem
-    more = bool(found.paging.has_next)
+        detail = "Invalid cursor. Omit it to start from the first page."
+        raise invalid("/cursor", "bad_cursor", detail) from problem
+    has_more = bool(results.paging.has_next)
     return {
-        "data": [row(r) for r in found],
-        "has_more": more,
-        "next_cursor": _pack(found.paging.bookmark_next, mark) if more else None,
+        "data": [row(result) for result in results],
+        "has_more": has_more,
+        "next_cursor": _cursor(results.paging.bookmark_next, digest) if has_more else None,
     }
 
 
-def _pack(bookmark: str, mark: str) -> str:
-    return base64.urlsafe_b64encode(f"{mark}{bookmark}".encode()).decode().rstrip("=")
+def _is_outage(problem: Exception) -> bool:
+    """Whether the database failed for another reason than the cursor's values."""
+    return isinstance(problem, DBAPIError) and not isinstance(problem, _FORGED)
 
 
-def _unpack(cursor: str, mark: str) -> str:
-    text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    if not text.startswith(mark + ">"):
+def _cursor(bookmark: str, digest: str) -> str:
+    return base64.urlsafe_b64encode(f"{digest}{bookmark}".encode()).decode().rstrip("=")
+
+
+def _bookmark(cursor: str, digest: str) -> str:
+    padding = "=" * (-len(cursor) % 4)
+    text = base64.urlsafe_b64decode(cursor + padding).decode()
+    if not text.startswith(digest + ">"):
         raise ValueError("a cursor of another list")
-    return text[len(mark) :]
+    return text[len(digest) :]

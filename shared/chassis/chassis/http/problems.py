@@ -1,4 +1,5 @@
-"""Problem details (RFC 9457): one table from kinds of failure to status codes, one renderer."""
+"""Problem details (RFC 9457): one table from kinds of failure to status codes, one way to build
+the response."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +53,7 @@ class Problem(ma.Schema):
 def problem_about(
     instance: str, status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The members of a problem about this instance; needs no Flask."""
+    """The members of a problem about this instance; works outside Flask."""
     return {
         "type": f"urn:clientele:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -64,24 +65,23 @@ def problem_about(
     }
 
 
-def problem_body(
-    status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The members of a problem about this request."""
-    return problem_about(f"{request.path}#{request_id()}", status, code, detail, extra)
-
-
 def problem_response(
     status: int, code: str, detail: str, extra: Mapping[str, Any] | None = None
 ) -> Response:
-    """A problem+json answer."""
-    body = problem_body(status, code, detail, extra)
-    answer = json_response(body, status, content_type="application/problem+json")
-    if status in (429, 503) or "retry_after" in (extra or {}):
-        answer.headers["Retry-After"] = str((extra or {}).get("retry_after", 1))
+    """A problem+json response about this request."""
+    extra = extra or {}
+    body = problem_about(f"{request.path}#{request_id()}", status, code, detail, extra)
+    response = json_response(body, status, content_type="application/problem+json")
+    if status in (429, 503) or "retry_after" in extra:
+        response.headers["Retry-After"] = str(extra.get("retry_after", 1))
     if status == 401:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def failure_response(failure: errors.Failure) -> Response:
+    """The problem+json response for a failure."""
+    return problem_response(status_of(failure), failure.code, failure.detail, failure.extra)
 
 
 def status_of(failure: errors.Failure) -> int:

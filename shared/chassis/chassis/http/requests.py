@@ -10,21 +10,21 @@ from flask import g, request
 from chassis.runtime import ids
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-_SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
-def sane_id(given: str) -> str:
-    """The request id a caller gave, or a new one where it is not sane."""
-    return given if _SANE_ID.fullmatch(given) else ids.new("evt")
+def accepted_id(given: str) -> str:
+    """The request id that a client sent, or a new one if it is unusable."""
+    return given if _ACCEPTED_ID.fullmatch(given) else ids.new("evt")
 
 
 def request_id() -> str:
-    """The id of this request: the caller's, if sane."""
+    """The id of this request; empty outside one."""
     return str(getattr(g, "request_id", ""))
 
 
 def client_address() -> str:
-    """Where the client is. The gateway says it; nobody else reaches a service."""
+    """The address of the client, as the gateway states it; nothing else reaches a service."""
     return request.headers.get("X-Forwarded-For") or request.remote_addr or ""
 
 

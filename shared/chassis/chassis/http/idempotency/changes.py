@@ -88,9 +88,7 @@ def _change_once(
 def _store_refusal(refusal: Conflict | Gone, key: str) -> Response:
     """Store the refusal in a transaction of its own, as that of the change was rolled back. If
     another request has used the key meanwhile, its response counts."""
-    response = problems.problem_response(
-        problems.status_of(refusal), refusal.code, refusal.detail, refusal.extra
-    )
+    response = problems.failure_response(refusal)
     try:
         with context.database().transaction() as session:
             claims.store(session, claims.claim(session, key), response)
