@@ -116,6 +116,18 @@ def test_whatever_is_no_service_and_secret_is_401_at_the_inner_door(
     assert (answer.status_code, answer.json["code"]) == (401, "internal_only")
 
 
+def test_the_document_describes_errors_as_problem_json(database: Database) -> None:
+    """flask-smorest documents errors as application/json in a private method that we override: a
+    new version may no longer call it."""
+    components = build(database).extensions["openapi"].spec.to_dict()["components"]
+
+    for name in ("Problem", "UNPROCESSABLE_ENTITY"):
+        content = components["responses"][name]["content"]
+        assert content == {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+        }
+
+
 def test_an_unknown_path_is_404(database: Database) -> None:
     answer = build(database).test_client().get("/nowhere")
 

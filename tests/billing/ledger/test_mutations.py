@@ -299,8 +299,8 @@ TABLE = (
     ),
     Mutation(
         "another body under the same key is the same request",
-        "chassis/http/idempotency.py",
-        "    if row.fingerprint != fingerprint:",
+        "chassis/http/idempotency/claims.py",
+        "    if used.fingerprint != fingerprint:",
         "    if False:",
         MACHINE,
     ),
