@@ -1,5 +1,5 @@
-"""Whose keys tokens are checked with, and what is remembered. (What is refused:
-tests/identity/test_forgeries.py.)"""
+"""Which keys tokens are verified with, and what is cached. tests/identity/test_forgeries.py tests
+what is rejected."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from tests.chassis.doors import keys, token
 STRANGER = OKPKey.generate_key("Ed25519", {"kid": "stranger"})
 
 
-def test_a_token_that_was_good_is_refused_once_its_key_is_gone(
+def test_a_verified_token_is_rejected_once_its_key_is_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answers = [keys(), {"keys": [STRANGER.as_dict(private=False)]}]
-    remote = RemoteKeys(lambda: answers.pop(0) if len(answers) > 1 else answers[0])
+    responses = [keys(), {"keys": [STRANGER.as_dict(private=False)]}]
+    remote = RemoteKeys(lambda: responses.pop(0) if len(responses) > 1 else responses[0])
     fresh, signed = Verifier(remote), token()
     assert fresh.verify(signed)
     remote._at -= 301
@@ -26,7 +26,7 @@ def test_a_token_that_was_good_is_refused_once_its_key_is_gone(
         fresh.verify(signed)
 
 
-def test_only_so_many_good_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_tokens_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "MAX_CACHED_TOKENS", 20)
     fresh = Verifier(RemoteKeys(keys))
     for n in range(30):
@@ -34,7 +34,7 @@ def test_only_so_many_good_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch
     assert len(fresh._verified[1]) == 10
 
 
-def test_a_new_key_is_asked_for_at_once_when_a_token_names_it() -> None:
+def test_an_unknown_key_is_fetched_immediately() -> None:
     asked: list[int] = []
     new = OKPKey.generate_key("Ed25519", {"kid": "new"})
 
@@ -50,7 +50,7 @@ def test_a_new_key_is_asked_for_at_once_when_a_token_names_it() -> None:
     assert len(asked) == 2
 
 
-def test_wrong_tokens_do_not_make_us_ask_the_issuer_again_and_again() -> None:
+def test_forged_tokens_do_not_cause_repeated_fetches() -> None:
     asked: list[int] = []
 
     def fetch() -> dict[str, Any]:
@@ -66,9 +66,9 @@ def test_wrong_tokens_do_not_make_us_ask_the_issuer_again_and_again() -> None:
     assert len(asked) == 1
 
 
-def test_keys_that_are_known_outlive_an_issuer_that_is_away() -> None:
-    answers: list[Any] = [keys()]
-    remote = RemoteKeys(lambda: answers.pop(0))
+def test_cached_keys_outlive_an_unavailable_issuer() -> None:
+    responses: list[Any] = [keys()]
+    remote = RemoteKeys(lambda: responses.pop(0))
     remote.key_set()
     remote._at -= 1000
 
@@ -76,13 +76,15 @@ def test_keys_that_are_known_outlive_an_issuer_that_is_away() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, {"code": "service_unavailable"}, {"keys": "no"}, ValueError("not json")], ids=str
+    "response",
+    [{}, {"code": "service_unavailable"}, {"keys": "no"}, ValueError("not json")],
+    ids=str,
 )
-def test_without_any_keys_nobody_is_let_in_and_nobody_is_called_a_stranger(answer: Any) -> None:
+def test_without_any_keys_requests_are_503_and_not_401(response: Any) -> None:
     def fetch() -> Any:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     with pytest.raises(Unavailable):
         Verifier(RemoteKeys(fetch)).verify(token())

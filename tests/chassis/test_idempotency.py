@@ -1,4 +1,4 @@
-"""The same key: the same effect, once, and the same answer."""
+"""Idempotency keys: the effect once, the same response every time."""
 
 import threading
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.chassis.messages import effects, rows
 pytestmark = pytest.mark.both_databases
 
 
-def test_the_same_key_gives_the_first_answer_again(database: Database) -> None:
+def test_the_same_key_replays_the_first_response(database: Database) -> None:
     app = build(database)
     first = post(app, "/words", {"word": "a", "count": 1}, key="k")
 
@@ -29,7 +29,7 @@ def test_the_same_key_gives_the_first_answer_again(database: Database) -> None:
     assert effects(database) == ["a"]
 
 
-def test_the_answer_survives_a_restart(database: Database) -> None:
+def test_the_stored_response_survives_a_restart(database: Database) -> None:
     first = post(build(database), "/words", {"word": "a"}, key="k")
 
     again = post(build(database), "/words", {"word": "a"}, key="k")
@@ -39,7 +39,7 @@ def test_the_answer_survives_a_restart(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("word", "status"), [("conflict", 409), ("gone", 410)])
-def test_a_refusal_of_the_state_is_remembered_without_its_effect(
+def test_a_conflict_is_stored_and_its_effect_is_not(
     database: Database, word: str, status: int
 ) -> None:
     app = build(database)
@@ -55,26 +55,26 @@ def test_a_refusal_of_the_state_is_remembered_without_its_effect(
 
 
 @pytest.mark.parametrize(("word", "status"), [("invalid", 422), ("broken", 500)])
-def test_what_is_wrong_in_form_or_on_our_side_is_not_remembered(
+def test_invalid_requests_and_internal_errors_are_not_stored(
     database: Database, word: str, status: int
 ) -> None:
     app = build(database)
 
-    answer = post(app, "/words", {"word": word}, key="k")
+    response = post(app, "/words", {"word": word}, key="k")
 
-    assert answer.status_code == status
+    assert response.status_code == status
     assert rows(database, IdempotencyKey) == []
     assert effects(database) == []
     assert post(app, "/words", {"word": "better"}, key="k").status_code == 201
 
 
-def test_the_same_key_with_another_body_is_refused(database: Database) -> None:
+def test_the_same_key_with_another_body_is_rejected(database: Database) -> None:
     app = build(database)
     post(app, "/words", {"word": "a"}, key="k")
 
-    answer = post(app, "/words", {"word": "b"}, key="k")
+    response = post(app, "/words", {"word": "b"}, key="k")
 
-    assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
+    assert (response.status_code, response.json["code"]) == (422, "idempotency_key_reused")
     assert effects(database) == ["a"]
 
 
@@ -83,17 +83,19 @@ def test_the_same_key_with_another_body_is_refused(database: Database) -> None:
     [{"sub": "idn_other"}, {"org": ids.new("org")}],
     ids=["another principal", "another organization"],
 )
-def test_somebody_elses_key_is_another_key(database: Database, other: dict[str, str]) -> None:
+def test_the_same_key_of_another_caller_is_another_key(
+    database: Database, other: dict[str, str]
+) -> None:
     app = build(database)
     post(app, "/words", {"word": "a"}, key="k")
 
-    answer = post(app, "/words", {"word": "b"}, key="k", bearer=token(**other))
+    response = post(app, "/words", {"word": "b"}, key="k", bearer=token(**other))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert effects(database) == ["a", "b"]
 
 
-def test_the_key_of_another_route_is_another_key(database: Database) -> None:
+def test_the_same_key_on_another_route_is_another_key(database: Database) -> None:
     app = build(database)
     post(app, "/words", {"word": "a"}, key="k")
 
@@ -101,21 +103,21 @@ def test_the_key_of_another_route_is_another_key(database: Database) -> None:
 
 
 def test_where_money_moves_a_key_is_required(database: Database) -> None:
-    answer = post(build(database), "/money", {"word": "a"})
+    response = post(build(database), "/money", {"word": "a"})
 
-    assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_required")
+    assert (response.status_code, response.json["code"]) == (400, "idempotency_key_required")
     assert effects(database) == []
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "with space", "tab\t", "ümlaut", "\x7f"])
 def test_a_key_has_visible_characters_only(database: Database, key: str) -> None:
-    answer = post(build(database), "/words", {"word": "a"}, key=key)
+    response = post(build(database), "/words", {"word": "a"}, key=key)
 
-    assert (answer.status_code, answer.json["code"]) == (400, "idempotency_key_invalid")
+    assert (response.status_code, response.json["code"]) == (400, "idempotency_key_invalid")
     assert effects(database) == []
 
 
-def test_the_longest_key_counts(database: Database) -> None:
+def test_the_longest_key_is_accepted(database: Database) -> None:
     app = build(database)
 
     assert [post(app, "/words", {"word": "a"}, key="~" * 255).status_code for _ in range(2)] == [
@@ -125,7 +127,7 @@ def test_the_longest_key_counts(database: Database) -> None:
     assert effects(database) == ["a"]
 
 
-def test_an_answer_with_a_secret_is_never_stored(database: Database) -> None:
+def test_a_response_with_a_secret_is_never_stored(database: Database) -> None:
     app = build(database)
 
     for _ in range(2):
@@ -136,28 +138,28 @@ def test_an_answer_with_a_secret_is_never_stored(database: Database) -> None:
 
 
 def test_twenty_at_once_with_one_key_have_one_effect(database: Database) -> None:
-    app, together, answers = build(database), threading.Barrier(20), []
+    app, together, responses = build(database), threading.Barrier(20), []
 
-    def knock() -> None:
+    def send() -> None:
         together.wait()
-        answers.append(post(app, "/words", {"word": "a"}, key="k"))
+        responses.append(post(app, "/words", {"word": "a"}, key="k"))
 
-    threads = [threading.Thread(target=knock) for _ in range(20)]
+    threads = [threading.Thread(target=send) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
     assert effects(database) == ["a"]
-    codes = {answer.status_code for answer in answers}
+    codes = {response.status_code for response in responses}
     assert codes <= {201, 409}
-    assert len({answer.data for answer in answers if answer.status_code == 201}) == 1
-    assert {a.json["code"] for a in answers if a.status_code == 409} <= {
+    assert len({response.data for response in responses if response.status_code == 201}) == 1
+    assert {a.json["code"] for a in responses if a.status_code == 409} <= {
         "idempotency_key_in_progress"
     }
 
 
-def test_while_the_first_is_still_running_the_second_is_told_so(
+def test_while_the_first_request_is_running_the_second_is_409(
     postgres_database: Database,
 ) -> None:
     inside, go_on, first = threading.Event(), threading.Event(), []
@@ -173,22 +175,22 @@ def test_while_the_first_is_still_running_the_second_is_told_so(
     thread.start()
     inside.wait(10)
 
-    answer = post(app, "/words", {"word": "a"}, key="k")
+    response = post(app, "/words", {"word": "a"}, key="k")
 
     go_on.set()
     thread.join()
-    assert (answer.status_code, answer.json["code"]) == (409, "idempotency_key_in_progress")
-    assert int(answer.headers["Retry-After"]) >= 1
+    assert (response.status_code, response.json["code"]) == (409, "idempotency_key_in_progress")
+    assert int(response.headers["Retry-After"]) >= 1
     assert first[0].status_code == 201
 
 
-def test_keys_are_forgotten_after_thirty_days(database: Database) -> None:
+def test_keys_are_deleted_after_thirty_days(database: Database) -> None:
     post(build(database), "/words", {"word": "a"}, key="k")
     at = clock.now() + idempotency.RETENTION
 
-    def forget(now: Any) -> int:
+    def delete(now: Any) -> int:
         with database.transaction() as session:
             return idempotency.delete_expired(session, now)
 
-    assert forget(at - timedelta(minutes=1)) == 0
-    assert forget(at + timedelta(minutes=1)) == 1
+    assert delete(at - timedelta(minutes=1)) == 0
+    assert delete(at + timedelta(minutes=1)) == 1

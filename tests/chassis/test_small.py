@@ -1,5 +1,4 @@
-"""The small parts every service stands on: ids, fields, permissions, settings, pages, waiting,
-jobs."""
+"""The small parts of every service: ids, fields, permissions, settings, pages, waiting, jobs."""
 
 import threading
 from pathlib import Path
@@ -78,25 +77,25 @@ def test_an_id_has_one_spelling_only(change: Any) -> None:
         ("e" + "\u0301" * 3, "é\u0301\u0301"),
     ],
 )
-def test_text_is_kept_in_one_spelling(given: str, kept: str) -> None:
+def test_text_is_normalized(given: str, kept: str) -> None:
     assert Text().deserialize(given) == kept
 
 
 @pytest.mark.parametrize(
     "given", ["", "  ", "a\0b", "a\nb", "a\x7fb", "\ud800", "x" * 256, None, 1, ["a"], {}, True]
 )
-def test_text_without_a_meaning_is_refused(given: Any) -> None:
+def test_meaningless_text_is_rejected(given: Any) -> None:
     with pytest.raises(ma.ValidationError):
         Text().deserialize(given)
 
 
-def test_lines_are_allowed_where_they_are_meant() -> None:
+def test_newlines_are_allowed_only_in_fields_for_lines() -> None:
     assert Text(lines=True).deserialize("a\n\tb") == "a\n\tb"
     with pytest.raises(ma.ValidationError):
         Text(lines=True).deserialize("a\rb")
 
 
-def test_an_id_in_a_body_is_of_its_kind() -> None:
+def test_an_id_in_a_body_must_have_the_right_prefix() -> None:
     good = ids.new("org")
 
     assert TypeId("org").deserialize(good) == good
@@ -118,19 +117,19 @@ def test_an_id_in_a_body_is_of_its_kind() -> None:
         None,
     ],
 )
-def test_an_instant_lies_in_time_and_has_a_zone(given: Any) -> None:
+def test_an_instant_needs_a_time_and_a_zone(given: Any) -> None:
     with pytest.raises(ma.ValidationError):
         Stamp().deserialize(given)
 
 
-def test_an_instant_of_any_zone_is_kept_in_utc() -> None:
+def test_an_instant_of_any_zone_is_converted_to_utc() -> None:
     assert Stamp().deserialize("2026-03-01T14:00:00+02:00") == NOON
 
 
 # ---- permissions
 
 
-def test_the_table_says_who_may() -> None:
+def test_the_table_decides_who_may() -> None:
     table = Operations.parse("""
     # comment
     thing.read  | x x x x x | x x - | x | t:read own:read   # another
@@ -154,7 +153,7 @@ def test_the_table_says_who_may() -> None:
         may("thing.other", "provider", "owner")
 
 
-def test_a_key_may_do_what_its_scopes_say_and_nothing_else() -> None:
+def test_an_api_key_may_do_only_what_its_scopes_allow() -> None:
     table = Operations.parse("""
     thing.read  | x x x x x | x x - | x | t:read  own:read
     thing.write | x - - - - | x - - | - | t:write -
@@ -186,7 +185,7 @@ def test_a_key_may_do_what_its_scopes_say_and_nothing_else() -> None:
         "| x x x x x | x x x | x | - -",
     ],
 )
-def test_a_line_that_is_no_row_is_an_error(line: str) -> None:
+def test_an_invalid_row_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match="not a row"):
         Operations.parse(line)
 
@@ -211,7 +210,7 @@ class TestSettings:
 
         assert all(name in str(problem.value) for name in ("DATABASE_URL", "PORT", "WEB_THREADS"))
 
-    def test_a_setting_may_lie_in_a_file(
+    def test_a_setting_can_be_read_from_a_file(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         (tmp_path / "url").write_text("sqlite:///x.db\n")
@@ -231,7 +230,7 @@ class TestSettings:
 # ---- pages
 
 
-def test_pages_lose_nothing_and_repeat_nothing(database: Database) -> None:
+def test_pages_neither_lose_nor_repeat_rows(database: Database) -> None:
     with database.transaction() as session:
         session.add_all(Effect(word=f"w{n % 7}") for n in range(250))
     query, seen, cursor = select(Effect).order_by(Effect.word, Effect.id), [], None
@@ -267,9 +266,7 @@ def test_pages_lose_nothing_and_repeat_nothing(database: Database) -> None:
         lambda c: paging._pack(">s:a~i:99999999999999999999", _mark("word")),
     ],
 )
-def test_a_cursor_that_is_not_of_this_list_is_refused_or_harmless(
-    database: Database, forge: Any
-) -> None:
+def test_a_forged_cursor_is_rejected_or_harmless(database: Database, forge: Any) -> None:
     with database.transaction() as session:
         session.add_all(Effect(word="w") for _ in range(3))
     query = select(Effect).order_by(Effect.word, Effect.id)
@@ -283,7 +280,7 @@ def test_a_cursor_that_is_not_of_this_list_is_refused_or_harmless(
             assert len(page["data"]) <= 1
 
 
-def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
+def test_a_cursor_of_another_order_is_rejected(database: Database) -> None:
     with database.transaction() as session:
         session.add_all(Effect(word="w") for _ in range(3))
     query = select(Effect).order_by(Effect.id)
@@ -293,7 +290,7 @@ def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
             paging.page(session, query, limit=1, cursor=cursor, order="other")
 
 
-def test_a_cursor_with_a_made_up_id_is_refused(database: Database) -> None:
+def test_a_cursor_with_an_invented_id_is_rejected(database: Database) -> None:
     cursor = paging._pack(">s:mem_x", _mark("id"))
     with database.reading() as session, pytest.raises(Invalid):
         paging.page(
@@ -326,29 +323,29 @@ def _mark(order: str) -> str:
         ("wait=99999", 0),
     ],
 )
-def test_a_caller_may_prefer_to_wait_up_to_ten_seconds(prefer: str, seconds: int) -> None:
+def test_a_client_may_prefer_to_wait_up_to_ten_seconds(prefer: str, seconds: int) -> None:
     with Flask("waiting").test_request_context(headers={"Prefer": prefer}):
         assert wanted_seconds() == seconds
 
 
-def test_who_finds_no_seat_is_answered_at_once() -> None:
-    waiting, sat, leave = Waiting(1), threading.Event(), threading.Event()
+def test_a_request_beyond_the_capacity_does_not_wait() -> None:
+    waiting, looked, leave = Waiting(1), threading.Event(), threading.Event()
     app = Flask("waiting")
 
-    def sit() -> str | None:
-        sat.set()
+    def look() -> str | None:
+        looked.set()
         return "known" if leave.is_set() else None
 
     def wait() -> None:
         with app.test_request_context(headers={"Prefer": "wait=10"}):
-            found.append(waiting.until(sit))
+            found.append(waiting.until(look))
 
     found: list[Any] = []
     first = threading.Thread(target=wait)
     first.start()
-    sat.wait(10)
+    looked.wait(10)
     with app.test_request_context(headers={"Prefer": "wait=10"}):
-        assert waiting.until(lambda: "never asked") is None
+        assert waiting.until(lambda: "never looked") is None
     leave.set()
     first.join()
     assert found == ["known"]
@@ -356,15 +353,15 @@ def test_who_finds_no_seat_is_answered_at_once() -> None:
         assert waiting.until(lambda: "free again") == "free again"
 
 
-def test_who_does_not_wait_takes_no_seat_and_asks_nothing() -> None:
+def test_a_request_that_does_not_wait_takes_no_capacity_and_never_looks() -> None:
     with Flask("waiting").test_request_context():
-        assert Waiting(1).until(lambda: pytest.fail("asked")) is None
+        assert Waiting(1).until(lambda: pytest.fail("looked")) is None
 
 
 # ---- jobs and crashes
 
 
-def test_a_crash_point_does_nothing_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failpoint_does_nothing_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLIENTELE_FAILPOINT", raising=False)
     failpoints.hit("relay.published")
     monkeypatch.setenv("CLIENTELE_FAILPOINT", "elsewhere")
@@ -395,7 +392,7 @@ def test_a_job_that_fails_does_not_stop_the_others() -> None:
     thread.join()
 
 
-def test_a_job_that_did_something_is_called_again_at_once() -> None:
+def test_a_job_that_did_something_runs_again_immediately() -> None:
     left, stop = [3, 2, 1, 0], threading.Event()
 
     class One:

@@ -1,4 +1,4 @@
-"""What every answer looks like, and what is refused before a view is asked."""
+"""What every response looks like, and what is rejected before a view runs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +18,9 @@ from tests.chassis.messages import effects
 
 @pytest.fixture
 def raising() -> Callable[[Exception], Any]:
-    """The answer to a view that raises this."""
+    """The response to a view that raises this."""
 
-    def knock(problem: Exception) -> Any:
+    def send(problem: Exception) -> Any:
         blueprint = Blueprint("raising", __name__)
 
         @blueprint.get("/raise")
@@ -36,24 +36,24 @@ def raising() -> Callable[[Exception], Any]:
         )  # type: ignore[arg-type]
         return app.test_client().get("/raise")
 
-    return knock
+    return send
 
 
 @pytest.mark.parametrize(("kind", "status"), problems.STATUS.items())
 def test_each_kind_of_failure_is_a_problem_with_its_status(
     raising: Any, kind: type[errors.Failure], status: int
 ) -> None:
-    answer = raising(kind("What is wrong.", code="a_code"))
+    response = raising(kind("What is wrong.", code="a_code"))
 
-    assert answer.status_code == status
-    assert answer.content_type == "application/problem+json"
-    told = answer.json
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    told = response.json
     assert (told["status"], told["code"], told["detail"]) == (status, "a_code", "What is wrong.")
     assert told["type"] == "urn:clientele:problem:a_code"
     assert told["title"] == "A code"
-    assert told["instance"] == f"/raise#{answer.headers['X-Request-Id']}"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert ("Retry-After" in answer.headers) == (status in (429, 503))
+    assert told["instance"] == f"/raise#{response.headers['X-Request-Id']}"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert ("Retry-After" in response.headers) == (status in (429, 503))
 
 
 def test_a_failure_carries_its_own_code_detail_and_members(raising: Any) -> None:
@@ -61,11 +61,11 @@ def test_a_failure_carries_its_own_code_detail_and_members(raising: Any) -> None
         code = "too_little"
         detail = "The balance is too low."
 
-    answer = raising(NotEnough(shortfall="5.00"))
+    response = raising(NotEnough(shortfall="5.00"))
 
-    assert answer.json["code"] == "too_little"
-    assert answer.json["detail"] == "The balance is too low."
-    assert answer.json["shortfall"] == "5.00"
+    assert response.json["code"] == "too_little"
+    assert response.json["detail"] == "The balance is too low."
+    assert response.json["shortfall"] == "5.00"
 
 
 @pytest.mark.parametrize(
@@ -84,36 +84,36 @@ def test_a_kind_of_failure_without_its_own_code_and_detail_cannot_be_defined(
         type("NotEnough", (errors.Conflict,), attributes | {"__doc__": "Inherits nothing."})
 
 
-def test_a_crash_tells_nothing_of_the_inside(raising: Any) -> None:
-    answer = raising(RuntimeError("SELECT secret FROM inside"))
+def test_an_internal_error_reveals_no_details(raising: Any) -> None:
+    response = raising(RuntimeError("SELECT secret FROM inside"))
 
-    assert answer.status_code == 500
-    assert answer.json["code"] == "internal_error"
-    assert "secret" not in answer.text
-    assert "Traceback" not in answer.text
+    assert response.status_code == 500
+    assert response.json["code"] == "internal_error"
+    assert "secret" not in response.text
+    assert "Traceback" not in response.text
 
 
-def test_a_database_that_is_away_is_503(raising: Any) -> None:
-    answer = raising(OperationalError("SELECT", {}, Exception("connection refused at 10.0.0.7")))
+def test_an_unavailable_database_is_503(raising: Any) -> None:
+    response = raising(OperationalError("SELECT", {}, Exception("connection refused at 10.0.0.7")))
 
-    assert (answer.status_code, answer.json["code"]) == (503, "service_unavailable")
-    assert "10.0.0.7" not in answer.text
-    assert answer.headers["Retry-After"]
+    assert (response.status_code, response.json["code"]) == (503, "service_unavailable")
+    assert "10.0.0.7" not in response.text
+    assert response.headers["Retry-After"]
 
 
 @pytest.mark.parametrize(
     "header", ["", "Basic", "Basic \xe9", "Basic a", "Basic ====", "Basic /w==", "Bearer eDp5"]
 )
-def test_whatever_is_no_service_and_secret_is_401_at_the_inner_door(
+def test_internal_routes_return_401_without_a_service_and_its_secret(
     database: Database, header: str
 ) -> None:
-    answer = (
+    response = (
         build(database)
         .test_client()
         .get("/internal/openapi.json", headers={"Authorization": header})
     )
 
-    assert (answer.status_code, answer.json["code"]) == (401, "internal_only")
+    assert (response.status_code, response.json["code"]) == (401, "internal_only")
 
 
 def test_the_document_describes_errors_as_problem_json(database: Database) -> None:
@@ -129,16 +129,16 @@ def test_the_document_describes_errors_as_problem_json(database: Database) -> No
 
 
 def test_an_unknown_path_is_404(database: Database) -> None:
-    answer = build(database).test_client().get("/nowhere")
+    response = build(database).test_client().get("/nowhere")
 
-    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert (response.status_code, response.json["code"]) == (404, "not_found")
 
 
-def test_a_wrong_method_is_405_and_names_the_right_ones(database: Database) -> None:
-    answer = build(database).test_client().put("/words")
+def test_a_wrong_method_is_405_and_lists_the_allowed_ones(database: Database) -> None:
+    response = build(database).test_client().put("/words")
 
-    assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
-    assert "POST" in answer.headers["Allow"]
+    assert (response.status_code, response.json["code"]) == (405, "method_not_allowed")
+    assert "POST" in response.headers["Allow"]
 
 
 def test_a_body_over_the_limit_is_413(database: Database) -> None:
@@ -168,9 +168,9 @@ def test_a_body_over_the_limit_is_413(database: Database) -> None:
 def test_another_content_type_or_encoding_is_415(
     database: Database, headers: dict[str, str]
 ) -> None:
-    answer = post(build(database), "/words", {"word": "a"}, **headers)
+    response = post(build(database), "/words", {"word": "a"}, **headers)
 
-    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
+    assert (response.status_code, response.json["code"]) == (415, "unsupported_media_type")
 
 
 UNREADABLE = {
@@ -200,10 +200,10 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_is_not_one_json_object_is_400(database: Database, name: str) -> None:
-    answer = post(build(database), "/words", UNREADABLE[name])
+def test_a_body_that_is_not_one_json_object_is_400(database: Database, name: str) -> None:
+    response = post(build(database), "/words", UNREADABLE[name])
 
-    assert (answer.status_code, answer.json["code"]) == (400, "unreadable_body")
+    assert (response.status_code, response.json["code"]) == (400, "unreadable_body")
     assert effects(database) == []
 
 
@@ -223,21 +223,21 @@ def test_what_is_not_one_json_object_is_400(database: Database, name: str) -> No
     ],
     ids=str,
 )
-def test_a_wrong_field_is_422_and_pointed_at(
+def test_an_invalid_field_is_422_with_its_pointer(
     database: Database, body: Any, pointer: str, code: str
 ) -> None:
-    answer = post(build(database), "/words", body)
+    response = post(build(database), "/words", body)
 
-    assert (answer.status_code, answer.json["code"]) == (422, "invalid")
-    assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [(pointer, code)]
+    assert (response.status_code, response.json["code"]) == (422, "invalid")
+    assert [(e["pointer"], e["code"]) for e in response.json["errors"]] == [(pointer, code)]
     assert effects(database) == []
 
 
 def test_authentication_comes_before_the_body(database: Database) -> None:
-    answer = build(database).test_client().post("/words", data=b"not json")
+    response = build(database).test_client().post("/words", data=b"not json")
 
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_permission_comes_before_the_body(database: Database) -> None:
@@ -248,31 +248,31 @@ def test_permission_comes_before_the_body(database: Database) -> None:
     )
 
 
-def test_a_sane_request_id_is_given_back(database: Database) -> None:
-    answer = build(database).test_client().get("/healthz", headers={"X-Request-Id": "a-1.b:c_2"})
+def test_an_acceptable_request_id_is_returned(database: Database) -> None:
+    response = build(database).test_client().get("/healthz", headers={"X-Request-Id": "a-1.b:c_2"})
 
-    assert answer.headers["X-Request-Id"] == "a-1.b:c_2"
+    assert response.headers["X-Request-Id"] == "a-1.b:c_2"
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "with space", "ünïcode", "a;b", "<script>", "{}"])
 def test_any_other_request_id_is_replaced(database: Database, given: str) -> None:
-    answer = build(database).test_client().get("/healthz", headers={"X-Request-Id": given})
+    response = build(database).test_client().get("/healthz", headers={"X-Request-Id": given})
 
-    assert answer.headers["X-Request-Id"] != given
-    assert answer.headers["X-Request-Id"].startswith("evt_")
+    assert response.headers["X-Request-Id"] != given
+    assert response.headers["X-Request-Id"].startswith("evt_")
 
 
 def test_a_request_id_does_not_end_in_a_newline() -> None:
     assert requests.accepted_id("abc\n").startswith("evt_")
 
 
-def test_ready_means_that_what_is_needed_answers(database: Database) -> None:
+def test_ready_means_that_every_dependency_responds(database: Database) -> None:
     client = build(database).test_client()
 
     assert client.get("/readyz").json == {"status": "ok", "checks": {"database": "ok"}}
 
 
-def test_not_ready_names_what_is_missing_without_its_secrets() -> None:
+def test_not_ready_names_what_is_unavailable_without_secrets() -> None:
     def gone() -> None:
         raise ConnectionError("postgresql://user:password@host")
 
@@ -280,6 +280,6 @@ def test_not_ready_names_what_is_missing_without_its_secrets() -> None:
         "gone", title="Gone", access=None, blueprints=[], ready={"database": gone}
     )
 
-    answer = app.test_client().get("/readyz")
+    response = app.test_client().get("/readyz")
 
-    assert (answer.status_code, answer.json["checks"]) == (503, {"database": "ConnectionError"})
+    assert (response.status_code, response.json["checks"]) == (503, {"database": "ConnectionError"})

@@ -360,7 +360,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InProcess, "send", fails)
 
 
-def test_keys_that_are_known_outlive_an_issuer_that_is_away(
+def test_cached_keys_outlive_an_unavailable_issuer(
     place: Place, issuer: Issuer, silent: None
 ) -> None:
     place.assert_taken(place.mint.good)
