@@ -22,7 +22,7 @@ from billing.values import Code, parse_money
 from chassis.auth.actor import Actor
 from chassis.db import migrations
 from chassis.db.database import Database
-from chassis.http.client import Answer
+from chassis.http.client import ServiceResponse
 from chassis.messaging.outbox import OutboxRow
 from chassis.runtime import clock, ids
 from chassis.runtime.settings import Secret
@@ -237,8 +237,8 @@ class _Issuer:
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
-        return Answer(200, {}, json.dumps({"keys": [KEY.as_dict(private=False)]}).encode())
+    ) -> ServiceResponse:
+        return ServiceResponse(200, {}, json.dumps({"keys": [KEY.as_dict(private=False)]}).encode())
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from chassis.errors import Unavailable
-from chassis.http.client import Answer
+from chassis.http.client import ServiceResponse
 
 from tests.console.browser import Browser, Page
 from tests.console.dom import Element
@@ -42,12 +42,14 @@ class Away:
     def __init__(self, wire: Any, *paths: str) -> None:
         self.wire, self.paths = wire, paths
 
-    def send(self, method: str, path: str, headers: Any, body: bytes | None = None) -> Answer:
+    def send(
+        self, method: str, path: str, headers: Any, body: bytes | None = None
+    ) -> ServiceResponse:
         if any(part in path for part in self.paths):
             raise Unavailable(
                 "A part of the system does not answer. Try again.", code="service_unavailable"
             )
-        answer: Answer = self.wire.send(method, path, headers, body)
+        answer: ServiceResponse = self.wire.send(method, path, headers, body)
         return answer
 
 

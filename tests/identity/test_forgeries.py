@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from chassis.errors import Unavailable
-from chassis.http.client import Answer
+from chassis.http.client import ServiceResponse
 from chassis.runtime import clock
 from gateway.clients import InProcess
 from joserfc.jwk import OKPKey
@@ -352,7 +352,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def fails(
         self: InProcess, method: str, path: str, headers: Any, body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         if path == JWKS:
             raise Unavailable("away")
         return send(self, method, path, headers, body)

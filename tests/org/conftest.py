@@ -13,7 +13,7 @@ import pytest
 from chassis.auth.actor import Actor
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
-from chassis.http.client import Answer
+from chassis.http.client import ServiceResponse
 from chassis.messaging import outbox
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.outbox import OutboxRow
@@ -63,9 +63,11 @@ class InternalClient:
 
     answer: dict[str, Any] = field(default_factory=lambda: {"blockers": [], "warnings": []})
 
-    def send(self, _method: str, path: str, _headers: Any, _body: bytes | None = None) -> Answer:
+    def send(
+        self, _method: str, path: str, _headers: Any, _body: bytes | None = None
+    ) -> ServiceResponse:
         told = {"keys": [KEY.as_dict(private=False)]} if path.endswith("jwks.json") else self.answer
-        return Answer(200, {}, json.dumps(told).encode())
+        return ServiceResponse(200, {}, json.dumps(told).encode())
 
 
 class World:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from chassis.errors import Unavailable
-from chassis.http.client import Answer, Stream, StreamingTransport
+from chassis.http.client import ServiceResponse, Stream, StreamingTransport
 
 _AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
 
@@ -72,7 +72,7 @@ class Api:
         )
         return answer.json() if answer.body else None
 
-    def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
+    def ask(self, method: str, target: str, body: Any = None, **headers: str) -> ServiceResponse:
         """One request; asked once more with a new token where this one is refused, for then nothing
         has happened.
 
@@ -97,9 +97,9 @@ class Api:
         if answer.status == 401 and self.renew:
             answer = self._opened(target, accept, self.renew())
         if answer.status >= 400:
-            whole = Answer(answer.status, answer.headers, b"".join(answer.pieces))
+            whole = ServiceResponse(answer.status, answer.headers, b"".join(answer.chunks))
             raise Refusal(whole.status, _problem(whole), _seconds(whole))
-        return answer.pieces
+        return answer.chunks
 
     def _opened(self, target: str, accept: str, token: str) -> Stream:
         sent = {**self.headers, "Accept": accept, "Authorization": f"Bearer {token}"}
@@ -110,7 +110,7 @@ class Api:
 
     def _once(
         self, method: str, target: str, body: Any, headers: Mapping[str, str], token: str
-    ) -> Answer:
+    ) -> ServiceResponse:
         sent = {"Accept": "application/json", **self.headers, **headers}
         if token:
             sent["Authorization"] = f"Bearer {token}"
@@ -161,7 +161,7 @@ def _with(path: str, query: Mapping[str, Any]) -> str:
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
-def _problem(answer: Answer) -> Mapping[str, Any]:
+def _problem(answer: ServiceResponse) -> Mapping[str, Any]:
     try:
         found = answer.json()
     except ValueError:
@@ -169,6 +169,6 @@ def _problem(answer: Answer) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _seconds(answer: Answer) -> int | None:
+def _seconds(answer: ServiceResponse) -> int | None:
     value = answer.headers.get("Retry-After", "")
     return int(value) if value.isdigit() else None

@@ -10,7 +10,7 @@ from wsgiref.types import WSGIApplication
 
 import urllib3
 from chassis.errors import Unavailable
-from chassis.http.client import Answer, HttpTransport, Stream
+from chassis.http.client import HttpTransport, ServiceResponse, Stream
 from urllib3 import HTTPHeaderDict
 
 _CHUNK = 64 * 1024
@@ -46,7 +46,7 @@ class Upstream(Protocol):
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Send a small request of our own. Raises Unavailable."""
         ...
 
@@ -93,7 +93,7 @@ class HttpUpstream:
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Send a small request of our own, with short time-outs. Raises Unavailable."""
         return self._own.send(method, path, headers, body)
 
@@ -141,10 +141,10 @@ class InProcess:
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Send one request and read the whole response."""
         response = self.forward(method, path, headers, body or b"")
-        return Answer(response.status, HTTPHeaderDict(response.headers), response.read())
+        return ServiceResponse(response.status, HTTPHeaderDict(response.headers), response.read())
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
         """A GET whose response is read while it is produced."""

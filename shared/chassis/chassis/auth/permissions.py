@@ -30,13 +30,13 @@ class Operations:
 
     @classmethod
     def parse(cls, table: str) -> "Operations":
-        """Read a table with one operation per line, in groups divided by ``|``: its name; five marks
-        for the provider's staff (owner, manager, billing, support, viewer); three for the
+        """Read a table with one operation per line, in groups divided by ``|``: its name; five
+        marks for the provider's staff (owner, manager, billing, support, viewer); three for the
         customer's people (owner, admin, member); one for acting for someone else; the scopes that
         a provider's and a customer's API key need.
 
-        ``x``: allowed. ``!``: allowed, after re-authentication where that is switched on. ``-``: not
-        allowed. ``#`` starts a comment. Raises ValueError for any other line."""
+        ``x``: allowed. ``!``: allowed, after re-authentication where that is switched on. ``-``:
+        not allowed. ``#`` starts a comment. Raises ValueError for any other line."""
         rows: dict[str, Row] = {}
         for raw in table.splitlines():
             line = raw.partition("#")[0].strip()

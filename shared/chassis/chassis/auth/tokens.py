@@ -61,7 +61,7 @@ class RemoteKeys:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def key_set(self, *, fresh: bool = False) -> KeySet:
-        """The current keys. Raises KeysUnavailable if they cannot be fetched and none are cached."""
+        """The current keys. Raises KeysUnavailable if none are cached and none can be fetched."""
         with self._lock:
             age = time.monotonic() - self._at
             if self._keys is not None and age <= (KEYS_MIN_AGE if fresh else KEYS_MAX_AGE):

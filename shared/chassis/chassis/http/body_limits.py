@@ -1,4 +1,4 @@
-"""How large request bodies may be, in bytes. The gateway and the services enforce the same limits."""
+"""How large request bodies may be, in bytes. Gateway and services enforce the same limits."""
 
 from chassis.errors import TooLarge
 

@@ -13,7 +13,7 @@ _CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServiceResponse:
     """A whole response."""
 
     status: int
@@ -31,7 +31,7 @@ class Stream:
 
     status: int
     headers: Mapping[str, str]
-    pieces: Iterator[bytes]
+    chunks: Iterator[bytes]
 
 
 class Transport(Protocol):
@@ -39,7 +39,7 @@ class Transport(Protocol):
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Send one request. Raises Unavailable if the service does not respond."""
         ...
 
@@ -48,7 +48,7 @@ class StreamingTransport(Transport, Protocol):
     """A transport that can also read long responses in chunks."""
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
-        """Send a GET and read its response as it arrives. Raises Unavailable, also while reading."""
+        """Send a GET and read its response in chunks. Raises Unavailable, also while reading."""
         ...
 
 
@@ -68,35 +68,35 @@ class HttpTransport:
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Send one request. Raises Unavailable if the service does not respond."""
-        try:
-            answer = self._pool.request(
-                method, self.url + path, headers=dict(headers), body=body, redirect=False
-            )
-        except urllib3.exceptions.HTTPError as problem:
-            raise _unavailable() from problem
-        return Answer(answer.status, answer.headers, answer.data)
+        response = self._request(method, path, headers, body=body)
+        return ServiceResponse(response.status, response.headers, response.data)
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
-        """Send a GET and read its response as it arrives. Raises Unavailable, also while reading."""
+        """Send a GET and read its response in chunks. Raises Unavailable, also while reading."""
+        response = self._request("GET", path, headers, preload_content=False)
+        return Stream(response.status, response.headers, _chunks(response))
+
+    def _request(
+        self, method: str, path: str, headers: Mapping[str, str], **options: Any
+    ) -> urllib3.BaseHTTPResponse:
         try:
-            answer = self._pool.request(
-                "GET", self.url + path, headers=dict(headers), redirect=False, preload_content=False
+            return self._pool.request(
+                method, self.url + path, headers=dict(headers), redirect=False, **options
             )
         except urllib3.exceptions.HTTPError as problem:
             raise _unavailable() from problem
-        return Stream(answer.status, answer.headers, _pieces(answer))
 
 
-def _pieces(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _chunks(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     try:
-        yield from answer.stream(_CHUNK)
-        answer.release_conn()
+        yield from response.stream(_CHUNK)
+        response.release_conn()
     except urllib3.exceptions.HTTPError as problem:
         raise _unavailable() from problem
     finally:
-        answer.close()
+        response.close()
 
 
 def _unavailable() -> Unavailable:
@@ -116,9 +116,11 @@ class InternalClient:
 
     def get(self, path: str) -> Any:
         """The JSON of a GET. Raises Unavailable for any status but 200."""
-        answer = self._transport.send("GET", path, {**self._headers, "Accept": "application/json"})
-        if answer.status != 200:
+        response = self._transport.send(
+            "GET", path, {**self._headers, "Accept": "application/json"}
+        )
+        if response.status != 200:
             raise Unavailable(
-                f"GET {path} returned {answer.status}.", code="service_unavailable", retry_after=1
+                f"GET {path} returned {response.status}.", code="service_unavailable", retry_after=1
             )
-        return answer.json()
+        return response.json()
