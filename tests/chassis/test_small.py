@@ -257,13 +257,13 @@ def test_pages_neither_lose_nor_repeat_rows(database: Database) -> None:
         lambda c: c + "AAAA",
         lambda c: c[::-1],
         lambda c: "A" * 1000,
-        lambda c: paging._pack(">s:1~i:1", "00000000"),
-        lambda c: paging._pack(">i:7~s:word", _mark("word")),
-        lambda c: paging._pack(">s:a", _mark("word")),
-        lambda c: paging._pack("<s:a~i:1", _mark("word")),
-        lambda c: paging._pack(">uuid:zz~i:1", _mark("word")),
-        lambda c: paging._pack(">s:a\0~i:1", _mark("word")),
-        lambda c: paging._pack(">s:a~i:99999999999999999999", _mark("word")),
+        lambda c: paging._cursor(">s:1~i:1", "00000000"),
+        lambda c: paging._cursor(">i:7~s:word", _mark("word")),
+        lambda c: paging._cursor(">s:a", _mark("word")),
+        lambda c: paging._cursor("<s:a~i:1", _mark("word")),
+        lambda c: paging._cursor(">uuid:zz~i:1", _mark("word")),
+        lambda c: paging._cursor(">s:a\0~i:1", _mark("word")),
+        lambda c: paging._cursor(">s:a~i:99999999999999999999", _mark("word")),
     ],
 )
 def test_a_forged_cursor_is_rejected_or_harmless(database: Database, forge: Any) -> None:
@@ -291,7 +291,7 @@ def test_a_cursor_of_another_order_is_rejected(database: Database) -> None:
 
 
 def test_a_cursor_with_an_invented_id_is_rejected(database: Database) -> None:
-    cursor = paging._pack(">s:mem_x", _mark("id"))
+    cursor = paging._cursor(">s:mem_x", _mark("id"))
     with database.reading() as session, pytest.raises(Invalid):
         paging.page(
             session, select(AuditEntry).order_by(AuditEntry.id), limit=1, cursor=cursor, order="id"
