@@ -44,7 +44,7 @@ class Operations:
                 continue
             name, row = _parse_row(line)
             if name in rows:
-                raise ValueError(f"two rows of one operation: {line!r}")
+                raise ValueError(f"not a row of the table, one exists for this operation: {line!r}")
             rows[name] = row
         return cls(rows)
 
