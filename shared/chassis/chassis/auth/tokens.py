@@ -129,7 +129,7 @@ def _check_header(header: Mapping[str, Any]) -> None:
 
 
 def _check_claims(claims: Mapping[str, Any], now: float) -> None:
-    """Raise ValueError, TypeError or KeyError for claims that membership does not issue."""
+    """Raise ValueError, TypeError or KeyError for claims that our issuer never sets."""
     is_valid = (
         claims["iss"] == AUDIENCE
         and claims["aud"] == AUDIENCE
