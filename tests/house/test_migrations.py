@@ -66,6 +66,10 @@ def test_migrations_are_numbered_in_sequence(service: Project) -> None:
     assert not (broken := broken_sequence(migrations_of(service))), listed(broken)
 
 
+def test_the_migrations_of_the_chassis_are_numbered_in_sequence() -> None:
+    assert not (broken := broken_sequence(migrations.CHASSIS)), listed(broken)
+
+
 @SERVICE
 def test_migrations_build_what_the_models_declare_on_sqlite(
     service: Project, tmp_path: Path
