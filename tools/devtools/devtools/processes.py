@@ -196,29 +196,34 @@ class System:
             }
             return inherited | common | own
         database = self._databases[service]
-        url = {"DATABASE_URL": database.owner_url if role == "migrate" else database.app_url}
-        if service == "console":
-            return inherited | common | url
-        own = {
-            **url,
-            "BROKER_URL": self._brokers[service],
-            "INTERNAL_SECRET": self._secrets.get(service, ""),
-            "INTERNAL_CALLERS": ",".join(
-                f"{name}={sha256(self._secrets[name].encode()).hexdigest()}"
-                for name in registry.entries()[service].callers
-            ),
-        }
+        own = {"DATABASE_URL": database.owner_url if role == "migrate" else database.app_url}
+        if registry.entries()[service].messages:
+            own |= self._secrets_of(service)
         if role == "topology":
             own["BROKER_ADMIN_URL"] = self._broker_admin
+        return inherited | common | own
+
+    def _secrets_of(self, service: str) -> dict[str, str]:
+        """What a service with messages needs for the broker and for internal calls, and more for
+        membership."""
+        callers = [
+            f"{name}={sha256(self._secrets[name].encode()).hexdigest()}"
+            for name in registry.entries()[service].callers
+        ]
+        secret_settings = {
+            "BROKER_URL": self._brokers[service],
+            "INTERNAL_SECRET": self._secrets.get(service, ""),
+            "INTERNAL_CALLERS": ",".join(callers),
+        }
         if service == "membership":
-            own |= {
+            secret_settings |= {
                 "SIGNING_KEY": self._signing_key,
                 "PEPPER": self._pepper,
                 "MAIL_URL": f"file://{self.mail}",
                 "CLIENTELE_ADMIN_EMAIL": ADMIN,
                 "CLIENTELE_ADMIN_PASSWORD": self.password,
             }
-        return inherited | common | own
+        return secret_settings
 
 
 def until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
