@@ -1,4 +1,4 @@
-"""What can be done. Whoever locks more than one thing does it in this order: mailed token,
-login failures, organization, member, identity,
-session, the counter of revocations; then says and records.
-"""
+"""What can be done.
+
+Rows are locked in this order: link token, failed logins, organization, member, identity, session,
+the counter of revocations. The transaction writes messages and audit records at its end."""

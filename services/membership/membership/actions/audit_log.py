@@ -43,8 +43,7 @@ def record(
 
 
 def acting_actor(acting: ActingSession, member: Member | None) -> Actor:
-    """Staff in a customer's membership, as their token names them: the member they act as, or
-    nobody."""
+    """Staff in an acting session: the member they act as, or support."""
     if member is not None:
         return Actor(
             kind="support",
@@ -56,11 +55,11 @@ def acting_actor(acting: ActingSession, member: Member | None) -> Actor:
 
 
 def support_actor(staff: Staff) -> Actor:
-    """Staff who do something about support from outside: the customer does not learn who."""
+    """Staff who manage support access. The customer does not see who it is."""
     return Actor(kind="support", id=SUPPORT_ID, label=SUPPORT, acting=staff.act())
 
 
 def member_actor(member: Member, organization: Organization) -> Actor:
-    """The member as somebody who does something."""
+    """The member as an actor."""
     kind = "staff" if organization.kind == "provider" else "member"
     return Actor(kind=kind, id=member.identity_id or member.id, label=member.name)
