@@ -47,7 +47,7 @@ class Person:
             and not self.page.get_by_label("Password").is_visible()
         ):
             self.go("/sign-in")
-        self.fill({"E-mail address": email, "Password": password})
+        self.fill({"Email address": email, "Password": password})
         self.press("Sign in")
         self.settle()
 

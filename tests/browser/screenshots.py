@@ -54,7 +54,7 @@ class Album:
         page.on("pageerror", lambda error: self.troubles.append(f"{page.url}: {error}"))
         if site:
             page.goto(f"{self.address}/sign-in")
-            page.get_by_label("E-mail address").fill(email)
+            page.get_by_label("Email address").fill(email)
             page.get_by_label("Password").fill(password)
             page.get_by_role("button", name="Sign in").click()
             page.wait_for_url("**/at/**")
@@ -245,12 +245,12 @@ def _step_in(staff: Walker, members: str) -> None:
     """What is seen in a member's place."""
     staff.page.goto(f"{staff.album.address}{members}?status=active&role=admin")
     staff.page.locator("[data-row] th a").first.click()
-    staff.page.get_by_role("link", name="Login As").click()
+    staff.page.get_by_role("link", name="Log in as").click()
     staff.page.get_by_label("Reason").fill("Ticket 4711: cannot find the last invoice")
-    staff.page.get_by_role("button", name="Start acting").click()
+    staff.page.get_by_role("button", name="Log in as").click()
     staff.page.wait_for_url("**/at/ses_**")
     staff.take("acting", urlsplit(staff.page.url).path)
-    staff.page.get_by_role("button", name="Stop").click()
+    staff.page.get_by_role("button", name="End session").click()
 
 
 def _owner(album: Album, site: Site, customer: Customer) -> None:
@@ -259,7 +259,7 @@ def _owner(album: Album, site: Site, customer: Customer) -> None:
 
 
 def _refused_sign_in(page: Page) -> None:
-    page.get_by_label("E-mail address").fill("somebody@example.com")
+    page.get_by_label("Email address").fill("somebody@example.com")
     page.get_by_label("Password").fill("not it")
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_load_state()

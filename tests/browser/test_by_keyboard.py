@@ -23,7 +23,7 @@ def test_a_day_without_a_mouse(typist: Typist, embedded: Site) -> None:
     expect(page.get_by_role("searchbox", name="Search customers")).to_be_focused()
     page.keyboard.type("nobody has this name")
     typist.keys("Enter")
-    typist.sees_heading("No customer matches")
+    typist.sees_heading("No customers match")
     typist.keys("/")
     page.keyboard.type(customer.name)
     expect(page.locator("#live")).to_have_text("1 customer shown.")
@@ -65,7 +65,7 @@ def test_a_day_without_a_mouse(typist: Typist, embedded: Site) -> None:
     typist.follow("Suspend")
     expect(page.get_by_role("dialog").get_by_role("heading").first).to_be_focused()
     typist.fill({"Reason": "not paid"})
-    typist.press("Yes, I’m sure")
+    typist.press("Suspend organization")
     typist.is_told("is suspended")
     typist.keys("g", "c")
     expect(page).to_have_url(re.compile("/customers$"))
@@ -76,7 +76,7 @@ def test_a_day_without_a_mouse(typist: Typist, embedded: Site) -> None:
 
     typist.hit(page.locator("details.me > summary"))
     typist.press("Sign out")
-    typist.sees_heading("You are signed out")
+    typist.sees_heading("You're signed out")
     assert customer.get()["status"] == "suspended"
     assert customer.get("/account")["balance"] == "40.00"
 

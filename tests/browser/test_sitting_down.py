@@ -24,7 +24,7 @@ def test_the_back_button_after_signing_out_shows_nothing(arrive: Arrivals, embed
     person.reads(customer.name)
 
     sign_out(person)
-    person.sees_heading("You are signed out")
+    person.sees_heading("You're signed out")
     person.page.go_back()
 
     person.sees_heading("Sign in")
@@ -51,7 +51,7 @@ def test_whose_organization_is_suspended_is_out_within_seconds(
         f"suspended while clicking: refused after {took:.2f} s (aim 2 s)"
     )
     person.sees_heading("Sign in")
-    person.fill({"E-mail address": customer.owner, "Password": PASSWORD})
+    person.fill({"Email address": customer.owner, "Password": PASSWORD})
     person.press("Sign in")
     person.reads("This organization is closed to logins")
 
@@ -66,15 +66,15 @@ def test_two_tabs_on_two_organizations_write_each_in_its_own(
     other = embedded.open(owner={"given_name": "Ada", "family_name": "Owner", "email": one.owner})
     person.go(eventually(lambda: (at := embedded.link(one.owner)) != used and at))
     person.press("Join")
-    person.follow("Go on")
+    person.follow("Continue")
     tabs = {customer.id: person.context.new_page() for customer in (one, other)}
     for org, tab in tabs.items():
         tab.goto(f"{embedded.address}/at/{org}/c/{org}/settings")
     for org, tab in tabs.items():
-        tab.get_by_label("Billing e-mail").fill(f"{org}@billing.example")
+        tab.get_by_label("Billing email").fill(f"{org}@billing.example")
     for tab in tabs.values():
         tab.get_by_role("button", name="Save").click()
-        expect(tab.get_by_role("status").filter(has_text="The settings are saved")).to_be_visible()
+        expect(tab.get_by_role("status").filter(has_text="Settings saved")).to_be_visible()
 
     assert [c.get()["billing"]["email"] for c in (one, other)] == [
         f"{c.id}@billing.example" for c in (one, other)
@@ -96,7 +96,7 @@ def test_what_was_typed_outlives_the_session(arrive: Arrivals, embedded: Site) -
     elsewhere = embedded.address + person.at("/home")
     eventually(lambda: person.context.request.get(elsewhere, max_redirects=0).status == 303)
     person.press("Top up")
-    person.reads("Your session had ended")
+    person.reads("Your session ended")
     person.sign_in(ADMIN, embedded.password)
 
     expect(person.page.get_by_label("Amount")).to_have_value("25.00")

@@ -89,7 +89,7 @@ def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: 
     sven.sign_in(console)
     own, path = console.seat, console.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as")
     form = console.get(f"{path}?reason=ticket+7")
-    assert form.forms[-1].fields["reason"] == "ticket 7" and "You may not" in form.text
+    assert form.forms[-1].fields["reason"] == "ticket 7" and "You can't" in form.text
 
     inside = console.submit(action=path)
 
@@ -100,7 +100,7 @@ def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: 
     assert "You act as Olga Owner at Acme & Söhne" in banner(inside) and re.search(
         r"until \d\d:\d\d UTC", inside.text
     )
-    assert "acting" in inside.title and "Stop" in inside.buttons
+    assert "acting" in inside.title and "End session" in inside.buttons
     assert inside.html.index('class="acting"') < inside.html.index('class="skip"'), (
         "the way out comes first"
     )
@@ -110,12 +110,13 @@ def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: 
     back = console.submit(action=f"/at/{acting}/acting/stop")
 
     assert (
-        back.path == f"/at/{own}/c/{acme.id}/members/{acme.owner.id}" and "stepped out" in back.text
+        back.path == f"/at/{own}/c/{acme.id}/members/{acme.owner.id}"
+        and "left the session" in back.text
     )
     assert not banner(back)
     over = console.get(f"/at/{acting}/c/{acme.id}/overview")
     assert over.status == 410 and "ended" in over.text
-    assert over.links["Back to my own place"] == f"/at/{own}/c/{acme.id}/support"
+    assert over.links["Back to my account"] == f"/at/{own}/c/{acme.id}/support"
     assert acme.staff("GET", "/remote-support")["inside"] == []
 
 
@@ -145,7 +146,7 @@ def test_what_support_may_not_is_absent_and_refused(
     log_in_as(console, acme)
     page = console.get(console.at(f"/c/{acme.id}/members/{member.id}"))
     assert page.status == 200
-    for word in ("Disable", "Remove", "Reset PIN", "Login As", "Make owner"):
+    for word in ("Disable", "Remove", "Reset PIN", "Log in as", "Make owner"):
         assert word not in page.links and word not in page.buttons, word
     for place in (
         "audit",
@@ -198,28 +199,28 @@ def test_who_is_inside_already_is_led_there(console: Browser, acme: Customer, sv
 
     assert (
         page.status == 409
-        and "inside a customer's account already" in page.text
+        and "already have an active support session" in page.text
         and "/v1/" not in page.text
     )
-    assert page.links["Go there"] == f"/at/{acting}/c/{acme.id}/overview"
+    assert page.links["Open it"] == f"/at/{acting}/c/{acme.id}/overview"
     page = console.submit(action=f"/at/{own}/acting/{acting}/end")
     assert page.path == path and console.get(f"/at/{acting}/c/{acme.id}/overview").status == 410
 
 
-@pytest.mark.parametrize("state", ["no login", "not verified", "disabled"])
+@pytest.mark.parametrize("state", ["no portal access", "not verified", "disabled"])
 def test_a_member_nobody_can_act_as_is_said_before_it_is_asked(
     console: Browser, acme: Customer, sven: Person, state: str
 ) -> None:
     member_id = (
         acme.loginless()["id"]
-        if state == "no login"
+        if state == "no portal access"
         else acme.member(accept=state != "not verified").id
     )
     if state == "disabled":
         acme.staff("POST", f"/members/{member_id}/disable")
     sven.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/members/{member_id}/login-as"))
-    assert page.status == 200 and state in page.text and "Start acting" not in page.buttons
+    assert page.status == 200 and state in page.text and "Log in as" not in page.buttons
 
 
 def test_it_needs_a_reason_and_the_right_role(
@@ -261,9 +262,7 @@ def test_without_consent_where_the_provider_manages(
     own = console.seat
     grant = ask(console, acme)
     page = enter(console, acme, grant)
-    assert "You are inside Acme & Söhne as Support" in banner(
-        page
-    ) and "may change things" in banner(page)
+    assert "You're in Acme & Söhne as Support" in banner(page) and "view and edit" in banner(page)
     assert "Manager Tester is inside" in console.get(f"/at/{own}/c/{acme.id}/support").text
 
 
@@ -276,19 +275,17 @@ def test_with_consent_and_ended_from_the_other_side(
     own = console.seat
     grant = ask(console, acme, access="read")
     page = console.get(console.at(place))
-    assert (
-        "waiting for the customer since" in page.text and f"/support/{grant}/enter" not in page.html
-    )
-    assert "not consented yet" in console.get(console.at(f"{place}/{grant}/enter")).text
+    assert "waiting for approval since" in page.text and f"/support/{grant}/enter" not in page.html
+    assert "not approved this request yet" in console.get(console.at(f"{place}/{grant}/enter")).text
 
     acme.owner.sign_in(customer)
     page = customer.get(customer.at(place))
-    assert "Support asks to come in" in page.text and "ticket 8" in page.text
+    assert "Support requests access" in page.text and "ticket 8" in page.text
     page = customer.post(customer.at(f"{place}/{grant}/approve"))
-    assert "may come in now" in page.text
+    assert "access approved" in page.text
 
     page = enter(console, acme, grant)
-    assert "look only" in banner(page)
+    assert "view only" in banner(page)
     acting = console.seat
     assert "Edit" not in page.links and "Add member" not in page.links
     page = console.get(console.at(f"/c/{acme.id}/settings"))
@@ -315,7 +312,7 @@ def test_the_customer_declines(
     again = console.post(
         console.at(f"/c/{acme.id}/support/request"), {"reason": "twice", "minutes": "60"}
     )
-    assert again.status == 409 and "waits for the customer" in again.text
+    assert again.status == 409 and "waiting for the customer" in again.text
     acme.member("admin").sign_in(customer)
     page = customer.post(customer.at(f"/c/{acme.id}/support/{grant}/end"))
     assert "Declined" in page.text
@@ -356,13 +353,13 @@ def test_where_it_is_switched_off_the_menu_does_not_offer_it(
     page = console.get(console.at(f"/c/{acme.id}/support"))
     assert (
         page.status == 200
-        and "switched off" in page.text
+        and "turned off" in page.text
         and "Request support access" not in page.links
     )
     page = console.post(
         console.at(f"/c/{acme.id}/support/request"), {"reason": "x", "minutes": "60"}
     )
-    assert page.status == 409 and "switched off" in page.text
+    assert page.status == 409 and "turned off" in page.text
 
 
 def test_opening_a_customers_address_does_not_step_in(
@@ -401,7 +398,9 @@ def test_the_customer_never_learns_who_it_was(
         for page in pages
         if (found := named(page, words)) and "actor=" not in page.path
     ] == []
-    assert "Support acting as Olga Owner" in customer.get(customer.at(f"/c/{acme.id}/audit")).text
+    assert (
+        "Support logged in as Olga Owner" in customer.get(customer.at(f"/c/{acme.id}/audit")).text
+    )
     assert "Support" in pages[SECTIONS.index("support")].text
     assert named(console.get(f"/at/{own}/c/{acme.id}/audit"), words), "staff do learn it"
 
@@ -418,9 +417,7 @@ def test_the_audit_says_what_was_done_in_words(
     console.submit(action=f"/at/{console.seat}/acting/stop")
     page = console.get(f"/at/{own}/c/{acme.id}/audit?actor_kind=support")
     text = " ".join(page.text.split())
-    assert (
-        "Support stepped in as a member" in text and "Manager Tester acting as Olga Owner" in text
-    )
+    assert "Login As session started" in text and "Manager Tester logged in as Olga Owner" in text
     assert "=HYPERLINK(1)" in text and "Acting session" in text
     lines = console.send("GET", f"/at/{own}/c/{acme.id}/audit.csv?actor_kind=support")
     assert (
@@ -436,8 +433,8 @@ def test_filters_of_the_audit(console: Browser, acme: Customer) -> None:
     at = console.at(f"/c/{acme.id}/audit")
     rows = console.get(f"{at}?action=account.topped_up").rows
     assert len(rows) == 1 and "Topped up" in rows[0][1] and "100.00" in rows[0][5]
-    assert "Nothing matches" in console.get(f"{at}?action=nothing.like_it").text
-    assert "Nothing matches" in console.get(f"{at}?to=2020-01-01").text
+    assert "No entries match" in console.get(f"{at}?action=nothing.like_it").text
+    assert "No entries match" in console.get(f"{at}?to=2020-01-01").text
     assert console.get(f"{at}?from=2020-01-01").rows
     page = console.get(f"{at}?from=yesterday")
     assert page.status == 422 and page.error("from") and page.title.startswith("Error")

@@ -47,7 +47,7 @@ class Away:
     ) -> ServiceResponse:
         if any(part in path for part in self.paths):
             raise Unavailable(
-                "A part of the system does not answer. Try again.", code="service_unavailable"
+                "The service is temporarily unavailable. Try again.", code="service_unavailable"
             )
         answer: ServiceResponse = self.wire.send(method, path, headers, body)
         return answer
@@ -133,7 +133,7 @@ def test_filters_are_in_the_address_and_in_the_form(staff: Browser, provider: Pr
     assert {name: form.fields[name] for name in asked if asked[name]} == {
         n: v for n, v in asked.items() if v
     }
-    assert "Shown: Active, Postpaid, United States, USD, No demonstration." in page.text
+    assert "Filtered by Active, Postpaid, United States, USD, No demonstration." in page.text
 
 
 def test_search_stays_while_sorting_and_paging_by_links(staff: Browser, provider: Provider) -> None:
@@ -189,7 +189,7 @@ def test_a_filter_that_is_none_is_a_problem_one_can_clear(
 
     assert page.status == 422 and page.title.startswith("Error: ")
     assert "State: “bogus”" in page.text and "Country: “XX”" in page.text
-    assert staff.click("Clear the filters").status == 200
+    assert staff.click("Clear filters").status == 200
 
 
 def test_no_match_says_what_was_asked_and_how_to_clear_it(
@@ -199,15 +199,15 @@ def test_no_match_says_what_was_asked_and_how_to_clear_it(
 
     page = staff.get(staff.at("/customers?q=nobody&status=suspended"))
 
-    assert "No customer matches" in page.headings and "Shown: “nobody”, Suspended." in page.text
-    assert names(staff.click("Clear the filters")) == ["Somebody"]
+    assert "No customers match" in page.headings and "Filtered by “nobody”, Suspended." in page.text
+    assert names(staff.click("Clear filters")) == ["Somebody"]
 
 
 def test_an_empty_book_says_how_to_begin(staff: Browser) -> None:
     page = staff.get(staff.at("/customers"))
 
     assert "No customers yet" in page.headings
-    assert page.links["Create the first one"] == staff.at("/customers/new")
+    assert page.links["Create organization"] == staff.at("/customers/new")
 
 
 def test_who_may_not_create_sees_no_button(console: Browser, provider: Provider) -> None:
@@ -336,8 +336,8 @@ def test_home_shows_what_needs_somebody(staff: Browser, provider: Provider) -> N
         "Overdrawn"
     ]
     assert "Burning" in groups["Credits run out within 7 days"]
-    assert card(page, "Deletions by days left").text.endswith("Leaving 30 days")
-    assert "Nothing needs you" not in page.text
+    assert card(page, "Scheduled deletions").text.endswith("Leaving 30 days")
+    assert "You're all caught up" not in page.text
     assert "Overdrawn" in card(page, "Recent customers").text
     assert names(staff.click("Owner not verified")) == ["Unverified"]
 
@@ -347,14 +347,14 @@ def test_home_says_when_nothing_needs_anybody(staff: Browser, provider: Provider
 
     page = staff.get(staff.at("/home"))
 
-    assert "Nothing needs you." in page.text and "Checked at" in page.text
+    assert "You're all caught up." in page.text and "Checked at" in page.text
 
 
 def test_home_says_who_of_us_is_inside_which_customer(staff: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme")
     acme.staff("POST", f"/members/{acme.owner.id}/login-as", {"reason": "they called <us>"})
 
-    words = card(staff.get(staff.at("/home")), "Who of us is inside a customer").text
+    words = card(staff.get(staff.at("/home")), "Active support sessions").text
 
     assert "as Olga Owner at Acme" in words and "they called <us>" in words
 
@@ -362,9 +362,9 @@ def test_home_says_who_of_us_is_inside_which_customer(staff: Browser, provider: 
 @pytest.mark.parametrize(
     ("path", "title"),
     [
-        ("/v1/wallet", "Our wallet"),
-        ("/v1/remote-support", "Who of us is inside a customer"),
-        ("attention=deletion_scheduled", "Deletions by days left"),
+        ("/v1/wallet", "Provider wallet"),
+        ("/v1/remote-support", "Active support sessions"),
+        ("attention=deletion_scheduled", "Scheduled deletions"),
         ("sort=-created_at", "Recent customers"),
         ("attention=owner_unverified", "Needs attention"),
     ],
@@ -376,8 +376,8 @@ def test_each_card_of_home_fails_alone(
     with away(whole, path):
         page = staff.get(staff.at("/home"))
 
-    quiet = title not in ("Needs attention", "Deletions by days left")
-    assert page.status == 200 and ("Nothing needs you" in page.text) == quiet
+    quiet = title not in ("Needs attention", "Scheduled deletions")
+    assert page.status == 200 and ("You're all caught up" in page.text) == quiet
     assert failed(page) == [title]
 
 
@@ -396,13 +396,13 @@ def test_the_overview_tells_a_prepaid_account(staff: Browser, provider: Provider
         " ", "\N{NO-BREAK SPACE}"
     )
     assert page.facts["Balance"] == "70.00" and page.facts["CustomerRef"] == "C-1"
-    assert (page.facts["Admins"], page.facts["Without login"]) == ("1", "1")
+    assert (page.facts["Admins"], page.facts["No portal access"]) == ("1", "1")
     # 30 in 14 days: 70 last 32 days.
     assert page.facts["Days to empty"] == "32"
     chart = page.top.find("svg", role="img")[0].attrs["aria-label"]
     day = datetime.now(UTC) + timedelta(days=32)
     assert "70.00" in chart and f"{day:%b %Y}" in chart
-    assert "<i>calls</i>" in card(page, "Last transactions").text
+    assert "<i>calls</i>" in card(page, "Recent transactions").text
     assert "Member added · Olga Owner" in card(page, "What happened").text
     assert not page.top.find("i") and "style" not in {
         name for one in page.top.all for name in one.attrs
@@ -425,10 +425,10 @@ def test_the_overview_tells_a_postpaid_account(staff: Browser, provider: Provide
 @pytest.mark.parametrize(
     ("path", "titles"),
     [
-        ("/account/transactions", ["Balance over 30 days", "Last transactions"]),
+        ("/account/transactions", ["Balance over 30 days", "Recent transactions"]),
         ("/members", ["Members"]),
         ("/timeline", ["What happened"]),
-        ("/account", ["Balance over 30 days", "Credits", "Last transactions"]),
+        ("/account", ["Balance over 30 days", "Credits", "Recent transactions"]),
     ],
 )
 def test_each_card_of_the_overview_fails_alone(
@@ -439,7 +439,7 @@ def test_each_card_of_the_overview_fails_alone(
         page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
     assert page.status == 200 and failed(page) == titles
-    assert "A part of the system does not answer" in page.text
+    assert "The service is temporarily unavailable" in page.text
 
 
 def test_a_service_that_is_down_takes_its_cards_alone(
@@ -453,7 +453,7 @@ def test_a_service_that_is_down_takes_its_cards_alone(
     assert page.status == 200 and failed(page) == [
         "Balance over 30 days",
         "Credits",
-        "Last transactions",
+        "Recent transactions",
     ]
     assert page.facts["Owner"].startswith("Olga Owner")
 
@@ -484,8 +484,8 @@ def test_a_customer_on_the_way_out_says_until_when(staff: Browser, provider: Pro
 
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
-    assert any("deleted for good on" in words for words in page.banners)
-    assert "Top up" not in page.links and "Deleted for good" in page.facts
+    assert any("permanently deleted on" in words for words in page.banners)
+    assert "Top up" not in page.links and "Permanently deleted" in page.facts
 
 
 # budgets

@@ -44,7 +44,7 @@ def test_somebody_signs_in_and_out(console: Browser, provider: Provider) -> None
 
     assert page.status == 200 and console.seat == provider.id
     at = console.at("/customers")
-    assert console.sign_out().headings == ["You are signed out"]
+    assert console.sign_out().headings == ["You're signed out"]
     assert console.get(at).path.startswith("/sign-in?next=")
     assert console.get("/").path == "/sign-in"
 
@@ -61,12 +61,12 @@ def test_signing_out_ends_the_sessions_at_the_api_too(console: Browser, provider
 @pytest.mark.parametrize(
     ("email", "password", "status", "words"),
     [
-        ("", "", 422, "Give your e-mail address and your password."),
+        ("", "", 422, "Enter your email address and password."),
         (
             "nobody@example.com",
             "four wrong otters drift",
             401,
-            "The e-mail address or the password is wrong.",
+            "The email address or password is incorrect.",
         ),
     ],
 )
@@ -99,7 +99,7 @@ def test_one_time_codes_are_asked_for_and_the_password_is_typed_once(
     assert page.status == 401 and page.banners == []
     assert page.forms[-1].names == {"next", "begun", "otp"} and PASSWORD not in page.html
 
-    assert "The one-time code is wrong" in console.submit({"otp": "000000"}).text
+    assert "The one-time code is incorrect" in console.submit({"otp": "000000"}).text
     console.submit({"otp": phone.now()})
 
     assert console.page.status == 200 and console.seat == provider.id
@@ -159,12 +159,12 @@ def test_a_form_survives_the_end_of_the_session(console: Browser, provider: Prov
     _end_sessions(provider)
 
     page = console.submit({"reason": 'Unpaid <since> "May" & June'})
-    assert page.status == 401 and "nothing of what you typed is lost" in page.text
+    assert page.status == 401 and "Your entries are saved" in page.text
     page = console.submit({"email": provider.email, "password": PASSWORD})
 
     assert page.path.startswith(f"{path}?draft=") and page.status == 200
     assert page.forms[-1].fields["reason"] == 'Unpaid <since> "May" & June'
-    assert "We kept what you had typed" in page.text and acme.now["status"] == "active"
+    assert "We restored your entries" in page.text and acme.now["status"] == "active"
     console.submit()
     assert acme.now["status"] == "suspended"
 

@@ -65,7 +65,7 @@ def test_a_form_from_elsewhere_is_refused_whatever_it_holds(
 
     page = console.send("POST", _suspend(acme), fields, FORGED[where])
 
-    assert (page.status, page.headings[-1]) == (403, "That form is not one of ours")
+    assert (page.status, page.headings[-1]) == (403, "The form could not be verified")
     assert acme.now["status"] == "active"
     assert (
         console.send("POST", "/sign-in", {"email": "x", "password": "y"}, FORGED[where]).status
@@ -286,7 +286,9 @@ def test_a_database_that_is_away_is_told_in_words(
 
     for path in (_suspend(acme), "/sign-in", "/"):
         page = console.send("GET", path)
-        assert (page.status, page.headings) == (503, ["A part of the system does not answer"]), path
+        assert (page.status, page.headings) == (503, ["The service is temporarily unavailable"]), (
+            path
+        )
         assert page.headers["Retry-After"] == "1" and "secret-of-ours" not in page.html
     assert console.send("POST", "/sign-in", {"email": "a", "password": "b"}).status == 503
 

@@ -33,7 +33,7 @@ def test_issuing_makes_the_unbilled_due(desk: Browser, provider: Provider) -> No
     page = at(customer, desk, "invoices/issue")
     assert (
         page.facts["Unbilled"] == "−80.00 EUR owed"
-        and page.facts["Usable credits now"] == "20.00 EUR"
+        and page.facts["Current usable credits"] == "20.00 EUR"
     )
     page = desk.submit()
 
@@ -52,7 +52,7 @@ def test_a_prepaid_account_has_nothing_to_invoice(desk: Browser, provider: Provi
 
     page = at(customer, desk, "invoices/issue")
 
-    assert "is charged at once" in page.text and "Issue the invoice" not in page.buttons
+    assert "charged immediately" in page.text and "Issue invoice" not in page.buttons
     assert "No invoices yet" in at(customer, desk, "invoices").headings
 
 
@@ -101,7 +101,7 @@ def test_a_payment_pays_what_is_ticked_and_is_assigned_anew(
         desk.post(path, {f"pays_{ids[2]}": "on"})
     page = desk.post(path, {f"pays_{ids[2]}": None})
     assert page.status == 409 and "five times" in page.text
-    assert "No more; reverse it to change it" in at(customer, desk, "payments").rows[0]
+    assert "0: reverse the payment instead" in at(customer, desk, "payments").rows[0]
 
 
 def test_a_payment_of_a_prepaid_account_is_a_top_up(desk: Browser, provider: Provider) -> None:
@@ -121,10 +121,10 @@ def test_an_invoice_shows_its_lines_payments_and_paper(desk: Browser, provider: 
     page = at(customer, desk, f"invoices/{invoice}")
     assert (
         page.facts["Total tax included"] == "10.00 EUR"
-        and page.facts["Still open"] == "−6.00 EUR owed"
+        and page.facts["Balance due"] == "−6.00 EUR owed"
     )
     assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Cheque C-1"
-    assert desk.click("Record a payment").forms[-1].fields[f"pays_{invoice}"] == "on"
+    assert desk.click("Record payment").forms[-1].fields[f"pays_{invoice}"] == "on"
     assert desk.page.forms[-1].fields["amount"] == "6.00"
 
     paper = at(customer, desk, f"invoices/{invoice}.pdf").answer
@@ -149,7 +149,7 @@ def test_an_overdue_invoice_says_for_how_long(
     page = at(customer, desk, "invoices?overdue=true")
 
     assert len(page.rows) == 1 and page.rows[0][3].endswith(("9 days overdue", "10 days overdue"))
-    assert "No invoice matches" in at(customer, desk, "invoices?status=void").headings
+    assert "No invoices match" in at(customer, desk, "invoices?status=void").headings
 
 
 def test_an_invoice_is_voided_or_credited(desk: Browser, provider: Provider) -> None:
@@ -158,14 +158,14 @@ def test_an_invoice_is_voided_or_credited(desk: Browser, provider: Provider) -> 
     at(customer, desk, f"invoices/{first}")
     assert "Void" in desk.page.links
     page = desk.post(desk.at(f"/c/{customer.id}/invoices/{first}/void"), {"reason": "wrong"})
-    assert "is void." in page.banners[0] and customer.account["expecting_invoice"] == "-10.00"
+    assert "was voided." in page.banners[0] and customer.account["expecting_invoice"] == "-10.00"
 
     path = desk.at(f"/c/{customer.id}/invoices/{second}/credit")
     page = desk.post(path, {"amount": "21", "reason": "late"})
     assert page.status == 409 and "20.00 EUR are left." in page.text
     page = desk.submit({"amount": "5"})
     assert (
-        "5.00 EUR of invoice" in page.banners[0] and page.facts["Still open"] == "−15.00 EUR owed"
+        "5.00 EUR of invoice" in page.banners[0] and page.facts["Balance due"] == "−15.00 EUR owed"
     )
     assert "Void" not in page.links
     page = desk.post(desk.at(f"/c/{customer.id}/invoices/{second}/void"))
@@ -179,9 +179,9 @@ def test_customers_read_their_own_invoices(console: Browser, provider: Provider)
     customer.owner.sign_in(console)
 
     page = at(customer, console, "invoices")
-    assert page.status == 200 and not {"Record a payment", "Issue an invoice"} & set(page.links)
+    assert page.status == 200 and not {"Record payment", "Issue invoice"} & set(page.links)
     page = at(customer, console, f"invoices/{invoice}")
-    assert page.status == 200 and not {"Void", "Credit note", "Record a payment"} & set(page.links)
+    assert page.status == 200 and not {"Void", "Credit note", "Record payment"} & set(page.links)
     assert at(customer, console, f"invoices/{invoice}.pdf").answer.data.startswith(b"%PDF")
     assert at(customer, console, "payments").status == 200
     refused = [at(customer, console, path).status for path in ("invoices/issue", "payments/record")]

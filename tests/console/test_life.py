@@ -40,8 +40,8 @@ def test_the_wizard_creates_one_customer_however_often_it_is_sent(
     assert page.facts["Currency"].startswith("EUR") and page.facts["Time zone"].startswith(
         "Europe/Berlin"
     )
-    assert page.facts["Billing name"] == "Söhne & Töchter (follows the organization’s name)"
-    assert page.text.count("For ever") == 5, "four facts, and the line that explains it"
+    assert page.facts["Billing name"] == "Söhne & Töchter (same as organization name)"
+    assert page.text.count("Permanent") == 5, "four facts, and the line that explains it"
     form = page.forms[-1]
 
     once = console.send("POST", form.action, form.fields)
@@ -61,7 +61,7 @@ def test_the_wizard_creates_one_customer_however_often_it_is_sent(
         "city": "Kiel",
     }
     assert made["buyer_tags"] == {"CustomerRef": "K-17"}
-    assert "is created" in console.follow().banners[0]
+    assert "was created" in console.follow().banners[0]
     assert console.get(console.at("/customers/new")).forms[-1].fields["name"] == "", (
         "the draft is gone"
     )
@@ -81,7 +81,7 @@ def test_a_draft_keeps_what_was_typed_there_and_back(console: Browser, provider:
     )  # another day, or another tab: it goes on where it was
     assert page.headings[1] == "Billing" and page.forms[-2].fields["billing_city"] == "Kiel"
 
-    page = console.submit(button="Start afresh")
+    page = console.submit(button="Start over")
     assert page.forms[-1].fields["name"] == "" and page.headings[1] == "Organization"
 
 
@@ -107,7 +107,7 @@ def test_a_session_that_ends_in_the_middle_loses_nothing(
     console.submit({"billing_city": "Kiel"}, button="Continue")
     page = console.submit({"email": provider.email, "password": PASSWORD})
 
-    assert page.headings[1] == "Billing" and "We kept what you had typed" in page.banners[0]
+    assert page.headings[1] == "Billing" and "We restored your entries" in page.banners[0]
     assert (
         page.forms[-2].fields["billing_city"] == "Kiel"
         and page.forms[-2].fields["name"] == ORGANIZATION["name"]
@@ -122,7 +122,7 @@ def test_what_is_missing_is_said_where_it_is_missing(console: Browser, provider:
 
     assert page.status == 422 and page.title.startswith("Error:")
     assert page.error("name") and page.error("pricing_model")
-    assert "several" in page.error("timezone") and not page.error("currency")
+    assert "more than one" in page.error("timezone") and not page.error("currency")
     assert page.forms[-2].options("timezone")[1] == "America/Adak", (
         "those of the country come first"
     )
@@ -206,7 +206,7 @@ def test_settings_are_saved_and_the_billing_name_follows(
     provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/settings"))
     assert (
-        "follows the organization’s name" in page.text
+        "is the same as the organization's name" in page.text
         and page.forms[-1].fields["billing_name"] == ""
     )
 
@@ -214,7 +214,7 @@ def test_settings_are_saved_and_the_billing_name_follows(
         {"name": "Acme & Co", "customer_ref": "7", "demo": "on", "billing_address": "Kai 1\nHafen"}
     )
 
-    assert page.banners == ["The settings are saved."]
+    assert page.banners == ["Settings saved."]
     assert (acme.now["name"], acme.now["billing"]["name"], acme.now["demo"]) == (
         "Acme & Co",
         "Acme & Co",
@@ -244,8 +244,8 @@ def test_a_stale_form_shows_what_is_now_beside_what_was_typed(
         ["Organization name", "Acme of somebody else", "Acme of mine"]
     ]
     assert acme.now["name"] == "Acme of somebody else"
-    assert "Take what it is now" in page.links
-    console.submit(button="Save again")
+    assert "Discard my changes" in page.links
+    console.submit(button="Overwrite and save")
     assert acme.now["name"] == "Acme of mine"
 
 
@@ -257,12 +257,15 @@ def test_suspend_and_activate(console: Browser, provider: Provider) -> None:
     page = console.click("Suspend")
     assert console.submit().error("reason") and acme.now["status"] == "active"
     page = console.submit({"reason": "unpaid"})
-    assert page.banners[0] == "Acme is suspended." and "Nobody of it can log in" in page.banners[1]
+    assert (
+        page.banners[0] == "Acme was suspended."
+        and "No one in this organization can log in" in page.banners[1]
+    )
     assert acme.now["status"] == "suspended" and "Suspend" not in page.links
 
-    page = console.click("Activate")
+    page = console.click("Activate organization")
     page = console.submit()
-    assert page.banners == ["Acme is open again."] and acme.now["status"] == "active"
+    assert page.banners == ["Acme is active again."] and acme.now["status"] == "active"
 
 
 def test_a_deletion_undone_leaves_it_as_it_was(console: Browser, provider: Provider) -> None:
@@ -307,19 +310,24 @@ def reserved(provider: Provider) -> Customer:
         (
             lambda p: p.customer(credits="10", accept=False),
             "10.00 EUR",
-            "Withdraw the credits",
+            "Withdraw credits",
             "/payment/withdraw",
         ),
         (owing_prepaid, "10.00 EUR", "Top up", "/payment/top-up"),
-        (reserved, "10.00 EUR", "See the reservations", "/payment#reservations"),
-        (lambda p: postpaid(p, "charge"), "10.00 EUR", "Issue the invoice", "/invoices/issue"),
+        (reserved, "10.00 EUR", "View reservations", "/payment#reservations"),
+        (lambda p: postpaid(p, "charge"), "10.00 EUR", "Issue invoice", "/invoices/issue"),
         (
             lambda p: postpaid(p, "charge", "invoice"),
             "10.00 EUR",
             "Record a payment",
             "/payments/record",
         ),
-        (lambda p: postpaid(p, "pay"), "25.00 EUR", "Pay the surplus out", "/payment/withdraw"),
+        (
+            lambda p: postpaid(p, "pay"),
+            "25.00 EUR",
+            "Withdraw the overpayment",
+            "/payment/withdraw",
+        ),
     ],
     ids=[
         "credits_left",
@@ -357,10 +365,7 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
     acme = provider.customer("Acme  & Daughters")
     provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/delete"))
-    assert (
-        "Nothing is left on the account" in page.text
-        and "1 member can no longer log in" in page.text
-    )
+    assert "The account is empty" in page.text and "1 member can no longer log in" in page.text
     assert "(Europe/Berlin)" in page.text and "For 30 days" in page.text
 
     page = console.submit({"typed_name": "Acme & Daughters", "reason": "gone"})
@@ -374,13 +379,13 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
         and acme.now["status"] == "suspended_for_deletion"
     )
     assert "29 days left" in page.text and page.facts["Reason"] == "gone"
-    assert page.facts["Asked for by"] == "First Admin"
+    assert page.facts["Requested by"] == "First Admin"
     assert console.get(console.at(f"/c/{acme.id}/delete")).path.endswith("/deletion")
 
-    console.click("Activate: undo the deletion")
+    console.click("Activate organization")
     page = console.submit()
-    assert acme.now["status"] == "active" and page.banners == ["Acme & Daughters is open again."]
-    assert "Called off" in console.get(console.at(f"/c/{acme.id}/deletion")).text
+    assert acme.now["status"] == "active" and page.banners == ["Acme & Daughters is active again."]
+    assert "Canceled" in console.get(console.at(f"/c/{acme.id}/deletion")).text
 
 
 def test_a_deletion_that_is_refused_shows_what_came_between(
@@ -393,10 +398,8 @@ def test_a_deletion_that_is_refused_shows_what_came_between(
 
     page = console.submit({"typed_name": "Acme", "reason": "gone"})
 
-    assert page.status == 409 and "The deletion was refused" in page.headings
-    assert "Withdraw the credits" in page.links and not [
-        one for one in page.buttons if "delete" in one
-    ]
+    assert page.status == 409 and "The organization was not deleted" in page.headings
+    assert "Withdraw credits" in page.links and not [one for one in page.buttons if "delete" in one]
     assert acme.now["status"] == "active"
 
 
@@ -408,10 +411,10 @@ def test_a_deleted_customer_stays_readable(console: Browser, provider: Provider)
 
     page = console.submit({"typed_name": "Acme", "reason": "gone"})
 
-    assert "Deleted for good" in console.get(page.path).text and acme.now["status"] == "deleted"
+    assert "Permanently deleted" in console.get(page.path).text and acme.now["status"] == "deleted"
     page = console.get(console.at(f"/c/{acme.id}/settings"))
     assert page.status == 200 and "Deleted." in page.banners[0] and "Save" not in page.buttons
-    assert "Danger zone" not in page.headings
+    assert "Sensitive actions" not in page.headings
 
 
 def test_each_sees_only_what_their_role_may(
@@ -463,9 +466,9 @@ def test_the_management_is_handed_over_and_back(
 
     boss.post(boss.at(f"/c/{acme.id}/settings/hand-over"))
     assert acme.now["managed_by"] == "customer"
-    assert "Let the provider manage it" not in boss.page.links
+    assert "Let the provider manage" not in boss.page.links
     owner.get(owner.at(f"/c/{acme.id}/settings"))
-    owner.click("Let the provider manage it")
+    owner.click("Let the provider manage")
     owner.submit()
     assert acme.now["managed_by"] == "provider"
 
@@ -474,9 +477,7 @@ def test_the_provider_chooses_its_settings(console: Browser, provider: Provider)
     provider.owner.sign_in(console)
     console.get(console.at("/provider/settings"))
 
-    page = console.submit(
-        {"managed_service": "on", "payment_terms_days": "30"}, button="Add a rate"
-    )
+    page = console.submit({"managed_service": "on", "payment_terms_days": "30"}, button="Add rate")
     assert (
         page.forms[-1].fields["payment_terms_days"] == "30" and "tax_0_rate" in page.forms[-1].names
     )
@@ -487,17 +488,19 @@ def test_the_provider_chooses_its_settings(console: Browser, provider: Provider)
             "tax_0_rate": "19",
             "tax_0_valid_from": "2026-01-01",
         },
-        button="Add a rate",
+        button="Add rate",
     )
     page = console.submit(
-        {"tax_1_country": "FR", "tax_1_name": "TVA", "tax_1_rate": "a lot"}, button="Save"
+        {"tax_1_country": "FR", "tax_1_name": "TVA", "tax_1_rate": "a lot"}, button="Save settings"
     )
     assert page.status == 422 and page.error("tax_1_rate") and page.error("tax_1_valid_from")
     page = console.submit(button="Remove rate 1")
     assert page.forms[-1].fields["tax_0_name"] == "TVA"
-    page = console.submit({"tax_0_rate": "20", "tax_0_valid_from": "2026-02-01"}, button="Save")
+    page = console.submit(
+        {"tax_0_rate": "20", "tax_0_valid_from": "2026-02-01"}, button="Save settings"
+    )
 
-    assert page.banners == ["The settings are saved."]
+    assert page.banners == ["Settings saved."]
     now = provider.api("GET", "/v1/settings")
     assert now["tax_rates"] == [
         {"country": "FR", "name": "TVA", "rate": "20", "valid_from": "2026-02-01"}
@@ -518,7 +521,7 @@ def test_stale_settings_and_settings_only_to_be_read(
     boss.get(boss.at("/provider/settings"))
     provider.api("PATCH", "/v1/settings", {"payment_terms_days": 7})
 
-    page = boss.submit({"deletion_grace_days": "10"}, button="Save")
+    page = boss.submit({"deletion_grace_days": "10"}, button="Save settings")
     assert page.status == 412 and ["Payment terms", "7", "14"] in page.rows
     provider.staff("viewer").sign_in(viewer)
     page = viewer.get(viewer.at("/provider/settings"))
@@ -530,12 +533,12 @@ def test_the_wallet_spells_out_its_formula(console: Browser, provider: Provider)
     provider.customer(credits="40", accept=False)
     provider.owner.sign_in(console)
     page = console.get(console.at("/provider/wallet"))
-    assert "Usable = own balance \N{MINUS SIGN} sum of customers’ balances" in page.text
+    assert "Usable = own balance \N{MINUS SIGN} sum of customers' balances" in page.text
 
     console.click("Top up EUR")
     page = console.submit({"amount": "100"})
 
-    assert page.banners == ["The top-up is booked."]
+    assert page.banners == ["Top-up recorded."]
     cells = [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in page.rows[0]]
     assert cells[:4] == ["EUR", "100.00 EUR", "40.00 EUR", "60.00 EUR"]
 

@@ -21,7 +21,7 @@ def test_a_prepaid_balance_is_spelled_out(desk: Browser, provider: Provider) -> 
     assert page.facts["Balance"] == "86.10148 EUR"
     assert page.facts["Balance = usable − limit"] == "86.10148 = 2,086.10148 − 2,000.00"
     assert page.facts["Credit limit permanent"] == "2,000.00 EUR"
-    assert "eating into" not in page.text
+    assert "using its credit limit" not in page.text
     assert page.facts["Days to empty"].startswith("2,101 days about ")
 
 
@@ -34,7 +34,7 @@ def test_an_eaten_limit_is_red_and_said(desk: Browser, provider: Provider) -> No
     assert page.facts["Balance = usable − limit"] == "−8.67 = 91.33 − 100.00"
     assert [one.text for one in page.top.find("span", class_="owed")] == ["−8.67 EUR owed"]
     assert "91.33 EUR" in [one.text for one in page.top.find("span", class_="held")]
-    assert "eating into the credit limit: 8.67 EUR of 100.00 EUR used." in page.text
+    assert "using its credit limit: 8.67 EUR of 100.00 EUR used." in page.text
 
 
 def test_what_is_reserved_is_listed_and_let_go(desk: Browser, provider: Provider) -> None:
@@ -50,7 +50,7 @@ def test_what_is_reserved_is_listed_and_let_go(desk: Browser, provider: Provider
     page = desk.submit()
 
     assert "Released 30.00 EUR." in page.banners
-    assert page.facts["Usable credits"] == "150.00 EUR" and "Nothing is reserved." in page.text
+    assert page.facts["Usable credits"] == "150.00 EUR" and "No reservations." in page.text
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_postpaid_figures_are_spelled_out(
     page = money(customer, desk)
 
     assert figures.items() <= page.facts.items()
-    assert page.facts["What is unbilled"].startswith("Everything charged since the last invoice.")
+    assert page.facts["What counts as unbilled"].startswith("All charges since the last invoice.")
 
 
 def test_what_is_unbilled_follows_the_invoicing(desk: Browser, provider: Provider) -> None:
     customer = postpaid(provider)
     provider.api("PATCH", "/v1/settings", {"invoicing": "individual"})
 
-    assert money(customer, desk).facts["What is unbilled"].startswith("Usage only")
+    assert money(customer, desk).facts["What counts as unbilled"].startswith("Usage only")
 
 
 def test_a_top_up_counts_once_however_often_it_is_pressed(
@@ -186,7 +186,7 @@ def test_a_frozen_account_says_so(desk: Browser, provider: Provider) -> None:
 
     page = money(customer, desk)
     assert (
-        "The account is frozen" in page.text
+        "This account is frozen" in page.text
         and "Charge" not in page.links
         and "Top up" in page.links
     )
@@ -205,7 +205,7 @@ def test_a_limit_lasts_for_good_or_until_a_day(desk: Browser, provider: Provider
     page = desk.post(path, {"credit_limit": "75", "term": "temporary"})
     assert (
         page.status == 422
-        and page.error("until") == "Fill this in."
+        and page.error("until") == "Enter the last day of the limit."
         and customer.account["credit_limit"] == "0.00"
     )
     page = desk.submit({"until": last.isoformat()})
@@ -220,7 +220,7 @@ def test_a_limit_lasts_for_good_or_until_a_day(desk: Browser, provider: Provider
         customer.account["credit_limit_expires_at"] is None
         and customer.account["credit_limit"] == "10.00"
     )
-    assert desk.post(path, {"credit_limit": ""}).error("credit_limit") == "Fill this in."
+    assert desk.post(path, {"credit_limit": ""}).error("credit_limit") == "Enter a credit limit."
 
 
 def test_a_stale_limit_is_not_written_over(desk: Browser, provider: Provider) -> None:
@@ -243,8 +243,8 @@ def test_the_payment_mode_is_changed_and_what_becomes_of_the_money_said(
     path = desk.at(f"/c/{customer.id}/payment/mode")
 
     page = desk.get(path)
-    assert "The 30.00 EUR in the wallet become an overpayment" in page.text
-    assert desk.submit().error("credit_limit") == "Fill this in."
+    assert "The balance of 30.00 EUR becomes an overpayment" in page.text
+    assert desk.submit().error("credit_limit") == "Enter a credit limit."
     page = desk.submit({"credit_limit": "100"})
     assert (
         "The account is postpaid now." in page.banners
@@ -312,7 +312,8 @@ def test_the_stored_card_is_shown_and_removed(
     page = desk.submit()
 
     assert (
-        "The stored card is removed." in page.banners and customer.account["payment_method"] is None
+        "The stored card was removed." in page.banners
+        and customer.account["payment_method"] is None
     )
 
 

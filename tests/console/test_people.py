@@ -34,7 +34,7 @@ def test_the_list_says_who_is_there_and_filters(console: Browser, acme: Customer
     page = console.get(members(console, acme))
     assert [row[0] for row in page.rows] == [
         "Olga Owner"
-    ] and "Only the owner is here yet" in page.text
+    ] and "The owner is the only member so far" in page.text
     acme.staff(
         "POST",
         "/members",
@@ -64,20 +64,20 @@ def test_the_list_says_who_is_there_and_filters(console: Browser, acme: Customer
         "Olga Owner"
     ]
     page = console.get(members(console, acme, "?q=nobody"))
-    assert page.rows == [] and "No member matches" in page.text
+    assert page.rows == [] and "No members match" in page.text
     assert console.get(members(console, acme, "?status=purple")).status == 200
     assert len(console.statements(members(console, acme))) <= 12
 
 
 def test_adding_with_portal_access_invites(console: Browser, acme: Customer, whole: Whole) -> None:
     page = console.post(members(console, acme, "/new"), {"name": "Ann Lee", "portal_access": "yes"})
-    assert page.status == 422 and page.error("email") == "Fill this in."
+    assert page.status == 422 and page.error("email") == "Enter an email address."
 
     page = console.submit({"email": f"ann@{acme.word}.example", "role": "admin", "extension": "77"})
     assert (
         page.status == 200
         and page.headings[1] == "Ann Lee"
-        and "A mail is on its way" in page.banners[0]
+        and "We sent an email to" in page.banners[0]
     )
     assert page.facts["Role"] == "Admin" and page.facts["Extension"] == "–"
     assert whole.link(f"ann@{acme.word}.example").startswith("/verify/")
@@ -108,10 +108,10 @@ def test_adding_without_portal_access_shows_a_pin_this_once(
     assert page.status == 200 and page.facts["Extension"] == "200" and re.fullmatch(r"\d{6}", pin)
     assert page.headers["Cache-Control"] == "no-store"
 
-    page = console.click("I have it")
+    page = console.click("I've saved the PIN")
     assert (
         page.headings[1] == "Front desk"
-        and page.facts["E-mail address"] == "–"
+        and page.facts["Email address"] == "–"
         and pin not in page.html
     )
     assert pin not in console.get(members(console, acme)).html
@@ -136,8 +136,8 @@ def test_changing_a_member(console: Browser, acme: Customer, whole: Whole) -> No
     assert page.path == at and page.headings[1] == "Ann Smith" and page.facts["Role"] == "Admin"
     page = console.post(at + "/edit", {"email": f"new@{acme.word}.example"})
     assert (
-        "A mail is on its way to new@" in page.banners[0]
-        and "not verified" in page.facts["E-mail address"]
+        "We sent an email to new@" in page.banners[0]
+        and "not verified" in page.facts["Email address"]
     )
     assert whole.link(f"new@{acme.word}.example").startswith("/verify/")
     assert "/undo/" in whole.mail(ann.email)
@@ -147,12 +147,12 @@ def test_taking_portal_access_away_gives_a_pin(console: Browser, acme: Customer)
     ann = acme.member("admin", given="Ann")
     page = console.post(members(console, acme, f"/{ann.id}/edit"), {"portal_access": "no"})
     assert re.fullmatch(r"\d{6}", page.facts["PIN"])
-    page = console.click("I have it")
-    assert page.facts["Kind"].startswith("No portal access") and page.facts["Role"] == "Member"
+    page = console.click("I've saved the PIN")
+    assert page.facts["Portal access"].startswith("No") and page.facts["Role"] == "Member"
     page = console.post(
         page.path + "/edit", {"portal_access": "yes", "email": ann.email, "role": "member"}
     )
-    assert page.facts["State"] == "Not verified yet"
+    assert page.facts["Status"] == "Not verified yet"
 
 
 def test_a_form_of_before_shows_what_is_now_and_goes_on(console: Browser, acme: Customer) -> None:
@@ -175,13 +175,13 @@ def test_disable_enable_remove(
     page = console.post(at + "/disable")
     assert (
         page.path == at
-        and page.facts["State"] == "Disabled"
+        and page.facts["Status"] == "Disabled"
         and "out within seconds" in page.banners[0]
     )
     assert hers.get(hers.at("/me/sessions")).path.startswith("/sign-in")
     assert "Enable" in page.links and "Disable" not in page.links and "Make owner" not in page.links
     page = console.post(at + "/enable")
-    assert page.facts["State"] == "Active"
+    assert page.facts["Status"] == "Active"
     page = console.post(at + "/remove")
     assert page.path == members(console, acme) and [row[0] for row in page.rows] == ["Olga Owner"]
     assert console.get(at).status == 404
@@ -193,7 +193,7 @@ def test_the_owner_has_to_transfer_first(console: Browser, acme: Customer) -> No
     assert {"Disable", "Remove", "Make owner"}.isdisjoint(
         page.links
     ) and "exactly one" in page.banners[0]
-    assert page.links["Make somebody else the owner"].endswith("/ownership/new")
+    assert page.links["Choose a new owner"].endswith("/ownership/new")
     page = console.post(at + "/disable")
     assert page.status == 409 and "Transfer the ownership" in page.banners[0]
 
@@ -210,7 +210,7 @@ def test_resending_kills_the_link_before(
         earlier = clock.now() - timedelta(minutes=2)
         session.execute(update(Member).where(Member.id == ann.id).values(invited_at=earlier))
     page = console.post(at + "/resend-verification")
-    assert page.path == at and "Only the link in the new mail works" in page.banners[0]
+    assert page.path == at and "Earlier links no longer work" in page.banners[0]
     assert whole.link(ann.email) != first and browser().get(first).status == 410
 
 
@@ -221,15 +221,15 @@ def test_what_a_role_may_not_is_not_there(
     ann, bob = acme.member("member", given="Ann"), acme.member("admin", given="Bob")
     provider.staff("viewer").sign_in(console)
     page = console.get(members(console, acme, f"/{ann.id}"))
-    assert {"Change", "Disable", "Remove", "Login As", "Make owner"}.isdisjoint(page.links)
-    assert "Add a member" not in console.get(members(console, acme)).links
+    assert {"Change", "Disable", "Remove", "Log in as", "Make owner"}.isdisjoint(page.links)
+    assert "Add member" not in console.get(members(console, acme)).links
     assert console.get(members(console, acme, "/new")).status == 403
 
     his = browser()
     bob.sign_in(his)
     page = his.get(members(his, acme, f"/{ann.id}"))
     assert {"Change", "Disable", "Remove", "Reset password"} <= set(page.links)
-    assert {"Login As", "Make owner"}.isdisjoint(page.links)
+    assert {"Log in as", "Make owner"}.isdisjoint(page.links)
     page = his.get(members(his, acme, f"/{bob.id}"))
     assert {"Change", "Disable", "Remove"}.isdisjoint(page.links)
     form = his.get(members(his, acme, "/new")).forms[-1]
@@ -253,9 +253,9 @@ def test_the_providers_own_staff_have_presets(console: Browser, provider: Provid
             "role": "support",
         },
     )
-    assert page.facts["May do"] == "Support" and "Login As" not in page.links
+    assert page.facts["Permissions"] == "Support" and "Log in as" not in page.links
     page = console.post(page.path + "/edit", {"role": "manager"})
-    assert page.facts["May do"] == "Manager"
+    assert page.facts["Permissions"] == "Manager"
     assert (
         provider.api("GET", f"/v1/organizations/{provider.id}/members?q=sue")["data"][0]["role"]
         == "admin"
@@ -269,15 +269,15 @@ def test_staff_change_the_owner_at_once_and_undo_it(console: Browser, acme: Cust
     assert {row[0]: row[3] for row in page.rows} == {
         "Ann Tester": "Choose Ann Tester",
         "Front desk": "No: no portal access",
-        "Olga Owner": "Is the owner",
+        "Olga Owner": "Current owner",
     }
     console.get(page.links["Choose Ann Tester"])
     page = console.submit({"reason": "Olga has left", "typed": "acme"})
     assert page.status == 422 and page.error("typed") and acme.owner.member["name"] == "Olga Owner"
     page = console.submit({"typed": "Acme"})
-    assert "Ann Tester is the owner now" in page.banners[0] and acme.owner.id == ann.id
+    assert "Ann Tester is now the owner" in page.banners[0] and acme.owner.id == ann.id
     assert "Nothing that was assigned to Olga Owner has moved" in page.text
-    page = console.get(page.links["Undo"])
+    page = console.get(page.links["Undo transfer"])
     page = console.submit()
     assert acme.now["owner"]["given_name"] == "Olga" and page.rows[0][4] == "Undone"
 
@@ -295,17 +295,17 @@ def test_an_owner_offers_and_the_other_accepts(
 
     ann.sign_in(hers)
     hers.click("Ownership")
-    assert "offers you the ownership" in hers.page.text and "I retire" in hers.page.text
-    hers.click("Accept")
+    assert "is offering you ownership" in hers.page.text and "I retire" in hers.page.text
+    hers.click("Accept ownership")
     page = hers.submit()
     assert (
-        "You are the owner now" in page.banners[0]
+        "You are now the owner" in page.banners[0]
         and acme.staff("GET")["owner"]["given_name"] == "Ann"
     )
     assert hers.get(members(hers, acme)).status == 200
 
     assert console.get(console.at(f"/c/{acme.id}/ownership")).status == 200
-    assert "Change the owner" not in console.get(console.page.path).links
+    assert "Transfer ownership" not in console.get(console.page.path).links
 
 
 def test_an_offer_is_cancelled(provider: Provider, console: Browser) -> None:
@@ -314,9 +314,9 @@ def test_an_offer_is_cancelled(provider: Provider, console: Browser) -> None:
     acme.owner.sign_in(console)
     console.get(console.at(f"/c/{acme.id}/ownership/new?member={ann.id}"))
     page = console.submit({"reason": "I retire", "typed": " Acme "})
-    page = console.get(page.links["Cancel the offer"])
+    page = console.get(page.links["Cancel offer"])
     page = console.submit()
-    assert page.rows[0][4] == "Cancelled" and "Cancel the offer" not in page.links
+    assert page.rows[0][4] == "Canceled" and "Cancel offer" not in page.links
 
 
 def test_looking_at_an_invitation_uses_nothing_up(
@@ -329,7 +329,7 @@ def test_looking_at_an_invitation_uses_nothing_up(
         page = hers.get(link)
         assert page.status == 200 and page.headings == ["Join Acme & <Sons>"] and not page.banners
         assert page.headers["Referrer-Policy"] == "no-referrer" and ann.email in page.text
-    assert "At least 15 characters" in page.text and 'autocomplete="new-password"' in page.html
+    assert "Use 15 to 128 characters" in page.text and 'autocomplete="new-password"' in page.html
     page = hers.submit({"password": "too little"})
     assert (
         page.status == 422
@@ -340,8 +340,8 @@ def test_looking_at_an_invitation_uses_nothing_up(
     assert page.status == 200 and page.headings == ["You have joined Acme & <Sons>"]
     for method in ("GET", "POST"):
         page = hers.send(method, link, {"password": NEW} if method == "POST" else None)
-        assert page.status == 410 and "can't be used any more" in page.headings[0]
-    assert "Ask for a new invitation" in page.buttons
+        assert page.status == 410 and "no longer works" in page.headings[0]
+    assert "Request a new invitation" in page.buttons
     assert hers.submit().headings == ["Asked"]
     assert hers.sign_in(ann.email, NEW).status == 200
 
@@ -373,7 +373,7 @@ def test_somebody_else_who_is_signed_in_is_told(
     console.send("POST", link, {"password": NEW})
     assert acme.staff("GET", f"/members/{ann.id}")["status"] == "pending"
     console.get(link)
-    page = console.submit(button="Sign out and go on")
+    page = console.submit(button="Sign out and continue")
     assert page.path == link and "password" in page.forms[-1].names
     assert console.submit({"password": NEW}).headings == ["You have joined Acme"]
 
@@ -385,11 +385,10 @@ def test_an_address_is_taken_back(
     console.post(members(console, acme, f"/{ann.id}/edit"), {"email": f"thief@{acme.word}.example"})
     found = re.search(r"https://app\.example(/undo/\S+)", whole.mail(ann.email))
     assert found
-    assert hers.get(found[1]).headings == ["Take your login back"]
+    assert hers.get(found[1]).headings == ["Undo the email change"]
     page = hers.submit()
     assert (
-        page.headings == ["Your login is yours again"]
-        and page.links["Ask for a new password"] == "/reset"
+        page.headings == ["Email change undone"] and page.links["Reset your password"] == "/reset"
     )
     assert acme.staff("GET", f"/members/{ann.id}")["email"] == ann.email
     page = hers.get(found[1])
@@ -399,7 +398,7 @@ def test_an_address_is_taken_back(
 def test_links_that_lead_nowhere(console: Browser, whole: Whole) -> None:
     for at in ("/verify/nothing", "/undo/nothing", "/reset/nothing"):
         page = console.get(at)
-        assert page.status == 404 and page.headings == ["This link leads nowhere"]
+        assert page.status == 404 and page.headings == ["This link is not valid"]
 
 
 def test_a_password_is_reset(
@@ -410,7 +409,7 @@ def test_a_password_is_reset(
     said: list[Page] = [
         hers.post("/reset", {"email": email}) for email in (ann.email, "nobody@nowhere.example")
     ]
-    assert said[0].text == said[1].text and said[0].headings == ["Look into your mailbox"]
+    assert said[0].text == said[1].text and said[0].headings == ["Check your email"]
     link = whole.link(ann.email)
     assert link.startswith("/reset/")
     hers.get(link)
@@ -418,13 +417,13 @@ def test_a_password_is_reset(
     assert hers.page.links["Sign in"] == "/sign-in"
     assert other.get(other.at("/me/sessions")).path.startswith("/sign-in")
     page = hers.get(link)
-    assert page.status == 410 and page.links["Ask for a new password"] == "/reset"
+    assert page.status == 410 and page.links["Reset your password"] == "/reset"
     assert (
         hers.sign_in(ann.email, PASSWORD).status == 401
         and hers.sign_in(ann.email, NEW).status == 200
     )
     page = console.post(members(console, acme, f"/{ann.id}/reset-password"))
-    assert "good for 30 minutes" in page.banners[0]
+    assert "expires in 30 minutes" in page.banners[0]
 
 
 def code(secret: str) -> str:
@@ -435,7 +434,7 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     ann, hers = acme.member("member", given="Ann"), browser()
     ann.sign_in(hers)
     assert "Off" in hers.get(hers.at("/me/security")).text
-    hers.click("Switch them on")
+    hers.click("Turn on one-time codes")
     page = hers.submit()
     secret = page.facts["Key"].replace(" ", "")
     assert page.facts["Address"].startswith("otpauth://totp/") and secret in page.facts["Address"]
@@ -444,8 +443,12 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     page = hers.submit({"otp": code(secret)})
     recovery = [one.text for one in page.top.find(class_="secret")[0].find("code")]
     assert page.status == 200 and len(recovery) >= 8
-    page = hers.click("I have kept them")
-    assert "On" in page.text and recovery[0] not in page.html and "Switch them off" in page.links
+    page = hers.click("I've saved the codes")
+    assert (
+        "On" in page.text
+        and recovery[0] not in page.html
+        and "Turn off one-time codes" in page.links
+    )
 
     again = browser()
     page = again.sign_in(ann.email, PASSWORD)
@@ -488,7 +491,7 @@ def test_sessions_are_listed_and_ended(
     ended = next(f.action for f in page.forms if f.action.endswith("/end"))
     page = hers.submit(action=ended)
     assert "Ended" in page.banners[0] and "Support" not in [row[0] for row in page.rows]
-    page = hers.submit(button="End all others")
+    page = hers.submit(button="End all other sessions")
     assert len(page.rows) == 1
     assert other.get(other.at("/me/sessions")).path.startswith("/sign-in")
     assert len(hers.statements(hers.at("/me/sessions"))) <= 12
@@ -505,7 +508,7 @@ def test_a_proof_does_not_cut_a_session_short(
             update(LoginSession).values(authenticated_at=clock.now() - timedelta(hours=1))
         )
     page = console.post(console.at("/me/security/codes"))
-    assert page.status == 403 and page.headings == ["Prove that it is you"]
+    assert page.status == 403 and page.headings == ["Confirm it's you"]
     page = console.submit({"proof_password": PASSWORD})
     assert page.status == 200 and "Key" in page.facts
     acme.staff(
@@ -549,9 +552,9 @@ def test_codes_that_the_provider_demands_come_first(
     page = theirs.get(theirs.at("/customers"))
     assert (
         page.path.partition("?")[0].endswith("/me/security")
-        and "asks for one-time codes" in page.banners[0]
+        and "requires one-time codes" in page.banners[0]
     )
-    theirs.click("Switch them on")
+    theirs.click("Turn on one-time codes")
     secret = theirs.submit().facts["Key"].replace(" ", "")
     theirs.submit({"otp": code(secret)})
     assert theirs.page.headings[-1] == "Your recovery codes"
@@ -560,11 +563,11 @@ def test_codes_that_the_provider_demands_come_first(
 
 def test_api_keys(console: Browser, acme: Customer) -> None:
     page = console.get(console.at("/me/keys"))
-    assert "There are none" in page.text
+    assert "No API keys yet" in page.text
     page = console.post(console.at("/me/keys/new"), {"name": "Rating", "scope_usage_write": "on"})
     key = page.facts["API key"]
     assert key.startswith("clk_")
-    page = console.click("I have it")
+    page = console.click("I've saved the PIN")
     assert (
         key not in page.html
         and page.rows[0][0].startswith("Rating")
@@ -576,4 +579,4 @@ def test_api_keys(console: Browser, acme: Customer) -> None:
     console.get(console.at("/me/keys"))
     page = console.get(console.page.links["Delete Rating"])
     page = console.submit()
-    assert "There are none" in page.text
+    assert "No API keys yet" in page.text

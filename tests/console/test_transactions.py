@@ -20,7 +20,7 @@ def test_corrections_refunds_and_reversals(desk: Browser, provider: Provider) ->
     page = money(customer, desk, f"transactions/{charged['id']}")
     assert (
         page.facts["Amount"] == "−5.00 EUR"
-        and page.facts["Cost to you only staff see it"] == "2.00 EUR"
+        and page.facts["Your cost visible to staff only"] == "2.00 EUR"
     )
     assert ["Revenue", "", "5.00 EUR"] in page.rows
     desk.click("Refund")
@@ -55,10 +55,10 @@ def test_transactions_are_found_by_what_the_address_says(desk: Browser, provider
     assert (
         len(money(customer, desk, f"transactions?direction=in&from={before}&to={later}").rows) == 1
     )
-    assert "No transaction matches" in money(customer, desk, f"transactions?from={later}").headings
-    assert "Clear the filters" in desk.page.links
+    assert "No transactions match" in money(customer, desk, f"transactions?from={later}").headings
+    assert "Clear filters" in desk.page.links
     page = money(customer, desk, "transactions?kind=nonsense")
-    assert page.status == 422 and "Clear the filters" in page.links
+    assert page.status == 422 and "Clear filters" in page.links
 
 
 def test_the_statement_is_a_harmless_file(desk: Browser, provider: Provider) -> None:
@@ -84,7 +84,7 @@ def test_customers_read_their_own_and_change_nothing(browser: Any, provider: Pro
         assert page.status == 200 and page.facts["Balance"] == "8.00 EUR"
         assert not {"Top up", "Withdraw", "Charge", "Adjust", "Credit limit"} & set(page.links)
         page = money(mine, console, f"transactions/{charged['id']}")
-        assert page.status == 200 and "0.40" not in page.text and "Cost" not in page.text
+        assert page.status == 200 and "0.40" not in page.text and "Your cost" not in page.text
         assert [
             money(mine, console, f"payment/{what}").status for what in ("top-up", "limit", "mode")
         ] == [403] * 3

@@ -10,16 +10,18 @@ from console.clients import Refusal
 from console.values.words import again
 
 _SENT_BEFORE = (
-    "This form was sent before with something else in it, and that may have been done. Look whether it was "
-    "before you send it again."
+    "This form was already submitted with different values, and that may have taken effect. "
+    "Check before you submit it again."
 )
+_GROUPED = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Field:
     """One control. ``pointer``: where its value goes in the body (RFC 6901), ``/name`` unless said;
     ``kind``: text, email, password, money, number, date, select, radio, checkbox, textarea or
-    hidden; ``options``: value and label."""
+    hidden; ``options``: value and label; ``ask``: the error for an empty field, if not the default."""
 
     name: str
     label: str
@@ -30,11 +32,22 @@ class Field:
     options: Sequence[tuple[str, str]] = ()
     autocomplete: str = "off"
     most: int = 255
+    ask: str = ""
 
     @property
     def at(self) -> str:
         """Where the value goes in the body."""
         return self.pointer or f"/{self.name}"
+
+    @property
+    def missing(self) -> str:
+        """The error for an empty field: ``Enter a reason.``, ``Select a country.``"""
+        if self.ask:
+            return self.ask
+        label = self.label.partition(" (")[0]
+        article = "an" if label[:1] in "AEIOU" else "a"
+        verb = "Select" if self.options else "Enter"
+        return f"{verb} {article} {label[:1].lower()}{label[1:]}."
 
     def said(self, value: str) -> str:
         """A value of it as people read it."""
@@ -92,10 +105,7 @@ class Form:
         for error in refusal.errors:
             found = by_pointer.get(error["pointer"])
             if found:
-                self.wrong(
-                    found.name,
-                    _missing(found) if error.get("code") == "required" else error["detail"],
-                )
+                self.wrong(found.name, _explained(found, self.value(found.name), error))
             else:
                 self.summary.append(("", f"{error['pointer'].strip('/')}: {error['detail']}"))
         if not refusal.errors:
@@ -109,8 +119,9 @@ class Form:
     def wrong(self, name: str, words: str) -> None:
         """Say what is wrong with one field."""
         self.errors[name] = words
-        label = next(one.label for one in self.fields if one.name == name)
-        self.summary.append((f"field-{name}", f"{label}: {words}"))
+        found = next(one for one in self.fields if one.name == name)
+        named = words.startswith(("Enter ", "Select "))
+        self.summary.append((f"field-{name}", words if named else f"{found.label}: {words}"))
 
     def stale(self, values: Mapping[str, str], match: str) -> None:
         """Somebody changed the thing meanwhile: show what it is now beside what was typed; sent
@@ -119,7 +130,7 @@ class Form:
         self.summary = [
             (
                 "",
-                "Somebody changed this after you opened it. Compare, then save again or take what it is now.",
+                "Someone else changed this while you were editing. Compare the values, then save again or discard your changes.",
             )
         ]
         self.now = [
@@ -134,7 +145,9 @@ class Form:
             return value == "on"
         if not value:
             return None
-        return whole(value) if one.kind == "number" else value
+        if one.kind == "number":
+            return whole(value)
+        return ungrouped(value) if one.kind == "money" else value
 
 
 def whole(typed: str) -> int | str:
@@ -142,9 +155,19 @@ def whole(typed: str) -> int | str:
     return int(typed) if re.fullmatch(r"-?[0-9]{1,9}", typed) else typed
 
 
-def _missing(one: Field) -> str:
-    """What is said of a field nothing stands in."""
-    return "Choose one." if one.options else "Fill this in."
+def ungrouped(typed: str) -> str:
+    """An amount without the commas between its thousands: ``1,250.50`` -> ``1250.50``."""
+    return typed.replace(",", "") if _GROUPED.fullmatch(typed) else typed
+
+
+def _explained(one: Field, value: str, error: Mapping[str, str]) -> str:
+    """The error of the API about a field, in words for people."""
+    is_empty = one.required and not value and one.kind != "checkbox"
+    if error.get("code") == "required" or is_empty:
+        return one.missing
+    if error.get("code") == "money" and not _DECIMAL.fullmatch(ungrouped(value)):
+        return "Enter an amount such as 1,250.50."
+    return error["detail"]
 
 
 def _place(made: dict[str, Any], path: list[str], value: Any) -> None:

@@ -8,19 +8,19 @@ FIELDS = (
     Field(
         "typed_name",
         "Organization name",
-        hint="Type it, or paste it, exactly as it stands above.",
+        hint="Enter the name exactly as shown above. You can paste it.",
         most=255,
     ),
-    Field("reason", "Reason", "textarea", most=500, hint="It stands in the audit."),
+    Field("reason", "Reason", "textarea", most=500, hint="Recorded in the audit log."),
 )
 # blocker -> page that clears it, the place on it, the operation it needs, what the link says
 FIXES = {
-    "credits_left": ("payment.withdraw", "", "account.withdraw", "Withdraw the credits"),
-    "amount_due": ("invoices.pay", "", "payments.record", "Record a payment"),
-    "credits_reserved": ("payment.show", "reservations", "account.read", "See the reservations"),
-    "unbilled_amount": ("invoices.issue", "", "invoices.issue", "Issue the invoice"),
-    "overpaid": ("payment.withdraw", "", "account.withdraw", "Pay the surplus out"),
-    "payment_in_flight": ("payment.show", "", "account.read", "See the payment"),
+    "credits_left": ("payment.withdraw", "", "account.withdraw", "Withdraw credits"),
+    "amount_due": ("invoices.pay", "", "payments.record", "Record payment"),
+    "credits_reserved": ("payment.show", "reservations", "account.read", "View reservations"),
+    "unbilled_amount": ("invoices.issue", "", "invoices.issue", "Issue invoice"),
+    "overpaid": ("payment.withdraw", "", "account.withdraw", "Withdraw the overpayment"),
+    "payment_in_flight": ("payment.show", "", "account.read", "View payment"),
 }
 _PREPAID = {"amount_due": ("payment.top_up", "", "account.top_up", "Top up")}
 
@@ -36,8 +36,8 @@ def check(form: Form, organization: dict[str, Any]) -> bool:
     if form.value("typed_name") != organization["name"].strip():
         form.wrong(
             "typed_name",
-            "This is not the name of the organization. Type it exactly as it stands above.",
+            "Enter the organization name exactly as shown above.",
         )
     if not form.value("reason"):
-        form.wrong("reason", "Say why.")
+        form.wrong("reason", "Enter a reason.")
     return not form.summary

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from console.forms import Field
 
-EMAIL = Field("email", "E-mail address", kind="email", autocomplete="username", most=320)
+EMAIL = Field("email", "Email address", kind="email", autocomplete="username", most=320)
 RULES = (
-    "At least 15 characters (8, if you sign in with one-time codes), at most 128: a few words that have nothing "
-    "to do with you, spaces and all, or what your password manager makes. Pasting is fine. Not your name, your "
-    "address or the name of your organization."
+    "Use 15 to 128 characters (at least 8 if you sign in with one-time codes). Use a few unrelated words, spaces "
+    "included, or a password from your password manager. Don't use your name, your email address or the name of "
+    "your organization."
 )
 
 

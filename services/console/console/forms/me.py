@@ -12,11 +12,11 @@ OTP = Field(
     "One-time code",
     autocomplete="one-time-code",
     most=64,
-    hint="The six digits your authenticator app shows now.",
+    hint="The six-digit code from your authenticator app.",
 )
 PASSWORD: Sequence[Field] = (
     Field(
-        "password", "Password so far", kind="password", autocomplete="current-password", most=1024
+        "password", "Current password", kind="password", autocomplete="current-password", most=1024
     ),
     Field(
         "otp",
@@ -24,20 +24,20 @@ PASSWORD: Sequence[Field] = (
         autocomplete="one-time-code",
         most=64,
         required=False,
-        hint="Only if you sign in with one-time codes.",
+        hint="Required if you use one-time codes.",
     ),
     password("new_password", "New password"),
 )
 ROTATION: Sequence[Field] = (
     Field(
         "overlap_minutes",
-        "The key so far stays good for",
+        "Keep the current key working for",
         kind="select",
         options=(
-            ("60", "An hour"),
-            ("1440", "A day"),
-            ("10080", "A week"),
-            ("0", "Not at all: it is dead at once"),
+            ("60", "1 hour"),
+            ("1440", "1 day"),
+            ("10080", "7 days"),
+            ("0", "Don't keep it: it stops working immediately"),
         ),
     ),
 )
@@ -52,15 +52,17 @@ def key(scopes: Sequence[str]) -> Sequence[Field]:
         for scope in scopes
     ]
     return (
-        Field("name", "Name", hint="What it is for, so that you know it again.", most=100),
+        Field(
+            "name", "Name", hint="What the key is for, such as the name of the program.", most=100
+        ),
         *boxes,
         Field(
             "expires_on",
-            "Good until",
+            "Expires on",
             kind="date",
             pointer="/expires_at",
             required=False,
-            hint="The end of that day, UTC. Left empty it does not expire.",
+            hint="The key works until the end of that day (UTC). Leave empty for no expiry.",
         ),
     )
 

@@ -12,26 +12,27 @@ ACCESS = Field(
     "portal_access",
     "Portal access",
     kind="radio",
+    ask="Select whether the member has portal access.",
     options=(
-        ("yes", "Yes: signs in to this console by e-mail and password"),
-        ("no", "No: never signs in; has a PIN, for example for a desk phone"),
+        ("yes", "Yes: signs in to this console with email and password"),
+        ("no", "No: can't sign in; has a PIN, for example for a desk phone"),
     ),
 )
-EMAIL = Field("email", "E-mail address", kind="email", most=320)
+EMAIL = Field("email", "Email address", kind="email", most=320)
 EXTENSION = Field(
     "extension",
     "Extension",
     required=False,
     most=32,
-    hint="The number the PIN belongs to. Left empty, the next free one is taken. The PIN is shown once, "
-    "after you have added them.",
+    hint="The number the PIN belongs to. Leave empty to use the next free number. The PIN is shown once, "
+    "after you add the member.",
 )
 REASON = Field(
     "reason",
     "Reason",
     kind="textarea",
     most=500,
-    hint="Everybody concerned, and the audit, will see it.",
+    hint="Shown to both members and recorded in the audit log.",
 )
 
 
@@ -90,8 +91,8 @@ def handing(organization: str) -> Sequence[Field]:
         REASON,
         Field(
             "typed",
-            "Name of the organization",
-            hint=f"Type {organization} to confirm. Pasting it is fine.",
+            "Organization name",
+            hint=f"Enter {organization} to confirm. You can paste it.",
         ),
     )
 
@@ -99,7 +100,14 @@ def handing(organization: str) -> Sequence[Field]:
 def _role(kind: str, reached: frozenset[str]) -> Field:
     if kind == "provider":
         options = [one for one in people.PRESETS if "admin" in reached or one[0] != "manager"]
-        return Field("role", "What they may do", kind="radio", pointer="/preset", options=options)
+        return Field(
+            "role",
+            "Permissions",
+            kind="radio",
+            pointer="/preset",
+            options=options,
+            ask="Select permissions.",
+        )
     return Field(
         "role", "Role", kind="radio", options=[one for one in people.ROLES if one[0] in reached]
     )

@@ -9,25 +9,29 @@ from console.values import days
 
 _METHODS = (
     ("bank_transfer", "Bank transfer"),
-    ("cheque", "Cheque"),
+    ("cheque", "Check"),
     ("cash", "Cash"),
-    ("issue", "Issue from your own credits"),
+    ("issue", "Transfer from your own credits"),
 )
 _CARD = ("card", "Stored card")
-_CHOOSE = ("", "Choose one")
+_CHOOSE = ("", "Select a method")
 _CHARGES = (("usage", "Usage"), ("subscription", "Subscription"), ("one_off", "One-off"))
 _ADJUSTMENTS = (
-    ("write_off", "Write-off: a debt, or dust, that nobody will pay"),
-    ("correction", "Correction: something was booked wrongly"),
-    ("goodwill", "Goodwill: a gift to the customer"),
+    ("write_off", "Write-off: a small balance or a debt that will not be paid"),
+    ("correction", "Correction: fixes an error"),
+    ("goodwill", "Goodwill: a credit for the customer"),
 )
 _REASON = Field(
-    "reason", "Reason", "textarea", hint="Kept in the audit. At most 500 characters.", most=500
+    "reason",
+    "Reason",
+    "textarea",
+    hint="Recorded in the audit log. Up to 500 characters.",
+    most=500,
 )
 _REFERENCE = Field(
     "reference",
     "Reference",
-    hint="For example the number of the transfer or cheque.",
+    hint="For example the transfer or check number.",
     required=False,
 )
 TERM = "term"
@@ -53,13 +57,13 @@ def charge(currency: str) -> Sequence[Field]:
     """Something sold."""
     return (
         _amount(currency),
-        Field("kind", "Kind", "radio", options=_CHARGES),
-        Field("description", "Description", hint="The customer reads it on the invoice."),
+        Field("kind", "Type", "radio", options=_CHARGES),
+        Field("description", "Description", hint="Shown to the customer on the invoice."),
         Field(
             "cost",
-            f"Cost to you ({currency})",
+            f"Your cost ({currency})",
             "money",
-            hint="Only your staff see it.",
+            hint="Visible to your staff only.",
             required=False,
             most=19,
         ),
@@ -67,24 +71,24 @@ def charge(currency: str) -> Sequence[Field]:
             "external_invoice",
             "External invoice",
             required=False,
-            hint="The number of a bill made elsewhere. With it, no money moves here.",
+            hint="The number of an invoice from another system. If you enter one, no money is moved here.",
         ),
     )
 
 
 def adjustment(currency: str) -> Sequence[Field]:
     """A correction by hand."""
-    hint = "Above zero in the customer's favour; below zero, like -5.00, against them."
+    hint = "Positive amounts credit the customer; negative amounts, such as -5.00, debit them."
     return (
         Field("amount", f"Amount ({currency})", "money", hint=hint, most=20),
-        Field("kind", "Kind", "radio", options=_ADJUSTMENTS),
+        Field("kind", "Type", "radio", options=_ADJUSTMENTS),
         _REASON,
     )
 
 
 def part(currency: str, whole: str) -> Sequence[Field]:
     """A refund or a credit note: an amount, or all that is left."""
-    hint = f"Leave it empty for {whole}."
+    hint = f"Leave empty for {whole}."
     return Field(
         "amount", f"Amount ({currency})", "money", hint=hint, required=False, most=19
     ), _REASON
@@ -97,28 +101,30 @@ VOID: Sequence[Field] = (Field("reason", "Reason", "textarea", required=False, m
 def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
     """How much the customer may borrow, and until when."""
     hint = (
-        "The most that may stand unbilled. Above zero."
+        "The maximum unbilled amount. Must be more than zero."
         if postpaid
-        else "How far the balance may go below zero. 0 for none."
+        else "How far the balance can go below zero. Enter 0 for no credit."
     )
     return (
         Field("credit_limit", f"Credit limit ({currency})", "money", hint=hint, most=19),
         Field(
             TERM,
-            "How long",
+            "Duration",
             "radio",
+            ask="Select a duration.",
             options=(
-                ("permanent", "For good"),
-                ("temporary", "Until a day; then the last permanent limit holds again"),
+                ("permanent", "Permanent"),
+                ("temporary", "Temporary: returns to the last permanent limit afterwards"),
             ),
         ),
         Field(
             "until",
             "Last day",
             "date",
+            ask="Enter the last day of the limit.",
             pointer="/credit_limit_expires_at",
             required=False,
-            hint=f"Only for a temporary limit. It ends with this day, {zone}.",
+            hint=f"Only for a temporary limit. It applies until the end of this day, {zone}.",
         ),
     )
 
@@ -144,7 +150,7 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
             "/auto_top_up/amount",
             most=19,
             required=False,
-            hint="Needed while it is on.",
+            hint="Required if automatic top-up is on.",
         ),
         Field(
             "method",
@@ -153,7 +159,7 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
             "/auto_top_up/method",
             required=False,
             options=(_CHOOSE, *_methods(card, without=("cash",))),
-            hint="By cheque or transfer, the customer is asked to pay. At most once a day.",
+            hint="For checks and transfers, the customer receives a payment request. Runs at most once a day.",
         ),
         Field(
             "threshold",
@@ -162,7 +168,7 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
             "/auto_top_up/threshold",
             most=19,
             required=False,
-            hint=f"Leave it empty for 20 % of the last top-up{default}.",
+            hint=f"Leave empty for 20% of the last top-up{default}.",
         ),
     )
 
@@ -179,8 +185,8 @@ def mode(currency: str, target: str) -> Sequence[Field]:
             f"Credit limit ({currency})",
             "money",
             most=19,
-            hint="The most that may stand unbilled. It holds for good; without one nothing can be "
-            "bought.",
+            hint="The maximum unbilled amount. The limit is permanent. The customer can't buy anything "
+            "without one.",
         ),
     )
 
@@ -191,7 +197,7 @@ def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) ->
         _amount(currency),
         _method(card),
         _REFERENCE,
-        Field("received_on", "Received on", "date", required=False, hint="Today, if left empty."),
+        Field("received_on", "Received on", "date", required=False, hint="Leave empty for today."),
         *asked(invoices),
     )
 
@@ -221,7 +227,7 @@ def require(form: Form, *names: str) -> None:
     """Raise Refusal where one of these is empty: a patch would leave it as it is, without a
     word."""
     missing = [
-        {"pointer": one.at, "code": "required", "detail": "Fill this in."}
+        {"pointer": one.at, "code": "required", "detail": one.missing}
         for one in form.fields
         if one.name in names and not form.value(one.name)
     ]
@@ -255,7 +261,7 @@ def _end_of(day: str, zone: str) -> str:
                     {
                         "pointer": "/credit_limit_expires_at",
                         "code": "date",
-                        "detail": "Must be a date like 2026-01-31.",
+                        "detail": "Enter a date such as 2026-01-31.",
                     }
                 ],
             },

@@ -8,44 +8,45 @@ from console.forms import Field, Form
 from console.values import places
 
 ORGANIZATION = (
-    Field("name", "Organization name", hint="2 to 255 characters. It can be changed later."),
+    Field("name", "Organization name", hint="2 to 255 characters. You can change this later."),
     Field(
         "country",
         "Country",
         "select",
-        hint="Decides which tax applies. Fixed for ever.",
-        options=(("", "Choose a country"), *places.countries()),
+        hint="Determines which taxes apply. You can't change this later.",
+        options=(("", "Select a country"), *places.countries()),
     ),
     Field(
         "currency",
         "Currency",
         "select",
-        hint="Fixed for ever.",
-        options=(("", "The country’s own"), *places.currencies()),
+        hint="You can't change this later.",
+        options=(("", "Use the country's"), *places.currencies()),
     ),
     Field(
         "timezone",
         "Time zone",
         "select",
-        hint="Days and cycles are counted in it. Fixed for ever.",
-        options=(("", "The country’s own"), *places.zones()),
+        hint="Used for days and billing cycles. You can't change this later.",
+        options=(("", "Use the country's"), *places.zones()),
     ),
     Field(
         "pricing_model",
         "Pricing model",
         "radio",
-        hint="Fixed for ever: think twice.",
+        hint="You can't change this later.",
         options=(
-            ("app", "App: single applications, each with its own price"),
-            ("license", "License: one price scheme, functions come with the licences"),
+            ("app", "App: individual applications, each with its own price"),
+            ("license", "License: one price plan, features come with licenses"),
         ),
     ),
     Field(
         "managed_by",
         "Managed by",
         "radio",
-        hint="Where the customer manages itself, your Remote Support needs its consent.",
-        options=(("provider", "Us, the provider"), ("customer", "The customer itself")),
+        ask="Select who manages the organization.",
+        hint="If the customer manages the organization, Remote Support needs its approval.",
+        options=(("provider", "Provider (us)"), ("customer", "Customer")),
     ),
     Field("demo", "This is a demo account", "checkbox", required=False),
 )
@@ -54,18 +55,17 @@ BILLING = (
         "payment_mode",
         "Payment mode",
         "radio",
-        hint="It can be changed later.",
+        hint="You can change this later.",
         options=(
-            ("prepaid", "Prepaid: credits are bought in advance"),
-            ("postpaid", "Postpaid: invoiced afterwards, up to a limit"),
+            ("prepaid", "Prepaid: buys credits in advance"),
+            ("postpaid", "Postpaid: receives invoices, up to a credit limit"),
         ),
     ),
     Field(
         "credit_limit",
         "Credit limit",
         "money",
-        hint="Postpaid needs one: how far the customer may go, such as "
-        "500.00. Prepaid may do without.",
+        hint="How much the customer can use before paying, such as 500.00. Required for postpaid.",
         required=False,
         most=19,
     ),
@@ -74,15 +74,15 @@ BILLING = (
         "Billing name",
         pointer="/billing/name",
         required=False,
-        hint="Leave it empty to follow the organization’s name.",
+        hint="Leave empty to use the organization name.",
     ),
     Field(
         "billing_email",
-        "Billing e-mail",
+        "Billing email",
         "email",
         "/billing/email",
         most=254,
-        hint="Gets every notice about bills and credits.",
+        hint="Receives all notices about invoices and credits.",
     ),
     Field(
         "billing_address",
@@ -98,7 +98,7 @@ BILLING = (
         "CustomerRef",
         pointer="/buyer_tags/CustomerRef",
         required=False,
-        hint="Your own number of this customer; lists and reports show it.",
+        hint="Your own reference for this customer. Shown in lists and reports.",
     ),
     Field("billing_ref", "BillingRef", pointer="/buyer_tags/BillingRef", required=False),
     Field("type_ref", "TypeRef", pointer="/buyer_tags/TypeRef", required=False),
@@ -108,11 +108,12 @@ OWNER = (
     Field("family_name", "Family name", pointer="/owner/family_name", most=100),
     Field(
         "email",
-        "E-mail of the owner",
+        "Owner's email",
         "email",
         "/owner/email",
+        ask="Enter the owner's email address.",
         most=254,
-        hint="Gets the link to verify the address and to choose a password.",
+        hint="Receives a link to verify the address and choose a password.",
     ),
 )
 STEPS: Mapping[str, tuple[Field, ...]] = {
@@ -134,7 +135,7 @@ BEGINNING = {"payment_mode": "prepaid", "managed_by": "provider"}
 
 def fields_of(step: str, country: str) -> tuple[Field, ...]:
     """The fields of a step; the time zones of the country first."""
-    first = "Choose one" if country and not places.zone_of(country) else "The country’s own"
+    first = "Select one" if country and not places.zone_of(country) else "Use the country's"
     zones = (("", first), *places.zones(country))
     return tuple(
         replace(one, options=zones) if one.name == "timezone" else one for one in STEPS[step]
@@ -181,17 +182,17 @@ def check(form: Form, step: str) -> None:
         if not one.required or form.value(one.name):
             continue
         if one.name not in ("currency", "timezone"):
-            form.wrong(one.name, "Choose one." if one.options else "Fill this in.")
+            form.wrong(one.name, one.missing)
         elif form.value("country"):
-            form.wrong(one.name, "This country has several, or none of its own. Choose one.")
+            form.wrong(one.name, f"{one.missing} This country has more than one, or none.")
     if step == "organization" and len(form.value("name")) == 1:
-        form.wrong("name", "Use at least 2 characters.")
+        form.wrong("name", "Enter at least 2 characters.")
     if (
         form.value("payment_mode") == "postpaid"
         and step == "billing"
         and not form.value("credit_limit")
     ):
-        form.wrong("credit_limit", "A postpaid customer needs a limit.")
+        form.wrong("credit_limit", "Enter a credit limit. Postpaid customers need one.")
 
 
 def body(form: Form) -> dict[str, Any]:

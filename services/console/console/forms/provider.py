@@ -12,25 +12,25 @@ SUPPORT = (
         "Managed Service",
         "checkbox",
         required=False,
-        hint="Allows Remote Support in customers’ organizations. Switched off, sessions under way end.",
+        hint="Allows Remote Support in customers' organizations. If you turn this off, active sessions end.",
     ),
 )
 MONEY = (
-    Field("allow_refund", "Refunds are allowed", "checkbox", required=False),
+    Field("allow_refund", "Allow refunds", "checkbox", required=False),
     Field(
         "low_credit_threshold",
         "Low credit threshold",
         "money",
         most=19,
-        hint="Below it a customer counts as low on credits, in the customer’s own currency.",
+        hint="Customers below this amount, in their own currency, count as low on credits.",
     ),
     Field(
         "invoicing",
         "Invoicing",
         "radio",
         options=(
-            ("individual", "Individual: an invoice for each charge"),
-            ("consolidated", "Consolidated: one invoice for all"),
+            ("individual", "Individual: one invoice per charge"),
+            ("consolidated", "Consolidated: one invoice for all charges"),
             ("none", "None: no invoices"),
         ),
     ),
@@ -38,7 +38,7 @@ MONEY = (
         "payment_terms_days",
         "Payment terms",
         "number",
-        hint="Days until an invoice is due, 0 to 365.",
+        hint="Number of days until an invoice is due, 0 to 365.",
         most=3,
     ),
 )
@@ -48,30 +48,30 @@ CLOSING = (
         "Days to undo a deletion",
         "number",
         most=3,
-        hint="0 to 365. With 0 a deleted customer is gone at once.",
+        hint="0 to 365. With 0, customers are permanently deleted immediately.",
     ),
 )
 SAFETY = (
     Field(
         "mfa_required",
-        "Staff log in with one-time codes",
+        "Require one-time codes for staff",
         "checkbox",
         required=False,
-        hint="Whoever has none yet must set them up.",
+        hint="Staff who don't use them yet must set them up.",
     ),
     Field(
         "step_up_required",
-        "The danger zone wants a fresh proof",
+        "Require re-authentication for sensitive actions",
         "checkbox",
         required=False,
-        hint="Deleting, withdrawing, transferring, logging in for others and these settings ask for the password.",
+        hint="Ask for the password before deleting, withdrawing, transferring ownership, logging in as a member or changing these settings.",
     ),
 )
 BLOCKS: Mapping[str, tuple[Field, ...]] = {
     "Remote Support": SUPPORT,
     "Money": MONEY,
     "Deletion": CLOSING,
-    "Security of your staff": SAFETY,
+    "Staff security": SAFETY,
 }
 PLAIN = tuple(one for block in BLOCKS.values() for one in block)
 _TAX = ("country", "name", "rate", "valid_from")
@@ -87,11 +87,11 @@ def tax_row(at: int) -> tuple[Field, ...]:
             f"Country of rate {at + 1}",
             "select",
             f"{on}country",
-            options=(("", "Choose"), *places.countries()),
+            options=(("", "Select a country"), *places.countries()),
         ),
         Field(f"{where}name", f"Name of rate {at + 1}", pointer=f"{on}name", most=50),
-        Field(f"{where}rate", f"Per cent of rate {at + 1}", "money", f"{on}rate", most=8),
-        Field(f"{where}valid_from", f"First day of rate {at + 1}", "date", f"{on}valid_from"),
+        Field(f"{where}rate", f"Percentage of rate {at + 1}", "money", f"{on}rate", most=8),
+        Field(f"{where}valid_from", f"Start date of rate {at + 1}", "date", f"{on}valid_from"),
     )
 
 
@@ -143,12 +143,15 @@ def top_up(currencies: Sequence[str]) -> tuple[Field, ...]:
             options=(
                 ("bank_transfer", "Bank transfer"),
                 ("cash", "Cash"),
-                ("cheque", "Cheque"),
+                ("cheque", "Check"),
                 ("card", "Card"),
             ),
         ),
         Field(
-            "reference", "Reference", required=False, hint="Of the bank, the cheque or the receipt."
+            "reference",
+            "Reference",
+            required=False,
+            hint="For example the bank, check or receipt number.",
         ),
         Field("remark", "Remark", "textarea", required=False, most=500),
     )

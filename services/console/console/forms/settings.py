@@ -11,15 +11,15 @@ BILLING = (
         "Billing name",
         pointer="/billing/name",
         required=False,
-        hint="Empty: it follows the organization’s name.",
+        hint="Leave empty to use the organization name.",
     ),
     Field(
         "billing_email",
-        "Billing e-mail",
+        "Billing email",
         "email",
         "/billing/email",
         most=254,
-        hint="Gets every notice about bills and credits.",
+        hint="Receives all notices about invoices and credits.",
     ),
     Field(
         "billing_address",
@@ -37,13 +37,13 @@ TAGS = (
         "CustomerRef",
         pointer="/buyer_tags/CustomerRef",
         required=False,
-        hint="Your own number of this customer; lists and reports show it.",
+        hint="Your own reference for this customer. Shown in lists and reports.",
     ),
     Field("billing_ref", "BillingRef", pointer="/buyer_tags/BillingRef", required=False),
     Field("type_ref", "TypeRef", pointer="/buyer_tags/TypeRef", required=False),
     Field("demo", "This is a demo account", "checkbox", required=False),
 )
-REASON = (Field("reason", "Reason", "textarea", most=500, hint="It stands in the audit."),)
+REASON = (Field("reason", "Reason", "textarea", most=500, hint="Recorded in the audit log."),)
 
 
 def blocks(*, tags: bool) -> dict[str, tuple[Field, ...]]:

@@ -12,7 +12,7 @@ _REASON = Field(
     "Reason",
     "textarea",
     most=500,
-    hint="The customer reads it in their audit and in the receipt they are mailed. A ticket number helps.",
+    hint="The customer sees this in the audit log and in the email summary. Include a ticket number if you have one.",
 )
 LOGIN_AS = (_REASON,)
 ENTER = (_REASON,)
@@ -20,13 +20,13 @@ REQUEST = (
     _REASON,
     Field(
         "access",
-        "What support may do",
+        "Access",
         "radio",
-        options=(("read", "Look only"), ("full", "Look and change, as far as support may")),
+        options=(("read", "View"), ("full", "View and edit, within support's permissions")),
     ),
     Field(
         "minutes",
-        "For how long",
+        "Duration",
         "select",
         pointer="/minutes",
         options=(
@@ -39,14 +39,14 @@ REQUEST = (
     ),
 )
 
-# What the API says to programs, said to people.
+# API error codes whose detail is written for programs.
 _WORDS: Mapping[str, str] = {
-    "already_acting": "You are inside a customer's account already. Stop that first, then start again here.",
-    "grant_not_active": "This grant is not in force: the customer has not consented yet, or it is over.",
-    "managed_service_off": "Remote Support is switched off: the managed service is off in the provider's settings.",
+    "already_acting": "You already have an active support session. End it first, then start again here.",
+    "grant_not_active": "This access is not active. The customer has not approved it yet, or it has ended.",
+    "managed_service_off": "Remote Support is off because the managed service is turned off in the provider settings.",
     "organization_not_active": "The organization is not active. Activate it first.",
-    "too_many_starts": "You have stepped in as members too often. Wait, or use Remote Support.",
-    "request_pending": "A request waits for the customer's consent already. Wait for it, or withdraw it first.",
+    "too_many_starts": "You have logged in as members too often. Wait a while, or use Remote Support.",
+    "request_pending": "A request is already waiting for the customer's approval. Wait for it, or withdraw it first.",
 }
 
 

@@ -32,8 +32,8 @@
   const tick = () => {
     for (const at of all("time[data-left]")) {
       const s = Math.max(0, Math.round((Date.parse(at.dateTime) - Date.now()) / 1000));
-      at.textContent = s ? `${left(s)} left` : "over";
-      if (s === 120) say("Two minutes left");
+      at.textContent = s ? `${left(s)} left` : "ended";
+      if (s === 120) say("2 minutes left");
     }
   };
   if (one("time[data-left]")) setInterval(tick, 1000);
@@ -164,7 +164,7 @@
     if (!answer) {
       rest(dialog);
       one(".offline", form)?.remove();
-      form.append(make("p", { className: "error offline", role: "alert" }, "Not sent: there is no connection. Try again."));
+      form.append(make("p", { className: "error offline", role: "alert" }, "Not sent because there is no connection. Try again."));
       return;
     }
     if (answer.ok && !answer.headers.get("X-Location")) dialog.dataset.changed = "1";
@@ -189,7 +189,7 @@
       const typed = input.value.trim().toLowerCase();
       list.replaceChildren(...pages.filter(([, words]) => words.toLowerCase().includes(typed)).map((p) => item(p, "")),
         ...customers.map((c) => item(c, "Customer")));
-      if (typed) say(`${list.children.length} found`);
+      if (typed) say(`${list.children.length} results`);
     };
     const ask = async () => {
       const q = input.value;
@@ -217,7 +217,7 @@
   document.addEventListener("htmx:afterRequest", (e) => e.detail.target.removeAttribute("aria-busy"));
   document.addEventListener("htmx:afterSettle", () => dress(document));
   document.addEventListener("htmx:responseError", (e) => location.assign(e.detail.pathInfo.finalRequestPath));
-  document.addEventListener("htmx:sendError", () => say("No answer. Try again."));
+  document.addEventListener("htmx:sendError", () => say("The service did not respond. Try again."));
 
   dress(document);
   one("[data-focus]")?.focus();

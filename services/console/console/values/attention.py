@@ -25,22 +25,25 @@ KINDS: Mapping[str, Attention] = {
         "Credits below zero",
         "Overdrawn",
         "bad",
-        "They can't use anything until they top up, or have a higher limit.",
+        "Services are blocked until they top up or get a higher credit limit.",
     ),
     "credits_run_out": Attention(
         "Credits run out within 7 days",
         "Runs out soon",
         "warn",
-        "At the pace of the last 14 days. Ask for a top-up.",
+        "Based on the last 14 days. Ask them to top up.",
     ),
     "owner_unverified": Attention(
         "Owner not verified",
         "Owner not verified",
         "warn",
-        "They can't log in yet. Send the link again.",
+        "They can't sign in yet. Resend the verification email.",
     ),
     "deletion_scheduled": Attention(
-        "Deletion scheduled", "Being deleted", "bad", "Activate them before the day to keep them."
+        "Deletion scheduled",
+        "Deletion scheduled",
+        "bad",
+        "Activate the organization before that date to keep it.",
     ),
 }
 

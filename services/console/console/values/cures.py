@@ -26,19 +26,19 @@ def ways(problem: Mapping[str, Any], currency: str) -> list[Way]:
 def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
     found = []
     if (most := problem.get("withdrawable")) is not None:
-        found.append(Way(f"At most {money(most, currency)} may be withdrawn."))
+        found.append(Way(f"You can withdraw up to {money(most, currency)}."))
     elif "shortfall" in problem:
         found.append(
             Way(
-                f"{money(problem['shortfall'], currency)} are missing: "
-                f"{money(problem['usable'], currency)} are usable."
+                f"{money(problem['shortfall'], currency)} short: only "
+                f"{money(problem['usable'], currency)} is usable."
             )
         )
     cure = problem.get("cure", {})
     if top_up := cure.get("top_up"):
         found.append(
             Way(
-                f"A top-up of {money(top_up, currency)} would cover it.",
+                f"Top up {money(top_up, currency)} to cover it.",
                 "payment.top_up",
                 "Top up",
                 {"amount": top_up},
@@ -47,18 +47,18 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
     if limit := cure.get("credit_limit"):
         found.append(
             Way(
-                f"So would a credit limit of {money(limit, currency)}.",
+                f"Or set a credit limit of {money(limit, currency)}.",
                 "payment.limit",
-                "Set the limit",
+                "Set limit",
                 {"credit_limit": limit},
             )
         )
     if problem.get("reservations"):
         found.append(
             Way(
-                "Reservations hold back what is missing. Release what is stuck, or wait until they end.",
+                "Reservations are holding the missing amount. Release them, or wait until they expire.",
                 "payment.show",
-                "See the reservations",
+                "View reservations",
                 {"_anchor": "reservations"},
             )
         )
@@ -68,8 +68,8 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
 def _provider(problem: Mapping[str, Any], currency: str) -> list[Way]:
     return [
         Way(
-            f"You have {money(problem.get('usable'), currency)} to issue; "
-            f"{money(problem.get('shortfall'), currency)} are missing. Issue less, or use another method."
+            f"Your own usable credits are {money(problem.get('usable'), currency)}, "
+            f"{money(problem.get('shortfall'), currency)} short. Enter a smaller amount or use another method."
         )
     ]
 
@@ -77,20 +77,20 @@ def _provider(problem: Mapping[str, Any], currency: str) -> list[Way]:
 def _open_amounts(problem: Mapping[str, Any], currency: str) -> list[Way]:
     return [
         Way(
-            f"Unbilled: {money(problem.get('unbilled'), currency)}. Issue an invoice for it.",
+            f"Unbilled: {money(problem.get('unbilled'), currency)}. Issue an invoice first.",
             "invoices.issue",
-            "Issue an invoice",
+            "Issue invoice",
         ),
         Way(
-            f"Asked for by invoices: {money(problem.get('due'), currency)}. Record its payment.",
+            f"Unpaid invoices: {money(problem.get('due'), currency)}. Record a payment first.",
             "invoices.pay",
-            "Record a payment",
+            "Record payment",
         ),
     ]
 
 
 def _left(problem: Mapping[str, Any], currency: str) -> list[Way]:
-    return [Way(f"{money(problem.get('left'), currency)} are left.")]
+    return [Way(f"Remaining: {money(problem.get('left'), currency)}.")]
 
 
 def _to(words: str, endpoint: str, label: str) -> Callable[[Mapping[str, Any], str], list[Way]]:
@@ -104,19 +104,25 @@ _WAYS: Mapping[str, Callable[[Mapping[str, Any], str], list[Way]]] = {
     "refund_exceeds_charge": _left,
     "credit_exceeds_invoice": _left,
     "account_frozen": _to(
-        "Activate the organization, then charge it.", "settings.show", "Settings"
+        "Activate the organization, then try again.", "settings.show", "Settings"
     ),
     "account_closed": _to(
         "Activate the organization, then try again.", "settings.show", "Settings"
     ),
-    "credit_limit_required": _to("Give it a limit first.", "payment.limit", "Set the limit"),
-    "account_prepaid": _to("Money for a prepaid account is a top-up.", "payment.top_up", "Top up"),
-    "payment_method_missing": _to("Choose another method.", "", ""),
-    "nothing_to_invoice": _to("See what was charged.", "transactions.show", "Transactions"),
+    "credit_limit_required": _to("Set a credit limit first.", "payment.limit", "Set limit"),
+    "account_prepaid": _to(
+        "Prepaid accounts don't have invoices. Record the money as a top-up.",
+        "payment.top_up",
+        "Top up",
+    ),
+    "payment_method_missing": _to("Select another method.", "", ""),
+    "nothing_to_invoice": _to(
+        "Check the charges in the transactions.", "transactions.show", "Transactions"
+    ),
     "invoice_settled": _to(
-        "Assign its payment to another invoice first.", "invoices.payments", "Payments"
+        "Reassign its payment to another invoice first.", "invoices.payments", "Payments"
     ),
     "payment_edits_exhausted": _to(
-        "Reverse it from its transaction.", "invoices.payments", "Payments"
+        "Reverse the payment from its transaction instead.", "invoices.payments", "Payments"
     ),
 }

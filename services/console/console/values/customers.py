@@ -13,13 +13,13 @@ from console.values.attention import KINDS
 _STATUSES = ("provisioning", "active", "suspended", "closing", "suspended_for_deletion", "deleted")
 LABELS = {
     "q": "Search",
-    "status": "State",
+    "status": "Status",
     "attention": "Needs attention",
-    "payment_mode": "Payment",
+    "payment_mode": "Payment mode",
     "country": "Country",
     "currency": "Currency",
-    "demo": "Demonstration",
-    "sort": "Order",
+    "demo": "Demo account",
+    "sort": "Sort order",
 }
 COLUMNS = (
     "id",
@@ -62,8 +62,11 @@ def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
         "payment_mode": (("prepaid", "Prepaid"), ("postpaid", "Postpaid")),
         "country": places.countries(),
         "currency": tuple((code, code) for code, _ in places.currencies()),
-        "demo": (("true", "Demonstration only"), ("false", "No demonstration")),
-        "attention": (("any", "Anything"), *((code, kind.heading) for code, kind in KINDS.items())),
+        "demo": (("true", "Demo only"), ("false", "Not demo")),
+        "attention": (
+            ("any", "Any issue"),
+            *((code, kind.heading) for code, kind in KINDS.items()),
+        ),
     }
 
 

@@ -12,9 +12,9 @@ from console.values.words import decimals, money
 
 _MINUS = "\N{MINUS SIGN}"
 UNBILLED: Mapping[str, str] = {
-    "individual": "Usage only: calls, messages, activation fees. Everything else is invoiced the moment it arises.",
-    "consolidated": "Everything charged since the last invoice. One invoice a month asks for all of it.",
-    "none": "Everything charged since the month began. No invoices are sent; the month is closed at its end.",
+    "individual": "Usage only: calls, messages and activation fees. Everything else is invoiced immediately.",
+    "consolidated": "All charges since the last invoice. One monthly invoice covers them all.",
+    "none": "All charges since the start of the month. No invoices are sent. The total resets when the month ends.",
 }
 """The provider's invoicing -> what is unbilled."""
 

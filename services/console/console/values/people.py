@@ -7,14 +7,14 @@ from typing import Any
 from console.values.words import words
 
 ROLES = (
-    ("admin", "Admin: sees money and invoices, manages members"),
-    ("member", "Member: signs in, nothing more"),
+    ("admin", "Admin: sees payments and invoices, manages members"),
+    ("member", "Member: can sign in only"),
 )
 PRESETS = (
-    ("viewer", "Viewer: sees every customer, changes nothing"),
-    ("support", "Support: edits customers and their members, Remote Support"),
-    ("billing", "Billing: payments, charges and invoices"),
-    ("manager", "Manager: everything but other managers"),
+    ("viewer", "Viewer: sees all customers, can't change anything"),
+    ("support", "Support: edits customers and their members, uses Remote Support"),
+    ("billing", "Billing: manages payments, charges and invoices"),
+    ("manager", "Manager: everything except managing other managers"),
 )
 EVERYBODY = frozenset(("owner", "admin", "member"))
 EDITABLE = ("active", "suspended")
@@ -84,7 +84,7 @@ def obstacle(member: Mapping[str, Any]) -> str:
         return "no portal access"
     if member["status"] == "disabled":
         return "disabled"
-    return "" if member["verified"] and member["status"] == "active" else "e-mail not verified"
+    return "" if member["verified"] and member["status"] == "active" else "email not verified"
 
 
 def _where(operation: str, holds: bool) -> set[str]:

@@ -35,7 +35,7 @@ SECTIONS = (
     Section("invoices.show", "Invoices", "invoices.read", "i"),
     Section("members.show", "Members", "member.list", "m", ("ownership", "acting")),
     Section("support.show", "Remote Support", "support.read", "r"),
-    Section("audit.show", "Audit", "audit.read", "a"),
+    Section("audit.show", "Audit log", "audit.read", "a"),
     Section("settings.show", "Settings", "organization.read", "e", ("deletion",)),
 )
 
@@ -46,17 +46,17 @@ SHORTCUTS = {
         ("g c", "Customers"),
         ("/", "Search customers"),
         ("Ctrl K", "Go to a page or a customer"),
-        ("?", "This help"),
-        ("Esc", "Close, go back"),
+        ("?", "Show this help"),
+        ("Esc", "Close or cancel"),
     ),
     "In a list": (
         ("j", "Next row"),
         ("k", "Previous row"),
         ("Enter", "Open the row"),
-        ("v", "Sections of the row"),
+        ("v", "Open the row's menu"),
         ("n", "Create organization"),
     ),
-    "At a customer, or at a row of the list": tuple(
+    "On a customer's page or a list row": tuple(
         (section.key, section.label) for section in SECTIONS
     ),
 }

@@ -12,7 +12,7 @@ STATES: Mapping[str, tuple[str, str, str]] = {
     "provisioning": ("Being set up", "clock", "info"),
     "active": ("Active", "check", "good"),
     "suspended": ("Suspended", "pause", "warn"),
-    "closing": ("Being closed", "clock", "warn"),
+    "closing": ("Closing", "clock", "warn"),
     "suspended_for_deletion": ("Suspended for deletion", "trash", "bad"),
     "deleted": ("Deleted", "trash", "muted"),
     "pending": ("Not verified yet", "clock", "warn"),
@@ -24,14 +24,14 @@ STATES: Mapping[str, tuple[str, str, str]] = {
     "open": ("Open", "check", "good"),
     "frozen": ("Frozen", "pause", "warn"),
     "closed": ("Closed", "cross", "muted"),
-    "grant_pending": ("Waiting for consent", "clock", "warn"),
-    "grant_active": ("In force", "check", "good"),
+    "grant_pending": ("Waiting for approval", "clock", "warn"),
+    "grant_active": ("Active", "check", "good"),
     "grant_refused": ("Declined", "cross", "muted"),
     "grant_ended": ("Ended", "cross", "muted"),
-    "grant_expired": ("Ran out", "clock", "muted"),
+    "grant_expired": ("Expired", "clock", "muted"),
 }
 
-_WRITTEN = {"one_off": "One-off", "top_up": "Top-up", "write_off": "Write-off"}
+_WRITTEN = {"one_off": "One-off", "top_up": "Top-up", "cheque": "Check", "write_off": "Write-off"}
 
 
 def state(code: str) -> tuple[str, str, str]:
@@ -47,7 +47,7 @@ def words(code: str) -> str:
 def actor(told: Mapping[str, Any]) -> str:
     """Who did something; of somebody in another's place both names."""
     label, name = str(told.get("label") or told["kind"]), (told.get("acting") or {}).get("name")
-    verb = "acting as" if (told.get("acting") or {}).get("mode") == "login_as" else "as"
+    verb = "logged in as" if (told.get("acting") or {}).get("mode") == "login_as" else "as"
     return f"{name} {verb} {label}" if name and name != label else label
 
 

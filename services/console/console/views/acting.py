@@ -85,13 +85,13 @@ def stop() -> ResponseReturnValue:
     visitor = page.optional_caller()
     if visitor.here.act is None:
         abort(404)
-    said = "You have stepped out. What you did is in the audit."
+    said = "You've left the session. Your actions are in the audit log."
     try:
         page.api().delete("/v1/sessions/current")
     except Refusal as refusal:
         if refusal.status != 401:
             raise
-        said = "The session in the customer's place had ended already."
+        said = "The support session had already ended."
     guard.leave_seat(visitor, visitor.here.key)
     endpoint, where = _own_place(visitor.here)
     return page.done(said, endpoint, **where)
@@ -122,13 +122,13 @@ def _own_place(seat: Seat) -> tuple[str, dict[str, str]]:
 def _hurdle(organization: dict[str, Any], member: dict[str, Any]) -> str:
     """Why nobody can act as this member now; empty where they can."""
     if organization["kind"] != "customer":
-        return "This is one of your own people. Nobody acts as a colleague."
+        return "This member belongs to your own staff. You can only log in as a customer's member."
     if organization["status"] != "active":
-        return "The organization is not active. Nobody gets in, so nobody can act as its members either."
+        return "The organization is not active, so no one can log in as its members."
     if not member["portal_access"]:
-        return "This member has no login. Give them portal access first."
+        return "This member has no portal access. Give them portal access first."
     if member["status"] == "disabled":
         return "This member is disabled. Enable them first."
     if not member["verified"]:
-        return "This member's e-mail address is not verified yet. Send the invitation again."
+        return "This member's email address is not verified yet. Resend the invitation."
     return ""

@@ -91,7 +91,7 @@ def _filters(zone: str) -> tuple[dict[str, str], dict[str, str]]:
             day = date.fromisoformat(typed) + timedelta(days=name == "to")
             asked[name] = clock.stamp(datetime.combine(day, time.min, ZoneInfo(zone)))
         except (ValueError, OverflowError):
-            wrong[name] = "Give a day as year, month, day: 2026-11-23."
+            wrong[name] = "Enter a date such as 2026-11-23."
     return {name: value for name, value in asked.items() if value}, wrong
 
 

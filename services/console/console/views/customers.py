@@ -85,8 +85,8 @@ def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[s
         if written >= _MOST_LINES:
             yield csv.line(
                 [
-                    f"Cut here: these are the first {written} customers and there are more. "
-                    "Narrow the list down and export it again."
+                    f"Incomplete: this file has only the first {written} customers. "
+                    "Narrow the filters and export again."
                 ]
             )
             return
@@ -96,6 +96,6 @@ def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[s
             )
         except Refusal as problem:
             yield csv.line(
-                [f"Cut here after {written} customers: {problem.detail} Export the list again."]
+                [f"Incomplete: stopped after {written} customers. {problem.detail} Export again."]
             )
             return

@@ -112,7 +112,7 @@ def _left(purge_at: str | None) -> str:
         return ""
     left = page.instant(purge_at) - clock.now()
     if left <= timedelta(0):
-        return "no time"
+        return "0 days"
     if left < timedelta(days=1):
         return f"{left.seconds // 3600 or 'less than 1'} hour{'s' if left.seconds >= 7200 else ''}"
     return f"{left.days} day{'' if left.days == 1 else 's'}"

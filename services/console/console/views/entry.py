@@ -120,9 +120,9 @@ def _redirect(to: str) -> Response:
 
 def _words(refusal: Refusal) -> str:
     if refusal.code == "invalid_credentials":
-        return "The e-mail address or the password is wrong."
+        return "The email address or password is incorrect."
     if refusal.code == "invalid_otp":
-        return "The one-time code is wrong or was used before. Wait for the next one, or use a recovery code."
+        return "The one-time code is incorrect or was already used. Wait for the next code, or use a recovery code."
     if refusal.status == 422:
-        return "Give your e-mail address and your password."
+        return "Enter your email address and password."
     return refusal.detail

@@ -30,32 +30,32 @@ class Use:
 USES = {
     "invitation": Use(
         "Join {organization}",
-        "{organization} has invited you.",
+        "{organization} invited you to join.",
         "Join",
         "You have joined {organization}",
-        "Your e-mail address is verified. Sign in with it and your password.",
+        "Your email address is verified. Sign in with it and your password.",
     ),
     "verification": Use(
-        "Confirm your e-mail address",
-        "{organization} has noted this as your new address.",
-        "Confirm",
-        "Your e-mail address is confirmed",
-        "From now on you sign in with it.",
+        "Confirm your email address",
+        "{organization} set this as your new email address.",
+        "Confirm email address",
+        "Email address confirmed",
+        "From now on, sign in with this address.",
     ),
     "undo": Use(
-        "Take your login back",
-        "The e-mail address of your login at {organization} was changed from this one "
-        "to another. If you did not expect that, take it back: whoever is signed in with it is out at once.",
-        "Take it back",
-        "Your login is yours again",
-        "It has the address it had. Choose a new password now: somebody may know yours.",
+        "Undo the email change",
+        "The email address of your account at {organization} was changed from this one to another. If you did "
+        "not expect this, undo the change. Everyone signed in to your account is signed out immediately.",
+        "Undo change",
+        "Email change undone",
+        "Your account has its previous email address. Choose a new password now, because someone else may know yours.",
     ),
     "reset": Use(
         "Choose a new password",
-        "Afterwards everybody who is signed in with your login is out, you too.",
-        "Save the password",
-        "Your password is changed",
-        "Everybody who was signed in with your login is out. Sign in with the new password.",
+        "After you save it, all your sessions end, on every device.",
+        "Save password",
+        "Password changed",
+        "All your sessions have ended. Sign in with the new password.",
     ),
 }
 
@@ -103,11 +103,11 @@ def renew(token: str) -> ResponseReturnValue:
         return _over(refusal, "verify", token)
     return page.show(
         "link_end.html",
-        title="Asked",
+        title="Request sent",
         token="",
         way="sign_in",
-        words="If you are still waiting for an "
-        "invitation, whoever invited you is asked by mail to send a new one. This is done once a day.",
+        words="If you still have an open invitation, we emailed the person who invited you and asked for a new one. "
+        "You can ask once a day.",
     )
 
 
@@ -162,22 +162,22 @@ def _over(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
         raise refusal
     if refusal.status == 404:
         title, words = (
-            "This link leads nowhere",
-            "Open the link in the mail again, the whole of it.",
+            "This link is not valid",
+            "Make sure you opened the complete link from the email.",
         )
     else:
         title, words = (
-            "This link can't be used any more",
-            "It was used, replaced by a newer one, or is too old.",
+            "This link no longer works",
+            "It was already used, replaced by a newer one, or has expired.",
         )
     ways = {
         "verify": (
-            "If you have joined, sign in. Else look for a newer mail, or ask for a new invitation.",
+            "If you have already joined, sign in. Otherwise look for a newer email or request a new invitation.",
             "sign_in",
         ),
-        "choose": ("Ask for a new one: the link is good for 30 minutes.", "reset"),
+        "choose": ("Request a new link. Links expire after 30 minutes.", "reset"),
         "undo": (
-            "Ask the owner of your organization to change the address of your login.",
+            "Ask the owner of your organization to change your email address.",
             "sign_in",
         ),
     }

@@ -42,7 +42,7 @@ def sessions() -> ResponseReturnValue:
 def end_session(session: str) -> ResponseReturnValue:
     """End one of them."""
     page.api().delete(f"/v1/sessions/{session}")
-    return page.done("Ended. Whoever used it is out within seconds.", "me.sessions")
+    return page.done("The session will end within seconds.", "me.sessions")
 
 
 @blp.post("/sessions/end-others")
@@ -50,7 +50,7 @@ def end_session(session: str) -> ResponseReturnValue:
 def end_others() -> ResponseReturnValue:
     """End all but this one."""
     page.api().delete("/v1/sessions")
-    return page.done("Every other session has ended.", "me.sessions")
+    return page.done("All your other sessions have ended.", "me.sessions")
 
 
 @blp.get("/security")
@@ -89,18 +89,18 @@ def confirm() -> ResponseReturnValue:
 @blp.route("/security/codes/off", methods=["GET", "POST"])
 @needs("me.secure")
 def switch_off() -> ResponseReturnValue:
-    """Switch them off."""
+    """Turn off one-time codes."""
     form = page.form(())
     if page.sent(form, lambda: page.api().delete("/v1/me/totp")) is None:
         return page.show(
             "me_form.html",
             form=form,
-            title="Switch one-time codes off",
-            verb="Switch them off",
+            title="Turn off one-time codes?",
+            verb="Turn off one-time codes",
             danger=True,
             back=url_for("me.security"),
-            lead="You then sign in by your password alone, and "
-            "your recovery codes are good for nothing. You are asked for your password and a code first.",
+            lead="You will sign in with your password only, and your recovery codes stop working. "
+            "We ask for your password and a code first.",
         )
     return page.done("One-time codes are off.", "me.security")
 
@@ -111,7 +111,9 @@ def password() -> ResponseReturnValue:
     """Choose another password."""
     form = page.form(fields.PASSWORD)
     if page.sent(form, lambda: page.api().post("/v1/me/password", form.body())) is not None:
-        return page.done("Your password is changed. Every other session has ended.", "me.security")
+        return page.done(
+            "Your password is changed. All your other sessions have ended.", "me.security"
+        )
     if form.refusal is not None and form.refusal.status == 401:
         form.summary.clear()
         form.wrong(
@@ -154,11 +156,10 @@ def make_key() -> ResponseReturnValue:
         return page.show(
             "me_form.html",
             form=form,
-            title="Make an API key",
-            verb="Make it",
+            title="Create API key",
+            verb="Create key",
             back=url_for("me.keys"),
-            lead="A program that has the key may do what you tick here, and nothing else. The owner is "
-            "told by mail.",
+            lead="A program with this key can do only what you select here. We notify the owner by email.",
         )
     return page.show("me_key.html", made=made)
 
@@ -180,11 +181,11 @@ def rotate_key(key: str) -> ResponseReturnValue:
         return page.show(
             "me_form.html",
             form=form,
-            title="Rotate the API key",
-            verb="Make the new key",
+            title="Rotate API key?",
+            verb="Rotate key",
             danger=True,
             back=url_for("me.keys"),
-            lead="You get a new key for the same program, shown once.",
+            lead="You get a new key with the same permissions. It is shown only once.",
         )
     return page.show("me_key.html", made=made)
 
@@ -198,10 +199,10 @@ def delete_key(key: str) -> ResponseReturnValue:
         return page.show(
             "me_form.html",
             form=form,
-            title="Delete the API key",
-            verb="Delete it",
+            title="Delete API key?",
+            verb="Delete key",
             danger=True,
             back=url_for("me.keys"),
-            lead="Whatever uses it is refused at once. This can't be undone.",
+            lead="The key stops working immediately. You can't undo this.",
         )
-    return page.done("The key is deleted.", "me.keys")
+    return page.done("The key was deleted.", "me.keys")

@@ -40,53 +40,53 @@ STEPS = (
         "disable",
         "member.disable",
         "Disable",
-        "They are signed out within seconds, and neither sign in nor use a "
-        "PIN until they are enabled again. Nothing is deleted.",
-        "Disable",
-        "Disabled. They are out within seconds.",
+        "They are signed out within seconds and can't sign in or use a PIN until you enable them again. "
+        "Nothing is deleted.",
+        "Disable member",
+        "was disabled and will be signed out within seconds.",
         True,
     ),
     Step(
         "enable",
         "member.enable",
         "Enable",
-        "They may come in again. Whoever has not joined yet is mailed a new invitation.",
-        "Enable",
-        "Enabled. They may come in again.",
+        "They can sign in again. If they have not joined yet, we email a new invitation.",
+        "Enable member",
+        "was enabled and can sign in again.",
     ),
     Step(
         "remove",
         "member.remove",
         "Remove",
-        "They are signed out within seconds and are no member any more. Their "
-        "login at other organizations stays. To bring them back you would have to add them anew.",
-        "Remove",
-        "Removed. They are out within seconds.",
+        "They are signed out within seconds and lose access to this organization. Their access to other "
+        "organizations stays. To bring them back, you have to add them again.",
+        "Remove member",
+        "was removed and will be signed out within seconds.",
         True,
     ),
     Step(
         "resend-verification",
         "member.resend",
-        "Mail the link again to",
-        "They get a new mail with a new link. The link in the mail before is dead at once.",
-        "Send the mail",
-        "Sent. Only the link in the new mail works now.",
+        "Resend email to",
+        "They get a new email with a new link. The link in the previous email stops working immediately.",
+        "Resend email",
+        "was sent a new link. Earlier links no longer work.",
     ),
     Step(
         "reset-password",
         "member.reset_password",
-        "Reset the password of",
-        "They are mailed a link to choose a new "
-        "password, good for 30 minutes. Until they use it nothing changes.",
-        "Send the mail",
-        "Sent. The link is good for 30 minutes.",
+        "Reset password for",
+        "They get an email with a link to choose a new password. The link expires in 30 minutes. "
+        "Their current password works until then.",
+        "Send link",
+        "was sent a link to choose a new password. It expires in 30 minutes.",
     ),
     Step(
         "reset-pin",
         "member.reset_pin",
-        "Reset the PIN of",
-        "You will see a new PIN, once. The PIN so far is dead at once.",
-        "Make a new PIN",
+        "Reset PIN for",
+        "You get a new PIN, which is shown only once. The current PIN stops working immediately.",
+        "Reset PIN",
         "",
         True,
     ),
@@ -131,15 +131,14 @@ def add(org: str) -> ResponseReturnValue:
             "member_form.html",
             organization=organization,
             form=form,
-            title="Add a member",
-            verb="Add",
+            title="Add member",
+            verb="Add member",
             back=url_for("members.show"),
         )
     if "pin" in made:
-        return _pin(organization, made, "is added")
+        return _pin(organization, made, "was added")
     return page.done(
-        f"{made['name']} is added. A mail is on its way to {made['email']}: ask them to open the link "
-        "in it.",
+        f"{made['name']} was added. We sent an email to {made['email']} with a link to join.",
         "members.one",
         member=made["id"],
     )
@@ -180,19 +179,19 @@ def edit(org: str, member: str) -> ResponseReturnValue:
             organization=organization,
             form=form,
             member=before,
-            title=f"Change {before['name']}",
-            verb="Save",
+            title=f"Edit {before['name']}",
+            verb="Save changes",
             back=url_for("members.one", member=member),
         )
     if "pin" in after:
-        return _pin(organization, after, "has no portal access any more")
+        return _pin(organization, after, "no longer has portal access")
     mailed = after["email"] != before["email"] or (
         after["portal_access"] and not before["portal_access"]
     )
     return page.done(
-        "Saved."
+        "Changes saved."
         + (
-            f" A mail is on its way to {after['email']}: ask them to open the link in it."
+            f" We sent an email to {after['email']} with a link to verify the address."
             if mailed
             else ""
         ),
@@ -226,7 +225,7 @@ def _step(step: Step) -> Any:
             )
         if "pin" in answer:
             return _pin(organization, answer, "has a new PIN")
-        said = f"{found['name']}: {step.said}"
+        said = f"{found['name']} {step.said}"
         return (
             page.done(said, "members.show")
             if gone

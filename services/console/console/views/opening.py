@@ -71,9 +71,9 @@ def check() -> ResponseReturnValue:
     )
     if created is not None:
         _forget(form.key)
-        words = "is being set up." if created["status"] == "provisioning" else "is created."
+        words = "is being set up." if created["status"] == "provisioning" else "was created."
         return page.done(
-            f"{created['name']} {words} The owner gets a mail to verify the address.",
+            f"{created['name']} {words} We sent the owner an email to verify the address.",
             "overview.show",
             org=created["id"],
         )
@@ -130,7 +130,7 @@ def _filled(step: str) -> tuple[Form, str]:
         }
         form.key = kept.get("key") or form.key
         if "draft" in kept and request.method == "GET":
-            form.note = "We kept what you had typed. Check it, then go on."
+            form.note = "We restored your entries. Check them, then continue."
     if step == "owner" and request.method == "GET":
         form.values["email"] = form.value("email") or form.value("billing_email")
     return form, draft if kept is not None else ""

@@ -59,7 +59,7 @@ def start(org: str) -> ResponseReturnValue:
         )
     member = api.get(f"{at}/members/{form.value('member_id')}")
     if request.method == "POST" and form.value("typed") != organization["name"]:
-        form.wrong("typed", f"Type the name of the organization exactly: {organization['name']}")
+        form.wrong("typed", f"Enter the organization name exactly: {organization['name']}")
     made = (
         None
         if form.summary
@@ -84,24 +84,24 @@ def start(org: str) -> ResponseReturnValue:
         )
     if made["status"] == "offered":
         return page.done(
-            f"Offered to {member['name']}. They are told by mail and have 72 hours to accept.",
+            f"Ownership was offered to {member['name']}, who has 72 hours to accept. We sent them an email.",
             "ownership.show",
         )
-    return page.done(f"{member['name']} is the owner now.", "ownership.show")
+    return page.done(f"{member['name']} is now the owner.", "ownership.show")
 
 
 @blp.route("/<grt>/accept", methods=["GET", "POST"])
 @needs("ownership.accept")
 def accept(org: str, grt: str) -> ResponseReturnValue:
     """Take what was offered to oneself."""
-    return _answer(org, grt, "accept", "You are the owner now.")
+    return _answer(org, grt, "accept", "You are now the owner.")
 
 
 @blp.route("/<grt>/take-back", methods=["GET", "POST"])
 @needs("ownership.undo")
 def take_back(org: str, grt: str) -> ResponseReturnValue:
     """Cancel an offer, or undo what the provider did."""
-    return _answer(org, grt, "take_back", "Taken back. The owner is who it was.")
+    return _answer(org, grt, "take_back", "The previous owner has been restored.")
 
 
 def _answer(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:

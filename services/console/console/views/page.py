@@ -70,7 +70,7 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
     elif (kept := request.args.get("draft")) and (typed := guard.draft(optional_caller(), kept)):
         made.values |= typed
         made.key, made.match = typed.get("key", made.key), typed.get("match", made.match)
-        made.note = "We kept what you had typed. Check it, then send it again."
+        made.note = "We restored your entries. Check them, then submit again."
     return made
 
 

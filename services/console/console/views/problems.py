@@ -26,21 +26,21 @@ from console.views.page import ProofNeeded
 _LOG = log.get("console")
 # status -> title, and what to do next
 _SAYS = {
-    400: ("That could not be read", "Go back and try again."),
-    403: ("You may not do this", "Ask an owner or a manager of your organization."),
+    400: ("The request could not be read", "Go back and try again."),
+    403: ("You don't have permission", "Ask an owner or manager of your organization."),
     404: (
-        "There is nothing here",
-        "It may have been deleted, or it belongs to somebody else. Check the address.",
+        "Page not found",
+        "It may have been deleted, or you may not have access. Check the address.",
     ),
-    405: ("That can't be done here", "Go back and use the button on the page."),
-    410: ("It is too late for this", "What the page was about is over."),
-    413: ("That is too large", "Send less at once."),
-    429: ("Too often", "Wait a little, then try again."),
+    405: ("This action is not available here", "Go back and use the button on the page."),
+    410: ("No longer available", "This page is about something that has ended."),
+    413: ("Too much data", "Send less at once."),
+    429: ("Too many requests", "Wait a moment, then try again."),
     500: (
         "Something went wrong on our side",
-        "Nothing was changed. Try again, or tell us the number below.",
+        "Nothing was changed. Try again. If it keeps happening, contact support with the request ID below.",
     ),
-    503: ("A part of the system does not answer", "Your data is safe. Try again in a moment."),
+    503: ("The service is temporarily unavailable", "Your data is safe. Try again in a moment."),
 }
 
 
@@ -74,8 +74,8 @@ def _signed_out(problem: SignedOut) -> ResponseReturnValue:
         return _say(
             410,
             "This support session has ended",
-            "It was stopped, its time ran out, or the other side ended "
-            "it. Start another one from the member or from Remote Support, with a new reason.",
+            "You ended it, it expired, or the customer ended it. "
+            "To continue, start a new session from the member's page or from Remote Support.",
             back=back,
         )
     if request.headers.get("HX-Request"):
@@ -95,7 +95,7 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
         return _signed_out(SignedOut(acting=g.get("seat", "").startswith("ses_")))
     if refusal.code == "mfa_required" and refusal.status == 403 and g.get("seat"):
         return redirect(url_for("me.security", wanted=1), 303)
-    title, advice = _SAYS.get(refusal.status, ("That was refused", "Go back and try again."))
+    title, advice = _SAYS.get(refusal.status, ("The request was refused", "Go back and try again."))
     return _say(
         refusal.status,
         title,
@@ -112,7 +112,9 @@ def _forged(_problem: Forged) -> ResponseReturnValue:
             g.visitor, dict(typed())
         )  # it is from here, as check_origin has seen
         return redirect(f"{_form()}?draft={draft}", 303)
-    return _say(403, "That form is not one of ours", "Open the page again and send it from there.")
+    return _say(
+        403, "The form could not be verified", "Open the page again and submit the form from there."
+    )
 
 
 def _proof_needed(_problem: ProofNeeded) -> ResponseReturnValue:

@@ -51,9 +51,9 @@ def change() -> ResponseReturnValue:
             late = (
                 ""
                 if len(saved["applied_by"]) == 2
-                else " Some services work by the old ones for a moment yet."
+                else " Some services may use the old settings for a moment."
             )
-            return page.done(f"The settings are saved.{late}", "provider.settings")
+            return page.done(f"Settings saved.{late}", "provider.settings")
     now, match = _read()
     page.stale(form, provider.values(now), match=match)
     return _show(form, now)
@@ -77,7 +77,7 @@ def top_up() -> ResponseReturnValue:
     )
     done = page.sent(form, lambda: page.api().post("/v1/wallet/top-ups", form.body(), key=form.key))
     if done is not None:
-        return page.done("The top-up is booked.", "provider.wallet")
+        return page.done("Top-up recorded.", "provider.wallet")
     return page.show("wallet_top_up.html", form=form)
 
 

@@ -30,7 +30,7 @@ def show(org: str) -> ResponseReturnValue:
         raise Forbidden("Your role does not allow this.")
     saved = page.sent(form, lambda: page.api().patch(at, settings.body(form), match=form.match))
     if saved is not None:
-        return page.done("The settings are saved.", "settings.show")
+        return page.done("Settings saved.", "settings.show")
     page.stale(form, settings.values(organization), match=match)
     return page.show(
         "settings.html",
@@ -53,9 +53,10 @@ def suspend(org: str) -> ResponseReturnValue:
         fields=settings.REASON,
         title="Suspend this organization?",
         danger=True,
-        lead="Nobody of it can log in, nothing can be charged or reserved. Its credits and debts stay as they "
-        "are. It can be activated at any time.",
-        words="is suspended.",
+        lead="No one in this organization can log in, and nothing can be charged or reserved. Its credits and "
+        "debts don't change. You can activate it at any time.",
+        button="Suspend organization",
+        words="was suspended.",
     )
 
 
@@ -67,9 +68,10 @@ def activate(org: str) -> ResponseReturnValue:
         org,
         "activate",
         title="Activate this organization?",
-        words="is open again.",
-        lead="Its members can log in and it can be charged again. A scheduled deletion is called off; an organization "
-        "that was suspended before it is suspended again then.",
+        button="Activate organization",
+        words="is active again.",
+        lead="Its members can log in and it can be charged again. A scheduled deletion is canceled, and the organization "
+        "returns to its previous status.",
     )
 
 
@@ -80,10 +82,11 @@ def hand_over(org: str) -> ResponseReturnValue:
     return _managed_by(
         org,
         "customer",
-        title="Let the customer manage itself?",
-        words="manages itself now.",
-        lead="From then on Remote Support needs the consent of its owner or of an admin, and only its owner can give "
-        "the management back.",
+        title="Let the customer manage this organization?",
+        button="Let the customer manage",
+        words="is now managed by the customer.",
+        lead="Remote Support will need approval by its owner or an admin, and only its owner can hand management "
+        "back.",
     )
 
 
@@ -94,9 +97,10 @@ def hand_back(org: str) -> ResponseReturnValue:
     return _managed_by(
         org,
         "provider",
-        title="Let your provider manage the organization?",
-        words="is managed by the provider now.",
-        lead="From then on your provider may give Remote Support without asking for your consent.",
+        title="Let your provider manage this organization?",
+        button="Let the provider manage",
+        words="is now managed by the provider.",
+        lead="Your provider can then use Remote Support without your approval.",
     )
 
 
@@ -117,6 +121,7 @@ def _sure(
     verb: str,
     *,
     title: str,
+    button: str,
     lead: str,
     words: str,
     fields: Sequence[Field] = (),
@@ -135,17 +140,17 @@ def _sure(
             title=title,
             lead=lead,
             danger=danger,
-            verb="Yes, I’m sure",
+            verb=button,
             back=url_for("settings.show"),
         )
     if verb == "activate" and done["status"] == organization["status"]:
-        words = "is being activated. Look again in a moment."
+        words = "is being activated. Refresh this page in a moment."
     elif verb == "activate" and done["status"] == "suspended":
-        words = "is not deleted any more; it is suspended, as it was before."
+        words = "is no longer scheduled for deletion. It is suspended, as it was before."
     return page.done(f"{organization['name']} {words}", "settings.show")
 
 
-def _managed_by(org: str, whom: str, *, title: str, lead: str, words: str) -> Response:
+def _managed_by(org: str, whom: str, *, title: str, button: str, lead: str, words: str) -> Response:
     at = f"/v1/organizations/{org}"
     organization, form = page.api().get(at), page.form(())
     done = page.sent(form, lambda: page.api().patch(at, {"managed_by": whom}))
@@ -156,7 +161,7 @@ def _managed_by(org: str, whom: str, *, title: str, lead: str, words: str) -> Re
             form=form,
             title=title,
             lead=lead,
-            verb="Yes, I’m sure",
+            verb=button,
             back=url_for("settings.show"),
         )
     return page.done(f"{organization['name']} {words}", "settings.show")

@@ -77,11 +77,10 @@ def ask(org: str) -> ResponseReturnValue:
         return page.show("support_request.html", organization=organization, form=made)
     if grant["status"] == "pending":
         return page.done(
-            "The customer's owner and admins have been asked by mail. You can come in once one of them "
-            "consents.",
+            "We asked the customer's owner and admins by email. You can enter when one of them approves.",
             "support.show",
         )
-    return page.done("You may come in now.", "support.show")
+    return page.done("Access granted. You can enter now.", "support.show")
 
 
 @blp.route("/support/<grant>/enter", methods=["GET", "POST"])
@@ -119,7 +118,7 @@ def approve(org: str, grant: str) -> ResponseReturnValue:
         is None
     ):
         return page.show("support_approve.html", organization=organization, grant=one, form=made)
-    return page.done("Support may come in now. You can end it at any time.", "support.show")
+    return page.done("Support access approved. You can end it at any time.", "support.show")
 
 
 @blp.route("/support/<grant>/end", methods=["GET", "POST"])
@@ -196,13 +195,11 @@ def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _hurdle(grant: dict[str, Any]) -> str:
     if grant["status"] == "pending":
-        return (
-            "The customer has not consented yet. You can come in once their owner or an admin does."
-        )
-    return "" if grant["status"] == "active" else "This grant is over. Ask for a new one."
+        return "The customer has not approved this request yet. You can enter when the owner or an admin does."
+    return "" if grant["status"] == "active" else "This access has ended. Request it again."
 
 
 def _ended(one: dict[str, Any]) -> str:
     if one.get("status") == "pending":
-        return "The request is off."
-    return "Ended. Whoever was inside is out within seconds."
+        return "The request was closed."
+    return "Ended. Active sessions end within seconds."

@@ -19,7 +19,7 @@ from console.views.page import needs
 blp = Blueprint("transactions", __name__, url_prefix="/c/<org>")
 
 FILTERS = ("kind", "direction", "from", "to")
-_NAMES = {"charge": "Every charge", "adjustment": "Every adjustment"}
+_NAMES = {"charge": "All charges", "adjustment": "All adjustments"}
 KINDS = tuple(
     (kind, _NAMES.get(kind, words(kind)))
     for kind in (
@@ -114,10 +114,10 @@ def reverse(org: str, transaction: str) -> ResponseReturnValue:
     at = desk.sit(org)
     found = page.api().get(f"{at.at}/account/transactions/{transaction}")
     sheet = Sheet(
-        "Reverse this transaction?",
-        "Reverse it",
-        lambda answer: f"Reversed: {at.money(answer['amount'])}.",
-        lead="Nothing is deleted: a second transaction mirrors the first. What a payment has paid is due again.",
+        "Reverse transaction?",
+        "Reverse transaction",
+        lambda answer: f"Reversed with a transaction of {at.money(answer['amount'])}.",
+        lead="Adds a second transaction that cancels out the first. Invoices paid by a reversed payment become due again.",
         danger=True,
         back="transactions.one",
         where={"transaction": transaction},

@@ -17,13 +17,13 @@ def issue(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     is_prepaid = bool(at.account) and at.account["payment_mode"] == "prepaid"
     sheet = Sheet(
-        "Issue an invoice now?",
-        "Issue the invoice",
-        lambda answer: f"Invoice {answer['number']} over {at.money(answer['total'])} is issued.",
-        lead="Everything that is unbilled becomes due. What was overpaid is used for it at once.",
+        "Issue invoice?",
+        "Issue invoice",
+        lambda answer: f"Invoice {answer['number']} for {at.money(answer['total'])} was issued.",
+        lead="All unbilled charges become due. Any overpayment is applied immediately.",
         back="invoices.show",
         amounts=(("Unbilled", at.account["expecting_invoice"]),) if at.account else (),
-        blocked=(Way("A prepaid account has nothing to invoice: it is charged at once."),)
+        blocked=(Way("Prepaid accounts have nothing to invoice. They are charged immediately."),)
         if is_prepaid
         else (),
     )
@@ -38,9 +38,9 @@ def void(org: str, invoice: str) -> ResponseReturnValue:
     found = page.api().get(f"{at.at}/invoices/{invoice}")
     sheet = Sheet(
         f"Void invoice {found['number']}?",
-        "Void it",
-        lambda answer: f"Invoice {answer['number']} is void.",
-        lead="What is on it becomes unbilled again and goes on the next invoice.",
+        "Void invoice",
+        lambda answer: f"Invoice {answer['number']} was voided.",
+        lead="Its charges become unbilled again and go on the next invoice.",
         danger=True,
         back="invoices.one",
         where={"invoice": invoice},
@@ -62,23 +62,23 @@ def credit(org: str, invoice: str) -> ResponseReturnValue:
     found = page.api().get(f"{at.at}/invoices/{invoice}")
     sheet = Sheet(
         f"Credit note for invoice {found['number']}",
-        "Issue the credit note",
+        "Issue credit note",
         lambda answer: (
-            f"{at.money(answer['credited'])} of invoice {answer['number']} are credited."
+            f"{at.money(answer['credited'])} of invoice {answer['number']} was credited."
         ),
-        lead="It lowers what the invoice asks for. What was paid of that comes back as an overpayment.",
+        lead="Reduces the invoice total. Any part already paid becomes an overpayment.",
         danger=True,
         back="invoices.one",
         where={"invoice": invoice},
         about=(
             ("Total", at.money(found["total"])),
             ("Credited", at.money(found["credited"])),
-            ("Still open", at.money(found["open"])),
+            ("Balance due", at.money(found["open"])),
         ),
     )
     return desk.ask(
         at,
         sheet,
-        money.part(at.currency, "all that is left of the invoice"),
+        money.part(at.currency, "the full remaining amount"),
         lambda form: desk.post(at, f"invoices/{invoice}/credit-notes", form.body(), form),
     )

@@ -21,17 +21,17 @@ def pay(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     waiting, is_more = _waiting(at)
     sheet = Sheet(
-        "Record a payment",
-        "Record the payment",
+        "Record payment",
+        "Record payment",
         lambda answer: (
             f"Payment of {at.money(answer['amount'])} recorded"
             + (
-                f"; {at.money(answer['unassigned'])} stay on the account."
+                f". {at.money(answer['unassigned'])} stays on the account as credit."
                 if answer["unassigned"].strip("0.")
                 else "."
             )
         ),
-        lead="Tick the invoices it is for; without a tick the oldest are paid first. What is over stays on the account "
+        lead="Select the invoices to pay. If you select none, the oldest are paid first. Any excess stays as credit "
         "and pays later invoices.",
         back="invoices.payments",
         amounts=(("Amount due", at.account["amount_due"]),) if at.account else (),
@@ -74,19 +74,18 @@ def reassign(org: str, payment: str) -> ResponseReturnValue:
     ]
     left = found["edits_left"]
     sheet = Sheet(
-        "Assign a payment",
-        "Assign it",
+        "Reassign payment",
+        "Reassign payment",
         lambda told: (
-            f"Assigned {at.money(told['assigned'])}; it can be assigned anew "
-            f"{_times(told['edits_left'])}."
+            f"{at.money(told['assigned'])} assigned. Reassignments left: {told['edits_left']}."
         ),
         back="invoices.payments",
-        lead=f"Tick the invoices it is for; they are paid from the top. Without a tick it stays on the account. This "
-        f"payment can be assigned anew {_times(left)}.",
+        lead="Select the invoices to pay; they are paid in the order shown. If you select none, the payment stays on the "
+        f"account as credit. Reassignments left: {left}.",
         about=(
             ("Payment", at.money(found["amount"])),
             ("Assigned", at.money(found["assigned"])),
-            ("Left", at.money(found["unassigned"])),
+            ("Unassigned", at.money(found["unassigned"])),
         ),
     )
     values = {f"{money.ASKED}{one['invoice_id']}": "on" for one in found["invoices"]}
@@ -113,7 +112,3 @@ def _waiting(at: Desk) -> tuple[list[dict[str, Any]], bool]:
 
 def _by_name(invoices: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {f"{money.ASKED}{one['id']}": one for one in invoices}
-
-
-def _times(count: int) -> str:
-    return "no more" if not count else "once more" if count == 1 else f"{count} times more"

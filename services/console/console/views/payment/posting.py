@@ -17,7 +17,7 @@ from console.views.payment.place import blp
 def top_up(org: str) -> ResponseReturnValue:
     """Credit the account."""
     at = desk.sit(org)
-    sheet = Sheet("Top up", "Top up", lambda answer: f"Topped up by {at.money(answer['amount'])}.")
+    sheet = Sheet("Top up", "Top up", lambda answer: f"Topped up {at.money(answer['amount'])}.")
     return desk.ask(
         at,
         sheet,
@@ -35,9 +35,9 @@ def withdraw(org: str) -> ResponseReturnValue:
     sheet = Sheet(
         "Withdraw",
         "Withdraw",
-        lambda answer: f"Withdrawn: {at.money(answer['amount'].lstrip('-'))}.",
-        lead="Record money that goes back to the customer. It can't be deleted, only reversed.",
-        about=(("May be withdrawn", at.money(there)),) if there else (),
+        lambda answer: f"Withdrew {at.money(answer['amount'].lstrip('-'))}.",
+        lead="Record money paid back to the customer. You can reverse a withdrawal, but not delete it.",
+        about=(("Available to withdraw", at.money(there)),) if there else (),
         danger=True,
     )
     return desk.ask(
@@ -56,9 +56,9 @@ def charge(org: str) -> ResponseReturnValue:
     at = desk.sit(org)
     sheet = Sheet(
         "Charge",
-        "Charge",
+        "Charge account",
         lambda answer: (
-            f"Noted under external invoice {answer['external_invoice']}; no money moved."
+            f"Recorded with external invoice {answer['external_invoice']}. No money was moved."
             if answer["external_invoice"]
             else f"Charged {at.money(answer['amount'].lstrip('-'))}."
         ),
@@ -77,10 +77,10 @@ def adjust(org: str) -> ResponseReturnValue:
     """Correct the account by hand."""
     at = desk.sit(org)
     sheet = Sheet(
-        "Adjust",
-        "Adjust",
+        "Adjust balance",
+        "Adjust balance",
         lambda answer: f"Adjusted by {at.money(answer['amount'])}.",
-        lead="Clears dust and bad debt, or puts a mistake right. It is possible whatever the credit limit.",
+        lead="Write off small balances or correct errors. The credit limit does not apply.",
     )
     return desk.ask(
         at,
@@ -97,10 +97,10 @@ def refund(org: str, transaction: str) -> ResponseReturnValue:
     at = desk.sit(org)
     charged = page.api().get(f"{at.at}/account/transactions/{transaction}")
     sheet = Sheet(
-        "Refund a charge",
+        "Refund charge",
         "Refund",
         lambda answer: f"Refunded {at.money(answer['amount'])}.",
-        lead="It goes back to the account. Where the charge stands on an invoice, by a credit note.",
+        lead="The money goes back to the account. If the charge is on an invoice, a credit note is issued.",
         back="transactions.one",
         where={"transaction": transaction},
         about=(
@@ -111,7 +111,7 @@ def refund(org: str, transaction: str) -> ResponseReturnValue:
     return desk.ask(
         at,
         sheet,
-        money.part(at.currency, "all that is left of the charge"),
+        money.part(at.currency, "the full remaining amount"),
         lambda form: desk.post(
             at, "account/refunds", {"transaction_id": transaction, **form.body()}, form
         ),

@@ -48,10 +48,10 @@ def release(org: str, reservation: str) -> ResponseReturnValue:
     at = desk.sit(org)
     held = page.api().get(f"{at.at}/account/reservations/{reservation}")
     sheet = Sheet(
-        "Release this reservation?",
-        "Release it",
+        "Release reservation?",
+        "Release reservation",
         lambda answer: f"Released {at.money(answer['released'])}.",
-        lead="What it holds becomes usable again. Whoever reserved it can't charge it any more.",
+        lead="The reserved amount becomes usable again. It can no longer be charged under this reservation.",
         danger=True,
         about=(
             ("Reservation", held["description"]),

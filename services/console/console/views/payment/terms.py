@@ -28,11 +28,11 @@ def limit(org: str) -> ResponseReturnValue:
     last = days.last_day(ends, at.zone) if ends else None
     sheet = Sheet(
         "Credit limit",
-        "Set the limit",
-        lambda answer: f"The credit limit is {at.money(answer['credit_limit'])}.",
+        "Set limit",
+        lambda answer: f"The credit limit is now {at.money(answer['credit_limit'])}.",
         about=(
-            ("Now", at.money(account["credit_limit"])),
-            ("Until", days.said(last) if last else "For good"),
+            ("Current limit", at.money(account["credit_limit"])),
+            ("Expires", days.said(last) if last else "Never"),
         )
         if account
         else (),
@@ -60,7 +60,7 @@ def auto_top_up(org: str) -> ResponseReturnValue:
     standing = (at.account or {}).get("auto_top_up", {})
     default = _default_threshold(at)
     fields = money.auto_top_up(
-        at.currency, at.has_card, f", now {at.money(default)}" if default else ""
+        at.currency, at.has_card, f", currently {at.money(default)}" if default else ""
     )
     sheet = Sheet(
         "Automatic top-up",
@@ -97,7 +97,7 @@ def mode(org: str) -> ResponseReturnValue:
     sheet = Sheet(
         f"Change to {target}",
         f"Change to {target}",
-        lambda answer: f"The account is {answer['payment_mode']} now.",
+        lambda answer: f"The account is now {answer['payment_mode']}.",
         lead=_postpaid_words(at) if target == "postpaid" else _prepaid_words(at),
         blocked=_open(at, target),
     )
@@ -119,11 +119,11 @@ def remove_card(org: str) -> ResponseReturnValue:
     """Forget the stored card."""
     at = desk.sit(org)
     sheet = Sheet(
-        "Remove the stored card?",
-        "Remove the card",
-        lambda _answer: "The stored card is removed.",
+        "Remove stored card?",
+        "Remove card",
+        lambda _answer: "The stored card was removed.",
         danger=True,
-        lead="Nothing more is taken from it. An automatic top-up by card is switched off with it.",
+        lead="The card is no longer charged. Automatic top-up by card is turned off.",
     )
     return desk.ask(
         at, sheet, (), lambda _form: page.api().delete(f"{at.at}/account/payment-method")
@@ -146,20 +146,20 @@ def _postpaid_words(at: Desk) -> str:
     balance = (at.account or {}).get("balance", "0")
     reserved = Decimal((at.account or {}).get("reserved_credits", "0"))
     wallet = figures.plain(Decimal(balance) + reserved, at.currency)
-    words = "Charges will wait for the next invoice, up to the credit limit."
+    words = "Charges go on the next invoice, up to the credit limit."
     if wallet.startswith("-"):
-        return f"{words} The {at.money(wallet.lstrip('-'))} owed become unbilled and go on the next invoice."
+        return f"{words} The {at.money(wallet.lstrip('-'))} owed becomes unbilled and goes on the next invoice."
     if Decimal(wallet):
-        return f"{words} The {at.money(wallet)} in the wallet become an overpayment, which pays the next invoices."
-    return f"{words} The wallet is empty; nothing moves."
+        return f"{words} The balance of {at.money(wallet)} becomes an overpayment, which pays the next invoices."
+    return f"{words} The balance is zero, so nothing is moved."
 
 
 def _prepaid_words(at: Desk) -> str:
-    words = "Charges will be taken from the wallet at once."
+    words = "Charges are deducted from the balance immediately."
     due = (at.account or {}).get("amount_due", "0")
     if Decimal(due) > 0:
-        words += f" The {at.money(due)} overpaid become the wallet's balance."
-    return f"{words} The credit limit stays; consider removing it. Best done after the monthly invoice is out."
+        words += f" The overpaid {at.money(due)} becomes the balance."
+    return f"{words} The credit limit stays; consider removing it. The best time to change is right after the monthly invoice."
 
 
 def _open(at: Desk, target: str) -> list[Way]:
@@ -170,17 +170,17 @@ def _open(at: Desk, target: str) -> list[Way]:
     if Decimal(account["expecting_invoice"]) < 0:
         found.append(
             Way(
-                f"{at.money(account['expecting_invoice'].lstrip('-'))} are unbilled. Issue an invoice first.",
+                f"{at.money(account['expecting_invoice'].lstrip('-'))} is unbilled. Issue an invoice first.",
                 "invoices.issue",
-                "Issue an invoice",
+                "Issue invoice",
             )
         )
     if Decimal(account["amount_due"]) < 0:
         found.append(
             Way(
-                f"{at.money(account['amount_due'].lstrip('-'))} are due. Have them paid first.",
+                f"{at.money(account['amount_due'].lstrip('-'))} is due. Record the payment first.",
                 "invoices.pay",
-                "Record a payment",
+                "Record payment",
             )
         )
     return found
