@@ -29,7 +29,7 @@ class Person:
     def __init__(self, context: BrowserContext, address: str, *, troubles: list[str]) -> None:
         self.context, self.address, self.troubles = context, address, troubles
         self.page: Page = context.new_page()
-        self.seat, self.has_script = "", True
+        self.workspace, self.has_script = "", True
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.troubles.append(f"script failed: {error}"))
         self.page.on("response", self._look_at)
@@ -41,7 +41,7 @@ class Person:
         return answer
 
     def sign_in(self, email: str, password: str) -> None:
-        """By the form, wherever it is shown; ends on a page at the seat."""
+        """By the form, wherever it is shown; ends on a page at the workspace."""
         if (
             urlsplit(self.page.url).path != "/sign-in"
             and not self.page.get_by_label("Password").is_visible()
@@ -52,13 +52,13 @@ class Person:
         self.settle()
 
     def settle(self) -> None:
-        """Wait for a page of a seat, and note which seat it is."""
+        """Wait for a page of a workspace, and note which workspace it is."""
         expect(self.page).to_have_url(re.compile(r"/at/(org|ses)_"))
-        self.seat = urlsplit(self.page.url).path.split("/")[2]
+        self.workspace = urlsplit(self.page.url).path.split("/")[2]
 
     def at(self, below: str = "") -> str:
-        """The path of a page at the seat."""
-        return f"/at/{self.seat}{below}"
+        """The path of a page at the workspace."""
+        return f"/at/{self.workspace}{below}"
 
     def follow(self, name: Name, *, within: Locator | None = None) -> None:
         """A link."""

@@ -73,7 +73,7 @@ class Walker:
     album: Album
     context: BrowserContext
     page: Page
-    seat: str
+    workspace: str
 
     def take(self, name: str, path: str = "", stage: Stage | None = None) -> None:
         """One page, or what ``stage`` makes of it, six times."""
@@ -101,7 +101,7 @@ class Walker:
         waiting = [start]
         while waiting:
             path = waiting.pop(0)
-            kind = _ID.sub("_", path.removeprefix(f"/at/{self.seat}").partition("?")[0])
+            kind = _ID.sub("_", path.removeprefix(f"/at/{self.workspace}").partition("?")[0])
             if f"{who}{kind}" in self.album.seen:
                 continue
             self.album.seen.add(f"{who}{kind}")
@@ -210,7 +210,7 @@ def _outside(album: Album, site: Site, customer: Customer) -> None:
 
 def _staff(album: Album, site: Site, people: dict[str, Customer]) -> None:
     with album.person(site, ADMIN, site.password) as staff:
-        at = f"/at/{staff.seat}"
+        at = f"/at/{staff.workspace}"
         for start in (
             "/home",
             "/customers",
@@ -255,7 +255,9 @@ def _step_in(staff: Walker, members: str) -> None:
 
 def _owner(album: Album, site: Site, customer: Customer) -> None:
     with album.person(site, customer.owner, PASSWORD) as owner:
-        owner.walk("owner", f"/at/{owner.seat}/c/{customer.id}/overview", f"/at/{owner.seat}/")
+        owner.walk(
+            "owner", f"/at/{owner.workspace}/c/{customer.id}/overview", f"/at/{owner.workspace}/"
+        )
 
 
 def _refused_sign_in(page: Page) -> None:

@@ -15,10 +15,10 @@ ROWS = 50
 TRIES = 3
 PAGES = {
     "sign-in": "/sign-in",
-    "home": "{seat}/home",
-    "list": "{seat}/customers",
-    "overview": "{seat}/c/{org}/overview",
-    "payment": "{seat}/c/{org}/payment",
+    "home": "{workspace}/home",
+    "list": "{workspace}/customers",
+    "overview": "{workspace}/c/{org}/overview",
+    "payment": "{workspace}/c/{org}/payment",
 }
 
 
@@ -56,7 +56,7 @@ def test_a_first_load_is_within_its_budget(
     tries = []
     for _ in range(TRIES):
         person = arrive(embedded) if page != "sign-in" else arrive(embedded, "")
-        path = PAGES[page].format(seat=person.at(), org=customer.id)
+        path = PAGES[page].format(workspace=person.at(), org=customer.id)
         tries.append(weights.weigh(person.context.new_page(), embedded.address + path))
         if not tries[-1].beyond():
             break

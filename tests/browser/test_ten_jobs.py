@@ -325,7 +325,7 @@ def test_8_log_in_to_a_customer_account(
     person.follow(re.compile("^Enter"))
     person.press("Enter account")
     person.reads(f"You're in {customer.name} as Support")
-    seat = person.page.url
+    workspace = person.page.url
     owner.go(owner.at(f"/c/{customer.id}/support"))
     owner.reads("Support is inside by Remote Support", "ticket 4712")
     owner.follow(re.compile("^End it"))
@@ -333,7 +333,7 @@ def test_8_log_in_to_a_customer_account(
     owner.reads("is in this account")
 
     def is_out() -> bool:
-        person.page.goto(seat)
+        person.page.goto(workspace)
         return person.page.get_by_role(
             "heading", name="This support session has ended"
         ).is_visible()

@@ -115,7 +115,7 @@ class Page:
 
 
 class Browser:
-    """One browser. ``page``: what it shows; ``seat``: where it is signed in, by the address."""
+    """One browser. ``page``: what it shows; ``workspace``: where it is signed in, by the address."""
 
     def __init__(
         self, system: Whole, origin: str = ORIGIN, app: WSGIApplication | None = None
@@ -127,8 +127,8 @@ class Browser:
         self.page: Page
 
     @property
-    def seat(self) -> str:
-        """The seat in the address of the page shown."""
+    def workspace(self) -> str:
+        """The workspace in the address of the page shown."""
         parts = self.page.path.split("/")
         return parts[2] if parts[1:2] == ["at"] else ""
 
@@ -138,8 +138,8 @@ class Browser:
         return {one.key: one.value for one in self.client._cookies.values()}
 
     def at(self, path: str) -> str:
-        """A path below the seat: ``console.at("/customers")``."""
-        return f"/at/{self.seat}{path}"
+        """A path below the workspace: ``console.at("/customers")``."""
+        return f"/at/{self.workspace}{path}"
 
     def send(
         self,

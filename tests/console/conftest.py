@@ -3,7 +3,7 @@ this process.
 
     def test_a_customer_is_suspended(console: Browser, provider: Provider) -> None:
         acme = provider.customer("Acme", credits="100")               # made by the API; see tests/console/provider.py
-        provider.owner.sign_in(console)                               # now at /at/org_…: console.seat
+        provider.owner.sign_in(console)                               # now at /at/org_…: console.workspace
         page = console.get(console.at(f"/c/{acme.id}/settings"))      # page.status .text .links .forms .rows .banners
         page = console.post(console.at(f"/c/{acme.id}/suspend"), {"reason": "unpaid"})   # GET, fill in, send, follow
         assert "Suspended" in page.text and acme.now["status"] == "suspended"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from console import guard
+from console.guard import sessions
+from console.values.sealing import unseal
 from console.views import support
 
 from tests.console.browser import Browser, Page
@@ -87,15 +88,15 @@ def named(page: Page, words: list[str]) -> list[str]:
 
 def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: Person) -> None:
     sven.sign_in(console)
-    own, path = console.seat, console.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as")
+    own, path = console.workspace, console.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as")
     form = console.get(f"{path}?reason=ticket+7")
     assert form.forms[-1].fields["reason"] == "ticket 7" and "You can't" in form.text
 
     inside = console.submit(action=path)
 
     assert (
-        console.seat.startswith("ses_")
-        and inside.path == f"/at/{console.seat}/c/{acme.id}/overview"
+        console.workspace.startswith("ses_")
+        and inside.path == f"/at/{console.workspace}/c/{acme.id}/overview"
     )
     assert "You act as Olga Owner at Acme & Söhne" in banner(inside) and re.search(
         r"until \d\d:\d\d UTC", inside.text
@@ -104,7 +105,7 @@ def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: 
     assert inside.html.index('class="acting"') < inside.html.index('class="skip"'), (
         "the way out comes first"
     )
-    acting = console.seat
+    acting = console.workspace
 
     console.get(f"/at/{acting}/c/{acme.id}/settings")
     back = console.submit(action=f"/at/{acting}/acting/stop")
@@ -124,16 +125,16 @@ def test_its_token_is_dead_once_stopped(console: Browser, acme: Customer, sven: 
     sven.sign_in(console)
     log_in_as(console, acme)
     with console.system.console.app_context():
-        visitor = guard.identify(
+        visitor = sessions.identify(
             console.cookies["clientele"]
             if "clientele" in console.cookies
             else console.cookies["__Host-clientele"],
-            console.seat,
+            console.workspace,
         )
-        assert visitor is not None and visitor.seat is not None
-        token = guard.unseal(visitor.secret, visitor.seat.tokens)["access"]
+        assert visitor is not None and visitor.workspace is not None
+        token = unseal(visitor.secret, visitor.workspace.tokens)["access"]
     assert console.system.call("GET", "/v1/me", token=token).status_code == 200
-    console.submit(action=f"/at/{console.seat}/acting/stop")
+    console.submit(action=f"/at/{console.workspace}/acting/stop")
     console.system.settle()
     assert console.system.call("GET", "/v1/me", token=token).status_code == 401
 
@@ -173,9 +174,9 @@ def test_two_seats_in_one_browser_do_not_mix(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
-    own = console.seat
+    own = console.workspace
     log_in_as(console, acme)
-    acting = console.seat
+    acting = console.workspace
 
     mine = console.get(f"/at/{own}/customers")
     theirs = console.get(f"/at/{acting}/c/{acme.id}/overview")
@@ -190,9 +191,9 @@ def test_two_seats_in_one_browser_do_not_mix(
 
 def test_who_is_inside_already_is_led_there(console: Browser, acme: Customer, sven: Person) -> None:
     sven.sign_in(console)
-    own = console.seat
+    own = console.workspace
     log_in_as(console, acme)
-    acting = console.seat
+    acting = console.workspace
     path = f"/at/{own}/c/{acme.id}/members/{acme.owner.id}/login-as"
 
     page = console.post(path, {"reason": "again"})
@@ -239,7 +240,7 @@ def test_the_page_learns_that_the_customer_ended_it(
 ) -> None:
     sven.sign_in(console)
     log_in_as(console, acme)
-    acting, customer = console.seat, browser()
+    acting, customer = console.workspace, browser()
     assert console.get(f"/at/{acting}/acting/pulse").status == 204
 
     acme.owner.sign_in(customer)
@@ -259,7 +260,7 @@ def test_without_consent_where_the_provider_manages(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
-    own = console.seat
+    own = console.workspace
     grant = ask(console, acme)
     page = enter(console, acme, grant)
     assert "You're in Acme & Söhne as Support" in banner(page) and "view and edit" in banner(page)
@@ -272,7 +273,7 @@ def test_with_consent_and_ended_from_the_other_side(
     acme.staff("PATCH", "", {"managed_by": "customer"})
     customer, place = browser(), f"/c/{acme.id}/support"
     sven.sign_in(console)
-    own = console.seat
+    own = console.workspace
     grant = ask(console, acme, access="read")
     page = console.get(console.at(place))
     assert "waiting for approval since" in page.text and f"/support/{grant}/enter" not in page.html
@@ -286,7 +287,7 @@ def test_with_consent_and_ended_from_the_other_side(
 
     page = enter(console, acme, grant)
     assert "view only" in banner(page)
-    acting = console.seat
+    acting = console.workspace
     assert "Edit" not in page.links and "Add member" not in page.links
     page = console.get(console.at(f"/c/{acme.id}/settings"))
     assert page.status == 200 and "Save" not in page.buttons
@@ -377,12 +378,12 @@ def test_the_customer_never_learns_who_it_was(
 ) -> None:
     customer, words = browser(), words_of(acme, sven)
     sven.sign_in(console)
-    own = console.seat
+    own = console.workspace
     acme.owner.sign_in(customer)
     log_in_as(console, acme)
     pages = [customer.get(customer.at(f"/c/{acme.id}/{place}")) for place in SECTIONS]
     console.get(console.at(f"/c/{acme.id}/overview"))
-    console.submit(action=f"/at/{console.seat}/acting/stop")
+    console.submit(action=f"/at/{console.workspace}/acting/stop")
     console.get(f"/at/{own}/c/{acme.id}/support")
     enter(console, acme, ask(console, acme))
     pages += [customer.get(customer.at(f"/c/{acme.id}/{place}")) for place in SECTIONS]
@@ -412,9 +413,9 @@ def test_the_audit_says_what_was_done_in_words(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
-    own = console.seat
+    own = console.workspace
     log_in_as(console, acme, reason="=HYPERLINK(1)")
-    console.submit(action=f"/at/{console.seat}/acting/stop")
+    console.submit(action=f"/at/{console.workspace}/acting/stop")
     page = console.get(f"/at/{own}/c/{acme.id}/audit?actor_kind=support")
     text = " ".join(page.text.split())
     assert "Login As session started" in text and "Manager Tester logged in as Olga Owner" in text
@@ -439,7 +440,7 @@ def test_filters_of_the_audit(console: Browser, acme: Customer) -> None:
     page = console.get(f"{at}?from=yesterday")
     assert page.status == 422 and page.error("from") and page.title.startswith("Error")
     assert console.get(f"{at}?outcome=perhaps").status == 422
-    assert console.get(f"/at/{console.seat}/c/{console.seat}/audit").status == 200, (
+    assert console.get(f"/at/{console.workspace}/c/{console.workspace}/audit").status == 200, (
         "the provider's own"
     )
     assert "Topped up" in console.get(console.at(f"/c/{acme.id}/timeline")).text
@@ -463,7 +464,7 @@ def test_what_was_refused_is_marked(console: Browser, acme: Customer) -> None:
         console.system.call("POST", "/v1/api-keys", body, token=token["access_token"]).status_code
         == 403
     )
-    page = console.get(console.at(f"/c/{console.seat}/audit?outcome=denied&endpoint=x"))
+    page = console.get(console.at(f"/c/{console.workspace}/audit?outcome=denied&endpoint=x"))
     assert page.status == 200 and "Denied" in page.rows[0][1], (
         "what was refused was done to nothing"
     )
@@ -495,7 +496,7 @@ def test_the_customers_people_see_their_own_and_no_error(
 ) -> None:
     other = acme.provider.customer("Elsewhere Ltd.")
     (acme.owner if role == "owner" else acme.member(role)).sign_in(console)
-    assert console.seat == acme.id
+    assert console.workspace == acme.id
     waiting, seen = [console.page.path], set()
     while waiting:
         path = waiting.pop()

@@ -42,7 +42,7 @@ def test_somebody_signs_in_and_out(console: Browser, provider: Provider) -> None
 
     page = console.sign_in(provider.email, PASSWORD)
 
-    assert page.status == 200 and console.seat == provider.id
+    assert page.status == 200 and console.workspace == provider.id
     at = console.at("/customers")
     assert console.sign_out().headings == ["You're signed out"]
     assert console.get(at).path.startswith("/sign-in?next=")
@@ -102,7 +102,7 @@ def test_one_time_codes_are_asked_for_and_the_password_is_typed_once(
     assert "The one-time code is incorrect" in console.submit({"otp": "000000"}).text
     console.submit({"otp": phone.now()})
 
-    assert console.page.status == 200 and console.seat == provider.id
+    assert console.page.status == 200 and console.workspace == provider.id
     assert console.cookies.keys() == {"clientele"}, "what opened the password is gone"
 
 
@@ -236,7 +236,7 @@ def test_signing_in_as_another_forgets_whoever_was_there(
 
     acme.owner.sign_in(console)
 
-    assert console.seat == acme.id
+    assert console.workspace == acme.id
     assert console.get(f"/at/{provider.id}/customers").status == 404
 
 

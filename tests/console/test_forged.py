@@ -171,7 +171,7 @@ def test_only_what_is_named_by_its_content_may_be_kept(console: Browser) -> None
         "/static/console.css",
         "/static/x/console.css",
         f"{sheet}x",
-        "/static/../guard.py",
+        "/static/../config.py",
         "/static/..%2fx",
     ):
         assert console.send("GET", path).status == 404, path

@@ -1,4 +1,4 @@
-"""Who is let in: cookies, forged forms, sealed tokens, seats; on both databases that the console
+"""Who is let in: cookies, forged forms, sealed tokens, workspaces; on both databases that the console
 may keep them in."""
 
 import dataclasses
@@ -16,7 +16,7 @@ from chassis.db.database import Database
 from chassis.runtime import clock
 from console.app import MIGRATIONS, create_app
 from console.models import Browser as BrowserRow
-from console.models import Draft, Seat
+from console.models import Draft, WorkspaceSession
 from console.values.sealing import opens, seal, unseal
 from gateway.app import close_app
 from gateway.app import create_app as create_gateway
@@ -146,7 +146,7 @@ def test_signing_in_anew_makes_the_cookie_from_before_void(
     assert _count(store, BrowserRow) == 1, "rows do not pile up"
     victim.get(f"/at/{provider.id}/customers")
     victim.sign_out()
-    assert [_count(store, table) for table in (BrowserRow, Seat, Draft)] == [0, 0, 0]
+    assert [_count(store, table) for table in (BrowserRow, WorkspaceSession, Draft)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -183,14 +183,14 @@ def test_a_stolen_database_opens_nothing(
     acme = provider.customer("Acme", accept=False)
     provider.owner.sign_in(console)
     _draft(console, acme.id, "typed in confidence")
-    tokens = unseal(console.cookies["clientele"], _one(store, Seat).tokens)
+    tokens = unseal(console.cookies["clientele"], _one(store, WorkspaceSession).tokens)
     everything = _everything(store)
 
     assert {"access", "refresh"} == tokens.keys() and all(tokens.values())
     for secret in (*tokens.values(), console.cookies["clientele"], PASSWORD, "typed in confidence"):
         assert secret not in everything
     for kept in (_one(store, BrowserRow).secret_hash.hex(), _one(store, BrowserRow).id, ""):
-        assert opens(kept, _one(store, Seat).tokens) is None
+        assert opens(kept, _one(store, WorkspaceSession).tokens) is None
 
 
 def test_a_cookie_opens_what_it_sealed_and_nothing_that_was_changed() -> None:
@@ -251,7 +251,7 @@ def test_what_has_grown_old_is_nobodys_and_goes(
     assert old.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
     provider.owner.sign_in(new)
 
-    assert _count(store, BrowserRow) == _count(store, Seat) == 1
+    assert _count(store, BrowserRow) == _count(store, WorkspaceSession) == 1
 
 
 # --- tokens
@@ -281,7 +281,9 @@ def test_a_token_that_is_refused_is_renewed_and_the_call_made_again(
     console.get(console.at(f"/c/{acme.id}/settings/suspend"))
     with store.transaction() as session:
         tokens = _tokens(store, console) | {"access": "refused"}
-        session.execute(update(Seat).values(tokens=seal(console.cookies["clientele"], tokens)))
+        session.execute(
+            update(WorkspaceSession).values(tokens=seal(console.cookies["clientele"], tokens))
+        )
 
     console.submit({"reason": "unpaid"})
 
@@ -302,7 +304,7 @@ def test_whose_session_the_api_has_ended_signs_in_again(
     page = console.get(f"/at/{provider.id}/customers")
 
     assert page.path.startswith("/sign-in?next=") and page.status == 200
-    assert _count(store, Seat) == 0, "what is good for nothing is not kept"
+    assert _count(store, WorkspaceSession) == 0, "what is good for nothing is not kept"
     assert provider.owner.sign_in(console).status == 200
 
 
@@ -337,7 +339,7 @@ def test_an_api_that_is_away_signs_nobody_out(
     assert console.get(f"/at/{provider.id}/customers").status == 200
 
 
-# --- seats
+# --- workspaces
 
 
 def test_nobody_sits_on_anothers_seat(
@@ -347,7 +349,7 @@ def test_nobody_sits_on_anothers_seat(
     acme, console = theirs.customer("zzAcmezz"), browser()
     mine.owner.sign_in(console)
 
-    for seat in (
+    for workspace in (
         theirs.id,
         acme.id,
         "org_01m83g4jphe13971spbmh1ymjk",
@@ -357,7 +359,7 @@ def test_nobody_sits_on_anothers_seat(
         "ses_" + "z" * 26,
     ):
         for path in ("customers", f"c/{acme.id}/overview", "home"):
-            page = console.get(f"/at/{seat}/{path}")
+            page = console.get(f"/at/{workspace}/{path}")
             assert page.path.startswith("/sign-in") or page.status in (404, 410), page.path
             assert "zzAcmezz" not in page.html and theirs.word not in page.html
     for path in (
@@ -437,11 +439,13 @@ def test_two_tabs_at_two_organizations_each_keep_theirs(
     )
     console.sign_in(mine.email, PASSWORD)
 
-    pages = _at_once(console, [f"/at/{seat}/customers" for seat in [theirs.id, mine.id] * 4])
+    pages = _at_once(
+        console, [f"/at/{workspace}/customers" for workspace in [theirs.id, mine.id] * 4]
+    )
 
     assert [page.status for page in pages] == [200] * 8
     assert [acme.id in page.html for page in pages] == [True, False] * 4
-    assert _count(store, Seat) == 2
+    assert _count(store, WorkspaceSession) == 2
 
 
 def _count(store: Database, table: type) -> int:
@@ -464,13 +468,13 @@ def _one(store: Database, table: type[Any]) -> Any:
 
 
 def _tokens(store: Database, console: Browser) -> dict[str, str]:
-    return dict(unseal(console.cookies["clientele"], _one(store, Seat).tokens))
+    return dict(unseal(console.cookies["clientele"], _one(store, WorkspaceSession).tokens))
 
 
 def _age(store: Database) -> None:
     """As if five minutes had passed."""
     with store.transaction() as session:
-        session.execute(update(Seat).values(until=clock.now() - timedelta(seconds=1)))
+        session.execute(update(WorkspaceSession).values(until=clock.now() - timedelta(seconds=1)))
 
 
 def _everything(store: Database) -> str:
@@ -478,7 +482,7 @@ def _everything(store: Database) -> str:
         return json.dumps(
             [
                 list(map(repr, session.execute(text(f"SELECT * FROM {name}")).all()))
-                for name in ("browsers", "seats", "drafts")
+                for name in ("browsers", "workspaces", "drafts")
             ]
         )
 
@@ -491,7 +495,7 @@ def _draft(console: Browser, org: str, reason: str) -> str:
     """Send a form with a stale token; the address under which it is kept."""
     page = console.send(
         "POST",
-        f"/at/{console.seat or console.page.path.split('/')[2]}/c/{org}/settings/suspend",
+        f"/at/{console.workspace or console.page.path.split('/')[2]}/c/{org}/settings/suspend",
         {"csrf": "stale", "reason": reason},
     )
     assert page.status == 303, page.text

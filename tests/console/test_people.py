@@ -454,7 +454,7 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     page = again.sign_in(ann.email, PASSWORD)
     assert page.status == 401 and "otp" in page.forms[-1].names
     page = again.submit({"otp": recovery[0]})
-    assert page.status == 200 and again.seat == acme.id
+    assert page.status == 200 and again.workspace == acme.id
 
     page = again.post(again.at("/me/security/codes/off"))
     assert page.path.endswith("/me/security") and "One-time codes are off." in page.banners[0]
@@ -538,7 +538,7 @@ def test_switching_organization(
         "Globex"
     ]
     page = console.click("Globex")
-    assert console.seat == globex.id and page.status == 200
+    assert console.workspace == globex.id and page.status == 200
     assert console.get(f"/at/{acme.id}/me/organizations").status == 200
 
 

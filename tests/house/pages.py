@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flask import Flask
 
-SEAT = "/at/<seat>"
+WORKSPACE = "/at/<workspace>"
 # In templates there is nothing that runs or dresses an element where it stands, and nothing that is
 # taken for markup.
 FORBIDDEN = {
@@ -40,9 +40,9 @@ class Page(NamedTuple):
     who: str
 
     @property
-    def is_at_a_seat(self) -> bool:
-        """Whether it is below somebody's seat."""
-        return self.path.startswith(SEAT)
+    def is_in_a_workspace(self) -> bool:
+        """Whether it is below somebody's workspace."""
+        return self.path.startswith(WORKSPACE)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

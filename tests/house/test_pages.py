@@ -29,7 +29,7 @@ OPEN = {
     "GET /help",
     "POST /preferences",
 }
-# Of a browser rather than of a seat.
+# Of a browser rather than of a workspace.
 SIGNED_IN = {"POST /sign-out"}
 # What is everybody's own, whatever their role: the operations behind them are not in a table of
 # roles.
@@ -39,7 +39,7 @@ OWN = {"GET /home", "GET /acting/pulse", "POST /acting/stop"}
 TOKENLESS = {
     ("sign_in.html", "/sign-in"),
     ("link.html", "request.path"),
-    ("link_end.html", "links.renew"),
+    ("link_result.html", "links.renew"),
     ("reset.html", "links.reset"),
     ("macros.html", "help.prefer"),
 }
@@ -60,14 +60,16 @@ def test_what_is_open_is_on_the_short_list(found: list[Page]) -> None:
 
     assert open_ - OPEN == set(), "not on the list"
     assert OPEN - open_ == set(), "on the list for nothing"
-    assert not (broken := [page for page in found if page.who == "open" and page.is_at_a_seat]), (
-        listed(broken)
-    )
+    assert not (
+        broken := [page for page in found if page.who == "open" and page.is_in_a_workspace]
+    ), listed(broken)
 
 
 def test_every_page_at_a_seat_says_what_one_must_be_allowed(found: list[Page]) -> None:
     bare = {
-        str(page).replace(pages.SEAT, "") for page in found if page.is_at_a_seat and not page.who
+        str(page).replace(pages.WORKSPACE, "")
+        for page in found
+        if page.is_in_a_workspace and not page.who
     }
 
     assert bare - OWN == set(), "needs nothing"
@@ -75,7 +77,7 @@ def test_every_page_at_a_seat_says_what_one_must_be_allowed(found: list[Page]) -
 
 
 def test_what_is_neither_open_nor_at_a_seat_is_on_the_short_list(found: list[Page]) -> None:
-    assert {str(page) for page in found if not page.who and not page.is_at_a_seat} == SIGNED_IN
+    assert {str(page) for page in found if not page.who and not page.is_in_a_workspace} == SIGNED_IN
     assert {str(page) for page in found if page.who == "asset"} == {"GET /static/<path:name>"}
 
 
@@ -163,7 +165,9 @@ def test_the_rule_bites(violation: str, tmp_path: Path) -> None:
 
 def test_a_forgotten_mark_a_lost_link_and_a_form_without_token_are_noticed(tmp_path: Path) -> None:
     app = Flask("planted", static_folder=None)
-    app.add_url_rule("/at/<seat>/forgotten", "forgotten", lambda seat: "", methods=["POST"])
+    app.add_url_rule(
+        "/at/<workspace>/forgotten", "forgotten", lambda workspace: "", methods=["POST"]
+    )
     (tmp_path / "templates").mkdir()
     (tmp_path / "templates" / "a.html").write_text(
         '<form method="post">{{ url_for("gone.show") }}</form>'
@@ -173,7 +177,7 @@ def test_a_forgotten_mark_a_lost_link_and_a_form_without_token_are_noticed(tmp_p
         'page.done("Said.", "gone.too")\n@needs("no.such")\nshow("b.html")\n'
     )
 
-    assert list(pages.pages(app)) == [Page("POST", "/at/<seat>/forgotten", "")]
+    assert list(pages.pages(app)) == [Page("POST", "/at/<workspace>/forgotten", "")]
     assert [name for _, name in pages.named(tmp_path, "endpoint")] == ["gone.show", "gone.too"]
     assert [name for _, name in pages.named(tmp_path, "operation")] == ["no.such"]
     assert [name for _, name in pages.named(tmp_path, "template")] == ["b.html"]

@@ -1,4 +1,4 @@
-"""What can be done to browsers, seats and drafts."""
+"""What can be done to browsers, workspaces and drafts."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,94 +8,107 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from console import queries
-from console.models import Browser, Draft, Seat
+from console.models import Browser, Draft, WorkspaceSession
 from console.values.sealing import seal, unseal
 
-KEPT = timedelta(hours=24)  # no session lives longer; the API ends them earlier by its own rules
-TO_THE = timedelta(minutes=1)
-DRAFTS = 20
+RETENTION = timedelta(hours=24)
+"""The longest a browser session lives; the API may end its sessions earlier."""
+USE_PRECISION = timedelta(minutes=1)
+"""How exactly the last use is recorded."""
+MAX_DRAFTS = 20
 
 
-def sign_in(session: Session, *, secret: str, told: dict[str, Any], now: datetime) -> str:
-    """Remember a browser by its new cookie and take the seat that the API gave; its key. Forgets
-    what has grown old."""
-    _forget_old(session, now)
-    who = told["identity"]
-    name = " ".join(filter(None, (who.get("given_name"), who.get("family_name")))) or who["email"]
+def sign_in(session: Session, *, secret: str, granted: dict[str, Any], now: datetime) -> str:
+    """Start a browser session with a new cookie and the workspace that the API granted; returns the
+    workspace's key. Deletes expired sessions and drafts."""
+    _delete_expired(session, now)
+    identity = granted["identity"]
+    names = [identity.get("given_name"), identity.get("family_name")]
+    name = " ".join(filter(None, names)) or identity["email"]
     browser = Browser(
         id=ids.new("ses"),
         secret_hash=queries.hashed(secret),
-        identity_id=who["id"],
+        identity_id=identity["id"],
         name=name,
-        email=who["email"],
+        email=identity["email"],
         started_at=now,
         used_at=now,
     )
     session.add(browser)
     session.flush()
-    return take_seat(session, browser_id=browser.id, secret=secret, told=told, member=name, now=now)
+    return save_workspace(
+        session, browser_id=browser.id, secret=secret, granted=granted, member=name, now=now
+    )
 
 
-def take_seat(
+def save_workspace(
     session: Session,
     *,
     browser_id: str,
     secret: str,
-    told: dict[str, Any],
+    granted: dict[str, Any],
     member: str,
     now: datetime,
 ) -> str:
-    """Keep the tokens of a session that the API gave, for its organization or, while acting, for
-    the acting itself; the key of the seat."""
-    act = told.get("act")
-    key = act["acting"] if act else told["organization"]["id"]
-    seat = locked_seat(session, browser_id=browser_id, key=key) or _new_seat(
+    """Save the tokens that the API granted; returns the workspace's key. The key is the id of the
+    organization, or of the support session."""
+    act = granted.get("act")
+    key = act["acting"] if act else granted["organization"]["id"]
+    workspace = lock_workspace(session, browser_id=browser_id, key=key) or _new_workspace(
         session, browser_id, key
     )
-    seat.organization, seat.member, seat.role, seat.act = (
-        told["organization"],
+    workspace.organization, workspace.member, workspace.role, workspace.act = (
+        granted["organization"],
         member,
-        told["role"],
+        granted["role"],
         act,
     )
     before = (
-        unseal(secret, seat.tokens)["refresh"] if seat.tokens else None
+        unseal(secret, workspace.tokens)["refresh"] if workspace.tokens else None
     )  # a fresh proof brings none
-    seat.tokens = seal(
-        secret, {"access": told["access_token"], "refresh": told.get("refresh_token", before)}
+    workspace.tokens = seal(
+        secret, {"access": granted["access_token"], "refresh": granted.get("refresh_token", before)}
     )
-    seat.until, seat.used_at = now + timedelta(seconds=told["expires_in"]), now
-    session.add(seat)
+    workspace.until, workspace.used_at = now + timedelta(seconds=granted["expires_in"]), now
+    session.add(workspace)
     return str(key)
 
 
-def locked_seat(session: Session, *, browser_id: str, key: str) -> Seat | None:
-    """The seat, held until the transaction ends: a refresh token is good once, so one request at a
+def lock_workspace(session: Session, *, browser_id: str, key: str) -> WorkspaceSession | None:
+    """The workspace, held until the transaction ends: a refresh token is good once, so one request at a
     time uses it."""
-    query = select(Seat).where(Seat.browser_id == browser_id, Seat.key == key)
+    query = select(WorkspaceSession).where(
+        WorkspaceSession.browser_id == browser_id, WorkspaceSession.key == key
+    )
     return session.scalars(query.with_for_update()).one_or_none()
 
 
-def leave_seat(session: Session, *, browser_id: str, key: str) -> None:
-    """Forget the tokens of a seat."""
-    session.execute(delete(Seat).where(Seat.browser_id == browser_id, Seat.key == key))
+def delete_workspace(session: Session, *, browser_id: str, key: str) -> None:
+    """Forget the tokens of a workspace."""
+    session.execute(
+        delete(WorkspaceSession).where(
+            WorkspaceSession.browser_id == browser_id, WorkspaceSession.key == key
+        )
+    )
 
 
 def note_use(session: Session, *, browser_id: str, key: str, now: datetime) -> None:
-    """Remember that the browser is in use, and which seat was last. Touches nothing else: another
-    request may be renewing the seat's tokens."""
+    """Remember that the browser is in use, and which workspace was last. Touches nothing else: another
+    request may be renewing the workspace's tokens."""
     session.execute(update(Browser).where(Browser.id == browser_id).values(used_at=now))
     session.execute(
-        update(Seat).where(Seat.browser_id == browser_id, Seat.key == key).values(used_at=now)
+        update(WorkspaceSession)
+        .where(WorkspaceSession.browser_id == browser_id, WorkspaceSession.key == key)
+        .values(used_at=now)
     )
 
 
 def sign_out(session: Session, *, browser_id: str) -> None:
-    """Forget a browser; its seats and drafts go with it."""
+    """Forget a browser; its workspaces and drafts go with it."""
     session.execute(delete(Browser).where(Browser.id == browser_id))
 
 
-def keep_draft(
+def save_draft(
     session: Session,
     *,
     browser_id: str,
@@ -112,23 +125,25 @@ def keep_draft(
     session.add(draft)
     session.flush()
     of_it = select(Draft.id).where(Draft.browser_id == browser_id)
-    beyond = of_it.order_by(Draft.kept_at.desc(), Draft.id.desc()).offset(DRAFTS)
+    beyond = of_it.order_by(Draft.kept_at.desc(), Draft.id.desc()).offset(MAX_DRAFTS)
     session.execute(delete(Draft).where(Draft.id.in_(beyond)))
     return draft.id
 
 
-def drop_draft(session: Session, *, browser_id: str, draft_id: str) -> None:
+def delete_draft(session: Session, *, browser_id: str, draft_id: str) -> None:
     """Forget a draft that has been sent."""
     if ids.is_id("evt", draft_id):
         session.execute(delete(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id))
 
 
-def _new_seat(session: Session, browser_id: str, key: str) -> Seat:
+def _new_workspace(session: Session, browser_id: str, key: str) -> WorkspaceSession:
     """Two tabs may ask for the same one at once: the browser is held until the transaction ends."""
     session.execute(select(Browser.id).where(Browser.id == browser_id).with_for_update())
-    return session.get(Seat, (browser_id, key)) or Seat(browser_id=browser_id, key=key)
+    return session.get(WorkspaceSession, (browser_id, key)) or WorkspaceSession(
+        browser_id=browser_id, key=key
+    )
 
 
-def _forget_old(session: Session, now: datetime) -> None:
-    session.execute(delete(Browser).where(Browser.used_at < now - KEPT))
-    session.execute(delete(Draft).where(Draft.kept_at < now - KEPT))
+def _delete_expired(session: Session, now: datetime) -> None:
+    session.execute(delete(Browser).where(Browser.used_at < now - RETENTION))
+    session.execute(delete(Draft).where(Draft.kept_at < now - RETENTION))

@@ -67,10 +67,10 @@ class Api:
         self, method: str, path: str, body: Any, *, key: str = "", match: str = "", wait: int = 0
     ) -> Any:
         more = {"Idempotency-Key": key, "If-Match": match, "Prefer": f"wait={wait}" if wait else ""}
-        answer = self.ask(
+        response = self.ask(
             method, path, body, **{name: value for name, value in more.items() if value}
         )
-        return answer.json() if answer.body else None
+        return response.json() if response.body else None
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> ServiceResponse:
         """One request; asked once more with a new token where this one is refused, for then nothing
@@ -78,28 +78,28 @@ class Api:
 
         Raises Refusal, also when nobody answers (503)."""
         token = self.token
-        answer = self._once(method, target, body, headers, token)
+        response = self._once(method, target, body, headers, token)
         if (
-            answer.status == 401
+            response.status == 401
             and self.renew
-            and _problem(answer).get("code") not in Refusal.UNPROVED
+            and _problem(response).get("code") not in Refusal.UNPROVED
         ):
-            answer = self._once(method, target, body, headers, self.renew())
-        if answer.status >= 400:
-            raise Refusal(answer.status, _problem(answer), _seconds(answer))
-        return answer
+            response = self._once(method, target, body, headers, self.renew())
+        if response.status >= 400:
+            raise Refusal(response.status, _problem(response), _seconds(response))
+        return response
 
     def stream(self, path: str, accept: str, **query: Any) -> Iterator[bytes]:
         """A long answer of another kind, piece by piece. Raises Refusal, also when nobody answers
         (503)."""
         target = _with(path, query)
-        answer = self._opened(target, accept, self.token)
-        if answer.status == 401 and self.renew:
-            answer = self._opened(target, accept, self.renew())
-        if answer.status >= 400:
-            whole = ServiceResponse(answer.status, answer.headers, b"".join(answer.chunks))
+        response = self._opened(target, accept, self.token)
+        if response.status == 401 and self.renew:
+            response = self._opened(target, accept, self.renew())
+        if response.status >= 400:
+            whole = ServiceResponse(response.status, response.headers, b"".join(response.chunks))
             raise Refusal(whole.status, _problem(whole), _seconds(whole))
-        return answer.chunks
+        return response.chunks
 
     def _opened(self, target: str, accept: str, token: str) -> Stream:
         sent = {**self.headers, "Accept": accept, "Authorization": f"Bearer {token}"}
@@ -134,18 +134,18 @@ class Missing:
         return False
 
 
-def together(**questions: Callable[[], Any]) -> dict[str, Any]:
+def fetch_all(**questions: Callable[[], Any]) -> dict[str, Any]:
     """Ask at the same time: name -> answer, or ``Missing`` where the API refused or did not answer.
 
     Raises Refusal where it does not know us any more, or wants one-time codes first: then no page
     can be made."""
     running = {name: _AT_ONCE.submit(_or_missing, question) for name, question in questions.items()}
     found = {name: future.result() for name, future in running.items()}
-    for answer in found.values():
-        if isinstance(answer, Missing) and (
-            answer.refusal.status == 401 or answer.refusal.code == "mfa_required"
+    for response in found.values():
+        if isinstance(response, Missing) and (
+            response.refusal.status == 401 or response.refusal.code == "mfa_required"
         ):
-            raise answer.refusal
+            raise response.refusal
     return found
 
 
@@ -161,14 +161,14 @@ def _with(path: str, query: Mapping[str, Any]) -> str:
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
-def _problem(answer: ServiceResponse) -> Mapping[str, Any]:
+def _problem(response: ServiceResponse) -> Mapping[str, Any]:
     try:
-        found = answer.json()
+        found = response.json()
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {}
 
 
-def _seconds(answer: ServiceResponse) -> int | None:
-    value = answer.headers.get("Retry-After", "")
+def _seconds(response: ServiceResponse) -> int | None:
+    value = response.headers.get("Retry-After", "")
     return int(value) if value.isdigit() else None

@@ -30,7 +30,7 @@ class Browser(Base):
     used_at: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
-class Seat(Base):
+class WorkspaceSession(Base):
     """A place somebody has taken: one of their organizations, or a customer's in whose place they
     act.
 

@@ -1,4 +1,4 @@
-"""What can be known of browsers, seats and drafts."""
+"""What can be known of browsers, workspaces and drafts."""
 
 from hashlib import sha256
 
@@ -6,25 +6,33 @@ from chassis.runtime import ids
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console.models import Browser, Draft, Seat
+from console.models import Browser, Draft, WorkspaceSession
 
 
-def browser(session: Session, secret: str, seat: str) -> tuple[Browser, Seat | None] | None:
-    """The browser with this cookie, and its seat of this key where it has one."""
+def browser(
+    session: Session, secret: str, workspace: str
+) -> tuple[Browser, WorkspaceSession | None] | None:
+    """The browser with this cookie, and its workspace of this key where it has one."""
     found = session.execute(
-        select(Browser, Seat)
-        .outerjoin(Seat, (Seat.browser_id == Browser.id) & (Seat.key == seat))
+        select(Browser, WorkspaceSession)
+        .outerjoin(
+            WorkspaceSession,
+            (WorkspaceSession.browser_id == Browser.id) & (WorkspaceSession.key == workspace),
+        )
         .where(Browser.secret_hash == hashed(secret))
     ).one_or_none()
     return None if found is None else (found[0], found[1])
 
 
-def own_seats(session: Session, browser_id: str) -> list[Seat]:
-    """The seats in one's own organizations, the last used first."""
-    query = select(Seat).where(
-        Seat.browser_id == browser_id, Seat.key.startswith("org_", autoescape=True)
+def own_workspaces(session: Session, browser_id: str) -> list[WorkspaceSession]:
+    """The workspaces in one's own organizations, the last used first."""
+    query = select(WorkspaceSession).where(
+        WorkspaceSession.browser_id == browser_id,
+        WorkspaceSession.key.startswith("org_", autoescape=True),
     )
-    return list(session.scalars(query.order_by(Seat.used_at.desc(), Seat.key)))
+    return list(
+        session.scalars(query.order_by(WorkspaceSession.used_at.desc(), WorkspaceSession.key))
+    )
 
 
 def draft(session: Session, browser_id: str, draft_id: str) -> Draft | None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from console.clients import Refusal
-from console.values.words import again
+from console.values.labels import again
 
 _SENT_BEFORE = (
     "This form was already submitted with different values, and that may have taken effect. "

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from console.forms import Field, Form
-from console.values import places
+from console.values import locale
 
 SUPPORT = (
     Field(
@@ -87,7 +87,7 @@ def tax_row(at: int) -> tuple[Field, ...]:
             f"Country of rate {at + 1}",
             "select",
             f"{on}country",
-            options=(("", "Select a country"), *places.countries()),
+            options=(("", "Select a country"), *locale.countries()),
         ),
         Field(f"{where}name", f"Name of rate {at + 1}", pointer=f"{on}name", most=50),
         Field(f"{where}rate", f"Percentage of rate {at + 1}", "money", f"{on}rate", most=8),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from console.clients import Refusal
 from console.forms import Field
-from console.values.words import again
+from console.values.labels import again
 
 _REASON = Field(
     "reason",

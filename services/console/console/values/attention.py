@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
-from console.values.words import words
+from console.values.labels import label
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ KINDS: Mapping[str, Attention] = {
 
 def attention(code: str) -> Attention:
     """The words of a kind; one we do not know yet is said by its code."""
-    return KINDS.get(code) or Attention(words(code), words(code), "warn", "")
+    return KINDS.get(code) or Attention(label(code), label(code), "warn", "")
 
 
 def days_left(until: str, now: datetime) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.csv import Cell
 
-from console.values import places, words
+from console.values import labels, locale
 from console.values.attention import KINDS
 
 _STATUSES = ("provisioning", "active", "suspended", "closing", "suspended_for_deletion", "deleted")
@@ -58,10 +58,10 @@ COLUMNS = (
 def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
     """Filter -> its values, each with its words."""
     return {
-        "status": tuple((code, words.state(code)[0]) for code in _STATUSES),
+        "status": tuple((code, labels.state(code)[0]) for code in _STATUSES),
         "payment_mode": (("prepaid", "Prepaid"), ("postpaid", "Postpaid")),
-        "country": places.countries(),
-        "currency": tuple((code, code) for code, _ in places.currencies()),
+        "country": locale.countries(),
+        "currency": tuple((code, code) for code, _ in locale.currencies()),
         "demo": (("true", "Demo only"), ("false", "Not demo")),
         "attention": (
             ("any", "Any issue"),

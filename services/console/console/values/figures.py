@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from console.values.days import day_of
-from console.values.words import decimals, money
+from console.values.labels import decimals, money
 
 _MINUS = "\N{MINUS SIGN}"
 UNBILLED: Mapping[str, str] = {

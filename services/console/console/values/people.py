@@ -4,7 +4,7 @@ done."""
 from collections.abc import Mapping
 from typing import Any
 
-from console.values.words import words
+from console.values.labels import label
 
 ROLES = (
     ("admin", "Admin: sees payments and invoices, manages members"),
@@ -24,8 +24,8 @@ def role(member: Mapping[str, Any], kind: str) -> str:
     """What a member is, in an organization of this kind: for the provider's staff what they may
     do."""
     if kind == "customer" or member["role"] == "owner":
-        return words(member["role"])
-    return words(preset(member))
+        return label(member["role"])
+    return label(preset(member))
 
 
 def preset(member: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ SECTIONS = (
     Section("payment.show", "Payment", "account.read", "p"),
     Section("transactions.show", "Transactions", "transactions.read", "t"),
     Section("invoices.show", "Invoices", "invoices.read", "i"),
-    Section("members.show", "Members", "member.list", "m", ("ownership", "acting")),
+    Section("members.show", "Members", "member.list", "m", ("ownership", "support_sessions")),
     Section("support.show", "Remote Support", "support.read", "r"),
     Section("audit.show", "Audit log", "audit.read", "a"),
     Section("settings.show", "Settings", "organization.read", "e", ("deletion",)),

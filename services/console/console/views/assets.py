@@ -65,14 +65,14 @@ def file(name: str) -> ResponseReturnValue:
     if found is None:
         abort(404)
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
-    answer = Response(found.packed if packed else found.plain, content_type=found.kind)
+    response = Response(found.packed if packed else found.plain, content_type=found.kind)
     if packed:
-        answer.headers["Content-Encoding"] = "gzip"
+        response.headers["Content-Encoding"] = "gzip"
     if found.kind.startswith("text/"):
-        answer.headers["Content-Type"] = f"{found.kind}; charset=utf-8"
-    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-    answer.vary.add("Accept-Encoding")
-    return answer
+        response.headers["Content-Type"] = f"{found.kind}; charset=utf-8"
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 file.is_asset = True  # type: ignore[attr-defined]

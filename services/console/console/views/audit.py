@@ -10,8 +10,8 @@ from chassis.runtime import clock
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from console.clients import Missing, Refusal, together
-from console.values import trail
+from console.clients import Missing, Refusal, fetch_all
+from console.values import audit_labels
 from console.views import page
 from console.views.page import needs
 
@@ -24,13 +24,13 @@ _DAYS = ("from", "to")
 @needs("audit.read")
 def show(org: str) -> ResponseReturnValue:
     """Who did what, when and why, denials included; filters stand in the address."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(at)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(base)
     filters, wrong = _filters(organization["timezone"])
     found: Any = {"data": [], "next_cursor": None}
     if not wrong:
         try:
-            found = api.get(f"{at}/audit", cursor=request.args.get("cursor"), limit=50, **filters)
+            found = api.get(f"{base}/audit", cursor=request.args.get("cursor"), limit=50, **filters)
         except Refusal as refusal:
             if refusal.status != 422:
                 raise
@@ -44,7 +44,7 @@ def show(org: str) -> ResponseReturnValue:
         found=found,
         wrong=wrong,
         failed=bool(wrong),
-        trail=trail,
+        audit_labels=audit_labels,
         chosen={name: request.args[name] for name in (*_ASKED, *_DAYS) if request.args.get(name)},
     )
 
@@ -68,15 +68,15 @@ def download(org: str) -> ResponseReturnValue:
 @needs("timeline.read")
 def timeline(org: str) -> ResponseReturnValue:
     """What happened, newest first."""
-    api, at, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
-    answers = together(
-        organization=lambda: api.get(at),
-        found=lambda: api.get(f"{at}/timeline", cursor=cursor, limit=50),
+    api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
+    responses = fetch_all(
+        organization=lambda: api.get(base),
+        found=lambda: api.get(f"{base}/timeline", cursor=cursor, limit=50),
     )
-    for answer in answers.values():
-        if isinstance(answer, Missing):
-            raise answer.refusal
-    return page.show("timeline.html", **answers)
+    for response in responses.values():
+        if isinstance(response, Missing):
+            raise response.refusal
+    return page.show("timeline.html", **responses)
 
 
 def _filters(zone: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -13,7 +13,7 @@ from console.clients import Api, Refusal
 from console.values.customers import COLUMNS, LABELS, cells, choices, said
 from console.views import page
 from console.views.page import needs
-from console.views.words import with_args
+from console.views.template_context import with_args
 
 blp = Blueprint("customers", __name__)
 _MOST_LINES = 5000
@@ -24,9 +24,9 @@ _AT_ONCE = 200
 @needs("organization.list")
 def show() -> ResponseReturnValue:
     """Every customer that is asked for, with money and state."""
-    if not page.optional_caller().is_staff:
+    if not page.visitor().is_staff:
         return redirect(
-            url_for("overview.show", org=page.optional_caller().here.organization["id"]), 303
+            url_for("overview.show", org=page.visitor().workspace.organization["id"]), 303
         )
     typed = "HX-Request" in request.headers
     if not typed and "" in request.args.values():
@@ -40,7 +40,7 @@ def show() -> ResponseReturnValue:
         if problem.status != 422:
             raise
         found, refusal = {"data": [], "next_cursor": None}, problem
-    answer = page.show(
+    response = page.show(
         "customers.html",
         status=422 if refusal else 200,
         failed=refusal is not None,
@@ -53,10 +53,10 @@ def show() -> ResponseReturnValue:
         narrowed=bool(asked["q"] or said(asked)),
         narrowing={name: value for name, value in asked.items() if value},
     )
-    answer.vary.add("HX-Request")
+    response.vary.add("HX-Request")
     if typed:
-        answer.headers["HX-Replace-Url"] = with_args()
-    return answer
+        response.headers["HX-Replace-Url"] = with_args()
+    return response
 
 
 @blp.get("/customers.csv")

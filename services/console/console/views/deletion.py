@@ -8,7 +8,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden
 
-from console.clients import together
+from console.clients import fetch_all
 from console.forms import Form, deletion
 from console.views import page
 from console.views.page import needs
@@ -20,22 +20,22 @@ blp = Blueprint("deletion", __name__, url_prefix="/c/<org>")
 @needs("organization.deletion_check")
 def start(org: str) -> ResponseReturnValue:
     """The check before, and the form where nothing stands in the way."""
-    at = f"/v1/organizations/{org}"
-    organization = page.api().get(at)
+    base = f"/v1/organizations/{org}"
+    organization = page.api().get(base)
     if organization["status"] in ("closing", "suspended_for_deletion", "deleted"):
         return redirect(url_for("deletion.show"), 303)
     form = page.form(deletion.FIELDS)
     if request.method == "POST":
-        if not page.optional_caller().may("organization.delete"):
+        if not page.visitor().may("organization.delete"):
             raise Forbidden("Your role does not allow this.")
         if deletion.check(form, organization):
-            told = page.sent(
-                form, lambda: page.api().delete(at, {"reason": form.value("reason")}, wait=10)
+            result = page.sent(
+                form, lambda: page.api().delete(base, {"reason": form.value("reason")}, wait=10)
             )
-            if told is not None:
+            if result is not None:
                 words = (
                     "is scheduled for deletion."
-                    if told["status"] == "scheduled"
+                    if result["status"] == "scheduled"
                     else "is being closed."
                 )
                 return page.done(f"{organization['name']} {words}", "deletion.show")
@@ -46,8 +46,8 @@ def start(org: str) -> ResponseReturnValue:
 @needs("organization.deletion_read")
 def show(org: str) -> ResponseReturnValue:
     """The last deletion asked for: who, when, and how long it can be undone."""
-    at = f"/v1/organizations/{org}"
-    organization, found = page.api().get(at), page.api().get(f"{at}/deletion")
+    base = f"/v1/organizations/{org}"
+    organization, found = page.api().get(base), page.api().get(f"{base}/deletion")
     return page.show(
         "deletion.html",
         organization=organization,
@@ -59,10 +59,10 @@ def show(org: str) -> ResponseReturnValue:
 
 def _asked(org: str, organization: dict[str, Any], form: Form) -> Response:
     """The pre-flight page. What a refused deletion said is newer than what a check would say."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    found = together(
-        check=lambda: api.get(f"{at}/deletion-check"),
-        account=lambda: api.get(f"{at}/account"),
+    api, base = page.api(), f"/v1/organizations/{org}"
+    found = fetch_all(
+        check=lambda: api.get(f"{base}/deletion-check"),
+        account=lambda: api.get(f"{base}/account"),
         listed=lambda: api.get("/v1/organizations", q=org, limit=1),
         settings=lambda: api.get("/v1/settings"),
     )
@@ -100,7 +100,7 @@ def _with_fixes(
     for blocker in blockers:
         known = deletion.fix(blocker["code"], organization["payment_mode"])
         link = None
-        if known and page.optional_caller().may(known[2]):
+        if known and page.visitor().may(known[2]):
             link = {"href": url_for(known[0], _anchor=known[1] or None), "words": known[3]}
         shown.append({**blocker, "link": link})
     return shown

@@ -3,7 +3,7 @@
 from flask import Blueprint, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 
-from console import guard
+from console.guard import cookies
 from console.views import page
 from console.views.page import open_to_all
 
@@ -25,14 +25,14 @@ def show() -> ResponseReturnValue:
 def prefer() -> ResponseReturnValue:
     """Light or dark, with shortcuts or without: kept in this browser, where the script reads it
     too."""
-    answer = make_response(redirect(page.safe(request.form.get("next")), 303))
+    response = make_response(redirect(page.safe(request.form.get("next")), 303))
     for name, known in PREFERENCES.items():
         if name not in request.form:
             continue
         if (value := request.form[name]) in known:
-            answer.set_cookie(
-                name, value, max_age=_YEAR, path="/", samesite="Lax", secure=guard.is_secure()
+            response.set_cookie(
+                name, value, max_age=_YEAR, path="/", samesite="Lax", secure=cookies.is_secure()
             )
         else:
-            answer.delete_cookie(name, path="/", samesite="Lax", secure=guard.is_secure())
-    return answer
+            response.delete_cookie(name, path="/", samesite="Lax", secure=cookies.is_secure())
+    return response

@@ -8,7 +8,7 @@ from chassis.runtime import clock
 from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
-from console.clients import Missing, together
+from console.clients import Missing, fetch_all
 from console.values.attention import KINDS, days_left
 from console.views import page
 
@@ -22,11 +22,11 @@ _MOST = 200
 @blp.get("/home")
 def show() -> ResponseReturnValue:
     """Staff see the whole book; a customer's people their own organization."""
-    if not page.optional_caller().is_staff:
+    if not page.visitor().is_staff:
         return redirect(
-            url_for("overview.show", org=page.optional_caller().here.organization["id"]), 303
+            url_for("overview.show", org=page.visitor().workspace.organization["id"]), 303
         )
-    found, now = together(**_questions()), clock.now()
+    found, now = fetch_all(**_questions()), clock.now()
     ending = found["deletion_scheduled"]
     leaving = sorted(
         (
@@ -52,7 +52,7 @@ def show() -> ResponseReturnValue:
 def _questions() -> dict[str, Callable[[], Any]]:
     """What is asked, each for a card of its own. There is no order by day of deletion, so all of
     those are."""
-    api, may = page.api(), page.optional_caller().may
+    api, may = page.api(), page.visitor().may
     listed = partial(api.get, "/v1/organizations")
     asked: dict[str, Callable[[], Any]] = {
         kind: partial(

@@ -7,9 +7,9 @@ from urllib.parse import quote
 from flask import Blueprint, Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console import guard
 from console.clients import Refusal
 from console.forms import links as fields
+from console.guard import api_access
 from console.views import page
 from console.views.page import open_to_all
 
@@ -86,8 +86,8 @@ def choose(token: str) -> ResponseReturnValue:
 def reset() -> ResponseReturnValue:
     """Ask for a link to a new password; the answer is the same for every address."""
     form = page.form((fields.EMAIL,))
-    answer = page.sent(form, lambda: guard.api().post("/v1/password-resets", form.body()))
-    if answer is not None:
+    response = page.sent(form, lambda: api_access.api().post("/v1/password-resets", form.body()))
+    if response is not None:
         return redirect(url_for("links.reset", asked=1), 303)
     return page.show("reset.html", form=form, asked=bool(request.args.get("asked")))
 
@@ -98,11 +98,11 @@ def renew(token: str) -> ResponseReturnValue:
     """Have whoever invited the holder of a dead link asked for a new one; the answer is the same
     for any link."""
     try:
-        guard.api().post(f"/v1/verifications/{quote(token, safe='')}/renewal")
+        api_access.api().post(f"/v1/verifications/{quote(token, safe='')}/renewal")
     except Refusal as refusal:
         return _over(refusal, "verify", token)
     return page.show(
-        "link_end.html",
+        "link_result.html",
         title="Request sent",
         token="",
         way="sign_in",
@@ -112,16 +112,16 @@ def renew(token: str) -> ResponseReturnValue:
 
 
 @blp.after_request
-def say_nothing_of_it(answer: Response) -> Response:
+def say_nothing_of_it(response: Response) -> Response:
     """Nobody we link to learns the address of these pages."""
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 def _page(token: str, resource: str) -> ResponseReturnValue:
     at, kind = f"/v1/{resource}/{quote(token, safe='')}", (request.endpoint or "").partition(".")[2]
     try:
-        link = guard.api().get(at)
+        link = api_access.api().get(at)
     except Refusal as refusal:
         return _over(refusal, kind, token)
     use, organization = (
@@ -139,10 +139,10 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         else ""
     )
     form = page.form(fields.choosing() if link["password_required"] else ())
-    answer = None if other else page.sent(form, lambda: guard.api().post(at, form.body()))
-    if answer is None and form.refusal is not None and form.refusal.status in (404, 410):
+    response = None if other else page.sent(form, lambda: api_access.api().post(at, form.body()))
+    if response is None and form.refusal is not None and form.refusal.status in (404, 410):
         return _over(form.refusal, kind, token)
-    if answer is None:
+    if response is None:
         return page.show(
             "link.html", form=form, link=link, other=other, verb=use.verb, title=title, lead=lead
         )
@@ -151,9 +151,11 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
 
 def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:
     """Afterwards nobody is signed in by the link alone."""
-    onward = url_for("home.show", seat=link["organization"]["id"]) if link["organization"] else "/"
+    onward = (
+        url_for("home.show", workspace=link["organization"]["id"]) if link["organization"] else "/"
+    )
     way = "reset" if kind == "undo" else "open" if g.visitor and kind == "verify" else "sign_in"
-    return page.show("link_end.html", title=title, words=words, token="", way=way, onward=onward)
+    return page.show("link_result.html", title=title, words=words, token="", way=way, onward=onward)
 
 
 def _over(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
@@ -184,7 +186,7 @@ def _over(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
     advice, way = ways[kind]
     again = token if kind == "verify" and refusal.status == 410 else ""
     return page.show(
-        "link_end.html",
+        "link_result.html",
         status=refusal.status,
         title=title,
         words=f"{words} {advice}",

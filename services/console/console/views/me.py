@@ -67,10 +67,10 @@ def security() -> ResponseReturnValue:
 def enrol() -> ResponseReturnValue:
     """Begin with one-time codes; the key is in this answer alone."""
     form = page.form(())
-    made = page.sent(form, lambda: page.api().post("/v1/me/totp"))
-    if made is None:
+    created = page.sent(form, lambda: page.api().post("/v1/me/totp"))
+    if created is None:
         return page.show("me_enrol.html", form=form)
-    return page.show("me_codes.html", form=Form((fields.OTP,)), made=made)
+    return page.show("me_codes.html", form=Form((fields.OTP,)), created=created)
 
 
 @blp.route("/security/codes/confirm", methods=["GET", "POST"])
@@ -78,12 +78,12 @@ def enrol() -> ResponseReturnValue:
 def confirm() -> ResponseReturnValue:
     """Switch them on; the recovery codes are in this answer alone."""
     form = page.form((fields.OTP,))
-    made = page.sent(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
-    if made is None:
-        return page.show("me_codes.html", form=form, made=None)
+    created = page.sent(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
+    if created is None:
+        return page.show("me_codes.html", form=form, created=None)
     if renew := page.api().renew:
         renew()  # the next token does not say any more that codes are missing
-    return page.show("me_recovery.html", codes=made["recovery_codes"])
+    return page.show("me_recovery.html", codes=created["recovery_codes"])
 
 
 @blp.route("/security/codes/off", methods=["GET", "POST"])
@@ -149,10 +149,10 @@ def make_key() -> ResponseReturnValue:
     held = page.api().get("/v1/me")["scopes"]
     scopes = [scope for scope in SCOPES if scope in held]
     form = page.form(fields.key(scopes))
-    made = page.sent(
+    created = page.sent(
         form, lambda: page.api().post(_KEYS, fields.key_body(form, scopes), key=form.key)
     )
-    if made is None:
+    if created is None:
         return page.show(
             "me_form.html",
             form=form,
@@ -161,7 +161,7 @@ def make_key() -> ResponseReturnValue:
             back=url_for("me.keys"),
             lead="A program with this key can do only what you select here. We notify the owner by email.",
         )
-    return page.show("me_key.html", made=made)
+    return page.show("me_key.html", created=created)
 
 
 @blp.route("/keys/<key>/rotate", methods=["GET", "POST"])
@@ -169,7 +169,7 @@ def make_key() -> ResponseReturnValue:
 def rotate_key(key: str) -> ResponseReturnValue:
     """Another secret for a key; it is in this answer alone."""
     form = page.form(fields.ROTATION)
-    made = page.sent(
+    created = page.sent(
         form,
         lambda: page.api().post(
             f"{_KEYS}/{key}/rotate",
@@ -177,7 +177,7 @@ def rotate_key(key: str) -> ResponseReturnValue:
             key=form.key,
         ),
     )
-    if made is None:
+    if created is None:
         return page.show(
             "me_form.html",
             form=form,
@@ -187,7 +187,7 @@ def rotate_key(key: str) -> ResponseReturnValue:
             back=url_for("me.keys"),
             lead="You get a new key with the same permissions. It is shown only once.",
         )
-    return page.show("me_key.html", made=made)
+    return page.show("me_key.html", created=created)
 
 
 @blp.route("/keys/<key>/delete", methods=["GET", "POST"])

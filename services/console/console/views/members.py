@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console.clients import Api, Refusal, together
+from console.clients import Api, Refusal, fetch_all
 from console.forms import members as fields
 from console.values import people
 from console.views import page
@@ -97,10 +97,10 @@ STEPS = (
 @needs("member.list")
 def show(org: str) -> ResponseReturnValue:
     """Everybody, by name."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(at)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(base)
     wanted = {name: request.args.get(name) for name in (*FILTERS, "cursor")}
-    found = together(members=lambda: api.get(f"{at}/members", limit=50, **wanted))["members"]
+    found = fetch_all(members=lambda: api.get(f"{base}/members", limit=50, **wanted))["members"]
     return page.show(
         "members.html",
         organization=organization,
@@ -120,13 +120,13 @@ def add(org: str) -> ResponseReturnValue:
     form = page.form(
         fields.adding(kind, _reach(org)), {"role": "viewer" if kind == "provider" else "member"}
     )
-    made = page.sent(
+    created = page.sent(
         form,
         lambda: page.api().post(
             f"/v1/organizations/{org}/members", fields.body(form, kind), key=form.key
         ),
     )
-    if made is None:
+    if created is None:
         return page.show(
             "member_form.html",
             organization=organization,
@@ -135,18 +135,18 @@ def add(org: str) -> ResponseReturnValue:
             verb="Add member",
             back=url_for("members.show"),
         )
-    if "pin" in made:
-        return _pin(organization, made, "was added")
+    if "pin" in created:
+        return _pin(organization, created, "was added")
     return page.done(
-        f"{made['name']} was added. We sent an email to {made['email']} with a link to join.",
-        "members.one",
-        member=made["id"],
+        f"{created['name']} was added. We sent an email to {created['email']} with a link to join.",
+        "members.detail",
+        member=created["id"],
     )
 
 
 @blp.get("/<member>")
 @needs("member.read")
-def one(org: str, member: str) -> ResponseReturnValue:
+def detail(org: str, member: str) -> ResponseReturnValue:
     """One of them, and what can be done."""
     organization, found = _both(page.api(), org, member)
     return page.show(
@@ -164,14 +164,16 @@ def one(org: str, member: str) -> ResponseReturnValue:
 @needs("member.update")
 def edit(org: str, member: str) -> ResponseReturnValue:
     """Change a member."""
-    at = f"/v1/organizations/{org}/members/{member}"
+    base = f"/v1/organizations/{org}/members/{member}"
     organization = page.api().get(f"/v1/organizations/{org}")
-    answer = page.api().ask("GET", at)
-    before, kind = answer.json(), organization["kind"]
-    login = page.optional_caller().may("member.change_login")
-    stands, match = fields.stands(before, kind), answer.headers.get("ETag", "")
+    response = page.api().ask("GET", base)
+    before, kind = response.json(), organization["kind"]
+    login = page.visitor().may("member.change_login")
+    stands, match = fields.stands(before, kind), response.headers.get("ETag", "")
     form = page.form(fields.changing(before, kind, _reach(org), login=login), stands, match=match)
-    after = page.sent(form, lambda: page.api().patch(at, fields.body(form, kind), match=form.match))
+    after = page.sent(
+        form, lambda: page.api().patch(base, fields.body(form, kind), match=form.match)
+    )
     if after is None:
         page.stale(form, stands, match=match)
         return page.show(
@@ -181,7 +183,7 @@ def edit(org: str, member: str) -> ResponseReturnValue:
             member=before,
             title=f"Edit {before['name']}",
             verb="Save changes",
-            back=url_for("members.one", member=member),
+            back=url_for("members.detail", member=member),
         )
     if "pin" in after:
         return _pin(organization, after, "no longer has portal access")
@@ -195,7 +197,7 @@ def edit(org: str, member: str) -> ResponseReturnValue:
             if mailed
             else ""
         ),
-        "members.one",
+        "members.detail",
         member=member,
     )
 
@@ -204,32 +206,32 @@ def _step(step: Step) -> Any:
     @needs(step.operation)
     def view(org: str, member: str) -> ResponseReturnValue:
         organization, found = _both(page.api(), org, member)
-        form, at = page.form(()), f"/v1/organizations/{org}/members/{member}"
+        form, base = page.form(()), f"/v1/organizations/{org}/members/{member}"
         gone = step.operation == "member.remove"
-        answer = page.sent(
+        response = page.sent(
             form,
             lambda: (
-                page.api().delete(at)
+                page.api().delete(base)
                 if gone
-                else page.api().post(f"{at}/{step.path}", key=form.key)
+                else page.api().post(f"{base}/{step.path}", key=form.key)
             ),
         )
-        if answer is None:
+        if response is None:
             return page.show(
-                "member_step.html",
+                "member_action.html",
                 organization=organization,
                 member=found,
                 form=form,
                 step=step,
-                back=url_for("members.one", member=member),
+                back=url_for("members.detail", member=member),
             )
-        if "pin" in answer:
-            return _pin(organization, answer, "has a new PIN")
+        if "pin" in response:
+            return _pin(organization, response, "has a new PIN")
         said = f"{found['name']} {step.said}"
         return (
             page.done(said, "members.show")
             if gone
-            else page.done(said, "members.one", member=member)
+            else page.done(said, "members.detail", member=member)
         )
 
     return view
@@ -243,24 +245,24 @@ for _each in STEPS:
 
 def _both(api: Api, org: str, member: str) -> tuple[Any, Any]:
     """The organization and one of its members. Raises Refusal."""
-    at = f"/v1/organizations/{org}"
-    found = together(
-        organization=lambda: api.get(at), member=lambda: api.get(f"{at}/members/{member}")
+    base = f"/v1/organizations/{org}"
+    found = fetch_all(
+        organization=lambda: api.get(base), member=lambda: api.get(f"{base}/members/{member}")
     )
-    for answer in found.values():
-        if isinstance(refusal := getattr(answer, "refusal", None), Refusal):
+    for response in found.values():
+        if isinstance(refusal := getattr(response, "refusal", None), Refusal):
             raise refusal
     return found["organization"], found["member"]
 
 
 def _reach(org: str) -> frozenset[str]:
-    at = page.optional_caller().here
+    at = page.visitor().workspace
     return people.reach(at.organization["kind"], at.role, at_home=at.organization["id"] == org)
 
 
 def _can(organization: Any, member: Any = None) -> frozenset[str]:
     """The operations that are offered: on the list, or with this member."""
-    may = page.optional_caller().may
+    may = page.visitor().may
     if member is None:
         found = frozenset(("member.add",) if organization["status"] in people.EDITABLE else ())
     else:

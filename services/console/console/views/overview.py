@@ -9,7 +9,7 @@ from chassis.runtime import clock
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from console.clients import together
+from console.clients import fetch_all
 from console.values import charts
 from console.views import page
 from console.views.page import needs
@@ -23,9 +23,9 @@ _LATEST = 10
 @needs("organization.read")
 def show(org: str) -> ResponseReturnValue:
     """Who they are, how they stand, what happened lately."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(at)
-    found = together(**_questions(org))
+    api, base = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(base)
+    found = fetch_all(**_questions(org))
     account, moved, members = (found.get(name) for name in ("account", "transactions", "members"))
     burn = (
         charts.burn(account, moved, organization["timezone"], clock.now())
@@ -45,23 +45,19 @@ def show(org: str) -> ResponseReturnValue:
 def _questions(org: str) -> dict[str, Callable[[], Any]]:
     """What is asked: what one may see. The chart and the last transactions are made of the same
     answer; who of theirs is inside, staff see at home."""
-    get, at = page.api().get, f"/v1/organizations/{org}"
+    get, base = page.api().get, f"/v1/organizations/{org}"
     asked = {
-        "account": ("account.read", partial(get, f"{at}/account")),
+        "account": ("account.read", partial(get, f"{base}/account")),
         "transactions": (
             "transactions.read",
-            partial(get, f"{at}/account/transactions", limit=_AT_ONCE),
+            partial(get, f"{base}/account/transactions", limit=_AT_ONCE),
         ),
-        "members": ("member.list", partial(get, f"{at}/members", limit=_AT_ONCE)),
-        "timeline": ("timeline.read", partial(get, f"{at}/timeline", limit=_LATEST)),
+        "members": ("member.list", partial(get, f"{base}/members", limit=_AT_ONCE)),
+        "timeline": ("timeline.read", partial(get, f"{base}/timeline", limit=_LATEST)),
     }
-    if not page.optional_caller().is_staff:
-        asked["inside"] = ("support.read", partial(get, f"{at}/remote-support", limit=1))
-    return {
-        name: ask
-        for name, (operation, ask) in asked.items()
-        if page.optional_caller().may(operation)
-    }
+    if not page.visitor().is_staff:
+        asked["inside"] = ("support.read", partial(get, f"{base}/remote-support", limit=1))
+    return {name: ask for name, (operation, ask) in asked.items() if page.visitor().may(operation)}
 
 
 def _kinds(members: list[dict[str, Any]]) -> dict[str, int]:

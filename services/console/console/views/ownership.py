@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console.clients import together
+from console.clients import fetch_all
 from console.forms import members as fields
 from console.values import people
 from console.views import page
@@ -18,16 +18,16 @@ blp = Blueprint("ownership", __name__, url_prefix="/c/<org>/ownership")
 @needs("ownership.read")
 def show(org: str) -> ResponseReturnValue:
     """The offer that waits for an answer, and the changes so far."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(at)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(base)
     cursor = request.args.get("cursor")
-    found = together(
-        transfers=lambda: api.get(f"{at}/ownership-transfers", limit=20, cursor=cursor),
+    found = fetch_all(
+        transfers=lambda: api.get(f"{base}/ownership-transfers", limit=20, cursor=cursor),
         me=lambda: api.get("/v1/me"),
     )
     mine = (
         found["me"]["member_id"]
-        if found["me"] and page.optional_caller().here.organization["id"] == org
+        if found["me"] and page.visitor().workspace.organization["id"] == org
         else None
     )
     return page.show(
@@ -43,36 +43,36 @@ def show(org: str) -> ResponseReturnValue:
 @needs("ownership.transfer")
 def start(org: str) -> ResponseReturnValue:
     """Choose who is to be the owner, then confirm."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(at)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(base)
     form = page.form(
         fields.handing(organization["name"]), {"member_id": request.args.get("member")}
     )
     if not form.value("member_id"):
         wanted = {name: request.args.get(name) for name in ("q", "cursor")}
-        found = together(members=lambda: api.get(f"{at}/members", limit=50, **wanted))["members"]
+        found = fetch_all(members=lambda: api.get(f"{base}/members", limit=50, **wanted))["members"]
         return page.show(
             "ownership_choose.html",
             organization=organization,
             found=found,
             obstacle=people.obstacle,
         )
-    member = api.get(f"{at}/members/{form.value('member_id')}")
+    member = api.get(f"{base}/members/{form.value('member_id')}")
     if request.method == "POST" and form.value("typed") != organization["name"]:
         form.wrong("typed", f"Enter the organization name exactly: {organization['name']}")
-    made = (
+    created = (
         None
         if form.summary
         else page.sent(
             form,
             lambda: page.api().post(
-                f"{at}/ownership-transfers",
+                f"{base}/ownership-transfers",
                 {"member_id": member["id"], "reason": form.value("reason")},
                 key=form.key,
             ),
         )
     )
-    if made is None:
+    if created is None:
         return page.show(
             "ownership_start.html",
             organization=organization,
@@ -82,7 +82,7 @@ def start(org: str) -> ResponseReturnValue:
             at_once=_at_once(organization),
             back=url_for("ownership.show"),
         )
-    if made["status"] == "offered":
+    if created["status"] == "offered":
         return page.done(
             f"Ownership was offered to {member['name']}, who has 72 hours to accept. We sent them an email.",
             "ownership.show",
@@ -105,10 +105,10 @@ def take_back(org: str, grt: str) -> ResponseReturnValue:
 
 
 def _answer(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
-    at = f"/v1/organizations/{org}"
-    organization, form = page.api().get(at), page.form(())
-    path = f"{at}/ownership-transfers/{grt}"
-    answer = page.sent(
+    base = f"/v1/organizations/{org}"
+    organization, form = page.api().get(base), page.form(())
+    path = f"{base}/ownership-transfers/{grt}"
+    response = page.sent(
         form,
         lambda: (
             page.api().post(f"{path}/accept", key=form.key)
@@ -116,13 +116,13 @@ def _answer(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
             else page.api().delete(path)
         ),
     )
-    if answer is None:
+    if response is None:
         return page.show(
-            "ownership_answer.html",
+            "ownership_confirm.html",
             organization=organization,
             form=form,
             what=what,
-            transfer=_transfer(at, grt),
+            transfer=_transfer(base, grt),
             back=url_for("ownership.show"),
         )
     if what == "accept" and (renew := page.api().renew):
@@ -138,4 +138,4 @@ def _transfer(at: str, grt: str) -> Any:
 
 def _at_once(organization: Any) -> bool:
     """Whether it is the provider who gives: then nobody has to accept."""
-    return page.optional_caller().is_staff and organization["kind"] == "customer"
+    return page.visitor().is_staff and organization["kind"] == "customer"

@@ -10,10 +10,10 @@ from typing import Any, cast
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden
 
-from console import guard
 from console.clients import Api, Refusal
 from console.forms import Field, Form
-from console.guard import Visitor
+from console.guard import api_access, cookies, drafts, sessions, visitors
+from console.guard.visitors import Visitor
 from console.values.sealing import opens, seal
 
 _SAID = "said"
@@ -24,18 +24,18 @@ class ProofNeeded(Exception):
     """The API wants a fresh proof of who this is before it does what the form asks."""
 
 
-def optional_caller() -> Visitor:
+def visitor() -> Visitor:
     """Who is here. Raises SignedOut."""
     found: Visitor | None = g.get("visitor")
     if found is None:
-        raise guard.SignedOut()
+        raise visitors.SignedOut()
     return found
 
 
 def api() -> Api:
     """The API in their name."""
     if "api" not in g:
-        g.api = guard.api(optional_caller())
+        g.api = api_access.api(visitor())
     return cast(Api, g.api)
 
 
@@ -52,7 +52,7 @@ def needs(operation: str) -> Callable[[View], View]:
     def guarded(view: View) -> View:
         @wraps(view)
         def inner(**words: Any) -> Any:
-            if not optional_caller().may(operation):
+            if not visitor().may(operation):
                 raise Forbidden("Your role does not allow this.")
             return view(**words)
 
@@ -64,26 +64,31 @@ def needs(operation: str) -> Callable[[View], View]:
 
 def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match: str = "") -> Form:
     """The form of this request: what was sent, what was kept of it before, or these values."""
-    made = Form(fields, {name: _text(value) for name, value in (values or {}).items()}, match=match)
+    submitted = Form(
+        fields, {name: _text(value) for name, value in (values or {}).items()}, match=match
+    )
     if request.method == "POST":
-        made.take(request.form)
-    elif (kept := request.args.get("draft")) and (typed := guard.draft(optional_caller(), kept)):
-        made.values |= typed
-        made.key, made.match = typed.get("key", made.key), typed.get("match", made.match)
-        made.note = "We restored your entries. Check them, then submit again."
-    return made
+        submitted.take(request.form)
+    elif (kept := request.args.get("draft")) and (typed := drafts.load(visitor(), kept)):
+        submitted.values |= typed
+        submitted.key, submitted.match = (
+            typed.get("key", submitted.key),
+            typed.get("match", submitted.match),
+        )
+        submitted.note = "We restored your entries. Check them, then submit again."
+    return submitted
 
 
-def stale(made: Form, values: dict[str, Any], *, match: str) -> bool:
+def stale(submitted: Form, values: dict[str, Any], *, match: str) -> bool:
     """Whether somebody else was faster; then the form shows what they made of it beside what was
     typed."""
-    if made.refusal is None or made.refusal.status != 412:
+    if submitted.refusal is None or submitted.refusal.status != 412:
         return False
-    made.stale({name: _text(value) for name, value in values.items()}, match)
+    submitted.stale({name: _text(value) for name, value in values.items()}, match)
     return True
 
 
-def sent(made: Form, send: Callable[[], Any]) -> Any:
+def sent(submitted: Form, send: Callable[[], Any]) -> Any:
     """Do what the form asks, if it was sent; what the API answered, or None where it is to be shown
     (again).
 
@@ -93,7 +98,7 @@ def sent(made: Form, send: Callable[[], Any]) -> Any:
     try:
         if request.form.get("proof_password"):
             prove(request.form["proof_password"], request.form.get("proof_otp", ""))
-        answer = send()
+        response = send()
     except Refusal as refusal:
         if refusal.status == 401 and refusal.code not in Refusal.UNPROVED:
             raise
@@ -102,49 +107,49 @@ def sent(made: Form, send: Callable[[], Any]) -> Any:
         ):
             g.proof_refused = refusal.detail if refusal.status == 401 else ""
             raise ProofNeeded from refusal
-        made.refuse(refusal)
+        submitted.refuse(refusal)
         return None
-    return {} if answer is None else answer
+    return {} if response is None else response
 
 
 def prove(password: str, otp: str) -> None:
     """A fresh proof of who this is; from now on the API is asked with the token it gave. Raises
     Refusal."""
     body = {"password": password} | ({"otp": otp.strip()} if otp.strip() else {})
-    told = api().post("/v1/me/step-up", body)
-    at = optional_caller().here
-    guard.take_seat(
-        optional_caller(),
-        {"organization": at.organization, "role": at.role, **told},
+    granted = api().post("/v1/me/step-up", body)
+    at = visitor().workspace
+    sessions.save_workspace(
+        visitor(),
+        {"organization": at.organization, "role": at.role, **granted},
         member=at.member,
     )
-    g.visitor = guard.identify(optional_caller().secret, at.key)
+    g.visitor = sessions.identify(visitor().secret, at.key)
     g.pop("api")
 
 
 def show(template: str, *, status: int = 200, **words: Any) -> Response:
     """A page. With a refused form it is 422, or what the API said it was."""
-    made = words.get("form")
-    if isinstance(made, Form) and made.summary and status == 200:
-        status = made.refusal.status if made.refusal else 422
+    submitted = words.get("form")
+    if isinstance(submitted, Form) and submitted.summary and status == 200:
+        status = submitted.refusal.status if submitted.refusal else 422
         words["failed"] = True
-    answer = make_response(render_template(template, **words), status)
+    response = make_response(render_template(template, **words), status)
     if "said" in g and g.said:
-        guard.set_cookie(answer, "", part=_SAID)
-    return answer
+        cookies.write(response, "", part=_SAID)
+    return response
 
 
 def done(words: str, endpoint: str, **where: Any) -> Response:
     """Go on to a page, which says these words once."""
-    answer = cast(Response, redirect(url_for(endpoint, **where), 303))
-    return guard.set_cookie(answer, seal(optional_caller().secret, words), part=_SAID, seconds=60)
+    response = cast(Response, redirect(url_for(endpoint, **where), 303))
+    return cookies.write(response, seal(visitor().secret, words), part=_SAID, seconds=60)
 
 
 def said() -> str:
     """What the page before had to say."""
-    sealed = guard.cookie(_SAID)
+    sealed = cookies.read(_SAID)
     g.said = bool(sealed)
-    return str(opens(optional_caller().secret, sealed) or "") if sealed and g.get("visitor") else ""
+    return str(opens(visitor().secret, sealed) or "") if sealed and g.get("visitor") else ""
 
 
 def safe(target: str | None) -> str:
@@ -167,21 +172,23 @@ def instant(stamp: str) -> datetime:
     return datetime.fromisoformat(stamp).astimezone(UTC)
 
 
-def compress(answer: Response) -> Response:
+def compress(response: Response) -> Response:
     """Send text small to whoever takes it so."""
-    answer.vary.add("Accept-Encoding")
-    small = answer.is_streamed or answer.direct_passthrough or (answer.content_length or 0) < 1024
+    response.vary.add("Accept-Encoding")
+    small = (
+        response.is_streamed or response.direct_passthrough or (response.content_length or 0) < 1024
+    )
     if (
         small
-        or "Content-Encoding" in answer.headers
+        or "Content-Encoding" in response.headers
         or "gzip" not in request.headers.get("Accept-Encoding", "")
     ):
-        return answer
-    if not (answer.mimetype or "").startswith(("text/", "image/svg", "application/json")):
-        return answer
-    answer.set_data(gzip.compress(answer.get_data(), 5))
-    answer.headers["Content-Encoding"] = "gzip"
-    return answer
+        return response
+    if not (response.mimetype or "").startswith(("text/", "image/svg", "application/json")):
+        return response
+    response.set_data(gzip.compress(response.get_data(), 5))
+    response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
 def _text(value: Any) -> str:

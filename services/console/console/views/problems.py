@@ -17,10 +17,11 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from console import guard
 from console.clients import Refusal
-from console.guard import Forged, SignedOut
-from console.views import acting, page
+from console.guard import drafts, sessions, storage
+from console.guard.forgery import Forged
+from console.guard.visitors import SignedOut
+from console.views import page, support_sessions
 from console.views.page import ProofNeeded
 
 _LOG = log.get("console")
@@ -51,7 +52,7 @@ def plug(app: Flask) -> None:
     app.register_error_handler(ProofNeeded, _proof_needed)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http)
-    for kind in guard.AWAY:
+    for kind in storage.UNAVAILABLE:
         app.register_error_handler(kind, _away)
     app.register_error_handler(Exception, _crashed)
 
@@ -67,9 +68,11 @@ def typed() -> list[tuple[str, str]]:
 
 
 def _signed_out(problem: SignedOut) -> ResponseReturnValue:
-    if problem.acting or g.get("seat", "").startswith("ses_"):
+    if problem.acting or g.get("workspace", "").startswith("ses_"):
         visitor = g.get("visitor")
-        back = acting.way_back(visitor, visitor.seat if visitor else None, g.get("org", ""))
+        back = support_sessions.way_back(
+            visitor, visitor.workspace_or_none if visitor else None, g.get("org", "")
+        )
         g.visitor = None  # nobody sits here any more
         return _say(
             410,
@@ -80,9 +83,9 @@ def _signed_out(problem: SignedOut) -> ResponseReturnValue:
         )
     if request.headers.get("HX-Request"):
         shown = page.path_of(request.headers.get("HX-Current-URL"))
-        return Response(status=401, headers={"HX-Redirect": url_for("entry.sign_in", next=shown)})
+        return Response(status=401, headers={"HX-Redirect": url_for("sign_in.show", next=shown)})
     if request.method != "POST":
-        return redirect(url_for("entry.sign_in", next=_where()), 303)
+        return redirect(url_for("sign_in.show", next=_where()), 303)
     return make_response(
         render_template("sign_in.html", next=_form(), kept=typed(), email="", ended=True), 401
     )
@@ -90,10 +93,10 @@ def _signed_out(problem: SignedOut) -> ResponseReturnValue:
 
 def _refused(refusal: Refusal) -> ResponseReturnValue:
     if refusal.status == 401:
-        if (visitor := g.get("visitor")) is not None and g.get("seat"):
-            guard.leave_seat(visitor, g.seat)
-        return _signed_out(SignedOut(acting=g.get("seat", "").startswith("ses_")))
-    if refusal.code == "mfa_required" and refusal.status == 403 and g.get("seat"):
+        if (visitor := g.get("visitor")) is not None and g.get("workspace"):
+            sessions.delete_workspace(visitor, g.workspace)
+        return _signed_out(SignedOut(acting=g.get("workspace", "").startswith("ses_")))
+    if refusal.code == "mfa_required" and refusal.status == 403 and g.get("workspace"):
         return redirect(url_for("me.security", wanted=1), 303)
     title, advice = _SAYS.get(refusal.status, ("The request was refused", "Go back and try again."))
     return _say(
@@ -108,9 +111,7 @@ def _forged(_problem: Forged) -> ResponseReturnValue:
     """A form of a page from before signing in anew still holds what somebody typed; another site's
     does not count."""
     if g.get("visitor") and typed() and {"Sec-Fetch-Site", "Origin"} & set(request.headers.keys()):
-        draft = guard.keep_draft(
-            g.visitor, dict(typed())
-        )  # it is from here, as check_origin has seen
+        draft = drafts.save(g.visitor, dict(typed()))  # it is from here, as check_origin has seen
         return redirect(f"{_form()}?draft={draft}", 303)
     return _say(
         403, "The form could not be verified", "Open the page again and submit the form from there."
@@ -119,7 +120,8 @@ def _forged(_problem: Forged) -> ResponseReturnValue:
 
 def _proof_needed(_problem: ProofNeeded) -> ResponseReturnValue:
     return make_response(
-        render_template("prove.html", kept=typed(), refused=g.get("proof_refused", "")), 403
+        render_template("confirm_identity.html", kept=typed(), refused=g.get("proof_refused", "")),
+        403,
     )
 
 
@@ -128,10 +130,10 @@ def _http(problem: HTTPException) -> ResponseReturnValue:
     if status < 400:
         return problem.get_response()
     title, advice = _SAYS.get(status, (problem.name, "Go back and try again."))
-    answer = _say(status, title, advice)
+    response = _say(status, title, advice)
     if allow := problem.get_response().headers.get("Allow"):
-        answer.headers["Allow"] = allow
-    return answer
+        response.headers["Allow"] = allow
+    return response
 
 
 def _crashed(problem: Exception) -> ResponseReturnValue:
@@ -148,7 +150,7 @@ def _say(
     status: int, title: str, advice: str, refusal: Refusal | None = None, back: str = ""
 ) -> Response:
     """The page of a problem; it needs no database and no API."""
-    answer = make_response(
+    response = make_response(
         render_template(
             "problem.html",
             status=status,
@@ -160,8 +162,8 @@ def _say(
         status,
     )
     if status in (429, 503):
-        answer.headers["Retry-After"] = str((refusal and refusal.retry_after) or 1)
-    return answer
+        response.headers["Retry-After"] = str((refusal and refusal.retry_after) or 1)
+    return response
 
 
 def _form() -> str:

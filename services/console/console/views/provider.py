@@ -5,9 +5,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from console import guard
 from console.forms import Form, provider
-from console.values import places
+from console.guard import drafts
+from console.values import locale
 from console.views import page, support
 from console.views.page import needs
 
@@ -20,7 +20,7 @@ def settings() -> ResponseReturnValue:
     """How the provider works; who may not change it sees it."""
     now, match = _read()
     draft = request.args.get("draft")
-    kept = (guard.draft(page.optional_caller(), draft) if draft else None) or {}
+    kept = (drafts.load(page.visitor(), draft) if draft else None) or {}
     form = page.form(
         provider.fields(_rows(kept, len(now["tax_rates"]))), provider.values(now), match=match
     )
@@ -72,7 +72,7 @@ def top_up() -> ResponseReturnValue:
     """Put money on the provider's own balance."""
     codes = [purse["currency"] for purse in page.api().get("/v1/wallet")["data"]]
     form = page.form(
-        provider.top_up([*codes, *(code for code, _ in places.currencies() if code not in codes)]),
+        provider.top_up([*codes, *(code for code, _ in locale.currencies() if code not in codes)]),
         {"currency": request.args.get("currency", "")},
     )
     done = page.sent(form, lambda: page.api().post("/v1/wallet/top-ups", form.body(), key=form.key))
@@ -82,8 +82,8 @@ def top_up() -> ResponseReturnValue:
 
 
 def _read() -> tuple[dict[str, Any], str]:
-    answer = page.api().ask("GET", "/v1/settings")
-    return answer.json(), answer.headers.get("ETag", "")
+    response = page.api().ask("GET", "/v1/settings")
+    return response.json(), response.headers.get("ETag", "")
 
 
 def _rows(typed: Any, otherwise: int) -> int:

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden
 
 from console.forms import Field, settings
-from console.values import places
+from console.values import locale
 from console.views import page
 from console.views.page import needs
 
@@ -19,16 +19,16 @@ EDITABLE = ("active", "suspended")
 @needs("organization.read")
 def show(org: str) -> ResponseReturnValue:
     """What can be changed, what is fixed and why, and what can do harm."""
-    at = f"/v1/organizations/{org}"
-    answer = page.api().ask("GET", at)
-    organization, match = answer.json(), answer.headers.get("ETag", "")
-    blocks = settings.blocks(tags=page.optional_caller().may("organization.change_tags"))
+    base = f"/v1/organizations/{org}"
+    response = page.api().ask("GET", base)
+    organization, match = response.json(), response.headers.get("ETag", "")
+    blocks = settings.blocks(tags=page.visitor().may("organization.change_tags"))
     fields = [one for block in blocks.values() for one in block]
     form = page.form(fields, settings.values(organization), match=match)
-    may = page.optional_caller().may("organization.change")
+    may = page.visitor().may("organization.change")
     if request.method == "POST" and not may:
         raise Forbidden("Your role does not allow this.")
-    saved = page.sent(form, lambda: page.api().patch(at, settings.body(form), match=form.match))
+    saved = page.sent(form, lambda: page.api().patch(base, settings.body(form), match=form.match))
     if saved is not None:
         return page.done("Settings saved.", "settings.show")
     page.stale(form, settings.values(organization), match=match)
@@ -39,7 +39,7 @@ def show(org: str) -> ResponseReturnValue:
         blocks=blocks,
         editable=may and organization["status"] in EDITABLE,
         values=settings.values(organization),
-        country=places.name(organization["country"]),
+        country=locale.name(organization["country"]),
     )
 
 
@@ -106,12 +106,12 @@ def hand_back(org: str) -> ResponseReturnValue:
 
 @blp.get("/standing")
 @needs("organization.read")
-def standing(org: str) -> ResponseReturnValue:
+def status_banner(org: str) -> ResponseReturnValue:
     """The banner that says how it stands, asked for again while something is under way; then the
     page is new."""
     organization = page.api().get(f"/v1/organizations/{org}")
     if organization["status"] in ("provisioning", "closing"):
-        return render_template("standing.html", organization=organization)
+        return render_template("status_banner.html", organization=organization)
     shown = page.path_of(request.headers.get("HX-Current-URL")).partition("?")[0]
     return Response(headers={"HX-Redirect": url_for("overview.show") if shown == "/" else shown})
 
@@ -127,10 +127,10 @@ def _sure(
     fields: Sequence[Field] = (),
     danger: bool = False,
 ) -> Response:
-    at = f"/v1/organizations/{org}"
-    organization, form = page.api().get(at), page.form(fields)
+    base = f"/v1/organizations/{org}"
+    organization, form = page.api().get(base), page.form(fields)
     done = page.sent(
-        form, lambda: page.api().post(f"{at}/{verb}", form.body(), key=form.key, wait=10)
+        form, lambda: page.api().post(f"{base}/{verb}", form.body(), key=form.key, wait=10)
     )
     if done is None:
         return page.show(
@@ -151,9 +151,9 @@ def _sure(
 
 
 def _managed_by(org: str, whom: str, *, title: str, button: str, lead: str, words: str) -> Response:
-    at = f"/v1/organizations/{org}"
-    organization, form = page.api().get(at), page.form(())
-    done = page.sent(form, lambda: page.api().patch(at, {"managed_by": whom}))
+    base = f"/v1/organizations/{org}"
+    organization, form = page.api().get(base), page.form(())
+    done = page.sent(form, lambda: page.api().patch(base, {"managed_by": whom}))
     if done is None:
         return page.show(
             "form.html",

@@ -9,10 +9,10 @@ from chassis.runtime import clock
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console.clients import Missing, Refusal, together
+from console.clients import Missing, Refusal, fetch_all
 from console.forms import support as fields
 from console.forms import whole
-from console.views import acting, page
+from console.views import page, support_sessions
 from console.views.page import needs
 
 blp = Blueprint("support", __name__, url_prefix="/c/<org>")
@@ -25,30 +25,30 @@ _known: dict[str, tuple[float, bool]] = {}  # provider -> until when, whether Re
 @needs("support.read")
 def show(org: str) -> ResponseReturnValue:
     """Whether support can come in, under which grants, and who is inside now."""
-    api, at, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
+    api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
     asked: dict[str, Any] = {
-        "organization": lambda: api.get(at),
-        "found": lambda: api.get(f"{at}/remote-support", cursor=cursor, limit=50),
+        "organization": lambda: api.get(base),
+        "found": lambda: api.get(f"{base}/remote-support", cursor=cursor, limit=50),
     }
-    if page.optional_caller().may("settings.read"):
+    if page.visitor().may("settings.read"):
         asked["settings"] = lambda: api.get("/v1/settings")
-    answers = together(**asked)
+    responses = fetch_all(**asked)
     for name in ("organization", "found"):
-        if isinstance(answers[name], Missing):
-            raise answers[name].refusal
-    return page.show("support.html", **{"settings": None, **answers})
+        if isinstance(responses[name], Missing):
+            raise responses[name].refusal
+    return page.show("support.html", **{"settings": None, **responses})
 
 
 @blp.get("/support/inside")
 @needs("support.read")
-def inside(org: str) -> ResponseReturnValue:
+def active_sessions(org: str) -> ResponseReturnValue:
     """Who of the provider is inside now, for the part of a page that asks again and again. It does
     not keep a session alive that nobody uses: once its token is due to be renewed, the page asks no
     more."""
     if not request.headers.get("HX-Request"):
         return redirect(url_for("support.show"), 303)
-    if page.optional_caller().here.until - clock.now() < _FRESH:
-        return Response(render_template("inside_stale.html"), 286)
+    if page.visitor().workspace.until - clock.now() < _FRESH:
+        return Response(render_template("active_sessions_stale.html"), 286)
     try:
         found = page.api().get(f"/v1/organizations/{org}/remote-support", limit=1)["inside"]
     except Refusal as refusal:
@@ -58,7 +58,10 @@ def inside(org: str) -> ResponseReturnValue:
     if request.args.get("seen") == seen(found):
         return "", 204
     return page.show(
-        "inside_list.html", inside=found, seen=seen(found), zone=_zone(request.args.get("zone", ""))
+        "active_sessions_list.html",
+        inside=found,
+        seen=seen(found),
+        zone=_zone(request.args.get("zone", "")),
     )
 
 
@@ -66,15 +69,15 @@ def inside(org: str) -> ResponseReturnValue:
 @needs("support.request")
 def ask(org: str) -> ResponseReturnValue:
     """Ask for leave to come in."""
-    at = f"/v1/organizations/{org}"
-    organization = page.api().get(at)
-    made = page.form(fields.REQUEST, {"access": "read", "minutes": "1440"})
+    base = f"/v1/organizations/{org}"
+    organization = page.api().get(base)
+    form = page.form(fields.REQUEST, {"access": "read", "minutes": "1440"})
     grant = page.sent(
-        made, lambda: page.api().post(f"{at}/remote-support", _asked(made), key=made.key)
+        form, lambda: page.api().post(f"{base}/remote-support", _asked(form), key=form.key)
     )
     if grant is None:
-        made.summary = fields.plain(made.refusal) or made.summary
-        return page.show("support_request.html", organization=organization, form=made)
+        form.summary = fields.plain(form.refusal) or form.summary
+        return page.show("support_request.html", organization=organization, form=form)
     if grant["status"] == "pending":
         return page.done(
             "We asked the customer's owner and admins by email. You can enter when one of them approves.",
@@ -88,17 +91,21 @@ def ask(org: str) -> ResponseReturnValue:
 def enter(org: str, grant: str) -> ResponseReturnValue:
     """Go in under a grant, as nobody in particular."""
     organization, one = _with_grant(org, grant)
-    made = page.form(fields.ENTER, {"reason": one["reason"]})
-    told = page.sent(
-        made,
+    form = page.form(fields.ENTER, {"reason": one["reason"]})
+    granted = page.sent(
+        form,
         lambda: page.api().post(
-            f"/v1/organizations/{org}/remote-support/{grant}/enter", made.body(), key=made.key
+            f"/v1/organizations/{org}/remote-support/{grant}/enter", form.body(), key=form.key
         ),
     )
-    if told is not None:
-        return acting.go_in(told, "Support")
-    return acting.show_start(
-        "acting_start.html", made, organization=organization, grant=one, hurdle=_hurdle(one)
+    if granted is not None:
+        return support_sessions.go_in(granted, "Support")
+    return support_sessions.show_start(
+        "support_session_start.html",
+        form,
+        organization=organization,
+        grant=one,
+        hurdle=_hurdle(one),
     )
 
 
@@ -107,17 +114,17 @@ def enter(org: str, grant: str) -> ResponseReturnValue:
 def approve(org: str, grant: str) -> ResponseReturnValue:
     """Let support in."""
     organization, one = _with_grant(org, grant)
-    made = page.form(())
+    form = page.form(())
     if (
         page.sent(
-            made,
+            form,
             lambda: page.api().post(
-                f"/v1/organizations/{org}/remote-support/{grant}/approve", {}, key=made.key
+                f"/v1/organizations/{org}/remote-support/{grant}/approve", {}, key=form.key
             ),
         )
         is None
     ):
-        return page.show("support_approve.html", organization=organization, grant=one, form=made)
+        return page.show("support_approve.html", organization=organization, grant=one, form=form)
     return page.done("Support access approved. You can end it at any time.", "support.show")
 
 
@@ -126,14 +133,14 @@ def approve(org: str, grant: str) -> ResponseReturnValue:
 def end(org: str, grant: str) -> ResponseReturnValue:
     """End a grant or a request, or put one out who is inside (then it is the session's id)."""
     organization, one = _with_grant(org, grant)
-    made = page.form(())
+    form = page.form(())
     if (
         page.sent(
-            made, lambda: page.api().delete(f"/v1/organizations/{org}/remote-support/{grant}")
+            form, lambda: page.api().delete(f"/v1/organizations/{org}/remote-support/{grant}")
         )
         is None
     ):
-        return page.show("support_end.html", organization=organization, one=one, form=made)
+        return page.show("support_end.html", organization=organization, one=one, form=form)
     return page.done(_ended(one), "support.show")
 
 
@@ -146,10 +153,10 @@ def is_offered() -> bool:
     """Whether Remote Support is there for whoever sits here: their provider has switched it on.
     Customers can't know, but see what was granted. Asked of the API a few times a minute at the
     most."""
-    visitor = page.optional_caller()
+    visitor = page.visitor()
     if not visitor.may("settings.read"):
         return True
-    provider = visitor.here.organization["id"]
+    provider = visitor.workspace.organization["id"]
     until, on = _known.get(provider, (0.0, True))
     if until < time.monotonic():
         try:
@@ -172,25 +179,26 @@ def _zone(name: str) -> str:
         return "UTC"
 
 
-def _asked(made: Any) -> dict[str, Any]:
-    body: dict[str, Any] = made.body()
+def _asked(form: Any) -> dict[str, Any]:
+    body: dict[str, Any] = form.body()
     return {**body, **({"minutes": whole(body["minutes"])} if "minutes" in body else {})}
 
 
 def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The organization and the grant, request or stay of this id. Raises Refusal (404)."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    answers = together(
-        organization=lambda: api.get(at), found=lambda: api.get(f"{at}/remote-support", limit=200)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    responses = fetch_all(
+        organization=lambda: api.get(base),
+        found=lambda: api.get(f"{base}/remote-support", limit=200),
     )
-    for answer in answers.values():
-        if isinstance(answer, Missing):
-            raise answer.refusal
-    both = [*answers["found"]["data"], *answers["found"]["inside"]]
+    for response in responses.values():
+        if isinstance(response, Missing):
+            raise response.refusal
+    both = [*responses["found"]["data"], *responses["found"]["inside"]]
     one = next((one for one in both if one["id"] == wanted), None)
     if one is None:
         raise Refusal(404, {"code": "not_found"})
-    return answers["organization"], one
+    return responses["organization"], one
 
 
 def _hurdle(grant: dict[str, Any]) -> str:

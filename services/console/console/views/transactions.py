@@ -11,9 +11,9 @@ from flask.typing import ResponseReturnValue
 from console.clients import Refusal
 from console.forms import money
 from console.values import days
-from console.values.words import words
-from console.views import desk, page
-from console.views.desk import Sheet
+from console.values.labels import label
+from console.views import money_form, page
+from console.views.money_form import FormPage
 from console.views.page import needs
 
 blp = Blueprint("transactions", __name__, url_prefix="/c/<org>")
@@ -21,7 +21,7 @@ blp = Blueprint("transactions", __name__, url_prefix="/c/<org>")
 FILTERS = ("kind", "direction", "from", "to")
 _NAMES = {"charge": "All charges", "adjustment": "All adjustments"}
 KINDS = tuple(
-    (kind, _NAMES.get(kind, words(kind)))
+    (kind, _NAMES.get(kind, label(kind)))
     for kind in (
         "top_up",
         "payment",
@@ -55,12 +55,12 @@ _REVERSIBLE = ("top_up", "withdrawal", "payment", "write_off", "correction", "go
 @needs("transactions.read")
 def show(org: str) -> ResponseReturnValue:
     """What happened on the account, newest first."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(at)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(base)
     chosen, refusal = _chosen(), None
     try:
         found = api.get(
-            f"{at}/account/transactions",
+            f"{base}/account/transactions",
             **_filters(organization["timezone"]),
             cursor=request.args.get("cursor"),
             limit=50,
@@ -85,22 +85,24 @@ def show(org: str) -> ResponseReturnValue:
 @needs("transactions.read")
 def file(org: str) -> ResponseReturnValue:
     """All of them that the filters leave, for spreadsheets; the API has made formulas harmless."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    filters = _filters(api.get(at)["timezone"])
-    pieces = chain((BOM.encode(),), api.stream(f"{at}/account/transactions", "text/csv", **filters))
+    api, base = page.api(), f"/v1/organizations/{org}"
+    filters = _filters(api.get(base)["timezone"])
+    pieces = chain(
+        (BOM.encode(),), api.stream(f"{base}/account/transactions", "text/csv", **filters)
+    )
     return csv_response(pieces, f"transactions-{org}-{clock.now():%Y-%m-%d}.csv")
 
 
 @blp.get("/transactions/<transaction>")
 @needs("transactions.read")
-def one(org: str, transaction: str) -> ResponseReturnValue:
+def detail(org: str, transaction: str) -> ResponseReturnValue:
     """One transaction with its entries."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    found = api.get(f"{at}/account/transactions/{transaction}")
+    api, base = page.api(), f"/v1/organizations/{org}"
+    found = api.get(f"{base}/account/transactions/{transaction}")
     is_charge = found["kind"] in _CHARGES and found["external_invoice"] is None
     return page.show(
         "transaction.html",
-        organization=api.get(at),
+        organization=api.get(base),
         one=found,
         refundable=is_charge,
         reversible=found["kind"] in _REVERSIBLE,
@@ -111,23 +113,28 @@ def one(org: str, transaction: str) -> ResponseReturnValue:
 @needs("account.reverse")
 def reverse(org: str, transaction: str) -> ResponseReturnValue:
     """Take back what should not have been, or a payment that bounced."""
-    at = desk.sit(org)
-    found = page.api().get(f"{at.at}/account/transactions/{transaction}")
-    sheet = Sheet(
+    customer = money_form.load(org)
+    found = page.api().get(f"{customer.path}/account/transactions/{transaction}")
+    form_page = FormPage(
         "Reverse transaction?",
         "Reverse transaction",
-        lambda answer: f"Reversed with a transaction of {at.money(answer['amount'])}.",
+        lambda result: f"Reversed with a transaction of {customer.money(result['amount'])}.",
         lead="Adds a second transaction that cancels out the first. Invoices paid by a reversed payment become due again.",
         danger=True,
-        back="transactions.one",
+        back="transactions.detail",
         where={"transaction": transaction},
         about=(
-            ("Transaction", found["description"] or words(found["kind"])),
-            ("Amount", at.money(found["amount"])),
+            ("Transaction", found["description"] or label(found["kind"])),
+            ("Amount", customer.money(found["amount"])),
         ),
     )
     path = f"account/transactions/{transaction}/reverse"
-    return desk.ask(at, sheet, money.REVERSAL, lambda form: desk.post(at, path, form.body(), form))
+    return money_form.handle(
+        customer,
+        form_page,
+        money.REVERSAL,
+        lambda form: money_form.post(customer, path, form.body(), form),
+    )
 
 
 def _chosen() -> dict[str, str]:

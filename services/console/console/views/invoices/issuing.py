@@ -3,10 +3,10 @@
 from flask.typing import ResponseReturnValue
 
 from console.forms import money
-from console.values.cures import Way
-from console.views import desk, page
-from console.views.desk import Sheet
-from console.views.invoices.place import blp
+from console.values.remedies import Remedy
+from console.views import money_form, page
+from console.views.invoices.blueprint import blp
+from console.views.money_form import FormPage
 from console.views.page import needs
 
 
@@ -14,43 +14,47 @@ from console.views.page import needs
 @needs("invoices.issue")
 def issue(org: str) -> ResponseReturnValue:
     """Make what is unbilled due now."""
-    at = desk.sit(org)
-    is_prepaid = bool(at.account) and at.account["payment_mode"] == "prepaid"
-    sheet = Sheet(
+    customer = money_form.load(org)
+    is_prepaid = bool(customer.account) and customer.account["payment_mode"] == "prepaid"
+    form_page = FormPage(
         "Issue invoice?",
         "Issue invoice",
-        lambda answer: f"Invoice {answer['number']} for {at.money(answer['total'])} was issued.",
+        lambda result: (
+            f"Invoice {result['number']} for {customer.money(result['total'])} was issued."
+        ),
         lead="All unbilled charges become due. Any overpayment is applied immediately.",
         back="invoices.show",
-        amounts=(("Unbilled", at.account["expecting_invoice"]),) if at.account else (),
-        blocked=(Way("Prepaid accounts have nothing to invoice. They are charged immediately."),)
+        amounts=(("Unbilled", customer.account["expecting_invoice"]),) if customer.account else (),
+        blocked=(Remedy("Prepaid accounts have nothing to invoice. They are charged immediately."),)
         if is_prepaid
         else (),
     )
-    return desk.ask(at, sheet, (), lambda form: desk.post(at, "invoices", {}, form))
+    return money_form.handle(
+        customer, form_page, (), lambda form: money_form.post(customer, "invoices", {}, form)
+    )
 
 
 @blp.route("/invoices/<invoice>/void", methods=["GET", "POST"])
 @needs("invoices.issue")
 def void(org: str, invoice: str) -> ResponseReturnValue:
     """Take an invoice back of which nothing is paid."""
-    at = desk.sit(org)
-    found = page.api().get(f"{at.at}/invoices/{invoice}")
-    sheet = Sheet(
+    customer = money_form.load(org)
+    found = page.api().get(f"{customer.path}/invoices/{invoice}")
+    form_page = FormPage(
         f"Void invoice {found['number']}?",
         "Void invoice",
-        lambda answer: f"Invoice {answer['number']} was voided.",
+        lambda result: f"Invoice {result['number']} was voided.",
         lead="Its charges become unbilled again and go on the next invoice.",
         danger=True,
-        back="invoices.one",
+        back="invoices.detail",
         where={"invoice": invoice},
-        about=(("Total", at.money(found["total"])),),
+        about=(("Total", customer.money(found["total"])),),
     )
-    return desk.ask(
-        at,
-        sheet,
+    return money_form.handle(
+        customer,
+        form_page,
         money.VOID,
-        lambda form: desk.post(at, f"invoices/{invoice}/void", form.body(), form),
+        lambda form: money_form.post(customer, f"invoices/{invoice}/void", form.body(), form),
     )
 
 
@@ -58,27 +62,29 @@ def void(org: str, invoice: str) -> ResponseReturnValue:
 @needs("invoices.issue")
 def credit(org: str, invoice: str) -> ResponseReturnValue:
     """Take an invoice back in part, or all of it, by a credit note."""
-    at = desk.sit(org)
-    found = page.api().get(f"{at.at}/invoices/{invoice}")
-    sheet = Sheet(
+    customer = money_form.load(org)
+    found = page.api().get(f"{customer.path}/invoices/{invoice}")
+    form_page = FormPage(
         f"Credit note for invoice {found['number']}",
         "Issue credit note",
-        lambda answer: (
-            f"{at.money(answer['credited'])} of invoice {answer['number']} was credited."
+        lambda result: (
+            f"{customer.money(result['credited'])} of invoice {result['number']} was credited."
         ),
         lead="Reduces the invoice total. Any part already paid becomes an overpayment.",
         danger=True,
-        back="invoices.one",
+        back="invoices.detail",
         where={"invoice": invoice},
         about=(
-            ("Total", at.money(found["total"])),
-            ("Credited", at.money(found["credited"])),
-            ("Balance due", at.money(found["open"])),
+            ("Total", customer.money(found["total"])),
+            ("Credited", customer.money(found["credited"])),
+            ("Balance due", customer.money(found["open"])),
         ),
     )
-    return desk.ask(
-        at,
-        sheet,
-        money.part(at.currency, "the full remaining amount"),
-        lambda form: desk.post(at, f"invoices/{invoice}/credit-notes", form.body(), form),
+    return money_form.handle(
+        customer,
+        form_page,
+        money.part(customer.currency, "the full remaining amount"),
+        lambda form: money_form.post(
+            customer, f"invoices/{invoice}/credit-notes", form.body(), form
+        ),
     )

@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from console.forms import money
 from console.values import figures
-from console.views import desk, page
-from console.views.desk import Desk, Sheet
-from console.views.invoices.place import blp
+from console.views import money_form, page
+from console.views.invoices.blueprint import blp
+from console.views.money_form import CustomerAccount, FormPage
 from console.views.page import needs
 
 
@@ -18,30 +18,30 @@ from console.views.page import needs
 @needs("payments.record")
 def pay(org: str) -> ResponseReturnValue:
     """Record a payment, for chosen invoices or the oldest first."""
-    at = desk.sit(org)
-    waiting, is_more = _waiting(at)
-    sheet = Sheet(
+    customer = money_form.load(org)
+    waiting, is_more = _waiting(customer)
+    form_page = FormPage(
         "Record payment",
         "Record payment",
-        lambda answer: (
-            f"Payment of {at.money(answer['amount'])} recorded"
+        lambda result: (
+            f"Payment of {customer.money(result['amount'])} recorded"
             + (
-                f". {at.money(answer['unassigned'])} stays on the account as credit."
-                if answer["unassigned"].strip("0.")
+                f". {customer.money(result['unassigned'])} stays on the account as credit."
+                if result["unassigned"].strip("0.")
                 else "."
             )
         ),
         lead="Select the invoices to pay. If you select none, the oldest are paid first. Any excess stays as credit "
         "and pays later invoices.",
         back="invoices.payments",
-        amounts=(("Amount due", at.account["amount_due"]),) if at.account else (),
+        amounts=(("Amount due", customer.account["amount_due"]),) if customer.account else (),
     )
-    values = {"amount": figures.asked_for(at.account) if at.account else ""}
-    return desk.ask(
-        at,
-        sheet,
-        money.payment(at.currency, at.has_card, waiting),
-        lambda form: desk.post(at, "payments", money.paid_body(form), form),
+    values = {"amount": figures.asked_for(customer.account) if customer.account else ""}
+    return money_form.handle(
+        customer,
+        form_page,
+        money.payment(customer.currency, customer.has_card, waiting),
+        lambda form: money_form.post(customer, "payments", money.paid_body(form), form),
         values=values,
         waiting=_by_name(waiting),
         is_more=is_more,
@@ -52,9 +52,9 @@ def pay(org: str) -> ResponseReturnValue:
 @needs("payments.read")
 def payments(org: str) -> ResponseReturnValue:
     """What was paid for invoices, newest first."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(at)
-    found = api.get(f"{at}/payments", cursor=request.args.get("cursor"), limit=50)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    organization = api.get(base)
+    found = api.get(f"{base}/payments", cursor=request.args.get("cursor"), limit=50)
     return page.show("payments.html", organization=organization, found=found)
 
 
@@ -62,10 +62,10 @@ def payments(org: str) -> ResponseReturnValue:
 @needs("payments.record")
 def reassign(org: str, payment: str) -> ResponseReturnValue:
     """Assign a payment to other invoices, a few times at the most."""
-    at = desk.sit(org)
-    answer = page.api().ask("GET", f"{at.at}/payments/{payment}")
-    found, match = answer.json(), answer.headers.get("ETag", "")
-    waiting, is_more = _waiting(at)
+    customer = money_form.load(org)
+    response = page.api().ask("GET", f"{customer.path}/payments/{payment}")
+    found, match = response.json(), response.headers.get("ETag", "")
+    waiting, is_more = _waiting(customer)
     known = {one["id"] for one in waiting}
     paid = [
         {"id": one["invoice_id"], "number": one["number"]}
@@ -73,29 +73,31 @@ def reassign(org: str, payment: str) -> ResponseReturnValue:
         if one["invoice_id"] not in known
     ]
     left = found["edits_left"]
-    sheet = Sheet(
+    form_page = FormPage(
         "Reassign payment",
         "Reassign payment",
-        lambda told: (
-            f"{at.money(told['assigned'])} assigned. Reassignments left: {told['edits_left']}."
+        lambda result: (
+            f"{customer.money(result['assigned'])} assigned. Reassignments left: {result['edits_left']}."
         ),
         back="invoices.payments",
         lead="Select the invoices to pay; they are paid in the order shown. If you select none, the payment stays on the "
         f"account as credit. Reassignments left: {left}.",
         about=(
-            ("Payment", at.money(found["amount"])),
-            ("Assigned", at.money(found["assigned"])),
-            ("Unassigned", at.money(found["unassigned"])),
+            ("Payment", customer.money(found["amount"])),
+            ("Assigned", customer.money(found["assigned"])),
+            ("Unassigned", customer.money(found["unassigned"])),
         ),
     )
     values = {f"{money.ASKED}{one['invoice_id']}": "on" for one in found["invoices"]}
     rows = [*paid, *waiting]
-    return desk.ask(
-        at,
-        sheet,
+    return money_form.handle(
+        customer,
+        form_page,
         money.asked(rows),
         lambda form: page.api().patch(
-            f"{at.at}/payments/{payment}", {"invoice_ids": money.ticked(form)}, match=form.match
+            f"{customer.path}/payments/{payment}",
+            {"invoice_ids": money.ticked(form)},
+            match=form.match,
         ),
         values=values,
         match=match,
@@ -104,9 +106,9 @@ def reassign(org: str, payment: str) -> ResponseReturnValue:
     )
 
 
-def _waiting(at: Desk) -> tuple[list[dict[str, Any]], bool]:
+def _waiting(customer: CustomerAccount) -> tuple[list[dict[str, Any]], bool]:
     """The invoices that wait for money, oldest first, and whether older ones are left out."""
-    found = page.api().get(f"{at.at}/invoices", status="awaiting_payment", limit=200)
+    found = page.api().get(f"{customer.path}/invoices", status="awaiting_payment", limit=200)
     return found["data"][::-1], found["has_more"]
 
 

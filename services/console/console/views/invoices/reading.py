@@ -4,10 +4,10 @@ from chassis.runtime import clock
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from console.clients import Refusal, together
+from console.clients import Refusal, fetch_all
 from console.values import days
 from console.views import page
-from console.views.invoices.place import blp
+from console.views.invoices.blueprint import blp
 from console.views.page import needs
 
 FILTERS = ("status", "overdue", "from", "to")
@@ -18,11 +18,11 @@ MOST_LINES = 200
 @needs("invoices.read")
 def show(org: str) -> ResponseReturnValue:
     """What the customer was asked to pay, newest first."""
-    api, at = page.api(), f"/v1/organizations/{org}"
+    api, base = page.api(), f"/v1/organizations/{org}"
     chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
-    organization, refusal = api.get(at), None
+    organization, refusal = api.get(base), None
     try:
-        found = api.get(f"{at}/invoices", **chosen, cursor=request.args.get("cursor"), limit=50)
+        found = api.get(f"{base}/invoices", **chosen, cursor=request.args.get("cursor"), limit=50)
     except Refusal as problem:
         if problem.status != 422:
             raise
@@ -41,12 +41,12 @@ def show(org: str) -> ResponseReturnValue:
 
 @blp.get("/invoices/<invoice>")
 @needs("invoices.read")
-def one(org: str, invoice: str) -> ResponseReturnValue:
+def detail(org: str, invoice: str) -> ResponseReturnValue:
     """One invoice with what is on it and what was paid."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    found = api.get(f"{at}/invoices/{invoice}")
-    around = together(
-        organization=lambda: api.get(at), payments=lambda: api.get(f"{at}/payments", limit=200)
+    api, base = page.api(), f"/v1/organizations/{org}"
+    found = api.get(f"{base}/invoices/{invoice}")
+    around = fetch_all(
+        organization=lambda: api.get(base), payments=lambda: api.get(f"{base}/payments", limit=200)
     )
     if not (organization := around["organization"]):
         raise organization.refusal
@@ -72,12 +72,12 @@ def one(org: str, invoice: str) -> ResponseReturnValue:
 @needs("invoices.read")
 def pdf(org: str, invoice: str) -> ResponseReturnValue:
     """The invoice as the API prints it."""
-    answer = page.api().ask(
+    response = page.api().ask(
         "GET", f"/v1/organizations/{org}/invoices/{invoice}.pdf", Accept="application/pdf"
     )
     return Response(
-        answer.body,
-        headers={name: answer.headers[name] for name in ("Content-Type", "Content-Disposition")},
+        response.body,
+        headers={name: response.headers[name] for name in ("Content-Type", "Content-Disposition")},
     )
 
 

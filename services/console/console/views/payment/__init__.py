@@ -1,6 +1,6 @@
 """How the account stands, and what can be done about it."""
 
-from console.views.payment import posting, standing, terms
-from console.views.payment.place import blp
+from console.views.payment import account, posting, terms
+from console.views.payment.blueprint import blp
 
-__all__ = ["blp", "posting", "standing", "terms"]
+__all__ = ["account", "blp", "posting", "terms"]

@@ -6,23 +6,25 @@ from flask.typing import ResponseReturnValue
 
 from console.forms import money
 from console.values import figures
-from console.views import desk, page
-from console.views.desk import Sheet
+from console.views import money_form, page
+from console.views.money_form import FormPage
 from console.views.page import needs
-from console.views.payment.place import blp
+from console.views.payment.blueprint import blp
 
 
 @blp.route("/payment/top-up", methods=["GET", "POST"])
 @needs("account.top_up")
 def top_up(org: str) -> ResponseReturnValue:
     """Credit the account."""
-    at = desk.sit(org)
-    sheet = Sheet("Top up", "Top up", lambda answer: f"Topped up {at.money(answer['amount'])}.")
-    return desk.ask(
-        at,
-        sheet,
-        money.top_up(at.currency, at.has_card),
-        lambda form: desk.post(at, "account/top-ups", form.body(), form),
+    customer = money_form.load(org)
+    form_page = FormPage(
+        "Top up", "Top up", lambda result: f"Topped up {customer.money(result['amount'])}."
+    )
+    return money_form.handle(
+        customer,
+        form_page,
+        money.top_up(customer.currency, customer.has_card),
+        lambda form: money_form.post(customer, "account/top-ups", form.body(), form),
     )
 
 
@@ -30,21 +32,21 @@ def top_up(org: str) -> ResponseReturnValue:
 @needs("account.withdraw")
 def withdraw(org: str) -> ResponseReturnValue:
     """Pay money out."""
-    at = desk.sit(org)
-    there = figures.withdrawable(at.account) if at.account else ""
-    sheet = Sheet(
+    customer = money_form.load(org)
+    there = figures.withdrawable(customer.account) if customer.account else ""
+    form_page = FormPage(
         "Withdraw",
         "Withdraw",
-        lambda answer: f"Withdrew {at.money(answer['amount'].lstrip('-'))}.",
+        lambda result: f"Withdrew {customer.money(result['amount'].lstrip('-'))}.",
         lead="Record money paid back to the customer. You can reverse a withdrawal, but not delete it.",
-        about=(("Available to withdraw", at.money(there)),) if there else (),
+        about=(("Available to withdraw", customer.money(there)),) if there else (),
         danger=True,
     )
-    return desk.ask(
-        at,
-        sheet,
-        money.withdrawal(at.currency, at.has_card),
-        lambda form: desk.post(at, "account/withdrawals", form.body(), form),
+    return money_form.handle(
+        customer,
+        form_page,
+        money.withdrawal(customer.currency, customer.has_card),
+        lambda form: money_form.post(customer, "account/withdrawals", form.body(), form),
         values={"amount": there if there and Decimal(there) else ""},
     )
 
@@ -53,21 +55,21 @@ def withdraw(org: str) -> ResponseReturnValue:
 @needs("account.charge")
 def charge(org: str) -> ResponseReturnValue:
     """Charge the account."""
-    at = desk.sit(org)
-    sheet = Sheet(
+    customer = money_form.load(org)
+    form_page = FormPage(
         "Charge",
         "Charge account",
-        lambda answer: (
-            f"Recorded with external invoice {answer['external_invoice']}. No money was moved."
-            if answer["external_invoice"]
-            else f"Charged {at.money(answer['amount'].lstrip('-'))}."
+        lambda result: (
+            f"Recorded with external invoice {result['external_invoice']}. No money was moved."
+            if result["external_invoice"]
+            else f"Charged {customer.money(result['amount'].lstrip('-'))}."
         ),
     )
-    return desk.ask(
-        at,
-        sheet,
-        money.charge(at.currency),
-        lambda form: desk.post(at, "account/charges", form.body(), form),
+    return money_form.handle(
+        customer,
+        form_page,
+        money.charge(customer.currency),
+        lambda form: money_form.post(customer, "account/charges", form.body(), form),
     )
 
 
@@ -75,18 +77,18 @@ def charge(org: str) -> ResponseReturnValue:
 @needs("account.adjust")
 def adjust(org: str) -> ResponseReturnValue:
     """Correct the account by hand."""
-    at = desk.sit(org)
-    sheet = Sheet(
+    customer = money_form.load(org)
+    form_page = FormPage(
         "Adjust balance",
         "Adjust balance",
-        lambda answer: f"Adjusted by {at.money(answer['amount'])}.",
+        lambda result: f"Adjusted by {customer.money(result['amount'])}.",
         lead="Write off small balances or correct errors. The credit limit does not apply.",
     )
-    return desk.ask(
-        at,
-        sheet,
-        money.adjustment(at.currency),
-        lambda form: desk.post(at, "account/adjustments", form.body(), form),
+    return money_form.handle(
+        customer,
+        form_page,
+        money.adjustment(customer.currency),
+        lambda form: money_form.post(customer, "account/adjustments", form.body(), form),
     )
 
 
@@ -94,25 +96,25 @@ def adjust(org: str) -> ResponseReturnValue:
 @needs("account.refund")
 def refund(org: str, transaction: str) -> ResponseReturnValue:
     """Give a charge back, whole or in part."""
-    at = desk.sit(org)
-    charged = page.api().get(f"{at.at}/account/transactions/{transaction}")
-    sheet = Sheet(
+    customer = money_form.load(org)
+    charged = page.api().get(f"{customer.path}/account/transactions/{transaction}")
+    form_page = FormPage(
         "Refund charge",
         "Refund",
-        lambda answer: f"Refunded {at.money(answer['amount'])}.",
+        lambda result: f"Refunded {customer.money(result['amount'])}.",
         lead="The money goes back to the account. If the charge is on an invoice, a credit note is issued.",
-        back="transactions.one",
+        back="transactions.detail",
         where={"transaction": transaction},
         about=(
             ("Charge", charged["description"] or "–"),
-            ("Amount", at.money(charged["amount"].lstrip("-"))),
+            ("Amount", customer.money(charged["amount"].lstrip("-"))),
         ),
     )
-    return desk.ask(
-        at,
-        sheet,
-        money.part(at.currency, "the full remaining amount"),
-        lambda form: desk.post(
-            at, "account/refunds", {"transaction_id": transaction, **form.body()}, form
+    return money_form.handle(
+        customer,
+        form_page,
+        money.part(customer.currency, "the full remaining amount"),
+        lambda form: money_form.post(
+            customer, "account/refunds", {"transaction_id": transaction, **form.body()}, form
         ),
     )

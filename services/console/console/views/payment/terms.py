@@ -8,30 +8,30 @@ from flask.typing import ResponseReturnValue
 
 from console.forms import Form, money
 from console.values import days, figures
-from console.values.cures import Way
-from console.views import desk, page
-from console.views.desk import Desk, Sheet
+from console.values.remedies import Remedy
+from console.views import money_form, page
+from console.views.money_form import CustomerAccount, FormPage
 from console.views.page import needs
-from console.views.payment.place import blp
+from console.views.payment.blueprint import blp
 
 
 @blp.route("/payment/limit", methods=["GET", "POST"])
 @needs("account.change")
 def limit(org: str) -> ResponseReturnValue:
     """How much may be borrowed, for good or until a day."""
-    at = desk.sit(org)
-    account = at.account or {}
+    customer = money_form.load(org)
+    account = customer.account or {}
     is_postpaid, ends = (
         account.get("payment_mode") == "postpaid",
         account.get("credit_limit_expires_at"),
     )
-    last = days.last_day(ends, at.zone) if ends else None
-    sheet = Sheet(
+    last = days.last_day(ends, customer.zone) if ends else None
+    form_page = FormPage(
         "Credit limit",
         "Set limit",
-        lambda answer: f"The credit limit is now {at.money(answer['credit_limit'])}.",
+        lambda result: f"The credit limit is now {customer.money(result['credit_limit'])}.",
         about=(
-            ("Current limit", at.money(account["credit_limit"])),
+            ("Current limit", customer.money(account["credit_limit"])),
             ("Expires", days.said(last) if last else "Never"),
         )
         if account
@@ -42,13 +42,13 @@ def limit(org: str) -> ResponseReturnValue:
         "term": "temporary" if ends else "permanent",
         "until": last,
     }
-    return desk.ask(
-        at,
-        sheet,
-        money.limit(at.currency, at.zone, postpaid=is_postpaid),
-        lambda form: _patch(at, money.limit_body(form, at.zone), form),
+    return money_form.handle(
+        customer,
+        form_page,
+        money.limit(customer.currency, customer.zone, postpaid=is_postpaid),
+        lambda form: _patch(customer, money.limit_body(form, customer.zone), form),
         values=values,
-        match=at.match,
+        match=customer.match,
     )
 
 
@@ -56,18 +56,20 @@ def limit(org: str) -> ResponseReturnValue:
 @needs("account.change")
 def auto_top_up(org: str) -> ResponseReturnValue:
     """When the account is topped up by itself."""
-    at = desk.sit(org)
-    standing = (at.account or {}).get("auto_top_up", {})
-    default = _default_threshold(at)
+    customer = money_form.load(org)
+    standing = (customer.account or {}).get("auto_top_up", {})
+    default = _default_threshold(customer)
     fields = money.auto_top_up(
-        at.currency, at.has_card, f", currently {at.money(default)}" if default else ""
+        customer.currency,
+        customer.has_card,
+        f", currently {customer.money(default)}" if default else "",
     )
-    sheet = Sheet(
+    form_page = FormPage(
         "Automatic top-up",
         "Save",
-        lambda answer: (
+        lambda result: (
             "Automatic top-up is on."
-            if answer["auto_top_up"]["enabled"]
+            if result["auto_top_up"]["enabled"]
             else "Automatic top-up is off."
         ),
     )
@@ -75,13 +77,13 @@ def auto_top_up(org: str) -> ResponseReturnValue:
         **standing,
         "threshold": "" if standing.get("threshold") == default else standing.get("threshold"),
     }
-    return desk.ask(
-        at,
-        sheet,
+    return money_form.handle(
+        customer,
+        form_page,
         fields,
-        lambda form: _patch(at, form.body(empty=True), form),
+        lambda form: _patch(customer, form.body(empty=True), form),
         values=values,
-        match=at.match,
+        match=customer.match,
     )
 
 
@@ -89,27 +91,27 @@ def auto_top_up(org: str) -> ResponseReturnValue:
 @needs("account.change")
 def mode(org: str) -> ResponseReturnValue:
     """From prepaid to postpaid, or back."""
-    at = desk.sit(org)
-    account = at.account or {}
+    customer = money_form.load(org)
+    account = customer.account or {}
     target = request.form.get("payment_mode") or (
         "prepaid" if account.get("payment_mode") == "postpaid" else "postpaid"
     )
-    sheet = Sheet(
+    form_page = FormPage(
         f"Change to {target}",
         f"Change to {target}",
-        lambda answer: f"The account is now {answer['payment_mode']}.",
-        lead=_postpaid_words(at) if target == "postpaid" else _prepaid_words(at),
-        blocked=_open(at, target),
+        lambda result: f"The account is now {result['payment_mode']}.",
+        lead=_postpaid_words(customer) if target == "postpaid" else _prepaid_words(customer),
+        blocked=_open(customer, target),
     )
     held = account.get("credit_limit", "0")
     values = {"payment_mode": target, "credit_limit": held if Decimal(held) else ""}
-    return desk.ask(
-        at,
-        sheet,
-        money.mode(at.currency, target),
-        lambda form: _change_mode(at, form),
+    return money_form.handle(
+        customer,
+        form_page,
+        money.mode(customer.currency, target),
+        lambda form: _change_mode(customer, form),
         values=values,
-        match=at.match,
+        match=customer.match,
     )
 
 
@@ -117,68 +119,71 @@ def mode(org: str) -> ResponseReturnValue:
 @needs("account.remove_card")
 def remove_card(org: str) -> ResponseReturnValue:
     """Forget the stored card."""
-    at = desk.sit(org)
-    sheet = Sheet(
+    customer = money_form.load(org)
+    form_page = FormPage(
         "Remove stored card?",
         "Remove card",
         lambda _answer: "The stored card was removed.",
         danger=True,
         lead="The card is no longer charged. Automatic top-up by card is turned off.",
     )
-    return desk.ask(
-        at, sheet, (), lambda _form: page.api().delete(f"{at.at}/account/payment-method")
+    return money_form.handle(
+        customer,
+        form_page,
+        (),
+        lambda _form: page.api().delete(f"{customer.path}/account/payment-method"),
     )
 
 
-def _patch(at: Desk, body: dict[str, Any], form: Form) -> Any:
-    return page.api().patch(f"{at.at}/account", body, match=form.match)
+def _patch(customer: CustomerAccount, body: dict[str, Any], form: Form) -> Any:
+    return page.api().patch(f"{customer.path}/account", body, match=form.match)
 
 
-def _change_mode(at: Desk, form: Form) -> Any:
+def _change_mode(customer: CustomerAccount, form: Form) -> Any:
     body: dict[str, Any] = {"payment_mode": form.value("payment_mode")}
     if body["payment_mode"] == "postpaid":
         money.require(form, "credit_limit")
         body |= {"credit_limit": form.value("credit_limit"), "credit_limit_expires_at": None}
-    return _patch(at, body, form)
+    return _patch(customer, body, form)
 
 
-def _postpaid_words(at: Desk) -> str:
-    balance = (at.account or {}).get("balance", "0")
-    reserved = Decimal((at.account or {}).get("reserved_credits", "0"))
-    wallet = figures.plain(Decimal(balance) + reserved, at.currency)
+def _postpaid_words(customer: CustomerAccount) -> str:
+    balance = (customer.account or {}).get("balance", "0")
+    reserved = Decimal((customer.account or {}).get("reserved_credits", "0"))
+    wallet = figures.plain(Decimal(balance) + reserved, customer.currency)
     words = "Charges go on the next invoice, up to the credit limit."
     if wallet.startswith("-"):
-        return f"{words} The {at.money(wallet.lstrip('-'))} owed becomes unbilled and goes on the next invoice."
+        return f"{words} The {customer.money(wallet.lstrip('-'))} owed becomes unbilled and goes on the next invoice."
     if Decimal(wallet):
-        return f"{words} The balance of {at.money(wallet)} becomes an overpayment, which pays the next invoices."
+        return f"{words} The balance of {customer.money(wallet)} becomes an overpayment, which pays the next invoices."
     return f"{words} The balance is zero, so nothing is moved."
 
 
-def _prepaid_words(at: Desk) -> str:
+def _prepaid_words(customer: CustomerAccount) -> str:
     words = "Charges are deducted from the balance immediately."
-    due = (at.account or {}).get("amount_due", "0")
+    due = (customer.account or {}).get("amount_due", "0")
     if Decimal(due) > 0:
-        words += f" The overpaid {at.money(due)} becomes the balance."
+        words += f" The overpaid {customer.money(due)} becomes the balance."
     return f"{words} The credit limit stays; consider removing it. The best time to change is right after the monthly invoice."
 
 
-def _open(at: Desk, target: str) -> list[Way]:
+def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
     """What must be settled before, as far as the figures tell."""
-    account, found = at.account, []
+    account, found = customer.account, []
     if target != "prepaid" or not account:
         return []
     if Decimal(account["expecting_invoice"]) < 0:
         found.append(
-            Way(
-                f"{at.money(account['expecting_invoice'].lstrip('-'))} is unbilled. Issue an invoice first.",
+            Remedy(
+                f"{customer.money(account['expecting_invoice'].lstrip('-'))} is unbilled. Issue an invoice first.",
                 "invoices.issue",
                 "Issue invoice",
             )
         )
     if Decimal(account["amount_due"]) < 0:
         found.append(
-            Way(
-                f"{at.money(account['amount_due'].lstrip('-'))} is due. Record the payment first.",
+            Remedy(
+                f"{customer.money(account['amount_due'].lstrip('-'))} is due. Record the payment first.",
                 "invoices.pay",
                 "Record payment",
             )
@@ -186,7 +191,7 @@ def _open(at: Desk, target: str) -> list[Way]:
     return found
 
 
-def _default_threshold(at: Desk) -> str | None:
+def _default_threshold(customer: CustomerAccount) -> str | None:
     """20 % of the last top-up; None where there was none."""
-    found = page.api().get(f"{at.at}/account/transactions", kind="top_up", limit=1)["data"]
-    return figures.share(found[0]["amount"], 20, at.currency) if found else None
+    found = page.api().get(f"{customer.path}/account/transactions", kind="top_up", limit=1)["data"]
+    return figures.share(found[0]["amount"], 20, customer.currency) if found else None

@@ -6,56 +6,65 @@ from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response as AnyResponse
 
-from console import guard
-from console.clients import Refusal, together
+from console.clients import Refusal, fetch_all
 from console.forms import Form
 from console.forms import support as fields
-from console.guard import Seat, Visitor
+from console.guard import sessions
+from console.guard.visitors import Visitor
+from console.models import WorkspaceSession
 from console.views import page
 from console.views.page import needs
 
-blp = Blueprint("acting", __name__)
+blp = Blueprint("support_sessions", __name__)
 
 
 @blp.route("/c/<org>/members/<member>/login-as", methods=["GET", "POST"])
 @needs("member.login_as")
 def start(org: str, member: str) -> ResponseReturnValue:
     """Step in as a member, with a reason. ``?reason=``: what to put there first."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    made = page.form(fields.LOGIN_AS, {"reason": request.args.get("reason", "")})
-    found = together(
-        organization=lambda: api.get(at), member=lambda: api.get(f"{at}/members/{member}")
+    api, base = page.api(), f"/v1/organizations/{org}"
+    form = page.form(fields.LOGIN_AS, {"reason": request.args.get("reason", "")})
+    found = fetch_all(
+        organization=lambda: api.get(base), member=lambda: api.get(f"{base}/members/{member}")
     )
-    for answer in found.values():
-        if not answer:
-            raise answer.refusal
-    told = page.sent(
-        made, lambda: page.api().post(f"{at}/members/{member}/login-as", made.body(), key=made.key)
+    for response in found.values():
+        if not response:
+            raise response.refusal
+    granted = page.sent(
+        form,
+        lambda: page.api().post(f"{base}/members/{member}/login-as", form.body(), key=form.key),
     )
-    if told is not None:
-        return go_in(told, found["member"]["name"])
+    if granted is not None:
+        return go_in(granted, found["member"]["name"])
     return show_start(
-        "acting_start.html", made, hurdle=_hurdle(found["organization"], found["member"]), **found
+        "support_session_start.html",
+        form,
+        hurdle=_hurdle(found["organization"], found["member"]),
+        **found,
     )
 
 
-def go_in(told: dict[str, Any], name: str) -> AnyResponse:
-    """Take the seat of a session in a customer's place and go there; one's own seat stays."""
-    act = {**told["act"], "member_id": told["member_id"]}
-    key = guard.take_seat(page.optional_caller(), {**told, "act": act}, member=name)
-    return redirect(url_for("overview.show", seat=key, org=told["organization"]["id"]), 303)
+def go_in(granted: dict[str, Any], name: str) -> AnyResponse:
+    """Take the workspace of a session in a customer's place and go there; one's own workspace stays."""
+    act = {**granted["act"], "member_id": granted["member_id"]}
+    key = sessions.save_workspace(page.visitor(), {**granted, "act": act}, member=name)
+    return redirect(url_for("overview.show", workspace=key, org=granted["organization"]["id"]), 303)
 
 
-def show_start(template: str, made: Form, **words: Any) -> Response:
+def show_start(template: str, form: Form, **words: Any) -> Response:
     """The form of stepping in, with what stands in the way said to people, and the way to where one
     is already."""
-    made.summary = fields.plain(made.refusal) or made.summary
+    form.summary = fields.plain(form.refusal) or form.summary
     inside = ""
-    if made.refusal is not None and made.refusal.code == "already_acting":
-        inside = str(made.refusal.more.get("acting_session_id", ""))
-    here = inside and guard.identify(page.optional_caller().secret, inside)
+    if form.refusal is not None and form.refusal.code == "already_acting":
+        inside = str(form.refusal.more.get("acting_session_id", ""))
+    here = inside and sessions.identify(page.visitor().secret, inside)
     return page.show(
-        template, form=made, inside=inside, seat_inside=here.seat if here else None, **words
+        template,
+        form=form,
+        inside=inside,
+        active_workspace=here.workspace_or_none if here else None,
+        **words,
     )
 
 
@@ -65,7 +74,7 @@ def end(session: str) -> ResponseReturnValue:
     """End a session of one's own in a customer's place, wherever it was begun; back to where one
     wanted to go."""
     page.api().delete(f"/v1/sessions/{session}")
-    guard.leave_seat(page.optional_caller(), session)
+    sessions.delete_workspace(page.visitor(), session)
     return redirect(page.safe(request.form.get("back")), 303)
 
 
@@ -73,7 +82,7 @@ def end(session: str) -> ResponseReturnValue:
 def pulse() -> ResponseReturnValue:
     """Whether this session in a customer's place still lives; asked every second by the pages of
     it."""
-    if page.optional_caller().here.act is None:
+    if page.visitor().workspace.act is None:
         abort(404)
     page.api().get("/v1/me")
     return "", 204
@@ -81,9 +90,9 @@ def pulse() -> ResponseReturnValue:
 
 @blp.post("/acting/stop")
 def stop() -> ResponseReturnValue:
-    """Step out, for good, and go back to one's own seat."""
-    visitor = page.optional_caller()
-    if visitor.here.act is None:
+    """Step out, for good, and go back to one's own workspace."""
+    visitor = page.visitor()
+    if visitor.workspace.act is None:
         abort(404)
     said = "You've left the session. Your actions are in the audit log."
     try:
@@ -92,30 +101,30 @@ def stop() -> ResponseReturnValue:
         if refusal.status != 401:
             raise
         said = "The support session had already ended."
-    guard.leave_seat(visitor, visitor.here.key)
-    endpoint, where = _own_place(visitor.here)
+    sessions.delete_workspace(visitor, visitor.workspace.key)
+    endpoint, where = _own_place(visitor.workspace)
     return page.done(said, endpoint, **where)
 
 
-def way_back(visitor: Visitor | None, seat: Seat | None, org: str) -> str:
+def way_back(visitor: Visitor | None, workspace: WorkspaceSession | None, org: str) -> str:
     """Where to go from a session in a customer's place that is over; empty where there is no such
     place."""
-    if seat is not None and seat.act is not None:
-        endpoint, where = _own_place(seat)
+    if workspace is not None and workspace.act is not None:
+        endpoint, where = _own_place(workspace)
         return url_for(endpoint, _external=False, **where)
     own = (
-        [one for one in guard.own_seats(visitor) if one.organization["kind"] == "provider"]
+        [one for one in sessions.own_workspaces(visitor) if one.organization["kind"] == "provider"]
         if visitor
         else []
     )
-    return url_for("support.show", seat=own[0].key, org=org) if own and org else ""
+    return url_for("support.show", workspace=own[0].key, org=org) if own and org else ""
 
 
-def _own_place(seat: Seat) -> tuple[str, dict[str, str]]:
-    act = seat.act or {}
-    where = {"seat": str(act["org"]), "org": str(seat.organization["id"])}
+def _own_place(workspace: WorkspaceSession) -> tuple[str, dict[str, str]]:
+    act = workspace.act or {}
+    where = {"workspace": str(act["org"]), "org": str(workspace.organization["id"])}
     if act.get("member_id"):
-        return "members.one", {**where, "member": str(act["member_id"])}
+        return "members.detail", {**where, "member": str(act["member_id"])}
     return "support.show", where
 
 

@@ -6,42 +6,45 @@ from typing import Any
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console import guard
 from console.clients import Refusal
-from console.guard import Visitor
+from console.guard import api_access, cookies, drafts, sessions
+from console.guard.visitors import Visitor
 from console.values.sealing import new_secret, opens, seal
 from console.views import page
 from console.views.page import open_to_all
 
-_BEGUN, _MINUTES = (
+_STARTED, _MINUTES = (
     "begun",
     5,
 )  # the cookie that opens what was typed before the code is asked for; how long it does
-blp = Blueprint("entry", __name__)
+blp = Blueprint("sign_in", __name__)
 
 
 @blp.get("/")
 @open_to_all
-def begin() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     """The home of where one was last, or the way in."""
     if g.visitor is None:
-        return redirect(url_for("entry.sign_in"), 303)
-    seats = guard.own_seats(g.visitor)
+        return redirect(url_for("sign_in.show"), 303)
+    workspaces = sessions.own_workspaces(g.visitor)
     return redirect(
-        url_for("home.show", seat=seats[0].key) if seats else url_for("entry.sign_in"), 303
+        url_for("home.show", workspace=workspaces[0].key)
+        if workspaces
+        else url_for("sign_in.show"),
+        303,
     )
 
 
 @blp.get("/sign-in")
 @open_to_all
-def sign_in() -> ResponseReturnValue:
+def show() -> ResponseReturnValue:
     """Ask who it is."""
     return page.show("sign_in.html", next=page.safe(request.args.get("next")), kept=[], email="")
 
 
 @blp.post("/sign-in")
 @open_to_all
-def signing_in() -> ResponseReturnValue:
+def submit() -> ResponseReturnValue:
     """Let them in, where they wanted to go; what they had typed there goes with them."""
     onward, typed = page.safe(request.form.get("next")), _typed()
     kept = [
@@ -50,29 +53,29 @@ def signing_in() -> ResponseReturnValue:
         if name.startswith("kept_")
     ]
     try:
-        told = guard.api().post("/v1/sessions", typed)
+        granted = api_access.api().post("/v1/sessions", typed)
     except Refusal as refusal:
         return _ask_again(refusal, typed, next=onward, kept=kept)
     if (before := g.visitor) is not None:
         _end_sessions(before)
-    secret, key = guard.sign_in(told)
-    g.visitor = guard.identify(secret, key)
+    secret, key = sessions.sign_in(granted)
+    g.visitor = sessions.identify(secret, key)
     if kept:
-        draft = guard.keep_draft(g.visitor, dict(kept))
+        draft = drafts.save(g.visitor, dict(kept))
         onward = f"{onward}{'&' if '?' in onward else '?'}draft={draft}"
     if onward == "/":
-        onward = url_for("home.show", seat=key)
-    return guard.set_cookie(guard.set_cookie(_redirect(onward), secret), "", part=_BEGUN)
+        onward = url_for("home.show", workspace=key)
+    return cookies.write(cookies.write(_redirect(onward), secret), "", part=_STARTED)
 
 
 @blp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     """End every session of this browser; then on to where the form says."""
-    visitor = page.optional_caller()
+    visitor = page.visitor()
     _end_sessions(visitor)
-    guard.forget(visitor)
+    sessions.sign_out(visitor)
     onward = page.safe(request.form.get("next"))
-    return guard.set_cookie(_redirect(url_for("entry.signed_out") if onward == "/" else onward), "")
+    return cookies.write(_redirect(url_for("sign_in.signed_out") if onward == "/" else onward), "")
 
 
 @blp.get("/signed-out")
@@ -85,7 +88,7 @@ def signed_out() -> ResponseReturnValue:
 def _typed() -> dict[str, str]:
     """Address and password; where the one-time code is asked for, those from the step before come
     back sealed."""
-    begun = opens(guard.cookie(_BEGUN), request.form.get("begun", "")) or {}
+    begun = opens(cookies.read(_STARTED), request.form.get("begun", "")) or {}
     typed = {name: begun.get(name) or request.form.get(name, "") for name in ("email", "password")}
     otp = request.form.get("otp", "").strip()
     return typed | {"email": typed["email"].strip()} | ({"otp": otp} if otp else {})
@@ -99,19 +102,19 @@ def _ask_again(refusal: Refusal, typed: dict[str, str], **words: Any) -> Respons
     status = (
         refusal.status if refusal.status in (422, 429) else 401 if refusal.status < 500 else 503
     )
-    cookie = (guard.cookie(_BEGUN) or new_secret()) if asks else ""
+    cookie = (cookies.read(_STARTED) or new_secret()) if asks else ""
     begun = seal(cookie, {"email": typed["email"], "password": typed["password"]}) if asks else ""
     shown = page.show(
         "sign_in.html", status=status, email=typed["email"], begun=begun, wrong=wrong, **words
     )
-    return guard.set_cookie(shown, cookie, part=_BEGUN, seconds=_MINUTES * 60)
+    return cookies.write(shown, cookie, part=_STARTED, seconds=_MINUTES * 60)
 
 
 def _end_sessions(visitor: Visitor) -> None:
     """Whether the API hears of it or not: nobody has their tokens once the browser is forgotten."""
-    for seat in guard.own_seats(visitor):
+    for workspace in sessions.own_workspaces(visitor):
         with suppress(Refusal):
-            guard.api(visitor, seat).delete("/v1/sessions/current")
+            api_access.api(visitor, workspace).delete("/v1/sessions/current")
 
 
 def _redirect(to: str) -> Response:

@@ -8,7 +8,7 @@ from babel import Locale
 from babel.core import get_global
 from babel.numbers import get_territory_currencies
 
-from console.values import words
+from console.values import labels
 
 _NEWER = {"BG": "EUR"}  # changed after the tables of Babel were made
 
@@ -16,7 +16,7 @@ _NEWER = {"BG": "EUR"}  # changed after the tables of Babel were made
 @cache
 def countries() -> tuple[tuple[str, str], ...]:
     """Code and name of each country, by name."""
-    return tuple(words.countries().items())
+    return tuple(labels.countries().items())
 
 
 def name(country: str) -> str:

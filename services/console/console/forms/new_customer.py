@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from console.forms import Field, Form
-from console.values import places
+from console.values import locale
 
 ORGANIZATION = (
     Field("name", "Organization name", hint="2 to 255 characters. You can change this later."),
@@ -14,21 +14,21 @@ ORGANIZATION = (
         "Country",
         "select",
         hint="Determines which taxes apply. You can't change this later.",
-        options=(("", "Select a country"), *places.countries()),
+        options=(("", "Select a country"), *locale.countries()),
     ),
     Field(
         "currency",
         "Currency",
         "select",
         hint="You can't change this later.",
-        options=(("", "Use the country's"), *places.currencies()),
+        options=(("", "Use the country's"), *locale.currencies()),
     ),
     Field(
         "timezone",
         "Time zone",
         "select",
         hint="Used for days and billing cycles. You can't change this later.",
-        options=(("", "Use the country's"), *places.zones()),
+        options=(("", "Use the country's"), *locale.zones()),
     ),
     Field(
         "pricing_model",
@@ -135,8 +135,8 @@ BEGINNING = {"payment_mode": "prepaid", "managed_by": "provider"}
 
 def fields_of(step: str, country: str) -> tuple[Field, ...]:
     """The fields of a step; the time zones of the country first."""
-    first = "Select one" if country and not places.zone_of(country) else "Use the country's"
-    zones = (("", first), *places.zones(country))
+    first = "Select one" if country and not locale.zone_of(country) else "Use the country's"
+    zones = (("", first), *locale.zones(country))
     return tuple(
         replace(one, options=zones) if one.name == "timezone" else one for one in STEPS[step]
     )
@@ -172,8 +172,8 @@ def suggest(form: Form) -> None:
     """Fill in what the country decides by itself: its currency, and its time zone where it keeps
     one time."""
     country = form.value("country")
-    form.values["currency"] = form.value("currency") or places.currency_of(country)
-    form.values["timezone"] = form.value("timezone") or places.zone_of(country)
+    form.values["currency"] = form.value("currency") or locale.currency_of(country)
+    form.values["timezone"] = form.value("timezone") or locale.zone_of(country)
 
 
 def check(form: Form, step: str) -> None:

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from flask import Flask, current_app, g, request
 from werkzeug.local import LocalProxy
 
-from console import guard
-from console.values import trail, words
+from console.guard import forgery
+from console.values import audit_labels, labels
 from console.values.attention import attention
 from console.values.sections import SECTIONS, SHORTCUTS, Section
-from console.views import acting, assets, page, support
+from console.views import assets, page, support, support_sessions
 
 
 def plug(app: Flask) -> None:
@@ -21,19 +21,19 @@ def plug(app: Flask) -> None:
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
-        money=words.money,
-        sign=words.sign,
-        words=words.words,
-        state=words.state,
+        money=labels.money,
+        sign=labels.sign,
+        words=labels.label,
+        state=labels.state,
         instant=_instant,
         day=_day,
         json=json.dumps,
         attention=attention,
-        actor=words.actor,
-        action=trail.action,
-        why=trail.reason,
-        held=trail.value,
-        lasting=words.lasting,
+        actor=labels.actor,
+        action=audit_labels.action,
+        why=audit_labels.reason,
+        held=audit_labels.value,
+        lasting=labels.lasting,
     )
     env.globals.update(
         SECTIONS=SECTIONS, SHORTCUTS=SHORTCUTS, asset=assets.url, with_args=with_args
@@ -43,16 +43,16 @@ def plug(app: Flask) -> None:
 
 def _of_every_page() -> dict[str, Any]:
     visitor = g.get("visitor")
-    seat = visitor.seat if visitor else None
+    workspace = visitor.workspace_or_none if visitor else None
     return {
         "visitor": visitor,
-        "seat": seat,
-        "said": page.said() if seat else "",
+        "workspace": workspace,
+        "said": page.said() if workspace else "",
         "look": assets.look(),
-        "may": visitor.may if seat else lambda _operation: False,
-        "csrf": guard.csrf(visitor.secret) if visitor else "",
+        "may": visitor.may if workspace else lambda _operation: False,
+        "csrf": forgery.csrf(visitor.secret) if visitor else "",
         "sections": LocalProxy(_sections),
-        "way_back": lambda: acting.way_back(visitor, seat, g.get("org", "")),
+        "way_back": lambda: support_sessions.way_back(visitor, workspace, g.get("org", "")),
     }
 
 
@@ -65,7 +65,7 @@ def _sections() -> list[Section]:
             s
             for s in SECTIONS
             if visitor
-            and visitor.seat
+            and visitor.workspace_or_none
             and visitor.may(s.operation)
             and s.endpoint in current_app.view_functions
             and (s.endpoint != "support.show" or support.is_offered())

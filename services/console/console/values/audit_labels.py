@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from console.values import words
+from console.values import labels
 
 # action -> words; what is not here is said by its code. Refused attempts are named by their
 # operation.
@@ -104,7 +104,7 @@ _REASONS: Mapping[str, str] = {
 
 def action(code: str) -> str:
     """What was done."""
-    return ACTIONS.get(code) or words.words(code)
+    return ACTIONS.get(code) or labels.label(code)
 
 
 def reason(code: str | None) -> str:

@@ -3,29 +3,29 @@
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from console.clients import Missing, together
+from console.clients import Missing, fetch_all
 from console.values import figures
-from console.views import desk, page
-from console.views.desk import Sheet
+from console.views import money_form, page
+from console.views.money_form import FormPage
 from console.views.page import needs
-from console.views.payment.place import blp
+from console.views.payment.blueprint import blp
 
 
 @blp.get("/payment")
 @needs("account.read")
 def show(org: str) -> ResponseReturnValue:
     """Every figure with how it comes about, the terms, and what is reserved."""
-    api, at, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
+    api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
     questions = {
-        "organization": lambda: api.get(at),
-        "account": lambda: api.get(f"{at}/account"),
+        "organization": lambda: api.get(base),
+        "account": lambda: api.get(f"{base}/account"),
         "reservations": lambda: api.get(
-            f"{at}/account/reservations", status="open", limit=25, cursor=cursor
+            f"{base}/account/reservations", status="open", limit=25, cursor=cursor
         ),
     }
-    if page.optional_caller().may("settings.read"):
+    if page.visitor().may("settings.read"):
         questions["settings"] = lambda: api.get("/v1/settings")
-    found = together(**questions)
+    found = fetch_all(**questions)
     for name in ("organization", "account"):
         if isinstance(found[name], Missing):
             raise found[name].refusal
@@ -45,19 +45,21 @@ def show(org: str) -> ResponseReturnValue:
 @needs("account.reserve")
 def release(org: str, reservation: str) -> ResponseReturnValue:
     """Let go of a reservation that is stuck."""
-    at = desk.sit(org)
-    held = page.api().get(f"{at.at}/account/reservations/{reservation}")
-    sheet = Sheet(
+    customer = money_form.load(org)
+    held = page.api().get(f"{customer.path}/account/reservations/{reservation}")
+    form_page = FormPage(
         "Release reservation?",
         "Release reservation",
-        lambda answer: f"Released {at.money(answer['released'])}.",
+        lambda result: f"Released {customer.money(result['released'])}.",
         lead="The reserved amount becomes usable again. It can no longer be charged under this reservation.",
         danger=True,
         about=(
             ("Reservation", held["description"]),
-            ("Amount", at.money(held["amount"])),
-            ("Captured", at.money(held["captured"])),
+            ("Amount", customer.money(held["amount"])),
+            ("Captured", customer.money(held["captured"])),
         ),
     )
     path = f"account/reservations/{reservation}/release"
-    return desk.ask(at, sheet, (), lambda form: desk.post(at, path, {}, form))
+    return money_form.handle(
+        customer, form_page, (), lambda form: money_form.post(customer, path, {}, form)
+    )

@@ -7,15 +7,15 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from console.clients import Missing, together
+from console.clients import Missing, fetch_all
 from console.forms import Field, Form
-from console.values import cures
-from console.values.words import money
+from console.values import remedies
+from console.values.labels import money
 from console.views import page
 
 
 @dataclass(frozen=True)
-class Desk:
+class CustomerAccount:
     """A customer, and the account as it stands; ``match``: its ETag."""
 
     organization: dict[str, Any]
@@ -23,8 +23,8 @@ class Desk:
     match: str = ""
 
     @property
-    def at(self) -> str:
-        """Where the customer is in the API."""
+    def path(self) -> str:
+        """The customer's path in the API."""
         return f"/v1/organizations/{self.organization['id']}"
 
     @property
@@ -48,7 +48,7 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FormPage:
     """What a form's page says. ``done``: what is said afterwards, of what the API answered; ``back``, ``where``: the
     page before, and after; ``about``: terms with words, ``amounts``: with what stands there, red and owed below zero;
     ``blocked``: what must be done before."""
@@ -62,30 +62,30 @@ class Sheet:
     where: dict[str, str] = field(default_factory=dict)
     about: Sequence[tuple[str, str]] = ()
     amounts: Sequence[tuple[str, str]] = ()
-    blocked: Sequence[cures.Way] = ()
+    blocked: Sequence[remedies.Remedy] = ()
 
 
-def sit(org: str) -> Desk:
+def load(org: str) -> CustomerAccount:
     """Read the customer and the account. Raises Refusal; when a form comes back, only where the
     customer is away, for what was typed must not be lost."""
-    api, at = page.api(), f"/v1/organizations/{org}"
-    found = together(
-        organization=lambda: api.get(at), account=lambda: api.ask("GET", f"{at}/account")
+    api, base = page.api(), f"/v1/organizations/{org}"
+    found = fetch_all(
+        organization=lambda: api.get(base), account=lambda: api.ask("GET", f"{base}/account")
     )
     if isinstance(found["organization"], Missing):
         raise found["organization"].refusal
     if isinstance(found["account"], Missing):
         if request.method != "POST":
             raise found["account"].refusal
-        return Desk(found["organization"], found["account"])
-    return Desk(
+        return CustomerAccount(found["organization"], found["account"])
+    return CustomerAccount(
         found["organization"], found["account"].json(), found["account"].headers.get("ETag", "")
     )
 
 
-def ask(
-    desk: Desk,
-    sheet: Sheet,
+def handle(
+    customer: CustomerAccount,
+    form_page: FormPage,
     fields: Sequence[Field],
     send: Callable[[Form], Any],
     *,
@@ -98,26 +98,28 @@ def ask(
 
     Raises ProofNeeded, and Refusal where we are not known any more."""
     held = values or {}
-    made = page.form(fields, held | _suggested(fields), match=match)
-    answer = page.sent(made, lambda: send(made))
-    if answer is not None:
-        return page.done(sheet.done(answer), sheet.back, **sheet.where)
-    page.stale(made, held, match=match)
-    ways = cures.ways(made.refusal.more, desk.currency) if made.refusal else sheet.blocked
+    form = page.form(fields, held | _suggested(fields), match=match)
+    response = page.sent(form, lambda: send(form))
+    if response is not None:
+        return page.done(form_page.done(response), form_page.back, **form_page.where)
+    page.stale(form, held, match=match)
+    ways = (
+        remedies.find(form.refusal.more, customer.currency) if form.refusal else form_page.blocked
+    )
     return page.show(
         "money_form.html",
-        organization=desk.organization,
-        account=desk.account,
-        form=made,
-        sheet=sheet,
+        organization=customer.organization,
+        account=customer.account,
+        form=form,
+        form_page=form_page,
         ways=[(way, _link(way)) for way in ways],
         **more,
     )
 
 
-def post(desk: Desk, path: str, body: dict[str, Any], form: Form) -> Any:
+def post(customer: CustomerAccount, path: str, body: dict[str, Any], form: Form) -> Any:
     """POST below the customer, once for this filling-in."""
-    return page.api().post(f"{desk.at}/{path}", body, key=form.key)
+    return page.api().post(f"{customer.path}/{path}", body, key=form.key)
 
 
 def _suggested(fields: Sequence[Field]) -> dict[str, Any]:
@@ -129,5 +131,5 @@ def _suggested(fields: Sequence[Field]) -> dict[str, Any]:
     }
 
 
-def _link(way: cures.Way) -> str:
+def _link(way: remedies.Remedy) -> str:
     return url_for(way.endpoint, **dict[str, Any](way.query)) if way.endpoint else ""

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from console.values.words import money
+from console.values.labels import money
 
 
 @dataclass(frozen=True)
-class Way:
+class Remedy:
     """``words``: what would help; ``endpoint``, ``label`` and ``query``: where, if that is a page of ours."""
 
     words: str
@@ -17,19 +17,19 @@ class Way:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
-def ways(problem: Mapping[str, Any], currency: str) -> list[Way]:
+def find(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     """The ways on from a refusal."""
-    found = _WAYS.get(str(problem.get("code")))
+    found = _REMEDIES.get(str(problem.get("code")))
     return found(problem, currency) if found else []
 
 
-def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
+def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     found = []
     if (most := problem.get("withdrawable")) is not None:
-        found.append(Way(f"You can withdraw up to {money(most, currency)}."))
+        found.append(Remedy(f"You can withdraw up to {money(most, currency)}."))
     elif "shortfall" in problem:
         found.append(
-            Way(
+            Remedy(
                 f"{money(problem['shortfall'], currency)} short: only "
                 f"{money(problem['usable'], currency)} is usable."
             )
@@ -37,7 +37,7 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
     cure = problem.get("cure", {})
     if top_up := cure.get("top_up"):
         found.append(
-            Way(
+            Remedy(
                 f"Top up {money(top_up, currency)} to cover it.",
                 "payment.top_up",
                 "Top up",
@@ -46,7 +46,7 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
         )
     if limit := cure.get("credit_limit"):
         found.append(
-            Way(
+            Remedy(
                 f"Or set a credit limit of {money(limit, currency)}.",
                 "payment.limit",
                 "Set limit",
@@ -55,7 +55,7 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
         )
     if problem.get("reservations"):
         found.append(
-            Way(
+            Remedy(
                 "Reservations are holding the missing amount. Release them, or wait until they expire.",
                 "payment.show",
                 "View reservations",
@@ -65,23 +65,23 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Way]:
     return found
 
 
-def _provider(problem: Mapping[str, Any], currency: str) -> list[Way]:
+def _provider(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     return [
-        Way(
+        Remedy(
             f"Your own usable credits are {money(problem.get('usable'), currency)}, "
             f"{money(problem.get('shortfall'), currency)} short. Enter a smaller amount or use another method."
         )
     ]
 
 
-def _open_amounts(problem: Mapping[str, Any], currency: str) -> list[Way]:
+def _open_amounts(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     return [
-        Way(
+        Remedy(
             f"Unbilled: {money(problem.get('unbilled'), currency)}. Issue an invoice first.",
             "invoices.issue",
             "Issue invoice",
         ),
-        Way(
+        Remedy(
             f"Unpaid invoices: {money(problem.get('due'), currency)}. Record a payment first.",
             "invoices.pay",
             "Record payment",
@@ -89,15 +89,15 @@ def _open_amounts(problem: Mapping[str, Any], currency: str) -> list[Way]:
     ]
 
 
-def _left(problem: Mapping[str, Any], currency: str) -> list[Way]:
-    return [Way(f"Remaining: {money(problem.get('left'), currency)}.")]
+def _left(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
+    return [Remedy(f"Remaining: {money(problem.get('left'), currency)}.")]
 
 
-def _to(words: str, endpoint: str, label: str) -> Callable[[Mapping[str, Any], str], list[Way]]:
-    return lambda _problem, _currency: [Way(words, endpoint, label)]
+def _to(words: str, endpoint: str, label: str) -> Callable[[Mapping[str, Any], str], list[Remedy]]:
+    return lambda _problem, _currency: [Remedy(words, endpoint, label)]
 
 
-_WAYS: Mapping[str, Callable[[Mapping[str, Any], str], list[Way]]] = {
+_REMEDIES: Mapping[str, Callable[[Mapping[str, Any], str], list[Remedy]]] = {
     "insufficient_credits": _insufficient,
     "provider_credits_insufficient": _provider,
     "open_amounts": _open_amounts,

@@ -36,10 +36,10 @@ _WRITTEN = {"one_off": "One-off", "top_up": "Top-up", "cheque": "Check", "write_
 
 def state(code: str) -> tuple[str, str, str]:
     """Words, icon and tone of a state; a state we do not know yet is said by its code."""
-    return STATES.get(code, (words(code), "dot", "muted"))
+    return STATES.get(code, (label(code), "dot", "muted"))
 
 
-def words(code: str) -> str:
+def label(code: str) -> str:
     """A code as words: ``bank_transfer`` -> ``Bank transfer``."""
     return _WRITTEN.get(code) or code.replace("_", " ").replace(".", ": ").capitalize()
 

@@ -1,0 +1,86 @@
+"""The API on behalf of a visitor: request headers, access token and its renewal."""
+
+from dataclasses import dataclass
+
+from chassis.db.database import Database
+from chassis.http import requests
+from chassis.http.client import StreamingTransport
+from chassis.runtime import clock
+from flask import current_app, request
+
+from console import actions
+from console.clients import Api, Refusal
+from console.guard.storage import database
+from console.guard.visitors import Visitor
+from console.models import WorkspaceSession
+from console.values.sealing import unseal
+
+_MARGIN = 20  # seconds before its expiry from which an access token is not used any more
+
+
+def api(visitor: Visitor | None = None, workspace: WorkspaceSession | None = None) -> Api:
+    """The API on behalf of a visitor, or without authentication. ``workspace``: another one of
+    theirs than that of the request. Raises Refusal."""
+    transport: StreamingTransport = current_app.extensions["gateway"]
+    headers = {
+        "X-Request-Id": requests.request_id(),
+        "X-Forwarded-For": requests.address_behind(
+            current_app.extensions["proxies"], request.environ
+        ),
+        "User-Agent": request.headers.get("User-Agent", "")[:200],
+    }
+    headers = {name: value for name, value in headers.items() if value}
+    anonymous = Api(transport, headers)
+    if visitor is None:
+        return anonymous
+    used = workspace or visitor.workspace
+    renewal = _Renewal(database(), visitor, used.key, anonymous)
+    tokens = unseal(visitor.secret, used.tokens)
+    is_fresh = (used.until - clock.now()).total_seconds() > _MARGIN
+    token = tokens["access"]
+    if not is_fresh and tokens["refresh"]:
+        token = renewal.renew(token)
+    return Api(transport, headers, token, lambda: renewal.renew(token))
+
+
+@dataclass(frozen=True)
+class _Renewal:
+    """How a workspace session gets its next access token. Needs no request context, because cards
+    are loaded in threads of their own."""
+
+    database: Database
+    visitor: Visitor
+    key: str
+    anonymous: Api
+
+    def renew(self, stale: str) -> str:
+        """A newer access token than this one. Raises Refusal (401).
+
+        The row stays locked meanwhile: a refresh token works once, and using it twice ends the
+        session."""
+        browser_id, secret = self.visitor.browser.id, self.visitor.secret
+        with self.database.transaction() as session:
+            workspace = actions.lock_workspace(session, browser_id=browser_id, key=self.key)
+            if workspace is None:
+                raise _ended()
+            tokens = unseal(secret, workspace.tokens)
+            if tokens["access"] != stale:
+                return str(tokens["access"])
+            if not tokens["refresh"]:
+                raise _ended()
+            granted = self.anonymous.post(
+                "/v1/sessions/refresh", {"refresh_token": tokens["refresh"]}
+            )
+            actions.save_workspace(
+                session,
+                browser_id=browser_id,
+                secret=secret,
+                granted=granted,
+                member=workspace.member,
+                now=clock.now(),
+            )
+        return str(granted["access_token"])
+
+
+def _ended() -> Refusal:
+    return Refusal(401, {"code": "signed_out", "detail": "Your session has ended. Sign in again."})
