@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from console.models import Browser, WorkspaceSession
+from console.models import Browser
+from console.models import WorkspaceSession as WorkspaceSession  # noqa: PLC0414 - views take it from here
 from console.values.operations import Permit, reads_only
 
 

@@ -1,7 +1,9 @@
-"""A new customer, one block a page: organization, billing, owner, check answers.
+"""Create a customer in steps: organization, billing, owner, check answers.
 
-What was typed is kept on our side for a day; each page bears it as well, so that not even the loss
-of that loses it."""
+Answers are saved as a draft for a day. Each page carries them as well, so that losing the draft
+loses nothing."""
+
+from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,7 +21,7 @@ _STEP = "/<any(organization, billing, owner):step>"
 @blp.get("")
 @needs("organization.create")
 def show() -> ResponseReturnValue:
-    """Begin, or go on with what was begun."""
+    """Start, or continue a saved draft."""
     begun = drafts.search(page.visitor(), opening=page.visitor().workspace.key)
     if not begun:
         return redirect(url_for("new_customer.step", step="organization"), 303)
@@ -30,7 +32,7 @@ def show() -> ResponseReturnValue:
 @blp.post("")
 @needs("organization.create")
 def restart() -> ResponseReturnValue:
-    """Forget what was typed and begin afresh."""
+    """Delete the draft and start over."""
     _forget(request.form.get("key", ""))
     return redirect(url_for("new_customer.step", step="organization"), 303)
 
@@ -38,7 +40,7 @@ def restart() -> ResponseReturnValue:
 @blp.route(_STEP, methods=["GET", "POST"])
 @needs("organization.create")
 def step(step: str) -> ResponseReturnValue:
-    """One block."""
+    """One step."""
     form, draft = _filled(step)
     if request.method == "GET" and not draft and step != "organization":
         return redirect(url_for("new_customer.show"), 303)
@@ -60,41 +62,25 @@ def step(step: str) -> ResponseReturnValue:
 @blp.route("/check", methods=["GET", "POST"])
 @needs("organization.create")
 def check() -> ResponseReturnValue:
-    """Everything at a glance; create it. However often it is sent, the key of the draft makes it
-    one customer."""
+    """Review all answers and create the customer. The draft's key makes repeated submissions one
+    customer."""
     form, draft = _filled("check")
-    if (at := new_customer.first_open(form)) != "check":
-        return redirect(_address(at, draft), 303)
-    created = page.sent(
-        form,
-        lambda: page.api().post(
-            "/v1/organizations", new_customer.body(form), key=form.key, wait=10
-        ),
-    )
+    unfinished = new_customer.first_open(form)
+    if unfinished != "check":
+        return redirect(_address(unfinished, draft), 303)
+    created = page.sent(form, lambda: _create(form))
     if created is not None:
         _forget(form.key)
-        words = "is being set up." if created["status"] == "provisioning" else "was created."
+        state = "is being set up." if created["status"] == "provisioning" else "was created."
         return page.done(
-            f"{created['name']} {words} We sent the owner an email to verify the address.",
+            f"{created['name']} {state} We sent the owner an email to verify the address.",
             "overview.show",
             org=created["id"],
         )
     if form.refusal:
         draft = _keep(form, draft)
     if form.errors:
-        wrong = new_customer.step_of(next(iter(form.errors)))
-        form.summary = [
-            (at if at.removeprefix("field-") in new_customer.names_of(wrong) else "", words)
-            for at, words in form.summary
-        ]
-        return _show(form, wrong, draft)
-    api = page.api()
-    asked = fetch_all(found=lambda: api.get("/v1/organizations", q=form.value("name"), limit=200))
-    namesakes = [
-        one
-        for one in (asked["found"] or {"data": []})["data"]
-        if one["name"].casefold() == form.value("name").casefold()
-    ]
+        return _show_errors(form, draft)
     return page.show(
         "new_customer_check.html",
         form=form,
@@ -103,15 +89,38 @@ def check() -> ResponseReturnValue:
         steps=new_customer.STEPS,
         titles=new_customer.TITLES,
         fixed=new_customer.FIXED,
-        namesakes=namesakes,
+        namesakes=_namesakes(form.value("name")),
         address=_address,
     )
+
+
+def _create(form: Form) -> Any:
+    return page.api().post("/v1/organizations", new_customer.body(form), key=form.key, wait=10)
+
+
+def _show_errors(form: Form, draft: str) -> ResponseReturnValue:
+    """The first step with an error; errors of other steps are shown without a link."""
+    step = new_customer.step_of(next(iter(form.errors)))
+    names = new_customer.names_of(step)
+    form.summary = [
+        (anchor if anchor.removeprefix("field-") in names else "", text)
+        for anchor, text in form.summary
+    ]
+    return _show(form, step, draft)
+
+
+def _namesakes(name: str) -> list[Any]:
+    """The customers that have this name already; none if the API does not respond."""
+    api = page.api()
+    responses = fetch_all(customers=lambda: api.get("/v1/organizations", q=name, limit=200))
+    customers = responses["customers"]["data"] if responses["customers"] else []
+    return [customer for customer in customers if customer["name"].casefold() == name.casefold()]
 
 
 @blp.get("/place")
 @needs("organization.create")
 def suggest_locale() -> ResponseReturnValue:
-    """Currency and time zone as the country just chosen suggests them: a part of the page."""
+    """The currency and time zone fields as the selected country suggests them: a part of the page."""
     country = request.args.get("country", "")
     form = Form(new_customer.fields_of("organization", country), {"country": country})
     new_customer.suggest(form)
@@ -121,8 +130,8 @@ def suggest_locale() -> ResponseReturnValue:
 
 
 def _filled(step: str) -> tuple[Form, str]:
-    """The form with what is known of it: this page's fields as sent, the others as kept, or else as
-    the page bore them; and the draft it is kept in."""
+    """The form with all answers so far, and the id of its draft: the fields of this step as sent, the
+    others from the draft, or else as the page carried them."""
     draft, form = (
         request.values.get("draft", ""),
         Form(new_customer.ALL, dict(new_customer.BEGINNING)),

@@ -1,11 +1,12 @@
-"""Who owns an organization, and how that changes."""
+"""The owner of an organization, and ownership transfers."""
 
 from typing import Any
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from console.clients import fetch_all
+from console.forms import Form
 from console.forms import members as fields
 from console.values import people
 from console.views import page
@@ -17,7 +18,7 @@ blp = Blueprint("ownership", __name__, url_prefix="/c/<org>/ownership")
 @blp.get("")
 @needs("ownership.read")
 def show(org: str) -> ResponseReturnValue:
-    """The offer that waits for an answer, and the changes so far."""
+    """The open offer and past transfers."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     cursor = request.args.get("cursor")
@@ -42,37 +43,18 @@ def show(org: str) -> ResponseReturnValue:
 @blp.route("/new", methods=["GET", "POST"])
 @needs("ownership.transfer")
 def start(org: str) -> ResponseReturnValue:
-    """Choose who is to be the owner, then confirm."""
-    api, base = page.api(), f"/v1/organizations/{org}"
-    organization = api.get(base)
-    form = page.form(
-        fields.handing(organization["name"]), {"member_id": request.args.get("member")}
-    )
+    """Choose the new owner, then confirm."""
+    base = f"/v1/organizations/{org}"
+    organization = page.api().get(base)
+    values = {"member_id": request.args.get("member")}
+    form = page.form(fields.handing(organization["name"]), values)
     if not form.value("member_id"):
-        wanted = {name: request.args.get(name) for name in ("q", "cursor")}
-        found = fetch_all(members=lambda: api.get(f"{base}/members", limit=50, **wanted))["members"]
-        return page.show(
-            "ownership_choose.html",
-            organization=organization,
-            found=found,
-            obstacle=people.obstacle,
-        )
-    member = api.get(f"{base}/members/{form.value('member_id')}")
+        return _choose(base, organization)
+    member = page.api().get(f"{base}/members/{form.value('member_id')}")
     if request.method == "POST" and form.value("typed") != organization["name"]:
         form.wrong("typed", f"Enter the organization name exactly: {organization['name']}")
-    created = (
-        None
-        if form.summary
-        else page.sent(
-            form,
-            lambda: page.api().post(
-                f"{base}/ownership-transfers",
-                {"member_id": member["id"], "reason": form.value("reason")},
-                key=form.key,
-            ),
-        )
-    )
-    if created is None:
+    transfer = None if form.summary else page.sent(form, lambda: _transfer_to(base, member, form))
+    if transfer is None:
         return page.show(
             "ownership_start.html",
             organization=organization,
@@ -82,29 +64,47 @@ def start(org: str) -> ResponseReturnValue:
             at_once=_at_once(organization),
             back=url_for("ownership.show"),
         )
-    if created["status"] == "offered":
-        return page.done(
-            f"Ownership was offered to {member['name']}, who has 72 hours to accept. We sent them an email.",
-            "ownership.show",
+    message = f"{member['name']} is now the owner."
+    if transfer["status"] == "offered":
+        message = (
+            f"Ownership was offered to {member['name']}, who has 72 hours to accept. "
+            "We sent them an email."
         )
-    return page.done(f"{member['name']} is now the owner.", "ownership.show")
+    return page.done(message, "ownership.show")
+
+
+def _choose(base: str, organization: dict[str, Any]) -> Response:
+    wanted = {name: request.args.get(name) for name in ("q", "cursor")}
+    api = page.api()
+    responses = fetch_all(members=lambda: api.get(f"{base}/members", limit=50, **wanted))
+    return page.show(
+        "ownership_choose.html",
+        organization=organization,
+        found=responses["members"],
+        obstacle=people.obstacle,
+    )
+
+
+def _transfer_to(base: str, member: dict[str, Any], form: Form) -> Any:
+    body = {"member_id": member["id"], "reason": form.value("reason")}
+    return page.api().post(f"{base}/ownership-transfers", body, key=form.key)
 
 
 @blp.route("/<grt>/accept", methods=["GET", "POST"])
 @needs("ownership.accept")
 def accept(org: str, grt: str) -> ResponseReturnValue:
-    """Take what was offered to oneself."""
-    return _answer(org, grt, "accept", "You are now the owner.")
+    """Accept an offer."""
+    return _confirm(org, grt, "accept", "You are now the owner.")
 
 
 @blp.route("/<grt>/take-back", methods=["GET", "POST"])
 @needs("ownership.undo")
 def take_back(org: str, grt: str) -> ResponseReturnValue:
-    """Cancel an offer, or undo what the provider did."""
-    return _answer(org, grt, "take_back", "The previous owner has been restored.")
+    """Cancel an offer, or undo a transfer made by the provider."""
+    return _confirm(org, grt, "take_back", "The previous owner has been restored.")
 
 
-def _answer(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
+def _confirm(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
     base = f"/v1/organizations/{org}"
     organization, form = page.api().get(base), page.form(())
     path = f"{base}/ownership-transfers/{grt}"
@@ -131,11 +131,11 @@ def _answer(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
 
 
 def _transfer(at: str, grt: str) -> Any:
-    """The change that is asked about, where it is among the last."""
+    """A transfer, if it is one of the last 20."""
     found = page.api().get(f"{at}/ownership-transfers", limit=20)["data"]
     return next((one for one in found if one["id"] == grt), None)
 
 
 def _at_once(organization: Any) -> bool:
-    """Whether it is the provider who gives: then nobody has to accept."""
+    """Whether the provider transfers the ownership, which nobody has to accept."""
     return page.visitor().is_staff and organization["kind"] == "customer"

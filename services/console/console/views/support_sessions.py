@@ -10,8 +10,7 @@ from console.clients import Refusal, fetch_all
 from console.forms import Form
 from console.forms import support as fields
 from console.guard import sessions
-from console.guard.visitors import Visitor
-from console.models import WorkspaceSession
+from console.guard.visitors import Visitor, WorkspaceSession
 from console.views import page
 from console.views.page import needs
 

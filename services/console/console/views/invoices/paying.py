@@ -61,49 +61,51 @@ def payments(org: str) -> ResponseReturnValue:
 @blp.route("/payments/<payment>/assign", methods=["GET", "POST"])
 @needs("payments.record")
 def reassign(org: str, payment: str) -> ResponseReturnValue:
-    """Assign a payment to other invoices, a few times at the most."""
+    """Assign a payment to other invoices. The API limits how often."""
     customer = money_form.load(org)
-    response = page.api().ask("GET", f"{customer.path}/payments/{payment}")
-    found, match = response.json(), response.headers.get("ETag", "")
+    path = f"{customer.path}/payments/{payment}"
+    response = page.api().ask("GET", path)
+    current, match = response.json(), response.headers.get("ETag", "")
     waiting, is_more = _waiting(customer)
-    known = {one["id"] for one in waiting}
-    paid = [
-        {"id": one["invoice_id"], "number": one["number"]}
-        for one in found["invoices"]
-        if one["invoice_id"] not in known
-    ]
-    left = found["edits_left"]
+    rows = [*_paid_by(current, waiting), *waiting]
     form_page = FormPage(
         "Reassign payment",
         "Reassign payment",
         lambda result: (
-            f"{customer.money(result['assigned'])} assigned. Reassignments left: {result['edits_left']}."
+            f"{customer.money(result['assigned'])} assigned. "
+            f"Reassignments left: {result['edits_left']}."
         ),
         back="invoices.payments",
-        lead="Select the invoices to pay; they are paid in the order shown. If you select none, the payment stays on the "
-        f"account as credit. Reassignments left: {left}.",
+        lead="Select the invoices to pay; they are paid in the order shown. If you select none, the "
+        f"payment stays on the account as credit. Reassignments left: {current['edits_left']}.",
         about=(
-            ("Payment", customer.money(found["amount"])),
-            ("Assigned", customer.money(found["assigned"])),
-            ("Unassigned", customer.money(found["unassigned"])),
+            ("Payment", customer.money(current["amount"])),
+            ("Assigned", customer.money(current["assigned"])),
+            ("Unassigned", customer.money(current["unassigned"])),
         ),
     )
-    values = {f"{money.ASKED}{one['invoice_id']}": "on" for one in found["invoices"]}
-    rows = [*paid, *waiting]
     return money_form.handle(
         customer,
         form_page,
         money.asked(rows),
-        lambda form: page.api().patch(
-            f"{customer.path}/payments/{payment}",
-            {"invoice_ids": money.ticked(form)},
-            match=form.match,
-        ),
-        values=values,
+        lambda form: page.api().patch(path, {"invoice_ids": money.ticked(form)}, match=form.match),
+        values={f"{money.ASKED}{share['invoice_id']}": "on" for share in current["invoices"]},
         match=match,
         waiting=_by_name(rows),
         is_more=is_more,
     )
+
+
+def _paid_by(
+    payment: dict[str, Any], waiting: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The invoices that this payment has paid, except those that are still unpaid."""
+    unpaid = {invoice["id"] for invoice in waiting}
+    return [
+        {"id": share["invoice_id"], "number": share["number"]}
+        for share in payment["invoices"]
+        if share["invoice_id"] not in unpaid
+    ]
 
 
 def _waiting(customer: CustomerAccount) -> tuple[list[dict[str, Any]], bool]:
