@@ -1,4 +1,4 @@
-"""What can be done to browsers, workspaces and drafts."""
+"""What can be done to browser sessions, workspace sessions and drafts."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -75,8 +75,8 @@ def save_workspace(
 
 
 def lock_workspace(session: Session, *, browser_id: str, key: str) -> WorkspaceSession | None:
-    """The workspace, held until the transaction ends: a refresh token is good once, so one request at a
-    time uses it."""
+    """The workspace session, locked until the transaction ends: a refresh token works once, so only
+    one request at a time may use it."""
     query = select(WorkspaceSession).where(
         WorkspaceSession.browser_id == browser_id, WorkspaceSession.key == key
     )
@@ -84,7 +84,7 @@ def lock_workspace(session: Session, *, browser_id: str, key: str) -> WorkspaceS
 
 
 def delete_workspace(session: Session, *, browser_id: str, key: str) -> None:
-    """Forget the tokens of a workspace."""
+    """Delete a workspace session with its tokens."""
     session.execute(
         delete(WorkspaceSession).where(
             WorkspaceSession.browser_id == browser_id, WorkspaceSession.key == key
@@ -93,7 +93,7 @@ def delete_workspace(session: Session, *, browser_id: str, key: str) -> None:
 
 
 def note_use(session: Session, *, browser_id: str, key: str, now: datetime) -> None:
-    """Remember that the browser is in use, and which workspace was last. Touches nothing else: another
+    """Record that the browser is in use, and its last workspace. Changes nothing else: another
     request may be renewing the workspace's tokens."""
     session.execute(update(Browser).where(Browser.id == browser_id).values(used_at=now))
     session.execute(
@@ -104,7 +104,7 @@ def note_use(session: Session, *, browser_id: str, key: str, now: datetime) -> N
 
 
 def sign_out(session: Session, *, browser_id: str) -> None:
-    """Forget a browser; its workspaces and drafts go with it."""
+    """Delete a browser session with its workspace sessions and drafts."""
     session.execute(delete(Browser).where(Browser.id == browser_id))
 
 
@@ -117,8 +117,8 @@ def save_draft(
     now: datetime,
     draft_id: str = "",
 ) -> str:
-    """Keep what was typed; the draft's id. With an id the draft of this browser is replaced. The
-    oldest make room."""
+    """Save a draft, or replace the one with this id; returns its id. The browser's oldest drafts
+    beyond ``MAX_DRAFTS`` are deleted."""
     found = queries.draft(session, browser_id, draft_id)
     draft = found or Draft(id=ids.new("evt"), browser_id=browser_id)
     draft.fields, draft.kept_at = seal(secret, fields), now
@@ -131,13 +131,14 @@ def save_draft(
 
 
 def delete_draft(session: Session, *, browser_id: str, draft_id: str) -> None:
-    """Forget a draft that has been sent."""
+    """Delete a draft that has been submitted."""
     if ids.is_id("evt", draft_id):
         session.execute(delete(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id))
 
 
 def _new_workspace(session: Session, browser_id: str, key: str) -> WorkspaceSession:
-    """Two tabs may ask for the same one at once: the browser is held until the transaction ends."""
+    """Two tabs may open the same workspace at once, so the browser row stays locked until the
+    transaction ends."""
     session.execute(select(Browser.id).where(Browser.id == browser_id).with_for_update())
     return session.get(WorkspaceSession, (browser_id, key)) or WorkspaceSession(
         browser_id=browser_id, key=key

@@ -1,4 +1,4 @@
-"""What is plugged into the console."""
+"""The console application and its process roles."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def create_app(settings: Settings, database: Database, gateway: StreamingTransport) -> Flask:
-    """The pages, asking this gateway."""
+    """The pages, as a client of this gateway."""
     app = application.build(
         "console", title="Console", access=None, blueprints=(), ready={"database": database.check}
     )
@@ -48,7 +48,7 @@ def serve() -> None:
 
 
 def upgrade() -> None:
-    """Bring the database up to date, as its owner."""
+    """Upgrade the database schema, as its owner."""
     from chassis.db import migrations  # Alembic takes long to import; only this role uses it
 
     migrations.upgrade(MIGRATIONS, read("DATABASE_URL"), shared=False)

@@ -1,4 +1,4 @@
-"""The API, as the gateway answers it. The only neighbour the console has."""
+"""The client of the public API at the gateway, the only service the console calls."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +14,8 @@ _AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
 
 
 class Refusal(Exception):
-    """The API said no. ``code``: its stable slug; ``errors``: about fields; ``more``: the whole
-    problem."""
+    """The API refused a request, or did not respond (503). ``code``: its stable code; ``errors``:
+    about single fields; ``more``: the whole problem document; ``retry_after``: seconds."""
 
     UNPROVED = (
         "invalid_credentials",
@@ -38,8 +38,8 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Api:
-    """The API in somebody's name. ``renew``: how to get another access token when this one is
-    refused."""
+    """The API with a set of headers and, usually, a token. ``renew``: how to get another access
+    token when this one is refused."""
 
     wire: StreamingTransport
     headers: Mapping[str, str]
@@ -51,16 +51,16 @@ class Api:
         return self.ask("GET", _with(path, query)).json()
 
     def post(self, path: str, body: Any = None, *, key: str = "", wait: int = 0) -> Any:
-        """POST; the JSON of the answer. ``key``: the Idempotency-Key; ``wait``: seconds to wait for
-        the outcome."""
+        """The JSON of a POST. ``key``: the Idempotency-Key; ``wait``: seconds to wait for the
+        outcome."""
         return self._send("POST", path, body, key=key, wait=wait)
 
     def patch(self, path: str, body: Any, *, match: str = "", wait: int = 0) -> Any:
-        """PATCH; ``match``: the ETag that the thing must still have."""
+        """The JSON of a PATCH. ``match``: the ETag that the resource must still have."""
         return self._send("PATCH", path, body, match=match, wait=wait)
 
     def delete(self, path: str, body: Any = None, *, wait: int = 0) -> Any:
-        """DELETE; the JSON of the answer, None where there is none."""
+        """The JSON of a DELETE, None if there is none."""
         return self._send("DELETE", path, body, wait=wait)
 
     def _send(
@@ -73,10 +73,10 @@ class Api:
         return response.json() if response.body else None
 
     def ask(self, method: str, target: str, body: Any = None, **headers: str) -> ServiceResponse:
-        """One request; asked once more with a new token where this one is refused, for then nothing
-        has happened.
+        """Send one request. If the token is refused, nothing has happened yet, so the request is
+        repeated with a new one.
 
-        Raises Refusal, also when nobody answers (503)."""
+        Raises Refusal, also if the API does not respond (503)."""
         token = self.token
         response = self._once(method, target, body, headers, token)
         if (
@@ -90,8 +90,8 @@ class Api:
         return response
 
     def stream(self, path: str, accept: str, **query: Any) -> Iterator[bytes]:
-        """A long answer of another kind, piece by piece. Raises Refusal, also when nobody answers
-        (503)."""
+        """A large response of another content type, in pieces. Raises Refusal, also if the API does
+        not respond (503)."""
         target = _with(path, query)
         response = self._opened(target, accept, self.token)
         if response.status == 401 and self.renew:
@@ -126,7 +126,7 @@ class Api:
 
 @dataclass(frozen=True)
 class Missing:
-    """What stands in the place of an answer that did not come."""
+    """Takes the place of a response that could not be loaded."""
 
     refusal: Refusal
 
@@ -135,10 +135,11 @@ class Missing:
 
 
 def fetch_all(**questions: Callable[[], Any]) -> dict[str, Any]:
-    """Ask at the same time: name -> answer, or ``Missing`` where the API refused or did not answer.
+    """Make several requests at the same time: name -> result, or ``Missing`` where the API refused
+    or did not respond.
 
-    Raises Refusal where it does not know us any more, or wants one-time codes first: then no page
-    can be made."""
+    Raises Refusal if the user is signed out or has to set up one-time codes first, because then no
+    page can be shown."""
     running = {name: _AT_ONCE.submit(_or_missing, question) for name, question in questions.items()}
     found = {name: future.result() for name, future in running.items()}
     for response in found.values():

@@ -1,4 +1,4 @@
-"""What the console must be told."""
+"""The console's settings."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,10 +10,13 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """``gateway_url``: where the API answers; ``public_url``: where people reach us, https unless it is this machine.
-    ``proxies``: networks (comma separated) of the proxies whose X-Forwarded-For is believed.
+    """``gateway_url``: the API's address; ``public_url``: the address people use, https except on
+    this machine; ``proxies``: networks (comma separated) of the proxies whose X-Forwarded-For is
+    trusted.
 
-    Raises Misconfigured when a cookie could be overheard."""
+    Raises Misconfigured if cookies could be intercepted."""
+
+    Raises Misconfigured if cookies could be intercepted."""
 
     database_url: Secret
     gateway_url: str
@@ -32,5 +35,5 @@ class Settings:
 
     @property
     def is_secure(self) -> bool:
-        """Whether people come by https."""
+        """Whether people use https."""
         return self.public_url.startswith("https://")

@@ -1,5 +1,4 @@
-"""What the console keeps: who is signed in with which browser, where, and what they have not
-finished typing."""
+"""Browser sessions, workspace sessions and drafts."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,7 @@ class Base(DeclarativeBase):
 
 
 class Browser(Base):
-    """A browser somebody is signed in with. ``secret_hash``: of its cookie; ``used_at``: to the
+    """The session of a signed-in browser. ``secret_hash``: of its cookie; ``used_at``: to the
     minute."""
 
     __tablename__ = "browsers"
@@ -31,11 +30,12 @@ class Browser(Base):
 
 
 class WorkspaceSession(Base):
-    """A place somebody has taken: one of their organizations, or a customer's in whose place they
-    act.
+    """A browser's session in one workspace: one of the user's organizations, or a support session
+    at a customer.
 
-    ``key``: the organization's id, or the id of the acting session; ``tokens``: sealed by the browser's cookie, so that
-    this table alone opens nothing; ``until``: when the access token ends; ``act``: as the API says it, for acting."""
+    ``key``: the id of the organization or of the support session; ``tokens``: encrypted with the
+    browser's cookie, so that this table alone is of no use; ``until``: when the access token
+    expires; ``act``: the API's description of a support session."""
 
     __tablename__ = "seats"
 
@@ -53,7 +53,7 @@ class WorkspaceSession(Base):
 
 
 class Draft(Base):
-    """What somebody typed and has not sent: kept a day, sealed like tokens."""
+    """Values that were entered but not submitted: kept for a day, encrypted like tokens."""
 
     __tablename__ = "drafts"
 

@@ -1,4 +1,4 @@
-"""What can be known of browsers, workspaces and drafts."""
+"""Queries about browser sessions, workspace sessions and drafts."""
 
 from hashlib import sha256
 
@@ -12,7 +12,8 @@ from console.models import Browser, Draft, WorkspaceSession
 def browser(
     session: Session, secret: str, workspace: str
 ) -> tuple[Browser, WorkspaceSession | None] | None:
-    """The browser with this cookie, and its workspace of this key where it has one."""
+    """The browser session with this cookie, and its workspace session of this key if there is
+    one."""
     found = session.execute(
         select(Browser, WorkspaceSession)
         .outerjoin(
@@ -25,7 +26,7 @@ def browser(
 
 
 def own_workspaces(session: Session, browser_id: str) -> list[WorkspaceSession]:
-    """The workspaces in one's own organizations, the last used first."""
+    """The workspace sessions in the user's own organizations, the last used first."""
     query = select(WorkspaceSession).where(
         WorkspaceSession.browser_id == browser_id,
         WorkspaceSession.key.startswith("org_", autoescape=True),
@@ -45,11 +46,11 @@ def draft(session: Session, browser_id: str, draft_id: str) -> Draft | None:
 
 
 def drafts(session: Session, browser_id: str) -> list[Draft]:
-    """The drafts of this browser, the last first."""
+    """The drafts of this browser, newest first."""
     query = select(Draft).where(Draft.browser_id == browser_id)
     return list(session.scalars(query.order_by(Draft.kept_at.desc(), Draft.id.desc()).limit(20)))
 
 
 def hashed(secret: str) -> bytes:
-    """A cookie as it is kept."""
+    """A cookie as it is stored."""
     return sha256(secret.encode()).digest()

@@ -1,4 +1,4 @@
-"""Forms: which fields they have, what was typed, what the API said about it."""
+"""Forms: fields, submitted values, and the errors of the API."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,10 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class Field:
-    """One control. ``pointer``: where its value goes in the body (RFC 6901), ``/name`` unless said;
-    ``kind``: text, email, password, money, number, date, select, radio, checkbox, textarea or
-    hidden; ``options``: value and label; ``ask``: the error for an empty field, if not the default."""
+    """One control. ``pointer``: where its value goes in the JSON body (RFC 6901), ``/name`` by
+    default; ``kind``: text, email, password, money, number, date, select, radio, checkbox, textarea
+    or hidden; ``options``: value and label; ``ask``: the error for an empty field, if not the
+    default."""
 
     name: str
     label: str
@@ -50,7 +51,7 @@ class Field:
         return f"{verb} {article} {label[:1].lower()}{label[1:]}."
 
     def said(self, value: str) -> str:
-        """A value of it as people read it."""
+        """A value as people read it."""
         if self.kind == "checkbox":
             return "Yes" if value == "on" else "No"
         return dict(self.options).get(value, value)
@@ -58,9 +59,10 @@ class Field:
 
 @dataclass
 class Form:
-    """The fields with what was typed. ``key``: the Idempotency-Key of this filling-in; ``match``: the ETag of what was
-    shown; ``note``: a line above the fields; ``summary``: what is wrong, as (id of the field or nothing, words);
-    ``now``: label, value now and value typed, where somebody else was faster."""
+    """Fields with their values. ``key``: the Idempotency-Key of this submission; ``match``: the
+    ETag of what was shown; ``note``: a line above the fields; ``summary``: errors, as (id of the
+    field or empty, text); ``conflicts``: label, current value and entered value, if somebody else
+    changed the resource meanwhile."""
 
     fields: Sequence[Field]
     values: dict[str, str] = field(default_factory=dict)
@@ -73,19 +75,18 @@ class Form:
     now: list[tuple[str, str, str]] = field(default_factory=list)
 
     def take(self, typed: Mapping[str, str]) -> None:
-        """What was sent; a box that is not there is not ticked."""
+        """Take over submitted values. An absent checkbox is not ticked."""
         for one in self.fields:
             value = typed.get(one.name, "")
             self.values[one.name] = value if one.kind == "password" else value.strip()
         self.key, self.match = typed.get("key") or self.key, typed.get("match", "")
 
     def value(self, name: str) -> str:
-        """What stands in a field."""
+        """The value of a field, empty if there is none."""
         return self.values.get(name, "")
 
     def body(self, *, empty: bool = False) -> dict[str, Any]:
-        """The JSON to send, by the fields' pointers; numbers and boxes as such. Empty fields are
-        left out, or sent as null."""
+        """The JSON body by the fields' pointers. Empty fields are omitted, or null if ``empty``."""
         made: dict[str, Any] = {}
         for one in self.fields:
             value = self._json(one)
@@ -94,12 +95,13 @@ class Form:
         return made
 
     def kept(self) -> dict[str, str]:
-        """What may be kept of it until it is sent: everything but secrets."""
+        """The values that may be stored as a draft: all except passwords."""
         return {one.name: self.value(one.name) for one in self.fields if one.kind != "password"}
 
     def refuse(self, refusal: Refusal) -> None:
-        """Show what the API said, field by field where it can. After a refusal the next sending is
-        another one; where nobody answered, or the first is still under way, it is the same."""
+        """Show the errors of the API, next to the fields where possible. After a refusal the next
+        submission gets a new key; if the API did not respond, or the first submission is still in
+        progress, it keeps its key."""
         self.refusal = refusal
         by_pointer = {one.at: one for one in self.fields}
         for error in refusal.errors:
@@ -117,15 +119,15 @@ class Form:
             self.key = uuid4().hex
 
     def wrong(self, name: str, words: str) -> None:
-        """Say what is wrong with one field."""
+        """Add an error to a field."""
         self.errors[name] = words
         found = next(one for one in self.fields if one.name == name)
         named = words.startswith(("Enter ", "Select "))
         self.summary.append((f"field-{name}", words if named else f"{found.label}: {words}"))
 
     def stale(self, values: Mapping[str, str], match: str) -> None:
-        """Somebody changed the thing meanwhile: show what it is now beside what was typed; sent
-        again, the form is for what it is now."""
+        """Somebody else changed the resource meanwhile: show its current values next to the entered
+        ones. The next submission is based on the current values."""
         self.match, self.errors = match, {}
         self.summary = [
             (
@@ -151,7 +153,7 @@ class Form:
 
 
 def whole(typed: str) -> int | str:
-    """A whole number as such; what is none stays as it was typed, for the API to refuse."""
+    """A whole number as an integer; anything else unchanged, for the API to refuse."""
     return int(typed) if re.fullmatch(r"-?[0-9]{1,9}", typed) else typed
 
 
@@ -161,7 +163,7 @@ def ungrouped(typed: str) -> str:
 
 
 def _explained(one: Field, value: str, error: Mapping[str, str]) -> str:
-    """The error of the API about a field, in words for people."""
+    """The text for an error of the API about a field."""
     is_empty = one.required and not value and one.kind != "checkbox"
     if error.get("code") == "required" or is_empty:
         return one.missing

@@ -26,13 +26,13 @@ _PREPAID = {"amount_due": ("payment.top_up", "", "account.top_up", "Top up")}
 
 
 def fix(code: str, payment_mode: str) -> tuple[str, str, str, str] | None:
-    """The page that clears a blocker; prepaid customers owe no invoice, their credits are below
+    """The page that resolves a blocker. Prepaid customers have no invoices; their credits are below
     zero."""
     return (FIXES | (_PREPAID if payment_mode == "prepaid" else {})).get(code)
 
 
 def check(form: Form, organization: dict[str, Any]) -> bool:
-    """Whether the name was typed exactly and a reason given; else the form says what is wrong."""
+    """Whether the name matches exactly and a reason was given; adds errors otherwise."""
     if form.value("typed_name") != organization["name"].strip():
         form.wrong(
             "typed_name",

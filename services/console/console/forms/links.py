@@ -1,4 +1,4 @@
-"""The forms behind mailed links: a password, and asking for a link."""
+"""The forms behind links from emails: choose a password, request a link."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ RULES = (
 
 
 def password(name: str, label: str) -> Field:
-    """A password to choose, with its rules said before."""
+    """A field for a new password, with its rules."""
     return Field(name, label, kind="password", hint=RULES, autocomplete="new-password", most=1024)
 
 
 def choosing() -> Sequence[Field]:
-    """The field of somebody's first or next password."""
+    """The field for a first or a new password."""
     return (password("password", "New password"),)

@@ -1,4 +1,4 @@
-"""The forms about oneself: one-time codes, another password, API keys."""
+"""The forms about your own account: one-time codes, password, API keys."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +44,7 @@ ROTATION: Sequence[Field] = (
 
 
 def key(scopes: Sequence[str]) -> Sequence[Field]:
-    """The fields of a new API key, which may have these scopes."""
+    """The fields of a new API key that may have these scopes."""
     boxes = [
         Field(
             _box(scope), SCOPES[scope], kind="checkbox", pointer=f"/{_box(scope)}", required=False

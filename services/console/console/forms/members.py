@@ -1,4 +1,4 @@
-"""The forms about members: somebody new, changes, a new owner."""
+"""The forms about members: add, edit, transfer ownership."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,14 +37,15 @@ REASON = Field(
 
 
 def adding(kind: str, reached: frozenset[str]) -> Sequence[Field]:
-    """The fields of somebody new, in an organization of this kind."""
+    """The fields of a new member, in an organization of this kind."""
     return (NAME, ACCESS, EMAIL, _role(kind, reached), EXTENSION)
 
 
 def changing(
     member: Mapping[str, Any], kind: str, reached: frozenset[str], *, login: bool
 ) -> Sequence[Field]:
-    """The fields of a member who is there; ``login``: whether their login may be changed too."""
+    """The fields of an existing member; ``login``: whether email, role and portal access may be
+    changed."""
     names: tuple[Field, ...] = (GIVEN, FAMILY) if member["given_name"] else (NAME,)
     if not login:
         return names
@@ -56,7 +57,7 @@ def changing(
 
 
 def stands(member: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """A member as those fields show them."""
+    """A member's current values in these fields."""
     return {
         **{
             name: member[name] or ""
@@ -68,7 +69,7 @@ def stands(member: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 
 def body(form: Form, kind: str) -> dict[str, Any]:
-    """The JSON to send: with portal access an address and a role, without it neither."""
+    """The JSON body: email and role only with portal access."""
     made = form.body()
     access = made.get("portal_access")
     if access is None:
@@ -85,7 +86,7 @@ def body(form: Form, kind: str) -> dict[str, Any]:
 
 
 def handing(organization: str) -> Sequence[Field]:
-    """The fields by which the ownership of this organization is given away."""
+    """The fields of an ownership transfer."""
     return (
         Field("member_id", "Member", kind="hidden"),
         REASON,

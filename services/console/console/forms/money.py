@@ -39,7 +39,7 @@ ASKED = "pays_"
 
 
 def top_up(currency: str, card: bool) -> Sequence[Field]:
-    """Money that came in."""
+    """Record incoming money."""
     return (
         _amount(currency),
         _method(card),
@@ -49,12 +49,12 @@ def top_up(currency: str, card: bool) -> Sequence[Field]:
 
 
 def withdrawal(currency: str, card: bool) -> Sequence[Field]:
-    """Money that went out."""
+    """Record outgoing money."""
     return _amount(currency), _method(card), _REFERENCE, _REASON
 
 
 def charge(currency: str) -> Sequence[Field]:
-    """Something sold."""
+    """Charge for something sold."""
     return (
         _amount(currency),
         Field("kind", "Type", "radio", options=_CHARGES),
@@ -77,7 +77,7 @@ def charge(currency: str) -> Sequence[Field]:
 
 
 def adjustment(currency: str) -> Sequence[Field]:
-    """A correction by hand."""
+    """Correct the balance."""
     hint = "Positive amounts credit the customer; negative amounts, such as -5.00, debit them."
     return (
         Field("amount", f"Amount ({currency})", "money", hint=hint, most=20),
@@ -87,7 +87,8 @@ def adjustment(currency: str) -> Sequence[Field]:
 
 
 def part(currency: str, whole: str) -> Sequence[Field]:
-    """A refund or a credit note: an amount, or all that is left."""
+    """The fields of a refund or a credit note: an amount, or empty for the full remaining
+    amount."""
     hint = f"Leave empty for {whole}."
     return Field(
         "amount", f"Amount ({currency})", "money", hint=hint, required=False, most=19
@@ -99,7 +100,7 @@ VOID: Sequence[Field] = (Field("reason", "Reason", "textarea", required=False, m
 
 
 def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
-    """How much the customer may borrow, and until when."""
+    """The credit limit and its duration."""
     hint = (
         "The maximum unbilled amount. Must be more than zero."
         if postpaid
@@ -130,7 +131,7 @@ def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
 
 
 def limit_body(form: Form, zone: str) -> dict[str, Any]:
-    """What to patch. Raises Refusal where something is missing."""
+    """The JSON body. Raises Refusal if something is missing."""
     require(form, "credit_limit", TERM)
     ends = None
     if form.value(TERM) == "temporary":
@@ -140,7 +141,7 @@ def limit_body(form: Form, zone: str) -> dict[str, Any]:
 
 
 def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
-    """When to top up without being asked."""
+    """The settings of automatic top-up."""
     return (
         Field("enabled", "Top up automatically", "checkbox", pointer="/auto_top_up/enabled"),
         Field(
@@ -174,7 +175,7 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
 
 
 def mode(currency: str, target: str) -> Sequence[Field]:
-    """How the customer pays; postpaid lives on a limit."""
+    """The payment mode; postpaid needs a credit limit."""
     fields = (Field("payment_mode", "Payment mode", "hidden"),)
     if target != "postpaid":
         return fields
@@ -192,7 +193,7 @@ def mode(currency: str, target: str) -> Sequence[Field]:
 
 
 def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
-    """Money that came in for invoices."""
+    """Record a payment for invoices."""
     return (
         _amount(currency),
         _method(card),
@@ -203,19 +204,19 @@ def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) ->
 
 
 def asked(invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
-    """A box for each invoice that may be paid."""
+    """A checkbox for each invoice."""
     return tuple(Field(f"{ASKED}{one['id']}", str(one["number"]), "checkbox") for one in invoices)
 
 
 def paid_body(form: Form) -> dict[str, Any]:
-    """What to send for a payment: without any box ticked, the oldest invoices come first."""
+    """The JSON body of a payment. If no invoice is selected, the oldest are paid first."""
     body = {name: value for name, value in form.body().items() if not name.startswith(ASKED)}
     chosen = ticked(form)
     return body | ({"invoice_ids": chosen} if chosen else {})
 
 
 def ticked(form: Form) -> list[str]:
-    """The ids of the ticked invoices, in the order of the boxes."""
+    """The ids of the selected invoices, in the order shown."""
     return [
         one.name.removeprefix(ASKED)
         for one in form.fields
@@ -224,8 +225,7 @@ def ticked(form: Form) -> list[str]:
 
 
 def require(form: Form, *names: str) -> None:
-    """Raise Refusal where one of these is empty: a patch would leave it as it is, without a
-    word."""
+    """Raise Refusal if one of these fields is empty: a PATCH would silently leave it unchanged."""
     missing = [
         {"pointer": one.at, "code": "required", "detail": one.missing}
         for one in form.fields
@@ -249,7 +249,7 @@ def _methods(card: bool, without: Sequence[str] = ()) -> Sequence[tuple[str, str
 
 
 def _end_of(day: str, zone: str) -> str:
-    """The instant at which this day ends there. Raises Refusal where it is no day."""
+    """The instant at which this day ends in a time zone. Raises Refusal if it is not a date."""
     try:
         return days.begins(day, zone, plus=1)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The form of a new customer: its blocks, one a page."""
+"""The form of a new customer, in steps."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -134,7 +134,7 @@ BEGINNING = {"payment_mode": "prepaid", "managed_by": "provider"}
 
 
 def fields_of(step: str, country: str) -> tuple[Field, ...]:
-    """The fields of a step; the time zones of the country first."""
+    """The fields of a step; the country's time zones first."""
     first = "Select one" if country and not locale.zone_of(country) else "Use the country's"
     zones = (("", first), *locale.zones(country))
     return tuple(
@@ -143,23 +143,23 @@ def fields_of(step: str, country: str) -> tuple[Field, ...]:
 
 
 def names_of(step: str) -> tuple[str, ...]:
-    """The names of its fields."""
+    """The names of a step's fields."""
     return tuple(one.name for one in STEPS[step])
 
 
 def step_of(name: str) -> str:
-    """The page that a field is on."""
+    """The step that has a field."""
     return next(step for step in STEPS if name in names_of(step))
 
 
 def before(step: str) -> str:
-    """The page before."""
+    """The previous step."""
     order = list(STEPS)
     return order[max(0, order.index(step) - 1)]
 
 
 def first_open(form: Form) -> str:
-    """The first page with something missing; ``check`` where nothing is."""
+    """The first incomplete step; ``check`` if there is none."""
     for step in STEPS:
         tried = Form(ALL, form.values)
         check(tried, step)
@@ -169,15 +169,14 @@ def first_open(form: Form) -> str:
 
 
 def suggest(form: Form) -> None:
-    """Fill in what the country decides by itself: its currency, and its time zone where it keeps
-    one time."""
+    """Fill in what follows from the country: its currency, and its time zone if it has only one."""
     country = form.value("country")
     form.values["currency"] = form.value("currency") or locale.currency_of(country)
     form.values["timezone"] = form.value("timezone") or locale.zone_of(country)
 
 
 def check(form: Form, step: str) -> None:
-    """Say what is missing on a page of the form; the rest is the API's to judge."""
+    """Add errors for missing answers of a step; the API validates the rest."""
     for one in STEPS[step]:
         if not one.required or form.value(one.name):
             continue
@@ -196,7 +195,7 @@ def check(form: Form, step: str) -> None:
 
 
 def body(form: Form) -> dict[str, Any]:
-    """What is sent. A billing name like the organization's is none of its own."""
+    """The JSON body. A billing name equal to the organization's is omitted."""
     if form.value("billing_name") == form.value("name"):
         form.values["billing_name"] = ""
     return form.body()

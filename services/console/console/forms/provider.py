@@ -1,4 +1,4 @@
-"""The forms of the provider: its settings, its own money."""
+"""The forms of the provider: its settings, its wallet."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -96,20 +96,20 @@ def tax_row(at: int) -> tuple[Field, ...]:
 
 
 def fields(rows: int) -> Sequence[Field]:
-    """Every field, with so many tax rates."""
+    """All fields, with this many tax rates."""
     rates = [one for at in range(min(rows, MOST_RATES)) for one in tax_row(at)]
     return (*PLAIN, Field("rows", "Rows", "hidden", required=False), *rates)
 
 
 def values(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the fields hold now."""
+    """The current values of the fields."""
     rates = settings["tax_rates"]
     taxes = {f"tax_{at}_{part}": rate[part] for at, rate in enumerate(rates) for part in _TAX}
     return {**{one.name: settings[one.name] for one in PLAIN}, "rows": len(rates), **taxes}
 
 
 def drop_row(typed: Mapping[str, str], gone: int) -> dict[str, str]:
-    """What was typed, without one of the tax rates: those after it move up."""
+    """The submitted values without one of the tax rates; later ones move up."""
     rows = int(typed["rows"])
     kept = [at for at in range(rows) if at != gone]
     moved = {
@@ -121,7 +121,7 @@ def drop_row(typed: Mapping[str, str], gone: int) -> dict[str, str]:
 
 
 def body(form: Form) -> dict[str, Any]:
-    """What is sent: every setting, and the tax rates as a list."""
+    """The JSON body: all settings, tax rates as a list."""
     made = form.body(empty=True)
     made.pop("rows")
     rates = made.pop("tax_rates", {})
@@ -132,7 +132,7 @@ def body(form: Form) -> dict[str, Any]:
 
 
 def top_up(currencies: Sequence[str]) -> tuple[Field, ...]:
-    """The fields of a top-up of the provider's own money."""
+    """The fields of a top-up of the provider's wallet."""
     return (
         Field("amount", "Amount", "money", most=19),
         Field("currency", "Currency", "select", options=[(code, code) for code in currencies]),

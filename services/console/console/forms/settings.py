@@ -52,7 +52,8 @@ def blocks(*, tags: bool) -> dict[str, tuple[Field, ...]]:
 
 
 def values(organization: dict[str, Any]) -> dict[str, Any]:
-    """What the fields hold now. A billing name that follows the organization's is not its own."""
+    """The current values of the fields. A billing name that follows the organization's is shown
+    empty."""
     billing, tags = organization["billing"], organization["buyer_tags"]
     return {
         "name": organization["name"],
@@ -68,12 +69,12 @@ def values(organization: dict[str, Any]) -> dict[str, Any]:
 
 
 def has_own_billing_name(organization: dict[str, Any]) -> bool:
-    """Whether the billing name is another than the organization's."""
+    """Whether the billing name differs from the organization's."""
     return bool(organization["billing"]["name"] != organization["name"])
 
 
 def body(form: Form) -> dict[str, Any]:
-    """What is sent: every field, nothing where it is empty."""
+    """The JSON body: all fields, null if empty."""
     if form.value("billing_name") == form.value("name"):
         form.values["billing_name"] = ""
     return form.body(empty=True)

@@ -1,5 +1,4 @@
-"""Stepping into a customer's account: why, for how long, how far; and what a refusal says to
-whoever asked."""
+"""The forms to start a support session or to request access, and the texts for refusals."""
 
 from collections.abc import Mapping
 
@@ -51,8 +50,7 @@ _WORDS: Mapping[str, str] = {
 
 
 def plain(refusal: Refusal | None) -> list[tuple[str, str]]:
-    """The summary of a refused form, in words for people; empty where the fields say what is
-    wrong."""
+    """The error summary of a refused form; empty if the errors belong to fields."""
     if refusal is None or refusal.errors:
         return []
     said = _WORDS.get(

@@ -1,2 +1,2 @@
-"""Words, money, permissions and the table of sections: what needs neither the web nor a
+"""Labels, amounts, permissions and the table of sections: nothing here needs the web or a
 database."""

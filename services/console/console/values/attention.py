@@ -1,4 +1,4 @@
-"""What needs somebody, in words."""
+"""Customers that need attention: the kinds, and their texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from console.values.labels import label
 
 @dataclass(frozen=True)
 class Attention:
-    """A kind of it. ``heading``: over those it is true of; ``mark``: beside one of them; ``todo``:
-    what helps."""
+    """One kind. ``heading``: above a list; ``mark``: next to a customer; ``todo``: what to do."""
 
     heading: str
     mark: str
@@ -49,10 +48,10 @@ KINDS: Mapping[str, Attention] = {
 
 
 def attention(code: str) -> Attention:
-    """The words of a kind; one we do not know yet is said by its code."""
+    """The texts of a kind; an unknown one is shown by its code."""
     return KINDS.get(code) or Attention(label(code), label(code), "warn", "")
 
 
 def days_left(until: str, now: datetime) -> int:
-    """Days, begun ones counted whole; 0 when the time has come."""
+    """Days left, partial days counted as whole; 0 when the time has passed."""
     return max(0, ceil((datetime.fromisoformat(until) - now).total_seconds() / 86400))

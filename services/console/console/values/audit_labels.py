@@ -1,4 +1,4 @@
-"""What rows of the audit say to people: what was done, why, and what is different since."""
+"""Labels of the audit log: actions, reasons and changed values."""
 
 import json
 from collections.abc import Mapping
@@ -103,17 +103,17 @@ _REASONS: Mapping[str, str] = {
 
 
 def action(code: str) -> str:
-    """What was done."""
+    """The label of an action."""
     return ACTIONS.get(code) or labels.label(code)
 
 
 def reason(code: str | None) -> str:
-    """Why, in the words of whoever did it, or in ours for our own codes."""
+    """The reason as it was entered, or the label of one of our own codes."""
     return _REASONS.get(code or "", code or "")
 
 
 def value(found: Any) -> str:
-    """What a field held."""
+    """A field's value."""
     if found is None or found == "":
         return "empty"
     if isinstance(found, bool):

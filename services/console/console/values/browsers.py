@@ -1,4 +1,4 @@
-"""What people call the browser that a User-Agent names."""
+"""The browser that a User-Agent names."""
 
 _BROWSERS = (
     ("Edg/", "Edge"),
@@ -19,7 +19,7 @@ _SYSTEMS = (
 
 
 def name(user_agent: str | None) -> str:
-    """``Firefox on Windows``; what is no browser by its own name."""
+    """``Firefox on Windows``; an unknown program by its own name."""
     said = user_agent or ""
     browser = next((words for mark, words in _BROWSERS if mark in said), "")
     system = next((words for mark, words in _SYSTEMS if mark in said), "")

@@ -1,4 +1,4 @@
-"""The shapes of charts, in hundredths of the picture from its upper left; templates draw them."""
+"""The geometry of charts, in percent of the picture from its upper left; templates draw them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class _Movement(NamedTuple):
 
 @dataclass(frozen=True)
 class Day:
-    """What came in and went out (below zero) on a day, and the balance when it ended."""
+    """Amounts received and spent (negative) on a day, and the balance at its end."""
 
     day: date
     received: Decimal
@@ -30,10 +30,11 @@ class Day:
 
 @dataclass(frozen=True)
 class Burn:
-    """How a balance went. ``days``: oldest first; ``line``, ``ahead``: points as SVG has them, so far and projected;
-    ``rows``: heights with their amounts; ``now``: where today is; ``floor``: the height at which credits are used up
-    and ``empties`` the day they will be, None where nothing is burnt; ``zero``: the height of nothing; ``first`` and
-    ``last``: the days at the edges; ``cut``: there are more transactions than the ``count`` it is made of."""
+    """The course of a balance. ``days``: oldest first; ``line``, ``ahead``: SVG points so far and
+    projected; ``rows``: heights of the grid lines with their amounts; ``now``: the position of
+    today; ``floor``: the height at which credits run out; ``empties``: the day on which they do,
+    None if nothing is spent; ``zero``: the height of zero; ``first``, ``last``: the days at the
+    edges; ``cut``: whether there are more transactions than the ``count`` that are included."""
 
     days: Sequence[Day]
     line: str
@@ -52,8 +53,8 @@ class Burn:
 def burn(
     account: Mapping[str, Any], found: Mapping[str, Any], zone: str, now: datetime
 ) -> Burn | None:
-    """The last 30 days of an account, from its transactions, newest first. None where nothing ever
-    happened."""
+    """The last 30 days of an account, from its transactions, newest first. None if there are
+    none."""
     moved = _movements(found, ZoneInfo(zone))
     if not moved:
         return None
@@ -99,8 +100,8 @@ def burn(
 
 
 def _movements(found: Mapping[str, Any], zone: ZoneInfo) -> list[_Movement]:
-    """Newest first. What happened is told later sometimes, so balances are not in the order of
-    days; and what is set aside moves a balance without an amount. So each counts by the difference
+    """Newest first. Transactions may be reported late, so ``balance_after`` is not in the order of
+    days, and a reservation changes the balance without an amount. So each counts by the difference
     it made, on the day it happened."""
     rows = found["data"]
     befores = [Decimal(one["balance_after"]) for one in rows[1:]]
@@ -118,7 +119,7 @@ def _movements(found: Mapping[str, Any], zone: ZoneInfo) -> list[_Movement]:
 
 
 def _days(moved: Sequence[_Movement], balance: Decimal, first: date, today: date) -> list[Day]:
-    """Each day, counted back from what there is now."""
+    """Each day, counted back from the current balance."""
     found = []
     balance -= sum((one.change for one in moved if one.day > today), Decimal(0))
     for n in range((today - first).days + 1):
@@ -137,7 +138,7 @@ def _days(moved: Sequence[_Movement], balance: Decimal, first: date, today: date
 
 
 def _scale(amounts: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
-    """Round limits around the amounts and zero, and the step between three to six lines."""
+    """Round limits around the amounts and zero, and a step that gives three to six lines."""
     low, high = min(*amounts, Decimal(0)), max(*amounts, Decimal(0))
     rough = (high - low) / 4 or Decimal(1)
     ten = Decimal(10) ** rough.adjusted()
@@ -146,7 +147,7 @@ def _scale(amounts: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
 
 
 def _below(amount: Decimal, step: Decimal) -> Decimal:
-    """The multiple of the step at the amount or next below it."""
+    """The largest multiple of the step that is not above the amount."""
     return (amount // step - (amount % step < 0)) * step
 
 

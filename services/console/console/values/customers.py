@@ -1,4 +1,4 @@
-"""The list of customers: what it can be narrowed down to, and its lines in a file."""
+"""The list of customers: its filters, and its lines in a CSV file."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -56,7 +56,7 @@ COLUMNS = (
 
 @cache
 def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
-    """Filter -> its values, each with its words."""
+    """Filter -> its values, each with its label."""
     return {
         "status": tuple((code, labels.state(code)[0]) for code in _STATUSES),
         "payment_mode": (("prepaid", "Prepaid"), ("postpaid", "Postpaid")),
@@ -71,7 +71,7 @@ def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
 
 
 def said(asked: Mapping[str, str]) -> list[str]:
-    """The filters that are set, in words; a value that is none is said as it stands."""
+    """The labels of the filters that are set; an unknown value as it is."""
     return [
         dict(options).get(asked[name], asked[name])
         for name, options in choices().items()
@@ -80,8 +80,8 @@ def said(asked: Mapping[str, str]) -> list[str]:
 
 
 def cells(one: Mapping[str, Any]) -> list[Cell]:
-    """A row of the list, in the order of ``COLUMNS``; amounts are numbers, everything people typed
-    is text."""
+    """A row of the list, in the order of ``COLUMNS``; amounts are numbers, everything else is
+    text."""
     tags, owner, billing, summary = one["buyer_tags"], one["owner"], one["billing"], one["summary"]
     return [
         one["id"],

@@ -1,12 +1,12 @@
-"""Days where the customer is, as the instants the API knows."""
+"""Days in the customer's time zone, and the instants of the API."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
 def begins(day: str, zone: str, *, plus: int = 0) -> str:
-    """The instant at which this day, or one some days after, begins there. Raises ValueError where
-    it is no day."""
+    """The instant at which this day, or one some days later, begins there. Raises ValueError if it
+    is not a date."""
     try:
         at = datetime.combine(
             date.fromisoformat(day) + timedelta(days=plus), time(), ZoneInfo(zone)
@@ -22,7 +22,7 @@ def day_of(stamp: str, zone: str) -> date:
 
 
 def last_day(ends_at: str, zone: str) -> date:
-    """The last day on which something that ends then still holds."""
+    """The last day on which something that expires at this instant is still valid."""
     return (
         (datetime.fromisoformat(ends_at) - timedelta(microseconds=1))
         .astimezone(ZoneInfo(zone))
@@ -31,7 +31,7 @@ def last_day(ends_at: str, zone: str) -> date:
 
 
 def late(due_on: str, now: str, zone: str) -> int:
-    """How many days after its due day something is; below one it is not late."""
+    """How many days after its due date something is; not late below one."""
     return (day_of(now, zone) - date.fromisoformat(due_on)).days
 
 

@@ -1,5 +1,4 @@
-"""How an account's figures come about: each formula with the account's own numbers, and what they
-mean in words."""
+"""How an account's figures are calculated, as formulas with the account's own numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ UNBILLED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Formula:
-    """``rule`` in words, ``numbers`` of this account."""
+    """``rule``: the formula in words; ``numbers``: with the numbers of this account."""
 
     rule: str
     numbers: str
@@ -33,31 +32,31 @@ def formulas(account: Mapping[str, Any]) -> list[Formula]:
 
 
 def limit_used(account: Mapping[str, Any]) -> str | None:
-    """How much of its credit limit a prepaid customer has used up; None where nothing of it."""
+    """How much of its credit limit a prepaid customer is using; None if nothing."""
     used = Decimal(account["credit_limit"]) - Decimal(account["usable_credits"])
     is_eaten = account["payment_mode"] == "prepaid" and used > 0
     return plain(used, account["currency"]) if is_eaten else None
 
 
 def withdrawable(account: Mapping[str, Any]) -> str:
-    """What may be paid out, as far as the figures tell: the balance, or what was overpaid."""
+    """What can be withdrawn, as far as the figures tell: the balance, or the overpayment."""
     there = account["balance" if account["payment_mode"] == "prepaid" else "amount_due"]
     return plain(max(Decimal(0), Decimal(there)), account["currency"])
 
 
 def asked_for(account: Mapping[str, Any]) -> str:
-    """What open invoices ask for, without a sign; empty where nothing is due."""
+    """The unpaid amount of all invoices, without a sign; empty if nothing is due."""
     due = Decimal(account["amount_due"])
     return plain(-due, account["currency"]) if due < 0 else ""
 
 
 def share(amount: str, percent: int, currency: str) -> str:
-    """A part of an amount."""
+    """A percentage of an amount."""
     return plain(Decimal(amount) * percent / 100, currency)
 
 
 def empty_on(account: Mapping[str, Any], zone: str) -> date | None:
-    """The day on which the credits run out at today's pace; None where nobody can say."""
+    """The day on which credits run out at the current pace; None if unknown."""
     days = account["days_to_empty"]
     if days is None:
         return None
@@ -65,7 +64,7 @@ def empty_on(account: Mapping[str, Any], zone: str) -> date | None:
 
 
 def plain(value: Decimal, currency: str) -> str:
-    """An amount as the API writes it: the currency's decimals at least, no more than it needs."""
+    """An amount as the API writes it: at least the currency's decimals, no more than needed."""
     whole, _, part = f"{value.normalize():f}".partition(".")
     part = part.ljust(decimals(currency), "0")
     return f"{whole}.{part}" if part else whole
@@ -109,5 +108,5 @@ def _postpaid(account: Mapping[str, Any]) -> list[Formula]:
 
 
 def _term(amount: str) -> str:
-    """An amount within a sum: in brackets below zero."""
+    """An amount within a sum: in parentheses if negative."""
     return f"({money(amount)})" if amount.startswith("-") else money(amount)

@@ -1,4 +1,4 @@
-"""How states, kinds and amounts are said to people."""
+"""Labels for states, codes and amounts."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -35,7 +35,7 @@ _WRITTEN = {"one_off": "One-off", "top_up": "Top-up", "cheque": "Check", "write_
 
 
 def state(code: str) -> tuple[str, str, str]:
-    """Words, icon and tone of a state; a state we do not know yet is said by its code."""
+    """Label, icon and tone of a state; an unknown one is shown by its code."""
     return STATES.get(code, (label(code), "dot", "muted"))
 
 
@@ -45,14 +45,14 @@ def label(code: str) -> str:
 
 
 def actor(told: Mapping[str, Any]) -> str:
-    """Who did something; of somebody in another's place both names."""
+    """Who did something; in a support session both names."""
     label, name = str(told.get("label") or told["kind"]), (told.get("acting") or {}).get("name")
     verb = "logged in as" if (told.get("acting") or {}).get("mode") == "login_as" else "as"
     return f"{name} {verb} {label}" if name and name != label else label
 
 
 def again(seconds: int | None) -> str:
-    """When somebody who came too often may come again; nothing where that is not known."""
+    """When to try again after too many requests; empty if that is not known."""
     minutes = -(-(seconds or 0) // 60)
     wait = (
         "a minute"
@@ -73,8 +73,8 @@ def lasting(minutes: int) -> str:
 
 
 def money(amount: str | None, currency: str = "") -> str:
-    """An amount for people: digits grouped, every decimal it has, a true minus sign. None is a
-    dash."""
+    """An amount for people: digits grouped, all its decimals, a true minus sign; a dash for
+    None."""
     if amount is None:
         return "–"
     whole, _, fraction = amount.lstrip("-").partition(".")
@@ -90,7 +90,7 @@ def sign(amount: str | None) -> int:
 
 
 def decimals(currency: str) -> int:
-    """How many decimals people type for a currency."""
+    """How many decimals a currency has."""
     return int(get_currency_precision(currency))
 
 

@@ -1,4 +1,4 @@
-"""Currencies and time zones, and which of them a country suggests."""
+"""Countries, currencies and time zones."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -26,7 +26,7 @@ def name(country: str) -> str:
 
 
 def currency_of(country: str) -> str:
-    """The currency of a country; nothing where there is none."""
+    """The currency of a country; empty if unknown."""
     known = get_territory_currencies(country) if country in dict(countries()) else []
     return _NEWER.get(country) or (str(known[0]) if known else "")
 
@@ -39,12 +39,12 @@ def zones_of(country: str) -> tuple[str, ...]:
 
 @cache
 def _known_zones() -> set[str]:
-    """Every time zone of this machine; finding them opens hundreds of files."""
+    """All time zones of this machine. Finding them opens hundreds of files."""
     return available_timezones()
 
 
 def zone_of(country: str) -> str:
-    """The time zone of a country whose places all keep the same time; nothing for the others."""
+    """The time zone of a country, if all its zones keep the same time; empty otherwise."""
     year = datetime.now(UTC).year
     known = zones_of(country)
     times = {
@@ -64,7 +64,7 @@ def currencies() -> tuple[tuple[str, str], ...]:
 
 @cache
 def zones(country: str = "") -> tuple[tuple[str, str], ...]:
-    """Name and words of each time zone, those of the country first."""
+    """Name and label of each time zone, those of the country first."""
     own = zones_of(country)
     rest = sorted({zone for code, _ in countries() for zone in zones_of(code)} - set(own))
     return tuple((zone, zone.replace("_", " ")) for zone in (*own, *rest, "UTC"))

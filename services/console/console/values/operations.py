@@ -1,7 +1,7 @@
-"""Who may do what, as the services decide it: written by ``make docs`` from their tables into
+"""Who may do what, as the services decide it: ``make docs`` writes it from their tables to
 ``operations.json``.
 
-Pages show what may be done; the services decide again."""
+Pages show what is allowed; the services check again."""
 
 import json
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ _FILE = Path(__file__).with_name("operations.json")
 
 @dataclass(frozen=True)
 class Permit:
-    """Who may do one operation: roles by kind of organization; whether support may in a customer's
-    place."""
+    """Who may do one operation: roles by kind of organization, and whether support may do it in a
+    support session."""
 
     provider: Sequence[str]
     customer: Sequence[str]
@@ -23,18 +23,18 @@ class Permit:
 
     @classmethod
     def of(cls, operation: str) -> "Permit":
-        """The row of an operation. Raises KeyError where there is none."""
+        """The row of an operation. Raises KeyError if there is none."""
         return _rows()[operation]
 
     def allows(self, kind: str, role: str, *, acting: bool) -> bool:
-        """Whether this role in an organization of this kind may."""
+        """Whether this role in an organization of this kind may do it."""
         roles = self.provider if kind == "provider" else self.customer
         return role in roles and (self.acting or not acting)
 
 
 def reads_only(operation: str) -> bool:
-    """Whether somebody may do it who may look and not change anything: it reads, or concerns only
-    themselves."""
+    """Whether an operation is allowed with view-only access: it reads, or concerns only the
+    user."""
     return operation.startswith(("me.", "session.")) or operation.endswith(
         (".read", ".list", ".overview")
     )

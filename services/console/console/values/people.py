@@ -1,5 +1,5 @@
-"""Members as pages show them: roles in words, whom one reaches, what the state of a member lets be
-done."""
+"""Members as pages show them: their roles, who may manage them, and which actions their status
+allows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,20 +21,19 @@ EDITABLE = ("active", "suspended")
 
 
 def role(member: Mapping[str, Any], kind: str) -> str:
-    """What a member is, in an organization of this kind: for the provider's staff what they may
-    do."""
+    """The label of a member's role; for staff of the provider, of their preset."""
     if kind == "customer" or member["role"] == "owner":
         return label(member["role"])
     return label(preset(member))
 
 
 def preset(member: Mapping[str, Any]) -> str:
-    """What one of the provider's staff may do; its admins are managers."""
+    """The preset of a staff member; admins are managers."""
     return "manager" if member["role"] == "admin" else member["preset"] or "viewer"
 
 
 def rank(member: Mapping[str, Any]) -> str:
-    """How high somebody stands: a manager like an admin."""
+    """The rank of a member: a manager ranks as an admin."""
     return (
         "admin"
         if member["role"] == "member" and member["preset"] == "manager"
@@ -43,8 +42,8 @@ def rank(member: Mapping[str, Any]) -> str:
 
 
 def reach(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
-    """The ranks that somebody of this role, in an organization of this kind, may make and change,
-    at home or at a customer's. The services decide again."""
+    """The ranks that somebody with this role may manage, in their own organization (``at_home``) or
+    at a customer. The services check again."""
     if own == "owner":
         return EVERYBODY
     if kind == "provider" and not at_home:
@@ -55,7 +54,8 @@ def reach(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
 def possible(
     member: Mapping[str, Any], organization: Mapping[str, Any], reached: frozenset[str]
 ) -> frozenset[str]:
-    """The operations that the states of member and organization, and one's reach, leave."""
+    """The operations that the status of member and organization, and the ranks one may manage,
+    allow."""
     if organization["status"] not in EDITABLE:
         return frozenset()
     found = {"ownership.transfer"} if obstacle(member) == "" else set()
@@ -77,7 +77,7 @@ def possible(
 
 
 def obstacle(member: Mapping[str, Any]) -> str:
-    """Why a member can't be made the owner; nothing where they can."""
+    """Why a member cannot become the owner; empty if they can."""
     if member["role"] == "owner":
         return "owner"
     if not member["portal_access"]:

@@ -1,4 +1,4 @@
-"""What API keys can be good for, in words."""
+"""The scopes of API keys, with their labels."""
 
 from collections.abc import Mapping
 

@@ -1,15 +1,15 @@
-"""The sections of a customer, and every shortcut: one table for menus, pages and the help.
+"""The sections of a customer, and all shortcuts: one table for menus, pages and the help.
 
-The script presses whatever bears the keys as ``data-key``; ``j``, ``k``, ``v``, Esc and Ctrl K it
-knows itself."""
+The script clicks the element with the pressed keys as ``data-key``; it handles ``j``, ``k``, ``v``,
+Esc and Ctrl K itself."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Section:
-    """An item of View. ``endpoint``: its page; ``operation``: what one must be allowed to see it; ``letter``: after g;
-    ``areas``: whose pages lie below it, beside its own."""
+    """A section. ``endpoint``: its page; ``operation``: what is needed to see it; ``letter``: the
+    key after g; ``areas``: further blueprints whose pages belong to it."""
 
     endpoint: str
     label: str
@@ -19,11 +19,11 @@ class Section:
 
     @property
     def key(self) -> str:
-        """What is pressed to go there."""
+        """The keys that open it."""
         return f"g {self.letter}"
 
     def holds(self, endpoint: str) -> bool:
-        """Whether a page lies in this section."""
+        """Whether a page belongs to this section."""
         area = endpoint.partition(".")[0]
         return area in (self.endpoint.partition(".")[0], *self.areas)
 

@@ -1,4 +1,4 @@
-"""The pages. Everything below ``/at/<workspace>`` is somebody's; the rest is open."""
+"""The pages. Those below ``/at/<workspace>`` belong to a workspace session; the others are open."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ _HEADERS = {
 
 
 def plug(app: Flask) -> None:
-    """Add every page, and what is done before and after each."""
+    """Register all pages, and what is done before and after each."""
     for blueprint in INSIDE:
         app.register_blueprint(blueprint, url_prefix=f"/at/<workspace>{blueprint.url_prefix or ''}")
     for blueprint in OPEN:
@@ -90,13 +90,13 @@ def plug(app: Flask) -> None:
 
 
 def _take_place(_endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """The workspace is every page's and no view's own business."""
+    """Take the workspace out of the arguments: every page has it, and no view needs it."""
     g.workspace = (values or {}).pop("workspace", "")
     g.org = (values or {}).get("org", "")
 
 
 def _keep_place(endpoint: str, values: dict[str, Any]) -> None:
-    """Links stay at the workspace, and at the customer, of the page they are on."""
+    """Links stay in the workspace, and at the customer, of the page they are on."""
     expects = current_app.url_map.is_endpoint_expecting
     for name in ("workspace", "org"):
         if expects(endpoint, name) and name not in values and g.get(name):

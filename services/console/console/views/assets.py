@@ -1,5 +1,5 @@
-"""Style sheet, script, icon: read once, packed once, named by their content so that browsers may
-keep them for good."""
+"""Style sheet, script, icons: read and compressed once, named by their content so that browsers may
+cache them forever."""
 
 import gzip
 import mimetypes
@@ -19,7 +19,7 @@ blp = Blueprint("assets", __name__)
 
 @dataclass(frozen=True)
 class Asset:
-    """One file. ``name``: with a part of its hash."""
+    """One file. ``name``: with a part of its hash; ``packed``: compressed."""
 
     name: str
     kind: str
@@ -47,13 +47,13 @@ _BY_NAME = {asset.name: asset for asset in ASSETS.values()}
 
 
 def url(name: str) -> str:
-    """Where a file is; nothing where it is not there."""
+    """A file's address; empty if there is no such file."""
     found = ASSETS.get(name)
     return f"/static/{found.name}" if found else ""
 
 
 def look() -> str:
-    """Light or dark where somebody has chosen, else as their machine has it."""
+    """The color theme that was chosen, light or dark; empty to follow the system."""
     chosen = request.cookies.get("look", "")
     return chosen if chosen in _LOOKS else ""
 

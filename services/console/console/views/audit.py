@@ -1,4 +1,4 @@
-"""Who did what in an organization, and what happened to it."""
+"""The audit log and the timeline of an organization."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ _DAYS = ("from", "to")
 @blp.get("/audit")
 @needs("audit.read")
 def show(org: str) -> ResponseReturnValue:
-    """Who did what, when and why, denials included; filters stand in the address."""
+    """Who did what, when and why, including denied actions; the filters are in the address."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     filters, wrong = _filters(organization["timezone"])
@@ -52,7 +52,7 @@ def show(org: str) -> ResponseReturnValue:
 @blp.get("/audit.csv")
 @needs("audit.read")
 def download(org: str) -> ResponseReturnValue:
-    """All of it, by the same filters, as a file for spreadsheets."""
+    """The filtered log as a CSV file."""
     organization = page.api().get(f"/v1/organizations/{org}")
     filters, _wrong = _filters(organization["timezone"])
     lines = page.api().stream(f"/v1/organizations/{org}/audit", "text/csv", **filters)
@@ -80,8 +80,8 @@ def timeline(org: str) -> ResponseReturnValue:
 
 
 def _filters(zone: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What the address asks for, as the API takes it, and what is wrong with it. Days are the
-    organization's."""
+    """The filters as the API takes them, and errors by field. Days are in the organization's time
+    zone."""
     asked = {name: request.args.get(name, "").strip() for name in _ASKED}
     wrong: dict[str, str] = {}
     for name in _DAYS:

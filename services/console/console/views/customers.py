@@ -1,4 +1,5 @@
-"""The list of customers: search, filters, order, all in the address; and the same as a file."""
+"""The list of customers: search, filters and order, all in the address; and the same as a CSV
+file."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +24,7 @@ _AT_ONCE = 200
 @blp.get("/customers")
 @needs("organization.list")
 def show() -> ResponseReturnValue:
-    """Every customer that is asked for, with money and state."""
+    """The customers that match, with figures and status."""
     if not page.visitor().is_staff:
         return redirect(
             url_for("overview.show", org=page.visitor().workspace.organization["id"]), 303
@@ -62,7 +63,7 @@ def show() -> ResponseReturnValue:
 @blp.get("/customers.csv")
 @needs("organization.list")
 def download() -> ResponseReturnValue:
-    """The same customers as a file, sent as they are read."""
+    """The same customers as a file, streamed."""
     api, asked = page.api(), _asked()
     first = api.get("/v1/organizations", **asked, limit=_AT_ONCE)
     return csv_response(_lines(api, asked, first), f"customers-{clock.now():%Y-%m-%d}.csv")
@@ -73,7 +74,7 @@ def _asked() -> dict[str, str]:
 
 
 def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[str]:
-    """Line by line. The last one says so where the file does not hold everything."""
+    """Line by line. If the file is incomplete, the last line says so."""
     yield csv.BOM + csv.line(COLUMNS)
     written = 0
     while found["data"]:

@@ -1,4 +1,4 @@
-"""Deleting a customer: what stands in the way, the wish, what became of it."""
+"""Delete a customer: the check, the request, its state."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ blp = Blueprint("deletion", __name__, url_prefix="/c/<org>")
 @blp.route("/delete", methods=["GET", "POST"])
 @needs("organization.deletion_check")
 def start(org: str) -> ResponseReturnValue:
-    """The check before, and the form where nothing stands in the way."""
+    """The check, and the form if nothing blocks the deletion."""
     base = f"/v1/organizations/{org}"
     organization = page.api().get(base)
     if organization["status"] in ("closing", "suspended_for_deletion", "deleted"):
@@ -45,7 +45,7 @@ def start(org: str) -> ResponseReturnValue:
 @blp.get("/deletion")
 @needs("organization.deletion_read")
 def show(org: str) -> ResponseReturnValue:
-    """The last deletion asked for: who, when, and how long it can be undone."""
+    """The last deletion request: who, when, and how long it can be undone."""
     base = f"/v1/organizations/{org}"
     organization, found = page.api().get(base), page.api().get(f"{base}/deletion")
     return page.show(
@@ -58,7 +58,7 @@ def show(org: str) -> ResponseReturnValue:
 
 
 def _asked(org: str, organization: dict[str, Any], form: Form) -> Response:
-    """The pre-flight page. What a refused deletion said is newer than what a check would say."""
+    """The check page. The blockers of a refused deletion are newer than the check's."""
     api, base = page.api(), f"/v1/organizations/{org}"
     found = fetch_all(
         check=lambda: api.get(f"{base}/deletion-check"),
@@ -95,7 +95,7 @@ def _asked(org: str, organization: dict[str, Any], form: Form) -> Response:
 def _with_fixes(
     blockers: list[dict[str, Any]], organization: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Each blocker with the page that clears it, where the visitor may use that."""
+    """Each blocker with the page that resolves it, if the user may open that."""
     shown = []
     for blocker in blockers:
         known = deletion.fix(blocker["code"], organization["payment_mode"])
@@ -107,7 +107,7 @@ def _with_fixes(
 
 
 def _left(purge_at: str | None) -> str:
-    """How long it can still be undone, in words."""
+    """How long the deletion can be undone."""
     if not purge_at:
         return ""
     left = page.instant(purge_at) - clock.now()

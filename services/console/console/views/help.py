@@ -1,4 +1,4 @@
-"""Help: the shortcuts, and what somebody prefers in this browser."""
+"""Help: the shortcuts, and preferences of this browser."""
 
 from flask import Blueprint, make_response, redirect, request
 from flask.typing import ResponseReturnValue
@@ -16,15 +16,14 @@ blp = Blueprint("help", __name__)
 @blp.get("/help")
 @open_to_all
 def show() -> ResponseReturnValue:
-    """How to get about."""
+    """The shortcuts."""
     return page.show("help.html", keys=request.cookies.get("keys", ""))
 
 
 @blp.post("/preferences")
 @open_to_all
 def prefer() -> ResponseReturnValue:
-    """Light or dark, with shortcuts or without: kept in this browser, where the script reads it
-    too."""
+    """Store a preference in a cookie, which the script reads too."""
     response = make_response(redirect(page.safe(request.form.get("next")), 303))
     for name, known in PREFERENCES.items():
         if name not in request.form:

@@ -1,4 +1,4 @@
-"""Home: what needs somebody, over the whole book."""
+"""Home: which customers need attention."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +21,7 @@ _MOST = 200
 
 @blp.get("/home")
 def show() -> ResponseReturnValue:
-    """Staff see the whole book; a customer's people their own organization."""
+    """Staff see all customers; a customer's members their own organization."""
     if not page.visitor().is_staff:
         return redirect(
             url_for("overview.show", org=page.visitor().workspace.organization["id"]), 303
@@ -50,8 +50,8 @@ def show() -> ResponseReturnValue:
 
 
 def _questions() -> dict[str, Callable[[], Any]]:
-    """What is asked, each for a card of its own. There is no order by day of deletion, so all of
-    those are."""
+    """The requests, one for each card. The API cannot sort by date of deletion, so all scheduled
+    deletions are loaded."""
     api, may = page.api(), page.visitor().may
     listed = partial(api.get, "/v1/organizations")
     asked: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""Mailed links: looking at one uses nothing up, the button does. Nobody has to be signed in."""
+"""Links from emails. Opening one changes nothing; its button does. Nobody has to be signed in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ blp = Blueprint("links", __name__)
 
 @dataclass(frozen=True)
 class Use:
-    """What a link is for. ``done`` and ``after``: what is said once it was used."""
+    """The texts of a purpose. ``done`` and ``after``: shown after the link was used."""
 
     title: str
     lead: str
@@ -63,14 +63,14 @@ USES = {
 @blp.route("/verify/<token>", methods=["GET", "POST"])
 @open_to_all
 def verify(token: str) -> ResponseReturnValue:
-    """Prove an address and join, or confirm a new one."""
+    """Verify an address and join, or confirm a new address."""
     return _page(token, "verifications")
 
 
 @blp.route("/undo/<token>", methods=["GET", "POST"])
 @open_to_all
 def undo(token: str) -> ResponseReturnValue:
-    """Take a login back whose address was changed."""
+    """Undo a change of the email address."""
     return _page(token, "verifications")
 
 
@@ -84,7 +84,7 @@ def choose(token: str) -> ResponseReturnValue:
 @blp.route("/reset", methods=["GET", "POST"])
 @open_to_all
 def reset() -> ResponseReturnValue:
-    """Ask for a link to a new password; the answer is the same for every address."""
+    """Request a link to choose a new password; the response is the same for every address."""
     form = page.form((fields.EMAIL,))
     response = page.sent(form, lambda: api_access.api().post("/v1/password-resets", form.body()))
     if response is not None:
@@ -95,8 +95,8 @@ def reset() -> ResponseReturnValue:
 @blp.post("/verify/<token>/renewal")
 @open_to_all
 def renew(token: str) -> ResponseReturnValue:
-    """Have whoever invited the holder of a dead link asked for a new one; the answer is the same
-    for any link."""
+    """Ask the person who sent an expired invitation for a new one; the response is the same for any
+    link."""
     try:
         api_access.api().post(f"/v1/verifications/{quote(token, safe='')}/renewal")
     except Refusal as refusal:
@@ -113,7 +113,7 @@ def renew(token: str) -> ResponseReturnValue:
 
 @blp.after_request
 def say_nothing_of_it(response: Response) -> Response:
-    """Nobody we link to learns the address of these pages."""
+    """Keep the address of these pages from other sites."""
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -150,7 +150,7 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
 
 
 def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:
-    """Afterwards nobody is signed in by the link alone."""
+    """A link signs nobody in."""
     onward = (
         url_for("home.show", workspace=link["organization"]["id"]) if link["organization"] else "/"
     )
@@ -159,7 +159,7 @@ def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:
 
 
 def _over(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
-    """A link that can't be used, and what to do instead."""
+    """A link that no longer works, and what to do instead."""
     if refusal.status not in (404, 410):
         raise refusal
     if refusal.status == 404:

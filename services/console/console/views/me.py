@@ -1,4 +1,4 @@
-"""Oneself: sessions, one-time codes and password, where one may go, API keys."""
+"""Your own account: organizations, sessions, one-time codes, password, API keys."""
 
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,7 +17,7 @@ _KEYS = "/v1/api-keys"
 @blp.get("/organizations")
 @needs("session.exchange")
 def organizations() -> ResponseReturnValue:
-    """Where one may go."""
+    """The organizations one may enter."""
     found, wanted = (
         page.api().get("/v1/me/organizations"),
         request.args.get("q", "").strip().casefold(),
@@ -32,7 +32,7 @@ def organizations() -> ResponseReturnValue:
 @blp.get("/sessions")
 @needs("session.list")
 def sessions() -> ResponseReturnValue:
-    """Where one is signed in, and where support acts as oneself."""
+    """Where one is signed in, including support sessions as oneself."""
     found = page.api().get("/v1/sessions", limit=50, cursor=request.args.get("cursor"))
     return page.show("me_sessions.html", found=found, browser=browsers.name)
 
@@ -40,7 +40,7 @@ def sessions() -> ResponseReturnValue:
 @blp.post("/sessions/<session>/end")
 @needs("session.end_others")
 def end_session(session: str) -> ResponseReturnValue:
-    """End one of them."""
+    """End one session."""
     page.api().delete(f"/v1/sessions/{session}")
     return page.done("The session will end within seconds.", "me.sessions")
 
@@ -48,7 +48,7 @@ def end_session(session: str) -> ResponseReturnValue:
 @blp.post("/sessions/end-others")
 @needs("session.end_others")
 def end_others() -> ResponseReturnValue:
-    """End all but this one."""
+    """End all sessions except this one."""
     page.api().delete("/v1/sessions")
     return page.done("All your other sessions have ended.", "me.sessions")
 
@@ -56,7 +56,7 @@ def end_others() -> ResponseReturnValue:
 @blp.get("/security")
 @needs("me.secure")
 def security() -> ResponseReturnValue:
-    """How one signs in."""
+    """One-time codes and password."""
     return page.show(
         "me_security.html", me=page.api().get("/v1/me"), wanted=bool(request.args.get("wanted"))
     )
@@ -65,7 +65,7 @@ def security() -> ResponseReturnValue:
 @blp.route("/security/codes", methods=["GET", "POST"])
 @needs("me.secure")
 def enrol() -> ResponseReturnValue:
-    """Begin with one-time codes; the key is in this answer alone."""
+    """Set up one-time codes; the key is shown only in this response."""
     form = page.form(())
     created = page.sent(form, lambda: page.api().post("/v1/me/totp"))
     if created is None:
@@ -76,7 +76,7 @@ def enrol() -> ResponseReturnValue:
 @blp.route("/security/codes/confirm", methods=["GET", "POST"])
 @needs("me.secure")
 def confirm() -> ResponseReturnValue:
-    """Switch them on; the recovery codes are in this answer alone."""
+    """Turn on one-time codes; the recovery codes are shown only in this response."""
     form = page.form((fields.OTP,))
     created = page.sent(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
     if created is None:
@@ -108,7 +108,7 @@ def switch_off() -> ResponseReturnValue:
 @blp.route("/security/password", methods=["GET", "POST"])
 @needs("me.secure")
 def password() -> ResponseReturnValue:
-    """Choose another password."""
+    """Change the password."""
     form = page.form(fields.PASSWORD)
     if page.sent(form, lambda: page.api().post("/v1/me/password", form.body())) is not None:
         return page.done(
@@ -137,7 +137,7 @@ def password() -> ResponseReturnValue:
 @blp.get("/keys")
 @needs("key.list")
 def keys() -> ResponseReturnValue:
-    """The programs that may act for one's organization."""
+    """The API keys of the organization."""
     found = page.api().get(_KEYS, limit=50, cursor=request.args.get("cursor"))
     return page.show("me_keys.html", found=found, says=SCOPES)
 
@@ -145,7 +145,7 @@ def keys() -> ResponseReturnValue:
 @blp.route("/keys/new", methods=["GET", "POST"])
 @needs("key.manage")
 def make_key() -> ResponseReturnValue:
-    """Make a key; it is in this answer alone."""
+    """Create a key; it is shown only in this response."""
     held = page.api().get("/v1/me")["scopes"]
     scopes = [scope for scope in SCOPES if scope in held]
     form = page.form(fields.key(scopes))
@@ -167,7 +167,7 @@ def make_key() -> ResponseReturnValue:
 @blp.route("/keys/<key>/rotate", methods=["GET", "POST"])
 @needs("key.manage")
 def rotate_key(key: str) -> ResponseReturnValue:
-    """Another secret for a key; it is in this answer alone."""
+    """Rotate a key; the new one is shown only in this response."""
     form = page.form(fields.ROTATION)
     created = page.sent(
         form,
@@ -193,7 +193,7 @@ def rotate_key(key: str) -> ResponseReturnValue:
 @blp.route("/keys/<key>/delete", methods=["GET", "POST"])
 @needs("key.manage")
 def delete_key(key: str) -> ResponseReturnValue:
-    """Delete a key; it is dead at once."""
+    """Delete a key."""
     form = page.form(())
     if page.sent(form, lambda: page.api().delete(f"{_KEYS}/{key}")) is None:
         return page.show(

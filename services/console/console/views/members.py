@@ -1,4 +1,4 @@
-"""The people of an organization: the list, one of them, and what can be done with them."""
+"""The members of an organization: the list, one member, and actions on them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +18,8 @@ FILTERS = ("q", "role", "status", "portal_access")
 
 @dataclass(frozen=True)
 class Step:
-    """Something done with one member after a question. ``path``: below the member, here and in the
-    API; ``does``: what happens, in words; ``said``: afterwards."""
+    """An action on a member, after a question. ``path``: below the member, here and in the API;
+    ``does``: the explanation; ``said``: the message afterwards, after the name."""
 
     path: str
     operation: str
@@ -96,7 +96,7 @@ STEPS = (
 @blp.get("")
 @needs("member.list")
 def show(org: str) -> ResponseReturnValue:
-    """Everybody, by name."""
+    """All members, by name."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     wanted = {name: request.args.get(name) for name in (*FILTERS, "cursor")}
@@ -114,7 +114,7 @@ def show(org: str) -> ResponseReturnValue:
 @blp.route("/new", methods=["GET", "POST"])
 @needs("member.add")
 def add(org: str) -> ResponseReturnValue:
-    """Add somebody, with portal access or without."""
+    """Add a member, with or without portal access."""
     organization = page.api().get(f"/v1/organizations/{org}")
     kind = organization["kind"]
     form = page.form(
@@ -147,7 +147,7 @@ def add(org: str) -> ResponseReturnValue:
 @blp.get("/<member>")
 @needs("member.read")
 def detail(org: str, member: str) -> ResponseReturnValue:
-    """One of them, and what can be done."""
+    """One member, and the available actions."""
     organization, found = _both(page.api(), org, member)
     return page.show(
         "member.html",
@@ -163,7 +163,7 @@ def detail(org: str, member: str) -> ResponseReturnValue:
 @blp.route("/<member>/edit", methods=["GET", "POST"])
 @needs("member.update")
 def edit(org: str, member: str) -> ResponseReturnValue:
-    """Change a member."""
+    """Edit a member."""
     base = f"/v1/organizations/{org}/members/{member}"
     organization = page.api().get(f"/v1/organizations/{org}")
     response = page.api().ask("GET", base)
@@ -261,7 +261,7 @@ def _reach(org: str) -> frozenset[str]:
 
 
 def _can(organization: Any, member: Any = None) -> frozenset[str]:
-    """The operations that are offered: on the list, or with this member."""
+    """The available operations: on the list, or on this member."""
     may = page.visitor().may
     if member is None:
         found = frozenset(("member.add",) if organization["status"] in people.EDITABLE else ())
@@ -271,5 +271,5 @@ def _can(organization: Any, member: Any = None) -> frozenset[str]:
 
 
 def _pin(organization: Any, member: Any, what: str) -> ResponseReturnValue:
-    """The PIN, in this answer alone."""
+    """The PIN, shown only in this response."""
     return page.show("member_pin.html", organization=organization, member=member, what=what)

@@ -1,5 +1,4 @@
-"""A form about a customer's money: how the account stands beside it, and the way on where the API
-refuses."""
+"""A form about a customer's money, with the account's figures, and remedies if the API refuses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from console.views import page
 
 @dataclass(frozen=True)
 class CustomerAccount:
-    """A customer, and the account as it stands; ``match``: its ETag."""
+    """A customer with its account; ``match``: the ETag of the account."""
 
     organization: dict[str, Any]
     account: Any
@@ -49,9 +48,9 @@ class CustomerAccount:
 
 @dataclass(frozen=True)
 class FormPage:
-    """What a form's page says. ``done``: what is said afterwards, of what the API answered; ``back``, ``where``: the
-    page before, and after; ``about``: terms with words, ``amounts``: with what stands there, red and owed below zero;
-    ``blocked``: what must be done before."""
+    """The texts of a form page. ``done``: the message afterwards, from the response of the API;
+    ``back``, ``where``: the page before and after; ``about``: terms with text, ``amounts``: terms
+    with amounts; ``blocked``: what must be resolved first."""
 
     title: str
     verb: str
@@ -66,8 +65,8 @@ class FormPage:
 
 
 def load(org: str) -> CustomerAccount:
-    """Read the customer and the account. Raises Refusal; when a form comes back, only where the
-    customer is away, for what was typed must not be lost."""
+    """Load the customer and its account. Raises Refusal; after a submission only if the customer
+    cannot be loaded, so that the entered values are not lost."""
     api, base = page.api(), f"/v1/organizations/{org}"
     found = fetch_all(
         organization=lambda: api.get(base), account=lambda: api.ask("GET", f"{base}/account")
@@ -93,10 +92,10 @@ def handle(
     match: str = "",
     **more: Any,
 ) -> Response:
-    """Show the form, or do what it asks and go back to where it was opened from. ``match``: the
-    ETag it is sent with.
+    """Show the form, or submit it and return to the page it was opened from. ``match``: the ETag it
+    is sent with.
 
-    Raises ProofNeeded, and Refusal where we are not known any more."""
+    Raises ProofNeeded, and Refusal if the session has ended."""
     held = values or {}
     form = page.form(fields, held | _suggested(fields), match=match)
     response = page.sent(form, lambda: send(form))
@@ -118,12 +117,13 @@ def handle(
 
 
 def post(customer: CustomerAccount, path: str, body: dict[str, Any], form: Form) -> Any:
-    """POST below the customer, once for this filling-in."""
+    """POST below the customer, once per submission."""
     return page.api().post(f"{customer.path}/{path}", body, key=form.key)
 
 
 def _suggested(fields: Sequence[Field]) -> dict[str, Any]:
-    """What a link of ours proposes for fields that everybody sees before it is sent."""
+    """Values that a link of ours suggests; only for fields that are visible before the form is
+    sent."""
     return {
         one.name: request.args[one.name]
         for one in fields

@@ -1,4 +1,4 @@
-"""A customer at a glance."""
+"""The overview of an organization."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _LATEST = 10
 @blp.get("/overview")
 @needs("organization.read")
 def show(org: str) -> ResponseReturnValue:
-    """Who they are, how they stand, what happened lately."""
+    """Details, figures and recent activity."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     found = fetch_all(**_questions(org))
@@ -43,8 +43,8 @@ def show(org: str) -> ResponseReturnValue:
 
 
 def _questions(org: str) -> dict[str, Callable[[], Any]]:
-    """What is asked: what one may see. The chart and the last transactions are made of the same
-    answer; who of theirs is inside, staff see at home."""
+    """The requests that the role allows. The chart and the recent transactions share a response.
+    Staff see support sessions on Home instead."""
     get, base = page.api().get, f"/v1/organizations/{org}"
     asked = {
         "account": ("account.read", partial(get, f"{base}/account")),
@@ -61,7 +61,7 @@ def _questions(org: str) -> dict[str, Callable[[], Any]]:
 
 
 def _kinds(members: list[dict[str, Any]]) -> dict[str, int]:
-    """How many of each kind."""
+    """The number of members of each kind."""
     kinds = Counter(one["role"] if one["portal_access"] else "no_login" for one in members)
     kinds.update(one["status"] for one in members if one["status"] != "active")
     return kinds

@@ -1,5 +1,4 @@
-"""What every page has: who is here, the way to the API, how a template is filled, how a form is
-sent."""
+"""What all pages share: the visitor, the API, templates, forms."""
 
 import gzip
 from collections.abc import Callable, Sequence
@@ -21,11 +20,11 @@ View = Callable[..., Any]
 
 
 class ProofNeeded(Exception):
-    """The API wants a fresh proof of who this is before it does what the form asks."""
+    """The API requires re-authentication before it does what the form asks."""
 
 
 def visitor() -> Visitor:
-    """Who is here. Raises SignedOut."""
+    """The signed-in user. Raises SignedOut."""
     found: Visitor | None = g.get("visitor")
     if found is None:
         raise visitors.SignedOut()
@@ -33,21 +32,20 @@ def visitor() -> Visitor:
 
 
 def api() -> Api:
-    """The API in their name."""
+    """The API on their behalf."""
     if "api" not in g:
         g.api = api_access.api(visitor())
     return cast(Api, g.api)
 
 
 def open_to_all(view: View) -> View:
-    """Mark a page that nobody has to be signed in for."""
+    """Mark a page that needs no sign-in."""
     view.open_to_all = True  # type: ignore[attr-defined]
     return view
 
 
 def needs(operation: str) -> Callable[[View], View]:
-    """Only for whom the services' tables allow this; for others the page is refused before anything
-    is asked."""
+    """Only for users whose role allows this operation, by the tables of the services."""
 
     def guarded(view: View) -> View:
         @wraps(view)
@@ -63,7 +61,7 @@ def needs(operation: str) -> Callable[[View], View]:
 
 
 def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match: str = "") -> Form:
-    """The form of this request: what was sent, what was kept of it before, or these values."""
+    """The form of this request, with the submitted values, those of a draft, or these."""
     submitted = Form(
         fields, {name: _text(value) for name, value in (values or {}).items()}, match=match
     )
@@ -80,8 +78,7 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
 
 
 def stale(submitted: Form, values: dict[str, Any], *, match: str) -> bool:
-    """Whether somebody else was faster; then the form shows what they made of it beside what was
-    typed."""
+    """Whether somebody else changed the resource meanwhile; then the form shows both values."""
     if submitted.refusal is None or submitted.refusal.status != 412:
         return False
     submitted.stale({name: _text(value) for name, value in values.items()}, match)
@@ -89,10 +86,10 @@ def stale(submitted: Form, values: dict[str, Any], *, match: str) -> bool:
 
 
 def sent(submitted: Form, send: Callable[[], Any]) -> Any:
-    """Do what the form asks, if it was sent; what the API answered, or None where it is to be shown
+    """Submit the form if it was sent; the result of the API, or None if the form is to be shown
     (again).
 
-    Raises ProofNeeded, and Refusal where we are not known any more."""
+    Raises ProofNeeded, and Refusal if the session has ended."""
     if request.method != "POST":
         return None
     try:
@@ -113,8 +110,7 @@ def sent(submitted: Form, send: Callable[[], Any]) -> Any:
 
 
 def prove(password: str, otp: str) -> None:
-    """A fresh proof of who this is; from now on the API is asked with the token it gave. Raises
-    Refusal."""
+    """Re-authenticate; from now on the token from it is used. Raises Refusal."""
     body = {"password": password} | ({"otp": otp.strip()} if otp.strip() else {})
     granted = api().post("/v1/me/step-up", body)
     at = visitor().workspace
@@ -128,7 +124,7 @@ def prove(password: str, otp: str) -> None:
 
 
 def show(template: str, *, status: int = 200, **words: Any) -> Response:
-    """A page. With a refused form it is 422, or what the API said it was."""
+    """A page. With a refused form its status is 422, or that of the refusal."""
     submitted = words.get("form")
     if isinstance(submitted, Form) and submitted.summary and status == 200:
         status = submitted.refusal.status if submitted.refusal else 422
@@ -140,29 +136,28 @@ def show(template: str, *, status: int = 200, **words: Any) -> Response:
 
 
 def done(words: str, endpoint: str, **where: Any) -> Response:
-    """Go on to a page, which says these words once."""
+    """Redirect to a page, which shows this message once."""
     response = cast(Response, redirect(url_for(endpoint, **where), 303))
     return cookies.write(response, seal(visitor().secret, words), part=_SAID, seconds=60)
 
 
 def said() -> str:
-    """What the page before had to say."""
+    """The message of the previous page."""
     sealed = cookies.read(_SAID)
     g.said = bool(sealed)
     return str(opens(visitor().secret, sealed) or "") if sealed and g.get("visitor") else ""
 
 
 def safe(target: str | None) -> str:
-    """A path of ours to go on to, or the beginning: never another host."""
+    """A path of ours to redirect to, or ``/``: never another host."""
     if not target or not target.startswith("/") or target.startswith("//"):
         return "/"
     return target if target.isprintable() and "\\" not in target else "/"
 
 
 def path_of(address: str | None) -> str:
-    """Path and query of an address that a browser says it is at, whatever the host; the beginning
-    where there is none. We are not told by which scheme people come, so the whole address can't be
-    compared."""
+    """Path and query of an address that the browser reports, whatever its host; ``/`` if there is
+    none. The scheme that people use is not known here, so the whole address cannot be compared."""
     behind = (address or "").partition("://")[2].partition("#")[0]
     return safe("/" + behind.partition("/")[2])
 
@@ -173,7 +168,7 @@ def instant(stamp: str) -> datetime:
 
 
 def compress(response: Response) -> Response:
-    """Send text small to whoever takes it so."""
+    """Compress a text response if the browser accepts it."""
     response.vary.add("Accept-Encoding")
     small = (
         response.is_streamed or response.direct_passthrough or (response.content_length or 0) < 1024

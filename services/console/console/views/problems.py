@@ -1,5 +1,4 @@
-"""What people see when something stands in the way: what it is, what to do next, and what they
-typed is kept."""
+"""The pages for errors: what happened and what to do next. Entered values are kept."""
 
 from chassis.http import requests
 from chassis.runtime import log
@@ -46,7 +45,7 @@ _SAYS = {
 
 
 def plug(app: Flask) -> None:
-    """One way to say each."""
+    """Register the error handlers."""
     app.register_error_handler(SignedOut, _signed_out)
     app.register_error_handler(Forged, _forged)
     app.register_error_handler(ProofNeeded, _proof_needed)
@@ -58,7 +57,7 @@ def plug(app: Flask) -> None:
 
 
 def typed() -> list[tuple[str, str]]:
-    """What was in the form of this request, but for secrets."""
+    """The values of the submitted form, without secrets."""
     hidden = ("csrf", "kept", "next")
     return [
         (name, value)
@@ -108,8 +107,8 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
 
 
 def _forged(_problem: Forged) -> ResponseReturnValue:
-    """A form of a page from before signing in anew still holds what somebody typed; another site's
-    does not count."""
+    """A form that was opened before signing in again has an old token but still holds what the user
+    entered, so it is kept as a draft; a form from another site is not."""
     if g.get("visitor") and typed() and {"Sec-Fetch-Site", "Origin"} & set(request.headers.keys()):
         draft = drafts.save(g.visitor, dict(typed()))  # it is from here, as check_origin has seen
         return redirect(f"{_form()}?draft={draft}", 303)
@@ -149,7 +148,7 @@ def _away(problem: Exception) -> ResponseReturnValue:
 def _say(
     status: int, title: str, advice: str, refusal: Refusal | None = None, back: str = ""
 ) -> Response:
-    """The page of a problem; it needs no database and no API."""
+    """The page of an error; it needs neither the database nor the API."""
     response = make_response(
         render_template(
             "problem.html",
@@ -167,7 +166,7 @@ def _say(
 
 
 def _form() -> str:
-    """The page whose form this was: the same address, or for a mere button the page that it stood
+    """The page with the submitted form: the same address, or for a single button the page it is
     on."""
     if current_app.url_map.bind("").test(request.path, "GET"):
         return request.path

@@ -1,4 +1,4 @@
-"""The provider's own: its settings, its money."""
+"""The provider's settings and wallet."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ blp = Blueprint("provider", __name__, url_prefix="/provider")
 @blp.get("/settings")
 @needs("settings.read")
 def settings() -> ResponseReturnValue:
-    """How the provider works; who may not change it sees it."""
+    """The settings; read-only for those who may not change them."""
     now, match = _read()
     draft = request.args.get("draft")
     kept = (drafts.load(page.visitor(), draft) if draft else None) or {}
@@ -30,7 +30,7 @@ def settings() -> ResponseReturnValue:
 @blp.post("/settings")
 @needs("settings.change")
 def change() -> ResponseReturnValue:
-    """Save the settings, or add or take away a row of the tax rates: then nothing is sent yet."""
+    """Save the settings, or add or remove a tax rate without saving yet."""
     do, rows = request.form.get("do", ""), _rows(request.form, 0)
     form = page.form(provider.fields(rows))
     if do == "add":
@@ -62,14 +62,14 @@ def change() -> ResponseReturnValue:
 @blp.get("/wallet")
 @needs("wallet.read")
 def wallet() -> ResponseReturnValue:
-    """The provider's money in each currency, and what of it is the customers'."""
+    """The provider's money in each currency, and the customers' share of it."""
     return page.show("wallet.html", found=page.api().get("/v1/wallet"))
 
 
 @blp.route("/wallet/top-up", methods=["GET", "POST"])
 @needs("wallet.top_up")
 def top_up() -> ResponseReturnValue:
-    """Put money on the provider's own balance."""
+    """Top up the provider's wallet."""
     codes = [purse["currency"] for purse in page.api().get("/v1/wallet")["data"]]
     form = page.form(
         provider.top_up([*codes, *(code for code, _ in locale.currencies() if code not in codes)]),
@@ -87,7 +87,7 @@ def _read() -> tuple[dict[str, Any], str]:
 
 
 def _rows(typed: Any, otherwise: int) -> int:
-    """How many tax rates a form has."""
+    """The number of tax rates in a form."""
     said = str(typed.get("rows", ""))
     return min(int(said), provider.MOST_RATES) if said.isdecimal() and len(said) < 4 else otherwise
 

@@ -1,4 +1,4 @@
-"""The settings of a customer, and its danger zone."""
+"""The settings of an organization, and its sensitive actions."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ EDITABLE = ("active", "suspended")
 @blp.route("/settings", methods=["GET", "POST"])
 @needs("organization.read")
 def show(org: str) -> ResponseReturnValue:
-    """What can be changed, what is fixed and why, and what can do harm."""
+    """Editable settings, permanent settings and sensitive actions."""
     base = f"/v1/organizations/{org}"
     response = page.api().ask("GET", base)
     organization, match = response.json(), response.headers.get("ETag", "")
@@ -46,7 +46,7 @@ def show(org: str) -> ResponseReturnValue:
 @blp.route("/settings/suspend", methods=["GET", "POST"])
 @needs("organization.suspend")
 def suspend(org: str) -> ResponseReturnValue:
-    """Nobody logs in, nothing is charged; the money stays."""
+    """Suspend an organization."""
     return _sure(
         org,
         "suspend",
@@ -63,7 +63,7 @@ def suspend(org: str) -> ResponseReturnValue:
 @blp.route("/settings/activate", methods=["GET", "POST"])
 @needs("organization.activate")
 def activate(org: str) -> ResponseReturnValue:
-    """Undo a suspension, or a scheduled deletion."""
+    """Undo a suspension or a scheduled deletion."""
     return _sure(
         org,
         "activate",
@@ -78,7 +78,7 @@ def activate(org: str) -> ResponseReturnValue:
 @blp.route("/settings/hand-over", methods=["GET", "POST"])
 @needs("organization.hand_over")
 def hand_over(org: str) -> ResponseReturnValue:
-    """Let the customer manage itself."""
+    """Let the customer manage the organization."""
     return _managed_by(
         org,
         "customer",
@@ -93,7 +93,7 @@ def hand_over(org: str) -> ResponseReturnValue:
 @blp.route("/settings/hand-back", methods=["GET", "POST"])
 @needs("organization.hand_back")
 def hand_back(org: str) -> ResponseReturnValue:
-    """Let the provider manage it."""
+    """Let the provider manage the organization."""
     return _managed_by(
         org,
         "provider",
@@ -107,8 +107,7 @@ def hand_back(org: str) -> ResponseReturnValue:
 @blp.get("/standing")
 @needs("organization.read")
 def status_banner(org: str) -> ResponseReturnValue:
-    """The banner that says how it stands, asked for again while something is under way; then the
-    page is new."""
+    """The status banner, polled while the status is about to change; then the page is reloaded."""
     organization = page.api().get(f"/v1/organizations/{org}")
     if organization["status"] in ("provisioning", "closing"):
         return render_template("status_banner.html", organization=organization)

@@ -1,4 +1,4 @@
-"""The way in and out: sign in, sign out, the beginning."""
+"""Sign in and sign out."""
 
 from contextlib import suppress
 from typing import Any
@@ -23,7 +23,7 @@ blp = Blueprint("sign_in", __name__)
 @blp.get("/")
 @open_to_all
 def index() -> ResponseReturnValue:
-    """The home of where one was last, or the way in."""
+    """The last used workspace's home, or the sign-in page."""
     if g.visitor is None:
         return redirect(url_for("sign_in.show"), 303)
     workspaces = sessions.own_workspaces(g.visitor)
@@ -38,14 +38,14 @@ def index() -> ResponseReturnValue:
 @blp.get("/sign-in")
 @open_to_all
 def show() -> ResponseReturnValue:
-    """Ask who it is."""
+    """The sign-in form."""
     return page.show("sign_in.html", next=page.safe(request.args.get("next")), kept=[], email="")
 
 
 @blp.post("/sign-in")
 @open_to_all
 def submit() -> ResponseReturnValue:
-    """Let them in, where they wanted to go; what they had typed there goes with them."""
+    """Sign in and continue to the requested page, with the values that were entered there."""
     onward, typed = page.safe(request.form.get("next")), _typed()
     kept = [
         (name.removeprefix("kept_"), value)
@@ -70,7 +70,7 @@ def submit() -> ResponseReturnValue:
 
 @blp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """End every session of this browser; then on to where the form says."""
+    """End all sessions of this browser and continue to the page that the form names."""
     visitor = page.visitor()
     _end_sessions(visitor)
     sessions.sign_out(visitor)
@@ -81,13 +81,13 @@ def sign_out() -> ResponseReturnValue:
 @blp.get("/signed-out")
 @open_to_all
 def signed_out() -> ResponseReturnValue:
-    """Say so."""
+    """The page after signing out."""
     return render_template("signed_out.html")
 
 
 def _typed() -> dict[str, str]:
-    """Address and password; where the one-time code is asked for, those from the step before come
-    back sealed."""
+    """Email, password and one-time code. Email and password of the previous step come back
+    encrypted."""
     begun = opens(cookies.read(_STARTED), request.form.get("begun", "")) or {}
     typed = {name: begun.get(name) or request.form.get(name, "") for name in ("email", "password")}
     otp = request.form.get("otp", "").strip()
@@ -95,8 +95,8 @@ def _typed() -> dict[str, str]:
 
 
 def _ask_again(refusal: Refusal, typed: dict[str, str], **words: Any) -> Response:
-    """For the code where that is all that is missing: nobody types a password twice, nor does it
-    stand in the page."""
+    """The sign-in form with an error. If only the one-time code is missing, the password is kept
+    encrypted, so that nobody has to enter it twice and it is not in the page."""
     asks = refusal.code in ("otp_required", "invalid_otp")
     wrong = "" if refusal.code == "otp_required" else _words(refusal)
     status = (
@@ -111,7 +111,7 @@ def _ask_again(refusal: Refusal, typed: dict[str, str], **words: Any) -> Respons
 
 
 def _end_sessions(visitor: Visitor) -> None:
-    """Whether the API hears of it or not: nobody has their tokens once the browser is forgotten."""
+    """A failure is ignored: nobody has the tokens once the browser session is deleted."""
     for workspace in sessions.own_workspaces(visitor):
         with suppress(Refusal):
             api_access.api(visitor, workspace).delete("/v1/sessions/current")

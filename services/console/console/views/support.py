@@ -1,4 +1,4 @@
-"""Remote Support: grants, who is inside, consent."""
+"""Remote Support: access requests, approval, active sessions."""
 
 import time
 from datetime import timedelta
@@ -24,7 +24,7 @@ _known: dict[str, tuple[float, bool]] = {}  # provider -> until when, whether Re
 @blp.get("/support")
 @needs("support.read")
 def show(org: str) -> ResponseReturnValue:
-    """Whether support can come in, under which grants, and who is inside now."""
+    """Access requests and grants, and active sessions."""
     api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
     asked: dict[str, Any] = {
         "organization": lambda: api.get(base),
@@ -42,9 +42,8 @@ def show(org: str) -> ResponseReturnValue:
 @blp.get("/support/inside")
 @needs("support.read")
 def active_sessions(org: str) -> ResponseReturnValue:
-    """Who of the provider is inside now, for the part of a page that asks again and again. It does
-    not keep a session alive that nobody uses: once its token is due to be renewed, the page asks no
-    more."""
+    """The active support sessions, for the part of a page that polls. Polling does not keep an
+    unused session alive: shortly before its token expires, the part stops polling."""
     if not request.headers.get("HX-Request"):
         return redirect(url_for("support.show"), 303)
     if page.visitor().workspace.until - clock.now() < _FRESH:
@@ -68,7 +67,7 @@ def active_sessions(org: str) -> ResponseReturnValue:
 @blp.route("/support/request", methods=["GET", "POST"])
 @needs("support.request")
 def ask(org: str) -> ResponseReturnValue:
-    """Ask for leave to come in."""
+    """Request access."""
     base = f"/v1/organizations/{org}"
     organization = page.api().get(base)
     form = page.form(fields.REQUEST, {"access": "read", "minutes": "1440"})
@@ -89,7 +88,7 @@ def ask(org: str) -> ResponseReturnValue:
 @blp.route("/support/<grant>/enter", methods=["GET", "POST"])
 @needs("support.enter")
 def enter(org: str, grant: str) -> ResponseReturnValue:
-    """Go in under a grant, as nobody in particular."""
+    """Enter an account under a grant, as Support."""
     organization, one = _with_grant(org, grant)
     form = page.form(fields.ENTER, {"reason": one["reason"]})
     granted = page.sent(
@@ -112,7 +111,7 @@ def enter(org: str, grant: str) -> ResponseReturnValue:
 @blp.route("/support/<grant>/approve", methods=["GET", "POST"])
 @needs("support.consent")
 def approve(org: str, grant: str) -> ResponseReturnValue:
-    """Let support in."""
+    """Approve a request."""
     organization, one = _with_grant(org, grant)
     form = page.form(())
     if (
@@ -131,7 +130,7 @@ def approve(org: str, grant: str) -> ResponseReturnValue:
 @blp.route("/support/<grant>/end", methods=["GET", "POST"])
 @needs("support.end")
 def end(org: str, grant: str) -> ResponseReturnValue:
-    """End a grant or a request, or put one out who is inside (then it is the session's id)."""
+    """End a grant, a request or an active session (then the id is the session's)."""
     organization, one = _with_grant(org, grant)
     form = page.form(())
     if (
@@ -145,14 +144,13 @@ def end(org: str, grant: str) -> ResponseReturnValue:
 
 
 def seen(found: list[dict[str, Any]]) -> str:
-    """What changes when somebody comes in or goes."""
+    """A value that changes when a session starts or ends."""
     return f"{len(found)}{found[0]['id'] if found else ''}"
 
 
 def is_offered() -> bool:
-    """Whether Remote Support is there for whoever sits here: their provider has switched it on.
-    Customers can't know, but see what was granted. Asked of the API a few times a minute at the
-    most."""
+    """Whether the provider's settings allow Remote Support. Customers cannot know, but see existing
+    grants. Cached for some seconds."""
     visitor = page.visitor()
     if not visitor.may("settings.read"):
         return True
@@ -168,7 +166,7 @@ def is_offered() -> bool:
 
 
 def forget_offer() -> None:
-    """The settings have changed: ask again."""
+    """Load the setting again the next time."""
     _known.clear()
 
 
@@ -185,7 +183,7 @@ def _asked(form: Any) -> dict[str, Any]:
 
 
 def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The organization and the grant, request or stay of this id. Raises Refusal (404)."""
+    """The organization, and the grant, request or session with this id. Raises Refusal (404)."""
     api, base = page.api(), f"/v1/organizations/{org}"
     responses = fetch_all(
         organization=lambda: api.get(base),

@@ -1,4 +1,4 @@
-"""Login As, and every way out of a customer's place."""
+"""Support sessions: log in as a member, and end a session."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ blp = Blueprint("support_sessions", __name__)
 @blp.route("/c/<org>/members/<member>/login-as", methods=["GET", "POST"])
 @needs("member.login_as")
 def start(org: str, member: str) -> ResponseReturnValue:
-    """Step in as a member, with a reason. ``?reason=``: what to put there first."""
+    """Log in as a member, with a reason. ``?reason=``: its initial value."""
     api, base = page.api(), f"/v1/organizations/{org}"
     form = page.form(fields.LOGIN_AS, {"reason": request.args.get("reason", "")})
     found = fetch_all(
@@ -44,15 +44,16 @@ def start(org: str, member: str) -> ResponseReturnValue:
 
 
 def go_in(granted: dict[str, Any], name: str) -> AnyResponse:
-    """Take the workspace of a session in a customer's place and go there; one's own workspace stays."""
+    """Add the workspace of a support session to this browser and open it. The own workspace
+    stays."""
     act = {**granted["act"], "member_id": granted["member_id"]}
     key = sessions.save_workspace(page.visitor(), {**granted, "act": act}, member=name)
     return redirect(url_for("overview.show", workspace=key, org=granted["organization"]["id"]), 303)
 
 
 def show_start(template: str, form: Form, **words: Any) -> Response:
-    """The form of stepping in, with what stands in the way said to people, and the way to where one
-    is already."""
+    """The form that starts a session, with readable errors and a link to the session that is
+    already active."""
     form.summary = fields.plain(form.refusal) or form.summary
     inside = ""
     if form.refusal is not None and form.refusal.code == "already_acting":
@@ -70,8 +71,8 @@ def show_start(template: str, form: Form, **words: Any) -> Response:
 @blp.post("/acting/<session>/end")
 @needs("session.end_others")
 def end(session: str) -> ResponseReturnValue:
-    """End a session of one's own in a customer's place, wherever it was begun; back to where one
-    wanted to go."""
+    """End a support session of one's own, started anywhere, and return to the page that the form
+    names."""
     page.api().delete(f"/v1/sessions/{session}")
     sessions.delete_workspace(page.visitor(), session)
     return redirect(page.safe(request.form.get("back")), 303)
@@ -79,8 +80,7 @@ def end(session: str) -> ResponseReturnValue:
 
 @blp.get("/acting/pulse")
 def pulse() -> ResponseReturnValue:
-    """Whether this session in a customer's place still lives; asked every second by the pages of
-    it."""
+    """Whether this support session is still active; the script asks every second."""
     if page.visitor().workspace.act is None:
         abort(404)
     page.api().get("/v1/me")
@@ -89,7 +89,7 @@ def pulse() -> ResponseReturnValue:
 
 @blp.post("/acting/stop")
 def stop() -> ResponseReturnValue:
-    """Step out, for good, and go back to one's own workspace."""
+    """End this support session and return to one's own workspace."""
     visitor = page.visitor()
     if visitor.workspace.act is None:
         abort(404)
@@ -106,8 +106,7 @@ def stop() -> ResponseReturnValue:
 
 
 def way_back(visitor: Visitor | None, workspace: WorkspaceSession | None, org: str) -> str:
-    """Where to go from a session in a customer's place that is over; empty where there is no such
-    place."""
+    """Where to go after a support session has ended; empty if unknown."""
     if workspace is not None and workspace.act is not None:
         endpoint, where = _own_place(workspace)
         return url_for(endpoint, _external=False, **where)
@@ -128,7 +127,7 @@ def _own_place(workspace: WorkspaceSession) -> tuple[str, dict[str, str]]:
 
 
 def _hurdle(organization: dict[str, Any], member: dict[str, Any]) -> str:
-    """Why nobody can act as this member now; empty where they can."""
+    """Why nobody can log in as this member now; empty if they can."""
     if organization["kind"] != "customer":
         return "This member belongs to your own staff. You can only log in as a customer's member."
     if organization["status"] != "active":

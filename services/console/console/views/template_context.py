@@ -1,4 +1,4 @@
-"""What templates may call: amounts, instants, states, links."""
+"""Filters and variables of the templates."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from console.views import assets, page, support, support_sessions
 
 
 def plug(app: Flask) -> None:
-    """Make them known to the templates."""
+    """Register them."""
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
@@ -57,8 +57,8 @@ def _of_every_page() -> dict[str, Any]:
 
 
 def _sections() -> list[Section]:
-    """The items of View for whoever sits here. Looked up by the pages that show them, not by those
-    of problems."""
+    """The sections that the role allows. Loaded only by pages that show them, not by error
+    pages."""
     if "sections" not in g:
         visitor = g.get("visitor")
         g.sections = [
@@ -90,8 +90,8 @@ def _day(stamp: str | None) -> str:
 
 
 def with_args(**changed: Any) -> str:
-    """This page's address with some of its query changed; None or nothing takes a part away. The
-    query is anybody's, so it is only ever a query."""
+    """This page's address with some query parameters changed; None or an empty value removes
+    one."""
     query = {
         name: value
         for name, value in {**request.args.to_dict(), **changed}.items()

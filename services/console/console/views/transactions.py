@@ -1,4 +1,4 @@
-"""The transactions of a customer: found, read one by one, taken home as a file, taken back."""
+"""The transactions of an account: list, details, CSV file, reversal."""
 
 from itertools import chain
 
@@ -54,7 +54,7 @@ _REVERSIBLE = ("top_up", "withdrawal", "payment", "write_off", "correction", "go
 @blp.get("/transactions")
 @needs("transactions.read")
 def show(org: str) -> ResponseReturnValue:
-    """What happened on the account, newest first."""
+    """The transactions, newest first."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     chosen, refusal = _chosen(), None
@@ -84,7 +84,7 @@ def show(org: str) -> ResponseReturnValue:
 @blp.get("/transactions.csv")
 @needs("transactions.read")
 def file(org: str) -> ResponseReturnValue:
-    """All of them that the filters leave, for spreadsheets; the API has made formulas harmless."""
+    """The filtered transactions as a CSV file. The API has escaped formulas."""
     api, base = page.api(), f"/v1/organizations/{org}"
     filters = _filters(api.get(base)["timezone"])
     pieces = chain(
@@ -112,7 +112,7 @@ def detail(org: str, transaction: str) -> ResponseReturnValue:
 @blp.route("/transactions/<transaction>/reverse", methods=["GET", "POST"])
 @needs("account.reverse")
 def reverse(org: str, transaction: str) -> ResponseReturnValue:
-    """Take back what should not have been, or a payment that bounced."""
+    """Reverse an incorrect transaction, or a payment that bounced."""
     customer = money_form.load(org)
     found = page.api().get(f"{customer.path}/account/transactions/{transaction}")
     form_page = FormPage(
@@ -142,8 +142,8 @@ def _chosen() -> dict[str, str]:
 
 
 def _filters(zone: str) -> dict[str, str]:
-    """What the address asks for, as the API takes it: days are the customer's; what is no day it
-    refuses."""
+    """The filters as the API takes them: days are in the customer's time zone. What is not a date
+    is left to the API to refuse."""
     chosen = _chosen()
     for name, plus in (("from", 0), ("to", 1)):
         try:

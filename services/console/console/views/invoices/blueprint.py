@@ -1,4 +1,4 @@
-"""Where the pages about invoices are."""
+"""The blueprint of the pages about invoices."""
 
 from flask import Blueprint
 

@@ -1,4 +1,4 @@
-"""Invoices issued, voided and credited."""
+"""Issue, void and credit invoices."""
 
 from flask.typing import ResponseReturnValue
 
@@ -13,7 +13,7 @@ from console.views.page import needs
 @blp.route("/invoices/issue", methods=["GET", "POST"])
 @needs("invoices.issue")
 def issue(org: str) -> ResponseReturnValue:
-    """Make what is unbilled due now."""
+    """Make unbilled charges due now."""
     customer = money_form.load(org)
     is_prepaid = bool(customer.account) and customer.account["payment_mode"] == "prepaid"
     form_page = FormPage(
@@ -37,7 +37,7 @@ def issue(org: str) -> ResponseReturnValue:
 @blp.route("/invoices/<invoice>/void", methods=["GET", "POST"])
 @needs("invoices.issue")
 def void(org: str, invoice: str) -> ResponseReturnValue:
-    """Take an invoice back of which nothing is paid."""
+    """Void an invoice on which nothing is paid."""
     customer = money_form.load(org)
     found = page.api().get(f"{customer.path}/invoices/{invoice}")
     form_page = FormPage(
@@ -61,7 +61,7 @@ def void(org: str, invoice: str) -> ResponseReturnValue:
 @blp.route("/invoices/<invoice>/credit", methods=["GET", "POST"])
 @needs("invoices.issue")
 def credit(org: str, invoice: str) -> ResponseReturnValue:
-    """Take an invoice back in part, or all of it, by a credit note."""
+    """Credit an invoice, in part or in full."""
     customer = money_form.load(org)
     found = page.api().get(f"{customer.path}/invoices/{invoice}")
     form_page = FormPage(

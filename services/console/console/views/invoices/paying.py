@@ -1,4 +1,4 @@
-"""Money that came in for invoices: recorded, listed, assigned anew."""
+"""Payments for invoices: record, list, reassign."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,7 +51,7 @@ def pay(org: str) -> ResponseReturnValue:
 @blp.get("/payments")
 @needs("payments.read")
 def payments(org: str) -> ResponseReturnValue:
-    """What was paid for invoices, newest first."""
+    """The payments, newest first."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     found = api.get(f"{base}/payments", cursor=request.args.get("cursor"), limit=50)
@@ -109,7 +109,7 @@ def _paid_by(
 
 
 def _waiting(customer: CustomerAccount) -> tuple[list[dict[str, Any]], bool]:
-    """The invoices that wait for money, oldest first, and whether older ones are left out."""
+    """The unpaid invoices, oldest first, and whether there are more."""
     found = page.api().get(f"{customer.path}/invoices", status="awaiting_payment", limit=200)
     return found["data"][::-1], found["has_more"]
 

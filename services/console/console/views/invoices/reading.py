@@ -1,4 +1,4 @@
-"""Which invoices there are, what is on them, and as paper."""
+"""Invoices: the list, one invoice, its PDF."""
 
 from chassis.runtime import clock
 from flask import Response, request
@@ -17,7 +17,7 @@ MOST_LINES = 200
 @blp.get("/invoices")
 @needs("invoices.read")
 def show(org: str) -> ResponseReturnValue:
-    """What the customer was asked to pay, newest first."""
+    """The invoices, newest first."""
     api, base = page.api(), f"/v1/organizations/{org}"
     chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
     organization, refusal = api.get(base), None
@@ -42,7 +42,7 @@ def show(org: str) -> ResponseReturnValue:
 @blp.get("/invoices/<invoice>")
 @needs("invoices.read")
 def detail(org: str, invoice: str) -> ResponseReturnValue:
-    """One invoice with what is on it and what was paid."""
+    """One invoice with its lines and payments."""
     api, base = page.api(), f"/v1/organizations/{org}"
     found = api.get(f"{base}/invoices/{invoice}")
     around = fetch_all(
@@ -71,7 +71,7 @@ def detail(org: str, invoice: str) -> ResponseReturnValue:
 @blp.get("/invoices/<invoice>.pdf")
 @needs("invoices.read")
 def pdf(org: str, invoice: str) -> ResponseReturnValue:
-    """The invoice as the API prints it."""
+    """The PDF of the API."""
     response = page.api().ask(
         "GET", f"/v1/organizations/{org}/invoices/{invoice}.pdf", Accept="application/pdf"
     )

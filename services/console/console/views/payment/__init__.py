@@ -1,4 +1,4 @@
-"""How the account stands, and what can be done about it."""
+"""The pages about an account."""
 
 from console.views.payment import account, posting, terms
 from console.views.payment.blueprint import blp

@@ -1,4 +1,4 @@
-"""How an account stands, and what it holds for others; a held amount let go."""
+"""An account's figures and reservations."""
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -14,7 +14,7 @@ from console.views.payment.blueprint import blp
 @blp.get("/payment")
 @needs("account.read")
 def show(org: str) -> ResponseReturnValue:
-    """Every figure with how it comes about, the terms, and what is reserved."""
+    """All figures with their formulas, the terms and the reservations."""
     api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
     questions = {
         "organization": lambda: api.get(base),
@@ -44,7 +44,7 @@ def show(org: str) -> ResponseReturnValue:
 @blp.route("/payment/reservations/<reservation>/release", methods=["GET", "POST"])
 @needs("account.reserve")
 def release(org: str, reservation: str) -> ResponseReturnValue:
-    """Let go of a reservation that is stuck."""
+    """Release a reservation."""
     customer = money_form.load(org)
     held = page.api().get(f"{customer.path}/account/reservations/{reservation}")
     form_page = FormPage(

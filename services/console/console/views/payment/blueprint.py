@@ -1,4 +1,4 @@
-"""Where the pages about an account are."""
+"""The blueprint of the pages about an account."""
 
 from flask import Blueprint
 

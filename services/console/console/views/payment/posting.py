@@ -1,4 +1,4 @@
-"""What is posted to an account by hand: money in and out, charges, corrections, refunds."""
+"""Manual postings: top-ups, withdrawals, charges, adjustments, refunds."""
 
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from console.views.payment.blueprint import blp
 @blp.route("/payment/top-up", methods=["GET", "POST"])
 @needs("account.top_up")
 def top_up(org: str) -> ResponseReturnValue:
-    """Credit the account."""
+    """Top up the account."""
     customer = money_form.load(org)
     form_page = FormPage(
         "Top up", "Top up", lambda result: f"Topped up {customer.money(result['amount'])}."
@@ -31,7 +31,7 @@ def top_up(org: str) -> ResponseReturnValue:
 @blp.route("/payment/withdraw", methods=["GET", "POST"])
 @needs("account.withdraw")
 def withdraw(org: str) -> ResponseReturnValue:
-    """Pay money out."""
+    """Withdraw money."""
     customer = money_form.load(org)
     there = figures.withdrawable(customer.account) if customer.account else ""
     form_page = FormPage(
@@ -76,7 +76,7 @@ def charge(org: str) -> ResponseReturnValue:
 @blp.route("/payment/adjust", methods=["GET", "POST"])
 @needs("account.adjust")
 def adjust(org: str) -> ResponseReturnValue:
-    """Correct the account by hand."""
+    """Adjust the balance."""
     customer = money_form.load(org)
     form_page = FormPage(
         "Adjust balance",
@@ -95,7 +95,7 @@ def adjust(org: str) -> ResponseReturnValue:
 @blp.route("/payment/refund/<transaction>", methods=["GET", "POST"])
 @needs("account.refund")
 def refund(org: str, transaction: str) -> ResponseReturnValue:
-    """Give a charge back, whole or in part."""
+    """Refund a charge, in part or in full."""
     customer = money_form.load(org)
     charged = page.api().get(f"{customer.path}/account/transactions/{transaction}")
     form_page = FormPage(

@@ -18,7 +18,7 @@ from console.views.payment.blueprint import blp
 @blp.route("/payment/limit", methods=["GET", "POST"])
 @needs("account.change")
 def limit(org: str) -> ResponseReturnValue:
-    """How much may be borrowed, for good or until a day."""
+    """Set the credit limit, permanent or until a day."""
     customer = money_form.load(org)
     account = customer.account or {}
     is_postpaid, ends = (
@@ -55,7 +55,7 @@ def limit(org: str) -> ResponseReturnValue:
 @blp.route("/payment/auto-top-up", methods=["GET", "POST"])
 @needs("account.change")
 def auto_top_up(org: str) -> ResponseReturnValue:
-    """When the account is topped up by itself."""
+    """Set up automatic top-up."""
     customer = money_form.load(org)
     standing = (customer.account or {}).get("auto_top_up", {})
     default = _default_threshold(customer)
@@ -90,7 +90,7 @@ def auto_top_up(org: str) -> ResponseReturnValue:
 @blp.route("/payment/mode", methods=["GET", "POST"])
 @needs("account.change")
 def mode(org: str) -> ResponseReturnValue:
-    """From prepaid to postpaid, or back."""
+    """Switch between prepaid and postpaid."""
     customer = money_form.load(org)
     account = customer.account or {}
     target = request.form.get("payment_mode") or (
@@ -118,7 +118,7 @@ def mode(org: str) -> ResponseReturnValue:
 @blp.route("/payment/remove-card", methods=["GET", "POST"])
 @needs("account.remove_card")
 def remove_card(org: str) -> ResponseReturnValue:
-    """Forget the stored card."""
+    """Remove the stored card."""
     customer = money_form.load(org)
     form_page = FormPage(
         "Remove stored card?",
@@ -168,7 +168,7 @@ def _prepaid_words(customer: CustomerAccount) -> str:
 
 
 def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
-    """What must be settled before, as far as the figures tell."""
+    """What must be resolved first, as far as the figures tell."""
     account, found = customer.account, []
     if target != "prepaid" or not account:
         return []
@@ -192,6 +192,6 @@ def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
 
 
 def _default_threshold(customer: CustomerAccount) -> str | None:
-    """20 % of the last top-up; None where there was none."""
+    """20% of the last top-up; None if there was none."""
     found = page.api().get(f"{customer.path}/account/transactions", kind="top_up", limit=1)["data"]
     return figures.share(found[0]["amount"], 20, customer.currency) if found else None
