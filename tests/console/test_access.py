@@ -30,7 +30,7 @@ SECTIONS = (
 def acme(provider: Provider) -> Customer:
     """A customer whose provider offers Remote Support."""
     provider.api("PATCH", "/v1/settings", {"managed_service": True})
-    support.forget_offer()
+    support.clear_cache()
     return provider.customer("Acme & Söhne", credits="100")
 
 
@@ -349,7 +349,7 @@ def test_where_it_is_switched_off_the_menu_does_not_offer_it(
     sven.sign_in(console)
     assert "Remote Support" in console.get(console.at(f"/c/{acme.id}/overview")).links
     acme.provider.api("PATCH", "/v1/settings", {"managed_service": False})
-    support.forget_offer()
+    support.clear_cache()
     assert "Remote Support" not in console.get(console.at(f"/c/{acme.id}/overview")).links
     page = console.get(console.at(f"/c/{acme.id}/support"))
     assert (

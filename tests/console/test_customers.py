@@ -301,10 +301,10 @@ def test_a_file_that_is_cut_says_so_in_its_last_line(
 ) -> None:
     for number in range(5):
         provider.customer(f"Customer {number}", accept=False)
-    monkeypatch.setattr("console.views.customers._AT_ONCE", 2)
+    monkeypatch.setattr("console.views.customers._BATCH", 2)
 
     assert len(lines(staff.get(staff.at("/customers.csv")))) == 6
-    monkeypatch.setattr("console.views.customers._MOST_LINES", 4)
+    monkeypatch.setattr("console.views.customers._MAX_LINES", 4)
     cut = lines(staff.get(staff.at("/customers.csv")))
     assert (
         len(cut) == 6 and len(cut[-1]) == 1 and "first 4 customers and there are more" in cut[-1][0]

@@ -28,7 +28,7 @@ def create_app(settings: Settings, database: Database, gateway: StreamingTranspo
         gateway=gateway,
         proxies=requests.parse_networks(settings.proxies),
     )
-    views.plug(app)
+    views.register(app)
     return app
 
 

@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 from chassis.errors import Unavailable
 from chassis.http.client import ServiceResponse, Stream, StreamingTransport
 
-_AT_ONCE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
+_POOL = ThreadPoolExecutor(max_workers=32, thread_name_prefix="card")
 
 
 class Refusal(Exception):
     """The API refused a request, or did not respond (503). ``code``: its stable code; ``errors``:
     about single fields; ``more``: the whole problem document; ``retry_after``: seconds."""
 
-    UNPROVED = (
+    WRONG_CREDENTIALS = (
         "invalid_credentials",
         "otp_required",
         "invalid_otp",
@@ -41,7 +41,7 @@ class Api:
     """The API with a set of headers and, usually, a token. ``renew``: how to get another access
     token when this one is refused."""
 
-    wire: StreamingTransport
+    transport: StreamingTransport
     headers: Mapping[str, str]
     token: str = field(default="", repr=False)
     renew: Callable[[], str] | None = field(default=None, repr=False)
@@ -82,7 +82,7 @@ class Api:
         if (
             response.status == 401
             and self.renew
-            and _problem(response).get("code") not in Refusal.UNPROVED
+            and _problem(response).get("code") not in Refusal.WRONG_CREDENTIALS
         ):
             response = self._once(method, target, body, headers, self.renew())
         if response.status >= 400:
@@ -104,7 +104,7 @@ class Api:
     def _opened(self, target: str, accept: str, token: str) -> Stream:
         sent = {**self.headers, "Accept": accept, "Authorization": f"Bearer {token}"}
         try:
-            return self.wire.stream(target, sent)
+            return self.transport.stream(target, sent)
         except Unavailable as problem:
             raise Refusal(503, {"code": problem.code, "detail": problem.detail}, 1) from problem
 
@@ -117,7 +117,7 @@ class Api:
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
-            return self.wire.send(
+            return self.transport.send(
                 method, target, sent, None if body is None else json.dumps(body).encode()
             )
         except Unavailable as problem:
@@ -140,7 +140,7 @@ def fetch_all(**questions: Callable[[], Any]) -> dict[str, Any]:
 
     Raises Refusal if the user is signed out or has to set up one-time codes first, because then no
     page can be shown."""
-    running = {name: _AT_ONCE.submit(_or_missing, question) for name, question in questions.items()}
+    running = {name: _POOL.submit(_or_missing, question) for name, question in questions.items()}
     found = {name: future.result() for name, future in running.items()}
     for response in found.values():
         if isinstance(response, Missing) and (

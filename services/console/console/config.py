@@ -16,8 +16,6 @@ class Settings:
 
     Raises Misconfigured if cookies could be intercepted."""
 
-    Raises Misconfigured if cookies could be intercepted."""
-
     database_url: Secret
     gateway_url: str
     public_url: str

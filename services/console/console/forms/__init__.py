@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from console.clients import Refusal
-from console.values.labels import again
+from console.values.labels import retry_hint
 
-_SENT_BEFORE = (
+_KEY_REUSED = (
     "This form was already submitted with different values, and that may have taken effect. "
     "Check before you submit it again."
 )
@@ -50,7 +50,7 @@ class Field:
         verb = "Select" if self.options else "Enter"
         return f"{verb} {article} {label[:1].lower()}{label[1:]}."
 
-    def said(self, value: str) -> str:
+    def display(self, value: str) -> str:
         """A value as people read it."""
         if self.kind == "checkbox":
             return "Yes" if value == "on" else "No"
@@ -72,9 +72,9 @@ class Form:
     errors: dict[str, str] = field(default_factory=dict)
     summary: list[tuple[str, str]] = field(default_factory=list)
     refusal: Refusal | None = None
-    now: list[tuple[str, str, str]] = field(default_factory=list)
+    conflicts: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def take(self, typed: Mapping[str, str]) -> None:
+    def load(self, typed: Mapping[str, str]) -> None:
         """Take over submitted values. An absent checkbox is not ticked."""
         for one in self.fields:
             value = typed.get(one.name, "")
@@ -94,11 +94,11 @@ class Form:
                 _place(made, one.at.lstrip("/").split("/"), value)
         return made
 
-    def kept(self) -> dict[str, str]:
+    def draft(self) -> dict[str, str]:
         """The values that may be stored as a draft: all except passwords."""
         return {one.name: self.value(one.name) for one in self.fields if one.kind != "password"}
 
-    def refuse(self, refusal: Refusal) -> None:
+    def show_refusal(self, refusal: Refusal) -> None:
         """Show the errors of the API, next to the fields where possible. After a refusal the next
         submission gets a new key; if the API did not respond, or the first submission is still in
         progress, it keeps its key."""
@@ -107,25 +107,25 @@ class Form:
         for error in refusal.errors:
             found = by_pointer.get(error["pointer"])
             if found:
-                self.wrong(found.name, _explained(found, self.value(found.name), error))
+                self.add_error(found.name, _explained(found, self.value(found.name), error))
             else:
                 self.summary.append(("", f"{error['pointer'].strip('/')}: {error['detail']}"))
         if not refusal.errors:
-            words = _SENT_BEFORE if refusal.code == "idempotency_key_reused" else refusal.detail
+            words = _KEY_REUSED if refusal.code == "idempotency_key_reused" else refusal.detail
             self.summary.append(
-                ("", words + (again(refusal.retry_after) if refusal.status == 429 else ""))
+                ("", words + (retry_hint(refusal.retry_after) if refusal.status == 429 else ""))
             )
         if refusal.status != 503 and refusal.code != "idempotency_key_in_progress":
             self.key = uuid4().hex
 
-    def wrong(self, name: str, words: str) -> None:
+    def add_error(self, name: str, words: str) -> None:
         """Add an error to a field."""
         self.errors[name] = words
         found = next(one for one in self.fields if one.name == name)
         named = words.startswith(("Enter ", "Select "))
         self.summary.append((f"field-{name}", words if named else f"{found.label}: {words}"))
 
-    def stale(self, values: Mapping[str, str], match: str) -> None:
+    def show_conflict(self, values: Mapping[str, str], match: str) -> None:
         """Somebody else changed the resource meanwhile: show its current values next to the entered
         ones. The next submission is based on the current values."""
         self.match, self.errors = match, {}
@@ -135,8 +135,8 @@ class Form:
                 "Someone else changed this while you were editing. Compare the values, then save again or discard your changes.",
             )
         ]
-        self.now = [
-            (one.label, one.said(values.get(one.name, "")), one.said(self.value(one.name)))
+        self.conflicts = [
+            (one.label, one.display(values.get(one.name, "")), one.display(self.value(one.name)))
             for one in self.fields
             if values.get(one.name, "") != self.value(one.name)
         ]
@@ -148,11 +148,11 @@ class Form:
         if not value:
             return None
         if one.kind == "number":
-            return whole(value)
+            return whole_number(value)
         return ungrouped(value) if one.kind == "money" else value
 
 
-def whole(typed: str) -> int | str:
+def whole_number(typed: str) -> int | str:
     """A whole number as an integer; anything else unchanged, for the API to refuse."""
     return int(typed) if re.fullmatch(r"-?[0-9]{1,9}", typed) else typed
 

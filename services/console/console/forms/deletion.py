@@ -34,10 +34,10 @@ def fix(code: str, payment_mode: str) -> tuple[str, str, str, str] | None:
 def check(form: Form, organization: dict[str, Any]) -> bool:
     """Whether the name matches exactly and a reason was given; adds errors otherwise."""
     if form.value("typed_name") != organization["name"].strip():
-        form.wrong(
+        form.add_error(
             "typed_name",
             "Enter the organization name exactly as shown above.",
         )
     if not form.value("reason"):
-        form.wrong("reason", "Enter a reason.")
+        form.add_error("reason", "Enter a reason.")
     return not form.summary

@@ -36,12 +36,12 @@ REASON = Field(
 )
 
 
-def adding(kind: str, reached: frozenset[str]) -> Sequence[Field]:
+def new_member(kind: str, reached: frozenset[str]) -> Sequence[Field]:
     """The fields of a new member, in an organization of this kind."""
     return (NAME, ACCESS, EMAIL, _role(kind, reached), EXTENSION)
 
 
-def changing(
+def edit_member(
     member: Mapping[str, Any], kind: str, reached: frozenset[str], *, login: bool
 ) -> Sequence[Field]:
     """The fields of an existing member; ``login``: whether email, role and portal access may be
@@ -56,7 +56,7 @@ def changing(
     )
 
 
-def stands(member: Mapping[str, Any], kind: str) -> dict[str, str]:
+def current_values(member: Mapping[str, Any], kind: str) -> dict[str, str]:
     """A member's current values in these fields."""
     return {
         **{
@@ -85,7 +85,7 @@ def body(form: Form, kind: str) -> dict[str, Any]:
     return made
 
 
-def handing(organization: str) -> Sequence[Field]:
+def ownership_transfer(organization: str) -> Sequence[Field]:
     """The fields of an ownership transfer."""
     return (
         Field("member_id", "Member", kind="hidden"),

@@ -35,7 +35,7 @@ _REFERENCE = Field(
     required=False,
 )
 TERM = "term"
-ASKED = "pays_"
+INVOICE_PREFIX = "pays_"
 
 
 def top_up(currency: str, card: bool) -> Sequence[Field]:
@@ -205,12 +205,16 @@ def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) ->
 
 def asked(invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
     """A checkbox for each invoice."""
-    return tuple(Field(f"{ASKED}{one['id']}", str(one["number"]), "checkbox") for one in invoices)
+    return tuple(
+        Field(f"{INVOICE_PREFIX}{one['id']}", str(one["number"]), "checkbox") for one in invoices
+    )
 
 
 def paid_body(form: Form) -> dict[str, Any]:
     """The JSON body of a payment. If no invoice is selected, the oldest are paid first."""
-    body = {name: value for name, value in form.body().items() if not name.startswith(ASKED)}
+    body = {
+        name: value for name, value in form.body().items() if not name.startswith(INVOICE_PREFIX)
+    }
     chosen = ticked(form)
     return body | ({"invoice_ids": chosen} if chosen else {})
 
@@ -218,9 +222,9 @@ def paid_body(form: Form) -> dict[str, Any]:
 def ticked(form: Form) -> list[str]:
     """The ids of the selected invoices, in the order shown."""
     return [
-        one.name.removeprefix(ASKED)
+        one.name.removeprefix(INVOICE_PREFIX)
         for one in form.fields
-        if one.name.startswith(ASKED) and form.value(one.name) == "on"
+        if one.name.startswith(INVOICE_PREFIX) and form.value(one.name) == "on"
     ]
 
 

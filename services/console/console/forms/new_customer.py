@@ -181,17 +181,17 @@ def check(form: Form, step: str) -> None:
         if not one.required or form.value(one.name):
             continue
         if one.name not in ("currency", "timezone"):
-            form.wrong(one.name, one.missing)
+            form.add_error(one.name, one.missing)
         elif form.value("country"):
-            form.wrong(one.name, f"{one.missing} This country has more than one, or none.")
+            form.add_error(one.name, f"{one.missing} This country has more than one, or none.")
     if step == "organization" and len(form.value("name")) == 1:
-        form.wrong("name", "Enter at least 2 characters.")
+        form.add_error("name", "Enter at least 2 characters.")
     if (
         form.value("payment_mode") == "postpaid"
         and step == "billing"
         and not form.value("credit_limit")
     ):
-        form.wrong("credit_limit", "Enter a credit limit. Postpaid customers need one.")
+        form.add_error("credit_limit", "Enter a credit limit. Postpaid customers need one.")
 
 
 def body(form: Form) -> dict[str, Any]:

@@ -75,7 +75,7 @@ BLOCKS: Mapping[str, tuple[Field, ...]] = {
 }
 PLAIN = tuple(one for block in BLOCKS.values() for one in block)
 _TAX = ("country", "name", "rate", "valid_from")
-MOST_RATES = 300
+MAX_RATES = 300
 
 
 def tax_row(at: int) -> tuple[Field, ...]:
@@ -97,7 +97,7 @@ def tax_row(at: int) -> tuple[Field, ...]:
 
 def fields(rows: int) -> Sequence[Field]:
     """All fields, with this many tax rates."""
-    rates = [one for at in range(min(rows, MOST_RATES)) for one in tax_row(at)]
+    rates = [one for at in range(min(rows, MAX_RATES)) for one in tax_row(at)]
     return (*PLAIN, Field("rows", "Rows", "hidden", required=False), *rates)
 
 

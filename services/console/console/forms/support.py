@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from console.clients import Refusal
 from console.forms import Field
-from console.values.labels import again
+from console.values.labels import retry_hint
 
 _REASON = Field(
     "reason",
@@ -49,11 +49,11 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def plain(refusal: Refusal | None) -> list[tuple[str, str]]:
+def refusal_summary(refusal: Refusal | None) -> list[tuple[str, str]]:
     """The error summary of a refused form; empty if the errors belong to fields."""
     if refusal is None or refusal.errors:
         return []
     said = _WORDS.get(
         refusal.code, refusal.detail.partition(": POST /")[0].partition(": DELETE /")[0]
     )
-    return [("", said + (again(refusal.retry_after) if refusal.status == 429 else ""))]
+    return [("", said + (retry_hint(refusal.retry_after) if refusal.status == 429 else ""))]

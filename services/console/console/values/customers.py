@@ -70,7 +70,7 @@ def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
     }
 
 
-def said(asked: Mapping[str, str]) -> list[str]:
+def filter_labels(asked: Mapping[str, str]) -> list[str]:
     """The labels of the filters that are set; an unknown value as it is."""
     return [
         dict(options).get(asked[name], asked[name])

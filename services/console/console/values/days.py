@@ -35,6 +35,6 @@ def late(due_on: str, now: str, zone: str) -> int:
     return (day_of(now, zone) - date.fromisoformat(due_on)).days
 
 
-def said(day: date) -> str:
+def text(day: date) -> str:
     """``23 Nov 2026``."""
     return f"{day.day} {day:%b %Y}"

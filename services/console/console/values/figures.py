@@ -44,7 +44,7 @@ def withdrawable(account: Mapping[str, Any]) -> str:
     return plain(max(Decimal(0), Decimal(there)), account["currency"])
 
 
-def asked_for(account: Mapping[str, Any]) -> str:
+def total_due(account: Mapping[str, Any]) -> str:
     """The unpaid amount of all invoices, without a sign; empty if nothing is due."""
     due = Decimal(account["amount_due"])
     return plain(-due, account["currency"]) if due < 0 else ""

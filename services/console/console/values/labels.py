@@ -51,7 +51,7 @@ def actor(told: Mapping[str, Any]) -> str:
     return f"{name} {verb} {label}" if name and name != label else label
 
 
-def again(seconds: int | None) -> str:
+def retry_hint(seconds: int | None) -> str:
     """When to try again after too many requests; empty if that is not known."""
     minutes = -(-(seconds or 0) // 60)
     wait = (
@@ -64,7 +64,7 @@ def again(seconds: int | None) -> str:
     return f" You can try again in {wait}." if seconds else ""
 
 
-def lasting(minutes: int) -> str:
+def duration(minutes: int) -> str:
     """``90`` -> ``90 minutes``, ``480`` -> ``8 hours``, ``1440`` -> ``1 day``."""
     for size, unit in ((1440, "day"), (60, "hour"), (1, "minute")):
         if minutes % size == 0:

@@ -41,7 +41,7 @@ def rank(member: Mapping[str, Any]) -> str:
     )
 
 
-def reach(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
+def manageable_ranks(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
     """The ranks that somebody with this role may manage, in their own organization (``at_home``) or
     at a customer. The services check again."""
     if own == "owner":
@@ -51,7 +51,7 @@ def reach(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
     return frozenset(("member",) if own in ("admin", "manager") else ())
 
 
-def possible(
+def allowed_operations(
     member: Mapping[str, Any], organization: Mapping[str, Any], reached: frozenset[str]
 ) -> frozenset[str]:
     """The operations that the status of member and organization, and the ranks one may manage,

@@ -33,7 +33,7 @@ from console.views import (
     transactions,
 )
 
-INSIDE: tuple[Blueprint, ...] = (
+WORKSPACE_PAGES: tuple[Blueprint, ...] = (
     home.blp,
     customers.blp,
     new_customer.blp,
@@ -51,7 +51,7 @@ INSIDE: tuple[Blueprint, ...] = (
     settings.blp,
     deletion.blp,
 )
-OPEN: tuple[Blueprint, ...] = (sign_in.blp, help.blp, links.blp, assets.blp)
+OPEN_PAGES: tuple[Blueprint, ...] = (sign_in.blp, help.blp, links.blp, assets.blp)
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -75,27 +75,27 @@ _HEADERS = {
 }
 
 
-def plug(app: Flask) -> None:
+def register(app: Flask) -> None:
     """Register all pages, and what is done before and after each."""
-    for blueprint in INSIDE:
+    for blueprint in WORKSPACE_PAGES:
         app.register_blueprint(blueprint, url_prefix=f"/at/<workspace>{blueprint.url_prefix or ''}")
-    for blueprint in OPEN:
+    for blueprint in OPEN_PAGES:
         app.register_blueprint(blueprint)
-    app.url_value_preprocessor(_take_place)
-    app.url_defaults(_keep_place)
-    app.before_request(_who_is_there)
-    app.after_request(_finish)
-    template_context.plug(app)
-    problems.plug(app)
+    app.url_value_preprocessor(_take_workspace)
+    app.url_defaults(_keep_workspace)
+    app.before_request(_identify_visitor)
+    app.after_request(_finish_response)
+    template_context.register(app)
+    problems.register(app)
 
 
-def _take_place(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+def _take_workspace(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Take the workspace out of the arguments: every page has it, and no view needs it."""
     g.workspace = (values or {}).pop("workspace", "")
     g.org = (values or {}).get("org", "")
 
 
-def _keep_place(endpoint: str, values: dict[str, Any]) -> None:
+def _keep_workspace(endpoint: str, values: dict[str, Any]) -> None:
     """Links stay in the workspace, and at the customer, of the page they are on."""
     expects = current_app.url_map.is_endpoint_expecting
     for name in ("workspace", "org"):
@@ -103,7 +103,7 @@ def _keep_place(endpoint: str, values: dict[str, Any]) -> None:
             values[name] = g.get(name)
 
 
-def _who_is_there() -> AnyResponse | None:
+def _identify_visitor() -> AnyResponse | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "is_asset", False) or getattr(view, "operation", "") in ("public", "internal"):
         return None
@@ -121,7 +121,7 @@ def _who_is_there() -> AnyResponse | None:
     return None
 
 
-def _finish(response: Response) -> Response:
+def _finish_response(response: Response) -> Response:
     if request.headers.get("X-Dialog") and response.status_code in (
         302,
         303,

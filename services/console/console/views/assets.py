@@ -12,8 +12,8 @@ from flask.typing import ResponseReturnValue
 
 FOLDER = Path(__file__).parents[1] / "static"
 # What the set-up fetched; where it could not, pages do without.
-FETCHED = "vendor/htmx.min.js"
-_LOOKS = ("light", "dark")
+OPTIONAL = "vendor/htmx.min.js"
+_THEMES = ("light", "dark")
 blp = Blueprint("assets", __name__)
 
 
@@ -52,10 +52,10 @@ def url(name: str) -> str:
     return f"/static/{found.name}" if found else ""
 
 
-def look() -> str:
+def theme() -> str:
     """The color theme that was chosen, light or dark; empty to follow the system."""
     chosen = request.cookies.get("look", "")
-    return chosen if chosen in _LOOKS else ""
+    return chosen if chosen in _THEMES else ""
 
 
 @blp.get("/static/<path:name>")

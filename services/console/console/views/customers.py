@@ -11,14 +11,14 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from console.clients import Api, Refusal
-from console.values.customers import COLUMNS, LABELS, cells, choices, said
+from console.values.customers import COLUMNS, LABELS, cells, choices, filter_labels
 from console.views import page
 from console.views.page import needs
 from console.views.template_context import with_args
 
 blp = Blueprint("customers", __name__)
-_MOST_LINES = 5000
-_AT_ONCE = 200
+_MAX_LINES = 5000
+_BATCH = 200
 
 
 @blp.get("/customers")
@@ -50,8 +50,8 @@ def show() -> ResponseReturnValue:
         refusal=refusal,
         choices=choices(),
         labels=LABELS,
-        chosen=said(asked),
-        narrowed=bool(asked["q"] or said(asked)),
+        chosen=filter_labels(asked),
+        narrowed=bool(asked["q"] or filter_labels(asked)),
         narrowing={name: value for name, value in asked.items() if value},
     )
     response.vary.add("HX-Request")
@@ -65,7 +65,7 @@ def show() -> ResponseReturnValue:
 def download() -> ResponseReturnValue:
     """The same customers as a file, streamed."""
     api, asked = page.api(), _asked()
-    first = api.get("/v1/organizations", **asked, limit=_AT_ONCE)
+    first = api.get("/v1/organizations", **asked, limit=_BATCH)
     return csv_response(_lines(api, asked, first), f"customers-{clock.now():%Y-%m-%d}.csv")
 
 
@@ -83,7 +83,7 @@ def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[s
         written += len(found["data"])
         if not found["has_more"]:
             return
-        if written >= _MOST_LINES:
+        if written >= _MAX_LINES:
             yield csv.line(
                 [
                     f"Incomplete: this file has only the first {written} customers. "
@@ -92,9 +92,7 @@ def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[s
             )
             return
         try:
-            found = api.get(
-                "/v1/organizations", **asked, cursor=found["next_cursor"], limit=_AT_ONCE
-            )
+            found = api.get("/v1/organizations", **asked, cursor=found["next_cursor"], limit=_BATCH)
         except Refusal as problem:
             yield csv.line(
                 [f"Incomplete: stopped after {written} customers. {problem.detail} Export again."]

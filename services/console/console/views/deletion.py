@@ -29,7 +29,7 @@ def start(org: str) -> ResponseReturnValue:
         if not page.visitor().may("organization.delete"):
             raise Forbidden("Your role does not allow this.")
         if deletion.check(form, organization):
-            result = page.sent(
+            result = page.submit(
                 form, lambda: page.api().delete(base, {"reason": form.value("reason")}, wait=10)
             )
             if result is not None:

@@ -24,7 +24,7 @@ def show() -> ResponseReturnValue:
 @open_to_all
 def prefer() -> ResponseReturnValue:
     """Store a preference in a cookie, which the script reads too."""
-    response = make_response(redirect(page.safe(request.form.get("next")), 303))
+    response = make_response(redirect(page.local_path(request.form.get("next")), 303))
     for name, known in PREFERENCES.items():
         if name not in request.form:
             continue

@@ -16,7 +16,7 @@ blp = Blueprint("home", __name__)
 # The queue shows the first of each kind, and where the others are.
 _SHOWN = 5
 _RECENT = 8
-_MOST = 200
+_MAX_SCHEDULED = 200
 
 
 @blp.get("/home")
@@ -26,7 +26,7 @@ def show() -> ResponseReturnValue:
         return redirect(
             url_for("overview.show", org=page.visitor().workspace.organization["id"]), 303
         )
-    found, now = fetch_all(**_questions()), clock.now()
+    found, now = fetch_all(**_requests()), clock.now()
     ending = found["deletion_scheduled"]
     leaving = sorted(
         (
@@ -49,14 +49,14 @@ def show() -> ResponseReturnValue:
     )
 
 
-def _questions() -> dict[str, Callable[[], Any]]:
+def _requests() -> dict[str, Callable[[], Any]]:
     """The requests, one for each card. The API cannot sort by date of deletion, so all scheduled
     deletions are loaded."""
     api, may = page.api(), page.visitor().may
     listed = partial(api.get, "/v1/organizations")
     asked: dict[str, Callable[[], Any]] = {
         kind: partial(
-            listed, attention=kind, limit=_MOST if kind == "deletion_scheduled" else _SHOWN
+            listed, attention=kind, limit=_MAX_SCHEDULED if kind == "deletion_scheduled" else _SHOWN
         )
         for kind in KINDS
     }

@@ -86,7 +86,7 @@ def choose(token: str) -> ResponseReturnValue:
 def reset() -> ResponseReturnValue:
     """Request a link to choose a new password; the response is the same for every address."""
     form = page.form((fields.EMAIL,))
-    response = page.sent(form, lambda: api_access.api().post("/v1/password-resets", form.body()))
+    response = page.submit(form, lambda: api_access.api().post("/v1/password-resets", form.body()))
     if response is not None:
         return redirect(url_for("links.reset", asked=1), 303)
     return page.show("reset.html", form=form, asked=bool(request.args.get("asked")))
@@ -100,7 +100,7 @@ def renew(token: str) -> ResponseReturnValue:
     try:
         api_access.api().post(f"/v1/verifications/{quote(token, safe='')}/renewal")
     except Refusal as refusal:
-        return _over(refusal, "verify", token)
+        return _expired(refusal, "verify", token)
     return page.show(
         "link_result.html",
         title="Request sent",
@@ -112,7 +112,7 @@ def renew(token: str) -> ResponseReturnValue:
 
 
 @blp.after_request
-def say_nothing_of_it(response: Response) -> Response:
+def hide_referrer(response: Response) -> Response:
     """Keep the address of these pages from other sites."""
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
@@ -123,7 +123,7 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
     try:
         link = api_access.api().get(at)
     except Refusal as refusal:
-        return _over(refusal, kind, token)
+        return _expired(refusal, kind, token)
     use, organization = (
         USES[link["purpose"]],
         (link["organization"] or {}).get("name", "Your organization"),
@@ -139,9 +139,9 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         else ""
     )
     form = page.form(fields.choosing() if link["password_required"] else ())
-    response = None if other else page.sent(form, lambda: api_access.api().post(at, form.body()))
+    response = None if other else page.submit(form, lambda: api_access.api().post(at, form.body()))
     if response is None and form.refusal is not None and form.refusal.status in (404, 410):
-        return _over(form.refusal, kind, token)
+        return _expired(form.refusal, kind, token)
     if response is None:
         return page.show(
             "link.html", form=form, link=link, other=other, verb=use.verb, title=title, lead=lead
@@ -158,7 +158,7 @@ def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:
     return page.show("link_result.html", title=title, words=words, token="", way=way, onward=onward)
 
 
-def _over(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
+def _expired(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
     """A link that no longer works, and what to do instead."""
     if refusal.status not in (404, 410):
         raise refusal

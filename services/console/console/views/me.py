@@ -3,7 +3,7 @@
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console.forms import Form, whole
+from console.forms import Form, whole_number
 from console.forms import me as fields
 from console.values import browsers
 from console.values.scopes import SCOPES
@@ -64,12 +64,12 @@ def security() -> ResponseReturnValue:
 
 @blp.route("/security/codes", methods=["GET", "POST"])
 @needs("me.secure")
-def enrol() -> ResponseReturnValue:
+def enroll() -> ResponseReturnValue:
     """Set up one-time codes; the key is shown only in this response."""
     form = page.form(())
-    created = page.sent(form, lambda: page.api().post("/v1/me/totp"))
+    created = page.submit(form, lambda: page.api().post("/v1/me/totp"))
     if created is None:
-        return page.show("me_enrol.html", form=form)
+        return page.show("me_enroll.html", form=form)
     return page.show("me_codes.html", form=Form((fields.OTP,)), created=created)
 
 
@@ -78,7 +78,7 @@ def enrol() -> ResponseReturnValue:
 def confirm() -> ResponseReturnValue:
     """Turn on one-time codes; the recovery codes are shown only in this response."""
     form = page.form((fields.OTP,))
-    created = page.sent(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
+    created = page.submit(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
     if created is None:
         return page.show("me_codes.html", form=form, created=None)
     if renew := page.api().renew:
@@ -91,7 +91,7 @@ def confirm() -> ResponseReturnValue:
 def switch_off() -> ResponseReturnValue:
     """Turn off one-time codes."""
     form = page.form(())
-    if page.sent(form, lambda: page.api().delete("/v1/me/totp")) is None:
+    if page.submit(form, lambda: page.api().delete("/v1/me/totp")) is None:
         return page.show(
             "me_form.html",
             form=form,
@@ -110,13 +110,13 @@ def switch_off() -> ResponseReturnValue:
 def password() -> ResponseReturnValue:
     """Change the password."""
     form = page.form(fields.PASSWORD)
-    if page.sent(form, lambda: page.api().post("/v1/me/password", form.body())) is not None:
+    if page.submit(form, lambda: page.api().post("/v1/me/password", form.body())) is not None:
         return page.done(
             "Your password is changed. All your other sessions have ended.", "me.security"
         )
     if form.refusal is not None and form.refusal.status == 401:
         form.summary.clear()
-        form.wrong(
+        form.add_error(
             *{"invalid_credentials": ("password", "This is not your password.")}.get(
                 form.refusal.code,
                 ("otp", "Give a one-time code that you have not used yet, or a recovery code."),
@@ -149,7 +149,7 @@ def make_key() -> ResponseReturnValue:
     held = page.api().get("/v1/me")["scopes"]
     scopes = [scope for scope in SCOPES if scope in held]
     form = page.form(fields.key(scopes))
-    created = page.sent(
+    created = page.submit(
         form, lambda: page.api().post(_KEYS, fields.key_body(form, scopes), key=form.key)
     )
     if created is None:
@@ -169,11 +169,11 @@ def make_key() -> ResponseReturnValue:
 def rotate_key(key: str) -> ResponseReturnValue:
     """Rotate a key; the new one is shown only in this response."""
     form = page.form(fields.ROTATION)
-    created = page.sent(
+    created = page.submit(
         form,
         lambda: page.api().post(
             f"{_KEYS}/{key}/rotate",
-            {"overlap_minutes": whole(form.value("overlap_minutes") or "60")},
+            {"overlap_minutes": whole_number(form.value("overlap_minutes") or "60")},
             key=form.key,
         ),
     )
@@ -195,7 +195,7 @@ def rotate_key(key: str) -> ResponseReturnValue:
 def delete_key(key: str) -> ResponseReturnValue:
     """Delete a key."""
     form = page.form(())
-    if page.sent(form, lambda: page.api().delete(f"{_KEYS}/{key}")) is None:
+    if page.submit(form, lambda: page.api().delete(f"{_KEYS}/{key}")) is None:
         return page.show(
             "me_form.html",
             form=form,

@@ -17,16 +17,16 @@ FILTERS = ("q", "role", "status", "portal_access")
 
 
 @dataclass(frozen=True)
-class Step:
+class MemberAction:
     """An action on a member, after a question. ``path``: below the member, here and in the API;
-    ``does``: the explanation; ``said``: the message afterwards, after the name."""
+    ``explanation``: the explanation; ``success``: the message afterwards, after the name."""
 
     path: str
     operation: str
     title: str
-    does: str
-    verb: str
-    said: str
+    explanation: str
+    button: str
+    success: str
     danger: bool = False
 
     @property
@@ -35,8 +35,8 @@ class Step:
         return self.operation.removeprefix("member.")
 
 
-STEPS = (
-    Step(
+ACTIONS = (
+    MemberAction(
         "disable",
         "member.disable",
         "Disable",
@@ -46,7 +46,7 @@ STEPS = (
         "was disabled and will be signed out within seconds.",
         True,
     ),
-    Step(
+    MemberAction(
         "enable",
         "member.enable",
         "Enable",
@@ -54,7 +54,7 @@ STEPS = (
         "Enable member",
         "was enabled and can sign in again.",
     ),
-    Step(
+    MemberAction(
         "remove",
         "member.remove",
         "Remove",
@@ -64,7 +64,7 @@ STEPS = (
         "was removed and will be signed out within seconds.",
         True,
     ),
-    Step(
+    MemberAction(
         "resend-verification",
         "member.resend",
         "Resend email to",
@@ -72,7 +72,7 @@ STEPS = (
         "Resend email",
         "was sent a new link. Earlier links no longer work.",
     ),
-    Step(
+    MemberAction(
         "reset-password",
         "member.reset_password",
         "Reset password for",
@@ -81,7 +81,7 @@ STEPS = (
         "Send link",
         "was sent a link to choose a new password. It expires in 30 minutes.",
     ),
-    Step(
+    MemberAction(
         "reset-pin",
         "member.reset_pin",
         "Reset PIN for",
@@ -118,9 +118,10 @@ def add(org: str) -> ResponseReturnValue:
     organization = page.api().get(f"/v1/organizations/{org}")
     kind = organization["kind"]
     form = page.form(
-        fields.adding(kind, _reach(org)), {"role": "viewer" if kind == "provider" else "member"}
+        fields.new_member(kind, _manageable_ranks(org)),
+        {"role": "viewer" if kind == "provider" else "member"},
     )
-    created = page.sent(
+    created = page.submit(
         form,
         lambda: page.api().post(
             f"/v1/organizations/{org}/members", fields.body(form, kind), key=form.key
@@ -154,7 +155,7 @@ def detail(org: str, member: str) -> ResponseReturnValue:
         organization=organization,
         member=found,
         role=people.role,
-        steps=STEPS,
+        actions=ACTIONS,
         can=_can(organization, found),
         obstacle=people.obstacle(found),
     )
@@ -169,13 +170,15 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     response = page.api().ask("GET", base)
     before, kind = response.json(), organization["kind"]
     login = page.visitor().may("member.change_login")
-    stands, match = fields.stands(before, kind), response.headers.get("ETag", "")
-    form = page.form(fields.changing(before, kind, _reach(org), login=login), stands, match=match)
-    after = page.sent(
+    values, match = fields.current_values(before, kind), response.headers.get("ETag", "")
+    form = page.form(
+        fields.edit_member(before, kind, _manageable_ranks(org), login=login), values, match=match
+    )
+    after = page.submit(
         form, lambda: page.api().patch(base, fields.body(form, kind), match=form.match)
     )
     if after is None:
-        page.stale(form, stands, match=match)
+        page.show_conflict(form, values, match=match)
         return page.show(
             "member_form.html",
             organization=organization,
@@ -202,18 +205,18 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     )
 
 
-def _step(step: Step) -> Any:
-    @needs(step.operation)
+def _action_view(action: MemberAction) -> Any:
+    @needs(action.operation)
     def view(org: str, member: str) -> ResponseReturnValue:
         organization, found = _both(page.api(), org, member)
         form, base = page.form(()), f"/v1/organizations/{org}/members/{member}"
-        gone = step.operation == "member.remove"
-        response = page.sent(
+        gone = action.operation == "member.remove"
+        response = page.submit(
             form,
             lambda: (
                 page.api().delete(base)
                 if gone
-                else page.api().post(f"{base}/{step.path}", key=form.key)
+                else page.api().post(f"{base}/{action.path}", key=form.key)
             ),
         )
         if response is None:
@@ -222,24 +225,27 @@ def _step(step: Step) -> Any:
                 organization=organization,
                 member=found,
                 form=form,
-                step=step,
+                action=action,
                 back=url_for("members.detail", member=member),
             )
         if "pin" in response:
             return _pin(organization, response, "has a new PIN")
-        said = f"{found['name']} {step.said}"
+        success = f"{found['name']} {action.success}"
         return (
-            page.done(said, "members.show")
+            page.done(success, "members.show")
             if gone
-            else page.done(said, "members.detail", member=member)
+            else page.done(success, "members.detail", member=member)
         )
 
     return view
 
 
-for _each in STEPS:
+for _action in ACTIONS:
     blp.add_url_rule(
-        f"/<member>/{_each.path}", _each.endpoint, _step(_each), methods=["GET", "POST"]
+        f"/<member>/{_action.path}",
+        _action.endpoint,
+        _action_view(_action),
+        methods=["GET", "POST"],
     )
 
 
@@ -255,9 +261,11 @@ def _both(api: Api, org: str, member: str) -> tuple[Any, Any]:
     return found["organization"], found["member"]
 
 
-def _reach(org: str) -> frozenset[str]:
+def _manageable_ranks(org: str) -> frozenset[str]:
     at = page.visitor().workspace
-    return people.reach(at.organization["kind"], at.role, at_home=at.organization["id"] == org)
+    return people.manageable_ranks(
+        at.organization["kind"], at.role, at_home=at.organization["id"] == org
+    )
 
 
 def _can(organization: Any, member: Any = None) -> frozenset[str]:
@@ -266,7 +274,9 @@ def _can(organization: Any, member: Any = None) -> frozenset[str]:
     if member is None:
         found = frozenset(("member.add",) if organization["status"] in people.EDITABLE else ())
     else:
-        found = people.possible(member, organization, _reach(organization["id"]))
+        found = people.allowed_operations(
+            member, organization, _manageable_ranks(organization["id"])
+        )
     return frozenset(operation for operation in found if may(operation))
 
 

@@ -95,13 +95,13 @@ def handle(
     """Show the form, or submit it and return to the page it was opened from. ``match``: the ETag it
     is sent with.
 
-    Raises ProofNeeded, and Refusal if the session has ended."""
+    Raises ReauthenticationRequired, and Refusal if the session has ended."""
     held = values or {}
     form = page.form(fields, held | _suggested(fields), match=match)
-    response = page.sent(form, lambda: send(form))
+    response = page.submit(form, lambda: send(form))
     if response is not None:
         return page.done(form_page.done(response), form_page.back, **form_page.where)
-    page.stale(form, held, match=match)
+    page.show_conflict(form, held, match=match)
     ways = (
         remedies.find(form.refusal.more, customer.currency) if form.refusal else form_page.blocked
     )

@@ -68,7 +68,7 @@ def check() -> ResponseReturnValue:
     unfinished = new_customer.first_open(form)
     if unfinished != "check":
         return redirect(_address(unfinished, draft), 303)
-    created = page.sent(form, lambda: _create(form))
+    created = page.submit(form, lambda: _create(form))
     if created is not None:
         _forget(form.key)
         state = "is being set up." if created["status"] == "provisioning" else "was created."
@@ -139,7 +139,7 @@ def _filled(step: str) -> tuple[Form, str]:
     kept = drafts.load(page.visitor(), draft)
     own = new_customer.names_of(step) if request.method == "POST" else ()
     if request.method == "POST":
-        form.take(request.form)
+        form.load(request.form)
     if kept is not None:
         form.values |= {
             one.name: kept.get(one.name, "") for one in form.fields if one.name not in own
@@ -153,7 +153,7 @@ def _filled(step: str) -> tuple[Form, str]:
 
 
 def _keep(form: Form, draft: str) -> str:
-    fields = {**form.kept(), "key": form.key, "opening": page.visitor().workspace.key}
+    fields = {**form.draft(), "key": form.key, "opening": page.visitor().workspace.key}
     return drafts.save(page.visitor(), fields, draft)
 
 

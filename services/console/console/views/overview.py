@@ -15,7 +15,7 @@ from console.views import page
 from console.views.page import needs
 
 blp = Blueprint("overview", __name__, url_prefix="/c/<org>")
-_AT_ONCE = 200
+_BATCH = 200
 _LATEST = 10
 
 
@@ -25,7 +25,7 @@ def show(org: str) -> ResponseReturnValue:
     """Details, figures and recent activity."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
-    found = fetch_all(**_questions(org))
+    found = fetch_all(**_requests(org))
     account, moved, members = (found.get(name) for name in ("account", "transactions", "members"))
     burn = (
         charts.burn(account, moved, organization["timezone"], clock.now())
@@ -42,7 +42,7 @@ def show(org: str) -> ResponseReturnValue:
     )
 
 
-def _questions(org: str) -> dict[str, Callable[[], Any]]:
+def _requests(org: str) -> dict[str, Callable[[], Any]]:
     """The requests that the role allows. The chart and the recent transactions share a response.
     Staff see support sessions on Home instead."""
     get, base = page.api().get, f"/v1/organizations/{org}"
@@ -50,9 +50,9 @@ def _questions(org: str) -> dict[str, Callable[[], Any]]:
         "account": ("account.read", partial(get, f"{base}/account")),
         "transactions": (
             "transactions.read",
-            partial(get, f"{base}/account/transactions", limit=_AT_ONCE),
+            partial(get, f"{base}/account/transactions", limit=_BATCH),
         ),
-        "members": ("member.list", partial(get, f"{base}/members", limit=_AT_ONCE)),
+        "members": ("member.list", partial(get, f"{base}/members", limit=_BATCH)),
         "timeline": ("timeline.read", partial(get, f"{base}/timeline", limit=_LATEST)),
     }
     if not page.visitor().is_staff:

@@ -47,13 +47,13 @@ def start(org: str) -> ResponseReturnValue:
     base = f"/v1/organizations/{org}"
     organization = page.api().get(base)
     values = {"member_id": request.args.get("member")}
-    form = page.form(fields.handing(organization["name"]), values)
+    form = page.form(fields.ownership_transfer(organization["name"]), values)
     if not form.value("member_id"):
         return _choose(base, organization)
     member = page.api().get(f"{base}/members/{form.value('member_id')}")
     if request.method == "POST" and form.value("typed") != organization["name"]:
-        form.wrong("typed", f"Enter the organization name exactly: {organization['name']}")
-    transfer = None if form.summary else page.sent(form, lambda: _transfer_to(base, member, form))
+        form.add_error("typed", f"Enter the organization name exactly: {organization['name']}")
+    transfer = None if form.summary else page.submit(form, lambda: _transfer_to(base, member, form))
     if transfer is None:
         return page.show(
             "ownership_start.html",
@@ -108,7 +108,7 @@ def _confirm(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
     base = f"/v1/organizations/{org}"
     organization, form = page.api().get(base), page.form(())
     path = f"{base}/ownership-transfers/{grt}"
-    response = page.sent(
+    response = page.submit(
         form,
         lambda: (
             page.api().post(f"{path}/accept", key=form.key)

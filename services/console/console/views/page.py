@@ -15,11 +15,11 @@ from console.guard import api_access, cookies, drafts, sessions, visitors
 from console.guard.visitors import Visitor
 from console.values.sealing import opens, seal
 
-_SAID = "said"
+_FLASH = "said"
 View = Callable[..., Any]
 
 
-class ProofNeeded(Exception):
+class ReauthenticationRequired(Exception):
     """The API requires re-authentication before it does what the form asks."""
 
 
@@ -66,7 +66,7 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
         fields, {name: _text(value) for name, value in (values or {}).items()}, match=match
     )
     if request.method == "POST":
-        submitted.take(request.form)
+        submitted.load(request.form)
     elif (kept := request.args.get("draft")) and (typed := drafts.load(visitor(), kept)):
         submitted.values |= typed
         submitted.key, submitted.match = (
@@ -77,39 +77,39 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
     return submitted
 
 
-def stale(submitted: Form, values: dict[str, Any], *, match: str) -> bool:
+def show_conflict(submitted: Form, values: dict[str, Any], *, match: str) -> bool:
     """Whether somebody else changed the resource meanwhile; then the form shows both values."""
     if submitted.refusal is None or submitted.refusal.status != 412:
         return False
-    submitted.stale({name: _text(value) for name, value in values.items()}, match)
+    submitted.show_conflict({name: _text(value) for name, value in values.items()}, match)
     return True
 
 
-def sent(submitted: Form, send: Callable[[], Any]) -> Any:
+def submit(submitted: Form, send: Callable[[], Any]) -> Any:
     """Submit the form if it was sent; the result of the API, or None if the form is to be shown
     (again).
 
-    Raises ProofNeeded, and Refusal if the session has ended."""
+    Raises ReauthenticationRequired, and Refusal if the session has ended."""
     if request.method != "POST":
         return None
     try:
         if request.form.get("proof_password"):
-            prove(request.form["proof_password"], request.form.get("proof_otp", ""))
+            reauthenticate(request.form["proof_password"], request.form.get("proof_otp", ""))
         response = send()
     except Refusal as refusal:
-        if refusal.status == 401 and refusal.code not in Refusal.UNPROVED:
+        if refusal.status == 401 and refusal.code not in Refusal.WRONG_CREDENTIALS:
             raise
         if refusal.code == "step_up_required" or (
             request.form.get("proof_password") and refusal.status == 401
         ):
             g.proof_refused = refusal.detail if refusal.status == 401 else ""
-            raise ProofNeeded from refusal
-        submitted.refuse(refusal)
+            raise ReauthenticationRequired from refusal
+        submitted.show_refusal(refusal)
         return None
     return {} if response is None else response
 
 
-def prove(password: str, otp: str) -> None:
+def reauthenticate(password: str, otp: str) -> None:
     """Re-authenticate; from now on the token from it is used. Raises Refusal."""
     body = {"password": password} | ({"otp": otp.strip()} if otp.strip() else {})
     granted = api().post("/v1/me/step-up", body)
@@ -130,25 +130,25 @@ def show(template: str, *, status: int = 200, **words: Any) -> Response:
         status = submitted.refusal.status if submitted.refusal else 422
         words["failed"] = True
     response = make_response(render_template(template, **words), status)
-    if "said" in g and g.said:
-        cookies.write(response, "", part=_SAID)
+    if "flash" in g and g.flash:
+        cookies.write(response, "", part=_FLASH)
     return response
 
 
 def done(words: str, endpoint: str, **where: Any) -> Response:
     """Redirect to a page, which shows this message once."""
     response = cast(Response, redirect(url_for(endpoint, **where), 303))
-    return cookies.write(response, seal(visitor().secret, words), part=_SAID, seconds=60)
+    return cookies.write(response, seal(visitor().secret, words), part=_FLASH, seconds=60)
 
 
-def said() -> str:
+def flash_message() -> str:
     """The message of the previous page."""
-    sealed = cookies.read(_SAID)
-    g.said = bool(sealed)
+    sealed = cookies.read(_FLASH)
+    g.flash = bool(sealed)
     return str(opens(visitor().secret, sealed) or "") if sealed and g.get("visitor") else ""
 
 
-def safe(target: str | None) -> str:
+def local_path(target: str | None) -> str:
     """A path of ours to redirect to, or ``/``: never another host."""
     if not target or not target.startswith("/") or target.startswith("//"):
         return "/"
@@ -159,7 +159,7 @@ def path_of(address: str | None) -> str:
     """Path and query of an address that the browser reports, whatever its host; ``/`` if there is
     none. The scheme that people use is not known here, so the whole address cannot be compared."""
     behind = (address or "").partition("://")[2].partition("#")[0]
-    return safe("/" + behind.partition("/")[2])
+    return local_path("/" + behind.partition("/")[2])
 
 
 def instant(stamp: str) -> datetime:

@@ -21,11 +21,11 @@ from console.guard import drafts, sessions, storage
 from console.guard.forgery import Forged
 from console.guard.visitors import SignedOut
 from console.views import page, support_sessions
-from console.views.page import ProofNeeded
+from console.views.page import ReauthenticationRequired
 
 _LOG = log.get("console")
 # status -> title, and what to do next
-_SAYS = {
+_TEXTS = {
     400: ("The request could not be read", "Go back and try again."),
     403: ("You don't have permission", "Ask an owner or manager of your organization."),
     404: (
@@ -44,15 +44,15 @@ _SAYS = {
 }
 
 
-def plug(app: Flask) -> None:
+def register(app: Flask) -> None:
     """Register the error handlers."""
     app.register_error_handler(SignedOut, _signed_out)
     app.register_error_handler(Forged, _forged)
-    app.register_error_handler(ProofNeeded, _proof_needed)
+    app.register_error_handler(ReauthenticationRequired, _reauthentication_required)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http)
     for kind in storage.UNAVAILABLE:
-        app.register_error_handler(kind, _away)
+        app.register_error_handler(kind, _database_unavailable)
     app.register_error_handler(Exception, _crashed)
 
 
@@ -69,11 +69,11 @@ def typed() -> list[tuple[str, str]]:
 def _signed_out(problem: SignedOut) -> ResponseReturnValue:
     if problem.acting or g.get("workspace", "").startswith("ses_"):
         visitor = g.get("visitor")
-        back = support_sessions.way_back(
+        back = support_sessions.return_url(
             visitor, visitor.workspace_or_none if visitor else None, g.get("org", "")
         )
         g.visitor = None  # nobody sits here any more
-        return _say(
+        return _error_page(
             410,
             "This support session has ended",
             "You ended it, it expired, or the customer ended it. "
@@ -97,8 +97,10 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
         return _signed_out(SignedOut(acting=g.get("workspace", "").startswith("ses_")))
     if refusal.code == "mfa_required" and refusal.status == 403 and g.get("workspace"):
         return redirect(url_for("me.security", wanted=1), 303)
-    title, advice = _SAYS.get(refusal.status, ("The request was refused", "Go back and try again."))
-    return _say(
+    title, advice = _TEXTS.get(
+        refusal.status, ("The request was refused", "Go back and try again.")
+    )
+    return _error_page(
         refusal.status,
         title,
         refusal.detail if refusal.status not in (404, 500) else advice,
@@ -112,12 +114,12 @@ def _forged(_problem: Forged) -> ResponseReturnValue:
     if g.get("visitor") and typed() and {"Sec-Fetch-Site", "Origin"} & set(request.headers.keys()):
         draft = drafts.save(g.visitor, dict(typed()))  # it is from here, as check_origin has seen
         return redirect(f"{_form()}?draft={draft}", 303)
-    return _say(
+    return _error_page(
         403, "The form could not be verified", "Open the page again and submit the form from there."
     )
 
 
-def _proof_needed(_problem: ProofNeeded) -> ResponseReturnValue:
+def _reauthentication_required(_problem: ReauthenticationRequired) -> ResponseReturnValue:
     return make_response(
         render_template("confirm_identity.html", kept=typed(), refused=g.get("proof_refused", "")),
         403,
@@ -128,8 +130,8 @@ def _http(problem: HTTPException) -> ResponseReturnValue:
     status = problem.code or 500
     if status < 400:
         return problem.get_response()
-    title, advice = _SAYS.get(status, (problem.name, "Go back and try again."))
-    response = _say(status, title, advice)
+    title, advice = _TEXTS.get(status, (problem.name, "Go back and try again."))
+    response = _error_page(status, title, advice)
     if allow := problem.get_response().headers.get("Allow"):
         response.headers["Allow"] = allow
     return response
@@ -137,15 +139,15 @@ def _http(problem: HTTPException) -> ResponseReturnValue:
 
 def _crashed(problem: Exception) -> ResponseReturnValue:
     _LOG.error("crashed", exc_info=problem)
-    return _say(500, *_SAYS[500])
+    return _error_page(500, *_TEXTS[500])
 
 
-def _away(problem: Exception) -> ResponseReturnValue:
+def _database_unavailable(problem: Exception) -> ResponseReturnValue:
     _LOG.warning("database.unavailable", exc_info=problem)
-    return _say(503, *_SAYS[503])
+    return _error_page(503, *_TEXTS[503])
 
 
-def _say(
+def _error_page(
     status: int, title: str, advice: str, refusal: Refusal | None = None, back: str = ""
 ) -> Response:
     """The page of an error; it needs neither the database nor the API."""
@@ -174,4 +176,4 @@ def _form() -> str:
 
 
 def _where() -> str:
-    return page.safe(request.full_path.rstrip("?"))
+    return page.local_path(request.full_path.rstrip("?"))

@@ -35,19 +35,19 @@ def change() -> ResponseReturnValue:
     form = page.form(provider.fields(rows))
     if do == "add":
         form.fields = provider.fields(rows + 1)
-        form.values["rows"] = str(min(rows + 1, provider.MOST_RATES))
+        form.values["rows"] = str(min(rows + 1, provider.MAX_RATES))
     elif do.startswith("drop-") and do[5:].isdecimal() and len(do) < 9:
         form.values = provider.drop_row({**form.values, "rows": str(rows)}, int(do[5:]))
         form.fields = provider.fields(int(form.values["rows"]))
     else:
-        saved = page.sent(
+        saved = page.submit(
             form,
             lambda: page.api().patch(
                 "/v1/settings", provider.body(form), match=form.match, wait=10
             ),
         )
         if saved is not None:
-            support.forget_offer()
+            support.clear_cache()
             late = (
                 ""
                 if len(saved["applied_by"]) == 2
@@ -55,7 +55,7 @@ def change() -> ResponseReturnValue:
             )
             return page.done(f"Settings saved.{late}", "provider.settings")
     now, match = _read()
-    page.stale(form, provider.values(now), match=match)
+    page.show_conflict(form, provider.values(now), match=match)
     return _show(form, now)
 
 
@@ -75,7 +75,9 @@ def top_up() -> ResponseReturnValue:
         provider.top_up([*codes, *(code for code, _ in locale.currencies() if code not in codes)]),
         {"currency": request.args.get("currency", "")},
     )
-    done = page.sent(form, lambda: page.api().post("/v1/wallet/top-ups", form.body(), key=form.key))
+    done = page.submit(
+        form, lambda: page.api().post("/v1/wallet/top-ups", form.body(), key=form.key)
+    )
     if done is not None:
         return page.done("Top-up recorded.", "provider.wallet")
     return page.show("wallet_top_up.html", form=form)
@@ -89,7 +91,7 @@ def _read() -> tuple[dict[str, Any], str]:
 def _rows(typed: Any, otherwise: int) -> int:
     """The number of tax rates in a form."""
     said = str(typed.get("rows", ""))
-    return min(int(said), provider.MOST_RATES) if said.isdecimal() and len(said) < 4 else otherwise
+    return min(int(said), provider.MAX_RATES) if said.isdecimal() and len(said) < 4 else otherwise
 
 
 def _show(form: Form, now: dict[str, Any]) -> Response:

@@ -28,10 +28,10 @@ def show(org: str) -> ResponseReturnValue:
     may = page.visitor().may("organization.change")
     if request.method == "POST" and not may:
         raise Forbidden("Your role does not allow this.")
-    saved = page.sent(form, lambda: page.api().patch(base, settings.body(form), match=form.match))
+    saved = page.submit(form, lambda: page.api().patch(base, settings.body(form), match=form.match))
     if saved is not None:
         return page.done("Settings saved.", "settings.show")
-    page.stale(form, settings.values(organization), match=match)
+    page.show_conflict(form, settings.values(organization), match=match)
     return page.show(
         "settings.html",
         organization=organization,
@@ -128,7 +128,7 @@ def _sure(
 ) -> Response:
     base = f"/v1/organizations/{org}"
     organization, form = page.api().get(base), page.form(fields)
-    done = page.sent(
+    done = page.submit(
         form, lambda: page.api().post(f"{base}/{verb}", form.body(), key=form.key, wait=10)
     )
     if done is None:
@@ -152,7 +152,7 @@ def _sure(
 def _managed_by(org: str, whom: str, *, title: str, button: str, lead: str, words: str) -> Response:
     base = f"/v1/organizations/{org}"
     organization, form = page.api().get(base), page.form(())
-    done = page.sent(form, lambda: page.api().patch(base, {"managed_by": whom}))
+    done = page.submit(form, lambda: page.api().patch(base, {"managed_by": whom}))
     if done is None:
         return page.show(
             "form.html",

@@ -39,14 +39,16 @@ def index() -> ResponseReturnValue:
 @open_to_all
 def show() -> ResponseReturnValue:
     """The sign-in form."""
-    return page.show("sign_in.html", next=page.safe(request.args.get("next")), kept=[], email="")
+    return page.show(
+        "sign_in.html", next=page.local_path(request.args.get("next")), kept=[], email=""
+    )
 
 
 @blp.post("/sign-in")
 @open_to_all
 def submit() -> ResponseReturnValue:
     """Sign in and continue to the requested page, with the values that were entered there."""
-    onward, typed = page.safe(request.form.get("next")), _typed()
+    onward, typed = page.local_path(request.form.get("next")), _typed()
     kept = [
         (name.removeprefix("kept_"), value)
         for name, value in request.form.items(multi=True)
@@ -74,7 +76,7 @@ def sign_out() -> ResponseReturnValue:
     visitor = page.visitor()
     _end_sessions(visitor)
     sessions.sign_out(visitor)
-    onward = page.safe(request.form.get("next"))
+    onward = page.local_path(request.form.get("next"))
     return cookies.write(_redirect(url_for("sign_in.signed_out") if onward == "/" else onward), "")
 
 

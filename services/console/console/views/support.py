@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, Refusal, fetch_all
 from console.forms import support as fields
-from console.forms import whole
+from console.forms import whole_number
 from console.views import page, support_sessions
 from console.views.page import needs
 
@@ -71,11 +71,11 @@ def ask(org: str) -> ResponseReturnValue:
     base = f"/v1/organizations/{org}"
     organization = page.api().get(base)
     form = page.form(fields.REQUEST, {"access": "read", "minutes": "1440"})
-    grant = page.sent(
+    grant = page.submit(
         form, lambda: page.api().post(f"{base}/remote-support", _asked(form), key=form.key)
     )
     if grant is None:
-        form.summary = fields.plain(form.refusal) or form.summary
+        form.summary = fields.refusal_summary(form.refusal) or form.summary
         return page.show("support_request.html", organization=organization, form=form)
     if grant["status"] == "pending":
         return page.done(
@@ -91,20 +91,20 @@ def enter(org: str, grant: str) -> ResponseReturnValue:
     """Enter an account under a grant, as Support."""
     organization, one = _with_grant(org, grant)
     form = page.form(fields.ENTER, {"reason": one["reason"]})
-    granted = page.sent(
+    granted = page.submit(
         form,
         lambda: page.api().post(
             f"/v1/organizations/{org}/remote-support/{grant}/enter", form.body(), key=form.key
         ),
     )
     if granted is not None:
-        return support_sessions.go_in(granted, "Support")
+        return support_sessions.start_session(granted, "Support")
     return support_sessions.show_start(
         "support_session_start.html",
         form,
         organization=organization,
         grant=one,
-        hurdle=_hurdle(one),
+        obstacle=_obstacle(one),
     )
 
 
@@ -115,7 +115,7 @@ def approve(org: str, grant: str) -> ResponseReturnValue:
     organization, one = _with_grant(org, grant)
     form = page.form(())
     if (
-        page.sent(
+        page.submit(
             form,
             lambda: page.api().post(
                 f"/v1/organizations/{org}/remote-support/{grant}/approve", {}, key=form.key
@@ -134,7 +134,7 @@ def end(org: str, grant: str) -> ResponseReturnValue:
     organization, one = _with_grant(org, grant)
     form = page.form(())
     if (
-        page.sent(
+        page.submit(
             form, lambda: page.api().delete(f"/v1/organizations/{org}/remote-support/{grant}")
         )
         is None
@@ -148,7 +148,7 @@ def seen(found: list[dict[str, Any]]) -> str:
     return f"{len(found)}{found[0]['id'] if found else ''}"
 
 
-def is_offered() -> bool:
+def is_enabled() -> bool:
     """Whether the provider's settings allow Remote Support. Customers cannot know, but see existing
     grants. Cached for some seconds."""
     visitor = page.visitor()
@@ -165,7 +165,7 @@ def is_offered() -> bool:
     return on
 
 
-def forget_offer() -> None:
+def clear_cache() -> None:
     """Load the setting again the next time."""
     _known.clear()
 
@@ -179,7 +179,7 @@ def _zone(name: str) -> str:
 
 def _asked(form: Any) -> dict[str, Any]:
     body: dict[str, Any] = form.body()
-    return {**body, **({"minutes": whole(body["minutes"])} if "minutes" in body else {})}
+    return {**body, **({"minutes": whole_number(body["minutes"])} if "minutes" in body else {})}
 
 
 def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -199,7 +199,7 @@ def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return responses["organization"], one
 
 
-def _hurdle(grant: dict[str, Any]) -> str:
+def _obstacle(grant: dict[str, Any]) -> str:
     if grant["status"] == "pending":
         return "The customer has not approved this request yet. You can enter when the owner or an admin does."
     return "" if grant["status"] == "active" else "This access has ended. Request it again."

@@ -29,21 +29,21 @@ def start(org: str, member: str) -> ResponseReturnValue:
     for response in found.values():
         if not response:
             raise response.refusal
-    granted = page.sent(
+    granted = page.submit(
         form,
         lambda: page.api().post(f"{base}/members/{member}/login-as", form.body(), key=form.key),
     )
     if granted is not None:
-        return go_in(granted, found["member"]["name"])
+        return start_session(granted, found["member"]["name"])
     return show_start(
         "support_session_start.html",
         form,
-        hurdle=_hurdle(found["organization"], found["member"]),
+        obstacle=_obstacle(found["organization"], found["member"]),
         **found,
     )
 
 
-def go_in(granted: dict[str, Any], name: str) -> AnyResponse:
+def start_session(granted: dict[str, Any], name: str) -> AnyResponse:
     """Add the workspace of a support session to this browser and open it. The own workspace
     stays."""
     act = {**granted["act"], "member_id": granted["member_id"]}
@@ -54,7 +54,7 @@ def go_in(granted: dict[str, Any], name: str) -> AnyResponse:
 def show_start(template: str, form: Form, **words: Any) -> Response:
     """The form that starts a session, with readable errors and a link to the session that is
     already active."""
-    form.summary = fields.plain(form.refusal) or form.summary
+    form.summary = fields.refusal_summary(form.refusal) or form.summary
     inside = ""
     if form.refusal is not None and form.refusal.code == "already_acting":
         inside = str(form.refusal.more.get("acting_session_id", ""))
@@ -75,7 +75,7 @@ def end(session: str) -> ResponseReturnValue:
     names."""
     page.api().delete(f"/v1/sessions/{session}")
     sessions.delete_workspace(page.visitor(), session)
-    return redirect(page.safe(request.form.get("back")), 303)
+    return redirect(page.local_path(request.form.get("back")), 303)
 
 
 @blp.get("/acting/pulse")
@@ -101,14 +101,14 @@ def stop() -> ResponseReturnValue:
             raise
         said = "The support session had already ended."
     sessions.delete_workspace(visitor, visitor.workspace.key)
-    endpoint, where = _own_place(visitor.workspace)
+    endpoint, where = _origin(visitor.workspace)
     return page.done(said, endpoint, **where)
 
 
-def way_back(visitor: Visitor | None, workspace: WorkspaceSession | None, org: str) -> str:
+def return_url(visitor: Visitor | None, workspace: WorkspaceSession | None, org: str) -> str:
     """Where to go after a support session has ended; empty if unknown."""
     if workspace is not None and workspace.act is not None:
-        endpoint, where = _own_place(workspace)
+        endpoint, where = _origin(workspace)
         return url_for(endpoint, _external=False, **where)
     own = (
         [one for one in sessions.own_workspaces(visitor) if one.organization["kind"] == "provider"]
@@ -118,7 +118,7 @@ def way_back(visitor: Visitor | None, workspace: WorkspaceSession | None, org: s
     return url_for("support.show", workspace=own[0].key, org=org) if own and org else ""
 
 
-def _own_place(workspace: WorkspaceSession) -> tuple[str, dict[str, str]]:
+def _origin(workspace: WorkspaceSession) -> tuple[str, dict[str, str]]:
     act = workspace.act or {}
     where = {"workspace": str(act["org"]), "org": str(workspace.organization["id"])}
     if act.get("member_id"):
@@ -126,7 +126,7 @@ def _own_place(workspace: WorkspaceSession) -> tuple[str, dict[str, str]]:
     return "support.show", where
 
 
-def _hurdle(organization: dict[str, Any], member: dict[str, Any]) -> str:
+def _obstacle(organization: dict[str, Any], member: dict[str, Any]) -> str:
     """Why nobody can log in as this member now; empty if they can."""
     if organization["kind"] != "customer":
         return "This member belongs to your own staff. You can only log in as a customer's member."

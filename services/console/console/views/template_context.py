@@ -16,7 +16,7 @@ from console.values.sections import SECTIONS, SHORTCUTS, Section
 from console.views import assets, page, support, support_sessions
 
 
-def plug(app: Flask) -> None:
+def register(app: Flask) -> None:
     """Register them."""
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
@@ -33,7 +33,7 @@ def plug(app: Flask) -> None:
         action=audit_labels.action,
         why=audit_labels.reason,
         held=audit_labels.value,
-        lasting=labels.lasting,
+        duration=labels.duration,
     )
     env.globals.update(
         SECTIONS=SECTIONS, SHORTCUTS=SHORTCUTS, asset=assets.url, with_args=with_args
@@ -47,12 +47,12 @@ def _of_every_page() -> dict[str, Any]:
     return {
         "visitor": visitor,
         "workspace": workspace,
-        "said": page.said() if workspace else "",
-        "look": assets.look(),
+        "flash": page.flash_message() if workspace else "",
+        "theme": assets.theme(),
         "may": visitor.may if workspace else lambda _operation: False,
         "csrf": forgery.csrf(visitor.secret) if visitor else "",
         "sections": LocalProxy(_sections),
-        "way_back": lambda: support_sessions.way_back(visitor, workspace, g.get("org", "")),
+        "return_url": lambda: support_sessions.return_url(visitor, workspace, g.get("org", "")),
     }
 
 
@@ -68,7 +68,7 @@ def _sections() -> list[Section]:
             and visitor.workspace_or_none
             and visitor.may(s.operation)
             and s.endpoint in current_app.view_functions
-            and (s.endpoint != "support.show" or support.is_offered())
+            and (s.endpoint != "support.show" or support.is_enabled())
         ]
     return list(g.sections)
 

@@ -36,7 +36,7 @@ def pay(org: str) -> ResponseReturnValue:
         back="invoices.payments",
         amounts=(("Amount due", customer.account["amount_due"]),) if customer.account else (),
     )
-    values = {"amount": figures.asked_for(customer.account) if customer.account else ""}
+    values = {"amount": figures.total_due(customer.account) if customer.account else ""}
     return money_form.handle(
         customer,
         form_page,
@@ -89,7 +89,9 @@ def reassign(org: str, payment: str) -> ResponseReturnValue:
         form_page,
         money.asked(rows),
         lambda form: page.api().patch(path, {"invoice_ids": money.ticked(form)}, match=form.match),
-        values={f"{money.ASKED}{share['invoice_id']}": "on" for share in current["invoices"]},
+        values={
+            f"{money.INVOICE_PREFIX}{share['invoice_id']}": "on" for share in current["invoices"]
+        },
         match=match,
         waiting=_by_name(rows),
         is_more=is_more,
@@ -115,4 +117,4 @@ def _waiting(customer: CustomerAccount) -> tuple[list[dict[str, Any]], bool]:
 
 
 def _by_name(invoices: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {f"{money.ASKED}{one['id']}": one for one in invoices}
+    return {f"{money.INVOICE_PREFIX}{one['id']}": one for one in invoices}

@@ -11,7 +11,7 @@ from console.views.invoices.blueprint import blp
 from console.views.page import needs
 
 FILTERS = ("status", "overdue", "from", "to")
-MOST_LINES = 200
+MAX_LINES = 200
 
 
 @blp.get("/invoices")
@@ -61,7 +61,7 @@ def detail(org: str, invoice: str) -> ResponseReturnValue:
         "invoice.html",
         organization=organization,
         one=found,
-        lines=found["lines"][:MOST_LINES],
+        lines=found["lines"][:MAX_LINES],
         payments=payments,
         paid_by=paid_by,
         late=_late(found, organization["timezone"]),

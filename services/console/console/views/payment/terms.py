@@ -32,7 +32,7 @@ def limit(org: str) -> ResponseReturnValue:
         lambda result: f"The credit limit is now {customer.money(result['credit_limit'])}.",
         about=(
             ("Current limit", customer.money(account["credit_limit"])),
-            ("Expires", days.said(last) if last else "Never"),
+            ("Expires", days.text(last) if last else "Never"),
         )
         if account
         else (),
