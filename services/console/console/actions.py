@@ -119,8 +119,8 @@ def save_draft(
 ) -> str:
     """Save a draft, or replace the one with this id; returns its id. The browser's oldest drafts
     beyond ``MAX_DRAFTS`` are deleted."""
-    found = queries.draft(session, browser_id, draft_id)
-    draft = found or Draft(id=ids.new("evt"), browser_id=browser_id)
+    existing = queries.draft(session, browser_id, draft_id)
+    draft = existing or Draft(id=ids.new("evt"), browser_id=browser_id)
     draft.fields, draft.kept_at = seal(secret, fields), now
     session.add(draft)
     session.flush()

@@ -141,13 +141,13 @@ def fetch_all(**questions: Callable[[], Any]) -> dict[str, Any]:
     Raises Refusal if the user is signed out or has to set up one-time codes first, because then no
     page can be shown."""
     running = {name: _POOL.submit(_or_missing, question) for name, question in questions.items()}
-    found = {name: future.result() for name, future in running.items()}
-    for response in found.values():
+    results = {name: future.result() for name, future in running.items()}
+    for response in results.values():
         if isinstance(response, Missing) and (
             response.refusal.status == 401 or response.refusal.code == "mfa_required"
         ):
             raise response.refusal
-    return found
+    return results
 
 
 def _or_missing(question: Callable[[], Any]) -> Any:
@@ -164,10 +164,10 @@ def _with(path: str, query: Mapping[str, Any]) -> str:
 
 def _problem(response: ServiceResponse) -> Mapping[str, Any]:
     try:
-        found = response.json()
+        problem = response.json()
     except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {}
+        problem = None
+    return problem if isinstance(problem, dict) else {}
 
 
 def _seconds(response: ServiceResponse) -> int | None:

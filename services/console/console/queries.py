@@ -14,7 +14,7 @@ def browser(
 ) -> tuple[Browser, WorkspaceSession | None] | None:
     """The browser session with this cookie, and its workspace session of this key if there is
     one."""
-    found = session.execute(
+    row = session.execute(
         select(Browser, WorkspaceSession)
         .outerjoin(
             WorkspaceSession,
@@ -22,7 +22,7 @@ def browser(
         )
         .where(Browser.secret_hash == hashed(secret))
     ).one_or_none()
-    return None if found is None else (found[0], found[1])
+    return None if row is None else (row[0], row[1])
 
 
 def own_workspaces(session: Session, browser_id: str) -> list[WorkspaceSession]:

@@ -76,9 +76,9 @@ class Form:
 
     def load(self, typed: Mapping[str, str]) -> None:
         """Take over submitted values. An absent checkbox is not ticked."""
-        for one in self.fields:
-            value = typed.get(one.name, "")
-            self.values[one.name] = value if one.kind == "password" else value.strip()
+        for control in self.fields:
+            value = typed.get(control.name, "")
+            self.values[control.name] = value if control.kind == "password" else value.strip()
         self.key, self.match = typed.get("key") or self.key, typed.get("match", "")
 
     def value(self, name: str) -> str:
@@ -88,26 +88,30 @@ class Form:
     def body(self, *, empty: bool = False) -> dict[str, Any]:
         """The JSON body by the fields' pointers. Empty fields are omitted, or null if ``empty``."""
         made: dict[str, Any] = {}
-        for one in self.fields:
-            value = self._json(one)
+        for control in self.fields:
+            value = self._json(control)
             if value is not None or empty:
-                _place(made, one.at.lstrip("/").split("/"), value)
+                _place(made, control.at.lstrip("/").split("/"), value)
         return made
 
     def draft(self) -> dict[str, str]:
         """The values that may be stored as a draft: all except passwords."""
-        return {one.name: self.value(one.name) for one in self.fields if one.kind != "password"}
+        return {
+            control.name: self.value(control.name)
+            for control in self.fields
+            if control.kind != "password"
+        }
 
     def show_refusal(self, refusal: Refusal) -> None:
         """Show the errors of the API, next to the fields where possible. After a refusal the next
         submission gets a new key; if the API did not respond, or the first submission is still in
         progress, it keeps its key."""
         self.refusal = refusal
-        by_pointer = {one.at: one for one in self.fields}
+        by_pointer = {control.at: control for control in self.fields}
         for error in refusal.errors:
-            found = by_pointer.get(error["pointer"])
-            if found:
-                self.add_error(found.name, _explained(found, self.value(found.name), error))
+            control = by_pointer.get(error["pointer"])
+            if control:
+                self.add_error(control.name, _explained(control, self.value(control.name), error))
             else:
                 self.summary.append(("", f"{error['pointer'].strip('/')}: {error['detail']}"))
         if not refusal.errors:
@@ -121,9 +125,9 @@ class Form:
     def add_error(self, name: str, words: str) -> None:
         """Add an error to a field."""
         self.errors[name] = words
-        found = next(one for one in self.fields if one.name == name)
+        control = next(each for each in self.fields if each.name == name)
         named = words.startswith(("Enter ", "Select "))
-        self.summary.append((f"field-{name}", words if named else f"{found.label}: {words}"))
+        self.summary.append((f"field-{name}", words if named else f"{control.label}: {words}"))
 
     def show_conflict(self, values: Mapping[str, str], match: str) -> None:
         """Somebody else changed the resource meanwhile: show its current values next to the entered
@@ -136,20 +140,24 @@ class Form:
             )
         ]
         self.conflicts = [
-            (one.label, one.display(values.get(one.name, "")), one.display(self.value(one.name)))
-            for one in self.fields
-            if values.get(one.name, "") != self.value(one.name)
+            (
+                control.label,
+                control.display(values.get(control.name, "")),
+                control.display(self.value(control.name)),
+            )
+            for control in self.fields
+            if values.get(control.name, "") != self.value(control.name)
         ]
 
-    def _json(self, one: Field) -> Any:
-        value = self.value(one.name)
-        if one.kind == "checkbox":
+    def _json(self, control: Field) -> Any:
+        value = self.value(control.name)
+        if control.kind == "checkbox":
             return value == "on"
         if not value:
             return None
-        if one.kind == "number":
+        if control.kind == "number":
             return whole_number(value)
-        return ungrouped(value) if one.kind == "money" else value
+        return ungrouped(value) if control.kind == "money" else value
 
 
 def whole_number(typed: str) -> int | str:
@@ -162,11 +170,11 @@ def ungrouped(typed: str) -> str:
     return typed.replace(",", "") if _GROUPED.fullmatch(typed) else typed
 
 
-def _explained(one: Field, value: str, error: Mapping[str, str]) -> str:
+def _explained(control: Field, value: str, error: Mapping[str, str]) -> str:
     """The text for an error of the API about a field."""
-    is_empty = one.required and not value and one.kind != "checkbox"
+    is_empty = control.required and not value and control.kind != "checkbox"
     if error.get("code") == "required" or is_empty:
-        return one.missing
+        return control.missing
     if error.get("code") == "money" and not _DECIMAL.fullmatch(ungrouped(value)):
         return "Enter an amount such as 1,250.50."
     return error["detail"]

@@ -100,7 +100,9 @@ def ownership_transfer(organization: str) -> Sequence[Field]:
 
 def _role(kind: str, reached: frozenset[str]) -> Field:
     if kind == "provider":
-        options = [one for one in people.PRESETS if "admin" in reached or one[0] != "manager"]
+        options = [
+            option for option in people.PRESETS if "admin" in reached or option[0] != "manager"
+        ]
         return Field(
             "role",
             "Permissions",
@@ -110,5 +112,8 @@ def _role(kind: str, reached: frozenset[str]) -> Field:
             ask="Select permissions.",
         )
     return Field(
-        "role", "Role", kind="radio", options=[one for one in people.ROLES if one[0] in reached]
+        "role",
+        "Role",
+        kind="radio",
+        options=[option for option in people.ROLES if option[0] in reached],
     )

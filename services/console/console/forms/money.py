@@ -206,7 +206,8 @@ def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) ->
 def asked(invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
     """A checkbox for each invoice."""
     return tuple(
-        Field(f"{INVOICE_PREFIX}{one['id']}", str(one["number"]), "checkbox") for one in invoices
+        Field(f"{INVOICE_PREFIX}{invoice['id']}", str(invoice["number"]), "checkbox")
+        for invoice in invoices
     )
 
 
@@ -222,18 +223,18 @@ def paid_body(form: Form) -> dict[str, Any]:
 def ticked(form: Form) -> list[str]:
     """The ids of the selected invoices, in the order shown."""
     return [
-        one.name.removeprefix(INVOICE_PREFIX)
-        for one in form.fields
-        if one.name.startswith(INVOICE_PREFIX) and form.value(one.name) == "on"
+        field.name.removeprefix(INVOICE_PREFIX)
+        for field in form.fields
+        if field.name.startswith(INVOICE_PREFIX) and form.value(field.name) == "on"
     ]
 
 
 def require(form: Form, *names: str) -> None:
     """Raise Refusal if one of these fields is empty: a PATCH would silently leave it unchanged."""
     missing = [
-        {"pointer": one.at, "code": "required", "detail": one.missing}
-        for one in form.fields
-        if one.name in names and not form.value(one.name)
+        {"pointer": field.at, "code": "required", "detail": field.missing}
+        for field in form.fields
+        if field.name in names and not form.value(field.name)
     ]
     if missing:
         raise Refusal(422, {"code": "invalid", "errors": missing})
@@ -249,7 +250,7 @@ def _method(card: bool) -> Field:
 
 def _methods(card: bool, without: Sequence[str] = ()) -> Sequence[tuple[str, str]]:
     known = (*_METHODS, _CARD) if card else _METHODS
-    return tuple(one for one in known if one[0] not in without)
+    return tuple(method for method in known if method[0] not in without)
 
 
 def _end_of(day: str, zone: str) -> str:

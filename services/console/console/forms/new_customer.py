@@ -138,13 +138,14 @@ def fields_of(step: str, country: str) -> tuple[Field, ...]:
     first = "Select one" if country and not locale.zone_of(country) else "Use the country's"
     zones = (("", first), *locale.zones(country))
     return tuple(
-        replace(one, options=zones) if one.name == "timezone" else one for one in STEPS[step]
+        replace(field, options=zones) if field.name == "timezone" else field
+        for field in STEPS[step]
     )
 
 
 def names_of(step: str) -> tuple[str, ...]:
     """The names of a step's fields."""
-    return tuple(one.name for one in STEPS[step])
+    return tuple(field.name for field in STEPS[step])
 
 
 def step_of(name: str) -> str:
@@ -177,13 +178,13 @@ def suggest(form: Form) -> None:
 
 def check(form: Form, step: str) -> None:
     """Add errors for missing answers of a step; the API validates the rest."""
-    for one in STEPS[step]:
-        if not one.required or form.value(one.name):
+    for field in STEPS[step]:
+        if not field.required or form.value(field.name):
             continue
-        if one.name not in ("currency", "timezone"):
-            form.add_error(one.name, one.missing)
+        if field.name not in ("currency", "timezone"):
+            form.add_error(field.name, field.missing)
         elif form.value("country"):
-            form.add_error(one.name, f"{one.missing} This country has more than one, or none.")
+            form.add_error(field.name, f"{field.missing} This country has more than one, or none.")
     if step == "organization" and len(form.value("name")) == 1:
         form.add_error("name", "Enter at least 2 characters.")
     if (

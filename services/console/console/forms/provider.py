@@ -73,7 +73,7 @@ BLOCKS: Mapping[str, tuple[Field, ...]] = {
     "Deletion": CLOSING,
     "Staff security": SAFETY,
 }
-PLAIN = tuple(one for block in BLOCKS.values() for one in block)
+PLAIN = tuple(field for block in BLOCKS.values() for field in block)
 _TAX = ("country", "name", "rate", "valid_from")
 MAX_RATES = 300
 
@@ -97,7 +97,7 @@ def tax_row(at: int) -> tuple[Field, ...]:
 
 def fields(rows: int) -> Sequence[Field]:
     """All fields, with this many tax rates."""
-    rates = [one for at in range(min(rows, MAX_RATES)) for one in tax_row(at)]
+    rates = [field for at in range(min(rows, MAX_RATES)) for field in tax_row(at)]
     return (*PLAIN, Field("rows", "Rows", "hidden", required=False), *rates)
 
 
@@ -105,7 +105,7 @@ def values(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The current values of the fields."""
     rates = settings["tax_rates"]
     taxes = {f"tax_{at}_{part}": rate[part] for at, rate in enumerate(rates) for part in _TAX}
-    return {**{one.name: settings[one.name] for one in PLAIN}, "rows": len(rates), **taxes}
+    return {**{field.name: settings[field.name] for field in PLAIN}, "rows": len(rates), **taxes}
 
 
 def drop_row(typed: Mapping[str, str], gone: int) -> dict[str, str]:
@@ -117,7 +117,11 @@ def drop_row(typed: Mapping[str, str], gone: int) -> dict[str, str]:
         for new, old in enumerate(kept)
         for part in _TAX
     }
-    return {**{one.name: typed.get(one.name, "") for one in PLAIN}, **moved, "rows": str(len(kept))}
+    return {
+        **{field.name: typed.get(field.name, "") for field in PLAIN},
+        **moved,
+        "rows": str(len(kept)),
+    }
 
 
 def body(form: Form) -> dict[str, Any]:

@@ -112,10 +112,10 @@ def reason(code: str | None) -> str:
     return _REASONS.get(code or "", code or "")
 
 
-def value(found: Any) -> str:
+def value(content: Any) -> str:
     """A field's value."""
-    if found is None or found == "":
+    if content is None or content == "":
         return "empty"
-    if isinstance(found, bool):
-        return "yes" if found else "no"
-    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

@@ -51,17 +51,19 @@ class Burn:
 
 
 def burn(
-    account: Mapping[str, Any], found: Mapping[str, Any], zone: str, now: datetime
+    account: Mapping[str, Any], transactions: Mapping[str, Any], zone: str, now: datetime
 ) -> Burn | None:
     """The last 30 days of an account, from its transactions, newest first. None if there are
     none."""
-    moved = _movements(found, ZoneInfo(zone))
-    if not moved:
+    movements = _movements(transactions, ZoneInfo(zone))
+    if not movements:
         return None
     today = now.astimezone(ZoneInfo(zone)).date()
-    first, oldest = today - timedelta(days=DAYS - 1), min(one.day for one in moved)
-    cut = found["has_more"] and oldest >= first
-    days = _days(moved, Decimal(account["balance"]), max(first, oldest) if cut else first, today)
+    first, oldest = today - timedelta(days=DAYS - 1), min(movement.day for movement in movements)
+    cut = transactions["has_more"] and oldest >= first
+    days = _days(
+        movements, Decimal(account["balance"]), max(first, oldest) if cut else first, today
+    )
     left = account["days_to_empty"]
     floor = (
         Decimal(account["balance"]) - Decimal(account["usable_credits"])
@@ -95,46 +97,46 @@ def burn(
         first=first,
         last=last,
         cut=cut,
-        count=len(moved),
+        count=len(movements),
     )
 
 
-def _movements(found: Mapping[str, Any], zone: ZoneInfo) -> list[_Movement]:
+def _movements(transactions: Mapping[str, Any], zone: ZoneInfo) -> list[_Movement]:
     """Newest first. Transactions may be reported late, so ``balance_after`` is not in the order of
     days, and a reservation changes the balance without an amount. So each counts by the difference
     it made, on the day it happened."""
-    rows = found["data"]
-    befores = [Decimal(one["balance_after"]) for one in rows[1:]]
+    rows = transactions["data"]
+    befores = [Decimal(row["balance_after"]) for row in rows[1:]]
     if rows:
         first = Decimal(rows[-1]["balance_after"]) - Decimal(rows[-1]["amount"])
-        befores.append(first if found["has_more"] else Decimal(0))
+        befores.append(first if transactions["has_more"] else Decimal(0))
     return [
         _Movement(
-            datetime.fromisoformat(one["occurred_at"]).astimezone(zone).date(),
-            Decimal(one["amount"]),
-            Decimal(one["balance_after"]) - before,
+            datetime.fromisoformat(row["occurred_at"]).astimezone(zone).date(),
+            Decimal(row["amount"]),
+            Decimal(row["balance_after"]) - before,
         )
-        for one, before in zip(rows, befores, strict=True)
+        for row, before in zip(rows, befores, strict=True)
     ]
 
 
-def _days(moved: Sequence[_Movement], balance: Decimal, first: date, today: date) -> list[Day]:
+def _days(movements: Sequence[_Movement], balance: Decimal, first: date, today: date) -> list[Day]:
     """Each day, counted back from the current balance."""
-    found = []
-    balance -= sum((one.change for one in moved if one.day > today), Decimal(0))
+    days = []
+    balance -= sum((movement.change for movement in movements if movement.day > today), Decimal(0))
     for n in range((today - first).days + 1):
         day = today - timedelta(days=n)
-        there = [one for one in moved if one.day == day]
-        found.append(
+        of_day = [movement for movement in movements if movement.day == day]
+        days.append(
             Day(
                 day,
-                sum((one.amount for one in there if one.amount > 0), Decimal(0)),
-                sum((one.amount for one in there if one.amount < 0), Decimal(0)),
+                sum((movement.amount for movement in of_day if movement.amount > 0), Decimal(0)),
+                sum((movement.amount for movement in of_day if movement.amount < 0), Decimal(0)),
                 balance,
             )
         )
-        balance -= sum((one.change for one in there), Decimal(0))
-    return found[::-1]
+        balance -= sum((movement.change for movement in of_day), Decimal(0))
+    return days[::-1]
 
 
 def _scale(amounts: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:

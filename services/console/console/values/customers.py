@@ -79,19 +79,24 @@ def filter_labels(asked: Mapping[str, str]) -> list[str]:
     ]
 
 
-def cells(one: Mapping[str, Any]) -> list[Cell]:
+def cells(customer: Mapping[str, Any]) -> list[Cell]:
     """A row of the list, in the order of ``COLUMNS``; amounts are numbers, everything else is
     text."""
-    tags, owner, billing, summary = one["buyer_tags"], one["owner"], one["billing"], one["summary"]
+    tags, owner, billing, summary = (
+        customer["buyer_tags"],
+        customer["owner"],
+        customer["billing"],
+        customer["summary"],
+    )
     return [
-        one["id"],
-        one["name"],
+        customer["id"],
+        customer["name"],
         *(tags.get(name) for name in ("CustomerRef", "BillingRef", "TypeRef")),
-        one["status"],
-        one["payment_mode"],
-        one["pricing_model"],
-        one["country"],
-        one["currency"],
+        customer["status"],
+        customer["payment_mode"],
+        customer["pricing_model"],
+        customer["country"],
+        customer["currency"],
         *(
             _amount(summary[name])
             for name in ("usable_credits", "balance", "credit_limit", "amount_due")
@@ -104,12 +109,12 @@ def cells(one: Mapping[str, Any]) -> list[Cell]:
         _yes(owner["verified"]),
         billing["name"],
         billing["email"],
-        _yes(one["demo"]),
-        one["managed_by"],
+        _yes(customer["demo"]),
+        customer["managed_by"],
         " ".join(summary["attention"]),
-        one["timezone"],
-        one["purge_at"],
-        one["created_at"],
+        customer["timezone"],
+        customer["purge_at"],
+        customer["created_at"],
         summary["as_of"],
     ]
 

@@ -74,7 +74,7 @@ def _prepaid(account: Mapping[str, Any]) -> list[Formula]:
     usable, limit, reserved = (
         account[name] for name in ("usable_credits", "credit_limit", "reserved_credits")
     )
-    found = [
+    formulas = [
         Formula(
             f"Balance = usable {_MINUS} limit",
             f"{money(account['balance'])} = {_term(usable)} {_MINUS} {_term(limit)}",
@@ -82,13 +82,13 @@ def _prepaid(account: Mapping[str, Any]) -> list[Formula]:
     ]
     if Decimal(reserved):
         wallet = plain(Decimal(account["balance"]) + Decimal(reserved), account["currency"])
-        found.append(
+        formulas.append(
             Formula(
                 f"Usable = wallet {_MINUS} reserved + limit",
                 f"{money(usable)} = {_term(wallet)} {_MINUS} {_term(reserved)} + {_term(limit)}",
             )
         )
-    return found
+    return formulas
 
 
 def _postpaid(account: Mapping[str, Any]) -> list[Formula]:

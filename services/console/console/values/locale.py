@@ -21,8 +21,8 @@ def countries() -> tuple[tuple[str, str], ...]:
 
 def name(country: str) -> str:
     """A country as people read it: ``Germany (DE)``."""
-    found = dict(countries()).get(country)
-    return f"{found} ({country})" if found else country
+    label = dict(countries()).get(country)
+    return f"{label} ({country})" if label else country
 
 
 def currency_of(country: str) -> str:

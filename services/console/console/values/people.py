@@ -58,22 +58,25 @@ def allowed_operations(
     allow."""
     if organization["status"] not in EDITABLE:
         return frozenset()
-    found = {"ownership.transfer"} if obstacle(member) == "" else set()
+    operations = {"ownership.transfer"} if obstacle(member) == "" else set()
     if rank(member) not in reached:
-        return frozenset(found)
+        return frozenset(operations)
     has_login, status = member["portal_access"], member["status"]
-    found |= {"member.update"}
-    found |= _where("member.resend", has_login and status == "pending")
+    operations |= {"member.update"}
+    operations |= _where("member.resend", has_login and status == "pending")
     logs_in = has_login and member["verified"] and status == "active"
-    found |= _where("member.reset_password", logs_in)
-    found |= _where("member.reset_pin", not has_login or bool(member["extension"]))
-    found |= _where(
+    operations |= _where("member.reset_password", logs_in)
+    operations |= _where("member.reset_pin", not has_login or bool(member["extension"]))
+    operations |= _where(
         "member.login_as",
         logs_in and organization["kind"] == "customer" and organization["status"] == "active",
     )
     if member["role"] != "owner":
-        found |= {"member.remove", "member.enable" if status == "disabled" else "member.disable"}
-    return frozenset(found)
+        operations |= {
+            "member.remove",
+            "member.enable" if status == "disabled" else "member.disable",
+        }
+    return frozenset(operations)
 
 
 def obstacle(member: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What helps where the API refuses to move money: in words, and where to do it."""
+"""Remedies: what to do when the API refuses to move money, and on which page."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,26 +9,26 @@ from console.values.labels import money
 
 @dataclass(frozen=True)
 class Remedy:
-    """``words``: what would help; ``endpoint``, ``label`` and ``query``: where, if that is a page of ours."""
+    """``text``: what to do; ``endpoint``, ``label`` and ``query``: the page for it, if there is one."""
 
-    words: str
+    text: str
     endpoint: str = ""
     label: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
 
 
 def find(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
-    """The ways on from a refusal."""
-    found = _REMEDIES.get(str(problem.get("code")))
-    return found(problem, currency) if found else []
+    """The remedies for a refusal, given its problem document."""
+    remedies = _REMEDIES.get(str(problem.get("code")))
+    return remedies(problem, currency) if remedies else []
 
 
 def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
-    found = []
-    if (most := problem.get("withdrawable")) is not None:
-        found.append(Remedy(f"You can withdraw up to {money(most, currency)}."))
+    remedies = []
+    if (maximum := problem.get("withdrawable")) is not None:
+        remedies.append(Remedy(f"You can withdraw up to {money(maximum, currency)}."))
     elif "shortfall" in problem:
-        found.append(
+        remedies.append(
             Remedy(
                 f"{money(problem['shortfall'], currency)} short: only "
                 f"{money(problem['usable'], currency)} is usable."
@@ -36,7 +36,7 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
         )
     cure = problem.get("cure", {})
     if top_up := cure.get("top_up"):
-        found.append(
+        remedies.append(
             Remedy(
                 f"Top up {money(top_up, currency)} to cover it.",
                 "payment.top_up",
@@ -45,7 +45,7 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
             )
         )
     if limit := cure.get("credit_limit"):
-        found.append(
+        remedies.append(
             Remedy(
                 f"Or set a credit limit of {money(limit, currency)}.",
                 "payment.limit",
@@ -54,7 +54,7 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
             )
         )
     if problem.get("reservations"):
-        found.append(
+        remedies.append(
             Remedy(
                 "Reservations are holding the missing amount. Release them, or wait until they expire.",
                 "payment.show",
@@ -62,7 +62,7 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
                 {"_anchor": "reservations"},
             )
         )
-    return found
+    return remedies
 
 
 def _provider(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
@@ -93,8 +93,8 @@ def _left(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     return [Remedy(f"Remaining: {money(problem.get('left'), currency)}.")]
 
 
-def _to(words: str, endpoint: str, label: str) -> Callable[[Mapping[str, Any], str], list[Remedy]]:
-    return lambda _problem, _currency: [Remedy(words, endpoint, label)]
+def _page(text: str, endpoint: str, label: str) -> Callable[[Mapping[str, Any], str], list[Remedy]]:
+    return lambda _problem, _currency: [Remedy(text, endpoint, label)]
 
 
 _REMEDIES: Mapping[str, Callable[[Mapping[str, Any], str], list[Remedy]]] = {
@@ -103,26 +103,26 @@ _REMEDIES: Mapping[str, Callable[[Mapping[str, Any], str], list[Remedy]]] = {
     "open_amounts": _open_amounts,
     "refund_exceeds_charge": _left,
     "credit_exceeds_invoice": _left,
-    "account_frozen": _to(
+    "account_frozen": _page(
         "Activate the organization, then try again.", "settings.show", "Settings"
     ),
-    "account_closed": _to(
+    "account_closed": _page(
         "Activate the organization, then try again.", "settings.show", "Settings"
     ),
-    "credit_limit_required": _to("Set a credit limit first.", "payment.limit", "Set limit"),
-    "account_prepaid": _to(
+    "credit_limit_required": _page("Set a credit limit first.", "payment.limit", "Set limit"),
+    "account_prepaid": _page(
         "Prepaid accounts don't have invoices. Record the money as a top-up.",
         "payment.top_up",
         "Top up",
     ),
-    "payment_method_missing": _to("Select another method.", "", ""),
-    "nothing_to_invoice": _to(
+    "payment_method_missing": _page("Select another method.", "", ""),
+    "nothing_to_invoice": _page(
         "Check the charges in the transactions.", "transactions.show", "Transactions"
     ),
-    "invoice_settled": _to(
+    "invoice_settled": _page(
         "Reassign its payment to another invoice first.", "invoices.payments", "Payments"
     ),
-    "payment_edits_exhausted": _to(
+    "payment_edits_exhausted": _page(
         "Reverse the payment from its transaction instead.", "invoices.payments", "Payments"
     ),
 }

@@ -28,18 +28,18 @@ class Asset:
 
 
 def _load() -> dict[str, Asset]:
-    found = {}
+    assets = {}
     for path in sorted(p for p in FOLDER.rglob("*") if p.is_file() and p.name != ".gitignore"):
         short = path.relative_to(FOLDER).as_posix()
         plain = path.read_bytes()
         name = f"{sha256(plain).hexdigest()[:12]}/{short}"
-        found[short] = Asset(
+        assets[short] = Asset(
             name,
             mimetypes.guess_type(short)[0] or "application/octet-stream",
             plain,
             gzip.compress(plain, 9, mtime=0),
         )
-    return found
+    return assets
 
 
 ASSETS = _load()
@@ -48,8 +48,8 @@ _BY_NAME = {asset.name: asset for asset in ASSETS.values()}
 
 def url(name: str) -> str:
     """A file's address; empty if there is no such file."""
-    found = ASSETS.get(name)
-    return f"/static/{found.name}" if found else ""
+    asset = ASSETS.get(name)
+    return f"/static/{asset.name}" if asset else ""
 
 
 def theme() -> str:
@@ -61,15 +61,15 @@ def theme() -> str:
 @blp.get("/static/<path:name>")
 def file(name: str) -> ResponseReturnValue:
     """A file; its name changes with its content."""
-    found = _BY_NAME.get(name)
-    if found is None:
+    asset = _BY_NAME.get(name)
+    if asset is None:
         abort(404)
     packed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = Response(found.packed if packed else found.plain, content_type=found.kind)
+    response = Response(asset.packed if packed else asset.plain, content_type=asset.kind)
     if packed:
         response.headers["Content-Encoding"] = "gzip"
-    if found.kind.startswith("text/"):
-        response.headers["Content-Type"] = f"{found.kind}; charset=utf-8"
+    if asset.kind.startswith("text/"):
+        response.headers["Content-Type"] = f"{asset.kind}; charset=utf-8"
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     response.vary.add("Accept-Encoding")
     return response

@@ -27,10 +27,10 @@ def show(org: str) -> ResponseReturnValue:
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     filters, wrong = _filters(organization["timezone"])
-    found: Any = {"data": [], "next_cursor": None}
+    log: Any = {"data": [], "next_cursor": None}
     if not wrong:
         try:
-            found = api.get(f"{base}/audit", cursor=request.args.get("cursor"), limit=50, **filters)
+            log = api.get(f"{base}/audit", cursor=request.args.get("cursor"), limit=50, **filters)
         except Refusal as refusal:
             if refusal.status != 422:
                 raise
@@ -41,7 +41,7 @@ def show(org: str) -> ResponseReturnValue:
         "audit.html",
         status=422 if wrong else 200,
         organization=organization,
-        found=found,
+        log=log,
         wrong=wrong,
         failed=bool(wrong),
         audit_labels=audit_labels,
@@ -71,7 +71,7 @@ def timeline(org: str) -> ResponseReturnValue:
     api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
     responses = fetch_all(
         organization=lambda: api.get(base),
-        found=lambda: api.get(f"{base}/timeline", cursor=cursor, limit=50),
+        timeline=lambda: api.get(f"{base}/timeline", cursor=cursor, limit=50),
     )
     for response in responses.values():
         if isinstance(response, Missing):

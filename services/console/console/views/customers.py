@@ -34,18 +34,18 @@ def show() -> ResponseReturnValue:
         return redirect(with_args(), 303)
     asked, refusal = _asked(), None
     try:
-        found = page.api().get(
+        customers = page.api().get(
             "/v1/organizations", **asked, cursor=request.args.get("cursor"), limit=50
         )
     except Refusal as problem:
         if problem.status != 422:
             raise
-        found, refusal = {"data": [], "next_cursor": None}, problem
+        customers, refusal = {"data": [], "next_cursor": None}, problem
     response = page.show(
         "customers.html",
         status=422 if refusal else 200,
         failed=refusal is not None,
-        found=found,
+        customers=customers,
         asked=asked,
         refusal=refusal,
         choices=choices(),
@@ -73,15 +73,15 @@ def _asked() -> dict[str, str]:
     return {name: request.args.get(name, "").strip() for name in ("q", *choices(), "sort")}
 
 
-def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[str]:
+def _lines(api: Api, asked: dict[str, str], batch: dict[str, Any]) -> Iterator[str]:
     """Line by line. If the file is incomplete, the last line says so."""
     yield csv.BOM + csv.line(COLUMNS)
     written = 0
-    while found["data"]:
-        for one in found["data"]:
-            yield csv.line(cells(one))
-        written += len(found["data"])
-        if not found["has_more"]:
+    while batch["data"]:
+        for customer in batch["data"]:
+            yield csv.line(cells(customer))
+        written += len(batch["data"])
+        if not batch["has_more"]:
             return
         if written >= _MAX_LINES:
             yield csv.line(
@@ -92,7 +92,7 @@ def _lines(api: Api, asked: dict[str, str], found: dict[str, Any]) -> Iterator[s
             )
             return
         try:
-            found = api.get("/v1/organizations", **asked, cursor=found["next_cursor"], limit=_BATCH)
+            batch = api.get("/v1/organizations", **asked, cursor=batch["next_cursor"], limit=_BATCH)
         except Refusal as problem:
             yield csv.line(
                 [f"Incomplete: stopped after {written} customers. {problem.detail} Export again."]

@@ -47,46 +47,46 @@ def start(org: str) -> ResponseReturnValue:
 def show(org: str) -> ResponseReturnValue:
     """The last deletion request: who, when, and how long it can be undone."""
     base = f"/v1/organizations/{org}"
-    organization, found = page.api().get(base), page.api().get(f"{base}/deletion")
+    organization, deletion_request = page.api().get(base), page.api().get(f"{base}/deletion")
     return page.show(
         "deletion.html",
         organization=organization,
-        deletion=found,
-        left=_left(found["purge_at"]),
-        blockers=_with_fixes(found["blockers"], organization),
+        deletion=deletion_request,
+        left=_left(deletion_request["purge_at"]),
+        blockers=_with_fixes(deletion_request["blockers"], organization),
     )
 
 
 def _asked(org: str, organization: dict[str, Any], form: Form) -> Response:
     """The check page. The blockers of a refused deletion are newer than the check's."""
     api, base = page.api(), f"/v1/organizations/{org}"
-    found = fetch_all(
+    responses = fetch_all(
         check=lambda: api.get(f"{base}/deletion-check"),
         account=lambda: api.get(f"{base}/account"),
         listed=lambda: api.get("/v1/organizations", q=org, limit=1),
         settings=lambda: api.get("/v1/settings"),
     )
-    check = found["check"]
+    check = responses["check"]
     if form.refusal and form.refusal.code == "deletion_refused":
         check = {"deletable": False, "blockers": form.refusal.more["blockers"], "warnings": []}
     summary = (
-        found["listed"]["data"][0]["summary"]
-        if found["listed"] and found["listed"]["data"]
+        responses["listed"]["data"][0]["summary"]
+        if responses["listed"] and responses["listed"]["data"]
         else None
     )
     purge_at = ""
-    if found["settings"]:
+    if responses["settings"]:
         purge_at = (
-            clock.now() + timedelta(days=found["settings"]["deletion_grace_days"])
+            clock.now() + timedelta(days=responses["settings"]["deletion_grace_days"])
         ).isoformat()
     return page.show(
         "delete.html",
         organization=organization,
         form=form,
         check=check,
-        account=found["account"],
+        account=responses["account"],
         summary=summary,
-        grace=found["settings"] and found["settings"]["deletion_grace_days"],
+        grace=responses["settings"] and responses["settings"]["deletion_grace_days"],
         purge_at=purge_at,
         blockers=_with_fixes(check["blockers"], organization) if check else [],
     )

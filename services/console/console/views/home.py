@@ -26,26 +26,26 @@ def show() -> ResponseReturnValue:
         return redirect(
             url_for("overview.show", org=page.visitor().workspace.organization["id"]), 303
         )
-    found, now = fetch_all(**_requests()), clock.now()
-    ending = found["deletion_scheduled"]
+    responses, now = fetch_all(**_requests()), clock.now()
+    scheduled = responses["deletion_scheduled"]
     leaving = sorted(
         (
             (days_left(one["purge_at"], now), one)
-            for one in (ending["data"] if ending else ())
+            for one in (scheduled["data"] if scheduled else ())
             if one["purge_at"]
         ),
         key=lambda one: one[0],
     )
-    queue = {kind: found[kind] for kind in KINDS}
+    queue = {kind: responses[kind] for kind in KINDS}
     return page.show(
         "home.html",
         queue=queue,
         quiet=not any(isinstance(one, Missing) or one["data"] for one in queue.values()),
         leaving=leaving[:_RECENT],
-        more_leaving=len(leaving) > _RECENT or bool(ending and ending["has_more"]),
+        more_leaving=len(leaving) > _RECENT or bool(scheduled and scheduled["has_more"]),
         checked_at=clock.stamp(now),
         shown=_SHOWN,
-        **found,
+        **responses,
     )
 
 

@@ -18,12 +18,16 @@ _KEYS = "/v1/api-keys"
 @needs("session.exchange")
 def organizations() -> ResponseReturnValue:
     """The organizations one may enter."""
-    found, wanted = (
+    organizations, wanted = (
         page.api().get("/v1/me/organizations"),
         request.args.get("q", "").strip().casefold(),
     )
     own, serviced = (
-        [one for one in found[kind] if wanted in one["name"].casefold() or wanted == one["id"]]
+        [
+            organization
+            for organization in organizations[kind]
+            if wanted in organization["name"].casefold() or wanted == organization["id"]
+        ]
         for kind in ("own", "serviced")
     )
     return page.show("me_organizations.html", own=own, serviced=serviced, wanted=wanted)
@@ -33,8 +37,8 @@ def organizations() -> ResponseReturnValue:
 @needs("session.list")
 def sessions() -> ResponseReturnValue:
     """Where one is signed in, including support sessions as oneself."""
-    found = page.api().get("/v1/sessions", limit=50, cursor=request.args.get("cursor"))
-    return page.show("me_sessions.html", found=found, browser=browsers.name)
+    sessions = page.api().get("/v1/sessions", limit=50, cursor=request.args.get("cursor"))
+    return page.show("me_sessions.html", sessions=sessions, browser=browsers.name)
 
 
 @blp.post("/sessions/<session>/end")
@@ -112,16 +116,14 @@ def password() -> ResponseReturnValue:
     form = page.form(fields.PASSWORD)
     if page.submit(form, lambda: page.api().post("/v1/me/password", form.body())) is not None:
         return page.done(
-            "Your password is changed. All your other sessions have ended.", "me.security"
+            "Your password was changed. All your other sessions have ended.", "me.security"
         )
     if form.refusal is not None and form.refusal.status == 401:
         form.summary.clear()
-        form.add_error(
-            *{"invalid_credentials": ("password", "This is not your password.")}.get(
-                form.refusal.code,
-                ("otp", "Give a one-time code that you have not used yet, or a recovery code."),
-            )
-        )
+        if form.refusal.code == "invalid_credentials":
+            form.add_error("password", "Enter your current password.")
+        else:
+            form.add_error("otp", "Enter an unused one-time code or a recovery code.")
     return page.show(
         "me_form.html",
         status=422 if form.summary else 200,
@@ -138,8 +140,8 @@ def password() -> ResponseReturnValue:
 @needs("key.list")
 def keys() -> ResponseReturnValue:
     """The API keys of the organization."""
-    found = page.api().get(_KEYS, limit=50, cursor=request.args.get("cursor"))
-    return page.show("me_keys.html", found=found, says=SCOPES)
+    keys = page.api().get(_KEYS, limit=50, cursor=request.args.get("cursor"))
+    return page.show("me_keys.html", keys=keys, says=SCOPES)
 
 
 @blp.route("/keys/new", methods=["GET", "POST"])

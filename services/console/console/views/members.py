@@ -100,11 +100,11 @@ def show(org: str) -> ResponseReturnValue:
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     wanted = {name: request.args.get(name) for name in (*FILTERS, "cursor")}
-    found = fetch_all(members=lambda: api.get(f"{base}/members", limit=50, **wanted))["members"]
+    members = fetch_all(members=lambda: api.get(f"{base}/members", limit=50, **wanted))["members"]
     return page.show(
         "members.html",
         organization=organization,
-        found=found,
+        members=members,
         role=people.role,
         filtered=any(wanted[name] for name in FILTERS),
         can=_can(organization),
@@ -149,15 +149,15 @@ def add(org: str) -> ResponseReturnValue:
 @needs("member.read")
 def detail(org: str, member: str) -> ResponseReturnValue:
     """One member, and the available actions."""
-    organization, found = _both(page.api(), org, member)
+    organization, person = _both(page.api(), org, member)
     return page.show(
         "member.html",
         organization=organization,
-        member=found,
+        member=person,
         role=people.role,
         actions=ACTIONS,
-        can=_can(organization, found),
-        obstacle=people.obstacle(found),
+        can=_can(organization, person),
+        obstacle=people.obstacle(person),
     )
 
 
@@ -208,7 +208,7 @@ def edit(org: str, member: str) -> ResponseReturnValue:
 def _action_view(action: MemberAction) -> Any:
     @needs(action.operation)
     def view(org: str, member: str) -> ResponseReturnValue:
-        organization, found = _both(page.api(), org, member)
+        organization, person = _both(page.api(), org, member)
         form, base = page.form(()), f"/v1/organizations/{org}/members/{member}"
         gone = action.operation == "member.remove"
         response = page.submit(
@@ -223,14 +223,14 @@ def _action_view(action: MemberAction) -> Any:
             return page.show(
                 "member_action.html",
                 organization=organization,
-                member=found,
+                member=person,
                 form=form,
                 action=action,
                 back=url_for("members.detail", member=member),
             )
         if "pin" in response:
             return _pin(organization, response, "has a new PIN")
-        success = f"{found['name']} {action.success}"
+        success = f"{person['name']} {action.success}"
         return (
             page.done(success, "members.show")
             if gone
@@ -252,13 +252,13 @@ for _action in ACTIONS:
 def _both(api: Api, org: str, member: str) -> tuple[Any, Any]:
     """The organization and one of its members. Raises Refusal."""
     base = f"/v1/organizations/{org}"
-    found = fetch_all(
+    responses = fetch_all(
         organization=lambda: api.get(base), member=lambda: api.get(f"{base}/members/{member}")
     )
-    for response in found.values():
+    for response in responses.values():
         if isinstance(refusal := getattr(response, "refusal", None), Refusal):
             raise refusal
-    return found["organization"], found["member"]
+    return responses["organization"], responses["member"]
 
 
 def _manageable_ranks(org: str) -> frozenset[str]:
@@ -272,12 +272,12 @@ def _can(organization: Any, member: Any = None) -> frozenset[str]:
     """The available operations: on the list, or on this member."""
     may = page.visitor().may
     if member is None:
-        found = frozenset(("member.add",) if organization["status"] in people.EDITABLE else ())
+        operations = frozenset(("member.add",) if organization["status"] in people.EDITABLE else ())
     else:
-        found = people.allowed_operations(
+        operations = people.allowed_operations(
             member, organization, _manageable_ranks(organization["id"])
         )
-    return frozenset(operation for operation in found if may(operation))
+    return frozenset(operation for operation in operations if may(operation))
 
 
 def _pin(organization: Any, member: Any, what: str) -> ResponseReturnValue:

@@ -68,17 +68,19 @@ def load(org: str) -> CustomerAccount:
     """Load the customer and its account. Raises Refusal; after a submission only if the customer
     cannot be loaded, so that the entered values are not lost."""
     api, base = page.api(), f"/v1/organizations/{org}"
-    found = fetch_all(
+    responses = fetch_all(
         organization=lambda: api.get(base), account=lambda: api.ask("GET", f"{base}/account")
     )
-    if isinstance(found["organization"], Missing):
-        raise found["organization"].refusal
-    if isinstance(found["account"], Missing):
+    if isinstance(responses["organization"], Missing):
+        raise responses["organization"].refusal
+    if isinstance(responses["account"], Missing):
         if request.method != "POST":
-            raise found["account"].refusal
-        return CustomerAccount(found["organization"], found["account"])
+            raise responses["account"].refusal
+        return CustomerAccount(responses["organization"], responses["account"])
     return CustomerAccount(
-        found["organization"], found["account"].json(), found["account"].headers.get("ETag", "")
+        responses["organization"],
+        responses["account"].json(),
+        responses["account"].headers.get("ETag", ""),
     )
 
 
@@ -102,7 +104,7 @@ def handle(
     if response is not None:
         return page.done(form_page.done(response), form_page.back, **form_page.where)
     page.show_conflict(form, held, match=match)
-    ways = (
+    offered = (
         remedies.find(form.refusal.more, customer.currency) if form.refusal else form_page.blocked
     )
     return page.show(
@@ -111,7 +113,7 @@ def handle(
         account=customer.account,
         form=form,
         form_page=form_page,
-        ways=[(way, _link(way)) for way in ways],
+        remedies=[(remedy, _link(remedy)) for remedy in offered],
         **more,
     )
 
@@ -125,11 +127,11 @@ def _suggested(fields: Sequence[Field]) -> dict[str, Any]:
     """Values that a link of ours suggests; only for fields that are visible before the form is
     sent."""
     return {
-        one.name: request.args[one.name]
-        for one in fields
-        if one.kind != "hidden" and one.name in request.args
+        field.name: request.args[field.name]
+        for field in fields
+        if field.kind != "hidden" and field.name in request.args
     }
 
 
-def _link(way: remedies.Remedy) -> str:
-    return url_for(way.endpoint, **dict[str, Any](way.query)) if way.endpoint else ""
+def _link(remedy: remedies.Remedy) -> str:
+    return url_for(remedy.endpoint, **dict[str, Any](remedy.query)) if remedy.endpoint else ""

@@ -125,7 +125,7 @@ def suggest_locale() -> ResponseReturnValue:
     form = Form(new_customer.fields_of("organization", country), {"country": country})
     new_customer.suggest(form)
     return page.show(
-        "new_customer_locale.html", form=form, fields={one.name: one for one in form.fields}
+        "new_customer_locale.html", form=form, fields={field.name: field for field in form.fields}
     )
 
 
@@ -142,7 +142,7 @@ def _filled(step: str) -> tuple[Form, str]:
         form.load(request.form)
     if kept is not None:
         form.values |= {
-            one.name: kept.get(one.name, "") for one in form.fields if one.name not in own
+            field.name: kept.get(field.name, "") for field in form.fields if field.name not in own
         }
         form.key = kept.get("key") or form.key
         if "draft" in kept and request.method == "GET":
@@ -177,7 +177,9 @@ def _show(form: Form, step: str, draft: str) -> ResponseReturnValue:
         draft=draft,
         steps=new_customer.STEPS,
         titles=new_customer.TITLES,
-        others=[one for one in new_customer.ALL if one.name not in new_customer.names_of(step)],
-        fields={one.name: one for one in form.fields},
+        others=[
+            field for field in new_customer.ALL if field.name not in new_customer.names_of(step)
+        ],
+        fields={field.name: field for field in form.fields},
         address=_address,
     )

@@ -25,20 +25,22 @@ def show(org: str) -> ResponseReturnValue:
     """Details, figures and recent activity."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
-    found = fetch_all(**_requests(org))
-    account, moved, members = (found.get(name) for name in ("account", "transactions", "members"))
+    responses = fetch_all(**_requests(org))
+    account, transactions, members = (
+        responses.get(name) for name in ("account", "transactions", "members")
+    )
     burn = (
-        charts.burn(account, moved, organization["timezone"], clock.now())
-        if account and moved
+        charts.burn(account, transactions, organization["timezone"], clock.now())
+        if account and transactions
         else None
     )
     return page.show(
         "overview.html",
         organization=organization,
         burn=burn,
-        latest=moved["data"][:_LATEST] if moved else (),
+        latest=transactions["data"][:_LATEST] if transactions else (),
         kinds=_kinds(members["data"]) if members else {},
-        **found,
+        **responses,
     )
 
 
@@ -62,6 +64,6 @@ def _requests(org: str) -> dict[str, Callable[[], Any]]:
 
 def _kinds(members: list[dict[str, Any]]) -> dict[str, int]:
     """The number of members of each kind."""
-    kinds = Counter(one["role"] if one["portal_access"] else "no_login" for one in members)
-    kinds.update(one["status"] for one in members if one["status"] != "active")
+    kinds = Counter(member["role"] if member["portal_access"] else "no_login" for member in members)
+    kinds.update(member["status"] for member in members if member["status"] != "active")
     return kinds

@@ -22,19 +22,19 @@ def show(org: str) -> ResponseReturnValue:
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
     cursor = request.args.get("cursor")
-    found = fetch_all(
+    responses = fetch_all(
         transfers=lambda: api.get(f"{base}/ownership-transfers", limit=20, cursor=cursor),
         me=lambda: api.get("/v1/me"),
     )
     mine = (
-        found["me"]["member_id"]
-        if found["me"] and page.visitor().workspace.organization["id"] == org
+        responses["me"]["member_id"]
+        if responses["me"] and page.visitor().workspace.organization["id"] == org
         else None
     )
     return page.show(
         "ownership.html",
         organization=organization,
-        found=found["transfers"],
+        transfers=responses["transfers"],
         mine=mine,
         at_once=_at_once(organization),
     )
@@ -80,7 +80,7 @@ def _choose(base: str, organization: dict[str, Any]) -> Response:
     return page.show(
         "ownership_choose.html",
         organization=organization,
-        found=responses["members"],
+        members=responses["members"],
         obstacle=people.obstacle,
     )
 
@@ -132,8 +132,8 @@ def _confirm(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
 
 def _transfer(at: str, grt: str) -> Any:
     """A transfer, if it is one of the last 20."""
-    found = page.api().get(f"{at}/ownership-transfers", limit=20)["data"]
-    return next((one for one in found if one["id"] == grt), None)
+    transfers = page.api().get(f"{at}/ownership-transfers", limit=20)["data"]
+    return next((transfer for transfer in transfers if transfer["id"] == grt), None)
 
 
 def _at_once(organization: Any) -> bool:

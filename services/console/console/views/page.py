@@ -25,10 +25,10 @@ class ReauthenticationRequired(Exception):
 
 def visitor() -> Visitor:
     """The signed-in user. Raises SignedOut."""
-    found: Visitor | None = g.get("visitor")
-    if found is None:
+    visitor_or_none: Visitor | None = g.get("visitor")
+    if visitor_or_none is None:
         raise visitors.SignedOut()
-    return found
+    return visitor_or_none
 
 
 def api() -> Api:

@@ -63,7 +63,7 @@ def change() -> ResponseReturnValue:
 @needs("wallet.read")
 def wallet() -> ResponseReturnValue:
     """The provider's money in each currency, and the customers' share of it."""
-    return page.show("wallet.html", found=page.api().get("/v1/wallet"))
+    return page.show("wallet.html", wallet=page.api().get("/v1/wallet"))
 
 
 @blp.route("/wallet/top-up", methods=["GET", "POST"])

@@ -23,7 +23,7 @@ def show(org: str) -> ResponseReturnValue:
     response = page.api().ask("GET", base)
     organization, match = response.json(), response.headers.get("ETag", "")
     blocks = settings.blocks(tags=page.visitor().may("organization.change_tags"))
-    fields = [one for block in blocks.values() for one in block]
+    fields = [field for block in blocks.values() for field in block]
     form = page.form(fields, settings.values(organization), match=match)
     may = page.visitor().may("organization.change")
     if request.method == "POST" and not may:

@@ -28,12 +28,12 @@ def show(org: str) -> ResponseReturnValue:
     api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
     asked: dict[str, Any] = {
         "organization": lambda: api.get(base),
-        "found": lambda: api.get(f"{base}/remote-support", cursor=cursor, limit=50),
+        "access": lambda: api.get(f"{base}/remote-support", cursor=cursor, limit=50),
     }
     if page.visitor().may("settings.read"):
         asked["settings"] = lambda: api.get("/v1/settings")
     responses = fetch_all(**asked)
-    for name in ("organization", "found"):
+    for name in ("organization", "access"):
         if isinstance(responses[name], Missing):
             raise responses[name].refusal
     return page.show("support.html", **{"settings": None, **responses})
@@ -49,17 +49,17 @@ def active_sessions(org: str) -> ResponseReturnValue:
     if page.visitor().workspace.until - clock.now() < _FRESH:
         return Response(render_template("active_sessions_stale.html"), 286)
     try:
-        found = page.api().get(f"/v1/organizations/{org}/remote-support", limit=1)["inside"]
+        sessions = page.api().get(f"/v1/organizations/{org}/remote-support", limit=1)["inside"]
     except Refusal as refusal:
         if refusal.status < 500:
             raise
         return "", 204
-    if request.args.get("seen") == seen(found):
+    if request.args.get("seen") == seen(sessions):
         return "", 204
     return page.show(
         "active_sessions_list.html",
-        inside=found,
-        seen=seen(found),
+        inside=sessions,
+        seen=seen(sessions),
         zone=_zone(request.args.get("zone", "")),
     )
 
@@ -89,8 +89,8 @@ def ask(org: str) -> ResponseReturnValue:
 @needs("support.enter")
 def enter(org: str, grant: str) -> ResponseReturnValue:
     """Enter an account under a grant, as Support."""
-    organization, one = _with_grant(org, grant)
-    form = page.form(fields.ENTER, {"reason": one["reason"]})
+    organization, grant_details = _with_grant(org, grant)
+    form = page.form(fields.ENTER, {"reason": grant_details["reason"]})
     granted = page.submit(
         form,
         lambda: page.api().post(
@@ -103,8 +103,8 @@ def enter(org: str, grant: str) -> ResponseReturnValue:
         "support_session_start.html",
         form,
         organization=organization,
-        grant=one,
-        obstacle=_obstacle(one),
+        grant=grant_details,
+        obstacle=_obstacle(grant_details),
     )
 
 
@@ -112,7 +112,7 @@ def enter(org: str, grant: str) -> ResponseReturnValue:
 @needs("support.consent")
 def approve(org: str, grant: str) -> ResponseReturnValue:
     """Approve a request."""
-    organization, one = _with_grant(org, grant)
+    organization, grant_details = _with_grant(org, grant)
     form = page.form(())
     if (
         page.submit(
@@ -123,7 +123,9 @@ def approve(org: str, grant: str) -> ResponseReturnValue:
         )
         is None
     ):
-        return page.show("support_approve.html", organization=organization, grant=one, form=form)
+        return page.show(
+            "support_approve.html", organization=organization, grant=grant_details, form=form
+        )
     return page.done("Support access approved. You can end it at any time.", "support.show")
 
 
@@ -131,7 +133,7 @@ def approve(org: str, grant: str) -> ResponseReturnValue:
 @needs("support.end")
 def end(org: str, grant: str) -> ResponseReturnValue:
     """End a grant, a request or an active session (then the id is the session's)."""
-    organization, one = _with_grant(org, grant)
+    organization, access = _with_grant(org, grant)
     form = page.form(())
     if (
         page.submit(
@@ -139,13 +141,13 @@ def end(org: str, grant: str) -> ResponseReturnValue:
         )
         is None
     ):
-        return page.show("support_end.html", organization=organization, one=one, form=form)
-    return page.done(_ended(one), "support.show")
+        return page.show("support_end.html", organization=organization, access=access, form=form)
+    return page.done(_ended(access), "support.show")
 
 
-def seen(found: list[dict[str, Any]]) -> str:
+def seen(sessions: list[dict[str, Any]]) -> str:
     """A value that changes when a session starts or ends."""
-    return f"{len(found)}{found[0]['id'] if found else ''}"
+    return f"{len(sessions)}{sessions[0]['id'] if sessions else ''}"
 
 
 def is_enabled() -> bool:
@@ -193,10 +195,10 @@ def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
         if isinstance(response, Missing):
             raise response.refusal
     both = [*responses["found"]["data"], *responses["found"]["inside"]]
-    one = next((one for one in both if one["id"] == wanted), None)
-    if one is None:
+    access = next((access for access in both if access["id"] == wanted), None)
+    if access is None:
         raise Refusal(404, {"code": "not_found"})
-    return responses["organization"], one
+    return responses["organization"], access
 
 
 def _obstacle(grant: dict[str, Any]) -> str:
@@ -205,7 +207,7 @@ def _obstacle(grant: dict[str, Any]) -> str:
     return "" if grant["status"] == "active" else "This access has ended. Request it again."
 
 
-def _ended(one: dict[str, Any]) -> str:
-    if one.get("status") == "pending":
+def _ended(access: dict[str, Any]) -> str:
+    if access.get("status") == "pending":
         return "The request was closed."
     return "Ended. Active sessions end within seconds."

@@ -23,10 +23,10 @@ def start(org: str, member: str) -> ResponseReturnValue:
     """Log in as a member, with a reason. ``?reason=``: its initial value."""
     api, base = page.api(), f"/v1/organizations/{org}"
     form = page.form(fields.LOGIN_AS, {"reason": request.args.get("reason", "")})
-    found = fetch_all(
+    responses = fetch_all(
         organization=lambda: api.get(base), member=lambda: api.get(f"{base}/members/{member}")
     )
-    for response in found.values():
+    for response in responses.values():
         if not response:
             raise response.refusal
     granted = page.submit(
@@ -34,12 +34,12 @@ def start(org: str, member: str) -> ResponseReturnValue:
         lambda: page.api().post(f"{base}/members/{member}/login-as", form.body(), key=form.key),
     )
     if granted is not None:
-        return start_session(granted, found["member"]["name"])
+        return start_session(granted, responses["member"]["name"])
     return show_start(
         "support_session_start.html",
         form,
-        obstacle=_obstacle(found["organization"], found["member"]),
-        **found,
+        obstacle=_obstacle(responses["organization"], responses["member"]),
+        **responses,
     )
 
 
@@ -111,7 +111,11 @@ def return_url(visitor: Visitor | None, workspace: WorkspaceSession | None, org:
         endpoint, where = _origin(workspace)
         return url_for(endpoint, _external=False, **where)
     own = (
-        [one for one in sessions.own_workspaces(visitor) if one.organization["kind"] == "provider"]
+        [
+            workspace
+            for workspace in sessions.own_workspaces(visitor)
+            if workspace.organization["kind"] == "provider"
+        ]
         if visitor
         else []
     )

@@ -59,7 +59,7 @@ def show(org: str) -> ResponseReturnValue:
     organization = api.get(base)
     chosen, refusal = _chosen(), None
     try:
-        found = api.get(
+        transactions = api.get(
             f"{base}/account/transactions",
             **_filters(organization["timezone"]),
             cursor=request.args.get("cursor"),
@@ -68,12 +68,12 @@ def show(org: str) -> ResponseReturnValue:
     except Refusal as problem:
         if problem.status != 422:
             raise
-        found, refusal = {"data": [], "next_cursor": None}, problem
+        transactions, refusal = {"data": [], "next_cursor": None}, problem
     return page.show(
         "transactions.html",
         status=422 if refusal else 200,
         organization=organization,
-        found=found,
+        transactions=transactions,
         chosen=chosen,
         refusal=refusal,
         failed=bool(refusal),
@@ -98,14 +98,14 @@ def file(org: str) -> ResponseReturnValue:
 def detail(org: str, transaction: str) -> ResponseReturnValue:
     """One transaction with its entries."""
     api, base = page.api(), f"/v1/organizations/{org}"
-    found = api.get(f"{base}/account/transactions/{transaction}")
-    is_charge = found["kind"] in _CHARGES and found["external_invoice"] is None
+    details = api.get(f"{base}/account/transactions/{transaction}")
+    is_charge = details["kind"] in _CHARGES and details["external_invoice"] is None
     return page.show(
         "transaction.html",
         organization=api.get(base),
-        one=found,
+        details=details,
         refundable=is_charge,
-        reversible=found["kind"] in _REVERSIBLE,
+        reversible=details["kind"] in _REVERSIBLE,
     )
 
 
@@ -114,7 +114,7 @@ def detail(org: str, transaction: str) -> ResponseReturnValue:
 def reverse(org: str, transaction: str) -> ResponseReturnValue:
     """Reverse an incorrect transaction, or a payment that bounced."""
     customer = money_form.load(org)
-    found = page.api().get(f"{customer.path}/account/transactions/{transaction}")
+    original = page.api().get(f"{customer.path}/account/transactions/{transaction}")
     form_page = FormPage(
         "Reverse transaction?",
         "Reverse transaction",
@@ -124,8 +124,8 @@ def reverse(org: str, transaction: str) -> ResponseReturnValue:
         back="transactions.detail",
         where={"transaction": transaction},
         about=(
-            ("Transaction", found["description"] or label(found["kind"])),
-            ("Amount", customer.money(found["amount"])),
+            ("Transaction", original["description"] or label(original["kind"])),
+            ("Amount", customer.money(original["amount"])),
         ),
     )
     path = f"account/transactions/{transaction}/reverse"

@@ -39,16 +39,16 @@ def issue(org: str) -> ResponseReturnValue:
 def void(org: str, invoice: str) -> ResponseReturnValue:
     """Void an invoice on which nothing is paid."""
     customer = money_form.load(org)
-    found = page.api().get(f"{customer.path}/invoices/{invoice}")
+    original = page.api().get(f"{customer.path}/invoices/{invoice}")
     form_page = FormPage(
-        f"Void invoice {found['number']}?",
+        f"Void invoice {original['number']}?",
         "Void invoice",
         lambda result: f"Invoice {result['number']} was voided.",
         lead="Its charges become unbilled again and go on the next invoice.",
         danger=True,
         back="invoices.detail",
         where={"invoice": invoice},
-        about=(("Total", customer.money(found["total"])),),
+        about=(("Total", customer.money(original["total"])),),
     )
     return money_form.handle(
         customer,
@@ -63,9 +63,9 @@ def void(org: str, invoice: str) -> ResponseReturnValue:
 def credit(org: str, invoice: str) -> ResponseReturnValue:
     """Credit an invoice, in part or in full."""
     customer = money_form.load(org)
-    found = page.api().get(f"{customer.path}/invoices/{invoice}")
+    original = page.api().get(f"{customer.path}/invoices/{invoice}")
     form_page = FormPage(
-        f"Credit note for invoice {found['number']}",
+        f"Credit note for invoice {original['number']}",
         "Issue credit note",
         lambda result: (
             f"{customer.money(result['credited'])} of invoice {result['number']} was credited."
@@ -75,9 +75,9 @@ def credit(org: str, invoice: str) -> ResponseReturnValue:
         back="invoices.detail",
         where={"invoice": invoice},
         about=(
-            ("Total", customer.money(found["total"])),
-            ("Credited", customer.money(found["credited"])),
-            ("Balance due", customer.money(found["open"])),
+            ("Total", customer.money(original["total"])),
+            ("Credited", customer.money(original["credited"])),
+            ("Balance due", customer.money(original["open"])),
         ),
     )
     return money_form.handle(

@@ -54,8 +54,8 @@ def payments(org: str) -> ResponseReturnValue:
     """The payments, newest first."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
-    found = api.get(f"{base}/payments", cursor=request.args.get("cursor"), limit=50)
-    return page.show("payments.html", organization=organization, found=found)
+    payments = api.get(f"{base}/payments", cursor=request.args.get("cursor"), limit=50)
+    return page.show("payments.html", organization=organization, payments=payments)
 
 
 @blp.route("/payments/<payment>/assign", methods=["GET", "POST"])
@@ -112,9 +112,9 @@ def _paid_by(
 
 def _waiting(customer: CustomerAccount) -> tuple[list[dict[str, Any]], bool]:
     """The unpaid invoices, oldest first, and whether there are more."""
-    found = page.api().get(f"{customer.path}/invoices", status="awaiting_payment", limit=200)
-    return found["data"][::-1], found["has_more"]
+    invoices = page.api().get(f"{customer.path}/invoices", status="awaiting_payment", limit=200)
+    return invoices["data"][::-1], invoices["has_more"]
 
 
 def _by_name(invoices: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {f"{money.INVOICE_PREFIX}{one['id']}": one for one in invoices}
+    return {f"{money.INVOICE_PREFIX}{invoice['id']}": invoice for invoice in invoices}

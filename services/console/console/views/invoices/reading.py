@@ -22,20 +22,22 @@ def show(org: str) -> ResponseReturnValue:
     chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
     organization, refusal = api.get(base), None
     try:
-        found = api.get(f"{base}/invoices", **chosen, cursor=request.args.get("cursor"), limit=50)
+        invoices = api.get(
+            f"{base}/invoices", **chosen, cursor=request.args.get("cursor"), limit=50
+        )
     except Refusal as problem:
         if problem.status != 422:
             raise
-        found, refusal = {"data": [], "next_cursor": None}, problem
+        invoices, refusal = {"data": [], "next_cursor": None}, problem
     return page.show(
         "invoices.html",
         status=422 if refusal else 200,
         organization=organization,
-        found=found,
+        invoices=invoices,
         chosen=chosen,
         refusal=refusal,
         failed=bool(refusal),
-        late=lambda one: _late(one, organization["timezone"]),
+        late=lambda invoice: _late(invoice, organization["timezone"]),
     )
 
 
@@ -44,7 +46,7 @@ def show(org: str) -> ResponseReturnValue:
 def detail(org: str, invoice: str) -> ResponseReturnValue:
     """One invoice with its lines and payments."""
     api, base = page.api(), f"/v1/organizations/{org}"
-    found = api.get(f"{base}/invoices/{invoice}")
+    document = api.get(f"{base}/invoices/{invoice}")
     around = fetch_all(
         organization=lambda: api.get(base), payments=lambda: api.get(f"{base}/payments", limit=200)
     )
@@ -60,11 +62,11 @@ def detail(org: str, invoice: str) -> ResponseReturnValue:
     return page.show(
         "invoice.html",
         organization=organization,
-        one=found,
-        lines=found["lines"][:MAX_LINES],
+        document=document,
+        lines=document["lines"][:MAX_LINES],
         payments=payments,
         paid_by=paid_by,
-        late=_late(found, organization["timezone"]),
+        late=_late(document, organization["timezone"]),
     )
 
 

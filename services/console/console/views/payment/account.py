@@ -16,7 +16,7 @@ from console.views.payment.blueprint import blp
 def show(org: str) -> ResponseReturnValue:
     """All figures with their formulas, the terms and the reservations."""
     api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
-    questions = {
+    requests = {
         "organization": lambda: api.get(base),
         "account": lambda: api.get(f"{base}/account"),
         "reservations": lambda: api.get(
@@ -24,16 +24,16 @@ def show(org: str) -> ResponseReturnValue:
         ),
     }
     if page.visitor().may("settings.read"):
-        questions["settings"] = lambda: api.get("/v1/settings")
-    found = fetch_all(**questions)
+        requests["settings"] = lambda: api.get("/v1/settings")
+    responses = fetch_all(**requests)
     for name in ("organization", "account"):
-        if isinstance(found[name], Missing):
-            raise found[name].refusal
-    settings = found.pop("settings", None)
-    account, zone = found["account"], found["organization"]["timezone"]
+        if isinstance(responses[name], Missing):
+            raise responses[name].refusal
+    settings = responses.pop("settings", None)
+    account, zone = responses["account"], responses["organization"]["timezone"]
     return page.show(
         "payment.html",
-        **found,
+        **responses,
         formulas=figures.formulas(account),
         limit_used=figures.limit_used(account),
         empty_on=figures.empty_on(account, zone),

@@ -169,11 +169,11 @@ def _prepaid_words(customer: CustomerAccount) -> str:
 
 def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
     """What must be resolved first, as far as the figures tell."""
-    account, found = customer.account, []
+    account, steps = customer.account, []
     if target != "prepaid" or not account:
         return []
     if Decimal(account["expecting_invoice"]) < 0:
-        found.append(
+        steps.append(
             Remedy(
                 f"{customer.money(account['expecting_invoice'].lstrip('-'))} is unbilled. Issue an invoice first.",
                 "invoices.issue",
@@ -181,17 +181,19 @@ def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
             )
         )
     if Decimal(account["amount_due"]) < 0:
-        found.append(
+        steps.append(
             Remedy(
                 f"{customer.money(account['amount_due'].lstrip('-'))} is due. Record the payment first.",
                 "invoices.pay",
                 "Record payment",
             )
         )
-    return found
+    return steps
 
 
 def _default_threshold(customer: CustomerAccount) -> str | None:
     """20% of the last top-up; None if there was none."""
-    found = page.api().get(f"{customer.path}/account/transactions", kind="top_up", limit=1)["data"]
-    return figures.share(found[0]["amount"], 20, customer.currency) if found else None
+    top_ups = page.api().get(f"{customer.path}/account/transactions", kind="top_up", limit=1)[
+        "data"
+    ]
+    return figures.share(top_ups[0]["amount"], 20, customer.currency) if top_ups else None
