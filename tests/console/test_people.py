@@ -342,7 +342,7 @@ def test_looking_at_an_invitation_uses_nothing_up(
         page = hers.send(method, link, {"password": NEW} if method == "POST" else None)
         assert page.status == 410 and "no longer works" in page.headings[0]
     assert "Request a new invitation" in page.buttons
-    assert hers.submit().headings == ["Asked"]
+    assert hers.submit().headings == ["Request sent"]
     assert hers.sign_in(ann.email, NEW).status == 200
 
 
@@ -413,7 +413,7 @@ def test_a_password_is_reset(
     link = whole.link(ann.email)
     assert link.startswith("/reset/")
     hers.get(link)
-    assert "Your password is changed" in hers.submit({"password": NEW}).headings
+    assert "Password changed" in hers.submit({"password": NEW}).headings
     assert hers.page.links["Sign in"] == "/sign-in"
     assert other.get(other.at("/me/sessions")).path.startswith("/sign-in")
     page = hers.get(link)
@@ -472,7 +472,7 @@ def test_a_password_is_changed(
     page = hers.submit({"password": PASSWORD, "new_password": "clientele clientele"})
     assert page.status == 422 and page.error("new_password")
     page = hers.submit({"password": PASSWORD, "new_password": NEW})
-    assert page.path.endswith("/me/security") and "is changed" in page.banners[0]
+    assert page.path.endswith("/me/security") and "was changed" in page.banners[0]
     assert other.get(other.at("/me/security")).path.startswith("/sign-in")
 
 
