@@ -1,5 +1,5 @@
 "use strict";
-// Shortcuts, dialogs, small comforts. Every page does all it does without this file.
+// Shortcuts, dialogs, live updates. Every page works without this file.
 (() => {
   const all = (css, at = document) => [...at.querySelectorAll(css)];
   const one = (css, at = document) => at.querySelector(css);
@@ -10,17 +10,17 @@
   };
   const parse = (words) => new DOMParser().parseFromString(words, "text/html");
   const live = one("#live"), dialog = one("#dialog"), root = document.documentElement;
-  const say = (words) => { live.textContent = ""; setTimeout(() => { live.textContent = words; }, 50); };
+  const announce = (words) => { live.textContent = ""; setTimeout(() => { live.textContent = words; }, 50); };
 
-  // Ids that can be copied, instants that are counted down to.
-  const dress = (at) => {
+  // Copy buttons for ids, countdowns for times.
+  const enhance = (at) => {
     for (const code of navigator.clipboard ? all("[data-copy]:not(:has(.copy))", at) : []) {
       const words = code.textContent.trim();
       const button = make("button", { type: "button", className: "copy", textContent: "Copy", ariaLabel: `Copy ${words}` });
       button.onclick = async () => {
         await navigator.clipboard.writeText(words);
         button.textContent = "Copied";
-        say(`${words} copied`);
+        announce(`${words} copied`);
       };
       code.append(button);
     }
@@ -33,23 +33,23 @@
     for (const at of all("time[data-left]")) {
       const s = Math.max(0, Math.round((Date.parse(at.dateTime) - Date.now()) / 1000));
       at.textContent = s ? `${left(s)} left` : "ended";
-      if (s === 120) say("2 minutes left");
+      if (s === 120) announce("2 minutes left");
     }
   };
   if (one("time[data-left]")) setInterval(tick, 1000);
 
-  // In somebody's place: it is said at once when that has ended.
-  const pulse = one("[data-pulse]");
-  const beat = pulse && setInterval(async () => {
+  // In a support session: say at once that it has ended.
+  const banner = one("[data-pulse]");
+  const poll = banner && setInterval(async () => {
     if (document.hidden) return;
-    const answer = await fetch(pulse.dataset.pulse, { cache: "no-store" }).catch(() => null);
+    const answer = await fetch(banner.dataset.pulse, { cache: "no-store" }).catch(() => null);
     if (!answer || answer.ok || answer.status >= 500 || answer.status === 429) return;
-    clearInterval(beat);
-    all("form, .how", pulse).forEach((e) => e.remove());
-    one(".over", pulse).append(one("template", pulse).content);
+    clearInterval(poll);
+    all("form, .how", banner).forEach((e) => e.remove());
+    one(".over", banner).append(one("template", banner).content);
   }, 1000);
 
-  // Disclosures close when one goes on elsewhere.
+  // Menus close when the focus moves elsewhere.
   const closeMenus = (but) => all("details.menu[open]").forEach((menu) => { menu.open = menu.contains(but); });
   document.addEventListener("click", (e) => closeMenus(e.target));
   document.addEventListener("focusin", (e) => {
@@ -58,7 +58,7 @@
     if (row) { all("[data-row].at").forEach((r) => r.classList.remove("at")); row.classList.add("at"); }
   });
 
-  // Shortcuts: whatever has a data-key is pressed by it; the rest is moving about in a list.
+  // Shortcuts: keys click the element with that data-key; the others move within a list.
   let first = "", timer;
   const press = (keys) => {
     const found = all("[data-key]").filter((e) => e.dataset.key === keys);
@@ -73,13 +73,13 @@
     const row = rows[Math.min(rows.length - 1, Math.max(0, at + step))];
     if (row) one("th a, a", row)?.focus();
   };
-  const unfold = () => {
+  const openMenu = () => {
     const menu = one("[data-row].at details.menu");
     if (!menu) return;
     menu.open = true;
     one(".list a", menu)?.focus();
   };
-  const moves = { j: () => move(1), k: () => move(-1), v: unfold };
+  const moves = { j: () => move(1), k: () => move(-1), v: openMenu };
   document.addEventListener("keydown", (e) => {
     if ((e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey && e.key === "k") { e.preventDefault(); palette(); return; }
     const menu = one("details.menu[open]");
@@ -95,9 +95,9 @@
     else if (moves[e.key]) { e.preventDefault(); moves[e.key](); }
   });
 
-  // A page's form in a dialog. What can't be shown in one is shown as the page it is.
+  // A page's form in a dialog. If a response can't be shown in a dialog, it is opened as a page.
   let opener = null;
-  const fold = (label, inside) => {
+  const openDialog = (label, inside) => {
     dialog.replaceChildren(inside);
     dialog.ariaLabel = label;
     if (!dialog.open) dialog.showModal();
@@ -111,8 +111,8 @@
     dialog.replaceChildren();
     if (all("[id]", sheet).some((e) => document.getElementById(e.id))) return false;
     all("form:not([action]), form[action='']", sheet).forEach((form) => form.setAttribute("action", url));
-    fold(heading.textContent, document.adoptNode(sheet));
-    dress(dialog);
+    openDialog(heading.textContent, document.adoptNode(sheet));
+    enhance(dialog);
     const to = one("[data-focus]", sheet) || heading;
     to.tabIndex = -1;
     to.focus();
@@ -134,14 +134,14 @@
     opener = null;
   });
 
-  // Forms: sent once, not lost by leaving, in a dialog without leaving it.
+  // Forms: submitted only once, with a warning before unsaved changes are lost; in a dialog without leaving it.
   const sending = (form, button) => {
     if (form.dataset.sent) return false;
     form.dataset.sent = "1";
     button?.setAttribute("aria-busy", "true");
     return true;
   };
-  const rest = (at) => {
+  const reset = (at) => {
     all("form[data-sent]", at).forEach((form) => { delete form.dataset.sent; });
     all("button[aria-busy]", at).forEach((button) => button.removeAttribute("aria-busy"));
   };
@@ -162,7 +162,7 @@
     const body = new URLSearchParams(new FormData(form, e.submitter)), url = form.action;
     const answer = await fetch(url, { method: "POST", body, headers: { "X-Dialog": "1" } }).catch(() => null);
     if (!answer) {
-      rest(dialog);
+      reset(dialog);
       one(".offline", form)?.remove();
       form.append(make("p", { className: "error offline", role: "alert" }, "Not sent because there is no connection. Try again."));
       return;
@@ -172,9 +172,9 @@
   });
   document.addEventListener("input", (e) => { if (e.target.form?.matches("[data-guard]")) e.target.form.dataset.dirty = "1"; });
   addEventListener("beforeunload", (e) => { if (one("form[data-dirty]:not([data-sent])")) e.preventDefault(); });
-  addEventListener("pageshow", (e) => { if (e.persisted) rest(document); });
+  addEventListener("pageshow", (e) => { if (e.persisted) reset(document); });
 
-  // The palette: pages of this page, and customers by the list's own search.
+  // The command palette: links of this page, and customers by the search of their list.
   const palette = () => {
     if (dialog.open) return;
     const links = all(".top nav a, .sections a, .me .list a, main a.button").filter((a) => !a.closest("[data-row]"));
@@ -189,7 +189,7 @@
       const typed = input.value.trim().toLowerCase();
       list.replaceChildren(...pages.filter(([, words]) => words.toLowerCase().includes(typed)).map((p) => item(p, "")),
         ...customers.map((c) => item(c, "Customer")));
-      if (typed) say(`${list.children.length} results`);
+      if (typed) announce(`${list.children.length} results`);
     };
     const ask = async () => {
       const q = input.value;
@@ -208,17 +208,17 @@
     };
     opener = document.activeElement;
     fill([]);
-    fold(label, box);
+    openDialog(label, box);
     input.focus();
   };
 
-  // What htmx brought in is told; what it could not bring is opened as a page.
+  // Parts loaded by htmx; a part that fails is opened as a page.
   document.addEventListener("htmx:beforeRequest", (e) => e.detail.target.setAttribute("aria-busy", "true"));
   document.addEventListener("htmx:afterRequest", (e) => e.detail.target.removeAttribute("aria-busy"));
-  document.addEventListener("htmx:afterSettle", () => dress(document));
+  document.addEventListener("htmx:afterSettle", () => enhance(document));
   document.addEventListener("htmx:responseError", (e) => location.assign(e.detail.pathInfo.finalRequestPath));
-  document.addEventListener("htmx:sendError", () => say("The service did not respond. Try again."));
+  document.addEventListener("htmx:sendError", () => announce("The service did not respond. Try again."));
 
-  dress(document);
+  enhance(document);
   one("[data-focus]")?.focus();
 })();
