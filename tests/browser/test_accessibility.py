@@ -83,9 +83,7 @@ def objections() -> Iterator[dict[str, list[str]]]:
     )
 
 
-def test_pages_for_everybody(
-    arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]
-) -> None:
+def test_open_pages(arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]) -> None:
     person = arrive(embedded, "")
     customer = embedded.open()
     for path in (
@@ -107,7 +105,7 @@ def test_pages_for_everybody(
     objections["sign-in refused"] = axe.objections(person.page)
 
 
-def test_pages_of_ones_own(
+def test_pages_of_your_own_account(
     arrive: Arrivals, embedded: Site, busy: Customer, objections: dict[str, list[str]]
 ) -> None:
     person = arrive(embedded)
@@ -158,7 +156,7 @@ def test_pages_of_a_customer(
         objections[f"{below}, refused"] = axe.objections(person.page)
 
 
-def test_a_customer_with_nothing(
+def test_an_empty_customer(
     arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]
 ) -> None:
     person, customer = arrive(embedded), embedded.open(managed_by="customer")
@@ -183,7 +181,7 @@ def test_a_customer_with_nothing(
     objections["to be deleted"] = axe.objections(person.page)
 
 
-def test_what_opens(
+def test_what_decrypts(
     arrive: Arrivals, embedded: Site, busy: Customer, objections: dict[str, list[str]]
 ) -> None:
     person = arrive(embedded)
@@ -215,7 +213,7 @@ def test_what_opens(
     objections["help"] = axe.objections(person.page)
 
 
-def test_in_somebodys_place(
+def test_pages_of_a_support_session(
     arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]
 ) -> None:
     person, customer = arrive(embedded), embedded.open()

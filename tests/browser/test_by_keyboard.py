@@ -8,7 +8,7 @@ from tests.browser.people import Typist
 from tests.browser.sites import ADMIN, Site
 
 
-def test_a_day_without_a_mouse(typist: Typist, embedded: Site) -> None:
+def test_working_with_the_keyboard_only(typist: Typist, embedded: Site) -> None:
     customer = embedded.open()
     page = typist.page
     typist.sign_in(ADMIN, embedded.password)
@@ -81,9 +81,7 @@ def test_a_day_without_a_mouse(typist: Typist, embedded: Site) -> None:
     assert customer.get("/account")["balance"] == "40.00"
 
 
-def test_shortcuts_can_be_switched_off_and_leave_fields_alone(
-    typist: Typist, embedded: Site
-) -> None:
+def test_shortcuts_can_be_turned_off_and_ignore_fields(typist: Typist, embedded: Site) -> None:
     page = typist.page
     typist.sign_in(ADMIN, embedded.password)
     typist.keys("/")

@@ -35,7 +35,7 @@ NAMES = (
 )
 
 
-def test_the_cookie_is_for_us_alone(arrive: Arrivals, embedded: Site) -> None:
+def test_the_cookie_is_restricted_to_this_host(arrive: Arrivals, embedded: Site) -> None:
     person = arrive(embedded)
 
     (cookie,) = (one for one in person.context.cookies() if one["name"] == "clientele")
@@ -49,7 +49,9 @@ def test_the_cookie_is_for_us_alone(arrive: Arrivals, embedded: Site) -> None:
 
 
 @pytest.mark.parametrize("target", ELSEWHERE)
-def test_signing_in_leads_nowhere_else(arrive: Arrivals, embedded: Site, target: str) -> None:
+def test_signing_in_redirects_only_to_our_own_pages(
+    arrive: Arrivals, embedded: Site, target: str
+) -> None:
     person = arrive(embedded, "")
     person.page.goto(f"{embedded.address}/sign-in?next={target}")
 
@@ -58,7 +60,7 @@ def test_signing_in_leads_nowhere_else(arrive: Arrivals, embedded: Site, target:
     assert person.page.url.startswith(f"{embedded.address}/at/org_")
 
 
-def test_no_page_lets_a_script_in(arrive: Arrivals, embedded: Site) -> None:
+def test_no_page_runs_injected_script(arrive: Arrivals, embedded: Site) -> None:
     person = arrive(embedded, "")
     policy = person.go("/sign-in").header_value("content-security-policy") or ""
 
@@ -72,7 +74,7 @@ def test_no_page_lets_a_script_in(arrive: Arrivals, embedded: Site) -> None:
     person.troubles.clear()
 
 
-def test_names_are_words_and_nothing_else(arrive: Arrivals, embedded: Site) -> None:
+def test_names_are_shown_as_text(arrive: Arrivals, embedded: Site) -> None:
     person = arrive(embedded)
     for name in (f"{one} {secrets.token_hex(4)}" for one in NAMES):
         customer = embedded.open(name=name)
@@ -88,7 +90,7 @@ def test_names_are_words_and_nothing_else(arrive: Arrivals, embedded: Site) -> N
     expect(person.page.get_by_role("heading", name="Home")).to_be_visible()
 
 
-def test_another_customers_people_see_nothing_of_it(arrive: Arrivals, embedded: Site) -> None:
+def test_another_customers_members_cannot_see_it(arrive: Arrivals, embedded: Site) -> None:
     mine, other = embedded.open(), embedded.open()
     embedded.join(mine.owner)
     person = arrive(embedded, mine.owner, PASSWORD)
@@ -102,7 +104,7 @@ def test_another_customers_people_see_nothing_of_it(arrive: Arrivals, embedded: 
     expect(person.page.get_by_role("heading", level=1)).to_have_text(mine.name)
 
 
-def test_no_other_site_sends_our_forms(arrive: Arrivals, embedded: Site) -> None:
+def test_forms_of_other_sites_are_refused(arrive: Arrivals, embedded: Site) -> None:
     customer = embedded.open()
     person = arrive(embedded)
     target = f"{embedded.address}{person.at(f'/c/{customer.id}/settings/suspend')}"

@@ -86,7 +86,7 @@ def named(page: Page, words: list[str]) -> list[str]:
 # --- Login As
 
 
-def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: Person) -> None:
+def test_login_as_from_start_to_end(console: Browser, acme: Customer, sven: Person) -> None:
     sven.sign_in(console)
     own, path = console.workspace, console.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as")
     form = console.get(f"{path}?reason=ticket+7")
@@ -121,7 +121,9 @@ def test_login_as_from_the_form_to_stop(console: Browser, acme: Customer, sven: 
     assert acme.staff("GET", "/remote-support")["inside"] == []
 
 
-def test_its_token_is_dead_once_stopped(console: Browser, acme: Customer, sven: Person) -> None:
+def test_the_token_stops_working_when_the_session_ends(
+    console: Browser, acme: Customer, sven: Person
+) -> None:
     sven.sign_in(console)
     log_in_as(console, acme)
     with console.system.console.app_context():
@@ -139,7 +141,7 @@ def test_its_token_is_dead_once_stopped(console: Browser, acme: Customer, sven: 
     assert console.system.call("GET", "/v1/me", token=token).status_code == 401
 
 
-def test_what_support_may_not_is_absent_and_refused(
+def test_what_support_may_not_do_is_hidden_and_refused(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     member = acme.member()
@@ -170,7 +172,7 @@ def test_what_support_may_not_is_absent_and_refused(
     assert acme.staff("GET", f"/members/{member.id}")["status"] == "active"
 
 
-def test_two_seats_in_one_browser_do_not_mix(
+def test_two_workspaces_in_one_browser_do_not_mix(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
@@ -189,7 +191,9 @@ def test_two_seats_in_one_browser_do_not_mix(
     assert console.get(f"/at/{acting}/c/{acme.id}/audit").status == 403
 
 
-def test_who_is_inside_already_is_led_there(console: Browser, acme: Customer, sven: Person) -> None:
+def test_an_active_session_is_offered_instead(
+    console: Browser, acme: Customer, sven: Person
+) -> None:
     sven.sign_in(console)
     own = console.workspace
     log_in_as(console, acme)
@@ -209,7 +213,7 @@ def test_who_is_inside_already_is_led_there(console: Browser, acme: Customer, sv
 
 
 @pytest.mark.parametrize("state", ["no portal access", "not verified", "disabled"])
-def test_a_member_nobody_can_act_as_is_said_before_it_is_asked(
+def test_an_ineligible_member_is_explained_before_the_form(
     console: Browser, acme: Customer, sven: Person, state: str
 ) -> None:
     member_id = (
@@ -224,7 +228,7 @@ def test_a_member_nobody_can_act_as_is_said_before_it_is_asked(
     assert page.status == 200 and state in page.text and "Log in as" not in page.buttons
 
 
-def test_it_needs_a_reason_and_the_right_role(
+def test_login_as_needs_a_reason_and_the_right_role(
     console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
@@ -235,7 +239,7 @@ def test_it_needs_a_reason_and_the_right_role(
     assert other.get(other.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as")).status == 403
 
 
-def test_the_page_learns_that_the_customer_ended_it(
+def test_the_page_notices_that_the_customer_ended_the_session(
     console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
@@ -256,7 +260,7 @@ def test_the_page_learns_that_the_customer_ended_it(
 # --- Remote Support
 
 
-def test_without_consent_where_the_provider_manages(
+def test_without_approval_if_the_provider_manages(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
@@ -267,7 +271,7 @@ def test_without_consent_where_the_provider_manages(
     assert "Manager Tester is inside" in console.get(f"/at/{own}/c/{acme.id}/support").text
 
 
-def test_with_consent_and_ended_from_the_other_side(
+def test_with_approval_and_ended_by_the_customer(
     console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
 ) -> None:
     acme.staff("PATCH", "", {"managed_by": "customer"})
@@ -303,7 +307,7 @@ def test_with_consent_and_ended_from_the_other_side(
     assert "ended by the customer" in page.text and f"/support/{grant}/enter" not in page.html
 
 
-def test_the_customer_declines(
+def test_a_customer_declines_a_request(
     console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
 ) -> None:
     acme.staff("PATCH", "", {"managed_by": "customer"})
@@ -320,7 +324,7 @@ def test_the_customer_declines(
     assert "Declined" in console.get(console.at(f"/c/{acme.id}/support")).text
 
 
-def test_the_part_about_who_is_inside_comes_anew_only_when_somebody_came_or_went(
+def test_active_sessions_are_sent_only_when_they_changed(
     console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
 ) -> None:
     customer = browser()
@@ -343,7 +347,7 @@ def test_the_part_about_who_is_inside_comes_anew_only_when_somebody_came_or_went
     assert customer.get(path).path.endswith("/support"), "a plain request gets the whole page"
 
 
-def test_where_it_is_switched_off_the_menu_does_not_offer_it(
+def test_remote_support_is_hidden_when_turned_off(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
@@ -363,7 +367,7 @@ def test_where_it_is_switched_off_the_menu_does_not_offer_it(
     assert page.status == 409 and "turned off" in page.text
 
 
-def test_opening_a_customers_address_does_not_step_in(
+def test_opening_a_customers_address_starts_no_support_session(
     console: Browser, acme: Customer, sven: Person
 ) -> None:
     sven.sign_in(console)
@@ -373,7 +377,7 @@ def test_opening_a_customers_address_does_not_step_in(
     assert acme.staff("GET", "/remote-support")["inside"] == []
 
 
-def test_the_customer_never_learns_who_it_was(
+def test_the_customer_never_sees_the_name_of_support_staff(
     console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
 ) -> None:
     customer, words = browser(), words_of(acme, sven)
@@ -409,9 +413,7 @@ def test_the_customer_never_learns_who_it_was(
 # --- audit
 
 
-def test_the_audit_says_what_was_done_in_words(
-    console: Browser, acme: Customer, sven: Person
-) -> None:
+def test_the_audit_log_has_readable_labels(console: Browser, acme: Customer, sven: Person) -> None:
     sven.sign_in(console)
     own = console.workspace
     log_in_as(console, acme, reason="=HYPERLINK(1)")
@@ -429,7 +431,7 @@ def test_the_audit_says_what_was_done_in_words(
     assert len(lines.html.splitlines()) == 3 and "account.topped_up" not in lines.html
 
 
-def test_filters_of_the_audit(console: Browser, acme: Customer) -> None:
+def test_audit_log_filters(console: Browser, acme: Customer) -> None:
     acme.provider.owner.sign_in(console)
     at = console.at(f"/c/{acme.id}/audit")
     rows = console.get(f"{at}?action=account.topped_up").rows
@@ -446,7 +448,7 @@ def test_filters_of_the_audit(console: Browser, acme: Customer) -> None:
     assert "Topped up" in console.get(console.at(f"/c/{acme.id}/timeline")).text
 
 
-def test_what_was_refused_is_marked(console: Browser, acme: Customer) -> None:
+def test_denied_actions_are_marked(console: Browser, acme: Customer) -> None:
     viewer = acme.provider.staff("viewer")
     token = console.system.call(
         "POST", "/v1/sessions", {"email": viewer.email, "password": PASSWORD}
@@ -471,9 +473,7 @@ def test_what_was_refused_is_marked(console: Browser, acme: Customer) -> None:
 
 
 @pytest.mark.parametrize("typed", ["\u00b2", "9" * 5000, "1e3", "-"])
-def test_what_is_no_number_is_refused_by_the_api_in_words(
-    console: Browser, acme: Customer, typed: str
-) -> None:
+def test_an_invalid_amount_is_explained(console: Browser, acme: Customer, typed: str) -> None:
     acme.provider.owner.sign_in(console)
     token = {"csrf": console.page.forms[-1].fields["csrf"]}
     asked = {"reason": "ticket 8", "access": "full", "minutes": typed}
@@ -491,7 +491,7 @@ def test_what_is_no_number_is_refused_by_the_api_in_words(
 
 
 @pytest.mark.parametrize("role", ["owner", "admin", "member"])
-def test_the_customers_people_see_their_own_and_no_error(
+def test_customer_members_see_their_own_organization(
     console: Browser, acme: Customer, role: str
 ) -> None:
     other = acme.provider.customer("Elsewhere Ltd.")
@@ -516,7 +516,7 @@ def test_the_customers_people_see_their_own_and_no_error(
 
 
 @pytest.mark.parametrize("place", ["overview", "support", "audit", "timeline"])
-def test_how_much_is_asked_behind_a_page(
+def test_the_number_of_statements_of_a_page(
     console: Browser, acme: Customer, sven: Person, place: str
 ) -> None:
     sven.sign_in(console)

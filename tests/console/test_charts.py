@@ -20,7 +20,7 @@ def _burn(found: list[dict[str, str]], *, more: bool = False, **account: Any) ->
     return made
 
 
-def test_a_balance_is_drawn_by_the_day_things_happened() -> None:
+def test_a_balance_is_drawn_by_the_day_of_each_transaction() -> None:
     # Told in this order (newest first): something of nine days ago came in late.
     burn = _burn(
         [
@@ -48,7 +48,7 @@ def test_a_projection_ends_where_credits_do() -> None:
     assert burn.ahead.split(" ")[0] == burn.line.split(" ")[-1]
 
 
-def test_a_chart_of_too_many_transactions_begins_where_they_do() -> None:
+def test_a_chart_of_too_many_transactions_starts_with_the_oldest_one() -> None:
     burn = _burn([_moved(0, "-1", "50"), _moved(4, "-1", "51")], more=True)
 
     assert burn.cut and burn.count == 2 and len(burn.days) == 5
@@ -64,7 +64,7 @@ def test_a_chart_of_too_many_transactions_begins_where_they_do() -> None:
         ("-1000", "0", ["-1000", "-500", "0"]),
     ],
 )
-def test_amounts_stand_at_round_heights(least: str, most: str, labels: list[str]) -> None:
+def test_grid_lines_have_round_amounts(least: str, most: str, labels: list[str]) -> None:
     burn = _burn([_moved(1, most, most), _moved(2, least, least)], balance=most)
 
     assert [label for _, label in burn.rows] == labels

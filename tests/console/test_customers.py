@@ -165,9 +165,7 @@ def test_the_list_is_sorted_by_its_headers(staff: Browser, provider: Provider) -
     assert names(page) == ["Cc", "Bb", "Aa"] and "sort=-created_at" in page.path
 
 
-def test_a_search_as_one_types_answers_with_a_clean_address(
-    staff: Browser, provider: Provider
-) -> None:
+def test_searching_while_typing_keeps_the_address_clean(staff: Browser, provider: Provider) -> None:
     provider.customer("Typed Ltd.")
 
     page = staff.send(
@@ -182,9 +180,7 @@ def test_a_search_as_one_types_answers_with_a_clean_address(
     assert form.attrs["hx-sync"] == "this:replace" and "delay:200ms" in form.attrs["hx-trigger"]
 
 
-def test_a_filter_that_is_none_is_a_problem_one_can_clear(
-    staff: Browser, provider: Provider
-) -> None:
+def test_an_invalid_filter_can_be_cleared(staff: Browser, provider: Provider) -> None:
     page = staff.get(staff.at("/customers?status=bogus&country=XX"))
 
     assert page.status == 422 and page.title.startswith("Error: ")
@@ -192,7 +188,7 @@ def test_a_filter_that_is_none_is_a_problem_one_can_clear(
     assert staff.click("Clear filters").status == 200
 
 
-def test_no_match_says_what_was_asked_and_how_to_clear_it(
+def test_an_empty_result_shows_the_filters_and_how_to_clear_them(
     staff: Browser, provider: Provider
 ) -> None:
     provider.customer("Somebody")
@@ -203,14 +199,14 @@ def test_no_match_says_what_was_asked_and_how_to_clear_it(
     assert names(staff.click("Clear filters")) == ["Somebody"]
 
 
-def test_an_empty_book_says_how_to_begin(staff: Browser) -> None:
+def test_an_empty_list_offers_to_create_the_first_customer(staff: Browser) -> None:
     page = staff.get(staff.at("/customers"))
 
     assert "No customers yet" in page.headings
     assert page.links["Create organization"] == staff.at("/customers/new")
 
 
-def test_who_may_not_create_sees_no_button(console: Browser, provider: Provider) -> None:
+def test_creating_needs_permission(console: Browser, provider: Provider) -> None:
     provider.staff("viewer").sign_in(console)
 
     page = console.get(console.at("/customers"))
@@ -218,9 +214,7 @@ def test_who_may_not_create_sees_no_button(console: Browser, provider: Provider)
     assert page.status == 200 and not [words for words in page.links if words.startswith("Create")]
 
 
-def test_what_needs_attention_is_marked_and_narrowed_down_to(
-    staff: Browser, provider: Provider
-) -> None:
+def test_attention_is_marked_and_filtered(staff: Browser, provider: Provider) -> None:
     provider.customer("Unverified", accept=False)
     provider.customer("Fine")
 
@@ -230,9 +224,7 @@ def test_what_needs_attention_is_marked_and_narrowed_down_to(
     assert "Owner not verified" in page.rows[0][1]
 
 
-def test_the_customers_people_see_their_own_and_no_list(
-    console: Browser, provider: Provider
-) -> None:
+def test_customer_members_see_no_list(console: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme")
     acme.owner.sign_in(console)
 
@@ -254,7 +246,7 @@ def test_hostile_names_are_text_wherever_they_are_shown(staff: Browser, provider
 # the file
 
 
-def test_the_file_holds_hostile_names_as_text_and_amounts_as_numbers(
+def test_the_file_has_names_as_text_and_amounts_as_numbers(
     staff: Browser, provider: Provider
 ) -> None:
     for name in HOSTILE:
@@ -284,9 +276,7 @@ def test_the_file_holds_hostile_names_as_text_and_amounts_as_numbers(
     assert all(Decimal(cell) < 0 for cell in run)
 
 
-def test_the_file_holds_what_the_list_is_narrowed_down_to(
-    staff: Browser, provider: Provider
-) -> None:
+def test_the_file_has_the_filtered_customers(staff: Browser, provider: Provider) -> None:
     provider.customer("In")
     provider.customer("Out").suspend()
 
@@ -296,7 +286,7 @@ def test_the_file_holds_what_the_list_is_narrowed_down_to(
     assert set(table(page)) == {"In"}
 
 
-def test_a_file_that_is_cut_says_so_in_its_last_line(
+def test_an_incomplete_file_says_so_in_its_last_line(
     staff: Browser, provider: Provider, monkeypatch: pytest.MonkeyPatch, whole: Whole
 ) -> None:
     for number in range(5):
@@ -317,7 +307,7 @@ def test_a_file_that_is_cut_says_so_in_its_last_line(
 # home
 
 
-def test_home_shows_what_needs_somebody(staff: Browser, provider: Provider) -> None:
+def test_home_shows_what_needs_attention(staff: Browser, provider: Provider) -> None:
     provider.customer("Unverified", accept=False)
     overdrawn = provider.customer("Overdrawn", credits="10")
     overdrawn.money("adjustments", amount="-12", kind="correction", reason="wrong rate")
@@ -342,7 +332,7 @@ def test_home_shows_what_needs_somebody(staff: Browser, provider: Provider) -> N
     assert names(staff.click("Owner not verified")) == ["Unverified"]
 
 
-def test_home_says_when_nothing_needs_anybody(staff: Browser, provider: Provider) -> None:
+def test_home_says_when_nothing_needs_attention(staff: Browser, provider: Provider) -> None:
     provider.customer("Fine")
 
     page = staff.get(staff.at("/home"))
@@ -350,7 +340,7 @@ def test_home_says_when_nothing_needs_anybody(staff: Browser, provider: Provider
     assert "You're all caught up." in page.text and "Checked at" in page.text
 
 
-def test_home_says_who_of_us_is_inside_which_customer(staff: Browser, provider: Provider) -> None:
+def test_home_lists_active_support_sessions(staff: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme")
     acme.staff("POST", f"/members/{acme.owner.id}/login-as", {"reason": "they called <us>"})
 
@@ -384,7 +374,7 @@ def test_each_card_of_home_fails_alone(
 # one customer
 
 
-def test_the_overview_tells_a_prepaid_account(staff: Browser, provider: Provider) -> None:
+def test_the_overview_of_a_prepaid_account(staff: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme", credits="100", buyer_tags={"CustomerRef": "C-1"})
     acme.money("charges", amount="30", kind="usage", description="<i>calls</i>")
     acme.loginless()
@@ -409,7 +399,7 @@ def test_the_overview_tells_a_prepaid_account(staff: Browser, provider: Provider
     }
 
 
-def test_the_overview_tells_a_postpaid_account(staff: Browser, provider: Provider) -> None:
+def test_the_overview_of_a_postpaid_account(staff: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme", payment_mode="postpaid", credit_limit="100")
     acme.money("charges", amount="30", kind="usage", description="calls")
 
@@ -442,7 +432,7 @@ def test_each_card_of_the_overview_fails_alone(
     assert "The service is temporarily unavailable" in page.text
 
 
-def test_a_service_that_is_down_takes_its_cards_alone(
+def test_an_unavailable_service_affects_only_its_own_cards(
     staff: Browser, provider: Provider, whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = provider.customer("Acme", credits="5")
@@ -458,7 +448,7 @@ def test_a_service_that_is_down_takes_its_cards_alone(
     assert page.facts["Owner"].startswith("Olga Owner")
 
 
-def test_quick_actions_are_those_one_may(browser: Any, provider: Provider) -> None:
+def test_quick_actions_depend_on_the_role(browser: Any, provider: Provider) -> None:
     acme = provider.customer("Acme")
     seen = {}
     for who in (provider.owner, provider.staff("viewer"), acme.owner, acme.member("member")):
@@ -478,7 +468,7 @@ def test_quick_actions_are_those_one_may(browser: Any, provider: Provider) -> No
     ]
 
 
-def test_a_customer_on_the_way_out_says_until_when(staff: Browser, provider: Provider) -> None:
+def test_a_scheduled_deletion_shows_its_date(staff: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme")
     acme.delete()
 
@@ -491,9 +481,7 @@ def test_a_customer_on_the_way_out_says_until_when(staff: Browser, provider: Pro
 # budgets
 
 
-def test_few_statements_are_behind_each_page(
-    staff: Browser, provider: Provider, browser: Any
-) -> None:
+def test_each_page_needs_few_statements(staff: Browser, provider: Provider, browser: Any) -> None:
     acme, theirs = _busy(provider), browser()
     acme.owner.sign_in(theirs)
     overview = f"/c/{acme.id}/overview"

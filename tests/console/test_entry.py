@@ -36,7 +36,7 @@ ELSEWHERE = [
 ]
 
 
-def test_somebody_signs_in_and_out(console: Browser, provider: Provider) -> None:
+def test_signing_in_and_out(console: Browser, provider: Provider) -> None:
     console.get("/")
     assert console.page.path == "/sign-in"
 
@@ -70,7 +70,7 @@ def test_signing_out_ends_the_sessions_at_the_api_too(console: Browser, provider
         ),
     ],
 )
-def test_a_wrong_login_says_so_keeps_the_address_and_never_the_password(
+def test_a_failed_sign_in_keeps_the_email_but_not_the_password(
     console: Browser, email: str, password: str, status: int, words: str
 ) -> None:
     page = console.sign_in(email, password)
@@ -81,7 +81,7 @@ def test_a_wrong_login_says_so_keeps_the_address_and_never_the_password(
     assert console.cookies == {}
 
 
-def test_whoever_guesses_must_wait(console: Browser) -> None:
+def test_too_many_failed_sign_ins_must_wait(console: Browser) -> None:
     statuses = [console.sign_in("victim@example.com", "a wrong one").status for _ in range(25)]
 
     assert statuses[0] == 401 and statuses[-1] == 429
@@ -91,7 +91,7 @@ def test_whoever_guesses_must_wait(console: Browser) -> None:
     )
 
 
-def test_one_time_codes_are_asked_for_and_the_password_is_typed_once(
+def test_one_time_codes_do_not_need_the_password_again(
     console: Browser, provider: Provider
 ) -> None:
     phone = _enrol(provider)
@@ -106,7 +106,7 @@ def test_one_time_codes_are_asked_for_and_the_password_is_typed_once(
     assert console.cookies.keys() == {"clientele"}, "what opened the password is gone"
 
 
-def test_the_sealed_password_of_one_browser_is_nothing_in_another(
+def test_an_encrypted_password_works_only_in_its_own_browser(
     browser: Callable[[], Browser], provider: Provider
 ) -> None:
     phone, one, other = _enrol(provider), browser(), browser()
@@ -121,11 +121,11 @@ def test_the_sealed_password_of_one_browser_is_nothing_in_another(
 @pytest.mark.parametrize(
     "begun", ["x", "a.b.c.d.e", "eyJhbGciOiJub25lIn0..AA.AA.AA", "\u00fc", "." * 4, "A" * 5000]
 )
-def test_a_forged_begun_is_as_if_it_were_not_there(console: Browser, begun: str) -> None:
+def test_a_forged_first_step_is_ignored(console: Browser, begun: str) -> None:
     assert console.send("POST", "/sign-in", {"begun": begun, "otp": "1", "next": "/"}).status == 422
 
 
-def test_nobody_is_sent_elsewhere_after_signing_in(console: Browser, provider: Provider) -> None:
+def test_signing_in_never_redirects_to_another_site(console: Browser, provider: Provider) -> None:
     for target in ELSEWHERE:
         page = console.send("GET", f"/sign-in?next={quote(target)}")
         assert page.forms[-1].fields["next"] == "/", target
@@ -141,7 +141,7 @@ def test_nobody_is_sent_elsewhere_after_signing_in(console: Browser, provider: P
         assert len(page.headers.getlist("Set-Cookie")) == 1, target
 
 
-def test_one_goes_on_to_where_one_wanted(console: Browser, provider: Provider) -> None:
+def test_signing_in_continues_to_the_requested_page(console: Browser, provider: Provider) -> None:
     console.get(f"/at/{provider.id}/customers?q=50%25&status=active", follow=False)
     assert console.page.status == 303
 
@@ -169,7 +169,7 @@ def test_a_form_survives_the_end_of_the_session(console: Browser, provider: Prov
     assert acme.now["status"] == "suspended"
 
 
-def test_of_a_form_that_is_kept_no_secret_is(console: Browser, provider: Provider) -> None:
+def test_secrets_are_never_stored_in_drafts(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     page = console.get(console.at("/me/security/password"))
     _end_sessions(provider)
@@ -182,7 +182,7 @@ def test_of_a_form_that_is_kept_no_secret_is(console: Browser, provider: Provide
     assert secrets and page.status == 401 and "dearest" not in page.html
 
 
-def test_a_button_whose_session_had_ended_leads_back_to_its_page(
+def test_a_button_pressed_after_the_session_ended_leads_back_to_its_page(
     console: Browser, provider: Provider
 ) -> None:
     provider.owner.sign_in(console)
@@ -199,7 +199,7 @@ def test_a_button_whose_session_had_ended_leads_back_to_its_page(
     assert page.path.partition("?")[0] == at and page.status == 200
 
 
-def test_a_form_of_a_page_from_before_signing_in_anew_is_kept(
+def test_a_form_opened_before_signing_in_again_is_kept(
     console: Browser, provider: Provider
 ) -> None:
     acme = provider.customer("Acme", accept=False)
@@ -215,9 +215,7 @@ def test_a_form_of_a_page_from_before_signing_in_anew_is_kept(
     assert page.forms[-1].fields["reason"] == "in the other tab" and acme.now["status"] == "active"
 
 
-def test_two_browsers_know_nothing_of_each_other(
-    browser: Callable[[], Browser], provider: Provider
-) -> None:
+def test_two_browsers_are_independent(browser: Callable[[], Browser], provider: Provider) -> None:
     one, other = browser(), browser()
     provider.owner.sign_in(one)
     provider.owner.sign_in(other)
@@ -228,7 +226,7 @@ def test_two_browsers_know_nothing_of_each_other(
     assert one.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
 
 
-def test_signing_in_as_another_forgets_whoever_was_there(
+def test_signing_in_as_somebody_else_ends_the_previous_session(
     console: Browser, provider: Provider
 ) -> None:
     acme = provider.customer("Acme")
@@ -240,7 +238,7 @@ def test_signing_in_as_another_forgets_whoever_was_there(
     assert console.get(f"/at/{provider.id}/customers").status == 404
 
 
-def test_where_nobody_gets_in_any_more_it_is_said(console: Browser, provider: Provider) -> None:
+def test_a_suspended_organization_refuses_login_as(console: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme")
     acme.owner.sign_in(console)
     at = console.page.path
@@ -252,7 +250,7 @@ def test_where_nobody_gets_in_any_more_it_is_said(console: Browser, provider: Pr
     assert page.status == 401 and "This organization is closed to logins." in page.text
 
 
-def test_an_api_that_is_away_is_said_and_signing_out_works_all_the_same(
+def test_signing_out_works_while_the_api_is_unavailable(
     console: Browser, provider: Provider, whole: Whole, away: Callable[[], None]
 ) -> None:
     provider.owner.sign_in(console)

@@ -58,9 +58,7 @@ def acme(provider: Provider, console: Browser) -> Customer:
 
 
 @pytest.mark.parametrize("where", FORGED)
-def test_a_form_from_elsewhere_is_refused_whatever_it_holds(
-    where: str, console: Browser, acme: Customer
-) -> None:
+def test_a_form_from_another_site_is_refused(where: str, console: Browser, acme: Customer) -> None:
     fields = console.page.forms[-1].fields | {"reason": "forged"}
 
     page = console.send("POST", _suspend(acme), fields, FORGED[where])
@@ -109,7 +107,7 @@ def test_a_form_without_the_token_of_this_browser_does_nothing(
     )
 
 
-def test_the_token_looks_different_on_each_page_and_may_come_as_a_header(
+def test_the_token_differs_per_page_and_may_come_as_a_header(
     console: Browser, acme: Customer
 ) -> None:
     tokens = {console.get(_suspend(acme)).forms[-1].fields["csrf"] for _ in range(3)}
@@ -119,7 +117,7 @@ def test_the_token_looks_different_on_each_page_and_may_come_as_a_header(
     assert acme.now["status"] == "suspended"
 
 
-def test_what_looks_changes_nothing(console: Browser, acme: Customer) -> None:
+def test_get_requests_change_nothing(console: Browser, acme: Customer) -> None:
     for method in ("GET", "HEAD"):
         console.send(method, f"{_suspend(acme)}?reason=forged&csrf=x", headers=EVIL)
     for path in ("/sign-out", console.at("/me/sessions/end-others"), console.at("/acting/stop")):
@@ -131,9 +129,7 @@ def test_what_looks_changes_nothing(console: Browser, acme: Customer) -> None:
 # --- what every answer bears
 
 
-def test_every_answer_forbids_frames_foreign_script_and_keeping(
-    console: Browser, acme: Customer
-) -> None:
+def test_every_response_has_security_headers(console: Browser, acme: Customer) -> None:
     paths = [
         _suspend(acme),
         "/sign-in",
@@ -160,7 +156,7 @@ def test_every_answer_forbids_frames_foreign_script_and_keeping(
         assert "Server" not in headers and headers["X-Request-Id"], path
 
 
-def test_only_what_is_named_by_its_content_may_be_kept(console: Browser) -> None:
+def test_only_hashed_assets_are_cached(console: Browser) -> None:
     sheet = console.get("/sign-in").top.find("link", rel="stylesheet")[0].attrs["href"]
 
     assert (
@@ -222,12 +218,12 @@ def test_methods(
         "/a;b",
     ],
 )
-def test_odd_addresses_are_nowhere(console: Browser, path: str) -> None:
+def test_malformed_addresses_are_not_found(console: Browser, path: str) -> None:
     assert console.send("GET", path, headers={"Accept": "text/html"}).status in (303, 404)
     assert "Traceback" not in console.page.html
 
 
-def test_odd_forms_are_refused(console: Browser, acme: Customer) -> None:
+def test_malformed_forms_are_refused(console: Browser, acme: Customer) -> None:
     fields = console.page.forms[-1].fields
     assert console.send("POST", _suspend(acme), {**fields, "reason": "x" * 70_000}).status == 413
     for body, kind in (
@@ -244,7 +240,7 @@ def test_odd_forms_are_refused(console: Browser, acme: Customer) -> None:
     assert acme.now["status"] == "active"
 
 
-def test_no_header_can_be_made_from_what_is_typed(console: Browser, acme: Customer) -> None:
+def test_input_cannot_inject_headers(console: Browser, acme: Customer) -> None:
     lines = "x\r\nSet-Cookie: evil=1\r\n\r\n<script>alert(1)</script>"
     for path, fields in (
         (_suspend(acme), {"reason": lines}),
@@ -256,7 +252,7 @@ def test_no_header_can_be_made_from_what_is_typed(console: Browser, acme: Custom
         assert "evil" not in str(page.headers) and "<script>alert" not in page.html
 
 
-def test_nobody_puts_words_into_our_mouth(console: Browser, acme: Customer) -> None:
+def test_flash_messages_cannot_be_forged(console: Browser, acme: Customer) -> None:
     cookie, words = console.cookies["clientele"], "Send your password to evil.example"
     for forged in (
         "x",
@@ -278,7 +274,7 @@ def test_nobody_puts_words_into_our_mouth(console: Browser, acme: Customer) -> N
 # --- when something is broken
 
 
-def test_a_database_that_is_away_is_told_in_words(
+def test_an_unavailable_database_shows_an_error_page(
     console: Browser, acme: Customer, whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = Database("postgresql+psycopg://x:secret-of-ours@127.0.0.1:9/x", pool_size=1)
@@ -293,7 +289,7 @@ def test_a_database_that_is_away_is_told_in_words(
     assert console.send("POST", "/sign-in", {"email": "a", "password": "b"}).status == 503
 
 
-def test_an_api_that_is_away_is_told_in_words(
+def test_an_unavailable_api_shows_an_error_page(
     console: Browser, acme: Customer, away: Callable[[], None]
 ) -> None:
     away()
@@ -303,7 +299,7 @@ def test_an_api_that_is_away_is_told_in_words(
         assert page.status == 503 and "Try again" in page.text, path
 
 
-def test_a_crash_says_nothing_of_what_it_was(
+def test_the_page_of_a_crash_reveals_no_details(
     console: Browser, acme: Customer, whole: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(whole.console.extensions, "gateway", object())

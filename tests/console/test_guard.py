@@ -77,7 +77,7 @@ def by_https(whole: Whole) -> Iterator[Browser]:
 # --- cookies
 
 
-def test_the_cookie_is_closed_to_scripts_to_others_and_to_plain_http(
+def test_the_cookie_is_protected_from_scripts_and_plain_http(
     by_https: Browser, provider: Provider
 ) -> None:
     [cookie] = by_https.sign_in(provider.email, PASSWORD, follow=False).headers.getlist(
@@ -91,7 +91,7 @@ def test_the_cookie_is_closed_to_scripts_to_others_and_to_plain_http(
     assert by_https.page.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-def test_every_cookie_of_ours_is_so(by_https: Browser, provider: Provider) -> None:
+def test_all_cookies_are_protected(by_https: Browser, provider: Provider) -> None:
     by_https.sign_in(provider.email, PASSWORD)
     by_https.get(by_https.at("/me/sessions"))
     said = by_https.submit(action=by_https.at("/me/sessions/end-others"), follow=False)
@@ -110,14 +110,14 @@ def test_every_cookie_of_ours_is_so(by_https: Browser, provider: Provider) -> No
     )
 
 
-def test_on_this_machine_it_has_to_do_without(console: Browser, provider: Provider) -> None:
+def test_the_cookie_on_localhost(console: Browser, provider: Provider) -> None:
     [cookie] = console.sign_in(provider.email, PASSWORD, follow=False).headers.getlist("Set-Cookie")
 
     assert set(cookie.split("; ")[1:]) == {"HttpOnly", "Path=/", "SameSite=Lax"}
     assert "Strict-Transport-Security" not in console.page.headers
 
 
-def test_a_cookie_planted_beforehand_is_never_the_one_that_counts(
+def test_a_planted_cookie_is_replaced_at_sign_in(
     browser: Callable[[], Browser], provider: Provider, store: Database
 ) -> None:
     victim, thief = browser(), browser()
@@ -132,7 +132,7 @@ def test_a_cookie_planted_beforehand_is_never_the_one_that_counts(
     assert thief.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
 
 
-def test_signing_in_anew_makes_the_cookie_from_before_void(
+def test_signing_in_again_invalidates_the_previous_cookie(
     browser: Callable[[], Browser], provider: Provider, store: Database
 ) -> None:
     victim, thief = browser(), browser()
@@ -166,7 +166,7 @@ def test_signing_in_anew_makes_the_cookie_from_before_void(
         "\x01",
     ],
 )
-def test_an_odd_cookie_is_nobodys(console: Browser, cookie: str) -> None:
+def test_a_malformed_cookie_is_ignored(console: Browser, cookie: str) -> None:
     odd = {"Cookie": f"clientele={cookie}; clientele-said={cookie}"}
 
     page = console.send("GET", "/at/org_x/customers", headers=odd)
@@ -177,7 +177,7 @@ def test_an_odd_cookie_is_nobodys(console: Browser, cookie: str) -> None:
 # --- what is kept
 
 
-def test_a_stolen_database_opens_nothing(
+def test_a_stolen_database_is_of_no_use(
     console: Browser, provider: Provider, store: Database
 ) -> None:
     acme = provider.customer("Acme", accept=False)
@@ -193,7 +193,7 @@ def test_a_stolen_database_opens_nothing(
         assert opens(kept, _one(store, WorkspaceSession).tokens) is None
 
 
-def test_a_cookie_opens_what_it_sealed_and_nothing_that_was_changed() -> None:
+def test_a_cookie_decrypts_only_unchanged_values_of_its_own() -> None:
     sealed = seal("one", {"a": 1})
 
     assert unseal("one", sealed) == {"a": 1} and seal("one", {"a": 1}) != sealed
@@ -205,16 +205,7 @@ def test_a_cookie_opens_what_it_sealed_and_nothing_that_was_changed() -> None:
         )
 
 
-def test_a_cookie_opens_what_was_sealed_as_jwe() -> None:
-    key = OctKey.import_key(sha256(b"clientele console seal\0one").digest())
-    stored = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, b'{"a": 1}', key)
-
-    assert unseal("one", stored) == {"a": 1}
-    assert opens("other", stored) is None
-    assert opens("one", "a.b.c.d.e") is None
-
-
-def test_what_somebody_typed_is_theirs_alone(
+def test_drafts_belong_to_one_browser(
     browser: Callable[[], Browser], provider: Provider, store: Database
 ) -> None:
     acme, one, other = provider.customer("Acme", accept=False), browser(), browser()
@@ -228,7 +219,9 @@ def test_what_somebody_typed_is_theirs_alone(
         assert one.get(f"{kept.partition('=')[0]}={forged}").status == 200
 
 
-def test_drafts_do_not_pile_up(console: Browser, provider: Provider, store: Database) -> None:
+def test_the_number_of_drafts_is_limited(
+    console: Browser, provider: Provider, store: Database
+) -> None:
     acme = provider.customer("Acme", accept=False)
     provider.owner.sign_in(console)
 
@@ -239,7 +232,7 @@ def test_drafts_do_not_pile_up(console: Browser, provider: Provider, store: Data
     assert console.get(kept[0]).forms[-1].fields["reason"] == ""
 
 
-def test_what_has_grown_old_is_nobodys_and_goes(
+def test_expired_sessions_and_drafts_are_deleted(
     browser: Callable[[], Browser], provider: Provider, store: Database
 ) -> None:
     old, new = browser(), browser()
@@ -257,7 +250,7 @@ def test_what_has_grown_old_is_nobodys_and_goes(
 # --- tokens
 
 
-def test_an_access_token_that_is_over_is_renewed_once_however_many_ask(
+def test_an_expired_access_token_is_renewed_once_by_concurrent_requests(
     console: Browser, provider: Provider, store: Database
 ) -> None:
     provider.owner.sign_in(console)
@@ -273,7 +266,7 @@ def test_an_access_token_that_is_over_is_renewed_once_however_many_ask(
     assert after["access"] != before["access"] and after["refresh"] != before["refresh"]
 
 
-def test_a_token_that_is_refused_is_renewed_and_the_call_made_again(
+def test_a_refused_token_is_renewed_and_the_request_repeated(
     console: Browser, provider: Provider, store: Database
 ) -> None:
     acme = provider.customer("Acme", accept=False)
@@ -293,7 +286,7 @@ def test_a_token_that_is_refused_is_renewed_and_the_call_made_again(
     ) == 1
 
 
-def test_whose_session_the_api_has_ended_signs_in_again(
+def test_a_session_ended_by_the_api_signs_in_again(
     console: Browser, provider: Provider, store: Database
 ) -> None:
     provider.owner.sign_in(console)
@@ -308,9 +301,7 @@ def test_whose_session_the_api_has_ended_signs_in_again(
     assert provider.owner.sign_in(console).status == 200
 
 
-def test_whoever_rests_too_long_signs_in_again(
-    console: Browser, provider: Provider, whole: Whole
-) -> None:
+def test_an_idle_session_ends(console: Browser, provider: Provider, whole: Whole) -> None:
     provider.owner.sign_in(console)
     with whole.databases["membership"].transaction() as session:
         session.execute(
@@ -321,7 +312,7 @@ def test_whoever_rests_too_long_signs_in_again(
     assert console.get(f"/at/{provider.id}/customers").path.startswith("/sign-in?next=")
 
 
-def test_an_api_that_is_away_signs_nobody_out(
+def test_an_unavailable_api_signs_nobody_out(
     console: Browser,
     provider: Provider,
     store: Database,
@@ -342,7 +333,7 @@ def test_an_api_that_is_away_signs_nobody_out(
 # --- workspaces
 
 
-def test_nobody_sits_on_anothers_seat(
+def test_a_workspace_belongs_to_one_browser(
     browser: Callable[[], Browser], whole: Whole, store: Database
 ) -> None:
     mine, theirs = Provider(whole), Provider(whole)
@@ -377,9 +368,7 @@ def test_nobody_sits_on_anothers_seat(
     assert acme.now["status"] == "active"
 
 
-def test_at_anothers_place_nobody_is_asked_to_sign_in_once_more(
-    browser: Callable[[], Browser], whole: Whole
-) -> None:
+def test_another_users_workspace_is_not_found(browser: Callable[[], Browser], whole: Whole) -> None:
     mine, theirs, console = Provider(whole), Provider(whole), browser()
     mine.owner.sign_in(console)
 
@@ -387,7 +376,7 @@ def test_at_anothers_place_nobody_is_asked_to_sign_in_once_more(
     assert console.get(f"/at/{mine.id}/customers").status == 200
 
 
-def test_whose_session_ends_before_the_proof_signs_in_and_does_not_prove_for_ever(
+def test_a_session_that_ended_before_re_authentication_signs_in_again(
     console: Browser, provider: Provider, store: Database
 ) -> None:
     provider.owner.sign_in(console)
@@ -403,7 +392,7 @@ def test_whose_session_ends_before_the_proof_signs_in_and_does_not_prove_for_eve
     assert (page.status, page.headings[-1]) == (401, "Sign in")
 
 
-def test_a_mere_button_goes_back_to_the_page_it_stood_on_by_https_too(
+def test_a_single_button_returns_to_its_page_with_https_too(
     by_https: Browser, provider: Provider
 ) -> None:
     by_https.sign_in(provider.email, PASSWORD)
@@ -419,7 +408,7 @@ def test_a_mere_button_goes_back_to_the_page_it_stood_on_by_https_too(
     assert page.location.startswith(f"{at}?draft=")
 
 
-def test_two_tabs_at_two_organizations_each_keep_theirs(
+def test_two_tabs_stay_in_their_organizations(
     console: Browser, whole: Whole, store: Database
 ) -> None:
     mine, theirs = Provider(whole), Provider(whole)

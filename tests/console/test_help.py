@@ -16,7 +16,7 @@ CONSOLE = Path(views.__file__).parents[1]
 ITS_OWN = {"j", "k", "v", "Esc", "Enter", "Ctrl K"}
 
 
-def test_every_shortcut_is_told_to_whoever_asks(console: Browser) -> None:
+def test_help_lists_every_shortcut(console: Browser) -> None:
     page = console.get("/help")
 
     assert page.status == 200
@@ -25,7 +25,7 @@ def test_every_shortcut_is_told_to_whoever_asks(console: Browser) -> None:
             assert " ".join(keys.split()) in page.text and does in page.text
 
 
-def test_every_shortcut_that_is_told_presses_something() -> None:
+def test_every_listed_shortcut_has_an_element() -> None:
     pages = "".join(path.read_text() for path in (CONSOLE / "templates").glob("*.html"))
     pressed = set(re.findall(r'data-key="([^"{]+)"', pages)) | {section.key for section in SECTIONS}
     told = {keys for rows in SHORTCUTS.values() for keys, _ in rows}
@@ -36,13 +36,13 @@ def test_every_shortcut_that_is_told_presses_something() -> None:
     )
 
 
-def test_keys_are_told_once_each() -> None:
+def test_shortcuts_are_unique() -> None:
     told = [keys for rows in SHORTCUTS.values() for keys, _ in rows]
 
     assert len(told) == len(set(told))
 
 
-def test_light_or_dark_is_kept_and_taken_back(console: Browser) -> None:
+def test_the_color_theme_is_stored_and_reset(console: Browser) -> None:
     console.send("POST", "/preferences", {"look": "dark", "next": "/help"})
     assert 'data-look="dark"' in console.get("/help").html
 
@@ -50,7 +50,7 @@ def test_light_or_dark_is_kept_and_taken_back(console: Browser) -> None:
     assert "data-look" not in console.get("/help").html
 
 
-def test_only_what_is_known_is_kept(console: Browser) -> None:
+def test_only_known_preferences_are_stored(console: Browser) -> None:
     console.send(
         "POST", "/preferences", {"look": 'pink"; onload=', "keys": "all", "session": "mine"}
     )
@@ -59,11 +59,11 @@ def test_only_what_is_known_is_kept(console: Browser) -> None:
 
 
 @pytest.mark.parametrize("target", ELSEWHERE)
-def test_a_preference_leads_nowhere_else(console: Browser, target: str) -> None:
+def test_a_preference_never_redirects_to_another_site(console: Browser, target: str) -> None:
     assert console.send("POST", "/preferences", {"keys": "off", "next": target}).location == "/"
 
 
-def test_a_form_sent_from_a_dialog_is_told_where_to_go(
+def test_a_form_sent_from_a_dialog_gets_its_location_in_a_header(
     console: Browser, provider: Provider
 ) -> None:
     provider.owner.sign_in(console)

@@ -72,7 +72,7 @@ def test_a_payment_pays_the_oldest_first(desk: Browser, provider: Provider) -> N
     assert [row[1] for row in rows] == ["Awaiting payment", "Awaiting payment", "Paid", "Paid"]
 
 
-def test_a_payment_pays_what_is_ticked_and_is_assigned_anew(
+def test_a_payment_pays_the_selected_invoices_and_is_reassigned(
     desk: Browser, provider: Provider
 ) -> None:
     customer, ids = invoiced(provider, "10", "20", "30")
@@ -114,7 +114,7 @@ def test_a_payment_of_a_prepaid_account_is_a_top_up(desk: Browser, provider: Pro
     assert page.status == 409 and "Top up" in page.links
 
 
-def test_an_invoice_shows_its_lines_payments_and_paper(desk: Browser, provider: Provider) -> None:
+def test_an_invoice_shows_lines_payments_and_pdf(desk: Browser, provider: Provider) -> None:
     customer, (invoice,) = invoiced(provider, "10")
     customer.money("payments", amount="4", method="cheque", reference="C-1")
 
@@ -137,9 +137,7 @@ def test_an_invoice_shows_its_lines_payments_and_paper(desk: Browser, provider: 
     assert paper.headers["Content-Disposition"] == api.headers["Content-Disposition"]
 
 
-def test_an_overdue_invoice_says_for_how_long(
-    desk: Browser, provider: Provider, whole: Whole
-) -> None:
+def test_an_overdue_invoice_shows_the_days(desk: Browser, provider: Provider, whole: Whole) -> None:
     customer, (invoice, _) = invoiced(provider, "10", "11")
     now = datetime.now(UTC)
     with whole.databases["billing"].transaction() as session:
@@ -172,7 +170,7 @@ def test_an_invoice_is_voided_or_credited(desk: Browser, provider: Provider) -> 
     assert page.status == 409 and "Payments" in page.links
 
 
-def test_customers_read_their_own_invoices(console: Browser, provider: Provider) -> None:
+def test_customers_see_their_own_invoices(console: Browser, provider: Provider) -> None:
     customer = provider.customer(payment_mode="postpaid", credit_limit="100")
     customer.money("charges", amount="10", kind="usage", description="Calls")
     invoice = customer.money("invoices")["id"]
@@ -189,7 +187,7 @@ def test_customers_read_their_own_invoices(console: Browser, provider: Provider)
 
 
 @pytest.mark.parametrize("path", ["invoices", "payments"])
-def test_a_list_costs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
+def test_a_list_needs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
     customer, _ = invoiced(provider, "1", "2", "3")
     customer.money("payments", amount="4", method="cash")
 

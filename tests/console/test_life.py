@@ -32,9 +32,7 @@ def customers(provider: Provider) -> list[dict[str, object]]:
     return list(provider.api("GET", "/v1/organizations")["data"])
 
 
-def test_the_wizard_creates_one_customer_however_often_it_is_sent(
-    console: Browser, provider: Provider
-) -> None:
+def test_submitting_twice_creates_one_customer(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     page = fill_in(console)
     assert page.facts["Currency"].startswith("EUR") and page.facts["Time zone"].startswith(
@@ -67,7 +65,7 @@ def test_the_wizard_creates_one_customer_however_often_it_is_sent(
     )
 
 
-def test_a_draft_keeps_what_was_typed_there_and_back(console: Browser, provider: Provider) -> None:
+def test_a_draft_keeps_answers_between_steps(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     console.get(console.at("/customers/new"))
     console.submit(ORGANIZATION, button="Continue")
@@ -85,7 +83,7 @@ def test_a_draft_keeps_what_was_typed_there_and_back(console: Browser, provider:
     assert page.forms[-1].fields["name"] == "" and page.headings[1] == "Organization"
 
 
-def test_not_even_a_lost_draft_loses_anything(console: Browser, provider: Provider) -> None:
+def test_a_lost_draft_loses_no_answers(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     form = fill_in(console).forms[-1]
 
@@ -96,9 +94,7 @@ def test_not_even_a_lost_draft_loses_anything(console: Browser, provider: Provid
     assert page.status == 303 and customers(provider)[0]["name"] == ORGANIZATION["name"]
 
 
-def test_a_session_that_ends_in_the_middle_loses_nothing(
-    console: Browser, provider: Provider
-) -> None:
+def test_a_session_that_ends_midway_loses_nothing(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     console.get(console.at("/customers/new"))
     console.submit(ORGANIZATION, button="Continue")
@@ -114,7 +110,7 @@ def test_a_session_that_ends_in_the_middle_loses_nothing(
     )
 
 
-def test_what_is_missing_is_said_where_it_is_missing(console: Browser, provider: Provider) -> None:
+def test_missing_answers_are_shown_at_their_fields(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     console.get(console.at("/customers/new"))
 
@@ -145,7 +141,7 @@ def test_what_is_missing_is_said_where_it_is_missing(console: Browser, provider:
         ("owner", {"owner": {"email": "not an address"}}, "email"),
     ],
 )
-def test_a_refusal_leads_back_to_the_page_with_the_field(
+def test_a_refusal_leads_back_to_the_step_with_the_field(
     console: Browser, provider: Provider, where: str, fields: dict[str, dict[str, str]], wrong: str
 ) -> None:
     provider.owner.sign_in(console)
@@ -160,9 +156,7 @@ def test_a_refusal_leads_back_to_the_page_with_the_field(
     assert console.submit(button="Create organization").path.endswith("/overview")
 
 
-def test_a_name_that_is_taken_is_said_before_it_is_created(
-    console: Browser, provider: Provider
-) -> None:
+def test_a_duplicate_name_is_shown_before_creation(console: Browser, provider: Provider) -> None:
     provider.customer(ORGANIZATION["name"].upper(), accept=False)
     provider.customer(f"{ORGANIZATION['name']} too", accept=False)
     provider.owner.sign_in(console)
@@ -172,7 +166,7 @@ def test_a_name_that_is_taken_is_said_before_it_is_created(
     assert "A customer has this name already" in page.banners[0]
 
 
-def test_a_customer_being_set_up_is_said_to_be(console: Browser, provider: Provider) -> None:
+def test_a_customer_being_set_up_shows_a_banner(console: Browser, provider: Provider) -> None:
     provider.owner.sign_in(console)
     body = {
         **ORGANIZATION,
@@ -230,9 +224,7 @@ def test_settings_are_saved_and_the_billing_name_follows(
     assert page.status == 422 and page.error("name") and page.error("billing_email")
 
 
-def test_a_stale_form_shows_what_is_now_beside_what_was_typed(
-    console: Browser, provider: Provider
-) -> None:
+def test_a_conflict_shows_current_and_entered_values(console: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme")
     provider.owner.sign_in(console)
     console.get(console.at(f"/c/{acme.id}/settings"))
@@ -268,7 +260,9 @@ def test_suspend_and_activate(console: Browser, provider: Provider) -> None:
     assert page.banners == ["Acme is active again."] and acme.now["status"] == "active"
 
 
-def test_a_deletion_undone_leaves_it_as_it_was(console: Browser, provider: Provider) -> None:
+def test_undoing_a_deletion_restores_the_previous_status(
+    console: Browser, provider: Provider
+) -> None:
     acme = provider.customer("Acme", accept=False)
     acme.suspend()
     acme.delete()
@@ -338,7 +332,7 @@ def reserved(provider: Provider) -> Customer:
         "overpaid",
     ],
 )
-def test_each_blocker_is_named_with_the_way_to_clear_it(
+def test_each_blocker_links_to_its_remedy(
     console: Browser,
     provider: Provider,
     make: Callable[[Provider], Customer],
@@ -388,9 +382,7 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
     assert "Canceled" in console.get(console.at(f"/c/{acme.id}/deletion")).text
 
 
-def test_a_deletion_that_is_refused_shows_what_came_between(
-    console: Browser, provider: Provider
-) -> None:
+def test_a_refused_deletion_shows_the_new_blocker(console: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme", accept=False)
     provider.owner.sign_in(console)
     console.get(console.at(f"/c/{acme.id}/delete"))
@@ -417,7 +409,7 @@ def test_a_deleted_customer_stays_readable(console: Browser, provider: Provider)
     assert "Sensitive actions" not in page.headings
 
 
-def test_each_sees_only_what_their_role_may(
+def test_each_role_sees_only_what_it_may(
     browser: Callable[[], Browser], provider: Provider
 ) -> None:
     acme = provider.customer("Acme")
@@ -456,7 +448,7 @@ def test_each_sees_only_what_their_role_may(
     assert page.status == 200 and not [one for one in page.buttons if "delete" in one]
 
 
-def test_the_management_is_handed_over_and_back(
+def test_management_is_handed_over_and_back(
     browser: Callable[[], Browser], provider: Provider
 ) -> None:
     acme = provider.customer("Acme")
@@ -513,7 +505,7 @@ def test_the_provider_chooses_its_settings(console: Browser, provider: Provider)
     assert page.links["Staff"] == console.at(f"/c/{provider.id}/members")
 
 
-def test_stale_settings_and_settings_only_to_be_read(
+def test_conflicting_and_read_only_settings(
     browser: Callable[[], Browser], provider: Provider
 ) -> None:
     boss, viewer = browser(), browser()
@@ -529,7 +521,7 @@ def test_stale_settings_and_settings_only_to_be_read(
     assert viewer.get(viewer.at("/provider/wallet/top-up")).status == 403
 
 
-def test_the_wallet_spells_out_its_formula(console: Browser, provider: Provider) -> None:
+def test_the_wallet_explains_its_formula(console: Browser, provider: Provider) -> None:
     provider.customer(credits="40", accept=False)
     provider.owner.sign_in(console)
     page = console.get(console.at("/provider/wallet"))
@@ -543,7 +535,7 @@ def test_the_wallet_spells_out_its_formula(console: Browser, provider: Provider)
     assert cells[:4] == ["EUR", "100.00 EUR", "40.00 EUR", "60.00 EUR"]
 
 
-def test_behind_each_page_there_are_few_statements(console: Browser, provider: Provider) -> None:
+def test_each_page_needs_few_statements(console: Browser, provider: Provider) -> None:
     acme = provider.customer("Acme", credits="10")
     provider.owner.sign_in(console)
     fill_in(console)

@@ -11,7 +11,7 @@ from tests.console.provider import Provider
 from tests.console.system import Whole
 
 
-def test_a_prepaid_balance_is_spelled_out(desk: Browser, provider: Provider) -> None:
+def test_a_prepaid_balance_is_explained(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "100", "2000")
     charge(customer, "13.89852")
 
@@ -25,7 +25,7 @@ def test_a_prepaid_balance_is_spelled_out(desk: Browser, provider: Provider) -> 
     assert page.facts["Days to empty"].startswith("2,101 days about ")
 
 
-def test_an_eaten_limit_is_red_and_said(desk: Browser, provider: Provider) -> None:
+def test_a_used_limit_is_red_and_explained(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "100", "100")
     charge(customer, "108.67")
 
@@ -37,7 +37,7 @@ def test_an_eaten_limit_is_red_and_said(desk: Browser, provider: Provider) -> No
     assert "using its credit limit: 8.67 EUR of 100.00 EUR used." in page.text
 
 
-def test_what_is_reserved_is_listed_and_let_go(desk: Browser, provider: Provider) -> None:
+def test_reservations_are_listed_and_released(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "50", "100")
     customer.money("reservations", amount="30", description="Call <to> Surabaya")
 
@@ -82,7 +82,7 @@ def test_what_is_reserved_is_listed_and_let_go(desk: Browser, provider: Provider
         ),
     ],
 )
-def test_postpaid_figures_are_spelled_out(
+def test_postpaid_figures_are_explained(
     desk: Browser, provider: Provider, due: str, unbilled: str, figures: dict[str, str]
 ) -> None:
     customer = postpaid(provider)
@@ -99,14 +99,14 @@ def test_postpaid_figures_are_spelled_out(
     assert page.facts["What counts as unbilled"].startswith("All charges since the last invoice.")
 
 
-def test_what_is_unbilled_follows_the_invoicing(desk: Browser, provider: Provider) -> None:
+def test_unbilled_depends_on_the_invoicing_setting(desk: Browser, provider: Provider) -> None:
     customer = postpaid(provider)
     provider.api("PATCH", "/v1/settings", {"invoicing": "individual"})
 
     assert money(customer, desk).facts["What counts as unbilled"].startswith("Usage only")
 
 
-def test_a_top_up_counts_once_however_often_it_is_pressed(
+def test_a_top_up_counts_once_however_often_it_is_submitted(
     desk: Browser, provider: Provider
 ) -> None:
     customer = prepaid(provider)
@@ -126,7 +126,7 @@ def test_a_top_up_counts_once_however_often_it_is_pressed(
     assert "Topped up by 50.00 EUR." in desk.follow().banners
 
 
-def test_what_is_wrong_is_said_at_the_field_and_kept(desk: Browser, provider: Provider) -> None:
+def test_errors_are_shown_at_the_field_and_values_kept(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
 
     page = desk.post(
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said_at_the_field_and_kept(desk: Browser, provider: Pr
     assert page.forms[-1].fields["reference"] == "TT-7" and page.forms[-1].fields["amount"] == "1e3"
 
 
-def test_what_there_is_may_be_withdrawn_and_no_more(desk: Browser, provider: Provider) -> None:
+def test_withdrawals_are_limited_to_the_balance(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "86.10", "100")
     path = desk.at(f"/c/{customer.id}/payment/withdraw")
     assert desk.get(path).forms[-1].fields["amount"] == "86.10"
@@ -154,7 +154,7 @@ def test_what_there_is_may_be_withdrawn_and_no_more(desk: Browser, provider: Pro
     assert "Withdrawn: 86.10 EUR." in page.banners and customer.account["balance"] == "0.00"
 
 
-def test_an_uncovered_charge_says_what_would_cover_it(desk: Browser, provider: Provider) -> None:
+def test_a_charge_without_credits_shows_remedies(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "30")
     path = desk.at(f"/c/{customer.id}/payment/charge")
     filled = {"amount": "42", "kind": "one_off", "description": "Phone", "cost": "7"}
@@ -170,7 +170,9 @@ def test_an_uncovered_charge_says_what_would_cover_it(desk: Browser, provider: P
     assert "Charged 42.00 EUR." in page.banners and customer.account["balance"] == "0.00"
 
 
-def test_nobody_issues_more_than_the_provider_has(desk: Browser, provider: Provider) -> None:
+def test_top_ups_from_the_wallet_are_limited_to_its_credits(
+    desk: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider)
 
     page = desk.post(
@@ -197,7 +199,7 @@ def test_a_frozen_account_says_so(desk: Browser, provider: Provider) -> None:
     assert page.status == 409 and "Activate the organization" in page.text
 
 
-def test_a_limit_lasts_for_good_or_until_a_day(desk: Browser, provider: Provider) -> None:
+def test_a_limit_is_permanent_or_temporary(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
     path = desk.at(f"/c/{customer.id}/payment/limit")
     last = (datetime.now(UTC) + timedelta(days=40)).date()
@@ -223,7 +225,7 @@ def test_a_limit_lasts_for_good_or_until_a_day(desk: Browser, provider: Provider
     assert desk.post(path, {"credit_limit": ""}).error("credit_limit") == "Enter a credit limit."
 
 
-def test_a_stale_limit_is_not_written_over(desk: Browser, provider: Provider) -> None:
+def test_a_changed_limit_is_not_overwritten(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
     desk.get(desk.at(f"/c/{customer.id}/payment/limit"))
     customer.staff("PATCH", "/account", {"credit_limit": "500"})
@@ -236,9 +238,7 @@ def test_a_stale_limit_is_not_written_over(desk: Browser, provider: Provider) ->
     assert customer.account["credit_limit"] == "20.00"
 
 
-def test_the_payment_mode_is_changed_and_what_becomes_of_the_money_said(
-    desk: Browser, provider: Provider
-) -> None:
+def test_changing_the_payment_mode_explains_the_balance(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "30")
     path = desk.at(f"/c/{customer.id}/payment/mode")
 
@@ -260,9 +260,7 @@ def test_the_payment_mode_is_changed_and_what_becomes_of_the_money_said(
     assert "The account is prepaid now." in page.banners and page.facts["Balance"] == "30.00 EUR"
 
 
-def test_amounts_left_open_while_the_form_was_filled_in_are_refused_with_a_way_on(
-    desk: Browser, provider: Provider
-) -> None:
+def test_open_amounts_are_refused_with_a_remedy(desk: Browser, provider: Provider) -> None:
     customer = postpaid(provider)
     desk.get(desk.at(f"/c/{customer.id}/payment/mode"))
     charge(customer, "3")
@@ -276,7 +274,7 @@ def test_amounts_left_open_while_the_form_was_filled_in_are_refused_with_a_way_o
     )
 
 
-def test_an_automatic_top_up_waits_for_a_fifth_of_the_last(
+def test_the_default_threshold_is_20_percent_of_the_last_top_up(
     desk: Browser, provider: Provider
 ) -> None:
     customer = prepaid(provider, "100")
@@ -318,7 +316,7 @@ def test_the_stored_card_is_shown_and_removed(
 
 
 @pytest.mark.parametrize("path", ["payment", "transactions"])
-def test_a_page_costs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
+def test_a_page_needs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
     customer = postpaid(provider)
     for _ in range(3):
         charge(customer, "1")

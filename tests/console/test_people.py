@@ -30,7 +30,7 @@ def acme(console: Browser, provider: Provider) -> Customer:
     return made
 
 
-def test_the_list_says_who_is_there_and_filters(console: Browser, acme: Customer) -> None:
+def test_the_member_list_and_its_filters(console: Browser, acme: Customer) -> None:
     page = console.get(members(console, acme))
     assert [row[0] for row in page.rows] == [
         "Olga Owner"
@@ -92,9 +92,7 @@ def test_adding_with_portal_access_invites(console: Browser, acme: Customer, who
     )
 
 
-def test_adding_without_portal_access_shows_a_pin_this_once(
-    console: Browser, acme: Customer
-) -> None:
+def test_adding_without_portal_access_shows_a_pin_once(console: Browser, acme: Customer) -> None:
     page = console.post(
         members(console, acme, "/new"),
         {
@@ -123,7 +121,7 @@ def test_adding_without_portal_access_shows_a_pin_this_once(
     assert new not in console.get(at + "/reset-pin").html and new not in console.get(at).html
 
 
-def test_nothing_is_chosen_for_whoever_adds(console: Browser, acme: Customer) -> None:
+def test_adding_preselects_nothing_privileged(console: Browser, acme: Customer) -> None:
     page = console.post(members(console, acme, "/new"), {"name": "Ann"})
     assert page.status == 422 and page.error("portal_access")
     assert console.page.forms[-1].fields["name"] == "Ann"
@@ -143,7 +141,7 @@ def test_changing_a_member(console: Browser, acme: Customer, whole: Whole) -> No
     assert "/undo/" in whole.mail(ann.email)
 
 
-def test_taking_portal_access_away_gives_a_pin(console: Browser, acme: Customer) -> None:
+def test_removing_portal_access_shows_a_pin(console: Browser, acme: Customer) -> None:
     ann = acme.member("admin", given="Ann")
     page = console.post(members(console, acme, f"/{ann.id}/edit"), {"portal_access": "no"})
     assert re.fullmatch(r"\d{6}", page.facts["PIN"])
@@ -155,7 +153,7 @@ def test_taking_portal_access_away_gives_a_pin(console: Browser, acme: Customer)
     assert page.facts["Status"] == "Not verified yet"
 
 
-def test_a_form_of_before_shows_what_is_now_and_goes_on(console: Browser, acme: Customer) -> None:
+def test_an_outdated_form_shows_the_current_values(console: Browser, acme: Customer) -> None:
     ann = acme.member("member", given="Ann")
     at = members(console, acme, f"/{ann.id}/edit")
     console.get(at)
@@ -198,7 +196,7 @@ def test_the_owner_has_to_transfer_first(console: Browser, acme: Customer) -> No
     assert page.status == 409 and "Transfer the ownership" in page.banners[0]
 
 
-def test_resending_kills_the_link_before(
+def test_resending_invalidates_the_previous_link(
     console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]
 ) -> None:
     ann = acme.member("member", given="Ann", accept=False)
@@ -214,7 +212,7 @@ def test_resending_kills_the_link_before(
     assert whole.link(ann.email) != first and browser().get(first).status == 410
 
 
-def test_what_a_role_may_not_is_not_there(
+def test_actions_a_role_may_not_use_are_hidden(
     console: Browser, provider: Provider, browser: Callable[[], Browser]
 ) -> None:
     acme = provider.customer("Acme")
@@ -262,7 +260,7 @@ def test_the_providers_own_staff_have_presets(console: Browser, provider: Provid
     )
 
 
-def test_staff_change_the_owner_at_once_and_undo_it(console: Browser, acme: Customer) -> None:
+def test_staff_transfer_ownership_immediately_and_undo_it(console: Browser, acme: Customer) -> None:
     ann = acme.member("member", given="Ann")
     acme.loginless("Front desk")
     page = console.get(console.at(f"/c/{acme.id}/ownership/new"))
@@ -308,7 +306,7 @@ def test_an_owner_offers_and_the_other_accepts(
     assert "Transfer ownership" not in console.get(console.page.path).links
 
 
-def test_an_offer_is_cancelled(provider: Provider, console: Browser) -> None:
+def test_an_offer_is_canceled(provider: Provider, console: Browser) -> None:
     acme = provider.customer("Acme")
     ann = acme.member("member", given="Ann")
     acme.owner.sign_in(console)
@@ -319,7 +317,7 @@ def test_an_offer_is_cancelled(provider: Provider, console: Browser) -> None:
     assert page.rows[0][4] == "Canceled" and "Cancel offer" not in page.links
 
 
-def test_looking_at_an_invitation_uses_nothing_up(
+def test_opening_an_invitation_does_not_use_it(
     provider: Provider, browser: Callable[[], Browser], whole: Whole
 ) -> None:
     acme, hers = provider.customer("Acme & <Sons>"), browser()
@@ -346,7 +344,7 @@ def test_looking_at_an_invitation_uses_nothing_up(
     assert hers.sign_in(ann.email, NEW).status == 200
 
 
-def test_a_browser_that_hides_where_it_was_may_use_a_link(
+def test_a_browser_that_sends_no_origin_can_use_a_link(
     provider: Provider, console: Browser, whole: Whole
 ) -> None:
     ann = provider.customer("Acme").member("member", given="Ann", accept=False)
@@ -359,9 +357,7 @@ def test_a_browser_that_hides_where_it_was_may_use_a_link(
     assert console.send("POST", link, sent, {"Origin": "null"}).status == 200
 
 
-def test_somebody_else_who_is_signed_in_is_told(
-    console: Browser, acme: Customer, whole: Whole
-) -> None:
+def test_a_link_for_somebody_else_says_so(console: Browser, acme: Customer, whole: Whole) -> None:
     ann = acme.member("member", given="Ann", accept=False)
     link = whole.link(ann.email)
     page = console.get(link)
@@ -378,7 +374,7 @@ def test_somebody_else_who_is_signed_in_is_told(
     assert console.submit({"password": NEW}).headings == ["You have joined Acme"]
 
 
-def test_an_address_is_taken_back(
+def test_an_email_change_is_undone(
     console: Browser, acme: Customer, whole: Whole, browser: Callable[[], Browser]
 ) -> None:
     ann, hers = acme.member("member", given="Ann"), browser()
@@ -395,7 +391,7 @@ def test_an_address_is_taken_back(
     assert page.status == 410 and "Ask the owner" in page.text
 
 
-def test_links_that_lead_nowhere(console: Browser, whole: Whole) -> None:
+def test_invalid_links(console: Browser, whole: Whole) -> None:
     for at in ("/verify/nothing", "/undo/nothing", "/reset/nothing"):
         page = console.get(at)
         assert page.status == 404 and page.headings == ["This link is not valid"]
@@ -497,7 +493,7 @@ def test_sessions_are_listed_and_ended(
     assert len(hers.statements(hers.at("/me/sessions"))) <= 12
 
 
-def test_a_proof_does_not_cut_a_session_short(
+def test_re_authentication_does_not_shorten_a_session(
     console: Browser, provider: Provider, whole: Whole
 ) -> None:
     acme = provider.customer("Acme")
@@ -542,7 +538,7 @@ def test_switching_organization(
     assert console.get(f"/at/{acme.id}/me/organizations").status == 200
 
 
-def test_codes_that_the_provider_demands_come_first(
+def test_required_one_time_codes_come_first(
     console: Browser, provider: Provider, browser: Callable[[], Browser]
 ) -> None:
     theirs, sue = browser(), provider.staff("support")

@@ -39,7 +39,7 @@ def test_corrections_refunds_and_reversals(desk: Browser, provider: Provider) ->
     assert desk.submit({"reason": "again"}).status == 409
 
 
-def test_transactions_are_found_by_what_the_address_says(desk: Browser, provider: Provider) -> None:
+def test_transactions_are_filtered_by_the_address(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
     assert "No transactions yet" in money(customer, desk, "transactions").headings
     customer.money("top-ups", amount="9", method="cash")
@@ -61,7 +61,7 @@ def test_transactions_are_found_by_what_the_address_says(desk: Browser, provider
     assert page.status == 422 and "Clear filters" in page.links
 
 
-def test_the_statement_is_a_harmless_file(desk: Browser, provider: Provider) -> None:
+def test_the_csv_file_is_safe_for_spreadsheets(desk: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "9")
     charge(customer, "4", description="=1+1")
     charge(customer, "1", kind="one_off", description="@fine")
@@ -74,7 +74,7 @@ def test_the_statement_is_a_harmless_file(desk: Browser, provider: Provider) -> 
     assert page.headers["Content-Disposition"].startswith("attachment; filename=")
 
 
-def test_customers_read_their_own_and_change_nothing(browser: Any, provider: Provider) -> None:
+def test_customers_see_their_account_read_only(browser: Any, provider: Provider) -> None:
     mine, other = provider.customer(credits="9"), prepaid(provider, "7")
     charged = charge(mine, "1", cost="0.40")
     for person in (mine.owner, mine.member("admin")):
@@ -91,7 +91,7 @@ def test_customers_read_their_own_and_change_nothing(browser: Any, provider: Pro
         assert money(other, console).status == 404
 
 
-def test_staff_see_what_their_preset_may(browser: Any, provider: Provider) -> None:
+def test_staff_see_what_their_preset_allows(browser: Any, provider: Provider) -> None:
     customer = prepaid(provider, "9")
     viewer, billing = browser(), browser()
     provider.staff("viewer").sign_in(viewer)

@@ -16,7 +16,7 @@ from tests.customers import eventually
 DEADLINE = 60.0
 
 
-def test_the_back_button_after_signing_out_shows_nothing(arrive: Arrivals, embedded: Site) -> None:
+def test_the_back_button_after_signing_out_shows_no_data(arrive: Arrivals, embedded: Site) -> None:
     customer = embedded.open()
     person = arrive(embedded, "")
     person.sign_in(ADMIN, embedded.password)
@@ -31,9 +31,7 @@ def test_the_back_button_after_signing_out_shows_nothing(arrive: Arrivals, embed
     expect(person.page.locator("body")).not_to_contain_text(customer.name)
 
 
-def test_whose_organization_is_suspended_is_out_within_seconds(
-    arrive: Arrivals, embedded: Site
-) -> None:
+def test_suspension_signs_members_out_within_seconds(arrive: Arrivals, embedded: Site) -> None:
     customer = embedded.open()
     embedded.join(customer.owner)
     person = arrive(embedded, customer.owner, PASSWORD)
@@ -56,9 +54,7 @@ def test_whose_organization_is_suspended_is_out_within_seconds(
     person.reads("This organization is closed to logins")
 
 
-def test_two_tabs_on_two_organizations_write_each_in_its_own(
-    arrive: Arrivals, embedded: Site
-) -> None:
+def test_two_tabs_change_their_own_organizations(arrive: Arrivals, embedded: Site) -> None:
     one = embedded.open()
     used = embedded.link(one.owner)
     embedded.join(one.owner)
@@ -81,7 +77,7 @@ def test_two_tabs_on_two_organizations_write_each_in_its_own(
     ]
 
 
-def test_what_was_typed_outlives_the_session(arrive: Arrivals, embedded: Site) -> None:
+def test_entered_values_outlive_the_session(arrive: Arrivals, embedded: Site) -> None:
     customer = embedded.open()
     person = arrive(embedded, "")
     person.sign_in(ADMIN, embedded.password)
