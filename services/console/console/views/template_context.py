@@ -23,7 +23,7 @@ def register(app: Flask) -> None:
     env.filters.update(
         money=labels.money,
         sign=labels.sign,
-        words=labels.label,
+        label=labels.label,
         state=labels.state,
         instant=_instant,
         day=_day,
