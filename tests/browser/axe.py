@@ -1,4 +1,4 @@
-"""What axe-core objects to on a page, in light and in dark."""
+"""The findings of axe-core on a page, in light and in dark."""
 
 from functools import cache
 from typing import Any
@@ -18,15 +18,15 @@ _RUN = """async only => {
 
 @cache
 def program() -> str:
-    """The script. Where the registry can't be had the tests that want it are skipped, and say so; a
-    file that is not the one of the lock fails them."""
+    """The script. Tests are skipped if the registry cannot be reached; a file that differs from the
+    lock fails them."""
     if not PROGRAM.exists() and (reason := assets.fetch()):
         pytest.skip(f"accessibility was NOT checked: {reason}")
     return PROGRAM.read_text()
 
 
 def objections(page: Page) -> list[str]:
-    """All of them; in dark those about colour alone, for the rest is the same."""
+    """All findings; in dark only those about color, because the others are the same."""
     found: list[str] = []
     only: dict[str, Any] = {"type": "tag", "values": TAGS}
     if page.evaluate("typeof axe") == "undefined":

@@ -1,4 +1,4 @@
-"""A browser, the systems it looks at, and the people before it."""
+"""A browser, the systems it uses, and the people in front of it."""
 
 import os
 import time
@@ -21,7 +21,7 @@ Arrivals = Callable[..., Person]
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Chromium, found or installed; where neither can be, this says what to install."""
+    """Chromium, found or installed; otherwise an error that says what to install."""
     program = installation.chromium()
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as play:
@@ -36,7 +36,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """All of it in one process."""
+    """The embedded system."""
     one = Embedded(tmp_path_factory.mktemp("browsed"))
     one.start()
     try:
@@ -90,7 +90,7 @@ def arrive(chromium: Browser) -> Iterator[Arrivals]:
 
 @pytest.fixture
 def typist(arrive: Arrivals, embedded: Site) -> Typist:
-    """Somebody without a mouse, not signed in."""
+    """Somebody with a keyboard only, not signed in."""
     person = arrive(embedded, "", kind=Typist)
     assert isinstance(person, Typist)
     return person
@@ -98,7 +98,7 @@ def typist(arrive: Arrivals, embedded: Site) -> Typist:
 
 @pytest.fixture
 def watch(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Says at the end how long the test took."""
+    """Reports how long the test took."""
     began = time.monotonic()
     yield
     summary.section("jobs in the browser").append(

@@ -1,4 +1,4 @@
-"""Who sits before the browser: somebody with a mouse, or somebody with nothing but a keyboard."""
+"""The users of the browser: one with a mouse, or one with a keyboard only."""
 
 import re
 from collections.abc import Callable
@@ -23,8 +23,8 @@ Name = str | re.Pattern[str]
 
 
 class Person:
-    """Somebody with a mouse. ``troubles``: what the browser complained about; no test lets any
-    pass."""
+    """A user with a mouse. ``troubles``: what the browser complained about; any of it fails the
+    test."""
 
     def __init__(self, context: BrowserContext, address: str, *, troubles: list[str]) -> None:
         self.context, self.address, self.troubles = context, address, troubles
@@ -35,13 +35,13 @@ class Person:
         self.page.on("response", self._look_at)
 
     def go(self, path: str) -> Response:
-        """Open an address by hand."""
+        """Open an address."""
         answer = self.page.goto(self.address + path)
         assert answer is not None
         return answer
 
     def sign_in(self, email: str, password: str) -> None:
-        """By the form, wherever it is shown; ends on a page at the workspace."""
+        """Sign in with the form; ends on a page of a workspace."""
         if (
             urlsplit(self.page.url).path != "/sign-in"
             and not self.page.get_by_label("Password").is_visible()
@@ -52,24 +52,24 @@ class Person:
         self.settle()
 
     def settle(self) -> None:
-        """Wait for a page of a workspace, and note which workspace it is."""
+        """Wait for a page of a workspace, and note its key."""
         expect(self.page).to_have_url(re.compile(r"/at/(org|ses)_"))
         self.workspace = urlsplit(self.page.url).path.split("/")[2]
 
     def at(self, below: str = "") -> str:
-        """The path of a page at the workspace."""
+        """The path of a page in the workspace."""
         return f"/at/{self.workspace}{below}"
 
     def follow(self, name: Name, *, within: Locator | None = None) -> None:
-        """A link."""
+        """Click a link."""
         self.hit(self._one(within, "link", name))
 
     def press(self, name: Name, *, within: Locator | None = None) -> None:
-        """A button."""
+        """Click a button."""
         self.hit(self._one(within, "button", name))
 
     def fill(self, typed: dict[str, str]) -> None:
-        """Fields, by how their labels begin."""
+        """Fill in fields, by the start of their labels."""
         for label, text in typed.items():
             self.type_into(
                 self.page.get_by_role("textbox", name=re.compile(f"^{re.escape(label)}"))
@@ -83,13 +83,13 @@ class Person:
             )
 
     def choose(self, label: str, option: str) -> None:
-        """An option of a list, by its words."""
+        """Select an option by its text."""
         self.pick(
             self.page.get_by_role("combobox", name=re.compile(f"^{re.escape(label)}")), option
         )
 
     def tick(self, label: Name) -> None:
-        """A box, or one of several buttons."""
+        """Tick a checkbox or a radio button."""
         self.mark(
             self.page.get_by_role("radio", name=label).or_(
                 self.page.get_by_role("checkbox", name=label)
@@ -97,16 +97,16 @@ class Person:
         )
 
     def reads(self, *words: Name) -> None:
-        """These words come to stand in the page."""
+        """The page shows these texts."""
         for one in words:
             expect(self.page.locator("body")).to_contain_text(one)
 
     def is_told(self, words: Name) -> None:
-        """A banner says so."""
+        """A banner shows this text."""
         expect(self.page.get_by_role("status").filter(has_text=words).first).to_be_visible()
 
     def sees_heading(self, name: Name) -> None:
-        """The page, or the dialog, is that one."""
+        """The page or the dialog has this heading."""
         expect(self.page.get_by_role("heading", name=name).first).to_be_visible()
 
     def find(self, name: str, below: str = "") -> None:
@@ -121,7 +121,7 @@ class Person:
         self.view(name, below)
 
     def view(self, name: str, below: str = "") -> None:
-        """On the list, a customer's View, or an item of the menu beside it."""
+        """A customer's View on the list, or an item of the menu next to it."""
         row = self.page.locator("tr[data-row]").filter(has_text=name)
         if below:
             self.hit(row.locator("summary"))
@@ -131,14 +131,14 @@ class Person:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(name)
 
     def section(self, name: str) -> None:
-        """Another section of the customer that is shown."""
+        """Open another section of the customer shown."""
         self.follow(
             name, within=self.page.get_by_role("navigation", name=re.compile("^Sections of"))
         )
 
     def figure(self, term: str, value: Name, *, owed: bool | None = None) -> None:
-        """A figure of the page reads so; ``owed``: whether it is marked as below zero, in colour
-        and in words."""
+        """A figure shows this value; ``owed``: whether it is marked as negative, by color and by
+        text."""
         row = self.page.locator("dl.figures > div").filter(
             has=self.page.locator("dt", has_text=re.compile(f"^{term}"))
         )
@@ -155,7 +155,7 @@ class Person:
         target.click()
 
     def type_into(self, target: Locator, text: str) -> None:
-        """Replace what stands in the field."""
+        """Replace the field's value."""
         target.fill(text)
 
     def pick(self, target: Locator, option: str) -> None:
@@ -186,7 +186,7 @@ class Person:
 
 
 class Typist(Person):
-    """Somebody with a keyboard alone. A mouse that is used all the same is a trouble."""
+    """A user with a keyboard only. Using the mouse counts as a trouble."""
 
     def __init__(self, context: BrowserContext, address: str, *, troubles: list[str]) -> None:
         context.add_init_script(_MOUSE)
@@ -203,7 +203,7 @@ class Typist(Person):
         self.keys("Enter")
 
     def type_into(self, target: Locator, text: str) -> None:
-        """Tab there, and type over what stands there."""
+        """Replace the field's value."""
         self.reach(target)
         self.keys("Control+a")
         self.page.keyboard.type(text)
@@ -220,7 +220,7 @@ class Typist(Person):
             self.keys("Space")
 
     def reach(self, target: Locator, *, other: Callable[[], None] | None = None) -> None:
-        """Tab until it has the focus, which must be seen."""
+        """Press Tab until the target has a visible focus."""
         target.wait_for()
         for _ in range(_TABS):
             if self.has_focus(target):
@@ -236,5 +236,5 @@ class Typist(Person):
         )
 
     def has_focus(self, target: Locator) -> bool:
-        """Whether the next key is for it."""
+        """Whether the target has the focus."""
         return bool(target.evaluate("e => e === document.activeElement"))

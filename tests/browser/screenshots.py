@@ -1,8 +1,8 @@
-"""Pictures of every page, in light and dark, at three widths: ``make screenshots``.
+"""Screenshots of every page, in light and dark, at three widths: ``make screenshots``.
 
-A system of its own with demonstration data; pages are found by following links, so that a new one
-is among them without a word here. Ends with 1 where a page is wider than the window or complains in
-the browser."""
+Uses a system of its own with demo data. Pages are found by following links, so new pages are
+included automatically. Exits with 1 if a page is wider than the window or the browser reports an
+error."""
 
 import os
 import re
@@ -32,8 +32,7 @@ Stage = Callable[[Page], None]
 
 @dataclass
 class Album:
-    """The pictures. ``seen``: pages by their address without ids; ``troubles``: what should not
-    be."""
+    """The screenshots. ``seen``: pages by their address without ids; ``troubles``: errors."""
 
     browser: Browser
     address: str
@@ -45,7 +44,7 @@ class Album:
     def person(
         self, site: Site | None = None, email: str = "", password: str = ""
     ) -> Iterator["Walker"]:
-        """A browser of somebody's, signed in where they are somebody."""
+        """A browser context, signed in if there is an email address."""
         context = self.browser.new_context(
             viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
         )
@@ -68,7 +67,7 @@ class Album:
 
 @dataclass
 class Walker:
-    """Somebody who goes from page to page and takes pictures."""
+    """A user who goes from page to page and takes screenshots."""
 
     album: Album
     context: BrowserContext
@@ -76,7 +75,7 @@ class Walker:
     workspace: str
 
     def take(self, name: str, path: str = "", stage: Stage | None = None) -> None:
-        """One page, or what ``stage`` makes of it, six times."""
+        """One page, or the state that ``stage`` creates, six times."""
         if self.album.only and not re.search(self.album.only, name):
             return
         for width in WIDTHS:
@@ -96,8 +95,7 @@ class Walker:
         sys.stdout.write(f"{name}\n")
 
     def walk(self, who: str, start: str, within: str) -> None:
-        """Every page that can be reached from one by links ``within`` a path, each kind of page
-        once."""
+        """Every page that can be reached by links ``within`` a path, each kind of page once."""
         waiting = [start]
         while waiting:
             path = waiting.pop(0)
@@ -125,7 +123,7 @@ class Walker:
 
 
 def main() -> int:
-    """Take them all, or those whose name matches the first argument."""
+    """Take all screenshots, or those whose name matches the first argument."""
     only = sys.argv[1] if len(sys.argv) > 1 else ""
     if not only:
         shutil.rmtree(OUT, ignore_errors=True)
@@ -151,7 +149,7 @@ def main() -> int:
 
 
 def _tell(running: system.System) -> None:
-    """The demonstration data."""
+    """Create the demo data."""
     subprocess.run(
         [sys.executable, "-m", "devtools", "demo", "--base-url", running.base_url],
         check=True,
@@ -166,7 +164,7 @@ def _tell(running: system.System) -> None:
 
 
 def _people(site: Site) -> dict[str, Customer]:
-    """Customers that have something to show."""
+    """Customers with some data."""
     prepaid = site.open(name="Kampong Glam Voice & Data (Pte.) Ltd.")
     prepaid.top_up("480.00")
     for amount in ("12.40", "64.90", "3.15", "120.00"):
@@ -242,7 +240,7 @@ def _staff(album: Album, site: Site, people: dict[str, Customer]) -> None:
 
 
 def _step_in(staff: Walker, members: str) -> None:
-    """What is seen in a member's place."""
+    """The pages of a support session."""
     staff.page.goto(f"{staff.album.address}{members}?status=active&role=admin")
     staff.page.locator("[data-row] th a").first.click()
     staff.page.get_by_role("link", name="Log in as").click()

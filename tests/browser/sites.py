@@ -1,5 +1,4 @@
-"""Running systems, as far as people outside know them: an address, a password, and the mails that
-arrive."""
+"""Running systems as users know them: an address, a password, and the emails that arrive."""
 
 import email
 import re
@@ -40,19 +39,19 @@ class Site:
         self.provider = str(self.staff.call("GET", "/v1/me").body["organization"]["id"])
 
     def open(self, **changes: Any) -> "Customer":
-        """A customer, opened through the API."""
+        """Create a customer through the API."""
         wanted = customers.organization(**changes)
         path = customers.open_customer(self.staff, **wanted)
         return Customer(self, path.rsplit("/", 1)[1], wanted["name"], wanted["owner"]["email"])
 
     def link(self, address: str, kind: str = "verify") -> str:
-        """The path in the newest mail to this address: ``/verify/...`` or ``/reset/...``."""
+        """The path in the newest email to this address: ``/verify/...`` or ``/reset/...``."""
         return str(
             eventually(lambda: self._newest(address, re.compile(rf"/{kind}/[A-Za-z0-9._~-]+")))
         )
 
     def letters(self, address: str) -> list[str]:
-        """What was written to this address, the newest first."""
+        """The emails to this address, newest first."""
         read = [
             email.message_from_bytes(path.read_bytes(), policy=policy.default)
             for path in sorted(self.mails.glob("*.eml"), reverse=True)
@@ -62,7 +61,7 @@ class Site:
         ]  # type: ignore[union-attr]
 
     def knows_pin(self, organization: str, extension: str, pin: str) -> bool:
-        """Whether a desk phone gets in with it."""
+        """Whether the PIN is accepted."""
         made = self.staff.call(
             "POST", "/v1/api-keys", {"name": "desk phones", "scopes": ["pin:verify"]}
         )
@@ -98,15 +97,15 @@ class Customer:
 
     @property
     def path(self) -> str:
-        """Where the API has it."""
+        """The customer's path in the API."""
         return f"/v1/organizations/{self.id}"
 
     def get(self, below: str = "") -> Any:
-        """What the API says of it."""
+        """GET from the API."""
         return self.site.staff.call("GET", f"{self.path}{below}").body
 
     def post(self, below: str, body: dict[str, Any] | None = None, *, status: int = 201) -> Any:
-        """Do something to it through the API."""
+        """POST to the API."""
         answer = self.site.staff.call(
             "POST", f"{self.path}{below}", body or {}, key=secrets.token_hex(8), wait=10
         )
@@ -114,17 +113,17 @@ class Customer:
         return answer.body
 
     def patch(self, below: str, body: dict[str, Any]) -> Any:
-        """Change something of it through the API."""
+        """PATCH to the API."""
         answer = self.site.staff.call("PATCH", f"{self.path}{below}", body, wait=10)
         assert answer.status == 200, answer
         return answer.body
 
     def top_up(self, amount: str) -> None:
-        """Give it credits."""
+        """Top up its account."""
         self.post("/account/top-ups", {"amount": amount, "method": "cash"})
 
     def charge(self, amount: str) -> None:
-        """Take some for what was used."""
+        """Charge its account."""
         self.post("/account/charges", {"amount": amount, "kind": "one_off", "description": "Calls"})
 
     def member(self, *, verified: bool = True, **changes: Any) -> dict[str, Any]:

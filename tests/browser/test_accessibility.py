@@ -1,4 +1,4 @@
-"""axe-core objects to nothing, on any page in any state, in light and in dark."""
+"""axe-core has no findings on any page in any state, in light and in dark."""
 
 import re
 from collections.abc import Iterator

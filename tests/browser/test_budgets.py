@@ -1,4 +1,4 @@
-"""A first load of every page that people wait for is light, soon there, and does not jump."""
+"""The first load of frequently used pages is small, fast, and does not shift."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,7 +24,7 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def customer(embedded: Site) -> Customer:
-    """One with something to show, among so many that the list is full."""
+    """A customer with some data, among enough others to fill the list."""
     one = embedded.open()
     there = len(embedded.staff.call("GET", f"/v1/organizations?limit={ROWS}").body["data"])
     with ThreadPoolExecutor(4) as pool:

@@ -1,4 +1,4 @@
-"""A day's work without a mouse; every stop on the way shows that it has the focus."""
+"""Working without a mouse; the focus is always visible."""
 
 import re
 

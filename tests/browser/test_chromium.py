@@ -1,4 +1,4 @@
-"""Where the browser comes from."""
+"""Finding or installing Chromium."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What an attacker would try on somebody in a browser."""
+"""Attacks on users in a browser."""
 
 import re
 import secrets

@@ -1,5 +1,4 @@
-"""Coming, going, and what happens in between: two tabs, a session that ends, access that is taken
-away."""
+"""Signing in and out, two tabs, an ended session, revoked access."""
 
 import secrets
 import time
@@ -103,11 +102,11 @@ def test_entered_values_outlive_the_session(arrive: Arrivals, embedded: Site) ->
 
 
 def sign_out(person: Person) -> None:
-    """By the menu."""
+    """Sign out with the menu."""
     person.hit(person.page.locator("details.me > summary"))
     person.press("Sign out")
 
 
 def urlof(person: Person) -> str:
-    """The path that is shown."""
+    """The path of the page shown."""
     return person.page.url.removeprefix(person.address)

@@ -1,5 +1,5 @@
-"""The ten jobs, each from the list of customers, with a mouse: in both deployment modes, and without
-script."""
+"""The ten main jobs, each starting from the list of customers, with a mouse: in both deployment
+modes, and without JavaScript."""
 
 import re
 from typing import Any
@@ -40,7 +40,7 @@ def site(request: pytest.FixtureRequest, way: str) -> Site:
 
 @pytest.fixture
 def person(arrive: Arrivals, site: Site, way: str) -> Person:
-    """A manager of the provider, signed in, at home."""
+    """A manager of the provider, signed in, on Home."""
     return arrive(site, **WAYS[way])
 
 

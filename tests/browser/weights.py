@@ -1,5 +1,5 @@
-"""What a page weighs and how it comes: off the network log, and as the browser saw it painted and
-shifted."""
+"""A page's size and speed: from the network log, and from paint and layout shifts that the browser
+reports."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ HEAD = f"{'page':<12} {'KB':>6} {'req':>4} {'HTML':>6} {'JS':>6} {'CSS':>6} {'LC
 
 @dataclass(frozen=True)
 class Weight:
-    """Of one first load."""
+    """The measurements of one first load."""
 
     figures: dict[str, float]
 
     def beyond(self) -> dict[str, tuple[float, float]]:
-        """What is over its limit, and the limit."""
+        """What exceeds its limit, and the limit."""
         return {
             name: (self.figures.get(name, 0.0), most)
             for name, most in LIMITS.items()
@@ -55,7 +55,7 @@ class Weight:
 
 
 def weigh(page: Page, url: str) -> Weight:
-    """Load it with nothing in the cache."""
+    """Load a page with an empty cache."""
     kinds: dict[str, str] = {}
     kilobytes: Counter[str] = Counter()
     page.add_init_script(_OBSERVE)

@@ -1,5 +1,5 @@
-"""A browser without a screen, and without script, before the gateway: it keeps cookies, follows
-where it is sent, fills in forms."""
+"""A browser without a screen and without JavaScript: it keeps cookies, follows redirects, fills in
+forms."""
 
 import html
 import ipaddress
@@ -22,7 +22,7 @@ _ADDRESSES = itertools.count(int(ipaddress.ip_address("10.0.0.1")))
 
 @dataclass(frozen=True)
 class Page:
-    """An answer, as it is looked at."""
+    """A response, as the user sees it."""
 
     path: str
     answer: TestResponse
@@ -37,7 +37,7 @@ class Page:
 
     @property
     def location(self) -> str:
-        """Where it sends us; nothing where it does not."""
+        """The redirect target; empty if there is none."""
         return str(self.headers.get("Location", ""))
 
     @cached_property
@@ -51,7 +51,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """Every word on it, but for those in script."""
+        """All text, except scripts."""
         return self.top.text
 
     @property
@@ -64,7 +64,7 @@ class Page:
 
     @property
     def links(self) -> dict[str, str]:
-        """What links say -> where they lead; of several that say the same, the first."""
+        """Link text -> address; of several with the same text, the first."""
         return {
             one.text: html.unescape(one.attrs["href"])
             for one in reversed(self.top.find("a"))
@@ -79,12 +79,12 @@ class Page:
 
     @property
     def buttons(self) -> list[str]:
-        """What every button says."""
+        """The labels of all buttons."""
         return [one.text for one in self.top.find("button")]
 
     @property
     def banners(self) -> list[str]:
-        """What it says on top, good or bad."""
+        """The texts of the banners."""
         return [one.text for one in self.top.find(class_="banner")]
 
     @property
@@ -98,7 +98,7 @@ class Page:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What its description lists say: term -> description."""
+        """The description lists: term -> description."""
         found = {}
         for one in self.top.find("dl"):
             found |= dict(
@@ -109,13 +109,13 @@ class Page:
         return found
 
     def error(self, name: str) -> str:
-        """What is said to be wrong with a field; nothing where it is right."""
+        """A field's error; empty if there is none."""
         found = self.top.find(id=f"field-{name}-wrong")
         return found[0].text if found else ""
 
 
 class Browser:
-    """One browser. ``page``: what it shows; ``workspace``: where it is signed in, by the address."""
+    """One browser. ``page``: the page it shows; ``workspace``: the workspace in its address."""
 
     def __init__(
         self, system: Whole, origin: str = ORIGIN, app: WSGIApplication | None = None
@@ -134,7 +134,7 @@ class Browser:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies it has for us."""
+        """Our cookies."""
         return {one.key: one.value for one in self.client._cookies.values()}
 
     def at(self, path: str) -> str:
@@ -173,7 +173,7 @@ class Browser:
         return self.page
 
     def get(self, path: str, *, follow: bool = True) -> Page:
-        """Open a page, and the ones it sends us on to."""
+        """Open a page and follow redirects."""
         self.send("GET", path)
         return self.follow() if follow else self.page
 
@@ -187,7 +187,7 @@ class Browser:
         return list(self.system.statements)
 
     def follow(self) -> Page:
-        """Go where the page shown sends us, until a page sends us nowhere."""
+        """Follow redirects from the page shown."""
         for _ in range(10):
             if not self.page.location:
                 return self.page
@@ -195,7 +195,7 @@ class Browser:
         raise AssertionError(f"sent round in circles: {self.page.path} to {self.page.location}")
 
     def click(self, words: str) -> Page:
-        """Follow the link that says this."""
+        """Follow the link with this text."""
         links = self.page.links
         assert words in links, f"no link {words!r} among {sorted(links)}"
         return self.get(urljoin(self.page.path, links[words]))
@@ -265,5 +265,5 @@ class Browser:
         return self.post("/sign-in", {"email": email, "password": password}, follow=follow)
 
     def sign_out(self) -> Page:
-        """By the button of the page shown."""
+        """Press the button of the page shown."""
         return self.submit(button="Sign out", action="/sign-out")

@@ -28,7 +28,7 @@ from tests.identity.system import Snapshot
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    """Everything, once."""
+    """The whole system, once."""
     log.start("CRITICAL", service="console", role="test")
     made = Whole(tmp_path_factory.mktemp("console"))
     try:
@@ -39,13 +39,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
 
 @pytest.fixture
 def browser(whole: Whole) -> Callable[[], Browser]:
-    """Makes browsers nobody has used yet, each at an address of its own."""
+    """Makes new browsers, each with an address of its own."""
     return lambda: Browser(whole)
 
 
 @pytest.fixture
 def console(browser: Callable[[], Browser]) -> Browser:
-    """A browser nobody has used yet."""
+    """A new browser."""
     return browser()
 
 
@@ -68,14 +68,14 @@ def provider(whole: Whole, prepared: tuple[str, Snapshot]) -> Provider:
 
 
 @pytest.fixture
-def desk(console: Browser, provider: Provider) -> Browser:
-    """The provider's owner at work."""
+def staff_console(console: Browser, provider: Provider) -> Browser:
+    """The provider's owner, signed in."""
     provider.owner.sign_in(console)
     return console
 
 
 @pytest.fixture
-def away(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def unavailable(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From when it is called, the API does not answer the console."""
     return lambda: monkeypatch.setitem(
         whole.console.extensions, "gateway", HttpTransport("http://127.0.0.1:9")

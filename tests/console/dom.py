@@ -1,4 +1,4 @@
-"""A page as somebody without a screen has it: elements, words, links, forms, tables."""
+"""A parsed page: elements, text, links, forms, tables."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _UNSEEN = {"script", "style", "template", "head", "svg"}
 
 @dataclass
 class Element:
-    """An element with what is in it, in order."""
+    """An element with its children, in order."""
 
     tag: str
     attrs: dict[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Element:
 
     @property
     def all(self) -> Iterator["Element"]:
-        """This one and every element in it."""
+        """This element and all its descendants."""
         yield self
         for one in self.inside:
             if isinstance(one, Element):
@@ -46,7 +46,7 @@ class Element:
         return [one for one in self.all if (not tags or one.tag in tags) and one.has(attrs)]
 
     def has(self, attrs: dict[str, str]) -> bool:
-        """Whether it has them."""
+        """Whether it has these attributes."""
         return all(
             value in self.attrs.get("class", "").split()
             if name == "class_"
@@ -56,7 +56,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """What stands there, white space made one."""
+        """Its text, with white space collapsed."""
         return " ".join("".join(self._words()).split())
 
     def _words(self) -> Iterator[str]:
@@ -115,7 +115,7 @@ def parse(html: str) -> Element:
 
 @dataclass(frozen=True)
 class Form:
-    """A form with what a browser would send of it as it stands."""
+    """A form with the values a browser would send."""
 
     element: Element
     method: str
@@ -123,7 +123,7 @@ class Form:
 
     @property
     def fields(self) -> dict[str, str]:
-        """Name -> value; of several with one name the last."""
+        """Name -> value; of several with the same name the last."""
         found: dict[str, str] = {}
         for one in self.element.find("input", "select", "textarea"):
             name = one.attrs.get("name", "")
@@ -133,7 +133,7 @@ class Form:
 
     @property
     def names(self) -> set[str]:
-        """Whatever can be filled in."""
+        """The names of all controls."""
         return {
             one.attrs.get("name", "")
             for one in self.element.find("input", "select", "textarea", "button")
@@ -141,7 +141,7 @@ class Form:
 
     @property
     def buttons(self) -> list[str]:
-        """What its buttons say."""
+        """The labels of its buttons."""
         return [one.text for one in self.element.find("button")]
 
     def options(self, name: str) -> list[str]:
@@ -158,7 +158,7 @@ class Form:
 
 
 def _value(one: Element) -> str | None:
-    """What a control would send; None where it would send nothing."""
+    """The value a control would send; None if none."""
     if one.tag == "textarea":
         return "".join(part for part in one.inside if isinstance(part, str)).removeprefix("\n")
     if one.tag == "select":
@@ -176,7 +176,7 @@ def _value(one: Element) -> str | None:
 
 
 def forms(top: Element, resolve: Callable[[str], str]) -> list[Form]:
-    """Every form, its action made whole."""
+    """All forms, with resolved actions."""
     return [
         Form(one, one.attrs.get("method", "get").lower(), resolve(one.attrs.get("action", "")))
         for one in top.find("form")

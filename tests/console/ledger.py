@@ -7,7 +7,7 @@ from tests.console.provider import Customer, Provider
 
 
 def money(customer: Customer, console: Browser, path: str = "payment") -> Page:
-    """A page of the customer."""
+    """One of the customer's pages."""
     return console.get(console.at(f"/c/{customer.id}/{path}"))
 
 

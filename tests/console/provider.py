@@ -1,5 +1,5 @@
-"""A provider of its own for each test, with whatever customers, members and money the test needs,
-made by the API."""
+"""A provider of its own for each test, with the customers, members and money that the test needs,
+created through the API."""
 
 import secrets
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ("PASSWORD", "Customer", "Person", "Provider")
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a login. ``member``: as the API has them."""
+    """A user. ``member``: as the API returns it."""
 
     email: str
     member: dict[str, Any]
@@ -30,14 +30,14 @@ class Person:
 
 
 class _Caller:
-    """Asks the API as one person, and well."""
+    """A client of the API on behalf of one user."""
 
     def __init__(self, system: Whole, email: str) -> None:
         self.system, self.email = system, email
         self._token = ""
 
     def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """What the API answers; messages have been carried before and after. Refusals fail the
+        """The result of an API call; messages are delivered before and after. Refusals fail the
         test."""
         answer = self._send(method, path, body, headers)
         if answer.status_code == 401:
@@ -137,7 +137,8 @@ class Customer(_Caller):
         self.provider, self.id, self.word = provider, organization_id, word
 
     def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """As the customer's owner."""
+        """The result of an API call; messages are delivered before and after. Refusals fail the
+        test."""
         return super().api(method, self._whole(path), body, **headers)
 
     def staff(self, method: str, path: str = "", body: Any = None, **headers: str) -> Any:
@@ -170,7 +171,7 @@ class Customer(_Caller):
             accept=accept,
         )
 
-    def loginless(self, name: str = "Front desk") -> dict[str, Any]:
+    def loginless(self, name: str = "Front staff_console") -> dict[str, Any]:
         """A member without portal access; the answer holds extension and PIN."""
         return dict(self.staff("POST", "/members", {"name": name, "portal_access": False}))
 
@@ -182,15 +183,15 @@ class Customer(_Caller):
         )
 
     def suspend(self) -> None:
-        """Nobody of theirs gets in any more."""
+        """Suspend the organization."""
         self.staff("POST", "/suspend", {"reason": "a test"})
 
     def activate(self) -> None:
-        """Open it again."""
+        """Activate it again."""
         self.staff("POST", "/activate", {"reason": "a test"})
 
     def delete(self) -> None:
-        """Schedule its deletion; there must be no money left."""
+        """Schedule its deletion; the account must be empty."""
         self.staff("DELETE", "", {"reason": "a test"})
 
     def _whole(self, path: str) -> str:

@@ -27,8 +27,8 @@ _OVERHEAD = ("BEGIN", "PRAGMA")
 
 
 class Whole(System):
-    """Services, gateway and console. Messages are carried before a page is read and while a request
-    is under way (as it may wait for what another service says), and at no other time."""
+    """Services, gateway and console. Messages are delivered before a page is loaded, and while a
+    request is in progress (it may wait for another service), and at no other time."""
 
     def __init__(self, folder: Path) -> None:
         with _cheap():
@@ -61,7 +61,7 @@ class Whole(System):
         return {**super().files(), "console": Path(url.removeprefix("sqlite:///"))}
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release everything."""
         super().close()
         self.pages.close()
 
@@ -81,7 +81,7 @@ class Whole(System):
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Services hear of each other meanwhile."""
+        """Messages are delivered in the background."""
         over = False
 
         def carry() -> None:
@@ -100,7 +100,7 @@ class Whole(System):
             courier.join()
 
     def mail(self, address: str) -> str:
-        """The last mail to an address."""
+        """The last email to an address."""
         self.settle()
         for path in sorted(set((self.place.data / "mail").glob("*.eml")) - self._read):
             self._read.add(path)
@@ -109,7 +109,7 @@ class Whole(System):
         return self._mails[address]
 
     def link(self, address: str) -> str:
-        """The path of the link in that mail: ``/verify/…`` or ``/reset/…``."""
+        """The path of the link in that email: ``/verify/…`` or ``/reset/…``."""
         found = re.search(r"https://app\.example(/(?:verify|reset)/\S+)", self.mail(address))
         assert found, self.mail(address)
         return found[1]
@@ -121,7 +121,7 @@ class Whole(System):
 
 @contextmanager
 def _cheap() -> Iterator[None]:
-    """Passwords that are hashed at once."""
+    """Use a fast password hash."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(membership, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
         yield

@@ -1,5 +1,4 @@
-"""Support in a customer's place: Login As, Remote Support, who is inside, and what both sides read
-of it."""
+"""Support sessions: Login As, Remote Support, active sessions, and the audit log of both sides."""
 
 import re
 from collections.abc import Callable
@@ -36,12 +35,12 @@ def acme(provider: Provider) -> Customer:
 
 @pytest.fixture
 def sven(acme: Customer) -> Person:
-    """One of the provider's staff who does nothing but support."""
+    """A staff member with the preset support."""
     return acme.provider.staff("manager")
 
 
 def words_of(acme: Customer, sven: Person) -> list[str]:
-    """What the customer must not learn of who it was."""
+    """What must not reveal the name of support staff to the customer."""
     return [
         sven.email,
         sven.email.partition("@")[0],
@@ -52,7 +51,7 @@ def words_of(acme: Customer, sven: Person) -> list[str]:
 
 
 def log_in_as(console: Browser, acme: Customer, reason: str = "ticket 7") -> Page:
-    """Step in as the owner, from the form."""
+    """Log in as the owner, with the form."""
     return console.post(
         console.at(f"/c/{acme.id}/members/{acme.owner.id}/login-as"), {"reason": reason}
     )
@@ -70,7 +69,7 @@ def ask(console: Browser, acme: Customer, access: str = "full") -> str:
 
 
 def enter(console: Browser, acme: Customer, grant: str) -> Page:
-    """Go in under it."""
+    """Enter an account under a grant."""
     return console.post(console.at(f"/c/{acme.id}/support/{grant}/enter"))
 
 

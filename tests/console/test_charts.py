@@ -1,4 +1,4 @@
-"""How the balance of an account is drawn."""
+"""The chart of an account balance."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

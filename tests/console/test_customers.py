@@ -1,4 +1,4 @@
-"""Home, the list of customers with its file, and one customer at a glance."""
+"""Home, the list of customers with its CSV file, and the overview of a customer."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def staff(console: Browser, provider: Provider) -> Browser:
 
 
 class Away:
-    """A wire on which nobody answers for some paths."""
+    """A transport that does not respond for some paths."""
 
     def __init__(self, wire: Any, *paths: str) -> None:
         self.wire, self.paths = wire, paths
@@ -54,8 +54,8 @@ class Away:
 
 
 @contextmanager
-def away(whole: Whole, *paths: str) -> Iterator[None]:
-    """Nobody answers for these."""
+def unavailable(whole: Whole, *paths: str) -> Iterator[None]:
+    """The API does not respond for these paths."""
     kept = whole.console.extensions["gateway"]
     whole.console.extensions["gateway"] = Away(kept, *paths)
     try:
@@ -65,7 +65,7 @@ def away(whole: Whole, *paths: str) -> Iterator[None]:
 
 
 def names(page: Page) -> list[str]:
-    """The customers listed, in order."""
+    """The listed customers, in order."""
     return [row.find("a")[0].text for row in page.top.find("tr") if "data-row" in row.attrs]
 
 
@@ -77,13 +77,13 @@ def card(page: Page, title: str) -> Element:
 
 
 def failed(page: Page) -> list[str]:
-    """The titles of the cards that say that what they show did not come."""
+    """The titles of the cards that could not be loaded."""
     cards = page.top.find("section", class_="card")
     return sorted(one.find("h2")[0].text for one in cards if one.find(class_="missing"))
 
 
 def lines(page: Page) -> list[list[str]]:
-    """The file, as a strict parser has it."""
+    """The file, read by a strict parser."""
     text = page.answer.get_data().decode("utf-8")
     assert (
         text.startswith("\ufeff") and text.endswith("\r\n") and "\n" not in text.replace("\r\n", "")
@@ -299,7 +299,7 @@ def test_an_incomplete_file_says_so_in_its_last_line(
     assert (
         len(cut) == 6 and len(cut[-1]) == 1 and "first 4 customers and there are more" in cut[-1][0]
     )
-    with away(whole, "cursor="):
+    with unavailable(whole, "cursor="):
         broken = lines(staff.get(staff.at("/customers.csv")))
     assert len(broken) == 4 and "Cut here after 2 customers" in broken[-1][0]
 
@@ -363,7 +363,7 @@ def test_each_card_of_home_fails_alone(
     staff: Browser, provider: Provider, whole: Whole, path: str, title: str
 ) -> None:
     provider.customer("Fine")
-    with away(whole, path):
+    with unavailable(whole, path):
         page = staff.get(staff.at("/home"))
 
     quiet = title not in ("Needs attention", "Scheduled deletions")
@@ -425,7 +425,7 @@ def test_each_card_of_the_overview_fails_alone(
     staff: Browser, provider: Provider, whole: Whole, path: str, titles: list[str]
 ) -> None:
     acme = provider.customer("Acme", credits="5")
-    with away(whole, path):
+    with unavailable(whole, path):
         page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
     assert page.status == 200 and failed(page) == titles
@@ -501,7 +501,7 @@ def test_each_page_needs_few_statements(staff: Browser, provider: Provider, brow
 
 
 def _busy(provider: Provider) -> Customer:
-    """A book with something in every part of home."""
+    """Customers with something for every part of Home."""
     provider.customer("Unverified", accept=False)
     provider.customer("Leaving").delete()
     acme = provider.customer("Acme", credits="10")

@@ -1,5 +1,4 @@
-"""Forms that are not ours, and everything else that somebody might send: refused, told in words,
-nothing let out."""
+"""Forged forms and malformed requests: refused with a readable page that reveals nothing."""
 
 import re
 from collections.abc import Callable
@@ -290,9 +289,9 @@ def test_an_unavailable_database_shows_an_error_page(
 
 
 def test_an_unavailable_api_shows_an_error_page(
-    console: Browser, acme: Customer, away: Callable[[], None]
+    console: Browser, acme: Customer, unavailable: Callable[[], None]
 ) -> None:
-    away()
+    unavailable()
 
     for path in (_suspend(acme), console.at("/customers")):
         page = console.send("GET", path)

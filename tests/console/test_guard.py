@@ -1,5 +1,4 @@
-"""Who is let in: cookies, forged forms, sealed tokens, workspaces; on both databases that the console
-may keep them in."""
+"""Cookies, forged forms, encrypted tokens, workspaces; on both databases."""
 
 import dataclasses
 import json
@@ -66,7 +65,7 @@ def store(
 
 @pytest.fixture(scope="module")
 def by_https(whole: Whole) -> Iterator[Browser]:
-    """A browser that comes by https."""
+    """A browser that uses https."""
     settings = dataclasses.replace(whole.settings["console"], public_url="https://app.example")
     gateway = create_gateway(whole.settings["gateway"], whole._wires)
     console = create_app(settings, whole.pages, InProcess(gateway))
@@ -316,12 +315,12 @@ def test_an_unavailable_api_signs_nobody_out(
     console: Browser,
     provider: Provider,
     store: Database,
-    away: Callable[[], None],
+    unavailable: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     provider.owner.sign_in(console)
     _age(store)
-    away()
+    unavailable()
     assert console.get(f"/at/{provider.id}/customers").status == 503
 
     monkeypatch.undo()
@@ -443,7 +442,7 @@ def _count(store: Database, table: type) -> int:
 
 
 def _at_once(console: Browser, paths: list[str]) -> list[Page]:
-    """The same browser opens these in as many tabs."""
+    """Open these in several tabs of the same browser."""
     cookie = {"Cookie": f"clientele={console.cookies['clientele']}"}
     with ThreadPoolExecutor(len(paths)) as pool:
         return list(
@@ -461,7 +460,7 @@ def _tokens(store: Database, console: Browser) -> dict[str, str]:
 
 
 def _age(store: Database) -> None:
-    """As if five minutes had passed."""
+    """Let five minutes pass."""
     with store.transaction() as session:
         session.execute(update(WorkspaceSession).values(until=clock.now() - timedelta(seconds=1)))
 

@@ -1,4 +1,4 @@
-"""Help, and what somebody prefers in this browser; every shortcut it names is there."""
+"""Help and this browser's preferences; every listed shortcut exists."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from console.values.sections import SECTIONS, SHORTCUTS
 
 from tests.console.browser import Browser
 from tests.console.provider import Provider
-from tests.console.test_entry import ELSEWHERE
+from tests.console.test_sign_in import ELSEWHERE
 
 CONSOLE = Path(views.__file__).parents[1]
 # What the script does by itself; Enter is the browser's own.

@@ -26,108 +26,117 @@ def amounts(customer: Customer) -> list[str]:
     return [one["paid"] for one in reversed(customer.staff("GET", "/invoices")["data"])]
 
 
-def test_issuing_makes_the_unbilled_due(desk: Browser, provider: Provider) -> None:
+def test_issuing_makes_the_unbilled_due(staff_console: Browser, provider: Provider) -> None:
     customer, _ = invoiced(provider, limit="100")
     customer.money("charges", amount="80", kind="usage", description="Calls")
 
-    page = at(customer, desk, "invoices/issue")
+    page = at(customer, staff_console, "invoices/issue")
     assert (
         page.facts["Unbilled"] == "−80.00 EUR owed"
         and page.facts["Current usable credits"] == "20.00 EUR"
     )
-    page = desk.submit()
+    page = staff_console.submit()
 
     assert "over 80.00 EUR is issued." in page.banners[0] and page.rows[0][1] == "Awaiting payment"
-    page = at(customer, desk, "payment")
+    page = at(customer, staff_console, "payment")
     assert (
         page.facts["Usable credits"] == "100.00 EUR"
         and page.facts["Current balance"] == "−80.00 EUR owed"
     )
-    page = desk.post(desk.at(f"/c/{customer.id}/invoices/issue"))
+    page = staff_console.post(staff_console.at(f"/c/{customer.id}/invoices/issue"))
     assert page.status == 409 and "no unbilled charges" in page.text
 
 
-def test_a_prepaid_account_has_nothing_to_invoice(desk: Browser, provider: Provider) -> None:
+def test_a_prepaid_account_has_nothing_to_invoice(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer = provider.customer(accept=False)
 
-    page = at(customer, desk, "invoices/issue")
+    page = at(customer, staff_console, "invoices/issue")
 
     assert "charged immediately" in page.text and "Issue invoice" not in page.buttons
-    assert "No invoices yet" in at(customer, desk, "invoices").headings
+    assert "No invoices yet" in at(customer, staff_console, "invoices").headings
 
 
-def test_a_payment_pays_the_oldest_first(desk: Browser, provider: Provider) -> None:
+def test_a_payment_pays_the_oldest_first(staff_console: Browser, provider: Provider) -> None:
     customer, _ = invoiced(provider, "100", "200", "300", "400")
-    path = desk.at(f"/c/{customer.id}/payments/record")
-    assert desk.get(path).forms[-1].fields["amount"] == "1000.00"
-    form = desk.page.forms[-1]
+    path = staff_console.at(f"/c/{customer.id}/payments/record")
+    assert staff_console.get(path).forms[-1].fields["amount"] == "1000.00"
+    form = staff_console.page.forms[-1]
     filled = {**form.fields, "amount": "500", "method": "bank_transfer", "reference": "<TT>"}
 
-    answers = [desk.send("POST", path, filled).status for _ in range(2)]
+    answers = [staff_console.send("POST", path, filled).status for _ in range(2)]
 
     assert answers == [303, 303] and amounts(customer) == ["100.00", "200.00", "200.00", "0.00"]
-    page = desk.follow()
+    page = staff_console.follow()
     assert "Payment of 500.00 EUR recorded." in page.banners and "<TT>" in page.text
-    rows = at(customer, desk, "invoices").rows
+    rows = at(customer, staff_console, "invoices").rows
     assert [row[1] for row in rows] == ["Awaiting payment", "Awaiting payment", "Paid", "Paid"]
 
 
 def test_a_payment_pays_the_selected_invoices_and_is_reassigned(
-    desk: Browser, provider: Provider
+    staff_console: Browser, provider: Provider
 ) -> None:
     customer, ids = invoiced(provider, "10", "20", "30")
 
-    desk.post(
-        desk.at(f"/c/{customer.id}/payments/record"),
+    staff_console.post(
+        staff_console.at(f"/c/{customer.id}/payments/record"),
         {"amount": "x", "method": "cash", f"pays_{ids[1]}": "on"},
     )
-    assert desk.page.status == 422 and desk.page.forms[-1].fields[f"pays_{ids[1]}"] == "on"
-    desk.submit({"amount": "25"})
+    assert (
+        staff_console.page.status == 422
+        and staff_console.page.forms[-1].fields[f"pays_{ids[1]}"] == "on"
+    )
+    staff_console.submit({"amount": "25"})
     assert amounts(customer) == ["0.00", "20.00", "0.00"]
-    assert "5 times" in desk.page.rows[0]
+    assert "5 times" in staff_console.page.rows[0]
 
     payment = customer.staff("GET", "/payments")["data"][0]["id"]
-    path = desk.at(f"/c/{customer.id}/payments/{payment}/assign")
-    page = desk.get(path)
+    path = staff_console.at(f"/c/{customer.id}/payments/{payment}/assign")
+    page = staff_console.get(path)
     assert (
         "can be assigned anew 5 times more" in page.text
         and f"pays_{ids[1]}" in page.forms[-1].fields
     )
-    desk.submit({f"pays_{ids[1]}": None, f"pays_{ids[2]}": "on"})
+    staff_console.submit({f"pays_{ids[1]}": None, f"pays_{ids[2]}": "on"})
     assert amounts(customer) == ["0.00", "0.00", "25.00"]
 
     for _ in range(2):
-        desk.post(path, {f"pays_{ids[2]}": None})
-        desk.post(path, {f"pays_{ids[2]}": "on"})
-    page = desk.post(path, {f"pays_{ids[2]}": None})
+        staff_console.post(path, {f"pays_{ids[2]}": None})
+        staff_console.post(path, {f"pays_{ids[2]}": "on"})
+    page = staff_console.post(path, {f"pays_{ids[2]}": None})
     assert page.status == 409 and "five times" in page.text
-    assert "0: reverse the payment instead" in at(customer, desk, "payments").rows[0]
+    assert "0: reverse the payment instead" in at(customer, staff_console, "payments").rows[0]
 
 
-def test_a_payment_of_a_prepaid_account_is_a_top_up(desk: Browser, provider: Provider) -> None:
+def test_a_payment_of_a_prepaid_account_is_a_top_up(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer = provider.customer(accept=False)
 
-    page = desk.post(
-        desk.at(f"/c/{customer.id}/payments/record"), {"amount": "5", "method": "cash"}
+    page = staff_console.post(
+        staff_console.at(f"/c/{customer.id}/payments/record"), {"amount": "5", "method": "cash"}
     )
 
     assert page.status == 409 and "Top up" in page.links
 
 
-def test_an_invoice_shows_lines_payments_and_pdf(desk: Browser, provider: Provider) -> None:
+def test_an_invoice_shows_lines_payments_and_pdf(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer, (invoice,) = invoiced(provider, "10")
     customer.money("payments", amount="4", method="cheque", reference="C-1")
 
-    page = at(customer, desk, f"invoices/{invoice}")
+    page = at(customer, staff_console, f"invoices/{invoice}")
     assert (
         page.facts["Total tax included"] == "10.00 EUR"
         and page.facts["Balance due"] == "−6.00 EUR owed"
     )
     assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Cheque C-1"
-    assert desk.click("Record payment").forms[-1].fields[f"pays_{invoice}"] == "on"
-    assert desk.page.forms[-1].fields["amount"] == "6.00"
+    assert staff_console.click("Record payment").forms[-1].fields[f"pays_{invoice}"] == "on"
+    assert staff_console.page.forms[-1].fields["amount"] == "6.00"
 
-    paper = at(customer, desk, f"invoices/{invoice}.pdf").answer
+    paper = at(customer, staff_console, f"invoices/{invoice}.pdf").answer
     token = customer.provider._token
     api = provider.system.call(
         "GET", f"/v1/organizations/{customer.id}/invoices/{invoice}.pdf", None, token=token
@@ -137,36 +146,40 @@ def test_an_invoice_shows_lines_payments_and_pdf(desk: Browser, provider: Provid
     assert paper.headers["Content-Disposition"] == api.headers["Content-Disposition"]
 
 
-def test_an_overdue_invoice_shows_the_days(desk: Browser, provider: Provider, whole: Whole) -> None:
+def test_an_overdue_invoice_shows_the_days(
+    staff_console: Browser, provider: Provider, whole: Whole
+) -> None:
     customer, (invoice, _) = invoiced(provider, "10", "11")
     now = datetime.now(UTC)
     with whole.databases["billing"].transaction() as session:
         found = session.get_one(Invoice, (customer.id, invoice))
         found.due_on, found.due_until = (now - timedelta(days=9)).date(), now - timedelta(days=8)
 
-    page = at(customer, desk, "invoices?overdue=true")
+    page = at(customer, staff_console, "invoices?overdue=true")
 
     assert len(page.rows) == 1 and page.rows[0][3].endswith(("9 days overdue", "10 days overdue"))
-    assert "No invoices match" in at(customer, desk, "invoices?status=void").headings
+    assert "No invoices match" in at(customer, staff_console, "invoices?status=void").headings
 
 
-def test_an_invoice_is_voided_or_credited(desk: Browser, provider: Provider) -> None:
+def test_an_invoice_is_voided_or_credited(staff_console: Browser, provider: Provider) -> None:
     customer, (first, second) = invoiced(provider, "10", "20")
 
-    at(customer, desk, f"invoices/{first}")
-    assert "Void" in desk.page.links
-    page = desk.post(desk.at(f"/c/{customer.id}/invoices/{first}/void"), {"reason": "wrong"})
+    at(customer, staff_console, f"invoices/{first}")
+    assert "Void" in staff_console.page.links
+    page = staff_console.post(
+        staff_console.at(f"/c/{customer.id}/invoices/{first}/void"), {"reason": "wrong"}
+    )
     assert "was voided." in page.banners[0] and customer.account["expecting_invoice"] == "-10.00"
 
-    path = desk.at(f"/c/{customer.id}/invoices/{second}/credit")
-    page = desk.post(path, {"amount": "21", "reason": "late"})
+    path = staff_console.at(f"/c/{customer.id}/invoices/{second}/credit")
+    page = staff_console.post(path, {"amount": "21", "reason": "late"})
     assert page.status == 409 and "20.00 EUR are left." in page.text
-    page = desk.submit({"amount": "5"})
+    page = staff_console.submit({"amount": "5"})
     assert (
         "5.00 EUR of invoice" in page.banners[0] and page.facts["Balance due"] == "−15.00 EUR owed"
     )
     assert "Void" not in page.links
-    page = desk.post(desk.at(f"/c/{customer.id}/invoices/{second}/void"))
+    page = staff_console.post(staff_console.at(f"/c/{customer.id}/invoices/{second}/void"))
     assert page.status == 409 and "Payments" in page.links
 
 
@@ -187,8 +200,8 @@ def test_customers_see_their_own_invoices(console: Browser, provider: Provider) 
 
 
 @pytest.mark.parametrize("path", ["invoices", "payments"])
-def test_a_list_needs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
+def test_a_list_needs_few_statements(staff_console: Browser, provider: Provider, path: str) -> None:
     customer, _ = invoiced(provider, "1", "2", "3")
     customer.money("payments", amount="4", method="cash")
 
-    assert len(desk.statements(desk.at(f"/c/{customer.id}/{path}"))) <= 12
+    assert len(staff_console.statements(staff_console.at(f"/c/{customer.id}/{path}"))) <= 12

@@ -1,4 +1,4 @@
-"""Figures with the formulas spelled out, money in and out, terms."""
+"""Figures with their formulas, postings, terms."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,11 +11,11 @@ from tests.console.provider import Provider
 from tests.console.system import Whole
 
 
-def test_a_prepaid_balance_is_explained(desk: Browser, provider: Provider) -> None:
+def test_a_prepaid_balance_is_explained(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "100", "2000")
     charge(customer, "13.89852")
 
-    page = money(customer, desk)
+    page = money(customer, staff_console)
 
     assert page.facts["Usable credits"] == "2,086.10148 EUR"
     assert page.facts["Balance"] == "86.10148 EUR"
@@ -25,11 +25,11 @@ def test_a_prepaid_balance_is_explained(desk: Browser, provider: Provider) -> No
     assert page.facts["Days to empty"].startswith("2,101 days about ")
 
 
-def test_a_used_limit_is_red_and_explained(desk: Browser, provider: Provider) -> None:
+def test_a_used_limit_is_red_and_explained(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "100", "100")
     charge(customer, "108.67")
 
-    page = money(customer, desk)
+    page = money(customer, staff_console)
 
     assert page.facts["Balance = usable − limit"] == "−8.67 = 91.33 − 100.00"
     assert [one.text for one in page.top.find("span", class_="owed")] == ["−8.67 EUR owed"]
@@ -37,17 +37,17 @@ def test_a_used_limit_is_red_and_explained(desk: Browser, provider: Provider) ->
     assert "using its credit limit: 8.67 EUR of 100.00 EUR used." in page.text
 
 
-def test_reservations_are_listed_and_released(desk: Browser, provider: Provider) -> None:
+def test_reservations_are_listed_and_released(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "50", "100")
     customer.money("reservations", amount="30", description="Call <to> Surabaya")
 
-    page = money(customer, desk)
+    page = money(customer, staff_console)
     assert page.facts["Usable = wallet − reserved + limit"] == "120.00 = 50.00 − 30.00 + 100.00"
     assert page.rows[0][:2] == ["Call <to> Surabaya", "30.00 EUR"]
 
-    page = desk.click("Release Call <to> Surabaya")
+    page = staff_console.click("Release Call <to> Surabaya")
     assert customer.account["reserved_credits"] == "30.00"
-    page = desk.submit()
+    page = staff_console.submit()
 
     assert "Released 30.00 EUR." in page.banners
     assert page.facts["Usable credits"] == "150.00 EUR" and "No reservations." in page.text
@@ -83,7 +83,7 @@ def test_reservations_are_listed_and_released(desk: Browser, provider: Provider)
     ],
 )
 def test_postpaid_figures_are_explained(
-    desk: Browser, provider: Provider, due: str, unbilled: str, figures: dict[str, str]
+    staff_console: Browser, provider: Provider, due: str, unbilled: str, figures: dict[str, str]
 ) -> None:
     customer = postpaid(provider)
     if due.startswith("-"):
@@ -93,25 +93,27 @@ def test_postpaid_figures_are_explained(
         customer.money("payments", amount=due, method="cheque")
     charge(customer, unbilled)
 
-    page = money(customer, desk)
+    page = money(customer, staff_console)
 
     assert figures.items() <= page.facts.items()
     assert page.facts["What counts as unbilled"].startswith("All charges since the last invoice.")
 
 
-def test_unbilled_depends_on_the_invoicing_setting(desk: Browser, provider: Provider) -> None:
+def test_unbilled_depends_on_the_invoicing_setting(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer = postpaid(provider)
     provider.api("PATCH", "/v1/settings", {"invoicing": "individual"})
 
-    assert money(customer, desk).facts["What counts as unbilled"].startswith("Usage only")
+    assert money(customer, staff_console).facts["What counts as unbilled"].startswith("Usage only")
 
 
 def test_a_top_up_counts_once_however_often_it_is_submitted(
-    desk: Browser, provider: Provider
+    staff_console: Browser, provider: Provider
 ) -> None:
     customer = prepaid(provider)
-    desk.get(desk.at(f"/c/{customer.id}/payment/top-up"))
-    form = desk.page.forms[-1]
+    staff_console.get(staff_console.at(f"/c/{customer.id}/payment/top-up"))
+    form = staff_console.page.forms[-1]
     filled = {
         **form.fields,
         "amount": "50",
@@ -120,17 +122,19 @@ def test_a_top_up_counts_once_however_often_it_is_submitted(
         "remark": "hello",
     }
 
-    answers = [desk.send("POST", desk.page.path, filled).status for _ in range(2)]
+    answers = [staff_console.send("POST", staff_console.page.path, filled).status for _ in range(2)]
 
     assert answers == [303, 303] and customer.account["balance"] == "50.00"
-    assert "Topped up by 50.00 EUR." in desk.follow().banners
+    assert "Topped up by 50.00 EUR." in staff_console.follow().banners
 
 
-def test_errors_are_shown_at_the_field_and_values_kept(desk: Browser, provider: Provider) -> None:
+def test_errors_are_shown_at_the_field_and_values_kept(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider)
 
-    page = desk.post(
-        desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "1e3", "reference": "TT-7"}
+    page = staff_console.post(
+        staff_console.at(f"/c/{customer.id}/payment/top-up"), {"amount": "1e3", "reference": "TT-7"}
     )
 
     assert page.status == 422 and page.title.startswith("Error:")
@@ -138,134 +142,141 @@ def test_errors_are_shown_at_the_field_and_values_kept(desk: Browser, provider: 
     assert page.forms[-1].fields["reference"] == "TT-7" and page.forms[-1].fields["amount"] == "1e3"
 
 
-def test_withdrawals_are_limited_to_the_balance(desk: Browser, provider: Provider) -> None:
+def test_withdrawals_are_limited_to_the_balance(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "86.10", "100")
-    path = desk.at(f"/c/{customer.id}/payment/withdraw")
-    assert desk.get(path).forms[-1].fields["amount"] == "86.10"
+    path = staff_console.at(f"/c/{customer.id}/payment/withdraw")
+    assert staff_console.get(path).forms[-1].fields["amount"] == "86.10"
 
-    page = desk.submit({"amount": "90", "method": "cash", "reason": "leaves <soon>"})
+    page = staff_console.submit({"amount": "90", "method": "cash", "reason": "leaves <soon>"})
     assert page.status == 409 and "At most 86.10 EUR may be withdrawn." in page.text
     assert (
         page.forms[-1].fields["reason"] == "leaves <soon>"
         and customer.account["balance"] == "86.10"
     )
 
-    page = desk.submit({"amount": "86.10"})
+    page = staff_console.submit({"amount": "86.10"})
     assert "Withdrawn: 86.10 EUR." in page.banners and customer.account["balance"] == "0.00"
 
 
-def test_a_charge_without_credits_shows_remedies(desk: Browser, provider: Provider) -> None:
+def test_a_charge_without_credits_shows_remedies(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider, "30")
-    path = desk.at(f"/c/{customer.id}/payment/charge")
+    path = staff_console.at(f"/c/{customer.id}/payment/charge")
     filled = {"amount": "42", "kind": "one_off", "description": "Phone", "cost": "7"}
 
-    page = desk.post(path, filled)
+    page = staff_console.post(path, filled)
     assert page.status == 409 and filled.items() <= page.forms[-1].fields.items()
     assert "12.00 EUR are missing: 30.00 EUR are usable." in page.text
     assert "So would a credit limit of 12.00 EUR." in page.text
 
-    assert desk.click("Top up").forms[-1].fields["amount"] == "12.00"
-    desk.submit({"method": "cash"})
-    page = desk.post(path, filled)
+    assert staff_console.click("Top up").forms[-1].fields["amount"] == "12.00"
+    staff_console.submit({"method": "cash"})
+    page = staff_console.post(path, filled)
     assert "Charged 42.00 EUR." in page.banners and customer.account["balance"] == "0.00"
 
 
 def test_top_ups_from_the_wallet_are_limited_to_its_credits(
-    desk: Browser, provider: Provider
+    staff_console: Browser, provider: Provider
 ) -> None:
     customer = prepaid(provider)
 
-    page = desk.post(
-        desk.at(f"/c/{customer.id}/payment/top-up"), {"amount": "5", "method": "issue"}
+    page = staff_console.post(
+        staff_console.at(f"/c/{customer.id}/payment/top-up"), {"amount": "5", "method": "issue"}
     )
 
     assert page.status == 409 and "You have 0.00 EUR to issue; 5.00 EUR are missing." in page.text
 
 
-def test_a_frozen_account_says_so(desk: Browser, provider: Provider) -> None:
+def test_a_frozen_account_says_so(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "5")
     customer.suspend()
 
-    page = money(customer, desk)
+    page = money(customer, staff_console)
     assert (
         "This account is frozen" in page.text
         and "Charge" not in page.links
         and "Top up" in page.links
     )
-    page = desk.post(
-        desk.at(f"/c/{customer.id}/payment/charge"),
+    page = staff_console.post(
+        staff_console.at(f"/c/{customer.id}/payment/charge"),
         {"amount": "1", "kind": "usage", "description": "x"},
     )
     assert page.status == 409 and "Activate the organization" in page.text
 
 
-def test_a_limit_is_permanent_or_temporary(desk: Browser, provider: Provider) -> None:
+def test_a_limit_is_permanent_or_temporary(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
-    path = desk.at(f"/c/{customer.id}/payment/limit")
+    path = staff_console.at(f"/c/{customer.id}/payment/limit")
     last = (datetime.now(UTC) + timedelta(days=40)).date()
 
-    page = desk.post(path, {"credit_limit": "75", "term": "temporary"})
+    page = staff_console.post(path, {"credit_limit": "75", "term": "temporary"})
     assert (
         page.status == 422
         and page.error("until") == "Enter the last day of the limit."
         and customer.account["credit_limit"] == "0.00"
     )
-    page = desk.submit({"until": last.isoformat()})
+    page = staff_console.submit({"until": last.isoformat()})
 
     assert "The credit limit is 75.00 EUR." in page.banners and "temporary" in page.text
     ends = datetime.fromisoformat(customer.account["credit_limit_expires_at"])
     assert last <= ends.date() < ends.date() + timedelta(days=1) and ends.hour in (22, 23)
-    assert desk.get(path).forms[-1].fields["until"] == last.isoformat()
+    assert staff_console.get(path).forms[-1].fields["until"] == last.isoformat()
 
-    desk.submit({"term": "permanent", "credit_limit": "10"})
+    staff_console.submit({"term": "permanent", "credit_limit": "10"})
     assert (
         customer.account["credit_limit_expires_at"] is None
         and customer.account["credit_limit"] == "10.00"
     )
-    assert desk.post(path, {"credit_limit": ""}).error("credit_limit") == "Enter a credit limit."
+    assert (
+        staff_console.post(path, {"credit_limit": ""}).error("credit_limit")
+        == "Enter a credit limit."
+    )
 
 
-def test_a_changed_limit_is_not_overwritten(desk: Browser, provider: Provider) -> None:
+def test_a_changed_limit_is_not_overwritten(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider)
-    desk.get(desk.at(f"/c/{customer.id}/payment/limit"))
+    staff_console.get(staff_console.at(f"/c/{customer.id}/payment/limit"))
     customer.staff("PATCH", "/account", {"credit_limit": "500"})
 
-    page = desk.submit({"credit_limit": "20"})
+    page = staff_console.submit({"credit_limit": "20"})
     assert page.status == 412 and ["Credit limit (EUR)", "500.00", "20"] in page.rows
     assert customer.account["credit_limit"] == "500.00"
 
-    desk.submit()
+    staff_console.submit()
     assert customer.account["credit_limit"] == "20.00"
 
 
-def test_changing_the_payment_mode_explains_the_balance(desk: Browser, provider: Provider) -> None:
+def test_changing_the_payment_mode_explains_the_balance(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider, "30")
-    path = desk.at(f"/c/{customer.id}/payment/mode")
+    path = staff_console.at(f"/c/{customer.id}/payment/mode")
 
-    page = desk.get(path)
+    page = staff_console.get(path)
     assert "The balance of 30.00 EUR becomes an overpayment" in page.text
-    assert desk.submit().error("credit_limit") == "Enter a credit limit."
-    page = desk.submit({"credit_limit": "100"})
+    assert staff_console.submit().error("credit_limit") == "Enter a credit limit."
+    page = staff_console.submit({"credit_limit": "100"})
     assert (
         "The account is postpaid now." in page.banners
         and page.facts["Amount due billed"] == "30.00 EUR overpaid"
     )
 
     charge(customer, "40")
-    page = desk.get(path)
+    page = staff_console.get(path)
     assert "40.00 EUR are unbilled." in page.text and "Change to prepaid" not in page.buttons
     customer.money("adjustments", amount="40", kind="goodwill", reason="a test")
-    assert "The 30.00 EUR overpaid become the wallet's balance." in desk.get(path).text
-    page = desk.submit()
+    assert "The 30.00 EUR overpaid become the wallet's balance." in staff_console.get(path).text
+    page = staff_console.submit()
     assert "The account is prepaid now." in page.banners and page.facts["Balance"] == "30.00 EUR"
 
 
-def test_open_amounts_are_refused_with_a_remedy(desk: Browser, provider: Provider) -> None:
+def test_open_amounts_are_refused_with_a_remedy(staff_console: Browser, provider: Provider) -> None:
     customer = postpaid(provider)
-    desk.get(desk.at(f"/c/{customer.id}/payment/mode"))
+    staff_console.get(staff_console.at(f"/c/{customer.id}/payment/mode"))
     charge(customer, "3")
 
-    page = desk.submit()
+    page = staff_console.submit()
 
     assert (
         page.status == 409
@@ -275,20 +286,20 @@ def test_open_amounts_are_refused_with_a_remedy(desk: Browser, provider: Provide
 
 
 def test_the_default_threshold_is_20_percent_of_the_last_top_up(
-    desk: Browser, provider: Provider
+    staff_console: Browser, provider: Provider
 ) -> None:
     customer = prepaid(provider, "100")
-    path = desk.at(f"/c/{customer.id}/payment/auto-top-up")
-    page = desk.get(path)
+    path = staff_console.at(f"/c/{customer.id}/payment/auto-top-up")
+    page = staff_console.get(path)
     assert "20 % of the last top-up, now 20.00 EUR" in page.text
 
-    assert desk.submit({"enabled": "on", "method": "cheque"}).error("amount")
-    page = desk.submit({"amount": "60"})
+    assert staff_console.submit({"enabled": "on", "method": "cheque"}).error("amount")
+    page = staff_console.submit({"amount": "60"})
     assert "Automatic top-up is on." in page.banners
     assert "60.00 EUR by cheque when usable credits fall to 20.00 EUR" in page.text
 
-    assert desk.get(path).forms[-1].fields["threshold"] == ""
-    desk.submit({"threshold": "33", "enabled": None})
+    assert staff_console.get(path).forms[-1].fields["threshold"] == ""
+    staff_console.submit({"threshold": "33", "enabled": None})
     assert customer.account["auto_top_up"] == {
         "enabled": False,
         "threshold": "33.00",
@@ -298,16 +309,16 @@ def test_the_default_threshold_is_20_percent_of_the_last_top_up(
 
 
 def test_the_stored_card_is_shown_and_removed(
-    desk: Browser, provider: Provider, whole: Whole
+    staff_console: Browser, provider: Provider, whole: Whole
 ) -> None:
     customer = prepaid(provider)
     with whole.databases["billing"].transaction() as session:
         session.get_one(Account, customer.id).payment_method = {"brand": "visa", "last4": "4242"}
 
-    assert "Card Visa ending in 4242" in money(customer, desk).text
-    page = desk.click("Remove the stored card")
+    assert "Card Visa ending in 4242" in money(customer, staff_console).text
+    page = staff_console.click("Remove the stored card")
     assert page.status == 200 and customer.account["payment_method"]
-    page = desk.submit()
+    page = staff_console.submit()
 
     assert (
         "The stored card was removed." in page.banners
@@ -316,10 +327,10 @@ def test_the_stored_card_is_shown_and_removed(
 
 
 @pytest.mark.parametrize("path", ["payment", "transactions"])
-def test_a_page_needs_few_statements(desk: Browser, provider: Provider, path: str) -> None:
+def test_a_page_needs_few_statements(staff_console: Browser, provider: Provider, path: str) -> None:
     customer = postpaid(provider)
     for _ in range(3):
         charge(customer, "1")
         customer.money("reservations", amount="1", description="Call")
 
-    assert len(desk.statements(desk.at(f"/c/{customer.id}/{path}"))) <= 12
+    assert len(staff_console.statements(staff_console.at(f"/c/{customer.id}/{path}"))) <= 12

@@ -1,4 +1,4 @@
-"""Members, ownership, mailed links and oneself, page by page."""
+"""Members, ownership, links from emails and your own account."""
 
 import re
 from collections.abc import Callable
@@ -45,11 +45,11 @@ def test_the_member_list_and_its_filters(console: Browser, acme: Customer) -> No
             "email": f"ohara@{acme.word}.example",
         },
     )
-    acme.loginless("Front desk")
+    acme.loginless("Front staff_console")
 
     page = console.get(members(console, acme))
     rows = {row[0]: row[1:] for row in page.rows}
-    assert rows["Front desk"] == ["No", "Member", "Active", "–", "100"]
+    assert rows["Front staff_console"] == ["No", "Member", "Active", "–", "100"]
     assert (
         rows["Olga Owner"][:3] == ["Yes", "Owner", "Active"] and "verified" in rows["Olga Owner"][3]
     )
@@ -58,7 +58,7 @@ def test_the_member_list_and_its_filters(console: Browser, acme: Customer) -> No
         NASTY
     ]
     assert [row[0] for row in console.get(members(console, acme, "?portal_access=false")).rows] == [
-        "Front desk"
+        "Front staff_console"
     ]
     assert [row[0] for row in console.get(members(console, acme, "?q=olga&role=owner")).rows] == [
         "Olga Owner"
@@ -96,7 +96,7 @@ def test_adding_without_portal_access_shows_a_pin_once(console: Browser, acme: C
     page = console.post(
         members(console, acme, "/new"),
         {
-            "name": "Front desk",
+            "name": "Front staff_console",
             "portal_access": "no",
             "email": "typed@before.example",
             "extension": "200",
@@ -108,7 +108,7 @@ def test_adding_without_portal_access_shows_a_pin_once(console: Browser, acme: C
 
     page = console.click("I've saved the PIN")
     assert (
-        page.headings[1] == "Front desk"
+        page.headings[1] == "Front staff_console"
         and page.facts["Email address"] == "–"
         and pin not in page.html
     )
@@ -262,11 +262,11 @@ def test_the_providers_own_staff_have_presets(console: Browser, provider: Provid
 
 def test_staff_transfer_ownership_immediately_and_undo_it(console: Browser, acme: Customer) -> None:
     ann = acme.member("member", given="Ann")
-    acme.loginless("Front desk")
+    acme.loginless("Front staff_console")
     page = console.get(console.at(f"/c/{acme.id}/ownership/new"))
     assert {row[0]: row[3] for row in page.rows} == {
         "Ann Tester": "Choose Ann Tester",
-        "Front desk": "No: no portal access",
+        "Front staff_console": "No: no portal access",
         "Olga Owner": "Current owner",
     }
     console.get(page.links["Choose Ann Tester"])

@@ -1,4 +1,4 @@
-"""What happened on an account, and who may see and do what."""
+"""The transactions of an account, and who may see and do what."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,44 +8,46 @@ from tests.console.ledger import charge, money, prepaid
 from tests.console.provider import Provider
 
 
-def test_corrections_refunds_and_reversals(desk: Browser, provider: Provider) -> None:
+def test_corrections_refunds_and_reversals(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "20")
-    desk.post(
-        desk.at(f"/c/{customer.id}/payment/adjust"),
+    staff_console.post(
+        staff_console.at(f"/c/{customer.id}/payment/adjust"),
         {"amount": "-0.000001", "kind": "write_off", "reason": "dust"},
     )
     assert customer.account["balance"] == "19.999999"
     charged = charge(customer, "5", cost="2")
 
-    page = money(customer, desk, f"transactions/{charged['id']}")
+    page = money(customer, staff_console, f"transactions/{charged['id']}")
     assert (
         page.facts["Amount"] == "−5.00 EUR"
         and page.facts["Your cost visible to staff only"] == "2.00 EUR"
     )
     assert ["Revenue", "", "5.00 EUR"] in page.rows
-    desk.click("Refund")
-    page = desk.submit({"amount": "6", "reason": "bad line"})
+    staff_console.click("Refund")
+    page = staff_console.submit({"amount": "6", "reason": "bad line"})
     assert page.status == 409 and "5.00 EUR are left." in page.text
-    page = desk.submit({"amount": ""})
+    page = staff_console.submit({"amount": ""})
     assert "Refunded 5.00 EUR." in page.banners and customer.account["balance"] == "19.999999"
 
-    top_up = money(customer, desk, "transactions?kind=top_up")
-    page = desk.click("Top-up by cash")
+    top_up = money(customer, staff_console, "transactions?kind=top_up")
+    page = staff_console.click("Top-up by cash")
     assert "Refund" not in page.links and top_up.status == 200
-    desk.click("Reverse")
-    assert "Reversed: −20.00 EUR." in desk.submit({"reason": "bounced"}).banners
+    staff_console.click("Reverse")
+    assert "Reversed: −20.00 EUR." in staff_console.submit({"reason": "bounced"}).banners
     assert customer.account["balance"] == "-0.000001"
-    page = desk.click("Reverse")
-    assert desk.submit({"reason": "again"}).status == 409
+    page = staff_console.click("Reverse")
+    assert staff_console.submit({"reason": "again"}).status == 409
 
 
-def test_transactions_are_filtered_by_the_address(desk: Browser, provider: Provider) -> None:
+def test_transactions_are_filtered_by_the_address(
+    staff_console: Browser, provider: Provider
+) -> None:
     customer = prepaid(provider)
-    assert "No transactions yet" in money(customer, desk, "transactions").headings
+    assert "No transactions yet" in money(customer, staff_console, "transactions").headings
     customer.money("top-ups", amount="9", method="cash")
     charge(customer, "4", description="<b>Calls</b>")
 
-    page = money(customer, desk, "transactions")
+    page = money(customer, staff_console, "transactions")
     assert [[row[0], *row[3:]] for row in page.rows] == [
         ["<b>Calls</b>", "−4.00 EUR", "5.00 EUR"],
         ["Top-up by cash", "+9.00 EUR", "9.00 EUR"],
@@ -53,20 +55,28 @@ def test_transactions_are_filtered_by_the_address(desk: Browser, provider: Provi
     today = datetime.now(UTC).date()
     before, later = today - timedelta(days=1), today + timedelta(days=3)
     assert (
-        len(money(customer, desk, f"transactions?direction=in&from={before}&to={later}").rows) == 1
+        len(
+            money(
+                customer, staff_console, f"transactions?direction=in&from={before}&to={later}"
+            ).rows
+        )
+        == 1
     )
-    assert "No transactions match" in money(customer, desk, f"transactions?from={later}").headings
-    assert "Clear filters" in desk.page.links
-    page = money(customer, desk, "transactions?kind=nonsense")
+    assert (
+        "No transactions match"
+        in money(customer, staff_console, f"transactions?from={later}").headings
+    )
+    assert "Clear filters" in staff_console.page.links
+    page = money(customer, staff_console, "transactions?kind=nonsense")
     assert page.status == 422 and "Clear filters" in page.links
 
 
-def test_the_csv_file_is_safe_for_spreadsheets(desk: Browser, provider: Provider) -> None:
+def test_the_csv_file_is_safe_for_spreadsheets(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "9")
     charge(customer, "4", description="=1+1")
     charge(customer, "1", kind="one_off", description="@fine")
 
-    page = money(customer, desk, "transactions.csv?kind=usage")
+    page = money(customer, staff_console, "transactions.csv?kind=usage")
 
     lines = page.html.lstrip("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines()
     assert len(lines) == 2 and ",'=1+1," in lines[1] and ",-4.00,EUR," in lines[1]

@@ -1,5 +1,4 @@
-"""The way in and out: sign-in with all that may go wrong, where it leads, what becomes of a form
-meanwhile."""
+"""Signing in and out: errors, redirects, and forms that outlive a session."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -94,7 +93,7 @@ def test_too_many_failed_sign_ins_must_wait(console: Browser) -> None:
 def test_one_time_codes_do_not_need_the_password_again(
     console: Browser, provider: Provider
 ) -> None:
-    phone = _enrol(provider)
+    phone = _enroll(provider)
     page = console.sign_in(provider.email, PASSWORD)
     assert page.status == 401 and page.banners == []
     assert page.forms[-1].names == {"next", "begun", "otp"} and PASSWORD not in page.html
@@ -109,7 +108,7 @@ def test_one_time_codes_do_not_need_the_password_again(
 def test_an_encrypted_password_works_only_in_its_own_browser(
     browser: Callable[[], Browser], provider: Provider
 ) -> None:
-    phone, one, other = _enrol(provider), browser(), browser()
+    phone, one, other = _enroll(provider), browser(), browser()
     begun = one.sign_in(provider.email, PASSWORD).forms[-1].fields["begun"]
 
     other.get("/sign-in")
@@ -251,10 +250,10 @@ def test_a_suspended_organization_refuses_login_as(console: Browser, provider: P
 
 
 def test_signing_out_works_while_the_api_is_unavailable(
-    console: Browser, provider: Provider, whole: Whole, away: Callable[[], None]
+    console: Browser, provider: Provider, whole: Whole, unavailable: Callable[[], None]
 ) -> None:
     provider.owner.sign_in(console)
-    away()
+    unavailable()
 
     console.send("POST", "/sign-out", {"csrf": console.page.forms[-1].fields["csrf"]})
 
@@ -265,9 +264,8 @@ def test_signing_out_works_while_the_api_is_unavailable(
     assert page.status == 503 and provider.email in page.html
 
 
-def _enrol(provider: Provider) -> pyotp.TOTP:
-    """The owner has one-time codes from now on; a code of the last half minute is used up, so take
-    the next."""
+def _enroll(provider: Provider) -> pyotp.TOTP:
+    """The owner uses one-time codes from now on. The current code is used up, so take the next."""
     phone = pyotp.TOTP(provider.api("POST", "/v1/me/totp")["secret"])
     provider.api("POST", "/v1/me/totp/confirm", {"otp": phone.at(_now() - 30)})
     return phone
@@ -280,7 +278,7 @@ def _now() -> int:
 
 
 def _end_sessions(provider: Provider) -> None:
-    """Every session of the owner but the one that asks here."""
+    """End all sessions of the owner except that of this client."""
     for session in provider.api("GET", "/v1/sessions")["data"]:
         if not session["current"]:
             provider.api("DELETE", f"/v1/sessions/{session['id']}")

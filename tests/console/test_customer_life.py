@@ -1,5 +1,5 @@
-"""A customer's life in the console: created, changed, suspended, activated, deleted; and the
-provider's own pages."""
+"""A customer's life: created, changed, suspended, activated, deleted; and the provider's own
+pages."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
