@@ -171,7 +171,7 @@ class Customer(_Caller):
             accept=accept,
         )
 
-    def loginless(self, name: str = "Front staff_console") -> dict[str, Any]:
+    def loginless(self, name: str = "Front desk") -> dict[str, Any]:
         """A member without portal access; the answer holds extension and PIN."""
         return dict(self.staff("POST", "/members", {"name": name, "portal_access": False}))
 

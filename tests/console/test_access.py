@@ -97,10 +97,10 @@ def test_login_as_from_start_to_end(console: Browser, acme: Customer, sven: Pers
         console.workspace.startswith("ses_")
         and inside.path == f"/at/{console.workspace}/c/{acme.id}/overview"
     )
-    assert "You act as Olga Owner at Acme & Söhne" in banner(inside) and re.search(
+    assert "You're logged in as Olga Owner at Acme & Söhne" in banner(inside) and re.search(
         r"until \d\d:\d\d UTC", inside.text
     )
-    assert "acting" in inside.title and "End session" in inside.buttons
+    assert "support session" in inside.title and "End session" in inside.buttons
     assert inside.html.index('class="acting"') < inside.html.index('class="skip"'), (
         "the way out comes first"
     )
@@ -248,10 +248,10 @@ def test_the_page_notices_that_the_customer_ended_the_session(
 
     acme.owner.sign_in(customer)
     page = customer.get(customer.at(f"/c/{acme.id}/support"))
-    assert "Support is inside as Olga Owner" in page.text
+    assert "Support is in this account as Olga Owner" in page.text
     page = customer.post(customer.at(f"/c/{acme.id}/support/{acting}/end"))
 
-    assert "Nobody of your provider is inside" in page.text
+    assert "No one from your provider is in this account" in page.text
     assert console.get(f"/at/{acting}/acting/pulse").status == 410
     assert console.get(f"/at/{acting}/c/{acme.id}/payment").status == 410
 
@@ -267,7 +267,7 @@ def test_without_approval_if_the_provider_manages(
     grant = ask(console, acme)
     page = enter(console, acme, grant)
     assert "You're in Acme & Söhne as Support" in banner(page) and "view and edit" in banner(page)
-    assert "Manager Tester is inside" in console.get(f"/at/{own}/c/{acme.id}/support").text
+    assert "Manager Tester is in this account" in console.get(f"/at/{own}/c/{acme.id}/support").text
 
 
 def test_with_approval_and_ended_by_the_customer(
@@ -296,11 +296,11 @@ def test_with_approval_and_ended_by_the_customer(
     assert page.status == 200 and "Save" not in page.buttons
 
     assert (
-        "Support is inside by Remote Support: looks only"
+        "Support is in this account through Remote Support: view only"
         in customer.get(customer.at(f"/c/{acme.id}/overview")).text
     )
     page = customer.post(customer.at(f"{place}/{grant}/end"))
-    assert "Nobody of your provider is inside" in page.text
+    assert "No one from your provider is in this account" in page.text
     assert console.get(f"/at/{acting}/c/{acme.id}/overview").status == 410
     page = console.get(f"/at/{own}{place}")
     assert "ended by the customer" in page.text and f"/support/{grant}/enter" not in page.html
@@ -338,7 +338,7 @@ def test_active_sessions_are_sent_only_when_they_changed(
 
     assert (
         page.status == 200
-        and "Support is inside as Olga Owner" in page.text
+        and "Support is in this account as Olga Owner" in page.text
         and "<html" not in page.html
     )
     path = str(page.top.find(class_="now")[0].attrs["hx-get"])

@@ -163,7 +163,7 @@ def test_a_duplicate_name_is_shown_before_creation(console: Browser, provider: P
 
     page = fill_in(console)
 
-    assert "A customer has this name already" in page.banners[0]
+    assert "Another customer has this name" in page.banners[0]
 
 
 def test_a_customer_being_set_up_shows_a_banner(console: Browser, provider: Provider) -> None:
@@ -271,7 +271,10 @@ def test_undoing_a_deletion_restores_the_previous_status(
     page = console.post(console.at(f"/c/{acme.id}/settings/activate"))
 
     assert acme.now["status"] == "suspended"
-    assert page.banners[0] == "Acme is not deleted any more; it is suspended, as it was before."
+    assert (
+        page.banners[0]
+        == "Acme is no longer scheduled for deletion. It is suspended, as it was before."
+    )
 
 
 def owing_prepaid(provider: Provider) -> Customer:
@@ -360,7 +363,7 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
     provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/delete"))
     assert "The account is empty" in page.text and "1 member can no longer log in" in page.text
-    assert "(Europe/Berlin)" in page.text and "For 30 days" in page.text
+    assert "(Europe/Berlin)" in page.text and "for 30 days" in page.text
 
     page = console.submit({"typed_name": "Acme & Daughters", "reason": "gone"})
     assert page.status == 422 and page.error("typed_name") and acme.now["status"] == "active"
@@ -399,7 +402,7 @@ def test_a_deleted_customer_stays_readable(console: Browser, provider: Provider)
     provider.api("PATCH", "/v1/settings", {"deletion_grace_days": 0})
     acme = provider.customer("Acme", accept=False)
     provider.owner.sign_in(console)
-    assert "at once" in console.get(console.at(f"/c/{acme.id}/delete")).text
+    assert "immediately" in console.get(console.at(f"/c/{acme.id}/delete")).text
 
     page = console.submit({"typed_name": "Acme", "reason": "gone"})
 

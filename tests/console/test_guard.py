@@ -470,7 +470,7 @@ def _everything(store: Database) -> str:
         return json.dumps(
             [
                 list(map(repr, session.execute(text(f"SELECT * FROM {name}")).all()))
-                for name in ("browsers", "workspaces", "drafts")
+                for name in ("browsers", "seats", "drafts")
             ]
         )
 

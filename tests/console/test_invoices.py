@@ -37,7 +37,7 @@ def test_issuing_makes_the_unbilled_due(staff_console: Browser, provider: Provid
     )
     page = staff_console.submit()
 
-    assert "over 80.00 EUR is issued." in page.banners[0] and page.rows[0][1] == "Awaiting payment"
+    assert "for 80.00 EUR was issued." in page.banners[0] and page.rows[0][1] == "Awaiting payment"
     page = at(customer, staff_console, "payment")
     assert (
         page.facts["Usable credits"] == "100.00 EUR"
@@ -89,15 +89,12 @@ def test_a_payment_pays_the_selected_invoices_and_is_reassigned(
     )
     staff_console.submit({"amount": "25"})
     assert amounts(customer) == ["0.00", "20.00", "0.00"]
-    assert "5 times" in staff_console.page.rows[0]
+    assert "5" in staff_console.page.rows[0]
 
     payment = customer.staff("GET", "/payments")["data"][0]["id"]
     path = staff_console.at(f"/c/{customer.id}/payments/{payment}/assign")
     page = staff_console.get(path)
-    assert (
-        "can be assigned anew 5 times more" in page.text
-        and f"pays_{ids[1]}" in page.forms[-1].fields
-    )
+    assert "Reassignments left: 5" in page.text and f"pays_{ids[1]}" in page.forms[-1].fields
     staff_console.submit({f"pays_{ids[1]}": None, f"pays_{ids[2]}": "on"})
     assert amounts(customer) == ["0.00", "0.00", "25.00"]
 
@@ -132,7 +129,7 @@ def test_an_invoice_shows_lines_payments_and_pdf(
         page.facts["Total tax included"] == "10.00 EUR"
         and page.facts["Balance due"] == "−6.00 EUR owed"
     )
-    assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Cheque C-1"
+    assert page.rows[0][:2] == ["Calls", "Usage"] and page.rows[1][0] == "Check C-1"
     assert staff_console.click("Record payment").forms[-1].fields[f"pays_{invoice}"] == "on"
     assert staff_console.page.forms[-1].fields["amount"] == "6.00"
 
@@ -173,7 +170,7 @@ def test_an_invoice_is_voided_or_credited(staff_console: Browser, provider: Prov
 
     path = staff_console.at(f"/c/{customer.id}/invoices/{second}/credit")
     page = staff_console.post(path, {"amount": "21", "reason": "late"})
-    assert page.status == 409 and "20.00 EUR are left." in page.text
+    assert page.status == 409 and "Remaining: 20.00 EUR." in page.text
     page = staff_console.submit({"amount": "5"})
     assert (
         "5.00 EUR of invoice" in page.banners[0] and page.facts["Balance due"] == "−15.00 EUR owed"

@@ -22,7 +22,7 @@ def test_a_prepaid_balance_is_explained(staff_console: Browser, provider: Provid
     assert page.facts["Balance = usable − limit"] == "86.10148 = 2,086.10148 − 2,000.00"
     assert page.facts["Credit limit permanent"] == "2,000.00 EUR"
     assert "using its credit limit" not in page.text
-    assert page.facts["Days to empty"].startswith("2,101 days about ")
+    assert page.facts["Days to empty"].startswith("2,101 days around ")
 
 
 def test_a_used_limit_is_red_and_explained(staff_console: Browser, provider: Provider) -> None:
@@ -125,7 +125,7 @@ def test_a_top_up_counts_once_however_often_it_is_submitted(
     answers = [staff_console.send("POST", staff_console.page.path, filled).status for _ in range(2)]
 
     assert answers == [303, 303] and customer.account["balance"] == "50.00"
-    assert "Topped up by 50.00 EUR." in staff_console.follow().banners
+    assert "Topped up 50.00 EUR." in staff_console.follow().banners
 
 
 def test_errors_are_shown_at_the_field_and_values_kept(
@@ -148,14 +148,14 @@ def test_withdrawals_are_limited_to_the_balance(staff_console: Browser, provider
     assert staff_console.get(path).forms[-1].fields["amount"] == "86.10"
 
     page = staff_console.submit({"amount": "90", "method": "cash", "reason": "leaves <soon>"})
-    assert page.status == 409 and "At most 86.10 EUR may be withdrawn." in page.text
+    assert page.status == 409 and "You can withdraw up to 86.10 EUR." in page.text
     assert (
         page.forms[-1].fields["reason"] == "leaves <soon>"
         and customer.account["balance"] == "86.10"
     )
 
     page = staff_console.submit({"amount": "86.10"})
-    assert "Withdrawn: 86.10 EUR." in page.banners and customer.account["balance"] == "0.00"
+    assert "Withdrew 86.10 EUR." in page.banners and customer.account["balance"] == "0.00"
 
 
 def test_a_charge_without_credits_shows_remedies(
@@ -167,8 +167,8 @@ def test_a_charge_without_credits_shows_remedies(
 
     page = staff_console.post(path, filled)
     assert page.status == 409 and filled.items() <= page.forms[-1].fields.items()
-    assert "12.00 EUR are missing: 30.00 EUR are usable." in page.text
-    assert "So would a credit limit of 12.00 EUR." in page.text
+    assert "12.00 EUR short: only 30.00 EUR is usable." in page.text
+    assert "Or set a credit limit of 12.00 EUR." in page.text
 
     assert staff_console.click("Top up").forms[-1].fields["amount"] == "12.00"
     staff_console.submit({"method": "cash"})
@@ -185,7 +185,9 @@ def test_top_ups_from_the_wallet_are_limited_to_its_credits(
         staff_console.at(f"/c/{customer.id}/payment/top-up"), {"amount": "5", "method": "issue"}
     )
 
-    assert page.status == 409 and "You have 0.00 EUR to issue; 5.00 EUR are missing." in page.text
+    assert (
+        page.status == 409 and "Your own usable credits are 0.00 EUR, 5.00 EUR short." in page.text
+    )
 
 
 def test_a_frozen_account_says_so(staff_console: Browser, provider: Provider) -> None:
@@ -218,7 +220,7 @@ def test_a_limit_is_permanent_or_temporary(staff_console: Browser, provider: Pro
     )
     page = staff_console.submit({"until": last.isoformat()})
 
-    assert "The credit limit is 75.00 EUR." in page.banners and "temporary" in page.text
+    assert "The credit limit is now 75.00 EUR." in page.banners and "temporary" in page.text
     ends = datetime.fromisoformat(customer.account["credit_limit_expires_at"])
     assert last <= ends.date() < ends.date() + timedelta(days=1) and ends.hour in (22, 23)
     assert staff_console.get(path).forms[-1].fields["until"] == last.isoformat()
@@ -258,17 +260,17 @@ def test_changing_the_payment_mode_explains_the_balance(
     assert staff_console.submit().error("credit_limit") == "Enter a credit limit."
     page = staff_console.submit({"credit_limit": "100"})
     assert (
-        "The account is postpaid now." in page.banners
+        "The account is now postpaid." in page.banners
         and page.facts["Amount due billed"] == "30.00 EUR overpaid"
     )
 
     charge(customer, "40")
     page = staff_console.get(path)
-    assert "40.00 EUR are unbilled." in page.text and "Change to prepaid" not in page.buttons
+    assert "40.00 EUR is unbilled." in page.text and "Change to prepaid" not in page.buttons
     customer.money("adjustments", amount="40", kind="goodwill", reason="a test")
-    assert "The 30.00 EUR overpaid become the wallet's balance." in staff_console.get(path).text
+    assert "The overpaid 30.00 EUR becomes the balance." in staff_console.get(path).text
     page = staff_console.submit()
-    assert "The account is prepaid now." in page.banners and page.facts["Balance"] == "30.00 EUR"
+    assert "The account is now prepaid." in page.banners and page.facts["Balance"] == "30.00 EUR"
 
 
 def test_open_amounts_are_refused_with_a_remedy(staff_console: Browser, provider: Provider) -> None:
@@ -291,12 +293,12 @@ def test_the_default_threshold_is_20_percent_of_the_last_top_up(
     customer = prepaid(provider, "100")
     path = staff_console.at(f"/c/{customer.id}/payment/auto-top-up")
     page = staff_console.get(path)
-    assert "20 % of the last top-up, now 20.00 EUR" in page.text
+    assert "20% of the last top-up, currently 20.00 EUR" in page.text
 
     assert staff_console.submit({"enabled": "on", "method": "cheque"}).error("amount")
     page = staff_console.submit({"amount": "60"})
     assert "Automatic top-up is on." in page.banners
-    assert "60.00 EUR by cheque when usable credits fall to 20.00 EUR" in page.text
+    assert "60.00 EUR by check when usable credits fall to 20.00 EUR" in page.text
 
     assert staff_console.get(path).forms[-1].fields["threshold"] == ""
     staff_console.submit({"threshold": "33", "enabled": None})

@@ -25,7 +25,7 @@ def test_corrections_refunds_and_reversals(staff_console: Browser, provider: Pro
     assert ["Revenue", "", "5.00 EUR"] in page.rows
     staff_console.click("Refund")
     page = staff_console.submit({"amount": "6", "reason": "bad line"})
-    assert page.status == 409 and "5.00 EUR are left." in page.text
+    assert page.status == 409 and "Remaining: 5.00 EUR." in page.text
     page = staff_console.submit({"amount": ""})
     assert "Refunded 5.00 EUR." in page.banners and customer.account["balance"] == "19.999999"
 
@@ -33,7 +33,10 @@ def test_corrections_refunds_and_reversals(staff_console: Browser, provider: Pro
     page = staff_console.click("Top-up by cash")
     assert "Refund" not in page.links and top_up.status == 200
     staff_console.click("Reverse")
-    assert "Reversed: −20.00 EUR." in staff_console.submit({"reason": "bounced"}).banners
+    assert (
+        "Reversed with a transaction of −20.00 EUR."
+        in staff_console.submit({"reason": "bounced"}).banners
+    )
     assert customer.account["balance"] == "-0.000001"
     page = staff_console.click("Reverse")
     assert staff_console.submit({"reason": "again"}).status == 409
