@@ -434,7 +434,7 @@ def test_audit_log_filters(console: Browser, acme: Customer) -> None:
     acme.provider.owner.sign_in(console)
     at = console.at(f"/c/{acme.id}/audit")
     rows = console.get(f"{at}?action=account.topped_up").rows
-    assert len(rows) == 1 and "Topped up" in rows[0][1] and "100.00" in rows[0][5]
+    assert len(rows) == 1 and "Account topped up" in rows[0][1] and "100.00" in rows[0][5]
     assert "No entries match" in console.get(f"{at}?action=nothing.like_it").text
     assert "No entries match" in console.get(f"{at}?to=2020-01-01").text
     assert console.get(f"{at}?from=2020-01-01").rows
@@ -444,7 +444,7 @@ def test_audit_log_filters(console: Browser, acme: Customer) -> None:
     assert console.get(f"/at/{console.workspace}/c/{console.workspace}/audit").status == 200, (
         "the provider's own"
     )
-    assert "Topped up" in console.get(console.at(f"/c/{acme.id}/timeline")).text
+    assert "Account topped up" in console.get(console.at(f"/c/{acme.id}/timeline")).text
 
 
 def test_denied_actions_are_marked(console: Browser, acme: Customer) -> None:
