@@ -192,6 +192,15 @@ def test_a_stolen_database_is_of_no_use(
         assert opens(kept, _one(store, WorkspaceSession).tokens) is None
 
 
+def test_a_cookie_decrypts_values_encrypted_as_jwe() -> None:
+    key = OctKey.import_key(sha256(b"clientele console seal\0one").digest())
+    stored = jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, b'{"a": 1}', key)
+
+    assert unseal("one", stored) == {"a": 1}
+    assert opens("other", stored) is None
+    assert opens("one", "a.b.c.d.e") is None
+
+
 def test_a_cookie_decrypts_only_unchanged_values_of_its_own() -> None:
     sealed = seal("one", {"a": 1})
 

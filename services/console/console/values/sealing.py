@@ -19,17 +19,19 @@ def new_secret() -> str:
 
 
 def seal(secret: str, value: Any) -> str:
-    """The value, encrypted with this cookie."""
-    return str(jwe.encrypt_compact(dict(_HEADER), json.dumps(value).encode(), _key(secret)))
+    """The value, readable only with this cookie."""
+    return Encryption(secret, purpose=_PURPOSE).encrypt(json.dumps(value))
 
 
 def unseal(secret: str, sealed: str) -> Any:
-    """The decrypted value. Raises joserfc's error for another cookie."""
-    return json.loads(jwe.decrypt_compact(sealed, _key(secret)).plaintext or b"")
+    """The value that ``seal`` was given. Raises DecryptionError for another cookie."""
+    if sealed.count(".") == 4:
+        return _unseal_jwe(secret, sealed)
+    return json.loads(Encryption(secret, purpose=_PURPOSE).decrypt(sealed))
 
 
 def opens(secret: str, sealed: str) -> Any:
-    """Like ``unseal``; None for a value of another cookie or one that was never encrypted."""
+    """As ``unseal``, but None for what was sealed by another cookie or not at all."""
     try:
         return unseal(secret, sealed)
     except DecryptionError:
