@@ -1,7 +1,8 @@
-"""A metering service: usage records as it publishes them, many at a time, each confirmed by the
+"""A metering service outside the system: publishes usage records in bulk, each confirmed by the
 broker.
 
-``python -m tests.metering URL COUNT PROVIDER ORGANIZATION...`` publishes that many, one after the other organization.
+``python -m tests.metering URL COUNT PROVIDER ORGANIZATION...`` publishes that many, taking turns
+among the organizations.
 """
 
 import json
@@ -34,7 +35,7 @@ def record(
 
 
 def message(data: dict[str, Any], **other: Any) -> bytes:
-    """A record in its envelope, as it lies on the wire; ``other`` replaces members."""
+    """A record in its envelope, as bytes on the wire; ``other`` replaces members of the envelope."""
     envelope = {
         "specversion": "1.0",
         "id": ids.new("evt"),
@@ -50,27 +51,27 @@ def message(data: dict[str, Any], **other: Any) -> bytes:
 
 
 def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") -> int:
-    """Publish to usage's exchange and return once the broker has confirmed each; how many."""
+    """Publish to the exchange `usage`; returns how many, once the broker has confirmed each."""
     connection = broker.connect(url, "metering")
     try:
         channel = connection.channel()
         channel.confirm_select()
-        open_: set[int] = set()
+        unconfirmed: set[int] = set()
         sent = 0
 
-        def acked(tag: int, multiple: bool) -> None:
-            done = {t for t in open_ if t <= tag} if multiple else {tag}
-            open_.difference_update(done)
+        def confirmed(tag: int, multiple: bool) -> None:
+            done = {t for t in unconfirmed if t <= tag} if multiple else {tag}
+            unconfirmed.difference_update(done)
 
         def refused(*_: Any) -> None:
-            raise AssertionError("the broker does not take it")
+            raise AssertionError("the broker refused a message")
 
-        channel.events["basic_ack"].add(acked)
+        channel.events["basic_ack"].add(confirmed)
         channel.events["basic_nack"].add(refused)
         channel.events["basic_return"].add(refused)
         for body in bodies:
             sent += 1
-            open_.add(sent)
+            unconfirmed.add(sent)
             properties = {
                 "delivery_mode": 2,
                 "content_type": broker.CONTENT_TYPE,
@@ -82,9 +83,9 @@ def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") ->
                 routing_key=usage.Recorded.TYPE,
                 mandatory=True,
             )
-            while len(open_) >= WINDOW:
+            while len(unconfirmed) >= WINDOW:
                 connection.drain_events(timeout=20)
-        while open_:
+        while unconfirmed:
             connection.drain_events(timeout=20)
         return sent
     finally:

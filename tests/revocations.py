@@ -1,4 +1,4 @@
-"""Whose access ends in which way, and how long the gateway goes on believing their token."""
+"""The ways in which access ends, and how long the gateway still accepts the token."""
 
 import itertools
 import re
@@ -16,13 +16,14 @@ from devtools.processes import System
 from tests import customers
 
 PASSWORD = "four calm otters drift"
-EVERY = 0.02
+POLL_INTERVAL = 0.02
 
 
 @dataclass(frozen=True)
-class Ending:
-    """One way in which access ends. ``begin`` makes a living token; ``end`` answers once the change is acknowledged;
-    ``after`` puts back what the next time needs. ``is_rationed``: only a few may be begun in an hour."""
+class AccessEnd:
+    """A way in which access ends. ``begin`` returns a valid token; ``end`` returns once the change is
+    acknowledged; ``after`` restores what the next run needs. ``is_rationed``: only a few are
+    allowed per hour."""
 
     name: str
     begin: Callable[[], str]
@@ -31,85 +32,88 @@ class Ending:
     is_rationed: bool = False
 
 
-class Stage:
+class Scene:
     """A customer with an owner and two members, the provider's administrator, and customers to
-    suspend and to remove members of: without a broker none is opened, nor activated again.
-    ``times``: how often each way is gone at most."""
+    suspend and to remove members from: without a broker none can be created or activated.
+    ``times``: how often each way is used at most."""
 
     def __init__(self, system: System, *, times: int) -> None:
         self.system = system
-        self.staff: Api = customers.signed_in(system.address, system.password)
+        self.staff: Api = customers.sign_in_as_admin(system.address, system.password)
         assert self.staff.call("PATCH", "/v1/settings", {"managed_service": True}).status == 200
         self.path = customers.open_customer(self.staff, managed_by="provider")
         self._pool = urllib3.PoolManager(retries=False, timeout=10.0)
-        self._passed: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
         owner = self._owner(self.path)
         self._customers = [(path, self._owner(path)) for path in self._opened(times)]
-        # Nobody may invite more than twenty people in an hour.
-        self._homes = itertools.cycle(
+        # An owner can invite at most twenty people an hour.
+        self._inviting = itertools.cycle(
             [(path, self._owner(path)) for path in self._opened(1 + times // 20)]
         )
         self._owners = [(self._id_of(owner), owner), self._member(self.path, owner)]
         self._other = self._member(self.path, owner)
 
-    def endings(self) -> list[Ending]:
-        """Every way there is."""
+    def endings(self) -> list[AccessEnd]:
+        """All of them."""
         return [
-            Ending(
+            AccessEnd(
                 "organization suspended",
                 lambda: self._log_in(self._customers[-1][1]),
                 self._suspend,
             ),
-            Ending(
+            AccessEnd(
                 "member disabled",
                 lambda: self._log_in(self._other[1]),
                 lambda: self._on_other("disable"),
                 lambda: self._on_other("enable"),
             ),
-            Ending("member removed", self._newcomer, self._remove),
-            Ending("signed out", self._signed_in, self._sign_out),
-            Ending(
+            AccessEnd("member removed", self._newcomer, self._remove),
+            AccessEnd("signed out", self._signed_in, self._sign_out),
+            AccessEnd(
                 "ownership transferred", lambda: self._log_in(self._owners[0][1]), self._transfer
             ),
-            Ending("support grant ended", self._entered, lambda: self._leave("grant")),
-            Ending(
-                "Login As ended", self._stepped_in, lambda: self._leave("session"), is_rationed=True
+            AccessEnd("support grant ended", self._support_entered, lambda: self._leave("grant")),
+            AccessEnd(
+                "Login As ended",
+                self._logged_in_as,
+                lambda: self._leave("session"),
+                is_rationed=True,
             ),
         ]
 
-    def seconds(self, ending: Ending, *, at_most: float = 60) -> float:
-        """From the acknowledged change to the first refusal at the gateway. Fails when the token is
+    def seconds_until_refused(self, ending: AccessEnd, *, at_most: float = 60) -> float:
+        """Seconds from the acknowledged change to the first refusal by the gateway. Fails when the token is
         still accepted after ``at_most``, long before it would expire."""
         token = ending.begin()
         customers.eventually(lambda: self._me(token)[0] == 200)
         ending.end()
         began = time.monotonic()
         while (found := self._me(token))[0] == 200:
-            assert time.monotonic() - began < at_most, f"{ending.name}: still believed"
-            time.sleep(EVERY)
+            assert time.monotonic() - began < at_most, f"{ending.name}: still accepted"
+            time.sleep(POLL_INTERVAL)
         took = time.monotonic() - began
         assert found[0] == 401, found
         ending.after()
         return took
 
     def _me(self, token: str) -> tuple[int, bytes]:
-        answer = self._pool.request(
+        response = self._pool.request(
             "GET", f"{self.system.address}/v1/me", headers={"Authorization": f"Bearer {token}"}
         )
-        return answer.status, answer.data
+        return response.status, response.data
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         key = secrets.token_hex(8) if method == "POST" else None
-        answer = self.staff.call(method, f"{self.path}{path}", body, key=key)
-        assert answer.status < 300, answer
-        return answer.body
+        response = self.staff.call(method, f"{self.path}{path}", body, key=key)
+        assert response.status < 300, response
+        return response.body
 
     def _log_in(self, address: str) -> str:
         api = Api(self.system.address)
-        answer = customers.eventually(
+        response = customers.eventually(
             lambda: (a := api.sign_in(address, PASSWORD)).status == 201 and a, every=0.2
         )
-        return str(answer.body["access_token"])
+        return str(response.body["access_token"])
 
     def _opened(self, count: int) -> list[str]:
         return [customers.open_customer(self.staff) for _ in range(count)]
@@ -121,10 +125,10 @@ class Stage:
 
     def _accept(self, address: str) -> None:
         token = customers.eventually(lambda: self._mailed(address))
-        answer = Api(self.system.address).call(
+        response = Api(self.system.address).call(
             "POST", f"/v1/verifications/{token}", {"password": PASSWORD}
         )
-        assert answer.status == 201, answer
+        assert response.status == 201, response
 
     def _mailed(self, address: str) -> str:
         texts = (_text(path) for path in self.system.mail.glob("*.eml"))
@@ -132,7 +136,7 @@ class Stage:
         return next((match[1] for match in found if match), "")
 
     def _member(self, path: str, owner: str) -> tuple[str, str]:
-        """A member whom the owner has invited and who has accepted."""
+        """Invite a member and accept; returns their id and email."""
         api, address = Api(self.system.address), f"member-{secrets.token_hex(6)}@customer.example"
         assert api.sign_in(owner, PASSWORD).status == 201
         body = {
@@ -154,34 +158,34 @@ class Stage:
 
     def _suspend(self) -> None:
         path, _ = self._customers.pop()
-        answer = self.staff.call(
+        response = self.staff.call(
             "POST", f"{path}/suspend", {"reason": "a measurement"}, key=secrets.token_hex(8)
         )
-        assert answer.status < 300, answer
+        assert response.status < 300, response
 
     def _on_other(self, verb: str) -> None:
         self._ask("POST", f"/members/{self._other[0]}/{verb}", {})
 
     def _newcomer(self) -> str:
-        path, owner = next(self._homes)
+        path, owner = next(self._inviting)
         member, address = self._member(path, owner)
-        self._passed["newcomer"] = f"{path}/members/{member}"
+        self._kept["newcomer"] = f"{path}/members/{member}"
         return self._log_in(address)
 
     def _remove(self) -> None:
-        answer = self.staff.call("DELETE", self._passed["newcomer"])
-        assert answer.status < 300, answer
+        response = self.staff.call("DELETE", self._kept["newcomer"])
+        assert response.status < 300, response
 
     def _signed_in(self) -> str:
-        self._passed["token"] = token = self._log_in(self._other[1])
+        self._kept["token"] = token = self._log_in(self._other[1])
         return token
 
     def _sign_out(self) -> None:
-        headers = {"Authorization": f"Bearer {self._passed['token']}"}
-        answer = self._pool.request(
+        headers = {"Authorization": f"Bearer {self._kept['token']}"}
+        response = self._pool.request(
             "DELETE", f"{self.system.address}/v1/sessions/current", headers=headers
         )
-        assert answer.status == 204
+        assert response.status == 204
 
     def _transfer(self) -> None:
         self._owners.reverse()
@@ -191,21 +195,21 @@ class Stage:
             {"member_id": self._owners[0][0], "reason": "a measurement"},
         )
 
-    def _entered(self) -> str:
+    def _support_entered(self) -> str:
         grant = self._ask("POST", "/remote-support", {"reason": "a measurement"})
         assert grant["status"] == "active"
-        self._passed["grant"] = grant["id"]
+        self._kept["grant"] = grant["id"]
         return str(self._ask("POST", f"/remote-support/{grant['id']}/enter", {})["access_token"])
 
-    def _stepped_in(self) -> str:
+    def _logged_in_as(self) -> str:
         tokens = self._ask(
             "POST", f"/members/{self._other[0]}/login-as", {"reason": "a measurement"}
         )
-        self._passed["session"] = self._ask("GET", "/remote-support")["inside"][0]["id"]
+        self._kept["session"] = self._ask("GET", "/remote-support")["inside"][0]["id"]
         return str(tokens["access_token"])
 
     def _leave(self, what: str) -> None:
-        self._ask("DELETE", f"/remote-support/{self._passed[what]}")
+        self._ask("DELETE", f"/remote-support/{self._kept[what]}")
 
 
 def _text(path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from devtools.processes import System
 from devtools.servers import Postgres, RabbitMQ
 
-from tests.revocations import Stage
+from tests.revocations import Scene
 
 ROUNDS = int(os.environ.get("ROUNDS", "40"))
 TARGETS = {"with the broker": 2.0, "broker killed": 5.0}
@@ -29,15 +29,15 @@ def main() -> None:
                 system.prepare()
                 system.start()
                 system.await_ready()
-                stage = Stage(system, times=2 * ROUNDS)
+                scene = Scene(system, times=2 * ROUNDS)
                 print(
                     f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, load average "
                     f"{os.getloadavg()[0]:.1f}",
                     flush=True,
                 )
-                missed = _show(stage, "with the broker")
+                missed = _show(scene, "with the broker")
                 rabbitmq.kill()
-                missed += _show(stage, "broker killed")
+                missed += _show(scene, "broker killed")
             finally:
                 system.stop()
     finally:
@@ -46,12 +46,12 @@ def main() -> None:
     sys.exit(missed > 0)
 
 
-def _show(stage: Stage, how: str) -> int:
+def _show(scene: Scene, how: str) -> int:
     """Measure and print; how many rows miss the aim."""
     aim, missed, everything = TARGETS[how], 0, []
     print(f"\n{how:32}{'p50':>8}{'p99':>8}{'max':>8}   aim: p99 at most {aim:g} s")
-    for ending in (ending for ending in stage.endings() if not ending.is_rationed):
-        took = [stage.seconds(ending) for _ in range(ROUNDS)]
+    for ending in (ending for ending in scene.endings() if not ending.is_rationed):
+        took = [scene.seconds_until_refused(ending) for _ in range(ROUNDS)]
         everything += took
         missed += _row(ending.name, took, aim)
     return missed + _row("all of them", everything, aim)

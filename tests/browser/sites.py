@@ -31,7 +31,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.api = self.api or self.address
-        self.staff = customers.signed_in(self.api, self.password)
+        self.staff = customers.sign_in_as_admin(self.api, self.password)
         assert (
             self.staff.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status
             == 200

@@ -1,5 +1,5 @@
-"""A hundred deletions against charges on the credit limit: never deleted with a debt, never
-both."""
+"""A hundred deletions against charges on the credit limit: no customer is deleted with a debt, and
+never do both succeed."""
 
 import random
 import threading
@@ -14,7 +14,7 @@ CUSTOMERS = 100
 
 
 def test_a_deletion_and_a_charge_never_both_succeed(system: System) -> None:
-    api = customers.signed_in(system.address, system.password)
+    api = customers.sign_in_as_admin(system.address, system.password)
     with ThreadPoolExecutor(4) as pool:
         paths = list(
             pool.map(lambda _: customers.open_customer(api, credit_limit="10.00"), range(CUSTOMERS))
@@ -28,7 +28,7 @@ def test_a_deletion_and_a_charge_never_both_succeed(system: System) -> None:
     outcomes = Counter((deletion, charge) for deletion, charge, _ in results)
     print("\n(deletion, charge): how often", dict(outcomes))
     assert set(outcomes) <= {("scheduled", 409), ("refused", 201)}, outcomes
-    assert len(outcomes) == 2, f"the race was always won by the same side: {outcomes}"
+    assert len(outcomes) == 2, f"the same side always won the race: {outcomes}"
     for deletion, _charge, balance in results:
         assert balance == ("0.00" if deletion == "scheduled" else "-4.00")
 
@@ -45,7 +45,7 @@ def _race(api: customers.Api, path: str, head_start: float | None) -> tuple[str,
             )
         else:  # the deletion has hops to go; without a head start it always loses
             threading.Event().wait(head_start)
-        charged.append(customers.move(api, path, "charges", "4.00").status)
+        charged.append(customers.transact(api, path, "charges", "4.00").status)
 
     other = threading.Thread(target=charge)
     other.start()

@@ -1,4 +1,4 @@
-"""kill -9 of the whole embedded process group in the middle of the main job, again and again."""
+"""kill -9 of the whole embedded process group during the main scenario, repeatedly."""
 
 import random
 import threading
@@ -30,10 +30,10 @@ def embedded(tmp_path: Path) -> Iterator[Embedded]:
         found.kill()
 
 
-def test_nothing_acknowledged_is_lost_or_doubled(embedded: Embedded) -> None:
+def test_nothing_acknowledged_is_lost_or_booked_twice(embedded: Embedded) -> None:
     dice = random.Random(SEED)
     acknowledged: dict[str, str] = {}
-    path = customers.open_customer(customers.signed_in(embedded.address, embedded.password))
+    path = customers.open_customer(customers.sign_in_as_admin(embedded.address, embedded.password))
     _top_up(embedded, path)
 
     for round_ in range(4):
@@ -54,8 +54,10 @@ def test_nothing_acknowledged_is_lost_or_doubled(embedded: Embedded) -> None:
             worker.join()
         embedded.start()
 
-    api = customers.signed_in(embedded.address, embedded.password)
-    again = {key: customers.move(api, path, "charges", "0.010001", key=key) for key in acknowledged}
+    api = customers.sign_in_as_admin(embedded.address, embedded.password)
+    again = {
+        key: customers.transact(api, path, "charges", "0.010001", key=key) for key in acknowledged
+    }
     assert {key: a.body["id"] for key, a in again.items()} == acknowledged
     rows = _all_transactions(api, path)
     charges = [row for row in rows if row["kind"] == "usage"]
@@ -66,8 +68,8 @@ def test_nothing_acknowledged_is_lost_or_doubled(embedded: Embedded) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None:
-    api = customers.signed_in(embedded.address, embedded.password)
+def test_a_saga_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None:
+    api = customers.sign_in_as_admin(embedded.address, embedded.password)
     path = customers.open_customer(api)
     key = "the-same-key"
     customers.eventually(lambda: "organization.activated" in customers.actions(api, path))
@@ -75,23 +77,23 @@ def test_a_conversation_finishes_after_a_kill_at(embedded: Embedded, point: str)
     embedded.start(CLIENTELE_FAILPOINT=point)
     body = customers.organization()
 
-    _ignore_answer(
-        lambda: customers.signed_in(embedded.address, embedded.password).call(
+    _ignore_failure(
+        lambda: customers.sign_in_as_admin(embedded.address, embedded.password).call(
             "POST", "/v1/organizations", body, key=key
         )
     )
     embedded.await_death()
     embedded.start()
 
-    api = customers.signed_in(embedded.address, embedded.password)
+    api = customers.sign_in_as_admin(embedded.address, embedded.password)
     created = api.call("POST", "/v1/organizations", body, key=key, wait=10)
     assert created.status == 201
     fresh = f"/v1/organizations/{created.body['id']}"
     customers.eventually(lambda: api.call("GET", fresh).body["status"] == "active")
     found = api.call("GET", f"/v1/organizations?q={body['name'][-12:]}").body["data"]
     assert [row["id"] for row in found] == [created.body["id"]]
-    for told in ("organization.created", "account.opened", "organization.activated"):
-        customers.eventually(lambda told=told: customers.actions(api, fresh).count(told) == 1)
+    for action in ("organization.created", "account.opened", "organization.activated"):
+        customers.eventually(lambda action=action: customers.actions(api, fresh).count(action) == 1)
     assert api.call("DELETE", path, {}, wait=10).body["status"] == "scheduled"
 
 
@@ -109,14 +111,14 @@ def test_it_is_ready_again_and_stops_cleanly(embedded: Embedded) -> None:
 
 
 def _top_up(embedded: Embedded, path: str) -> None:
-    api = customers.signed_in(embedded.address, embedded.password)
-    assert customers.move(api, path, "top-ups", "100.00").status == 201
+    api = customers.sign_in_as_admin(embedded.address, embedded.password)
+    assert customers.transact(api, path, "top-ups", "100.00").status == 201
 
 
 def _charge_until(
     embedded: Embedded, path: str, name: str, stop: threading.Event, done: dict[str, str]
 ) -> None:
-    api = customers.signed_in(embedded.address, embedded.password)
+    api = customers.sign_in_as_admin(embedded.address, embedded.password)
     n = 0
     while not stop.is_set():
         n += 1
@@ -134,7 +136,7 @@ def _charge_until(
             done[key] = answer.body["id"]
 
 
-def _ignore_answer(call: object) -> None:
+def _ignore_failure(call: object) -> None:
     try:
         call()  # type: ignore[operator]
     except Exception:

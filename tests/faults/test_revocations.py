@@ -1,5 +1,5 @@
-"""Access that ends is refused at the gateway soon, broker or not; where nobody can say who is out,
-nobody is let in."""
+"""Ended access is refused at the gateway soon, with or without the broker. If revocations cannot be
+read, no one gets in."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from devtools.processes import System
 from devtools.servers import RabbitMQ
 
 from tests import customers
-from tests.revocations import Stage
+from tests.revocations import Scene
 
 WAYS = (
     "organization suspended",
@@ -23,34 +23,34 @@ WAYS = (
 
 
 @pytest.fixture(scope="module")
-def stage(system: System) -> Stage:
-    return Stage(system, times=2)
+def scene(system: System) -> Scene:
+    return Scene(system, times=2)
 
 
 @pytest.fixture(scope="module")
-def without_broker(stage: Stage, system: System, rabbitmq: RabbitMQ) -> Iterator[Stage]:
+def without_broker(scene: Scene, system: System, rabbitmq: RabbitMQ) -> Iterator[Scene]:
     rabbitmq.kill()
-    yield stage
+    yield scene
     rabbitmq.restart()
     system.await_ready()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_token_dies_soon(stage: Stage, way: str) -> None:
-    ending = next(e for e in stage.endings() if e.name == way)
+def test_a_token_is_refused_soon(scene: Scene, way: str) -> None:
+    ending = next(e for e in scene.endings() if e.name == way)
 
-    stage.seconds(ending)
+    scene.seconds_until_refused(ending)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_token_dies_soon_without_the_broker(without_broker: Stage, way: str) -> None:
+def test_a_token_is_refused_soon_without_the_broker(without_broker: Scene, way: str) -> None:
     ending = next(e for e in without_broker.endings() if e.name == way)
 
-    without_broker.seconds(ending)
+    without_broker.seconds_until_refused(ending)
 
 
-def test_after_ten_seconds_of_silence_nobody_gets_in(system: System) -> None:
-    api = customers.signed_in(system.address, system.password)
+def test_without_a_revocation_feed_no_one_gets_in(system: System) -> None:
+    api = customers.sign_in_as_admin(system.address, system.password)
     assert api.call("GET", "/v1/settings").status == 200
     began = time.monotonic()
     system.stop(["membership-web"])

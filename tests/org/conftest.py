@@ -1,5 +1,5 @@
-"""Org on both databases, with its upstreams' words put into its ears, and people with tokens at
-its door."""
+"""Org on both databases: the messages of the other services are put into its inbox, people call it
+with tokens."""
 
 import json
 import time
@@ -59,15 +59,15 @@ def database(
 
 @dataclass
 class InternalClient:
-    """Billing or membership as org asks it; ``answer`` is its closing check."""
+    """Billing or membership as org calls it; ``answer`` is its closing check."""
 
     answer: dict[str, Any] = field(default_factory=lambda: {"blockers": [], "warnings": []})
 
     def send(
         self, _method: str, path: str, _headers: Any, _body: bytes | None = None
     ) -> ServiceResponse:
-        told = {"keys": [KEY.as_dict(private=False)]} if path.endswith("jwks.json") else self.answer
-        return ServiceResponse(200, {}, json.dumps(told).encode())
+        body = {"keys": [KEY.as_dict(private=False)]} if path.endswith("jwks.json") else self.answer
+        return ServiceResponse(200, {}, json.dumps(body).encode())
 
 
 class World:
@@ -81,7 +81,7 @@ class World:
         transports = {"billing": self.billing, "membership": self.membership}
         self.client = create_app(settings, database, transports).test_client()
         self.inbox = Inbox(database, SERVICE.listeners)
-        self.hear(
+        self.consume(
             membership.ProviderCreated(
                 organization_id=self.provider,
                 name="Provider",
@@ -92,10 +92,10 @@ class World:
             )
         )
 
-    # --- by messages
+    # --- messages
 
-    def hear(self, message: Message) -> None:
-        """A neighbour says this."""
+    def consume(self, message: Message) -> None:
+        """Another service publishes this."""
         with self.database.transaction() as session:
             message_id = outbox.publish(session, message)
             write_collected(session)
@@ -105,8 +105,8 @@ class World:
         self.inbox.receive(body)
         assert self.inbox.dead_letters() == []
 
-    def said(self, *kinds: type[Message]) -> list[Any]:
-        """What org has said of these kinds, in order."""
+    def published(self, *kinds: type[Message]) -> list[Any]:
+        """The messages of these kinds that org has published, in order."""
         with self.database.reading() as session:
             found = session.scalars(
                 select(OutboxRow)
@@ -116,14 +116,14 @@ class World:
             by_type = {kind.TYPE: kind for kind in kinds}
             return [by_type[row.type].load(json.loads(row.body)["data"]) for row in found]
 
-    # --- inside
+    # --- actions
 
-    def act(self, what: Any, **how: Any) -> Any:
-        """Do something inside, in a transaction of its own."""
+    def run(self, what: Any, **how: Any) -> Any:
+        """Run an action in a transaction of its own."""
         with self.database.transaction() as session:
             return what(session, **how)
 
-    def found(self, organization_id: str) -> Organization:
+    def organization(self, organization_id: str) -> Organization:
         with self.database.reading() as session:
             return queries.organization(session, organization_id)
 
@@ -131,7 +131,7 @@ class World:
         with self.database.reading() as session:
             return queries.latest_deletion(session, organization_id)
 
-    # --- over HTTP
+    # --- HTTP
 
     def token(
         self, *, role: str = "owner", org: str | None = None, act: Any = None, **more: Any
@@ -166,9 +166,9 @@ class World:
 
     def reply(self, message: Message, now: datetime | None = None) -> None:
         """A saga receives this reply at ``now``, past the inbox."""
-        self.act(sagas.receive_reply, message=message, now=now or self.now)
+        self.run(sagas.receive_reply, message=message, now=now or self.now)
 
-    # --- in short
+    # --- scenes
 
     def customer(self, **other: Any) -> str:
         """A customer still in provisioning."""
@@ -182,7 +182,7 @@ class World:
             "billing": {"email": "bills@acme.example"},
             "owner": {"given_name": "Olga", "family_name": "Owner", "email": "olga@acme.example"},
         }
-        return self.act(
+        return self.run(
             sagas.start_opening,
             provider_id=self.provider,
             now=self.now,
@@ -191,29 +191,29 @@ class World:
         ).id
 
     def active(self, **other: Any) -> str:
-        """A customer open for business."""
-        one = self.customer(**other)
-        self.reply(billing.AccountOpened(organization_id=one))
-        self.reply(membership.OwnerInvited(organization_id=one, owner=owner()))
-        return one
+        """An active customer."""
+        customer = self.customer(**other)
+        self.reply(billing.AccountOpened(organization_id=customer))
+        self.reply(membership.OwnerInvited(organization_id=customer, owner=owner()))
+        return customer
 
-    def put(self, organization_id: str, status: str) -> None:
-        """Set a status past all rules."""
+    def set_status(self, organization_id: str, status: str) -> None:
+        """Set a status, bypassing all rules."""
         with self.database.transaction() as session:
             queries.organization(session, organization_id).status = status
 
-    def asked(self, one: str) -> str:
-        """Its deletion has been asked for."""
-        return self.act(
-            sagas.start_deletion, organization_id=one, now=self.now, by=STAFF, reason="bye"
+    def request_deletion(self, customer: str) -> str:
+        """Request its deletion."""
+        return self.run(
+            sagas.start_deletion, organization_id=customer, now=self.now, by=STAFF, reason="bye"
         ).id
 
-    def scheduled(self, one: str) -> str:
-        """Its deletion has been scheduled."""
-        wish = self.asked(one)
-        self.reply(billing.AccountClosed(organization_id=one, deletion_id=wish))
-        self.reply(membership.AccessEnded(organization_id=one, deletion_id=wish))
-        return wish
+    def schedule_deletion(self, customer: str) -> str:
+        """Request its deletion and have it scheduled."""
+        deletion_id = self.request_deletion(customer)
+        self.reply(billing.AccountClosed(organization_id=customer, deletion_id=deletion_id))
+        self.reply(membership.AccessEnded(organization_id=customer, deletion_id=deletion_id))
+        return deletion_id
 
 
 def owner(address: str = "olga@acme.example") -> membership.Owner:
@@ -227,10 +227,10 @@ def owner(address: str = "olga@acme.example") -> membership.Owner:
 
 
 def balance(
-    one: str, provider: str, *, usable: str, as_of: datetime, days: int | None = None
+    customer: str, provider: str, *, usable: str, as_of: datetime, days: int | None = None
 ) -> billing.BalanceChanged:
     return billing.BalanceChanged(
-        organization_id=one,
+        organization_id=customer,
         provider_id=provider,
         currency="EUR",
         payment_mode="prepaid",

@@ -1,4 +1,4 @@
-"""The audit and the timeline: who sees what of them, what is found in them, and what is left once
+"""Audit and timeline: filters, what each reader may see, the file, and what remains once
 nobody is named."""
 
 import csv
@@ -37,7 +37,7 @@ STELLA = {
 }
 
 
-def tell(world: World, one: str, **other: Any) -> str:
+def add_entry(world: World, customer: str, **other: Any) -> str:
     """Membership says a row of its audit; answers its id."""
     known: dict[str, Any] = {
         "entry_id": ids.new("evt"),
@@ -50,48 +50,54 @@ def tell(world: World, one: str, **other: Any) -> str:
         "reason": None,
         "hash": "0" * 64,
     }
-    world.hear(
-        membership.AuditRecorded(organization_id=one, provider_id=world.provider, **(known | other))
+    world.consume(
+        membership.AuditRecorded(
+            organization_id=customer, provider_id=world.provider, **(known | other)
+        )
     )
     return (known | other)["entry_id"]
 
 
-def found(world: World, one: str, query: str = "", path: str = "audit", **who: Any) -> list[Any]:
-    answer = world.call("GET", f"/organizations/{one}/{path}?{query}", **who)
+def audit_rows(
+    world: World, customer: str, query: str = "", path: str = "audit", **who: Any
+) -> list[Any]:
+    answer = world.call("GET", f"/organizations/{customer}/{path}?{query}", **who)
     assert answer.status_code == 200, answer.text
     return answer.json["data"]
 
 
-def table(world: World, one: str, **who: Any) -> list[dict[str, str]]:
-    answer = world.call("GET", f"/organizations/{one}/audit", headers={"Accept": "text/csv"}, **who)
+def csv_rows(world: World, customer: str, **who: Any) -> list[dict[str, str]]:
+    answer = world.call(
+        "GET", f"/organizations/{customer}/audit", headers={"Accept": "text/csv"}, **who
+    )
     assert answer.content_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
     return list(csv.DictReader(io.StringIO(answer.text, newline="")))
 
 
-# ---- what is found
+# ---- filters
 
 
 def test_the_audit_is_filtered_newest_first(world: World) -> None:
-    one = world.active()
-    tell(
+    customer = world.active()
+    add_entry(
         world,
-        one,
+        customer,
         action="a.one",
         at="2026-03-01T12:00:00.000000Z",
         target={"type": "member", "id": "mem_9"},
     )
-    tell(world, one, action="a.two", at="2026-03-02T12:00:00.000000Z", outcome="denied")
-    tell(
+    add_entry(world, customer, action="a.two", at="2026-03-02T12:00:00.000000Z", outcome="denied")
+    add_entry(
         world,
-        one,
+        customer,
         action="a.three",
         at="2026-03-03T12:00:00.000000Z",
         actor={"kind": "system", "id": "system"},
     )
 
     def actions(query: str, path: str = "audit") -> list[str]:
-        return [row["action"] for row in found(world, one, query, path)]
+        return [row["action"] for row in audit_rows(world, customer, query, path)]
 
     assert actions("") == ["a.three", "a.two", "a.one"]
     assert actions("action=a.two") == ["a.two"]
@@ -119,20 +125,21 @@ def test_the_audit_is_filtered_newest_first(world: World) -> None:
         "target=",
     ],
 )
-def test_what_can_not_be_looked_for_is_422(world: World, query: str) -> None:
+def test_invalid_filters_are_422(world: World, query: str) -> None:
     assert world.call("GET", f"/organizations/{world.active()}/audit?{query}").status_code == 422
 
 
 @pytest.mark.parametrize("path", ["audit", "timeline"])
-def test_a_cursor_is_of_one_organizations_list(world: World, path: str) -> None:
-    one, other = world.active(), world.active()
+def test_a_cursor_is_valid_for_one_organization_only(world: World, path: str) -> None:
+    customer, other = world.active(), world.active()
     for _ in range(2):
-        tell(world, one)
+        add_entry(world, customer)
 
-    cursor = world.call("GET", f"/organizations/{one}/{path}?limit=1").json["next_cursor"]
+    cursor = world.call("GET", f"/organizations/{customer}/{path}?limit=1").json["next_cursor"]
 
     assert (
-        world.call("GET", f"/organizations/{one}/{path}?limit=1&cursor={cursor}").status_code == 200
+        world.call("GET", f"/organizations/{customer}/{path}?limit=1&cursor={cursor}").status_code
+        == 200
     )
     assert (
         world.call("GET", f"/organizations/{other}/{path}?limit=1&cursor={cursor}").status_code
@@ -143,11 +150,11 @@ def test_a_cursor_is_of_one_organizations_list(world: World, path: str) -> None:
 # ---- what a customer sees of support
 
 
-def support(world: World, one: str, **acting: Any) -> str:
+def support(world: World, customer: str, **acting: Any) -> str:
     """A row in every part of which staff is named."""
-    return tell(
+    return add_entry(
         world,
-        one,
+        customer,
         actor={
             "kind": "support",
             "id": "support:sgr_1",
@@ -166,30 +173,36 @@ def support(world: World, one: str, **acting: Any) -> str:
     )
 
 
-def test_a_customer_sees_support_and_nowhere_who_it_was(world: World) -> None:
-    one = world.active()
-    row_id = support(world, one)
+def test_a_customer_sees_support_but_no_names_of_staff(world: World) -> None:
+    customer = world.active()
+    row_id = support(world, customer)
 
     for path in ("audit", "timeline"):
-        mine, theirs = found(world, one, path=path, org=one)[0], found(world, one, path=path)[0]
+        mine, theirs = (
+            audit_rows(world, customer, path=path, org=customer)[0],
+            audit_rows(world, customer, path=path)[0],
+        )
         assert (mine["id"], theirs["id"]) == (row_id, row_id)
         assert mine["actor"] == {"kind": "support", "id": "support", "label": "Support"}
         assert mine["reason"] == "Support: supports Max"
         assert theirs["actor"]["acting"] == STELLA
         assert theirs["reason"] == "Stella Staff: supports Max"
     for seen in (
-        *(json.dumps(found(world, one, path=p, org=one)) for p in ("audit", "timeline")),
-        json.dumps(table(world, one, org=one)),
+        *(
+            json.dumps(audit_rows(world, customer, path=p, org=customer))
+            for p in ("audit", "timeline")
+        ),
+        json.dumps(csv_rows(world, customer, org=customer)),
     ):
         assert not any(word in seen.casefold() for word in ("stella", "ses_1", "sgr_1")), seen
-    assert "Stella Staff" in json.dumps(table(world, one))
+    assert "Stella Staff" in json.dumps(csv_rows(world, customer))
 
 
-def test_a_customer_sees_as_whom_support_acted(world: World) -> None:
-    one = world.active()
-    tell(
+def test_a_customer_sees_whom_support_acted_as(world: World) -> None:
+    customer = world.active()
+    add_entry(
         world,
-        one,
+        customer,
         actor={
             "kind": "support",
             "id": "idn_jane",
@@ -199,38 +212,42 @@ def test_a_customer_sees_as_whom_support_acted(world: World) -> None:
         target={"type": "member", "id": "mem_jane", "label": "Jane"},
     )
 
-    row = found(world, one, org=one)[0]
+    row = audit_rows(world, customer, org=customer)[0]
 
     assert row["actor"] == {"kind": "support", "id": "support", "label": "Support acting as Jane"}
     assert row["target"]["label"] == "Jane"
-    assert table(world, one, org=one)[0]["actor"] == "Support acting as Jane"
-    assert table(world, one, org=one)[0]["acting"] == ""
-    assert table(world, one)[0]["acting"] == "Stella Staff"
+    assert csv_rows(world, customer, org=customer)[0]["actor"] == "Support acting as Jane"
+    assert csv_rows(world, customer, org=customer)[0]["acting"] == ""
+    assert csv_rows(world, customer)[0]["acting"] == "Stella Staff"
 
 
 def test_support_without_a_name_is_support(world: World) -> None:
-    one = world.active()
-    tell(
+    customer = world.active()
+    add_entry(
         world,
-        one,
+        customer,
         actor={"kind": "support", "id": "", "label": "", "acting": {}},
         reason="as asked",
     )
 
-    row = found(world, one, org=one)[0]
+    row = audit_rows(world, customer, org=customer)[0]
 
     assert (row["actor"]["label"], row["reason"]) == ("Support", "as asked")
 
 
-def test_no_filter_tells_a_customer_who_gave_support(world: World) -> None:
-    one = world.active()
-    support(world, one)
-    tell(world, one, actor={"kind": "member", "id": "idn_olga", "label": "Olga"})
+def test_no_filter_reveals_who_gave_support(world: World) -> None:
+    customer = world.active()
+    support(world, customer)
+    add_entry(world, customer, actor={"kind": "member", "id": "idn_olga", "label": "Olga"})
 
     def labels(actor: str, **who: Any) -> list[str]:
-        return [row["actor"]["label"] for row in found(world, one, f"actor={actor}", **who)]
+        return [
+            row["actor"]["label"] for row in audit_rows(world, customer, f"actor={actor}", **who)
+        ]
 
-    assert [labels(a, org=one) for a in ("idn_stella", "support:sgr_1", "support", "idn_olga")] == [
+    assert [
+        labels(a, org=customer) for a in ("idn_stella", "support:sgr_1", "support", "idn_olga")
+    ] == [
         [],
         [],
         ["Support"],
@@ -241,19 +258,20 @@ def test_no_filter_tells_a_customer_who_gave_support(world: World) -> None:
         ["Support"],
         ["Olga"],
     ]
-    assert [row["actor"]["kind"] for row in found(world, one, "actor_kind=support", org=one)] == [
-        "support"
-    ]
+    assert [
+        row["actor"]["kind"]
+        for row in audit_rows(world, customer, "actor_kind=support", org=customer)
+    ] == ["support"]
 
 
 @pytest.mark.parametrize("path", ["audit", "timeline"])
-def test_whoever_acts_for_somebody_reads_no_audit(world: World, path: str) -> None:
-    one = world.active()
+def test_an_acting_session_cannot_read_the_audit(world: World, path: str) -> None:
+    customer = world.active()
 
-    answer = world.call("GET", f"/organizations/{one}/{path}", org=one, act=STELLA)
+    answer = world.call("GET", f"/organizations/{customer}/{path}", org=customer, act=STELLA)
 
     assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
-    denied = world.said(org.AuditRecorded)[-1]
+    denied = world.published(org.AuditRecorded)[-1]
     assert (denied.action, denied.outcome, denied.actor["acting"]["sub"]) == (
         f"{path}.read",
         "denied",
@@ -264,19 +282,21 @@ def test_whoever_acts_for_somebody_reads_no_audit(world: World, path: str) -> No
 # ---- as a file
 
 
-def test_the_file_has_every_row_once_however_many_batches_it_takes(
+def test_the_file_has_every_row_once_in_batches(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "MAX_BATCH", 2)
-    one = world.active()
-    told = [
-        tell(world, one, changes=[{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}])
+    customer = world.active()
+    entries = [
+        add_entry(
+            world, customer, changes=[{"field": "name", "before": 'a,"b"', "after": "c\r\nd"}]
+        )
         for _ in range(5)
     ]
 
-    lines = table(world, one)
+    lines = csv_rows(world, customer)
 
-    assert [line["id"] for line in lines] == sorted(told, reverse=True)
+    assert [line["id"] for line in lines] == sorted(entries, reverse=True)
     assert json.loads(lines[0]["changes"]) == [
         {"field": "name", "before": 'a,"b"', "after": "c\r\nd"}
     ]
@@ -284,10 +304,10 @@ def test_the_file_has_every_row_once_however_many_batches_it_takes(
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
 def test_no_cell_of_the_file_is_a_formula(world: World, cell: str) -> None:
-    one = world.active()
-    tell(world, one, reason=cell, target={"type": "x", "id": "x", "label": cell})
+    customer = world.active()
+    add_entry(world, customer, reason=cell, target={"type": "x", "id": "x", "label": cell})
 
-    line = table(world, one)[0]
+    line = csv_rows(world, customer)[0]
 
     assert (line["reason"], line["target"]) == (f"'{cell}", f"'{cell}")
 
@@ -295,31 +315,34 @@ def test_no_cell_of_the_file_is_a_formula(world: World, cell: str) -> None:
 # ---- denials
 
 
-def test_whoever_hammers_at_a_shut_door_gets_one_row_a_minute(world: World) -> None:
-    one = world.active()
+def test_repeated_denials_are_recorded_once_a_minute(world: World) -> None:
+    customer = world.active()
     for _ in range(5):
-        assert world.call("POST", f"/organizations/{one}/activate", {}, org=one).status_code == 403
-    world.call("POST", f"/organizations/{one}/suspend", {"reason": "x"}, org=one)
+        assert (
+            world.call("POST", f"/organizations/{customer}/activate", {}, org=customer).status_code
+            == 403
+        )
+    world.call("POST", f"/organizations/{customer}/suspend", {"reason": "x"}, org=customer)
 
-    denied = [m.action for m in world.said(org.AuditRecorded) if m.outcome == "denied"]
+    denied = [m.action for m in world.published(org.AuditRecorded) if m.outcome == "denied"]
 
     assert denied == ["organization.activate", "organization.suspend"]
 
 
-def test_who_may_only_look_is_denied_in_writing(world: World) -> None:
-    one = world.active()
+def test_a_denied_write_of_a_viewer_is_recorded(world: World) -> None:
+    customer = world.active()
 
     answer = world.call(
         "PATCH",
-        f"/organizations/{one}",
+        f"/organizations/{customer}",
         {"name": "New"},
-        org=one,
+        org=customer,
         act=STELLA | {"access": "read"},
         headers={"If-Match": "*"},
     )
 
     assert answer.json["code"] == "read_only"
-    denied = world.said(org.AuditRecorded)[-1]
+    denied = world.published(org.AuditRecorded)[-1]
     assert (denied.action, denied.outcome, denied.actor["kind"]) == (
         "organization.change",
         "denied",
@@ -357,10 +380,10 @@ CHANGES = (
 )
 
 
-def test_nobody_changes_rows_but_to_erase_them(
+def test_rows_can_only_be_changed_to_erase_them(
     world: World, prepared_databases: PreparedDatabases
 ) -> None:
-    tell(world, world.active(), reason="why")
+    add_entry(world, world.active(), reason="why")
     owner = owner_of(world, prepared_databases)
 
     for rows in ("audit_entries", "trail"):
@@ -371,12 +394,12 @@ def test_nobody_changes_rows_but_to_erase_them(
                 attempt(owner, change.format(rows))
 
 
-def test_what_was_erased_is_not_written_again(world: World) -> None:
-    one = world.active()
-    tell(world, one)
+def test_erased_names_are_not_written_again(world: World) -> None:
+    customer = world.active()
+    add_entry(world, customer)
     with world.database.transaction() as session:
-        audit.erase(session, one)
-        audit.erase_rows(session, TrailEntry, one)
+        audit.erase(session, customer)
+        audit.erase_rows(session, TrailEntry, customer)
 
     for statement in (
         "UPDATE trail SET reason = 'x'",
@@ -394,38 +417,40 @@ def test_what_was_erased_is_not_written_again(world: World) -> None:
 def all_text(database: Database) -> str:
     """All that stands in the database, but for what waits to be said and what is remembered for a
     while."""
-    found = []
+    texts = []
     with database.reading() as session:
         for metadata in (columns.Base.metadata, Base.metadata):
             assert isinstance(metadata, MetaData)
-            for one in metadata.sorted_tables:
-                if one.name not in ("outbox", "inbox", "idempotency_keys"):
-                    found += [repr(row) for row in session.execute(select(one)).all()]
-    return "\n".join(found)
+            for source in metadata.sorted_tables:
+                if source.name not in ("outbox", "inbox", "idempotency_keys"):
+                    texts += [repr(row) for row in session.execute(select(source)).all()]
+    return "\n".join(texts)
 
 
-def test_nobody_is_named_once_a_customer_is_gone(world: World) -> None:
-    one = world.active(buyer_tags={"CustomerRef": "Max Muster"})
+def test_no_one_is_named_once_a_customer_is_deleted(world: World) -> None:
+    customer = world.active(buyer_tags={"CustomerRef": "Max Muster"})
     world.call(
         "PATCH",
-        f"/organizations/{one}",
+        f"/organizations/{customer}",
         {"billing": {"email": "max@muster.example"}},
-        org=one,
-        headers={"If-Match": world.call("GET", f"/organizations/{one}").headers["ETag"]},
+        org=customer,
+        headers={"If-Match": world.call("GET", f"/organizations/{customer}").headers["ETag"]},
     )
-    tell(world, one, reason="Olga wants it")
+    add_entry(world, customer, reason="Olga wants it")
     names = ("Olga", "olga@", "bills@", "max@", "Max Muster", "Stella", "Somebody", "Clara")
     assert sum(name in all_text(world.database) for name in names) >= 6
-    wish = world.scheduled(one)
-    hashes = chain(world, one)
-    world.act(sagas.purge_due, now=world.deletion(one).purge_at)
-    world.reply(billing.AccountSealed(organization_id=one, deletion_id=wish), NOON)
-    world.reply(membership.MembersErased(organization_id=one, deletion_id=wish), NOON)
+    deletion_id = world.schedule_deletion(customer)
+    hashes = chain(world, customer)
+    world.run(sagas.purge_due, now=world.deletion(customer).purge_at)
+    world.reply(billing.AccountSealed(organization_id=customer, deletion_id=deletion_id), NOON)
+    world.reply(membership.MembersErased(organization_id=customer, deletion_id=deletion_id), NOON)
 
-    late = tell(world, one, actor={"kind": "staff", "id": "mem_1", "label": "Clara"}, reason="Olga")
-    world.hear(
+    late = add_entry(
+        world, customer, actor={"kind": "staff", "id": "mem_1", "label": "Clara"}, reason="Olga"
+    )
+    world.consume(
         billing.AuditRecorded(
-            organization_id=one,
+            organization_id=customer,
             provider_id=world.provider,
             entry_id=ids.new("evt"),
             at=AT,
@@ -437,23 +462,23 @@ def test_nobody_is_named_once_a_customer_is_gone(world: World) -> None:
             hash="0" * 64,
         )
     )
-    world.call("POST", f"/organizations/{one}/suspend", {"reason": "x"}, role="viewer")
+    world.call("POST", f"/organizations/{customer}/suspend", {"reason": "x"}, role="viewer")
 
-    left = [line for line in all_text(world.database).splitlines() if one in line]
+    left = [line for line in all_text(world.database).splitlines() if customer in line]
     assert len(left) > 8
     assert not [line for line in left for name in names if name in line]
-    assert found(world, one, "action=member.disabled")[0]["id"] == late
-    assert chain(world, one)[: len(hashes)] == hashes
+    assert audit_rows(world, customer, "action=member.disabled")[0]["id"] == late
+    assert chain(world, customer)[: len(hashes)] == hashes
     with world.database.reading(snapshot=True) as session:
-        assert list(audit.verify(session, one)) == []
-    assert "Olga" not in repr(world.said(org.AuditRecorded)[-2:])
+        assert list(audit.verify(session, customer)) == []
+    assert "Olga" not in repr(world.published(org.AuditRecorded)[-2:])
 
 
-def chain(world: World, one: str) -> list[str]:
+def chain(world: World, customer: str) -> list[str]:
     with world.database.reading() as session:
         wanted = (
             select(AuditEntry.hash)
-            .where(AuditEntry.organization_id == one)
+            .where(AuditEntry.organization_id == customer)
             .order_by(AuditEntry.number)
         )
         return list(session.scalars(wanted))
@@ -476,7 +501,7 @@ def tamper(world: World, postgres: Any, statement: str) -> None:
     engine.dispose()
 
 
-def test_the_command_names_every_damage_and_ends_with_1(
+def test_the_command_lists_every_damage_and_exits_with_1(
     world: World,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -498,8 +523,8 @@ def test_the_command_names_every_damage_and_ends_with_1(
     changed, shortened, cut, whole = customers
     assert run() == (0, ["4 chains, 0 problems"])
 
-    def where(one: str) -> str:
-        value = "'" + ids.to_uuid("org", one).hex + "'"
+    def where(customer: str) -> str:
+        value = "'" + ids.to_uuid("org", customer).hex + "'"
         return f"organization_id = {value}"
 
     tamper(

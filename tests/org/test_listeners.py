@@ -1,5 +1,4 @@
-"""What org remembers of what the others say: the projection the list is made of, the trail, the
-settings."""
+"""What org keeps of the other services: figures for the list, the merged audit, applied settings."""
 
 import json
 from datetime import timedelta
@@ -16,71 +15,73 @@ from tests.org.conftest import NOON, World, balance, owner
 pytestmark = pytest.mark.both_databases
 
 
-def listed(world: World, one: str) -> dict:
+def listed(world: World, customer: str) -> dict:
     rows = world.call("GET", "/organizations").json["data"]
-    return next(row["summary"] for row in rows if row["id"] == one)
+    return next(row["summary"] for row in rows if row["id"] == customer)
 
 
-def test_the_figures_of_the_latest_word_from_billing_are_kept(world: World) -> None:
-    one = world.active()
+def test_the_latest_figures_of_billing_are_kept(world: World) -> None:
+    customer = world.active()
 
-    world.hear(balance(one, world.provider, usable="12.345678", as_of=NOON, days=3))
+    world.consume(balance(customer, world.provider, usable="12.345678", as_of=NOON, days=3))
 
-    summary = listed(world, one)
+    summary = listed(world, customer)
     assert (summary["usable_credits"], summary["balance"]) == ("12.345678", "12.345678")
     assert summary["days_to_empty"] == 3
     assert summary["as_of"] == "2026-03-01T12:00:00.000000Z"
-    assert world.found(one).usable_units == 12_345_678
+    assert world.organization(customer).usable_units == 12_345_678
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(-1, "5.00"), (0, "9.00"), (1, "9.00")])
-def test_an_older_word_never_replaces_a_newer_one(
-    world: World, seconds: int, expected: str
-) -> None:
-    one = world.active()
-    world.hear(balance(one, world.provider, usable="5.00", as_of=NOON))
+def test_older_figures_never_replace_newer_ones(world: World, seconds: int, expected: str) -> None:
+    customer = world.active()
+    world.consume(balance(customer, world.provider, usable="5.00", as_of=NOON))
 
-    world.hear(balance(one, world.provider, usable="9.00", as_of=NOON + timedelta(seconds=seconds)))
+    world.consume(
+        balance(customer, world.provider, usable="9.00", as_of=NOON + timedelta(seconds=seconds))
+    )
 
-    assert listed(world, one)["usable_credits"] == expected
+    assert listed(world, customer)["usable_credits"] == expected
 
 
-def test_what_never_runs_out_sorts_last_and_is_shown_as_nothing(world: World) -> None:
-    one = world.active()
+def test_credits_that_never_run_out_sort_last_and_show_null(world: World) -> None:
+    customer = world.active()
 
-    world.hear(balance(one, world.provider, usable="5.00", as_of=NOON, days=None))
+    world.consume(balance(customer, world.provider, usable="5.00", as_of=NOON, days=None))
 
-    assert world.found(one).days_to_empty == NEVER_EMPTY
-    assert listed(world, one)["days_to_empty"] is None
+    assert world.organization(customer).days_to_empty == NEVER_EMPTY
+    assert listed(world, customer)["days_to_empty"] is None
 
 
 def test_members_and_the_owner_follow_membership(world: World) -> None:
-    one = world.active()
+    customer = world.active()
     new = owner("nora@acme.example")
 
-    world.hear(membership.MembersChanged(organization_id=one, members=7, admins=2, owner=new))
+    world.consume(
+        membership.MembersChanged(organization_id=customer, members=7, admins=2, owner=new)
+    )
 
-    assert (listed(world, one)["members"], listed(world, one)["admins"]) == (7, 2)
-    assert world.found(one).owner["email"] == "nora@acme.example"
+    assert (listed(world, customer)["members"], listed(world, customer)["admins"]) == (7, 2)
+    assert world.organization(customer).owner["email"] == "nora@acme.example"
     assert len(world.call("GET", "/organizations?q=NORA@").json["data"]) == 1
 
 
-def test_a_tombstone_takes_no_personal_data_any_more(world: World) -> None:
-    one = world.active()
-    world.put(one, "deleted")
-    before = world.found(one).owner
+def test_a_tombstone_accepts_no_personal_data(world: World) -> None:
+    customer = world.active()
+    world.set_status(customer, "deleted")
+    before = world.organization(customer).owner
 
-    world.hear(
+    world.consume(
         membership.MembersChanged(
-            organization_id=one, members=1, admins=0, owner=owner("late@acme.example")
+            organization_id=customer, members=1, admins=0, owner=owner("late@acme.example")
         )
     )
 
-    assert world.found(one).owner == before
+    assert world.organization(customer).owner == before
 
 
-def test_a_provider_is_made_once(world: World) -> None:
-    world.hear(
+def test_a_provider_is_created_once(world: World) -> None:
+    world.consume(
         membership.ProviderCreated(
             organization_id=world.provider,
             name="Another",
@@ -91,12 +92,14 @@ def test_a_provider_is_made_once(world: World) -> None:
         )
     )
 
-    assert world.found(world.provider).name == "Provider"
+    assert world.organization(world.provider).name == "Provider"
 
 
-def audited(said_as: type[parts.AuditRecorded], one: str, world: World, entry: str = "") -> Message:
-    return said_as(
-        organization_id=one,
+def audited(
+    kind: type[parts.AuditRecorded], customer: str, world: World, entry: str = ""
+) -> Message:
+    return kind(
+        organization_id=customer,
         provider_id=world.provider,
         entry_id=entry or ids.new("evt"),
         at="2026-03-01T12:00:00.000000Z",
@@ -110,36 +113,38 @@ def audited(said_as: type[parts.AuditRecorded], one: str, world: World, entry: s
 
 
 @pytest.mark.parametrize(
-    "said_as", [org.AuditRecorded, billing.AuditRecorded, membership.AuditRecorded]
+    "kind", [org.AuditRecorded, billing.AuditRecorded, membership.AuditRecorded]
 )
-def test_a_row_of_any_services_audit_is_kept_once(
-    world: World, said_as: type[parts.AuditRecorded]
+def test_an_audit_row_of_any_service_is_kept_once(
+    world: World, kind: type[parts.AuditRecorded]
 ) -> None:
-    one, entry = world.active(), ids.new("evt")
+    customer, entry = world.active(), ids.new("evt")
 
-    world.hear(audited(said_as, one, world, entry))
-    world.hear(audited(said_as, one, world, entry))
+    world.consume(audited(kind, customer, world, entry))
+    world.consume(audited(kind, customer, world, entry))
 
     with world.database.reading() as session:
-        (row,) = session.scalars(select(TrailEntry).where(TrailEntry.organization_id == one)).all()
-    assert (row.id, row.service) == (entry, said_as.producer())
+        (row,) = session.scalars(
+            select(TrailEntry).where(TrailEntry.organization_id == customer)
+        ).all()
+    assert (row.id, row.service) == (entry, kind.producer())
 
 
-def test_settings_are_in_force_when_both_services_have_said_so(world: World) -> None:
+def test_settings_are_applied_when_both_services_report_it(world: World) -> None:
     world.call("PATCH", "/settings", {"managed_service": True})
 
-    def heard(kind: type[Message], version: int) -> list[str]:
-        world.hear(kind(provider_id=world.provider, version=version))
+    def applied(kind: type[Message], version: int) -> list[str]:
+        world.consume(kind(provider_id=world.provider, version=version))
         return world.call("GET", "/settings").json["applied_by"]
 
-    assert heard(billing.SettingsApplied, 1) == ["billing"]
-    assert heard(membership.SettingsApplied, 1) == ["billing", "membership"]
+    assert applied(billing.SettingsApplied, 1) == ["billing"]
+    assert applied(membership.SettingsApplied, 1) == ["billing", "membership"]
     assert world.call("PATCH", "/settings", {"managed_service": False}).json["applied_by"] == []
-    assert heard(billing.SettingsApplied, 2) == ["billing"]
-    assert heard(billing.SettingsApplied, 1) == ["billing"]
+    assert applied(billing.SettingsApplied, 2) == ["billing"]
+    assert applied(billing.SettingsApplied, 1) == ["billing"]
 
 
-def test_every_message_org_must_hear_has_a_listener(world: World) -> None:
+def test_every_message_that_org_consumes_has_a_listener(world: World) -> None:
     from contracts.message import every_message
 
     must = {kind for kind in every_message() if "org" in kind.CONSUMERS}

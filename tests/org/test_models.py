@@ -1,4 +1,4 @@
-"""The rules an organization and a deletion keep by themselves: the state table row by row."""
+"""The rules of organizations and deletions: the state table row by row."""
 
 from datetime import timedelta
 
@@ -39,28 +39,26 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("status", "action", "expected"), TABLE)
-def test_each_status_allows_just_what_the_table_says(
-    status: str, action: str, expected: object
-) -> None:
-    found = Organization(kind="customer", status=status)
+def test_each_status_allows_what_the_table_says(status: str, action: str, expected: object) -> None:
+    organization = Organization(kind="customer", status=status)
 
     if isinstance(expected, str):
-        assert found.transition(action) == expected
+        assert organization.transition(action) == expected
     else:
         kind, code = expected  # type: ignore[misc]
         with pytest.raises(kind) as refusal:
-            found.transition(action)
+            organization.transition(action)
         assert refusal.value.code == code
 
 
-def test_the_table_knows_no_other_status_and_no_other_action() -> None:
+def test_the_table_has_no_other_status_or_action() -> None:
     assert {(status, action) for status in values.STATES for action in values.STATES[status]} == {
         (status, action) for status, action, _ in TABLE
     }
 
 
 @pytest.mark.parametrize("action", ["suspend", "activate", "delete"])
-def test_the_provider_itself_can_only_be_edited(action: str) -> None:
+def test_the_provider_can_only_be_edited(action: str) -> None:
     root = Organization(kind="provider", status="active")
 
     with pytest.raises(models.ProviderRoot) as refusal:
@@ -71,32 +69,30 @@ def test_the_provider_itself_can_only_be_edited(action: str) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "too_late"), [(-1, False), (0, True), (1, True)])
-def test_a_deletion_can_be_cancelled_until_the_moment_of_the_purge(
-    seconds: int, too_late: bool
-) -> None:
-    wish = Deletion(status="asked")
-    wish.schedule(NOON, NOON + timedelta(days=30))
+def test_a_deletion_can_be_cancelled_until_the_purge(seconds: int, too_late: bool) -> None:
+    deletion = Deletion(status="asked")
+    deletion.schedule(NOON, NOON + timedelta(days=30))
     at = NOON + timedelta(days=30, seconds=seconds)
 
     if too_late:
         with pytest.raises(models.GraceOver):
-            wish.cancel(at)
-        assert wish.status == "scheduled"
+            deletion.cancel(at)
+        assert deletion.status == "scheduled"
     else:
-        wish.cancel(at)
-        assert wish.status == "cancelled"
+        deletion.cancel(at)
+        assert deletion.status == "cancelled"
 
 
 @pytest.mark.parametrize("status", ["asked", "refused", "cancelled", "purging", "completed"])
 def test_only_a_scheduled_deletion_can_be_cancelled(status: str) -> None:
-    wish = Deletion(status=status, purge_at=NOON + timedelta(days=1))
+    deletion = Deletion(status=status, purge_at=NOON + timedelta(days=1))
 
     with pytest.raises(models.GraceOver):
-        wish.cancel(NOON)
+        deletion.cancel(NOON)
 
 
 def test_a_tombstone_keeps_no_personal_data() -> None:
-    found = Organization(
+    organization = Organization(
         id="org_01h455vb4pex5vsknk084sn02q",
         name="Acme",
         owner={"email": "olga@acme.example"},
@@ -107,17 +103,17 @@ def test_a_tombstone_keeps_no_personal_data() -> None:
         billing_city="Town",
     )
 
-    found.erase()
+    organization.erase()
 
-    assert found.owner == {}
-    assert found.buyer_tags == {}
-    assert found.billing == {"name": "Acme", "email": None, "address": None, "city": None}
-    assert "olga" not in found.search
+    assert organization.owner == {}
+    assert organization.buyer_tags == {}
+    assert organization.billing == {"name": "Acme", "email": None, "address": None, "city": None}
+    assert "olga" not in organization.search
 
 
 def test_the_billing_name_follows_the_name_until_it_is_set() -> None:
-    found = Organization(name="Acme")
+    organization = Organization(name="Acme")
 
-    assert found.billing["name"] == "Acme"
-    found.billing_name = "Acme Holding"
-    assert found.billing["name"] == "Acme Holding"
+    assert organization.billing["name"] == "Acme"
+    organization.billing_name = "Acme Holding"
+    assert organization.billing["name"] == "Acme Holding"

@@ -1,4 +1,4 @@
-"""What staff did inside is collected once its audit has arrived, and told without who it was."""
+"""Receipts: what staff did in an acting session, without their names."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,15 +21,15 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 @pytest.fixture
-def one(world: World) -> str:
+def customer(world: World) -> str:
     return world.active()
 
 
-def ended(world: World, one: str, acting_id: str, *, minutes: int = 10) -> datetime:
+def end_session(world: World, customer: str, acting_id: str, *, minutes: int = 10) -> datetime:
     """Somebody has left; when the receipt is due."""
-    world.hear(
+    world.consume(
         membership.ActingEnded(
-            organization_id=one,
+            organization_id=customer,
             acting_id=acting_id,
             mode="remote_support",
             reason="stopped",
@@ -41,8 +41,8 @@ def ended(world: World, one: str, acting_id: str, *, minutes: int = 10) -> datet
         return session.scalars(select(Receipt.due_at)).one()
 
 
-def row(
-    one: str,
+def audit_row(
+    customer: str,
     acting_id: str | None,
     *,
     at: datetime = NOON,
@@ -65,8 +65,8 @@ def row(
         "actor": {"kind": "support", "id": "support:grt_1", "label": "Support", "acting": act},
     }
     return by(
-        organization_id=one,
-        provider_id=one,
+        organization_id=customer,
+        provider_id=customer,
         entry_id=ids.new("evt"),
         at=clock.stamp(at),
         hash="0" * 64,
@@ -74,20 +74,22 @@ def row(
     )
 
 
-def told(world: World, now: datetime) -> list[org.SupportReceiptReady]:
-    world.act(actions.publish_receipts, now=now)
-    return world.said(org.SupportReceiptReady)
+def publish_due(world: World, now: datetime) -> list[org.SupportReceiptReady]:
+    world.run(actions.publish_receipts, now=now)
+    return world.published(org.SupportReceiptReady)
 
 
-def test_it_is_told_once_ten_seconds_after_to_the_microsecond(world: World, one: str) -> None:
+def test_a_receipt_is_published_once_ten_seconds_after_the_session(
+    world: World, customer: str
+) -> None:
     acting_id = ids.new("ses")
-    due = ended(world, one, acting_id)
-    world.hear(row(one, acting_id))  # late, but in time
+    due = end_session(world, customer, acting_id)
+    world.consume(audit_row(customer, acting_id))  # late, but in time
 
     early, at, again = (
-        told(world, due - MICROSECOND),
-        told(world, due),
-        told(world, due + timedelta(hours=1)),
+        publish_due(world, due - MICROSECOND),
+        publish_due(world, due),
+        publish_due(world, due + timedelta(hours=1)),
     )
 
     assert early == [] and len(at) == len(again) == 1
@@ -102,47 +104,49 @@ def test_it_is_told_once_ten_seconds_after_to_the_microsecond(world: World, one:
     ]
 
 
-def test_nothing_of_the_staff_is_told(world: World, one: str) -> None:
+def test_a_receipt_does_not_name_staff(world: World, customer: str) -> None:
     acting_id = ids.new("ses")
-    world.hear(row(one, acting_id))
+    world.consume(audit_row(customer, acting_id))
 
-    text = repr(told(world, ended(world, one, acting_id)))
+    text = repr(publish_due(world, end_session(world, customer, acting_id)))
 
     assert "Jane D." in text
     for secret in (STAFF, "Sam Staff", "ses_staff"):
         assert secret not in text
 
 
-def test_only_what_was_done_in_that_stay_counts(world: World, one: str) -> None:
+def test_only_the_changes_of_that_session_count(world: World, customer: str) -> None:
     acting_id, other = ids.new("ses"), world.active(name="Other Ltd")
     end = NOON + timedelta(minutes=10)
     heard = {
-        "first": row(one, acting_id, action="first"),
-        "billing's": row(
-            one, acting_id, at=NOON + MICROSECOND, by=billing.AuditRecorded, action="billing's"
+        "first": audit_row(customer, acting_id, action="first"),
+        "billing's": audit_row(
+            customer, acting_id, at=NOON + MICROSECOND, by=billing.AuditRecorded, action="billing's"
         ),
-        "at the end": row(one, acting_id, at=end + timedelta(seconds=5), action="at the end"),
-        "denied": row(one, acting_id, outcome="denied"),
-        "another's": row(one, ids.new("ses")),
-        "elsewhere": row(other, acting_id),
-        "long after": row(one, acting_id, at=end + timedelta(minutes=5)),
-        "before": row(one, acting_id, at=NOON - MICROSECOND),
-        "the stay": row(one, acting_id, action="support.left"),
-        "the other": row(one, acting_id, action="member.login_as.ended"),
-        "their own": row(
-            one, None, actor={"kind": "member", "id": "idn_1", "label": "Olga", "acting": {}}
+        "at the end": audit_row(
+            customer, acting_id, at=end + timedelta(seconds=5), action="at the end"
+        ),
+        "denied": audit_row(customer, acting_id, outcome="denied"),
+        "another's": audit_row(customer, ids.new("ses")),
+        "elsewhere": audit_row(other, acting_id),
+        "long after": audit_row(customer, acting_id, at=end + timedelta(minutes=5)),
+        "before": audit_row(customer, acting_id, at=NOON - MICROSECOND),
+        "the stay": audit_row(customer, acting_id, action="support.left"),
+        "the other": audit_row(customer, acting_id, action="member.login_as.ended"),
+        "their own": audit_row(
+            customer, None, actor={"kind": "member", "id": "idn_1", "label": "Olga", "acting": {}}
         ),
     }
     for message in heard.values():
-        world.hear(message)
+        world.consume(message)
 
-    rows = told(world, ended(world, one, acting_id))[0].rows
+    rows = publish_due(world, end_session(world, customer, acting_id))[0].rows
 
     assert [done.action for done in rows] == ["first", "billing's", "at the end"]
 
 
-def test_a_stay_without_changes_has_a_receipt_too(world: World, one: str) -> None:
-    assert told(world, ended(world, one, ids.new("ses")))[0].rows == []
+def test_a_session_without_changes_has_a_receipt_too(world: World, customer: str) -> None:
+    assert publish_due(world, end_session(world, customer, ids.new("ses")))[0].rows == []
 
 
 def consume(session: Session, message: membership.AuditRecorded) -> None:
@@ -159,13 +163,13 @@ def consume(session: Session, message: membership.AuditRecorded) -> None:
     listeners.call(on_audit_recorded, session, envelope, message)
 
 
-def test_very_much_is_told_in_part(world: World, one: str) -> None:
+def test_a_long_receipt_is_shortened(world: World, customer: str) -> None:
     acting_id = ids.new("ses")
     for number in range(205):
         at = NOON + number * MICROSECOND
-        world.act(consume, message=row(one, acting_id, at=at))
+        world.run(consume, message=audit_row(customer, acting_id, at=at))
 
-    receipt = told(world, ended(world, one, acting_id))[0]
+    receipt = publish_due(world, end_session(world, customer, acting_id))[0]
 
     assert (len(receipt.rows), receipt.left_out) == (200, 5)
 
@@ -177,18 +181,20 @@ def test_what_does_not_fit_into_a_message_is_left_out() -> None:
     assert len(values.first_that_fit(rows, max_rows=3, max_characters=10_000)) == 3
 
 
-def test_heard_twice_it_is_told_once(world: World, one: str) -> None:
+def test_a_repeated_message_gives_one_receipt(world: World, customer: str) -> None:
     acting_id = ids.new("ses")
-    ended(world, one, acting_id)
-    due = ended(world, one, acting_id)
+    end_session(world, customer, acting_id)
+    due = end_session(world, customer, acting_id)
 
-    assert len(told(world, due)) == 1
+    assert len(publish_due(world, due)) == 1
     with world.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Receipt)) == 0
 
 
 @pytest.mark.parametrize("managed_by", ["provider", "customer"])
-def test_who_manages_it_is_not_changed_from_inside(world: World, one: str, managed_by: str) -> None:
+def test_an_acting_session_cannot_change_who_manages(
+    world: World, customer: str, managed_by: str
+) -> None:
     act = {
         "sub": STAFF,
         "org": world.provider,
@@ -198,11 +204,11 @@ def test_who_manages_it_is_not_changed_from_inside(world: World, one: str, manag
     }
 
     refused = world.call(
-        "PATCH", f"/organizations/{one}", {"managed_by": managed_by}, org=one, act=act
+        "PATCH", f"/organizations/{customer}", {"managed_by": managed_by}, org=customer, act=act
     )
     allowed = world.call(
-        "PATCH", f"/organizations/{one}", {"name": "Renamed Ltd"}, org=one, act=act
+        "PATCH", f"/organizations/{customer}", {"name": "Renamed Ltd"}, org=customer, act=act
     )
 
     assert (refused.status_code, allowed.status_code) == (403, 200)
-    assert world.found(one).managed_by == "provider"
+    assert world.organization(customer).managed_by == "provider"

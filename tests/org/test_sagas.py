@@ -1,5 +1,4 @@
-"""The long conversations as dialogues: what is asked, what is answered, what follows; late and
-repeated replies."""
+"""Sagas: request, reply and what follows; late and repeated replies; the sweep."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,224 +12,250 @@ from sqlalchemy import select
 
 from tests.org.conftest import NOON, STAFF, World, owner
 
-LEFT = parts.Blocker(code="credits_left", amount="5.00", currency="EUR")
+BLOCKER = parts.Blocker(code="credits_left", amount="5.00", currency="EUR")
 GRACE = timedelta(days=30)
 
 
-def feed(world: World, one: str) -> list[str]:
+def feed(world: World, customer: str) -> list[str]:
     with world.database.reading() as session:
         query = (
             select(Revocation.state)
-            .where(Revocation.organization_id == one)
+            .where(Revocation.organization_id == customer)
             .order_by(Revocation.seq)
         )
         return list(session.scalars(query))
 
 
 def purge_due(world: World, at: Any) -> int:
-    return world.act(sagas.purge_due, now=at)
+    return world.run(sagas.purge_due, now=at)
 
 
-def activate(world: World, one: str, at: Any = NOON) -> Any:
-    return world.act(sagas.start_reactivation, organization_id=one, now=at, by=STAFF)
+def activate(world: World, customer: str, at: Any = NOON) -> Any:
+    return world.run(sagas.start_reactivation, organization_id=customer, now=at, by=STAFF)
 
 
 # ---- opening
 
 
-def test_opening_asks_billing_then_membership_and_then_is_active(world: World) -> None:
-    one = world.customer()
-    (asked,) = world.said(org.OpenAccount)
-    assert (asked.organization_id, asked.payment_mode, asked.currency) == (one, "prepaid", "EUR")
-    assert world.said(org.InviteOwner) == []
+def test_opening_requests_the_account_then_the_owner_and_activates(world: World) -> None:
+    customer = world.customer()
+    (request,) = world.published(org.OpenAccount)
+    assert (request.organization_id, request.payment_mode, request.currency) == (
+        customer,
+        "prepaid",
+        "EUR",
+    )
+    assert world.published(org.InviteOwner) == []
 
-    world.hear(billing.AccountOpened(organization_id=one))
+    world.consume(billing.AccountOpened(organization_id=customer))
 
-    (invited,) = world.said(org.InviteOwner)
+    (invited,) = world.published(org.InviteOwner)
     assert invited.email == "olga@acme.example"
-    assert world.found(one).status == "provisioning"
+    assert world.organization(customer).status == "provisioning"
 
-    world.hear(membership.OwnerInvited(organization_id=one, owner=owner()))
+    world.consume(membership.OwnerInvited(organization_id=customer, owner=owner()))
 
-    assert world.found(one).status == "active"
-    assert world.found(one).owner["verified"] is True
-    assert [m.organization_id for m in world.said(org.OrganizationActivated)] == [one]
+    assert world.organization(customer).status == "active"
+    assert world.organization(customer).owner["verified"] is True
+    assert [m.organization_id for m in world.published(org.OrganizationActivated)] == [customer]
 
 
-def test_replies_to_an_opening_that_come_again_or_too_early_change_nothing(world: World) -> None:
-    one = world.customer()
+def test_repeated_and_early_replies_to_an_opening_change_nothing(world: World) -> None:
+    customer = world.customer()
 
-    world.hear(membership.OwnerInvited(organization_id=one, owner=owner()))
-    assert world.found(one).status == "provisioning"
+    world.consume(membership.OwnerInvited(organization_id=customer, owner=owner()))
+    assert world.organization(customer).status == "provisioning"
     for _ in range(2):
-        world.hear(billing.AccountOpened(organization_id=one))
+        world.consume(billing.AccountOpened(organization_id=customer))
     for _ in range(2):
-        world.hear(membership.OwnerInvited(organization_id=one, owner=owner()))
+        world.consume(membership.OwnerInvited(organization_id=customer, owner=owner()))
 
-    assert len(world.said(org.InviteOwner)) == 1
-    assert len(world.said(org.OrganizationActivated)) == 1
+    assert len(world.published(org.InviteOwner)) == 1
+    assert len(world.published(org.OrganizationActivated)) == 1
 
 
 # ---- deletion
 
 
-def test_a_deletion_that_is_refused_leaves_the_organization_as_it_was_with_the_reasons(
+def test_a_refused_deletion_keeps_the_blockers_and_restores_the_status(
     world: World,
 ) -> None:
-    one = world.active()
-    wish = world.asked(one)
-    assert world.found(one).status == "closing"
-    assert [m.deletion_id for m in world.said(org.CloseAccount)] == [wish]
+    customer = world.active()
+    deletion_id = world.request_deletion(customer)
+    assert world.organization(customer).status == "closing"
+    assert [m.deletion_id for m in world.published(org.CloseAccount)] == [deletion_id]
 
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        )
+    )
 
-    assert world.found(one).status == "active"
-    assert world.deletion(one).status == "refused"
-    assert world.deletion(one).blockers == [
+    assert world.organization(customer).status == "active"
+    assert world.deletion(customer).status == "refused"
+    assert world.deletion(customer).blockers == [
         {"code": "credits_left", "amount": "5.00", "currency": "EUR"}
     ]
-    assert [m.blockers for m in world.said(org.DeletionRefused)] == [[LEFT]]
-    assert feed(world, one) == []
+    assert [m.blockers for m in world.published(org.DeletionRefused)] == [[BLOCKER]]
+    assert feed(world, customer) == []
 
 
-def test_a_deletion_refused_from_suspended_returns_to_suspended(world: World) -> None:
-    one = world.active()
-    world.act(
-        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+def test_a_refused_deletion_of_a_suspended_customer_restores_suspended(world: World) -> None:
+    customer = world.active()
+    world.run(
+        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
     )
-    wish = world.asked(one)
+    deletion_id = world.request_deletion(customer)
 
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        )
+    )
 
-    assert world.found(one).status == "suspended"
+    assert world.organization(customer).status == "suspended"
 
 
-def test_a_deletion_closes_the_account_ends_the_access_and_is_scheduled(world: World) -> None:
-    one = world.active()
-    wish = world.asked(one)
+def test_a_deletion_closes_the_account_ends_access_and_is_scheduled(world: World) -> None:
+    customer = world.active()
+    deletion_id = world.request_deletion(customer)
 
-    world.hear(billing.AccountClosed(organization_id=one, deletion_id=wish))
+    world.consume(billing.AccountClosed(organization_id=customer, deletion_id=deletion_id))
 
-    assert [m.deletion_id for m in world.said(org.EndAccess)] == [wish]
-    assert world.found(one).status == "closing"
-    assert feed(world, one) == ["closed"]
+    assert [m.deletion_id for m in world.published(org.EndAccess)] == [deletion_id]
+    assert world.organization(customer).status == "closing"
+    assert feed(world, customer) == ["closed"]
 
-    world.hear(membership.AccessEnded(organization_id=one, deletion_id=wish))
+    world.consume(membership.AccessEnded(organization_id=customer, deletion_id=deletion_id))
 
-    found, deletion = world.found(one), world.deletion(one)
-    assert found.status == "suspended_for_deletion"
+    organization, deletion = world.organization(customer), world.deletion(customer)
+    assert organization.status == "suspended_for_deletion"
     assert deletion.status == "scheduled"
-    assert found.purge_at == deletion.purge_at == deletion.confirmed_at + GRACE
-    assert len(world.said(org.DeletionScheduled)) == 1
+    assert organization.purge_at == deletion.purge_at == deletion.confirmed_at + GRACE
+    assert len(world.published(org.DeletionScheduled)) == 1
 
 
-def test_asking_again_gives_the_same_deletion(world: World) -> None:
-    one = world.active()
+def test_a_second_request_returns_the_same_deletion(world: World) -> None:
+    customer = world.active()
 
-    assert world.asked(one) == world.asked(one)
-    assert len(world.said(org.CloseAccount)) == 1
+    assert world.request_deletion(customer) == world.request_deletion(customer)
+    assert len(world.published(org.CloseAccount)) == 1
 
 
-def test_after_a_refusal_a_new_deletion_can_be_asked_for_and_old_replies_do_not_touch_it(
+def test_replies_to_a_refused_deletion_do_not_touch_a_new_one(
     world: World,
 ) -> None:
-    one = world.active()
-    first = world.asked(one)
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=first, blockers=[LEFT]))
-    second = world.asked(one)
+    customer = world.active()
+    first = world.request_deletion(customer)
+    world.consume(
+        billing.AccountNotClosed(organization_id=customer, deletion_id=first, blockers=[BLOCKER])
+    )
+    second = world.request_deletion(customer)
 
-    world.hear(billing.AccountClosed(organization_id=one, deletion_id=first))
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=first, blockers=[LEFT]))
+    world.consume(billing.AccountClosed(organization_id=customer, deletion_id=first))
+    world.consume(
+        billing.AccountNotClosed(organization_id=customer, deletion_id=first, blockers=[BLOCKER])
+    )
 
-    assert world.found(one).status == "closing"
-    assert world.deletion(one).id == second
-    assert world.deletion(one).status == "asked"
-    assert world.said(org.EndAccess) == []
+    assert world.organization(customer).status == "closing"
+    assert world.deletion(customer).id == second
+    assert world.deletion(customer).status == "asked"
+    assert world.published(org.EndAccess) == []
 
 
-def test_two_different_replies_are_settled_by_the_first(world: World) -> None:
-    one = world.active()
-    wish = world.asked(one)
-    world.hear(billing.AccountClosed(organization_id=one, deletion_id=wish))
+def test_the_first_of_two_different_replies_counts(world: World) -> None:
+    customer = world.active()
+    deletion_id = world.request_deletion(customer)
+    world.consume(billing.AccountClosed(organization_id=customer, deletion_id=deletion_id))
 
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        )
+    )
 
-    assert world.found(one).status == "closing"
-    assert world.deletion(one).status == "asked"
+    assert world.organization(customer).status == "closing"
+    assert world.deletion(customer).status == "asked"
 
 
 @pytest.mark.parametrize("before", ["active", "suspended"])
 def test_an_account_closed_after_the_deletion_was_refused_is_reopened(
     world: World, before: str
 ) -> None:
-    one = world.active()
-    world.put(one, before)
-    wish = world.asked(one)
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
-
-    world.hear(billing.AccountClosed(organization_id=one, deletion_id=wish))
-
-    (asked,) = world.said(org.ReopenAccount)
-    assert asked.frozen is (before == "suspended")
-    world.hear(billing.AccountReopened(organization_id=one, conversation_id=asked.conversation_id))
-    world.hear(
-        membership.AccessRestored(organization_id=one, conversation_id=asked.conversation_id)
+    customer = world.active()
+    world.set_status(customer, before)
+    deletion_id = world.request_deletion(customer)
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        )
     )
-    assert world.found(one).status == before
+
+    world.consume(billing.AccountClosed(organization_id=customer, deletion_id=deletion_id))
+
+    (request,) = world.published(org.ReopenAccount)
+    assert request.frozen is (before == "suspended")
+    world.consume(
+        billing.AccountReopened(organization_id=customer, conversation_id=request.conversation_id)
+    )
+    world.consume(
+        membership.AccessRestored(organization_id=customer, conversation_id=request.conversation_id)
+    )
+    assert world.organization(customer).status == before
 
 
 @pytest.mark.parametrize("status", ["closing", "suspended_for_deletion", "deleted"])
-def test_an_old_word_of_a_closed_account_brings_nothing_back_that_is_going(
+def test_a_late_account_closed_reopens_nothing_that_is_being_deleted(
     world: World, status: str
 ) -> None:
-    one = world.active()
-    wish = world.asked(one)
-    world.hear(billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]))
-    world.put(one, status)
+    customer = world.active()
+    deletion_id = world.request_deletion(customer)
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        )
+    )
+    world.set_status(customer, status)
 
-    world.hear(billing.AccountClosed(organization_id=one, deletion_id=wish))
+    world.consume(billing.AccountClosed(organization_id=customer, deletion_id=deletion_id))
 
-    assert world.said(org.ReopenAccount) == []
+    assert world.published(org.ReopenAccount) == []
 
 
-def test_repeated_replies_schedule_once_and_keep_the_first_purge_at(world: World) -> None:
-    one = world.active()
-    wish = world.scheduled(one)
-    before = world.found(one).purge_at
+def test_repeated_replies_schedule_once(world: World) -> None:
+    customer = world.active()
+    deletion_id = world.schedule_deletion(customer)
+    before = world.organization(customer).purge_at
 
-    world.hear(billing.AccountClosed(organization_id=one, deletion_id=wish))
-    world.hear(membership.AccessEnded(organization_id=one, deletion_id=wish))
+    world.consume(billing.AccountClosed(organization_id=customer, deletion_id=deletion_id))
+    world.consume(membership.AccessEnded(organization_id=customer, deletion_id=deletion_id))
 
-    assert world.found(one).purge_at == before
-    assert len(world.said(org.DeletionScheduled)) == 1
+    assert world.organization(customer).purge_at == before
+    assert len(world.published(org.DeletionScheduled)) == 1
 
 
 # ---- purge
 
 
 @pytest.mark.parametrize(("seconds", "purged"), [(-1, 0), (0, 1), (1, 1)])
-def test_the_purge_begins_at_its_moment_and_not_before(
-    world: World, seconds: int, purged: int
-) -> None:
-    one = world.active()
-    wish = world.scheduled(one)
+def test_the_purge_starts_when_it_is_due(world: World, seconds: int, purged: int) -> None:
+    customer = world.active()
+    deletion_id = world.schedule_deletion(customer)
 
     assert purge_due(world, NOON + GRACE + timedelta(seconds=seconds)) == purged
 
-    assert world.deletion(one).status == ("purging" if purged else "scheduled")
-    assert [m.deletion_id for m in world.said(org.SealAccount)] == [wish] * purged
+    assert world.deletion(customer).status == ("purging" if purged else "scheduled")
+    assert [m.deletion_id for m in world.published(org.SealAccount)] == [deletion_id] * purged
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 1])
-def test_at_every_moment_either_activation_or_purge_is_possible_and_never_both(
-    world: World, seconds: int
-) -> None:
-    one = world.active()
-    world.scheduled(one)
+def test_either_activation_or_purge_is_possible_never_both(world: World, seconds: int) -> None:
+    customer = world.active()
+    world.schedule_deletion(customer)
     at = NOON + GRACE + timedelta(seconds=seconds)
 
     try:
-        activate(world, one, at)
+        activate(world, customer, at)
         activated = True
     except Gone:
         activated = False
@@ -239,226 +264,244 @@ def test_at_every_moment_either_activation_or_purge_is_possible_and_never_both(
     assert purge_due(world, at) == (0 if activated else 1)
 
 
-def test_a_purge_ends_in_a_tombstone(world: World) -> None:
-    one = world.active()
-    wish = world.scheduled(one)
+def test_a_purge_leaves_a_tombstone(world: World) -> None:
+    customer = world.active()
+    deletion_id = world.schedule_deletion(customer)
     purge_due(world, NOON + GRACE)
 
-    world.hear(billing.AccountSealed(organization_id=one, deletion_id=wish))
-    assert [m.deletion_id for m in world.said(org.EraseMembers)] == [wish]
-    assert world.found(one).status == "suspended_for_deletion"
-    world.hear(membership.MembersErased(organization_id=one, deletion_id=wish))
+    world.consume(billing.AccountSealed(organization_id=customer, deletion_id=deletion_id))
+    assert [m.deletion_id for m in world.published(org.EraseMembers)] == [deletion_id]
+    assert world.organization(customer).status == "suspended_for_deletion"
+    world.consume(membership.MembersErased(organization_id=customer, deletion_id=deletion_id))
 
-    assert world.found(one).status == "deleted"
-    assert world.found(one).owner == {}
-    assert world.deletion(one).status == "completed"
-    assert len(world.said(org.OrganizationDeleted)) == 1
-    world.hear(membership.MembersErased(organization_id=one, deletion_id=wish))
-    assert len(world.said(org.OrganizationDeleted)) == 1
+    assert world.organization(customer).status == "deleted"
+    assert world.organization(customer).owner == {}
+    assert world.deletion(customer).status == "completed"
+    assert len(world.published(org.OrganizationDeleted)) == 1
+    world.consume(membership.MembersErased(organization_id=customer, deletion_id=deletion_id))
+    assert len(world.published(org.OrganizationDeleted)) == 1
 
 
-def test_while_purging_nothing_brings_the_organization_back(world: World) -> None:
-    one = world.active()
-    world.scheduled(one)
+def test_an_organization_being_purged_cannot_be_activated(world: World) -> None:
+    customer = world.active()
+    world.schedule_deletion(customer)
     purge_due(world, NOON + GRACE)
 
     with pytest.raises(models.GraceOver):
-        activate(world, one, NOON)
+        activate(world, customer, NOON)
 
     assert purge_due(world, NOON + GRACE * 2) == 0
 
 
-def test_a_purge_that_finds_something_on_the_account_is_looked_at_again_tomorrow(
+def test_a_blocked_purge_is_tried_again_the_next_day(
     world: World,
 ) -> None:
-    one = world.active()
-    wish = world.scheduled(one)
+    customer = world.active()
+    deletion_id = world.schedule_deletion(customer)
     at = NOON + GRACE
     purge_due(world, at)
 
     world.reply(
-        billing.AccountNotSealed(organization_id=one, deletion_id=wish, blockers=[LEFT]), at
+        billing.AccountNotSealed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        ),
+        at,
     )
 
-    assert world.deletion(one).status == "scheduled"
-    assert world.deletion(one).blockers[0]["code"] == "credits_left"
+    assert world.deletion(customer).status == "scheduled"
+    assert world.deletion(customer).blockers[0]["code"] == "credits_left"
     assert purge_due(world, at + timedelta(hours=23)) == 0
     assert purge_due(world, at + timedelta(hours=24)) == 1
     with pytest.raises(models.GraceOver):
-        activate(world, one, at + timedelta(hours=25))
+        activate(world, customer, at + timedelta(hours=25))
 
 
 # ---- reactivation
 
 
-def test_a_suspended_customer_is_active_only_when_both_have_reopened(world: World) -> None:
-    one = world.active()
-    world.act(
-        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+def test_a_suspended_customer_is_active_once_both_services_have_replied(world: World) -> None:
+    customer = world.active()
+    world.run(
+        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
     )
-    activate(world, one)
-    (asked,) = world.said(org.ReopenAccount)
-    assert asked.frozen is False
+    activate(world, customer)
+    (request,) = world.published(org.ReopenAccount)
+    assert request.frozen is False
 
-    world.hear(billing.AccountReopened(organization_id=one, conversation_id=asked.conversation_id))
-    (restore,) = world.said(org.RestoreAccess)
-    assert world.found(one).status == "suspended"
-    world.hear(
-        membership.AccessRestored(organization_id=one, conversation_id=restore.conversation_id)
+    world.consume(
+        billing.AccountReopened(organization_id=customer, conversation_id=request.conversation_id)
+    )
+    (restore,) = world.published(org.RestoreAccess)
+    assert world.organization(customer).status == "suspended"
+    world.consume(
+        membership.AccessRestored(organization_id=customer, conversation_id=restore.conversation_id)
     )
 
-    assert world.found(one).status == "active"
-    assert feed(world, one) == ["closed", "open"]
-    assert [m.status for m in world.said(org.OrganizationReactivated)] == ["active"]
+    assert world.organization(customer).status == "active"
+    assert feed(world, customer) == ["closed", "open"]
+    assert [m.status for m in world.published(org.OrganizationReactivated)] == ["active"]
 
 
 def test_replies_of_an_earlier_reactivation_do_not_touch_this_one(world: World) -> None:
-    one = world.active()
+    customer = world.active()
     for _ in range(2):
-        world.act(
-            actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+        world.run(
+            actions.suspend_organization,
+            organization_id=customer,
+            now=NOON,
+            by=STAFF,
+            reason="unpaid",
         )
-        activate(world, one)
-        if len(world.said(org.ReopenAccount)) == 1:
-            first = world.said(org.ReopenAccount)[0].conversation_id
-            world.hear(billing.AccountReopened(organization_id=one, conversation_id=first))
-            world.hear(membership.AccessRestored(organization_id=one, conversation_id=first))
+        activate(world, customer)
+        if len(world.published(org.ReopenAccount)) == 1:
+            first = world.published(org.ReopenAccount)[0].conversation_id
+            world.consume(billing.AccountReopened(organization_id=customer, conversation_id=first))
+            world.consume(
+                membership.AccessRestored(organization_id=customer, conversation_id=first)
+            )
 
-    world.hear(billing.AccountReopened(organization_id=one, conversation_id=first))
-    world.hear(membership.AccessRestored(organization_id=one, conversation_id=first))
+    world.consume(billing.AccountReopened(organization_id=customer, conversation_id=first))
+    world.consume(membership.AccessRestored(organization_id=customer, conversation_id=first))
 
-    assert world.found(one).status == "suspended"
-    assert len(world.said(org.RestoreAccess)) == 1
+    assert world.organization(customer).status == "suspended"
+    assert len(world.published(org.RestoreAccess)) == 1
 
 
 @pytest.mark.parametrize("before", ["active", "suspended"])
-def test_within_the_grace_the_organization_returns_to_what_it_was(
+def test_within_the_grace_period_activation_restores_the_previous_status(
     world: World, before: str
 ) -> None:
-    one = world.active()
+    customer = world.active()
     if before == "suspended":
-        world.act(
-            actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+        world.run(
+            actions.suspend_organization,
+            organization_id=customer,
+            now=NOON,
+            by=STAFF,
+            reason="unpaid",
         )
-    wish = world.scheduled(one)
+    deletion_id = world.schedule_deletion(customer)
 
-    activate(world, one, NOON + GRACE - timedelta(seconds=1))
+    activate(world, customer, NOON + GRACE - timedelta(seconds=1))
 
-    assert world.deletion(one).status == "cancelled"
-    assert world.found(one).purge_at is None
-    assert [m.deletion_id for m in world.said(org.DeletionCancelled)] == [wish]
-    (asked,) = world.said(org.ReopenAccount)
-    assert asked.frozen is (before == "suspended")
-    talk = asked.conversation_id
-    world.hear(billing.AccountReopened(organization_id=one, conversation_id=talk))
-    world.hear(membership.AccessRestored(organization_id=one, conversation_id=talk))
-    assert world.found(one).status == before
-    assert feed(world, one)[-1] == ("open" if before == "active" else "closed")
+    assert world.deletion(customer).status == "cancelled"
+    assert world.organization(customer).purge_at is None
+    assert [m.deletion_id for m in world.published(org.DeletionCancelled)] == [deletion_id]
+    (request,) = world.published(org.ReopenAccount)
+    assert request.frozen is (before == "suspended")
+    saga_id = request.conversation_id
+    world.consume(billing.AccountReopened(organization_id=customer, conversation_id=saga_id))
+    world.consume(membership.AccessRestored(organization_id=customer, conversation_id=saga_id))
+    assert world.organization(customer).status == before
+    assert feed(world, customer)[-1] == ("open" if before == "active" else "closed")
     assert purge_due(world, NOON + GRACE * 2) == 0
 
 
-def test_activating_twice_is_one_conversation(world: World) -> None:
-    one = world.active()
-    world.scheduled(one)
+def test_activating_twice_begins_one_saga(world: World) -> None:
+    customer = world.active()
+    world.schedule_deletion(customer)
 
-    activate(world, one)
-    activate(world, one)
+    activate(world, customer)
+    activate(world, customer)
 
-    assert len(world.said(org.ReopenAccount)) == 1
+    assert len(world.published(org.ReopenAccount)) == 1
 
 
-def test_no_deletion_begins_while_the_organization_is_being_reopened(world: World) -> None:
-    one = world.active()
-    world.act(
-        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+def test_no_deletion_begins_during_a_reactivation(world: World) -> None:
+    customer = world.active()
+    world.run(
+        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
     )
-    activate(world, one)
+    activate(world, customer)
 
     with pytest.raises(models.ReactivationInProgress):
-        world.asked(one)
+        world.request_deletion(customer)
 
 
-def test_a_suspension_while_the_organization_is_being_reopened_is_refused_not_forgotten(
+def test_a_suspension_during_a_reactivation_is_refused(
     world: World,
 ) -> None:
-    one = world.active()
-    world.act(
-        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+    customer = world.active()
+    world.run(
+        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
     )
-    activate(world, one)
+    activate(world, customer)
 
     with pytest.raises(models.ReactivationInProgress):
-        world.act(
+        world.run(
             actions.suspend_organization,
-            organization_id=one,
+            organization_id=customer,
             now=NOON,
             by=STAFF,
             reason="once more",
         )
 
 
-def test_a_deletion_that_is_being_undone_is_not_taken_for_a_new_one(world: World) -> None:
-    one = world.active()
-    world.scheduled(one)
-    activate(world, one)
+def test_a_deletion_being_undone_is_not_returned_as_a_new_one(world: World) -> None:
+    customer = world.active()
+    world.schedule_deletion(customer)
+    activate(world, customer)
 
     with pytest.raises(models.ReactivationInProgress):
-        world.asked(one)
+        world.request_deletion(customer)
 
 
-# ---- the clock
+# ---- the sweep
 
 
-def test_whoever_does_not_answer_is_asked_again_ever_more_slowly(world: World) -> None:
+def test_requests_without_a_reply_are_sent_again_with_growing_delays(world: World) -> None:
     world.customer()
 
-    def asked_until(seconds: int) -> int:
-        world.act(sagas.resend_requests, now=NOON + timedelta(seconds=seconds))
-        return len(world.said(org.OpenAccount))
+    def sent_until(seconds: int) -> int:
+        world.run(sagas.resend_requests, now=NOON + timedelta(seconds=seconds))
+        return len(world.published(org.OpenAccount))
 
-    assert [asked_until(s) for s in (29, 30, 31, 89, 90, 179, 180)] == [1, 2, 2, 2, 3, 3, 4]
+    assert [sent_until(s) for s in (29, 30, 31, 89, 90, 179, 180)] == [1, 2, 2, 2, 3, 3, 4]
 
 
-def test_a_conversation_that_has_ended_is_not_asked_again(world: World) -> None:
-    one = world.active()
-    wish = world.asked(one)
+def test_a_finished_saga_sends_nothing_again(world: World) -> None:
+    customer = world.active()
+    deletion_id = world.request_deletion(customer)
     world.reply(
-        billing.AccountNotClosed(organization_id=one, deletion_id=wish, blockers=[LEFT]), NOON
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        ),
+        NOON,
     )
 
-    assert world.act(sagas.resend_requests, now=NOON + timedelta(days=1)) == 0
+    assert world.run(sagas.resend_requests, now=NOON + timedelta(days=1)) == 0
 
 
-def test_an_answer_to_the_second_asking_counts_as_one(world: World) -> None:
-    one = world.customer()
-    world.act(sagas.resend_requests, now=NOON + timedelta(minutes=1))
+def test_replies_to_both_sendings_count_once(world: World) -> None:
+    customer = world.customer()
+    world.run(sagas.resend_requests, now=NOON + timedelta(minutes=1))
 
-    world.hear(billing.AccountOpened(organization_id=one))
-    world.hear(billing.AccountOpened(organization_id=one))
+    world.consume(billing.AccountOpened(organization_id=customer))
+    world.consume(billing.AccountOpened(organization_id=customer))
 
-    assert len(world.said(org.InviteOwner)) == 1
+    assert len(world.published(org.InviteOwner)) == 1
 
 
-def test_voided_tokens_are_forgotten_when_none_can_be_alive(world: World) -> None:
-    one = world.active()
-    world.act(
-        actions.suspend_organization, organization_id=one, now=NOON, by=STAFF, reason="unpaid"
+def test_revocations_are_deleted_when_no_token_can_be_valid(world: World) -> None:
+    customer = world.active()
+    world.run(
+        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
     )
 
-    world.act(actions.revoke, organization_id=one, state="open", now=NOON)
+    world.run(actions.revoke, organization_id=customer, state="open", now=NOON)
 
-    assert world.act(actions.delete_expired_revocations, now=NOON + timedelta(minutes=60)) == 0
-    assert world.act(actions.delete_expired_revocations, now=NOON + timedelta(minutes=66)) == 1
+    assert world.run(actions.delete_expired_revocations, now=NOON + timedelta(minutes=60)) == 0
+    assert world.run(actions.delete_expired_revocations, now=NOON + timedelta(minutes=66)) == 1
 
 
-def test_the_numbers_of_voided_tokens_are_never_given_out_again(world: World) -> None:
-    one = world.active()
+def test_the_numbers_of_revocations_are_never_assigned_again(world: World) -> None:
+    customer = world.active()
     late = NOON + timedelta(hours=2)
     for state, at in (("closed", NOON), ("open", NOON), ("closed", NOON)):
-        world.act(actions.revoke, organization_id=one, state=state, now=at)
+        world.run(actions.revoke, organization_id=customer, state=state, now=at)
 
-    world.act(actions.delete_expired_revocations, now=late)
-    world.act(actions.revoke, organization_id=one, state="open", now=late)
+    world.run(actions.delete_expired_revocations, now=late)
+    world.run(actions.revoke, organization_id=customer, state="open", now=late)
 
     with world.database.reading() as session:
         assert [

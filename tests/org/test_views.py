@@ -1,4 +1,4 @@
-"""The HTTP door of org: what may be sent, who may do what, what is never seen."""
+"""Org's HTTP API: what may be sent, who may do what, what is never shown."""
 
 import json
 from typing import Any
@@ -39,7 +39,7 @@ def nested(part: str, **other: Any) -> dict[str, Any]:
 # ---- create
 
 
-def test_a_buyer_tag_without_a_word_is_not_kept(world: World) -> None:
+def test_an_empty_buyer_tag_is_not_stored(world: World) -> None:
     created = world.call(
         "POST", "/organizations", GOOD | {"buyer_tags": {"CustomerRef": None, "TypeRef": "x"}}
     ).json
@@ -47,11 +47,11 @@ def test_a_buyer_tag_without_a_word_is_not_kept(world: World) -> None:
     assert created["buyer_tags"] == {"TypeRef": "x"}
 
 
-def test_a_customer_is_created_in_provisioning_and_its_account_asked_for(world: World) -> None:
-    answer = world.call("POST", "/organizations", GOOD)
+def test_a_new_customer_is_provisioning_and_its_account_is_requested(world: World) -> None:
+    response = world.call("POST", "/organizations", GOOD)
 
-    assert answer.status_code == 201
-    created = answer.json
+    assert response.status_code == 201
+    created = response.json
     assert (created["status"], created["kind"], created["provider_id"]) == (
         "provisioning",
         "customer",
@@ -68,7 +68,7 @@ def test_a_customer_is_created_in_provisioning_and_its_account_asked_for(world: 
         "address": None,
         "city": None,
     }
-    assert [m.organization_id for m in world.said(org.OpenAccount)] == [created["id"]]
+    assert [m.organization_id for m in world.published(org.OpenAccount)] == [created["id"]]
 
 
 WRONG = [
@@ -100,7 +100,7 @@ WRONG = [
         (GOOD | {"timezone": zone}, "/timezone")
         for zone in ("Mars/Olympus", "", "EST5", "../etc/passwd", "CET")
     ],
-    *[(GOOD | {"pricing_model": word}, "/pricing_model") for word in ("free", "APP", None)],
+    *[(GOOD | {"pricing_model": model}, "/pricing_model") for model in ("free", "APP", None)],
     (GOOD | {"payment_mode": "later"}, "/payment_mode"),
     (GOOD | {"payment_mode": "postpaid"}, "/credit_limit"),
     *[
@@ -134,7 +134,7 @@ WRONG = [
     (GOOD | {"buyer_tags": {"Other": "x"}}, "/buyer_tags/Other"),
     (GOOD | {"buyer_tags": {"TypeRef": 7}}, "/buyer_tags/TypeRef"),
     (GOOD | {"buyer_tags": []}, "/buyer_tags"),
-    *[(GOOD | {"demo": word}, "/demo") for word in ("true", "yes", 2, None)],
+    *[(GOOD | {"demo": flag}, "/demo") for flag in ("true", "yes", 2, None)],
     (GOOD | {"managed_by": "nobody"}, "/managed_by"),
     (GOOD | {"unknown": 1}, "/unknown"),
     *[
@@ -144,18 +144,18 @@ WRONG = [
 ]
 
 
-def test_each_wrong_field_of_a_new_customer_is_pointed_at_and_nothing_is_created(
+def test_each_invalid_field_of_a_new_customer_is_named_and_nothing_is_created(
     world: World,
 ) -> None:
     wrong = []
     for body, pointer in WRONG:
-        answer = world.call("POST", "/organizations", body)
-        pointers = [e["pointer"] for e in answer.json.get("errors", [])]
-        if answer.status_code != 422 or pointers != [pointer]:
-            wrong.append((body, pointer, answer.status_code, pointers))
+        response = world.call("POST", "/organizations", body)
+        pointers = [e["pointer"] for e in response.json.get("errors", [])]
+        if response.status_code != 422 or pointers != [pointer]:
+            wrong.append((body, pointer, response.status_code, pointers))
 
     assert wrong == []
-    assert world.said(org.OpenAccount) == []
+    assert world.published(org.OpenAccount) == []
 
 
 @pytest.mark.parametrize(
@@ -170,22 +170,22 @@ def test_each_wrong_field_of_a_new_customer_is_pointed_at_and_nothing_is_created
         "O'Neill 24/7",
     ],
 )
-def test_names_of_every_script_are_stored_in_one_spelling(world: World, name: str) -> None:
+def test_names_in_every_script_are_normalized(world: World, name: str) -> None:
     import unicodedata
 
-    answer = world.call("POST", "/organizations", GOOD | {"name": name})
+    response = world.call("POST", "/organizations", GOOD | {"name": name})
 
-    assert answer.status_code == 201
-    assert answer.json["name"] == unicodedata.normalize("NFC", name)
+    assert response.status_code == 201
+    assert response.json["name"] == unicodedata.normalize("NFC", name)
 
 
-def test_a_postpaid_customer_has_a_limit(world: World) -> None:
-    answer = world.call(
+def test_a_postpaid_customer_needs_a_limit(world: World) -> None:
+    response = world.call(
         "POST", "/organizations", GOOD | {"payment_mode": "postpaid", "credit_limit": "500"}
     )
 
-    assert answer.status_code == 201
-    assert world.said(org.OpenAccount)[0].credit_limit == "500"
+    assert response.status_code == 201
+    assert world.published(org.OpenAccount)[0].credit_limit == "500"
 
 
 def test_creating_twice_with_one_key_creates_once(world: World) -> None:
@@ -195,18 +195,18 @@ def test_creating_twice_with_one_key_creates_once(world: World) -> None:
     )
 
     assert again.data == first.data
-    assert len(world.said(org.OpenAccount)) == 1
+    assert len(world.published(org.OpenAccount)) == 1
 
 
 # ---- read and change
 
 
-def test_what_can_be_changed_is_changed_and_told(world: World) -> None:
-    one = world.active()
+def test_patchable_fields_are_changed_and_published(world: World) -> None:
+    customer = world.active()
 
-    answer = world.call(
+    response = world.call(
         "PATCH",
-        f"/organizations/{one}",
+        f"/organizations/{customer}",
         {
             "name": "Acme Holding",
             "billing": {"city": "Berlin", "address": "Street 1\nBack yard"},
@@ -216,53 +216,59 @@ def test_what_can_be_changed_is_changed_and_told(world: World) -> None:
         },
     )
 
-    assert answer.status_code == 200
-    assert answer.json["billing"]["name"] == "Acme Holding"
-    assert answer.json["billing"]["email"] == "bills@acme.example"
-    assert answer.json["buyer_tags"] == {"CustomerRef": "C-7"}
-    assert world.said(org.OrganizationChanged)[-1].name == "Acme Holding"
+    assert response.status_code == 200
+    assert response.json["billing"]["name"] == "Acme Holding"
+    assert response.json["billing"]["email"] == "bills@acme.example"
+    assert response.json["buyer_tags"] == {"CustomerRef": "C-7"}
+    assert world.published(org.OrganizationChanged)[-1].name == "Acme Holding"
 
 
-def test_null_removes_and_absence_leaves(world: World) -> None:
-    one = world.active(buyer_tags={"CustomerRef": "C-7", "TypeRef": "T"})
+def test_null_removes_a_value_and_a_missing_key_keeps_it(world: World) -> None:
+    customer = world.active(buyer_tags={"CustomerRef": "C-7", "TypeRef": "T"})
 
-    answer = world.call("PATCH", f"/organizations/{one}", {"buyer_tags": {"CustomerRef": None}})
+    response = world.call(
+        "PATCH", f"/organizations/{customer}", {"buyer_tags": {"CustomerRef": None}}
+    )
 
-    assert answer.json["buyer_tags"] == {"TypeRef": "T"}
-
-
-def test_a_change_that_changes_nothing_tells_nobody(world: World) -> None:
-    one = world.active()
-
-    assert world.call("PATCH", f"/organizations/{one}", {"name": "Acme Ltd"}).status_code == 200
-    assert world.said(org.OrganizationChanged) == []
+    assert response.json["buyer_tags"] == {"TypeRef": "T"}
 
 
-def test_a_change_is_audited_with_the_request_that_made_it(world: World) -> None:
-    one = world.active()
+def test_a_change_without_difference_publishes_nothing(world: World) -> None:
+    customer = world.active()
 
-    world.call("PATCH", f"/organizations/{one}", {"demo": True}, headers={"X-Request-Id": "req-1"})
+    assert (
+        world.call("PATCH", f"/organizations/{customer}", {"name": "Acme Ltd"}).status_code == 200
+    )
+    assert world.published(org.OrganizationChanged) == []
 
-    row = next(m for m in world.said(org.AuditRecorded) if m.action == "organization.changed")
+
+def test_a_change_is_audited_with_its_request_id(world: World) -> None:
+    customer = world.active()
+
+    world.call(
+        "PATCH", f"/organizations/{customer}", {"demo": True}, headers={"X-Request-Id": "req-1"}
+    )
+
+    row = next(m for m in world.published(org.AuditRecorded) if m.action == "organization.changed")
     assert row.request_id == "req-1"
     assert row.changes == [{"field": "demo", "before": False, "after": True}]
 
 
 @pytest.mark.parametrize("field", ["country", "currency", "timezone", "pricing_model"])
-def test_what_was_fixed_at_creation_is_immutable(world: World, field: str) -> None:
-    answer = world.call("PATCH", f"/organizations/{world.active()}", {field: GOOD[field]})
+def test_fields_fixed_at_creation_are_immutable(world: World, field: str) -> None:
+    response = world.call("PATCH", f"/organizations/{world.active()}", {field: GOOD[field]})
 
-    assert answer.status_code == 422
-    assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [
+    assert response.status_code == 422
+    assert [(e["pointer"], e["code"]) for e in response.json["errors"]] == [
         (f"/{field}", "immutable")
     ]
 
 
-def test_what_is_not_for_the_caller_to_write_is_refused(world: World) -> None:
-    one = world.active()
+def test_read_only_fields_are_refused(world: World) -> None:
+    customer = world.active()
 
-    answers = [
-        world.call("PATCH", f"/organizations/{one}", {field: "x"})
+    responses = [
+        world.call("PATCH", f"/organizations/{customer}", {field: "x"})
         for field in (
             "id",
             "status",
@@ -274,22 +280,22 @@ def test_what_is_not_for_the_caller_to_write_is_refused(world: World) -> None:
         )
     ]
 
-    assert {a.status_code for a in answers} == {422}
-    assert {a.json["errors"][0]["code"] for a in answers} == {"unknown_field"}
+    assert {a.status_code for a in responses} == {422}
+    assert {a.json["errors"][0]["code"] for a in responses} == {"unknown_field"}
 
 
 def test_if_match_guards_a_change(world: World) -> None:
-    one = world.active()
-    tag = world.call("GET", f"/organizations/{one}").headers["ETag"]
+    customer = world.active()
+    tag = world.call("GET", f"/organizations/{customer}").headers["ETag"]
 
     changed = world.call(
-        "PATCH", f"/organizations/{one}", {"name": "New Name"}, headers={"If-Match": tag}
+        "PATCH", f"/organizations/{customer}", {"name": "New Name"}, headers={"If-Match": tag}
     )
     late = world.call(
-        "PATCH", f"/organizations/{one}", {"name": "Other Name"}, headers={"If-Match": tag}
+        "PATCH", f"/organizations/{customer}", {"name": "Other Name"}, headers={"If-Match": tag}
     )
     anyhow = world.call(
-        "PATCH", f"/organizations/{one}", {"name": "Third Name"}, headers={"If-Match": "*"}
+        "PATCH", f"/organizations/{customer}", {"name": "Third Name"}, headers={"If-Match": "*"}
     )
 
     assert changed.status_code == 200
@@ -298,17 +304,16 @@ def test_if_match_guards_a_change(world: World) -> None:
     assert anyhow.status_code == 200
 
 
-def test_the_tag_does_not_change_with_what_cannot_be_patched(world: World) -> None:
-    one = world.active()
-    tag = world.call("GET", f"/organizations/{one}").headers["ETag"]
+def test_the_etag_covers_only_patchable_fields(world: World) -> None:
+    customer = world.active()
+    tag = world.call("GET", f"/organizations/{customer}").headers["ETag"]
 
-    world.hear(balance(one, world.provider, usable="5.00", as_of=NOON))
+    world.consume(balance(customer, world.provider, usable="5.00", as_of=NOON))
 
-    assert world.call("GET", f"/organizations/{one}").headers["ETag"] == tag
+    assert world.call("GET", f"/organizations/{customer}").headers["ETag"] == tag
 
 
 # ---- who may see and do what
-
 
 CALLS = [
     ("GET", "", None),
@@ -324,35 +329,40 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS, ids=str)
-def test_what_belongs_to_others_does_not_exist(
+def test_other_tenants_organizations_do_not_exist(
     world: World, method: str, path: str, body: Any
 ) -> None:
-    one, stranger = world.active(), ids.new("org")
+    customer, stranger = world.active(), ids.new("org")
 
     def seen(organization_id: str, **who: Any) -> tuple[int, str]:
-        answer = world.call(method, f"/organizations/{organization_id}{path}", body, **who)
-        return answer.status_code, answer.json["code"]
+        response = world.call(method, f"/organizations/{organization_id}{path}", body, **who)
+        return response.status_code, response.json["code"]
 
     other_provider = {"role": "owner", "org": stranger}
-    assert seen(one, **other_provider) == (404, "not_found")
-    assert seen(world.provider, role="owner", org=one) == (404, "not_found")
+    assert seen(customer, **other_provider) == (404, "not_found")
+    assert seen(world.provider, role="owner", org=customer) == (404, "not_found")
     assert seen(ids.new("org")) == (404, "not_found")
     for shape in (
-        one.upper(),
-        one.replace("org_", "mem_"),
-        f"{one}%0A",
+        customer.upper(),
+        customer.replace("org_", "mem_"),
+        f"{customer}%0A",
         "org_00000000000000000000000000x",
         "%2e%2e",
     ):
         assert seen(shape)[0] == 404
 
 
-def test_customers_read_their_own(world: World) -> None:
-    one, other = world.active(), world.active()
+def test_customers_read_only_their_own_organization(world: World) -> None:
+    customer, other = world.active(), world.active()
 
-    assert world.call("GET", f"/organizations/{one}", org=one, role="member").status_code == 200
-    assert world.call("GET", f"/organizations/{other}", org=one).status_code == 404
-    assert [row["id"] for row in world.call("GET", "/organizations", org=one).json["data"]] == [one]
+    assert (
+        world.call("GET", f"/organizations/{customer}", org=customer, role="member").status_code
+        == 200
+    )
+    assert world.call("GET", f"/organizations/{other}", org=customer).status_code == 404
+    assert [
+        row["id"] for row in world.call("GET", "/organizations", org=customer).json["data"]
+    ] == [customer]
 
 
 @pytest.mark.parametrize(
@@ -365,44 +375,46 @@ def test_customers_read_their_own(world: World) -> None:
     ],
     ids=str,
 )
-def test_what_is_for_staff_is_forbidden_in_ones_own_and_written_down(
+def test_staff_operations_are_forbidden_to_customers_and_audited(
     world: World, method: str, path: str, body: Any
 ) -> None:
-    one = world.active()
+    customer = world.active()
 
-    answer = world.call(method, f"/organizations/{one}{path}", body, org=one)
+    response = world.call(method, f"/organizations/{customer}{path}", body, org=customer)
 
-    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
-    assert [m.outcome for m in world.said(org.AuditRecorded)][-1] == "denied"
-    assert world.found(one).status == "active"
+    assert (response.status_code, response.json["code"]) == (403, "forbidden")
+    assert [m.outcome for m in world.published(org.AuditRecorded)][-1] == "denied"
+    assert world.organization(customer).status == "active"
 
 
-def test_customers_create_nothing(world: World) -> None:
+def test_customers_cannot_create_organizations(world: World) -> None:
     assert world.call("POST", "/organizations", GOOD, org=world.active()).status_code == 403
 
 
 def test_an_owner_changes_name_and_billing_only(world: World) -> None:
-    one = world.active()
+    customer = world.active()
 
     def change(body: Any, **who: Any) -> int:
-        return world.call("PATCH", f"/organizations/{one}", body, org=one, **who).status_code
+        return world.call(
+            "PATCH", f"/organizations/{customer}", body, org=customer, **who
+        ).status_code
 
     assert change({"name": "Mine"}) == 200
     assert change({"demo": True}) == 403
     assert change({"name": "Mine"}, role="admin") == 403
 
 
-def test_only_the_owner_in_person_hands_the_management_to_the_provider(world: World) -> None:
-    one = world.active()
+def test_only_the_owner_in_person_lets_the_provider_manage(world: World) -> None:
+    customer = world.active()
     body = {"managed_by": "provider"}
     act = {"sub": "idn_staff", "org": "org_x", "sid": "ses_x", "mode": "login_as", "access": "full"}
 
     def change(**who: Any) -> int:
-        return world.call("PATCH", f"/organizations/{one}", body, **who).status_code
+        return world.call("PATCH", f"/organizations/{customer}", body, **who).status_code
 
     assert change() == 403
-    assert change(org=one, act=act) == 403
-    assert change(org=one) == 200
+    assert change(org=customer, act=act) == 403
+    assert change(org=customer) == 200
 
 
 # ---- state
@@ -419,17 +431,17 @@ STATES = {
 
 
 @pytest.mark.parametrize("status", STATES)
-def test_suspend_activate_and_delete_answer_as_the_state_table_says(
+def test_suspend_activate_and_delete_respond_as_the_state_table_says(
     world: World, status: str
 ) -> None:
     def fresh() -> str:
-        one = world.active()
+        customer = world.active()
         if status in ("closing", "suspended_for_deletion", "deleted"):
-            (world.asked if status == "closing" else world.scheduled)(one)
+            (world.request_deletion if status == "closing" else world.schedule_deletion)(customer)
         if status in ("provisioning", "suspended", "deleted"):
-            world.put(one, status)
+            world.set_status(customer, status)
         world.now = NOON
-        return one
+        return customer
 
     from chassis.runtime import clock
 
@@ -443,23 +455,25 @@ def test_suspend_activate_and_delete_answer_as_the_state_table_says(
     assert (suspend.status_code, activate.status_code, delete.status_code) == STATES[status]
 
 
-def test_the_provider_itself_is_never_deleted(world: World) -> None:
-    answer = world.call("DELETE", f"/organizations/{world.provider}", {})
+def test_the_provider_cannot_be_deleted(world: World) -> None:
+    response = world.call("DELETE", f"/organizations/{world.provider}", {})
 
-    assert (answer.status_code, answer.json["code"]) == (409, "provider_root")
+    assert (response.status_code, response.json["code"]) == (409, "provider_root")
 
 
-def test_the_deletion_is_shown_with_words_and_the_way_out_of_each_blocker(world: World) -> None:
+def test_a_refused_deletion_shows_the_remedy_of_each_blocker(world: World) -> None:
     from contracts import billing, parts
 
-    one = world.active()
-    wish = world.call("DELETE", f"/organizations/{one}", {"reason": "bye"}).json
+    customer = world.active()
+    deletion = world.call("DELETE", f"/organizations/{customer}", {"reason": "bye"}).json
     left = parts.Blocker(code="credits_left", amount="5.00", currency="EUR")
-    world.hear(
-        billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[left])
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion["id"], blockers=[left]
+        )
     )
 
-    shown = world.call("GET", f"/organizations/{one}/deletion").json
+    shown = world.call("GET", f"/organizations/{customer}/deletion").json
 
     assert shown["status"] == "refused"
     (blocker,) = shown["blockers"]
@@ -470,58 +484,60 @@ def test_the_deletion_is_shown_with_words_and_the_way_out_of_each_blocker(world:
     )
     assert blocker["fix"] == {
         "method": "POST",
-        "href": f"/v1/organizations/{one}/account/withdrawals",
+        "href": f"/v1/organizations/{customer}/account/withdrawals",
     }
 
 
 @pytest.mark.parametrize(
     ("mode", "path"), [("prepaid", "account/top-ups"), ("postpaid", "payments")]
 )
-def test_what_is_due_is_topped_up_by_prepaid_customers_and_paid_by_postpaid_ones(
+def test_the_remedy_of_an_amount_due_depends_on_the_payment_mode(
     world: World, mode: str, path: str
 ) -> None:
     from contracts import billing, parts
 
-    one = world.active()
+    customer = world.active()
     with world.database.transaction() as session:
-        session.get_one(Organization, one).payment_mode = mode
+        session.get_one(Organization, customer).payment_mode = mode
     due = parts.Blocker(code="amount_due", amount="5.00", currency="EUR")
-    world.billing.answer = {"blockers": [vars(due)], "warnings": []}
-    checked = world.call("GET", f"/organizations/{one}/deletion-check").json
-    wish = world.call("DELETE", f"/organizations/{one}", {}).json
-    world.hear(
-        billing.AccountNotClosed(organization_id=one, deletion_id=wish["id"], blockers=[due])
+    world.billing.response = {"blockers": [vars(due)], "warnings": []}
+    checked = world.call("GET", f"/organizations/{customer}/deletion-check").json
+    deletion = world.call("DELETE", f"/organizations/{customer}", {}).json
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion["id"], blockers=[due]
+        )
     )
 
-    refused = world.call("GET", f"/organizations/{one}/deletion").json
+    refused = world.call("GET", f"/organizations/{customer}/deletion").json
 
-    for told in (checked, refused):
-        assert [b["fix"] for b in told["blockers"]] == [
-            {"method": "POST", "href": f"/v1/organizations/{one}/{path}"}
+    for response in (checked, refused):
+        assert [b["fix"] for b in response["blockers"]] == [
+            {"method": "POST", "href": f"/v1/organizations/{customer}/{path}"}
         ]
 
 
-def test_without_a_deletion_there_is_none_to_show(world: World) -> None:
+def test_without_a_deletion_the_response_is_404(world: World) -> None:
     assert world.call("GET", f"/organizations/{world.active()}/deletion").status_code == 404
 
 
-def test_the_check_before_a_deletion_asks_the_neighbours_and_changes_nothing(world: World) -> None:
-    one = world.active()
-    world.billing.answer = {
+def test_the_deletion_check_asks_the_other_services_and_changes_nothing(world: World) -> None:
+    customer = world.active()
+    world.billing.response = {
         "blockers": [{"code": "amount_due", "amount": "1.00", "currency": "EUR"}],
         "warnings": [],
     }
-    world.membership.answer = {
+    world.membership.response = {
         "blockers": [],
         "warnings": [{"code": "acting_session", "detail": "Inside."}],
     }
 
-    told = world.call("GET", f"/organizations/{one}/deletion-check").json
+    check = world.call("GET", f"/organizations/{customer}/deletion-check").json
 
-    assert told["deletable"] is False
-    assert [b["code"] for b in told["blockers"]] == ["amount_due"]
-    assert [w["code"] for w in told["warnings"]] == ["acting_session"]
-    assert world.found(one).status == "active"
+    assert check["deletable"] is False
+    assert [b["code"] for b in check["blockers"]] == ["amount_due"]
+    assert [w["code"] for w in check["warnings"]] == ["acting_session"]
+    assert world.organization(customer).status == "active"
 
 
 # ---- list
@@ -530,13 +546,13 @@ def test_the_check_before_a_deletion_asks_the_neighbours_and_changes_nothing(wor
 def test_the_list_is_searched_filtered_and_sorted(world: World) -> None:
     rich = world.active(name="Zebra", country="FR", buyer_tags={"CustomerRef": "REF-1"})
     poor = world.active(name="aardvark", demo=True, billing={"email": "100%_sure@poor.example"})
-    world.hear(balance(rich, world.provider, usable="90.00", as_of=NOON))
-    world.hear(balance(poor, world.provider, usable="-1.00", as_of=NOON, days=0))
+    world.consume(balance(rich, world.provider, usable="90.00", as_of=NOON))
+    world.consume(balance(poor, world.provider, usable="-1.00", as_of=NOON, days=0))
 
     def ids_of(query: str) -> list[str]:
-        answer = world.call("GET", f"/organizations?{query}")
-        assert answer.status_code == 200, answer.text
-        return [row["id"] for row in answer.json["data"]]
+        response = world.call("GET", f"/organizations?{query}")
+        assert response.status_code == 200, response.text
+        return [row["id"] for row in response.json["data"]]
 
     assert ids_of("") == [poor, rich]
     assert ids_of("sort=-name") == [rich, poor]
@@ -576,11 +592,11 @@ def test_the_list_is_searched_filtered_and_sorted(world: World) -> None:
         "currency=1",
     ],
 )
-def test_a_list_that_cannot_be_is_422(world: World, query: str) -> None:
+def test_an_invalid_query_of_the_list_is_422(world: World, query: str) -> None:
     assert world.call("GET", f"/organizations?{query}").status_code == 422
 
 
-def test_the_list_is_paged_without_loss(world: World) -> None:
+def test_the_list_is_paged_completely(world: World) -> None:
     made = {world.customer(name=f"Same {n % 2}") for n in range(7)}
     seen, cursor = [], ""
     while True:
@@ -595,20 +611,20 @@ def test_the_list_is_paged_without_loss(world: World) -> None:
     assert world.call("GET", f"/organizations?limit=2{cursor}").status_code == 422
 
 
-def test_the_deleted_are_listed_only_when_asked_for(world: World) -> None:
-    one = world.active()
-    world.put(one, "deleted")
+def test_deleted_customers_are_listed_only_by_their_status(world: World) -> None:
+    customer = world.active()
+    world.set_status(customer, "deleted")
 
     assert world.call("GET", "/organizations").json["data"] == []
     assert [
         row["id"] for row in world.call("GET", "/organizations?status=deleted").json["data"]
-    ] == [one]
+    ] == [customer]
 
 
 # ---- settings
 
 
-def test_settings_are_changed_only_as_they_were_read(world: World) -> None:
+def test_if_match_guards_settings(world: World) -> None:
     read = world.call("GET", "/settings").headers["ETag"]
 
     def change(days: int, tag: str) -> Any:
@@ -622,7 +638,7 @@ def test_settings_are_changed_only_as_they_were_read(world: World) -> None:
     assert world.call("GET", "/settings").json["payment_terms_days"] == 7
 
 
-def test_as_many_tax_rates_as_a_body_holds_are_changed_or_refused_in_form(world: World) -> None:
+def test_too_many_tax_rates_are_a_validation_error(world: World) -> None:
     def change(letter: str, count: int) -> int:
         rate = {"country": "DE", "name": letter * 50, "rate": "19", "valid_from": "2026-01-01"}
         body = json.dumps(
@@ -659,16 +675,16 @@ def test_as_many_tax_rates_as_a_body_holds_are_changed_or_refused_in_form(world:
     ],
     ids=str,
 )
-def test_settings_that_cannot_be_are_422(world: World, body: Any) -> None:
+def test_invalid_settings_are_422(world: World, body: Any) -> None:
     assert world.call("PATCH", "/settings", body).status_code == 422
-    assert world.said(org.SettingsChanged) == []
+    assert world.published(org.SettingsChanged) == []
 
 
-def test_a_grace_of_no_days_purges_at_once(world: World) -> None:
+def test_a_grace_period_of_zero_days_purges_immediately(world: World) -> None:
     from chassis.runtime import clock
     from org import sagas
 
     world.call("PATCH", "/settings", {"deletion_grace_days": 0})
-    world.scheduled(world.active())
+    world.schedule_deletion(world.active())
 
-    assert world.act(sagas.purge_due, now=clock.now()) == 1
+    assert world.run(sagas.purge_due, now=clock.now()) == 1

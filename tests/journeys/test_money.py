@@ -1,5 +1,4 @@
-"""A provider's money, as its staff moves it through the public address: on one process and on all
-of them."""
+"""Money through the public address, in embedded and in distributed mode."""
 
 import email
 import json
@@ -20,22 +19,22 @@ from devtools.processes import System
 from devtools.servers import RabbitMQ
 
 from tests import customers, metering
-from tests.customers import eventually, move
+from tests.customers import eventually, transact
 from tests.embedded import Embedded
 
 DAY = timedelta(days=1)
 
 
 @dataclass
-class Place:
-    """A running system, as far as somebody outside knows it."""
+class Target:
+    """A running system, as seen from outside."""
 
     address: str
     password: str
     mails: Path
 
     def sign_in(self) -> Api:
-        return customers.signed_in(self.address, self.password)
+        return customers.sign_in_as_admin(self.address, self.password)
 
     def subjects(self, address: str) -> list[str]:
         """The subjects of the mails to this address."""
@@ -50,43 +49,43 @@ class Place:
     scope="module",
     params=["embedded", pytest.param("processes", marks=pytest.mark.exhaustive)],
 )
-def place(
+def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
+) -> Iterator[Target]:
     if request.param == "processes":
-        system = request.getfixturevalue("system")
-        yield Place(system.address, system.password, system.mail)
+        distributed: System = request.getfixturevalue("system")
+        yield Target(distributed.address, distributed.password, distributed.mail)
         return
-    one = Embedded(tmp_path_factory.mktemp("embedded"))
-    one.start()
+    system = Embedded(tmp_path_factory.mktemp("embedded"))
+    system.start()
     try:
-        yield Place(one.address, one.password, one.folder / "var/mail")
+        yield Target(system.address, system.password, system.folder / "var/mail")
     finally:
-        one.kill()
+        system.kill()
 
 
 @pytest.fixture
-def api(place: Place) -> Api:
-    return place.sign_in()
+def api(target: Target) -> Api:
+    return target.sign_in()
 
 
 def post(api: Api, path: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:
-    """What the POST answers, under a key of its own."""
-    answer = api.call("POST", path, body, key=secrets.token_hex(8))
-    assert answer.status == status, answer
-    return answer.body
+    """The body of the response to a POST with an idempotency key of its own."""
+    response = api.call("POST", path, body, key=secrets.token_hex(8))
+    assert response.status == status, response
+    return response.body
 
 
 def get(api: Api, path: str) -> dict[str, Any]:
-    answer = api.call("GET", path)
-    assert answer.status == 200, answer
-    return answer.body
+    response = api.call("GET", path)
+    assert response.status == 200, response
+    return response.body
 
 
-def moved(api: Api, path: str, what: str, amount: str, **more: Any) -> dict[str, Any]:
-    answer = move(api, path, what, amount, **more)
-    assert answer.status == 201, answer
-    return answer.body
+def transacted(api: Api, path: str, what: str, amount: str, **more: Any) -> dict[str, Any]:
+    response = transact(api, path, what, amount, **more)
+    assert response.status == 201, response
+    return response.body
 
 
 def figures(api: Api, path: str, *names: str) -> tuple[str, ...]:
@@ -112,7 +111,7 @@ def usage(path: str, number: int, amount: str = "0.10", **more: Any) -> list[dic
 
 @contextmanager
 def settings(api: Api, **chosen: Any) -> Iterator[None]:
-    """The provider's settings are these meanwhile."""
+    """Change the provider's settings for the duration."""
     before = get(api, "/v1/settings")
     try:
         assert api.call("PATCH", "/v1/settings", chosen, wait=10).status == 200
@@ -121,16 +120,16 @@ def settings(api: Api, **chosen: Any) -> Iterator[None]:
         api.call("PATCH", "/v1/settings", {name: before[name] for name in chosen}, wait=10)
 
 
-def test_usage_comes_by_the_broker_too(system: System, rabbitmq: RabbitMQ) -> None:
+def test_usage_is_consumed_from_the_broker(system: System, rabbitmq: RabbitMQ) -> None:
     api = Api(system.address)
     provider = api.sign_in("admin@example.com", system.password).body["organization"]["id"]
     path = customers.open_customer(api)
     org = path.rpartition("/")[2]
-    moved(api, path, "top-ups", "10")
+    transacted(api, path, "top-ups", "10")
     with broker.connect(rabbitmq.url(), "test") as connection:
         channel = connection.channel()
-        ear = channel.queue_declare("", exclusive=True).queue
-        channel.queue_bind(ear, "billing", "billing.usage_refused.v1")
+        queue = channel.queue_declare("", exclusive=True).queue
+        channel.queue_bind(queue, "billing", "billing.usage_refused.v1")
 
         metering.publish(
             system.broker_url("usage"),
@@ -147,9 +146,9 @@ def test_usage_comes_by_the_broker_too(system: System, rabbitmq: RabbitMQ) -> No
                 metering.message(metering.record(provider, org, f"{org}-last", "4")),
             ],
         )
-        said = json.loads(eventually(lambda: channel.basic_get(ear, no_ack=True)).body)["data"]
+        refusal = json.loads(eventually(lambda: channel.basic_get(queue, no_ack=True)).body)["data"]
 
-    assert (said["record_id"], said["organization_id"], said["code"]) == (
+    assert (refusal["record_id"], refusal["organization_id"], refusal["code"]) == (
         f"{org}-much",
         org,
         "insufficient_credits",
@@ -157,7 +156,7 @@ def test_usage_comes_by_the_broker_too(system: System, rabbitmq: RabbitMQ) -> No
     eventually(lambda: figures(api, path, "balance") == ("0.00",))
 
 
-def test_a_postpaid_customer_uses_pays_and_leaves(api: Api) -> None:
+def test_a_postpaid_customer_from_usage_to_deletion(api: Api) -> None:
     tax = [{"country": "CH", "name": "MWST", "rate": "8.1", "valid_from": "2024-01-01"}]
     with settings(api, tax_rates=tax, payment_terms_days=14, deletion_grace_days=0):
         path = customers.open_customer(
@@ -168,22 +167,25 @@ def test_a_postpaid_customer_uses_pays_and_leaves(api: Api) -> None:
             payment_mode="postpaid",
             credit_limit="1000",
         )
-        charge_id = _use(api, path)
+        charge_id = _charge_usage(api, path)
         first = _pay_the_first_invoice(api, path)
-        second = _take_back(api, path, charge_id, first)
+        second = _credit_and_refund(api, path, charge_id, first)
         _void(api, path, second)
-        _leave(api, path)
+        _delete(api, path)
         assert get(api, f"{path}/invoices/{first}")["status"] == "paid"
 
 
-def _use(api: Api, path: str) -> str:
+def _charge_usage(api: Api, path: str) -> str:
     records = usage(path, 1000, cost="0.01")
     bad = [{**records[0], "id": "bad", "amount": "-1"}, {**records[1], "amount": "5"}]
-    answer = post(api, "/v1/usage", {"records": [*records, *bad]}, 200)
-    assert (answer["accepted"], answer["duplicates"]) == (1000, 0)
-    assert [found["code"] for found in answer["refused"]] == ["invalid_amount", "record_id_reused"]
+    response = post(api, "/v1/usage", {"records": [*records, *bad]}, 200)
+    assert (response["accepted"], response["duplicates"]) == (1000, 0)
+    assert [found["code"] for found in response["refused"]] == [
+        "invalid_amount",
+        "record_id_reused",
+    ]
     assert post(api, "/v1/usage", {"records": records}, 200)["duplicates"] == 1000
-    charge = moved(api, path, "charges", "20", kind="one_off", cost="5")
+    charge = transacted(api, path, "charges", "20", kind="one_off", cost="5")
     assert figures(api, path, "expecting_invoice", "amount_due", "usable_credits", "balance") == (
         "-120.00",
         "0.00",
@@ -227,10 +229,10 @@ def _pay_the_first_invoice(api: Api, path: str) -> str:
     return str(invoice["id"])
 
 
-def _take_back(api: Api, path: str, charge_id: str, first: str) -> str:
+def _credit_and_refund(api: Api, path: str, charge_id: str, first: str) -> str:
     """The surplus pays for the second invoice; a credit note and the refund of what the first one
     billed."""
-    moved(api, path, "charges", "80")
+    transacted(api, path, "charges", "80")
     second = post(api, f"{path}/invoices", {})
     assert (second["paid"], second["open"]) == ("30.00", "50.00")
     credited = post(
@@ -258,12 +260,12 @@ def _take_back(api: Api, path: str, charge_id: str, first: str) -> str:
     assert (more.status, more.body["code"]) == (409, "refund_exceeds_charge")
     post(api, f"{path}/payments", {"amount": "20", "method": "cash", "invoice_ids": [second["id"]]})
     assert get(api, f"{path}/invoices/{second['id']}")["open"] == "20.00"
-    moved(api, path, "withdrawals", "20")
+    transacted(api, path, "withdrawals", "20")
     return str(second["id"])
 
 
 def _void(api: Api, path: str, second: str) -> None:
-    moved(api, path, "charges", "15")
+    transacted(api, path, "charges", "15")
     third = post(api, f"{path}/invoices", {})
     assert figures(api, path, "expecting_invoice", "amount_due") == ("0.00", "-35.00")
     assert (
@@ -275,9 +277,8 @@ def _void(api: Api, path: str, second: str) -> None:
     assert (refused.status, refused.body["code"]) == (409, "invoice_settled")
 
 
-def _leave(api: Api, path: str) -> None:
-    """Each bucket stands in the way under its own name, and goes by the call that is named beside
-    it."""
+def _delete(api: Api, path: str) -> None:
+    """Each bucket is a blocker of its own, resolved by the call that is named with it."""
     post(api, f"{path}/payments", {"amount": "7", "method": "cash", "invoice_ids": []})
     post(api, f"{path}/account/reservations", {"amount": "5", "description": "A call"})
     post(api, f"{path}/account/reservations", {"amount": "2.5", "description": "Another"})
@@ -292,19 +293,18 @@ def _leave(api: Api, path: str) -> None:
     assert (refusal.status, refusal.body["code"]) == (409, "deletion_refused")
     assert sorted((b["code"], b["amount"]) for b in refusal.body["blockers"]) == sorted(found)
 
-    follow_the_fixes(api, path)
+    apply_remedies(api, path)
 
     assert figures(api, path, "balance", "reserved_credits") == ("0.00", "0.00")
     deleted = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
     assert deleted.status == 200, deleted
     eventually(lambda: get(api, path)["status"] == "deleted")
-    refused = move(api, path, "charges", "1")
+    refused = transact(api, path, "charges", "1")
     assert refused.status == 409, refused
 
 
-def follow_the_fixes(api: Api, path: str) -> None:
-    """Do what the check says, method and address as they stand there, until nothing is in the
-    way."""
+def apply_remedies(api: Api, path: str) -> None:
+    """Make the calls that the check names until there are no blockers."""
     for _ in range(8):
         blockers = get(api, f"{path}/deletion-check")["blockers"]
         if not blockers:
@@ -326,21 +326,21 @@ def follow_the_fixes(api: Api, path: str) -> None:
             },
             "credits_reserved": None,
         }[blocker["code"]]
-        answer = api.call(
+        response = api.call(
             method, href, body, key=secrets.token_hex(8) if method == "POST" else None
         )
-        assert answer.status in (200, 201), (blocker, answer)
+        assert response.status in (200, 201), (blocker, response)
         if blocker["code"] == "credits_reserved":
-            assert answer.body["data"], answer
-            for held in answer.body["data"]:
+            assert response.body["data"], response
+            for held in response.body["data"]:
                 post(api, f"{href.partition('?')[0]}/{held['id']}/release", {}, 200)
-    raise AssertionError(f"still in the way: {blockers}")
+    raise AssertionError(f"still blocked: {blockers}")
 
 
-def test_a_prepaid_customer_reserves_and_is_told_what_helps(api: Api) -> None:
+def test_a_prepaid_customer_reserves_and_gets_remedies(api: Api) -> None:
     path = customers.open_customer(api)
     held = f"{path}/account/reservations"
-    moved(api, path, "top-ups", "100")
+    transacted(api, path, "top-ups", "100")
 
     first = post(api, held, {"amount": "30", "description": "A call"})
     assert figures(api, path, "balance", "reserved_credits", "usable_credits") == (
@@ -367,21 +367,21 @@ def test_a_prepaid_customer_reserves_and_is_told_what_helps(api: Api) -> None:
     late = api.call("POST", f"{held}/{short['id']}/capture", {}, key=secrets.token_hex(8))
     assert (late.status, late.body["code"]) == (410, "reservation_expired")
 
-    refused = move(api, path, "charges", "100", key="twice")
+    refused = transact(api, path, "charges", "100", key="twice")
     assert (refused.status, refused.body["code"], refused.body["shortfall"]) == (
         409,
         "insufficient_credits",
         "12.50",
     )
-    moved(api, path, "top-ups", refused.body["cure"]["top_up"])
-    assert move(api, path, "charges", "100", key="twice") == Answer(
+    transacted(api, path, "top-ups", refused.body["cure"]["top_up"])
+    assert transact(api, path, "charges", "100", key="twice") == Answer(
         **{**vars(refused), "replayed": True}
     )
-    assert moved(api, path, "charges", "100")["balance_after"] == "0.00"
+    assert transacted(api, path, "charges", "100")["balance_after"] == "0.00"
 
-    moved(api, path, "top-ups", "60")
-    holding = post(api, held, {"amount": "50", "description": "In the way"})
-    refused = move(api, path, "charges", "30")
+    transacted(api, path, "top-ups", "60")
+    holding = post(api, held, {"amount": "50", "description": "Holding"})
+    refused = transact(api, path, "charges", "30")
     assert (refused.body["shortfall"], refused.body["freed_at"]) == ("20.00", holding["expires_at"])
     (free,) = refused.body["reservations"]
     assert (free["id"], free["frees"], free["expires_at"]) == (
@@ -390,25 +390,27 @@ def test_a_prepaid_customer_reserves_and_is_told_what_helps(api: Api) -> None:
         holding["expires_at"],
     )
     post(api, f"{held}/{free['id']}/release", {}, 200)
-    assert moved(api, path, "charges", "30")["balance_after"] == "30.00"
+    assert transacted(api, path, "charges", "30")["balance_after"] == "30.00"
 
-    limited = move(api, path, "charges", "130")
+    limited = transact(api, path, "charges", "130")
     limit = {"credit_limit": limited.body["cure"]["credit_limit"]}
     assert api.call("PATCH", f"{path}/account", limit).status == 200
-    assert moved(api, path, "charges", "130")["balance_after"] == "-100.00"
+    assert transacted(api, path, "charges", "130")["balance_after"] == "-100.00"
 
 
-def test_low_credits_are_told_once_and_topped_up_by_themselves(place: Place, api: Api) -> None:
+def test_low_credits_are_notified_once_and_topped_up_automatically(
+    target: Target, api: Api
+) -> None:
     address = f"bills-{secrets.token_hex(6)}@customer.example"
     path = customers.open_customer(
         api, country="NO", currency="NOK", timezone="Europe/Oslo", billing={"email": address}
     )
     post(api, "/v1/wallet/top-ups", {"amount": "1000", "currency": "NOK"})
-    moved(api, path, "top-ups", "100")
+    transacted(api, path, "top-ups", "100")
     wanted = {"auto_top_up": {"enabled": True, "amount": "50", "method": "issue"}}
     assert api.call("PATCH", f"{path}/account", wanted).body["auto_top_up"]["threshold"] == "20.00"
 
-    moved(api, path, "charges", "85")
+    transacted(api, path, "charges", "85")
 
     eventually(lambda: figures(api, path, "usable_credits") == ("65.00",))
     (topped_up,) = [
@@ -417,15 +419,15 @@ def test_low_credits_are_told_once_and_topped_up_by_themselves(place: Place, api
         if row["method"] == "issue"
     ]
     assert (topped_up["amount"], topped_up["remark"]) == ("50.00", "Automatic top-up")
-    eventually(lambda: place.subjects(address))
-    moved(api, path, "charges", "1")
-    moved(api, path, "charges", "63")  # a second crossing, and no second top-up on this day
-    eventually(lambda: len(place.subjects(address)) == 2)
-    assert all("running low" in subject for subject in place.subjects(address))
+    eventually(lambda: target.subjects(address))
+    transacted(api, path, "charges", "1")
+    transacted(api, path, "charges", "63")  # a second crossing, and no second top-up on this day
+    eventually(lambda: len(target.subjects(address)) == 2)
+    assert all("running low" in subject for subject in target.subjects(address))
     assert figures(api, path, "usable_credits") == ("1.00",)
 
 
-def test_the_providers_wallet_follows_the_worked_table(api: Api) -> None:
+def test_the_providers_wallet_follows_the_example(api: Api) -> None:
     """domain.md section 10.2, without the two rows that need a card."""
 
     def wallet() -> tuple[str, ...]:
@@ -436,21 +438,21 @@ def test_the_providers_wallet_follows_the_worked_table(api: Api) -> None:
     for amount in ("2000", "4000"):
         post(api, "/v1/wallet/top-ups", {"amount": amount, "currency": "SEK"})
     assert wallet() == ("6000.00", "0.00", "6000.00")
-    moved(api, path, "top-ups", "200", method="cheque")
+    transacted(api, path, "top-ups", "200", method="cheque")
     assert wallet() == ("6000.00", "200.00", "5800.00")
-    moved(api, path, "top-ups", "300", method="issue")
+    transacted(api, path, "top-ups", "300", method="issue")
     assert wallet() == ("6000.00", "500.00", "5500.00")
-    card = move(api, path, "top-ups", "1000", method="card")
+    card = transact(api, path, "top-ups", "1000", method="card")
     assert (card.status, card.body["code"]) == (409, "payment_method_missing")
-    moved(api, path, "charges", "50", cost="10")
+    transacted(api, path, "charges", "50", cost="10")
     assert wallet() == ("5990.00", "450.00", "5540.00")
-    moved(api, path, "withdrawals", "200", method="cheque")
+    transacted(api, path, "withdrawals", "200", method="cheque")
     assert wallet() == ("5990.00", "250.00", "5740.00")
-    bought = moved(api, path, "charges", "100", cost="30")
+    bought = transacted(api, path, "charges", "100", cost="30")
     assert wallet() == ("5960.00", "150.00", "5810.00")
     post(api, f"{path}/account/refunds", {"transaction_id": bought["id"], "reason": "Not wanted"})
     assert wallet() == ("5990.00", "250.00", "5740.00")
-    issued = move(api, path, "top-ups", "5740.01", method="issue")
+    issued = transact(api, path, "top-ups", "5740.01", method="issue")
     assert (issued.status, issued.body["code"], issued.body["shortfall"]) == (
         409,
         "provider_credits_insufficient",
@@ -458,9 +460,9 @@ def test_the_providers_wallet_follows_the_worked_table(api: Api) -> None:
     )
 
 
-def test_the_list_follows_and_the_timeline_leaves_usage_out(api: Api) -> None:
+def test_the_list_follows_and_the_timeline_omits_usage(api: Api) -> None:
     path = customers.open_customer(api)
-    moved(api, path, "top-ups", "50")
+    transacted(api, path, "top-ups", "50")
 
     def follows(usable: str) -> Callable[[], bool]:
         def look() -> bool:
@@ -474,24 +476,24 @@ def test_the_list_follows_and_the_timeline_leaves_usage_out(api: Api) -> None:
     before = customers.actions(api, path)
     assert post(api, "/v1/usage", {"records": usage(path, 200)}, 200)["accepted"] == 200
     eventually(follows("30.00"))
-    moved(api, path, "charges", "5")
+    transacted(api, path, "charges", "5")
     eventually(follows("25.00"))
     held = post(api, f"{path}/account/reservations", {"amount": "10", "description": "A call"})
     eventually(follows("15.00"))
     post(api, f"{path}/account/reservations/{held['id']}/capture", {"amount": "1"}, 200)
     eventually(follows("24.00"))
-    moved(api, path, "charges", "4", kind="one_off")
+    transacted(api, path, "charges", "4", kind="one_off")
     eventually(lambda: "account.charged" in customers.actions(api, path))
     assert customers.actions(api, path) == ["account.charged", *before]
 
 
-def test_after_all_this_the_books_are_right(api: Api) -> None:
+def test_the_ledger_audit_passes_afterwards(api: Api) -> None:
     began = clock.stamp(clock.now())
 
     def passed() -> dict[str, Any] | None:
-        answer = api.call("GET", "/v1/ledger/proof")
-        done = answer.status == 200 and answer.body["started_at"] > began
-        return answer.body if done else None
+        response = api.call("GET", "/v1/ledger/proof")
+        done = response.status == 200 and response.body["started_at"] > began
+        return response.body if done else None
 
     proof = eventually(passed, 150, every=0.5)  # one comes each minute
     assert (proof["status"], proof["discrepancies"]) == ("passed", []), proof

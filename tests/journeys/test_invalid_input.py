@@ -1,5 +1,4 @@
-"""Bad input, as a stranger would send it to the public address: a clear refusal, and nothing
-changes."""
+"""Invalid input at the public address is refused clearly and changes nothing."""
 
 import base64
 import json
@@ -62,7 +61,7 @@ BODIES = [
     pytest.param(b"[]", 400, None, id="an array"),
     pytest.param(b"", 400, None, id="nothing"),
 ]
-MONEY = [
+AMOUNTS = [
     100,
     1.5,
     None,
@@ -85,7 +84,7 @@ MONEY = [
 
 @pytest.fixture(scope="module")
 def token(system: System) -> str:
-    return customers.signed_in(system.address, system.password)._token
+    return customers.sign_in_as_admin(system.address, system.password)._token
 
 
 def send(
@@ -93,22 +92,26 @@ def send(
 ) -> tuple[int, Any]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     headers = {"Content-Type": "application/json"} | named
-    answer = POOL.request(method, system.address + path, body=body, headers=headers)
-    if answer.status == 413:
-        POOL.clear()  # what was not read of the body ends the connection
-    assert answer.headers["X-Request-Id"]
-    if answer.status >= 400:
-        assert answer.headers["Content-Type"].startswith("application/problem+json"), answer.data
-    return answer.status, json.loads(answer.data) if answer.data else None
+    response = POOL.request(method, system.address + path, body=body, headers=headers)
+    if response.status == 413:
+        POOL.clear()  # an unread body closes the connection
+    assert response.headers["X-Request-Id"]
+    if response.status >= 400:
+        assert response.headers["Content-Type"].startswith("application/problem+json"), (
+            response.data
+        )
+    return response.status, json.loads(response.data) if response.data else None
 
 
 @pytest.mark.parametrize(("body", "status", "pointer"), BODIES)
-def test_a_bad_organization_is_refused(
+def test_an_invalid_organization_is_refused(
     system: System, token: str, body: bytes, status: int, pointer: str
 ) -> None:
-    got, problem = send(system, "POST", "/v1/organizations", body, Authorization=f"Bearer {token}")
+    received, problem = send(
+        system, "POST", "/v1/organizations", body, Authorization=f"Bearer {token}"
+    )
 
-    assert got == status, problem
+    assert received == status, problem
     if pointer:
         assert any(e["pointer"].startswith(pointer) for e in problem["errors"]), problem
 
@@ -120,7 +123,7 @@ def test_another_content_type_is_refused(system: System, token: str) -> None:
         "application/xml",
         "multipart/form-data",
     ):
-        got, _ = send(
+        received, _ = send(
             system,
             "POST",
             "/v1/organizations",
@@ -128,19 +131,19 @@ def test_another_content_type_is_refused(system: System, token: str) -> None:
             Authorization=f"Bearer {token}",
             Content_Type=kind,
         )
-        assert got == 415, kind
+        assert received == 415, kind
 
 
-def test_bad_money_changes_nothing(system: System) -> None:
-    api = customers.signed_in(system.address, system.password)
+def test_invalid_amounts_change_nothing(system: System) -> None:
+    api = customers.sign_in_as_admin(system.address, system.password)
     path = customers.open_customer(api)
-    customers.move(api, path, "top-ups", "10.00")
+    customers.transact(api, path, "top-ups", "10.00")
     before = api.call("GET", f"{path}/account/transactions").body
 
     for what in ("top-ups", "charges", "withdrawals"):
-        for amount in MONEY:
-            answer = customers.move(api, path, what, amount)  # type: ignore[arg-type]
-            assert answer.status == 422, (what, amount, answer)
+        for amount in AMOUNTS:
+            response = customers.transact(api, path, what, amount)  # type: ignore[arg-type]
+            assert response.status == 422, (what, amount, response)
 
     assert api.call("GET", f"{path}/account/transactions").body == before
     missing = send(
@@ -164,25 +167,27 @@ def test_foreign_and_malformed_ids_are_not_found(system: System, token: str) -> 
         "ORG_" + "0" * 26,
     ):
         for tail in ("", "/account", "/members", "/deletion", "/timeline"):
-            got, _ = send(
+            received, _ = send(
                 system,
                 "GET",
                 f"/v1/organizations/{organization}{tail}",
                 None,
                 Authorization=f"Bearer {token}",
             )
-            assert got == 404, (organization, tail)
+            assert received == 404, (organization, tail)
 
 
 def test_one_key_in_parallel_has_one_effect(system: System) -> None:
-    api = customers.signed_in(system.address, system.password)
+    api = customers.sign_in_as_admin(system.address, system.password)
     path = customers.open_customer(api)
-    customers.move(api, path, "top-ups", "100.00")
-    key, answers = secrets.token_hex(8), []
+    customers.transact(api, path, "top-ups", "100.00")
+    key, responses = secrets.token_hex(8), []
 
     threads = [
         threading.Thread(
-            target=lambda: answers.append(customers.move(api, path, "charges", "1.00", key=key))
+            target=lambda: responses.append(
+                customers.transact(api, path, "charges", "1.00", key=key)
+            )
         )
         for _ in range(12)
     ]
@@ -191,54 +196,54 @@ def test_one_key_in_parallel_has_one_effect(system: System) -> None:
     for thread in threads:
         thread.join()
 
-    assert {a.status for a in answers} <= {201, 409}
-    assert len({a.body["id"] for a in answers if a.status == 201}) == 1
+    assert {a.status for a in responses} <= {201, 409}
+    assert len({a.body["id"] for a in responses if a.status == 201}) == 1
     assert api.call("GET", f"{path}/account").body["balance"] == "99.00"
-    other = customers.move(api, path, "charges", "2.00", key=key)
+    other = customers.transact(api, path, "charges", "2.00", key=key)
     assert (other.status, other.body["code"]) == (422, "idempotency_key_reused")
 
 
 def test_forged_and_expired_tokens_are_refused(system: System, token: str) -> None:
     head, claims, signature = token.split(".")
-    facts = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    payload = json.loads(base64.urlsafe_b64decode(claims + "=="))
     published = KeySet.import_key_set(
         json.loads(POOL.request("GET", f"{system.address}/.well-known/jwks.json").data)
     )
     public = next(iter(published.keys))
-    stranger = OKPKey.generate_key("Ed25519")
+    foreign = OKPKey.generate_key("Ed25519")
 
     def packed(part: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
 
     def signed(key: Any, algorithm: str, **other: Any) -> str:
         header = {"alg": algorithm, "typ": "at+jwt", "kid": public.kid}
-        return jwt.encode(header, facts | other, key, algorithms=[algorithm])
+        return jwt.encode(header, payload | other, key, algorithms=[algorithm])
 
     attacks = {
         "alg none": f"{packed({'alg': 'none', 'typ': 'at+jwt'})}.{claims}.",
         "HS256 with the public key": signed(
             OctKey.import_key(json.dumps(public.as_dict(private=False))), "HS256"
         ),
-        "another key": signed(stranger, "Ed25519"),
-        "expired, another key": signed(stranger, "Ed25519", exp=time.time() - 60),
-        "another audience": signed(stranger, "Ed25519", aud="elsewhere"),
-        "claims changed": f"{head}.{packed(facts | {'role': 'owner', 'org': ids.new('org')})}.{signature}",
+        "another key": signed(foreign, "Ed25519"),
+        "expired, another key": signed(foreign, "Ed25519", exp=time.time() - 60),
+        "another audience": signed(foreign, "Ed25519", aud="elsewhere"),
+        "claims changed": f"{head}.{packed(payload | {'role': 'owner', 'org': ids.new('org')})}.{signature}",
         "signature cut": f"{head}.{claims}.{signature[:-4]}",
         "nothing": "",
     }
     for name, forged in attacks.items():
         for base in (system.address, system.url_of("org")):
-            answer = POOL.request(
+            response = POOL.request(
                 "GET", f"{base}/v1/organizations", headers={"Authorization": f"Bearer {forged}"}
             )
-            assert answer.status == 401, (name, base)
+            assert response.status == 401, (name, base)
 
 
-def test_what_is_internal_is_not_reachable(system: System, token: str) -> None:
+def test_internal_endpoints_are_not_reachable(system: System, token: str) -> None:
     for path in (
         "/internal/revocations",
         "/v1/../internal/revocations",
         "/v1/%2e%2e/internal/openapi.json",
     ):
-        got, _ = send(system, "GET", path, None, Authorization=f"Bearer {token}")
-        assert got == 404, path
+        received, _ = send(system, "GET", path, None, Authorization=f"Bearer {token}")
+        assert received == 404, path

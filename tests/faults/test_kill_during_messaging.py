@@ -1,4 +1,4 @@
-"""kill -9 at the named instants of the bus: nothing lost, nothing doubled."""
+"""kill -9 at the failpoints of relay and consumer: nothing is lost, nothing is done twice."""
 
 import pytest
 from devtools.processes import System
@@ -6,8 +6,8 @@ from devtools.processes import System
 from tests import customers
 
 POINTS = [
-    pytest.param("org-relay", "relay.selected", id="after the commit, before the publish"),
-    pytest.param("org-relay", "relay.published", id="after the publish, before the mark"),
+    pytest.param("org-relay", "relay.selected", id="after the commit, before publishing"),
+    pytest.param("org-relay", "relay.published", id="after the publish, before marking it"),
     pytest.param("billing-relay", "relay.published", id="a reply published but not marked"),
     pytest.param("billing-listen", "consumer.before_commit", id="before the effect's commit"),
     pytest.param(
@@ -25,25 +25,25 @@ POINTS = [
 
 
 @pytest.mark.parametrize(("role", "point"), POINTS)
-def test_a_deletion_survives(system: System, role: str, point: str) -> None:
-    api = customers.signed_in(system.address, system.password)
+def test_a_deletion_survives_a_kill_at(system: System, role: str, point: str) -> None:
+    api = customers.sign_in_as_admin(system.address, system.password)
     path = customers.open_customer(api)
-    customers.move(api, path, "top-ups", "5.00")
-    customers.move(api, path, "withdrawals", "5.00")
+    customers.transact(api, path, "top-ups", "5.00")
+    customers.transact(api, path, "withdrawals", "5.00")
     system.stop([role])
     system.start([role], CLIENTELE_FAILPOINT=point)
 
-    asked = api.call("DELETE", path, {"reason": "crash test"})
+    requested = api.call("DELETE", path, {"reason": "crash test"})
     died = system.await_death(role)
     system.start([role])
 
-    assert asked.status == 202
+    assert requested.status == 202
     assert died == -9
     deletion = customers.eventually(
         lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d,
         seconds=45,
     )
-    assert deletion["id"] == asked.body["id"]
+    assert deletion["id"] == requested.body["id"]
     timeline = customers.eventually(
         lambda: (lines := customers.actions(api, path)).count("deletion.scheduled") and lines
     )

@@ -1,5 +1,4 @@
-"""Support steps into a customer, as a member and as nobody, through the public address: on one
-process and on all."""
+"""Login As and Remote Support through the public address, in embedded and in distributed mode."""
 
 import email
 import json
@@ -27,15 +26,15 @@ SUPPORTER = "svensson"
 
 
 @dataclass
-class Place:
-    """A running system, as far as somebody outside knows it."""
+class Target:
+    """A running system, as seen from outside."""
 
     address: str
     password: str
     mail: Path
 
     def as_(self, token: str) -> Api:
-        """Whoever holds this token."""
+        """A client with this token."""
         api = Api(self.address)
         api._token = token
         return api
@@ -48,7 +47,7 @@ class Place:
         assert api.sign_in(address, PASSWORD).status == 201
         return api
 
-    def letters(self, to: str, subject: str) -> list[str]:
+    def mails_to(self, to: str, subject: str) -> list[str]:
         read = [
             email.message_from_bytes(p.read_bytes(), policy=policy.default)
             for p in self.mail.glob("*.eml")
@@ -62,9 +61,9 @@ class Place:
 
 @dataclass
 class Cast:
-    """Who is there: the provider's owner, a supporter of theirs, and the owner of a customer."""
+    """The provider's owner, a supporter of theirs, and the owner of a customer."""
 
-    place: Place
+    target: Target
     boss: Api
     supporter: Api
     customer: Api
@@ -76,24 +75,24 @@ class Cast:
         return str(self.customer.call("GET", "/v1/me").body["member_id"])
 
     def login_as(self) -> str:
-        """A token of the supporter in the owner's place."""
-        answer = self.supporter.call(
+        """A token of the supporter logged in as the owner."""
+        response = self.supporter.call(
             "POST", f"{self.path}/members/{self.member_id}/login-as", {"reason": "ticket 1"}
         )
-        assert answer.status == 201, answer
-        return str(answer.body["access_token"])
+        assert response.status == 201, response
+        return str(response.body["access_token"])
 
     def enter(self, **more: Any) -> str:
-        """A token of the supporter as nobody."""
+        """A token of the supporter for Remote Support."""
         grant = self.supporter.call(
             "POST", f"{self.path}/remote-support", {"reason": "ticket 2", **more}
         ).body["id"]
-        answer = self.supporter.call("POST", f"{self.path}/remote-support/{grant}/enter", {})
-        assert answer.status == 201, answer
-        return str(answer.body["access_token"])
+        response = self.supporter.call("POST", f"{self.path}/remote-support/{grant}/enter", {})
+        assert response.status == 201, response
+        return str(response.body["access_token"])
 
-    def stays(self, side: Api) -> list[dict[str, Any]]:
-        """What the audit says of stepping in and of what was done inside, oldest first."""
+    def support_rows(self, side: Api) -> list[dict[str, Any]]:
+        """The audit rows of support: sessions and what was done in them, oldest first."""
         rows = side.call("GET", f"{self.path}/audit?limit=200").body["data"]
         return [row for row in reversed(rows) if row["actor"]["kind"] == "support"]
 
@@ -102,24 +101,24 @@ class Cast:
     scope="module",
     params=["embedded", pytest.param("processes", marks=pytest.mark.exhaustive)],
 )
-def place(
+def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
+) -> Iterator[Target]:
     if request.param == "processes":
         system: System = request.getfixturevalue("system")
-        yield Place(system.address, system.password, system.mail)
+        yield Target(system.address, system.password, system.mail)
         return
-    one = Embedded(tmp_path_factory.mktemp("embedded"))
-    one.start()
+    embedded = Embedded(tmp_path_factory.mktemp("embedded"))
+    embedded.start()
     try:
-        yield Place(one.address, one.password, one.folder / "var/mail")
+        yield Target(embedded.address, embedded.password, embedded.folder / "var/mail")
     finally:
-        one.kill()
+        embedded.kill()
 
 
 @pytest.fixture(scope="module")
-def cast(place: Place) -> Cast:
-    boss = customers.signed_in(place.address, place.password)
+def cast(target: Target) -> Cast:
+    boss = customers.sign_in_as_admin(target.address, target.password)
     assert boss.call("PATCH", "/v1/settings", {"managed_service": True}, wait=10).status == 200
     provider = boss.call("GET", "/v1/me").body["organization"]["id"]
     address = f"sven.{SUPPORTER}.{secrets.token_hex(3)}@provider.example"
@@ -138,17 +137,17 @@ def cast(place: Place) -> Cast:
     wanted = customers.organization()
     path = customers.open_customer(boss, **wanted)
     owner = wanted["owner"]["email"]
-    return Cast(place, boss, place.join(address), place.join(owner), owner, path)
+    return Cast(target, boss, target.join(address), target.join(owner), owner, path)
 
 
 def await_refusal(api: Api) -> None:
     """Wait until the gateway refuses this token, as revoked."""
-    answer: Answer = eventually(lambda: (a := api.call("GET", "/v1/me")).status == 401 and a)
-    assert answer.body["code"] == "token_revoked"
+    response: Answer = eventually(lambda: (a := api.call("GET", "/v1/me")).status == 401 and a)
+    assert response.body["code"] == "token_revoked"
 
 
 def hides(cast: Cast, *shown: Any) -> bool:
-    """Whether nothing in there tells who the supporter is."""
+    """Whether nothing in there reveals who the supporter is."""
     me = cast.supporter.call("GET", "/v1/me").body
     text = json.dumps(shown).casefold()
     return not any(
@@ -156,8 +155,8 @@ def hides(cast: Cast, *shown: Any) -> bool:
     )
 
 
-def test_a_login_as_is_seen_recorded_and_receipted(cast: Cast) -> None:
-    inside = cast.place.as_(cast.login_as())
+def test_login_as_is_shown_audited_and_receipted(cast: Cast) -> None:
+    inside = cast.target.as_(cast.login_as())
 
     seen = cast.customer.call("GET", "/v1/sessions").body["data"]
     who = cast.customer.call("GET", f"{cast.path}/remote-support").body
@@ -166,31 +165,32 @@ def test_a_login_as_is_seen_recorded_and_receipted(cast: Cast) -> None:
     await_refusal(inside)
 
     assert (
-        "Support" in [one["user_agent"] for one in seen]
+        "Support" in [session["user_agent"] for session in seen]
         and who["inside"][0]["who"]["name"] == "Support"
     )
     eventually(
         lambda: (
-            [row["action"] for row in cast.stays(cast.customer)][-1:] == ["member.login_as.ended"]
+            [row["action"] for row in cast.support_rows(cast.customer)][-1:]
+            == ["member.login_as.ended"]
         )
     )
-    ours, theirs = cast.stays(cast.boss), cast.stays(cast.customer)
+    ours, theirs = cast.support_rows(cast.boss), cast.support_rows(cast.customer)
     assert [row["action"] for row in ours][-3:] == [
         "member.login_as.started",
         "organization.changed",
         "member.login_as.ended",
     ]
     assert [row["id"] for row in ours] == [row["id"] for row in theirs], (
-        "both sides speak of the same rows"
+        "both sides see the same rows"
     )
     assert theirs[-2]["actor"]["label"] == "Support acting as Ada Owner"
     assert ours[-2]["actor"]["acting"]["name"] == f"Sven {SUPPORTER.title()}"
-    text = eventually(lambda: cast.place.letters(cast.address, "Support accessed"))[-1]
+    text = eventually(lambda: cast.target.mails_to(cast.address, "Support accessed"))[-1]
     assert "ticket 1" in text and "Renamed by Login As" in text
     assert hides(cast, seen, who, theirs, text)
 
 
-def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
+def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast: Cast) -> None:
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "customer"}).status == 200
     pending = eventually(
         lambda: (
@@ -206,9 +206,9 @@ def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
     path = f"{cast.path}/remote-support/{pending['id']}"
 
     early = cast.supporter.call("POST", f"{path}/enter", {})
-    asked = eventually(lambda: cast.place.letters(cast.address, "Support requests access"))
+    asked = eventually(lambda: cast.target.mails_to(cast.address, "Support requests access"))
     approved = cast.customer.call("POST", f"{path}/approve", {})
-    inside = cast.place.as_(cast.supporter.call("POST", f"{path}/enter", {}).body["access_token"])
+    inside = cast.target.as_(cast.supporter.call("POST", f"{path}/enter", {}).body["access_token"])
     ours = cast.boss.call("GET", "/v1/remote-support").body["inside"]
     theirs = cast.customer.call("GET", f"{cast.path}/remote-support").body
     assert inside.call("GET", f"{cast.path}/account").status == 200
@@ -216,18 +216,18 @@ def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
     await_refusal(inside)
 
     assert (early.status, approved.status, approved.body["status"]) == (409, 200, "active")
-    assert [one["who"]["name"] for one in ours if one["grant_id"] == pending["id"]] == [
+    assert [active["who"]["name"] for active in ours if active["grant_id"] == pending["id"]] == [
         f"Sven {SUPPORTER.title()}"
     ]
-    assert [one["who"]["name"] for one in theirs["inside"]] == ["Support"]
+    assert [active["who"]["name"] for active in theirs["inside"]] == ["Support"]
     text = eventually(
         lambda: [
-            t for t in cast.place.letters(cast.address, "Support accessed") if "ticket 3" in t
+            t for t in cast.target.mails_to(cast.address, "Support accessed") if "ticket 3" in t
         ],
         seconds=30,
     )[0]
     assert "Nothing was changed." in text and "your organization ended it" in text
-    assert hides(cast, asked, approved.body, theirs, text, cast.stays(cast.customer))
+    assert hides(cast, asked, approved.body, theirs, text, cast.support_rows(cast.customer))
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "provider"}).status == 200
     eventually(
         lambda: (
@@ -239,37 +239,45 @@ def test_remote_support_where_the_customer_manages_itself(cast: Cast) -> None:
     )
 
 
-def test_whatever_the_tables_forbid_is_refused_inside_by_every_service(
+def test_every_service_refuses_what_the_tables_forbid_support(
     cast: Cast, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Generated from the tables: each call whose row says that nobody does it in somebody's
-    place."""
+    """Generated from the tables: each call whose row forbids it to acting sessions."""
+    forbidden = _forbidden_to_support(cast, tmp_path_factory)
+    assert len(forbidden) > 40
     for token in (cast.login_as, cast.enter):
-        inside = cast.place.as_(token())
-        told = {}
-        for service in (one for one in WITH_CONTRACT if one.has("models")):
-            table = _table(service.name)
-            for call in endpoints.calls(
-                endpoints.build(service, tmp_path_factory.mktemp(service.name))
-            ):
-                row = table.rows.get(call.operation or "")
-                if row is None or row.marks["acting"] != "-":
-                    continue
-                path = call.path.replace("<organization_id>", cast.path.rpartition("/")[2])
-                path = "/".join("x" if part.startswith("<") else part for part in path.split("/"))
-                body = None if call.method in ("GET", "DELETE") else {}
-                told[call.method, path] = inside.call(
-                    call.method, path, body, key=secrets.token_hex(8)
-                ).status
-        assert inside.call("DELETE", "/v1/sessions/current").status == 204
+        support = cast.target.as_(token())
+        statuses = {}
+        for method, path in forbidden:
+            body = None if method in ("GET", "DELETE") else {}
+            response = support.call(method, path, body, key=secrets.token_hex(8))
+            statuses[method, path] = response.status
+        assert support.call("DELETE", "/v1/sessions/current").status == 204
 
-        assert len(told) > 40 and set(told.values()) == {403}, {
-            k: v for k, v in told.items() if v != 403
-        }
+        assert {call: status for call, status in statuses.items() if status != 403} == {}
 
 
-def test_a_look_changes_nothing_in_any_service(cast: Cast) -> None:
-    inside = cast.place.as_(cast.enter(access="read"))
+def _forbidden_to_support(
+    cast: Cast, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[str, str]]:
+    organization_id = cast.path.rpartition("/")[2]
+    forbidden = []
+    for service in WITH_CONTRACT:
+        if not service.has("models"):
+            continue
+        table = _table(service.name)
+        app = endpoints.build(service, tmp_path_factory.mktemp(service.name))
+        for endpoint in endpoints.endpoints_of(app):
+            row = table.rows.get(endpoint.operation or "")
+            if row is None or row.marks["acting"] != "-":
+                continue
+            path = endpoint.path.replace("<organization_id>", organization_id)
+            forbidden.append((endpoint.method, endpoints.filled(path)))
+    return forbidden
+
+
+def test_read_only_support_changes_nothing(cast: Cast) -> None:
+    inside = cast.target.as_(cast.enter(access="read"))
     before = cast.boss.call("GET", cast.path).body
 
     refused = [
@@ -277,7 +285,9 @@ def test_a_look_changes_nothing_in_any_service(cast: Cast) -> None:
         inside.call("PATCH", f"{cast.path}/members/{cast.member_id}", {"name": "Else"}),
     ]
 
-    assert [(answer.status, answer.body["code"]) for answer in refused] == [(403, "read_only")] * 2
+    assert [(response.status, response.body["code"]) for response in refused] == [
+        (403, "read_only")
+    ] * 2
     assert (
         inside.call("GET", cast.path).status
         == inside.call("GET", f"{cast.path}/account").status
@@ -288,12 +298,12 @@ def test_a_look_changes_nothing_in_any_service(cast: Cast) -> None:
     assert after == before
 
 
-def test_the_end_of_it_is_felt_at_the_gateway_in_time(cast: Cast) -> None:
-    """By staff signing out of their own session, from which all of it hangs."""
-    supporter = Api(cast.place.address)
+def test_signing_out_ends_support_at_the_gateway(cast: Cast) -> None:
+    """The support session depends on the session of the staff member."""
+    supporter = Api(cast.target.address)
     supporter.sign_in(**cast.supporter._credentials)
     grant = supporter.call("POST", f"{cast.path}/remote-support", {"reason": "ticket 4"}).body["id"]
-    inside = cast.place.as_(
+    inside = cast.target.as_(
         supporter.call("POST", f"{cast.path}/remote-support/{grant}/enter", {}).body["access_token"]
     )
     assert inside.call("GET", "/v1/me").status == 200

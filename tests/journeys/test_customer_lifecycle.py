@@ -1,6 +1,6 @@
-"""The main job on the distributed mode: the demo against real processes, PostgreSQL and RabbitMQ.
+"""The main scenario in distributed mode: the demo against real processes, PostgreSQL and RabbitMQ.
 
-(In embedded mode tests/deploy/test_demo.py tells the same story.)
+In embedded mode, tests/deploy/test_demo.py runs the same scenario.
 """
 
 import os
@@ -13,8 +13,8 @@ from devtools.processes import System
 from tests import customers
 
 
-def test_the_whole_life_of_a_customer_is_as_told(system: System) -> None:
-    told = subprocess.run(
+def test_customer_lifecycle(system: System) -> None:
+    demo = subprocess.run(
         [sys.executable, "-m", "devtools", "demo", "--base-url", system.address],
         text=True,
         capture_output=True,
@@ -28,11 +28,11 @@ def test_the_whole_life_of_a_customer_is_as_told(system: System) -> None:
         timeout=150,
     )
 
-    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-2000:]
+    assert demo.returncode == 0, demo.stdout[-3000:] + demo.stderr[-2000:]
 
 
-def test_every_role_says_who_asked_in_its_log(system: System) -> None:
-    api = customers.signed_in(system.address, system.password)
+def test_every_web_role_logs_request_ids(system: System) -> None:
+    api = customers.sign_in_as_admin(system.address, system.password)
     customers.open_customer(api)
 
     for name in ("org-web", "billing-web", "membership-web", "gateway-web"):
@@ -40,15 +40,15 @@ def test_every_role_says_who_asked_in_its_log(system: System) -> None:
 
 
 def test_secrets_stay_out_of_logs(system: System) -> None:
-    customers.signed_in(system.address, system.password)
+    customers.sign_in_as_admin(system.address, system.password)
 
     for name in system.names:
         assert system.password not in system.log(name), name
         assert "eyJ0eXAi" not in system.log(name), name
 
 
-def test_a_stopped_service_is_503_and_comes_back(system: System) -> None:
-    api = customers.signed_in(system.address, system.password)
+def test_a_stopped_service_is_503_and_recovers(system: System) -> None:
+    api = customers.sign_in_as_admin(system.address, system.password)
     path = customers.open_customer(api)
 
     system.stop(["billing-web"])
@@ -71,16 +71,17 @@ def test_every_role_stops_cleanly_on_sigterm(system: System) -> None:
     assert set(codes.values()) == {0}, codes
 
 
-def test_suspension_is_felt_everywhere_within_two_seconds(system: System) -> None:
-    api = customers.signed_in(system.address, system.password)
+def test_a_suspension_takes_effect_everywhere_soon(system: System) -> None:
+    api = customers.sign_in_as_admin(system.address, system.password)
     path = customers.open_customer(api)
-    customers.move(api, path, "top-ups", "10.00")
+    customers.transact(api, path, "top-ups", "10.00")
 
     api.call("POST", f"{path}/suspend", {"reason": "not paid"})
 
     refused = customers.eventually(
-        lambda: (a := customers.move(api, path, "charges", "0.01")).status == 409 and a, seconds=2
+        lambda: (a := customers.transact(api, path, "charges", "0.01")).status == 409 and a,
+        seconds=2,
     )
     assert refused.body["code"] == "account_frozen"
     assert api.call("POST", f"{path}/activate", {}, wait=10).body["status"] == "active"
-    assert customers.move(api, path, "charges", "0.01").status == 201
+    assert customers.transact(api, path, "charges", "0.01").status == 201
