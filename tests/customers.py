@@ -1,4 +1,4 @@
-"""Opening customers and moving their money, as the provider's administrator does through the API."""
+"""Opening customers and moving their money through the API, as the provider's administrator."""
 
 import secrets
 import time

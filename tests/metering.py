@@ -35,7 +35,7 @@ def record(
 
 
 def message(data: dict[str, Any], **other: Any) -> bytes:
-    """A record in its envelope, as bytes on the wire; ``other`` replaces members of the envelope."""
+    """A record in its envelope, as bytes on the wire; ``other`` replaces attributes of it."""
     envelope = {
         "specversion": "1.0",
         "id": ids.new("evt"),

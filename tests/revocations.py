@@ -21,9 +21,10 @@ POLL_INTERVAL = 0.02
 
 @dataclass(frozen=True)
 class AccessEnd:
-    """A way in which access ends. ``begin`` returns a valid token; ``end`` returns once the change is
-    acknowledged; ``after`` restores what the next run needs. ``is_rationed``: only a few are
-    allowed per hour."""
+    """A way in which access ends.
+
+    ``begin`` returns a valid token; ``end`` returns once the change is acknowledged; ``after``
+    restores what the next run needs. ``is_rationed``: only a few are allowed per hour."""
 
     name: str
     begin: Callable[[], str]

@@ -37,7 +37,7 @@ class FakeSystem(BaseHTTPRequestHandler):
             {
                 "pointer": "/owner/email",
                 "code": "email",
-                "detail": "This is not an e-mail address.",
+                "detail": "Enter a valid email address.",
             },
         ],
     }
@@ -185,7 +185,7 @@ def test_each_invalid_row_is_named_and_the_others_are_loaded(fake: str) -> None:
 
     assert told.returncode == 1
     assert (
-        "row 17 'Hôtel des Trois Ponts ***': /owner/email This is not an e-mail address."
+        "row 17 'Hôtel des Trois Ponts ***': /owner/email Enter a valid email address."
         in told.stdout
     )
     assert "0 created, 0 already there, 40 refused" in told.stdout

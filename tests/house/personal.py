@@ -18,12 +18,15 @@ class Columns(NamedTuple):
 
 
 def parse(table: str) -> dict[tuple[str, str], Columns]:
-    """(owner, table) -> its text columns."""
-    parsed = {}
-    for line in table.strip().splitlines():
+    """(owner, table) -> its text columns. Several lines may describe one table."""
+    parsed: dict[tuple[str, str], Columns] = {}
+    for line in filter(str.strip, table.splitlines()):
         name, personal, other = (part.strip() for part in line.split("|"))
         owner, _, table_name = name.partition(".")
-        parsed[owner, table_name] = Columns(frozenset(personal.split()), frozenset(other.split()))
+        known = parsed.get((owner, table_name), Columns(frozenset(), frozenset()))
+        parsed[owner, table_name] = Columns(
+            known.personal | set(personal.split()), known.other | set(other.split())
+        )
     return parsed
 
 
@@ -39,9 +42,9 @@ def _holds_text(type_: TypeEngine[object]) -> bool:
 
 
 # owner.table | personal | other
-NAMED = parse(
-    """
-chassis.audit_entries         | actor target changes reason | action outcome request_id previous_hash hash digests salt
+NAMED = parse("""
+chassis.audit_entries         | actor target changes reason | action outcome request_id
+chassis.audit_entries         |                             | previous_hash hash digests salt
 chassis.audit_heads           |                             | hash
 chassis.dead_letters          | detail                      | reason
 chassis.idempotency_keys      |                             | scope key fingerprint content_type
@@ -53,38 +56,52 @@ chassis.waiting_messages      | error                       | source aggregate t
 
 org.conversations             |                             | kind waiting_for back_to
 org.deletions                 | reason requested_by         | status status_before blockers
-org.organizations             | billing_name billing_email billing_address billing_city owner buyer_tags search | kind name sort_name status country currency timezone pricing_model payment_mode credit_limit managed_by usable_credits balance limit_now amount_due
+org.organizations             | billing_name billing_email  | kind name sort_name status country
+org.organizations             | billing_address             | currency timezone pricing_model
+org.organizations             | billing_city owner          | payment_mode credit_limit managed_by
+org.organizations             | buyer_tags search           | usable_credits balance limit_now
+org.organizations             |                             | amount_due
 org.provider_settings         |                             | chosen applied
 org.revocations               |                             | state
-org.trail                     | actor target changes reason | service action outcome request_id hash actor_id actor_kind target_id
+org.trail                     | actor target changes reason | service action outcome request_id
+org.trail                     |                             | hash actor_id actor_kind target_id
 
-billing.accounts              | billing buyer_tags payment_method | name currency payment_mode status closed_from auto_method country timezone
+billing.accounts              | billing buyer_tags          | name currency payment_mode status
+billing.accounts              | payment_method              | closed_from auto_method country
+billing.accounts              |                             | timezone
 billing.credit_notes          | reason                      | number
-billing.invoices              | about                       | number kind status currency tax_name tax_rate
-billing.journal               | description reference remark reason | currency kind source method external_invoice
+billing.invoices              | about                       | number kind status currency tax_name
+billing.invoices              |                             | tax_rate
+billing.journal               | description reference       | currency kind source method
+billing.journal               | remark reason               | external_invoice
 billing.ledger_proofs         |                             | status trial_balance discrepancies
 billing.payments              | reference                   | method status
-billing.providers             | billing                     | name country currency timezone settings
+billing.providers             | billing                     | name country currency timezone
+billing.providers             |                             | settings
 billing.reservations          | description                 | status
 
 membership.acting_sessions    | reason staff_name           | mode access ended_why
 membership.api_keys           | name created_by_name        | scopes created_by
 membership.counters           |                             | name
 membership.guesses            | key                         |
-membership.identities         | email given_name family_name password_hash | status
+membership.identities         | email given_name            | status
+membership.identities         | family_name password_hash   |
 membership.mailed_tokens      | email                       | purpose
 membership.mails              | email figures               | purpose state
-membership.members            | name given_name family_name email extension pin_hash sort_name search | role preset status invited_by
+membership.members            | name given_name family_name | role preset status invited_by
+membership.members            | email extension pin_hash    |
+membership.members            | sort_name search            |
 membership.organizations      |                             | kind name state managed_by
-membership.ownership_transfers | reason                     | to_role status
+membership.ownership_transfers | reason                      | to_role status
 membership.provider_settings  |                             | settings
 membership.revocations        |                             | kind key
 membership.sessions           | user_agent                  | ended_why
-membership.support_grants     | reason requested_by_name decided_by_name | status access requested_by decided_by ended_why
+membership.support_grants     | reason requested_by_name    | status access requested_by
+membership.support_grants     | decided_by_name             | decided_by ended_why
 membership.totps              | secret                      |
 
 console.browsers              | name email                  |
 console.drafts                | fields                      |
-console.seats                 | member act organization tokens | key role
-""".replace("\n\n", "\n")
-)
+console.seats                 | member act organization     | key role
+console.seats                 | tokens                      |
+""")

@@ -219,6 +219,7 @@ def test_forged_and_expired_tokens_are_refused(system: System, token: str) -> No
         header = {"alg": algorithm, "typ": "at+jwt", "kid": public.kid}
         return jwt.encode(header, payload | other, key, algorithms=[algorithm])
 
+    changed_claims = payload | {"role": "owner", "org": ids.new("org")}
     attacks = {
         "alg none": f"{packed({'alg': 'none', 'typ': 'at+jwt'})}.{claims}.",
         "HS256 with the public key": signed(
@@ -227,7 +228,7 @@ def test_forged_and_expired_tokens_are_refused(system: System, token: str) -> No
         "another key": signed(foreign, "Ed25519"),
         "expired, another key": signed(foreign, "Ed25519", exp=time.time() - 60),
         "another audience": signed(foreign, "Ed25519", aud="elsewhere"),
-        "claims changed": f"{head}.{packed(payload | {'role': 'owner', 'org': ids.new('org')})}.{signature}",
+        "claims changed": f"{head}.{packed(changed_claims)}.{signature}",
         "signature cut": f"{head}.{claims}.{signature[:-4]}",
         "nothing": "",
     }

@@ -375,7 +375,8 @@ CHANGES = (
     "DELETE FROM {}",
     "UPDATE {} SET erased = true",
     "UPDATE {} SET erased = true, reason = NULL, target = '{{}}'",
-    "UPDATE {} SET erased = true, reason = NULL, target = '{{}}', actor = '{{\"label\": \"Erased\"}}'",
+    "UPDATE {} SET erased = true, reason = NULL, target = '{{}}', "
+    'actor = \'{{"label": "Erased"}}\'',
     "UPDATE {} SET organization_id = id",
 )
 

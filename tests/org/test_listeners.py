@@ -1,4 +1,4 @@
-"""What org keeps of the other services: figures for the list, the merged audit, applied settings."""
+"""What org keeps of the other services: figures for the list, the audit, applied settings."""
 
 import json
 from datetime import timedelta

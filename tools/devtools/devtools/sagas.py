@@ -12,11 +12,12 @@ from org.sagas.table import Request, Transition
 def page() -> Iterator[str]:
     """Lines of Markdown."""
     yield from (
-        "An organization is in one saga at most. A saga begins in the first state that the table has",
-        "for it. On entering a state its request is sent, and sent again after 30, 60, 90 … seconds",
-        "until a reply arrives; from the third time on it is also logged as an error (`saga.stuck`). A",
-        "reply that is not waited for is late or repeated and changes nothing, unless the table says",
-        "otherwise. Why it works like this: [decision 10](decisions/0010-deletion-is-a-saga.md).",
+        "An organization is in one saga at most. A saga begins in the first state that the table",
+        "has for it. On entering a state its request is sent, and sent again after 30, 60, 90 …",
+        "seconds until a reply arrives; from the third time on it is also logged as an error",
+        "(`saga.stuck`). A reply that is not waited for is late or repeated and changes nothing,",
+        "unless the table says otherwise. Why it works like this:",
+        "[decision 10](decisions/0010-deletion-is-a-saga.md).",
         "",
         "| saga | waits for | request | reply | then | what the reply changes |",
         "|---|---|---|---|---|---|",
