@@ -57,9 +57,9 @@ def column(type_: Any, *, part_of: str = "", primary_key: bool = False, **declar
 def declared_fields(table_columns: Iterable[Any]) -> dict[str, Field]:
     """The fields that the columns declare, in their order."""
     columns: dict[str, list[Column[Any]]] = {}
-    for found in table_columns:
-        if _DECLARED in found.info:
-            columns.setdefault(found.info[_PART_OF] or found.key, []).append(found)
+    for part in table_columns:
+        if _DECLARED in part.info:
+            columns.setdefault(part.info[_PART_OF] or part.key, []).append(part)
     return {
         name: Field(name, tuple(parts), **parts[0].info[_DECLARED])
         for name, parts in columns.items()
