@@ -19,7 +19,7 @@ def test_a_state_sends_one_request_to_those_who_reply(saga: str, state: str) -> 
     request: type[Message] = get_type_hints(request_in(saga, state))["return"]
 
     assert {row.request for row in rows.values()} == {request_in(saga, state)}
-    assert request.CONSUMERS == tuple({reply.producer() for reply in rows})
+    assert tuple({reply.producer() for reply in rows}) == request.CONSUMERS
 
 
 def test_every_state_is_reached_and_every_saga_ends() -> None:
