@@ -13,7 +13,7 @@ from org import actions, queries, values
 from org.models import Deletion, Organization, Saga
 
 
-def revoke_tokens(
+def void_tokens(
     session: Session,
     organization: Organization,
     _saga: Saga,

@@ -14,7 +14,10 @@ from contracts import Message, billing, membership
 from sqlalchemy.orm import Session
 
 from org.models import Organization, Saga
-from org.sagas import activation, deletion, opening, purge
+from org.sagas.activation import restore
+from org.sagas.deletion import refuse, void_tokens, schedule, undo_if_refused
+from org.sagas.opening import activate
+from org.sagas.purge import complete, postpone
 from org.sagas.requests import (
     close_account,
     end_access,
@@ -54,16 +57,16 @@ _T = Transition
 TABLE: dict[type[Message], Transition] = {
     # reply                       saga            waits for  request sent    next       effect
     billing.AccountOpened:     _T("opening",      "account", open_account,   "owner"),
-    membership.OwnerInvited:   _T("opening",      "owner",   invite_owner,   END,       opening.activate),
-    billing.AccountClosed:     _T("deletion",     "account", close_account,  "access",  deletion.revoke_tokens,
-                                  late=deletion.undo_if_refused),
-    billing.AccountNotClosed:  _T("deletion",     "account", close_account,  END,       deletion.refuse),
-    membership.AccessEnded:    _T("deletion",     "access",  end_access,     END,       deletion.schedule),
+    membership.OwnerInvited:   _T("opening",      "owner",   invite_owner,   END,       activate),
+    billing.AccountClosed:     _T("deletion",     "account", close_account,  "access",  void_tokens,
+                                  late=undo_if_refused),
+    billing.AccountNotClosed:  _T("deletion",     "account", close_account,  END,       refuse),
+    membership.AccessEnded:    _T("deletion",     "access",  end_access,     END,       schedule),
     billing.AccountSealed:     _T("purge",        "account", seal_account,   "members"),
-    billing.AccountNotSealed:  _T("purge",        "account", seal_account,   END,       purge.postpone),
-    membership.MembersErased:  _T("purge",        "members", erase_members,  END,       purge.complete),
+    billing.AccountNotSealed:  _T("purge",        "account", seal_account,   END,       postpone),
+    membership.MembersErased:  _T("purge",        "members", erase_members,  END,       complete),
     billing.AccountReopened:   _T("reactivation", "account", reopen_account, "access"),
-    membership.AccessRestored: _T("reactivation", "access",  restore_access, END,       activation.restore),
+    membership.AccessRestored: _T("reactivation", "access",  restore_access, END,       restore),
 }  # fmt: skip
 
 
