@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from org.models import Organization, Saga
 from org.sagas.activation import restore
-from org.sagas.deletion import refuse, void_tokens, schedule, undo_if_refused
+from org.sagas.deletion import refuse, schedule, undo_if_refused, void_tokens
 from org.sagas.opening import activate
 from org.sagas.purge import complete, postpone
 from org.sagas.requests import (
