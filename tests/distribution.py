@@ -21,7 +21,7 @@ SYSTEMS = (
     "tests/browser/test_ten_jobs.py",
     "tests/faults/test_deletions_race_charges.py",
     "tests/faults/test_kill_a_web_worker.py",
-    "tests/faults/test_kill_at_the_bus.py",
+    "tests/faults/test_kill_during_messaging.py",
     "tests/faults/test_revocations.py",
     "tests/journeys/",
 )

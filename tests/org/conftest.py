@@ -59,14 +59,16 @@ def database(
 
 @dataclass
 class InternalClient:
-    """Billing or membership as org calls it; ``answer`` is its closing check."""
+    """Billing or membership as org calls it; ``response`` is its closing check."""
 
-    answer: dict[str, Any] = field(default_factory=lambda: {"blockers": [], "warnings": []})
+    response: dict[str, Any] = field(default_factory=lambda: {"blockers": [], "warnings": []})
 
     def send(
         self, _method: str, path: str, _headers: Any, _body: bytes | None = None
     ) -> ServiceResponse:
-        body = {"keys": [KEY.as_dict(private=False)]} if path.endswith("jwks.json") else self.answer
+        body = (
+            {"keys": [KEY.as_dict(private=False)]} if path.endswith("jwks.json") else self.response
+        )
         return ServiceResponse(200, {}, json.dumps(body).encode())
 
 

@@ -38,7 +38,7 @@ STELLA = {
 
 
 def add_entry(world: World, customer: str, **other: Any) -> str:
-    """Membership says a row of its audit; answers its id."""
+    """Membership publishes a row of its audit; returns its id."""
     known: dict[str, Any] = {
         "entry_id": ids.new("evt"),
         "at": AT,
@@ -61,18 +61,18 @@ def add_entry(world: World, customer: str, **other: Any) -> str:
 def audit_rows(
     world: World, customer: str, query: str = "", path: str = "audit", **who: Any
 ) -> list[Any]:
-    answer = world.call("GET", f"/organizations/{customer}/{path}?{query}", **who)
-    assert answer.status_code == 200, answer.text
-    return answer.json["data"]
+    response = world.call("GET", f"/organizations/{customer}/{path}?{query}", **who)
+    assert response.status_code == 200, response.text
+    return response.json["data"]
 
 
 def csv_rows(world: World, customer: str, **who: Any) -> list[dict[str, str]]:
-    answer = world.call(
+    response = world.call(
         "GET", f"/organizations/{customer}/audit", headers={"Accept": "text/csv"}, **who
     )
-    assert answer.content_type == "text/csv; charset=utf-8"
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert response.content_type == "text/csv; charset=utf-8"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    return list(csv.DictReader(io.StringIO(response.text, newline="")))
 
 
 # ---- filters
@@ -268,9 +268,9 @@ def test_no_filter_reveals_who_gave_support(world: World) -> None:
 def test_an_acting_session_cannot_read_the_audit(world: World, path: str) -> None:
     customer = world.active()
 
-    answer = world.call("GET", f"/organizations/{customer}/{path}", org=customer, act=STELLA)
+    response = world.call("GET", f"/organizations/{customer}/{path}", org=customer, act=STELLA)
 
-    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    assert (response.status_code, response.json["code"]) == (403, "forbidden")
     denied = world.published(org.AuditRecorded)[-1]
     assert (denied.action, denied.outcome, denied.actor["acting"]["sub"]) == (
         f"{path}.read",
@@ -332,7 +332,7 @@ def test_repeated_denials_are_recorded_once_a_minute(world: World) -> None:
 def test_a_denied_write_of_a_viewer_is_recorded(world: World) -> None:
     customer = world.active()
 
-    answer = world.call(
+    response = world.call(
         "PATCH",
         f"/organizations/{customer}",
         {"name": "New"},
@@ -341,14 +341,14 @@ def test_a_denied_write_of_a_viewer_is_recorded(world: World) -> None:
         headers={"If-Match": "*"},
     )
 
-    assert answer.json["code"] == "read_only"
+    assert response.json["code"] == "read_only"
     denied = world.published(org.AuditRecorded)[-1]
     assert (denied.action, denied.outcome, denied.actor["kind"]) == (
         "organization.change",
         "denied",
         "support",
     )
-    assert denied.request_id == answer.headers["X-Request-Id"]
+    assert denied.request_id == response.headers["X-Request-Id"]
 
 
 # ---- rows stay
