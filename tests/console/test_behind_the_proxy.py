@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from chassis.db import migrations
 from chassis.db.database import Database
-from chassis.http.client import Answer
+from chassis.http.client import ServiceResponse
 from chassis.runtime import log
 from chassis.runtime.settings import Secret
 from console.app import MIGRATIONS, create_app
@@ -26,10 +26,10 @@ class Gateway:
 
     def send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> ServiceResponse:
         self.received.append(headers)
         problem = {"code": "not_found", "detail": "Not found.", "status": 404}
-        return Answer(
+        return ServiceResponse(
             404, {"Content-Type": "application/problem+json"}, json.dumps(problem).encode()
         )
 
