@@ -29,7 +29,7 @@ def changed() -> list[str]:
 
 def next_to(paths: Iterable[str]) -> list[str]:
     """The files of tests for these paths: changed tests, then those named after a changed module,
-    then those that import it."""
+    then those that import it, then whatever else the service has."""
     known = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
     known = [path for path in known if not path.startswith(NOT_QUICK)]
     paths = list(paths)
@@ -39,6 +39,8 @@ def next_to(paths: Iterable[str]) -> list[str]:
         chosen += [test for test in known if _is_named_after(test, path)]
     for path in modules:
         chosen += [test for test in known if _imports(test, path)]
+    for path in modules:
+        chosen += [test for test in known if test.startswith(f"tests/{_service(path)}/")]
     return list(dict.fromkeys(chosen))
 
 
@@ -85,7 +87,7 @@ def main() -> int:
 
 def _is_named_after(test: str, module: str) -> bool:
     package, name = Path(module).parts[-2], Path(module).stem
-    service = Path(module).parts[1] if len(Path(module).parts) > 2 else ""
+    service = _service(module)
     return test.startswith(f"tests/{service}/") and bool(
         re.search(rf"test_(\w+_)?{name}(_\w+)?\.py$", test)
         or (package != service and re.search(rf"test_{package}(_\w+)?\.py$", test))
@@ -93,11 +95,17 @@ def _is_named_after(test: str, module: str) -> bool:
 
 
 def _imports(test: str, module: str) -> bool:
-    service, name = Path(module).parts[1:2], Path(module).stem
-    if not service or not test.startswith(f"tests/{service[0]}/"):
+    name = Path(module).stem
+    if not test.startswith(f"tests/{_service(module)}/"):
         return False
     text = (ROOT / test).read_text()
     return bool(re.search(rf"^(from|import) .*\b{name}\b", text, re.MULTILINE))
+
+
+def _service(module: str) -> str:
+    """The folder below ``services`` or ``shared``; empty where there is none."""
+    parts = Path(module).parts
+    return parts[1] if len(parts) > 2 else ""
 
 
 def _git(*words: str) -> list[str]:
