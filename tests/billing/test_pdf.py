@@ -144,7 +144,9 @@ def test_dates_are_in_the_customers_time_zone() -> None:
     assert "1 Nov 2026 Calls" in page
 
 
-@pytest.mark.parametrize("lines", [*range(18, 28), 200, 5000])
+@pytest.mark.parametrize(
+    "lines", [*range(18, 28), 200, pytest.param(5000, marks=pytest.mark.exhaustive)]
+)
 def test_the_amount_carried_forward_is_the_sum_of_the_lines_so_far(lines: int) -> None:
     texts, so_far, seen = long_one(lines), 0, 0
     for number, page in enumerate(texts, 1):

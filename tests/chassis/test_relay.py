@@ -1,9 +1,9 @@
 """From the outbox to the bus: in order, under a lease, marked only by its holder."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from chassis.db.database import Database
@@ -11,7 +11,7 @@ from chassis.messaging import relay
 from chassis.messaging.outbox import OutboxRow
 from chassis.messaging.relay import OutgoingMessage, PublishResult, Relay
 from chassis.runtime import ids
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from tests.chassis.conftest import until
 from tests.chassis.messages import NOON, rows, say
@@ -151,10 +151,17 @@ def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database
             insert(OutboxRow),
             [row | {"id": ids.new("evt"), "aggregate": one, "version": n} for n in range(1, 5001)],
         )
-    only, began = Relay(database, Carrier()), time.monotonic()
+    work: list[int] = []
+    if database.is_sqlite:  # which can say how much it does; PostgreSQL ends what takes too long
+        event.listen(database.engine, "checkout", lambda raw, *_: _count_work(raw, work))
 
-    assert only.step(NOON) == relay.BATCH
-    assert time.monotonic() - began < 2
+    assert Relay(database, Carrier()).step(NOON) == relay.BATCH
+    assert len(work) < 5_000
+
+
+def _count_work(connection: Any, work: list[int]) -> None:
+    """Note every thousand instructions of SQLite's machine."""
+    connection.set_progress_handler(lambda: work.append(1), 1000)
 
 
 def test_a_second_relay_stands_by_while_the_lease_of_the_first_holds(database: Database) -> None:
