@@ -1,4 +1,4 @@
-"""One world for all tests of who may do what; whoever changes it puts it back."""
+"""One set of tenants for all tests of access; a test that changes it restores it."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Access tokens that are not just as we make them: one table, for every door."""
+"""Forged access tokens: one table, for every endpoint."""
 
 import base64
 import hmac

@@ -1,5 +1,5 @@
-"""What each request must be answered: derived from the services' permission tables and from the
-table of states of the public contract, and from nothing else."""
+"""The expected response to each request, derived only from the services' permission tables and the
+states table of the public contract."""
 
 import functools
 import itertools
@@ -65,7 +65,7 @@ class Wanted:
         return " ".join(filter(None, ("|".join(sorted(self.statuses)), self.code)))
 
     def fits(self, answer: TestResponse) -> bool:
-        """Whether this is such an answer."""
+        """Whether this is an expected response."""
         told = str(answer.status_code)
         fine = (
             OK in self.statuses
@@ -135,7 +135,7 @@ class Cell:
 
 
 def tables() -> Operations:
-    """The rows of all services."""
+    """The permission tables of all services."""
     return Operations(
         {
             name: row
@@ -146,7 +146,7 @@ def tables() -> Operations:
 
 
 def operations(system: System) -> list[Operation]:
-    """Whatever the merged document offers. KeyError: it offers what no service has."""
+    """The operations of the merged document. Raises KeyError if no service has one of them."""
     names = {
         (c.method, c.documented_as): str(c.operation)
         for app in system.apps.values()
@@ -162,14 +162,14 @@ def operations(system: System) -> list[Operation]:
 
 
 def unsampled(found: Iterable[Operation], samples: Mapping[str, object] = SAMPLES) -> set[str]:
-    """What is offered and has no sample, and the other way round."""
+    """Operations without a sample, and samples without an operation."""
     return {operation.key for operation in found} ^ set(samples)
 
 
 def cells(
     world: World, found: Iterable[Operation], table: Operations, who: Iterable[str] = ()
 ) -> Iterator[Cell]:
-    """Every operation for everybody in every organization, by principal."""
+    """Every operation by every principal in every organization, grouped by principal."""
     chosen = [p for p in principals(world) if not who or p.name in who]
     for principal in chosen:
         for operation in found:
@@ -202,7 +202,7 @@ def sampled(found: Iterable[Cell]) -> Iterator[Cell]:
 
 
 def principals(world: World) -> list[Principal]:
-    """Everybody who may come, and some who may not any more."""
+    """Every kind of caller, including some who are no longer valid."""
     known = world.principals
     people = [
         p
@@ -246,7 +246,7 @@ def sees(principal: Principal, tenant: Tenant) -> bool:
 def wanted(
     operation: Operation, sample: Sample, principal: Principal, tenant: Tenant, table: Operations
 ) -> Wanted:
-    """In the order of the contract: authentication, existence, permission, then the state."""
+    """The expected response, in the contract's order: authentication, existence, permission, state."""
     if sample.group == "public":
         return Wanted(frozenset({OK, "401", "404"}))
     if principal.refused:
@@ -395,7 +395,7 @@ class Run:
 
 
 def ask(world: World, cell: Cell) -> TestResponse:
-    """The cell's request and its answer."""
+    """Send the cell's request."""
     headers = {"X-Request-Id": "matrix"}
     if cell.operation.method == "POST":
         headers["Idempotency-Key"] = secrets.token_hex(8)

@@ -1,5 +1,4 @@
-"""A request for every operation, good in all its parts: were it let in, it would do what it asks
-for."""
+"""A valid request for every operation: if allowed, it succeeds."""
 
 import secrets
 from collections.abc import Callable, Mapping

@@ -73,7 +73,7 @@ def snapshot(world: World) -> Iterator[Snapshot]:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("who", PEOPLE)
-def test_nothing_but_what_is_documented_is_taken_and_answered(
+def test_requests_and_responses_follow_the_document(
     who: str,
     mode: GenerationMode,
     world: World,

@@ -1,5 +1,5 @@
-"""Every operation, asked for by everybody in every organization: nobody gets at what is not theirs,
-and everybody at what is. Who may is said by the services' tables alone."""
+"""Every operation, requested by everyone in every organization: exactly what the services' permission
+tables allow is allowed."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -43,13 +43,13 @@ def offered(world: World) -> list[Operation]:
 
 @pytest.fixture(scope="session")
 def table() -> Operations:
-    """The services' tables, as they were when the tests began."""
+    """The services' permission tables at the start of the tests."""
     return matrix.tables()
 
 
 @pytest.fixture
 def unchanged(world: World) -> Iterator[None]:
-    """Whatever the test did, the next one finds the world as it was."""
+    """Restores the databases after each test."""
     snapshot = Snapshot(world.system)
     world.prove_anew()
     yield
@@ -57,17 +57,17 @@ def unchanged(world: World) -> Iterator[None]:
     snapshot.close()
 
 
-def test_every_operation_that_is_offered_has_a_sample(offered: list[Operation]) -> None:
+def test_every_operation_has_a_sample(offered: list[Operation]) -> None:
     assert matrix.unsampled(offered) == set()
 
 
-def test_every_row_is_asked_for(offered: list[Operation], table: Operations) -> None:
+def test_every_table_row_is_requested(offered: list[Operation], table: Operations) -> None:
     asked = {name for o in offered for sample in SAMPLES[o.key] for name in (o.name, sample.also)}
 
     assert set(table.rows) - asked == set()
 
 
-def test_nobody_gets_at_what_is_not_theirs_and_everybody_at_what_is(
+def test_everyone_is_allowed_exactly_what_the_tables_say(
     world: World, offered: list[Operation], table: Operations, pytestconfig: pytest.Config
 ) -> None:
     run = Run(world)
@@ -85,7 +85,7 @@ def test_nobody_gets_at_what_is_not_theirs_and_everybody_at_what_is(
 # ---- ids that belong elsewhere
 
 
-def test_a_thing_of_another_organization_is_not_found_under_ones_own(
+def test_another_organizations_thing_is_not_found_under_ones_own_path(
     world: World, offered: list[Operation], table: Operations, unchanged: None
 ) -> None:
     before, told = world.system.digest(), []
@@ -137,7 +137,7 @@ def test_a_thing_of_another_organization_is_not_found_in_a_body(
     assert {name for name in after if after[name] != before[name]} <= {"billing.idempotency_keys"}
 
 
-def test_usage_of_anothers_customer_is_refused_like_that_of_nobody(
+def test_usage_of_another_providers_customer_is_refused_like_an_unknown_one(
     world: World, unchanged: None
 ) -> None:
     before, told = world.system.digest(), []
@@ -158,7 +158,7 @@ def test_usage_of_anothers_customer_is_refused_like_that_of_nobody(
 
 
 @pytest.mark.parametrize("name", ["absent", "foreign", "other provider", "sibling"])
-def test_nobody_exchanges_a_session_for_one_in_anothers_organization(
+def test_no_session_exchange_into_another_organization(
     name: str, world: World, unchanged: None
 ) -> None:
     before = world.system.digest()
@@ -177,7 +177,7 @@ def test_nobody_exchanges_a_session_for_one_in_anothers_organization(
     assert world.system.digest() == before
 
 
-def test_a_session_of_somebody_else_is_not_found(world: World, unchanged: None) -> None:
+def test_another_persons_session_is_not_found(world: World, unchanged: None) -> None:
     before = world.system.digest()
     for who in ("acme:admin", "provider:owner", "sibling:owner"):
         sid = world.principals["acme:owner"].claims["sid"]
@@ -193,7 +193,7 @@ def test_a_session_of_somebody_else_is_not_found(world: World, unchanged: None) 
 
 
 @pytest.mark.parametrize("who", ["provider:owner", "acme:owner"])
-def test_nobody_gives_themselves_what_is_not_theirs_to_give(
+def test_privileged_properties_in_a_body_have_no_effect(
     who: str, world: World, offered: list[Operation], table: Operations, unchanged: None
 ) -> None:
     before, told, asked = world.system.digest(), [], 0
@@ -241,7 +241,7 @@ def _row(service: str, name: str, **marks: str) -> tuple[dict[str, Row], Row]:
         ("org", "organization.suspend", {"customer_owner": "x"}, "acme:owner"),
     ],
 )
-def test_a_looser_row_is_noticed(
+def test_a_loosened_row_is_detected(
     service: str,
     operation: str,
     marks: Change,
@@ -265,7 +265,7 @@ def test_a_looser_row_is_noticed(
         ("org", "organization.read", {"acting": "-"}, "remote support, full"),
     ],
 )
-def test_a_tighter_row_is_noticed(
+def test_a_tightened_row_is_detected(
     service: str,
     operation: str,
     marks: Change,
@@ -281,7 +281,7 @@ def test_a_tighter_row_is_noticed(
     assert _leaks(world, offered, table, operation, who)
 
 
-def test_a_looser_scope_is_noticed(
+def test_a_loosened_scope_is_detected(
     world: World, offered: list[Operation], table: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, row = _row("billing", "account.read")
@@ -292,7 +292,7 @@ def test_a_looser_scope_is_noticed(
     assert _leaks(world, offered, table, "account.read", "acme:key without the scope")
 
 
-def test_a_door_that_forgets_whose_it_is_is_noticed(
+def test_an_endpoint_without_a_tenant_check_is_detected(
     world: World, offered: list[Operation], table: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "check_existence", lambda organization_id: None)
@@ -300,21 +300,21 @@ def test_a_door_that_forgets_whose_it_is_is_noticed(
     assert _leaks(world, offered, table, "account.read", "acme:owner")
 
 
-def test_an_operation_without_a_sample_is_noticed(offered: list[Operation]) -> None:
+def test_an_operation_without_a_sample_is_detected(offered: list[Operation]) -> None:
     new = Operation("POST", "/v1/forgotten", "thing.forget")
 
     assert matrix.unsampled([*offered, new]) == {"POST /v1/forgotten"}
     assert matrix.unsampled(offered[1:]) == {offered[0].key}
 
 
-def test_a_change_by_somebody_who_was_denied_is_noticed(
+def test_a_change_despite_a_denial_is_detected(
     world: World,
     offered: list[Operation],
     table: Operations,
     unchanged: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Here the refusal comes too late: after the deed."""
+    """Simulates a refusal that comes after the change."""
     from membership.actions import members
 
     def call(*args: Any, **kwargs: Any) -> TestResponse:

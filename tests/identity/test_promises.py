@@ -1,5 +1,5 @@
-"""What the services' tables promise, said once more by hand: loosening a row needs a second look
-here."""
+"""The services' permission tables, written down a second time by hand: loosening a row needs a change
+here too."""
 
 from importlib import import_module
 
@@ -177,18 +177,18 @@ def may(column: str) -> set[str]:
         ("acting", ACTING),
     ],
 )
-def test_nobody_may_more_or_less_than_was_promised(column: str, all_of_it: set[str]) -> None:
+def test_each_role_may_do_exactly_what_is_promised(column: str, all_of_it: set[str]) -> None:
     assert may(column) == all_of_it
 
 
 @pytest.mark.parametrize("role", ["owner", "manager"])
-def test_who_runs_the_provider_may_do_all_but_what_is_the_customers(role: str) -> None:
+def test_owner_and_managers_may_do_all_except_what_belongs_to_customers(role: str) -> None:
     assert set(ROWS) - may(f"provider:{role}") <= FOR_CUSTOMERS_ONLY | FOR_NOBODY_BUT_PROGRAMS | {
         "ownership.accept"
     }
 
 
-def test_what_is_dangerous_wants_a_proof() -> None:
+def test_sensitive_actions_require_reauthentication() -> None:
     people = [f"provider:{role}" for role in STAFF] + [f"customer:{role}" for role in CUSTOMER]
 
     assert {
@@ -196,5 +196,5 @@ def test_what_is_dangerous_wants_a_proof() -> None:
     } == PROVEN
 
 
-def test_what_no_program_may() -> None:
+def test_what_api_keys_may_not_do() -> None:
     assert {name for name, row in ROWS.items() if not row.scopes} == NO_PROGRAM_MAY

@@ -1,5 +1,5 @@
-"""Two providers and the customers of theirs that the matrix asks for, each with things of its own
-and a word of its own in all of them, so that whatever leaks can be told."""
+"""Two providers and their customers for the matrix. Each has data of its own that contains a unique
+word, so that leaks can be recognized."""
 
 import email
 import email.policy
@@ -85,7 +85,7 @@ class Principal:
 
 
 class World:
-    """All of them, made through the public API."""
+    """All tenants, created through the public API."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -134,8 +134,7 @@ class World:
         return self._tokens[key][1]
 
     def prove_anew(self) -> None:
-        """As if everybody had logged in just now: what wants a fresh proof gets one, however long
-        other tests took."""
+        """Make every session recently authenticated, however long other tests took."""
         with self.system.databases["membership"].transaction() as session:
             session.execute(update(LoginSession).values(authenticated_at=clock.now()))
 
@@ -149,19 +148,19 @@ class World:
         return answer.json if answer.text else None
 
     def log_in(self, address: str, tenant: str) -> dict[str, Any]:
-        """The claims of a new session of theirs there."""
+        """The claims of a new session of this person there."""
         body = {"email": address, "password": PASSWORD, "organization_id": self.tenants[tenant].id}
         answer = self.system.call("POST", "/v1/sessions", body)
         assert answer.status_code == 201, answer.text
         return self.claims(answer.json)
 
     def claims(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """What the access token in an answer says."""
+        """The claims of the access token in a response."""
         door = self.system.gateway.extensions["forwarder"]._guard
         return dict(door.authenticate(f"Bearer {answer['access_token']}"))
 
     def link(self, address: str) -> str:
-        """The token in the last mail to that address."""
+        """The token in the last email to that address."""
         self.system.settle()
         mails = [
             email.message_from_bytes(path.read_bytes(), policy=email.policy.default)

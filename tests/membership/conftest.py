@@ -1,5 +1,4 @@
-"""Membership on both databases, asked the way others ask it: over HTTP, by messages, by the
-clock."""
+"""Membership on both databases, used over HTTP, by messages and by its jobs."""
 
 import email
 import email.policy
@@ -50,8 +49,8 @@ def pem() -> Secret:
     )
 
 
-class World:
-    """One membership service with a clock that can be moved."""
+class MembershipService:
+    """A membership service whose clock can be moved."""
 
     def __init__(self, app: Flask, database: Database, folder: Path, clock_at: "Clock") -> None:
         self.app, self.database, self.folder, self.clock = app, database, folder, clock_at
@@ -67,7 +66,7 @@ class World:
 
     # --- by messages
 
-    def hear(self, message: Any) -> None:
+    def receive(self, message: Any) -> None:
         with self.database.transaction() as session:
             outbox.publish(session, message)
             write_collected(session)
@@ -79,7 +78,7 @@ class World:
         self.inbox.receive(body)
         assert self.inbox.dead_letters() == []
 
-    def said(self, kind: type) -> list[Any]:
+    def published(self, kind: type) -> list[Any]:
         with self.database.reading() as session:
             rows = session.scalars(
                 select(outbox.OutboxRow)
@@ -90,8 +89,8 @@ class World:
 
     # --- by the clock
 
-    def post(self) -> list[email.message.EmailMessage]:
-        """Send what is due; all mails so far, oldest first."""
+    def send_mails(self) -> list[email.message.EmailMessage]:
+        """Send what is due; returns all emails so far, oldest first."""
         while jobs.send_mails(self.database, clock.now(), self.settings):
             pass
         files = sorted(self.folder.glob("*.eml"))
@@ -100,8 +99,8 @@ class World:
         ]
 
     def link(self, to: str) -> str:
-        """The token in the last mail to that address."""
-        mails = [m for m in self.post() if m["To"] == to]
+        """The token in the last email to that address."""
+        mails = [m for m in self.send_mails() if m["To"] == to]
         found = re.search(r"https://app\.example/(?:verify|reset)/(\S+)", mails[-1].get_content())
         assert found
         return found[1]
@@ -126,8 +125,8 @@ class World:
         assert answer.status_code == 200
         return answer.json
 
-    def revoked(self, access_token: str) -> bool:
-        """Whether the gateway would refuse this token, by the feed alone."""
+    def is_revoked(self, access_token: str) -> bool:
+        """Whether the feed makes the gateway refuse this token."""
         claims = self.claims(access_token)
         of = {"session": "sid", "identity": "sub", "member": "mid"}
         return any(
@@ -141,7 +140,7 @@ class World:
     # --- in short
 
     def provider(self) -> str:
-        """A provider; its owner's access token."""
+        """Create the provider; returns its owner's access token."""
         if application.bootstrap(self.settings, self.database) is None:
             raise AssertionError("there was one")
         return self.log_in("admin@example.com")["access_token"]
@@ -149,7 +148,7 @@ class World:
     def customer(
         self, address: str = "olga@customer.example", *, provider_id: str = "", **more: Any
     ) -> str:
-        """A customer that is open, its owner invited."""
+        """Create an open customer whose owner is invited."""
         organization_id = ids.new("org")
         known = {
             "name": "Acme Ltd",
@@ -157,7 +156,7 @@ class World:
             "family_name": "Owner",
             "managed_by": "provider",
         } | more
-        self.hear(
+        self.receive(
             org.InviteOwner(
                 organization_id=organization_id,
                 provider_id=provider_id or ids.new("org"),
@@ -165,7 +164,7 @@ class World:
                 **known,
             )
         )
-        self.hear(
+        self.receive(
             org.OrganizationActivated(organization_id=organization_id, provider_id=provider_id)
         )
         return organization_id
@@ -176,7 +175,7 @@ class World:
         assert answer.status_code == 201, answer.text
 
     def owner(self, address: str = "olga@customer.example", **more: Any) -> tuple[str, str]:
-        """An open customer whose owner is logged in: organization and access token."""
+        """Create an open customer; returns its id and its owner's access token."""
         organization_id = self.customer(address, **more)
         self.accept(address)
         return organization_id, self.log_in(address, organization_id=organization_id)[
@@ -185,7 +184,7 @@ class World:
 
 
 class Clock:
-    """The time of the test; it passes by itself and can be moved on."""
+    """The time of a test. It passes as usual and can be advanced."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
@@ -193,7 +192,7 @@ class Clock:
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
-    def pass_(self, **time: float) -> None:
+    def advance(self, **time: float) -> None:
         self.ahead += timedelta(**time)
 
 
@@ -219,7 +218,7 @@ def _callers(**secrets: str) -> str:
 
 
 @pytest.fixture
-def moving(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def movable_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(clock, "now", made.now)
     return made
@@ -264,15 +263,19 @@ def database(request: pytest.FixtureRequest) -> Database:
 
 @pytest.fixture(scope="session")
 def app(sqlite: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """Plugged together once; each test gives it its own database."""
+    """The application, created once; each test gives it its own database."""
     return application.create_app(
         _settings(sqlite.url, tmp_path_factory.mktemp("mails")), sqlite, {}
     )
 
 
 @pytest.fixture
-def world(
-    app: Flask, database: Database, tmp_path: Path, moving: Clock, monkeypatch: pytest.MonkeyPatch
-) -> World:
+def service(
+    app: Flask,
+    database: Database,
+    tmp_path: Path,
+    movable_clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> MembershipService:
     monkeypatch.setattr(application, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
-    return World(app, database, tmp_path / "mails", moving)
+    return MembershipService(app, database, tmp_path / "mails", movable_clock)

@@ -1,4 +1,4 @@
-"""Membership's audit: what it keeps of people who are gone, and of those who are refused."""
+"""The audit log: erased people and denied operations."""
 
 from chassis import audit
 from chassis.audit import AuditEntry
@@ -10,8 +10,8 @@ from sqlalchemy import select
 OLGA = "olga@customer.example"
 
 
-def _rows(world, organization_id):
-    with world.database.reading(snapshot=True) as session:
+def _rows(service, organization_id):
+    with service.database.reading(snapshot=True) as session:
         assert list(audit.verify(session, organization_id)) == []
         wanted = (
             select(AuditEntry)
@@ -21,36 +21,36 @@ def _rows(world, organization_id):
         return list(session.scalars(wanted))
 
 
-def _add(world, organization_id, token):
+def _add(service, organization_id, token):
     body = {"name": "Max Muster", "portal_access": True, "role": "member", "email": "max@x.example"}
-    return world.call("POST", f"/v1/organizations/{organization_id}/members", body, token=token)
+    return service.call("POST", f"/v1/organizations/{organization_id}/members", body, token=token)
 
 
-def test_nobody_is_named_once_the_members_are_erased(world):
-    organization_id, token = world.owner(OLGA)
-    assert _add(world, organization_id, token).status_code == 201
-    before = _rows(world, organization_id)
+def test_the_audit_log_names_nobody_after_erasure(service):
+    organization_id, token = service.owner(OLGA)
+    assert _add(service, organization_id, token).status_code == 201
+    before = _rows(service, organization_id)
     assert "Max Muster" in repr([vars(row) for row in before])
 
-    world.hear(org.EraseMembers(organization_id=organization_id, deletion_id=ids.new("del")))
+    service.receive(org.EraseMembers(organization_id=organization_id, deletion_id=ids.new("del")))
 
-    after = _rows(world, organization_id)
+    after = _rows(service, organization_id)
     assert [row.hash for row in after][: len(before)] == [row.hash for row in before]
     kept = repr([vars(row) for row in after])
     assert not [name for name in ("Max", "max@", "Olga", "olga@") if name in kept]
     assert all(row.erased for row in after)
 
 
-def test_a_denial_says_which_request_it_was_and_is_not_written_again_and_again(world):
-    organization_id, token = world.owner(OLGA)
-    assert _add(world, organization_id, token).status_code == 201
-    world.accept("max@x.example")
-    theirs = world.log_in("max@x.example", organization_id=organization_id)["access_token"]
+def test_a_denial_has_its_request_id_and_is_recorded_once(service):
+    organization_id, token = service.owner(OLGA)
+    assert _add(service, organization_id, token).status_code == 201
+    service.accept("max@x.example")
+    theirs = service.log_in("max@x.example", organization_id=organization_id)["access_token"]
 
-    answers = [_add(world, organization_id, theirs) for _ in range(4)]
+    answers = [_add(service, organization_id, theirs) for _ in range(4)]
 
     assert {answer.status_code for answer in answers} == {403}
-    denied = [m for m in world.said(messages.AuditRecorded) if m.outcome == "denied"]
+    denied = [m for m in service.published(messages.AuditRecorded) if m.outcome == "denied"]
     assert [(m.action, m.request_id) for m in denied] == [
         ("member.add", answers[0].headers["X-Request-Id"])
     ]

@@ -1,4 +1,4 @@
-"""Mailed links: what they show, what they do, and how often."""
+"""Links in emails: what they show, what they do, and how often."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,38 +12,38 @@ NEW = "seven quiet herons wait"
 PASSWORD = "four calm otters drift"
 
 
-def _verify(world, token, body=None):
-    return world.call(
+def _verify(service, token, body=None):
+    return service.call(
         "POST", f"/v1/verifications/{token}", {"password": PASSWORD} if body is None else body
     )
 
 
-def test_looking_shows_and_uses_nothing(world):
-    organization_id = world.customer()
-    token = world.link(OLGA)
+def test_reading_a_link_does_not_use_it(service):
+    organization_id = service.customer()
+    token = service.link(OLGA)
     for _ in range(3):
-        shown = world.call("GET", f"/v1/verifications/{token}")
+        shown = service.call("GET", f"/v1/verifications/{token}")
         assert shown.status_code == 200
         assert shown.json["email"] == OLGA and shown.json["purpose"] == "invitation"
         assert shown.json["organization"] == {"id": organization_id, "name": "Acme Ltd"}
         assert shown.json["password_required"] is True
-    assert _verify(world, token).json["verified"] is True
+    assert _verify(service, token).json["verified"] is True
 
 
-def test_a_link_works_once(world):
-    world.customer()
-    token = world.link(OLGA)
-    assert _verify(world, token).status_code == 201
-    assert _verify(world, token).status_code == 410
-    assert world.call("GET", f"/v1/verifications/{token}").status_code == 410
+def test_a_link_works_once(service):
+    service.customer()
+    token = service.link(OLGA)
+    assert _verify(service, token).status_code == 201
+    assert _verify(service, token).status_code == 410
+    assert service.call("GET", f"/v1/verifications/{token}").status_code == 410
 
 
-def test_a_link_used_by_two_at_once_works_for_one(world):
-    world.customer()
-    token = world.link(OLGA)
+def test_of_two_concurrent_uses_of_a_link_one_works(service):
+    service.customer()
+    token = service.link(OLGA)
 
     def use(_):
-        with world.app.test_client() as client:
+        with service.app.test_client() as client:
             return client.post(
                 f"/v1/verifications/{token}", json={"password": PASSWORD}
             ).status_code
@@ -52,58 +52,58 @@ def test_a_link_used_by_two_at_once_works_for_one(world):
         assert sorted(pool.map(use, range(4))) == [201, 410, 410, 410]
 
 
-def test_a_link_is_good_for_seven_days(world):
-    world.customer()
-    token = world.link(OLGA)
-    world.clock.pass_(days=7, seconds=-60)
-    assert world.call("GET", f"/v1/verifications/{token}").status_code == 200
-    world.clock.pass_(seconds=61)
-    gone = _verify(world, token)
+def test_a_link_is_valid_for_seven_days(service):
+    service.customer()
+    token = service.link(OLGA)
+    service.clock.advance(days=7, seconds=-60)
+    assert service.call("GET", f"/v1/verifications/{token}").status_code == 200
+    service.clock.advance(seconds=61)
+    gone = _verify(service, token)
     assert gone.status_code == 410 and gone.json["code"] == "link_spent"
 
 
-def test_sending_again_kills_the_link_before_at_once(world):
-    staff = world.provider()
-    organization_id = world.customer(provider_id=world.claims(staff)["org"])
-    first = world.link(OLGA)
-    member = world.call("GET", f"/v1/organizations/{organization_id}/members", token=staff).json[
+def test_sending_again_invalidates_the_previous_link(service):
+    staff = service.provider()
+    organization_id = service.customer(provider_id=service.claims(staff)["org"])
+    first = service.link(OLGA)
+    member = service.call("GET", f"/v1/organizations/{organization_id}/members", token=staff).json[
         "data"
     ][0]
     path = f"/v1/organizations/{organization_id}/members/{member['id']}/resend-verification"
-    world.clock.pass_(seconds=61)
-    assert world.call("POST", path, token=staff).status_code == 200
-    assert world.call("GET", f"/v1/verifications/{first}").status_code == 410
-    second = world.link(OLGA)
-    assert second != first and _verify(world, second).status_code == 201
-    assert world.call("POST", path, token=staff).json["code"] == "nothing_to_verify"
+    service.clock.advance(seconds=61)
+    assert service.call("POST", path, token=staff).status_code == 200
+    assert service.call("GET", f"/v1/verifications/{first}").status_code == 410
+    second = service.link(OLGA)
+    assert second != first and _verify(service, second).status_code == 201
+    assert service.call("POST", path, token=staff).json["code"] == "nothing_to_verify"
 
 
-def test_a_link_that_is_none_of_ours(world):
+def test_an_unknown_link(service):
     for token in ("x", "a" * 43, "%00", "..%2f..", "' OR 1=1", "a" * 2000):
-        assert world.call("GET", f"/v1/verifications/{token}").status_code == 404
-        assert _verify(world, token).status_code == 404
+        assert service.call("GET", f"/v1/verifications/{token}").status_code == 404
+        assert _verify(service, token).status_code == 404
         assert (
-            world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code
+            service.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code
             == 404
         )
 
 
-def test_a_link_is_only_good_for_what_it_was_sent_for(world):
-    world.customer()
-    token = world.link(OLGA)
+def test_a_link_works_only_for_its_purpose(service):
+    service.customer()
+    token = service.link(OLGA)
     assert (
-        world.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code
+        service.call("POST", f"/v1/password-resets/{token}", {"password": PASSWORD}).status_code
         == 404
     )
-    assert world.call("POST", "/v1/sessions/refresh", {"refresh_token": token}).status_code == 401
-    _verify(world, token)
-    world.call("POST", "/v1/password-resets", {"email": OLGA})
-    assert _verify(world, world.link(OLGA)).status_code == 404
+    assert service.call("POST", "/v1/sessions/refresh", {"refresh_token": token}).status_code == 401
+    _verify(service, token)
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    assert _verify(service, service.link(OLGA)).status_code == 404
 
 
-def test_a_password_that_is_not_taken_leaves_the_link_good(world):
-    world.customer()
-    token = world.link(OLGA)
+def test_a_refused_password_leaves_the_link_valid(service):
+    service.customer()
+    token = service.link(OLGA)
     for password, code in (
         ("short", "length"),
         ("x" * 129, "length"),
@@ -112,105 +112,108 @@ def test_a_password_that_is_not_taken_leaves_the_link_good(world):
         ("olga-1234567890-x", "guessable"),
         (None, "required"),
     ):
-        refused = _verify(world, token, {"password": password} if password else {})
+        refused = _verify(service, token, {"password": password} if password else {})
         assert refused.status_code == 422
         assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [("/password", code)]
-    assert _verify(world, token).status_code == 201
+    assert _verify(service, token).status_code == 201
 
 
-def test_who_has_a_password_just_joins(world):
-    world.owner()
-    second_id = world.customer(OLGA, name="Second")
-    assert "join with your existing password" in world.post()[-1].get_content()
-    token = world.link(OLGA)
-    assert world.call("GET", f"/v1/verifications/{token}").json["password_required"] is False
-    assert _verify(world, token, {}).status_code == 201
-    assert world.log_in(OLGA, organization_id=second_id)["organization"]["id"] == second_id
+def test_a_person_with_a_password_joins_with_it(service):
+    service.owner()
+    second_id = service.customer(OLGA, name="Second")
+    assert "join with your existing password" in service.send_mails()[-1].get_content()
+    token = service.link(OLGA)
+    assert service.call("GET", f"/v1/verifications/{token}").json["password_required"] is False
+    assert _verify(service, token, {}).status_code == 201
+    assert service.log_in(OLGA, organization_id=second_id)["organization"]["id"] == second_id
 
 
-def test_while_suspended_a_link_waits(world):
-    organization_id = world.customer()
-    token = world.link(OLGA)
-    world.hear(
+def test_a_link_stays_valid_during_a_suspension(service):
+    organization_id = service.customer()
+    token = service.link(OLGA)
+    service.receive(
         org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id)
     )
-    refused = _verify(world, token)
+    refused = _verify(service, token)
     assert refused.status_code == 409 and refused.json["code"] == "organization_suspended"
-    world.hear(
+    service.receive(
         org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False)
     )
-    assert _verify(world, token).status_code == 201
+    assert _verify(service, token).status_code == 201
 
 
-def test_a_deletion_revokes_links(world):
-    organization_id = world.customer()
-    token = world.link(OLGA)
-    world.hear(org.EndAccess(organization_id=organization_id, deletion_id="d"))
-    assert _verify(world, token).status_code == 410
-    world.hear(
+def test_a_deletion_revokes_links(service):
+    organization_id = service.customer()
+    token = service.link(OLGA)
+    service.receive(org.EndAccess(organization_id=organization_id, deletion_id="d"))
+    assert _verify(service, token).status_code == 410
+    service.receive(
         org.RestoreAccess(organization_id=organization_id, conversation_id="c", suspended=False)
     )
-    assert _verify(world, token).status_code == 410
+    assert _verify(service, token).status_code == 410
 
 
-def test_asking_for_a_new_password_reads_the_same_for_everybody(world):
-    world.owner()
-    known = world.call("POST", "/v1/password-resets", {"email": OLGA})
-    unknown = world.call("POST", "/v1/password-resets", {"email": "nobody@customer.example"})
-    invalid = world.call("POST", "/v1/password-resets", {"email": "not an address"})
+def test_a_reset_request_gets_the_same_response_for_every_address(service):
+    service.owner()
+    known = service.call("POST", "/v1/password-resets", {"email": OLGA})
+    unknown = service.call("POST", "/v1/password-resets", {"email": "nobody@customer.example"})
+    invalid = service.call("POST", "/v1/password-resets", {"email": "not an address"})
     assert known.status_code == unknown.status_code == invalid.status_code == 202
     assert known.json == unknown.json == invalid.json
-    assert [m["To"] for m in world.post()] == [OLGA, OLGA]
+    assert [m["To"] for m in service.send_mails()] == [OLGA, OLGA]
 
 
-def test_a_new_password_ends_every_session_and_opens_a_shut_door(world):
-    _, token = world.owner()
+def test_a_new_password_ends_every_session_and_unlocks_the_address(service):
+    _, token = service.owner()
     for n in range(6):
-        world.call("POST", "/v1/sessions", {"email": OLGA, "password": f"wrong {n}"})
-    world.call("POST", "/v1/password-resets", {"email": OLGA})
-    link = world.link(OLGA)
-    assert world.call("GET", f"/v1/password-resets/{link}").status_code == 200
-    done = world.call("POST", f"/v1/password-resets/{link}", {"password": NEW})
+        service.call("POST", "/v1/sessions", {"email": OLGA, "password": f"wrong {n}"})
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    link = service.link(OLGA)
+    assert service.call("GET", f"/v1/password-resets/{link}").status_code == 200
+    done = service.call("POST", f"/v1/password-resets/{link}", {"password": NEW})
     assert done.status_code == 201
-    assert world.revoked(token)
-    assert world.call("POST", f"/v1/password-resets/{link}", {"password": NEW}).status_code == 410
+    assert service.is_revoked(token)
+    assert service.call("POST", f"/v1/password-resets/{link}", {"password": NEW}).status_code == 410
     assert (
-        world.call("POST", "/v1/sessions", {"email": OLGA, "password": PASSWORD}).status_code == 401
+        service.call("POST", "/v1/sessions", {"email": OLGA, "password": PASSWORD}).status_code
+        == 401
     )
-    world.log_in(OLGA, NEW)
+    service.log_in(OLGA, NEW)
 
 
-def test_a_reset_is_good_for_half_an_hour_and_the_newest_counts(world):
-    world.owner()
-    world.call("POST", "/v1/password-resets", {"email": OLGA})
-    first = world.link(OLGA)
-    world.call("POST", "/v1/password-resets", {"email": OLGA})
-    second = world.link(OLGA)
-    assert world.call("GET", f"/v1/password-resets/{first}").status_code == 410
-    world.clock.pass_(minutes=31)
-    assert world.call("POST", f"/v1/password-resets/{second}", {"password": NEW}).status_code == 410
+def test_a_reset_link_is_valid_for_half_an_hour_and_only_the_newest_works(service):
+    service.owner()
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    first = service.link(OLGA)
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    second = service.link(OLGA)
+    assert service.call("GET", f"/v1/password-resets/{first}").status_code == 410
+    service.clock.advance(minutes=31)
+    assert (
+        service.call("POST", f"/v1/password-resets/{second}", {"password": NEW}).status_code == 410
+    )
 
 
-def test_three_resets_an_hour(world):
-    world.owner()
+def test_three_resets_an_hour(service):
+    service.owner()
     for _ in range(5):
-        assert world.call("POST", "/v1/password-resets", {"email": OLGA}).status_code == 202
-    assert len(world.post()) == 1 + 3
+        assert service.call("POST", "/v1/password-resets", {"email": OLGA}).status_code == 202
+    assert len(service.send_mails()) == 1 + 3
 
 
-def test_who_has_not_joined_yet_gets_no_reset(world):
-    world.customer()
-    world.post()
-    world.call("POST", "/v1/password-resets", {"email": OLGA})
-    assert len(world.post()) == 1
+def test_a_person_who_has_not_joined_gets_no_reset_link(service):
+    service.customer()
+    service.send_mails()
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    assert len(service.send_mails()) == 1
 
 
-def test_no_raw_token_password_or_pin_is_stored(world):
-    organization_id, token = world.owner()
-    refresh = world.log_in(OLGA)["refresh_token"]
-    world.call("POST", "/v1/password-resets", {"email": OLGA})
-    link = world.link(OLGA)
-    pin = world.call(
+def test_no_raw_token_password_or_pin_is_stored(service):
+    organization_id, token = service.owner()
+    refresh = service.log_in(OLGA)["refresh_token"]
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    link = service.link(OLGA)
+    pin = service.call(
         "POST",
         f"/v1/organizations/{organization_id}/members",
         {"name": "Desk", "portal_access": False},
@@ -218,7 +221,7 @@ def test_no_raw_token_password_or_pin_is_stored(world):
         headers={"Idempotency-Key": "k"},
     ).json["pin"]
     secrets = [s.encode() for s in (refresh, link, PASSWORD, f'"{pin}"', token)]
-    with world.database.reading() as session:
+    with service.database.reading() as session:
         for table in (*models.Base.metadata.sorted_tables, *Base.metadata.sorted_tables):
             columns = [c for c in table.columns if isinstance(c.type, String | LargeBinary)]
             for row in session.execute(select(*columns)) if columns else ():

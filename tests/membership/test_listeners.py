@@ -1,4 +1,4 @@
-"""What others say, and what is answered."""
+"""Messages from other services, and the responses."""
 
 import json
 
@@ -31,53 +31,53 @@ def _invite(organization_id, **more):
     )
 
 
-def test_everything_org_says_to_us_is_heard():
+def test_every_message_from_org_has_a_listener():
     ours = {m for m in every_message() if "membership" in m.CONSUMERS}
     assert ours == set(listeners.LISTENERS)
 
 
-def test_inviting_twice_is_inviting_once(world):
+def test_a_repeated_invitation_is_sent_once(service):
     organization_id = ids.new("org")
     for _ in range(2):
-        world.hear(_invite(organization_id, email="Olga@Customer.Example"))
-    assert [m["To"] for m in world.post()] == [OLGA]
-    answers = world.said(messages.OwnerInvited)
+        service.receive(_invite(organization_id, email="Olga@Customer.Example"))
+    assert [m["To"] for m in service.send_mails()] == [OLGA]
+    answers = service.published(messages.OwnerInvited)
     assert len(answers) == 2 and answers[0] == answers[1]
     assert answers[0].owner.email == OLGA and not answers[0].owner.verified
-    with world.database.reading() as session:
+    with service.database.reading() as session:
         assert len(session.scalars(select(models.Member)).all()) == 1
 
 
-def test_the_same_message_carried_twice_is_heard_once(world):
-    with world.database.transaction() as session:
+def test_a_message_delivered_twice_is_handled_once(service):
+    with service.database.transaction() as session:
         outbox.publish(session, _invite(ids.new("org")))
-    with world.database.reading() as session:
+    with service.database.reading() as session:
         body = session.scalars(select(outbox.OutboxRow.body)).one()
     for _ in range(2):
-        world.inbox.receive(body)
-    assert len(world.said(messages.OwnerInvited)) == 1
-    assert world.inbox.dead_letters() == []
+        service.inbox.receive(body)
+    assert len(service.published(messages.OwnerInvited)) == 1
+    assert service.inbox.dead_letters() == []
 
 
-def test_an_address_already_known_is_linked_not_doubled(world):
-    world.owner()
-    world.customer(OLGA, name="Second")
-    with world.database.reading() as session:
+def test_a_known_address_is_linked_to_its_identity(service):
+    service.owner()
+    service.customer(OLGA, name="Second")
+    with service.database.reading() as session:
         assert len(session.scalars(select(models.Identity)).all()) == 1
-    first, second = world.said(messages.OwnerInvited)
+    first, second = service.published(messages.OwnerInvited)
     assert first.owner.member_id != second.owner.member_id and not second.owner.verified
 
 
-def test_an_owner_with_one_name_or_an_odd_address_is_no_poison(world):
-    world.hear(
+def test_an_owner_with_one_name_or_an_unusual_address_is_handled(service):
+    service.receive(
         _invite(ids.new("org"), given_name="Madonna", family_name="", email="odd address@nowhere")
     )
-    assert world.said(messages.OwnerInvited)[0].owner.email == "odd address@nowhere"
+    assert service.published(messages.OwnerInvited)[0].owner.email == "odd address@nowhere"
 
 
-def test_changes_of_name_are_taken_over(world):
-    organization_id, token = world.owner()
-    world.hear(
+def test_name_changes_are_applied(service):
+    organization_id, token = service.owner()
+    service.receive(
         org.OrganizationChanged(
             organization_id=organization_id,
             provider_id=ids.new("org"),
@@ -87,33 +87,33 @@ def test_changes_of_name_are_taken_over(world):
             managed_by="customer",
         )
     )
-    assert world.call("GET", "/v1/me", token=token).json["organization"]["name"] == "New Name"
+    assert service.call("GET", "/v1/me", token=token).json["organization"]["name"] == "New Name"
 
 
 @pytest.mark.parametrize("suspended", [False, True])
-def test_a_deletion_and_a_change_of_mind(world, suspended):
-    organization_id, token = world.owner()
+def test_a_deletion_and_its_cancellation(service, suspended):
+    organization_id, token = service.owner()
     for _ in range(2):
-        world.hear(org.EndAccess(organization_id=organization_id, deletion_id="d1"))
-    assert world.revoked(token)
-    assert [m.deletion_id for m in world.said(messages.AccessEnded)] == ["d1", "d1"]
+        service.receive(org.EndAccess(organization_id=organization_id, deletion_id="d1"))
+    assert service.is_revoked(token)
+    assert [m.deletion_id for m in service.published(messages.AccessEnded)] == ["d1", "d1"]
     for _ in range(2):
-        world.hear(
+        service.receive(
             org.RestoreAccess(
                 organization_id=organization_id, conversation_id="c1", suspended=suspended
             )
         )
-    assert [m.conversation_id for m in world.said(messages.AccessRestored)] == ["c1", "c1"]
-    login = world.call(
+    assert [m.conversation_id for m in service.published(messages.AccessRestored)] == ["c1", "c1"]
+    login = service.call(
         "POST", "/v1/sessions", {"email": OLGA, "password": "four calm otters drift"}
     )
     assert login.status_code == (403 if suspended else 201)
-    assert world.revoked(token)
+    assert service.is_revoked(token)
 
 
-def test_erasing_leaves_nothing_of_those_who_belong_nowhere_else(world):
-    first_id, token = world.owner()
-    world.call(
+def test_erasure_deletes_people_who_are_members_nowhere_else(service):
+    first_id, token = service.owner()
+    service.call(
         "POST",
         f"/v1/organizations/{first_id}/members",
         {
@@ -124,61 +124,61 @@ def test_erasing_leaves_nothing_of_those_who_belong_nowhere_else(world):
         },
         token=token,
     )
-    world.call(
+    service.call(
         "POST",
         f"/v1/organizations/{first_id}/members",
         {"name": "Desk Private", "portal_access": False},
         token=token,
     )
-    second_id, _ = world.owner(OLGA, name="Second")
-    world.hear(org.EndAccess(organization_id=first_id, deletion_id="d"))
+    second_id, _ = service.owner(OLGA, name="Second")
+    service.receive(org.EndAccess(organization_id=first_id, deletion_id="d"))
     for _ in range(2):
-        world.hear(org.EraseMembers(organization_id=first_id, deletion_id="d"))
-    assert len(world.said(messages.MembersErased)) == 2
-    with world.database.reading() as session:
+        service.receive(org.EraseMembers(organization_id=first_id, deletion_id="d"))
+    assert len(service.published(messages.MembersErased)) == 2
+    with service.database.reading() as session:
         left = "".join(
             str(row)
             for table in models.Base.metadata.sorted_tables
             for row in session.execute(select(table))
         )
     assert "mia@" not in left and "Private" not in left
-    assert world.log_in(OLGA)["organization"]["id"] == second_id
-    named = world.call(
+    assert service.log_in(OLGA)["organization"]["id"] == second_id
+    named = service.call(
         "POST",
         "/v1/sessions",
         {"email": OLGA, "password": "four calm otters drift", "organization_id": first_id},
     )
     assert named.status_code == 401
-    world.hear(org.EraseMembers(organization_id=second_id, deletion_id="d2"))
-    with world.database.reading() as session:
+    service.receive(org.EraseMembers(organization_id=second_id, deletion_id="d2"))
+    with service.database.reading() as session:
         people = session.scalars(select(models.Identity)).all()
     assert {(p.status, p.email, p.password_hash, p.given_name) for p in people} == {
         ("erased", None, None, "")
     }
     assert (
-        world.call(
+        service.call(
             "POST", "/v1/sessions", {"email": OLGA, "password": "four calm otters drift"}
         ).status_code
         == 401
     )
 
 
-def test_settings_are_kept_and_confirmed_and_older_ones_change_nothing(world):
+def test_settings_are_stored_and_confirmed_and_older_ones_ignored(service):
     provider_id = ids.new("org")
-    world.hear(
+    service.receive(
         org.SettingsChanged(provider_id=provider_id, version=2, settings={"managed_service": True})
     )
-    world.hear(
+    service.receive(
         org.SettingsChanged(provider_id=provider_id, version=1, settings={"managed_service": False})
     )
-    assert [m.version for m in world.said(messages.SettingsApplied)] == [2, 2]
-    with world.database.reading() as session:
+    assert [m.version for m in service.published(messages.SettingsApplied)] == [2, 2]
+    with service.database.reading() as session:
         kept = session.get_one(models.ProviderSettings, provider_id)
     assert kept.version == 2 and kept.settings == {"managed_service": True}
 
 
-def test_what_is_said_names_its_cause(world):
-    world.hear(_invite(ids.new("org")))
-    with world.database.reading() as session:
+def test_published_messages_name_their_cause(service):
+    service.receive(_invite(ids.new("org")))
+    with service.database.reading() as session:
         bodies = [json.loads(b) for b in session.scalars(select(outbox.OutboxRow.body))]
     assert bodies and all(b["causationid"] and b["correlationid"] for b in bodies)

@@ -1,4 +1,4 @@
-"""Login As: staff act as one member of a customer, under both names, for half an hour."""
+"""Login As: staff act as a member of a customer for half an hour, under both names."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,33 +14,38 @@ from membership.guard import OPERATIONS
 from membership.models import LoginSession
 
 from tests.house import endpoints
-from tests.membership.conftest import World
-from tests.membership.scenes import Scene, scene
+from tests.membership.conftest import MembershipService
+from tests.membership.support_setup import SupportSetup, support_setup
 
 MICROSECOND = timedelta(microseconds=1)
 
 
 @pytest.fixture
-def here(world: World) -> Scene:
-    return scene(world)
+def support(service: MembershipService) -> SupportSetup:
+    return support_setup(service)
 
 
 @pytest.fixture
-def jane(here: Scene) -> tuple[str, str]:
-    return here.member("jane@customer.example", role="admin")
+def jane(support: SupportSetup) -> tuple[str, str]:
+    return support.member("jane@customer.example", role="admin")
 
 
 @pytest.fixture
-def token(here: Scene, jane: tuple[str, str]) -> str:
-    return here.login_as(jane[0]).json["access_token"]
+def token(support: SupportSetup, jane: tuple[str, str]) -> str:
+    return support.login_as(jane[0]).json["access_token"]
 
 
-def test_the_token_is_the_members_and_says_who_acts(here: Scene, jane: tuple[str, str]) -> None:
-    answer = here.login_as(jane[0])
+def test_the_token_is_for_the_member_and_names_who_acts(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
+    answer = support.login_as(jane[0])
 
     assert answer.status_code == 201, answer.text
-    claims, theirs = here.world.claims(answer.json["access_token"]), here.world.claims(jane[1])
-    staff, one = here.world.claims(here.staff), here.stays()[0]
+    claims, theirs = (
+        support.service.claims(answer.json["access_token"]),
+        support.service.claims(jane[1]),
+    )
+    staff, one = support.service.claims(support.staff), support.acting_sessions()[0]
     same = ("sub", "mid", "org", "kind", "role", "name")
     assert {name: claims[name] for name in same} == {name: theirs[name] for name in same}
     assert (
@@ -54,7 +59,7 @@ def test_the_token_is_the_members_and_says_who_acts(here: Scene, jane: tuple[str
         == answer.json["act"]
         == {
             "sub": staff["sub"],
-            "org": here.provider_id,
+            "org": support.provider_id,
             "sid": staff["sid"],
             "mode": "login_as",
             "access": "full",
@@ -80,13 +85,13 @@ def test_the_token_is_the_members_and_says_who_acts(here: Scene, jane: tuple[str
     }
 
 
-def test_the_reason_and_both_people_stand_in_the_audit(
-    here: Scene, jane: tuple[str, str], token: str
+def test_the_audit_log_has_the_reason_and_both_people(
+    support: SupportSetup, jane: tuple[str, str], token: str
 ) -> None:
-    here.call("DELETE", "/v1/sessions/current", token=token)
+    support.call("DELETE", "/v1/sessions/current", token=token)
 
-    started, ended = here.rows("member.login_as.")
-    claims, staff = here.world.claims(token), here.world.claims(here.staff)
+    started, ended = support.rows("member.login_as.")
+    claims, staff = support.service.claims(token), support.service.claims(support.staff)
     assert (started.action, started.reason) == ("member.login_as.started", "their screen is odd")
     assert started.target == {"type": "member", "id": jane[0], "label": "Jane Newcomer"}
     assert (started.actor["kind"], started.actor["id"]) == ("support", claims["sub"])
@@ -101,23 +106,23 @@ def test_the_reason_and_both_people_stand_in_the_audit(
     assert started.changes == [{"field": "acting_session", "before": None, "after": claims["sid"]}]
 
 
-def test_without_its_audit_row_nothing_begins(
-    here: Scene, jane: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+def test_no_session_begins_without_its_audit_record(
+    support: SupportSetup, jane: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("no audit")
 
     with monkeypatch.context() as broken:
         broken.setattr(audit_log.audit, "record", fails)
-        answer = here.login_as(jane[0])
+        answer = support.login_as(jane[0])
 
     assert answer.status_code == 500 and "access_token" not in answer.text
-    assert here.stays() == [] and here.rows("member.login_as.") == []
+    assert support.acting_sessions() == [] and support.rows("member.login_as.") == []
 
 
 # --- who can't be acted as
 
-REFUSED: dict[str, Callable[[Scene, str, str], Any]] = {
+REFUSED: dict[str, Callable[[SupportSetup, str, str], Any]] = {
     "login-less": lambda s, m, path: s.call("PATCH", path, {"portal_access": False}, token=s.boss),
     "unverified": lambda s, m, path: s.call(
         "PATCH", path, {"email": "else@customer.example"}, token=s.boss
@@ -127,109 +132,117 @@ REFUSED: dict[str, Callable[[Scene, str, str], Any]] = {
 
 
 @pytest.mark.parametrize("how", REFUSED)
-def test_only_a_member_who_can_log_in_is_acted_as(
-    here: Scene, jane: tuple[str, str], how: str
+def test_staff_act_only_as_members_who_can_log_in(
+    support: SupportSetup, jane: tuple[str, str], how: str
 ) -> None:
     changed = REFUSED[how](
-        here, jane[0], f"/v1/organizations/{here.organization_id}/members/{jane[0]}"
+        support, jane[0], f"/v1/organizations/{support.organization_id}/members/{jane[0]}"
     )
     assert changed.status_code == 200, changed.text
 
-    answer = here.login_as(jane[0])
+    answer = support.login_as(jane[0])
 
     assert (answer.status_code, answer.json["code"]) == (409, "member_not_eligible"), answer.text
-    assert here.stays() == []
+    assert support.acting_sessions() == []
 
 
-def test_nobody_acts_as_themselves_or_as_a_colleague(here: Scene) -> None:
-    colleague = here.world.claims(here.other)["mid"]
-    here.call(
+def test_nobody_acts_as_themselves_or_as_a_colleague(support: SupportSetup) -> None:
+    colleague = support.service.claims(support.other)["mid"]
+    support.call(
         "POST",
-        f"/v1/organizations/{here.organization_id}/members",
+        f"/v1/organizations/{support.organization_id}/members",
         {
             "name": "Also Here",
             "email": "staff.svensson@provider.example",
             "role": "member",
             "portal_access": True,
         },
-        token=here.boss,
+        token=support.boss,
     )
-    here.world.accept("staff.svensson@provider.example", None)
-    listed = here.call(
-        "GET", f"/v1/organizations/{here.organization_id}/members?q=Also", token=here.boss
+    support.service.accept("staff.svensson@provider.example", None)
+    listed = support.call(
+        "GET", f"/v1/organizations/{support.organization_id}/members?q=Also", token=support.boss
     ).json
     own = listed["data"][0]["id"]
 
-    as_colleague = here.call(
+    as_colleague = support.call(
         "POST",
-        f"/v1/organizations/{here.provider_id}/members/{colleague}/login-as",
+        f"/v1/organizations/{support.provider_id}/members/{colleague}/login-as",
         {"reason": "x"},
-        token=here.staff,
+        token=support.staff,
     )
-    as_oneself = here.login_as(own)
+    as_oneself = support.login_as(own)
 
     for answer in (as_colleague, as_oneself):
         assert (answer.status_code, answer.json["code"]) == (409, "member_not_eligible"), (
             answer.text
         )
-    assert here.stays() == []
+    assert support.acting_sessions() == []
 
 
-def test_not_where_the_organization_is_not_active(here: Scene, jane: tuple[str, str]) -> None:
-    here.world.hear(
+def test_no_login_as_in_an_inactive_organization(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
+    support.service.receive(
         org.OrganizationSuspended(
-            organization_id=here.organization_id, provider_id=here.provider_id
+            organization_id=support.organization_id, provider_id=support.provider_id
         )
     )
 
-    answer = here.login_as(jane[0])
+    answer = support.login_as(jane[0])
 
     assert (answer.status_code, answer.json["code"]) == (409, "organization_not_active")
 
 
-def test_another_providers_member_does_not_exist(here: Scene, jane: tuple[str, str]) -> None:
-    foreign, _ = here.world.owner("else@other.example")
+def test_another_providers_member_does_not_exist(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
+    foreign, _ = support.service.owner("else@other.example")
 
     path = f"/v1/organizations/{foreign}/members/{jane[0]}/login-as"
-    assert here.call("POST", path, {"reason": "x"}, token=here.staff).status_code == 404
-    path = f"/v1/organizations/{here.provider_id}/members/{jane[0]}/login-as"
-    assert here.call("POST", path, {"reason": "x"}, token=here.staff).status_code == 404
+    assert support.call("POST", path, {"reason": "x"}, token=support.staff).status_code == 404
+    path = f"/v1/organizations/{support.provider_id}/members/{jane[0]}/login-as"
+    assert support.call("POST", path, {"reason": "x"}, token=support.staff).status_code == 404
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"reason": ""}, {"reason": "x" * 501}, {"reason": 1}, {"reason": "x", "more": 1}]
 )
-def test_a_reason_is_wanted(here: Scene, jane: tuple[str, str], body: dict[str, Any]) -> None:
-    path = f"/v1/organizations/{here.organization_id}/members/{jane[0]}/login-as"
+def test_a_reason_is_required(
+    support: SupportSetup, jane: tuple[str, str], body: dict[str, Any]
+) -> None:
+    path = f"/v1/organizations/{support.organization_id}/members/{jane[0]}/login-as"
 
-    assert here.call("POST", path, body, token=here.staff).status_code == 422
+    assert support.call("POST", path, body, token=support.staff).status_code == 422
 
 
 # --- how often, how many
 
 
-def test_one_at_a_time_and_the_answer_says_how_to_end_it(
-    here: Scene, jane: tuple[str, str], token: str
+def test_one_session_at_a_time_and_the_error_says_how_to_end_it(
+    support: SupportSetup, jane: tuple[str, str], token: str
 ) -> None:
-    again = here.login_as(jane[0])
-    held = here.world.claims(token)["sid"]
-    other = here.login_as(jane[0], token=here.other)
+    again = support.login_as(jane[0])
+    held = support.service.claims(token)["sid"]
+    other = support.login_as(jane[0], token=support.other)
 
     assert (again.status_code, again.json["code"]) == (409, "already_acting")
     assert (
         again.json["acting_session_id"] == held and "DELETE /v1/sessions/" in again.json["detail"]
     )
     assert other.status_code == 201
-    assert here.call("DELETE", f"/v1/sessions/{held}", token=here.staff).status_code == 204
-    assert here.login_as(jane[0]).status_code == 201
-    assert here.world.revoked(token) and not here.world.revoked(other.json["access_token"])
+    assert support.call("DELETE", f"/v1/sessions/{held}", token=support.staff).status_code == 204
+    assert support.login_as(jane[0]).status_code == 201
+    assert support.service.is_revoked(token) and not support.service.is_revoked(
+        other.json["access_token"]
+    )
 
 
-def test_ten_starts_an_hour_and_thirty_a_day(here: Scene, jane: tuple[str, str]) -> None:
+def test_ten_starts_an_hour_and_thirty_a_day(support: SupportSetup, jane: tuple[str, str]) -> None:
     def start() -> Any:
-        answer = here.login_as(jane[0], token=here.fresh())
+        answer = support.login_as(jane[0], token=support.fresh())
         if answer.status_code == 201:
-            here.call("DELETE", "/v1/sessions/current", token=answer.json["access_token"])
+            support.call("DELETE", "/v1/sessions/current", token=answer.json["access_token"])
         return answer
 
     told = []
@@ -238,23 +251,23 @@ def test_ten_starts_an_hour_and_thirty_a_day(here: Scene, jane: tuple[str, str])
         limited = start()
         assert (limited.status_code, limited.json["code"]) == (429, "too_many_starts")
         assert 3000 < int(limited.headers["Retry-After"]) <= 3601 or len(told) == 30
-        here.world.clock.pass_(minutes=61)
+        support.service.clock.advance(minutes=61)
 
     assert told == [201] * 30
     of_the_day = start()
     assert of_the_day.status_code == 429 and int(of_the_day.headers["Retry-After"]) > 20 * 3600
-    here.world.clock.pass_(hours=24)
+    support.service.clock.advance(hours=24)
     assert start().status_code == 201
 
 
 # --- ends
 
 
-def _leave(call: str, path: str) -> Callable[[Scene, dict[str, str]], Any]:
+def _leave(call: str, path: str) -> Callable[[SupportSetup, dict[str, str]], Any]:
     return lambda s, t: s.call(call, path.format(**t), token=t["who"])
 
 
-ENDS: dict[str, tuple[str, str, Callable[[Scene, dict[str, str]], Any]]] = {
+ENDS: dict[str, tuple[str, str, Callable[[SupportSetup, dict[str, str]], Any]]] = {
     "by its own token": ("stopped", "token", _leave("DELETE", "/v1/sessions/current")),
     "by the staff member": ("stopped", "staff", _leave("DELETE", "/v1/sessions/{sid}")),
     "by the member": ("revoked_by_customer", "jane", _leave("DELETE", "/v1/sessions/{sid}")),
@@ -288,14 +301,14 @@ ENDS: dict[str, tuple[str, str, Callable[[Scene, dict[str, str]], Any]]] = {
     "organization suspended": (
         "organization_changed",
         "",
-        lambda s, t: s.world.hear(
+        lambda s, t: s.service.receive(
             org.OrganizationSuspended(organization_id=s.organization_id, provider_id=s.provider_id)
         ),
     ),
     "organization closed": (
         "organization_changed",
         "",
-        lambda s, t: s.world.hear(
+        lambda s, t: s.service.receive(
             org.EndAccess(
                 organization_id=s.organization_id, deletion_id="del_01k9jm4h6jf2sb9c1d0e5f7g8h"
             )
@@ -305,69 +318,75 @@ ENDS: dict[str, tuple[str, str, Callable[[Scene, dict[str, str]], Any]]] = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_it_ends(here: Scene, jane: tuple[str, str], token: str, how: str) -> None:
+def test_it_ends(support: SupportSetup, jane: tuple[str, str], token: str, how: str) -> None:
     why, who, end = ENDS[how]
     known = {
-        "sid": here.world.claims(token)["sid"],
-        "support": here.support,
-        "path": f"/v1/organizations/{here.organization_id}/members/{jane[0]}",
-        "staff_path": f"/v1/organizations/{here.provider_id}/members/{here.world.claims(here.staff)['mid']}",
-        "who": {"token": token, "jane": jane[1]}.get(who) or getattr(here, who, ""),
+        "sid": support.service.claims(token)["sid"],
+        "support": support.grants_path,
+        "path": f"/v1/organizations/{support.organization_id}/members/{jane[0]}",
+        "staff_path": f"/v1/organizations/{support.provider_id}/members/{support.service.claims(support.staff)['mid']}",
+        "who": {"token": token, "jane": jane[1]}.get(who) or getattr(support, who, ""),
     }
-    assert not here.world.revoked(token)
+    assert not support.service.is_revoked(token)
 
-    answer = end(here, known)
+    answer = end(support, known)
 
     assert answer is None or answer.status_code in (200, 204), answer.text
-    assert here.world.revoked(token), "the gateway goes on letting it in"
-    assert here.why() == [why] and here.rows("member.login_as.ended")[0].reason == why
-    one = here.stays()[0]
+    assert support.service.is_revoked(token), "the gateway goes on letting it in"
+    assert support.end_reasons() == [why] and support.rows("member.login_as.ended")[0].reason == why
+    one = support.acting_sessions()[0]
     assert one.ended_why == why and one.ended_at is not None
 
 
-def test_it_ends_by_the_clock_to_the_microsecond(here: Scene, token: str) -> None:
-    due = here.stays()[0].expires_at
+def test_it_expires_to_the_microsecond(support: SupportSetup, token: str) -> None:
+    due = support.acting_sessions()[0].expires_at
 
-    with here.world.database.transaction() as session:
+    with support.service.database.transaction() as session:
         early = acting_sessions.end_expired(session, now=due - MICROSECOND)
-    with here.world.database.transaction() as session:
+    with support.service.database.transaction() as session:
         at = acting_sessions.end_expired(session, now=due)
 
     assert (early, at) == (0, 1)
-    assert here.why() == ["expired"] and here.stays()[0].ended_at == due
-    assert here.rows("member.login_as.ended")[0].actor["kind"] == "system" and here.world.revoked(
-        token
-    )
+    assert support.end_reasons() == ["expired"] and support.acting_sessions()[0].ended_at == due
+    assert support.rows("member.login_as.ended")[0].actor[
+        "kind"
+    ] == "system" and support.service.is_revoked(token)
 
 
-def test_what_ran_out_stands_in_nobodys_way(here: Scene, jane: tuple[str, str], token: str) -> None:
-    here.world.clock.pass_(minutes=30)
+def test_an_expired_session_blocks_nothing(
+    support: SupportSetup, jane: tuple[str, str], token: str
+) -> None:
+    support.service.clock.advance(minutes=30)
 
-    assert here.login_as(jane[0], token=here.fresh()).status_code == 201
-    assert here.why() == ["expired"]
+    assert support.login_as(jane[0], token=support.fresh()).status_code == 201
+    assert support.end_reasons() == ["expired"]
 
 
-def test_it_does_not_outlive_the_session_it_hangs_on(here: Scene, jane: tuple[str, str]) -> None:
-    with here.world.database.transaction() as session:
-        login = session.get_one(LoginSession, here.world.claims(here.staff)["sid"])
-        login.expires_at = here.world.clock.now() + timedelta(minutes=10)
+def test_it_ends_with_the_staff_members_own_session(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
+    with support.service.database.transaction() as session:
+        login = session.get_one(LoginSession, support.service.claims(support.staff)["sid"])
+        login.expires_at = support.service.clock.now() + timedelta(minutes=10)
 
-    answer = here.login_as(jane[0])
+    answer = support.login_as(jane[0])
 
     assert 590 < answer.json["expires_in"] <= 600
 
 
-def test_somebody_whose_role_has_changed_does_not_begin(here: Scene, jane: tuple[str, str]) -> None:
-    path = f"/v1/organizations/{here.provider_id}/members/{here.world.claims(here.staff)['mid']}"
-    here.call("PATCH", path, {"preset": "viewer"}, token=here.boss)
+def test_staff_whose_role_has_changed_cannot_start(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
+    path = f"/v1/organizations/{support.provider_id}/members/{support.service.claims(support.staff)['mid']}"
+    support.call("PATCH", path, {"preset": "viewer"}, token=support.boss)
 
-    answer = here.login_as(jane[0])
+    answer = support.login_as(jane[0])
 
     assert (answer.status_code, answer.json["code"]) == (401, "token_revoked")
 
 
-def test_what_the_member_did_under_a_key_is_not_answered_to_support(
-    here: Scene, jane: tuple[str, str]
+def test_support_does_not_get_the_members_idempotent_responses(
+    support: SupportSetup, jane: tuple[str, str]
 ) -> None:
     body = {
         "name": "Late",
@@ -375,118 +394,129 @@ def test_what_the_member_did_under_a_key_is_not_answered_to_support(
         "role": "member",
         "portal_access": True,
     }
-    path = f"/v1/organizations/{here.organization_id}/members"
-    late = here.call("POST", path, body, token=here.owner).json["id"]
-    here.world.clock.pass_(minutes=2)
+    path = f"/v1/organizations/{support.organization_id}/members"
+    late = support.call("POST", path, body, token=support.owner).json["id"]
+    support.service.clock.advance(minutes=2)
     key = {"Idempotency-Key": "one"}
 
     def resend(token: str) -> Any:
-        return here.call("POST", f"{path}/{late}/resend-verification", token=token, headers=key)
+        return support.call("POST", f"{path}/{late}/resend-verification", token=token, headers=key)
 
-    theirs = here.world.log_in("jane@customer.example", organization_id=here.organization_id)[
-        "access_token"
-    ]
+    theirs = support.service.log_in(
+        "jane@customer.example", organization_id=support.organization_id
+    )["access_token"]
     first, inside = (
         resend(theirs),
-        resend(here.login_as(jane[0], token=here.fresh()).json["access_token"]),
+        resend(support.login_as(jane[0], token=support.fresh()).json["access_token"]),
     )
 
     assert first.status_code < 300, first.text
     assert inside.status_code == 429 and "Idempotent-Replayed" not in inside.headers
 
 
-def test_an_ended_stay_is_no_session_any_more(
-    here: Scene, jane: tuple[str, str], token: str
+def test_an_ended_support_session_is_not_listed(
+    support: SupportSetup, jane: tuple[str, str], token: str
 ) -> None:
-    sid = here.world.claims(token)["sid"]
-    here.call("DELETE", f"/v1/sessions/{sid}", token=here.staff)
+    sid = support.service.claims(token)["sid"]
+    support.call("DELETE", f"/v1/sessions/{sid}", token=support.staff)
 
-    assert here.call("DELETE", f"/v1/sessions/{sid}", token=here.staff).status_code == 404
-    assert here.call("DELETE", f"{here.support}/{sid}", token=here.staff).status_code == 204
-    assert here.why() == ["stopped"]
+    assert support.call("DELETE", f"/v1/sessions/{sid}", token=support.staff).status_code == 404
+    assert (
+        support.call("DELETE", f"{support.grants_path}/{sid}", token=support.staff).status_code
+        == 204
+    )
+    assert support.end_reasons() == ["stopped"]
 
 
-def test_strangers_end_nothing(here: Scene, jane: tuple[str, str], token: str) -> None:
-    sid = here.world.claims(token)["sid"]
-    _, mary = here.member("mary@customer.example")
-    foreign, stranger = here.world.owner("else@other.example")
+def test_other_people_cannot_end_it(
+    support: SupportSetup, jane: tuple[str, str], token: str
+) -> None:
+    sid = support.service.claims(token)["sid"]
+    _, mary = support.member("mary@customer.example")
+    foreign, stranger = support.service.owner("else@other.example")
 
-    assert here.call("DELETE", f"/v1/sessions/{sid}", token=mary).status_code == 404
-    assert here.call("DELETE", f"{here.support}/{sid}", token=mary).status_code == 403
-    assert here.call("DELETE", f"{here.support}/{sid}", token=stranger).status_code == 404
+    assert support.call("DELETE", f"/v1/sessions/{sid}", token=mary).status_code == 404
+    assert support.call("DELETE", f"{support.grants_path}/{sid}", token=mary).status_code == 403
+    assert support.call("DELETE", f"{support.grants_path}/{sid}", token=stranger).status_code == 404
     path = f"/v1/organizations/{foreign}/remote-support/{sid}"
-    assert here.call("DELETE", path, token=stranger).status_code == 404
-    assert here.why() == [] and not here.world.revoked(token)
+    assert support.call("DELETE", path, token=stranger).status_code == 404
+    assert support.end_reasons() == [] and not support.service.is_revoked(token)
 
 
 # --- what is seen of it
 
 
 def test_the_member_sees_support_among_their_sessions(
-    here: Scene, jane: tuple[str, str], token: str
+    support: SupportSetup, jane: tuple[str, str], token: str
 ) -> None:
-    seen = here.call("GET", "/v1/sessions", token=jane[1])
-    paged = here.call("GET", "/v1/sessions?limit=1", token=jane[1])
-    rest = here.call(
+    seen = support.call("GET", "/v1/sessions", token=jane[1])
+    paged = support.call("GET", "/v1/sessions?limit=1", token=jane[1])
+    rest = support.call(
         "GET", f"/v1/sessions?limit=1&cursor={paged.json['next_cursor']}", token=jane[1]
     )
 
     assert [row["user_agent"] == "Support" for row in seen.json["data"]] == [True, False]
     assert (
-        seen.json["data"][0]["id"] == here.world.claims(token)["sid"]
+        seen.json["data"][0]["id"] == support.service.claims(token)["sid"]
         and seen.json["data"][1]["current"]
     )
     assert paged.json["data"] + rest.json["data"] == seen.json["data"]
-    assert here.tells_who(seen.text) == []
-    assert here.call("GET", "/v1/sessions", token=token).status_code == 403
+    assert support.staff_details_in(seen.text) == []
+    assert support.call("GET", "/v1/sessions", token=token).status_code == 403
 
 
-def test_the_customer_never_learns_who_it_was(
-    here: Scene, jane: tuple[str, str], token: str
+def test_the_customer_never_sees_which_staff_member_it_was(
+    support: SupportSetup, jane: tuple[str, str], token: str
 ) -> None:
-    here.call("DELETE", f"{here.support}/{here.world.claims(token)['sid']}", token=here.other)
-    here.login_as(jane[0], token=here.other)
+    support.call(
+        "DELETE",
+        f"{support.grants_path}/{support.service.claims(token)['sid']}",
+        token=support.other,
+    )
+    support.login_as(jane[0], token=support.other)
     paths = ("members", "remote-support", "ownership-transfers")
 
     shown = [
-        here.call("GET", f"/v1/organizations/{here.organization_id}/{path}", token=here.owner)
+        support.call(
+            "GET", f"/v1/organizations/{support.organization_id}/{path}", token=support.owner
+        )
         for path in paths
     ]
     shown += [
-        here.call("GET", path, token=jane[1])
+        support.call("GET", path, token=jane[1])
         for path in ("/v1/sessions", "/v1/me", "/v1/me/organizations")
     ]
 
     assert {answer.status_code for answer in shown} == {200}
-    assert here.tells_who(*[answer.text for answer in shown]) == []
+    assert support.staff_details_in(*[answer.text for answer in shown]) == []
     inside = shown[1].json["inside"]
     assert [(one["who"], one["mode"], one["member"]["name"]) for one in inside] == [
         ({"id": "support", "name": "Support"}, "login_as", "Jane Newcomer")
     ]
-    staffs = here.call("GET", here.support, token=here.staff).json["inside"]
+    staffs = support.call("GET", support.grants_path, token=support.staff).json["inside"]
     assert [one["who"]["name"] for one in staffs] == ["Other.svensson Newcomer"]
 
 
-def test_counts_do_not_change(here: Scene, jane: tuple[str, str]) -> None:
+def test_counts_do_not_change(support: SupportSetup, jane: tuple[str, str]) -> None:
     def counted() -> Any:
-        last = here.world.said(membership.MembersChanged)[-1]
-        return here.call(
-            "GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner
+        last = support.service.published(membership.MembersChanged)[-1]
+        return support.call(
+            "GET", f"/v1/organizations/{support.organization_id}/members", token=support.owner
         ).json, last
 
     before = counted()
-    token = here.login_as(jane[0]).json["access_token"]
+    token = support.login_as(jane[0]).json["access_token"]
     during = counted()
-    here.call("DELETE", "/v1/sessions/current", token=token)
+    support.call("DELETE", "/v1/sessions/current", token=token)
 
     assert before == during == counted()
 
 
-def test_me_says_for_whom_and_knows_nothing_of_elsewhere(
-    here: Scene, jane: tuple[str, str], token: str
+def test_me_names_the_member_and_no_other_organizations(
+    support: SupportSetup, jane: tuple[str, str], token: str
 ) -> None:
-    elsewhere, _ = here.world.owner("other@elsewhere.example")
-    here.world.hear(
+    elsewhere, _ = support.service.owner("other@elsewhere.example")
+    support.service.receive(
         org.InviteOwner(
             organization_id="org_01k9jm2n7tfx9r8b3y0wz5v6qd",
             provider_id=elsewhere,
@@ -498,33 +528,40 @@ def test_me_says_for_whom_and_knows_nothing_of_elsewhere(
         )
     )
 
-    me = here.call("GET", "/v1/me", token=token).json
+    me = support.call("GET", "/v1/me", token=token).json
 
     assert me["identity"]["email"] == "jane@customer.example" and me["member_id"] == jane[0]
     assert me["act"]["mode"] == "login_as"
-    assert here.call("GET", "/v1/me/organizations", token=token).json == {"own": [], "serviced": []}
-    assert "Secret" in here.call("GET", "/v1/me/organizations", token=jane[1]).text
+    assert support.call("GET", "/v1/me/organizations", token=token).json == {
+        "own": [],
+        "serviced": [],
+    }
+    assert "Secret" in support.call("GET", "/v1/me/organizations", token=jane[1]).text
 
 
 # --- what is forbidden
 
 
-def test_whatever_the_table_forbids_is_refused(here: Scene, jane: tuple[str, str]) -> None:
-    acts = here.login_as(here.world.claims(here.owner)["mid"]).json["access_token"]
-    under = here.enter(here.request().json["id"], token=here.other).json["access_token"]
-    before = here.call(
-        "GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner
+def test_every_operation_the_table_forbids_is_refused(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
+    acts = support.login_as(support.service.claims(support.owner)["mid"]).json["access_token"]
+    under = support.enter(support.request().json["id"], token=support.other).json["access_token"]
+    before = support.call(
+        "GET", f"/v1/organizations/{support.organization_id}/members", token=support.owner
     ).json
     forbidden = {name for name, row in OPERATIONS.rows.items() if row.marks["acting"] == "-"}
-    calls = [call for call in endpoints.endpoints_of(here.world.app) if call.operation in forbidden]
+    calls = [
+        call for call in endpoints.endpoints_of(support.service.app) if call.operation in forbidden
+    ]
 
     told = {}
     for call in calls:
-        path = call.path.replace("<organization_id>", here.organization_id).replace(
+        path = call.path.replace("<organization_id>", support.organization_id).replace(
             "<member_id>", jane[0]
         )
         for token in (acts, under):
-            answer = here.call(
+            answer = support.call(
                 call.method, path.replace("<", "").replace(">", ""), {"reason": "x"}, token=token
             )
             told[call.method, call.path, token == acts] = answer.status_code
@@ -533,13 +570,15 @@ def test_whatever_the_table_forbids_is_refused(here: Scene, jane: tuple[str, str
         k: v for k, v in told.items() if v != 403
     }
     assert (
-        here.call("GET", f"/v1/organizations/{here.organization_id}/members", token=here.owner).json
+        support.call(
+            "GET", f"/v1/organizations/{support.organization_id}/members", token=support.owner
+        ).json
         == before
     )
 
 
-def test_what_the_tables_allow_inside_is_this_and_no_more() -> None:
-    """Whoever adds to it decides that support may do it in a customer's place, where the customer's
+def test_the_tables_allow_support_exactly_these_operations() -> None:
+    """Adding to it allows support to do it in a customer's organization, where the customer's
     people may."""
     allowed = {
         name
@@ -577,59 +616,64 @@ def test_what_the_tables_allow_inside_is_this_and_no_more() -> None:
         {"name": "New Name", "role": "member"},
     ],
 )
-def test_login_and_role_are_not_changed_from_inside(
-    here: Scene, jane: tuple[str, str], body: dict[str, Any]
+def test_support_cannot_change_login_or_role(
+    support: SupportSetup, jane: tuple[str, str], body: dict[str, Any]
 ) -> None:
     tokens = [
-        here.login_as(here.world.claims(here.owner)["mid"]).json["access_token"],
-        here.enter(here.request().json["id"], token=here.other).json["access_token"],
+        support.login_as(support.service.claims(support.owner)["mid"]).json["access_token"],
+        support.enter(support.request().json["id"], token=support.other).json["access_token"],
     ]
-    path = f"/v1/organizations/{here.organization_id}/members/{jane[0]}"
-    before = here.call("GET", path, token=here.owner).json
+    path = f"/v1/organizations/{support.organization_id}/members/{jane[0]}"
+    before = support.call("GET", path, token=support.owner).json
 
-    answers = [here.call("PATCH", path, body, token=token) for token in tokens]
+    answers = [support.call("PATCH", path, body, token=token) for token in tokens]
 
     assert [answer.status_code for answer in answers] == [403, 403]
-    assert here.call("GET", path, token=here.owner).json == before
+    assert support.call("GET", path, token=support.owner).json == before
 
 
-def test_sessions_of_the_member_and_of_staff_are_not_ended_from_inside(
-    here: Scene, jane: tuple[str, str], token: str
+def test_support_cannot_end_other_sessions(
+    support: SupportSetup, jane: tuple[str, str], token: str
 ) -> None:
-    for sid in (here.world.claims(jane[1])["sid"], here.world.claims(here.staff)["sid"]):
-        assert here.call("DELETE", f"/v1/sessions/{sid}", token=token).status_code == 403
+    for sid in (
+        support.service.claims(jane[1])["sid"],
+        support.service.claims(support.staff)["sid"],
+    ):
+        assert support.call("DELETE", f"/v1/sessions/{sid}", token=token).status_code == 403
 
-    assert not here.world.revoked(jane[1]) and not here.world.revoked(here.staff)
+    assert not support.service.is_revoked(jane[1]) and not support.service.is_revoked(support.staff)
 
 
-def test_what_is_done_inside_is_recorded_under_both_names(
-    here: Scene, jane: tuple[str, str]
+def test_changes_by_support_are_recorded_under_both_names(
+    support: SupportSetup, jane: tuple[str, str]
 ) -> None:
-    token = here.login_as(here.world.claims(here.owner)["mid"]).json["access_token"]
-    path = f"/v1/organizations/{here.organization_id}/members/{jane[0]}"
+    token = support.login_as(support.service.claims(support.owner)["mid"]).json["access_token"]
+    path = f"/v1/organizations/{support.organization_id}/members/{jane[0]}"
 
-    assert here.call("PATCH", path, {"name": "Jane Renamed"}, token=token).status_code == 200
+    assert support.call("PATCH", path, {"name": "Jane Renamed"}, token=token).status_code == 200
 
-    row = here.rows("member.updated")[-1]
+    row = support.rows("member.updated")[-1]
     assert (row.actor["kind"], row.actor["label"]) == ("support", "Olga Owner")
-    assert row.actor["acting"]["sub"] == here.world.claims(here.staff)["sub"]
-    assert row.actor["acting"]["acting"] == here.world.claims(token)["sid"]
+    assert row.actor["acting"]["sub"] == support.service.claims(support.staff)["sub"]
+    assert row.actor["acting"]["acting"] == support.service.claims(token)["sid"]
 
 
 @pytest.mark.parametrize("preset", ["viewer", "support", "billing"])
 def test_only_managers_and_the_owner_act_as_members(
-    here: Scene, jane: tuple[str, str], preset: str
+    support: SupportSetup, jane: tuple[str, str], preset: str
 ) -> None:
-    _, token = here.member("pia@provider.example", at=here.provider_id, preset=preset)
+    _, token = support.member("pia@provider.example", at=support.provider_id, preset=preset)
 
-    assert here.login_as(jane[0], token=token).status_code == 403
-    assert here.login_as(jane[0], token=here.boss).status_code == 201
+    assert support.login_as(jane[0], token=token).status_code == 403
+    assert support.login_as(jane[0], token=support.boss).status_code == 201
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_of_many_starts_at_once_one_begins(here: Scene, jane: tuple[str, str]) -> None:
+def test_of_many_concurrent_starts_one_succeeds(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
     with ThreadPoolExecutor(6) as pool:
-        started = list(pool.map(lambda _: here.login_as(jane[0]), range(6)))
+        started = list(pool.map(lambda _: support.login_as(jane[0]), range(6)))
 
     assert sorted(answer.status_code for answer in started) == [201, 409, 409, 409, 409, 409]
     assert {answer.json["code"] for answer in started if answer.status_code == 409} == {
@@ -638,16 +682,16 @@ def test_of_many_starts_at_once_one_begins(here: Scene, jane: tuple[str, str]) -
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_no_stay_outlives_a_sign_out_that_came_meanwhile(
-    here: Scene, jane: tuple[str, str]
+def test_no_support_session_survives_a_concurrent_sign_out(
+    support: SupportSetup, jane: tuple[str, str]
 ) -> None:
     for _ in range(4):
-        token = here.fresh()
+        token = support.fresh()
         with ThreadPoolExecutor(2) as pool:
-            begun = pool.submit(here.login_as, jane[0], token=token)
-            out = pool.submit(here.call, "DELETE", "/v1/sessions/current", token=token)
+            begun = pool.submit(support.login_as, jane[0], token=token)
+            out = pool.submit(support.call, "DELETE", "/v1/sessions/current", token=token)
         answer = begun.result()
 
         assert out.result().status_code == 204 and answer.status_code in (201, 401)
-        assert answer.status_code == 401 or here.world.revoked(answer.json["access_token"])
-        assert [one.id for one in here.stays() if one.ended_at is None] == []
+        assert answer.status_code == 401 or support.service.is_revoked(answer.json["access_token"])
+        assert [one.id for one in support.acting_sessions() if one.ended_at is None] == []

@@ -1,4 +1,4 @@
-"""The people of an organization: who may do what with whom."""
+"""Members of an organization: who may do what to whom."""
 
 import itertools
 
@@ -16,21 +16,20 @@ OLGA = "olga@customer.example"
 PASSWORD = "four calm otters drift"
 
 
-class Place:
-    """A customer with an owner, an admin and a member, run by a provider with staff of each
-    kind."""
+class Setup:
+    """A customer with an owner, an admin and a member, and its provider with staff of each role."""
 
-    def __init__(self, world):
-        self.world = world
-        self.staff = world.provider()
-        self.provider_id = world.claims(self.staff)["org"]
-        self.organization_id, self.owner = world.owner(provider_id=self.provider_id)
+    def __init__(self, service):
+        self.service = service
+        self.staff = service.provider()
+        self.provider_id = service.claims(self.staff)["org"]
+        self.organization_id, self.owner = service.owner(provider_id=self.provider_id)
 
     def path(self, rest="", organization_id=None):
         return f"/v1/organizations/{organization_id or self.organization_id}/members{rest}"
 
     def call(self, method, rest="", body=None, *, token=None, organization_id=None, **kwargs):
-        return self.world.call(
+        return self.service.call(
             method, self.path(rest, organization_id), body, token=token or self.owner, **kwargs
         )
 
@@ -44,20 +43,20 @@ class Place:
         return self.call("POST", "", body | more, token=token, organization_id=organization_id)
 
     def joined(self, address, role="member", **more):
-        """A member who is logged in: their id and token."""
+        """Add a member who is logged in; returns their id and token."""
         token = self.staff if "organization_id" in more else None
         member = self.add(address, role, token=token, **more).json
-        self.world.accept(address)
-        return member["id"], self.world.log_in(address)["access_token"]
+        self.service.accept(address)
+        return member["id"], self.service.log_in(address)["access_token"]
 
 
 @pytest.fixture
-def place(world):
-    return Place(world)
+def setup(service):
+    return Setup(service)
 
 
-def test_adding_with_a_login_invites(place):
-    answer = place.add("ann@customer.example", given_name="Ann", family_name="Lee")
+def test_adding_with_a_login_invites(setup):
+    answer = setup.add("ann@customer.example", given_name="Ann", family_name="Lee")
     assert answer.status_code == 201
     assert set(answer.json) == {
         "id",
@@ -77,28 +76,28 @@ def test_adding_with_a_login_invites(place):
         "created_at",
     }
     assert answer.json["status"] == "pending" and answer.json["verified"] is False
-    assert "Acme Ltd has invited you" in place.world.post()[-1].get_content()
-    place.world.accept("ann@customer.example")
-    shown = place.call("GET", f"/{answer.json['id']}").json
+    assert "Acme Ltd has invited you" in setup.service.send_mails()[-1].get_content()
+    setup.service.accept("ann@customer.example")
+    shown = setup.call("GET", f"/{answer.json['id']}").json
     assert shown["status"] == "active" and shown["verified"] is True
-    assert place.world.said(messages.MembersChanged)[-1].members == 2
+    assert setup.service.published(messages.MembersChanged)[-1].members == 2
 
 
-def test_adding_without_a_login_shows_a_pin_this_once(place):
-    added = place.call("POST", "", {"name": "Front desk", "portal_access": False})
+def test_adding_without_a_login_shows_a_pin_this_once(setup):
+    added = setup.call("POST", "", {"name": "Front desk", "portal_access": False})
     assert added.status_code == 201 and len(added.json["pin"]) == 6
     assert added.json["portal_access"] is False and added.json["status"] == "active"
     assert added.json["extension"] == "100" and added.json["email"] is None
-    assert "pin" not in place.call("GET", f"/{added.json['id']}").json
-    assert "pin" not in str(place.call("GET").json)
-    with place.world.database.reading() as session:
+    assert "pin" not in setup.call("GET", f"/{added.json['id']}").json
+    assert "pin" not in str(setup.call("GET").json)
+    with setup.service.database.reading() as session:
         kept = session.get_one(models.Member, added.json["id"]).pin_hash
-    assert Pins(place.world.app.extensions["hasher"], "a pepper").matches(kept, added.json["pin"])
-    second = place.call(
+    assert Pins(setup.service.app.extensions["hasher"], "a pepper").matches(kept, added.json["pin"])
+    second = setup.call(
         "POST", "", {"given_name": "Back", "family_name": "AccessControl", "portal_access": False}
     )
     assert second.json["extension"] == "101" and second.json["name"] == "Back AccessControl"
-    taken = place.call("POST", "", {"name": "X", "portal_access": False, "extension": "101"})
+    taken = setup.call("POST", "", {"name": "X", "portal_access": False, "extension": "101"})
     assert taken.status_code == 409 and taken.json["code"] == "extension_taken"
 
 
@@ -119,32 +118,32 @@ IMPOSSIBLE = [
 ]
 
 
-def test_what_cannot_be_a_member(place):
+def test_what_cannot_be_a_member(setup):
     for body, pointer in IMPOSSIBLE:
-        answer = place.call("POST", "", body)
+        answer = setup.call("POST", "", body)
         assert answer.status_code == 422, answer.text
         assert pointer in [e["pointer"] for e in answer.json["errors"]], body
 
 
-def test_the_same_key_is_the_same_member(place):
+def test_the_same_key_is_the_same_member(setup):
     body = {"name": "Ann", "portal_access": True, "role": "member", "email": "ann@customer.example"}
     first, again = (
-        place.call("POST", "", body, headers={"Idempotency-Key": "k1"}) for _ in range(2)
+        setup.call("POST", "", body, headers={"Idempotency-Key": "k1"}) for _ in range(2)
     )
     assert first.json == again.json and again.headers["Idempotent-Replayed"] == "true"
-    refused = place.call("POST", "", body, headers={"Idempotency-Key": "k2"})
+    refused = setup.call("POST", "", body, headers={"Idempotency-Key": "k2"})
     assert refused.status_code == 409 and refused.json["code"] == "member_exists"
-    other = place.call("POST", "", body | {"name": "Other"}, headers={"Idempotency-Key": "k1"})
+    other = setup.call("POST", "", body | {"name": "Other"}, headers={"Idempotency-Key": "k1"})
     assert other.status_code == 422 and other.json["code"] == "idempotency_key_reused"
 
 
-def test_the_list(place):
+def test_the_list(setup):
     for name in ("Zoë", "ann", "Bob"):
-        place.call("POST", "", {"name": name, "portal_access": False})
-    place.add("ann.lee@customer.example", "admin", name="Ann Lee")
+        setup.call("POST", "", {"name": name, "portal_access": False})
+    setup.add("ann.lee@customer.example", "admin", name="Ann Lee")
 
     def names(query=""):
-        answer = place.call("GET", f"?{query}")
+        answer = setup.call("GET", f"?{query}")
         assert answer.status_code == 200, answer.text
         return [m["name"] for m in answer.json["data"]]
 
@@ -158,13 +157,13 @@ def test_the_list(place):
     ]
     seen, cursor = [], ""
     while True:
-        page = place.call("GET", f"?limit=2{cursor}").json
+        page = setup.call("GET", f"?limit=2{cursor}").json
         seen += [m["name"] for m in page["data"]]
         if not page["has_more"]:
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == names()
-    assert place.call("GET", f"?limit=2&role=member{cursor}").status_code == 422
+    assert setup.call("GET", f"?limit=2&role=member{cursor}").status_code == 422
     for bad in (
         "limit=0",
         "limit=x",
@@ -173,19 +172,19 @@ def test_the_list(place):
         "portal_access=perhaps",
         "sort=name",
     ):
-        assert place.call("GET", f"?{bad}").status_code == 422
+        assert setup.call("GET", f"?{bad}").status_code == 422
 
 
-def test_another_tenants_people_do_not_exist(place):
-    other_id, other = place.world.owner(
+def test_another_tenants_people_do_not_exist(setup):
+    other_id, other = setup.service.owner(
         "sam@other.example", name="Other", provider_id=ids.new("org")
     )
-    stranger = place.world.call("GET", f"/v1/organizations/{other_id}/members", token=other).json[
+    stranger = setup.service.call("GET", f"/v1/organizations/{other_id}/members", token=other).json[
         "data"
     ][0]["id"]
-    for token in (place.owner, place.staff):
-        assert place.call("GET", "", token=token, organization_id=other_id).status_code == 404
-        assert place.call("POST", "", {}, token=token, organization_id=other_id).status_code == 404
+    for token in (setup.owner, setup.staff):
+        assert setup.call("GET", "", token=token, organization_id=other_id).status_code == 404
+        assert setup.call("POST", "", {}, token=token, organization_id=other_id).status_code == 404
     for bad in (stranger, "mem_x", ids.new("mem"), ids.new("org"), "x" * 300):
         for method, rest in (
             ("GET", ""),
@@ -195,20 +194,20 @@ def test_another_tenants_people_do_not_exist(place):
             ("POST", "/enable"),
         ):
             body = {} if method == "PATCH" else None
-            assert place.call(method, f"/{bad}{rest}", body).status_code == 404
+            assert setup.call(method, f"/{bad}{rest}", body).status_code == 404
 
 
-def test_every_cell_of_the_table(place):
-    """Each operation, asked by each role: refused with 403 exactly where the table has no x."""
-    world = place.world
-    callers = {("provider", "owner"): place.staff, ("customer", "owner"): place.owner}
+def test_every_cell_of_the_table(setup):
+    """Each operation by each role is refused with 403 exactly where the table has no x."""
+    service = setup.service
+    callers = {("provider", "owner"): setup.staff, ("customer", "owner"): setup.owner}
     for preset in ("viewer", "support", "billing", "manager"):
-        callers["provider", preset] = place.joined(
-            f"{preset}@provider.example", organization_id=place.provider_id, preset=preset
+        callers["provider", preset] = setup.joined(
+            f"{preset}@provider.example", organization_id=setup.provider_id, preset=preset
         )[1]
     for role in ("admin", "member"):
-        callers["customer", role] = place.joined(f"{role}@customer.example", role)[1]
-    target = place.add("target@customer.example").json["id"]
+        callers["customer", role] = setup.joined(f"{role}@customer.example", role)[1]
+    target = setup.add("target@customer.example").json["id"]
     routes = {
         "member.list": ("GET", ""),
         "member.read": ("GET", f"/{target}"),
@@ -229,56 +228,56 @@ def test_every_cell_of_the_table(place):
             if method in ("POST", "PATCH") and operation in ("member.add", "member.update")
             else None
         )
-        status = place.call(method, rest, body, token=token).status_code
+        status = setup.call(method, rest, body, token=token).status_code
         assert (status == 403) is not allowed, (operation, kind, role, status)
-    denied = [m for m in world.said(messages.AuditRecorded) if m.outcome == "denied"]
+    denied = [m for m in service.published(messages.AuditRecorded) if m.outcome == "denied"]
     assert denied and {m.reason for m in denied} == {"forbidden"}
 
 
-def test_an_admin_reaches_members_only(place):
-    _, admin = place.joined("adam@customer.example", "admin")
-    other_id, _ = place.joined("alma@customer.example", "admin")
-    member_id, _ = place.joined("mia@customer.example")
-    owner_id = place.world.claims(place.owner)["mid"]
+def test_an_admin_reaches_members_only(setup):
+    _, admin = setup.joined("adam@customer.example", "admin")
+    other_id, _ = setup.joined("alma@customer.example", "admin")
+    member_id, _ = setup.joined("mia@customer.example")
+    owner_id = setup.service.claims(setup.owner)["mid"]
     for target in (other_id, owner_id):
-        assert place.call("PATCH", f"/{target}", {"name": "X"}, token=admin).status_code == 403
-        assert place.call("POST", f"/{target}/disable", token=admin).status_code == 403
-        assert place.call("DELETE", f"/{target}", token=admin).status_code == 403
-    assert place.call("PATCH", f"/{member_id}", {"role": "admin"}, token=admin).status_code == 403
-    assert place.add("new@customer.example", "admin", token=admin).status_code == 403
-    assert place.add("new@customer.example", "member", token=admin).status_code == 201
-    assert place.call("PATCH", f"/{member_id}", {"name": "X"}, token=admin).json["name"] == "X"
+        assert setup.call("PATCH", f"/{target}", {"name": "X"}, token=admin).status_code == 403
+        assert setup.call("POST", f"/{target}/disable", token=admin).status_code == 403
+        assert setup.call("DELETE", f"/{target}", token=admin).status_code == 403
+    assert setup.call("PATCH", f"/{member_id}", {"role": "admin"}, token=admin).status_code == 403
+    assert setup.add("new@customer.example", "admin", token=admin).status_code == 403
+    assert setup.add("new@customer.example", "member", token=admin).status_code == 201
+    assert setup.call("PATCH", f"/{member_id}", {"name": "X"}, token=admin).json["name"] == "X"
 
 
-def test_staff_cannot_raise_themselves(place):
-    support_id, support = place.joined(
-        "sue@provider.example", organization_id=place.provider_id, preset="support"
+def test_staff_cannot_raise_themselves(setup):
+    support_id, support = setup.joined(
+        "sue@provider.example", organization_id=setup.provider_id, preset="support"
     )
-    manager_id, manager = place.joined(
-        "max@provider.example", organization_id=place.provider_id, preset="manager"
+    manager_id, manager = setup.joined(
+        "max@provider.example", organization_id=setup.provider_id, preset="manager"
     )
-    at_home = {"organization_id": place.provider_id}
+    at_home = {"organization_id": setup.provider_id}
     raised = {"preset": "manager"}
     assert (
-        place.call("PATCH", f"/{support_id}", raised, token=support, **at_home).status_code == 403
+        setup.call("PATCH", f"/{support_id}", raised, token=support, **at_home).status_code == 403
     )
     assert (
-        place.add("pal@provider.example", token=support, **at_home, preset="manager").status_code
+        setup.add("pal@provider.example", token=support, **at_home, preset="manager").status_code
         == 403
     )
-    assert place.add("pal@provider.example", token=support, **at_home).status_code == 403
+    assert setup.add("pal@provider.example", token=support, **at_home).status_code == 403
     assert (
-        place.call("PATCH", f"/{support_id}", raised, token=manager, **at_home).status_code == 403
+        setup.call("PATCH", f"/{support_id}", raised, token=manager, **at_home).status_code == 403
     )
-    assert place.add("pal@provider.example", "admin", token=manager, **at_home).status_code == 403
+    assert setup.add("pal@provider.example", "admin", token=manager, **at_home).status_code == 403
     assert (
-        place.add("pal@provider.example", token=manager, **at_home, preset="billing").status_code
+        setup.add("pal@provider.example", token=manager, **at_home, preset="billing").status_code
         == 201
     )
-    assert place.add("boss@customer.example", "admin", token=support).status_code == 201
-    owner_id = place.world.claims(place.owner)["mid"]
+    assert setup.add("boss@customer.example", "admin", token=support).status_code == 201
+    owner_id = setup.service.claims(setup.owner)["mid"]
     assert (
-        place.call(
+        setup.call(
             "PATCH", f"/{owner_id}", {"email": "evil@customer.example"}, token=support
         ).status_code
         == 403
@@ -286,34 +285,36 @@ def test_staff_cannot_raise_themselves(place):
     assert manager_id
 
 
-def test_what_is_out_of_reach_is_in_the_audit_once(place):
-    admin_id, admin = place.joined("ada@customer.example", "admin")
-    member_id, _ = place.joined("mo@customer.example")
+def test_what_is_out_of_reach_is_in_the_audit_once(setup):
+    admin_id, admin = setup.joined("ada@customer.example", "admin")
+    member_id, _ = setup.joined("mo@customer.example")
 
-    refused = place.call("PATCH", f"/{member_id}", {"role": "admin"}, token=admin)
+    refused = setup.call("PATCH", f"/{member_id}", {"role": "admin"}, token=admin)
 
     assert refused.status_code == 403
-    (row,) = [row for row in place.world.said(messages.AuditRecorded) if row.outcome == "denied"]
-    assert (row.action, row.actor["id"]) == ("member.update", place.world.claims(admin)["sub"])
+    (row,) = [
+        row for row in setup.service.published(messages.AuditRecorded) if row.outcome == "denied"
+    ]
+    assert (row.action, row.actor["id"]) == ("member.update", setup.service.claims(admin)["sub"])
     assert admin_id
 
 
-def test_the_providers_admins_are_managers(place):
-    at_home = {"organization_id": place.provider_id, "token": place.staff}
-    viewer_id, _ = place.joined(
-        "vi@provider.example", organization_id=place.provider_id, preset="viewer"
+def test_the_providers_admins_are_managers(setup):
+    at_home = {"organization_id": setup.provider_id, "token": setup.staff}
+    viewer_id, _ = setup.joined(
+        "vi@provider.example", organization_id=setup.provider_id, preset="viewer"
     )
 
-    refused = place.add("pal@provider.example", "admin", **at_home, preset="viewer")
-    raised = place.call("PATCH", f"/{viewer_id}", {"role": "admin"}, **at_home)
+    refused = setup.add("pal@provider.example", "admin", **at_home, preset="viewer")
+    raised = setup.call("PATCH", f"/{viewer_id}", {"role": "admin"}, **at_home)
 
     assert refused.status_code == 422 and refused.json["errors"][0]["code"] == "manager_only"
     assert (raised.status_code, raised.json["preset"]) == (200, None)
 
 
-def test_the_owner_must_transfer_first(place):
-    owner_id = place.world.claims(place.owner)["mid"]
-    for token in (place.owner, place.staff):
+def test_the_owner_must_transfer_first(setup):
+    owner_id = setup.service.claims(setup.owner)["mid"]
+    for token in (setup.owner, setup.staff):
         for method, rest, body in (
             ("PATCH", "", {"role": "member"}),
             ("PATCH", "", {"role": "admin"}),
@@ -321,94 +322,94 @@ def test_the_owner_must_transfer_first(place):
             ("POST", "/disable", None),
             ("DELETE", "", None),
         ):
-            answer = place.call(method, f"/{owner_id}{rest}", body, token=token)
+            answer = setup.call(method, f"/{owner_id}{rest}", body, token=token)
             assert (answer.status_code, answer.json["code"]) == (409, "owner_must_transfer"), (
                 rest,
                 body,
             )
 
 
-def test_disabling_ends_sessions_and_enabling_revives_none(place):
-    world = place.world
-    member_id, token = place.joined("mia@customer.example")
-    disabled = place.call("POST", f"/{member_id}/disable")
+def test_disabling_ends_sessions_and_enabling_revives_none(setup):
+    service = setup.service
+    member_id, token = setup.joined("mia@customer.example")
+    disabled = setup.call("POST", f"/{member_id}/disable")
     assert disabled.status_code == 200 and disabled.json["status"] == "disabled"
-    assert world.revoked(token) and not world.revoked(place.owner)
-    refused = world.call(
+    assert service.is_revoked(token) and not service.is_revoked(setup.owner)
+    refused = service.call(
         "POST", "/v1/sessions", {"email": "mia@customer.example", "password": PASSWORD}
     )
     assert refused.status_code == 403 and refused.json["code"] == "member_disabled"
-    assert place.call("POST", f"/{member_id}/disable").status_code == 200
-    assert place.call("POST", f"/{member_id}/enable").json["status"] == "active"
-    assert world.revoked(token)
-    assert not world.revoked(world.log_in("mia@customer.example")["access_token"])
+    assert setup.call("POST", f"/{member_id}/disable").status_code == 200
+    assert setup.call("POST", f"/{member_id}/enable").json["status"] == "active"
+    assert service.is_revoked(token)
+    assert not service.is_revoked(service.log_in("mia@customer.example")["access_token"])
 
 
-def test_removing(place):
-    world = place.world
-    member_id, token = place.joined("mia@customer.example")
-    assert place.call("DELETE", f"/{member_id}").status_code == 204
-    assert world.revoked(token)
-    assert place.call("DELETE", f"/{member_id}").status_code == 404
+def test_removing(setup):
+    service = setup.service
+    member_id, token = setup.joined("mia@customer.example")
+    assert setup.call("DELETE", f"/{member_id}").status_code == 204
+    assert service.is_revoked(token)
+    assert setup.call("DELETE", f"/{member_id}").status_code == 404
     login = {"email": "mia@customer.example", "password": PASSWORD}
-    assert world.call("POST", "/v1/sessions", login).status_code == 401
-    assert world.said(messages.MembersChanged)[-1].members == 1
-    place.joined("mia@customer.example")
+    assert service.call("POST", "/v1/sessions", login).status_code == 401
+    assert service.published(messages.MembersChanged)[-1].members == 1
+    setup.joined("mia@customer.example")
 
 
-def test_a_new_role_makes_tokens_with_the_old_one_worthless(place):
-    world = place.world
-    member_id, token = place.joined("adam@customer.example", "admin")
-    refresh = world.log_in("adam@customer.example")["refresh_token"]
-    assert place.call("PATCH", f"/{member_id}", {"role": "member"}).json["role"] == "member"
-    assert world.revoked(token)
-    renewed = world.call("POST", "/v1/sessions/refresh", {"refresh_token": refresh})
-    assert renewed.json["role"] == "member" and not world.revoked(renewed.json["access_token"])
+def test_a_new_role_makes_tokens_with_the_old_one_worthless(setup):
+    service = setup.service
+    member_id, token = setup.joined("adam@customer.example", "admin")
+    refresh = service.log_in("adam@customer.example")["refresh_token"]
+    assert setup.call("PATCH", f"/{member_id}", {"role": "member"}).json["role"] == "member"
+    assert service.is_revoked(token)
+    renewed = service.call("POST", "/v1/sessions/refresh", {"refresh_token": refresh})
+    assert renewed.json["role"] == "member" and not service.is_revoked(renewed.json["access_token"])
 
 
-def test_a_new_address_is_verified_anew_and_takes_over_nobody(place):
-    world = place.world
-    world.owner("vera@other.example", name="Other")
-    place.add("vera@other.example")
-    world.accept("vera@other.example", None)
-    people = place.call("GET", "?q=vera").json["data"]
-    changed = place.call("PATCH", f"/{people[0]['id']}", {"email": "Mallory@Customer.example"})
+def test_a_new_address_is_verified_anew_and_takes_over_nobody(setup):
+    service = setup.service
+    service.owner("vera@other.example", name="Other")
+    setup.add("vera@other.example")
+    service.accept("vera@other.example", None)
+    people = setup.call("GET", "?q=vera").json["data"]
+    changed = setup.call("PATCH", f"/{people[0]['id']}", {"email": "Mallory@Customer.example"})
     assert changed.json["email"] == "mallory@customer.example"
     assert changed.json["status"] == "pending" and changed.json["verified"] is False
     assert changed.json["identity_id"] != people[0]["identity_id"]
-    assert world.log_in("vera@other.example")["organization"]["name"] == "Other"
-    world.accept("mallory@customer.example", "nine loud geese march")
+    assert service.log_in("vera@other.example")["organization"]["name"] == "Other"
+    service.accept("mallory@customer.example", "nine loud geese march")
     assert (
-        world.log_in("mallory@customer.example", "nine loud geese march")["organization"]["name"]
+        service.log_in("mallory@customer.example", "nine loud geese march")["organization"]["name"]
         == "Acme Ltd"
     )
-    assert world.log_in("vera@other.example")["organization"]["name"] == "Other"
+    assert service.log_in("vera@other.example")["organization"]["name"] == "Other"
 
 
-def test_a_mistyped_invitation_can_be_put_right(place):
-    added = place.add("mai@customer.example").json
-    first = place.world.link("mai@customer.example")
-    place.call("PATCH", f"/{added['id']}", {"email": "mia@customer.example"})
-    assert place.world.call("GET", f"/v1/verifications/{first}").status_code in (404, 410)
-    place.world.accept("mia@customer.example")
-    place.world.log_in("mia@customer.example")
-    assert place.call("PATCH", f"/{added['id']}", {"email": OLGA}).json["code"] == "member_exists"
+def test_a_mistyped_invitation_can_be_put_right(setup):
+    added = setup.add("mai@customer.example").json
+    first = setup.service.link("mai@customer.example")
+    setup.call("PATCH", f"/{added['id']}", {"email": "mia@customer.example"})
+    assert setup.service.call("GET", f"/v1/verifications/{first}").status_code in (404, 410)
+    setup.service.accept("mia@customer.example")
+    setup.service.log_in("mia@customer.example")
+    assert setup.call("PATCH", f"/{added['id']}", {"email": OLGA}).json["code"] == "member_exists"
 
 
-def test_taking_a_login_away_and_giving_one(place):
-    world = place.world
-    member_id, token = place.joined("mia@customer.example", "admin")
-    taken = place.call("PATCH", f"/{member_id}", {"portal_access": False})
+def test_taking_a_login_away_and_giving_one(setup):
+    service = setup.service
+    member_id, token = setup.joined("mia@customer.example", "admin")
+    taken = setup.call("PATCH", f"/{member_id}", {"portal_access": False})
     assert taken.status_code == 200 and len(taken.json["pin"]) == 6
     assert (
         taken.json["email"] is None
         and taken.json["role"] == "member"
         and taken.json["extension"] == "100"
     )
-    assert world.revoked(token)
-    assert place.call("PATCH", f"/{member_id}", {"role": "admin"}).status_code == 422
-    assert place.call("PATCH", f"/{member_id}", {"portal_access": True}).status_code == 422
-    given = place.call(
+    assert service.is_revoked(token)
+    assert setup.call("PATCH", f"/{member_id}", {"role": "admin"}).status_code == 422
+    assert setup.call("PATCH", f"/{member_id}", {"portal_access": True}).status_code == 422
+    given = setup.call(
         "PATCH",
         f"/{member_id}",
         {"portal_access": True, "role": "admin", "email": "mia@customer.example"},
@@ -418,86 +419,90 @@ def test_taking_a_login_away_and_giving_one(place):
         and given.json["role"] == "admin"
         and "pin" not in given.json
     )
-    world.accept("mia@customer.example")
-    world.log_in("mia@customer.example")
+    service.accept("mia@customer.example")
+    service.log_in("mia@customer.example")
 
 
-def test_a_patch_by_somebody_who_saw_something_else(place):
-    member_id = place.add("mia@customer.example").json["id"]
-    shown = place.call("GET", f"/{member_id}")
+def test_a_patch_by_somebody_who_saw_something_else(setup):
+    member_id = setup.add("mia@customer.example").json["id"]
+    shown = setup.call("GET", f"/{member_id}")
     tag = shown.headers["ETag"]
-    changed = place.call("PATCH", f"/{member_id}", {"name": "New"}, headers={"If-Match": tag})
+    changed = setup.call("PATCH", f"/{member_id}", {"name": "New"}, headers={"If-Match": tag})
     assert changed.status_code == 200 and changed.headers["ETag"] != tag
-    late = place.call("PATCH", f"/{member_id}", {"name": "Late"}, headers={"If-Match": tag})
+    late = setup.call("PATCH", f"/{member_id}", {"name": "Late"}, headers={"If-Match": tag})
     assert late.status_code == 412
-    assert place.call("GET", f"/{member_id}").headers["ETag"] == changed.headers["ETag"]
+    assert setup.call("GET", f"/{member_id}").headers["ETag"] == changed.headers["ETag"]
 
 
-def test_limits(place, monkeypatch):
+def test_limits(setup, monkeypatch):
     monkeypatch.setattr(actions, "MAX_MEMBERS", 3)
     monkeypatch.setattr(member_roles, "MAX_ADMINS", 1)
-    assert place.add("a@customer.example", "admin").status_code == 201
-    assert place.add("b@customer.example", "admin").json["code"] == "admin_limit"
-    member_id = place.add("b@customer.example").json["id"]
-    assert place.add("c@customer.example").json["code"] == "member_limit"
-    assert place.call("PATCH", f"/{member_id}", {"role": "admin"}).json["code"] == "admin_limit"
-    place.call("POST", f"/{member_id}/disable")
-    assert place.add("c@customer.example").json["code"] == "member_limit"
+    assert setup.add("a@customer.example", "admin").status_code == 201
+    assert setup.add("b@customer.example", "admin").json["code"] == "admin_limit"
+    member_id = setup.add("b@customer.example").json["id"]
+    assert setup.add("c@customer.example").json["code"] == "member_limit"
+    assert setup.call("PATCH", f"/{member_id}", {"role": "admin"}).json["code"] == "admin_limit"
+    setup.call("POST", f"/{member_id}/disable")
+    assert setup.add("c@customer.example").json["code"] == "member_limit"
 
 
-def test_nobody_is_changed_while_the_organization_is_set_up_or_goes(place):
-    world = place.world
-    member_id = place.add("mia@customer.example").json["id"]
-    with world.database.transaction() as session:
+def test_nobody_is_changed_while_the_organization_is_set_up_or_goes(setup):
+    service = setup.service
+    member_id = setup.add("mia@customer.example").json["id"]
+    with service.database.transaction() as session:
         session.execute(
             update(models.Organization)
-            .where(models.Organization.id == place.organization_id)
+            .where(models.Organization.id == setup.organization_id)
             .values(state="provisioning")
         )
     assert (
-        place.add("x@customer.example", token=place.staff).json["code"]
+        setup.add("x@customer.example", token=setup.staff).json["code"]
         == "organization_provisioning"
     )
-    world.hear(org.EndAccess(organization_id=place.organization_id, deletion_id="d"))
+    service.receive(org.EndAccess(organization_id=setup.organization_id, deletion_id="d"))
     for method, rest, body in (
         ("PATCH", "", {"name": "X"}),
         ("POST", "/disable", None),
         ("DELETE", "", None),
     ):
-        answer = place.call(method, f"/{member_id}{rest}", body, token=place.staff)
+        answer = setup.call(method, f"/{member_id}{rest}", body, token=setup.staff)
         assert (answer.status_code, answer.json["code"]) == (409, "organization_closing")
-    assert place.call("GET", "", token=place.staff).status_code == 200
-    world.hear(org.EraseMembers(organization_id=place.organization_id, deletion_id="d"))
-    assert place.call("GET", "", token=place.staff).json["data"] == []
-    assert place.add("x@customer.example", token=place.staff).status_code == 410
+    assert setup.call("GET", "", token=setup.staff).status_code == 200
+    service.receive(org.EraseMembers(organization_id=setup.organization_id, deletion_id="d"))
+    assert setup.call("GET", "", token=setup.staff).json["data"] == []
+    assert setup.add("x@customer.example", token=setup.staff).status_code == 410
 
 
-def test_suspended_members_can_be_changed_but_mails_wait(place):
-    world = place.world
-    world.post()
-    world.hear(
+def test_suspended_members_can_be_changed_but_mails_wait(setup):
+    service = setup.service
+    service.send_mails()
+    service.receive(
         org.OrganizationSuspended(
-            organization_id=place.organization_id, provider_id=place.provider_id
+            organization_id=setup.organization_id, provider_id=setup.provider_id
         )
     )
-    assert place.add("mia@customer.example", token=place.staff).status_code == 201
-    sent = len(world.post())
-    world.hear(
+    assert setup.add("mia@customer.example", token=setup.staff).status_code == 201
+    sent = len(service.send_mails())
+    service.receive(
         org.RestoreAccess(
-            organization_id=place.organization_id, conversation_id="c", suspended=False
+            organization_id=setup.organization_id, conversation_id="c", suspended=False
         )
     )
-    assert len(world.post()) == sent + 1
-    world.accept("mia@customer.example")
+    assert len(service.send_mails()) == sent + 1
+    service.accept("mia@customer.example")
 
 
-def test_every_change_is_in_the_audit_with_what_changed_and_no_secret(place):
-    member_id, _ = place.joined("mia@customer.example")
-    place.call("PATCH", f"/{member_id}", {"name": "Mia M", "role": "admin"})
-    place.call("POST", f"/{member_id}/disable")
-    place.call("POST", f"/{member_id}/enable")
-    place.call("DELETE", f"/{member_id}")
-    rows = [m for m in place.world.said(messages.AuditRecorded) if m.target.get("id") == member_id]
+def test_every_change_is_in_the_audit_with_what_changed_and_no_secret(setup):
+    member_id, _ = setup.joined("mia@customer.example")
+    setup.call("PATCH", f"/{member_id}", {"name": "Mia M", "role": "admin"})
+    setup.call("POST", f"/{member_id}/disable")
+    setup.call("POST", f"/{member_id}/enable")
+    setup.call("DELETE", f"/{member_id}")
+    rows = [
+        m
+        for m in setup.service.published(messages.AuditRecorded)
+        if m.target.get("id") == member_id
+    ]
     assert [m.action for m in rows] == [
         "invitation.sent",
         "member.added",
@@ -518,17 +523,17 @@ def test_every_change_is_in_the_audit_with_what_changed_and_no_secret(place):
     assert "argon2" not in str(rows)
 
 
-def test_numbers_told_to_others_are_right_after_any_change(place):
-    world = place.world
-    place.joined("adam@customer.example", "admin")
-    member_id = place.add("mia@customer.example").json["id"]
-    place.call("POST", f"/{member_id}/disable")
-    told = world.said(messages.MembersChanged)[-1]
+def test_numbers_told_to_others_are_right_after_any_change(setup):
+    service = setup.service
+    setup.joined("adam@customer.example", "admin")
+    member_id = setup.add("mia@customer.example").json["id"]
+    setup.call("POST", f"/{member_id}/disable")
+    told = service.published(messages.MembersChanged)[-1]
     assert (told.members, told.admins) == (3, 1)
-    owner_id = world.claims(place.owner)["mid"]
-    place.call("PATCH", f"/{owner_id}", {"given_name": "Olga Maria"})
-    assert world.said(messages.MembersChanged)[-1].owner.given_name == "Olga Maria"
-    with world.database.reading() as session:
+    owner_id = service.claims(setup.owner)["mid"]
+    setup.call("PATCH", f"/{owner_id}", {"given_name": "Olga Maria"})
+    assert service.published(messages.MembersChanged)[-1].owner.given_name == "Olga Maria"
+    with service.database.reading() as session:
         rows = session.scalars(
             select(models.Member).where(models.Member.organization_id == told.organization_id)
         ).all()

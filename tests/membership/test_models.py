@@ -1,4 +1,4 @@
-"""What is in the database, and what the database itself refuses."""
+"""The tables, and what their constraints refuse."""
 
 from datetime import UTC, datetime
 
@@ -106,7 +106,7 @@ def test_one_mailbox_has_one_spelling(typed, kept):
         "aaaaaaaaaaaaaaaa",
         "121212121212121212",
         "the Acme Ltd login",
-        "olga.owner was here",
+        "olga.owner was support",
     ],
 )
 def test_passwords_that_are_tried_first_are_refused(password):

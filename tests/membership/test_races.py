@@ -1,4 +1,4 @@
-"""Two at once on PostgreSQL, where rows are locked one by one."""
+"""Concurrent changes on PostgreSQL, which locks rows one by one."""
 
 import re
 from collections.abc import Iterator
@@ -18,37 +18,37 @@ _LOCKING = re.compile(r"FROM (\w+)(?s:.*) FOR (SHARE|UPDATE)")
 
 
 @contextmanager
-def _told_of_locks(world, tell) -> Iterator[None]:
-    """``tell`` hears the table and the kind of each row lock before it is taken."""
+def _told_of_locks(service, tell) -> Iterator[None]:
+    """Calls ``tell`` with the table and the kind of each row lock before it is taken."""
 
     def hear(_connection, _cursor, statement, *_):
         if found := _LOCKING.search(statement):
             tell(*found.groups())
 
-    event.listen(world.database.engine, "before_cursor_execute", hear)
+    event.listen(service.database.engine, "before_cursor_execute", hear)
     try:
         yield
     finally:
-        event.remove(world.database.engine, "before_cursor_execute", hear)
+        event.remove(service.database.engine, "before_cursor_execute", hear)
 
 
-def _tables_locked(world, method, path, body, token=None):
+def _tables_locked(service, method, path, body, token=None):
     tables = []
-    with _told_of_locks(world, lambda table, _: tables.append(table)):
-        answer = world.call(method, path, body, token=token)
+    with _told_of_locks(service, lambda table, _: tables.append(table)):
+        answer = service.call(method, path, body, token=token)
     assert answer.status_code in (200, 201), answer.text
     return [table for table in dict.fromkeys(tables) if table in ("organizations", "members")]
 
 
-def test_logins_and_changes_of_members_lock_in_one_order_and_never_wait_for_each_other_in_a_circle(
-    world,
+def test_logins_and_member_changes_lock_in_one_order(
+    service,
 ):
-    organization_id, token = world.owner()
+    organization_id, token = service.owner()
     members = f"/v1/organizations/{organization_id}/members"
     mia = {"name": "Mia", "portal_access": False}
-    member_id = world.call("POST", members, mia, token=token).json["id"]
+    member_id = service.call("POST", members, mia, token=token).json["id"]
     login = {"email": OLGA, "password": "four calm otters drift"}
-    refresh = {"refresh_token": world.log_in(OLGA)["refresh_token"]}
+    refresh = {"refresh_token": service.log_in(OLGA)["refresh_token"]}
     for call in (
         ("POST", "/v1/sessions", login),
         ("POST", "/v1/sessions/refresh", refresh),
@@ -56,7 +56,7 @@ def test_logins_and_changes_of_members_lock_in_one_order_and_never_wait_for_each
         ("POST", f"{members}/{member_id}/disable", None, token),
         ("PATCH", f"{members}/{member_id}", {"name": "Mia M"}, token),
     ):
-        assert _tables_locked(world, *call) == ["organizations", "members"], call
+        assert _tables_locked(service, *call) == ["organizations", "members"], call
 
 
 def _invite(session):
@@ -79,16 +79,16 @@ def _erase(session, organization_id):
     )
 
 
-def _owner_of_the_second(world):
-    with world.database.reading() as session:
+def _owner_of_the_second(service):
+    with service.database.reading() as session:
         second = session.scalars(
             select(models.Member).where(models.Member.status == "pending")
         ).one()
         return session.get_one(models.Identity, second.identity_id)
 
 
-def test_who_is_linked_while_they_are_being_erased_lives_on(world):
-    organization_id, _ = world.owner()
+def test_an_identity_linked_during_its_erasure_survives(service):
+    organization_id, _ = service.owner()
     linked, is_locking = Event(), Event()
 
     def tell(table, kind):
@@ -96,24 +96,24 @@ def test_who_is_linked_while_they_are_being_erased_lives_on(world):
             is_locking.set()
 
     def link():
-        with world.database.transaction() as session:
+        with service.database.transaction() as session:
             _invite(session)
             session.flush()
             linked.set()
             assert is_locking.wait(5)
 
-    with _told_of_locks(world, tell), ThreadPoolExecutor(1) as pool:
+    with _told_of_locks(service, tell), ThreadPoolExecutor(1) as pool:
         linking = pool.submit(link)
         assert linked.wait(5)
-        with world.database.transaction() as session:
+        with service.database.transaction() as session:
             _erase(session, organization_id)
         linking.result()
-    found = _owner_of_the_second(world)
+    found = _owner_of_the_second(service)
     assert (found.status, found.email) == ("active", OLGA) and found.password_hash
 
 
-def test_who_is_invited_while_their_old_self_is_erased_is_somebody_new(world):
-    organization_id, _ = world.owner()
+def test_a_person_invited_during_their_erasure_gets_a_new_identity(service):
+    organization_id, _ = service.owner()
     is_locking = Event()
 
     def tell(table, kind):
@@ -121,16 +121,16 @@ def test_who_is_invited_while_their_old_self_is_erased_is_somebody_new(world):
             is_locking.set()
 
     def link():
-        with world.database.transaction() as session:
+        with service.database.transaction() as session:
             _invite(session)
 
     with ThreadPoolExecutor(1) as pool:
-        with world.database.transaction() as session:
+        with service.database.transaction() as session:
             _erase(session, organization_id)
             session.flush()
-            with _told_of_locks(world, tell):
+            with _told_of_locks(service, tell):
                 linking = pool.submit(link)
                 assert is_locking.wait(5)
         linking.result()
-    found = _owner_of_the_second(world)
+    found = _owner_of_the_second(service)
     assert (found.status, found.email, found.password_hash) == ("active", OLGA, None)

@@ -1,4 +1,4 @@
-"""What each state of an organization allows: every operation of the table, asked in every state."""
+"""What each state of an organization allows: every operation of the table in every state."""
 
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ ENTER = KEYS | {"erased": "organization_not_active"}
 
 class Sample(NamedTuple):
     """A request for an operation: by whom, and what it answers by state: ``ok`` (2xx), a refusal's code, a status.
-    ``{name}`` in path and body stands for what the place has of that name."""
+    ``{name}`` in path and body stands for the attribute of the setup with that name."""
 
     rule: dict[str, Any]
     by: str
@@ -105,15 +105,14 @@ SAMPLES = {
 }
 
 
-class Place:
-    """A provider with two customers, the second of which manages itself, and one of everything in
-    the first."""
+class Setup:
+    """A provider with two customers: the second manages itself, the first has one of everything."""
 
-    def __init__(self, world):
-        self.world = world
-        self.tokens = {"admin": world.provider()}
-        self.provider_id = world.claims(self.tokens["admin"])["org"]
-        world.hear(
+    def __init__(self, service):
+        self.service = service
+        self.tokens = {"admin": service.provider()}
+        self.provider_id = service.claims(self.tokens["admin"])["org"]
+        service.receive(
             org.SettingsChanged(
                 provider_id=self.provider_id, version=1, settings={"managed_service": True}
             )
@@ -123,7 +122,7 @@ class Place:
         self.of_the_second()
         for name, address in (("max", "max@provider.example"), ("vic", "vic@provider.example")):
             self.join(name, address, self.provider_id, preset="manager")
-        world.call(
+        service.call(
             "POST",
             self.path("{first}/members"),
             token=self.tokens["admin"],
@@ -134,17 +133,17 @@ class Place:
                 "email": "max@provider.example",
             },
         )
-        world.accept("max@provider.example", None)
-        self.refresh = world.log_in(MIA)["refresh_token"]
-        self.link = world.link("later@customer.example")
-        world.clock.pass_(minutes=2)  # a link is not sent again at once
+        service.accept("max@provider.example", None)
+        self.refresh = service.log_in(MIA)["refresh_token"]
+        self.link = service.link("later@customer.example")
+        service.clock.advance(minutes=2)  # links are sent at most once a minute
         self.keep("grant", "admin", f"{O_}/remote-support", {"reason": "r"})
         made = self.ask("admin", "POST", "/v1/api-keys", {"name": "K", "scopes": ["pin:verify"]})
-        came_in = world.call("POST", "/v1/sessions", {"api_key": made.json["api_key"]})
+        came_in = service.call("POST", "/v1/sessions", {"api_key": made.json["api_key"]})
         self.tokens["key"] = came_in.json["access_token"]
 
     def of_the_first(self):
-        self.known["first"], self.tokens["olga"] = self.world.owner(provider_id=self.provider_id)
+        self.known["first"], self.tokens["olga"] = self.service.owner(provider_id=self.provider_id)
         for name in ("mia", "adam", "idle", "gone"):
             self.join(name, f"{name}@customer.example", self.known["first"])
         for name in ("late", "later"):
@@ -162,7 +161,7 @@ class Place:
         )
 
     def of_the_second(self):
-        second, self.tokens["sam"] = self.world.owner(
+        second, self.tokens["sam"] = self.service.owner(
             "sam@second.example", provider_id=self.provider_id, name="Second", managed_by="customer"
         )
         self.known["second"] = second
@@ -174,7 +173,7 @@ class Place:
             f"{SECOND}/ownership-transfers",
             {"member_id": "{tom}", "reason": "r"},
         )
-        self.tokens["sam"] = self.world.log_in("sam@second.example")["access_token"]
+        self.tokens["sam"] = self.service.log_in("sam@second.example")["access_token"]
 
     def path(self, rest):
         return f"/v1/organizations/{rest}".format(**self.known)
@@ -186,13 +185,13 @@ class Place:
             "role": "member",
             "email": address,
         } | more
-        added = self.world.call(
+        added = self.service.call(
             "POST", self.path(f"{organization_id}/members"), body, token=self.tokens["admin"]
         )
         assert added.status_code == 201, added.text
-        self.world.accept(address)
+        self.service.accept(address)
         self.known[name] = added.json["id"]
-        self.tokens[name] = self.world.log_in(address)["access_token"]
+        self.tokens[name] = self.service.log_in(address)["access_token"]
 
     def keep(self, name, by, path, body):
         made = self.ask(by, "POST", path, body)
@@ -206,26 +205,28 @@ class Place:
             if body
             else body
         )
-        return self.world.call(method, path.format(**self.known), filled, token=self.tokens[by])
+        return self.service.call(method, path.format(**self.known), filled, token=self.tokens[by])
 
     def bring_to(self, state):
-        """Both customers, by what membership hears (but back to the beginning, where nobody could
-        be there)."""
+        """Bring both customers to this state by messages (back to provisioning directly, since no one
+        could be a member then)."""
         for organization_id in (self.known["first"], self.known["second"]):
             about = {"organization_id": organization_id}
             if state == "provisioning":
-                with self.world.database.transaction() as session:
+                with self.service.database.transaction() as session:
                     session.execute(
                         update(models.Organization)
                         .where(models.Organization.id == organization_id)
                         .values(state=state)
                     )
             if state == "suspended":
-                self.world.hear(org.OrganizationSuspended(**about, provider_id=self.provider_id))
+                self.service.receive(
+                    org.OrganizationSuspended(**about, provider_id=self.provider_id)
+                )
             if state in ("ended", "erased"):
-                self.world.hear(org.EndAccess(**about, deletion_id=ids.new("evt")))
+                self.service.receive(org.EndAccess(**about, deletion_id=ids.new("evt")))
             if state == "erased":
-                self.world.hear(org.EraseMembers(**about, deletion_id=ids.new("evt")))
+                self.service.receive(org.EraseMembers(**about, deletion_id=ids.new("evt")))
 
 
 # Without a token, or with a mailed one.
@@ -237,8 +238,8 @@ COMING_IN = {
 
 
 @pytest.fixture
-def place(world):
-    return Place(world)
+def setup(service):
+    return Setup(service)
 
 
 def _is_as_expected(answer, expected):
@@ -248,31 +249,31 @@ def _is_as_expected(answer, expected):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_each_state_allows(place, state):
-    place.bring_to(state)
+def test_what_each_state_allows(setup, state):
+    setup.bring_to(state)
     wrong = []
     for operation, sample in SAMPLES.items():
-        answer = place.ask(sample.by, sample.method, sample.path, sample.body)
+        answer = setup.ask(sample.by, sample.method, sample.path, sample.body)
         if not _is_as_expected(answer, sample.rule[state]):
             wrong.append((operation, sample.rule[state], answer.status_code, answer.text[:200]))
         if operation == "pin.verify" and answer.json != {"valid": state == "open"}:
             wrong.append((operation, state, answer.json))
     coming_in = {
-        "renew": ("/v1/sessions/refresh", {"refresh_token": place.refresh}),
+        "renew": ("/v1/sessions/refresh", {"refresh_token": setup.refresh}),
         "log in": ("/v1/sessions", {"email": MIA, "password": PASSWORD}),
-        "accept": (f"/v1/verifications/{place.link}", {"password": PASSWORD}),
+        "accept": (f"/v1/verifications/{setup.link}", {"password": PASSWORD}),
     }
     for what, rule in COMING_IN.items():
-        answer = place.world.call("POST", *coming_in[what])
+        answer = setup.service.call("POST", *coming_in[what])
         if not _is_as_expected(answer, rule[state]):
             wrong.append((what, rule[state], answer.status_code, answer.text[:200]))
     assert wrong == []
 
 
-def test_every_operation_has_a_sample_that_does_it(app):
+def test_every_operation_has_a_sample(app):
     assert set(SAMPLES) == set(guard.OPERATIONS.rows)
-    [service] = [s for s in SERVICES if s.name == "membership"]
-    inside, found = endpoints.permitted(service.package), app.url_map.bind("")
+    [project] = [s for s in SERVICES if s.name == "membership"]
+    inside, found = endpoints.permitted(project.package), app.url_map.bind("")
     for operation, sample in SAMPLES.items():
         endpoint, _ = found.match(sample.path, sample.method)
         done = endpoints.operation_of(app.view_functions[endpoint], sample.method)

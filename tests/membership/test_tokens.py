@@ -1,5 +1,4 @@
-"""The keys that access tokens are signed with, and what stands in them. (Forged ones:
-tests/identity.)"""
+"""The signing keys and the claims of access tokens. (Forged tokens: tests/identity.)"""
 
 import pytest
 from chassis.runtime import clock
@@ -11,12 +10,12 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def good(world):
-    return world.provider()
+def good(service):
+    return service.provider()
 
 
-def test_the_key_before_stays_published(world):
-    old = world.settings.signing_key
+def test_the_previous_key_stays_published(service):
+    old = service.settings.signing_key
     new = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
     after = Signer(new, old)
     assert len(after.jwks()["keys"]) == 2 and not any("d" in k for k in after.jwks()["keys"])
@@ -26,6 +25,6 @@ def test_the_key_before_stays_published(world):
         Signer(OKPKey.import_key(old).as_pem(private=False).decode())
 
 
-def test_instants_in_tokens_have_microseconds(world, good):
-    claims = world.claims(good)
+def test_instants_in_tokens_have_microseconds(service, good):
+    claims = service.claims(good)
     assert claims["iat"] == claims["nbf"] and abs(claims["iat"] - clock.now().timestamp()) < 10

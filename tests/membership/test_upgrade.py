@@ -1,4 +1,4 @@
-"""Databases with rows in them live through the migrations."""
+"""Migrations keep the rows of existing databases."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ ROWS = (
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_sessions_and_their_refresh_tokens_outlive_an_upgrade(
+def test_sessions_and_refresh_tokens_survive_an_upgrade(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if database == "sqlite":

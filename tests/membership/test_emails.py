@@ -1,4 +1,4 @@
-"""Mails: as files, by SMTP, and when the server is away."""
+"""Emails: as files, by SMTP, and while the server is unavailable."""
 
 import dataclasses
 import email
@@ -16,7 +16,7 @@ from membership.values.mails import OutgoingMail
 OLGA = "olga@customer.example"
 
 
-def _letter(**more):
+def _mail(**more):
     return OutgoingMail(
         **{
             "mail_id": 1,
@@ -58,7 +58,7 @@ def test_a_mail_is_a_file_whose_name_sorts_by_time(tmp_path):
     for n in range(3):
         post(
             clients.compose(
-                _letter(given_name=f"N{n}"), public_url="https://app.example/", sender="a@b.example"
+                _mail(given_name=f"N{n}"), public_url="https://app.example/", sender="a@b.example"
             )
         )
     files = sorted((tmp_path / "deep" / "er").iterdir())
@@ -69,17 +69,17 @@ def test_a_mail_is_a_file_whose_name_sorts_by_time(tmp_path):
     assert f"https://app.example/verify/{'T' * 43}\n" in files[0].read_text()
 
 
-def test_names_cannot_add_headers():
+def test_names_cannot_inject_headers():
     message = clients.compose(
-        _letter(organization="Evil\r\nBcc: all@world.example"),
+        _mail(organization="Evil\r\nBcc: all@service.example"),
         public_url="https://a.example",
         sender="a@b.example",
     )
     assert message["Bcc"] is None and "Evil Bcc" in message["Subject"]
 
 
-def test_words_in_any_script(smtp):
-    letter = _letter(
+def test_text_in_any_script(smtp):
+    letter = _mail(
         organization="Bücher & Söhne 株式会社", given_name="Øyvind", to="info@bücher.example"
     )
     clients.post(f"smtp://127.0.0.1:{smtp.port}")(
@@ -91,17 +91,17 @@ def test_words_in_any_script(smtp):
     assert "株式会社" in read["Subject"] and "Øyvind" in read.get_content()
 
 
-def test_the_reset_leads_elsewhere():
+def test_the_reset_link_has_its_own_path():
     message = clients.compose(
-        _letter(purpose="reset"), public_url="https://a.example", sender="a@b.example"
+        _mail(purpose="reset"), public_url="https://a.example", sender="a@b.example"
     )
     assert f"https://a.example/reset/{'T' * 43}" in message.get_content()
 
 
-def test_an_invitation_by_smtp(world, smtp):
-    world.settings = _with(world.settings, f"smtp://127.0.0.1:{smtp.port}")
-    world.customer()
-    world.post()
+def test_an_invitation_by_smtp(service, smtp):
+    service.settings = _with(service.settings, f"smtp://127.0.0.1:{smtp.port}")
+    service.customer()
+    service.send_mails()
     [(sender, recipients, content)] = smtp.mails
     assert sender == "clientele@localhost" and recipients == [OLGA]
     assert b"https://app.example/verify/" in content
@@ -110,7 +110,7 @@ def test_an_invitation_by_smtp(world, smtp):
 def test_a_password_is_not_sent_in_the_open(smtp):
     with pytest.raises(smtplib.SMTPNotSupportedError):
         clients.post(f"smtp://me:secret@127.0.0.1:{smtp.port}")(
-            clients.compose(_letter(), public_url="https://a.example", sender="a@b.example")
+            clients.compose(_mail(), public_url="https://a.example", sender="a@b.example")
         )
 
 
@@ -120,20 +120,20 @@ def test_another_address_is_refused_at_the_start(url):
         clients.post(url)
 
 
-def test_when_the_server_is_away_a_mail_waits_and_its_link_is_made_anew(world):
-    good = world.settings
-    world.customer()
-    world.settings = _with(good, "smtp://127.0.0.1:1")
-    assert world.post() == []
-    world.settings = good
-    assert world.post() == []
-    world.clock.pass_(seconds=11)
-    assert len(world.post()) == 1
-    world.accept(OLGA)
+def test_when_the_server_is_away_a_mail_waits_and_its_link_is_made_anew(service):
+    good = service.settings
+    service.customer()
+    service.settings = _with(good, "smtp://127.0.0.1:1")
+    assert service.send_mails() == []
+    service.settings = good
+    assert service.send_mails() == []
+    service.clock.advance(seconds=11)
+    assert len(service.send_mails()) == 1
+    service.accept(OLGA)
 
 
-def test_dying_between_hash_and_mail_only_means_another_link(world, monkeypatch):
-    world.customer()
+def test_dying_between_hash_and_mail_only_means_another_link(service, monkeypatch):
+    service.customer()
 
     def die(url):
         raise KeyboardInterrupt
@@ -141,15 +141,15 @@ def test_dying_between_hash_and_mail_only_means_another_link(world, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(clients, "post", die)
         with pytest.raises(KeyboardInterrupt):
-            jobs.send_mails(world.database, clock.now(), world.settings)
-    assert world.post() == []
-    world.clock.pass_(seconds=61)
-    assert len(world.post()) == 1
-    world.accept(OLGA)
+            jobs.send_mails(service.database, clock.now(), service.settings)
+    assert service.send_mails() == []
+    service.clock.advance(seconds=61)
+    assert len(service.send_mails()) == 1
+    service.accept(OLGA)
 
 
-def test_dying_after_the_mail_kills_its_link_but_sends_another(world, monkeypatch):
-    world.customer()
+def test_dying_after_the_mail_kills_its_link_but_sends_another(service, monkeypatch):
+    service.customer()
 
     def die(*_, **__):
         raise KeyboardInterrupt
@@ -157,12 +157,12 @@ def test_dying_after_the_mail_kills_its_link_but_sends_another(world, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(jobs.mails, "mark_sent", die)
         with pytest.raises(KeyboardInterrupt):
-            jobs.send_mails(world.database, clock.now(), world.settings)
-    first = world.link(OLGA)
-    world.clock.pass_(seconds=61)
-    assert world.link(OLGA) != first and len(world.post()) == 2
-    assert world.call("GET", f"/v1/verifications/{first}").status_code == 410
-    world.accept(OLGA)
+            jobs.send_mails(service.database, clock.now(), service.settings)
+    first = service.link(OLGA)
+    service.clock.advance(seconds=61)
+    assert service.link(OLGA) != first and len(service.send_mails()) == 2
+    assert service.call("GET", f"/v1/verifications/{first}").status_code == 410
+    service.accept(OLGA)
 
 
 def _with(settings, url):

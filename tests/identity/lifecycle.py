@@ -1,6 +1,5 @@
-"""What should be true of one customer's people and of the provider's staff among them, said without
-looking at the code that decides it: who they are, whether they may come in, and which of the tokens
-handed out still open the door."""
+"""A model of one customer's members and of the provider's staff, independent of the code: who they
+are, whether they may log in, and which of their tokens are still valid."""
 
 import copy
 from dataclasses import dataclass, field
@@ -14,68 +13,67 @@ OWNER, MANAGER, SUPPORT = "olga", "mila", "sven"
 
 @dataclass
 class Person:
-    """Somebody of the customer's. ``status``: pending, active, disabled, removed; ``proved``: their
-    address is."""
+    """A member of the customer. ``status``: pending, active, disabled, removed; ``verified``: whether
+    their address is."""
 
     name: str
     member_id: str
     role: str
     status: str = "pending"
-    proved: bool = False
+    verified: bool = False
 
     @property
     def address(self) -> str:
         return f"{self.name}@lives.example"
 
     @property
-    def is_here(self) -> bool:
+    def is_current(self) -> bool:
         return self.status != "removed"
 
 
 @dataclass
-class Pass:
-    """A token that was handed out. ``of``: whose, a person's or a staff member's name; ``via``: for
-    whom or under which grant staff act, and ``parent`` the session of their own that it stands on.
-    """
+class IssuedToken:
+    """An issued token. ``of``: the name of the person or staff member; ``via``: as whom or under which
+    grant staff act, and ``parent``: their own session, which it depends on."""
 
     token: str
     of: str
     session_id: str
     good: bool = True
     via: str = ""
-    parent: "Pass | None" = None
+    parent: "IssuedToken | None" = None
 
 
 @dataclass
 class Grant:
-    """Leave to enter."""
+    """A support grant."""
 
     id: str
     live: bool = True
 
 
 @dataclass
-class Told:
-    """An accepted change: the request's id, and what its row in the audit must be called."""
+class AcceptedChange:
+    """An accepted change: the request's id, and the action of its audit record."""
 
     request_id: str
     action: str
 
 
 @dataclass
-class Lives:
-    """One customer, asked through the gateway, beside what should be true of it."""
+class Lifecycle:
+    """One customer, used through the gateway, with the expected state of it."""
 
     system: System
     organization_id: str
     people: dict[str, Person]
-    staff: dict[str, Pass]
+    staff: dict[str, IssuedToken]
     status: str = "active"
-    passes: list[Pass] = field(default_factory=list)
+    tokens: list[IssuedToken] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     offer: tuple[str, str] | None = None
     last_transfer: tuple[str, str, str, str] | None = None
-    told: list[Told] = field(default_factory=list)
+    accepted_changes: list[AcceptedChange] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -83,7 +81,7 @@ class Lives:
 
     @property
     def owner(self) -> Person:
-        (found,) = [p for p in self.people.values() if p.role == "owner" and p.is_here]
+        (found,) = [p for p in self.people.values() if p.role == "owner" and p.is_current]
         return found
 
     @property
@@ -91,11 +89,11 @@ class Lives:
         return self.status in ("active", "suspended")
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str, action: str = "") -> Any:
-        """Ask, let everything settle; what was accepted must stand in the audit as ``action``."""
+        """Send the request and settle. If accepted, the audit log must record it as ``action``."""
         answer = self.system.call(method, path, body, token=token)
         assert answer.status_code < 500, answer.text
         if answer.status_code < 300 and action:
-            self.told.append(Told(answer.headers["X-Request-Id"], action))
+            self.accepted_changes.append(AcceptedChange(answer.headers["X-Request-Id"], action))
         if method != "GET":
             self.system.settle()
         return answer
@@ -105,34 +103,34 @@ class Lives:
     ) -> Any:
         return self.ask(method, self.path + path, body, token=self.staff[who].token, action=action)
 
-    def end_passes(self, *, of: str = "", via: str = "", everybody: bool = False) -> None:
-        """These tokens are good no more: of somebody or of whoever acts as them, under a grant, or
-        all of the customer's, whoever holds them."""
-        for one in self.passes:
+    def expect_tokens_ended(self, *, of: str = "", via: str = "", everybody: bool = False) -> None:
+        """Expect these tokens to be invalid: those of a person and of staff acting as them, those under
+        a grant, or all of the customer's."""
+        for one in self.tokens:
             if everybody or (of and of in (one.of, one.via)) or (via and one.via == via):
                 one.good = False
 
-    def live_acting(self, staff: str) -> Pass | None:
-        return next((p for p in self.passes if p.via and p.good and p.of == staff), None)
+    def live_acting(self, staff: str) -> IssuedToken | None:
+        return next((p for p in self.tokens if p.via and p.good and p.of == staff), None)
 
 
-def log_in_staff(world: World, name: str) -> Pass:
-    """One of the provider's staff, with a session of their own."""
+def log_in_staff(world: World, name: str) -> IssuedToken:
+    """Log in one of the provider's staff."""
     answer = world.system.call(
         "POST", "/v1/sessions", {"email": f"{name}@lives.example", "password": PASSWORD}
     )
     assert answer.status_code == 201, answer.text
-    return Pass(answer.json["access_token"], name, world.claims(answer.json)["sid"])
+    return IssuedToken(answer.json["access_token"], name, world.claims(answer.json)["sid"])
 
 
-def again(world: World, begun: Lives) -> Lives:
-    """The same once more, in databases that were put back, with fresh tokens."""
+def restored(world: World, begun: Lifecycle) -> Lifecycle:
+    """The same model for restored databases, with new tokens."""
     staff = {name: log_in_staff(world, name) for name in (MANAGER, SUPPORT)}
-    return Lives(world.system, begun.organization_id, copy.deepcopy(begun.people), staff)
+    return Lifecycle(world.system, begun.organization_id, copy.deepcopy(begun.people), staff)
 
 
-def begin(world: World) -> Lives:
-    """A customer with its owner and two more people, and two of the provider's staff logged in."""
+def create(world: World) -> Lifecycle:
+    """Create a customer with its owner and two more members; log in two of the provider's staff."""
     system = world.system
     for name, asked in (
         (MANAGER, {"role": "admin"}),
@@ -158,16 +156,18 @@ def begin(world: World) -> Lives:
     system.settle()
     path = f"/v1/organizations/{made.json['id']}"
     owner = system.call("GET", f"{path}/members", token=staff[MANAGER].token).json["data"][0]
-    lives = Lives(system, made.json["id"], {OWNER: Person(OWNER, owner["id"], "owner")}, staff)
-    accept(world, lives.people[OWNER])
+    lifecycle = Lifecycle(
+        system, made.json["id"], {OWNER: Person(OWNER, owner["id"], "owner")}, staff
+    )
+    accept(world, lifecycle.people[OWNER])
     for name, role in (("anna", "admin"), ("mark", "member")):
-        add(lives, name, role)
-        accept(world, lives.people[name])
-    return lives
+        add(lifecycle, name, role)
+        accept(world, lifecycle.people[name])
+    return lifecycle
 
 
-def add(lives: Lives, name: str, role: str) -> Any:
-    """Invite somebody, as the manager."""
+def add(lifecycle: Lifecycle, name: str, role: str) -> Any:
+    """Invite a member, as the manager."""
     body = {
         "given_name": name,
         "family_name": "Lives",
@@ -175,18 +175,18 @@ def add(lives: Lives, name: str, role: str) -> Any:
         "portal_access": True,
         "role": role,
     }
-    answer = lives.by_staff("POST", "/members", body, action="member.added")
+    answer = lifecycle.by_staff("POST", "/members", body, action="member.added")
     if answer.status_code == 201:
-        lives.people[name] = Person(name, answer.json["id"], role)
+        lifecycle.people[name] = Person(name, answer.json["id"], role)
     return answer
 
 
 def accept(world: World, person: Person) -> Any:
-    """Follow the link in the mail."""
+    """Use the link in the email."""
     answer = world.system.call(
         "POST", f"/v1/verifications/{world.link(person.address)}", {"password": PASSWORD}
     )
     if answer.status_code == 201:
-        person.status, person.proved = "active", True
+        person.status, person.verified = "active", True
     world.system.settle()
     return answer

@@ -1,4 +1,4 @@
-"""A provider with staff, and a customer they may step into."""
+"""A provider with staff, and a customer that they may enter."""
 
 import email.message
 import json
@@ -12,17 +12,17 @@ from membership.models import ActingSession, Identity, Member
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.membership.conftest import CHEAP, PASSWORD, World
+from tests.membership.conftest import CHEAP, PASSWORD, MembershipService
 
 _HASH = CHEAP.hash(PASSWORD)
 
 
 @dataclass
-class Scene:
-    """``boss``, ``staff``, ``other``: the provider's owner and two colleagues of the preset manager, of whom the second
-    is hired when first asked for; ``owner``: the customer's. All are access tokens."""
+class SupportSetup:
+    """Access tokens: ``boss`` is the provider's owner, ``staff`` and ``other`` are managers of the
+    provider (``other`` is added on first use), ``owner`` is the customer's."""
 
-    world: World
+    service: MembershipService
     boss: str
     provider_id: str
     organization_id: str = ""
@@ -30,7 +30,7 @@ class Scene:
     secrets: list[str] = field(default_factory=list)
 
     @property
-    def support(self) -> str:
+    def grants_path(self) -> str:
         return f"/v1/organizations/{self.organization_id}/remote-support"
 
     @cached_property
@@ -44,7 +44,7 @@ class Scene:
     def member(
         self, address: str, *, role: str = "member", at: str = "", **more: Any
     ) -> tuple[str, str]:
-        """Somebody new who has joined: their id and their token."""
+        """Add a member who has joined; returns their id and token."""
         organization_id = at or self.organization_id
         name = address.partition("@")[0].capitalize()
         body = {
@@ -58,19 +58,19 @@ class Scene:
             "POST", f"/v1/organizations/{organization_id}/members", body, token=self.boss
         )
         assert added.status_code == 201, added.text
-        with self.world.database.transaction() as session:
+        with self.service.database.transaction() as session:
             member = session.get_one(Member, added.json["id"])
             identity = session.get_one(Identity, member.identity_id)
             member.status, member.verified = "active", True
             identity.password_hash, identity.email_verified_at = _HASH, identity.created_at
-        return added.json["id"], self.world.log_in(address, organization_id=organization_id)[
+        return added.json["id"], self.service.log_in(address, organization_id=organization_id)[
             "access_token"
         ]
 
     def _hire(self, name: str) -> str:
         address = f"{name}.svensson@provider.example"
         member_id, token = self.member(address, at=self.provider_id, preset="manager")
-        claims = self.world.claims(token)
+        claims = self.service.claims(token)
         self.secrets += [
             address,
             claims["sub"],
@@ -82,17 +82,17 @@ class Scene:
         return token
 
     def settings(self, *, version: int = 1, **chosen: Any) -> None:
-        self.world.hear(
+        self.service.receive(
             org.SettingsChanged(provider_id=self.provider_id, version=version, settings=chosen)
         )
 
     def call(self, *args: Any, **kwargs: Any) -> TestResponse:
-        return self.world.call(*args, **kwargs)
+        return self.service.call(*args, **kwargs)
 
     def fresh(self, name: str = "staff") -> str:
-        """A token of a new session of that colleague."""
+        """A token of a new session of this colleague."""
         address = f"{name}.svensson@provider.example"
-        token: str = self.world.log_in(address, organization_id=self.provider_id)["access_token"]
+        token: str = self.service.log_in(address, organization_id=self.provider_id)["access_token"]
         return token
 
     # --- stepping in
@@ -105,41 +105,43 @@ class Scene:
 
     def request(self, *, token: str = "", **more: Any) -> TestResponse:
         return self.call(
-            "POST", self.support, {"reason": "a closer look", **more}, token=token or self.staff
+            "POST", self.grants_path, {"reason": "a closer look", **more}, token=token or self.staff
         )
 
     def enter(self, grant_id: str, *, token: str = "", **more: Any) -> TestResponse:
         return self.call(
-            "POST", f"{self.support}/{grant_id}/enter", more, token=token or self.staff
+            "POST", f"{self.grants_path}/{grant_id}/enter", more, token=token or self.staff
         )
 
     def inside(self, **more: Any) -> str:
-        """A token of staff in there under a fresh grant."""
+        """A token of staff in the customer's organization, under a new grant."""
         return self.enter(self.request(**more).json["id"]).json["access_token"]
 
-    def tick(self) -> int:
-        return jobs.end_support(self.world.database, self.world.clock.now(), self.world.settings)
+    def end_expired(self) -> int:
+        return jobs.end_support(
+            self.service.database, self.service.clock.now(), self.service.settings
+        )
 
     # --- what is known of it
 
     def rows(self, *prefixes: str) -> list[membership.AuditRecorded]:
-        said = self.world.said(membership.AuditRecorded)
+        said = self.service.published(membership.AuditRecorded)
         return [
             row
             for row in said
             if row.action.startswith(prefixes or ("support.", "member.login_as."))
         ]
 
-    def why(self) -> list[str]:
-        """Why each stay ended that has."""
-        return [one.reason for one in self.world.said(membership.ActingEnded)]
+    def end_reasons(self) -> list[str]:
+        """Why each ended session has ended."""
+        return [one.reason for one in self.service.published(membership.ActingEnded)]
 
-    def stays(self) -> list[ActingSession]:
-        with self.world.database.reading() as session:
+    def acting_sessions(self) -> list[ActingSession]:
+        with self.service.database.reading() as session:
             return list(session.scalars(select(ActingSession).order_by(ActingSession.id)))
 
-    def tells_who(self, *shown: Any) -> list[str]:
-        """What of the staff stands in there."""
+    def staff_details_in(self, *shown: Any) -> list[str]:
+        """The staff's personal details that appear in there."""
         assert self.secrets
         text = "\n".join(
             one if isinstance(one, str) else json.dumps(one, default=str) for one in shown
@@ -147,12 +149,14 @@ class Scene:
         return [secret for secret in self.secrets if secret.casefold() in text.casefold()]
 
 
-def scene(world: World, *, managed_by: str = "provider", managed_service: bool = True) -> Scene:
-    boss = world.provider()
-    provider_id = world.claims(boss)["org"]
-    made = Scene(world, boss, provider_id)
+def support_setup(
+    service: MembershipService, *, managed_by: str = "provider", managed_service: bool = True
+) -> SupportSetup:
+    boss = service.provider()
+    provider_id = service.claims(boss)["org"]
+    made = SupportSetup(service, boss, provider_id)
     made.settings(managed_service=managed_service)
-    made.organization_id, made.owner = world.owner(provider_id=provider_id, managed_by=managed_by)
+    made.organization_id, made.owner = service.owner(provider_id=provider_id, managed_by=managed_by)
     assert made.staff
     return made
 

@@ -1,0 +1,272 @@
+"""Failed attempts: counted in the database, and not usable to lock out the person attacked."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from chassis.db.database import Database
+from chassis.runtime import clock
+from membership import app as application
+from membership import jobs, models
+from membership.values import attempt_limits, networks, passwords
+from sqlalchemy import event, func, select, update
+
+OLGA = "olga@customer.example"
+PASSWORD = "four calm otters drift"
+NEW = "seven quiet herons wait"
+HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+
+
+def log_in(service, password="wrong", address=OLGA, *, at=HOME, client=None):
+    return (client or service.client).post(
+        "/v1/sessions",
+        json={"email": address, "password": password},
+        headers={"X-Forwarded-For": at},
+    )
+
+
+def sprayed(service, number, at):
+    """Try wrong passwords, each for another address."""
+    return [
+        log_in(service, address=f"nobody{n}@customer.example", at=at).status_code
+        for n in range(number)
+    ]
+
+
+# --- for an account
+
+
+def test_failures_elsewhere_do_not_block_a_known_client(service):
+    service.owner()
+    assert log_in(service, PASSWORD).status_code == 201
+    assert [log_in(service, at=ELSEWHERE).status_code for _ in range(5)] == [401] * 5
+    assert log_in(service, PASSWORD, at=ELSEWHERE).status_code == 429
+    assert log_in(service, PASSWORD).status_code == 201
+    with service.database.transaction() as session:
+        session.execute(update(models.LoginFailures).values(count=attempt_limits.LOCKED_AT))
+    service.clock.advance(minutes=20)
+    assert log_in(service, PASSWORD, at=ELSEWHERE).status_code == 429
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    service.call("POST", f"/v1/password-resets/{service.link(OLGA)}", {"password": NEW})
+    assert log_in(service, NEW, at=ELSEWHERE).status_code == 201
+
+
+def test_a_known_client_has_its_own_counter(service):
+    service.owner()
+    assert log_in(service, PASSWORD).status_code == 201
+    assert [log_in(service).status_code for _ in range(5)] == [401] * 5
+    assert log_in(service, PASSWORD).status_code == 429
+    assert log_in(service, PASSWORD, at=ELSEWHERE).status_code == 201
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    service.call("POST", f"/v1/password-resets/{service.link(OLGA)}", {"password": NEW})
+    assert log_in(service, NEW).status_code == 201
+
+
+def test_a_client_is_forgotten_after_a_month(service):
+    service.owner()
+    log_in(service, PASSWORD)
+    service.clock.advance(days=31)
+    assert [log_in(service, at=ELSEWHERE).status_code for _ in range(5)] == [401] * 5
+    assert log_in(service, PASSWORD).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:0:7::1", "2001:DB8:0:7:ffff::2", True),
+        ("2001:db8:0:7::1", "2001:db8:0:8::1", False),
+        ("::ffff:198.51.100.7", "198.51.100.7", True),
+        ("198.51.100.7", "198.51.100.8", False),
+        ("", "x", False),
+    ],
+)
+def test_one_network_is_one_client(one, other, same):
+    assert (networks.digest(one) == networks.digest(other)) is same
+
+
+# --- from a client address
+
+
+def test_twenty_failures_block_a_network_for_five_minutes(service):
+    service.owner()
+    assert sprayed(service, 20, ELSEWHERE) == [401] * 20
+    refused = log_in(service, PASSWORD, at=ELSEWHERE)
+    assert refused.status_code == 429 and refused.json["code"] == "too_many_attempts"
+    assert 290 < int(refused.headers["Retry-After"]) <= 300
+    assert log_in(service, PASSWORD).status_code == 201
+    service.clock.advance(minutes=5)
+    assert log_in(service, PASSWORD, at=ELSEWHERE).status_code == 201
+
+
+def test_a_hundred_failures_in_an_hour_block_it_for_an_hour(service):
+    service.owner()
+    for _ in range(5):
+        assert sprayed(service, 20, ELSEWHERE) == [401] * 20
+        service.clock.advance(minutes=5)
+    refused = log_in(service, PASSWORD, at=ELSEWHERE)
+    assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 3000
+    service.clock.advance(minutes=60)
+    assert log_in(service, PASSWORD, at=ELSEWHERE).status_code == 201
+
+
+def test_successful_logins_are_not_counted(service):
+    service.owner()
+    assert [log_in(service, PASSWORD).status_code for _ in range(22)] == [201] * 22
+
+
+def test_failed_lookups_are_counted_per_network(service):
+    service.owner()
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    link = f"/v1/password-resets/{service.link(OLGA)}"
+
+    def ask(n, at):
+        headers = {"X-Forwarded-For": at}
+        return (
+            service.call("GET", f"/v1/verifications/{n}", headers=headers),
+            service.call("POST", f"/v1/password-resets/{n}", {"password": NEW}, headers=headers),
+            service.call(
+                "POST", "/v1/sessions/refresh", {"refresh_token": f"{n}"}, headers=headers
+            ),
+        )
+
+    answers = [a.status_code for n in range(10) for a in ask(n, ELSEWHERE)]
+    assert answers == [404, 404, 401] * 10
+    for refused in (
+        *ask(10, ELSEWHERE),
+        service.call("GET", link, headers={"X-Forwarded-For": ELSEWHERE}),
+    ):
+        assert refused.status_code == 429 and 50 < int(refused.headers["Retry-After"]) <= 60
+    for _ in range(31):
+        assert service.call("GET", link, headers={"X-Forwarded-For": HOME}).status_code == 200
+    service.clock.advance(minutes=1)
+    assert service.call("GET", link, headers={"X-Forwarded-For": ELSEWHERE}).status_code == 200
+
+
+def test_counters_are_deleted_after_their_retention(service):
+    service.owner()
+    log_in(service, PASSWORD)
+    sprayed(service, 3, ELSEWHERE)
+    service.call("GET", "/v1/verifications/x")
+    kept = (models.FailedAttempts, models.LoginFailures, models.KnownClient)
+
+    def sweep():
+        while jobs.report_failed_attempts(service.database, clock.now(), service.settings):
+            pass
+        jobs.delete_expired(service.database, clock.now(), service.settings)
+        with service.database.reading() as session:
+            return [session.scalar(select(func.count()).select_from(model)) for model in kept]
+
+    assert all(sweep())
+    service.clock.advance(days=1, hours=1)
+    assert sweep()[:2] == [0, 0]
+    service.clock.advance(days=30)
+    assert sweep() == [0, 0, 0]
+
+
+# --- by brute force
+
+
+@contextmanager
+def workers(service, number) -> Iterator[list]:
+    """Applications with connections of their own, like separate processes."""
+    databases = [Database(service.database.url) for _ in range(number)]
+    apps = [application.create_app(service.settings, database, {}) for database in databases]
+    try:
+        yield [app.test_client() for app in apps]
+    finally:
+        for database in databases:
+            database.close()
+
+
+def test_eight_workers_and_a_restart_allow_no_more_attempts_than_one(service):
+    """Five attempts at once, then one after each delay, whatever the worker and the restarts."""
+    service.owner()
+
+    def guess(numbered):
+        n, client = numbered
+        return log_in(service, f"wrong {n}", at=f"203.0.113.{n}", client=client).status_code
+
+    for wait, allowed in ((0, 5), (1, 1), (2, 1)):
+        service.clock.advance(seconds=wait)
+        with workers(service, 8 if wait < 2 else 1) as clients, ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(guess, enumerate(clients * 2)))
+        assert answers.count(401) == allowed and set(answers) == {401, 429}
+
+
+def test_eight_workers_together_allow_twenty_attempts_from_one_network(service):
+    service.owner()
+
+    def guess(numbered):
+        n, client = numbered
+        return log_in(
+            service, address=f"nobody{n}@customer.example", at=ELSEWHERE, client=client
+        ).status_code
+
+    with workers(service, 8) as clients, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(guess, enumerate(clients * 5)))
+    assert answers.count(401) == 20 and answers.count(429) == 20
+    with workers(service, 1) as [client]:
+        assert log_in(service, PASSWORD, at=ELSEWHERE, client=client).status_code == 429
+
+
+# --- who is known
+
+
+def test_responses_do_not_reveal_whether_an_address_is_known(service):
+    service.owner()
+    hashed, asked = [], []
+
+    class Spy(passwords.Hasher):
+        def matches(self, kept, password):
+            hashed.append(password)
+            return super().matches(kept, password)
+
+    def seen(_connection, _cursor, statement, *_):
+        asked.append(statement)
+
+    def ask(address, path="/v1/sessions", **body):
+        hashed.clear()
+        asked.clear()
+        headers = {"X-Request-Id": "one", "X-Forwarded-For": HOME}
+        answer = service.client.post(path, json={"email": address, **body}, headers=headers)
+        told = {name: value for name, value in answer.headers.items() if name != "Date"}
+        return (
+            answer.status_code,
+            answer.json,
+            told,
+            len(hashed),
+            [line.split()[:2] for line in asked],
+        )
+
+    service.app.extensions["hasher"] = Spy(memory_kib=8, passes=1)
+    event.listen(service.database.engine, "before_cursor_execute", seen)
+    try:
+        for path, body in (("/v1/sessions", {"password": "wrong"}), ("/v1/password-resets", {})):
+            ask(
+                "somebody@customer.example", path, **body
+            )  # the client address is counted from now on
+        for _ in range(6):
+            assert ask(OLGA, password="wrong") == ask("nobody@customer.example", password="wrong")
+        assert ask(OLGA, password="wrong")[0] == 429
+        known, unknown = (ask(a, "/v1/password-resets") for a in (OLGA, "nobody@customer.example"))
+        assert known == unknown and known[0] == 202
+    finally:
+        event.remove(service.database.engine, "before_cursor_execute", seen)
+
+
+def test_response_times_do_not_reveal_it_either(service, monkeypatch):
+    """The time of the processor, taken in turn: what else this machine does counts for neither."""
+    service.owner()
+    monkeypatch.setattr(attempt_limits, "FREE_FAILURES", 10_000)
+    monkeypatch.setattr(attempt_limits, "LOCKED_AT", 10_000)
+    took = {OLGA: [], "nobody@customer.example": []}
+    for n in range(60):
+        for address, times in took.items():
+            begun = time.process_time()
+            assert log_in(service, address=address, at=f"203.0.113.{n}").status_code == 401
+            times.append(time.process_time() - begun)
+    known, unknown = (statistics.median(times) for times in took.values())
+    assert 1 / 1.5 < known / unknown < 1.5
