@@ -13,8 +13,8 @@ OWNER, MANAGER, SUPPORT = "olga", "mila", "sven"
 
 @dataclass
 class Person:
-    """A member of the customer. ``status``: pending, active, disabled, removed; ``verified``: whether
-    their address is."""
+    """A member of the customer. ``status``: pending, active, disabled, removed; ``verified``:
+    whether their address is."""
 
     name: str
     member_id: str
@@ -33,8 +33,8 @@ class Person:
 
 @dataclass
 class IssuedToken:
-    """An issued token. ``of``: the name of the person or staff member; ``via``: as whom or under which
-    grant staff act, and ``parent``: their own session, which it depends on."""
+    """An issued token. ``of``: the name of the person or staff member; ``via``: as whom or under
+    which grant staff act, and ``parent``: their own session, which it depends on."""
 
     token: str
     of: str
@@ -104,8 +104,8 @@ class Lifecycle:
         return self.ask(method, self.path + path, body, token=self.staff[who].token, action=action)
 
     def expect_tokens_ended(self, *, of: str = "", via: str = "", everybody: bool = False) -> None:
-        """Expect these tokens to be invalid: those of a person and of staff acting as them, those under
-        a grant, or all of the customer's."""
+        """Expect these tokens to be invalid: those of a person and of staff acting as them,
+        those under a grant, or all of the customer's."""
         for one in self.tokens:
             if everybody or (of and of in (one.of, one.via)) or (via and one.via == via):
                 one.good = False

@@ -246,7 +246,8 @@ def sees(principal: Principal, tenant: Tenant) -> bool:
 def wanted(
     operation: Operation, sample: Sample, principal: Principal, tenant: Tenant, table: Operations
 ) -> Wanted:
-    """The expected response, in the contract's order: authentication, existence, permission, state."""
+    """The expected response, in the contract's order: authentication, existence, permission,
+    state."""
     if sample.group == "public":
         return Wanted(frozenset({OK, "401", "404"}))
     if principal.refused:

@@ -15,9 +15,9 @@ Body = Callable[[Tenant], Any]
 
 @dataclass(frozen=True)
 class Sample:
-    """``group``: how the state of the organization stands in its way (``matrix.STATES``); ``also``: a further operation
-    that the body asks for; ``ids``: what stands in the path in place of the thing of that name: another thing of the
-    organization, or a word."""
+    """A request. ``group``: which states of the organization allow it (``matrix.STATES``);
+    ``also``: another operation that the body requires; ``ids``: what replaces ids in the path:
+    another thing of the organization, or a word."""
 
     body: Body = lambda tenant: None
     group: str = "read"

@@ -139,8 +139,9 @@ class System:
 
     def settle(self, *jobs: str) -> None:
         """Carry every message and run the frequent jobs of every service whose data has changed
-        (or whose clock has moved) since it was last found idle, until all are; then let the gateway
-        learn who has lost access. ``jobs``: names of other jobs that are to run first, for as long as they find something."""
+        (or whose clock has moved) since it was last found idle, until all are; then let the
+        gateway learn who has lost access. ``jobs``: names of other jobs that are to run first,
+        for as long as they find something."""
         self._run_named(jobs)
         changed = False
         while waiting := [s for s in embedded.SERVICES if self._has_work(s.name)]:
@@ -182,7 +183,8 @@ class System:
         )
 
     def _version(self, name: str) -> int:
-        """Changes with every write to a service's database (on PostgreSQL, to any of the server)."""
+        """Changes with every write to a service's database (on PostgreSQL, to any of the
+        server)."""
         if name not in self._watchers:
             with self.databases[name].reading() as session:
                 return int(session.execute(_NEXT_TRANSACTION).scalar_one())

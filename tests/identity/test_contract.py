@@ -94,7 +94,8 @@ def test_requests_and_responses_follow_the_document(
             told.append(f"{operation.label}: {problem.message}")
 
     summary.section("permissions").append(
-        f"contract: {who}, {mode.value}: {len(asked)} operations, {sum(asked.values())} examples, {len(told)} findings"
+        f"contract: {who}, {mode.value}: {len(asked)} operations, "
+        f"{sum(asked.values())} examples, {len(told)} findings"
     )
     assert told == [], "\n\n".join([str(len(told)), *told])
 

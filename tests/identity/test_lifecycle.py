@@ -1,6 +1,6 @@
-"""Any order of joining, leaving, role changes, transfers, suspensions and support sessions: there is
-exactly one owner, only members with access can log in, and the audit log has a record of each
-accepted change."""
+"""Any order of joining, leaving, role changes, transfers, suspensions and support sessions:
+there is exactly one owner, only members with access can log in, and the audit log has a record
+of each accepted change."""
 
 import os
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
-"""Every operation, requested by everyone in every organization: exactly what the services' permission
-tables allow is allowed."""
+"""Every operation, requested by everyone in every organization: exactly what the services'
+permission tables allow is allowed."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -76,8 +76,8 @@ def test_everyone_is_allowed_exactly_what_the_tables_say(
 
     people, places = len(matrix.principals(world)), len(world.tenants)
     summary.section("permissions").append(
-        f"matrix: {len(offered)} operations x {people} principals x {places} tenants = {run.asked} requests, "
-        f"{len(run.leaks)} leaks"
+        f"matrix: {len(offered)} operations x {people} principals x {places} tenants "
+        f"= {run.asked} requests, {len(run.leaks)} leaks"
     )
     assert run.leaks == [], _some(run.leaks)
 

@@ -1,5 +1,5 @@
-"""The services' permission tables, written down a second time by hand: loosening a row needs a change
-here too."""
+"""The services' permission tables, written down a second time by hand: loosening a row needs a
+change here too."""
 
 from importlib import import_module
 

@@ -20,6 +20,11 @@ from tests.membership.support_setup import SupportSetup, support_setup
 MICROSECOND = timedelta(microseconds=1)
 
 
+def _staff_path(support: SupportSetup) -> str:
+    member_id = support.service.claims(support.staff)["mid"]
+    return f"/v1/organizations/{support.provider_id}/members/{member_id}"
+
+
 @pytest.fixture
 def support(service: MembershipService) -> SupportSetup:
     return support_setup(service)
@@ -324,7 +329,7 @@ def test_it_ends(support: SupportSetup, jane: tuple[str, str], token: str, how: 
         "sid": support.service.claims(token)["sid"],
         "support": support.grants_path,
         "path": f"/v1/organizations/{support.organization_id}/members/{jane[0]}",
-        "staff_path": f"/v1/organizations/{support.provider_id}/members/{support.service.claims(support.staff)['mid']}",
+        "staff_path": _staff_path(support),
         "who": {"token": token, "jane": jane[1]}.get(who) or getattr(support, who, ""),
     }
     assert not support.service.is_revoked(token)
@@ -377,7 +382,7 @@ def test_it_ends_with_the_staff_members_own_session(
 def test_staff_whose_role_has_changed_cannot_start(
     support: SupportSetup, jane: tuple[str, str]
 ) -> None:
-    path = f"/v1/organizations/{support.provider_id}/members/{support.service.claims(support.staff)['mid']}"
+    path = _staff_path(support)
     support.call("PATCH", path, {"preset": "viewer"}, token=support.boss)
 
     answer = support.login_as(jane[0])

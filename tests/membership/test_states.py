@@ -34,8 +34,9 @@ ENTER = KEYS | {"erased": "organization_not_active"}
 
 
 class Sample(NamedTuple):
-    """A request for an operation: by whom, and what it answers by state: ``ok`` (2xx), a refusal's code, a status.
-    ``{name}`` in path and body stands for the attribute of the setup with that name."""
+    """A request for an operation: by whom, and the expected response in each state: ``ok`` (2xx),
+    an error code or a status. ``{name}`` in path and body stands for the attribute of the setup
+    with that name."""
 
     rule: dict[str, Any]
     by: str
@@ -208,8 +209,8 @@ class Setup:
         return self.service.call(method, path.format(**self.known), filled, token=self.tokens[by])
 
     def bring_to(self, state):
-        """Bring both customers to this state by messages (back to provisioning directly, since no one
-        could be a member then)."""
+        """Bring both customers to this state by messages (back to provisioning directly, since
+        no one could be a member then)."""
         for organization_id in (self.known["first"], self.known["second"]):
             about = {"organization_id": organization_id}
             if state == "provisioning":

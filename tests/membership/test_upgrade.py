@@ -15,9 +15,11 @@ ROWS = (
     "INSERT INTO identities (id, email, given_name, family_name, status, created_at) "
     "VALUES (:one, 'o@acme.example', 'O', 'O', 'active', '2026-01-01 00:00:00.000000')",
     "INSERT INTO members "
-    "(id, organization_id, identity_id, role, name, status, verified, sort_name, search, created_at) "
-    "VALUES (:one, :one, :one, 'owner', 'O', 'active', true, 'o', 'o', '2026-01-01 00:00:00.000000')",
-    "INSERT INTO sessions (id, identity_id, member_id, organization_id, created_at, last_used_at, expires_at, idle_at) "
+    "(id, organization_id, identity_id, role, name, status, verified, sort_name, search, "
+    "created_at) VALUES (:one, :one, :one, 'owner', 'O', 'active', true, 'o', 'o', "
+    "'2026-01-01 00:00:00.000000')",
+    "INSERT INTO sessions (id, identity_id, member_id, organization_id, created_at, "
+    "last_used_at, expires_at, idle_at) "
     "VALUES (:one, :one, :one, :one, '2026-01-02 00:00:00.000000', '2026-01-02 00:00:00.000000', "
     "'2026-01-03 00:00:00.000000', '2026-01-03 00:00:00.000000')",
     "INSERT INTO refresh_tokens (digest, session_id) VALUES ('abc', :one)",
