@@ -27,8 +27,8 @@ JWKS = "/.well-known/jwks.json"
 
 
 @dataclass
-class Place:
-    """All doors, a good token for them, and what has come of what was tried there."""
+class Targets:
+    """The endpoints under attack, a valid token for them, and the effects of what was tried."""
 
     system: System
     mint: Mint
@@ -37,13 +37,13 @@ class Place:
     watched: Mapping[str, sqlite3.Connection]
 
     def clients(self) -> Iterator[tuple[str, str, Client]]:
-        """Way, service, and whom to ask."""
+        """Each way to a service, the service, and a client for it."""
         for service in READ:
             yield "directly", service, Client(self.system.apps[service], use_cookies=False)
             yield "through the gateway", service, Client(self.system.gateway, use_cookies=False)
 
     def tries(self, **how: Any) -> Iterator[tuple[str, TestResponse]]:
-        """Read and change at every door, asking in this way."""
+        """A read and a change at every endpoint, with these request arguments."""
         for way, service, client in self.clients():
             method, path, body = self.change(service)
             yield f"{way}, GET {READ[service]}", client.open(READ[service], **how)
@@ -53,7 +53,7 @@ class Place:
             )
 
     def change(self, service: str) -> tuple[str, str, dict[str, Any]]:
-        """A change there that the good token may make."""
+        """A change that the valid token may make."""
         organization_id = self.mint.claims["org"]
         return {
             "org": ("PATCH", "/v1/settings", {"payment_terms_days": next(self._days) % 60}),
@@ -72,14 +72,14 @@ class Place:
         self._days = iter(range(1, 10**6))
 
     def versions(self) -> dict[str, int]:
-        """A number of each database that moves with every commit."""
+        """A number of each database that changes with every commit."""
         return {
             name: found.execute("PRAGMA data_version").fetchone()[0]
             for name, found in self.watched.items()
         }
 
     def assert_refused(self, *, status: int = 401, code: str = "invalid_token", **how: Any) -> None:
-        """At every door, and nothing changed, and the gateway let nothing through."""
+        """Every endpoint refuses, nothing changes, and the gateway forwards nothing."""
         before, self.reached[:] = self.versions(), []
         for where, answer in self.tries(**how):
             assert answer.status_code == status, (where, answer.status_code, answer.text[:500])
@@ -90,7 +90,7 @@ class Place:
         assert self.reached == []
 
     def assert_taken(self, token: str) -> None:
-        """At every door."""
+        """Every endpoint accepts the token."""
         for where, answer in self.tries(**sent(token)):
             assert answer.status_code < 300, (where, answer.status_code, answer.text[:500])
 
@@ -107,26 +107,26 @@ def _keyed(how: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sent(token: str, scheme: str = "Bearer ") -> dict[str, Any]:
-    """In a header that no client library has looked at."""
+    """A raw header that no client library has changed."""
     return {"environ_overrides": {"HTTP_AUTHORIZATION": scheme + token}}
 
 
 @pytest.fixture(scope="module")
-def now() -> Iterator["Hands"]:
-    """The time stands still, else what is a second too old or too new would not stay so."""
+def now() -> Iterator["StoppedClock"]:
+    """Stops the clock, so that a token that is one second too old or too new stays so."""
     with pytest.MonkeyPatch.context() as patch:
-        hands = Hands(clock.now())
-        patch.setattr(clock, "now", lambda: hands.at)
-        yield hands
+        stopped = StoppedClock(clock.now())
+        patch.setattr(clock, "now", lambda: stopped.at)
+        yield stopped
 
 
 @dataclass
-class Hands:
+class StoppedClock:
     at: datetime
 
 
 @pytest.fixture(scope="module")
-def place(now: Hands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def targets(now: StoppedClock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Targets]:
     with ExitStack() as stack:
         system = stack.enter_context(closing(System(tmp_path_factory.mktemp("forgeries"))))
         system.settle()
@@ -145,65 +145,65 @@ def place(now: Hands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
             for n, path in system.files().items()
         }
         mint = Mint(system.signer._key, login["access_token"], now.at.timestamp())
-        yield Place(system, mint, login["refresh_token"], reached, watched)
+        yield Targets(system, mint, login["refresh_token"], reached, watched)
 
 
-def test_the_valid_token_works_everywhere(place: Place) -> None:
-    for way, service, client in place.clients():
-        before = place.versions()
-        method, path, body = place.change(service)
-        answer = client.open(path, method=method, json=body, **_keyed(sent(place.mint.good)))
+def test_the_valid_token_works_everywhere(targets: Targets) -> None:
+    for way, service, client in targets.clients():
+        before = targets.versions()
+        method, path, body = targets.change(service)
+        answer = client.open(path, method=method, json=body, **_keyed(sent(targets.mint.good)))
         assert answer.status_code < 300, (way, service, answer.text)
-        assert place.versions()[service] > before[service]
-    place.assert_taken(place.mint.good)
+        assert targets.versions()[service] > before[service]
+    targets.assert_taken(targets.mint.good)
 
 
-def test_a_token_rebuilt_identically_is_accepted(place: Place) -> None:
-    mint = place.mint
+def test_a_token_rebuilt_identically_is_accepted(targets: Targets) -> None:
+    mint = targets.mint
     for token in (
         mint.said(),
         mint.headed(),
         mint.said(proved=mint.now + 29),
         mint.said(iat=mint.now - 3200),
     ):
-        place.assert_taken(token)
-    for where, answer in place.tries(**sent(mint.said(act=ACT))):
+        targets.assert_taken(token)
+    for where, answer in targets.tries(**sent(mint.said(act=ACT))):
         assert answer.status_code in (200, 201, 403), where
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a_token_that_differs_from_ours_is_refused(place: Place, name: str) -> None:
-    place.assert_refused(**sent(ATTACKS[name](place.mint)))
+def test_a_token_that_differs_from_ours_is_refused(targets: Targets, name: str) -> None:
+    targets.assert_refused(**sent(ATTACKS[name](targets.mint)))
 
 
-def test_our_other_secrets_are_not_accepted_as_access_tokens(place: Place) -> None:
-    client, (method, path, _) = Client(place.system.gateway), place.change("membership")
+def test_our_other_secrets_are_not_accepted_as_access_tokens(targets: Targets) -> None:
+    client, (method, path, _) = Client(targets.system.gateway), targets.change("membership")
     body = {"name": "New", "email": "new@provider.example", "portal_access": True, "role": "member"}
     assert (
-        client.open(path, method=method, json=body, **_keyed(sent(place.mint.good))).status_code
+        client.open(path, method=method, json=body, **_keyed(sent(targets.mint.good))).status_code
         == 201
     )
-    place.system.settle()
-    mail = sorted((place.system.place.data / "mail").glob("*.eml"))[-1].read_text()
+    targets.system.settle()
+    mail = sorted((targets.system.targets.data / "mail").glob("*.eml"))[-1].read_text()
     mailed = mail.partition("/verify/")[2].split()[0]
     assert len(mailed) > 20
 
-    for secret in (place.refresh_token, mailed, place.system.settings["org"].internal_secret):
-        place.assert_refused(**sent(secret))
+    for secret in (targets.refresh_token, mailed, targets.system.settings["org"].internal_secret):
+        targets.assert_refused(**sent(secret))
 
 
-def test_a_token_outside_the_header_is_ignored(place: Place) -> None:
-    good = place.mint.good
+def test_a_token_outside_the_header_is_ignored(targets: Targets) -> None:
+    good = targets.mint.good
     for name in ("access_token", "token", "authorization", "bearer_token", "jwt"):
-        place.assert_refused(query_string={name: good})
-        place.assert_refused(environ_overrides={"HTTP_COOKIE": f"{name}={good}"})
+        targets.assert_refused(query_string={name: good})
+        targets.assert_refused(environ_overrides={"HTTP_COOKIE": f"{name}={good}"})
     for header in (
         "X_AUTHORIZATION",
         "PROXY_AUTHORIZATION",
         "X_ACCESS_TOKEN",
         "X_FORWARDED_AUTHORIZATION",
     ):
-        place.assert_refused(environ_overrides={f"HTTP_{header}": f"Bearer {good}"})
+        targets.assert_refused(environ_overrides={f"HTTP_{header}": f"Bearer {good}"})
 
 
 @pytest.mark.parametrize(
@@ -225,60 +225,59 @@ def test_a_token_outside_the_header_is_ignored(place: Place) -> None:
         "Basic eA==, Bearer ",
     ],
 )
-def test_another_scheme_is_refused(place: Place, scheme: str) -> None:
-    place.assert_refused(**sent(place.mint.good, scheme))
+def test_another_scheme_is_refused(targets: Targets, scheme: str) -> None:
+    targets.assert_refused(**sent(targets.mint.good, scheme))
 
 
 @pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "Bearer   "])
-def test_the_scheme_is_case_insensitive(place: Place, scheme: str) -> None:
-    for where, answer in place.tries(**sent(place.mint.good, scheme)):
+def test_the_scheme_is_case_insensitive(targets: Targets, scheme: str) -> None:
+    for where, answer in targets.tries(**sent(targets.mint.good, scheme)):
         assert answer.status_code < 300, where
 
 
 @pytest.mark.parametrize("other", ["Bearer {good}", "Bearer x", "Basic eA==", ""])
-def test_two_authorization_headers_are_refused(place: Place, other: str) -> None:
-    pair = [f"Bearer {place.mint.good}", other.format(good=place.mint.good)]
+def test_two_authorization_headers_are_refused(targets: Targets, other: str) -> None:
+    pair = [f"Bearer {targets.mint.good}", other.format(good=targets.mint.good)]
     for values in (pair, pair[::-1]):
-        place.assert_refused(headers=Headers([("Authorization", value) for value in values]))
+        targets.assert_refused(headers=Headers([("Authorization", value) for value in values]))
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
-def test_clocks_may_differ_by_30_seconds(place: Place, now: Hands, name: str) -> None:
-    sign, mint = (-1 if name == "exp" else 1), place.mint
+def test_clocks_may_differ_by_30_seconds(targets: Targets, now: StoppedClock, name: str) -> None:
+    sign, mint = (-1 if name == "exp" else 1), targets.mint
     ends = {"exp": mint.now + 60} if name != "exp" else {}
-    place.assert_taken(mint.said(**{**ends, name: mint.now + sign * 29}))
-    place.assert_refused(**sent(mint.said(**{**ends, name: mint.now + sign * 31})))
+    targets.assert_taken(mint.said(**{**ends, name: mint.now + sign * 29}))
+    targets.assert_refused(**sent(mint.said(**{**ends, name: mint.now + sign * 31})))
 
 
-def test_an_accepted_token_is_refused_once_it_expires(place: Place, now: Hands) -> None:
-    good, began = place.mint.good, now.at
-    place.assert_taken(good)
+def test_an_accepted_token_is_refused_once_it_expires(targets: Targets, now: StoppedClock) -> None:
+    good, began = targets.mint.good, now.at
+    targets.assert_taken(good)
     try:
         now.at = began + timedelta(seconds=331)
-        place.assert_refused(**sent(good))
+        targets.assert_refused(**sent(good))
         now.at = began - timedelta(seconds=31)
-        place.assert_refused(**sent(good))
+        targets.assert_refused(**sent(good))
     finally:
         now.at = began
 
 
 @pytest.fixture
-def issuer(place: Place) -> Iterator["Issuer"]:
-    """Membership's keys, to be changed as an operator changes them; as they were in the end."""
-    made = Issuer(place)
-    known = place.system.signer
+def issuer(targets: Targets) -> Iterator["Issuer"]:
+    """Membership's keys, changed as an operator would; restored at the end."""
+    made = Issuer(targets)
+    known = targets.system.signer
     yield made
     made.become(known)
     made.age(301)
-    place.assert_taken(place.mint.good)
+    targets.assert_taken(targets.mint.good)
 
 
 class Issuer:
-    """What a restart of membership with other keys changes, and what the others remember of the
-    keys before."""
+    """Restarts membership with other keys; the other services have the previous keys cached."""
 
-    def __init__(self, place: Place) -> None:
-        apps, forwarder = place.system.apps, place.system.gateway.extensions["forwarder"]
+    def __init__(self, targets: Targets) -> None:
+        apps, forwarder = targets.system.apps, targets.system.gateway.extensions["forwarder"]
         self._membership = apps["membership"]
         self._verifiers = [
             apps[name].extensions["access_control"].verifier for name in ("org", "billing")
@@ -286,60 +285,62 @@ class Issuer:
         self._verifiers.append(forwarder._guard._verifier)
 
     def become(self, signer: Signer) -> None:
-        """Started anew with these keys."""
+        """Restart membership with these keys."""
         self._membership.extensions["signer"] = signer
         self._membership.extensions["access_control"].verifier.keys = signer
 
     def age(self, seconds: float) -> None:
-        """Time passes for whoever remembers keys."""
+        """Let the cached keys of the other services age."""
         for verifier in self._verifiers:
             verifier.keys._at -= seconds
 
     def forget(self) -> None:
-        """All others are started anew."""
+        """Restart all other services."""
         for verifier in self._verifiers:
             verifier.keys._keys, verifier.keys._at = None, float("-inf")
 
 
-def test_a_key_rotation_in_four_phases_refuses_nobody(place: Place, issuer: Issuer) -> None:
-    old, new = place.system.settings["membership"].signing_key, OKPKey.generate_key("Ed25519")
-    new_pem, mint = new.as_pem(private=True).decode(), place.mint
+def test_a_key_rotation_in_four_phases_refuses_nobody(targets: Targets, issuer: Issuer) -> None:
+    old, new = targets.system.settings["membership"].signing_key, OKPKey.generate_key("Ed25519")
+    new_pem, mint = new.as_pem(private=True).decode(), targets.mint
     by_new = mint.under({**mint.header, "kid": new.thumbprint()}, key=new)
 
-    place.assert_taken(mint.good)
-    place.assert_refused(**sent(by_new))
+    targets.assert_taken(mint.good)
+    targets.assert_refused(**sent(by_new))
 
     issuer.become(Signer(old, new_pem))
-    place.assert_taken(mint.good)
+    targets.assert_taken(mint.good)
     issuer.age(301)
-    place.assert_taken(mint.good)
+    targets.assert_taken(mint.good)
 
     issuer.become(Signer(new_pem, old))
-    place.assert_taken(by_new)
-    place.assert_taken(mint.good)
+    targets.assert_taken(by_new)
+    targets.assert_taken(mint.good)
 
     issuer.become(Signer(new_pem))
-    place.assert_taken(by_new)
+    targets.assert_taken(by_new)
     issuer.age(301)
-    place.assert_refused(**sent(mint.good))
-    place.assert_refused(**sent(mint.headed(kid=new.thumbprint())))
-    place.assert_taken(by_new)
+    targets.assert_refused(**sent(mint.good))
+    targets.assert_refused(**sent(mint.headed(kid=new.thumbprint())))
+    targets.assert_taken(by_new)
 
 
-def test_a_leaked_key_is_refused_once_the_new_one_is_known(place: Place, issuer: Issuer) -> None:
-    new, mint = OKPKey.generate_key("Ed25519"), place.mint
-    place.assert_taken(mint.good)
+def test_a_leaked_key_is_refused_once_the_new_one_is_known(
+    targets: Targets, issuer: Issuer
+) -> None:
+    new, mint = OKPKey.generate_key("Ed25519"), targets.mint
+    targets.assert_taken(mint.good)
 
     issuer.become(Signer(new.as_pem(private=True).decode()))
     issuer.age(31)
 
-    place.assert_taken(mint.under({**mint.header, "kid": new.thumbprint()}, key=new))
-    place.assert_refused(**sent(mint.good))
+    targets.assert_taken(mint.under({**mint.header, "kid": new.thumbprint()}, key=new))
+    targets.assert_refused(**sent(mint.good))
 
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody gets the issuer's keys."""
+    """Makes the issuer's keys unavailable."""
     send = InProcess.send
 
     def fails(
@@ -353,29 +354,29 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cached_keys_work_while_the_issuer_is_unavailable(
-    place: Place, issuer: Issuer, silent: None
+    targets: Targets, issuer: Issuer, silent: None
 ) -> None:
-    place.assert_taken(place.mint.good)
+    targets.assert_taken(targets.mint.good)
     issuer.age(1000)
-    place.assert_taken(place.mint.good)
+    targets.assert_taken(targets.mint.good)
     issuer.age(1000)
-    place.assert_refused(**sent(ATTACKS["Ed25519 by another key under its kid"](place.mint)))
+    targets.assert_refused(**sent(ATTACKS["Ed25519 by another key under its kid"](targets.mint)))
 
 
 def test_without_keys_every_token_gets_unavailable_not_unauthenticated(
-    place: Place, issuer: Issuer, silent: None
+    targets: Targets, issuer: Issuer, silent: None
 ) -> None:
     issuer.forget()
-    place.reached.clear()
-    before = place.versions()
-    for token in (place.mint.good, ATTACKS["Ed25519 by another key under its kid"](place.mint)):
-        for where, answer in place.tries(**sent(token)):
+    targets.reached.clear()
+    before = targets.versions()
+    for token in (targets.mint.good, ATTACKS["Ed25519 by another key under its kid"](targets.mint)):
+        for where, answer in targets.tries(**sent(token)):
             if where.startswith("directly") and ("/v1/me" in where or "/members" in where):
                 continue  # membership has its own
             assert (answer.status_code, answer.json["code"]) == (503, "service_unavailable"), where
             assert answer.content_type == "application/problem+json"
     assert (
-        place.versions()["org"] == before["org"]
-        and place.versions()["billing"] == before["billing"]
+        targets.versions()["org"] == before["org"]
+        and targets.versions()["billing"] == before["billing"]
     )
-    assert place.reached == []
+    assert targets.reached == []
