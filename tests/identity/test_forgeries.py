@@ -184,7 +184,7 @@ def test_our_other_secrets_are_not_accepted_as_access_tokens(targets: Targets) -
         == 201
     )
     targets.system.settle()
-    mail = sorted((targets.system.targets.data / "mail").glob("*.eml"))[-1].read_text()
+    mail = sorted((targets.system.place.data / "mail").glob("*.eml"))[-1].read_text()
     mailed = mail.partition("/verify/")[2].split()[0]
     assert len(mailed) > 20
 
