@@ -8,10 +8,13 @@ import pytest
 from chassis.db.database import Database
 from chassis.http import idempotency
 from chassis.http.idempotency import IdempotencyKey
-from chassis.runtime import clock, ids
+from chassis.messaging import outbox
+from chassis.runtime import clock, failpoints, ids
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
-from tests.chassis.doors import build, post, token
-from tests.chassis.messages import effects, rows
+from tests.chassis.doors import Word, build, post, token
+from tests.chassis.messages import effects, opened, rows
 
 pytestmark = pytest.mark.both_databases
 
@@ -182,6 +185,27 @@ def test_while_the_first_request_is_running_the_second_is_409(
     assert (response.status_code, response.json["code"]) == (409, "idempotency_key_in_progress")
     assert int(response.headers["Retry-After"]) >= 1
     assert first[0].status_code == 201
+
+
+def test_the_failpoint_before_the_commit_comes_after_every_write(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(failpoints, "hit", steps.append)
+    event.listen(
+        database.engine, "before_cursor_execute", lambda *arguments: steps.append(arguments[2])
+    )
+
+    def act(session: Session) -> dict[str, str]:
+        outbox.publish(session, opened(ids.new("org")))
+        return {"word": "a"}
+
+    with build(database).test_request_context("/words", method="POST"):
+        idempotency.change(Word(), act, status=201)
+
+    writes = [step for step in steps if step.startswith("INSERT INTO outbox")]
+    assert len(writes) == 1
+    assert steps.index(writes[0]) < steps.index("application.before_commit")
 
 
 def test_keys_are_deleted_after_thirty_days(database: Database) -> None:

@@ -16,8 +16,8 @@ POINTS = [
     "relay.selected",
     "relay.published",
     "consumer.before_commit",
-    "web.before_commit",
-    "web.after_commit",
+    "application.before_commit",
+    "application.after_commit",
 ]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis.db.retries import LOCK_TIMEOUT, retry_lost_races, sqlstate
+from chassis.db.unit_of_work import write_collected
 from chassis.errors import Conflict, Gone
 from chassis.http import context, problems, requests
 from chassis.http.idempotency import claims, keys
@@ -74,6 +75,7 @@ def _change_once(
             response = json_response(schema.dump(act(session)), status)
             if claimed is not None:
                 claims.store(session, claimed, response)
+            write_collected(session)
             failpoints.hit("application.before_commit")
         failpoints.hit("application.after_commit")
         return response
