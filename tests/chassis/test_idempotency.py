@@ -13,8 +13,8 @@ from chassis.runtime import clock, failpoints, ids
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from tests.chassis.doors import Word, build, post, token
 from tests.chassis.messages import effects, opened, rows
+from tests.chassis.sample_service import Word, build, post, token
 
 pytestmark = pytest.mark.both_databases
 

@@ -12,8 +12,8 @@ from chassis.runtime.settings import Secret, ServiceSettings
 from flask import Blueprint, Flask
 from sqlalchemy.exc import OperationalError
 
-from tests.chassis.doors import build, post
 from tests.chassis.messages import effects
+from tests.chassis.sample_service import build, post
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_authentication_comes_before_the_body(database: Database) -> None:
 
 
 def test_permission_comes_before_the_body(database: Database) -> None:
-    from tests.chassis.doors import token
+    from tests.chassis.sample_service import token
 
     assert (
         post(build(database), "/words", b"not json", bearer=token(role="viewer")).status_code == 403

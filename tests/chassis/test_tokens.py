@@ -9,7 +9,7 @@ from chassis.auth.tokens import InvalidToken, RemoteKeys, Verifier
 from chassis.errors import Unavailable
 from joserfc.jwk import OKPKey
 
-from tests.chassis.doors import keys, token
+from tests.chassis.sample_service import keys, token
 
 STRANGER = OKPKey.generate_key("Ed25519", {"kid": "stranger"})
 

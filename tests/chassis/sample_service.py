@@ -1,5 +1,4 @@
-"""A small service of our own to knock at: one resource, one table of who may do what, tokens for
-it."""
+"""A small service to send requests to: one resource, its permissions, and tokens for it."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +41,7 @@ class Broken(RuntimeError):
 
 def claims(**other: Any) -> dict[str, Any]:
     now = int(clock.now().timestamp())
-    known = {
+    values = {
         "iss": "clientele",
         "aud": "clientele",
         "sub": "idn_somebody",
@@ -55,7 +54,7 @@ def claims(**other: Any) -> dict[str, Any]:
         "exp": now + 300,
         "jti": "j",
     }
-    return {name: value for name, value in (known | other).items() if value is not None}
+    return {name: value for name, value in (values | other).items() if value is not None}
 
 
 def token(key: Any = KEY, header: dict[str, Any] | None = None, **other: Any) -> str:
@@ -73,7 +72,7 @@ def keys() -> dict[str, Any]:
 
 
 def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
-    """The application; ``wait`` runs while an effect is under way."""
+    """The application. ``wait`` is called inside the transaction of each change."""
     blueprint = Blueprint("words", __name__)
 
     def act(body: dict[str, Any]) -> Callable[[Any], Any]:
@@ -83,10 +82,10 @@ def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
             session.flush()
             wait()
             refusals: dict[str, Exception] = {
-                "conflict": Conflict(code="in_the_way", shortfall="1.00"),
+                "conflict": Conflict(code="conflicting", shortfall="1.00"),
                 "gone": Gone(code="too_late"),
-                "invalid": Invalid(code="not_so"),
-                "broken": Broken("secret words of the inside"),
+                "invalid": Invalid(code="not_valid"),
+                "broken": Broken("an internal secret"),
             }
             if word in refusals:
                 raise refusals[word]
@@ -130,7 +129,7 @@ def build(database: Database, wait: Callable[[], None] = lambda: None) -> Flask:
 def post(
     app: Flask, path: str, body: Any, *, key: str | None = None, bearer: str = "", **headers: str
 ) -> TestResponse:
-    """A POST of JSON (or of these very bytes) with a good token, unless another is given."""
+    """POST JSON, or these bytes as they are, with a valid token unless another is given."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Authorization": f"Bearer {bearer or token()}", "Content-Type": "application/json"}
     sent |= {"Idempotency-Key": key} if key is not None else {}
