@@ -1,11 +1,15 @@
 """The small parts of every service: ids, fields, permissions, settings, pages, waiting, jobs."""
 
+import copy
+import logging
+import pickle
 import threading
 from pathlib import Path
 from typing import Any
 
 import marshmallow as ma
 import pytest
+import structlog
 from chassis.audit import AuditEntry
 from chassis.auth.actor import Actor
 from chassis.auth.permissions import Operations
@@ -14,9 +18,9 @@ from chassis.errors import Invalid
 from chassis.http import paging
 from chassis.http.fields import Stamp, Text, TypeId
 from chassis.http.prefer_wait import Waiting, wanted_seconds
-from chassis.runtime import failpoints, ids, tick
+from chassis.runtime import failpoints, ids, log, tick
 from chassis.runtime.service import Job
-from chassis.runtime.settings import Misconfigured, ServiceSettings, load
+from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load
 from flask import Flask
 from sqlalchemy import select
 
@@ -222,9 +226,39 @@ class TestSettings:
         monkeypatch.setenv("DATABASE_URL", "sqlite:///hidden.db")
 
         settings = load(ServiceSettings)
+        url = settings.database_url
 
-        assert "hidden" not in f"{settings!r} {settings}"
+        shown = f"{settings!r} {settings} {url} {url!r} {url:>30} {str(url)} " + "%s" % url  # noqa: UP031, RUF010
+        assert "hidden" not in shown
         assert settings.port == 8000
+
+    def test_a_secret_is_the_string_that_it_holds(self) -> None:
+        secret = Secret(Secret("amqp://user:hidden@host"))
+
+        assert secret == "amqp://user:hidden@host"
+        assert secret + "/" == "amqp://user:hidden@host/"
+        assert secret.encode() == b"amqp://user:hidden@host"
+        assert secret.split(";") == ["amqp://user:hidden@host"]
+        assert pickle.loads(pickle.dumps(secret)) == secret
+        assert copy.deepcopy(secret) == secret
+
+    def test_a_secret_is_never_logged(self, capsys: pytest.CaptureFixture[str]) -> None:
+        secret, root = Secret("hidden"), logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        try:
+            log.start(service="test")
+            log.get("test").info(
+                "event", value=secret, nested={"values": [secret]}, tuple=(secret, 1)
+            )
+            logging.getLogger("library").warning("%s %r", secret, secret)
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            structlog.reset_defaults()
+
+        logged = capsys.readouterr().err
+        assert logged.count("***") >= 5
+        assert "hidden" not in logged
 
 
 # ---- pages

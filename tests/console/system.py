@@ -57,8 +57,8 @@ class Whole(System):
 
     def files(self) -> dict[str, Path]:
         """Those of the services and the console."""
-        url = str(self.settings["console"].database_url)
-        return {**super().files(), "console": Path(url.removeprefix("sqlite:///"))}
+        path = Path(self.settings["console"].database_url.removeprefix("sqlite:///"))
+        return {**super().files(), "console": path}
 
     def close(self) -> None:
         """Release everything."""

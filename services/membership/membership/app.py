@@ -75,7 +75,8 @@ def add_provider(settings: Settings, database: Database) -> FirstLogin:
             password_hash=password_hash,
             **providers.DEFAULTS,
         )
-    return FirstLogin(settings.clientele_admin_email, password if is_new else None)
+    shown = password if is_new and not settings.clientele_admin_password else None
+    return FirstLogin(settings.clientele_admin_email, shown)
 
 
 def bootstrap_command(arguments: Sequence[str]) -> None:

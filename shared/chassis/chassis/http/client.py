@@ -112,7 +112,7 @@ class InternalClient:
 
     def __init__(self, transport: Transport, name: str, secret: str) -> None:
         self._transport = transport
-        self._headers = urllib3.make_headers(basic_auth=f"{name}:{secret}")
+        self._headers = urllib3.make_headers(basic_auth=name + ":" + secret)
 
     def get(self, path: str) -> Any:
         """The JSON of a GET. Raises Unavailable for any status but 200."""

@@ -1,4 +1,4 @@
-"""Logs: one JSON line per event, with the service, the role and whatever is bound (request id,
+"""Logs: one JSON line per event, with the service, the role and the bound context (request id,
 message id)."""
 
 import logging
@@ -7,22 +7,41 @@ from typing import Any
 
 import structlog
 
+from chassis.runtime.settings import MASK, Secret
+
+
+def mask_secrets(_logger: Any, _name: str, event: Any) -> Any:
+    """A processor that hides secrets, also those inside dicts and lists."""
+    return _masked(event)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, dict):
+        return {key: _masked(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(member) for member in value]
+    return value
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    mask_secrets,
 ]
 
 
 def start(level: str = "INFO", **always: str) -> None:
-    """Send structlog's and the standard library's records to stderr as JSON; ``always`` is on every
-    line."""
+    """Send structlog's and the standard library's records to stderr as JSON. ``always`` is added to
+    every line."""
 
-    def say_always(_logger: Any, _name: str, event: Any) -> Any:
+    def add_always(_logger: Any, _name: str, event: Any) -> Any:
         return {**always, **event}
 
     structlog.configure(
-        processors=[*_SHARED, say_always, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*_SHARED, add_always, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -30,7 +49,7 @@ def start(level: str = "INFO", **always: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_SHARED, say_always],
+            foreign_pre_chain=[*_SHARED, add_always],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,

@@ -1,33 +1,47 @@
-"""Settings: one frozen dataclass per service, filled from the environment; everything missing is
-named at once."""
+"""Settings: a frozen dataclass per service, read from the environment. All problems are reported
+together."""
 
 import dataclasses
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Self, TypeVar, get_type_hints
 
 from environs import EnvError, EnvValidationError, FileAwareEnv
 
 S = TypeVar("S")
+MASK = "***"
 
 
 class Secret(str):
-    """Text that never prints itself."""
+    """A string that hides its value when it is printed, formatted or logged.
+
+    It is still the string that it holds: comparing, encoding, splitting and concatenating use the
+    value, ``str()``, ``repr()`` and f-strings do not."""
 
     __slots__ = ()
+
+    def __new__(cls, value: str = "") -> Self:
+        return super().__new__(cls, str.__str__(value))
 
     def __repr__(self) -> str:
         return "Secret(***)"
 
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, _spec: str) -> str:
+        return MASK
+
 
 class Misconfigured(Exception):
-    """The environment lacks something, or has it in a shape that can't be read."""
+    """Settings are missing or cannot be read."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """What every service with data needs. Each role reads the same settings and uses its own part.
+    """The settings of every service with a database. All roles share them.
 
-    ``internal_secret``: our own password when we ask others' ``/internal/*``; ``internal_callers``: who may ask ours,
-    as ``name=sha256hex,…``; ``health_port``: where roles without a web door answer, 0 for nowhere."""
+    ``internal_secret``: this service's password for ``/internal/*`` of other services;
+    ``internal_callers``: the services that may call its own, as ``name=sha256hex,…``;
+    ``health_port``: the port of the health endpoints of roles other than web, 0 for none."""
 
     database_url: Secret
     broker_url: Secret = Secret("")
@@ -42,20 +56,16 @@ class ServiceSettings:
 
 
 def load(cls: type[S]) -> S:
-    """An instance of the dataclass; each field ``some_name`` is read from ``SOME_NAME`` or from the file that
-    ``SOME_NAME_FILE`` names. Raises Misconfigured naming every variable that is missing or wrong."""
+    """An instance of the dataclass. Each field ``some_name`` is read from ``SOME_NAME`` or from the
+    file that ``SOME_NAME_FILE`` names.
+
+    Raises Misconfigured, which names every variable that is missing or wrong."""
     env = FileAwareEnv(eager=False)
     hints = get_type_hints(cls)
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        name = field.name.upper()
-        given = {} if field.default is dataclasses.MISSING else {"default": field.default}
-        readers: dict[Any, Any] = {int: env.int, bool: env.bool, float: env.float}
-        read = readers.get(hints[field.name], env.str)
-        value = read(name, **given)
-        if isinstance(value, str):  # a file ends in a newline
-            value = (Secret if hints[field.name] is Secret else str)(value.rstrip("\r\n"))
-        values[field.name] = value
+    values = {
+        field.name: _value(env, field, hints[field.name])
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+    }
     try:
         env.seal()
     except EnvValidationError as problem:
@@ -66,9 +76,23 @@ def load(cls: type[S]) -> S:
 
 
 def read(name: str) -> Secret:
-    """One required variable, from ``NAME`` or the file that ``NAME_FILE`` names. Raises
+    """A required variable, from ``NAME`` or the file that ``NAME_FILE`` names. Raises
     Misconfigured."""
     try:
         return Secret(FileAwareEnv().str(name).rstrip("\r\n"))
     except EnvError as problem:
         raise Misconfigured(str(problem)) from None
+
+
+def _value(env: FileAwareEnv, field: dataclasses.Field[Any], kind: Any) -> Any:
+    readers: dict[Any, Any] = {int: env.int, bool: env.bool, float: env.float}
+    reader = readers.get(kind, env.str)
+    name = field.name.upper()
+    if field.default is dataclasses.MISSING:
+        value = reader(name)
+    else:
+        value = reader(name, default=field.default)
+    if not isinstance(value, str):
+        return value
+    text = value.rstrip("\r\n")  # a file ends in a newline
+    return Secret(text) if kind is Secret else text

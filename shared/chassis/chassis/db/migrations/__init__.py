@@ -49,7 +49,7 @@ def run_environment(metadata: MetaData) -> None:
         with context.begin_transaction():
             context.run_migrations()
         return
-    database = Database(str(context.config.attributes["url"]))
+    database = Database(context.config.attributes["url"])
     try:
         with database.engine.connect() as connection:
             _run(connection, options)
