@@ -25,7 +25,7 @@ from chassis.messaging.batches import Batch, Batches
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
 from chassis.messaging.outbox import OutboxRow
-from chassis.runtime import cli, clock, ids
+from chassis.runtime import clock, commands, ids
 from contracts import usage
 from devtools.servers import RabbitMQ
 from sqlalchemy import select
@@ -39,7 +39,7 @@ REFUSED = "billing.usage_refused.v1"
 @pytest.fixture(scope="module")
 def urls(rabbitmq: RabbitMQ) -> dict[str, str]:
     made = rabbitmq.create_service_users("billing", "usage")
-    cli.declare_topology(SERVICE, rabbitmq.url())
+    commands.declare_topology(SERVICE, rabbitmq.url())
     rabbitmq.settle()
     return made
 

@@ -397,7 +397,7 @@ def test_one_letter_can_be_redriven_by_its_id(database: Database) -> None:
     inbox.listeners = {billing.AccountOpened: note}
     letter = next(row for row in rows(database, DeadLetter) if other.encode() in row.body)
 
-    assert inbox.redrive(letter=letter.id) == 1
+    assert inbox.redrive(dead_letter_id=letter.id) == 1
 
     assert effects(database) == [f"{other} 1"]
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from chassis.db import migrations
-from chassis.runtime import cli
+from chassis.runtime import commands
 from clientele import registry
 from console import app as console
 from contracts import OUTSIDERS
@@ -82,7 +82,7 @@ class System:
         """The deploy steps: migrations, topology, the first provider."""
         for service in SERVICES:
             migrations.upgrade(service.migrations, self._databases[service.name].owner_url)
-            cli.declare_topology(service, self._broker_admin)
+            commands.declare_topology(service, self._broker_admin)
         migrations.upgrade(console.MIGRATIONS, self._databases["console"].owner_url, shared=False)
         self.command("membership", "bootstrap")
 

@@ -284,11 +284,11 @@ class Inbox:
         with self.database.reading() as session:
             return dead_letters.summaries(session)
 
-    def redrive(self, *, letter: str | None = None) -> int:
+    def redrive(self, *, dead_letter_id: str | None = None) -> int:
         """Apply dead letters (one, or all that were kept whole), each at most once; returns how
         many were tried."""
         with self.database.reading() as session:
-            tried = dead_letters.to_redrive(session, letter)
+            tried = dead_letters.to_redrive(session, dead_letter_id)
         for dead in tried:
             self.receive(dead.body, redriven=True)
             # One that failed again was kept again, at a later time, and stays to be redriven.

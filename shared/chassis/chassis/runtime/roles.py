@@ -1,0 +1,119 @@
+"""The roles of a service: each runs in a process of its own and stops cleanly on SIGTERM."""
+
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from flask import Flask
+
+from chassis.db.database import Database
+from chassis.http import application
+from chassis.http.client import HttpTransport, Transport
+from chassis.messaging import broker
+from chassis.messaging.batches import Batches
+from chassis.messaging.inbox import Inbox
+from chassis.messaging.relay import Relay
+from chassis.runtime import notifications, tick
+from chassis.runtime.service import Service
+from chassis.runtime.settings import load
+from chassis.runtime.web_server import WebServer
+
+_CONNECTIONS = 6
+
+
+def web(service: Service) -> None:
+    """Serve the service's API."""
+    settings: Any = load(service.settings)
+
+    def build() -> Flask:
+        database = notifications.database(settings.database_url, settings.web_threads)
+        return service.create_app(settings, database, transports(service, settings))
+
+    address = f"{settings.host}:{settings.port}"
+    WebServer(build, address, settings.web_workers, settings.web_threads).run()
+
+
+def listen(service: Service) -> None:
+    """Consume messages from the broker."""
+    settings, database, stop = _start(service)
+    inbox = Inbox(database, service.listeners)
+    consumer = broker.RabbitConsumer(
+        settings.broker_url, service.name, inbox.receive, database.check
+    )
+    batch_consumers = [
+        threading.Thread(
+            target=_consume_batches,
+            args=(service, Batches(inbox, kind, batch), settings, stop),
+            daemon=True,
+        )
+        for kind, batch in service.batches.items()
+    ]
+    _serve_health(service, settings, {"database": database.check, "broker": consumer.check})
+    for thread in batch_consumers:
+        thread.start()
+    consumer.run(stop)
+    for thread in batch_consumers:
+        thread.join()
+    database.close()
+
+
+def relay(service: Service) -> None:
+    """Send the outbox to the broker."""
+    settings, database, stop = _start(service)
+    bus = broker.RabbitBus(settings.broker_url, service.name)
+    running = Relay(database, bus)
+    _serve_health(service, settings, {"database": database.check, "broker": bus.check})
+    threading.Thread(
+        target=notifications.listen, args=(database.url, running, stop), daemon=True
+    ).start()
+    running.run(stop)
+    bus.close()
+    database.close()
+
+
+def run_jobs(service: Service) -> None:
+    """Run the jobs that are due by the clock."""
+    settings, database, stop = _start(service)
+    _serve_health(service, settings, {"database": database.check})
+    tick.run(service, database, settings, stop)
+    database.close()
+
+
+def transports(service: Service, settings: Any) -> dict[str, Transport]:
+    """How to reach each upstream over the network."""
+    return {
+        name: HttpTransport(getattr(settings, field)) for name, field in service.upstreams.items()
+    }
+
+
+def _start(service: Service) -> tuple[Any, Database, threading.Event]:
+    settings: Any = load(service.settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return settings, notifications.database(settings.database_url, _CONNECTIONS), stop
+
+
+def _consume_batches(
+    service: Service, batches: Batches, settings: Any, stop: threading.Event
+) -> None:
+    """If this consumer ever ends, the whole process stops, to be restarted."""
+    try:
+        broker.RabbitBatchConsumer(settings.broker_url, service.name, batches).run(stop)
+    finally:
+        stop.set()
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def _serve_health(service: Service, settings: Any, ready: Mapping[str, Callable[[], None]]) -> None:
+    if not settings.health_port:
+        return
+    app = application.build(service.name, title="health", access=None, blueprints=(), ready=ready)
+    server = make_server(settings.host, settings.health_port, app, handler_class=_Silent)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
