@@ -1,4 +1,4 @@
-"""What billing says. Every amount is a decimal string in the account's currency."""
+"""What billing publishes. Every amount is a decimal string in the account's currency."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,8 +19,7 @@ class AccountOpened(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountClosed(Message):
-    """Every bucket was empty and the account took its last entry; nothing can be posted any
-    more."""
+    """Every bucket was empty and the account is closed: nothing can be posted to it."""
 
     organization_id: str
     deletion_id: str
@@ -31,7 +30,7 @@ class AccountClosed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountNotClosed(Message):
-    """The account stays as it was: these buckets are not empty."""
+    """The account was not closed: ``blockers`` are the buckets that are not empty."""
 
     organization_id: str
     deletion_id: str
@@ -43,8 +42,7 @@ class AccountNotClosed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountReopened(Message):
-    """The account takes entries again (or is frozen again, when the organization comes back
-    suspended)."""
+    """The account accepts entries again, or is frozen if the organization returns suspended."""
 
     organization_id: str
     conversation_id: str
@@ -55,7 +53,7 @@ class AccountReopened(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSealed(Message):
-    """The account was still closed and empty after the grace and can't be reopened any more."""
+    """After the grace period the account was still closed and empty. It cannot be reopened."""
 
     organization_id: str
     deletion_id: str
@@ -66,8 +64,8 @@ class AccountSealed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountNotSealed(Message):
-    """After the grace something stood on the account: it must be settled before the organization
-    can go."""
+    """After the grace period the account was not empty: ``blockers`` must be resolved before the
+    organization can be deleted."""
 
     organization_id: str
     deletion_id: str
@@ -79,7 +77,7 @@ class AccountNotSealed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceChanged(Message):
-    """The figures of an account after its latest entries; several changes may be told as one."""
+    """The figures of an account after its latest entries. One message may cover several changes."""
 
     organization_id: str
     provider_id: str
@@ -100,9 +98,11 @@ class BalanceChanged(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceIssued(Message):
-    """What was unbilled, or one charge, is due. ``kind``: individual | usage | consolidated | none;
-    the last is only kept, never sent to the customer. ``open``: what it asks for, once a surplus
-    has paid its part; ``email``: where it goes."""
+    """Unbilled charges, or a single charge, are due.
+
+    ``kind``: individual | usage | consolidated | none, where none is only recorded and never sent
+    to the customer; ``open``: the amount due after a surplus was applied; ``email``: where the
+    invoice is sent."""
 
     organization_id: str
     provider_id: str
@@ -122,7 +122,7 @@ class InvoiceIssued(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class InvoicePaid(Message):
-    """The invoice asks for nothing any more: it was paid, or taken back where it was not."""
+    """Nothing is due on the invoice any more: it was paid, or the rest was credited."""
 
     organization_id: str
     provider_id: str
@@ -136,7 +136,7 @@ class InvoicePaid(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceVoided(Message):
-    """The invoice is void; what was on it is unbilled again."""
+    """The invoice is void and its charges are unbilled again."""
 
     organization_id: str
     provider_id: str
@@ -150,7 +150,7 @@ class InvoiceVoided(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceOverdue(Message):
-    """The last day to pay the invoice is over and it still asks for something; said once."""
+    """The invoice is past its due date and not fully paid. Published once per invoice."""
 
     organization_id: str
     provider_id: str
@@ -165,7 +165,7 @@ class InvoiceOverdue(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class CreditNoteIssued(Message):
-    """Part of an invoice, or all of it, was taken back."""
+    """An invoice was credited, in part or in full."""
 
     organization_id: str
     provider_id: str
@@ -182,8 +182,7 @@ class CreditNoteIssued(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ReservationExpired(Message):
-    """The time of a reservation was over at ``expired_at``: what had not been captured is usable
-    again."""
+    """A reservation expired at ``expired_at``: what was not captured is usable again."""
 
     organization_id: str
     provider_id: str
@@ -199,7 +198,8 @@ class ReservationExpired(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentReceived(Message):
-    """Money came in for invoices. ``unassigned``: what of it no invoice asked for."""
+    """A payment for invoices was received. ``unassigned``: the part that exceeds the open
+    invoices."""
 
     organization_id: str
     provider_id: str
@@ -215,9 +215,12 @@ class PaymentReceived(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class UsageRefused(Message):
-    """A usage record that came as a message changed nothing; ``record_id`` may be used again, in a new message.
-    ``code``: insufficient_credits, record_id_reused, account_frozen, account_closed, organization_not_found …
-    Said about the provider, because the organization may be nobody's, or another's."""
+    """A usage record that came as a message was refused and changed nothing. ``record_id`` may be
+    used again in a new message.
+
+    ``code``: insufficient_credits, record_id_reused, account_frozen, account_closed,
+    organization_not_found … The aggregate is the provider, because the organization may be unknown
+    or belong to another provider."""
 
     organization_id: str
     provider_id: str
@@ -231,8 +234,8 @@ class UsageRefused(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class CreditsLow(Message):
-    """Usable credits came down to the provider's ``threshold``; said once each time they do.
-    ``email``: where the customer's bills go."""
+    """Usable credits fell to the provider's ``threshold``. Published once each time they do.
+    ``email``: where the customer's invoices are sent."""
 
     organization_id: str
     provider_id: str
@@ -249,8 +252,8 @@ class CreditsLow(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class TopUpWanted(Message):
-    """An automatic top-up of ``amount`` is due and the customer must pay it: by this method nothing
-    can be drawn."""
+    """An automatic top-up of ``amount`` is due, and the customer must pay it because this method
+    cannot be charged automatically."""
 
     organization_id: str
     provider_id: str
@@ -267,8 +270,8 @@ class TopUpWanted(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AutoTopUpFailed(Message):
-    """An automatic top-up was refused, for the reason with the code ``why``; it is tried again
-    tomorrow."""
+    """An automatic top-up was refused; ``why`` is the code of the reason. It is tried again the
+    next day."""
 
     organization_id: str
     provider_id: str
@@ -283,8 +286,8 @@ class AutoTopUpFailed(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerProved(Message):
-    """The auditor has been through all the provider's books. Said when it found something, and once
-    when it finds nothing any more. ``status``: passed | failed."""
+    """The ledger audit of all the provider's accounts has finished. Published when it finds
+    discrepancies, and once when there are none any more. ``status``: passed | failed."""
 
     provider_id: str
     status: str
@@ -300,7 +303,7 @@ class LedgerProved(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsApplied(parts.SettingsApplied):
-    """Billing works by these settings."""
+    """Billing applies these settings."""
 
     TYPE: ClassVar[str] = "billing.settings_applied.v1"
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
@@ -308,7 +311,7 @@ class SettingsApplied(parts.SettingsApplied):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRecorded(parts.AuditRecorded):
-    """A row of billing's audit."""
+    """An entry of billing's audit log."""
 
     TYPE: ClassVar[str] = "billing.audit_recorded.v1"
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)

@@ -1,4 +1,4 @@
-"""What membership says."""
+"""What membership publishes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from contracts.message import Message
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderCreated(Message):
-    """A provider organization and its first administrator exist."""
+    """A provider and its first administrator were created."""
 
     organization_id: str
     name: str
@@ -24,7 +24,7 @@ class ProviderCreated(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """The owner as lists show them."""
+    """The owner, as lists show them."""
 
     member_id: str
     given_name: str
@@ -35,8 +35,7 @@ class Owner:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerInvited(Message):
-    """The owner exists and the invitation is on its way; an address already known is linked, not
-    doubled."""
+    """The owner was created and invited. An email that already has a login is linked to it."""
 
     organization_id: str
     owner: Owner
@@ -47,7 +46,8 @@ class OwnerInvited(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class MembersChanged(Message):
-    """How many people an organization has, and who owns it, after a change."""
+    """The number of members and administrators of an organization, and its owner, after a
+    change."""
 
     organization_id: str
     members: int
@@ -60,8 +60,8 @@ class MembersChanged(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ActingEnded(Message):
-    """Somebody of the provider's staff has left an organization; ``reason`` says why, ``mode`` is
-    login_as or remote_support. Who it was is nobody's business there."""
+    """One of the provider's staff has left an organization. ``mode``: login_as | remote_support;
+    ``reason``: why the access ended. The organization does not learn who it was."""
 
     organization_id: str
     acting_id: str
@@ -76,7 +76,7 @@ class ActingEnded(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccessEnded(Message):
-    """Every session in the organization is ended and none can begin."""
+    """All sessions in the organization have ended and none can start."""
 
     organization_id: str
     deletion_id: str
@@ -87,7 +87,7 @@ class AccessEnded(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AccessRestored(Message):
-    """People may log in again (or not yet, when the organization comes back suspended)."""
+    """Members can log in again, or later if the organization returns suspended."""
 
     organization_id: str
     conversation_id: str
@@ -98,8 +98,8 @@ class AccessRestored(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class MembersErased(Message):
-    """The personal data of the organization's people is erased; identities that belong elsewhere
-    too live on."""
+    """The personal data of the organization's members was erased. Identities that belong to other
+    organizations too are kept."""
 
     organization_id: str
     deletion_id: str
@@ -110,7 +110,7 @@ class MembersErased(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsApplied(parts.SettingsApplied):
-    """Membership works by these settings."""
+    """Membership applies these settings."""
 
     TYPE: ClassVar[str] = "membership.settings_applied.v1"
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
@@ -118,7 +118,7 @@ class SettingsApplied(parts.SettingsApplied):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRecorded(parts.AuditRecorded):
-    """A row of membership's audit."""
+    """An entry of membership's audit log."""
 
     TYPE: ClassVar[str] = "membership.audit_recorded.v1"
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)

@@ -1,5 +1,5 @@
-"""The base of every message: a frozen dataclass with a wire name and a strict schema made from its
-annotations."""
+"""The base class of messages: a frozen dataclass with a type and a strict schema that is derived
+from its annotations."""
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
@@ -19,10 +19,11 @@ _PLAIN: dict[Any, type[ma.fields.Field[Any]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """Something one service says.
+    """Something that a service publishes.
 
-    ``TYPE`` is its wire name and routing key, ``AGGREGATE`` the field naming its aggregate, ``CONSUMERS`` our services
-    that must get it (others may subscribe as they like), ``ORDERED`` whether order matters per aggregate."""
+    ``TYPE``: its name and routing key; ``AGGREGATE``: the field with the id of its aggregate;
+    ``CONSUMERS``: the services that must receive it, while others may subscribe too; ``ORDERED``:
+    whether the order per aggregate matters."""
 
     TYPE: ClassVar[str] = ""
     CONSUMERS: ClassVar[tuple[str, ...]] = ()
@@ -31,21 +32,21 @@ class Message:
 
     def __init_subclass__(cls) -> None:
         if cls.TYPE and _REGISTER.setdefault(cls.TYPE, cls).__qualname__ != cls.__qualname__:
-            raise TypeError(f"two messages are called {cls.TYPE}")
+            raise TypeError(f"two message classes have the type {cls.TYPE}")
 
     @property
     def aggregate(self) -> str:
-        """The id of the thing the message is about; order is kept per aggregate."""
+        """The id of what the message is about."""
         return str(getattr(self, self.AGGREGATE))
 
     @classmethod
     def producer(cls) -> str:
-        """The service that may say it: the first part of its type."""
+        """The service that publishes it: the first part of its type."""
         return cls.TYPE.partition(".")[0]
 
     def dump(self) -> dict[str, Any]:
-        """The body as it crosses the wire. Raises marshmallow's ValidationError when a field is not
-        as declared."""
+        """The body as it is sent. Raises marshmallow's ValidationError if a field is not as
+        declared."""
         kind: Any = type(self)
         schema = _schema(kind)
         body: dict[str, Any] = schema.dump(asdict(self))
@@ -56,22 +57,22 @@ class Message:
 
     @classmethod
     def load(cls, body: object) -> Self:
-        """The message in a received body; unknown fields are ignored. Raises marshmallow's
+        """The message in a received body. Unknown fields are ignored. Raises marshmallow's
         ValidationError."""
         if not isinstance(body, dict):
-            raise ma.ValidationError("the body is not an object")
+            raise ma.ValidationError("the data is not an object")
         kind: Any = cls
         loaded: Self = _schema(kind).load(body, unknown=ma.EXCLUDE)
         return loaded
 
 
 def by_type(type_: str) -> type[Message] | None:
-    """The message class with that wire name, or None."""
+    """The message class of this type, or None."""
     return _REGISTER.get(type_)
 
 
 def every_message() -> list[type[Message]]:
-    """Every declared message, by wire name."""
+    """Every message class, ordered by type."""
     return [_REGISTER[name] for name in sorted(_REGISTER)]
 
 
@@ -93,9 +94,11 @@ def _schema(cls: Any) -> ma.Schema:
 
 def _field(hint: Any) -> ma.fields.Field[Any]:
     if isinstance(hint, UnionType):
-        inner = next(a for a in get_args(hint) if a is not type(None))
-        field = _field(inner)
-        field.allow_none, field.required, field.load_default = True, False, None
+        present = next(kind for kind in get_args(hint) if kind is not type(None))
+        field = _field(present)
+        field.allow_none = True
+        field.required = False
+        field.load_default = None
         return field
     if get_origin(hint) is list:
         return ma.fields.List(_field(get_args(hint)[0]), required=True)

@@ -1,4 +1,4 @@
-"""What org says."""
+"""What org publishes: commands to billing and membership, and events."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ class OpenAccount(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class InviteOwner(Message):
-    """To membership: make the owner of a new customer and invite them by mail."""
+    """To membership: create the owner of a new customer and invite them by email."""
 
     organization_id: str
     provider_id: str
@@ -45,7 +45,7 @@ class InviteOwner(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganizationActivated(Message):
-    """A new customer has its account and its owner and is open for business."""
+    """A new customer has an account and an owner and is active."""
 
     organization_id: str
     provider_id: str
@@ -56,7 +56,7 @@ class OrganizationActivated(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganizationChanged(Message):
-    """What others print or show of an organization, after a change."""
+    """What other services show of an organization, after a change."""
 
     organization_id: str
     provider_id: str
@@ -71,7 +71,7 @@ class OrganizationChanged(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganizationSuspended(Message):
-    """Nobody logs in and nothing can be charged from now on; the money stays."""
+    """Members cannot log in and nothing can be charged from now on. The balance stays."""
 
     organization_id: str
     provider_id: str
@@ -83,7 +83,7 @@ class OrganizationSuspended(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class ReopenAccount(Message):
-    """To billing: the organization comes back. ``frozen``: it comes back suspended, so charges stay
+    """To billing: the organization returns. ``frozen``: it returns suspended, so charges are still
     refused."""
 
     organization_id: str
@@ -96,8 +96,8 @@ class ReopenAccount(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreAccess(Message):
-    """To membership: the organization comes back. ``suspended``: it comes back suspended, so logins
-    stay refused."""
+    """To membership: the organization returns. ``suspended``: it returns suspended, so logins are
+    still refused."""
 
     organization_id: str
     conversation_id: str
@@ -109,7 +109,7 @@ class RestoreAccess(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganizationReactivated(Message):
-    """Billing and membership have reopened; ``status`` is what the organization is now."""
+    """Billing and membership have reopened. ``status``: the organization's status now."""
 
     organization_id: str
     provider_id: str
@@ -120,7 +120,8 @@ class OrganizationReactivated(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class CloseAccount(Message):
-    """To billing: close the account if every bucket is empty, else say which is not."""
+    """To billing: close the account if every bucket is empty, else reply with those that are
+    not."""
 
     organization_id: str
     deletion_id: str
@@ -131,8 +132,8 @@ class CloseAccount(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class EndAccess(Message):
-    """To membership: the account is closed; end every session, keep the people for a change of
-    mind."""
+    """To membership: the account is closed. End every session and keep the members, as the deletion
+    may still be cancelled."""
 
     organization_id: str
     deletion_id: str
@@ -143,8 +144,8 @@ class EndAccess(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class SealAccount(Message):
-    """To billing: the grace is over; test the buckets once more and close for good, or say what
-    stands in the way."""
+    """To billing: the grace period is over. Check the buckets again and close the account
+    permanently, or reply with those that are not empty."""
 
     organization_id: str
     deletion_id: str
@@ -155,7 +156,7 @@ class SealAccount(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class EraseMembers(Message):
-    """To membership: the organization is gone; erase its people's personal data."""
+    """To membership: the organization was deleted. Erase the personal data of its members."""
 
     organization_id: str
     deletion_id: str
@@ -166,7 +167,7 @@ class EraseMembers(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class DeletionRefused(Message):
-    """A deletion was refused; the organization is what it was before."""
+    """A deletion was refused; the organization returns to its previous status."""
 
     organization_id: str
     provider_id: str
@@ -178,8 +179,8 @@ class DeletionRefused(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class DeletionScheduled(Message):
-    """The account is closed and nobody can enter; it is gone for good at ``purge_at`` unless
-    activated before."""
+    """The account is closed and members cannot log in. The organization is deleted at ``purge_at``
+    unless it is activated before."""
 
     organization_id: str
     provider_id: str
@@ -191,7 +192,7 @@ class DeletionScheduled(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class DeletionCancelled(Message):
-    """Somebody changed their mind within the grace."""
+    """A deletion was cancelled within the grace period."""
 
     organization_id: str
     provider_id: str
@@ -202,7 +203,7 @@ class DeletionCancelled(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganizationDeleted(Message):
-    """The organization is gone for good; its ledger and its audit stay."""
+    """The organization was deleted permanently; its ledger and its audit log stay."""
 
     organization_id: str
     provider_id: str
@@ -213,7 +214,7 @@ class OrganizationDeleted(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing that was done; ``changes``: [{field, before, after}]."""
+    """One recorded action. ``changes``: [{field, before, after}]."""
 
     at: str
     action: str
@@ -223,8 +224,8 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class SupportReceiptReady(Message):
-    """What staff changed while they acted in an organization, oldest first; ``left_out``: how many
-    more there are."""
+    """What the provider's staff changed while they acted in an organization, oldest first.
+    ``left_out``: the number of further changes."""
 
     organization_id: str
     acting_id: str
@@ -237,8 +238,8 @@ class SupportReceiptReady(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsChanged(Message):
-    """A provider's settings, all of them, and their version; billing and membership answer when
-    they apply them."""
+    """All settings of a provider and their version. Billing and membership reply when they apply
+    them."""
 
     provider_id: str
     version: int
@@ -251,7 +252,7 @@ class SettingsChanged(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRecorded(parts.AuditRecorded):
-    """A row of org's audit."""
+    """An entry of org's audit log."""
 
     TYPE: ClassVar[str] = "org.audit_recorded.v1"
     CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)

@@ -1,4 +1,4 @@
-"""Parts that several messages carry."""
+"""Parts shared by several messages."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -8,8 +8,8 @@ from contracts.message import Message
 
 @dataclass(frozen=True, kw_only=True)
 class Blocker:
-    """One reason why an account can't be closed: a bucket that is not empty, with its amount as a
-    decimal string."""
+    """A bucket that is not empty and keeps an account from closing. ``amount`` is a decimal
+    string."""
 
     code: str
     amount: str
@@ -18,7 +18,7 @@ class Blocker:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRecorded(Message):
-    """A row was written to a service's audit: who did what to whom, and what changed."""
+    """An entry was added to a service's audit log: who did what to whom, and what changed."""
 
     organization_id: str
     provider_id: str
@@ -38,7 +38,7 @@ class AuditRecorded(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsApplied(Message):
-    """A service works by this version of the provider's settings from now on."""
+    """A service applies this version of the provider's settings from now on."""
 
     provider_id: str
     version: int

@@ -1,5 +1,4 @@
-"""What is said about usage: by what rates calls and meters services, which is no service of
-ours."""
+"""Usage, published by systems outside this one that rate calls and meter services."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,13 +8,14 @@ from contracts.message import Message
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded(Message):
-    """A customer used something and is to be charged ``amount``, a decimal string in the account's
+    """A customer used something and is charged ``amount``, a decimal string in the account's
     currency.
 
-    ``id``: the sayer's own, 1 to 128 visible ASCII characters; it counts once per provider for ever, whoever sends it
-    by whatever way. ``at``: when it was used, RFC 3339; ``cost``: what it costs the provider; ``admission``: ``limit``
-    (refused when the account can't cover it) or ``always`` (it has already happened). It is answered only when it is
-    refused: ``billing.usage_refused.v1``."""
+    ``id``: chosen by the producer, 1 to 128 visible ASCII characters. It counts permanently once
+    per provider, however and by whom it is sent. ``at``: when it was used, RFC 3339; ``cost``: what
+    it costs the provider; ``admission``: ``limit`` (refused if the account cannot cover it) or
+    ``always`` (it has already happened). Only a refusal is answered, with
+    ``billing.usage_refused.v1``."""
 
     provider_id: str
     organization_id: str
