@@ -77,15 +77,17 @@ class Till:
 
     def batches(self, database: Database) -> Batches:
         batch = Batch(read=self.read, apply=self.apply)
-        return Batches(Inbox(database, {usage.Recorded: batch.one}), usage.Recorded, batch)
+        return Batches(Inbox(database, {usage.Recorded: batch.apply_one}), usage.Recorded, batch)
 
 
 def raw(id_: str, **other: Any) -> bytes:
     return metering.message(metering.record(PROVIDER, ORG, id_, **other.pop("data", {})), **other)
 
 
-def delivered(*bodies: bytes, published_by: str = "usage", again: bool = False) -> list[Delivery]:
-    return [Delivery(body, published_by, again) for body in bodies]
+def delivered(
+    *bodies: bytes, published_by: str = "usage", redelivered: bool = False
+) -> list[Delivery]:
+    return [Delivery(body, published_by, redelivered) for body in bodies]
 
 
 def hear(batches: Batches, deliveries: list[Delivery]) -> int:
@@ -93,7 +95,9 @@ def hear(batches: Batches, deliveries: list[Delivery]) -> int:
     alone = batches.receive(deliveries)
     for n in alone:
         batches.inbox.receive(
-            deliveries[n].raw, published_by=deliveries[n].published_by, again=deliveries[n].again
+            deliveries[n].raw,
+            published_by=deliveries[n].published_by,
+            redelivered=deliveries[n].redelivered,
         )
     return len(alone)
 
@@ -188,7 +192,7 @@ def test_a_refused_message_is_answered_once_however_often_it_comes(database: Dat
     batches, poor = till.batches(database), raw("poor")
     hear(batches, delivered(raw("a"), poor, poor))
     hear(batches, delivered(poor, raw("b")))
-    batches.inbox.receive(poor, published_by="usage", again=True)
+    batches.inbox.receive(poor, published_by="usage", redelivered=True)
     assert effects(database) == ["a", "refused poor", "b"]
     till.refused = set()
     hear(batches, delivered(poor))
@@ -219,8 +223,8 @@ def test_what_comes_for_the_second_time_is_heard_together_and_for_the_third_alon
 ) -> None:
     till = Till()
     batches, twice = till.batches(database), [raw("a"), raw("b")]
-    assert hear(batches, delivered(*twice, again=True)) == 0
-    assert hear(batches, delivered(*twice, again=True) + delivered(raw("c"))) == 2
+    assert hear(batches, delivered(*twice, redelivered=True)) == 0
+    assert hear(batches, delivered(*twice, redelivered=True) + delivered(raw("c"))) == 2
     assert till.sizes == [2, 1, 1, 1]
     assert sorted(effects(database)) == ["a", "b", "c"]
     assert [row.times for row in rows(database, Redelivery)] == [2, 2]

@@ -57,7 +57,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     def on(*script: tuple[Any, ...]) -> tuple[RabbitBus, FakeConnection]:
         connection = FakeConnection(*script)
         monkeypatch.setattr(broker, "connect", lambda *_: connection)
-        monkeypatch.setattr(broker, "CONFIRM_WITHIN", 0.2)
+        monkeypatch.setattr(broker, "CONFIRM_SECONDS", 0.2)
         return RabbitBus("amqp://", "billing"), connection
 
     return on
@@ -71,7 +71,7 @@ def outgoing_messages(count: int, type_: str = billing.AccountOpened.TYPE) -> li
 def patient(fake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     def on(*script: tuple[Any, ...]) -> tuple[RabbitBus, FakeConnection]:
         made = fake(*script)
-        monkeypatch.setattr(broker, "CONFIRM_WITHIN", 5.0)
+        monkeypatch.setattr(broker, "CONFIRM_SECONDS", 5.0)
         return made
 
     return on

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chassis.db.database import Database
 from chassis.errors import Invalid
-from chassis.messaging.inbox import CRASHES, LARGEST, RETRY_AFTER, Envelope, Inbox
+from chassis.messaging.inbox import MAX_CRASHES, MAX_SIZE, RETRY_AFTER, Envelope, Inbox
 from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
 from chassis.runtime import clock, ids
 from contracts import billing, membership
@@ -132,7 +132,7 @@ POISON: dict[str, tuple[bytes, str]] = {
     ),
     "NaN": (raw(ids.new("org"), data={"organization_id": float("nan")}), "undecodable"),
     "duplicate keys": (raw(ids.new("org"))[:-1] + b', "subject": "org_other"}', "undecodable"),
-    "too large": (raw(ids.new("org"), padding="x" * LARGEST), "too_large"),
+    "too large": (raw(ids.new("org"), padding="x" * MAX_SIZE), "too_large"),
     "without id": (raw(ids.new("org"), id=None), "bad_envelope"),
     "without type": (raw(ids.new("org"), type=None), "bad_envelope"),
     "without source": (raw(ids.new("org"), source=None), "bad_envelope"),
@@ -182,7 +182,7 @@ def test_what_cannot_be_understood_is_laid_aside_with_its_reason(
 
     (letter,) = rows(database, DeadLetter)
     assert letter.reason == reason
-    assert (letter.size, letter.body) == (len(body), body[:LARGEST])
+    assert (letter.size, letter.body) == (len(body), body[:MAX_SIZE])
     assert effects(database) == []
     assert rows(database, InboxRow) == []
 
@@ -455,11 +455,11 @@ def test_a_message_that_comes_again_and_again_without_an_end_is_laid_aside(
         raise Killed
 
     inbox = ears(database, deadly)
-    for again in [False] + [True] * CRASHES:
+    for again in [False] + [True] * MAX_CRASHES:
         with pytest.raises(Killed):
-            inbox.receive(body, again=again)
+            inbox.receive(body, redelivered=again)
 
-    inbox.receive(body, again=True)
+    inbox.receive(body, redelivered=True)
 
     assert [reason for reason, _ in dead(database)] == ["crashes"]
     assert effects(database) == []
@@ -473,7 +473,7 @@ def test_a_message_delivered_again_after_its_effect_has_no_second_one(database: 
     inbox = ears(database)
     inbox.receive(body)
 
-    inbox.receive(body, again=True)
+    inbox.receive(body, redelivered=True)
 
     assert effects(database) == [f"{one} 1"]
 

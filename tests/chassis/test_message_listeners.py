@@ -65,7 +65,7 @@ def test_only_these_listeners_take_whole_messages() -> None:
         if listeners.WHOLE in listeners.declared(listener)
     }
 
-    assert whole == {("org", "on_saga_reply"), ("billing", "Batch.one")}
+    assert whole == {("org", "on_saga_reply"), ("billing", "Batch.apply_one")}
 
 
 def test_a_field_that_usage_gains_breaks_no_record() -> None:

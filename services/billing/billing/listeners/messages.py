@@ -127,5 +127,5 @@ LISTENERS: Listeners = {
     org.CloseAccount: on_close_account,
     org.SealAccount: on_seal_account,
     org.SettingsChanged: on_settings_changed,
-    usage.Recorded: BATCHES[usage.Recorded].one,
+    usage.Recorded: BATCHES[usage.Recorded].apply_one,
 }

@@ -1,8 +1,8 @@
-"""Hearing many messages of one kind in one transaction, where their order says nothing and most
+"""Consuming many messages of one kind in one transaction, where order does not matter and most
 need no inbox row.
 
-Whatever is odd about a message (it can't be understood, it was heard before, it fails) goes the
-inbox's way, alone.
+A message that is irregular (it cannot be decoded, it came before, it fails) goes through the inbox
+on its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,102 +30,120 @@ _LOG = log.get("batches")
 class Batch:
     """A listener for many messages of one kind.
 
-    ``read``: what a message means; raises Invalid. ``apply``: their effect, each unique by a natural key for ever;
-    answers the positions of those that had another effect, so that the inbox must remember them."""
+    ``read``: turns a message into a record; raises Invalid. ``apply``: applies the records, each
+    unique permanently by a natural key, and returns the positions of those whose outcome the inbox
+    must remember, because the key does not."""
 
     read: Callable[[Any], Any]
     apply: Callable[[Session, Sequence[Any], datetime], Sequence[int]]
 
-    def one(self, session: Session, envelope: Envelope, *, message: Any) -> None:
+    def apply_one(self, session: Session, envelope: Envelope, *, message: Any) -> None:
         """The same as a listener for the inbox."""
         self.apply(session, [self.read(message)], envelope.now)
 
 
 class Delivery(NamedTuple):
-    """A message as it came; ``published_by``: the carrier's word for who published it; ``again``: it
-    came before."""
+    """A message as the broker delivered it. ``published_by``: the user who published it, as the
+    broker authenticated it."""
 
     raw: bytes
     published_by: str
-    again: bool = False
+    redelivered: bool = False
 
 
 class _Item(NamedTuple):
-    number: int
-    again: bool
+    position: int
+    redelivered: bool
     decoded: Decoded
-    meant: Any
+    record: Any
+
+    @property
+    def id(self) -> str:
+        return self.decoded.envelope.id
 
 
 class Batches:
-    """One service's ears for one kind of message."""
+    """Applies the messages of one kind that a service consumes in batches."""
 
     def __init__(self, inbox: Inbox, kind: type[Message], batch: Batch) -> None:
-        self.inbox, self.kind, self.batch = inbox, kind, batch
+        self.inbox = inbox
+        self.kind = kind
+        self.batch = batch
 
     def receive(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """Apply them together, each at most once; answers the positions of those to be given to the
-        inbox.
+        """Apply the messages together, each at most once. Returns the positions of those that must
+        go through the inbox.
 
-        Raises SQLAlchemy's OperationalError when the database can't be reached: none counts as
+        Raises SQLAlchemy's OperationalError if the database is unavailable; none then counts as
         delivered."""
-        together: dict[str, _Item] = {}
-        alone = []
-        for number, delivery in enumerate(deliveries):
-            try:
-                decoded = decode(delivery.raw, delivery.published_by, (self.kind,))
-                item = _Item(number, delivery.again, decoded, self.batch.read(decoded.message))
-            except (Undeliverable, Invalid):
-                alone.append(number)
-                continue
-            if together.setdefault(decoded.envelope.id, item) is not item:
-                alone.append(number)
-        for suspect in self._suspects([id_ for id_, item in together.items() if item.again]):
-            alone.append(together.pop(suspect).number)
-        return sorted(alone + self._apply(list(together.values())))
+        items: dict[str, _Item] = {}
+        irregular = []
+        for position, delivery in enumerate(deliveries):
+            item = self._decode(position, delivery)
+            if item is None or item.id in items:
+                irregular.append(position)
+            else:
+                items[item.id] = item
+        for suspect in self._suspects([item.id for item in items.values() if item.redelivered]):
+            irregular.append(items.pop(suspect).position)
+        return sorted(irregular + self._apply(list(items.values())))
 
-    def _suspects(self, again: list[str]) -> set[str]:
-        """Those that come for the third time or more. Noted before they are applied: who comes for
-        the second time may be in one batch with whoever killed the process, and if that one does it
-        again, all are heard alone."""
-        if not again:
+    def _decode(self, position: int, delivery: Delivery) -> _Item | None:
+        try:
+            decoded = decode(delivery.raw, delivery.published_by, (self.kind,))
+            record = self.batch.read(decoded.message)
+        except (Undeliverable, Invalid):
+            return None
+        return _Item(position, delivery.redelivered, decoded, record)
+
+    def _suspects(self, redelivered: list[str]) -> set[str]:
+        """Ids of those that come for the third time or more. A message that comes for the second
+        time may only have shared a batch with one that kills the process; if that happens again,
+        each of them is applied alone."""
+        if not redelivered:
             return set()
         with self.inbox.database.transaction() as session:
-            known = set(session.scalars(select(Redelivery.id).where(Redelivery.id.in_(again))))
+            known = select(Redelivery.id).where(Redelivery.id.in_(redelivered))
+            suspects = set(session.scalars(known))
             now = clock.now()
             session.add_all(
-                Redelivery(id=id_, times=1, last_at=now) for id_ in again if id_ not in known
+                Redelivery(id=message_id, times=1, last_at=now)
+                for message_id in redelivered
+                if message_id not in suspects
             )
-        return known
+        return suspects
 
     def _apply(self, items: list[_Item]) -> list[int]:
-        """The positions of what was heard before, and of what fails even by itself."""
+        """The positions of those that were consumed before, and of those that fail even alone. A
+        batch that fails twice is halved until the failing messages are isolated."""
+        if not items:
+            return []
         for attempt in (1, 2):
             try:
-                return self._apply_once(items) if items else []
+                return self._apply_once(items)
             except (OperationalError, PoolTimeout) as problem:
                 if is_disconnect(problem) or attempt == 2:
                     raise
             except Exception as problem:
                 _LOG.warning("batch.failed", error=type(problem).__name__, messages=len(items))
         if len(items) == 1:
-            return [items[0].number]
+            return [items[0].position]
         half = len(items) // 2
         return self._apply(items[:half]) + self._apply(items[half:])
 
     def _apply_once(self, items: list[_Item]) -> list[int]:
         with self.inbox.database.transaction() as session:
-            known = select(InboxRow.id).where(
-                InboxRow.id.in_([item.decoded.envelope.id for item in items])
-            )
-            seen = set(session.scalars(known))
-            new, now = [item for item in items if item.decoded.envelope.id not in seen], clock.now()
-            for n in self.batch.apply(session, [item.meant for item in new], now) if new else ():
-                session.add(
-                    InboxRow(
-                        id=new[n].decoded.envelope.id, digest=new[n].decoded.digest, heard_at=now
-                    )
-                )
+            known = select(InboxRow.id).where(InboxRow.id.in_([item.id for item in items]))
+            consumed = set(session.scalars(known))
+            new = [item for item in items if item.id not in consumed]
+            if new:
+                self._apply_new(session, new, clock.now())
             write_collected(session)
             failpoints.hit("batch.before_commit")
-        return [item.number for item in items if item.decoded.envelope.id in seen]
+        return [item.position for item in items if item.id in consumed]
+
+    def _apply_new(self, session: Session, items: list[_Item], now: datetime) -> None:
+        remembered = self.batch.apply(session, [item.record for item in items], now)
+        for index in remembered:
+            decoded = items[index].decoded
+            session.add(InboxRow(id=decoded.envelope.id, digest=decoded.digest, consumed_at=now))

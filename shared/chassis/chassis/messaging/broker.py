@@ -1,4 +1,4 @@
-"""RabbitMQ through kombu: the only module that knows the broker."""
+"""RabbitMQ through kombu. No other module knows the broker."""
 
 import random
 import socket
@@ -21,25 +21,24 @@ from chassis.runtime.backoff import Backoff
 PREFETCH = 20
 BATCH = 500
 BATCH_BYTES = 8 * 1024 * 1024
-BATCH_WITHIN = 0.005
-CONFIRM_WITHIN = 5.0
+BATCH_SECONDS = 0.005
+CONFIRM_SECONDS = 5.0
 HEARTBEAT = 30
 STEADY = 60
 CONTENT_TYPE = "application/cloudevents+json"
 _LOG = log.get("bus")
 
-# A compressed message is unpacked by kombu before anybody can look at its size; we send and accept
-# none.
+# kombu would decompress a message before its size can be checked. We send and accept none.
 kombu.compression._decoders.clear()
 
 
 class InDoubt(Exception):
-    """The broker did not say clearly that it has the messages."""
+    """The broker did not confirm that it has stored the messages."""
 
 
 def connect(url: str, role: str) -> Connection:
-    """An open connection. ``url`` may name several nodes, separated by ``;``. Raises within a few
-    seconds."""
+    """An open connection. ``url``: one or more nodes, separated by ``;``. Raises within a few
+    seconds if none responds."""
     nodes = url.split(";")
     random.shuffle(nodes)
     connection = Connection(
@@ -61,60 +60,68 @@ def declare(
     url: str,
     service: str,
     producers: Sequence[str],
-    heard: Sequence[str],
-    in_batches: Sequence[str] = (),
+    types: Sequence[str],
+    batch_types: Sequence[str] = (),
 ) -> None:
-    """The deploy step: a service's exchange, its queue bound to exactly what it hears, a queue for
-    each type that it hears in batches, and the queue of last resort."""
+    """Declare what a service needs: its exchange, an inbox bound to the types that it consumes, a
+    queue for each type that it consumes in batches, and a queue for what the broker gives up."""
     with connect(url, f"{service}-topology") as connection, connection.channel() as channel:
         for name in {service, *producers}:
             channel.exchange_declare(name, "topic", durable=True, auto_delete=False)
         channel.exchange_declare("dead", "direct", durable=True, auto_delete=False)
-        quorum = {"x-queue-type": "quorum"}
-        channel.queue_declare(f"{service}.dead", durable=True, auto_delete=False, arguments=quorum)
+        channel.queue_declare(
+            f"{service}.dead",
+            durable=True,
+            auto_delete=False,
+            arguments={"x-queue-type": "quorum"},
+        )
         channel.queue_bind(f"{service}.dead", "dead", service)
-        for queue, types in (
-            (f"{service}.inbox", heard),
-            *((_apart(service, type_), [type_]) for type_ in in_batches),
-        ):
-            channel.queue_declare(
-                queue,
-                durable=True,
-                auto_delete=False,
-                arguments={
-                    **quorum,
-                    "x-delivery-limit": 50,
-                    "x-single-active-consumer": queue == f"{service}.inbox",
-                    "x-overflow": "reject-publish",
-                    "x-dead-letter-exchange": "dead",
-                    "x-dead-letter-routing-key": service,
-                    "x-dead-letter-strategy": "at-least-once",
-                    "x-max-length": 1_000_000,
-                    "x-max-length-bytes": 1024**3,
-                },
-            )
-            for type_ in types:
-                channel.queue_bind(queue, _producer(type_), type_)
+        _declare_queue(channel, service, f"{service}.inbox", types, ordered=True)
+        for type_ in batch_types:
+            _declare_queue(channel, service, _batch_queue(service, type_), [type_], ordered=False)
+
+
+def _declare_queue(
+    channel: Any, service: str, queue: str, types: Sequence[str], *, ordered: bool
+) -> None:
+    channel.queue_declare(
+        queue,
+        durable=True,
+        auto_delete=False,
+        arguments={
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 50,
+            "x-single-active-consumer": ordered,
+            "x-overflow": "reject-publish",
+            "x-dead-letter-exchange": "dead",
+            "x-dead-letter-routing-key": service,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-max-length": 1_000_000,
+            "x-max-length-bytes": 1024**3,
+        },
+    )
+    for type_ in types:
+        channel.queue_bind(queue, _producer(type_), type_)
 
 
 class RabbitBus:
-    """Publishes with confirms matched by delivery tag; any doubt drops the connection."""
+    """Publishes with confirms, matched by delivery tag. When in doubt it drops the connection."""
 
     def __init__(self, url: str, service: str) -> None:
         self.url, self.service = url, service
         self._connection: Connection | None = None
         self._channel: Any = None
         self._tag = 0
-        self._open: dict[int, str] = {}
+        self._unconfirmed: dict[int, str] = {}
         self._returned: dict[str, str] = {}
         self._refused = False
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
-        """Carry the messages in this order; answers once every one is confirmed. Raises InDoubt or a
-        broker error."""
+        """Publish the messages in this order and wait until all are confirmed. Raises InDoubt or an
+        error of the broker."""
         try:
             self._connect()
-            self._open.clear()
+            self._unconfirmed.clear()
             self._returned.clear()
             self._refused = False
             for n, outgoing in enumerate(messages):
@@ -133,7 +140,7 @@ class RabbitBus:
         connect(self.url, f"{self.service}-check").release()
 
     def close(self) -> None:
-        """Drop the socket without a word; nothing of it is used again."""
+        """Drop the connection without closing it politely."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             connection.collect()
@@ -146,9 +153,9 @@ class RabbitBus:
         self._channel = self._connection.channel()
         self._channel.confirm_select()
         self._tag = 0
-        self._channel.events["basic_ack"].add(self._acked)
-        self._channel.events["basic_nack"].add(self._nacked)
-        self._channel.events["basic_return"].add(self._came_back)
+        self._channel.events["basic_ack"].add(self._on_ack)
+        self._channel.events["basic_nack"].add(self._on_nack)
+        self._channel.events["basic_return"].add(self._on_return)
 
     def _send(self, outgoing: OutgoingMessage) -> None:
         message = AmqpMessage(
@@ -163,36 +170,39 @@ class RabbitBus:
             timestamp=int(outgoing.occurred_at.timestamp()),
         )
         self._tag += 1
-        self._open[self._tag] = outgoing.id
-        mandatory = _must_arrive(outgoing.type)
+        self._unconfirmed[self._tag] = outgoing.id
+        mandatory = _is_mandatory(outgoing.type)
         self._channel._basic_publish(
             message, exchange=self.service, routing_key=outgoing.type, mandatory=mandatory
         )
 
     def _await_confirms(self) -> None:
-        deadline = time.monotonic() + CONFIRM_WITHIN
-        while self._open:
+        deadline = time.monotonic() + CONFIRM_SECONDS
+        while self._unconfirmed:
             if self._refused or time.monotonic() > deadline:
-                raise InDoubt(f"{len(self._open)} messages were not confirmed")
+                raise InDoubt(f"{len(self._unconfirmed)} messages were not confirmed")
             try:
                 self._connection.drain_events(timeout=0.5)  # type: ignore[union-attr]
             except TimeoutError:
                 continue
 
-    def _acked(self, tag: int, multiple: bool) -> None:
-        for done in [t for t in self._open if t <= tag] if multiple else [tag]:
-            self._open.pop(done, None)
+    def _on_ack(self, tag: int, multiple: bool) -> None:
+        confirmed = [tag]
+        if multiple:
+            confirmed = [earlier for earlier in self._unconfirmed if earlier <= tag]
+        for each in confirmed:
+            self._unconfirmed.pop(each, None)
 
-    def _nacked(self, _tag: int, _multiple: bool) -> None:
+    def _on_nack(self, _tag: int, _multiple: bool) -> None:
         self._refused = True
 
-    def _came_back(self, problem: Exception, _exchange: str, _key: str, message: Any) -> None:
+    def _on_return(self, problem: Exception, _exchange: str, _key: str, message: Any) -> None:
         self._returned[message.properties["message_id"]] = str(problem)
 
 
 class RabbitConsumer:
-    """Hands each message of a service's queue to ``receive`` and acknowledges after it has
-    returned."""
+    """Passes each message of a service's queue to ``receive`` and acknowledges it afterwards.
+    ``ready`` raises while messages cannot be applied, and is called before consuming starts."""
 
     prefetch = PREFETCH
 
@@ -204,11 +214,10 @@ class RabbitConsumer:
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.url, self.service, self._receive, self._ready = url, service, receive, ready
-        self._queues = {f"{service}.inbox": self._take, f"{service}.dead": self._take_dead}
+        self._queues = {f"{service}.inbox": self._process, f"{service}.dead": self._process_dead}
 
     def run(self, stop: threading.Event) -> None:
-        """Consume until told to stop; every trouble throws the connection away and builds a new
-        one."""
+        """Consume until told to stop. After an error it starts over with a new connection."""
         backoff = Backoff(0.5, 30.0, steady=STEADY)
         while not stop.is_set():
             try:
@@ -222,43 +231,41 @@ class RabbitConsumer:
         connect(self.url, f"{self.service}-check").release()
 
     def _consume(self, stop: threading.Event) -> None:
-        self._ready()  # what is taken while the database is away comes nearer to the delivery limit
+        self._ready()  # what is delivered in vain comes closer to the delivery limit
         connection = connect(self.url, f"{self.service}-listen")
         try:
             channel = connection.channel()
-            channel.auto_decode = False  # the sender's charset is not ours to run
+            channel.auto_decode = False  # the producer must not choose how we decode
             channel.basic_qos(0, self.prefetch, False)
-            for queue, take in self._queues.items():
-                channel.basic_consume(queue, callback=take)
+            for queue, process in self._queues.items():
+                channel.basic_consume(queue, callback=process)
             while not stop.is_set():
                 connection.heartbeat_check()
-                self._hear(connection)
+                self._drain(connection)
         finally:
-            # No cancel: a polite goodbye lets the next consumer overtake what we still hold.
+            # Not cancelled first: the next consumer would overtake the messages we still hold.
             connection.collect()
 
-    def _hear(self, connection: Connection) -> None:
+    def _drain(self, connection: Connection) -> None:
         with suppress(TimeoutError):
             connection.drain_events(timeout=1)
 
-    def _take(self, message: Any) -> None:
-        self._receive(_body(message), published_by=_user(message), again=_came_before(message))
+    def _process(self, message: Any) -> None:
+        self._receive(
+            _body(message), published_by=_user(message), redelivered=_is_redelivered(message)
+        )
         failpoints.hit("consumer.before_ack")
         message.channel.basic_ack(message.delivery_tag)
 
-    def _take_dead(self, message: Any) -> None:
-        """What the broker itself gave up on (its last fuse) is laid aside like everything else."""
-        deaths = (message.headers or {}).get("x-death")
-        last = (
-            deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
-        )
-        self._receive(_body(message), gave_up=str(last.get("reason", "unknown")))
+    def _process_dead(self, message: Any) -> None:
+        """What the broker stopped delivering becomes a dead letter like any other."""
+        self._receive(_body(message), gave_up=_reason_of_death(message))
         message.channel.basic_ack(message.delivery_tag)
 
 
 class RabbitBatchConsumer(RabbitConsumer):
-    """Hands over what lies in a kind's own queue many at a time: up to ``BATCH`` or ``BATCH_BYTES``, or as soon as
-    ``BATCH_WITHIN`` has passed and nothing more lies ready."""
+    """Consumes the queue of one type in batches: up to ``BATCH`` messages or ``BATCH_BYTES``, or
+    what arrives within ``BATCH_SECONDS`` of the first."""
 
     prefetch = 2 * BATCH
 
@@ -267,38 +274,41 @@ class RabbitBatchConsumer(RabbitConsumer):
         self._batches = batches
         self._held: list[Any] = []
         self._bytes = 0
-        self._queues = {_apart(service, batches.kind.TYPE): self._hold}
+        self._queues = {_batch_queue(service, batches.kind.TYPE): self._collect}
 
-    def _hold(self, message: Any) -> None:
+    def _collect(self, message: Any) -> None:
         self._held.append(message)
         self._bytes += len(message.body)
 
-    def _hear(self, connection: Connection) -> None:
+    def _drain(self, connection: Connection) -> None:
         self._held, self._bytes = [], 0
-        super()._hear(connection)
-        enough = time.monotonic() + BATCH_WITHIN
+        super()._drain(connection)
+        deadline = time.monotonic() + BATCH_SECONDS
         with suppress(TimeoutError):
             while self._held and len(self._held) < BATCH and self._bytes < BATCH_BYTES:
-                connection.drain_events(timeout=max(enough - time.monotonic(), 0.0001))
+                connection.drain_events(timeout=max(deadline - time.monotonic(), 0.0001))
         if self._held:
-            self._hand_over(connection)
+            self._apply(connection)
 
-    def _hand_over(self, connection: Connection) -> None:
+    def _apply(self, connection: Connection) -> None:
         held = self._held
-        alone = self._batches.receive([Delivery(_body(m), _user(m), _came_before(m)) for m in held])
+        deliveries = [
+            Delivery(_body(message), _user(message), _is_redelivered(message)) for message in held
+        ]
+        irregular = self._batches.receive(deliveries)
         failpoints.hit("batch.before_ack")
-        odd = set(alone)
-        if not odd:
+        if not irregular:
             held[-1].channel.basic_ack(held[-1].delivery_tag, multiple=True)
             return
-        for message in [m for n, m in enumerate(held) if n not in odd]:
-            message.channel.basic_ack(message.delivery_tag)
-        for n in alone:
+        for position, message in enumerate(held):
+            if position not in irregular:
+                message.channel.basic_ack(message.delivery_tag)
+        for position in irregular:
             connection.heartbeat_check()
-            self._take(held[n])
+            self._process(held[position])
 
 
-def _apart(service: str, type_: str) -> str:
+def _batch_queue(service: str, type_: str) -> str:
     return f"{service}.{_producer(type_)}"
 
 
@@ -306,7 +316,7 @@ def _producer(type_: str) -> str:
     return type_.partition(".")[0]
 
 
-def _came_before(message: Any) -> bool:
+def _is_redelivered(message: Any) -> bool:
     return bool(message.delivery_info["redelivered"])
 
 
@@ -314,14 +324,19 @@ def _user(message: Any) -> str:
     return message.properties.get("user_id") or "nobody"
 
 
-def _must_arrive(type_: str) -> bool:
+def _is_mandatory(type_: str) -> bool:
     kind = by_type(type_)
     return kind is not None and bool(kind.CONSUMERS)
 
 
+def _reason_of_death(message: Any) -> str:
+    deaths = (message.headers or {}).get("x-death")
+    if not isinstance(deaths, list) or not deaths or not isinstance(deaths[0], dict):
+        return "unknown"
+    return str(deaths[0].get("reason", "unknown"))
+
+
 def _body(message: Any) -> bytes:
-    return (
-        message.body
-        if isinstance(message.body, bytes)
-        else str(message.body).encode("utf-8", "surrogatepass")
-    )
+    if isinstance(message.body, bytes):
+        return message.body
+    return str(message.body).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""What a message looks like on the wire, and everything that makes one impossible to decode."""
+"""The format of messages, and everything that makes one impossible to decode."""
 
 import hashlib
 import json
@@ -14,13 +14,13 @@ from contracts import Message, by_type
 from chassis import strict_json
 from chassis.runtime import clock, ids
 
-LARGEST = 256 * 1024
+MAX_SIZE = 256 * 1024
 _FORMAT = JSONFormat()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """What a listener may know of the message beside its body."""
+    """What a listener may know about the message in addition to its body."""
 
     id: str
     source: str
@@ -37,7 +37,7 @@ class Envelope:
 
 
 class Undeliverable(Exception):
-    """The message can't ever be applied; ``reason`` is a slug."""
+    """The message can never be applied. ``reason``: a slug."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
@@ -46,7 +46,7 @@ class Undeliverable(Exception):
 
 @dataclass(frozen=True)
 class Decoded:
-    """A message that was understood, and the digest of its bytes."""
+    """A decoded message and the SHA-256 of its bytes."""
 
     envelope: Envelope
     message: Message
@@ -54,9 +54,9 @@ class Decoded:
 
 
 def decode(raw: bytes, published_by: str | None, consumed: Container[type[Message]]) -> Decoded:
-    """The message in these bytes; ``published_by`` is the broker's word for who published it. Raises
-    Undeliverable."""
-    if len(raw) > LARGEST:
+    """The message in these bytes. ``published_by``: the user who published it, as the broker
+    authenticated it; None if there is no broker. Raises Undeliverable."""
+    if len(raw) > MAX_SIZE:
         raise Undeliverable("too_large", f"{len(raw)} bytes")
     try:
         strict_json.loads(raw.decode())
@@ -68,7 +68,7 @@ def decode(raw: bytes, published_by: str | None, consumed: Container[type[Messag
         raise Undeliverable("bad_envelope", str(problem)[:500]) from problem
     version, subject = _version(facts.get("sequence")), facts.get("subject")
     if not ids.is_id("evt", str(facts["id"])) or not version or not _is_subject(subject):
-        raise Undeliverable("bad_envelope", "id, sequence or subject is not as it must be")
+        raise Undeliverable("bad_envelope", "id, sequence or subject is invalid")
     kind = by_type(facts["type"])
     if kind is None or kind not in consumed:
         raise Undeliverable("unknown_type", facts["type"])
@@ -91,9 +91,11 @@ def decode(raw: bytes, published_by: str | None, consumed: Container[type[Messag
 
 
 def _version(sequence: object) -> int:
-    """The position in the stream, 0 where it is none."""
+    """The position in the stream, 0 if it is invalid."""
     text = str(sequence)
-    return int(text) if re.fullmatch(r"[1-9][0-9]{0,18}", text) and int(text) < 2**63 else 0
+    if not re.fullmatch(r"[1-9][0-9]{0,18}", text) or int(text) >= 2**63:
+        return 0
+    return int(text)
 
 
 def _is_subject(text: object) -> bool:
@@ -101,6 +103,6 @@ def _is_subject(text: object) -> bool:
 
 
 def writable(text: str) -> str:
-    """What every database can hold of it: no NUL, no half of a surrogate pair, at most 2,000
+    """The text as every database can store it: without NUL and lone surrogates, at most 2,000
     characters."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:2000]

@@ -1,4 +1,4 @@
-"""The embedded footing's bus: a message counts as sent once every hearer in this process has
+"""The bus of embedded mode: a message counts as sent when every consumer in this process has
 committed."""
 
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,14 @@ from chassis.messaging.relay import OutgoingMessage, PublishResult
 
 
 class InProcessBus:
-    """Carries messages to the inboxes of the services in this process; the outbox itself is the
-    queue."""
+    """Delivers messages to the inboxes of the services in this process. The outbox is the queue."""
 
     def __init__(self, inboxes: Mapping[str, Inbox]) -> None:
         self.inboxes = inboxes
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
-        """Hand each message to each of its hearers. Raises when a hearer's database can't take
-        it."""
+        """Deliver each message to each of its consumers. Raises if a consumer's database is
+        unavailable."""
         for message in messages:
             kind = by_type(message.type)
             for service in kind.CONSUMERS if kind else ():

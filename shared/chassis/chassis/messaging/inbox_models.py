@@ -9,18 +9,17 @@ from chassis.db.columns import Base, BigInt, Id, Instant
 
 
 class InboxRow(Base):
-    """A message that had its effect; kept 14 days. ``digest``: SHA-256 of the message as
-    received."""
+    """A message that was applied, kept for 14 days. ``digest``: SHA-256 of its bytes."""
 
     __tablename__ = "inbox"
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
-    heard_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    consumed_at: Mapped[datetime] = mapped_column("heard_at", Instant, index=True)
 
 
 class StreamPosition(Base):
-    """How far an aggregate's stream of one source has been applied (second net, outlives the
-    inbox)."""
+    """The version up to which an aggregate's stream of one source was applied. It detects stale
+    messages even after their inbox rows were deleted."""
 
     __tablename__ = "stream_positions"
     source: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -29,7 +28,7 @@ class StreamPosition(Base):
 
 
 class Redelivery(Base):
-    """How often a message came again: a process died under it, or its connection did."""
+    """How often a message was redelivered, because a process or its connection died with it."""
 
     __tablename__ = "redeliveries"
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
@@ -38,8 +37,8 @@ class Redelivery(Base):
 
 
 class WaitingMessage(Base):
-    """A message whose listener failed, until it is due again, and those of the same aggregate
-    behind it."""
+    """A message whose listener failed, until its retry is due, or one behind it in the same
+    stream."""
 
     __tablename__ = "waiting_messages"
     __table_args__ = (Index("ix_waiting_messages_stream", "source", "aggregate", "version"),)
@@ -55,8 +54,8 @@ class WaitingMessage(Base):
 
 
 class DeadLetter(Base):
-    """A message laid aside with its reason, until it is redriven. ``size`` tells whether ``body``
-    is whole."""
+    """A message that cannot be applied, and why. ``body`` is cut to the maximum size; ``size`` is
+    that of the whole."""
 
     __tablename__ = "dead_letters"
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
@@ -66,5 +65,5 @@ class DeadLetter(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     size: Mapped[int] = mapped_column(BigInt)
     attempts: Mapped[int] = mapped_column(Integer)
-    laid_aside_at: Mapped[datetime] = mapped_column(Instant)
+    failed_at: Mapped[datetime] = mapped_column("laid_aside_at", Instant)
     redriven_at: Mapped[datetime | None] = mapped_column(Instant)

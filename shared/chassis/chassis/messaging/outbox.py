@@ -1,4 +1,5 @@
-"""Publishing: a message becomes a row of the outbox in the transaction that it tells about.
+"""Publishing: a message becomes a row of the outbox in the transaction of the change that it
+reports.
 
 The relay sends it to the broker after the commit; nothing here knows the broker.
 """
@@ -28,8 +29,8 @@ _NO_VERSION = b'"sequence": "0"'
 
 
 class Stream(Base):
-    """The last version published of an aggregate. Taking the next one locks the row, so versions
-    follow the order of commits."""
+    """The last version published about an aggregate. Taking the next one locks the row, so that
+    versions follow the order of commits."""
 
     __tablename__ = "streams"
     aggregate: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -37,7 +38,8 @@ class Stream(Base):
 
 
 class OutboxRow(Base):
-    """A message as it is sent, byte for byte. It is deleted 14 days after it was sent."""
+    """A message, byte for byte as it is sent. Deleted 14 days after that. ``unsendable``: why the
+    broker returned it."""
 
     __tablename__ = "outbox"
     __table_args__ = (

@@ -1,5 +1,5 @@
-"""Outbox to bus. Owns hash partitions of the outbox under a fenced lease, so that several relays
-keep the order."""
+"""From the outbox to the bus. Each partition of the outbox is leased to one relay, so that several
+relays keep the order."""
 
 import threading
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _LOG = log.get("relay")
 
 
 class RelayLease(Base):
-    """Who relays a partition, until when; ``fence`` grows with each new holder."""
+    """Which relay holds a partition until when. ``fence`` grows with each new holder."""
 
     __tablename__ = "relay_leases"
     partition: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
@@ -34,7 +34,7 @@ class RelayLease(Base):
 
 @dataclass(frozen=True)
 class OutgoingMessage:
-    """A message ready to be carried."""
+    """A message ready to be sent."""
 
     id: str
     type: str
@@ -44,23 +44,23 @@ class OutgoingMessage:
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What the carrier says: ``sent`` ids are safe; ``returned`` ones had nowhere to go, with the
-    reason."""
+    """``sent``: ids of the messages that the bus has stored; ``returned``: ids of those that could
+    not be routed, with the reason."""
 
     sent: frozenset[str]
     returned: dict[str, str]
 
 
 class Bus(Protocol):
-    """Carries a batch. Raises when in any doubt; then nothing of the batch counts as sent."""
+    """Something that sends messages. If it raises, nothing of the batch counts as sent."""
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
-        """Carry the messages in this order."""
+        """Send the messages in this order."""
         ...
 
 
 class Relay:
-    """Publishes what was said, in order per aggregate, at least once."""
+    """Sends the outbox, in order per aggregate, each message at least once."""
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self.database, self.bus = database, bus
@@ -70,27 +70,27 @@ class Relay:
         self._leased_until: datetime | None = None
 
     def wake(self) -> None:
-        """Something was said: look now rather than at the next poll."""
+        """Look for messages now rather than at the next poll."""
         self._wake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Relay until told to stop; trouble is logged and tried again with growing pauses."""
+        """Relay until told to stop. Errors are logged and retried with growing pauses."""
         backoff = Backoff(0.1, 10.0)
         while not stop.is_set():
             self._wake.clear()
             try:
-                moved = self.step(clock.now())
+                sent = self.step(clock.now())
                 backoff.reset()
             except Exception:
                 _LOG.warning("relay.failed", exc_info=True, pause=backoff.seconds)
                 backoff.wait(stop)
                 continue
-            if not moved:
+            if not sent:
                 self._wake.wait(POLL)
         self._release()
 
     def step(self, now: datetime) -> int:
-        """Publish one batch of the partitions held; answers how many messages were sent."""
+        """Send a batch of the leased partitions. Returns how many messages were sent."""
         if self._leased_until is None or now > self._leased_until - LEASE / 2:
             self._take_leases(now)
         with self.database.reading() as session:
@@ -106,22 +106,27 @@ class Relay:
 
     def _take_leases(self, now: datetime) -> None:
         with self.database.transaction() as session:
-            known = {
-                row.partition: row for row in session.scalars(select(RelayLease).with_for_update())
-            }
+            existing = session.scalars(select(RelayLease).with_for_update())
+            leases = {lease.partition: lease for lease in existing}
             for partition in range(PARTITIONS):
-                row = known.get(partition)
-                if row is None:
-                    row = RelayLease(
+                lease = leases.get(partition)
+                if lease is None:
+                    lease = RelayLease(
                         partition=partition, holder=self.holder, fence=1, until=now + LEASE
                     )
-                    session.add(row)
-                elif row.holder == self.holder:
-                    row.until = now + LEASE
-                elif row.until < now:
-                    row.holder, row.fence, row.until = self.holder, row.fence + 1, now + LEASE
-                known[partition] = row
-            self._fences = {n: row.fence for n, row in known.items() if row.holder == self.holder}
+                    leases[partition] = lease
+                    session.add(lease)
+                elif lease.holder == self.holder:
+                    lease.until = now + LEASE
+                elif lease.until < now:
+                    lease.holder = self.holder
+                    lease.fence += 1
+                    lease.until = now + LEASE
+            self._fences = {
+                partition: lease.fence
+                for partition, lease in leases.items()
+                if lease.holder == self.holder
+            }
         self._leased_until = now + LEASE
 
     def _release(self) -> None:
@@ -131,8 +136,8 @@ class Relay:
             )
 
     def _unsent(self, session: Session) -> list[OutgoingMessage]:
-        # Asked once, not for each row: many rows of one aggregate may lie here after the bus was
-        # away.
+        # Uncorrelated subqueries, which run once and not for each row: after an outage of the bus
+        # there may be many rows of one aggregate.
         stuck = (OutboxRow.published_at.is_(None), OutboxRow.unsendable.is_not(None))
         free = or_(
             OutboxRow.aggregate.not_in(select(OutboxRow.aggregate).where(*stuck)),
@@ -151,13 +156,11 @@ class Relay:
         return [OutgoingMessage(row.id, row.type, row.body, row.occurred_at) for row in rows]
 
     def _mark(self, session: Session, result: PublishResult, now: datetime) -> None:
-        ours = or_(
-            *(
-                and_(RelayLease.partition == n, RelayLease.fence == f)
-                for n, f in self._fences.items()
-            )
-        )
-        held = select(RelayLease.partition).where(RelayLease.holder == self.holder, ours)
+        fences = [
+            and_(RelayLease.partition == partition, RelayLease.fence == fence)
+            for partition, fence in self._fences.items()
+        ]
+        held = select(RelayLease.partition).where(RelayLease.holder == self.holder, or_(*fences))
         if result.sent:
             session.execute(
                 update(OutboxRow)

@@ -1,4 +1,4 @@
-"""What a service is made of, as its ``app`` room declares it."""
+"""What a service consists of, as its ``app`` module declares it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,17 @@ from chassis.messaging.inbox import Inbox, Listeners
 from chassis.messaging.inbox_models import InboxRow, Redelivery
 from chassis.messaging.outbox import OutboxRow
 
-KEPT = timedelta(days=14)
+RETENTION = timedelta(days=14)
+_DELETE_BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work that is due by the clock. ``run(database, now, settings)`` answers how much it did;
-    while it did something it is called again at once, else after ``every`` seconds. ``lane``: what
-    takes long has one of its own, so that the others of the service need not wait for it."""
+    """Work that is due by the clock.
+
+    ``run(database, now, settings)`` returns how much it did. It is called again immediately while
+    it does something, else after ``every`` seconds. ``lane``: jobs of one lane run one after the
+    other; a long job gets its own, so that the others need not wait for it."""
 
     name: str
     every: float
@@ -36,8 +39,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Service:
-    """``upstreams``: service -> the setting that holds its address. ``batches``: of what it listens to, those kinds
-    that are heard many at a time, from a queue of their own."""
+    """``upstreams``: the services it calls, each with the setting that holds its address;
+    ``batches``: the kinds of its messages that are consumed in batches, each from its own queue."""
 
     name: str
     settings: type
@@ -49,20 +52,22 @@ class Service:
     batches: Mapping[type[Message], Batch] = field(default_factory=dict)
 
     def all_jobs(self) -> tuple[Job, ...]:
-        """The service's own jobs and those that every service has."""
+        """The jobs of this service and those of every service."""
 
         def retry(database: Database, now: datetime, _settings: Any) -> int:
             return Inbox(database, self.listeners).retry_due(now)
 
-        return (*self.jobs, Job("retry_messages", 1, retry), Job("forget", 60, _forget))
+        retry_messages = Job("retry_messages", 1, retry)
+        delete_expired = Job("delete_expired", 60, _delete_expired)
+        return (*self.jobs, retry_messages, delete_expired)
 
 
-def _forget(database: Database, now: datetime, _settings: Any) -> int:
-    """Delete what has served its time, a batch at a time. Unsent messages are never deleted."""
+def _delete_expired(database: Database, now: datetime, _settings: Any) -> int:
+    """Delete a batch of the rows past their retention. Unsent messages are never deleted."""
     with database.transaction() as session:
         return (
             idempotency.delete_expired(session, now)
-            + _delete_old(session, InboxRow.id, InboxRow.heard_at, now)
+            + _delete_old(session, InboxRow.id, InboxRow.consumed_at, now)
             + _delete_old(session, Redelivery.id, Redelivery.last_at, now)
             + _delete_old(session, OutboxRow.seq, OutboxRow.published_at, now)
         )
@@ -71,5 +76,6 @@ def _forget(database: Database, now: datetime, _settings: Any) -> int:
 def _delete_old(
     session: Session, key: InstrumentedAttribute[Any], at: InstrumentedAttribute[Any], now: datetime
 ) -> int:
-    old = select(key).where(at < now - KEPT).limit(1000)
-    return int(session.execute(delete(key.class_).where(key.in_(old))).rowcount)  # type: ignore[attr-defined]
+    old = select(key).where(at < now - RETENTION).limit(_DELETE_BATCH)
+    deleted = session.execute(delete(key.class_).where(key.in_(old)))
+    return int(deleted.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,100 @@
+"""Messages that wait: those that failed, until their retry is due, and those of the same aggregate
+behind them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, delete, select
+from sqlalchemy.orm import Session, aliased
+
+from chassis.messaging import dead_letters
+from chassis.messaging.envelope import Decoded, Envelope, Undeliverable, writable
+from chassis.messaging.inbox_models import WaitingMessage
+
+RETRY_AFTER = (
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(hours=1),
+)
+
+
+def is_behind(session: Session, envelope: Envelope) -> bool:
+    """Whether an earlier message of the same stream waits."""
+    earlier = select(WaitingMessage.id).where(
+        WaitingMessage.source == envelope.source,
+        WaitingMessage.aggregate == envelope.aggregate,
+        WaitingMessage.version < envelope.version,
+    )
+    return session.execute(earlier.limit(1)).first() is not None
+
+
+def add_behind(session: Session, decoded: Decoded, raw: bytes) -> None:
+    """Let the message wait behind an earlier one of its stream."""
+    if session.get(WaitingMessage, decoded.envelope.id) is None:
+        due = decoded.envelope.now
+        session.add(_row(decoded, raw, due, attempts=0, error="behind an earlier message"))
+
+
+def add_failed(session: Session, decoded: Decoded, raw: bytes, error: str) -> None:
+    """Schedule the next retry of a message that failed; after the last one, dead-letter it."""
+    now = decoded.envelope.now
+    row = session.get(WaitingMessage, decoded.envelope.id)
+    if row is None:
+        session.add(_row(decoded, raw, now + RETRY_AFTER[0], attempts=1, error=error))
+    elif row.attempts < len(RETRY_AFTER):
+        row.due_at = now + RETRY_AFTER[row.attempts]
+        row.attempts += 1
+        row.error = writable(error)
+    else:
+        session.delete(row)
+        problem = Undeliverable("failed", error)
+        dead_letters.keep(session, raw, problem, attempts=row.attempts, now=now)
+
+
+def due(session: Session, now: datetime, limit: int) -> Sequence[Row[str, bytes]]:
+    """Id and bytes of the messages that are due and the first of their stream, oldest first."""
+    earlier = aliased(WaitingMessage)
+    is_first = ~(
+        select(earlier.id)
+        .where(
+            earlier.source == WaitingMessage.source,
+            earlier.aggregate == WaitingMessage.aggregate,
+            earlier.version < WaitingMessage.version,
+        )
+        .exists()
+    )
+    return session.execute(
+        select(WaitingMessage.id, WaitingMessage.body)
+        .where(WaitingMessage.due_at <= now, is_first)
+        .order_by(WaitingMessage.due_at)
+        .limit(limit)
+    ).all()
+
+
+def lock(session: Session, message_id: str) -> WaitingMessage | None:
+    """The waiting message, unless it is gone or being retried elsewhere."""
+    one = select(WaitingMessage).where(WaitingMessage.id == message_id)
+    return session.execute(one.with_for_update(skip_locked=True)).scalar_one_or_none()
+
+
+def remove(session: Session, message_id: str) -> None:
+    """Stop waiting for a message."""
+    session.execute(delete(WaitingMessage).where(WaitingMessage.id == message_id))
+
+
+def _row(
+    decoded: Decoded, raw: bytes, due_at: datetime, *, attempts: int, error: str
+) -> WaitingMessage:
+    envelope = decoded.envelope
+    return WaitingMessage(
+        id=envelope.id,
+        source=envelope.source,
+        aggregate=envelope.aggregate,
+        version=envelope.version,
+        type=envelope.type,
+        body=raw,
+        attempts=attempts,
+        due_at=due_at,
+        error=writable(error),
+    )
