@@ -1,1 +1,1 @@
-"""How a service runs: settings, logs, doors, transactions, messages, roles. It knows no domain."""
+"""How a service runs: settings, logs, HTTP, transactions, messages, roles. It knows no domain."""

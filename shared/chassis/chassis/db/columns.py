@@ -1,4 +1,4 @@
-"""The column types that both databases share, and the base of the chassis' own tables."""
+"""Column types for both databases, and the base class of the chassis' own tables."""
 
 import uuid
 from datetime import UTC, datetime
@@ -15,20 +15,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - doors take it from here
 from sqlalchemy.types import TypeDecorator
 
 from chassis.runtime import ids
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
-
-
 Json = JSON().with_variant(JSONB, "postgresql")
 
 
 def metadata() -> MetaData:
-    """Fresh metadata; constraint names follow one convention so that refusals can recognise
-    them."""
+    """New metadata whose constraints are named by one convention, so that code can recognize a
+    violated one."""
     return MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,14 +38,14 @@ def metadata() -> MetaData:
 
 
 class Base(DeclarativeBase):
-    """What the chassis' own tables stand on; each service has a base of its own beside it."""
+    """The base class of the chassis' own tables. Each service has another one for its tables."""
 
     metadata = metadata()
 
 
 class Id(TypeDecorator[str]):
-    """A TypeID column: ``org_…`` in the code, a native UUID in the database. A UUID is taken as it
-    is."""
+    """A TypeID column: ``org_…`` in the code, a native UUID in the database. A UUID is also
+    accepted."""
 
     impl = Uuid
     cache_ok = True
@@ -58,11 +55,9 @@ class Id(TypeDecorator[str]):
         super().__init__()
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
-        return (
-            value
-            if value is None or isinstance(value, uuid.UUID)
-            else ids.to_uuid(self.prefix, value)
-        )
+        if value is None or isinstance(value, uuid.UUID):
+            return value
+        return ids.to_uuid(self.prefix, value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else ids.of_uuid(self.prefix, value)
@@ -80,4 +75,6 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value.astimezone(UTC)

@@ -1,5 +1,4 @@
-"""The database: one engine per process, one visible transaction per knock, the column types both
-engines share."""
+"""The database: one engine per process, one visible transaction per request, message or job."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,28 +6,23 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import (
-    Engine,
-    create_engine,
-    event,
-    text,
-)
-from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - doors take it from here
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for views and listeners
 
 from chassis.db import unit_of_work
 
-# What transactions that nobody asked for come from: a run of a job.
+# The correlation of transactions without a request or message: the run of a job.
 cause: ContextVar[str] = ContextVar("cause", default="")
 
 
 class Database:
-    """An engine and its transactions. Build it after fork."""
+    """An engine and its transactions. Create it after fork."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
         self.on_publish: list[Callable[[], None]] = []
         self.engine = _engine(url, pool_size)
-        # SQLite has one writer; who waits for it inside SQLite sleeps, who waits here is woken.
+        # SQLite has one writer. Waiting for it inside SQLite means polling, waiting here does not.
         self._turn: AbstractContextManager[object] = (
             threading.Lock() if self.is_sqlite else nullcontext()
         )
@@ -38,15 +32,15 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether this is the embedded footing's database."""
+        """Whether this is the database of embedded mode."""
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def transaction(self, *, correlation: str = "", causation: str = "") -> Iterator[Session]:
         """One unit of work: committed when the block ends, rolled back when it raises.
 
-        Messages and audit rows that were collected inside are written at its end and carry
-        ``correlation`` and ``causation``. The relay is woken after the commit."""
+        Messages and audit rows that were collected are written at its end, with ``correlation``
+        (a request id) and ``causation`` (a message id). The relay is woken after the commit."""
         with self._turn, Session(self.engine, expire_on_commit=False) as session:
             session.info.update(correlation=correlation or cause.get(), causation=causation)
             with session.begin():
@@ -58,8 +52,8 @@ class Database:
 
     @contextmanager
     def reading(self, *, snapshot: bool = False) -> Iterator[Session]:
-        """A session that only looks. ``snapshot``: all it sees is of one instant, as on SQLite it
-        always is, and what it asks may take its time."""
+        """A read-only session. ``snapshot``: all queries see the same instant, as they always do on
+        SQLite, and have no time limit."""
         with Session(self._reader, expire_on_commit=False) as session:
             if snapshot and not self.is_sqlite:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -67,12 +61,12 @@ class Database:
             yield session
 
     def check(self) -> None:
-        """Raise unless the database answers."""
+        """Raise unless the database responds."""
         with self.reading() as session:
             session.execute(text("SELECT 1"))
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close all connections."""
         self.engine.dispose()
 
 
@@ -107,9 +101,8 @@ def _engine(url: str, pool_size: int) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = (
-        None  # we say BEGIN ourselves, so that a writer takes its lock at once
-    )
+    # We send BEGIN ourselves, so that a writer takes its lock immediately.
+    connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,4 +1,4 @@
-"""Where the chassis' own migrations are and where a database notes their revision. Apart from
+"""Where the chassis' own migrations are, and the table with their revision. Separate from
 ``migrations``, which loads Alembic."""
 
 from pathlib import Path

@@ -1,9 +1,8 @@
 """What a transaction collects while it runs and writes at its end.
 
 Some rows are locked by almost every transaction: the head of an organization's audit chain and the
-stream of an aggregate. They are locked only here, right before the commit, always in the same
-order, so that code which publishes and records need not know of it and two transactions never wait
-for each other.
+stream of an aggregate. They are locked only here, right before the commit and always in the same
+order, so that two transactions never deadlock and code that publishes need not know the order.
 """
 
 from enum import IntEnum

@@ -1,13 +1,13 @@
-"""The one clock. Doors read it and hand ``now`` inward."""
+"""The clock. Views, listeners and jobs read it and pass ``now`` to the actions."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """This instant, UTC, in microseconds."""
+    """This instant in UTC, with microseconds."""
     return datetime.now(UTC)
 
 
 def stamp(at: datetime) -> str:
-    """An instant as it crosses the wire: ``2026-01-31T09:00:00.000000Z``."""
+    """An instant in the format of API and messages: ``2026-01-31T09:00:00.000000Z``."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,4 +1,4 @@
-"""TypeIDs: UUIDv7 with a prefix that says of what. Text in the code and outside, a UUID in the
+"""TypeIDs: a UUIDv7 with a prefix that names the kind of thing. Text in code and API, a UUID in the
 database."""
 
 import uuid
@@ -11,12 +11,12 @@ _SUFFIX_LENGTH = 26
 
 
 def new(prefix: str) -> str:
-    """A new id; ids made later sort later."""
+    """A new id. Later ids sort later."""
     return str(TypeID(prefix))
 
 
 def new_uuid() -> uuid.UUID:
-    """What is inside a new id, for rows that are written by the thousand."""
+    """The UUID of a new id, for rows that are written by the thousand."""
     return uuid_utils.compat.uuid7()
 
 
@@ -30,7 +30,7 @@ def is_id(prefix: str, text: str) -> bool:
 
 @lru_cache(maxsize=2**16)
 def to_uuid(prefix: str, text: str) -> uuid.UUID:
-    """The UUID inside. Raises ValueError for an id of another kind or shape."""
+    """The UUID of an id. Raises ValueError for an id of another kind or format."""
     head, _, tail = text.rpartition("_")
     if head != prefix or len(tail) != _SUFFIX_LENGTH or not tail.isascii():
         raise ValueError(f"not an id of kind {prefix}")
@@ -41,5 +41,5 @@ def to_uuid(prefix: str, text: str) -> uuid.UUID:
 
 
 def of_uuid(prefix: str, value: uuid.UUID) -> str:
-    """The id around a UUID."""
+    """The id of this kind with this UUID."""
     return str(TypeID.from_uuid(value, prefix))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The clock's door: runs jobs when they are due."""
+"""Runs jobs when they are due."""
 
 import threading
 import time
@@ -12,8 +12,8 @@ _LOG = log.get("tick")
 
 
 def run(service: Service, database: Database, settings: object, stop: threading.Event) -> None:
-    """Run the service's jobs until told to stop; a job that fails is logged and tried again at its
-    next turn. Jobs of one lane take turns, lanes do not wait for each other."""
+    """Run the service's jobs until told to stop. A job that fails is logged and runs again at its
+    next turn. Jobs of one lane take turns; lanes do not wait for each other."""
     lanes: dict[str, list[Job]] = {}
     for job in service.all_jobs():
         lanes.setdefault(job.lane, []).append(job)

@@ -1,4 +1,4 @@
-"""gunicorn as the web server of a service; knows no database."""
+"""gunicorn as the web server of a service."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from gunicorn.app.base import BaseApplication
 
 
 class WebServer(BaseApplication):
-    """gunicorn with threads; the application is built in the worker, after fork."""
+    """gunicorn with threads. Each worker builds the application after fork."""
 
     def __init__(self, build: Callable[[], Any], bind: str, workers: int, threads: int) -> None:
         self._build = build
@@ -31,7 +31,7 @@ class WebServer(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        """Hand our options to gunicorn."""
+        """Set gunicorn's options."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
 

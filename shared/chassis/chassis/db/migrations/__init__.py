@@ -1,7 +1,7 @@
 """Migrations: linear in each service, for both databases.
 
-The chassis has migrations of its own for its tables, in ``versions`` next to this file. They run
-before those of a service and count in a version table of their own.
+The chassis has its own migrations for its tables, in ``versions`` next to this file. They run
+before those of a service and have their own version table.
 """
 
 from pathlib import Path
@@ -30,9 +30,9 @@ def config(migrations: Path, url: str) -> Config:
 
 
 def upgrade(migrations: Path, url: str, revision: str = "head", *, shared: bool = True) -> None:
-    """Bring the database up to date, or to that revision of the service's own migrations.
+    """Bring the database up to date, or to this revision of the service's own migrations.
 
-    ``shared``: whether the service has the tables of the chassis too."""
+    ``shared``: whether the service also uses the tables of the chassis."""
     if shared:
         chassis = config(CHASSIS, url)
         if existing := _existing_revision(url):
@@ -42,7 +42,7 @@ def upgrade(migrations: Path, url: str, revision: str = "head", *, shared: bool 
 
 
 def run_environment(metadata: MetaData) -> None:
-    """What the ``env.py`` of a service, or of the chassis, calls."""
+    """Run migrations; called by the ``env.py`` of a service or of the chassis."""
     options = _options(metadata)
     if context.is_offline_mode():
         context.configure(dialect_name="postgresql", literal_binds=True, **options)
@@ -103,7 +103,7 @@ def _run(connection: Connection, options: dict[str, Any]) -> None:
 
 
 def _render(kind: str, item: Any, _context: object) -> str | Literal[False]:
-    """How our column types are written in a new migration: as what they are in the database."""
+    """How our column types are written in a generated migration: by their type in the database."""
     if kind != "type":
         return False
     if item is Json:
