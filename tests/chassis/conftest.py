@@ -1,5 +1,5 @@
-"""The chassis' own tables on both databases; one broker with one listening service, its queues
-empty for each test."""
+"""The chassis' own tables on both databases, and a broker with one consuming service whose queues
+are empty for each test."""
 
 import threading
 import time
@@ -61,16 +61,16 @@ def postgres_database(
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """What the condition answers once it is true; fails after the deadline."""
+    """Wait until the condition is true and return its value; fail after the deadline."""
     deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not come about in time"
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.01)
-    return answer
+    return value
 
 
 class Broker:
-    """A RabbitMQ on which ``org`` hears billing and membership."""
+    """A RabbitMQ on which ``org`` consumes from billing and membership."""
 
     def __init__(self, server: RabbitMQ) -> None:
         self.server = server
@@ -88,18 +88,20 @@ class Broker:
             yield connection.channel()
 
     def depth(self, queue: str) -> int:
-        """How many messages lie ready in a queue."""
+        """How many messages are ready in a queue."""
         with self.channel() as channel:
             return channel.queue_declare(queue, passive=True).message_count
 
     def take(self, count: int, *, queue: str = "org.inbox", reject: bool = False) -> list[bytes]:
-        """Take this many messages out of a queue, or have the broker give them up."""
+        """Take this many messages out of a queue, acknowledging or rejecting them."""
         taken: list[bytes] = []
 
         def take(message: Any) -> None:
             taken.append(bytes(message.body))
-            answer = message.channel.basic_reject if reject else message.channel.basic_ack
-            answer(message.delivery_tag, **({"requeue": False} if reject else {}))
+            if reject:
+                message.channel.basic_reject(message.delivery_tag, requeue=False)
+            else:
+                message.channel.basic_ack(message.delivery_tag)
 
         with rabbit.connect(self.server.url(), "test") as connection:
             channel = connection.channel()
@@ -120,7 +122,7 @@ class Broker:
         key: str = billing.AccountOpened.TYPE,
         **other: Any,
     ) -> None:
-        """Publish as a service does, in this order, and wait until the broker has each."""
+        """Publish as a service does, in this order, and wait for each confirm."""
         with self.channel(user) as channel:
             for body in bodies:
                 message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **other})
@@ -130,7 +132,7 @@ class Broker:
 
     @contextmanager
     def listening(self, inbox: Inbox) -> Iterator[None]:
-        """Meanwhile the service listens."""
+        """Run the service's consumer meanwhile."""
         stop = threading.Event()
         consumer = rabbit.RabbitConsumer(self.urls["org"], "org", inbox.receive)
         thread = threading.Thread(target=consumer.run, args=(stop,), daemon=True)

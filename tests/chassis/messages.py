@@ -1,4 +1,4 @@
-"""Messages as they lie on the wire, good and otherwise; and a table to see their effects in."""
+"""Messages as they are sent, valid or not, and a table that shows their effects."""
 
 import json
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ class Base(DeclarativeBase):
 
 
 class Effect(Base):
-    """What a listener or a view has done."""
+    """The effect of a listener or a view."""
 
     __tablename__ = "effects"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -51,13 +51,13 @@ def opened(organization_id: str) -> billing.AccountOpened:
 
 
 def note(session: Session, envelope: Envelope, *, organization_id: str) -> None:
-    """A listener: writes down which version of what it has consumed."""
+    """A listener that notes the aggregate and version of each message."""
     session.add(Effect(word=f"{organization_id} {envelope.version}"))
 
 
-def facts(organization_id: str, version: int = 1, **other: Any) -> dict[str, Any]:
-    """The envelope and body of a good message; ``other`` replaces members, None removes one."""
-    event = {
+def event_of(organization_id: str, version: int = 1, **other: Any) -> dict[str, Any]:
+    """The members of a valid message. ``other`` replaces members; None removes one."""
+    members = {
         "id": ids.new("evt"),
         "source": "/billing",
         "type": billing.AccountOpened.TYPE,
@@ -69,22 +69,22 @@ def facts(organization_id: str, version: int = 1, **other: Any) -> dict[str, Any
         "correlationid": "a-request",
         "data": {"organization_id": organization_id},
     }
-    return {name: value for name, value in (event | other).items() if value is not None}
+    return {name: value for name, value in (members | other).items() if value is not None}
 
 
 def raw(organization_id: str, version: int = 1, **other: Any) -> bytes:
-    """A message as it lies on the wire."""
-    return json.dumps(facts(organization_id, version, **other)).encode()
+    """A message as it is sent."""
+    return json.dumps(event_of(organization_id, version, **other)).encode()
 
 
-def say(database: Database, *organization_ids: str) -> list[str]:
-    """Say that these accounts are open, each in a transaction of its own; answers the message
+def publish_opened(database: Database, *organization_ids: str) -> list[str]:
+    """Publish that these accounts are open, each in its own transaction. Returns the message
     ids."""
-    said = []
+    message_ids = []
     for organization_id in organization_ids:
         with database.transaction() as session:
-            said.append(outbox.publish(session, opened(organization_id)))
-    return said
+            message_ids.append(outbox.publish(session, opened(organization_id)))
+    return message_ids
 
 
 def rows(database: Database, kind: Any) -> list[Any]:

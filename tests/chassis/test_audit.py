@@ -1,5 +1,5 @@
-"""The audit: one chain per organization, in which every damage is found, and from which names can
-be erased."""
+"""The audit log: one chain per organization, in which any damage is detected and from which names
+can be erased."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.both_databases
 
 BY = Actor(kind="staff", id="mem_1", label="Åsa")
 OLD_HASH = "4678aec847a06daf2674a3e99c644fb47dc32e3aa24c8dc0bfe815f25fa13004"
-INSIDE = Actor(
+IMPERSONATOR = Actor(
     kind="support",
     id="mem_2",
     label="Jane Doe",
@@ -38,9 +38,13 @@ INSIDE = Actor(
 
 
 def record(
-    database: Database, one: str, action: str = "thing.done", by: Actor = BY, **other: Any
+    database: Database,
+    organization_id: str,
+    action: str = "thing.done",
+    by: Actor = BY,
+    **other: Any,
 ) -> None:
-    known: dict[str, Any] = {
+    values: dict[str, Any] = {
         "target": {"type": "thing", "id": "thg_1", "label": "Übung 🎉"},
         "reason": "why",
         "changes": [{"field": "f", "before": "Anna", "after": 1.5}],
@@ -50,23 +54,24 @@ def record(
         audit.record(
             session,
             org.AuditRecorded,
-            organization_id=one,
-            provider_id=one,
+            organization_id=organization_id,
+            provider_id=organization_id,
             action=action,
             by=by,
-            **(known | other),
+            **(values | other),
         )
 
 
-def chain(database: Database, one: str) -> list[AuditEntry]:
+def chain(database: Database, organization_id: str) -> list[AuditEntry]:
     return sorted(
-        (e for e in rows(database, AuditEntry) if e.organization_id == one), key=lambda e: e.number
+        (e for e in rows(database, AuditEntry) if e.organization_id == organization_id),
+        key=lambda e: e.number,
     )
 
 
-def problems(database: Database, one: str) -> list[str]:
+def problems(database: Database, organization_id: str) -> list[str]:
     with database.reading(snapshot=True) as session:
-        return list(audit.verify(session, one))
+        return list(audit.verify(session, organization_id))
 
 
 def chains(database: Database) -> list[str]:
@@ -79,37 +84,37 @@ def change(database: Database, entry: AuditEntry, **values: Any) -> None:
         session.execute(update(AuditEntry).where(AuditEntry.id == entry.id).values(values))
 
 
-def erase(database: Database, one: str) -> None:
+def erase(database: Database, organization_id: str) -> None:
     with database.transaction() as session:
-        audit.erase(session, one)
+        audit.erase(session, organization_id)
 
 
 @pytest.fixture
-def one(database: Database) -> str:
+def organization_id(database: Database) -> str:
     """An organization with a chain of three."""
-    made = ids.new("org")
-    for by in (BY, INSIDE, SYSTEM):
-        record(database, made, by=by)
-    return made
+    created = ids.new("org")
+    for by in (BY, IMPERSONATOR, SYSTEM):
+        record(database, created, by=by)
+    return created
 
 
-def test_each_organization_has_a_chain_and_it_holds(database: Database, one: str) -> None:
+def test_each_organization_has_a_valid_chain(database: Database, organization_id: str) -> None:
     other = ids.new("org")
     record(database, other)
 
-    assert chains(database) == [one, other]
-    assert [entry.number for entry in chain(database, one)] == [1, 2, 3]
-    assert (problems(database, one), problems(database, other)) == ([], [])
+    assert chains(database) == [organization_id, other]
+    assert [entry.number for entry in chain(database, organization_id)] == [1, 2, 3]
+    assert (problems(database, organization_id), problems(database, other)) == ([], [])
 
 
-def test_parallel_writers_begin_and_continue_one_chain_without_gaps(database: Database) -> None:
-    one, together, troubles = ids.new("org"), threading.Barrier(6), []
+def test_parallel_writers_start_and_continue_one_chain_without_gaps(database: Database) -> None:
+    organization_id, together, troubles = ids.new("org"), threading.Barrier(6), []
 
     def write() -> None:
         together.wait()
         try:
             for _ in range(3):
-                record(database, one)
+                record(database, organization_id)
         except Exception as problem:
             troubles.append(problem)
 
@@ -120,8 +125,8 @@ def test_parallel_writers_begin_and_continue_one_chain_without_gaps(database: Da
         thread.join()
 
     assert troubles == []
-    assert len(chain(database, one)) == 18
-    assert problems(database, one) == []
+    assert len(chain(database, organization_id)) == 18
+    assert problems(database, organization_id) == []
 
 
 # ---- damage
@@ -150,55 +155,57 @@ def test_parallel_writers_begin_and_continue_one_chain_without_gaps(database: Da
     ids=str,
 )
 def test_a_changed_row_is_named(
-    database: Database, one: str, values: dict[str, Any], named: str
+    database: Database, organization_id: str, values: dict[str, Any], named: str
 ) -> None:
-    second = chain(database, one)[1 if "at" not in values else 0]
+    second = chain(database, organization_id)[1 if "at" not in values else 0]
     if "actor" in values:
-        second = chain(database, one)[0]
+        second = chain(database, organization_id)[0]
     change(database, second, **values)
 
-    found = problems(database, one)
+    reported = problems(database, organization_id)
 
     assert any(
-        named in line and line.startswith(f"{second.number} {second.id}") for line in found
-    ), found
+        named in line and line.startswith(f"{second.number} {second.id}") for line in reported
+    ), reported
 
 
-def test_a_row_rewritten_together_with_its_hash_is_not_what_the_next_one_continues(
-    database: Database, one: str
+def test_a_row_rewritten_together_with_its_hash_breaks_the_chain(
+    database: Database, organization_id: str
 ) -> None:
-    second = chain(database, one)[1]
+    second = chain(database, organization_id)[1]
     second.action = "thing.undone"
     change(database, second, action="thing.undone", hash=audit.digest(second))
 
-    assert [line.partition(": ")[2] for line in problems(database, one)] == [
+    assert [line.partition(": ")[2] for line in problems(database, organization_id)] == [
         "does not continue the row before it"
     ]
 
 
-def test_missing_and_foreign_rows_are_noticed(database: Database, one: str) -> None:
+def test_missing_rows_are_detected(database: Database, organization_id: str) -> None:
     other = ids.new("org")
     for _ in range(3):
         record(database, other)
     with database.transaction() as session:
         session.execute(
-            delete(AuditEntry).where(AuditEntry.organization_id == one, AuditEntry.number == 2)
+            delete(AuditEntry).where(
+                AuditEntry.organization_id == organization_id, AuditEntry.number == 2
+            )
         )
         session.execute(
             delete(AuditEntry).where(AuditEntry.organization_id == other, AuditEntry.number == 3)
         )
 
-    third = chain(database, one)[1]
+    third = chain(database, organization_id)[1]
     assert (
-        problems(database, one)[0]
+        problems(database, organization_id)[0]
         == f"3 {third.id}: follows 1, so that rows are missing or too many"
     )
     assert problems(database, other) == ["head: is missing, or not of the last row, 2"]
 
     with database.transaction() as session:
-        session.execute(delete(AuditHead).where(AuditHead.organization_id == one))
-    assert problems(database, one)[-1] == "head: is missing, or not of the last row, 3"
-    assert one in chains(database)
+        session.execute(delete(AuditHead).where(AuditHead.organization_id == organization_id))
+    assert problems(database, organization_id)[-1] == "head: is missing, or not of the last row, 3"
+    assert organization_id in chains(database)
 
     change(database, chain(database, other)[0], number=0)
     assert "follows 0, so that rows are missing" in "\n".join(problems(database, other))
@@ -207,43 +214,45 @@ def test_missing_and_foreign_rows_are_noticed(database: Database, one: str) -> N
 # ---- erasing
 
 
-def test_names_are_erased_and_the_chain_still_holds(database: Database, one: str) -> None:
-    before = [(entry.hash, entry.digests) for entry in chain(database, one)]
+def test_names_are_erased_and_the_chain_stays_valid(
+    database: Database, organization_id: str
+) -> None:
+    before = [(entry.hash, entry.digests) for entry in chain(database, organization_id)]
 
-    erase(database, one)
+    erase(database, organization_id)
 
-    found = chain(database, one)
-    assert problems(database, one) == []
-    assert [(entry.hash, entry.digests) for entry in found] == before
-    assert [entry.salt for entry in found] == [None] * 3
-    assert found[0].actor == {"kind": "staff", "id": "mem_1", "label": "Erased", "acting": {}}
-    assert found[1].actor["acting"] == {
+    reported = chain(database, organization_id)
+    assert problems(database, organization_id) == []
+    assert [(entry.hash, entry.digests) for entry in reported] == before
+    assert [entry.salt for entry in reported] == [None] * 3
+    assert reported[0].actor == {"kind": "staff", "id": "mem_1", "label": "Erased", "acting": {}}
+    assert reported[1].actor["acting"] == {
         "sub": "idn_3",
         "org": "org_1",
         "sid": "ses_1",
         "mode": "login_as",
         "access": "full",
     }
-    assert found[2].actor["label"] == "System"
-    assert (found[0].target, found[0].changes, found[0].reason) == (
+    assert reported[2].actor["label"] == "System"
+    assert (reported[0].target, reported[0].changes, reported[0].reason) == (
         {"type": "thing", "id": "thg_1", "label": "Erased"},
         [{"field": "f"}],
         None,
     )
 
 
-def test_whatever_is_recorded_and_said_after_the_erasure_names_nobody_either(
-    database: Database, one: str
+def test_nothing_recorded_or_published_after_the_erasure_contains_names(
+    database: Database, organization_id: str
 ) -> None:
-    erase(database, one)
-    record(database, one, reason="Anna asked")
+    erase(database, organization_id)
+    record(database, organization_id, reason="Anna asked")
 
-    assert problems(database, one) == []
-    assert "Erased" in json.dumps(chain(database, one)[3].actor)
-    assert chain(database, one)[3].salt is None
-    said = b"".join(row.body for row in rows(database, OutboxRow) if row.version == 4)
-    assert b"Erased" in said
-    assert not any(word in said for word in (b'sa"', b"Anna", b"bung"))
+    assert problems(database, organization_id) == []
+    assert "Erased" in json.dumps(chain(database, organization_id)[3].actor)
+    assert chain(database, organization_id)[3].salt is None
+    published = b"".join(row.body for row in rows(database, OutboxRow) if row.version == 4)
+    assert b"Erased" in published
+    assert not any(word in published for word in (b'sa"', b"Anna", b"bung"))
 
 
 @pytest.mark.parametrize(
@@ -261,19 +270,19 @@ def test_whatever_is_recorded_and_said_after_the_erasure_names_nobody_either(
     ],
     ids=str,
 )
-def test_damage_to_what_is_left_is_named(
-    database: Database, one: str, values: dict[str, Any], named: str
+def test_damage_to_an_erased_row_is_detected(
+    database: Database, organization_id: str, values: dict[str, Any], named: str
 ) -> None:
-    erase(database, one)
-    first = chain(database, one)[0]
+    erase(database, organization_id)
+    first = chain(database, organization_id)[0]
     change(database, first, **values)
 
-    assert any(named in line for line in problems(database, one))
+    assert any(named in line for line in problems(database, organization_id))
 
 
-def test_equal_names_have_different_digests(database: Database, one: str) -> None:
-    record(database, one)
-    first, *_, last = chain(database, one)
+def test_equal_names_have_different_digests(database: Database, organization_id: str) -> None:
+    record(database, organization_id)
+    first, *_, last = chain(database, organization_id)
 
     assert (first.actor, first.reason) == (last.actor, last.reason)
     assert not set((first.digests or {}).values()) & set((last.digests or {}).values())
@@ -284,15 +293,15 @@ def test_equal_names_have_different_digests(database: Database, one: str) -> Non
 
 @pytest.fixture
 def old(database: Database) -> str:
-    """A chain that was begun before there were digests."""
-    one = ids.new("org")
+    """A chain that was started before there were digests."""
+    organization_id = ids.new("org")
     with database.transaction() as session:
-        head = AuditHead(organization_id=one, number=0, hash=audit.BEGINNING)
+        head = AuditHead(organization_id=organization_id, number=0, hash=audit.BEGINNING)
         session.add(head)
         for _ in range(2):
             entry = AuditEntry(
                 id=ids.new("evt"),
-                organization_id=one,
+                organization_id=organization_id,
                 number=head.number + 1,
                 at=NOON,
                 action="a.b",
@@ -306,11 +315,13 @@ def old(database: Database) -> str:
             entry.hash = audit.digest(entry)
             head.number, head.hash = entry.number, entry.hash
             session.add(entry)
-    record(database, one)
-    return one
+    record(database, organization_id)
+    return organization_id
 
 
-def test_a_chain_from_before_holds_goes_on_and_is_erased(database: Database, old: str) -> None:
+def test_a_chain_without_digests_is_valid_continues_and_can_be_erased(
+    database: Database, old: str
+) -> None:
     assert problems(database, old) == []
 
     change(database, chain(database, old)[0], reason="because")
@@ -324,7 +335,7 @@ def test_a_chain_from_before_holds_goes_on_and_is_erased(database: Database, old
     assert "does not continue the row before it" in problems(database, old)[0]
 
 
-def test_the_hash_of_old_rows_is_what_it_always_was(database: Database) -> None:
+def test_the_hash_of_rows_without_digests_has_not_changed(database: Database) -> None:
     entry = AuditEntry(
         id="evt_1",
         organization_id="org_1",
@@ -346,17 +357,17 @@ def test_the_hash_of_old_rows_is_what_it_always_was(database: Database) -> None:
 # ---- denials
 
 
-def test_one_denial_a_minute_is_enough(database: Database, one: str) -> None:
-    record(database, one, "thing.do", outcome="denied", now=NOON)
+def test_at_most_one_denial_a_minute_is_recorded(database: Database, organization_id: str) -> None:
+    record(database, organization_id, "thing.do", outcome="denied", now=NOON)
 
-    def lately(action: str = "thing.do", by: Actor = BY, seconds: int = 59) -> bool:
+    def denied_recently(action: str = "thing.do", by: Actor = BY, seconds: int = 59) -> bool:
         with database.reading() as session:
             return audit.denied_recently(
-                session, one, action, by=by, now=NOON + timedelta(seconds=seconds)
+                session, organization_id, action, by=by, now=NOON + timedelta(seconds=seconds)
             )
 
-    assert lately()
-    assert not lately(seconds=60)
-    assert not lately("thing.done")
-    assert not lately(by=Actor(kind="staff", id="mem_2"))
-    assert not lately(by=Actor(kind="support", id="mem_1"))
+    assert denied_recently()
+    assert not denied_recently(seconds=60)
+    assert not denied_recently("thing.done")
+    assert not denied_recently(by=Actor(kind="staff", id="mem_2"))
+    assert not denied_recently(by=Actor(kind="support", id="mem_1"))

@@ -27,7 +27,7 @@ def test_pauses_double_up_to_the_longest_and_start_again_after_success() -> None
     assert stop.pauses == [0.5, 1.0, 2.0, 3.0, 3.0, 0.5]
 
 
-def test_after_a_steady_while_they_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_steady_period_pauses_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(backoff.time, "monotonic", lambda: now)
     pauses, stop = Backoff(0.5, 30.0, steady=60), Stop()

@@ -1,5 +1,5 @@
-"""Many messages in one transaction: each with one effect, whatever is odd heard alone, nobody
-blocked by it."""
+"""Consuming in batches: each message has one effect, and an irregular one is consumed alone without
+blocking others."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,24 +42,24 @@ PROVIDER, ORG = ids.new("org"), ids.new("org")
 QUEUE = "billing.usage"
 
 
-class Till:
-    """A listener that notes each record once, and the sizes of the batches. What it is told to do,
-    it does to the records of that name."""
+class RecordingListener:
+    """A listener that notes each record once, and the sizes of the batches. ``poison``: records
+    that fail; ``refused``: records with another outcome; ``errors``: raised one after the other."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
-        self.tries: list[list[str]] = []
+        self.attempts: list[list[str]] = []
         self.poison: set[str] = set()
         self.refused: set[str] = set()
-        self.once: list[Exception] = []
+        self.errors: list[Exception] = []
 
     def read(self, message: usage.Recorded) -> str:
         if message.description == "nonsense":
-            raise invalid("/data", "invalid_record", "it says nothing")
+            raise invalid("/data", "invalid_record", "it is nonsense")
         return message.id
 
     def apply(self, session: Session, records: Sequence[str], now: datetime) -> list[int]:
-        self.tries.append(list(records))
+        self.attempts.append(list(records))
         known = set(session.scalars(select(Effect.word).where(Effect.word.in_(records))))
         fresh = dict.fromkeys(
             word for word in records if word not in known and word not in self.refused
@@ -68,10 +69,10 @@ class Till:
             Effect(word=word) for word in [*fresh, *(f"refused {records[n]}" for n in refused)]
         )
         session.flush()
-        if self.once:
-            raise self.once.pop()
+        if self.errors:
+            raise self.errors.pop()
         if bad := self.poison & set(records):
-            raise RuntimeError(f"can't be {bad}")
+            raise RuntimeError(f"cannot apply {bad}")
         self.sizes.append(len(records))
         return refused
 
@@ -80,8 +81,8 @@ class Till:
         return Batches(Inbox(database, {usage.Recorded: batch.apply_one}), usage.Recorded, batch)
 
 
-def raw(id_: str, **other: Any) -> bytes:
-    return metering.message(metering.record(PROVIDER, ORG, id_, **other.pop("data", {})), **other)
+def raw(id_: str, **second: Any) -> bytes:
+    return metering.message(metering.record(PROVIDER, ORG, id_, **second.pop("data", {})), **second)
 
 
 def delivered(
@@ -90,45 +91,46 @@ def delivered(
     return [Delivery(body, published_by, redelivered) for body in bodies]
 
 
-def hear(batches: Batches, deliveries: list[Delivery]) -> int:
-    """As the carrier does it; how many were heard alone."""
-    alone = batches.receive(deliveries)
-    for n in alone:
+def deliver(batches: Batches, deliveries: list[Delivery]) -> int:
+    """Deliver as the broker does. Returns how many were irregular."""
+    irregular = batches.receive(deliveries)
+    for n in irregular:
         batches.inbox.receive(
             deliveries[n].raw,
             published_by=deliveries[n].published_by,
             redelivered=deliveries[n].redelivered,
         )
-    return len(alone)
+    return len(irregular)
 
 
-def dead(database: Database) -> list[str]:
+def dead_letter_reasons(database: Database) -> list[str]:
     return sorted(row.reason for row in rows(database, DeadLetter))
 
 
 # ---- without a broker
-# -----------------------------------------------------------------------------------------------
 
 
 def test_a_batch_is_one_transaction_and_leaves_no_inbox_rows(database: Database) -> None:
-    till = Till()
-    hear(till.batches(database), delivered(*(raw(f"r{n}") for n in range(50))))
-    assert till.sizes == [50]
+    listener = RecordingListener()
+    deliver(listener.batches(database), delivered(*(raw(f"r{n}") for n in range(50))))
+    assert listener.sizes == [50]
     assert effects(database) == [f"r{n}" for n in range(50)]
     assert rows(database, InboxRow) == rows(database, StreamPosition) == []
 
 
-def test_what_cannot_be_understood_is_laid_aside_and_the_rest_is_heard(database: Database) -> None:
-    till = Till()
-    hear(
-        till.batches(database),
+def test_what_cannot_be_decoded_is_dead_lettered_and_the_rest_is_applied(
+    database: Database,
+) -> None:
+    listener = RecordingListener()
+    deliver(
+        listener.batches(database),
         [
             *delivered(
                 raw("a"),
                 b"{",
                 raw("b", source="/billing"),
                 raw("c", data={"description": "nonsense"}),
-                raw("d", type="usage.unheard_of.v1"),
+                raw("d", type="usage.unknown.v1"),
                 raw("e", sequence="0"),
                 raw("f", data={"amount": 1}),
                 b"x" * 300_000,
@@ -137,9 +139,9 @@ def test_what_cannot_be_understood_is_laid_aside_and_the_rest_is_heard(database:
             *delivered(raw("h")),
         ],
     )
-    assert till.sizes == [2]
+    assert listener.sizes == [2]
     assert effects(database) == ["a", "h"]
-    assert dead(database) == [
+    assert dead_letter_reasons(database) == [
         "bad_envelope",
         "forged",
         "forged",
@@ -151,100 +153,104 @@ def test_what_cannot_be_understood_is_laid_aside_and_the_rest_is_heard(database:
     ]
 
 
-def test_poison_is_found_and_waits_alone(database: Database) -> None:
-    till = Till()
-    till.poison = {"r77", "r300"}
-    hear(till.batches(database), delivered(*(raw(f"r{n}") for n in range(500))))
+def test_failing_messages_are_isolated_and_wait(database: Database) -> None:
+    listener = RecordingListener()
+    listener.poison = {"r77", "r300"}
+    deliver(listener.batches(database), delivered(*(raw(f"r{n}") for n in range(500))))
     assert sorted(effects(database)) == sorted(f"r{n}" for n in range(500) if n not in (77, 300))
-    assert len(till.tries) < 90
+    assert len(listener.attempts) < 90
     assert [(row.attempts, row.type) for row in rows(database, WaitingMessage)] == [
         (1, "usage.recorded.v1")
     ] * 2
-    till.poison = set()
-    inbox = till.batches(database).inbox
+    listener.poison = set()
+    inbox = listener.batches(database).inbox
     assert inbox.retry_due(max(row.due_at for row in rows(database, WaitingMessage))) == 2
     assert len(effects(database)) == 500
     assert rows(database, WaitingMessage) == []
 
 
-def test_a_lost_race_is_tried_again_together(database: Database) -> None:
-    till = Till()
-    till.once = [IntegrityError("insert", {}, Exception("a twin was faster"))]
-    hear(till.batches(database), delivered(raw("a"), raw("b")))
-    assert till.tries == [["a", "b"], ["a", "b"]]
+def test_a_batch_that_loses_a_race_is_retried_as_a_whole(database: Database) -> None:
+    listener = RecordingListener()
+    listener.errors = [IntegrityError("insert", {}, Exception("a duplicate was faster"))]
+    deliver(listener.batches(database), delivered(raw("a"), raw("b")))
+    assert listener.attempts == [["a", "b"], ["a", "b"]]
     assert effects(database) == ["a", "b"]
 
 
-def test_with_the_database_away_nothing_counts_as_delivered(database: Database) -> None:
-    till = Till()
+def test_with_the_database_unavailable_nothing_counts_as_delivered(database: Database) -> None:
+    listener = RecordingListener()
     away = OperationalError("insert", {}, Exception("gone"), connection_invalidated=True)
-    till.once = [away]
+    listener.errors = [away]
     with pytest.raises(OperationalError):
-        hear(till.batches(database), delivered(raw("a"), raw("b")))
-    assert till.tries == [["a", "b"]]
+        deliver(listener.batches(database), delivered(raw("a"), raw("b")))
+    assert listener.attempts == [["a", "b"]]
     assert effects(database) == []
-    assert dead(database) == []
+    assert dead_letter_reasons(database) == []
 
 
-def test_a_refused_message_is_answered_once_however_often_it_comes(database: Database) -> None:
-    till = Till()
-    till.refused = {"poor"}
-    batches, poor = till.batches(database), raw("poor")
-    hear(batches, delivered(raw("a"), poor, poor))
-    hear(batches, delivered(poor, raw("b")))
-    batches.inbox.receive(poor, published_by="usage", redelivered=True)
+def test_a_refused_message_is_applied_once_however_often_it_is_delivered(
+    database: Database,
+) -> None:
+    listener = RecordingListener()
+    listener.refused = {"poor"}
+    batches, refused_message = listener.batches(database), raw("poor")
+    deliver(batches, delivered(raw("a"), refused_message, refused_message))
+    deliver(batches, delivered(refused_message, raw("b")))
+    batches.inbox.receive(refused_message, published_by="usage", redelivered=True)
     assert effects(database) == ["a", "refused poor", "b"]
-    till.refused = set()
-    hear(batches, delivered(poor))
+    listener.refused = set()
+    deliver(batches, delivered(refused_message))
     assert "poor" not in effects(database)
-    hear(batches, delivered(raw("poor")))
+    deliver(batches, delivered(raw("poor")))
     assert effects(database)[-1] == "poor"
-    assert dead(database) == []
+    assert dead_letter_reasons(database) == []
 
 
-def test_the_same_message_with_another_body_is_laid_aside_once_refused(database: Database) -> None:
-    till = Till()
-    till.refused = {"poor"}
-    batches, same = till.batches(database), ids.new("evt")
-    hear(batches, delivered(raw("poor", id=same)))
-    hear(batches, delivered(raw("rich", id=same)))
+def test_after_a_refusal_another_body_with_the_same_id_is_dead_lettered(database: Database) -> None:
+    listener = RecordingListener()
+    listener.refused = {"poor"}
+    batches, same = listener.batches(database), ids.new("evt")
+    deliver(batches, delivered(raw("poor", id=same)))
+    deliver(batches, delivered(raw("rich", id=same)))
     assert effects(database) == ["refused poor"]
-    assert dead(database) == ["bad_envelope"]
+    assert dead_letter_reasons(database) == ["bad_envelope"]
 
 
-def test_two_bodies_under_one_id_in_one_batch_are_both_heard(database: Database) -> None:
-    till, same = Till(), ids.new("evt")
-    assert hear(till.batches(database), delivered(raw("one", id=same), raw("two", id=same))) == 1
+def test_two_bodies_with_one_id_in_one_batch_are_both_applied(database: Database) -> None:
+    listener, same = RecordingListener(), ids.new("evt")
+    assert (
+        deliver(listener.batches(database), delivered(raw("one", id=same), raw("two", id=same)))
+        == 1
+    )
     assert effects(database) == ["one", "two"]
 
 
-def test_what_comes_for_the_second_time_is_heard_together_and_for_the_third_alone(
+def test_a_second_delivery_is_batched_and_a_third_is_applied_alone(
     database: Database,
 ) -> None:
-    till = Till()
-    batches, twice = till.batches(database), [raw("a"), raw("b")]
-    assert hear(batches, delivered(*twice, redelivered=True)) == 0
-    assert hear(batches, delivered(*twice, redelivered=True) + delivered(raw("c"))) == 2
-    assert till.sizes == [2, 1, 1, 1]
+    listener = RecordingListener()
+    batches, both = listener.batches(database), [raw("a"), raw("b")]
+    assert deliver(batches, delivered(*both, redelivered=True)) == 0
+    assert deliver(batches, delivered(*both, redelivered=True) + delivered(raw("c"))) == 2
+    assert listener.sizes == [2, 1, 1, 1]
     assert sorted(effects(database)) == ["a", "b", "c"]
     assert [row.times for row in rows(database, Redelivery)] == [2, 2]
 
 
-def test_order_says_nothing(database: Database) -> None:
-    till = Till()
-    inbox = till.batches(database).inbox
+def test_order_does_not_matter(database: Database) -> None:
+    listener = RecordingListener()
+    inbox = listener.batches(database).inbox
     for n in ("3", "1", "1"):
         inbox.receive(raw(f"r{ids.new('evt')}", sequence=n), published_by="usage")
     assert len(effects(database)) == 3
-    assert dead(database) == []
+    assert dead_letter_reasons(database) == []
 
 
-# ---- with one
-# -------------------------------------------------------------------------------------------------------
+# ---- with a broker
 
 
-class Feed:
-    """A broker where billing hears usage in batches."""
+class UsageBroker:
+    """A broker where billing consumes usage in batches."""
 
     def __init__(self, server: RabbitMQ) -> None:
         self.server = server
@@ -257,13 +263,14 @@ class Feed:
             return int(connection.channel().queue_declare(QUEUE, passive=True).message_count)
 
     @contextmanager
-    def draining(self, *many: Batches) -> Iterator[None]:
+    def consuming(self, *many: Batches) -> Iterator[None]:
         stop = threading.Event()
-        drains = [
+        consumers = [
             broker.RabbitBatchConsumer(self.urls["billing"], "billing", batches) for batches in many
         ]
         threads = [
-            threading.Thread(target=drain.run, args=(stop,), daemon=True) for drain in drains
+            threading.Thread(target=consumer.run, args=(stop,), daemon=True)
+            for consumer in consumers
         ]
         for thread in threads:
             thread.start()
@@ -277,112 +284,120 @@ class Feed:
 
 
 @pytest.fixture(scope="module")
-def made_feed(rabbitmq: RabbitMQ) -> Feed:
-    return Feed(rabbitmq)
+def shared_usage_broker(rabbitmq: RabbitMQ) -> UsageBroker:
+    return UsageBroker(rabbitmq)
 
 
 @pytest.fixture
-def feed(made_feed: Feed) -> Feed:
-    with broker.connect(made_feed.server.url(), "test") as connection:
+def usage_broker(shared_usage_broker: UsageBroker) -> UsageBroker:
+    with broker.connect(shared_usage_broker.server.url(), "test") as connection:
         connection.channel().queue_purge(QUEUE)
         connection.channel().queue_purge("billing.dead")
-    return made_feed
+    return shared_usage_broker
 
 
-def publish(feed: Feed, *bodies: bytes) -> None:
-    metering.publish(feed.urls["usage"], bodies)
+def publish(usage_broker: UsageBroker, *bodies: bytes) -> None:
+    metering.publish(usage_broker.urls["usage"], bodies)
 
 
-def test_a_flood_is_heard_in_batches_of_at_most_500(
-    postgres_database: Database, feed: Feed
+def test_a_backlog_is_consumed_in_batches_of_at_most_500(
+    postgres_database: Database, usage_broker: UsageBroker
 ) -> None:
-    publish(feed, *(raw(f"r{n}") for n in range(3000)))
-    till = Till()
-    with feed.draining(till.batches(postgres_database)):
-        until(lambda: sum(till.sizes) >= 3000)
-    assert max(till.sizes) == 500
-    assert len(till.sizes) < 30
+    publish(usage_broker, *(raw(f"r{n}") for n in range(3000)))
+    listener = RecordingListener()
+    with usage_broker.consuming(listener.batches(postgres_database)):
+        until(lambda: sum(listener.sizes) >= 3000)
+    assert max(listener.sizes) == 500
+    assert len(listener.sizes) < 30
     assert sorted(effects(postgres_database)) == sorted(f"r{n}" for n in range(3000))
-    assert feed.depth() == 0
+    assert usage_broker.depth() == 0
 
 
 def test_a_batch_of_large_messages_is_smaller(
-    monkeypatch: pytest.MonkeyPatch, postgres_database: Database, feed: Feed
+    monkeypatch: pytest.MonkeyPatch, postgres_database: Database, usage_broker: UsageBroker
 ) -> None:
     monkeypatch.setattr(broker, "BATCH_BYTES", 20 * len(raw("r100")))
-    publish(feed, *(raw(f"r{n}") for n in range(100, 300)))
-    till = Till()
-    with feed.draining(till.batches(postgres_database)):
-        until(lambda: sum(till.sizes) >= 200)
-    assert max(till.sizes) == 20
-    assert feed.depth() == 0
+    publish(usage_broker, *(raw(f"r{n}") for n in range(100, 300)))
+    listener = RecordingListener()
+    with usage_broker.consuming(listener.batches(postgres_database)):
+        until(lambda: sum(listener.sizes) >= 200)
+    assert max(listener.sizes) == 20
+    assert usage_broker.depth() == 0
 
 
-def test_a_trickle_waits_for_nobody(postgres_database: Database, feed: Feed) -> None:
-    till, heard = Till(), threading.Event()
-    apply = till.apply
+def test_a_single_message_is_not_delayed(
+    postgres_database: Database, usage_broker: UsageBroker
+) -> None:
+    listener, applied = RecordingListener(), threading.Event()
+    apply = listener.apply
 
     def noted(*arguments: Any) -> list[int]:
-        heard.set()
+        applied.set()
         return apply(*arguments)
 
-    till.apply = noted  # type: ignore[method-assign]
+    listener.apply = noted  # type: ignore[method-assign]
     with (
-        feed.draining(till.batches(postgres_database)),
-        broker.connect(feed.urls["usage"], "test") as connection,
+        usage_broker.consuming(listener.batches(postgres_database)),
+        broker.connect(usage_broker.urls["usage"], "test") as connection,
     ):
-        publish(feed, raw("first"))
-        assert heard.wait(60)
+        publish(usage_broker, raw("first"))
+        assert applied.wait(60)
         channel = connection.channel()
         for n in range(20):
-            heard.clear()
+            applied.clear()
             body = metering.amqp.Message(raw(f"r{n}"), user_id="usage", delivery_mode=2)
             channel.basic_publish_confirm(body, "usage", usage.Recorded.TYPE, confirm_timeout=10)
-            assert heard.wait(60)
-    assert len(till.sizes) == 21
+            assert applied.wait(60)
+    assert len(listener.sizes) == 21
 
 
-def test_two_drains_share_the_work(postgres_database: Database, feed: Feed) -> None:
-    one, other = Till(), Till()
-    with feed.draining(one.batches(postgres_database), other.batches(postgres_database)):
-        publish(feed, *(raw(f"r{n}") for n in range(4000)))
-        until(lambda: sum(one.sizes) + sum(other.sizes) >= 4000)
-    assert one.sizes
-    assert other.sizes
+def test_two_consumers_share_the_work(
+    postgres_database: Database, usage_broker: UsageBroker
+) -> None:
+    first, second = RecordingListener(), RecordingListener()
+    with usage_broker.consuming(
+        first.batches(postgres_database), second.batches(postgres_database)
+    ):
+        publish(usage_broker, *(raw(f"r{n}") for n in range(4000)))
+        until(lambda: sum(first.sizes) + sum(second.sizes) >= 4000)
+    assert first.sizes
+    assert second.sizes
     assert sorted(effects(postgres_database)) == sorted(f"r{n}" for n in range(4000))
 
 
-def test_nobody_but_usage_speaks_for_usage(postgres_database: Database, feed: Feed) -> None:
+def test_only_usage_can_publish_usage(
+    postgres_database: Database, usage_broker: UsageBroker
+) -> None:
     with pytest.raises(metering.amqp.AccessRefused):
-        metering.publish(feed.urls["org"], [raw("a")], user="org")
+        metering.publish(usage_broker.urls["org"], [raw("a")], user="org")
     with pytest.raises(metering.amqp.PreconditionFailed):
-        metering.publish(feed.urls["usage"], [raw("a")], user="org")
+        metering.publish(usage_broker.urls["usage"], [raw("a")], user="org")
     for queue in (QUEUE, "billing.inbox"):
         with (
-            broker.connect(feed.urls["usage"], "test") as connection,
+            broker.connect(usage_broker.urls["usage"], "test") as connection,
             pytest.raises(metering.amqp.AccessRefused),
         ):
             connection.channel().basic_get(queue)
-    till = Till()
-    metering.publish(feed.urls["usage"], [raw("b")], user=None)
-    with feed.draining(till.batches(postgres_database)):
+    listener = RecordingListener()
+    metering.publish(usage_broker.urls["usage"], [raw("b")], user=None)
+    with usage_broker.consuming(listener.batches(postgres_database)):
         until(lambda: rows(postgres_database, DeadLetter))
-    assert dead(postgres_database) == ["forged"]
+    assert dead_letter_reasons(postgres_database) == ["forged"]
     assert effects(postgres_database) == []
 
 
-def test_a_broker_that_restarts_loses_nothing_and_doubles_nothing(
-    postgres_database: Database, feed: Feed
+def test_a_broker_restart_loses_and_repeats_nothing(
+    postgres_database: Database, usage_broker: UsageBroker
 ) -> None:
-    till = Till()
-    with feed.draining(till.batches(postgres_database)):
-        publish(feed, *(raw(f"r{n}") for n in range(1500)))
-        feed.server.kill()
-        feed.server.restart()
-        publish(feed, *(raw(f"s{n}") for n in range(500)))
+    listener = RecordingListener()
+    with usage_broker.consuming(listener.batches(postgres_database)):
+        publish(usage_broker, *(raw(f"r{n}") for n in range(1500)))
+        usage_broker.server.kill()
+        usage_broker.server.restart()
+        publish(usage_broker, *(raw(f"s{n}") for n in range(500)))
         until(lambda: len(effects(postgres_database)) == 2000, 120)
     assert len(set(effects(postgres_database))) == 2000
-    assert dead(postgres_database) == []
+    assert dead_letter_reasons(postgres_database) == []
 
 
 CHILD = """
@@ -390,56 +405,69 @@ import sys, threading
 from chassis.messaging import broker
 from chassis.db.database import Database
 from chassis.runtime import clock
-from tests.chassis.test_batches import Till
+from tests.chassis.test_batches import RecordingListener
 import os
-till = Till()
-apply = till.apply
+listener = RecordingListener()
+apply = listener.apply
 def fatal(session, records, now):
     if 'killer' in records: os.kill(os.getpid(), 9)
     return apply(session, records, now)
-till.apply = fatal
-broker.RabbitBatchConsumer(sys.argv[1], "billing", till.batches(Database(sys.argv[2]))).run(threading.Event())
+listener.apply = fatal
+batches = listener.batches(Database(sys.argv[2]))
+broker.RabbitBatchConsumer(sys.argv[1], "billing", batches).run(threading.Event())
 """
 
 
-def child(feed: Feed, database: Database, **environment: str) -> subprocess.Popen[bytes]:
+def child(
+    usage_broker: UsageBroker, database: Database, **environment: str
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, feed.urls["billing"], database.url],
+        [sys.executable, "-c", CHILD, usage_broker.urls["billing"], database.url],
         env={**os.environ, **environment},
     )
 
 
 @pytest.mark.parametrize("point", ["batch.before_commit", "batch.before_ack"])
-def test_killed_under_a_batch_each_has_one_effect(
-    postgres_database: Database, feed: Feed, point: str
+def test_after_a_kill_during_a_batch_each_message_has_one_effect(
+    postgres_database: Database, usage_broker: UsageBroker, point: str
 ) -> None:
-    publish(feed, *(raw(f"r{n}") for n in range(700)))
-    assert child(feed, postgres_database, CLIENTELE_FAILPOINT=point).wait(30) == -signal.SIGKILL
+    publish(usage_broker, *(raw(f"r{n}") for n in range(700)))
+    assert (
+        child(usage_broker, postgres_database, CLIENTELE_FAILPOINT=point).wait(30)
+        == -signal.SIGKILL
+    )
     assert len(effects(postgres_database)) in (
         (0,) if point == "batch.before_commit" else range(1, 501)
     )
-    till = Till()
-    with feed.draining(till.batches(postgres_database)):
+    listener = RecordingListener()
+    with usage_broker.consuming(listener.batches(postgres_database)):
         until(lambda: len(effects(postgres_database)) == 700)
-        until(lambda: feed.depth() == 0)
+        until(lambda: usage_broker.depth() == 0)
     assert len(set(effects(postgres_database))) == 700
-    assert dead(postgres_database) == []
+    assert dead_letter_reasons(postgres_database) == []
 
 
-def test_a_record_that_kills_its_process_is_laid_aside_and_no_innocent_with_it(
-    postgres_database: Database, feed: Feed
+def test_a_record_that_kills_the_process_is_dead_lettered_and_no_other_is(
+    postgres_database: Database, usage_broker: UsageBroker
 ) -> None:
     publish(
-        feed, *(raw(f"r{n}") for n in range(30)), raw("killer"), *(raw(f"s{n}") for n in range(30))
+        usage_broker,
+        *(raw(f"r{n}") for n in range(30)),
+        raw("killer"),
+        *(raw(f"s{n}") for n in range(30)),
     )
     deaths = 0
     while len(effects(postgres_database)) < 60:
-        process = child(feed, postgres_database)
-        until(lambda p=process: p.poll() is not None or len(effects(postgres_database)) == 60)  # type: ignore[misc]
+        process = child(usage_broker, postgres_database)
+        until(partial(_has_ended_or_applied_all, process, postgres_database))
         deaths += process.poll() is not None
         process.kill()
         process.wait()
     assert deaths == 6
-    assert dead(postgres_database) == ["crashes"]
+    assert dead_letter_reasons(postgres_database) == ["crashes"]
     assert max(row.times for row in rows(postgres_database, Redelivery)) == 6
     assert sorted(row.times for row in rows(postgres_database, Redelivery))[-2] <= 3
+
+
+def _has_ended_or_applied_all(process: subprocess.Popen[bytes], database: Database) -> bool:
+    return process.poll() is not None or len(effects(database)) == 60

@@ -1,4 +1,4 @@
-"""The bus: confirms matched by tag against a fake channel, and the real broker."""
+"""The bus: confirms matched by delivery tag on a fake channel, and the real broker."""
 
 from collections import defaultdict
 from types import SimpleNamespace
@@ -15,12 +15,12 @@ from chassis.runtime import ids
 from contracts import billing, org
 
 from tests.chassis.conftest import LISTENERS, Broker, until
-from tests.chassis.messages import NOON, effects, raw, rows, say
+from tests.chassis.messages import NOON, effects, publish_opened, raw, rows
 
 
 class FakeConnection:
-    """A connection and its channel; ``script`` is what the broker says, one entry per drain:
-    (event, arguments)."""
+    """A connection and its channel. ``script``: what the broker sends, one (event, arguments) per
+    drain."""
 
     userid = "billing"
 
@@ -77,7 +77,7 @@ def patient(fake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return on
 
 
-def test_one_ack_for_several_confirms_them_all(patient: Any) -> None:
+def test_one_ack_can_confirm_several_messages(patient: Any) -> None:
     bus, _ = patient(("basic_ack", 2, True), ("basic_ack", 3, False))
     three = outgoing_messages(3)
 
@@ -101,7 +101,7 @@ def test_the_ack_of_another_message_does_not_confirm_this_one(fake: Any) -> None
     assert not connection.connected
 
 
-def test_tags_go_on_counting_from_batch_to_batch(patient: Any) -> None:
+def test_tags_continue_from_batch_to_batch(patient: Any) -> None:
     bus, _ = patient(("basic_ack", 2, True), ("basic_ack", 3, False))
     bus.publish(outgoing_messages(2))
 
@@ -142,7 +142,7 @@ def test_a_returned_message_is_not_sent_though_it_is_confirmed(patient: Any) -> 
     assert connection.connected
 
 
-def test_only_what_one_of_our_services_hears_must_arrive(patient: Any) -> None:
+def test_only_messages_with_consumers_are_mandatory(patient: Any) -> None:
     bus, connection = patient(("basic_ack", 2, True))
 
     bus.publish(outgoing_messages(1) + outgoing_messages(1, org.OrganizationReactivated.TYPE))
@@ -150,10 +150,10 @@ def test_only_what_one_of_our_services_hears_must_arrive(patient: Any) -> None:
     assert [mandatory for _, mandatory in connection.sent] == [True, False]
 
 
-def test_a_message_crosses_the_real_broker_byte_for_byte(
+def test_the_broker_delivers_a_message_byte_for_byte(
     postgres_database: Database, broker: Broker
 ) -> None:
-    say(postgres_database, *(ids.new("org") for _ in range(30)))
+    publish_opened(postgres_database, *(ids.new("org") for _ in range(30)))
     bus = RabbitBus(broker.urls["billing"], "billing")
 
     assert Relay(postgres_database, bus).step(NOON) == 30
@@ -164,19 +164,19 @@ def test_a_message_crosses_the_real_broker_byte_for_byte(
     assert broker.depth("org.inbox") == 0
 
 
-def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(
+def test_an_unroutable_message_is_sent_once_a_queue_is_bound(
     postgres_database: Database, broker: Broker
 ) -> None:
     key = billing.AccountOpened.TYPE
     with broker.channel() as channel:
         channel.queue_unbind("org.inbox", "billing", key)
     stuck, bus = ids.new("org"), RabbitBus(broker.urls["billing"], "billing")
-    only = Relay(postgres_database, bus)
-    first = say(postgres_database, stuck)[0]
+    sender = Relay(postgres_database, bus)
+    first = publish_opened(postgres_database, stuck)[0]
     try:
-        assert only.step(NOON) == 0
-        say(postgres_database, stuck)
-        assert only.step(NOON) == 0
+        assert sender.step(NOON) == 0
+        publish_opened(postgres_database, stuck)
+        assert sender.step(NOON) == 0
         assert "NO_ROUTE" in next(
             r.unsendable for r in rows(postgres_database, OutboxRow) if r.id == first
         )
@@ -184,7 +184,7 @@ def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(
     finally:
         broker.declare()
 
-    while only.step(NOON):
+    while sender.step(NOON):
         pass
 
     bus.close()
@@ -193,9 +193,9 @@ def test_a_message_no_queue_is_bound_for_is_sent_once_one_is(
     ]
 
 
-def test_a_message_without_hearers_is_sent_though_nobody_is_bound(broker: Broker) -> None:
+def test_a_message_without_consumers_is_sent_without_a_bound_queue(broker: Broker) -> None:
     bus = RabbitBus(broker.urls["membership"], "membership")
-    message = OutgoingMessage(ids.new("evt"), "membership.nobody_hears.v1", b"{}", NOON)
+    message = OutgoingMessage(ids.new("evt"), "membership.not_consumed.v1", b"{}", NOON)
 
     result = bus.publish([message])
 
@@ -214,7 +214,7 @@ def test_a_service_cannot_publish_in_the_name_of_another(broker: Broker) -> None
     assert broker.depth("org.inbox") == 0
 
 
-def test_a_body_larger_than_the_broker_takes_is_refused_aloud(broker: Broker) -> None:
+def test_a_body_larger_than_the_broker_accepts_is_an_error(broker: Broker) -> None:
     bus = RabbitBus(broker.urls["billing"], "billing")
 
     with pytest.raises(Exception):  # noqa: B017 - refused on the channel, or the connection is cut
@@ -226,36 +226,36 @@ def test_a_body_larger_than_the_broker_takes_is_refused_aloud(broker: Broker) ->
     assert broker.depth("org.inbox") == 0
 
 
-def test_what_is_said_while_the_broker_is_down_is_heard_after_it_is_back(
+def test_what_is_published_while_the_broker_is_down_is_consumed_later(
     postgres_database: Database, broker: Broker
 ) -> None:
     organization_id = ids.new("org")
     broker.server.settle()
     bus = RabbitBus(broker.urls["billing"], "billing")
-    only = Relay(postgres_database, bus)
+    sender = Relay(postgres_database, bus)
     inbox = Inbox(postgres_database, LISTENERS)
     with broker.listening(inbox):
-        say(postgres_database, organization_id)
-        only.step(NOON)
+        publish_opened(postgres_database, organization_id)
+        sender.step(NOON)
         until(lambda: len(effects(postgres_database)) == 1)
 
         broker.server.kill()
-        say(postgres_database, organization_id, organization_id)
-        with pytest.raises(Exception):  # noqa: B017 - refused on the channel, or the connection is cut
-            only.step(NOON)
+        publish_opened(postgres_database, organization_id, organization_id)
+        with pytest.raises(Exception):  # noqa: B017 - depends on when the broker is gone
+            sender.step(NOON)
         assert [row.published_at is None for row in rows(postgres_database, OutboxRow)].count(
             True
         ) == 2
 
         broker.server.restart()
-        until(lambda: _goes(only))
+        until(lambda: _can_send(sender))
         until(lambda: len(effects(postgres_database)) == 3)
 
     assert effects(postgres_database) == [f"{organization_id} {n}" for n in (1, 2, 3)]
     bus.close()
 
 
-def _goes(relay: Relay) -> bool:
+def _can_send(relay: Relay) -> bool:
     try:
         relay.step(NOON)
     except Exception:
@@ -263,13 +263,13 @@ def _goes(relay: Relay) -> bool:
     return True
 
 
-def test_compressed_bodies_are_never_unpacked_because_nobody_could() -> None:
+def test_compressed_bodies_are_never_decompressed() -> None:
     import kombu.compression
 
     assert kombu.compression._decoders == {}
 
 
-def test_a_queue_that_is_bound_gets_what_it_hears(broker: Broker) -> None:
+def test_a_bound_queue_gets_what_its_service_consumes(broker: Broker) -> None:
     body = raw(ids.new("org"))
 
     broker.publish([body])

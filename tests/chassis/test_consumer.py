@@ -1,5 +1,5 @@
-"""Consuming from the real broker: poison between good messages, each laid aside with its reason,
-nobody blocked."""
+"""Consuming from the real broker: poison between good messages is dead-lettered with its reason and
+blocks no others."""
 
 import bz2
 import gzip
@@ -20,7 +20,7 @@ from chassis.runtime import ids
 from contracts import billing
 
 from tests.chassis.conftest import LISTENERS, Broker, until
-from tests.chassis.messages import CHASSIS, effects, facts, note, raw, rows
+from tests.chassis.messages import CHASSIS, effects, event_of, note, raw, rows
 from tests.chassis.test_inbox import POISON
 from tests.databases import PreparedDatabases, migrated
 
@@ -37,34 +37,33 @@ class Trap:
         return Path.touch, (self.path,)
 
 
-class Aftermath:
-    """What is there after the service has worked off a queue full of poison between good
-    messages."""
+class Outcome:
+    """The state after the service has consumed a queue full of poison between good messages."""
 
     def __init__(self, database: Database, broker: Broker, trap: Path) -> None:
         self.trap = trap
         self.good = ids.new("org")
-        self.planted = self._plant(broker)
+        self.published = self._publish_all(broker)
         with broker.listening(Inbox(database, LISTENERS)):
             last = f"{self.good} {self.versions}"
             until(lambda: effects(database)[-1:] == [last], 60)
         self.effects = effects(database)
         self.dead = rows(database, DeadLetter)
-        self.left = broker.depth("org.inbox")
+        self.remaining = broker.depth("org.inbox")
 
-    def _plant(self, broker: Broker) -> dict[str, tuple[bytes, str]]:
-        strange = self._strange()
-        planted = {name: (body, reason) for name, (body, reason, _) in strange.items()}
-        planted |= POISON
-        how = {name: properties for name, (_, _, properties) in strange.items()}
+    def _publish_all(self, broker: Broker) -> dict[str, tuple[bytes, str]]:
+        hostile = self._hostile()
+        published = {name: (body, reason) for name, (body, reason, _) in hostile.items()}
+        published |= POISON
+        properties = {name: properties for name, (_, _, properties) in hostile.items()}
         self.versions = 0
         with (
             broker.channel("billing") as billing_channel,
             broker.channel("membership") as membership_channel,
         ):
-            for name, (body, _) in planted.items():
+            for name, (body, _) in published.items():
                 self._publish(billing_channel, raw(self.good, self._next()))
-                by = how.get(name, {}).pop("by", "billing")
+                by = properties.get(name, {}).pop("by", "billing")
                 if by == "membership":
                     self._publish(
                         membership_channel,
@@ -73,9 +72,9 @@ class Aftermath:
                         key="membership.members_erased.v1",
                     )
                 else:
-                    self._publish(billing_channel, body, **how.get(name, {}))
+                    self._publish(billing_channel, body, **properties.get(name, {}))
             self._publish(billing_channel, raw(self.good, self._next()))
-        return planted
+        return published
 
     def _next(self) -> int:
         self.versions += 1
@@ -87,12 +86,12 @@ class Aftermath:
         body: bytes,
         user: str = "billing",
         key: str = billing.AccountOpened.TYPE,
-        **how: Any,
+        **properties: Any,
     ) -> None:
-        message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **how})
+        message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **properties})
         channel.basic_publish_confirm(message, exchange=user, routing_key=key, confirm_timeout=10)
 
-    def _strange(self) -> dict[str, tuple[bytes, str, dict[str, Any]]]:
+    def _hostile(self) -> dict[str, tuple[bytes, str, dict[str, Any]]]:
         pickled = pickle.dumps(Trap(self.trap))
         undecodable = "undecodable"
         return {
@@ -127,7 +126,7 @@ class Aftermath:
             "no content type": (b"{ ", undecodable, {}),
             "900 kB": (b"x" * 900_000, "too_large", {}),
             "by another user": (raw(ids.new("org")), "forged", {"by": "membership"}),
-            "by nobody": (raw(ids.new("org")), "forged", {"user_id": None}),
+            "without a user": (raw(ids.new("org")), "forged", {"user_id": None}),
             "many headers": (
                 b"{  ",
                 undecodable,
@@ -137,12 +136,12 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def aftermath(
+def outcome(
     request: pytest.FixtureRequest,
     prepared_databases: PreparedDatabases,
     made_broker: Broker,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Aftermath]:
+) -> Iterator[Outcome]:
     folder = tmp_path_factory.mktemp("poison")
     with made_broker.channel() as channel:
         channel.queue_purge("org.inbox")
@@ -153,67 +152,67 @@ def aftermath(
         folder=folder,
         postgres=lambda: request.getfixturevalue("postgres"),
     ) as database:
-        yield Aftermath(database, made_broker, folder / "unpickled")
+        yield Outcome(database, made_broker, folder / "unpickled")
 
 
-def test_every_good_message_between_the_poison_was_applied_in_order(aftermath: Aftermath) -> None:
-    assert aftermath.effects == [f"{aftermath.good} {n}" for n in range(1, aftermath.versions + 1)]
+def test_every_good_message_between_the_poison_was_applied_in_order(outcome: Outcome) -> None:
+    assert outcome.effects == [f"{outcome.good} {n}" for n in range(1, outcome.versions + 1)]
 
 
-def test_every_poison_became_exactly_one_dead_letter_with_its_reason(aftermath: Aftermath) -> None:
-    found = {row.digest: row.reason for row in aftermath.dead}
+def test_every_poison_became_exactly_one_dead_letter_with_its_reason(outcome: Outcome) -> None:
+    reasons = {row.digest: row.reason for row in outcome.dead}
 
     wrong = {
-        name: (reason, found.get(hashlib.sha256(body).digest()))
-        for name, (body, reason) in aftermath.planted.items()
-        if found.get(hashlib.sha256(body).digest()) != reason
+        name: (reason, reasons.get(hashlib.sha256(body).digest()))
+        for name, (body, reason) in outcome.published.items()
+        if reasons.get(hashlib.sha256(body).digest()) != reason
     }
     assert wrong == {}
-    assert len(aftermath.dead) == len(aftermath.planted)
+    assert len(outcome.dead) == len(outcome.published)
 
 
-def test_nothing_was_unpickled_and_the_queue_is_empty(aftermath: Aftermath) -> None:
-    assert not aftermath.trap.exists()
-    assert aftermath.left == 0
+def test_nothing_was_unpickled_and_the_queue_is_empty(outcome: Outcome) -> None:
+    assert not outcome.trap.exists()
+    assert outcome.remaining == 0
 
 
 def test_a_message_published_twice_has_one_effect(
     postgres_database: Database, broker: Broker
 ) -> None:
-    one, other = ids.new("org"), ids.new("org")
-    body = raw(one)
+    organization_id, other = ids.new("org"), ids.new("org")
+    body = raw(organization_id)
     broker.publish([body, body, raw(other)])
 
     with broker.listening(Inbox(postgres_database, LISTENERS)):
         until(lambda: len(effects(postgres_database)) == 2)
 
-    assert effects(postgres_database) == [f"{one} 1", f"{other} 1"]
+    assert effects(postgres_database) == [f"{organization_id} 1", f"{other} 1"]
     assert broker.depth("org.inbox") == 0
 
 
-def test_the_same_id_with_another_body_is_laid_aside_and_the_next_applied(
+def test_the_same_id_with_another_body_is_dead_lettered_and_the_next_is_applied(
     postgres_database: Database, broker: Broker
 ) -> None:
     import json
 
-    one = ids.new("org")
-    event = facts(one)
+    organization_id = ids.new("org")
+    event = event_of(organization_id)
     tampered = json.dumps(event | {"data": {"organization_id": ids.new("org")}}).encode()
-    broker.publish([json.dumps(event).encode(), tampered, raw(one, 2)])
+    broker.publish([json.dumps(event).encode(), tampered, raw(organization_id, 2)])
 
     with broker.listening(Inbox(postgres_database, LISTENERS)):
         until(lambda: len(effects(postgres_database)) == 2)
 
-    assert effects(postgres_database) == [f"{one} 1", f"{one} 2"]
+    assert effects(postgres_database) == [f"{organization_id} 1", f"{organization_id} 2"]
     assert [(row.reason, row.body) for row in rows(postgres_database, DeadLetter)] == [
         ("bad_envelope", tampered)
     ]
 
 
-def test_what_the_broker_itself_gave_up_ends_among_the_dead_letters_and_can_be_redriven(
+def test_what_the_broker_gave_up_becomes_a_dead_letter_and_can_be_redriven(
     postgres_database: Database, broker: Broker
 ) -> None:
-    body = raw(one := ids.new("org"))
+    body = raw(organization_id := ids.new("org"))
     broker.publish([body])
     broker.take(1, reject=True)
     until(lambda: broker.depth("org.dead") == 1)
@@ -227,7 +226,7 @@ def test_what_the_broker_itself_gave_up_ends_among_the_dead_letters_and_can_be_r
     ]
     assert broker.depth("org.dead") == 0
     inbox.redrive()
-    assert effects(postgres_database) == [f"{one} 1"]
+    assert effects(postgres_database) == [f"{organization_id} 1"]
 
 
 def test_a_dead_letter_without_a_history_does_not_stop_the_service(
@@ -238,20 +237,20 @@ def test_a_dead_letter_without_a_history_does_not_stop_the_service(
             channel.basic_publish_confirm(
                 amqp.Message(f"lost {headers}".encode(), **headers), "dead", "org"
             )
-    broker.publish([raw(one := ids.new("org"))])
+    broker.publish([raw(organization_id := ids.new("org"))])
 
     with broker.listening(Inbox(postgres_database, LISTENERS)):
         until(lambda: len(rows(postgres_database, DeadLetter)) == 2 and effects(postgres_database))
 
-    assert effects(postgres_database) == [f"{one} 1"]
+    assert effects(postgres_database) == [f"{organization_id} 1"]
     assert broker.depth("org.dead") == 0
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_message_is_not_lost_when_the_service_dies_in_the_middle_of_it(
+def test_a_message_is_not_lost_when_the_service_dies_while_applying_it(
     postgres_database: Database, broker: Broker
 ) -> None:
-    one, deaths = ids.new("org"), []
+    organization_id, deaths = ids.new("org"), []
 
     def dies_once(session: Any, envelope: Any, *, organization_id: str) -> None:
         note(session, envelope, organization_id=organization_id)
@@ -260,12 +259,12 @@ def test_a_message_is_not_lost_when_the_service_dies_in_the_middle_of_it(
             raise SystemExit
 
     inbox = Inbox(postgres_database, LISTENERS | {billing.AccountOpened: dies_once})
-    broker.publish([raw(one, 1), raw(one, 2)])
+    broker.publish([raw(organization_id, 1), raw(organization_id, 2)])
     with broker.listening(inbox):
         until(lambda: deaths)
 
     with broker.listening(inbox):
         until(lambda: len(effects(postgres_database)) == 2)
 
-    assert effects(postgres_database) == [f"{one} 1", f"{one} 2"]
+    assert effects(postgres_database) == [f"{organization_id} 1", f"{organization_id} 2"]
     assert rows(postgres_database, DeadLetter) == []

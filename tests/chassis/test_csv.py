@@ -24,11 +24,11 @@ from chassis import csv as safe_csv
         ("", ""),
     ],
 )
-def test_text_that_a_spreadsheet_would_run_is_made_text(cell: safe_csv.Cell, shown: str) -> None:
+def test_text_that_a_spreadsheet_would_run_is_escaped(cell: safe_csv.Cell, shown: str) -> None:
     assert next(csv.reader([safe_csv.line([cell, "end"])], strict=True)) == [shown, "end"]
 
 
 @pytest.mark.parametrize("text", ["\rb", "\nb", 'a"b', "a,b", "a\r\nb"])
-def test_what_means_something_in_a_file_is_quoted(text: str) -> None:
+def test_special_characters_are_quoted(text: str) -> None:
     line = safe_csv.line([text, "end"])
     assert next(csv.reader(io.StringIO(line, newline=""), strict=True))[0].removeprefix("'") == text

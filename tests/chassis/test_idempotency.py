@@ -105,7 +105,7 @@ def test_the_same_key_on_another_route_is_another_key(database: Database) -> Non
     assert post(app, "/money", {"word": "b"}, key="k").status_code == 201
 
 
-def test_where_money_moves_a_key_is_required(database: Database) -> None:
+def test_a_route_can_require_a_key(database: Database) -> None:
     response = post(build(database), "/money", {"word": "a"})
 
     assert (response.status_code, response.json["code"]) == (400, "idempotency_key_required")

@@ -1,4 +1,5 @@
-"""Hearing: once, in order per aggregate; what fails waits, then is laid aside; others go on."""
+"""Consuming: once, in order per aggregate. What fails is retried, then dead-lettered, while other
+aggregates continue."""
 
 import json
 import threading
@@ -16,31 +17,31 @@ from contracts import billing, membership
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from tests.chassis.messages import Effect, effects, facts, note, raw, rows
+from tests.chassis.messages import Effect, effects, event_of, note, raw, rows
 
 pytestmark = pytest.mark.both_databases
 
 
-class Stubborn:
-    """A listener that fails for the organizations it dislikes."""
+class FailingListener:
+    """A listener that fails for some organizations."""
 
-    def __init__(self, *disliked: str) -> None:
-        self.disliked, self.calls = set(disliked), 0
-        self.kind: Callable[[str], Exception] = RuntimeError
+    def __init__(self, *failing_for: str) -> None:
+        self.failing_for, self.calls = set(failing_for), 0
+        self.exception: Callable[[str], Exception] = RuntimeError
 
     def __call__(self, session: Session, envelope: Envelope, *, organization_id: str) -> None:
         self.calls += 1
         note(session, envelope, organization_id=organization_id)
         session.flush()
-        if organization_id in self.disliked:
-            raise self.kind(f"I do not like {organization_id}")
+        if organization_id in self.failing_for:
+            raise self.exception(f"failing for {organization_id}")
 
 
-def ears(database: Database, listener: Any = note) -> Inbox:
+def inbox_with(database: Database, listener: Any = note) -> Inbox:
     return Inbox(database, {billing.AccountOpened: listener})
 
 
-def dead(database: Database) -> list[tuple[str, str]]:
+def dead_letters(database: Database) -> list[tuple[str, str]]:
     return [(row.reason, row.detail) for row in rows(database, DeadLetter)]
 
 
@@ -48,72 +49,76 @@ def later(minutes: float = 24 * 60) -> Any:
     return clock.now() + timedelta(minutes=minutes)
 
 
-def work_off(inbox: Inbox, now: Any) -> int:
-    """What the clock does: again as long as something was done."""
+def retry_until_done(inbox: Inbox, now: Any) -> int:
+    """Retry as the job does: again while there is something due. Returns how many were tried."""
     total = 0
     while done := inbox.retry_due(now):
         total += done
-        assert total < 1000, "it never ends"
+        assert total < 1000, "the retries do not end"
     return total
 
 
-def test_a_message_heard_twice_has_one_effect(database: Database) -> None:
-    inbox, body = ears(database), raw(one := ids.new("org"))
+def test_a_message_received_twice_has_one_effect(database: Database) -> None:
+    inbox, body = inbox_with(database), raw(organization_id := ids.new("org"))
 
     inbox.receive(body)
     inbox.receive(body)
 
-    assert effects(database) == [f"{one} 1"]
-    assert dead(database) == []
+    assert effects(database) == [f"{organization_id} 1"]
+    assert dead_letters(database) == []
 
 
-def test_the_same_id_with_another_body_is_laid_aside(database: Database) -> None:
-    inbox, one = ears(database), ids.new("org")
-    event = facts(one)
+def test_the_same_id_with_another_body_is_dead_lettered(database: Database) -> None:
+    inbox, organization_id = inbox_with(database), ids.new("org")
+    event = event_of(organization_id)
     inbox.receive(json.dumps(event).encode())
 
     inbox.receive(json.dumps(event | {"data": {"organization_id": ids.new("org")}}).encode())
 
-    assert effects(database) == [f"{one} 1"]
-    assert [reason for reason, _ in dead(database)] == ["bad_envelope"]
+    assert effects(database) == [f"{organization_id} 1"]
+    assert [reason for reason, _ in dead_letters(database)] == ["bad_envelope"]
 
 
 def test_unknown_members_are_ignored(database: Database) -> None:
-    one = ids.new("org")
+    organization_id = ids.new("org")
 
-    ears(database).receive(raw(one, data={"organization_id": one, "new": [1]}, newextension="x"))
+    inbox_with(database).receive(
+        raw(
+            organization_id, data={"organization_id": organization_id, "new": [1]}, newextension="x"
+        )
+    )
 
-    assert effects(database) == [f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 1"]
 
 
 @pytest.mark.parametrize("time", ["1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
-def test_the_time_a_message_claims_decides_nothing(database: Database, time: str) -> None:
-    one = ids.new("org")
+def test_the_time_of_a_message_does_not_matter(database: Database, time: str) -> None:
+    organization_id = ids.new("org")
 
-    ears(database).receive(raw(one, time=time))
+    inbox_with(database).receive(raw(organization_id, time=time))
 
-    assert effects(database) == [f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 1"]
 
 
-def test_a_message_behind_the_position_of_its_stream_is_laid_aside_not_applied(
+def test_a_stale_message_is_dead_lettered_and_not_applied(
     database: Database,
 ) -> None:
-    inbox, one = ears(database), ids.new("org")
-    inbox.receive(raw(one, 5))
+    inbox, organization_id = inbox_with(database), ids.new("org")
+    inbox.receive(raw(organization_id, 5))
 
-    inbox.receive(raw(one, 4))
+    inbox.receive(raw(organization_id, 4))
 
-    assert effects(database) == [f"{one} 5"]
-    assert [reason for reason, *_ in dead(database)] == ["stale"]
+    assert effects(database) == [f"{organization_id} 5"]
+    assert [reason for reason, *_ in dead_letters(database)] == ["stale"]
 
 
-def test_streams_of_different_aggregates_do_not_know_each_other(database: Database) -> None:
-    inbox, one, other = ears(database), ids.new("org"), ids.new("org")
+def test_streams_of_different_aggregates_are_independent(database: Database) -> None:
+    inbox, organization_id, other = inbox_with(database), ids.new("org"), ids.new("org")
 
-    inbox.receive(raw(one, 5))
+    inbox.receive(raw(organization_id, 5))
     inbox.receive(raw(other, 1))
 
-    assert effects(database) == [f"{one} 5", f"{other} 1"]
+    assert effects(database) == [f"{organization_id} 5", f"{other} 1"]
 
 
 POISON: dict[str, tuple[bytes, str]] = {
@@ -153,11 +158,11 @@ POISON: dict[str, tuple[bytes, str]] = {
     "type with NUL": (raw(ids.new("org"), type="billing.\x00.v1"), "unknown_type"),
     "type with half a pair": (raw(ids.new("org"), type="billing.\ud800.v1"), "unknown_type"),
     "unknown type": (raw(ids.new("org"), type="billing.nonsense.v1"), "unknown_type"),
-    "known but not heard here": (
+    "known but not consumed here": (
         raw(ids.new("org"), type=billing.BalanceChanged.TYPE),
         "unknown_type",
     ),
-    "version of a type to come": (
+    "a later version of a known type": (
         raw(ids.new("org"), type="billing.account_opened.v9"),
         "unknown_type",
     ),
@@ -171,31 +176,31 @@ POISON: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", POISON)
-def test_what_cannot_be_understood_is_laid_aside_with_its_reason(
+def test_what_cannot_be_decoded_is_dead_lettered_with_its_reason(
     database: Database, name: str
 ) -> None:
     body, reason = POISON[name]
-    inbox = ears(database)
+    inbox = inbox_with(database)
 
     inbox.receive(body)
     inbox.receive(body)
 
-    (letter,) = rows(database, DeadLetter)
-    assert letter.reason == reason
-    assert (letter.size, letter.body) == (len(body), body[:MAX_SIZE])
+    (dead_letter,) = rows(database, DeadLetter)
+    assert dead_letter.reason == reason
+    assert (dead_letter.size, dead_letter.body) == (len(body), body[:MAX_SIZE])
     assert effects(database) == []
     assert rows(database, InboxRow) == []
 
 
-def test_said_by_another_than_its_source_is_forged(database: Database) -> None:
-    one = ids.new("org")
-    inbox = ears(database)
+def test_a_message_by_another_user_than_its_source_is_forged(database: Database) -> None:
+    organization_id = ids.new("org")
+    inbox = inbox_with(database)
 
-    inbox.receive(raw(one), published_by="membership")
-    inbox.receive(raw(one), published_by="billing")
+    inbox.receive(raw(organization_id), published_by="membership")
+    inbox.receive(raw(organization_id), published_by="billing")
 
-    assert [reason for reason, _ in dead(database)] == ["forged"]
-    assert effects(database) == [f"{one} 1"]
+    assert [reason for reason, _ in dead_letters(database)] == ["forged"]
+    assert effects(database) == [f"{organization_id} 1"]
 
 
 @pytest.mark.parametrize("what", ["plain", "nul \x00", "half a pair \ud800", "long " * 1000])
@@ -206,66 +211,79 @@ def test_a_listener_that_fails_leaves_no_effect_and_the_message_waits(
         session.add(Effect(word="half done"))
         raise RuntimeError(what)
 
-    ears(database, failing).receive(raw(ids.new("org")))
+    inbox_with(database, failing).receive(raw(ids.new("org")))
 
     assert effects(database) == []
     assert [row.attempts for row in rows(database, WaitingMessage)] == [1]
     assert rows(database, InboxRow) == []
 
 
-def test_a_listener_is_tried_three_times_at_once(database: Database) -> None:
-    one = ids.new("org")
-    listener = Stubborn(one)
+def test_a_listener_is_tried_three_times_immediately(database: Database) -> None:
+    organization_id = ids.new("org")
+    listener = FailingListener(organization_id)
 
-    ears(database, listener).receive(raw(one))
+    inbox_with(database, listener).receive(raw(organization_id))
 
     assert listener.calls == 3
 
 
-def test_what_a_listener_finds_invalid_is_laid_aside_at_once(database: Database) -> None:
+def test_what_a_listener_rejects_as_invalid_is_dead_lettered_immediately(
+    database: Database,
+) -> None:
     def refusing(*_: Any) -> None:
         raise Invalid("this can never be")
 
-    ears(database, refusing).receive(raw(ids.new("org")))
+    inbox_with(database, refusing).receive(raw(ids.new("org")))
 
-    assert dead(database) == [("invalid", "this can never be")]
+    assert dead_letters(database) == [("invalid", "this can never be")]
     assert rows(database, WaitingMessage) == []
 
 
-def test_messages_behind_a_failed_one_wait_and_other_aggregates_go_on(database: Database) -> None:
-    one, other = ids.new("org"), ids.new("org")
-    inbox = ears(database, Stubborn(one))
+def test_messages_behind_a_failed_one_wait_and_other_aggregates_continue(
+    database: Database,
+) -> None:
+    organization_id, other = ids.new("org"), ids.new("org")
+    inbox = inbox_with(database, FailingListener(organization_id))
 
-    for body in (raw(one, 1), raw(one, 2), raw(other, 1), raw(one, 3)):
+    for body in (
+        raw(organization_id, 1),
+        raw(organization_id, 2),
+        raw(other, 1),
+        raw(organization_id, 3),
+    ):
         inbox.receive(body)
 
     assert effects(database) == [f"{other} 1"]
     assert sorted(row.version for row in rows(database, WaitingMessage)) == [1, 2, 3]
 
 
-def test_what_waits_is_applied_in_order_once_the_listener_can(database: Database) -> None:
-    one = ids.new("org")
-    listener = Stubborn(one)
-    inbox = ears(database, listener)
+def test_waiting_messages_are_applied_in_order_once_the_listener_succeeds(
+    database: Database,
+) -> None:
+    organization_id = ids.new("org")
+    listener = FailingListener(organization_id)
+    inbox = inbox_with(database, listener)
     for version in (1, 2, 3):
-        inbox.receive(raw(one, version))
-    listener.disliked.clear()
+        inbox.receive(raw(organization_id, version))
+    listener.failing_for.clear()
 
-    work_off(inbox, later())
+    retry_until_done(inbox, later())
 
-    assert effects(database) == [f"{one} {n}" for n in (1, 2, 3)]
+    assert effects(database) == [f"{organization_id} {n}" for n in (1, 2, 3)]
     assert rows(database, WaitingMessage) == []
-    inbox.receive(raw(one, 4))
-    assert effects(database)[-1] == f"{one} 4"
+    inbox.receive(raw(organization_id, 4))
+    assert effects(database)[-1] == f"{organization_id} 4"
 
 
-def test_what_is_not_due_is_left_alone_with_all_behind_it(database: Database) -> None:
-    one = ids.new("org")
-    listener = Stubborn(one)
-    inbox = ears(database, listener)
+def test_neither_a_message_that_is_not_due_nor_those_behind_it_are_retried(
+    database: Database,
+) -> None:
+    organization_id = ids.new("org")
+    listener = FailingListener(organization_id)
+    inbox = inbox_with(database, listener)
     for version in (1, 2):
-        inbox.receive(raw(one, version))
-    listener.disliked.clear()
+        inbox.receive(raw(organization_id, version))
+    listener.failing_for.clear()
 
     tried = inbox.retry_due(clock.now() + timedelta(seconds=5))
 
@@ -273,17 +291,17 @@ def test_what_is_not_due_is_left_alone_with_all_behind_it(database: Database) ->
     assert effects(database) == []
 
 
-def test_many_behind_a_failed_one_do_not_hold_back_what_is_due_elsewhere(
+def test_many_messages_behind_a_failed_one_do_not_delay_other_aggregates(
     database: Database,
 ) -> None:
-    one, other = sorted((ids.new("org"), ids.new("org")))
-    listener = Stubborn(one, other)
-    inbox = ears(database, listener)
+    organization_id, other = sorted((ids.new("org"), ids.new("org")))
+    listener = FailingListener(organization_id, other)
+    inbox = inbox_with(database, listener)
     for version in range(1, 8):
-        inbox.receive(raw(one, version))
+        inbox.receive(raw(organization_id, version))
     inbox.receive(raw(other, 1))
     inbox.retry_due(later(0.5))
-    listener.disliked.clear()
+    listener.failing_for.clear()
     for row in rows(database, WaitingMessage):
         if row.aggregate == other:
             inbox._retry(row.id, row.body)
@@ -292,92 +310,96 @@ def test_many_behind_a_failed_one_do_not_hold_back_what_is_due_elsewhere(
     assert effects(database) == [f"{other} 1"]
 
 
-def test_a_listener_too_slow_for_the_database_is_counted_and_holds_nobody_back(
+def test_a_statement_timeout_counts_as_an_attempt_and_delays_no_other_aggregate(
     database: Database,
 ) -> None:
-    one, other = sorted((ids.new("org"), ids.new("org")))
-    listener = Stubborn(one, other)
-    inbox = ears(database, listener)
-    inbox.receive(raw(one, 1))
+    organization_id, other = sorted((ids.new("org"), ids.new("org")))
+    listener = FailingListener(organization_id, other)
+    inbox = inbox_with(database, listener)
+    inbox.receive(raw(organization_id, 1))
     inbox.receive(raw(other, 1))
-    listener.disliked = {one}
-    listener.kind = lambda text: OperationalError(text, {}, Exception("statement timeout"))
+    listener.failing_for = {organization_id}
+    listener.exception = lambda text: OperationalError(text, {}, Exception("statement timeout"))
 
     tried = inbox.retry_due(later())
 
     assert tried == 2
     assert effects(database) == [f"{other} 1"]
-    assert [(row.aggregate, row.attempts) for row in rows(database, WaitingMessage)] == [(one, 2)]
+    assert [(row.aggregate, row.attempts) for row in rows(database, WaitingMessage)] == [
+        (organization_id, 2)
+    ]
 
 
-def test_after_the_whole_ladder_a_message_is_laid_aside_and_those_behind_it_go_on(
+def test_after_the_last_retry_a_message_is_dead_lettered_and_the_next_are_applied(
     database: Database,
 ) -> None:
-    one = ids.new("org")
-    listener = Stubborn(one)
-    inbox = ears(database, listener)
+    organization_id = ids.new("org")
+    listener = FailingListener(organization_id)
+    inbox = inbox_with(database, listener)
     for version in (1, 2):
-        inbox.receive(raw(one, version))
+        inbox.receive(raw(organization_id, version))
     first = min(rows(database, WaitingMessage), key=lambda row: row.version)
     for _ in range(len(RETRY_AFTER) - 1):
         assert inbox.retry_due(later()) == 1
-    listener.disliked.clear()
-    listener.disliked = {one}
+    listener.failing_for.clear()
+    listener.failing_for = {organization_id}
     assert inbox.retry_due(later()) == 1
-    listener.disliked = set()
+    listener.failing_for = set()
 
-    work_off(inbox, later())
+    retry_until_done(inbox, later())
 
-    assert [reason for reason, _ in dead(database)] == ["failed"]
+    assert [reason for reason, _ in dead_letters(database)] == ["failed"]
     assert rows(database, DeadLetter)[0].body == first.body
     assert rows(database, DeadLetter)[0].attempts == len(RETRY_AFTER)
-    assert effects(database) == [f"{one} 2"]
+    assert effects(database) == [f"{organization_id} 2"]
 
 
-def test_each_attempt_waits_longer_than_the_one_before(database: Database) -> None:
-    one = ids.new("org")
-    inbox = ears(database, Stubborn(one))
-    inbox.receive(raw(one))
-    waits = []
+def test_each_retry_waits_longer_than_the_one_before(database: Database) -> None:
+    organization_id = ids.new("org")
+    inbox = inbox_with(database, FailingListener(organization_id))
+    inbox.receive(raw(organization_id))
+    delays = []
     for _ in RETRY_AFTER[:-1]:
         before = clock.now()
-        waits.append(rows(database, WaitingMessage)[0].due_at - before)
+        delays.append(rows(database, WaitingMessage)[0].due_at - before)
         inbox.retry_due(later())
-    waits.append(rows(database, WaitingMessage)[0].due_at - clock.now())
+    delays.append(rows(database, WaitingMessage)[0].due_at - clock.now())
 
-    assert [round(wait.total_seconds() / 5) * 5 for wait in waits] == [10, 60, 600, 3600]
+    assert [round(delay.total_seconds() / 5) * 5 for delay in delays] == [10, 60, 600, 3600]
 
 
-def test_a_waiting_message_that_turns_out_impossible_keeps_its_reason(database: Database) -> None:
-    one = ids.new("org")
-    event = facts(one)
-    listener = Stubborn(one)
-    inbox = ears(database, listener)
+def test_another_message_with_the_id_of_a_waiting_one_is_dead_lettered(database: Database) -> None:
+    organization_id = ids.new("org")
+    event = event_of(organization_id)
+    listener = FailingListener(organization_id)
+    inbox = inbox_with(database, listener)
     inbox.receive(json.dumps(event).encode())
-    listener.disliked.clear()
+    listener.failing_for.clear()
     inbox.receive(json.dumps(event | {"extra": "x"}).encode())
 
-    work_off(inbox, later())
+    retry_until_done(inbox, later())
 
-    assert effects(database) == [f"{one} 1"]
-    assert [reason for reason, _ in dead(database)] == ["bad_envelope"]
+    assert effects(database) == [f"{organization_id} 1"]
+    assert [reason for reason, _ in dead_letters(database)] == ["bad_envelope"]
 
 
 def test_redriven_messages_are_applied_once(database: Database) -> None:
-    one = ids.new("org")
+    organization_id = ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(one))
+    inbox.receive(raw(organization_id))
     inbox.listeners = {billing.AccountOpened: note}
 
     first, second = inbox.redrive(), inbox.redrive()
 
     assert (first, second) == (1, 0)
-    assert effects(database) == [f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 1"]
     assert inbox.dead_letters() == []
 
 
-def test_a_message_laid_aside_twice_and_redriven_twice_is_applied_once(database: Database) -> None:
-    body = raw(one := ids.new("org"))
+def test_a_message_dead_lettered_twice_and_redriven_twice_is_applied_once(
+    database: Database,
+) -> None:
+    body = raw(organization_id := ids.new("org"))
     inbox = Inbox(database, {})
     inbox.receive(body)
     inbox.listeners = {billing.AccountOpened: note}
@@ -386,23 +408,23 @@ def test_a_message_laid_aside_twice_and_redriven_twice_is_applied_once(database:
 
     assert inbox.redrive() == 1
 
-    assert effects(database) == [f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 1"]
 
 
-def test_one_letter_can_be_redriven_by_its_id(database: Database) -> None:
-    one, other = ids.new("org"), ids.new("org")
+def test_one_dead_letter_can_be_redriven_by_its_id(database: Database) -> None:
+    organization_id, other = ids.new("org"), ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(one))
+    inbox.receive(raw(organization_id))
     inbox.receive(raw(other))
     inbox.listeners = {billing.AccountOpened: note}
-    letter = next(row for row in rows(database, DeadLetter) if other.encode() in row.body)
+    dead_letter = next(row for row in rows(database, DeadLetter) if other.encode() in row.body)
 
-    assert inbox.redrive(dead_letter_id=letter.id) == 1
+    assert inbox.redrive(dead_letter_id=dead_letter.id) == 1
 
     assert effects(database) == [f"{other} 1"]
 
 
-def test_a_redriven_message_that_is_still_poison_lies_there_again(database: Database) -> None:
+def test_a_redriven_message_that_fails_again_stays_a_dead_letter(database: Database) -> None:
     inbox = Inbox(database, {})
     inbox.receive(raw(ids.new("org")))
 
@@ -411,42 +433,42 @@ def test_a_redriven_message_that_is_still_poison_lies_there_again(database: Data
     assert len(inbox.dead_letters()) == 1
 
 
-def test_a_redriven_message_that_the_database_could_not_take_is_not_lost(
+def test_a_message_redriven_while_the_database_is_unavailable_is_not_lost(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = ids.new("org")
+    organization_id = ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(one))
+    inbox.receive(raw(organization_id))
     inbox.listeners = {billing.AccountOpened: note}
 
-    def away(*_: Any) -> None:
-        raise ConnectionError("the database is away")
+    def unavailable(*_: Any) -> None:
+        raise ConnectionError("the database is unavailable")
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbox, "_apply_or_wait", away)
+        patched.setattr(inbox, "_apply_or_wait", unavailable)
         with pytest.raises(ConnectionError):
             inbox.redrive()
 
     assert inbox.redrive() == 1
-    assert effects(database) == [f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 1"]
 
 
-def test_a_redriven_message_may_come_after_its_followers(database: Database) -> None:
-    one = ids.new("org")
+def test_a_redriven_message_may_be_applied_after_later_ones(database: Database) -> None:
+    organization_id = ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(one, 1))
+    inbox.receive(raw(organization_id, 1))
     inbox.listeners = {billing.AccountOpened: note}
-    inbox.receive(raw(one, 2))
+    inbox.receive(raw(organization_id, 2))
 
     inbox.redrive()
 
-    assert effects(database) == [f"{one} 2", f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 2", f"{organization_id} 1"]
 
 
-def test_a_message_that_comes_again_and_again_without_an_end_is_laid_aside(
+def test_a_message_that_keeps_killing_the_process_is_dead_lettered(
     database: Database,
 ) -> None:
-    body = raw(one := ids.new("org"))
+    body = raw(organization_id := ids.new("org"))
 
     class Killed(BaseException):
         pass
@@ -454,61 +476,61 @@ def test_a_message_that_comes_again_and_again_without_an_end_is_laid_aside(
     def deadly(*_: Any) -> None:
         raise Killed
 
-    inbox = ears(database, deadly)
-    for again in [False] + [True] * MAX_CRASHES:
+    inbox = inbox_with(database, deadly)
+    for redelivered in [False] + [True] * MAX_CRASHES:
         with pytest.raises(Killed):
-            inbox.receive(body, redelivered=again)
+            inbox.receive(body, redelivered=redelivered)
 
     inbox.receive(body, redelivered=True)
 
-    assert [reason for reason, _ in dead(database)] == ["crashes"]
+    assert [reason for reason, _ in dead_letters(database)] == ["crashes"]
     assert effects(database) == []
     inbox.listeners = {billing.AccountOpened: note}
     inbox.redrive()
-    assert effects(database) == [f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 1"]
 
 
-def test_a_message_delivered_again_after_its_effect_has_no_second_one(database: Database) -> None:
-    body = raw(one := ids.new("org"))
-    inbox = ears(database)
+def test_a_redelivered_message_has_no_second_effect(database: Database) -> None:
+    body = raw(organization_id := ids.new("org"))
+    inbox = inbox_with(database)
     inbox.receive(body)
 
     inbox.receive(body, redelivered=True)
 
-    assert effects(database) == [f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 1"]
 
 
 def test_parallel_duplicates_have_one_effect(database: Database) -> None:
-    body = raw(one := ids.new("org"))
-    inbox, together = ears(database), threading.Barrier(4)
+    body = raw(organization_id := ids.new("org"))
+    inbox, together = inbox_with(database), threading.Barrier(4)
 
-    def hear() -> None:
+    def receive() -> None:
         together.wait()
         inbox.receive(body)
 
-    threads = [threading.Thread(target=hear) for _ in range(4)]
+    threads = [threading.Thread(target=receive) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert effects(database) == [f"{one} 1"]
-    assert dead(database) == []
+    assert effects(database) == [f"{organization_id} 1"]
+    assert dead_letters(database) == []
     assert rows(database, WaitingMessage) == []
 
 
 def test_two_types_of_one_aggregate_share_its_stream_per_source(database: Database) -> None:
-    one = ids.new("org")
+    organization_id = ids.new("org")
     inbox = Inbox(database, {billing.AccountOpened: note, membership.MembersErased: note})
     erased = raw(
-        one,
+        organization_id,
         1,
         type=membership.MembersErased.TYPE,
         source="/membership",
-        data={"organization_id": one, "deletion_id": "del_1"},
+        data={"organization_id": organization_id, "deletion_id": "del_1"},
     )
 
-    inbox.receive(raw(one, 3))
+    inbox.receive(raw(organization_id, 3))
     inbox.receive(erased)
 
-    assert effects(database) == [f"{one} 3", f"{one} 1"]
+    assert effects(database) == [f"{organization_id} 3", f"{organization_id} 1"]

@@ -31,7 +31,7 @@ def grown(kind: type[Message]) -> type[Message]:
     )
 
 
-def test_a_field_that_a_message_gains_breaks_no_listener(
+def test_a_new_optional_field_breaks_no_listener(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = grown(billing.AccountOpened)
@@ -49,7 +49,7 @@ def test_a_field_that_a_message_gains_breaks_no_listener(
 
 def test_unknown_fields_on_the_wire_are_ignored(database: Database) -> None:
     inbox, organization_id = Inbox(database, {billing.AccountOpened: note}), ids.new("org")
-    body = {"organization_id": organization_id, "never_heard_of": {"a": [1]}}
+    body = {"organization_id": organization_id, "unknown": {"a": [1]}}
 
     inbox.receive(raw(organization_id, data=body, anotherextension="y"))
 
@@ -68,7 +68,7 @@ def test_only_these_listeners_take_whole_messages() -> None:
     assert whole == {("org", "on_saga_reply"), ("billing", "Batch.apply_one")}
 
 
-def test_a_field_that_usage_gains_breaks_no_record() -> None:
+def test_a_new_optional_field_of_usage_breaks_nothing() -> None:
     kind = grown(usage.Recorded)
     message = kind(
         provider_id=ids.new("org"),
@@ -94,7 +94,7 @@ def test_a_listener_may_have_the_whole_message(database: Database) -> None:
     assert [row.word for row in rows(database, Effect)] == [f"AccountOpened {organization_id}"]
 
 
-def test_a_listener_that_declares_what_its_message_lacks_is_an_error_at_the_start(
+def test_a_listener_that_declares_an_unknown_field_is_an_error_at_startup(
     database: Database,
 ) -> None:
     def listener(session: Session, envelope: Envelope, *, amount: str) -> None: ...

@@ -1,4 +1,4 @@
-"""The chassis' own migrations: in new databases, and in those that services created before."""
+"""The chassis' own migrations, in new databases and in those from before it had any."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +16,13 @@ HEAD = (migrations.CHASSIS / "HEAD").read_text().strip()
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """The URL of an empty database, another one at each call."""
-    made = []
+    """Returns the URL of a new, empty database."""
+    created = []
 
     def create() -> str:
-        made.append(1)
+        created.append(1)
         if request.param == "sqlite":
-            return f"sqlite:///{tmp_path / str(len(made))}.db"
+            return f"sqlite:///{tmp_path / str(len(created))}.db"
         return str(request.getfixturevalue("postgres").fresh_database("org").owner_url)
 
     return create
@@ -47,11 +47,11 @@ def execute(url: str, statement: str) -> None:
 def schema(url: str) -> dict[str, object]:
     """The columns and indexes of the chassis' tables."""
     engine = create_engine(url)
-    found = inspect(engine)
+    inspector = inspect(engine)
     described = {
         table: (
-            [(column["name"], str(column["type"])) for column in found.get_columns(table)],
-            sorted(str(index["name"]) for index in found.get_indexes(table)),
+            [(column["name"], str(column["type"])) for column in inspector.get_columns(table)],
+            sorted(str(index["name"]) for index in inspector.get_indexes(table)),
         )
         for table in TABLES
     }
@@ -60,8 +60,8 @@ def schema(url: str) -> dict[str, object]:
 
 
 def create_old(url: str, revision: str) -> None:
-    """A database as the services' migrations created it, before the chassis had its own: the same
-    tables, and nothing that says which revision they are of."""
+    """A database as it was before the chassis had its own migrations: the same tables, but no
+    revision of them."""
     command.upgrade(migrations.config(migrations.CHASSIS, url), revision)
     execute(url, f"DROP TABLE {migrations.VERSION_TABLE}")
     migrations_before = {"0001": "0001", "0002": "head"}
@@ -73,7 +73,7 @@ def create_old(url: str, revision: str) -> None:
     )
 
 
-def test_a_new_database_has_the_tables_and_counts_apart(new_url: Callable[[], str]) -> None:
+def test_a_new_database_has_the_tables_and_a_separate_revision(new_url: Callable[[], str]) -> None:
     url = new_url()
 
     migrations.upgrade(SERVICE.migrations, url)
@@ -83,7 +83,7 @@ def test_a_new_database_has_the_tables_and_counts_apart(new_url: Callable[[], st
     assert scalar(url, "SELECT version_num FROM alembic_version") == service_head
 
 
-def test_without_the_chassis_there_is_no_table_of_it(tmp_path: Path) -> None:
+def test_a_service_without_the_chassis_has_none_of_its_tables(tmp_path: Path) -> None:
     from console.app import MIGRATIONS
 
     url = f"sqlite:///{tmp_path / 'console.db'}"
@@ -96,7 +96,7 @@ def test_without_the_chassis_there_is_no_table_of_it(tmp_path: Path) -> None:
     assert not names & (TABLES | {migrations.VERSION_TABLE})
 
 
-def test_an_old_database_of_today_is_adopted_with_its_rows(new_url: Callable[[], str]) -> None:
+def test_an_existing_database_is_adopted_with_its_rows(new_url: Callable[[], str]) -> None:
     old, new = new_url(), new_url()
     create_old(old, "0002")
 

@@ -1,4 +1,4 @@
-"""From the outbox to the bus: in order, under a lease, marked only by its holder."""
+"""From the outbox to the bus: in order, under a lease, marked as sent only by its holder."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,34 +14,36 @@ from chassis.runtime import ids
 from sqlalchemy import event, insert
 
 from tests.chassis.conftest import until
-from tests.chassis.messages import NOON, rows, say
+from tests.chassis.messages import NOON, publish_opened, rows
 
 pytestmark = pytest.mark.both_databases
 
 
-class Carrier:
-    """A bus that remembers; ``lost`` ids have nowhere to go, ``broken`` raises, ``meanwhile`` runs
-    while it carries."""
+class FakeBus:
+    """A bus that records what it sends. ``unroutable``: ids that it returns; ``is_down``: it
+    raises; ``during_publish`` runs before it sends."""
 
     def __init__(self) -> None:
-        self.carried: list[OutgoingMessage] = []
-        self.lost: set[str] = set()
-        self.broken = False
-        self.meanwhile: Callable[[], object] = lambda: None
+        self.sent: list[OutgoingMessage] = []
+        self.unroutable: set[str] = set()
+        self.is_down = False
+        self.during_publish: Callable[[], object] = lambda: None
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
-        self.meanwhile()
-        if self.broken:
-            raise ConnectionError("the broker is away")
-        self.carried += [message for message in messages if message.id not in self.lost]
-        returned = {message.id: "312 NO_ROUTE" for message in messages if message.id in self.lost}
+        self.during_publish()
+        if self.is_down:
+            raise ConnectionError("the broker is unavailable")
+        self.sent += [message for message in messages if message.id not in self.unroutable]
+        returned = {
+            message.id: "312 NO_ROUTE" for message in messages if message.id in self.unroutable
+        }
         return PublishResult(
             frozenset(message.id for message in messages) - returned.keys(), returned
         )
 
     @property
     def ids(self) -> list[str]:
-        return [message.id for message in self.carried]
+        return [message.id for message in self.sent]
 
 
 def unsent(database: Database) -> list[str]:
@@ -52,21 +54,24 @@ def unsent(database: Database) -> list[str]:
     ]
 
 
-def test_what_was_said_is_published_in_the_order_it_was_said_and_only_once(
+def test_messages_are_sent_once_in_the_order_of_publishing(
     database: Database,
 ) -> None:
-    one, other = ids.new("org"), ids.new("org")
-    said, carrier = say(database, one, one, other, one), Carrier()
-    only = Relay(database, carrier)
+    organization_id, other = ids.new("org"), ids.new("org")
+    message_ids, bus = (
+        publish_opened(database, organization_id, organization_id, other, organization_id),
+        FakeBus(),
+    )
+    sender = Relay(database, bus)
 
-    moved = [only.step(NOON), only.step(NOON)]
+    counts = [sender.step(NOON), sender.step(NOON)]
 
-    assert moved == [4, 0]
-    assert carrier.ids == said
+    assert counts == [4, 0]
+    assert bus.ids == message_ids
     assert unsent(database) == []
 
 
-def test_what_was_rolled_back_was_never_said(database: Database) -> None:
+def test_a_rolled_back_transaction_publishes_nothing(database: Database) -> None:
     from chassis.messaging import outbox
 
     from tests.chassis.messages import opened
@@ -79,83 +84,86 @@ def test_what_was_rolled_back_was_never_said(database: Database) -> None:
 
 
 def test_versions_count_per_aggregate(database: Database) -> None:
-    one, other = ids.new("org"), ids.new("org")
+    organization_id, other = ids.new("org"), ids.new("org")
 
-    say(database, one, other, one)
+    publish_opened(database, organization_id, other, organization_id)
 
-    found = {(row.aggregate, row.version) for row in rows(database, OutboxRow)}
-    assert found == {(one, 1), (one, 2), (other, 1)}
+    versions = {(row.aggregate, row.version) for row in rows(database, OutboxRow)}
+    assert versions == {(organization_id, 1), (organization_id, 2), (other, 1)}
 
 
-def test_while_the_bus_is_in_doubt_every_row_stays_and_is_sent_later(database: Database) -> None:
-    said, carrier = say(database, *(ids.new("org") for _ in range(3))), Carrier()
-    only = Relay(database, carrier)
-    carrier.broken = True
+def test_when_the_bus_fails_all_messages_stay_and_are_sent_later(database: Database) -> None:
+    message_ids, bus = publish_opened(database, *(ids.new("org") for _ in range(3))), FakeBus()
+    sender = Relay(database, bus)
+    bus.is_down = True
 
     with pytest.raises(ConnectionError):
-        only.step(NOON)
+        sender.step(NOON)
 
-    assert unsent(database) == said
-    carrier.broken = False
-    assert only.step(NOON) == 3
+    assert unsent(database) == message_ids
+    bus.is_down = False
+    assert sender.step(NOON) == 3
     assert unsent(database) == []
 
 
-def test_a_message_with_nowhere_to_go_holds_back_its_own_aggregate_only(database: Database) -> None:
+def test_an_unroutable_message_blocks_only_its_own_aggregate(database: Database) -> None:
     stuck, free = ids.new("org"), ids.new("org")
-    first = say(database, stuck)[0]
-    carrier = Carrier()
-    carrier.lost = {first}
-    only = Relay(database, carrier)
-    only.step(NOON)
+    first = publish_opened(database, stuck)[0]
+    bus = FakeBus()
+    bus.unroutable = {first}
+    sender = Relay(database, bus)
+    sender.step(NOON)
 
-    behind, passing = say(database, stuck, free)
-    only.step(NOON)
+    behind, unblocked = publish_opened(database, stuck, free)
+    sender.step(NOON)
 
-    assert carrier.ids == [passing]
+    assert bus.ids == [unblocked]
     assert unsent(database) == [first, behind]
     assert next(r.unsendable for r in rows(database, OutboxRow) if r.id == first) == "312 NO_ROUTE"
 
-    carrier.lost = set()
-    while only.step(NOON):
+    bus.unroutable = set()
+    while sender.step(NOON):
         pass
 
-    assert carrier.ids == [passing, first, behind]
+    assert bus.ids == [unblocked, first, behind]
     assert unsent(database) == []
     assert {r.unsendable for r in rows(database, OutboxRow)} == {None}
 
 
-def test_many_messages_with_nowhere_to_go_do_not_hold_back_the_rest(
+def test_many_unroutable_messages_do_not_block_the_rest(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 5)
-    carrier = Carrier()
-    carrier.lost = set(say(database, *(ids.new("org") for _ in range(6))))
-    only = Relay(database, carrier)
-    only.step(NOON)
-    only.step(NOON)
-    passing = say(database, ids.new("org"))[0]
+    bus = FakeBus()
+    bus.unroutable = set(publish_opened(database, *(ids.new("org") for _ in range(6))))
+    sender = Relay(database, bus)
+    sender.step(NOON)
+    sender.step(NOON)
+    unblocked = publish_opened(database, ids.new("org"))[0]
 
-    only.step(NOON)
+    sender.step(NOON)
 
-    assert carrier.ids == [passing]
+    assert bus.ids == [unblocked]
 
 
 def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database: Database) -> None:
-    one, row = (
+    organization_id, row = (
         ids.new("org"),
         {"partition": 0, "type": "x", "body": b"x" * 900, "occurred_at": NOON},
     )
     with database.transaction() as session:
         session.execute(
             insert(OutboxRow),
-            [row | {"id": ids.new("evt"), "aggregate": one, "version": n} for n in range(1, 5001)],
+            [
+                row | {"id": ids.new("evt"), "aggregate": organization_id, "version": n}
+                for n in range(1, 5001)
+            ],
         )
     work: list[int] = []
     if database.is_sqlite:  # which can say how much it does; PostgreSQL ends what takes too long
         event.listen(database.engine, "checkout", lambda raw, *_: _count_work(raw, work))
 
-    assert Relay(database, Carrier()).step(NOON) == relay.BATCH
+    assert Relay(database, FakeBus()).step(NOON) == relay.BATCH
     assert len(work) < 5_000
 
 
@@ -165,34 +173,34 @@ def _count_work(connection: Any, work: list[int]) -> None:
 
 
 def test_a_second_relay_stands_by_while_the_lease_of_the_first_holds(database: Database) -> None:
-    mine, yours = Carrier(), Carrier()
-    first, second = Relay(database, mine), Relay(database, yours)
-    said = say(database, *(ids.new("org") for _ in range(20)))
+    first_bus, second_bus = FakeBus(), FakeBus()
+    first, second = Relay(database, first_bus), Relay(database, second_bus)
+    message_ids = publish_opened(database, *(ids.new("org") for _ in range(20)))
 
     first.step(NOON)
     second.step(NOON + timedelta(seconds=5))
 
-    assert mine.ids == said
-    assert yours.ids == []
+    assert first_bus.ids == message_ids
+    assert second_bus.ids == []
 
 
 def test_a_second_relay_takes_over_when_the_lease_of_the_first_has_run_out(
     database: Database,
 ) -> None:
-    mine, yours = Carrier(), Carrier()
-    first, second = Relay(database, mine), Relay(database, yours)
+    first_bus, second_bus = FakeBus(), FakeBus()
+    first, second = Relay(database, first_bus), Relay(database, second_bus)
     first.step(NOON)
-    said = say(database, *(ids.new("org") for _ in range(20)))
+    message_ids = publish_opened(database, *(ids.new("org") for _ in range(20)))
 
     second.step(NOON + relay.LEASE + timedelta(microseconds=1))
 
-    assert yours.ids == said
+    assert second_bus.ids == message_ids
     assert {row.holder for row in rows(database, relay.RelayLease)} == {second.holder}
     assert {row.fence for row in rows(database, relay.RelayLease)} == {2}
 
 
 def test_a_relay_that_renews_in_time_keeps_its_lease(database: Database) -> None:
-    first, second = Relay(database, Carrier()), Relay(database, Carrier())
+    first, second = Relay(database, FakeBus()), Relay(database, FakeBus())
     first.step(NOON)
     first.step(NOON + timedelta(seconds=4))
 
@@ -201,8 +209,8 @@ def test_a_relay_that_renews_in_time_keeps_its_lease(database: Database) -> None
     assert {row.holder for row in rows(database, relay.RelayLease)} == {first.holder}
 
 
-def test_a_relay_that_gives_up_lets_the_next_in_at_once(database: Database) -> None:
-    first, second, stop = Relay(database, Carrier()), Relay(database, Carrier()), threading.Event()
+def test_a_relay_that_stops_releases_its_lease(database: Database) -> None:
+    first, second, stop = Relay(database, FakeBus()), Relay(database, FakeBus()), threading.Event()
     thread = threading.Thread(target=first.run, args=(stop,))
     thread.start()
     until(lambda: rows(database, relay.RelayLease))
@@ -218,42 +226,42 @@ def test_a_relay_that_gives_up_lets_the_next_in_at_once(database: Database) -> N
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["sent", "returned"])
-def test_a_relay_whose_lease_was_taken_over_while_it_carried_marks_nothing(
+def test_a_relay_that_lost_its_lease_while_sending_marks_nothing(
     database: Database, lost: bool
 ) -> None:
-    said = say(database, ids.new("org"))
-    slow, quick = Carrier(), Carrier()
-    zombie, heir = Relay(database, slow), Relay(database, quick)
-    quick.broken = True
+    message_ids = publish_opened(database, ids.new("org"))
+    slow_bus, other_bus = FakeBus(), FakeBus()
+    expired, successor = Relay(database, slow_bus), Relay(database, other_bus)
+    other_bus.is_down = True
 
     def taken_over() -> None:
         with pytest.raises(ConnectionError):
-            heir.step(NOON + relay.LEASE * 2)
+            successor.step(NOON + relay.LEASE * 2)
 
-    slow.meanwhile = taken_over
-    slow.lost = set(said) if lost else set()
+    slow_bus.during_publish = taken_over
+    slow_bus.unroutable = set(message_ids) if lost else set()
 
-    zombie.step(NOON)
+    expired.step(NOON)
 
-    assert unsent(database) == said
+    assert unsent(database) == message_ids
     assert rows(database, OutboxRow)[0].unsendable is None
-    quick.broken = False
-    assert heir.step(NOON + relay.LEASE * 2) == 1
+    other_bus.is_down = False
+    assert successor.step(NOON + relay.LEASE * 2) == 1
 
 
-def test_a_woken_relay_publishes_at_once_and_survives_trouble(database: Database) -> None:
-    carrier, stop = Carrier(), threading.Event()
-    carrier.broken = True
-    only = Relay(database, carrier)
-    database.on_publish.append(only.wake)
-    thread = threading.Thread(target=only.run, args=(stop,))
+def test_a_woken_relay_sends_immediately_and_survives_errors(database: Database) -> None:
+    bus, stop = FakeBus(), threading.Event()
+    bus.is_down = True
+    sender = Relay(database, bus)
+    database.on_publish.append(sender.wake)
+    thread = threading.Thread(target=sender.run, args=(stop,))
     thread.start()
 
-    said = say(database, ids.new("org"))
-    carrier.broken = False
+    message_ids = publish_opened(database, ids.new("org"))
+    bus.is_down = False
 
     until(lambda: unsent(database) == [])
     stop.set()
-    only.wake()
+    sender.wake()
     thread.join()
-    assert carrier.ids == said
+    assert bus.ids == message_ids

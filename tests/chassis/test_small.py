@@ -1,4 +1,4 @@
-"""The small parts of every service: ids, fields, permissions, settings, pages, waiting, jobs."""
+"""The small parts of a service: ids, fields, permissions, settings, paging, waiting, jobs."""
 
 import copy
 import logging
@@ -228,8 +228,9 @@ class TestSettings:
         settings = load(ServiceSettings)
         url = settings.database_url
 
-        shown = f"{settings!r} {settings} {url} {url!r} {url:>30} {str(url)} " + "%s" % url  # noqa: UP031, RUF010
-        assert "hidden" not in shown
+        assert "hidden" not in f"{settings!r} {settings} {url} {url!r} {url:>30}"
+        assert "hidden" not in "%s %r" % (url, url)  # noqa: UP031 - both ways to format
+        assert "hidden" not in str(url)
         assert settings.port == 8000
 
     def test_a_secret_is_the_string_that_it_holds(self) -> None:
@@ -372,9 +373,9 @@ def test_a_request_beyond_the_capacity_does_not_wait() -> None:
 
     def wait() -> None:
         with app.test_request_context(headers={"Prefer": "wait=10"}):
-            found.append(waiting.until(look))
+            outcomes.append(waiting.until(look))
 
-    found: list[Any] = []
+    outcomes: list[Any] = []
     first = threading.Thread(target=wait)
     first.start()
     looked.wait(10)
@@ -382,7 +383,7 @@ def test_a_request_beyond_the_capacity_does_not_wait() -> None:
         assert waiting.until(lambda: "never looked") is None
     leave.set()
     first.join()
-    assert found == ["known"]
+    assert outcomes == ["known"]
     with app.test_request_context(headers={"Prefer": "wait=10"}):
         assert waiting.until(lambda: "free again") == "free again"
 
@@ -392,7 +393,7 @@ def test_a_request_that_does_not_wait_takes_no_capacity_and_never_looks() -> Non
         assert Waiting(1).until(lambda: pytest.fail("looked")) is None
 
 
-# ---- jobs and crashes
+# ---- failpoints and jobs
 
 
 def test_a_failpoint_does_nothing_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,26 +35,26 @@ def test_the_number_of_cached_tokens_is_limited(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_unknown_key_is_fetched_immediately() -> None:
-    asked: list[int] = []
+    fetches: list[int] = []
     new = OKPKey.generate_key("Ed25519", {"kid": "new"})
 
     def fetch() -> dict[str, Any]:
-        asked.append(1)
-        return keys() if len(asked) == 1 else {"keys": [new.as_dict(private=False)]}
+        fetches.append(1)
+        return keys() if len(fetches) == 1 else {"keys": [new.as_dict(private=False)]}
 
     remote = RemoteKeys(fetch)
     remote.key_set()
     remote._at -= 31
 
     assert Verifier(remote).verify(token(new))
-    assert len(asked) == 2
+    assert len(fetches) == 2
 
 
 def test_forged_tokens_do_not_cause_repeated_fetches() -> None:
-    asked: list[int] = []
+    fetches: list[int] = []
 
     def fetch() -> dict[str, Any]:
-        asked.append(1)
+        fetches.append(1)
         return keys()
 
     ours = Verifier(RemoteKeys(fetch))
@@ -63,7 +63,7 @@ def test_forged_tokens_do_not_cause_repeated_fetches() -> None:
         with pytest.raises(InvalidToken):
             ours.verify(token(STRANGER))
 
-    assert len(asked) == 1
+    assert len(fetches) == 1
 
 
 def test_cached_keys_outlive_an_unavailable_issuer() -> None:

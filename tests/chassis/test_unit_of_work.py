@@ -52,7 +52,7 @@ def published(database: Database) -> list[OutboxRow]:
 def test_transactions_about_the_same_organizations_never_deadlock(
     postgres_database: Database, first: Act, second: Act
 ) -> None:
-    one, other = ids.new("org"), ids.new("org")
+    organization_id, other = ids.new("org"), ids.new("org")
     halfway, problems = threading.Barrier(2), []
 
     def act(mine: str, next_: str) -> None:
@@ -65,7 +65,10 @@ def test_transactions_about_the_same_organizations_never_deadlock(
         except Exception as problem:
             problems.append(problem)
 
-    threads = [threading.Thread(target=act, args=pair) for pair in ((one, other), (other, one))]
+    threads = [
+        threading.Thread(target=act, args=pair)
+        for pair in ((organization_id, other), (other, organization_id))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -96,7 +99,7 @@ def test_nothing_is_locked_or_written_before_the_end(database: Database) -> None
 TABLES = (AuditEntry, audit.AuditHead, OutboxRow, Stream)
 
 
-def test_what_is_rolled_back_leaves_nothing(database: Database) -> None:
+def test_a_rolled_back_transaction_writes_nothing(database: Database) -> None:
     with pytest.raises(RuntimeError), database.transaction() as session:
         record(session, ids.new("org"))
         raise RuntimeError
@@ -104,7 +107,7 @@ def test_what_is_rolled_back_leaves_nothing(database: Database) -> None:
     assert [rows(database, kind) for kind in TABLES] == [[], [], [], []]
 
 
-def test_what_cannot_be_written_undoes_the_change(
+def test_if_collected_rows_cannot_be_written_the_change_is_rolled_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_last_versions", lambda *_: 1 / 0)
@@ -117,21 +120,24 @@ def test_what_cannot_be_written_undoes_the_change(
 
 
 def test_messages_about_one_aggregate_keep_their_order(database: Database) -> None:
-    one, other = ids.new("org"), ids.new("org")
+    organization_id, other = ids.new("org"), ids.new("org")
     with database.transaction() as session:
-        publish(session, one)
+        publish(session, organization_id)
 
     with database.transaction() as session:
-        returned = [outbox.publish(session, opened(one)), outbox.publish(session, opened(other))]
-        record(session, one)
-        returned.append(outbox.publish(session, opened(one)))
+        returned = [
+            outbox.publish(session, opened(organization_id)),
+            outbox.publish(session, opened(other)),
+        ]
+        record(session, organization_id)
+        returned.append(outbox.publish(session, opened(organization_id)))
 
     messages = published(database)[1:]
     assert [(row.aggregate, row.version) for row in messages] == [
-        (one, 2),
+        (organization_id, 2),
         (other, 1),
-        (one, 3),
-        (one, 4),
+        (organization_id, 3),
+        (organization_id, 4),
     ]
     assert [row.id for row in messages if row.type == billing.AccountOpened.TYPE] == returned
     bodies = [json.loads(row.body) for row in messages]
@@ -155,7 +161,7 @@ def test_the_published_audit_row_carries_the_hash_that_was_written(database: Dat
     assert entries[1].previous_hash == entries[0].hash
 
 
-def test_erasing_names_also_those_of_the_same_transaction(database: Database) -> None:
+def test_erasing_covers_names_of_the_same_transaction(database: Database) -> None:
     organization_id = ids.new("org")
 
     with database.transaction() as session:

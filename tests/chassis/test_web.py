@@ -47,11 +47,15 @@ def test_each_kind_of_failure_is_a_problem_with_its_status(
 
     assert response.status_code == status
     assert response.content_type == "application/problem+json"
-    told = response.json
-    assert (told["status"], told["code"], told["detail"]) == (status, "a_code", "What is wrong.")
-    assert told["type"] == "urn:clientele:problem:a_code"
-    assert told["title"] == "A code"
-    assert told["instance"] == f"/raise#{response.headers['X-Request-Id']}"
+    problem = response.json
+    assert (problem["status"], problem["code"], problem["detail"]) == (
+        status,
+        "a_code",
+        "What is wrong.",
+    )
+    assert problem["type"] == "urn:clientele:problem:a_code"
+    assert problem["title"] == "A code"
+    assert problem["instance"] == f"/raise#{response.headers['X-Request-Id']}"
     assert response.headers["Cache-Control"] == "no-store"
     assert ("Retry-After" in response.headers) == (status in (429, 503))
 
