@@ -58,10 +58,8 @@ def test_messages_are_sent_once_in_the_order_of_publishing(
     database: Database,
 ) -> None:
     organization_id, other = ids.new("org"), ids.new("org")
-    message_ids, bus = (
-        publish_opened(database, organization_id, organization_id, other, organization_id),
-        FakeBus(),
-    )
+    message_ids = publish_opened(database, organization_id, organization_id, other, organization_id)
+    bus = FakeBus()
     sender = Relay(database, bus)
 
     counts = [sender.step(NOON), sender.step(NOON)]
@@ -93,7 +91,8 @@ def test_versions_count_per_aggregate(database: Database) -> None:
 
 
 def test_when_the_bus_fails_all_messages_stay_and_are_sent_later(database: Database) -> None:
-    message_ids, bus = publish_opened(database, *(ids.new("org") for _ in range(3))), FakeBus()
+    message_ids = publish_opened(database, *(ids.new("org") for _ in range(3)))
+    bus = FakeBus()
     sender = Relay(database, bus)
     bus.is_down = True
 
@@ -147,10 +146,8 @@ def test_many_unroutable_messages_do_not_block_the_rest(
 
 
 def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database: Database) -> None:
-    organization_id, row = (
-        ids.new("org"),
-        {"partition": 0, "type": "x", "body": b"x" * 900, "occurred_at": NOON},
-    )
+    organization_id = ids.new("org")
+    row = {"partition": 0, "type": "x", "body": b"x" * 900, "occurred_at": NOON}
     with database.transaction() as session:
         session.execute(
             insert(OutboxRow),
@@ -160,7 +157,7 @@ def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database
             ],
         )
     work: list[int] = []
-    if database.is_sqlite:  # which can say how much it does; PostgreSQL ends what takes too long
+    if database.is_sqlite:  # it can count its work; PostgreSQL has a statement timeout
         event.listen(database.engine, "checkout", lambda raw, *_: _count_work(raw, work))
 
     assert Relay(database, FakeBus()).step(NOON) == relay.BATCH
@@ -168,7 +165,7 @@ def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database
 
 
 def _count_work(connection: Any, work: list[int]) -> None:
-    """Note every thousand instructions of SQLite's machine."""
+    """Note every thousand instructions of SQLite's virtual machine."""
     connection.set_progress_handler(lambda: work.append(1), 1000)
 
 

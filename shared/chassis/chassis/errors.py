@@ -5,7 +5,7 @@ from typing import Any
 
 
 class Failure(Exception):
-    """A failure that the client is told about.
+    """A failure that is reported to the client.
 
     Each subclass states its public ``code`` and a default ``detail`` for people; neither follows
     from the class name or the docstring. ``extra`` becomes further members of the response.
