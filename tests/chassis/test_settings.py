@@ -1,0 +1,76 @@
+"""Settings from environment and files, and secrets that are never printed."""
+
+import copy
+import logging
+import pickle
+from pathlib import Path
+
+import pytest
+import structlog
+from chassis.runtime import log
+from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load
+
+
+class TestSettings:
+    @pytest.fixture(autouse=True)
+    def clean(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("DATABASE_URL", "BROKER_URL", "PORT", "WEB_THREADS"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_everything_missing_or_wrong_is_named_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PORT", "eighty")
+        monkeypatch.setenv("WEB_THREADS", "many")
+
+        with pytest.raises(Misconfigured) as problem:
+            load(ServiceSettings)
+
+        assert all(name in str(problem.value) for name in ("DATABASE_URL", "PORT", "WEB_THREADS"))
+
+    def test_a_setting_can_be_read_from_a_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "url").write_text("sqlite:///x.db\n")
+        monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+
+        assert load(ServiceSettings).database_url == "sqlite:///x.db"
+
+    def test_a_secret_never_prints_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DATABASE_URL", "sqlite:///hidden.db")
+
+        settings = load(ServiceSettings)
+        url = settings.database_url
+
+        assert "hidden" not in f"{settings!r} {settings} {url} {url!r} {url:>30}"
+        assert "hidden" not in "%s %r" % (url, url)  # noqa: UP031 - both ways to format
+        assert "hidden" not in str(url)
+        assert settings.port == 8000
+
+    def test_a_secret_is_the_string_that_it_holds(self) -> None:
+        secret = Secret(Secret("amqp://user:hidden@host"))
+
+        assert secret == "amqp://user:hidden@host"
+        assert secret + "/" == "amqp://user:hidden@host/"
+        assert secret.encode() == b"amqp://user:hidden@host"
+        assert secret.split(";") == ["amqp://user:hidden@host"]
+        assert pickle.loads(pickle.dumps(secret)) == secret
+        assert copy.deepcopy(secret) == secret
+
+    def test_a_secret_is_never_logged(self, capsys: pytest.CaptureFixture[str]) -> None:
+        secret, root = Secret("hidden"), logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        try:
+            log.start(service="test")
+            log.get("test").info(
+                "event", value=secret, nested={"values": [secret]}, tuple=(secret, 1)
+            )
+            logging.getLogger("library").warning("%s %r", secret, secret)
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            structlog.reset_defaults()
+
+        logged = capsys.readouterr().err
+        assert logged.count("***") >= 5
+        assert "hidden" not in logged
