@@ -77,13 +77,13 @@ def refusals(world: World) -> list[dict[str, Any]]:
     return [data for data in published if data["provider_id"] == world.provider_id]
 
 
-def laid_aside(world: World, column: Any) -> list[Any]:
+def column_values(world: World, column: Any) -> list[Any]:
     with world.database.reading() as session:
         return list(session.scalars(select(column)))
 
 
 @contextmanager
-def draining(url: str, *many: Batches) -> Iterator[None]:
+def consuming(url: str, *many: Batches) -> Iterator[None]:
     stop = threading.Event()
     threads = [
         threading.Thread(
@@ -101,7 +101,7 @@ def draining(url: str, *many: Batches) -> Iterator[None]:
             thread.join(20)
 
 
-def ears(world: World, poison: str = "no such record") -> Batches:
+def consumer_of(world: World, poison: str = "no such record") -> Batches:
     """Billing's consumer; a record whose id begins with ``poison`` makes its batch fail."""
     real = BATCHES[usage.Recorded]
 
@@ -113,7 +113,7 @@ def ears(world: World, poison: str = "no such record") -> Batches:
 
     batch = Batch(read=real.read, apply=apply)
     return Batches(
-        Inbox(world.database, {**LISTENERS, usage.Recorded: batch.one}), usage.Recorded, batch
+        Inbox(world.database, {**LISTENERS, usage.Recorded: batch.apply_one}), usage.Recorded, batch
     )
 
 
@@ -126,23 +126,23 @@ def test_two_thousand_records_of_every_kind_in_any_order(
     with world.database.transaction() as session:
         actions.freeze_account(session, organization_id=frozen, now=clock.now())
 
-    def say(org: str, id_: str, amount: str = "0.01", **more: Any) -> bytes:
+    def record_of(org: str, id_: str, amount: str = "0.01", **more: Any) -> bytes:
         return metering.message(
             metering.record(world.provider_id, org, f"{id_}-{rich}", amount, **more)
         )
 
-    good = [say(rich, f"good{n}", cost="0.001") for n in range(1000)]
-    again = [say(rich, f"good{n}", cost="0.001") for n in range(150)] + good[150:200]
-    tight = [say(poor, f"tight{n}", "1") for n in range(300)]
-    always = [say(broke, f"always{n}", "0.5", admission="always") for n in range(20)]
-    cold = [say(frozen, f"cold{n}") for n in range(50)]
-    nowhere = [say(unknown, f"nowhere{n}") for n in range(50)]
-    twins = [say(rich, f"twin{n}", amount) for n in range(20) for amount in ("0.01", "0.02")]
-    poison = [say(rich, f"poison{n}") for n in range(4)]
-    invalid = [say(rich, f"bad{n}", "-1") for n in range(50)] + [
-        say(rich, f"late{n}", at="soon") for n in range(50)
+    good = [record_of(rich, f"good{n}", cost="0.001") for n in range(1000)]
+    again = [record_of(rich, f"good{n}", cost="0.001") for n in range(150)] + good[150:200]
+    tight = [record_of(poor, f"tight{n}", "1") for n in range(300)]
+    always = [record_of(broke, f"always{n}", "0.5", admission="always") for n in range(20)]
+    cold = [record_of(frozen, f"cold{n}") for n in range(50)]
+    nowhere = [record_of(unknown, f"nowhere{n}") for n in range(50)]
+    twins = [record_of(rich, f"twin{n}", amount) for n in range(20) for amount in ("0.01", "0.02")]
+    poison = [record_of(rich, f"poison{n}") for n in range(4)]
+    invalid = [record_of(rich, f"bad{n}", "-1") for n in range(50)] + [
+        record_of(rich, f"late{n}", at="soon") for n in range(50)
     ]
-    invalid += [say(rich, f"odd{n}", admission="maybe") for n in range(50)]
+    invalid += [record_of(rich, f"odd{n}", admission="maybe") for n in range(50)]
     invalid += [metering.message(metering.record("nobody", rich, f"nobody{n}")) for n in range(50)]
     forged = [
         metering.message(
@@ -151,7 +151,7 @@ def test_two_thousand_records_of_every_kind_in_any_order(
         for n in range(20)
     ]
     garbage = [f"{{{n}".encode() for n in range(20)]
-    unsigned = [say(rich, f"unsigned{n}") for n in range(20)]
+    unsigned = [record_of(rich, f"unsigned{n}") for n in range(20)]
     many = (
         good + again + tight + always + cold + nowhere + twins + poison + invalid + forged + garbage
     )
@@ -159,12 +159,15 @@ def test_two_thousand_records_of_every_kind_in_any_order(
     print(f"seed {seed}")
     random.Random(seed).shuffle(many)
     dead_before, waiting_before = (
-        Counter(laid_aside(world, DeadLetter.reason)),
-        laid_aside(world, WaitingMessage.id),
+        Counter(column_values(world, DeadLetter.reason)),
+        column_values(world, WaitingMessage.id),
     )
 
     def seen() -> tuple[int, ...]:
-        dead, waiting = laid_aside(world, DeadLetter.reason), laid_aside(world, WaitingMessage.id)
+        dead, waiting = (
+            column_values(world, DeadLetter.reason),
+            column_values(world, WaitingMessage.id),
+        )
         return (
             sum(posted(world).values()),
             len(refusals(world)),
@@ -173,7 +176,7 @@ def test_two_thousand_records_of_every_kind_in_any_order(
         )
 
     metering.publish(urls["usage"], many[: len(many) // 2])
-    with draining(urls["billing"], ears(world, "poison"), ears(world, "poison")):
+    with consuming(urls["billing"], consumer_of(world, "poison"), consumer_of(world, "poison")):
         metering.publish(urls["usage"], unsigned, user=None)
         metering.publish(urls["usage"], many[len(many) // 2 :])
         until(lambda: seen() == (1140, 320, 260, 4), what=seen)
@@ -201,7 +204,7 @@ def test_two_thousand_records_of_every_kind_in_any_order(
         not {data["record_id"] for data in published if data["code"] != "record_id_reused"}
         & counts.keys()
     )
-    assert Counter(laid_aside(world, DeadLetter.reason)) - dead_before == {
+    assert Counter(column_values(world, DeadLetter.reason)) - dead_before == {
         "invalid": 200,
         "forged": 40,
         "undecodable": 20,
@@ -225,7 +228,7 @@ def test_two_thousand_records_of_every_kind_in_any_order(
 def test_accepted_usage_needs_no_inbox_row(world: World, urls: dict[str, str]) -> None:
     org = world.open()
     world.top_up(org, "1")
-    before = set(laid_aside(world, InboxRow.id))
+    before = set(column_values(world, InboxRow.id))
     metering.publish(
         urls["usage"],
         [
@@ -233,10 +236,10 @@ def test_accepted_usage_needs_no_inbox_row(world: World, urls: dict[str, str]) -
             for n in range(120)
         ],
     )
-    with draining(urls["billing"], ears(world)):
+    with consuming(urls["billing"], consumer_of(world)):
         until(lambda: len(refusals(world)) == 20)
     assert sum(posted(world).values()) == 100
-    assert len(set(laid_aside(world, InboxRow.id)) - before) == 20
+    assert len(set(column_values(world, InboxRow.id)) - before) == 20
 
 
 def listen(urls: dict[str, str], database: Database, **more: str) -> subprocess.Popen[bytes]:
