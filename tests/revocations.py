@@ -83,8 +83,8 @@ class Scene:
         ]
 
     def seconds_until_refused(self, ending: AccessEnd, *, at_most: float = 60) -> float:
-        """Seconds from the acknowledged change to the first refusal by the gateway. Fails when the token is
-        still accepted after ``at_most``, long before it would expire."""
+        """Seconds from the acknowledged change to the first refusal by the gateway. Fails when
+        the token is still accepted after ``at_most``, long before it would expire."""
         token = ending.begin()
         customers.eventually(lambda: self._me(token)[0] == 200)
         ending.end()

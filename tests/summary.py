@@ -1,4 +1,5 @@
-"""What a run reports at its end, by section; each worker hands it to the process that started it."""
+"""What a run reports at its end, by section; each worker hands it to the process that started
+it."""
 
 import os
 import time

@@ -1,9 +1,9 @@
-"""``make bench-console``: server time and number of SQL statements of the pages over a hundred thousand
-customers, on both databases.
+"""``make bench-console``: server time and SQL statements of the pages over a hundred
+thousand customers, on both databases.
 
 Gateway, console and services run in this process, as in embedded mode, on SQLite first, then on
-PostgreSQL. The rows are copies of one customer that was created through the API, with varying names,
-figures and statuses. ``EXPLAIN=1`` prints the plans of statements that miss their target."""
+PostgreSQL. The rows are copies of one customer that was created through the API, with varying
+names, figures and statuses. ``EXPLAIN=1`` prints the plans of statements that miss their target."""
 
 import dataclasses
 import os
@@ -84,8 +84,9 @@ def _measure(database: str, whole: Whole, owner: dict[str, str] | None = None) -
         _analyze((owner or {}).get("org") or whole.databases["org"].url)
         provider.owner.sign_in(browser)
         print(
-            f"\n{database}: {CUSTOMERS} customers in {time.monotonic() - began:.0f} s; {ROUNDS} rounds "
-            f"each, load average {os.getloadavg()[0]:.1f}\n{'page':<26}{'p50 ms':>9}{'p95 ms':>9}{'SQL':>6}",
+            f"\n{database}: {CUSTOMERS} customers in {time.monotonic() - began:.0f} s; {ROUNDS}"
+            " rounds each, load average"
+            f" {os.getloadavg()[0]:.1f}\n{'page':<26}{'p50 ms':>9}{'p95 ms':>9}{'SQL':>6}",
             flush=True,
         )
         second = browser.get(browser.at("/customers")).links["Next page"].partition("?")[2]
@@ -195,7 +196,8 @@ def _copy(row: dict[str, Any], number: int, dice: random.Random) -> dict[str, An
 
 @contextmanager
 def _on(postgres: Postgres) -> Iterator[dict[str, str]]:
-    """Systems built inside keep their data in PostgreSQL. Yields the URLs of the databases' owners."""
+    """Systems built inside keep their data in PostgreSQL. Yields the URLs of the databases'
+    owners."""
     prepare: Callable[[Installation], dict[str, Any]] = embedded.prepare
     owner: dict[str, str] = {}
     folders = {service.name: service.migrations for service in embedded.SERVICES}

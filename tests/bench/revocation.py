@@ -1,5 +1,5 @@
-"""``make bench-revocation``: how long the gateway accepts a token after the change that revokes it was
-acknowledged.
+"""``make bench-revocation``: how long the gateway accepts a token after the change that
+revokes it was acknowledged.
 
 Real processes, a private PostgreSQL and a private RabbitMQ; each kind of revocation is measured
 ROUNDS times, first with the broker, then with the broker killed."""
@@ -31,8 +31,8 @@ def main() -> None:
                 system.await_ready()
                 scene = Scene(system, times=2 * ROUNDS)
                 print(
-                    f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, load average "
-                    f"{os.getloadavg()[0]:.1f}",
+                    f"prepared in {time.monotonic() - began:.0f} s; {ROUNDS} rounds each, load"
+                    f" average {os.getloadavg()[0]:.1f}",
                     flush=True,
                 )
                 missed = _show(scene, "with the broker")

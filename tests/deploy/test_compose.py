@@ -446,7 +446,7 @@ def test_the_secrets_are_those_that_compose_needs(secrets: Path) -> None:
     made = {file.name for file in secrets.iterdir()}
     assert wanted <= made
     outside = {f"{user}_broker_url" for user in OUTSIDERS}
-    assert outside <= made - wanted, "whoever runs them is given these by hand"
+    assert outside <= made - wanted, "their operators receive these by hand"
     assert all(
         name == ".gitignore" or name.endswith("_broker_password")
         for name in made - wanted - outside

@@ -331,11 +331,17 @@ def test_heads_have_a_size_limit(proxy: int, upstream: Upstream) -> None:
 
 
 AMBIGUOUS = {
-    "two lengths": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "two lengths": (
+        b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"
+    ),
     "signed length": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
     "hex length": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\na",
-    "unknown coding": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "space before colon": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "unknown coding": (
+        b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"
+    ),
+    "space before colon": (
+        b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"
+    ),
     "no host": b"GET /v1/x HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /v1/x HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
     "absolute form": b"GET http://x/v1/x HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -346,7 +352,9 @@ AMBIGUOUS = {
     "version 0.9": b"GET /v1/x\r\n\r\n",
     "http/2 without asking": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "nul in a header": b"GET /v1/x HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\n\r\n",
-    "huge chunk size": b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+    "huge chunk size": (
+        b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"
+    ),
 }
 
 
@@ -365,8 +373,10 @@ def test_of_two_kinds_of_length_one_remains(proxy: int, upstream: Upstream) -> N
         upstream.seen.clear()
         answer = send_raw(
             proxy,
-            b"POST /v1/x HTTP/1.1\r\nHost: x\r\n" + first + second + b"\r\n0\r\n\r\n"
-            b"GET /v1/smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"POST /v1/x HTTP/1.1\r\nHost: x\r\n"
+            + first
+            + second
+            + b"\r\n0\r\n\r\nGET /v1/smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
         )
         assert b"\r\nconnection: close\r\n" in answer and answer.count(b"HTTP/1.1 ") == 1
         [(_, path, headers, length)] = upstream.seen

@@ -57,7 +57,7 @@ class Seen:
 
 @dataclass
 class Fake:
-    """One service: answers health, feed, JWKS and OpenAPI by itself, everything else by
+    """One service: answers health, feed, JWKS and OpenAPI automatically, everything else by
     ``answer``."""
 
     name: str

@@ -1,4 +1,5 @@
-"""The HTTP endpoints of every service, built without a network: SQLite in a folder, transports to nowhere."""
+"""The HTTP endpoints of every service, built without a network: SQLite in a folder, transports
+to nowhere."""
 
 import dataclasses
 import re
@@ -82,8 +83,8 @@ def endpoints_of(app: Flask) -> Iterator[Endpoint]:
 
 
 def operation_of(view: Any, method: str) -> str | None:
-    """The declaration by ``requires``, ``internal`` or ``public``, on the function or on the method of a
-    class."""
+    """The declaration by ``requires``, ``internal`` or ``public``, on the function or on the
+    method of a class."""
     guarded = getattr(getattr(view, "view_class", None), method.lower(), view)
     return getattr(guarded, "operation", None)
 

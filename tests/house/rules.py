@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 MODULE, FUNCTION, APP, MAIN = 300, 40, 90, 20
 
-# Domain nouns. Tenancy is the business of the chassis, because tokens, audit rows and the permission
-# table are keyed by it: organization, provider, customer, member, owner, staff and support are allowed.
+# Domain nouns. Tenancy is the business of the chassis, because tokens, audit rows and the
+# permission table are keyed by it: organization, provider, customer, member, owner, staff and
+# support are allowed.
 FORBIDDEN_NOUNS = (
     "account",
     "amount",

@@ -1,5 +1,5 @@
-"""Every endpoint: declares who may call it, has a row in its table, is documented, and is routed by the
-gateway."""
+"""Every endpoint: declares who may call it, has a row in its table, is documented, and is routed
+by the gateway."""
 
 from importlib import import_module
 from pathlib import Path

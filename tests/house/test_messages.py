@@ -154,8 +154,9 @@ def test_what_is_only_consumed_or_named_is_not_published(tmp_path: Path) -> None
         "LISTENERS = {billing.AccountClosed: closed}\n"
     )
     (tmp_path / "actions.py").write_text(
-        "from contracts import org as words\nfrom contracts.billing import AccountOpened\n"
-        "publish(words.CloseAccount(a=1))\nASKS = {1: about(words.EndAccess)}\nrecord(session, AccountOpened)\n"
+        "from contracts import org as words\nfrom contracts.billing import"
+        " AccountOpened\npublish(words.CloseAccount(a=1))\nASKS = {1:"
+        " about(words.EndAccess)}\nrecord(session, AccountOpened)\n"
     )
 
     assert rules.published(tmp_path) == {

@@ -174,8 +174,8 @@ def text(change: Callable[[str], str]) -> Attack:
 
 
 def twice(name: str, other: Any) -> Attack:
-    """One claim twice, the true one last: whoever takes the first reads something else than we
-    do."""
+    """One claim twice, the true one last: a reader that takes the first one reads something
+    else."""
 
     def made(mint: Mint) -> str:
         return mint.under(

@@ -103,7 +103,7 @@ class Operation:
 
     @property
     def parameters(self) -> list[str]:
-        """What the path asks for beside the organization."""
+        """What the path asks for in addition to the organization."""
         return [name for name in re.findall(r"\{(\w+)\}", self.path) if name != "organization_id"]
 
     @property

@@ -67,8 +67,8 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who asks. ``claims`` of their token, empty without one; ``refused``: what makes it
-    void."""
+    """Somebody who sends requests. ``claims`` of their token, empty without one; ``refused``:
+    what makes it void."""
 
     name: str
     tenant: str = ""

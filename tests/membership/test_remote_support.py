@@ -445,7 +445,7 @@ ENDS: dict[str, tuple[str, str, Callable[[SupportSetup, str], Any]]] = {
         "ended",
         lambda s, g: s.call("DELETE", f"{s.grants_path}/{g}", token=s.owner),
     ),
-    "whoever asked ends the grant": (
+    "the requester ends the grant": (
         "stopped",
         "ended",
         lambda s, g: s.call("DELETE", f"{s.grants_path}/{g}", token=s.staff),

@@ -57,7 +57,10 @@ def fetch(console: Path = CONSOLE) -> str:
             raise Mismatch(
                 f"A file differs from services/console/browser/package-lock.json:\n{done.stderr}"
             )
-        return f"Browser files were not fetched: the registry is unavailable ({_why(done.stderr)}). {_WITHOUT}"
+        return (
+            f"Browser files were not fetched: the registry is unavailable ({_why(done.stderr)})."
+            f" {_WITHOUT}"
+        )
     vendor.mkdir(exist_ok=True)
     shutil.copyfile(
         browser / "node_modules" / "htmx.org" / "dist" / "htmx.min.js", vendor / "htmx.min.js.new"

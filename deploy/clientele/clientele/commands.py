@@ -18,7 +18,8 @@ def main() -> None:
 
 @main.command()
 def run() -> None:
-    """Start everything in one process: data in CLIENTELE_DATA (./var), port CLIENTELE_PORT (8080)."""
+    """Start everything in one process: data in CLIENTELE_DATA (./var), port CLIENTELE_PORT
+    (8080)."""
     from clientele import embedded, installation
 
     embedded.run(installation.from_environment())

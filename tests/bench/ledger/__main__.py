@@ -31,7 +31,8 @@ def main() -> None:
                 results[name].append((speed, speed / yardstick))
             delays.append([rows.latency(environment, size) for size in (10**4, 10**6)])
             print(
-                f"round {number + 1} of {ROUNDS}, {time.monotonic() - began:.0f} s: TPC-B {yardstick:,.0f}, "
+                f"round {number + 1} of {ROUNDS}, {time.monotonic() - began:.0f} s: TPC-B"
+                f" {yardstick:,.0f}, "
                 + ", ".join(f"{speed / yardstick:.2f}" for speed in measured.values()),
                 flush=True,
             )
@@ -58,7 +59,8 @@ def _show(
 ) -> None:
     print(f"\n{'':44}{'per second':>12}{'x TPC-B':>9}{'target':>8}   the three rounds")
     print(
-        f"{'pgbench, TPC-B-like, 8 clients':44}{statistics.median(yardsticks):>12,.0f}{1:>9.2f}{'':>8}   "
+        f"{'pgbench, TPC-B-like, 8 clients':44}{statistics.median(yardsticks):>12,.0f}{1:>9.2f}"
+        + " " * 11
         + " ".join(f"{yardstick:,.0f}" for yardstick in yardsticks)
     )
     for row in chosen:
@@ -78,8 +80,8 @@ def _show(
     small, large = (statistics.median(column) for column in zip(*delays, strict=True))
     growth = statistics.median(many / few for few, many in delays)
     print(
-        f"single post, one client, p50: {small:.2f} ms at 10^4 rows of the journal, {large:.2f} ms at 10^6: "
-        f"x {growth:.2f} (target: at most 1.2)"
+        f"single post, one client, p50: {small:.2f} ms at 10^4 rows of the journal, {large:.2f} ms"
+        f" at 10^6: x {growth:.2f} (target: at most 1.2)"
     )
 
 

@@ -92,8 +92,10 @@ def _script(environment: Environment) -> str:
             "description": "'Calls abroad'",
             "day": "current_date",
             "organization_id": NUMBERED.format(":wallet"),
-            "transaction_id": "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint), 16, '0')"
-            " || lpad(to_hex(:some::bigint), 16, '0'))::uuid",
+            "transaction_id": (
+                "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint), 16, '0')"
+                " || lpad(to_hex(:some::bigint), 16, '0'))::uuid"
+            ),
         }
         compiled = str(STATEMENT.compile(dialect=postgresql.psycopg.dialect()))
         filled = re.sub(r"%\((\w+)\)s", lambda match: str(values[match[1]]), compiled).replace(

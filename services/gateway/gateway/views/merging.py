@@ -73,15 +73,15 @@ def merge(
 
 def _routed_paths(service: str, document: Mapping[str, Any], table: Routes) -> dict[str, Any]:
     """The paths that are routed to the service, their operations completed."""
-    found = {}
+    paths = {}
     for path, item in document.get("paths", {}).items():
         route = table.find(re.sub(r"\{[^}]*\}", "x", path))
         if route is not None and route.service == service:
-            found[path] = {
+            paths[path] = {
                 key: _completed(key, path, value, route) if key in _METHODS else value
                 for key, value in item.items()
             }
-    return found
+    return paths
 
 
 def _completed(

@@ -1,4 +1,5 @@
-"""Which path belongs to which service, as ``deploy/services.toml`` says. Nothing else is forwarded."""
+"""Which path belongs to which service, as ``deploy/services.toml`` says. Nothing else is
+forwarded."""
 
 import re
 import tomllib

@@ -157,7 +157,8 @@ def invalidate_links(
 
 
 def set_pin(session: Session, member: Member, pin_hash: str | None) -> None:
-    """Set a PIN and clear the failed attempts at this extension, whoever had it before."""
+    """Set a PIN and clear the failed attempts at this extension, including those of a previous
+    holder."""
     member.pin_hash = pin_hash
     key = attempt_limits.pin_key(member.organization_id, member.extension or "")
     attempts.clear(session, key=key)

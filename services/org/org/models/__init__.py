@@ -1,4 +1,4 @@
-"""What exists in org, and the rules each thing keeps by itself."""
+"""The tables of org, and the rules that each model enforces."""
 
 from org.models.deletions import Deletion, GraceOver
 from org.models.fields import Field

@@ -1,4 +1,5 @@
-"""The demo: loads customers from a file, then walks through the life of two, over the public API only."""
+"""The demo: loads customers from a file, then walks through the life of two, over the public API
+only."""
 
 import os
 import sys
@@ -19,8 +20,8 @@ WIDTH = 110
 
 
 def run(base_url: str | None, file: Path | None) -> int:
-    """Run the demo; returns the exit code. ``base_url``: a running system, otherwise one is started;
-    ``file``: customers to load."""
+    """Run the demo; returns the exit code. ``base_url``: a running system, otherwise one is
+    started; ``file``: customers to load."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH

@@ -44,7 +44,8 @@ class Answer:
 
 
 class Api:
-    """The API for one signed-in person. Signs in again when the token has expired. Threads may share it."""
+    """The API for one signed-in person. Signs in again when the token has expired. Threads may
+    share it."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")

@@ -129,13 +129,13 @@ def _refused_deletion(customer: Customer) -> None:
 
 
 def _check_blockers(customer: Customer, body: dict[str, Any]) -> None:
-    found = [
+    blockers = [
         (b["code"], b.get("amount"), b["fix"]["method"], b["fix"]["href"]) for b in body["blockers"]
     ]
     way = ("POST", f"{customer.path}/account/withdrawals")
     customer.tell.check(
         "blockers",
-        [" ".join(map(str, blocker)) for blocker in found],
+        [" ".join(map(str, blocker)) for blocker in blockers],
         [" ".join(("credits_left", money(customer.balance), *way))],
     )
 
@@ -214,7 +214,8 @@ def _timeline(customer: Customer) -> None:
     rows = tell.answered(until(look, seconds=10) or customer.get("timeline?limit=200"), 200)["data"]
     for row in reversed(rows):
         tell.note(
-            f"{row['at'][11:19]}  {row['service']:10}  {row['action']:34}  {row['actor'].get('label') or ''}"
+            f"{row['at'][11:19]}  {row['service']:10}  {row['action']:34} "
+            f" {row['actor'].get('label') or ''}"
         )
     tell.check(
         "services", sorted({row["service"] for row in rows}), ["billing", "membership", "org"]

@@ -38,7 +38,8 @@ class Narrator:
         self._line(f"       {text}", "dim")
 
     def answered(self, answer: Answer, expected: int) -> dict[str, Any]:
-        """Print a response and return its body. Raises Differs unless it has the expected status."""
+        """Print a response and return its body. Raises Differs unless it has the expected
+        status."""
         again = "  (replayed)" if answer.replayed else ""
         self._line(f"     {answer.method} {short(answer.path)} → {answer.in_words}{again}", "")
         self.check("status", answer.status, expected, quiet=True, why=answer.body.get("detail"))

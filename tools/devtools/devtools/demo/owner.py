@@ -15,7 +15,8 @@ def join(customer: Customer, mails: Path | None) -> None:
     tell = customer.tell
     if mails is None:
         tell.note(
-            "The owner's steps are skipped because email cannot be read. Set MAIL_DIR to the folder it is written to."
+            "The owner's steps are skipped because email cannot be read. Set MAIL_DIR to the folder"
+            " it is written to."
         )
         return
     tell.step(f"The invitation of {customer.owner_email} arrives")

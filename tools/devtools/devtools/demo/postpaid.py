@@ -95,7 +95,7 @@ def _use(customer: Customer) -> None:
         customer.api.call("POST", "/v1/usage", {"records": [*records, senseless]}), 200
     )
     tell.check("accepted", body["accepted"], RECORDS)
-    tell.check("refused", [found["code"] for found in body["refused"]], ["invalid_amount"])
+    tell.check("refused", [record["code"] for record in body["refused"]], ["invalid_amount"])
     tell.step("Send them again: each record counts once")
     body = tell.answered(customer.api.call("POST", "/v1/usage", {"records": records}), 200)
     tell.check("accepted", body["accepted"], 0)
@@ -184,7 +184,9 @@ def _close(customer: Customer) -> None:
     tell.step("Its invoices are kept")
     listed = tell.answered(customer.get("invoices"), 200)["data"]
     tell.check(
-        "invoices", [f"{found['status']} {found['total']}" for found in listed], [f"paid {TOTAL}"]
+        "invoices",
+        [f"{invoice['status']} {invoice['total']}" for invoice in listed],
+        [f"paid {TOTAL}"],
     )
 
 

@@ -121,8 +121,8 @@ SAMPLES: dict[str, tuple[Callable[[SampleCustomer], None], str]] = {
 
 def add(api: Api, outcomes: list[Outcome], tell: Narrator) -> None:
     """Add data to some of the loaded customers, and print which."""
-    found = {one.row.cells["customer_ref"]: one for one in outcomes if one.organization_id}
-    chosen = [(found[ref], *sample) for ref, sample in SAMPLES.items() if ref in found]
+    customers = {one.row.cells["customer_ref"]: one for one in outcomes if one.organization_id}
+    chosen = [(customers[ref], *sample) for ref, sample in SAMPLES.items() if ref in customers]
     if not chosen:
         return
     tell.step("Add sample data for every page")

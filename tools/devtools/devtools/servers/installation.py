@@ -60,8 +60,8 @@ def _find_rabbitmq() -> Path | None:
     newest_first = sorted(packaged, key=_version, reverse=True)
     on_path = shutil.which("rabbitmq-server")
     candidates = [*newest_first, *([Path(on_path).resolve().parent] if on_path else [])]
-    found = next((folder for folder in candidates if (folder / "rabbitmq-server").exists()), None)
-    return found if shutil.which("epmd") else None
+    path = next((folder for folder in candidates if (folder / "rabbitmq-server").exists()), None)
+    return path if shutil.which("epmd") else None
 
 
 def _find_haproxy() -> Path | None:
@@ -70,7 +70,7 @@ def _find_haproxy() -> Path | None:
 
 
 def _find_chromium() -> Path | None:
-    return next((Path(found) for name in CHROMIUMS if (found := shutil.which(name))), None)
+    return next((Path(path) for name in CHROMIUMS if (path := shutil.which(name))), None)
 
 
 def _version(path: Path) -> list[int]:
@@ -80,19 +80,19 @@ def _version(path: Path) -> list[int]:
 def _find_or_install(
     find: Callable[[], Path | None], *, title: str, package: str, instead: str = ""
 ) -> Path:
-    found = find()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    path = find()
+    if path is None and os.geteuid() == 0 and shutil.which("apt-get"):
         with _alone():
-            found = find()
-            if found is None:
+            path = find()
+            if path is None:
                 _install(package)
-                found = find()
-    if found is None:
+                path = find()
+    if path is None:
         raise ServerMissing(
             f"{title} was not found on this machine. Install it (Debian, Ubuntu: apt-get install "
             f"{package}; elsewhere the system's own package){instead}."
         )
-    return found
+    return path
 
 
 def _install(package: str) -> None:

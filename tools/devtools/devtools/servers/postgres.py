@@ -97,7 +97,8 @@ class Postgres:
         self, database: str = "postgres", user: str = "postgres", password: str | None = None
     ) -> str:
         """Where SQLAlchemy finds a database; as the superuser unless a user is named."""
-        return f"postgresql+psycopg://{user}:{password or self.password}@{self.host}:{self.port}/{database}"
+        login = f"{user}:{password or self.password}"
+        return f"postgresql+psycopg://{login}@{self.host}:{self.port}/{database}"
 
     def create_service(self, name: str) -> ServiceDatabase:
         """The database and logins of a service, by the same SQL as in the deployment."""

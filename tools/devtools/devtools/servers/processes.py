@@ -22,8 +22,8 @@ class DidNotStart(RuntimeError):
 
 
 def free_port() -> int:
-    """A free port below those that the kernel gives to clients, which could take it while a server is
-    down."""
+    """A free port below those that the kernel gives to clients, which could take it while a
+    server is down."""
     while True:
         port = random.randrange(15000, 30000)  # noqa: S311
         with socket.socket() as probe:
