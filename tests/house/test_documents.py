@@ -15,6 +15,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 NAMED = re.compile(r"`((?:tests|docs|deploy|shared|services|tools)/[^`*<\s…]+)`")
 COMMANDS = re.compile(r"(?:<!-- (.*?) -->\n)?^```sh\n", re.MULTILINE)
+LOG_EVENT = re.compile(r"^\| `([a-z_]+\.[a-z_]+)`", re.MULTILINE)
 TESTED_BY = re.compile(r"run by (tests/[\w/.]+)")
 
 
@@ -82,6 +83,18 @@ def test_every_make_target_that_is_mentioned_exists() -> None:
     }
 
     assert mentioned - targets == set()
+
+
+def test_every_log_event_of_the_runbook_is_logged_somewhere() -> None:
+    code = "".join(
+        path.read_text()
+        for folder in ("services", "shared")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    events = set(LOG_EVENT.findall((ROOT / "docs" / "runbook.md").read_text()))
+
+    assert events
+    assert {event for event in events if f'"{event}"' not in code} == set()
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
