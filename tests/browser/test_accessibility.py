@@ -146,7 +146,7 @@ def test_pages_of_a_customer(
         objections[below] = axe.objections(person.page)
     for below, verb in (
         ("payment/top-up", "Top up"),
-        ("members/new", "Add"),
+        ("members/new", "Add member"),
         ("support/request", "Grant access"),
     ):
         person.go(person.at(f"/c/{busy.id}/{below}"))
@@ -221,8 +221,8 @@ def test_pages_of_a_support_session(
     owner = customer.get("/members")["data"][0]["id"]
     person.go(person.at(f"/c/{customer.id}/members/{owner}/login-as"))
     person.fill({"Reason": "ticket 1"})
-    person.press("Log in as")
-    person.reads("You act as Ada Owner")
+    person.press(re.compile("^Log in as"))
+    person.reads("You're logged in as Ada Owner")
     person.settle()
     objections["acting"] = axe.objections(person.page)
     theirs = arrive(embedded, customer.owner, PASSWORD)
@@ -237,7 +237,7 @@ def test_pages_of_a_support_session(
         theirs.go(theirs.at(f"/{below}"))
         objections[f"customer's own {below}"] = axe.objections(theirs.page)
     theirs.go(theirs.at(f"/c/{customer.id}/support"))
-    theirs.follow(re.compile("^End it"))
+    theirs.follow(re.compile("^End session"))
     theirs.press("End session")
     theirs.is_told("Ended")
     person.reads("This support session has ended")
