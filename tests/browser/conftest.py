@@ -56,7 +56,7 @@ def arrive(chromium: Browser) -> Iterator[Arrivals]:
     """People arrive, each in a browser context of their own; what the browser complains about fails
     the test.
 
-    ``as_``: an e-mail address that is signed in already, by whom signed in first; empty: nobody."""
+    ``as_``: an email address that is signed in already, by whom signed in first; empty: nobody."""
     contexts: list[BrowserContext] = []
     troubles: list[str] = []
 

@@ -12,7 +12,7 @@ from tests.console.provider import Provider
 from tests.console.test_sign_in import ELSEWHERE
 
 CONSOLE = Path(views.__file__).parents[1]
-# What the script does by itself; Enter is the browser's own.
+# What the script does on its own; Enter is the browser's own.
 ITS_OWN = {"j", "k", "v", "Esc", "Enter", "Ctrl K"}
 
 
