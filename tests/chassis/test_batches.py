@@ -81,8 +81,8 @@ class RecordingListener:
         return Batches(Inbox(database, {usage.Recorded: batch.apply_one}), usage.Recorded, batch)
 
 
-def raw(id_: str, **second: Any) -> bytes:
-    return metering.message(metering.record(PROVIDER, ORG, id_, **second.pop("data", {})), **second)
+def raw(id_: str, *, data: dict[str, Any] | None = None, **members: Any) -> bytes:
+    return metering.message(metering.record(PROVIDER, ORG, id_, **(data or {})), **members)
 
 
 def delivered(
