@@ -18,6 +18,14 @@ class _Movement(NamedTuple):
     change: Decimal
 
 
+class _Forecast(NamedTuple):
+    """``floor``: the balance at which credits run out; None if nothing is spent."""
+
+    days: int
+    balance: Decimal
+    floor: Decimal | None
+
+
 @dataclass(frozen=True)
 class Day:
     """Amounts received and spent (negative) on a day, and the balance at its end."""
@@ -53,45 +61,34 @@ class Burn:
 def burn(
     account: Mapping[str, Any], transactions: Mapping[str, Any], zone: str, now: datetime
 ) -> Burn | None:
-    """The last 30 days of an account, from its transactions, newest first. None if there are
-    none."""
+    """The last 30 days of an account, from its transactions, newest first. None if it has no
+    transactions."""
     movements = _movements(transactions, ZoneInfo(zone))
     if not movements:
         return None
     today = now.astimezone(ZoneInfo(zone)).date()
-    first, oldest = today - timedelta(days=DAYS - 1), min(movement.day for movement in movements)
+    first = today - timedelta(days=DAYS - 1)
+    oldest = min(movement.day for movement in movements)
     cut = transactions["has_more"] and oldest >= first
-    days = _days(
-        movements, Decimal(account["balance"]), max(first, oldest) if cut else first, today
-    )
-    left = account["days_to_empty"]
-    floor = (
-        Decimal(account["balance"]) - Decimal(account["usable_credits"])
-        if left is not None
-        else None
-    )
-    ahead = AHEAD if left is None else min(left, AHEAD)
-    end = (
-        days[-1].balance
-        if not left or floor is None
-        else (days[-1].balance - Decimal(account["usable_credits"]) * ahead / left)
-    )
-    low, high, step = _scale([*(day.balance for day in days), end, floor or Decimal(0)])
+    days = _days(movements, Decimal(account["balance"]), oldest if cut else first, today)
+    forecast = _forecast(account, days[-1].balance)
+    balances = [day.balance for day in days]
+    low, high, step = _scale([*balances, forecast.balance, forecast.floor or Decimal(0)])
+    width = DAYS - 1 + forecast.days
 
     def at(day: date, amount: Decimal) -> Point:
-        return ((day - first).days / (DAYS - 1 + ahead) * 100, _height(amount, low, high))
+        return (day - first).days / width * 100, _height(amount, low, high)
 
-    last = today + timedelta(days=ahead)
+    last = today + timedelta(days=forecast.days)
+    ahead = [at(today, days[-1].balance), at(last, forecast.balance)]
+    left = account["days_to_empty"]
     return Burn(
         days=days,
         line=_points([at(day.day, day.balance) for day in days]),
-        ahead=_points([at(today, days[-1].balance), at(last, end)]) if left else "",
-        rows=[
-            (_height(low + step * n, low, high), _shown(low + step * n))
-            for n in range(int((high - low) / step) + 1)
-        ],
+        ahead=_points(ahead) if left else "",
+        rows=_rows(low, high, step),
         now=at(today, low)[0],
-        floor=None if floor is None else _height(floor, low, high),
+        floor=None if forecast.floor is None else _height(forecast.floor, low, high),
         empties=None if left is None else today + timedelta(days=left),
         zero=_height(Decimal(0), low, high),
         first=first,
@@ -99,6 +96,23 @@ def burn(
         cut=cut,
         count=len(movements),
     )
+
+
+def _forecast(account: Mapping[str, Any], balance: Decimal) -> _Forecast:
+    """The balance after up to 14 days at the current pace. Nothing is spent if ``days_to_empty`` is
+    None."""
+    left = account["days_to_empty"]
+    if left is None:
+        return _Forecast(AHEAD, balance, None)
+    usable = Decimal(account["usable_credits"])
+    floor = Decimal(account["balance"]) - usable
+    days = min(left, AHEAD)
+    return _Forecast(days, balance - usable * days / left if left else balance, floor)
+
+
+def _rows(low: Decimal, high: Decimal, step: Decimal) -> list[tuple[float, str]]:
+    amounts = [low + step * n for n in range(int((high - low) / step) + 1)]
+    return [(_height(amount, low, high), _shown(amount)) for amount in amounts]
 
 
 def _movements(transactions: Mapping[str, Any], zone: ZoneInfo) -> list[_Movement]:
