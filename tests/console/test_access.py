@@ -63,9 +63,9 @@ def ask(console: Browser, acme: Customer, access: str = "full") -> str:
         console.at(f"/c/{acme.id}/support/request"),
         {"reason": "ticket 8", "access": access, "minutes": "60"},
     )
-    found = re.search(r"/support/(grt_\w+)/", page.html)
-    assert found, page.text
-    return found[1]
+    match = re.search(r"/support/(grt_\w+)/", page.html)
+    assert match, page.text
+    return match[1]
 
 
 def enter(console: Browser, acme: Customer, grant: str) -> Page:
@@ -74,8 +74,8 @@ def enter(console: Browser, acme: Customer, grant: str) -> Page:
 
 
 def banner(page: Page) -> str:
-    found = page.top.find(class_="acting")
-    return found[0].text if found else ""
+    banners = page.top.find(class_="acting")
+    return banners[0].text if banners else ""
 
 
 def named(page: Page, words: list[str]) -> list[str]:
@@ -279,7 +279,7 @@ def test_with_approval_and_ended_by_the_customer(
     own = console.workspace
     grant = ask(console, acme, access="read")
     page = console.get(console.at(place))
-    assert "waiting for approval since" in page.text and f"/support/{grant}/enter" not in page.html
+    assert "Waiting for approval" in page.text and f"/support/{grant}/enter" not in page.html
     assert "not approved this request yet" in console.get(console.at(f"{place}/{grant}/enter")).text
 
     acme.owner.sign_in(customer)
@@ -398,9 +398,9 @@ def test_the_customer_never_sees_the_name_of_support_staff(
         pages.append(customer.get(customer.at(f"/c/{acme.id}/audit?actor={quote(word)}")))
         assert not pages[-1].rows, "no filter finds it out"
     assert [
-        (page.path, found)
+        (page.path, names)
         for page in pages
-        if (found := named(page, words)) and "actor=" not in page.path
+        if (names := named(page, words)) and "actor=" not in page.path
     ] == []
     assert (
         "Support logged in as Olga Owner" in customer.get(customer.at(f"/c/{acme.id}/audit")).text
@@ -452,10 +452,10 @@ def test_denied_actions_are_marked(console: Browser, acme: Customer) -> None:
     token = console.system.call(
         "POST", "/v1/sessions", {"email": viewer.email, "password": PASSWORD}
     ).json
-    answer = console.system.call(
+    response = console.system.call(
         "POST", f"/v1/organizations/{acme.id}/suspend", {"reason": "x"}, token=token["access_token"]
     )
-    assert answer.status_code == 403
+    assert response.status_code == 403
     acme.provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/audit?outcome=denied"))
     assert len(page.rows) == 1 and "Denied" in page.rows[0][1]
@@ -475,9 +475,9 @@ def test_denied_actions_are_marked(console: Browser, acme: Customer) -> None:
 def test_an_invalid_amount_is_explained(console: Browser, acme: Customer, typed: str) -> None:
     acme.provider.owner.sign_in(console)
     token = {"csrf": console.page.forms[-1].fields["csrf"]}
-    asked = {"reason": "ticket 8", "access": "full", "minutes": typed}
+    fields = {"reason": "ticket 8", "access": "full", "minutes": typed}
     assert (
-        console.send("POST", console.at(f"/c/{acme.id}/support/request"), token | asked).status
+        console.send("POST", console.at(f"/c/{acme.id}/support/request"), token | fields).status
         == 422
     )
     for settings in ({"payment_terms_days": typed}, {"rows": typed}, {"do": f"drop-{typed}"}):
@@ -520,5 +520,5 @@ def test_the_number_of_statements_of_a_page(
 ) -> None:
     sven.sign_in(console)
     console.get(console.at(f"/c/{acme.id}/{place}"))
-    found = console.statements(console.at(f"/c/{acme.id}/{place}"))
-    assert len(found) <= 12, (len(found), found)
+    statements = console.statements(console.at(f"/c/{acme.id}/{place}"))
+    assert len(statements) <= 12, (len(statements), statements)

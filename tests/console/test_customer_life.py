@@ -183,14 +183,14 @@ def test_a_customer_being_set_up_shows_a_banner(console: Browser, provider: Prov
 
     path = console.at(f"/c/{made['id']}/settings")
     page = Page(path, console.client.open(path, base_url=ORIGIN))  # no message has been carried
-    (banner,) = page.top.find(id="standing")
+    (banner,) = page.top.find(id="status")
 
     assert banner.text.startswith("Being set up.") and banner.attrs["hx-trigger"] == "every 2s"
     assert "Save" not in page.buttons
-    answer = console.send(
+    response = console.send(
         "GET", banner.attrs["hx-get"], headers={"HX-Current-URL": f"{ORIGIN}{page.path}"}
     )
-    assert answer.headers["HX-Redirect"] == page.path, "by now it is done"
+    assert response.headers["HX-Redirect"] == page.path, "by now it is done"
 
 
 def test_settings_are_saved_and_the_billing_name_follows(

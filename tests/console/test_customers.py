@@ -49,8 +49,8 @@ class Away:
             raise Unavailable(
                 "The service is temporarily unavailable. Try again.", code="service_unavailable"
             )
-        answer: ServiceResponse = self.wire.send(method, path, headers, body)
-        return answer
+        response: ServiceResponse = self.wire.send(method, path, headers, body)
+        return response
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def failed(page: Page) -> list[str]:
 
 def lines(page: Page) -> list[list[str]]:
     """The file, read by a strict parser."""
-    text = page.answer.get_data().decode("utf-8")
+    text = page.response.get_data().decode("utf-8")
     assert (
         text.startswith("\ufeff") and text.endswith("\r\n") and "\n" not in text.replace("\r\n", "")
     )
@@ -110,7 +110,7 @@ def test_filters_are_in_the_address_and_in_the_form(staff: Browser, provider: Pr
         one for one in page.forms if one.action == staff.at("/customers") and "status" in one.names
     )
 
-    asked = {
+    filters = {
         "q": "",
         "status": "active",
         "payment_mode": "postpaid",
@@ -119,19 +119,19 @@ def test_filters_are_in_the_address_and_in_the_form(staff: Browser, provider: Pr
         "demo": "false",
         "attention": "",
     }
-    assert asked.keys() - {"q"} <= form.names
+    assert filters.keys() - {"q"} <= form.names
     page = staff.get(
-        form.action + "?" + "&".join(f"{name}={value}" for name, value in asked.items())
+        form.action + "?" + "&".join(f"{name}={value}" for name, value in filters.items())
     )
 
-    # What is not asked is not in the address either.
+    # Empty filters are not in the address.
     assert page.path == staff.at(
         "/customers?status=active&payment_mode=postpaid&country=US&currency=USD&demo=false"
     )
     assert names(page) == ["Postpaid Two"]
     form = next(one for one in page.forms if "status" in one.names)
-    assert {name: form.fields[name] for name in asked if asked[name]} == {
-        n: v for n, v in asked.items() if v
+    assert {name: form.fields[name] for name in filters if filters[name]} == {
+        n: v for n, v in filters.items() if v
     }
     assert "Filtered by Active, Postpaid, United States, USD, Not demo." in page.text
 
@@ -264,14 +264,14 @@ def test_the_file_has_names_as_text_and_amounts_as_numbers(
     assert page.headers["Content-Type"] == "text/csv; charset=utf-8" and page.headers[
         "Content-Disposition"
     ].startswith('attachment; filename="customers-')
-    found = table(page)
+    rows = table(page)
     expected = {f"'{name}" if name[0] in "=+-@" else name for name in HOSTILE} | {"Overdrawn"}
-    assert found.keys() == expected
+    assert rows.keys() == expected
     assert (
-        Decimal(found["Overdrawn"]["balance"]) == Decimal("-2.5")
-        and found["Overdrawn"]["currency"] == "EUR"
+        Decimal(rows["Overdrawn"]["balance"]) == Decimal("-2.5")
+        and rows["Overdrawn"]["currency"] == "EUR"
     )
-    assert found["Overdrawn"]["owner"] == "'=cmd Owner"
+    assert rows["Overdrawn"]["owner"] == "'=cmd Owner"
     run = [cell for row in lines(page)[1:] for cell in row if cell[:1] in tuple("=+-@\t\r\n")]
     assert all(Decimal(cell) < 0 for cell in run)
 
@@ -473,7 +473,7 @@ def test_a_scheduled_deletion_shows_its_date(staff: Browser, provider: Provider)
     page = staff.get(staff.at(f"/c/{acme.id}/overview"))
 
     assert any("permanently deleted on" in words for words in page.banners)
-    assert "Top up" not in page.links and "Permanently deleted" in page.facts
+    assert "Top up" not in page.links and "Permanent deletion" in page.facts
 
 
 # budgets

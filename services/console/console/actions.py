@@ -63,9 +63,8 @@ def save_workspace(
         granted["role"],
         act,
     )
-    before = (
-        unseal(secret, workspace.tokens)["refresh"] if workspace.tokens else None
-    )  # a fresh proof brings none
+    # Re-authentication grants no refresh token; the previous one stays valid.
+    before = unseal(secret, workspace.tokens)["refresh"] if workspace.tokens else None
     workspace.tokens = seal(
         secret, {"access": granted["access_token"], "refresh": granted.get("refresh_token", before)}
     )

@@ -17,11 +17,8 @@ class Refusal(Exception):
     """The API refused a request, or did not respond (503). ``code``: its stable code; ``errors``:
     about single fields; ``more``: the whole problem document; ``retry_after``: seconds."""
 
-    WRONG_CREDENTIALS = (
-        "invalid_credentials",
-        "otp_required",
-        "invalid_otp",
-    )  # 401 for what was typed, not for the token
+    # A 401 with these codes is about the entered values, not about the token.
+    WRONG_CREDENTIALS = ("invalid_credentials", "otp_required", "invalid_otp")
 
     def __init__(
         self, status: int, problem: Mapping[str, Any], retry_after: int | None = None
@@ -60,7 +57,7 @@ class Api:
         return self._send("PATCH", path, body, match=match, wait=wait)
 
     def delete(self, path: str, body: Any = None, *, wait: int = 0) -> Any:
-        """The JSON of a DELETE, None if there is none."""
+        """The JSON of a DELETE, None for an empty response."""
         return self._send("DELETE", path, body, wait=wait)
 
     def _send(
@@ -134,13 +131,13 @@ class Missing:
         return False
 
 
-def fetch_all(**questions: Callable[[], Any]) -> dict[str, Any]:
+def fetch_all(**requests: Callable[[], Any]) -> dict[str, Any]:
     """Make several requests at the same time: name -> result, or ``Missing`` where the API refused
     or did not respond.
 
     Raises Refusal if the user is signed out or has to set up one-time codes first, because then no
     page can be shown."""
-    running = {name: _POOL.submit(_or_missing, question) for name, question in questions.items()}
+    running = {name: _POOL.submit(_or_missing, send) for name, send in requests.items()}
     results = {name: future.result() for name, future in running.items()}
     for response in results.values():
         if isinstance(response, Missing) and (
@@ -150,9 +147,9 @@ def fetch_all(**questions: Callable[[], Any]) -> dict[str, Any]:
     return results
 
 
-def _or_missing(question: Callable[[], Any]) -> Any:
+def _or_missing(send: Callable[[], Any]) -> Any:
     try:
-        return question()
+        return send()
     except Refusal as refusal:
         return Missing(refusal)
 

@@ -21,8 +21,8 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 class Field:
     """One control. ``pointer``: where its value goes in the JSON body (RFC 6901), ``/name`` by
     default; ``kind``: text, email, password, money, number, date, select, radio, checkbox, textarea
-    or hidden; ``options``: value and label; ``ask``: the error for an empty field, if not the
-    default."""
+    or hidden; ``options``: value and label; ``empty_error``: the error for an empty field, if not
+    the default."""
 
     name: str
     label: str
@@ -32,8 +32,8 @@ class Field:
     required: bool = True
     options: Sequence[tuple[str, str]] = ()
     autocomplete: str = "off"
-    most: int = 255
-    ask: str = ""
+    max_length: int = 255
+    empty_error: str = ""
 
     @property
     def at(self) -> str:
@@ -43,8 +43,8 @@ class Field:
     @property
     def missing(self) -> str:
         """The error for an empty field: ``Enter a reason.``, ``Select a country.``"""
-        if self.ask:
-            return self.ask
+        if self.empty_error:
+            return self.empty_error
         label = self.label.partition(" (")[0]
         article = "an" if label[:1] in "AEIOU" else "a"
         verb = "Select" if self.options else "Enter"
@@ -82,7 +82,7 @@ class Form:
         self.key, self.match = typed.get("key") or self.key, typed.get("match", "")
 
     def value(self, name: str) -> str:
-        """The value of a field, empty if there is none."""
+        """The value of a field, empty if it has no value."""
         return self.values.get(name, "")
 
     def body(self, *, empty: bool = False) -> dict[str, Any]:
@@ -136,7 +136,8 @@ class Form:
         self.summary = [
             (
                 "",
-                "Someone else changed this while you were editing. Compare the values, then save again or discard your changes.",
+                "Someone else changed this while you were editing. Compare the values, then save "
+                "again or discard your changes.",
             )
         ]
         self.conflicts = [

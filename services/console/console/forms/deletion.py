@@ -9,9 +9,9 @@ FIELDS = (
         "typed_name",
         "Organization name",
         hint="Enter the name exactly as shown above. You can paste it.",
-        most=255,
+        max_length=255,
     ),
-    Field("reason", "Reason", "textarea", most=500, hint="Recorded in the audit log."),
+    Field("reason", "Reason", "textarea", max_length=500, hint="Recorded in the audit log."),
 )
 # blocker -> page that clears it, the place on it, the operation it needs, what the link says
 FIXES = {

@@ -11,18 +11,23 @@ OTP = Field(
     "otp",
     "One-time code",
     autocomplete="one-time-code",
-    most=64,
+    max_length=64,
     hint="The six-digit code from your authenticator app.",
 )
 PASSWORD: Sequence[Field] = (
     Field(
-        "password", "Current password", kind="password", autocomplete="current-password", most=1024
+        "password",
+        "Current password",
+        kind="password",
+        autocomplete="current-password",
+        max_length=1024,
+        empty_error="Enter your current password.",
     ),
     Field(
         "otp",
         "One-time code",
         autocomplete="one-time-code",
-        most=64,
+        max_length=64,
         required=False,
         hint="Required if you use one-time codes.",
     ),
@@ -53,7 +58,10 @@ def key(scopes: Sequence[str]) -> Sequence[Field]:
     ]
     return (
         Field(
-            "name", "Name", hint="What the key is for, such as the name of the program.", most=100
+            "name",
+            "Name",
+            hint="What the key is for, such as the name of the program.",
+            max_length=100,
         ),
         *boxes,
         Field(

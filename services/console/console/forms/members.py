@@ -12,26 +12,26 @@ ACCESS = Field(
     "portal_access",
     "Portal access",
     kind="radio",
-    ask="Select whether the member has portal access.",
+    empty_error="Select whether the member has portal access.",
     options=(
         ("yes", "Yes: signs in to this console with email and password"),
         ("no", "No: can't sign in; has a PIN, for example for a desk phone"),
     ),
 )
-EMAIL = Field("email", "Email address", kind="email", most=320)
+EMAIL = Field("email", "Email address", kind="email", max_length=320)
 EXTENSION = Field(
     "extension",
     "Extension",
     required=False,
-    most=32,
-    hint="The number the PIN belongs to. Leave empty to use the next free number. The PIN is shown once, "
-    "after you add the member.",
+    max_length=32,
+    hint="The number the PIN belongs to. Leave empty to use the next free number. The PIN is shown "
+    "once, after you add the member.",
 )
 REASON = Field(
     "reason",
     "Reason",
     kind="textarea",
-    most=500,
+    max_length=500,
     hint="Shown to both members and recorded in the audit log.",
 )
 
@@ -109,7 +109,7 @@ def _role(kind: str, reached: frozenset[str]) -> Field:
             kind="radio",
             pointer="/preset",
             options=options,
-            ask="Select permissions.",
+            empty_error="Select permissions.",
         )
     return Field(
         "role",

@@ -26,7 +26,7 @@ _REASON = Field(
     "Reason",
     "textarea",
     hint="Recorded in the audit log. Up to 500 characters.",
-    most=500,
+    max_length=500,
 )
 _REFERENCE = Field(
     "reference",
@@ -44,7 +44,7 @@ def top_up(currency: str, card: bool) -> Sequence[Field]:
         _amount(currency),
         _method(card),
         _REFERENCE,
-        Field("remark", "Remark", "textarea", required=False, most=500),
+        Field("remark", "Remark", "textarea", required=False, max_length=500),
     )
 
 
@@ -65,13 +65,14 @@ def charge(currency: str) -> Sequence[Field]:
             "money",
             hint="Visible to your staff only.",
             required=False,
-            most=19,
+            max_length=19,
         ),
         Field(
             "external_invoice",
             "External invoice",
             required=False,
-            hint="The number of an invoice from another system. If you enter one, no money is moved here.",
+            hint="The number of an invoice from another system. If you enter one, no money is "
+            "moved here.",
         ),
     )
 
@@ -80,7 +81,7 @@ def adjustment(currency: str) -> Sequence[Field]:
     """Correct the balance."""
     hint = "Positive amounts credit the customer; negative amounts, such as -5.00, debit them."
     return (
-        Field("amount", f"Amount ({currency})", "money", hint=hint, most=20),
+        Field("amount", f"Amount ({currency})", "money", hint=hint, max_length=20),
         Field("kind", "Type", "radio", options=_ADJUSTMENTS),
         _REASON,
     )
@@ -91,12 +92,12 @@ def part(currency: str, whole: str) -> Sequence[Field]:
     amount."""
     hint = f"Leave empty for {whole}."
     return Field(
-        "amount", f"Amount ({currency})", "money", hint=hint, required=False, most=19
+        "amount", f"Amount ({currency})", "money", hint=hint, required=False, max_length=19
     ), _REASON
 
 
 REVERSAL: Sequence[Field] = (_REASON,)
-VOID: Sequence[Field] = (Field("reason", "Reason", "textarea", required=False, most=500),)
+VOID: Sequence[Field] = (Field("reason", "Reason", "textarea", required=False, max_length=500),)
 
 
 def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
@@ -107,12 +108,12 @@ def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
         else "How far the balance can go below zero. Enter 0 for no credit."
     )
     return (
-        Field("credit_limit", f"Credit limit ({currency})", "money", hint=hint, most=19),
+        Field("credit_limit", f"Credit limit ({currency})", "money", hint=hint, max_length=19),
         Field(
             TERM,
             "Duration",
             "radio",
-            ask="Select a duration.",
+            empty_error="Select a duration.",
             options=(
                 ("permanent", "Permanent"),
                 ("temporary", "Temporary: returns to the last permanent limit afterwards"),
@@ -122,7 +123,7 @@ def limit(currency: str, zone: str, *, postpaid: bool) -> Sequence[Field]:
             "until",
             "Last day",
             "date",
-            ask="Enter the last day of the limit.",
+            empty_error="Enter the last day of the limit.",
             pointer="/credit_limit_expires_at",
             required=False,
             hint=f"Only for a temporary limit. It applies until the end of this day, {zone}.",
@@ -149,7 +150,7 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
             f"Amount ({currency})",
             "money",
             "/auto_top_up/amount",
-            most=19,
+            max_length=19,
             required=False,
             hint="Required if automatic top-up is on.",
         ),
@@ -160,14 +161,15 @@ def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
             "/auto_top_up/method",
             required=False,
             options=(_CHOOSE, *_methods(card, without=("cash",))),
-            hint="For checks and transfers, the customer receives a payment request. Runs at most once a day.",
+            hint="For checks and transfers, the customer receives a payment request. Runs at most "
+            "once a day.",
         ),
         Field(
             "threshold",
             f"When usable credits fall to ({currency})",
             "money",
             "/auto_top_up/threshold",
-            most=19,
+            max_length=19,
             required=False,
             hint=f"Leave empty for 20% of the last top-up{default}.",
         ),
@@ -185,9 +187,9 @@ def mode(currency: str, target: str) -> Sequence[Field]:
             "credit_limit",
             f"Credit limit ({currency})",
             "money",
-            most=19,
-            hint="The maximum unbilled amount. The limit is permanent. The customer can't buy anything "
-            "without one.",
+            max_length=19,
+            hint="The maximum unbilled amount. The limit is permanent. The customer can't buy "
+            "anything without one.",
         ),
     )
 
@@ -199,11 +201,11 @@ def payment(currency: str, card: bool, invoices: Sequence[Mapping[str, Any]]) ->
         _method(card),
         _REFERENCE,
         Field("received_on", "Received on", "date", required=False, hint="Leave empty for today."),
-        *asked(invoices),
+        *invoice_checkboxes(invoices),
     )
 
 
-def asked(invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
+def invoice_checkboxes(invoices: Sequence[Mapping[str, Any]]) -> Sequence[Field]:
     """A checkbox for each invoice."""
     return tuple(
         Field(f"{INVOICE_PREFIX}{invoice['id']}", str(invoice["number"]), "checkbox")
@@ -241,7 +243,7 @@ def require(form: Form, *names: str) -> None:
 
 
 def _amount(currency: str) -> Field:
-    return Field("amount", f"Amount ({currency})", "money", most=19)
+    return Field("amount", f"Amount ({currency})", "money", max_length=19)
 
 
 def _method(card: bool) -> Field:

@@ -44,7 +44,7 @@ ORGANIZATION = (
         "managed_by",
         "Managed by",
         "radio",
-        ask="Select who manages the organization.",
+        empty_error="Select who manages the organization.",
         hint="If the customer manages the organization, Remote Support needs its approval.",
         options=(("provider", "Provider (us)"), ("customer", "Customer")),
     ),
@@ -67,7 +67,7 @@ BILLING = (
         "money",
         hint="How much the customer can use before paying, such as 500.00. Required for postpaid.",
         required=False,
-        most=19,
+        max_length=19,
     ),
     Field(
         "billing_name",
@@ -81,7 +81,7 @@ BILLING = (
         "Billing email",
         "email",
         "/billing/email",
-        most=254,
+        max_length=254,
         hint="Receives all notices about invoices and credits.",
     ),
     Field(
@@ -90,7 +90,7 @@ BILLING = (
         "textarea",
         "/billing/address",
         required=False,
-        most=500,
+        max_length=500,
     ),
     Field("billing_city", "City", pointer="/billing/city", required=False),
     Field(
@@ -104,15 +104,15 @@ BILLING = (
     Field("type_ref", "TypeRef", pointer="/buyer_tags/TypeRef", required=False),
 )
 OWNER = (
-    Field("given_name", "Given name", pointer="/owner/given_name", most=100),
-    Field("family_name", "Family name", pointer="/owner/family_name", most=100),
+    Field("given_name", "Given name", pointer="/owner/given_name", max_length=100),
+    Field("family_name", "Family name", pointer="/owner/family_name", max_length=100),
     Field(
         "email",
         "Owner's email",
         "email",
         "/owner/email",
-        ask="Enter the owner's email address.",
-        most=254,
+        empty_error="Enter the owner's email address.",
+        max_length=254,
         hint="Receives a link to verify the address and choose a password.",
     ),
 )
@@ -130,7 +130,7 @@ TITLES = {
 }
 ALL = ORGANIZATION + BILLING + OWNER
 FIXED = ("country", "currency", "timezone", "pricing_model")
-BEGINNING = {"payment_mode": "prepaid", "managed_by": "provider"}
+DEFAULTS = {"payment_mode": "prepaid", "managed_by": "provider"}
 
 
 def fields_of(step: str, country: str) -> tuple[Field, ...]:
@@ -160,7 +160,7 @@ def before(step: str) -> str:
 
 
 def first_open(form: Form) -> str:
-    """The first incomplete step; ``check`` if there is none."""
+    """The first incomplete step; ``check`` if all are complete."""
     for step in STEPS:
         tried = Form(ALL, form.values)
         check(tried, step)

@@ -12,7 +12,8 @@ SUPPORT = (
         "Managed Service",
         "checkbox",
         required=False,
-        hint="Allows Remote Support in customers' organizations. If you turn this off, active sessions end.",
+        hint="Allows Remote Support in customers' organizations. If you turn this off, active "
+        "sessions end.",
     ),
 )
 MONEY = (
@@ -21,13 +22,14 @@ MONEY = (
         "low_credit_threshold",
         "Low credit threshold",
         "money",
-        most=19,
+        max_length=19,
         hint="Customers below this amount, in their own currency, count as low on credits.",
     ),
     Field(
         "invoicing",
         "Invoicing",
         "radio",
+        empty_error="Select how customers are invoiced.",
         options=(
             ("individual", "Individual: one invoice per charge"),
             ("consolidated", "Consolidated: one invoice for all charges"),
@@ -38,8 +40,9 @@ MONEY = (
         "payment_terms_days",
         "Payment terms",
         "number",
+        empty_error="Enter the payment terms in days.",
         hint="Number of days until an invoice is due, 0 to 365.",
-        most=3,
+        max_length=3,
     ),
 )
 CLOSING = (
@@ -47,7 +50,8 @@ CLOSING = (
         "deletion_grace_days",
         "Days to undo a deletion",
         "number",
-        most=3,
+        max_length=3,
+        empty_error="Enter the number of days to undo a deletion.",
         hint="0 to 365. With 0, customers are permanently deleted immediately.",
     ),
 )
@@ -64,7 +68,8 @@ SAFETY = (
         "Require re-authentication for sensitive actions",
         "checkbox",
         required=False,
-        hint="Ask for the password before deleting, withdrawing, transferring ownership, logging in as a member or changing these settings.",
+        hint="Ask for the password before deleting, withdrawing, transferring ownership, logging "
+        "in as a member or changing these settings.",
     ),
 )
 BLOCKS: Mapping[str, tuple[Field, ...]] = {
@@ -89,8 +94,8 @@ def tax_row(at: int) -> tuple[Field, ...]:
             f"{on}country",
             options=(("", "Select a country"), *locale.countries()),
         ),
-        Field(f"{where}name", f"Name of rate {at + 1}", pointer=f"{on}name", most=50),
-        Field(f"{where}rate", f"Percentage of rate {at + 1}", "money", f"{on}rate", most=8),
+        Field(f"{where}name", f"Name of rate {at + 1}", pointer=f"{on}name", max_length=50),
+        Field(f"{where}rate", f"Percentage of rate {at + 1}", "money", f"{on}rate", max_length=8),
         Field(f"{where}valid_from", f"Start date of rate {at + 1}", "date", f"{on}valid_from"),
     )
 
@@ -138,7 +143,7 @@ def body(form: Form) -> dict[str, Any]:
 def top_up(currencies: Sequence[str]) -> tuple[Field, ...]:
     """The fields of a top-up of the provider's wallet."""
     return (
-        Field("amount", "Amount", "money", most=19),
+        Field("amount", "Amount", "money", max_length=19),
         Field("currency", "Currency", "select", options=[(code, code) for code in currencies]),
         Field(
             "method",
@@ -157,5 +162,5 @@ def top_up(currencies: Sequence[str]) -> tuple[Field, ...]:
             required=False,
             hint="For example the bank, check or receipt number.",
         ),
-        Field("remark", "Remark", "textarea", required=False, most=500),
+        Field("remark", "Remark", "textarea", required=False, max_length=500),
     )

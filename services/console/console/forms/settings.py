@@ -18,7 +18,7 @@ BILLING = (
         "Billing email",
         "email",
         "/billing/email",
-        most=254,
+        max_length=254,
         hint="Receives all notices about invoices and credits.",
     ),
     Field(
@@ -27,7 +27,7 @@ BILLING = (
         "textarea",
         "/billing/address",
         required=False,
-        most=500,
+        max_length=500,
     ),
     Field("billing_city", "City", pointer="/billing/city", required=False),
 )
@@ -43,7 +43,7 @@ TAGS = (
     Field("type_ref", "TypeRef", pointer="/buyer_tags/TypeRef", required=False),
     Field("demo", "This is a demo account", "checkbox", required=False),
 )
-REASON = (Field("reason", "Reason", "textarea", most=500, hint="Recorded in the audit log."),)
+REASON = (Field("reason", "Reason", "textarea", max_length=500, hint="Recorded in the audit log."),)
 
 
 def blocks(*, tags: bool) -> dict[str, tuple[Field, ...]]:

@@ -10,8 +10,9 @@ _REASON = Field(
     "reason",
     "Reason",
     "textarea",
-    most=500,
-    hint="The customer sees this in the audit log and in the email summary. Include a ticket number if you have one.",
+    max_length=500,
+    hint="The customer sees this in the audit log and in the email summary. Include a ticket "
+    "number if you have one.",
 )
 LOGIN_AS = (_REASON,)
 ENTER = (_REASON,)
@@ -21,6 +22,7 @@ REQUEST = (
         "access",
         "Access",
         "radio",
+        empty_error="Select the type of access.",
         options=(("read", "View"), ("full", "View and edit, within support's permissions")),
     ),
     Field(
@@ -39,13 +41,18 @@ REQUEST = (
 )
 
 # API error codes whose detail is written for programs.
-_WORDS: Mapping[str, str] = {
-    "already_acting": "You already have an active support session. End it first, then start again here.",
-    "grant_not_active": "This access is not active. The customer has not approved it yet, or it has ended.",
-    "managed_service_off": "Remote Support is off because the managed service is turned off in the provider settings.",
+_TEXTS: Mapping[str, str] = {
+    "already_acting": "You already have an active support session. End it first, then start again "
+    "here.",
+    "grant_not_active": "This access is not active. The customer has not approved it yet, or it "
+    "has ended.",
+    "managed_service_off": "Remote Support is off because the managed service is turned off in the "
+    "provider settings.",
     "organization_not_active": "The organization is not active. Activate it first.",
-    "too_many_starts": "You have logged in as members too often. Wait a while, or use Remote Support.",
-    "request_pending": "A request is already waiting for the customer's approval. Wait for it, or withdraw it first.",
+    "too_many_starts": "You have logged in as members too often. Wait a while, or use Remote "
+    "Support.",
+    "request_pending": "A request is already waiting for the customer's approval. Wait for it, or "
+    "withdraw it first.",
 }
 
 
@@ -53,7 +60,8 @@ def refusal_summary(refusal: Refusal | None) -> list[tuple[str, str]]:
     """The error summary of a refused form; empty if the errors belong to fields."""
     if refusal is None or refusal.errors:
         return []
-    said = _WORDS.get(
-        refusal.code, refusal.detail.partition(": POST /")[0].partition(": DELETE /")[0]
-    )
-    return [("", said + (retry_hint(refusal.retry_after) if refusal.status == 429 else ""))]
+    without_request = refusal.detail.partition(": POST /")[0].partition(": DELETE /")[0]
+    text = _TEXTS.get(refusal.code, without_request)
+    if refusal.status == 429:
+        text += retry_hint(refusal.retry_after)
+    return [("", text)]

@@ -1,1 +1,1 @@
-"""Who sends the request: cookie, workspace session, tokens, drafts, and whether a form is one of ours."""
+"""Who sends the request: cookie, workspace session, tokens, drafts, and the origin of forms."""

@@ -15,7 +15,7 @@ def name(part: str = "") -> str:
 
 
 def read(part: str = "") -> str:
-    """The value of the browser's cookie, or of an additional one; empty if there is none."""
+    """The value of the browser's cookie, or of an additional one; empty if it is not set."""
     return request.cookies.get(name(part), "")
 
 

@@ -50,7 +50,7 @@ def check_token(secret: str) -> None:
 
 
 def csrf(secret: str) -> str:
-    """The token for the forms of a page. It is masked anew for each page, so that the size of a
+    """The token for the forms of a page. Its mask differs on each page, so that the size of a
     compressed page reveals nothing about it."""
     mask = secrets.token_bytes(_LENGTH)
     return urlsafe_b64encode(mask + _xor(mask, _token(secret))).decode()

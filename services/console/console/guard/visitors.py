@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from console.models import Browser
-from console.models import WorkspaceSession as WorkspaceSession  # noqa: PLC0414 - views take it from here
+from console.models import WorkspaceSession as WorkspaceSession  # noqa: PLC0414 - for the views
 from console.values.operations import Permit, reads_only
 
 
@@ -25,7 +25,7 @@ class Visitor:
 
     @property
     def workspace(self) -> WorkspaceSession:
-        """The workspace session of this request. Raises SignedOut if there is none."""
+        """The workspace session of this request. Raises SignedOut if the user has none."""
         if self.workspace_or_none is None:
             raise SignedOut()
         return self.workspace_or_none

@@ -38,12 +38,12 @@
   };
   if (one("time[data-left]")) setInterval(tick, 1000);
 
-  // In a support session: say at once that it has ended.
+  // In a support session: show immediately that it has ended.
   const banner = one("[data-pulse]");
   const poll = banner && setInterval(async () => {
     if (document.hidden) return;
-    const answer = await fetch(banner.dataset.pulse, { cache: "no-store" }).catch(() => null);
-    if (!answer || answer.ok || answer.status >= 500 || answer.status === 429) return;
+    const response = await fetch(banner.dataset.pulse, { cache: "no-store" }).catch(() => null);
+    if (!response || response.ok || response.status >= 500 || response.status === 429) return;
     clearInterval(poll);
     all("form, .how", banner).forEach((e) => e.remove());
     one(".over", banner).append(one("template", banner).content);
@@ -61,9 +61,9 @@
   // Shortcuts: keys click the element with that data-key; the others move within a list.
   let first = "", timer;
   const press = (keys) => {
-    const found = all("[data-key]").filter((e) => e.dataset.key === keys);
+    const targets = all("[data-key]").filter((e) => e.dataset.key === keys);
     const row = one("[data-row].at");
-    const target = found.find((e) => row?.contains(e)) || found.find((e) => !e.closest("[data-row]"));
+    const target = targets.find((e) => row?.contains(e)) || targets.find((e) => !e.closest("[data-row]"));
     if (!target) return false;
     if (target.matches("input")) target.select(); else target.click();
     return true;
@@ -102,10 +102,10 @@
     dialog.ariaLabel = label;
     if (!dialog.open) dialog.showModal();
   };
-  const show = async (answer, url) => {
-    const onward = answer.headers.get("X-Location");
+  const show = async (response, url) => {
+    const onward = response.headers.get("X-Location");
     if (onward) { location.assign(onward); return true; }
-    const sheet = one(".sheet", parse(await answer.text())), heading = sheet && one("h1, h2", sheet);
+    const sheet = one(".sheet", parse(await response.text())), heading = sheet && one("h1, h2", sheet);
     if (!heading) return false;
     heading.removeAttribute("id");
     dialog.replaceChildren();
@@ -125,8 +125,8 @@
     if (dialog.contains(link)) { dialog.close(); return; }
     opener = link.closest("details.menu")?.querySelector("summary") || link;
     closeMenus(null);
-    const answer = await fetch(link.href, { headers: { "X-Dialog": "1" } }).catch(() => null);
-    if (!answer || !(await show(answer, link.href))) location.assign(link.href);
+    const response = await fetch(link.href, { headers: { "X-Dialog": "1" } }).catch(() => null);
+    if (!response || !(await show(response, link.href))) location.assign(link.href);
   });
   dialog.addEventListener("close", () => {
     dialog.replaceChildren();
@@ -160,15 +160,15 @@
     if (!dialog.contains(form)) return;
     e.preventDefault();
     const body = new URLSearchParams(new FormData(form, e.submitter)), url = form.action;
-    const answer = await fetch(url, { method: "POST", body, headers: { "X-Dialog": "1" } }).catch(() => null);
-    if (!answer) {
+    const response = await fetch(url, { method: "POST", body, headers: { "X-Dialog": "1" } }).catch(() => null);
+    if (!response) {
       reset(dialog);
       one(".offline", form)?.remove();
       form.append(make("p", { className: "error offline", role: "alert" }, "Not sent because there is no connection. Try again."));
       return;
     }
-    if (answer.ok && !answer.headers.get("X-Location")) dialog.dataset.changed = "1";
-    if (!(await show(answer, url))) form.submit();
+    if (response.ok && !response.headers.get("X-Location")) dialog.dataset.changed = "1";
+    if (!(await show(response, url))) form.submit();
   });
   document.addEventListener("input", (e) => { if (e.target.form?.matches("[data-guard]")) e.target.form.dataset.dirty = "1"; });
   addEventListener("beforeunload", (e) => { if (one("form[data-dirty]:not([data-sent])")) e.preventDefault(); });
@@ -193,9 +193,9 @@
     };
     const ask = async () => {
       const q = input.value;
-      const answer = await fetch(`${find.action}?${new URLSearchParams({ q })}`).catch(() => null);
-      if (!answer?.ok) return;
-      const page = parse(await answer.text());
+      const response = await fetch(`${find.action}?${new URLSearchParams({ q })}`).catch(() => null);
+      if (!response?.ok) return;
+      const page = parse(await response.text());
       if (q === input.value) fill(all("[data-row] th a", page).slice(0, 8).map((a) => [a.getAttribute("href"), a.textContent.trim()]));
     };
     input.oninput = () => { fill([]); clearTimeout(wait); if (find && input.value.trim()) wait = setTimeout(ask, 200); };

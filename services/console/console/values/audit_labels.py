@@ -6,8 +6,8 @@ from typing import Any
 
 from console.values import labels
 
-# action -> words; what is not here is said by its code. Refused attempts are named by their
-# operation.
+# action -> label; an action that is not listed is shown by its code. Denied attempts are named by
+# their operation.
 ACTIONS: Mapping[str, str] = {
     "organization.created": "Organization created",
     "organization.activated": "Organization set up and active",

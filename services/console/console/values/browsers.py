@@ -20,7 +20,9 @@ _SYSTEMS = (
 
 def name(user_agent: str | None) -> str:
     """``Firefox on Windows``; an unknown program by its own name."""
-    said = user_agent or ""
-    browser = next((words for mark, words in _BROWSERS if mark in said), "")
-    system = next((words for mark, words in _SYSTEMS if mark in said), "")
-    return (f"{browser} on {system}" if system else browser) if browser else said[:60] or "Unknown"
+    agent = user_agent or ""
+    browser = next((label for mark, label in _BROWSERS if mark in agent), "")
+    system = next((label for mark, label in _SYSTEMS if mark in agent), "")
+    if not browser:
+        return agent[:60] or "Unknown"
+    return f"{browser} on {system}" if system else browser

@@ -70,12 +70,12 @@ def choices() -> Mapping[str, Sequence[tuple[str, str]]]:
     }
 
 
-def filter_labels(asked: Mapping[str, str]) -> list[str]:
+def filter_labels(filters: Mapping[str, str]) -> list[str]:
     """The labels of the filters that are set; an unknown value as it is."""
     return [
-        dict(options).get(asked[name], asked[name])
+        dict(options).get(filters[name], filters[name])
         for name, options in choices().items()
-        if asked[name]
+        if filters[name]
     ]
 
 

@@ -11,9 +11,11 @@ from console.values.labels import decimals, money
 
 _MINUS = "\N{MINUS SIGN}"
 UNBILLED: Mapping[str, str] = {
-    "individual": "Usage only: calls, messages and activation fees. Everything else is invoiced immediately.",
+    "individual": "Usage only: calls, messages and activation fees. Everything else is invoiced "
+    "immediately.",
     "consolidated": "All charges since the last invoice. One monthly invoice covers them all.",
-    "none": "All charges since the start of the month. No invoices are sent. The total resets when the month ends.",
+    "none": "All charges since the start of the month. No invoices are sent. The total resets when "
+    "the month ends.",
 }
 """The provider's invoicing -> what is unbilled."""
 
@@ -34,14 +36,14 @@ def formulas(account: Mapping[str, Any]) -> list[Formula]:
 def limit_used(account: Mapping[str, Any]) -> str | None:
     """How much of its credit limit a prepaid customer is using; None if nothing."""
     used = Decimal(account["credit_limit"]) - Decimal(account["usable_credits"])
-    is_eaten = account["payment_mode"] == "prepaid" and used > 0
-    return plain(used, account["currency"]) if is_eaten else None
+    is_using_limit = account["payment_mode"] == "prepaid" and used > 0
+    return plain(used, account["currency"]) if is_using_limit else None
 
 
 def withdrawable(account: Mapping[str, Any]) -> str:
     """What can be withdrawn, as far as the figures tell: the balance, or the overpayment."""
-    there = account["balance" if account["payment_mode"] == "prepaid" else "amount_due"]
-    return plain(max(Decimal(0), Decimal(there)), account["currency"])
+    available = account["balance" if account["payment_mode"] == "prepaid" else "amount_due"]
+    return plain(max(Decimal(0), Decimal(available)), account["currency"])
 
 
 def total_due(account: Mapping[str, Any]) -> str:
@@ -101,8 +103,8 @@ def _postpaid(account: Mapping[str, Any]) -> list[Formula]:
         ),
         Formula(
             f"Usable = limit + overpaid + expecting invoice {_MINUS} reserved",
-            f"{money(account['usable_credits'])} = {_term(account['credit_limit'])} + {_term(overpaid)} + "
-            f"{_term(expecting)} {_MINUS} {_term(account['reserved_credits'])}",
+            f"{money(account['usable_credits'])} = {_term(account['credit_limit'])} + "
+            f"{_term(overpaid)} + {_term(expecting)} {_MINUS} {_term(account['reserved_credits'])}",
         ),
     ]
 

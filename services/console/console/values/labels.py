@@ -44,24 +44,30 @@ def label(code: str) -> str:
     return _WRITTEN.get(code) or code.replace("_", " ").replace(".", ": ").capitalize()
 
 
-def actor(told: Mapping[str, Any]) -> str:
-    """Who did something; in a support session both names."""
-    label, name = str(told.get("label") or told["kind"]), (told.get("acting") or {}).get("name")
-    verb = "logged in as" if (told.get("acting") or {}).get("mode") == "login_as" else "as"
-    return f"{name} {verb} {label}" if name and name != label else label
+def actor(by: Mapping[str, Any]) -> str:
+    """Who did something, from the actor of an entry; in a support session both names."""
+    name = str(by.get("label") or by["kind"])
+    acting = by.get("acting") or {}
+    staff = acting.get("name")
+    if not staff or staff == name:
+        return name
+    return (
+        f"{staff} logged in as {name}" if acting.get("mode") == "login_as" else f"{staff} as {name}"
+    )
 
 
 def retry_hint(seconds: int | None) -> str:
     """When to try again after too many requests; empty if that is not known."""
-    minutes = -(-(seconds or 0) // 60)
-    wait = (
-        "a minute"
-        if minutes == 1
-        else f"{minutes} minutes"
-        if minutes < 120
-        else f"{minutes // 60} hours"
-    )
-    return f" You can try again in {wait}." if seconds else ""
+    if not seconds:
+        return ""
+    minutes = -(-seconds // 60)
+    if minutes == 1:
+        wait = "a minute"
+    elif minutes < 120:
+        wait = f"{minutes} minutes"
+    else:
+        wait = f"{minutes // 60} hours"
+    return f" You can try again in {wait}."
 
 
 def duration(minutes: int) -> str:

@@ -23,7 +23,7 @@ class Permit:
 
     @classmethod
     def of(cls, operation: str) -> "Permit":
-        """The row of an operation. Raises KeyError if there is none."""
+        """The row of an operation. Raises KeyError if it is unknown."""
         return _rows()[operation]
 
     def allows(self, kind: str, role: str, *, acting: bool) -> bool:

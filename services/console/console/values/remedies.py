@@ -9,7 +9,7 @@ from console.values.labels import money
 
 @dataclass(frozen=True)
 class Remedy:
-    """``text``: what to do; ``endpoint``, ``label`` and ``query``: the page for it, if there is one."""
+    """``text``: what to do; ``endpoint``, ``label``, ``query``: the page for it, if any."""
 
     text: str
     endpoint: str = ""
@@ -56,7 +56,8 @@ def _insufficient(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     if problem.get("reservations"):
         remedies.append(
             Remedy(
-                "Reservations are holding the missing amount. Release them, or wait until they expire.",
+                "Reservations are holding the missing amount. Release them, or wait until they "
+                "expire.",
                 "payment.show",
                 "View reservations",
                 {"_anchor": "reservations"},
@@ -69,7 +70,8 @@ def _provider(problem: Mapping[str, Any], currency: str) -> list[Remedy]:
     return [
         Remedy(
             f"Your own usable credits are {money(problem.get('usable'), currency)}, "
-            f"{money(problem.get('shortfall'), currency)} short. Enter a smaller amount or use another method."
+            f"{money(problem.get('shortfall'), currency)} short. "
+            "Enter a smaller amount or use another method."
         )
     ]
 

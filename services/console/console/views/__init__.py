@@ -115,17 +115,16 @@ def _identify_visitor() -> AnyResponse | None:
     if g.visitor is None or (g.workspace and g.visitor.workspace_or_none is None):
         is_acting = g.workspace.startswith("ses_")
         if g.visitor and not is_acting and sessions.own_workspaces(g.visitor):
-            raise NotFound  # somebody else's place: signing in once more would not help
+            # It belongs to somebody else, so signing in again would not help.
+            raise NotFound
         raise visitors.SignedOut(acting=is_acting)
     forgery.check_token(secret)
     return None
 
 
 def _finish_response(response: Response) -> Response:
-    if request.headers.get("X-Dialog") and response.status_code in (
-        302,
-        303,
-    ):  # the script goes there itself
+    if request.headers.get("X-Dialog") and response.status_code in (302, 303):
+        # The script goes there itself.
         response.status_code, response.headers["X-Location"] = 204, response.headers.pop("Location")
         response.set_data(b"")
     for name, value in _HEADERS.items():

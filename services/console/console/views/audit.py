@@ -16,7 +16,7 @@ from console.views import page
 from console.views.page import needs
 
 blp = Blueprint("audit", __name__, url_prefix="/c/<org>")
-_ASKED = ("action", "actor_kind", "actor", "target", "outcome")
+_FIELDS = ("action", "actor_kind", "actor", "target", "outcome")
 _DAYS = ("from", "to")
 
 
@@ -45,7 +45,7 @@ def show(org: str) -> ResponseReturnValue:
         wrong=wrong,
         failed=bool(wrong),
         audit_labels=audit_labels,
-        chosen={name: request.args[name] for name in (*_ASKED, *_DAYS) if request.args.get(name)},
+        chosen={name: request.args[name] for name in (*_FIELDS, *_DAYS) if request.args.get(name)},
     )
 
 
@@ -82,17 +82,17 @@ def timeline(org: str) -> ResponseReturnValue:
 def _filters(zone: str) -> tuple[dict[str, str], dict[str, str]]:
     """The filters as the API takes them, and errors by field. Days are in the organization's time
     zone."""
-    asked = {name: request.args.get(name, "").strip() for name in _ASKED}
+    filters = {name: request.args.get(name, "").strip() for name in _FIELDS}
     wrong: dict[str, str] = {}
     for name in _DAYS:
         if not (typed := request.args.get(name, "").strip()):
             continue
         try:
             day = date.fromisoformat(typed) + timedelta(days=name == "to")
-            asked[name] = clock.stamp(datetime.combine(day, time.min, ZoneInfo(zone)))
+            filters[name] = clock.stamp(datetime.combine(day, time.min, ZoneInfo(zone)))
         except (ValueError, OverflowError):
             wrong[name] = "Enter a date such as 2026-11-23."
-    return {name: value for name, value in asked.items() if value}, wrong
+    return {name: value for name, value in filters.items() if value}, wrong
 
 
 def _name(pointer: str) -> str:

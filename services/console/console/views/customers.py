@@ -32,10 +32,10 @@ def show() -> ResponseReturnValue:
     typed = "HX-Request" in request.headers
     if not typed and "" in request.args.values():
         return redirect(with_args(), 303)
-    asked, refusal = _asked(), None
+    filters, refusal = _filters(), None
     try:
         customers = page.api().get(
-            "/v1/organizations", **asked, cursor=request.args.get("cursor"), limit=50
+            "/v1/organizations", **filters, cursor=request.args.get("cursor"), limit=50
         )
     except Refusal as problem:
         if problem.status != 422:
@@ -46,13 +46,13 @@ def show() -> ResponseReturnValue:
         status=422 if refusal else 200,
         failed=refusal is not None,
         customers=customers,
-        asked=asked,
+        filters=filters,
         refusal=refusal,
         choices=choices(),
         labels=LABELS,
-        chosen=filter_labels(asked),
-        narrowed=bool(asked["q"] or filter_labels(asked)),
-        narrowing={name: value for name, value in asked.items() if value},
+        chosen=filter_labels(filters),
+        narrowed=bool(filters["q"] or filter_labels(filters)),
+        narrowing={name: value for name, value in filters.items() if value},
     )
     response.vary.add("HX-Request")
     if typed:
@@ -64,16 +64,16 @@ def show() -> ResponseReturnValue:
 @needs("organization.list")
 def download() -> ResponseReturnValue:
     """The same customers as a file, streamed."""
-    api, asked = page.api(), _asked()
-    first = api.get("/v1/organizations", **asked, limit=_BATCH)
-    return csv_response(_lines(api, asked, first), f"customers-{clock.now():%Y-%m-%d}.csv")
+    api, filters = page.api(), _filters()
+    first = api.get("/v1/organizations", **filters, limit=_BATCH)
+    return csv_response(_lines(api, filters, first), f"customers-{clock.now():%Y-%m-%d}.csv")
 
 
-def _asked() -> dict[str, str]:
+def _filters() -> dict[str, str]:
     return {name: request.args.get(name, "").strip() for name in ("q", *choices(), "sort")}
 
 
-def _lines(api: Api, asked: dict[str, str], batch: dict[str, Any]) -> Iterator[str]:
+def _lines(api: Api, filters: dict[str, str], batch: dict[str, Any]) -> Iterator[str]:
     """Line by line. If the file is incomplete, the last line says so."""
     yield csv.BOM + csv.line(COLUMNS)
     written = 0
@@ -92,7 +92,9 @@ def _lines(api: Api, asked: dict[str, str], batch: dict[str, Any]) -> Iterator[s
             )
             return
         try:
-            batch = api.get("/v1/organizations", **asked, cursor=batch["next_cursor"], limit=_BATCH)
+            batch = api.get(
+                "/v1/organizations", **filters, cursor=batch["next_cursor"], limit=_BATCH
+            )
         except Refusal as problem:
             yield csv.line(
                 [f"Incomplete: stopped after {written} customers. {problem.detail} Export again."]

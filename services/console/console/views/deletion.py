@@ -39,7 +39,7 @@ def start(org: str) -> ResponseReturnValue:
                     else "is being closed."
                 )
                 return page.done(f"{organization['name']} {words}", "deletion.show")
-    return _asked(org, organization, form)
+    return _show_check(org, organization, form)
 
 
 @blp.get("/deletion")
@@ -57,7 +57,7 @@ def show(org: str) -> ResponseReturnValue:
     )
 
 
-def _asked(org: str, organization: dict[str, Any], form: Form) -> Response:
+def _show_check(org: str, organization: dict[str, Any], form: Form) -> Response:
     """The check page. The blockers of a refused deletion are newer than the check's."""
     api, base = page.api(), f"/v1/organizations/{org}"
     responses = fetch_all(

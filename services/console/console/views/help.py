@@ -8,7 +8,7 @@ from console.views import page
 from console.views.page import open_to_all
 
 _YEAR = 365 * 24 * 3600
-# preference -> what it may be; nothing is what everybody has
+# preference -> values other than the default, which has no cookie
 PREFERENCES = {"look": ("light", "dark"), "keys": ("off",)}
 blp = Blueprint("help", __name__)
 

@@ -30,17 +30,19 @@ def show() -> ResponseReturnValue:
     scheduled = responses["deletion_scheduled"]
     leaving = sorted(
         (
-            (days_left(one["purge_at"], now), one)
-            for one in (scheduled["data"] if scheduled else ())
-            if one["purge_at"]
+            (days_left(customer["purge_at"], now), customer)
+            for customer in (scheduled["data"] if scheduled else ())
+            if customer["purge_at"]
         ),
-        key=lambda one: one[0],
+        key=lambda row: row[0],
     )
     queue = {kind: responses[kind] for kind in KINDS}
     return page.show(
         "home.html",
         queue=queue,
-        quiet=not any(isinstance(one, Missing) or one["data"] for one in queue.values()),
+        quiet=not any(
+            isinstance(customers, Missing) or customers["data"] for customers in queue.values()
+        ),
         leaving=leaving[:_RECENT],
         more_leaving=len(leaving) > _RECENT or bool(scheduled and scheduled["has_more"]),
         checked_at=clock.stamp(now),
@@ -54,15 +56,15 @@ def _requests() -> dict[str, Callable[[], Any]]:
     deletions are loaded."""
     api, may = page.api(), page.visitor().may
     listed = partial(api.get, "/v1/organizations")
-    asked: dict[str, Callable[[], Any]] = {
+    requests: dict[str, Callable[[], Any]] = {
         kind: partial(
             listed, attention=kind, limit=_MAX_SCHEDULED if kind == "deletion_scheduled" else _SHOWN
         )
         for kind in KINDS
     }
-    asked["recent"] = partial(listed, sort="-created_at", limit=_RECENT)
+    requests["recent"] = partial(listed, sort="-created_at", limit=_RECENT)
     if may("support.overview"):
-        asked["support"] = partial(api.get, "/v1/remote-support", limit=1)
+        requests["support"] = partial(api.get, "/v1/remote-support", limit=1)
     if may("wallet.read"):
-        asked["wallet"] = partial(api.get, "/v1/wallet")
-    return asked
+        requests["wallet"] = partial(api.get, "/v1/wallet")
+    return requests

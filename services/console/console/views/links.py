@@ -44,11 +44,13 @@ USES = {
     ),
     "undo": Use(
         "Undo the email change",
-        "The email address of your account at {organization} was changed from this one to another. If you did "
-        "not expect this, undo the change. Everyone signed in to your account is signed out immediately.",
+        "The email address of your account at {organization} was changed from this one to another. "
+        "If you did not expect this, undo the change. Everyone signed in to your account is signed "
+        "out immediately.",
         "Undo change",
         "Email change undone",
-        "Your account has its previous email address. Choose a new password now, because someone else may know yours.",
+        "Your account has its previous email address. Choose a new password now, because someone "
+        "else may know yours.",
     ),
     "reset": Use(
         "Choose a new password",
@@ -106,8 +108,8 @@ def renew(token: str) -> ResponseReturnValue:
         title="Request sent",
         token="",
         way="sign_in",
-        words="If you still have an open invitation, we emailed the person who invited you and asked for a new one. "
-        "You can ask once a day.",
+        words="If you still have an open invitation, we emailed the person who invited you and "
+        "asked for a new one. You can ask once a day.",
     )
 
 
@@ -174,7 +176,8 @@ def _expired(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
         )
     ways = {
         "verify": (
-            "If you have already joined, sign in. Otherwise look for a newer email or request a new invitation.",
+            "If you have already joined, sign in. Otherwise look for a newer email or request a "
+            "new invitation.",
             "sign_in",
         ),
         "choose": ("Request a new link. Links expire after 30 minutes.", "reset"),

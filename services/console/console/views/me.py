@@ -130,9 +130,9 @@ def password() -> ResponseReturnValue:
         failed=bool(form.summary),
         form=form,
         title="Change your password",
-        verb="Change it",
+        verb="Change password",
         back=url_for("me.security"),
-        lead="Every other session of yours ends by that.",
+        lead="Changing your password ends all your other sessions.",
     )
 
 
@@ -141,7 +141,7 @@ def password() -> ResponseReturnValue:
 def keys() -> ResponseReturnValue:
     """The API keys of the organization."""
     keys = page.api().get(_KEYS, limit=50, cursor=request.args.get("cursor"))
-    return page.show("me_keys.html", keys=keys, says=SCOPES)
+    return page.show("me_keys.html", keys=keys, labels=SCOPES)
 
 
 @blp.route("/keys/new", methods=["GET", "POST"])
@@ -161,7 +161,8 @@ def make_key() -> ResponseReturnValue:
             title="Create API key",
             verb="Create key",
             back=url_for("me.keys"),
-            lead="A program with this key can do only what you select here. We notify the owner by email.",
+            lead="A program with this key can do only what you select here. We notify the owner by "
+            "email.",
         )
     return page.show("me_key.html", created=created)
 

@@ -19,7 +19,7 @@ FILTERS = ("q", "role", "status", "portal_access")
 @dataclass(frozen=True)
 class MemberAction:
     """An action on a member, after a question. ``path``: below the member, here and in the API;
-    ``explanation``: the explanation; ``success``: the message afterwards, after the name."""
+    ``explanation``: below the question; ``success``: the message afterwards, after the name."""
 
     path: str
     operation: str
@@ -40,8 +40,8 @@ ACTIONS = (
         "disable",
         "member.disable",
         "Disable",
-        "They are signed out within seconds and can't sign in or use a PIN until you enable them again. "
-        "Nothing is deleted.",
+        "They are signed out within seconds and can't sign in or use a PIN until you enable them "
+        "again. Nothing is deleted.",
         "Disable member",
         "was disabled and will be signed out within seconds.",
         True,
@@ -58,8 +58,8 @@ ACTIONS = (
         "remove",
         "member.remove",
         "Remove",
-        "They are signed out within seconds and lose access to this organization. Their access to other "
-        "organizations stays. To bring them back, you have to add them again.",
+        "They are signed out within seconds and lose access to this organization. Their access to "
+        "other organizations stays. To bring them back, you have to add them again.",
         "Remove member",
         "was removed and will be signed out within seconds.",
         True,
@@ -68,7 +68,8 @@ ACTIONS = (
         "resend-verification",
         "member.resend",
         "Resend email to",
-        "They get a new email with a new link. The link in the previous email stops working immediately.",
+        "They get a new email with a new link. The link in the previous email stops working "
+        "immediately.",
         "Resend email",
         "was sent a new link. Earlier links no longer work.",
     ),

@@ -22,18 +22,18 @@ _STEP = "/<any(organization, billing, owner):step>"
 @needs("organization.create")
 def show() -> ResponseReturnValue:
     """Start, or continue a saved draft."""
-    begun = drafts.search(page.visitor(), opening=page.visitor().workspace.key)
-    if not begun:
+    saved = drafts.search(page.visitor(), opening=page.visitor().workspace.key)
+    if not saved:
         return redirect(url_for("new_customer.step", step="organization"), 303)
-    form = Form(new_customer.ALL, drafts.load(page.visitor(), begun[0]) or {})
-    return redirect(_address(new_customer.first_open(form), begun[0]), 303)
+    form = Form(new_customer.ALL, drafts.load(page.visitor(), saved[0]) or {})
+    return redirect(_address(new_customer.first_open(form), saved[0]), 303)
 
 
 @blp.post("")
 @needs("organization.create")
 def restart() -> ResponseReturnValue:
     """Delete the draft and start over."""
-    _forget(request.form.get("key", ""))
+    _delete_drafts(request.form.get("key", ""))
     return redirect(url_for("new_customer.step", step="organization"), 303)
 
 
@@ -48,7 +48,7 @@ def step(step: str) -> ResponseReturnValue:
         return _show(form, step, draft)
     if step == "organization":
         new_customer.suggest(form)
-    draft = _keep(form, draft)
+    draft = _save(form, draft)
     if request.form.get("go") == "back":
         return redirect(_address(new_customer.before(step), draft), 303)
     new_customer.check(form, step)
@@ -70,7 +70,7 @@ def check() -> ResponseReturnValue:
         return redirect(_address(unfinished, draft), 303)
     created = page.submit(form, lambda: _create(form))
     if created is not None:
-        _forget(form.key)
+        _delete_drafts(form.key)
         state = "is being set up." if created["status"] == "provisioning" else "was created."
         return page.done(
             f"{created['name']} {state} We sent the owner an email to verify the address.",
@@ -78,7 +78,7 @@ def check() -> ResponseReturnValue:
             org=created["id"],
         )
     if form.refusal:
-        draft = _keep(form, draft)
+        draft = _save(form, draft)
     if form.errors:
         return _show_errors(form, draft)
     return page.show(
@@ -120,7 +120,7 @@ def _namesakes(name: str) -> list[Any]:
 @blp.get("/place")
 @needs("organization.create")
 def suggest_locale() -> ResponseReturnValue:
-    """The currency and time zone fields as the selected country suggests them: a part of the page."""
+    """The currency and time zone fields as the selected country suggests them."""
     country = request.args.get("country", "")
     form = Form(new_customer.fields_of("organization", country), {"country": country})
     new_customer.suggest(form)
@@ -130,12 +130,10 @@ def suggest_locale() -> ResponseReturnValue:
 
 
 def _filled(step: str) -> tuple[Form, str]:
-    """The form with all answers so far, and the id of its draft: the fields of this step as sent, the
-    others from the draft, or else as the page carried them."""
-    draft, form = (
-        request.values.get("draft", ""),
-        Form(new_customer.ALL, dict(new_customer.BEGINNING)),
-    )
+    """The form with all answers so far, and the id of its draft: the fields of this step as sent,
+    the others from the draft, or else as the page carried them."""
+    draft = request.values.get("draft", "")
+    form = Form(new_customer.ALL, dict(new_customer.DEFAULTS))
     kept = drafts.load(page.visitor(), draft)
     own = new_customer.names_of(step) if request.method == "POST" else ()
     if request.method == "POST":
@@ -152,12 +150,12 @@ def _filled(step: str) -> tuple[Form, str]:
     return form, draft if kept is not None else ""
 
 
-def _keep(form: Form, draft: str) -> str:
+def _save(form: Form, draft: str) -> str:
     fields = {**form.draft(), "key": form.key, "opening": page.visitor().workspace.key}
     return drafts.save(page.visitor(), fields, draft)
 
 
-def _forget(key: str) -> None:
+def _delete_drafts(key: str) -> None:
     for draft in drafts.search(page.visitor(), key=key):
         drafts.delete(page.visitor(), draft)
 

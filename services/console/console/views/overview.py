@@ -48,7 +48,7 @@ def _requests(org: str) -> dict[str, Callable[[], Any]]:
     """The requests that the role allows. The chart and the recent transactions share a response.
     Staff see support sessions on Home instead."""
     get, base = page.api().get, f"/v1/organizations/{org}"
-    asked = {
+    requests = {
         "account": ("account.read", partial(get, f"{base}/account")),
         "transactions": (
             "transactions.read",
@@ -58,8 +58,10 @@ def _requests(org: str) -> dict[str, Callable[[], Any]]:
         "timeline": ("timeline.read", partial(get, f"{base}/timeline", limit=_LATEST)),
     }
     if not page.visitor().is_staff:
-        asked["inside"] = ("support.read", partial(get, f"{base}/remote-support", limit=1))
-    return {name: ask for name, (operation, ask) in asked.items() if page.visitor().may(operation)}
+        requests["inside"] = ("support.read", partial(get, f"{base}/remote-support", limit=1))
+    return {
+        name: send for name, (operation, send) in requests.items() if page.visitor().may(operation)
+    }
 
 
 def _kinds(members: list[dict[str, Any]]) -> dict[str, int]:

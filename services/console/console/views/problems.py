@@ -38,7 +38,8 @@ _TEXTS = {
     429: ("Too many requests", "Wait a moment, then try again."),
     500: (
         "Something went wrong on our side",
-        "Nothing was changed. Try again. If it keeps happening, contact support with the request ID below.",
+        "Nothing was changed. Try again. If it keeps happening, contact support with the request "
+        "ID below.",
     ),
     503: ("The service is temporarily unavailable", "Your data is safe. Try again in a moment."),
 }
@@ -72,7 +73,7 @@ def _signed_out(problem: SignedOut) -> ResponseReturnValue:
         back = support_sessions.return_url(
             visitor, visitor.workspace_or_none if visitor else None, g.get("org", "")
         )
-        g.visitor = None  # nobody sits here any more
+        g.visitor = None  # the page shows no account any more
         return _error_page(
             410,
             "This support session has ended",
@@ -112,7 +113,8 @@ def _forged(_problem: Forged) -> ResponseReturnValue:
     """A form that was opened before signing in again has an old token but still holds what the user
     entered, so it is kept as a draft; a form from another site is not."""
     if g.get("visitor") and typed() and {"Sec-Fetch-Site", "Origin"} & set(request.headers.keys()):
-        draft = drafts.save(g.visitor, dict(typed()))  # it is from here, as check_origin has seen
+        # check_origin has verified that the form comes from this site.
+        draft = drafts.save(g.visitor, dict(typed()))
         return redirect(f"{_form()}?draft={draft}", 303)
     return _error_page(
         403, "The form could not be verified", "Open the page again and submit the form from there."

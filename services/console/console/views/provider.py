@@ -90,8 +90,10 @@ def _read() -> tuple[dict[str, Any], str]:
 
 def _rows(typed: Any, otherwise: int) -> int:
     """The number of tax rates in a form."""
-    said = str(typed.get("rows", ""))
-    return min(int(said), provider.MAX_RATES) if said.isdecimal() and len(said) < 4 else otherwise
+    rows = str(typed.get("rows", ""))
+    if not rows.isdecimal() or len(rows) > 3:
+        return otherwise
+    return min(int(rows), provider.MAX_RATES)
 
 
 def _show(form: Form, now: dict[str, Any]) -> Response:

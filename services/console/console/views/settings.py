@@ -53,8 +53,8 @@ def suspend(org: str) -> ResponseReturnValue:
         fields=settings.REASON,
         title="Suspend this organization?",
         danger=True,
-        lead="No one in this organization can log in, and nothing can be charged or reserved. Its credits and "
-        "debts don't change. You can activate it at any time.",
+        lead="No one in this organization can log in, and nothing can be charged or reserved. Its "
+        "credits and debts don't change. You can activate it at any time.",
         button="Suspend organization",
         words="was suspended.",
     )
@@ -70,8 +70,8 @@ def activate(org: str) -> ResponseReturnValue:
         title="Activate this organization?",
         button="Activate organization",
         words="is active again.",
-        lead="Its members can log in and it can be charged again. A scheduled deletion is canceled, and the organization "
-        "returns to its previous status.",
+        lead="Its members can log in and it can be charged again. A scheduled deletion is "
+        "canceled, and the organization returns to its previous status.",
     )
 
 
@@ -85,8 +85,8 @@ def hand_over(org: str) -> ResponseReturnValue:
         title="Let the customer manage this organization?",
         button="Let the customer manage",
         words="is now managed by the customer.",
-        lead="Remote Support will need approval by its owner or an admin, and only its owner can hand management "
-        "back.",
+        lead="Remote Support will need approval by its owner or an admin, and only its owner can "
+        "hand management back.",
     )
 
 

@@ -13,10 +13,10 @@ from console.values.sealing import new_secret, opens, seal
 from console.views import page
 from console.views.page import open_to_all
 
-_STARTED, _MINUTES = (
-    "begun",
-    5,
-)  # the cookie that opens what was typed before the code is asked for; how long it does
+# The cookie with the key of the encrypted email and password while a one-time code is entered, and
+# how many minutes it lasts.
+_STARTED = "begun"
+_MINUTES = 5
 blp = Blueprint("sign_in", __name__)
 
 
@@ -127,7 +127,10 @@ def _words(refusal: Refusal) -> str:
     if refusal.code == "invalid_credentials":
         return "The email address or password is incorrect."
     if refusal.code == "invalid_otp":
-        return "The one-time code is incorrect or was already used. Wait for the next code, or use a recovery code."
+        return (
+            "The one-time code is incorrect or was already used. "
+            "Wait for the next code, or use a recovery code."
+        )
     if refusal.status == 422:
         return "Enter your email address and password."
     return refusal.detail

@@ -10,8 +10,8 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 
 from console.clients import Missing, Refusal, fetch_all
+from console.forms import Form, whole_number
 from console.forms import support as fields
-from console.forms import whole_number
 from console.views import page, support_sessions
 from console.views.page import needs
 
@@ -26,13 +26,13 @@ _known: dict[str, tuple[float, bool]] = {}  # provider -> until when, whether Re
 def show(org: str) -> ResponseReturnValue:
     """Access requests and grants, and active sessions."""
     api, base, cursor = page.api(), f"/v1/organizations/{org}", request.args.get("cursor")
-    asked: dict[str, Any] = {
+    requests: dict[str, Any] = {
         "organization": lambda: api.get(base),
         "access": lambda: api.get(f"{base}/remote-support", cursor=cursor, limit=50),
     }
     if page.visitor().may("settings.read"):
-        asked["settings"] = lambda: api.get("/v1/settings")
-    responses = fetch_all(**asked)
+        requests["settings"] = lambda: api.get("/v1/settings")
+    responses = fetch_all(**requests)
     for name in ("organization", "access"):
         if isinstance(responses[name], Missing):
             raise responses[name].refusal
@@ -72,14 +72,15 @@ def ask(org: str) -> ResponseReturnValue:
     organization = page.api().get(base)
     form = page.form(fields.REQUEST, {"access": "read", "minutes": "1440"})
     grant = page.submit(
-        form, lambda: page.api().post(f"{base}/remote-support", _asked(form), key=form.key)
+        form, lambda: page.api().post(f"{base}/remote-support", _request(form), key=form.key)
     )
     if grant is None:
         form.summary = fields.refusal_summary(form.refusal) or form.summary
         return page.show("support_request.html", organization=organization, form=form)
     if grant["status"] == "pending":
         return page.done(
-            "We asked the customer's owner and admins by email. You can enter when one of them approves.",
+            "We asked the customer's owner and admins by email. "
+            "You can enter when one of them approves.",
             "support.show",
         )
     return page.done("Access granted. You can enter now.", "support.show")
@@ -179,9 +180,11 @@ def _zone(name: str) -> str:
         return "UTC"
 
 
-def _asked(form: Any) -> dict[str, Any]:
-    body: dict[str, Any] = form.body()
-    return {**body, **({"minutes": whole_number(body["minutes"])} if "minutes" in body else {})}
+def _request(form: Form) -> dict[str, Any]:
+    body = form.body()
+    if "minutes" in body:
+        body["minutes"] = whole_number(body["minutes"])
+    return body
 
 
 def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -189,12 +192,12 @@ def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
     api, base = page.api(), f"/v1/organizations/{org}"
     responses = fetch_all(
         organization=lambda: api.get(base),
-        found=lambda: api.get(f"{base}/remote-support", limit=200),
+        support=lambda: api.get(f"{base}/remote-support", limit=200),
     )
     for response in responses.values():
         if isinstance(response, Missing):
             raise response.refusal
-    both = [*responses["found"]["data"], *responses["found"]["inside"]]
+    both = [*responses["support"]["data"], *responses["support"]["inside"]]
     access = next((access for access in both if access["id"] == wanted), None)
     if access is None:
         raise Refusal(404, {"code": "not_found"})
@@ -203,7 +206,10 @@ def _with_grant(org: str, wanted: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _obstacle(grant: dict[str, Any]) -> str:
     if grant["status"] == "pending":
-        return "The customer has not approved this request yet. You can enter when the owner or an admin does."
+        return (
+            "The customer has not approved this request yet. "
+            "You can enter when the owner or an admin does."
+        )
     return "" if grant["status"] == "active" else "This access has ended. Request it again."
 
 

@@ -58,12 +58,12 @@ def show_start(template: str, form: Form, **words: Any) -> Response:
     inside = ""
     if form.refusal is not None and form.refusal.code == "already_acting":
         inside = str(form.refusal.more.get("acting_session_id", ""))
-    here = inside and sessions.identify(page.visitor().secret, inside)
+    visitor = sessions.identify(page.visitor().secret, inside) if inside else None
     return page.show(
         template,
         form=form,
         inside=inside,
-        active_workspace=here.workspace_or_none if here else None,
+        active_workspace=visitor.workspace_or_none if visitor else None,
         **words,
     )
 
@@ -93,16 +93,16 @@ def stop() -> ResponseReturnValue:
     visitor = page.visitor()
     if visitor.workspace.act is None:
         abort(404)
-    said = "You've left the session. Your actions are in the audit log."
+    message = "You've left the session. Your actions are in the audit log."
     try:
         page.api().delete("/v1/sessions/current")
     except Refusal as refusal:
         if refusal.status != 401:
             raise
-        said = "The support session had already ended."
+        message = "The support session had already ended."
     sessions.delete_workspace(visitor, visitor.workspace.key)
     endpoint, where = _origin(visitor.workspace)
-    return page.done(said, endpoint, **where)
+    return page.done(message, endpoint, **where)
 
 
 def return_url(visitor: Visitor | None, workspace: WorkspaceSession | None, org: str) -> str:

@@ -119,7 +119,8 @@ def reverse(org: str, transaction: str) -> ResponseReturnValue:
         "Reverse transaction?",
         "Reverse transaction",
         lambda result: f"Reversed with a transaction of {customer.money(result['amount'])}.",
-        lead="Adds a second transaction that cancels out the first. Invoices paid by a reversed payment become due again.",
+        lead="Adds a second transaction that cancels out the first. Invoices paid by a reversed "
+        "payment become due again.",
         danger=True,
         back="transactions.detail",
         where={"transaction": transaction},

@@ -31,8 +31,8 @@ def pay(org: str) -> ResponseReturnValue:
                 else "."
             )
         ),
-        lead="Select the invoices to pay. If you select none, the oldest are paid first. Any excess stays as credit "
-        "and pays later invoices.",
+        lead="Select the invoices to pay. If you select none, the oldest are paid first. Any "
+        "excess stays as credit and pays later invoices.",
         back="invoices.payments",
         amounts=(("Amount due", customer.account["amount_due"]),) if customer.account else (),
     )
@@ -76,8 +76,9 @@ def reassign(org: str, payment: str) -> ResponseReturnValue:
             f"Reassignments left: {result['edits_left']}."
         ),
         back="invoices.payments",
-        lead="Select the invoices to pay; they are paid in the order shown. If you select none, the "
-        f"payment stays on the account as credit. Reassignments left: {current['edits_left']}.",
+        lead="Select the invoices to pay; they are paid in the order shown. If you select none, "
+        "the payment stays on the account as credit. "
+        f"Reassignments left: {current['edits_left']}.",
         about=(
             ("Payment", customer.money(current["amount"])),
             ("Assigned", customer.money(current["assigned"])),
@@ -87,7 +88,7 @@ def reassign(org: str, payment: str) -> ResponseReturnValue:
     return money_form.handle(
         customer,
         form_page,
-        money.asked(rows),
+        money.invoice_checkboxes(rows),
         lambda form: page.api().patch(path, {"invoice_ids": money.ticked(form)}, match=form.match),
         values={
             f"{money.INVOICE_PREFIX}{share['invoice_id']}": "on" for share in current["invoices"]

@@ -51,12 +51,13 @@ def release(org: str, reservation: str) -> ResponseReturnValue:
         "Release reservation?",
         "Release reservation",
         lambda result: f"Released {customer.money(result['released'])}.",
-        lead="The reserved amount becomes usable again. It can no longer be charged under this reservation.",
+        lead="The reserved amount becomes usable again. It can no longer be charged under this "
+        "reservation.",
         danger=True,
         about=(
             ("Reservation", held["description"]),
             ("Amount", customer.money(held["amount"])),
-            ("Captured", customer.money(held["captured"])),
+            ("Charged so far", customer.money(held["captured"])),
         ),
     )
     path = f"account/reservations/{reservation}/release"

@@ -33,13 +33,14 @@ def top_up(org: str) -> ResponseReturnValue:
 def withdraw(org: str) -> ResponseReturnValue:
     """Withdraw money."""
     customer = money_form.load(org)
-    there = figures.withdrawable(customer.account) if customer.account else ""
+    available = figures.withdrawable(customer.account) if customer.account else ""
     form_page = FormPage(
         "Withdraw",
         "Withdraw",
         lambda result: f"Withdrew {customer.money(result['amount'].lstrip('-'))}.",
-        lead="Record money paid back to the customer. You can reverse a withdrawal, but not delete it.",
-        about=(("Available to withdraw", customer.money(there)),) if there else (),
+        lead="Record money paid back to the customer. You can reverse a withdrawal, but not delete "
+        "it.",
+        about=(("Available to withdraw", customer.money(available)),) if available else (),
         danger=True,
     )
     return money_form.handle(
@@ -47,7 +48,7 @@ def withdraw(org: str) -> ResponseReturnValue:
         form_page,
         money.withdrawal(customer.currency, customer.has_card),
         lambda form: money_form.post(customer, "account/withdrawals", form.body(), form),
-        values={"amount": there if there and Decimal(there) else ""},
+        values={"amount": available if available and Decimal(available) else ""},
     )
 
 
@@ -102,7 +103,8 @@ def refund(org: str, transaction: str) -> ResponseReturnValue:
         "Refund charge",
         "Refund",
         lambda result: f"Refunded {customer.money(result['amount'])}.",
-        lead="The money goes back to the account. If the charge is on an invoice, a credit note is issued.",
+        lead="The money goes back to the account. If the charge is on an invoice, a credit note is "
+        "issued.",
         back="transactions.detail",
         where={"transaction": transaction},
         about=(

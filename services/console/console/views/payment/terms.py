@@ -57,7 +57,7 @@ def limit(org: str) -> ResponseReturnValue:
 def auto_top_up(org: str) -> ResponseReturnValue:
     """Set up automatic top-up."""
     customer = money_form.load(org)
-    standing = (customer.account or {}).get("auto_top_up", {})
+    current = (customer.account or {}).get("auto_top_up", {})
     default = _default_threshold(customer)
     fields = money.auto_top_up(
         customer.currency,
@@ -74,8 +74,8 @@ def auto_top_up(org: str) -> ResponseReturnValue:
         ),
     )
     values = {
-        **standing,
-        "threshold": "" if standing.get("threshold") == default else standing.get("threshold"),
+        **current,
+        "threshold": "" if current.get("threshold") == default else current.get("threshold"),
     }
     return money_form.handle(
         customer,
@@ -123,7 +123,7 @@ def remove_card(org: str) -> ResponseReturnValue:
     form_page = FormPage(
         "Remove stored card?",
         "Remove card",
-        lambda _answer: "The stored card was removed.",
+        lambda _response: "The stored card was removed.",
         danger=True,
         lead="The card is no longer charged. Automatic top-up by card is turned off.",
     )
@@ -153,9 +153,13 @@ def _postpaid_words(customer: CustomerAccount) -> str:
     wallet = figures.plain(Decimal(balance) + reserved, customer.currency)
     words = "Charges go on the next invoice, up to the credit limit."
     if wallet.startswith("-"):
-        return f"{words} The {customer.money(wallet.lstrip('-'))} owed becomes unbilled and goes on the next invoice."
+        owed = customer.money(wallet.lstrip("-"))
+        return f"{words} The {owed} owed becomes unbilled and goes on the next invoice."
     if Decimal(wallet):
-        return f"{words} The balance of {customer.money(wallet)} becomes an overpayment, which pays the next invoices."
+        return (
+            f"{words} The balance of {customer.money(wallet)} becomes an overpayment, "
+            "which pays the next invoices."
+        )
     return f"{words} The balance is zero, so nothing is moved."
 
 
@@ -164,7 +168,10 @@ def _prepaid_words(customer: CustomerAccount) -> str:
     due = (customer.account or {}).get("amount_due", "0")
     if Decimal(due) > 0:
         words += f" The overpaid {customer.money(due)} becomes the balance."
-    return f"{words} The credit limit stays; consider removing it. The best time to change is right after the monthly invoice."
+    return (
+        f"{words} The credit limit stays; consider removing it. "
+        "The best time to change is right after the monthly invoice."
+    )
 
 
 def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
@@ -175,7 +182,8 @@ def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
     if Decimal(account["expecting_invoice"]) < 0:
         steps.append(
             Remedy(
-                f"{customer.money(account['expecting_invoice'].lstrip('-'))} is unbilled. Issue an invoice first.",
+                f"{customer.money(account['expecting_invoice'].lstrip('-'))} is unbilled. "
+                "Issue an invoice first.",
                 "invoices.issue",
                 "Issue invoice",
             )
@@ -183,7 +191,8 @@ def _open(customer: CustomerAccount, target: str) -> list[Remedy]:
     if Decimal(account["amount_due"]) < 0:
         steps.append(
             Remedy(
-                f"{customer.money(account['amount_due'].lstrip('-'))} is due. Record the payment first.",
+                f"{customer.money(account['amount_due'].lstrip('-'))} is due. "
+                "Record the payment first.",
                 "invoices.pay",
                 "Record payment",
             )
