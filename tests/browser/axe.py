@@ -27,13 +27,13 @@ def program() -> str:
 
 def objections(page: Page) -> list[str]:
     """All findings; in dark only those about color, because the others are the same."""
-    found: list[str] = []
+    findings: list[str] = []
     only: dict[str, Any] = {"type": "tag", "values": TAGS}
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(program())
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found += [f"{scheme}: {one}" for one in page.evaluate(_RUN, only)]
+        findings += [f"{scheme}: {one}" for one in page.evaluate(_RUN, only)]
         only = {"type": "rule", "values": ["color-contrast"]}
     page.emulate_media(color_scheme="light")
-    return found
+    return findings

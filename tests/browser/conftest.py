@@ -53,10 +53,11 @@ def processes(system: System) -> Site:
 
 @pytest.fixture
 def arrive(chromium: Browser) -> Iterator[Arrivals]:
-    """People arrive, each in a browser context of their own; what the browser complains about fails
-    the test.
+    """People arrive, each in a browser context of their own. An error that the browser reports
+    fails the test.
 
-    ``as_``: an email address that is signed in already, by whom signed in first; empty: nobody."""
+    ``as_``: the email address to sign in with, once for all tests of a site; empty: not signed
+    in."""
     contexts: list[BrowserContext] = []
     troubles: list[str] = []
 

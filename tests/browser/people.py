@@ -36,9 +36,9 @@ class Person:
 
     def go(self, path: str) -> Response:
         """Open an address."""
-        answer = self.page.goto(self.address + path)
-        assert answer is not None
-        return answer
+        response = self.page.goto(self.address + path)
+        assert response is not None
+        return response
 
     def sign_in(self, email: str, password: str) -> None:
         """Sign in with the form; ends on a page of a workspace."""
@@ -169,10 +169,12 @@ class Person:
     def _one(self, within: Locator | None, role: Any, name: Name) -> Locator:
         return (within or self.page).get_by_role(role, name=name, exact=isinstance(name, str)).first
 
-    def _look_at(self, answer: Response) -> None:
-        page = answer.request.resource_type == "document" and answer.url.startswith(self.address)
-        if page and "script-src 'self'" not in answer.headers.get("content-security-policy", ""):
-            self.troubles.append(f"{answer.url}: no policy")
+    def _look_at(self, response: Response) -> None:
+        page = response.request.resource_type == "document" and response.url.startswith(
+            self.address
+        )
+        if page and "script-src 'self'" not in response.headers.get("content-security-policy", ""):
+            self.troubles.append(f"{response.url}: no policy")
 
     def _hear(self, message: ConsoleMessage) -> None:
         url = message.location.get("url", "")

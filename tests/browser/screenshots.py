@@ -49,7 +49,7 @@ class Album:
             viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
         )
         page = context.new_page()
-        page.on("console", lambda said: self._hear(page, said.type, said.text))
+        page.on("console", lambda message: self._hear(page, message.type, message.text))
         page.on("pageerror", lambda error: self.troubles.append(f"{page.url}: {error}"))
         if site:
             page.goto(f"{self.address}/sign-in")
@@ -107,11 +107,8 @@ class Walker:
             links = self.page.locator("main a[href], .menu a[href]").evaluate_all(
                 "all => all.map(a => a.href)"
             )
-            waiting += [
-                found
-                for found in (self._ours(link) for link in links)
-                if found and found.startswith(within)
-            ]
+            paths = [self._ours(link) for link in links]
+            waiting += [target for target in paths if target and target.startswith(within)]
             self.take(
                 f"{who}{kind.replace('/c/_', '').replace('/', '-').replace('_', 'one')}", path
             )
@@ -129,7 +126,7 @@ def main() -> int:
         shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True, exist_ok=True)
     with system.embedded() as running, sync_playwright() as play:
-        _tell(running)
+        _load_demo(running)
         assert running.mails
         site = Site("screenshots", running.base_url, running.password, running.mails)
         browser = play.chromium.launch(
@@ -148,7 +145,7 @@ def main() -> int:
     return 1 if album.troubles else 0
 
 
-def _tell(running: system.System) -> None:
+def _load_demo(running: system.System) -> None:
     """Create the demo data."""
     subprocess.run(
         [sys.executable, "-m", "devtools", "demo", "--base-url", running.base_url],
@@ -236,10 +233,10 @@ def _staff(album: Album, site: Site, people: dict[str, Customer]) -> None:
             "prepaid-suspend-dialog", f"{customer}/overview", lambda page: _dialog(page, "Suspend")
         )
         staff.take("prepaid-top-up-refused", f"{customer}/payment/top-up", _send)
-        _step_in(staff, f"{customer}/members")
+        _support_session(staff, f"{customer}/members")
 
 
-def _step_in(staff: Walker, members: str) -> None:
+def _support_session(staff: Walker, members: str) -> None:
     """The pages of a support session."""
     staff.page.goto(f"{staff.album.address}{members}?status=active&role=admin")
     staff.page.locator("[data-row] th a").first.click()

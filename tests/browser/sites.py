@@ -82,7 +82,7 @@ class Site:
 
     def _newest(self, address: str, link: re.Pattern[str]) -> str:
         return next(
-            (found[0] for text in self.letters(address) if (found := link.search(text))), ""
+            (match[0] for text in self.letters(address) if (match := link.search(text))), ""
         )
 
 
@@ -106,17 +106,17 @@ class Customer:
 
     def post(self, below: str, body: dict[str, Any] | None = None, *, status: int = 201) -> Any:
         """POST to the API."""
-        answer = self.site.staff.call(
+        response = self.site.staff.call(
             "POST", f"{self.path}{below}", body or {}, key=secrets.token_hex(8), wait=10
         )
-        assert answer.status == status, answer
-        return answer.body
+        assert response.status == status, response
+        return response.body
 
     def patch(self, below: str, body: dict[str, Any]) -> Any:
         """PATCH to the API."""
-        answer = self.site.staff.call("PATCH", f"{self.path}{below}", body, wait=10)
-        assert answer.status == 200, answer
-        return answer.body
+        response = self.site.staff.call("PATCH", f"{self.path}{below}", body, wait=10)
+        assert response.status == 200, response
+        return response.body
 
     def top_up(self, amount: str) -> None:
         """Top up its account."""

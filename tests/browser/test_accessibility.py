@@ -76,10 +76,10 @@ def busy(embedded: Site) -> Customer:
 @pytest.fixture
 def objections() -> Iterator[dict[str, list[str]]]:
     """What was found where; empty at the end."""
-    found: dict[str, list[str]] = {}
-    yield found
-    assert not any(found.values()), "\n".join(
-        f"{where}: {one}" for where, several in found.items() for one in dict.fromkeys(several)
+    findings: dict[str, list[str]] = {}
+    yield findings
+    assert not any(findings.values()), "\n".join(
+        f"{where}: {one}" for where, several in findings.items() for one in dict.fromkeys(several)
     )
 
 

@@ -28,11 +28,11 @@ def customer(embedded: Site) -> Customer:
     one = embedded.open()
     there = len(embedded.staff.call("GET", f"/v1/organizations?limit={ROWS}").body["data"])
     with ThreadPoolExecutor(4) as pool:
-        asked = [
+        opened = [
             pool.submit(embedded.staff.call, "POST", "/v1/organizations", customers.organization())
             for _ in range(there, ROWS)
         ]
-    assert {answer.result().status for answer in asked} <= {201}
+    assert {response.result().status for response in opened} <= {201}
     eventually(
         lambda: (
             not embedded.staff.call("GET", "/v1/organizations?status=provisioning&limit=1").body[

@@ -66,7 +66,9 @@ def test_no_page_runs_injected_script(arrive: Arrivals, embedded: Site) -> None:
 
     assert "script-src 'self'" in policy and "unsafe" not in policy
     assert (
-        person.page.evaluate("""() => { const s = document.createElement("script"); s.textContent = "window.in = 1";
+        person.page.evaluate("""() => {
+        const s = document.createElement("script");
+        s.textContent = "window.in = 1";
         document.body.append(s); return window.in ?? null }""")
         is None
     )

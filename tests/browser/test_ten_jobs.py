@@ -34,8 +34,8 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def site(request: pytest.FixtureRequest, way: str) -> Site:
-    found: Site = request.getfixturevalue("processes" if way == "processes" else "embedded")
-    return found
+    running: Site = request.getfixturevalue("processes" if way == "processes" else "embedded")
+    return running
 
 
 @pytest.fixture

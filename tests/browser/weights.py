@@ -11,7 +11,9 @@ _OBSERVE = """
 window.seen = {lcp: 0, cls: 0};
 new PerformanceObserver(list => { for (const e of list.getEntries()) seen.lcp = e.startTime })
     .observe({type: "largest-contentful-paint", buffered: true});
-new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) seen.cls += e.value })
+new PerformanceObserver(list => {
+    for (const e of list.getEntries()) if (!e.hadRecentInput) seen.cls += e.value;
+})
     .observe({type: "layout-shift", buffered: true});
 """
 _TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -64,7 +66,7 @@ def weigh(page: Page, url: str) -> Weight:
     wire.send("Network.clearBrowserCache")
     requests: list[str] = []
 
-    def asked(event: dict[str, Any]) -> None:
+    def requested(event: dict[str, Any]) -> None:
         if not event["request"]["url"].startswith("data:"):
             kinds[event["requestId"]] = event.get("type", "Other")
             requests.append(event["request"]["url"])
@@ -72,10 +74,10 @@ def weigh(page: Page, url: str) -> Weight:
     def came(event: dict[str, Any]) -> None:
         kilobytes[kinds.get(event["requestId"], "Other")] += event["encodedDataLength"] / 1024
 
-    wire.on("Network.requestWillBeSent", asked)
+    wire.on("Network.requestWillBeSent", requested)
     wire.on("Network.loadingFinished", came)
-    answer = page.goto(url, wait_until="networkidle")
-    assert answer is not None and answer.status == 200, answer
+    response = page.goto(url, wait_until="networkidle")
+    assert response is not None and response.status == 200, response
     page.wait_for_function("seen.lcp > 0")
     page.evaluate(_TWO_FRAMES)
     seen = page.evaluate("seen")

@@ -25,15 +25,15 @@ class Page:
     """A response, as the user sees it."""
 
     path: str
-    answer: TestResponse
+    response: TestResponse
 
     @property
     def status(self) -> int:
-        return self.answer.status_code
+        return self.response.status_code
 
     @property
     def headers(self) -> Any:
-        return self.answer.headers
+        return self.response.headers
 
     @property
     def location(self) -> str:
@@ -42,7 +42,7 @@ class Page:
 
     @cached_property
     def html(self) -> str:
-        return self.answer.get_data(as_text=True)
+        return self.response.get_data(as_text=True)
 
     @cached_property
     def top(self) -> dom.Element:
@@ -99,19 +99,19 @@ class Page:
     @property
     def facts(self) -> dict[str, str]:
         """The description lists: term -> description."""
-        found = {}
+        facts = {}
         for one in self.top.find("dl"):
-            found |= dict(
+            facts |= dict(
                 zip(
                     (t.text for t in one.find("dt")), (d.text for d in one.find("dd")), strict=False
                 )
             )
-        return found
+        return facts
 
     def error(self, name: str) -> str:
-        """A field's error; empty if there is none."""
-        found = self.top.find(id=f"field-{name}-wrong")
-        return found[0].text if found else ""
+        """A field's error; empty if it has no error."""
+        errors = self.top.find(id=f"field-{name}-wrong")
+        return errors[0].text if errors else ""
 
 
 class Browser:
@@ -161,15 +161,15 @@ class Browser:
         self.system.settle()
         with self.system.working():
             client = self._without if "Cookie" in own else self.client
-            answer = client.open(
+            response = client.open(
                 path,
                 method=method,
                 base_url=self.origin,
                 data=None if fields is None else dict(fields),
                 headers={name: value for name, value in own.items() if value},
             )
-            answer.get_data()
-        self.page = Page(path, answer)
+            response.get_data()
+        self.page = Page(path, response)
         return self.page
 
     def get(self, path: str, *, follow: bool = True) -> Page:
@@ -208,23 +208,24 @@ class Browser:
         action: str = "",
         follow: bool = True,
     ) -> Page:
-        """Fill in a form of the page shown, as it stands (tokens, keys, what was typed before), and
-        send it.
+        """Fill in a form of the page shown, with its current values (tokens, keys, entered values),
+        and submit it.
 
-        ``fields``: what to change; None unticks. ``button``: what it says, ``action``: where the form goes, where
-        there are several; else the last form of the page that is sent by POST."""
+        ``fields``: what to change; None unticks. ``button`` and ``action``: the label of the button
+        and the address of the form, if there are several; by default the last POST form of the
+        page."""
         path = self.page.path.partition("?")[0]
-        found = [
+        forms = [
             f
             for f in self.page.forms
             if f.method == "post"
             and (not button or button in f.buttons)
             and (not action or f.action in (action, path))
         ]
-        assert found, (
+        assert forms, (
             f"no such form on {self.page.path} ({self.page.status}): {self.page.text[:600]}"
         )
-        form = next((f for f in found if action and f.action == action), found[-1])
+        form = next((f for f in forms if action and f.action == action), forms[-1])
         unknown = set(fields or {}) - form.names
         assert not unknown, f"the form has no {sorted(unknown)}, only {sorted(form.names)}"
         pressed = next(

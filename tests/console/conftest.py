@@ -2,17 +2,20 @@
 this process.
 
     def test_a_customer_is_suspended(console: Browser, provider: Provider) -> None:
-        acme = provider.customer("Acme", credits="100")               # made by the API; see tests/console/provider.py
-        provider.owner.sign_in(console)                               # now at /at/org_…: console.workspace
-        page = console.get(console.at(f"/c/{acme.id}/settings"))      # page.status .text .links .forms .rows .banners
-        page = console.post(console.at(f"/c/{acme.id}/suspend"), {"reason": "unpaid"})   # GET, fill in, send, follow
+        acme = provider.customer("Acme", credits="100")  # through the API
+        provider.owner.sign_in(console)  # at /at/org_…: console.workspace
+        page = console.get(console.at(f"/c/{acme.id}/settings"))
+        # GET, fill in, submit, follow the redirect
+        page = console.post(console.at(f"/c/{acme.id}/settings/suspend"), {"reason": "unpaid"})
         assert "Suspended" in page.text and acme.now["status"] == "suspended"
         assert len(console.statements(page.path)) <= 12
 
-``console`` is a browser without script (``tests/console/browser.py``): ``get``, ``click(words)``, ``post(path, fields,
-at=, button=, follow=)``, ``submit(fields)`` on the page shown, ``send`` for a raw request; refusals are in
-``page.status``, ``page.error(field)``. ``browser()`` makes another one. Messages are carried before each page and while
-a request waits. ``provider`` is as new in each test, so its list is empty; everybody's password is ``PASSWORD``."""
+``console`` is a browser without script (``tests/console/browser.py``): ``get``, ``click(words)``,
+``post(path, fields, at=, button=, follow=)``, ``submit(fields)`` on the page shown, ``send`` for a
+raw request. A page has ``status``, ``text``, ``links``, ``forms``, ``rows``, ``banners`` and
+``error(field)``. ``browser()`` makes another browser. Messages are delivered before each page and
+while a request waits. ``provider`` is new in each test, so it has no customers; every password is
+``PASSWORD``."""
 
 from collections.abc import Callable, Iterator
 

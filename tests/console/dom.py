@@ -124,12 +124,12 @@ class Form:
     @property
     def fields(self) -> dict[str, str]:
         """Name -> value; of several with the same name the last."""
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         for one in self.element.find("input", "select", "textarea"):
             name = one.attrs.get("name", "")
             if name and "disabled" not in one.attrs and (value := _value(one)) is not None:
-                found[name] = value
-        return found
+                values[name] = value
+        return values
 
     @property
     def names(self) -> set[str]:

@@ -39,13 +39,13 @@ class _Caller:
     def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """The result of an API call; messages are delivered before and after. Refusals fail the
         test."""
-        answer = self._send(method, path, body, headers)
-        if answer.status_code == 401:
+        response = self._send(method, path, body, headers)
+        if response.status_code == 401:
             self._sign_in()
-            answer = self._send(method, path, body, headers)
-        assert answer.status_code < 300, (method, path, answer.status_code, answer.text)
+            response = self._send(method, path, body, headers)
+        assert response.status_code < 300, (method, path, response.status_code, response.text)
         self.system.settle()
-        return answer.json if answer.text else None
+        return response.json if response.text else None
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
         if not self._token:
@@ -56,14 +56,14 @@ class _Caller:
             return self.system.call(method, path, body, token=self._token, headers=key | headers)
 
     def _sign_in(self) -> None:
-        answer = self.system.call(
+        response = self.system.call(
             "POST",
             "/v1/sessions",
             {"email": self.email, "password": PASSWORD},
             headers={"X-Forwarded-For": "10.255.255.255"},
         )
-        assert answer.status_code == 201, answer.text
-        self._token = answer.json["access_token"]
+        assert response.status_code == 201, response.text
+        self._token = response.json["access_token"]
 
 
 def prepare(system: Whole) -> str:
@@ -86,9 +86,9 @@ class Provider(_Caller):
         self.owner = Person(self.email, {"id": me["member_id"], "role": "owner"})
 
     def staff(self, preset: str = "support", *, accept: bool = True) -> Person:
-        """Somebody of ours: ``manager``, ``billing``, ``support`` or ``viewer``."""
-        asked = {"role": "admin"} if preset == "manager" else {"role": "member", "preset": preset}
-        return _join(self, self.id, self.word, asked, given=preset.title(), accept=accept)
+        """A staff member: ``manager``, ``billing``, ``support`` or ``viewer``."""
+        body = {"role": "admin"} if preset == "manager" else {"role": "member", "preset": preset}
+        return _join(self, self.id, self.word, body, given=preset.title(), accept=accept)
 
     def customer(
         self,
@@ -98,9 +98,10 @@ class Provider(_Caller):
         accept: bool = True,
         **more: Any,
     ) -> "Customer":
-        """An active customer, prepaid in EUR unless ``more`` says otherwise (``payment_mode="postpaid",
-        credit_limit="1000"``, ``currency``, ``country``, ``managed_by``, ``demo``…). ``credits``: topped up;
-        ``accept``: whether its owner has set a password."""
+        """An active customer, prepaid in EUR unless ``more`` changes that
+        (``payment_mode="postpaid", credit_limit="1000"``, ``currency``, ``country``,
+        ``managed_by``, ``demo``…). ``credits``: topped up; ``accept``: whether its owner has set a
+        password."""
         word = secrets.token_hex(4)
         body = {
             "name": name or f"Customer {word}",
@@ -172,12 +173,13 @@ class Customer(_Caller):
         )
 
     def loginless(self, name: str = "Front desk") -> dict[str, Any]:
-        """A member without portal access; the answer holds extension and PIN."""
+        """A member without portal access; the response holds extension and PIN."""
         return dict(self.staff("POST", "/members", {"name": name, "portal_access": False}))
 
     def money(self, what: str, **body: Any) -> Any:
-        """Move money as staff: ``money("charges", amount="10", kind="usage", description="calls")``; ``top-ups``,
-        ``withdrawals``, ``charges``, ``reservations``, ``refunds``, ``adjustments``, ``invoices``, ``payments``."""
+        """Move money as staff, such as ``money("charges", amount="10", kind="usage",
+        description="calls")``. ``what``: ``top-ups``, ``withdrawals``, ``charges``,
+        ``reservations``, ``refunds``, ``adjustments``, ``invoices`` or ``payments``."""
         return self.staff(
             "POST", f"/{what}" if what in ("invoices", "payments") else f"/account/{what}", body
         )
@@ -202,7 +204,7 @@ def _join(
     by: Provider,
     organization_id: str,
     word: str,
-    asked: dict[str, Any],
+    rank: dict[str, Any],
     *,
     given: str,
     accept: bool,
@@ -213,7 +215,7 @@ def _join(
         "family_name": "Tester",
         "email": address,
         "portal_access": True,
-        **asked,
+        **rank,
     }
     member = by.api("POST", f"/v1/organizations/{organization_id}/members", body)
     if accept:
@@ -223,6 +225,6 @@ def _join(
 
 def _accept(system: Whole, address: str) -> None:
     token = system.link(address).rpartition("/")[2]
-    answer = system.call("POST", f"/v1/verifications/{token}", {"password": PASSWORD})
-    assert answer.status_code == 201, answer.text
+    response = system.call("POST", f"/v1/verifications/{token}", {"password": PASSWORD})
+    assert response.status_code == 201, response.text
     system.settle()

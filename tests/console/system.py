@@ -104,15 +104,15 @@ class Whole(System):
         self.settle()
         for path in sorted(set((self.place.data / "mail").glob("*.eml")) - self._read):
             self._read.add(path)
-            found = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-            self._mails[found["To"]] = found.get_content()
+            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            self._mails[message["To"]] = message.get_content()
         return self._mails[address]
 
     def link(self, address: str) -> str:
         """The path of the link in that email: ``/verify/…`` or ``/reset/…``."""
-        found = re.search(r"https://app\.example(/(?:verify|reset)/\S+)", self.mail(address))
-        assert found, self.mail(address)
-        return found[1]
+        match = re.search(r"https://app\.example(/(?:verify|reset)/\S+)", self.mail(address))
+        assert match, self.mail(address)
+        return match[1]
 
     def _note(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if not getattr(self._carrying, "now", False) and not statement.startswith(_OVERHEAD):

@@ -12,16 +12,16 @@ def _moved(days_ago: int, amount: str, after: str) -> dict[str, str]:
     return {"occurred_at": at.isoformat(), "amount": amount, "balance_after": after}
 
 
-def _burn(found: list[dict[str, str]], *, more: bool = False, **account: Any) -> charts.Burn:
+def _burn(transactions: list[dict[str, str]], *, more: bool = False, **account: Any) -> charts.Burn:
     now = datetime(2026, 5, 20, 13, tzinfo=UTC)
     at = {"balance": "50", "usable_credits": "50", "days_to_empty": None, **account}
-    made = charts.burn(at, {"data": found, "has_more": more}, "Europe/Berlin", now)
+    made = charts.burn(at, {"data": transactions, "has_more": more}, "Europe/Berlin", now)
     assert made is not None
     return made
 
 
 def test_a_balance_is_drawn_by_the_day_of_each_transaction() -> None:
-    # Told in this order (newest first): something of nine days ago came in late.
+    # Newest first: a transaction of nine days ago was reported late.
     burn = _burn(
         [
             _moved(0, "-10", "50"),

@@ -125,7 +125,7 @@ def test_get_requests_change_nothing(console: Browser, acme: Customer) -> None:
     assert acme.now["status"] == "active" and console.get(_suspend(acme)).status == 200
 
 
-# --- what every answer bears
+# --- headers of every response
 
 
 def test_every_response_has_security_headers(console: Browser, acme: Customer) -> None:
@@ -192,7 +192,7 @@ def test_methods(
 
     assert page.status == status
     assert allowed is None or set(page.headers["Allow"].split(", ")) == allowed
-    assert method != "HEAD" or page.answer.data == b""
+    assert method != "HEAD" or page.response.data == b""
 
 
 # --- odd requests
@@ -232,10 +232,10 @@ def test_malformed_forms_are_refused(console: Browser, acme: Customer) -> None:
         (b"a" * 9000, "multipart/form-data"),
         (b"&".join(b"a%d=1" % n for n in range(3000)), "application/x-www-form-urlencoded"),
     ):
-        answer = console.client.post(
+        response = console.client.post(
             _suspend(acme), data=body, content_type=kind, base_url=console.origin
         )
-        assert answer.status_code in (303, 400, 403, 413, 415, 422), (kind, answer.status_code)
+        assert response.status_code in (303, 400, 403, 413, 415, 422), (kind, response.status_code)
     assert acme.now["status"] == "active"
 
 

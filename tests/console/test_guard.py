@@ -93,8 +93,8 @@ def test_the_cookie_is_protected_from_scripts_and_plain_http(
 def test_all_cookies_are_protected(by_https: Browser, provider: Provider) -> None:
     by_https.sign_in(provider.email, PASSWORD)
     by_https.get(by_https.at("/me/sessions"))
-    said = by_https.submit(action=by_https.at("/me/sessions/end-others"), follow=False)
-    seen = [*said.headers.getlist("Set-Cookie"), *by_https.follow().headers.getlist("Set-Cookie")]
+    ended = by_https.submit(action=by_https.at("/me/sessions/end-others"), follow=False)
+    seen = [*ended.headers.getlist("Set-Cookie"), *by_https.follow().headers.getlist("Set-Cookie")]
     by_https.get(by_https.at("/me/sessions"))
     seen += by_https.send("POST", "/sign-out", {"csrf": _token(by_https)}).headers.getlist(
         "Set-Cookie"

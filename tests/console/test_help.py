@@ -12,8 +12,8 @@ from tests.console.provider import Provider
 from tests.console.test_sign_in import ELSEWHERE
 
 CONSOLE = Path(views.__file__).parents[1]
-# What the script does on its own; Enter is the browser's own.
-ITS_OWN = {"j", "k", "v", "Esc", "Enter", "Ctrl K"}
+# Keys that the script handles; Enter is the browser's own.
+SCRIPTED = {"j", "k", "v", "Esc", "Enter", "Ctrl K"}
 
 
 def test_help_lists_every_shortcut(console: Browser) -> None:
@@ -28,18 +28,18 @@ def test_help_lists_every_shortcut(console: Browser) -> None:
 def test_every_listed_shortcut_has_an_element() -> None:
     pages = "".join(path.read_text() for path in (CONSOLE / "templates").glob("*.html"))
     pressed = set(re.findall(r'data-key="([^"{]+)"', pages)) | {section.key for section in SECTIONS}
-    told = {keys for rows in SHORTCUTS.values() for keys, _ in rows}
+    listed = {keys for rows in SHORTCUTS.values() for keys, _ in rows}
 
-    assert told - ITS_OWN == pressed
+    assert listed - SCRIPTED == pressed
     assert pages.count('data-key="{{ section.key }}"') == 2, (
         "the sections of a customer, and those of a row"
     )
 
 
 def test_shortcuts_are_unique() -> None:
-    told = [keys for rows in SHORTCUTS.values() for keys, _ in rows]
+    listed = [keys for rows in SHORTCUTS.values() for keys, _ in rows]
 
-    assert len(told) == len(set(told))
+    assert len(listed) == len(set(listed))
 
 
 def test_the_color_theme_is_stored_and_reset(console: Browser) -> None:

@@ -14,11 +14,11 @@ from tests.console.system import Whole
 def invoiced(provider: Provider, *totals: str, limit: str = "5000") -> tuple[Customer, list[str]]:
     """A postpaid customer with an invoice for each total; their ids."""
     customer = provider.customer(payment_mode="postpaid", credit_limit=limit, accept=False)
-    found = []
+    ids = []
     for total in totals:
         customer.money("charges", amount=total, kind="usage", description="Calls")
-        found.append(customer.money("invoices")["id"])
-    return customer, found
+        ids.append(customer.money("invoices")["id"])
+    return customer, ids
 
 
 def amounts(customer: Customer) -> list[str]:
@@ -65,9 +65,9 @@ def test_a_payment_pays_the_oldest_first(staff_console: Browser, provider: Provi
     form = staff_console.page.forms[-1]
     filled = {**form.fields, "amount": "500", "method": "bank_transfer", "reference": "<TT>"}
 
-    answers = [staff_console.send("POST", path, filled).status for _ in range(2)]
+    statuses = [staff_console.send("POST", path, filled).status for _ in range(2)]
 
-    assert answers == [303, 303] and amounts(customer) == ["100.00", "200.00", "200.00", "0.00"]
+    assert statuses == [303, 303] and amounts(customer) == ["100.00", "200.00", "200.00", "0.00"]
     page = staff_console.follow()
     assert "Payment of 500.00 EUR recorded." in page.banners and "<TT>" in page.text
     rows = at(customer, staff_console, "invoices").rows
@@ -133,7 +133,7 @@ def test_an_invoice_shows_lines_payments_and_pdf(
     assert staff_console.click("Record payment").forms[-1].fields[f"pays_{invoice}"] == "on"
     assert staff_console.page.forms[-1].fields["amount"] == "6.00"
 
-    paper = at(customer, staff_console, f"invoices/{invoice}.pdf").answer
+    paper = at(customer, staff_console, f"invoices/{invoice}.pdf").response
     token = customer.provider._token
     api = provider.system.call(
         "GET", f"/v1/organizations/{customer.id}/invoices/{invoice}.pdf", None, token=token
@@ -149,8 +149,8 @@ def test_an_overdue_invoice_shows_the_days(
     customer, (invoice, _) = invoiced(provider, "10", "11")
     now = datetime.now(UTC)
     with whole.databases["billing"].transaction() as session:
-        found = session.get_one(Invoice, (customer.id, invoice))
-        found.due_on, found.due_until = (now - timedelta(days=9)).date(), now - timedelta(days=8)
+        stored = session.get_one(Invoice, (customer.id, invoice))
+        stored.due_on, stored.due_until = (now - timedelta(days=9)).date(), now - timedelta(days=8)
 
     page = at(customer, staff_console, "invoices?overdue=true")
 
@@ -190,7 +190,7 @@ def test_customers_see_their_own_invoices(console: Browser, provider: Provider) 
     assert page.status == 200 and not {"Record payment", "Issue invoice"} & set(page.links)
     page = at(customer, console, f"invoices/{invoice}")
     assert page.status == 200 and not {"Void", "Credit note", "Record payment"} & set(page.links)
-    assert at(customer, console, f"invoices/{invoice}.pdf").answer.data.startswith(b"%PDF")
+    assert at(customer, console, f"invoices/{invoice}.pdf").response.data.startswith(b"%PDF")
     assert at(customer, console, "payments").status == 200
     refused = [at(customer, console, path).status for path in ("invoices/issue", "payments/record")]
     assert refused == [403, 403]

@@ -10,6 +10,9 @@ from tests.console.ledger import charge, money, postpaid, prepaid
 from tests.console.provider import Provider
 from tests.console.system import Whole
 
+BALANCE = "Current balance = expecting invoice + amount due"
+USABLE = "Usable = limit + overpaid + expecting invoice − reserved"
+
 
 def test_a_prepaid_balance_is_explained(staff_console: Browser, provider: Provider) -> None:
     customer = prepaid(provider, "100", "2000")
@@ -64,8 +67,8 @@ def test_reservations_are_listed_and_released(staff_console: Browser, provider: 
                 "Expecting invoice unbilled": "−0.20544 EUR owed",
                 "Current balance": "−1,610.81544 EUR owed",
                 "Usable credits": "1,999.79456 EUR",
-                "Current balance = expecting invoice + amount due": "−1,610.81544 = (−0.20544) + (−1,610.61)",
-                "Usable = limit + overpaid + expecting invoice − reserved": "1,999.79456 = 2,000.00 + 0.00 + (−0.20544) − 0.00",
+                BALANCE: "−1,610.81544 = (−0.20544) + (−1,610.61)",
+                USABLE: "1,999.79456 = 2,000.00 + 0.00 + (−0.20544) − 0.00",
             },
         ),
         (
@@ -76,8 +79,8 @@ def test_reservations_are_listed_and_released(staff_console: Browser, provider: 
                 "Expecting invoice unbilled": "−0.000009 EUR owed",
                 "Current balance": "65.979991 EUR",
                 "Usable credits": "2,065.979991 EUR",
-                "Current balance = expecting invoice + amount due": "65.979991 = (−0.000009) + 65.98",
-                "Usable = limit + overpaid + expecting invoice − reserved": "2,065.979991 = 2,000.00 + 65.98 + (−0.000009) − 0.00",
+                BALANCE: "65.979991 = (−0.000009) + 65.98",
+                USABLE: "2,065.979991 = 2,000.00 + 65.98 + (−0.000009) − 0.00",
             },
         ),
     ],
@@ -122,9 +125,11 @@ def test_a_top_up_counts_once_however_often_it_is_submitted(
         "remark": "hello",
     }
 
-    answers = [staff_console.send("POST", staff_console.page.path, filled).status for _ in range(2)]
+    statuses = [
+        staff_console.send("POST", staff_console.page.path, filled).status for _ in range(2)
+    ]
 
-    assert answers == [303, 303] and customer.account["balance"] == "50.00"
+    assert statuses == [303, 303] and customer.account["balance"] == "50.00"
     assert "Topped up 50.00 EUR." in staff_console.follow().banners
 
 

@@ -379,15 +379,15 @@ def test_an_email_change_is_undone(
 ) -> None:
     ann, hers = acme.member("member", given="Ann"), browser()
     console.post(members(console, acme, f"/{ann.id}/edit"), {"email": f"thief@{acme.word}.example"})
-    found = re.search(r"https://app\.example(/undo/\S+)", whole.mail(ann.email))
-    assert found
-    assert hers.get(found[1]).headings == ["Undo the email change"]
+    match = re.search(r"https://app\.example(/undo/\S+)", whole.mail(ann.email))
+    assert match
+    assert hers.get(match[1]).headings == ["Undo the email change"]
     page = hers.submit()
     assert (
         page.headings == ["Email change undone"] and page.links["Reset your password"] == "/reset"
     )
     assert acme.staff("GET", f"/members/{ann.id}")["email"] == ann.email
-    page = hers.get(found[1])
+    page = hers.get(match[1])
     assert page.status == 410 and "Ask the owner" in page.text
 
 
@@ -402,10 +402,10 @@ def test_a_password_is_reset(
 ) -> None:
     ann, hers, other = acme.member("member", given="Ann"), browser(), browser()
     ann.sign_in(other)
-    said: list[Page] = [
+    pages: list[Page] = [
         hers.post("/reset", {"email": email}) for email in (ann.email, "nobody@nowhere.example")
     ]
-    assert said[0].text == said[1].text and said[0].headings == ["Check your email"]
+    assert pages[0].text == pages[1].text and pages[0].headings == ["Check your email"]
     link = whole.link(ann.email)
     assert link.startswith("/reset/")
     hers.get(link)
