@@ -7,14 +7,13 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 
-# A page that says no is a page, and Chromium and htmx note each; what is missing among the assets
-# is not let pass.
-_ANSWERED = re.compile(
+# Chromium and htmx report every response with an error status. Error pages are expected; a missing
+# asset is not.
+_EXPECTED = re.compile(
     "(Failed to load resource: the server responded with a status of|Response Status Error Code) "
     r"(4\d\d|503)\b"
 )
-# What was asked for before the next letter was typed, or before one went on, is dropped; htmx notes
-# it as an error.
+# htmx reports a request as an error when it is dropped for the next key or the next page.
 _DROPPED = re.compile("htmx:(sendAbort|afterRequest)")
 _MOUSE = """for (const kind of ["pointerdown", "mousedown", "wheel"])
     addEventListener(kind, () => console.error("a mouse was used"), true)"""
@@ -180,7 +179,7 @@ class Person:
         url = message.location.get("url", "")
         if message.type != "error" or _DROPPED.match(message.text):
             return
-        if _ANSWERED.match(message.text) and (
+        if _EXPECTED.match(message.text) and (
             "/static/" not in url or message.text.startswith("Response")
         ):
             return

@@ -50,7 +50,7 @@ class Site:
             eventually(lambda: self._newest(address, re.compile(rf"/{kind}/[A-Za-z0-9._~-]+")))
         )
 
-    def letters(self, address: str) -> list[str]:
+    def emails(self, address: str) -> list[str]:
         """The emails to this address, newest first."""
         read = [
             email.message_from_bytes(path.read_bytes(), policy=policy.default)
@@ -81,9 +81,7 @@ class Site:
         return api
 
     def _newest(self, address: str, link: re.Pattern[str]) -> str:
-        return next(
-            (match[0] for text in self.letters(address) if (match := link.search(text))), ""
-        )
+        return next((match[0] for text in self.emails(address) if (match := link.search(text))), "")
 
 
 @dataclass

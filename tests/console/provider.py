@@ -67,15 +67,16 @@ class _Caller:
 
 
 def prepare(system: Whole) -> str:
-    """Make a provider nobody has signed in to; the word that its name and addresses share."""
+    """Create a provider to which nobody has signed in. Returns the word in its name and
+    addresses."""
     word = secrets.token_hex(4)
     system.add_provider(f"Provider {word}", f"boss@{word}.example")
     return word
 
 
 class Provider(_Caller):
-    """Its owner is ``provider.owner``, with ``PASSWORD`` as everybody; ``provider.api(...)`` asks
-    as the owner."""
+    """Its owner is ``provider.owner``; every user's password is ``PASSWORD``. ``provider.api(...)``
+    calls the API as the owner."""
 
     def __init__(self, system: Whole, word: str = "") -> None:
         """A new one, or the one that was ``prepare``d with this word."""
@@ -129,9 +130,8 @@ class Provider(_Caller):
 
 
 class Customer(_Caller):
-    """A customer. ``customer.api(...)`` asks as its owner, ``customer.staff(...)`` as the
-    provider's owner; paths of both may be given short: ``/members`` is
-    ``/v1/organizations/{id}/members``."""
+    """A customer. ``customer.api(...)`` calls the API as its owner, ``customer.staff(...)`` as the
+    provider's owner. Both take short paths: ``/members`` is ``/v1/organizations/{id}/members``."""
 
     def __init__(self, provider: Provider, organization_id: str, word: str, owner: str) -> None:
         super().__init__(provider.system, owner)

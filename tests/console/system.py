@@ -27,19 +27,17 @@ _OVERHEAD = ("BEGIN", "PRAGMA")
 
 
 class Whole(System):
-    """Services, gateway and console. Messages are delivered before a page is loaded, and while a
-    request is in progress (it may wait for another service), and at no other time."""
+    """Services, gateway and console. Messages are delivered only before a page is loaded and while
+    a request is in progress, which may wait for another service."""
 
     def __init__(self, folder: Path) -> None:
         with _cheap():
             super().__init__(folder)
-        self._turn, self._said, self._carrying = (
-            threading.Lock(),
-            threading.Event(),
-            threading.local(),
-        )
+        self._turn = threading.Lock()
+        self._published = threading.Event()
+        self._delivering = threading.local()
         for service in embedded.SERVICES:
-            self.databases[service.name].on_publish.append(self._said.set)
+            self.databases[service.name].on_publish.append(self._published.set)
         self.pages = Database(self.settings["console"].database_url, pool_size=40)
         self.console = create_app(self.settings["console"], self.pages, InProcess(self.gateway))
         self.front = self.dispatcher(self.gateway, self.console)
@@ -56,7 +54,7 @@ class Whole(System):
         return Dispatcher(gateway, console, page_rate=10**9, proxies=proxies)
 
     def files(self) -> dict[str, Path]:
-        """Those of the services and the console."""
+        """The database files of the services and the console."""
         path = Path(self.settings["console"].database_url.removeprefix("sqlite:///"))
         return {**super().files(), "console": path}
 
@@ -66,38 +64,38 @@ class Whole(System):
         self.pages.close()
 
     def add_provider(self, name: str, email: str) -> None:
-        """A further provider whose owner has the same password as everybody."""
+        """Add a provider; its owner has the same password as all test users."""
         with _cheap():
             super().add_provider(name, email)
 
     def settle(self, *jobs: str) -> None:
-        """The same, by one thread at a time."""
+        """Deliver messages and run jobs, by one thread at a time."""
         with self._turn:
-            self._carrying.now = True
+            self._delivering.now = True
             try:
                 super().settle(*jobs)
             finally:
-                self._carrying.now = False
+                self._delivering.now = False
 
     @contextmanager
     def working(self) -> Iterator[None]:
         """Messages are delivered in the background."""
         over = False
 
-        def carry() -> None:
-            while self._said.wait() and not over:
-                self._said.clear()
+        def deliver() -> None:
+            while self._published.wait() and not over:
+                self._published.clear()
                 self.settle()
 
-        self._said.clear()
-        courier = threading.Thread(target=carry)
-        courier.start()
+        self._published.clear()
+        worker = threading.Thread(target=deliver)
+        worker.start()
         try:
             yield
         finally:
             over = True
-            self._said.set()
-            courier.join()
+            self._published.set()
+            worker.join()
 
     def mail(self, address: str) -> str:
         """The last email to an address."""
@@ -115,7 +113,7 @@ class Whole(System):
         return match[1]
 
     def _note(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if not getattr(self._carrying, "now", False) and not statement.startswith(_OVERHEAD):
+        if not getattr(self._delivering, "now", False) and not statement.startswith(_OVERHEAD):
             self.statements.append(statement)
 
 

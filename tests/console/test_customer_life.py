@@ -182,7 +182,7 @@ def test_a_customer_being_set_up_shows_a_banner(console: Browser, provider: Prov
     made = provider.system.call("POST", "/v1/organizations", body, token=token).json or {}
 
     path = console.at(f"/c/{made['id']}/settings")
-    page = Page(path, console.client.open(path, base_url=ORIGIN))  # no message has been carried
+    page = Page(path, console.client.open(path, base_url=ORIGIN))  # no message is delivered
     (banner,) = page.top.find(id="status")
 
     assert banner.text.startswith("Being set up.") and banner.attrs["hx-trigger"] == "every 2s"

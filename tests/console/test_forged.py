@@ -13,7 +13,7 @@ from tests.console.provider import PASSWORD, Customer, Provider
 from tests.console.system import Whole
 
 EVIL = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
-# where a form says it was -> whether it may have been there
+# origin of a forged form -> the headers that state it
 FORGED: dict[str, dict[str, str]] = {
     "another site": EVIL,
     "another site, by its origin alone": {"Origin": "https://evil.example", "Sec-Fetch-Site": ""},
@@ -267,7 +267,7 @@ def test_flash_messages_cannot_be_forged(console: Browser, acme: Customer) -> No
         own = {"Cookie": f"clientele={cookie}; clientele-said={forged}"}
         page = console.send("GET", _suspend(acme), headers=own)
         assert (page.status, page.banners) == (200, []) and "evil" not in page.text, forged
-        assert "clientele-said=;" in str(page.headers), f"{forged} is thrown away"
+        assert "clientele-said=;" in str(page.headers), f"{forged} is deleted"
 
 
 # --- when something is broken
