@@ -29,9 +29,9 @@ class Person:
         self.context, self.address, self.troubles = context, address, troubles
         self.page: Page = context.new_page()
         self.workspace, self.has_script = "", True
-        self.page.on("console", self._hear)
+        self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.troubles.append(f"script failed: {error}"))
-        self.page.on("response", self._look_at)
+        self.page.on("response", self._check_policy)
 
     def go(self, path: str) -> Response:
         """Open an address."""
@@ -168,14 +168,14 @@ class Person:
     def _one(self, within: Locator | None, role: Any, name: Name) -> Locator:
         return (within or self.page).get_by_role(role, name=name, exact=isinstance(name, str)).first
 
-    def _look_at(self, response: Response) -> None:
+    def _check_policy(self, response: Response) -> None:
         page = response.request.resource_type == "document" and response.url.startswith(
             self.address
         )
         if page and "script-src 'self'" not in response.headers.get("content-security-policy", ""):
             self.troubles.append(f"{response.url}: no policy")
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         url = message.location.get("url", "")
         if message.type != "error" or _DROPPED.match(message.text):
             return

@@ -49,7 +49,7 @@ class Album:
             viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
         )
         page = context.new_page()
-        page.on("console", lambda message: self._hear(page, message.type, message.text))
+        page.on("console", lambda message: self._on_console(page, message.type, message.text))
         page.on("pageerror", lambda error: self.troubles.append(f"{page.url}: {error}"))
         if site:
             page.goto(f"{self.address}/sign-in")
@@ -60,7 +60,7 @@ class Album:
         yield Walker(self, context, page, urlsplit(page.url).path.split("/")[2] if site else "")
         context.close()
 
-    def _hear(self, page: Page, kind: str, text: str) -> None:
+    def _on_console(self, page: Page, kind: str, text: str) -> None:
         if kind == "error" and "status of 4" not in text and "status of 503" not in text:
             self.troubles.append(f"{page.url}: {text}")
 
