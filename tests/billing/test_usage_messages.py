@@ -271,7 +271,7 @@ def test_killed_between_commit_and_ack_nothing_is_charged_or_published_twice(
         ],
     )
     assert (
-        listen(urls, world.database, CLIENTELE_FAILPOINT="batch.before_ack").wait(30)
+        listen(urls, world.database, CLIENTELE_FAILPOINT="batch.before_ack").wait(120)
         == -signal.SIGKILL
     )
     assert sum(posted(world).values()) + len(refusals(world)) == 250
@@ -286,7 +286,7 @@ def test_killed_between_commit_and_ack_nothing_is_charged_or_published_twice(
         until(lambda: posted(world)[f"last-{org}"] and _is_empty(urls))
     finally:
         role.terminate()
-        assert role.wait(30) == 0
+        assert role.wait(120) == 0
     assert set(posted(world).values()) == {1}
     assert len(posted(world)) == 201
     assert len(refusals(world)) == 50

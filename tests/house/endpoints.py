@@ -65,13 +65,12 @@ def stub(settings: type, folder: Path) -> Any:
         "public_url": "https://nowhere",
         "registry": str(registry.FILE),
     }
-    required = [f for f in dataclasses.fields(settings) if f.default is dataclasses.MISSING]
-    return settings(
-        **{
-            f.name: Secret(chosen.get(f.name) or (key if "key" in f.name else "http://nowhere"))
-            for f in required
-        }
-    )
+    values: dict[str, str] = {}
+    for field in dataclasses.fields(settings):
+        if field.default is dataclasses.MISSING:
+            value = chosen.get(field.name) or (key if "key" in field.name else "http://nowhere")
+            values[field.name] = Secret(value) if field.type is Secret else value
+    return settings(**values)
 
 
 def endpoints_of(app: Flask) -> Iterator[Endpoint]:

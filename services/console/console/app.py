@@ -7,7 +7,7 @@ from chassis.db.database import Database
 from chassis.http import application, requests
 from chassis.http.client import HttpTransport, StreamingTransport
 from chassis.runtime import log
-from chassis.runtime.settings import load, read
+from chassis.runtime.settings import load, read_secret
 from chassis.runtime.web_server import WebServer
 from flask import Flask
 
@@ -51,7 +51,7 @@ def upgrade() -> None:
     """Upgrade the database schema, as its owner."""
     from chassis.db import migrations  # Alembic takes long to import; only this role uses it
 
-    migrations.upgrade(MIGRATIONS, read("DATABASE_URL"), shared=False)
+    migrations.upgrade(MIGRATIONS, read_secret("DATABASE_URL"), shared=False)
 
 
 ROLES: Mapping[str, Callable[[], None]] = {"web": serve, "migrate": upgrade}

@@ -12,19 +12,19 @@ from chassis.messaging import broker
 from chassis.messaging.inbox import Inbox
 from chassis.runtime import notifications
 from chassis.runtime.service import Service
-from chassis.runtime.settings import load, read
+from chassis.runtime.settings import load, read_secret
 
 _CONNECTIONS = 2
 
 
 def migrate(service: Service) -> None:
     """Bring the database up to date, as its owner."""
-    migrations.upgrade(service.migrations, read("DATABASE_URL"))
+    migrations.upgrade(service.migrations, read_secret("DATABASE_URL"))
 
 
 def topology(service: Service) -> None:
     """Declare the service's part of the broker, as its administrator."""
-    declare_topology(service, read("BROKER_ADMIN_URL"))
+    declare_topology(service, read_secret("BROKER_ADMIN_URL"))
 
 
 def declare_topology(service: Service, url: str) -> None:

@@ -75,13 +75,18 @@ def load(cls: type[S]) -> S:
     return cls(**values)
 
 
-def read(name: str) -> Secret:
+def read(name: str) -> str:
     """A required variable, from ``NAME`` or the file that ``NAME_FILE`` names. Raises
     Misconfigured."""
     try:
-        return Secret(FileAwareEnv().str(name).rstrip("\r\n"))
+        return FileAwareEnv().str(name).rstrip("\r\n")
     except EnvError as problem:
         raise Misconfigured(str(problem)) from None
+
+
+def read_secret(name: str) -> Secret:
+    """A required variable that hides its value. Raises Misconfigured."""
+    return Secret(read(name))
 
 
 def _value(env: FileAwareEnv, field: dataclasses.Field[Any], kind: Any) -> Any:
