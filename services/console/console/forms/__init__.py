@@ -13,7 +13,8 @@ _KEY_REUSED = (
     "This form was already submitted with different values, and that may have taken effect. "
     "Check before you submit it again."
 )
-_GROUPED = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+# Only with a decimal point: where the comma is the decimal separator, "1,250" means 1.25.
+_GROUPED = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+\.[0-9]+")
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 

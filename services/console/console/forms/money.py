@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from console.clients import Refusal
-from console.forms import Field, Form
+from console.forms import Field, Form, ungrouped
 from console.values import days
 
 _METHODS = (
@@ -138,7 +138,10 @@ def limit_body(form: Form, zone: str) -> dict[str, Any]:
     if form.value(TERM) == "temporary":
         require(form, "until")
         ends = _end_of(form.value("until"), zone)
-    return {"credit_limit": form.value("credit_limit"), "credit_limit_expires_at": ends}
+    return {
+        "credit_limit": ungrouped(form.value("credit_limit")),
+        "credit_limit_expires_at": ends,
+    }
 
 
 def auto_top_up(currency: str, card: bool, default: str) -> Sequence[Field]:
