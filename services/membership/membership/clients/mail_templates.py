@@ -140,7 +140,7 @@ deleted key stops working immediately.
     CREDITS_LOW: """Hello,
 
 {organization} has {usable_credits} {currency} of usable credits left. You receive this email
-because the balance has reached your threshold of {threshold} {currency}.
+because usable credits have fallen to {threshold} {currency} or less.
 
 Please top up soon. Once the credits are used up, purchases and usage stop.
 

@@ -20,8 +20,10 @@ def _masked(value: Any) -> Any:
         return MASK
     if isinstance(value, dict):
         return {key: _masked(member) for key, member in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_masked(member) for member in value]
+    if isinstance(value, tuple):  # also the exc_info of a record, which must stay a tuple
+        return tuple(_masked(member) for member in value)
     return value
 
 
