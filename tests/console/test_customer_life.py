@@ -316,7 +316,7 @@ def reserved(provider: Provider) -> Customer:
         (
             lambda p: postpaid(p, "charge", "invoice"),
             "10.00 EUR",
-            "Record a payment",
+            "Record payment",
             "/payments/record",
         ),
         (
