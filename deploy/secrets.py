@@ -65,6 +65,9 @@ def main(path: Path) -> None:
     make_internal_secrets(folder)
     folder.keep("signing_key", signing_key)
     folder.keep("pepper", password)
+    # Empty until one is replaced (docs/runbook.md).
+    folder.keep("previous_signing_key", "")
+    folder.keep("previous_pepper", "")
     folder.keep("admin_password", password)
     folder.keep("mail_url", "smtp://mail.invalid:25")
     print_line(f"{path}: {len(folder.made)} made")

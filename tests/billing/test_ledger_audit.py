@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from billing import actions, queries
 from billing.actions import ledger_audit
+from billing.jobs import audit_ledger
 from billing.models import Account, Entry, Invoice, LedgerAudit, Reservation, Spending
 from billing.queries.ledger_audit import passes
 from chassis.errors import Conflict
@@ -370,15 +371,25 @@ def test_each_discrepancy_is_logged(world):
     )
 
 
+def run_audit_job(world, now):
+    """Run the job until no provider is due: a run of it ends with a large batch of anyone's."""
+    while True:
+        with world.database.reading(snapshot=True) as session:
+            if queries.audit_next_batch(session, now) is None:
+                return
+        audit_ledger(world.database, now, None)
+
+
 def test_the_job_audits_every_provider_in_turn(world):
     world.top_up(world.open(), "5")
     assert world.call("GET", "/v1/ledger/proof").json["code"] == "not_found"
-    world.run_jobs("audit_ledger")
+    now = clock.now()
+    run_audit_job(world, now)
     first = last_audit(world)
     assert (first["status"], first["entries"]) == ("passed", 1)
-    world.run_jobs("audit_ledger")
+    run_audit_job(world, now)
     assert last_audit(world) == first
-    world.run_jobs("audit_ledger", now=clock.now() + timedelta(minutes=2))
+    run_audit_job(world, now + timedelta(minutes=2))
     assert last_audit(world)["started_at"] > first["started_at"]
 
 

@@ -194,7 +194,8 @@ class Typist(Person):
         super().__init__(context, address, troubles=troubles)
 
     def keys(self, *pressed: str) -> None:
-        """One after the other."""
+        """One after the other; before the page's script has loaded, a shortcut would be lost."""
+        self.page.wait_for_load_state()
         for key in pressed:
             self.page.keyboard.press(key)
 

@@ -634,7 +634,9 @@ def test_the_owner_gets_a_receipt(support: SupportSetup) -> None:
         )
     )
 
-    mails = [mail for mail in support.service.send_mails() if "Support accessed" in mail["Subject"]]
+    mails = [
+        mail for mail in support.service.send_mails() if "What support did in" in mail["Subject"]
+    ]
     text = texts(mails)[0]
     assert [mail["To"] for mail in mails] == ["olga@customer.example"]
     for part in (
@@ -665,7 +667,9 @@ def test_the_member_acted_as_gets_the_receipt_too_even_without_changes(
         )
     )
 
-    mails = [mail for mail in support.service.send_mails() if "Support accessed" in mail["Subject"]]
+    mails = [
+        mail for mail in support.service.send_mails() if "What support did in" in mail["Subject"]
+    ]
     assert sorted(mail["To"] for mail in mails) == [
         "jane@customer.example",
         "olga@customer.example",
@@ -696,7 +700,9 @@ def test_an_unverified_address_gets_no_receipt(support: SupportSetup) -> None:
         )
     )
 
-    mails = [mail for mail in support.service.send_mails() if "Support accessed" in mail["Subject"]]
+    mails = [
+        mail for mail in support.service.send_mails() if "What support did in" in mail["Subject"]
+    ]
     assert [mail["To"] for mail in mails] == ["olga@customer.example"]
 
 

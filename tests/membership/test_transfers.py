@@ -274,7 +274,7 @@ def test_the_owner_offers_and_the_member_accepts(setup):
     service = setup.service
     offer = setup.offer()
     assert setup.owners() == [setup.olga] and not service.is_revoked(setup.owner)
-    assert setup.mails(MIA) == ["You've been offered the ownership of Acme Ltd"]
+    assert setup.mails(MIA) == ["You've been offered ownership of Acme Ltd"]
     [found] = setup.call("GET", token=setup.member).json["data"]
     assert (
         found["id"] == offer

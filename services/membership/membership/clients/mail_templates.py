@@ -31,12 +31,12 @@ SUBJECTS = {
     KEY_CREATED: "A new API key was created for {organization}",
     CREDITS_LOW: "{organization} is running low on credits",
     TOP_UP_DUE: "Payment due: automatic top-up for {organization}",
-    OWNERSHIP_OFFERED: "You've been offered the ownership of {organization}",
+    OWNERSHIP_OFFERED: "You've been offered ownership of {organization}",
     OWNERSHIP_GIVEN: "You're now the owner of {organization}",
     OWNERSHIP_TAKEN: "{organization} has a new owner",
     SUPPORT_REQUESTED: "Support requests access to {organization}",
     SUPPORT_ENDING: "Support access to {organization} ends tomorrow",
-    SUPPORT_RECEIPT: "Support accessed {organization}",
+    SUPPORT_RECEIPT: "What support did in {organization}",
 }
 
 TEXTS = {
@@ -157,7 +157,7 @@ If you have already paid, you can ignore this email.
 """,
     OWNERSHIP_OFFERED: """Hello {name},
 
-{other} has offered you the ownership of {organization}.
+{other} has offered you ownership of {organization}.
 
 To accept it, sign in within 72 hours. If you do nothing, the offer expires and nothing
 changes.
@@ -195,11 +195,12 @@ The access is not renewed automatically. To end it earlier, sign in and end it t
 """,
     SUPPORT_RECEIPT: """Hello {name},
 
-your provider's support team was in {organization} {how}, from {began} to {ended} ({lasting}).
+your provider's support team had access to {organization} {how},
+from {began} to {ended} ({lasting}).
 
 Reason: {reason}
 
-The session ended because {why}. These changes were made (times in UTC, before -> after):
+The session ended because {why}. Changes made (times in UTC, old value -> new value):
 
 {changes}
 """,

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import marshmallow as ma
-from flask import Request, request
+from flask import Request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 
@@ -104,11 +104,6 @@ def pointers(messages: Any, path: str = "") -> list[dict[str, str]]:
         below = path if key == "_schema" else f"{path}/{_escape(str(key))}"
         errors += pointers(inner, below)
     return errors
-
-
-def patch_document() -> dict[str, Any]:
-    """The raw merge patch of this request, to tell absent from null."""
-    return read_json(request)
 
 
 def _code_and_detail(message: str) -> dict[str, str]:
