@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,9 @@ from tests import distribution, extent, summary
 if TYPE_CHECKING:
     from devtools.processes import System
     from devtools.servers import Postgres, RabbitMQ
+
+# Closed after the last test that may need it: what is idle still takes processor time.
+COSTLY = pytest.StashKey[ExitStack]()
 
 # Some environments forbid compiled modules; every process that a test starts would then compile
 # all of its imports, which takes longer than most tests.
@@ -38,21 +42,29 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMQ]:
+def costly(request: pytest.FixtureRequest) -> ExitStack:
+    """Closes what is entered here once no test needs the broker, a whole system or a browser."""
+    return request.session.stash.setdefault(COSTLY, ExitStack())
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(costly: ExitStack) -> RabbitMQ:
     """An empty RabbitMQ; `rabbitmq.create_service_users("org", ...)` makes the services' users in
     it."""
     from devtools.servers import RabbitMQ
 
     from tests import servers
 
-    with servers.running(servers.RabbitMQContainer, RabbitMQ) as server:
-        yield server
+    return costly.enter_context(servers.running(servers.RabbitMQContainer, RabbitMQ))
 
 
 @pytest.fixture(scope="session")
 def system(
-    postgres: Postgres, rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
+    costly: ExitStack,
+    postgres: Postgres,
+    rabbitmq: RabbitMQ,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> System:
     """Every role of every service as a process of its own, on the real database and the real
     broker."""
     from devtools.processes import System
@@ -62,12 +74,10 @@ def system(
     )
     fleet.prepare()
     rabbitmq.settle()
-    try:
-        fleet.start()
-        fleet.await_ready()
-        yield fleet
-    finally:
-        fleet.stop()
+    costly.callback(fleet.kill_all)
+    fleet.start()
+    fleet.await_ready()
+    return fleet
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,8 +102,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item, "fixturenames", ()
         ):  # the first of them may have to install it
             item.add_marker(pytest.mark.timeout(600))
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: distribution.turn(item.nodeid))
+    items.sort(key=lambda item: distribution.turn(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -101,6 +110,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution
     """Divide the tests among the workers in that order."""
     config.option.loadscopereorder = False
     return distribution.Distribution(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the broker, systems and browsers after the last test that may need them."""
+    if COSTLY in item.session.stash and not distribution.is_costly(nextitem):
+        item.session.stash[COSTLY].close()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

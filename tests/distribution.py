@@ -49,6 +49,11 @@ def misplaced(items: Iterable[pytest.Item]) -> list[str]:
     ]
 
 
+def is_costly(item: pytest.Item | None) -> bool:
+    """Whether a test may need the broker, a whole system or a browser."""
+    return item is not None and item.nodeid.startswith(BROKER + SYSTEMS + BROWSER)
+
+
 class Distribution(LoadScopeScheduling):  # type: ignore[misc]
     """Hands out groups and files, in the order of collection."""
 

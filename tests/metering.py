@@ -84,9 +84,9 @@ def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") ->
                 mandatory=True,
             )
             while len(unconfirmed) >= WINDOW:
-                connection.drain_events(timeout=20)
+                connection.drain_events(timeout=120)
         while unconfirmed:
-            connection.drain_events(timeout=20)
+            connection.drain_events(timeout=120)
         return sent
     finally:
         connection.collect()

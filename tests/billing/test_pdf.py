@@ -339,7 +339,7 @@ def test_too_many_concurrent_renderings_are_refused(
     monkeypatch.setattr(renderer, "_typeset", press)
     with ThreadPoolExecutor(3) as pool:
         rendering = [pool.submit(renderer.render, document([line("1.00")])) for _ in range(3)]
-        assert all(inside.acquire(timeout=20) for _ in rendering)
+        assert all(inside.acquire(timeout=120) for _ in rendering)
         refused = world.call("GET", path)
         free.set()
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -20,29 +21,27 @@ Arrivals = Callable[..., Person]
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium(costly: ExitStack) -> Browser:
     """Chromium, found or installed; otherwise an error that says what to install."""
     program = installation.chromium()
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox"] if os.geteuid() == 0 else [],
-        )
-        summary.section("browser").append(f"Chromium {browser.version}, {program}")
-        yield browser
-        browser.close()
+    play = costly.enter_context(sync_playwright())
+    browser = play.chromium.launch(
+        executable_path=program,
+        args=["--no-sandbox"] if os.geteuid() == 0 else [],
+    )
+    costly.callback(browser.close)
+    summary.section("browser").append(f"Chromium {browser.version}, {program}")
+    return browser
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def embedded(costly: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The embedded system."""
     one = Embedded(tmp_path_factory.mktemp("browsed"))
+    costly.callback(one.kill)
     one.start()
-    try:
-        yield Site("embedded", one.address, one.password, one.folder / "var/mail")
-    finally:
-        one.kill()
+    return Site("embedded", one.address, one.password, one.folder / "var/mail")
 
 
 @pytest.fixture(scope="session")

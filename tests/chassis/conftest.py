@@ -127,7 +127,7 @@ class Broker:
             for body in bodies:
                 message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **other})
                 channel.basic_publish_confirm(
-                    message, exchange=user, routing_key=key, confirm_timeout=10
+                    message, exchange=user, routing_key=key, confirm_timeout=60
                 )
 
     @contextmanager

@@ -346,7 +346,7 @@ def test_a_single_message_is_not_delayed(
         for n in range(20):
             applied.clear()
             body = metering.amqp.Message(raw(f"r{n}"), user_id="usage", delivery_mode=2)
-            channel.basic_publish_confirm(body, "usage", usage.Recorded.TYPE, confirm_timeout=10)
+            channel.basic_publish_confirm(body, "usage", usage.Recorded.TYPE, confirm_timeout=60)
             assert applied.wait(60)
     assert len(listener.sizes) == 21
 

@@ -89,7 +89,7 @@ class Outcome:
         **properties: Any,
     ) -> None:
         message = amqp.Message(body, **{"user_id": user, "delivery_mode": 2, **properties})
-        channel.basic_publish_confirm(message, exchange=user, routing_key=key, confirm_timeout=10)
+        channel.basic_publish_confirm(message, exchange=user, routing_key=key, confirm_timeout=60)
 
     def _hostile(self) -> dict[str, tuple[bytes, str, dict[str, Any]]]:
         pickled = pickle.dumps(Trap(self.trap))

@@ -96,7 +96,7 @@ def demo(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=170,
+        timeout=600,
         check=False,
     )
 

@@ -31,7 +31,7 @@ def test_every_step_does_what_the_page_says(embedded: Embedded, tmp_path: Path) 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     signed_in, created, credited, refused, deleted = done.stdout.replace('": ', '":').split(

@@ -24,7 +24,7 @@ def channel_of(url: str) -> amqp.Channel:
         at["password"],
         virtual_host=at["virtual_host"],
         confirm_publish=True,
-        connect_timeout=5,
+        connect_timeout=60,
     )
     connection.connect()
     return connection.channel()
@@ -157,7 +157,7 @@ def test_a_service_publishes_to_its_own_exchange_and_reads_its_own_queue(
 ) -> None:
     channel = channel_of(urls["shop"])
 
-    channel.basic_publish_confirm(amqp.Message("hello"), "shop", "shop.hello.v1", timeout=5)
+    channel.basic_publish_confirm(amqp.Message("hello"), "shop", "shop.hello.v1", timeout=60)
 
     message = channel.basic_get("shop.inbox")
     assert message.body == "hello"
@@ -169,7 +169,7 @@ def test_a_service_does_not_publish_to_another_exchange(urls: dict[str, str]) ->
     for exchange in ("till", "amq.topic", ""):
         with pytest.raises(amqp.AccessRefused):
             channel_of(urls["shop"]).basic_publish_confirm(
-                amqp.Message("forged"), exchange, "till.inbox", timeout=5
+                amqp.Message("forged"), exchange, "till.inbox", timeout=60
             )
 
 
@@ -197,7 +197,7 @@ def test_confirmed_messages_survive_a_killed_broker(
 ) -> None:
     publisher = channel_of(urls["till"])
     publisher.basic_publish_confirm(
-        amqp.Message("kept", delivery_mode=2), "till", "till.kept.v1", timeout=5
+        amqp.Message("kept", delivery_mode=2), "till", "till.kept.v1", timeout=60
     )
 
     rabbitmq.kill()

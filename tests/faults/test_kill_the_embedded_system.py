@@ -4,7 +4,6 @@ import random
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +20,20 @@ POINTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    system = Embedded(tmp_path_factory.mktemp("killed"))
+    yield system
+    if system.process is not None:
+        system.kill()
+
+
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Embedded]:
-    found = Embedded(tmp_path)
-    found.start()
-    yield found
-    if found.process is not None:
-        found.kill()
+def embedded(installation: Embedded) -> Embedded:
+    """A running system; every test goes on with the data of the one before."""
+    if installation.process is None:
+        installation.start()
+    return installation
 
 
 def test_nothing_acknowledged_is_lost_or_booked_twice(embedded: Embedded) -> None:
@@ -71,7 +77,7 @@ def test_nothing_acknowledged_is_lost_or_booked_twice(embedded: Embedded) -> Non
 def test_a_saga_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None:
     api = customers.sign_in_as_admin(embedded.address, embedded.password)
     path = customers.open_customer(api)
-    key = "the-same-key"
+    key = f"create-{point}"
     customers.eventually(lambda: "organization.activated" in customers.actions(api, path))
     embedded.kill()
     embedded.start(CLIENTELE_FAILPOINT=point)

@@ -26,14 +26,14 @@ class Served:
     def ask(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
     ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request(method, path, body or None, headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read()
 
     def raw(self, text: bytes) -> bytes:
         """Send exactly these bytes; returns the status line of the response."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(text)
             return connection.recv(4096).partition(b"\r\n")[0]
 
@@ -186,7 +186,7 @@ def test_missing_settings_are_all_named() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=120,
     )
     assert told.returncode == 1
     assert all(

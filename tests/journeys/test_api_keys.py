@@ -151,7 +151,7 @@ def test_the_example_runs(scene: Scene, tmp_path: Path) -> None:
         input="\n".join(lines),
         env=os.environ | {"CLIENTELE_API_KEY_FILE": str(file)},
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
     assert run.returncode == 0, run.stderr
@@ -171,7 +171,7 @@ def test_the_example_reports_a_refusal(scene: Scene) -> None:
         input=f"{scene.organization_id} 100 123456\n",
         env=os.environ | {"CLIENTELE_API_KEY": "clk_wrong"},
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
     assert "401 invalid_credentials" in run.stdout

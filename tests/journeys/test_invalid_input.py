@@ -16,7 +16,7 @@ from joserfc.jwk import KeySet, OctKey, OKPKey
 
 from tests import customers
 
-POOL = urllib3.PoolManager(retries=False, timeout=20)
+POOL = urllib3.PoolManager(retries=False, timeout=120)
 GOOD = customers.organization()
 
 

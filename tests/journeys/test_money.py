@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from billing import queries
+from chassis.db.database import Database
 from chassis.messaging import broker
 from chassis.runtime import clock
 from devtools.demo.api import Answer, Api
@@ -27,11 +29,12 @@ DAY = timedelta(days=1)
 
 @dataclass
 class Target:
-    """A running system, as seen from outside."""
+    """A running system, as seen from outside. ``database``: the URL of billing's."""
 
     address: str
     password: str
     mails: Path
+    database: str
 
     def sign_in(self) -> Api:
         return customers.sign_in_as_admin(self.address, self.password)
@@ -54,12 +57,14 @@ def target(
 ) -> Iterator[Target]:
     if request.param == "processes":
         distributed: System = request.getfixturevalue("system")
-        yield Target(distributed.address, distributed.password, distributed.mail)
+        database = distributed.database_url("billing")
+        yield Target(distributed.address, distributed.password, distributed.mail, database)
         return
     system = Embedded(tmp_path_factory.mktemp("embedded"))
     system.start()
     try:
-        yield Target(system.address, system.password, system.folder / "var/mail")
+        var = system.folder / "var"
+        yield Target(system.address, system.password, var / "mail", f"sqlite:///{var}/billing.db")
     finally:
         system.kill()
 
@@ -487,7 +492,21 @@ def test_the_list_follows_and_the_timeline_omits_usage(api: Api) -> None:
     assert customers.actions(api, path) == ["account.charged", *before]
 
 
-def test_the_ledger_audit_passes_afterwards(api: Api) -> None:
+def test_the_ledger_passes_an_audit_afterwards(target: Target, api: Api) -> None:
+    provider_id = api.call("GET", "/v1/me").body["organization"]["id"]
+    database = Database(target.database)
+    try:
+        with database.reading(snapshot=True) as session:
+            audited = queries.audit_batch(session, provider_id)
+    finally:
+        database.close()
+
+    assert audited.discrepancies == [] and audited.last is None
+    assert audited.accounts >= 5 and audited.entries > 1000
+
+
+@pytest.mark.exhaustive  # it waits until the next audit is due
+def test_the_periodic_audit_passes_afterwards(api: Api) -> None:
     began = clock.stamp(clock.now())
 
     def passed() -> dict[str, Any] | None:

@@ -118,6 +118,11 @@ class System:
         if process is not None:
             private.kill(process)
 
+    def kill_all(self) -> None:
+        """kill -9 of every role."""
+        for name in self.names:
+            self.kill(name)
+
     def stop(self, names: Iterable[str] = ()) -> dict[str, int]:
         """SIGTERM to these roles (all by default); their exit codes."""
         chosen = [name for name in (tuple(names) or self.names) if name in self._running]

@@ -13,9 +13,8 @@ from pathlib import Path
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 _DOCKER = ", or, for the tests, start a Docker engine"
-
-
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+# The headless shell comes first: it takes less than half the processor time.
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 class ServerMissing(RuntimeError):
@@ -39,7 +38,7 @@ def rabbitmq_scripts() -> Path:
 
 def chromium() -> Path:
     """The browser for tests of the console."""
-    return _find_or_install(_find_chromium, title="Chromium", package="chromium")
+    return _find_or_install(_find_chromium, title="Chromium", package="chromium-headless-shell")
 
 
 def haproxy() -> Path:

@@ -63,7 +63,7 @@ class RabbitMQ:
 
     def stop(self) -> None:
         """End the broker and its name service, and remove its data."""
-        self._end()
+        self.kill()
         if self._names:
             processes.kill(self._names)
             self._names = None
