@@ -20,7 +20,7 @@ while a request waits. ``provider`` is new in each test, so it has no customers;
 from collections.abc import Callable, Iterator
 
 import pytest
-from chassis.http.client import HttpTransport
+from chassis.http.transport import HttpTransport
 from chassis.runtime import log
 
 from tests.console.browser import Browser

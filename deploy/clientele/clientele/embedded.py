@@ -24,7 +24,6 @@ from chassis.messaging.relay import Relay
 from chassis.runtime import log, tick
 from chassis.runtime.service import Service
 from chassis.runtime.settings import Secret
-from chassis.runtime.web_server import WebServer
 from console import app as console
 from flask import Flask
 from gateway import app as gateway
@@ -87,6 +86,8 @@ class System:
 
 def run(at: Installation) -> None:
     """Prepare the data, print how to begin, serve until stopped."""
+    from chassis.runtime.web_server import WebServer  # gunicorn; other commands do not serve
+
     log.start(os.environ.get("LOG_LEVEL", "WARNING"), service="clientele", role="embedded")
     settings = prepare(at)
     _greet(at, settings["membership"])

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from chassis.db.database import Database
 from chassis.http import application, requests
-from chassis.http.client import HttpTransport, StreamingTransport
+from chassis.http.client import StreamingTransport
 from chassis.runtime import log
 from chassis.runtime.settings import load, read_secret
-from chassis.runtime.web_server import WebServer
 from flask import Flask
 
 from console import views
@@ -34,6 +33,10 @@ def create_app(settings: Settings, database: Database, gateway: StreamingTranspo
 
 def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
+    # Both take long to import; only this role uses them.
+    from chassis.http.transport import HttpTransport
+    from chassis.runtime.web_server import WebServer
+
     at = load(Settings)
     log.start(at.log_level, service="console", role="web")
 

@@ -9,7 +9,6 @@ from chassis.http import application, requests
 from chassis.http.client import InternalClient
 from chassis.runtime import log
 from chassis.runtime.settings import load, read
-from chassis.runtime.web_server import WebServer
 from flask import Flask
 
 from gateway import views
@@ -78,6 +77,8 @@ def close_app(app: Flask) -> None:
 
 def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
+    from chassis.runtime.web_server import WebServer  # gunicorn; only this role uses it
+
     table = Routes.load(Path(read("REGISTRY")))
     settings: Any = load(settings_with_urls(table.services))
     log.start(settings.log_level, service="gateway", role="web")

@@ -10,7 +10,8 @@ from wsgiref.types import WSGIApplication
 
 import urllib3
 from chassis.errors import Unavailable
-from chassis.http.client import HttpTransport, ServiceResponse, Stream
+from chassis.http.client import ServiceResponse, Stream
+from chassis.http.transport import HttpTransport
 from urllib3 import HTTPHeaderDict
 
 _CHUNK = 64 * 1024

@@ -2,13 +2,13 @@
 
 import unicodedata
 
-import email_validator
-
 MAX_LENGTH = 254
 
 
 def parse(text: str) -> str:
     """The normalized address. Raises ValueError if it cannot be an address."""
+    import email_validator  # with its DNS library it takes long to import; few processes use it
+
     validated = email_validator.validate_email(
         unicodedata.normalize("NFKC", text).strip(),
         check_deliverability=False,

@@ -6,9 +6,7 @@ from typing import Any
 from contracts.message import every_message
 
 from chassis import audit
-from chassis.db import migrations
 from chassis.db.database import Database
-from chassis.messaging import broker
 from chassis.messaging.inbox import Inbox
 from chassis.runtime import notifications
 from chassis.runtime.service import Service
@@ -19,6 +17,8 @@ _CONNECTIONS = 2
 
 def migrate(service: Service) -> None:
     """Bring the database up to date, as its owner."""
+    from chassis.db import migrations  # Alembic takes long to import; only this command uses it
+
     migrations.upgrade(service.migrations, read_secret("DATABASE_URL"))
 
 
@@ -30,6 +30,8 @@ def topology(service: Service) -> None:
 def declare_topology(service: Service, url: str) -> None:
     """Declare exchange, queues and bindings of the service. ``url``: the broker, as its
     administrator."""
+    from chassis.messaging import broker
+
     producers = {kind.producer() for kind in every_message()}
     broker.declare(
         url,

@@ -1,4 +1,6 @@
-"""The roles of a service: each runs in a process of its own and stops cleanly on SIGTERM."""
+"""The roles of a service: each runs in a process of its own and stops cleanly on SIGTERM.
+
+What only one of them needs (gunicorn, urllib3, kombu) is imported there: each takes long."""
 
 import signal
 import threading
@@ -10,21 +12,21 @@ from flask import Flask
 
 from chassis.db.database import Database
 from chassis.http import application
-from chassis.http.client import HttpTransport, Transport
-from chassis.messaging import broker
+from chassis.http.client import Transport
 from chassis.messaging.batches import Batches
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.relay import Relay
 from chassis.runtime import notifications, tick
 from chassis.runtime.service import Service
 from chassis.runtime.settings import load
-from chassis.runtime.web_server import WebServer
 
 _CONNECTIONS = 6
 
 
 def web(service: Service) -> None:
     """Serve the service's API."""
+    from chassis.runtime.web_server import WebServer
+
     settings: Any = load(service.settings)
 
     def build() -> Flask:
@@ -37,6 +39,8 @@ def web(service: Service) -> None:
 
 def listen(service: Service) -> None:
     """Consume messages from the broker."""
+    from chassis.messaging import broker
+
     settings, database, stop = _start(service)
     inbox = Inbox(database, service.listeners)
     consumer = broker.RabbitConsumer(
@@ -61,6 +65,8 @@ def listen(service: Service) -> None:
 
 def relay(service: Service) -> None:
     """Send the outbox to the broker."""
+    from chassis.messaging import broker
+
     settings, database, stop = _start(service)
     bus = broker.RabbitBus(settings.broker_url, service.name)
     running = Relay(database, bus)
@@ -83,6 +89,8 @@ def run_jobs(service: Service) -> None:
 
 def transports(service: Service, settings: Any) -> dict[str, Transport]:
     """How to reach each upstream over the network."""
+    from chassis.http.transport import HttpTransport
+
     return {
         name: HttpTransport(getattr(settings, field)) for name, field in service.upstreams.items()
     }
@@ -100,6 +108,8 @@ def _consume_batches(
     service: Service, batches: Batches, settings: Any, stop: threading.Event
 ) -> None:
     """If this consumer ever ends, the whole process stops, to be restarted."""
+    from chassis.messaging import broker
+
     try:
         broker.RabbitBatchConsumer(settings.broker_url, service.name, batches).run(stop)
     finally:
