@@ -15,21 +15,10 @@ from typing import Any
 from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.runtime.service import Service
-from sqlalchemy import Engine, MetaData, create_engine
+
+from tests.kept import PostgresDatabase
 
 ENGINES = ("sqlite", "postgresql")
-_EMPTY = """
-DO $$ DECLARE protected text; BEGIN
-    FOR protected IN SELECT DISTINCT tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal LOOP
-        EXECUTE 'ALTER TABLE ' || protected || ' DISABLE TRIGGER USER';
-    END LOOP;
-    {deletes};
-    PERFORM setval(format('%I.%I', schemaname, sequencename), 1, false) FROM pg_sequences;
-    FOR protected IN SELECT DISTINCT tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal LOOP
-        EXECUTE 'ALTER TABLE ' || protected || ' ENABLE TRIGGER USER';
-    END LOOP;
-END $$
-"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,7 @@ class PreparedDatabases:
         self._files: dict[str, Path] = {}
         self._urls: dict[str, Any] = {}
         self._open: dict[tuple[str, int], Database] = {}
-        self._owners: dict[str, tuple[Engine, str]] = {}
+        self._contents: dict[str, PostgresDatabase] = {}
 
     def file(self, schema: Schema) -> Path:
         """A prepared SQLite file, to be copied."""
@@ -79,15 +68,18 @@ class PreparedDatabases:
             self._urls[schema.name] = made
         return self._urls[schema.name]
 
+    def contents(self, schema: Schema, postgres: Any) -> PostgresDatabase:
+        """Those of the prepared PostgreSQL database."""
+        if schema.name not in self._contents:
+            owner_url = self.urls(schema, postgres).owner_url
+            self._contents[schema.name] = PostgresDatabase(owner_url)
+        return self._contents[schema.name]
+
     def opened(self, schema: Schema, postgres: Any, pool_size: int) -> Database:
         """A prepared PostgreSQL database, emptied; opened once, for that takes longer than most
         tests."""
         urls = self.urls(schema, postgres)
-        if schema.name not in self._owners:
-            self._owners[schema.name] = _owner(urls.owner_url)
-        engine, statement = self._owners[schema.name]
-        with engine.begin() as connection:
-            connection.exec_driver_sql(statement)
+        self.contents(schema, postgres).empty()
         found = self._open.setdefault(
             (schema.name, pool_size), Database(urls.app_url, pool_size=pool_size)
         )
@@ -98,8 +90,8 @@ class PreparedDatabases:
         """Close every connection."""
         for database in self._open.values():
             database.close()
-        for engine, _ in self._owners.values():
-            engine.dispose()
+        for contents in self._contents.values():
+            contents.close()
 
 
 @contextmanager
@@ -127,17 +119,3 @@ def migrated(
         yield database
     finally:
         database.close()
-
-
-def _owner(url: str) -> tuple[Engine, str]:
-    """The owner's connection, and what empties every table: rows are deleted, which for few of them
-    is much faster than TRUNCATE; who refers before who is referred to."""
-    engine, found = create_engine(url, pool_size=1), MetaData()
-    found.reflect(engine)
-    tables = [
-        table.name
-        for table in reversed(found.sorted_tables)
-        if not table.name.startswith("alembic_version")
-    ]
-    deletes = "; ".join(f'DELETE FROM "{name}"' for name in tables)
-    return engine, _EMPTY.format(deletes=deletes).replace("%", "%%")

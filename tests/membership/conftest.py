@@ -5,15 +5,15 @@ import email.policy
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pytest
 from chassis.db import migrations
-from chassis.db.columns import Base
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.messaging import outbox
@@ -25,14 +25,23 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from membership import app as application
-from membership import guard, jobs, listeners, models
+from membership import guard, jobs, listeners
 from membership.config import Settings
 from membership.values.passwords import Hasher
-from sqlalchemy import select, text
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.databases import be_patient
+from tests.kept import Contents, Copies, Files, PostgresDatabase, Steps
 
+
+class OfService(Protocol):
+    """What is prepared in a service."""
+
+    service: "MembershipService"
+
+
+S = TypeVar("S", bound=OfService)
 CHEAP = Hasher(memory_kib=8, passes=1)
 PASSWORD = "four calm otters drift"
 GATEWAY = ("gateway", "gateway's own")
@@ -52,7 +61,10 @@ def pem() -> Secret:
 class MembershipService:
     """A membership service whose clock can be moved."""
 
-    def __init__(self, app: Flask, database: Database, folder: Path, clock_at: "Clock") -> None:
+    def __init__(
+        self, app: Flask, database: Database, folder: Path, clock_at: "Clock", steps: Steps
+    ) -> None:
+        self.steps = steps
         self.app, self.database, self.folder, self.clock = app, database, folder, clock_at
         self.settings = _settings(database.url, folder)
         access_control = guard.access_control(
@@ -139,16 +151,34 @@ class MembershipService:
 
     # --- in short
 
+    def prepared(self, step: Hashable, prepare: Callable[[], S]) -> S:
+        """What ``prepare`` prepares and returns, an object with this service as an attribute; taken
+        from a copy where the test has begun with the same steps as one before."""
+        made = self.steps.once(step, prepare)
+        made.service = self
+        return made
+
+    def __deepcopy__(self, _known: dict[int, Any]) -> "MembershipService":
+        return self
+
     def provider(self) -> str:
         """Create the provider; returns its owner's access token."""
+        return self.steps.once("provider", self._provider)
+
+    def _provider(self) -> str:
         if application.bootstrap(self.settings, self.database) is None:
             raise AssertionError("there was one")
-        return self.log_in("admin@example.com")["access_token"]
+        token: str = self.log_in("admin@example.com")["access_token"]
+        return token
 
     def customer(
         self, address: str = "olga@customer.example", *, provider_id: str = "", **more: Any
     ) -> str:
         """Create an open customer whose owner is invited."""
+        step = ("customer", address, provider_id, repr(more))
+        return self.steps.once(step, lambda: self._customer(address, provider_id, more))
+
+    def _customer(self, address: str, provider_id: str, more: dict[str, Any]) -> str:
         organization_id = ids.new("org")
         known = {
             "name": "Acme Ltd",
@@ -176,11 +206,13 @@ class MembershipService:
 
     def owner(self, address: str = "olga@customer.example", **more: Any) -> tuple[str, str]:
         """Create an open customer; returns its id and its owner's access token."""
+        return self.steps.once(("owner", address, repr(more)), lambda: self._owner(address, more))
+
+    def _owner(self, address: str, more: dict[str, Any]) -> tuple[str, str]:
         organization_id = self.customer(address, **more)
         self.accept(address)
-        return organization_id, self.log_in(address, organization_id=organization_id)[
-            "access_token"
-        ]
+        login = self.log_in(address, organization_id=organization_id)
+        return organization_id, login["access_token"]
 
 
 class Clock:
@@ -194,6 +226,34 @@ class Clock:
 
     def advance(self, **time: float) -> None:
         self.ahead += timedelta(**time)
+
+
+@dataclass
+class Situation:
+    """All that a step changes: the database, the emails, the time that it takes. The clock is put
+    back, too, so that what was just made is as new as when it was made."""
+
+    contents: Contents
+    mails: Path
+    clock: Clock
+
+    def version(self) -> Any:
+        """Changes with the database and when a test moves the clock."""
+        return self.contents.version(), self.clock.ahead
+
+    def keep(self) -> Any:
+        """A copy."""
+        mails = {path.name: path.read_bytes() for path in self.mails.glob("*.eml")}
+        return self.contents.keep(), mails, self.clock.now()
+
+    def restore(self, kept: Any) -> None:
+        """As it was."""
+        contents, mails, now = kept
+        self.contents.restore(contents)
+        self.mails.mkdir(exist_ok=True)
+        for name, mail in mails.items():
+            (self.mails / name).write_bytes(mail)
+        self.clock.ahead = now - datetime.now(UTC)
 
 
 KEY = pem()
@@ -224,20 +284,37 @@ def movable_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
+@dataclass
+class Store:
+    """The database on one engine, for all tests."""
+
+    database: Database
+    contents: Contents
+    copies: Copies = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.empty = self.contents.keep()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.contents.close()
+        self.database.close()
+
+
 @pytest.fixture(scope="session")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('membership') / 'membership.db'}"
-    migrations.upgrade(application.SERVICE.migrations, url)
-    made = Database(url)
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    path = tmp_path_factory.mktemp("membership") / "membership.db"
+    migrations.upgrade(application.SERVICE.migrations, f"sqlite:///{path}")
+    made = Store(Database(f"sqlite:///{path}"), Files([path]))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def postgresql(postgres: Any) -> Iterator[Database]:
+def postgresql(postgres: Any) -> Iterator[Store]:
     urls = be_patient(postgres, postgres.fresh_database("membership"))
     migrations.upgrade(application.SERVICE.migrations, urls.owner_url)
-    made = Database(urls.app_url)
+    made = Store(Database(urls.app_url), PostgresDatabase(urls.owner_url))
     yield made
     made.close()
 
@@ -246,26 +323,16 @@ def postgresql(postgres: Any) -> Iterator[Database]:
 def database(request: pytest.FixtureRequest) -> Database:
     """An empty database; the engine stays, so that it need not learn its statements again for every
     test."""
-    made: Database = request.getfixturevalue(request.param)
-    with made.transaction() as session:
-        if not made.is_sqlite:
-            session.execute(
-                text("SET LOCAL statement_timeout = 0")
-            )  # the test before may leave ten thousand rows
-        for metadata in (models.Base.metadata, Base.metadata):
-            for table in reversed(metadata.sorted_tables):
-                if (
-                    table.name != "audit_entries"
-                ):  # which nobody can empty; each test has organizations of its own
-                    session.execute(table.delete())
-    return made
+    store: Store = request.getfixturevalue(request.param)
+    store.contents.restore(store.empty)
+    return store.database
 
 
 @pytest.fixture(scope="session")
-def app(sqlite: Database, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+def app(sqlite: Store, tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """The application, created once; each test gives it its own database."""
     return application.create_app(
-        _settings(sqlite.url, tmp_path_factory.mktemp("mails")), sqlite, {}
+        _settings(sqlite.database.url, tmp_path_factory.mktemp("mails")), sqlite.database, {}
     )
 
 
@@ -276,6 +343,10 @@ def service(
     tmp_path: Path,
     movable_clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> MembershipService:
     monkeypatch.setattr(application, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
-    return MembershipService(app, database, tmp_path / "mails", movable_clock)
+    store: Store = request.getfixturevalue("sqlite" if database.is_sqlite else "postgresql")
+    folder = tmp_path / "mails"
+    steps = Steps(Situation(store.contents, folder, movable_clock), store.copies)
+    return MembershipService(app, database, folder, movable_clock, steps)

@@ -45,6 +45,10 @@ class SupportSetup:
         self, address: str, *, role: str = "member", at: str = "", **more: Any
     ) -> tuple[str, str]:
         """Add a member who has joined; returns their id and token."""
+        step = ("member", address, role, at, repr(more))
+        return self.service.steps.once(step, lambda: self._member(address, role, at, more))
+
+    def _member(self, address: str, role: str, at: str, more: dict[str, Any]) -> tuple[str, str]:
         organization_id = at or self.organization_id
         name = address.partition("@")[0].capitalize()
         body = {
@@ -151,6 +155,13 @@ class SupportSetup:
 
 def support_setup(
     service: MembershipService, *, managed_by: str = "provider", managed_service: bool = True
+) -> SupportSetup:
+    step = ("support", managed_by, managed_service)
+    return service.prepared(step, lambda: _support_setup(service, managed_by, managed_service))
+
+
+def _support_setup(
+    service: MembershipService, managed_by: str, managed_service: bool
 ) -> SupportSetup:
     boss = service.provider()
     provider_id = service.claims(boss)["org"]

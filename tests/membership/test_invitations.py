@@ -93,7 +93,7 @@ class Setup:
 
 @pytest.fixture
 def setup(service):
-    return Setup(service)
+    return service.prepared("invitations", lambda: Setup(service))
 
 
 # --- signed in as somebody else

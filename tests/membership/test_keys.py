@@ -57,7 +57,7 @@ class Setup:
 
 @pytest.fixture
 def setup(service):
-    return Setup(service)
+    return service.prepared("keys", lambda: Setup(service))
 
 
 def test_a_key_is_shown_once_and_stored_as_a_hash(setup):

@@ -52,7 +52,7 @@ class Setup:
 
 @pytest.fixture
 def setup(service):
-    return Setup(service)
+    return service.prepared("members", lambda: Setup(service))
 
 
 def test_adding_with_a_login_invites(setup):

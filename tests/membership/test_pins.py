@@ -85,7 +85,7 @@ class Setup:
 
 @pytest.fixture
 def setup(service):
-    return Setup(service)
+    return service.prepared("pins", lambda: Setup(service))
 
 
 def test_the_right_pin_is_right_and_every_other_is_not(setup):

@@ -240,7 +240,7 @@ COMING_IN = {
 
 @pytest.fixture
 def setup(service):
-    return Setup(service)
+    return service.prepared("states", lambda: Setup(service))
 
 
 def _is_as_expected(answer, expected):

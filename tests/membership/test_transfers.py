@@ -105,7 +105,7 @@ class Setup:
 
 @pytest.fixture
 def setup(service):
-    return Setup(service)
+    return service.prepared("transfers", lambda: Setup(service))
 
 
 def code(answer):
