@@ -35,6 +35,7 @@ NOT_PAGES = [
     "/.git",
     "/" + "x" * 3000,
 ]
+MISTYPED = ["/sign-in/", "//sign-in", "/%73ign-in", "/at/..", "/.git"]
 
 
 class App:
@@ -82,6 +83,20 @@ def test_pages_go_to_the_console(front: Front, path: str) -> None:
 def test_everything_else_goes_to_the_gateway(front: Front, path: str) -> None:
     assert front.get(path).text == "gateway"
     assert front.console.requests == []
+
+
+@pytest.mark.parametrize("path", MISTYPED)
+def test_a_browser_gets_a_page_for_a_mistyped_address(front: Front, path: str) -> None:
+    response = front.get(path, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+
+    assert (response.status_code, response.mimetype) == (404, "text/html")
+    assert "There is no page at this address" in response.text
+    assert front.gateway.requests == front.console.requests == []
+
+
+@pytest.mark.parametrize("path", ["/v1/unknown", "/healthz", "/.well-known/jwks.json"])
+def test_a_browser_may_open_the_api(front: Front, path: str) -> None:
+    assert front.get(path, Accept="text/html").text == "gateway"
 
 
 def test_the_query_decides_nothing(front: Front) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from devtools.servers import installation
 
-from tests.deploy.test_dispatcher import NOT_PAGES, PAGES
+from tests.deploy.test_dispatcher import MISTYPED, NOT_PAGES, PAGES
 
 CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 KIB = 1024
@@ -467,6 +467,23 @@ def test_everything_else_goes_to_the_gateway(
     assert console.seen == []
     received = path.replace("//", "/")  # as Python's own server reads two slashes
     assert [seen[1] for seen in upstream.seen] == ([] if path == "/healthz" else [received])
+
+
+@pytest.mark.parametrize("path", MISTYPED)
+def test_a_browser_gets_a_page_for_a_mistyped_address(
+    proxy: int, upstream: Upstream, console: Upstream, path: str
+) -> None:
+    status, headers, body = send(proxy, "GET", path, headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert b"There is no page at this address" in body
+    assert upstream.seen == console.seen == []
+
+
+def test_a_browser_may_open_the_api(proxy: int, upstream: Upstream) -> None:
+    for path in ("/v1/unknown", "/.well-known/jwks.json"):
+        send(proxy, "GET", path, headers={"Accept": "text/html"})
+    assert [seen[1] for seen in upstream.seen] == ["/v1/unknown", "/.well-known/jwks.json"]
 
 
 def test_the_console_gets_what_a_browser_sends_and_no_token(proxy: int, console: Upstream) -> None:

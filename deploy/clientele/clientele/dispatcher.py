@@ -12,19 +12,23 @@ from gateway.guard import RateLimit
 
 _WINDOW = 10
 _MAX_PATH = 2048
-_API = re.compile(r"/(?:v1|internal)(?:/.*)?|/healthz|/readyz")
+_API = re.compile(r"/(?:v1|internal|\.well-known)(?:/.*)?|/healthz|/readyz")
 # No percent sign, no empty segment, none that begins with a dot: each page has one address.
 _CANONICAL = re.compile(r"/|(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+")
-_TOO_MANY = b"""<!doctype html><html lang="en"><meta charset="utf-8">
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<title>Too many requests</title><h1>Too many requests</h1>
-<p>Wait a moment, then reload the page.</p></html>
+<title>{title}</title><h1>{title}</h1>
+<p>{text}</p></html>
 """
+_TOO_MANY = _PAGE.format(title="Too many requests", text="Wait a moment, then reload the page.")
+_NOT_FOUND = _PAGE.format(
+    title="Page not found",
+    text='There is no page at this address. <a href="/">Go to the start page</a>',
+)
 
 
 def is_page(path: str) -> bool:
-    """Whether the console serves the path. Everything else, unusual spellings too, is for the
-    gateway to serve or refuse."""
+    """Whether the console serves the path."""
     if len(path) > _MAX_PATH or _API.fullmatch(path):
         return False
     return _CANONICAL.fullmatch(path) is not None
@@ -46,24 +50,31 @@ class Dispatcher:
         self._pages, self._proxies = RateLimit(page_rate, _WINDOW), proxies
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if not is_page(requests.raw_path(environ)):
+        path = requests.raw_path(environ)
+        if not is_page(path):
+            if not _API.fullmatch(path) and "text/html" in environ.get("HTTP_ACCEPT", ""):
+                return _respond("404 Not Found", _NOT_FOUND, start_response)
             return self._gateway(environ, start_response)
         try:
             self._pages.count(requests.address_behind(self._proxies, environ))
         except TooMany as problem:
-            return _refuse(problem, start_response)
+            retry_after = ("Retry-After", str(problem.extra["retry_after"]))
+            return _respond("429 Too Many Requests", _TOO_MANY, start_response, retry_after)
         # The console knows people by its cookie; tokens are the API's.
         environ.pop("HTTP_AUTHORIZATION", None)
         return self._console(environ, start_response)
 
 
-def _refuse(problem: TooMany, start_response: StartResponse) -> Iterable[bytes]:
+def _respond(
+    status: str, page: str, start_response: StartResponse, *more: tuple[str, str]
+) -> Iterable[bytes]:
+    body = page.encode()
     headers = [
         ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Length", str(len(_TOO_MANY))),
+        ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
-        ("Retry-After", str(problem.extra["retry_after"])),
+        *more,
     ]
-    start_response("429 Too Many Requests", headers)
-    return [_TOO_MANY]
+    start_response(status, headers)
+    return [body]
