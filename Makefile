@@ -24,10 +24,10 @@ processes: .venv/.ready ## start the distributed mode as plain processes, on a p
 	@exec $(PY) -m devtools processes
 
 test: .venv/.tested ## style, types, imports, tests, each proof once (TESTS= for a part)
-	@$(PY) -m clientele check && exec $(PY) -m pytest -n 2 $(TESTS)
+	@$(PY) -m devtools check && exec $(PY) -m pytest -n 2 $(TESTS)
 
 test-all: .venv/.tested ## the same, with every test on both databases and the long runs and mutants (an hour)
-	@$(PY) -m clientele check && exec $(PY) -m pytest -n 2 --exhaustive $(TESTS)
+	@$(PY) -m devtools check && exec $(PY) -m pytest -n 2 --exhaustive $(TESTS)
 
 quick: .venv/.tested ## what is worth knowing within 20 seconds: style, types, the tests next to what changed
 	@exec $(PY) -m tests.quick
@@ -39,7 +39,7 @@ fuzz: .venv/.tested ## whatever the OpenAPI document allows and forbids, at leas
 	@FUZZ=$(or $(FUZZ),70) $(PY) -m pytest tests/identity/test_contract.py -v
 
 check: .venv/.tested ## style, types and imports only
-	@$(PY) -m clientele check
+	@$(PY) -m devtools check
 
 bench-ledger: .venv/.tested ## how fast the ledger is, next to pgbench on the same PostgreSQL; needs wrk (ROWS= for a part)
 	@exec $(PY) -m tests.bench.ledger $(ROWS)

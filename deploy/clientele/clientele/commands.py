@@ -1,14 +1,6 @@
 """The operator's commands."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import click
-
-ROOT = Path(__file__).parents[3]
-PACKAGES = ("services", "shared", "deploy", "tools")
 
 
 @click.group()
@@ -54,30 +46,3 @@ def fetch_assets() -> None:
         click.echo(assets.fetch() or "Browser files: as locked.")
     except assets.Mismatch as problem:
         raise click.ClickException(str(problem)) from None
-
-
-@main.command()
-def check() -> None:
-    """Check style, types and imports; needs the development tools."""
-    projects = [
-        p.parent for part in PACKAGES for p in sorted((ROOT / part).glob("*/pyproject.toml"))
-    ]
-    packages = [str(project / project.name) for project in projects]
-    for command in (
-        ["ruff", "check", "--quiet", "."],
-        ["ruff", "format", "--check", "--quiet", "."],
-        ["mypy", *packages],
-        ["lint-imports", "--no-cache"],
-    ):
-        result = subprocess.run(  # noqa: S603 - our own tools
-            [str(Path(sys.executable).parent / command[0]), *command[1:]],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, projects))},
-            check=False,
-            text=True,
-            capture_output=True,
-        )
-        name = " ".join(command[:2]) if command[0] == "ruff" else command[0]
-        if result.returncode:
-            raise click.ClickException(f"{name}:\n{result.stdout}{result.stderr}")
-        click.echo(f"{name}: clean")

@@ -1,15 +1,11 @@
-"""The commands behind ``make demo``, ``make processes``, ``make docs`` and ``make migration``."""
+"""The commands behind ``make check``, ``demo``, ``processes``, ``docs`` and ``migration``. Each
+imports what it needs: most start without the services."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-import alembic.command
 import click
-from chassis.db import migrations
-from clientele import embedded
-
-from devtools import demo, docs, processes
 
 
 @click.group()
@@ -17,19 +13,40 @@ def main() -> None:
     """Tools for working on Clientele."""
 
 
+@main.command()
+def check() -> None:
+    """Check style, types and imports."""
+    from devtools import checks
+
+    try:
+        for name in checks.run():
+            click.echo(f"{name}: clean")
+    except checks.Faulty as problem:
+        raise click.ClickException(str(problem)) from None
+
+
 @main.command(name="docs")
 def write_docs() -> None:
     """Regenerate the generated pages of docs/; prints those that changed."""
+    from devtools import docs
+
     for page in docs.write():
         click.echo(page)
 
 
 @main.command(name="migration")
-@click.argument("service", type=click.Choice([s.name for s in embedded.SERVICES]))
+@click.argument("service")
 @click.argument("name")
 def write_migration(service: str, name: str) -> None:
     """Write the next migration of SERVICE: what its models have and its migrations lack."""
-    folder = next(s for s in embedded.SERVICES if s.name == service).migrations
+    import alembic.command
+    from chassis.db import migrations
+    from clientele import registry
+
+    folders = {known.name: known.migrations for known in registry.services()}
+    if service not in folders:
+        raise click.BadParameter(f"use one of {', '.join(folders)}", param_hint="SERVICE")
+    folder = folders[service]
     number = f"{len(list((folder / 'versions').glob('0*.py'))) + 1:04d}"
     with tempfile.TemporaryDirectory() as scratch:
         url = f"sqlite:///{scratch}/scratch.db"
@@ -49,6 +66,8 @@ def write_migration(service: str, name: str) -> None:
 )
 def run_processes(folder: Path) -> None:
     """Run the distributed mode as plain processes on private servers."""
+    from devtools import processes
+
     processes.run(folder.resolve())
 
 
@@ -68,4 +87,6 @@ def run_processes(folder: Path) -> None:
 @click.option("--load/--no-load", default=True, help="Whether to load the customers.")
 def run_demo(base_url: str | None, file: Path, load: bool) -> None:
     """Load example customers, then walk through the life of one over the public API."""
+    from devtools import demo
+
     sys.exit(demo.run(base_url, file if load else None))
