@@ -322,7 +322,7 @@ def test_two_concurrent_billing_runs_share_the_accounts(world):
     def run_jobs():
         with world.database.transaction() as session:
             done = actions.run_billing(session, now=now, limit=20)
-            both.wait(30)
+            both.wait(120)
         return done
 
     assert at_once(run_jobs, run_jobs) == [20, 20]

@@ -333,7 +333,7 @@ def test_too_many_concurrent_renderings_are_refused(
 
     def press(_: bytes) -> bytes:
         inside.release()
-        assert free.wait(20)
+        assert free.wait(120)
         return b"%PDF"
 
     monkeypatch.setattr(renderer, "_typeset", press)

@@ -98,7 +98,7 @@ def consuming(url: str, *many: Batches) -> Iterator[None]:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(120)
 
 
 def consumer_of(world: World, poison: str = "no such record") -> Batches:

@@ -44,7 +44,7 @@ def test_a_request_beyond_the_capacity_does_not_wait() -> None:
     outcomes: list[Any] = []
     first = threading.Thread(target=wait)
     first.start()
-    looked.wait(10)
+    looked.wait(60)
     with app.test_request_context(headers={"Prefer": "wait=10"}):
         assert waiting.until(lambda: "never looked") is None
     leave.set()

@@ -138,7 +138,7 @@ def start(haproxy: str, console: Upstream) -> Iterator[Start]:
     yield run
     for process in running:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def test_a_service_that_takes_too_long_is_503_without_a_retry(build: Build, meth
     def slow(environ: Any, start_response: Any) -> Any:
         answer = fake(environ, start_response)
         if not environ["PATH_INFO"].startswith(("/internal", "/readyz")):
-            done.wait(5)
+            done.wait(60)
         return answer
 
     url, end = serve(slow)

@@ -100,11 +100,11 @@ def test_an_identity_linked_during_its_erasure_survives(service):
             _invite(session)
             session.flush()
             linked.set()
-            assert is_locking.wait(5)
+            assert is_locking.wait(60)
 
     with _told_of_locks(service, tell), ThreadPoolExecutor(1) as pool:
         linking = pool.submit(link)
-        assert linked.wait(5)
+        assert linked.wait(60)
         with service.database.transaction() as session:
             _erase(session, organization_id)
         linking.result()
@@ -130,7 +130,7 @@ def test_a_person_invited_during_their_erasure_gets_a_new_identity(service):
             session.flush()
             with _told_of_locks(service, tell):
                 linking = pool.submit(link)
-                assert is_locking.wait(5)
+                assert is_locking.wait(60)
         linking.result()
     found = _owner_of_the_second(service)
     assert (found.status, found.email, found.password_hash) == ("active", OLGA, None)

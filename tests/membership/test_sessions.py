@@ -2,7 +2,6 @@
 
 import dataclasses
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -318,11 +317,11 @@ def test_a_login_racing_a_suspension_never_leaves_a_live_token(service):
 
 def test_a_suspension_waits_for_a_login_that_has_begun(service, monkeypatch):
     organization_id, _ = service.owner()
-    inside, record = threading.Event(), audit_log.record
+    inside, suspended, record = threading.Event(), threading.Event(), audit_log.record
 
     def slowly(*args, **kwargs):
         inside.set()
-        time.sleep(0.3)
+        suspended.wait(0.5)  # in vain, because the suspension waits for this login
         record(*args, **kwargs)
 
     def log_in():
@@ -334,10 +333,11 @@ def test_a_suspension_waits_for_a_login_that_has_begun(service, monkeypatch):
     monkeypatch.setattr(audit_log, "record", slowly)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(log_in)
-        assert inside.wait(5)
+        assert inside.wait(60)
         service.receive(
             org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id)
         )
+        suspended.set()
         assert service.is_revoked(answer.result().json["access_token"])
 
 
