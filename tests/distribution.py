@@ -1,4 +1,4 @@
-"""How several workers (``-n 2``) divide the tests: a file stays with one worker, and so does, as a
+"""How several workers (``-n 3``) divide the tests: a file stays with one worker, and so does, as a
 group, all that needs the broker, and all that needs a browser.
 
 (xdist's own groups have no effect with this pytest: they change an attribute that is no longer
