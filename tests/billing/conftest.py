@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from billing import actions
 from billing.actions.accounts import payment_methods
-from billing.app import SERVICE, create_app
+from billing.app import SERVICE
 from billing.config import Settings
 from billing.jobs import JOBS
 from billing.models import Account, CreditNote, Entry, Invoice, Payment, Reservation
 from billing.values import Code, parse_money
+from billing.web import create_app
 from chassis.auth.actor import Actor
 from chassis.db import migrations
 from chassis.db.database import Database

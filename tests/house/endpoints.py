@@ -47,7 +47,8 @@ def filled(path: str) -> str:
 def build(service: Project, folder: Path) -> Flask:
     """The service's application."""
     settings = stub(import_module(f"{service.name}.config").Settings, folder)
-    create_app = import_module(f"{service.name}.app").create_app
+    app: Any = import_module(f"{service.name}.app")
+    create_app = getattr(app, "SERVICE", app).create_app
     if service == CONSOLE:
         return create_app(settings, Database(settings.database_url), object())
     transports: dict[str, Any] = defaultdict(object)

@@ -331,7 +331,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture(scope="session")
 def app(sqlite: Store, tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """The application, created once; each test gives it its own database."""
-    return application.create_app(
+    return application.SERVICE.create_app(
         _settings(sqlite.database.url, tmp_path_factory.mktemp("mails")), sqlite.database, {}
     )
 

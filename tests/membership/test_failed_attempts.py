@@ -173,7 +173,9 @@ def test_counters_are_deleted_after_their_retention(service):
 def workers(service, number) -> Iterator[list]:
     """Applications with connections of their own, like separate processes."""
     databases = [Database(service.database.url) for _ in range(number)]
-    apps = [application.create_app(service.settings, database, {}) for database in databases]
+    apps = [
+        application.SERVICE.create_app(service.settings, database, {}) for database in databases
+    ]
     try:
         yield [app.test_client() for app in apps]
     finally:

@@ -23,9 +23,10 @@ from contracts import Message, billing, membership
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from org import queries, sagas
-from org.app import SERVICE, create_app
+from org.app import SERVICE
 from org.config import Settings
 from org.models import Organization
+from org.web import create_app
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 

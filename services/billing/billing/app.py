@@ -1,78 +1,17 @@
-"""Billing's application and service definition."""
+"""Billing's service definition."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from chassis.auth.access import AccessControl
-from chassis.auth.callers import Caller
-from chassis.auth.internal import parse_callers
-from chassis.auth.tokens import RemoteKeys, Verifier
-from chassis.db.database import Database
-from chassis.http import application, context, requests
-from chassis.http.client import Transport
-from chassis.runtime import clock
 from chassis.runtime.service import Service
-from flask import Flask
 
-from billing import actions, queries, views
 from billing.config import Settings
-from billing.guard import OPERATIONS
 from billing.jobs import JOBS
 from billing.listeners import BATCHES, LISTENERS
-
-
-def create_app(
-    settings: Settings, database: Database, transports: Mapping[str, Transport]
-) -> Flask:
-    """The web role."""
-
-    # A customer never changes its provider.
-    known: dict[str, str] = {}
-
-    def provider_of(organization_id: str) -> str | None:
-        if organization_id in known:
-            return known[organization_id]
-        with database.reading() as session:
-            provider_id = queries.provider_of(session, organization_id)
-        if provider_id is not None:
-            known[organization_id] = provider_id
-        return provider_id
-
-    def record_denial(caller: Caller, operation: str, organization_id: str) -> None:
-        with database.transaction(correlation=requests.request_id()) as session:
-            actions.record_denial(
-                session,
-                organization_id=organization_id,
-                operation=operation,
-                by=caller.actor(),
-                now=clock.now(),
-            )
-
-    access = AccessControl(
-        operations=OPERATIONS,
-        verifier=Verifier(
-            RemoteKeys(
-                lambda: transports["membership"].send("GET", "/.well-known/jwks.json", {}).json()
-            )
-        ),
-        provider_of=provider_of,
-        internal_callers=parse_callers(settings.internal_callers),
-        denied=record_denial,
-    )
-    app = application.build(
-        "billing",
-        title="Accounts and money",
-        access=access,
-        blueprints=views.BLUEPRINTS,
-        ready={"database": database.check},
-    )
-    return context.attach(app, settings=settings, database=database, transports=transports)
-
 
 SERVICE = Service(
     name="billing",
     settings=Settings,
-    create_app=create_app,
+    web="billing.web",
     listeners=LISTENERS,
     jobs=JOBS,
     migrations=Path(__file__).parent / "migrations",

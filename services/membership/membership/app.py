@@ -1,44 +1,22 @@
-"""The service's application and its parts."""
+"""The service and its parts."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.db.database import Database
-from chassis.http import application, context
-from chassis.http.client import Transport
 from chassis.runtime import clock, service
-from flask import Flask
 
-from membership import clients, guard, jobs, listeners, views
+from membership import jobs, listeners
 from membership.actions import providers
 from membership.config import Settings, from_arguments
-from membership.values import passwords, signing
+from membership.values import passwords
 from membership.values.first_login import FirstLogin
-
-
-def create_app(
-    settings: Settings, database: Database, transports: Mapping[str, Transport]
-) -> Flask:
-    """The web application."""
-    signer = signing.Signer(settings.signing_key, settings.previous_signing_key)
-    clients.post(settings.mail_url)
-    access = guard.access_control(database, signer, settings.internal_callers)
-    app = application.build(
-        "membership",
-        title="Membership",
-        access=access,
-        blueprints=views.BLUEPRINTS,
-        ready={"database": database.check},
-    )
-    app.extensions.update(signer=signer, hasher=passwords.Hasher())
-    return context.attach(app, settings=settings, database=database, transports=transports)
-
 
 SERVICE = service.Service(
     name="membership",
     settings=Settings,
-    create_app=create_app,
+    web="membership.web",
     listeners=listeners.LISTENERS,
     jobs=jobs.JOBS,
     migrations=Path(__file__).parent / "migrations",

@@ -5,13 +5,11 @@ What only one of them needs (gunicorn, urllib3, kombu) is imported there: each t
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from flask import Flask
-
 from chassis.db.database import Database
-from chassis.http import application
 from chassis.http.client import Transport
 from chassis.messaging.batches import Batches
 from chassis.messaging.inbox import Inbox
@@ -28,8 +26,9 @@ def web(service: Service) -> None:
     from chassis.runtime.web_server import WebServer
 
     settings: Any = load(service.settings)
+    import_module(service.web)  # before there are workers, which share what is loaded
 
-    def build() -> Flask:
+    def build() -> Any:
         database = notifications.database(settings.database_url, settings.web_threads)
         return service.create_app(settings, database, transports(service, settings))
 
@@ -124,6 +123,8 @@ class _Silent(WSGIRequestHandler):
 def _serve_health(service: Service, settings: Any, ready: Mapping[str, Callable[[], None]]) -> None:
     if not settings.health_port:
         return
+    from chassis.http import application
+
     app = application.build(service.name, title="health", access=None, blueprints=(), ready=ready)
     server = make_server(settings.host, settings.health_port, app, handler_class=_Silent)
     threading.Thread(target=server.serve_forever, daemon=True).start()

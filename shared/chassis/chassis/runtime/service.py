@@ -3,21 +3,24 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contracts import Message
-from flask import Flask
 from sqlalchemy import delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from chassis.db import idempotency_keys
 from chassis.db.database import Database
-from chassis.http import idempotency
 from chassis.http.client import Transport
 from chassis.messaging.batches import Batch
 from chassis.messaging.inbox import Inbox, Listeners
 from chassis.messaging.inbox_models import InboxRow, Redelivery
 from chassis.messaging.outbox import OutboxRow
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 RETENTION = timedelta(days=14)
 _DELETE_BATCH = 1000
@@ -39,17 +42,25 @@ class Job:
 
 @dataclass(frozen=True)
 class Service:
-    """``upstreams``: the services it calls, each with the setting that holds its address;
+    """``web``: the module with ``create_app``, loaded only where requests are served;
+    ``upstreams``: the services it calls, each with the setting that holds its address;
     ``batches``: the kinds of its messages that are consumed in batches, each from its own queue."""
 
     name: str
     settings: type
-    create_app: Callable[[Any, Database, Mapping[str, Transport]], Flask]
+    web: str
     listeners: Listeners
     migrations: Path
     jobs: tuple[Job, ...] = ()
     upstreams: Mapping[str, str] = field(default_factory=dict)
     batches: Mapping[type[Message], Batch] = field(default_factory=dict)
+
+    def create_app(
+        self, settings: Any, database: Database, transports: Mapping[str, Transport]
+    ) -> "Flask":
+        """The web application."""
+        app: Flask = import_module(self.web).create_app(settings, database, transports)
+        return app
 
     def all_jobs(self) -> tuple[Job, ...]:
         """The jobs of this service and those of every service."""
@@ -66,7 +77,7 @@ def _delete_expired(database: Database, now: datetime, _settings: Any) -> int:
     """Delete a batch of the rows past their retention. Unsent messages are never deleted."""
     with database.transaction() as session:
         return (
-            idempotency.delete_expired(session, now)
+            idempotency_keys.delete_expired(session, now)
             + _delete_old(session, InboxRow.id, InboxRow.consumed_at, now)
             + _delete_old(session, Redelivery.id, Redelivery.last_at, now)
             + _delete_old(session, OutboxRow.seq, OutboxRow.published_at, now)

@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from chassis.db.idempotency_keys import IdempotencyKey
 from chassis.errors import Conflict, Invalid
 from chassis.http.idempotency.keys import fingerprint_of_request, scope_of_request
-from chassis.http.idempotency.models import IdempotencyKey
 from chassis.runtime import clock
 
 _KEYS: Any = IdempotencyKey.__table__

@@ -1,4 +1,4 @@
-"""The table of used keys."""
+"""The table of used idempotency keys. ``chassis.http.idempotency`` uses it."""
 
 from datetime import datetime, timedelta
 
