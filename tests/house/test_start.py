@@ -10,11 +10,12 @@ RARE = (
     "alembic",
     "amqp",
     "email_validator",
-    "fpdf",
+    "flask",
+    "flask_smorest",
     "gunicorn",
+    "joserfc",
     "kombu",
     "mako",
-    "multiprocessing.util",
     "urllib3",
 )
 # What each of these modules may load all the same.
@@ -22,9 +23,9 @@ NEEDED = {
     "org.__main__": (),
     "billing.__main__": (),
     "membership.__main__": (),
-    "gateway.__main__": ("urllib3",),
-    "console.__main__": (),
-    "clientele.embedded": ("urllib3",),
+    "gateway.__main__": ("flask", "flask_smorest", "joserfc", "urllib3"),
+    "console.__main__": ("flask", "flask_smorest", "joserfc"),
+    "clientele.embedded": ("flask", "flask_smorest", "joserfc", "urllib3"),
 }
 
 

@@ -4,7 +4,7 @@ behind them."""
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, Select, bindparam, delete, select
 from sqlalchemy.orm import Session, aliased
 
 from chassis.messaging import dead_letters
@@ -17,6 +17,29 @@ RETRY_AFTER = (
     timedelta(minutes=10),
     timedelta(hours=1),
 )
+
+
+def _due() -> Select[str, bytes]:
+    earlier = aliased(WaitingMessage)
+    is_first = ~(
+        select(earlier.id)
+        .where(
+            earlier.source == WaitingMessage.source,
+            earlier.aggregate == WaitingMessage.aggregate,
+            earlier.version < WaitingMessage.version,
+        )
+        .exists()
+    )
+    return (
+        select(WaitingMessage.id, WaitingMessage.body)
+        .where(WaitingMessage.due_at <= bindparam("now"), is_first)
+        .order_by(WaitingMessage.due_at)
+        .limit(bindparam("limit"))
+    )
+
+
+# Made once: it runs every second, and making it takes longer than running it.
+_DUE = _due()
 
 
 def is_behind(session: Session, envelope: Envelope) -> bool:
@@ -54,22 +77,7 @@ def add_failed(session: Session, decoded: Decoded, raw: bytes, error: str) -> No
 
 def due(session: Session, now: datetime, limit: int) -> Sequence[Row[str, bytes]]:
     """Id and bytes of the messages that are due and the first of their stream, oldest first."""
-    earlier = aliased(WaitingMessage)
-    is_first = ~(
-        select(earlier.id)
-        .where(
-            earlier.source == WaitingMessage.source,
-            earlier.aggregate == WaitingMessage.aggregate,
-            earlier.version < WaitingMessage.version,
-        )
-        .exists()
-    )
-    return session.execute(
-        select(WaitingMessage.id, WaitingMessage.body)
-        .where(WaitingMessage.due_at <= now, is_first)
-        .order_by(WaitingMessage.due_at)
-        .limit(limit)
-    ).all()
+    return session.execute(_DUE, {"now": now, "limit": limit}).all()
 
 
 def lock(session: Session, message_id: str) -> WaitingMessage | None:
