@@ -23,9 +23,9 @@ NEEDED = {
     "org.__main__": (),
     "billing.__main__": (),
     "membership.__main__": (),
-    "gateway.__main__": ("flask", "flask_smorest", "joserfc", "urllib3"),
-    "console.__main__": ("flask", "flask_smorest", "joserfc"),
-    "clientele.embedded": ("flask", "flask_smorest", "joserfc", "urllib3"),
+    "gateway.__main__": ("flask", "joserfc", "urllib3"),
+    "console.__main__": ("flask", "joserfc"),
+    "clientele.embedded": ("flask", "joserfc", "urllib3"),
 }
 
 

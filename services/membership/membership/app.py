@@ -25,6 +25,9 @@ SERVICE = service.Service(
 
 def bootstrap(settings: Settings, database: Database) -> FirstLogin | None:
     """Create the provider and its owner on the first run; None if there is one."""
+    with database.reading() as session:
+        if providers.is_there(session):
+            return None
     password = settings.clientele_admin_password or secrets.token_urlsafe(12)
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:

@@ -4,6 +4,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterable
+from functools import cached_property
 
 import argon2
 from chassis import errors
@@ -26,7 +27,10 @@ class Hasher:
             time_cost=passes, memory_cost=memory_kib, parallelism=1
         )
         self._semaphore = threading.BoundedSemaphore(concurrency)
-        self._dummy = self.hash("nobody has this password")
+
+    @cached_property
+    def _dummy(self) -> str:
+        return self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """The hash to store."""
@@ -35,10 +39,11 @@ class Hasher:
 
     def matches(self, stored: str | None, password: str) -> bool:
         """Whether the password is right. Does the same work when there is no stored hash."""
+        dummy = self._dummy  # made at the first comparison, whether there is a stored hash or not
         with self._semaphore:
             try:
                 return (
-                    self._argon2.verify(stored or self._dummy, _normalize(password))
+                    self._argon2.verify(stored or dummy, _normalize(password))
                     and stored is not None
                 )
             except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):

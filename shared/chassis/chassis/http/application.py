@@ -3,20 +3,19 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import flask
 import structlog
 from flask import Flask, Response, g, request
-from flask_smorest import Api
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from chassis import errors
 from chassis.auth.access import AccessControl, public
 from chassis.auth.internal import internal
 from chassis.http import body_limits
-from chassis.http.parsing import Blueprint
-from chassis.http.problems import Problem, failure_response, problem_response
+from chassis.http.problems import failure_response, problem_response
 from chassis.http.requests import accepted_id, request_id
 from chassis.runtime import log
 
@@ -25,41 +24,12 @@ _HEALTH_PATHS = ("/healthz", "/readyz")
 _LOG = log.get("web")
 
 
-class ServiceApi(Api):
-    """flask-smorest with errors documented and returned as problem+json."""
-
-    ERROR_SCHEMA = Problem
-    DEFAULT_ERROR_RESPONSE_NAME = None  # the gateway documents the possible errors
-
-    # flask-smorest offers no public way to document errors as problem+json.
-    def _register_responses(self) -> None:
-        response = {
-            "description": "Problem",
-            "content": {"application/problem+json": {"schema": self.ERROR_SCHEMA}},
-        }
-        self.spec.components.response("Problem", response)
-        self.spec.components.response("UNPROCESSABLE_ENTITY", response)
-
-    def handle_http_exception(self, error: HTTPException) -> Response:
-        """Keep the headers of the original response (Allow, Retry-After), replace its body."""
-        status = error.code or 500
-        if isinstance(error, RequestEntityTooLarge):
-            response = failure_response(body_limits.too_large(request.max_content_length or 0))
-        else:
-            code = _HTTP_CODES.get(status, (error.name or "error").lower().replace(" ", "_"))
-            response = problem_response(status, code, error.description or error.name)
-        for name, value in error.get_response().headers:
-            if name not in ("Content-Type", "Content-Length"):
-                response.headers[name] = value
-        return response
-
-
 def build(
     name: str,
     *,
     title: str,
     access: AccessControl | None,
-    blueprints: Iterable[Blueprint | flask.Blueprint],
+    blueprints: Iterable[flask.Blueprint],
     ready: Mapping[str, Callable[[], None]],
 ) -> Flask:
     """A service's Flask application. Plain Flask blueprints are served but not documented.
@@ -67,9 +37,6 @@ def build(
     ``ready``: the checks of ``/readyz``; each raises if something is not available."""
     app = Flask(name, static_folder=None)
     app.config.update(
-        API_TITLE=title,
-        API_VERSION="v1",
-        OPENAPI_VERSION="3.1.0",
         MAX_CONTENT_LENGTH=body_limits.DEFAULT,
         PROPAGATE_EXCEPTIONS=False,
         JSON_SORT_KEYS=False,
@@ -81,17 +48,28 @@ def build(
     app.after_request(_end)
     app.register_error_handler(errors.Failure, failure_response)
     app.register_error_handler(Exception, _internal_error)
-    api = ServiceApi(app)
-    for blueprint in blueprints:
-        (api if isinstance(blueprint, Blueprint) else app).register_blueprint(blueprint)
+    app.register_error_handler(HTTPException, _http_error)
+    registered = tuple(blueprints)
+    for blueprint in registered:
+        app.register_blueprint(blueprint)
     _add_health(app, ready)
+    _add_openapi(app, title, registered)
+    return app
+
+
+def _add_openapi(app: Flask, title: str, blueprints: Iterable[flask.Blueprint]) -> None:
+    @cache
+    def document() -> dict[str, Any]:
+        from chassis.http import openapi  # takes long to import and to run, and few ask for it
+
+        return openapi.document(title, blueprints)
+
     app.add_url_rule(
         "/internal/openapi.json",
-        view_func=internal("gateway")(api.spec.to_dict),
+        view_func=internal("gateway")(document),
         endpoint="openapi",
     )
-    app.extensions["openapi"] = api
-    return app
+    app.extensions["openapi"] = document
 
 
 def _add_health(app: Flask, ready: Mapping[str, Callable[[], None]]) -> None:
@@ -139,6 +117,20 @@ def _end(response: Response) -> Response:
             status=response.status_code,
             ms=round(milliseconds, 1),
         )
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Keep the headers of the original response (Allow, Retry-After), replace its body."""
+    status = error.code or 500
+    if isinstance(error, RequestEntityTooLarge):
+        response = failure_response(body_limits.too_large(request.max_content_length or 0))
+    else:
+        code = _HTTP_CODES.get(status, (error.name or "error").lower().replace(" ", "_"))
+        response = problem_response(status, code, error.description or error.name)
+    for name, value in error.get_response().headers:
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
     return response
 
 
