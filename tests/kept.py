@@ -11,8 +11,7 @@ first sees what it would see without copies, and the order of tests does not mat
 
 import copy
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +19,7 @@ from sqlalchemy import MetaData, create_engine
 
 T = TypeVar("T")
 Copies = dict[tuple[Hashable, ...], tuple[Any, Any]]
+MOST_COPIES = 300
 _RESTORE = """
 DO $$ DECLARE protected text; BEGIN
     FOR protected IN SELECT DISTINCT tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal LOOP
@@ -71,46 +71,61 @@ class Steps:
             return take()
         taken = (*self._taken, step)
         if taken in self._copies:
-            result, kept = self._copies[taken]
+            result, kept = self._copies[taken] = self._copies.pop(taken)  # now the newest
             self._contents.restore(kept)
         else:
             self._taken = None  # steps within this one are part of it
             result = take()
             self._copies[taken] = copy.deepcopy(result), self._contents.keep()
+            if len(self._copies) > MOST_COPIES:
+                del self._copies[next(iter(self._copies))]
         self._taken, self._version = taken, self._contents.version()
         return copy.deepcopy(result)
 
 
 class Files:
-    """The contents of SQLite files."""
+    """The contents of SQLite files. A file that has not been written since it was last copied or
+    put back is not copied again."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Collection[Path]) -> None:
         self._watchers = {path: sqlite3.connect(path, check_same_thread=False) for path in paths}
+        self._writers = {path: sqlite3.connect(path, check_same_thread=False) for path in paths}
+        for writer in self._writers.values():
+            writer.execute("PRAGMA synchronous = OFF")
+        self._equal: dict[Path, tuple[int, sqlite3.Connection]] = {}
 
     def version(self) -> tuple[int, ...]:
         """Changes with every write."""
-        return tuple(
-            watcher.execute("PRAGMA data_version").fetchone()[0]
-            for watcher in self._watchers.values()
-        )
+        return tuple(map(self._version, self._watchers))
 
     def keep(self) -> dict[Path, sqlite3.Connection]:
         """A copy, in memory."""
-        kept = {path: sqlite3.connect(":memory:") for path in self._watchers}
+        kept = {}
         for path, watcher in self._watchers.items():
-            watcher.backup(kept[path])
+            version, equal = self._equal.get(path, (-1, None))
+            if equal is None or version != self._version(path):
+                version = self._version(path)
+                equal = sqlite3.connect(":memory:", check_same_thread=False)
+                watcher.backup(equal)
+                self._equal[path] = version, equal
+            kept[path] = equal
         return kept
 
     def restore(self, kept: dict[Path, sqlite3.Connection]) -> None:
         """Make the contents those of the copy."""
-        for path, source in kept.items():
-            with closing(sqlite3.connect(path)) as target:
-                source.backup(target)
+        for path, wanted in kept.items():
+            version, equal = self._equal.get(path, (-1, None))
+            if equal is not wanted or version != self._version(path):
+                wanted.backup(self._writers[path])
+                self._equal[path] = self._version(path), wanted
 
     def close(self) -> None:
         """Release the files."""
-        for watcher in self._watchers.values():
-            watcher.close()
+        for connection in (*self._watchers.values(), *self._writers.values()):
+            connection.close()
+
+    def _version(self, path: Path) -> int:
+        return int(self._watchers[path].execute("PRAGMA data_version").fetchone()[0])
 
 
 class PostgresDatabase:

@@ -15,18 +15,23 @@ this process.
 raw request. A page has ``status``, ``text``, ``links``, ``forms``, ``rows``, ``banners`` and
 ``error(field)``. ``browser()`` makes another browser. Messages are delivered before each page and
 while a request waits. ``provider`` is new in each test, so it has no customers; every password is
-``PASSWORD``."""
+``PASSWORD``.
+
+What tests begin with, through the API and by signing in, is prepared once and then copied
+(``tests/kept.py``); the clock of such a test goes on from when the copy was made, so read
+``clock.now()``."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from chassis.http.transport import HttpTransport
-from chassis.runtime import log
+from chassis.runtime import clock, log
 
 from tests.console.browser import Browser
 from tests.console.provider import Provider, prepare
 from tests.console.system import Whole
-from tests.identity.system import Snapshot
+from tests.kept import Copies, Steps
 
 
 @pytest.fixture(scope="session")
@@ -53,21 +58,22 @@ def console(browser: Callable[[], Browser]) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def prepared(whole: Whole) -> Iterator[tuple[str, Snapshot]]:
-    """A provider's word, and every database as it was when the provider was just made."""
-    word = prepare(whole)
-    snapshot = Snapshot(whole)
-    yield word, snapshot
-    snapshot.close()
+def prepared(whole: Whole) -> tuple[str, Any, Copies]:
+    """A provider's word, everything as it was when the provider was just made, and copies of what
+    tests made of it."""
+    return prepare(whole), whole.keep(), {}
 
 
 @pytest.fixture
-def provider(whole: Whole, prepared: tuple[str, Snapshot]) -> Provider:
-    """A provider without customers, all databases put back to when it was just made."""
-    word, snapshot = prepared
-    snapshot.restore()
-    whole.forget_revocations()
-    return Provider(whole, word)
+def provider(whole: Whole, prepared: tuple[str, Any, Copies]) -> Iterator[Provider]:
+    """A provider without customers, everything put back to when it was just made."""
+    word, start, copies = prepared
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", whole.now)
+        whole.restore(start)
+        whole.steps = Steps(whole, copies)
+        yield Provider(whole, word)
+        whole.steps = None
 
 
 @pytest.fixture

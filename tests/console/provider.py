@@ -2,13 +2,15 @@
 created through the API."""
 
 import secrets
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.console.browser import Browser, Page
 from tests.console.system import Whole
 from tests.identity.system import PASSWORD
 
+T = TypeVar("T")
 __all__ = ("PASSWORD", "Customer", "Person", "Provider")
 
 
@@ -39,6 +41,15 @@ class _Caller:
     def api(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """The result of an API call; messages are delivered before and after. Refusals fail the
         test."""
+        step = (self.email, method, path, repr(body), repr(headers))
+        return self._once(step, lambda: self._call(method, path, body, headers))
+
+    def _once(self, step: Hashable, take: Callable[[], T]) -> T:
+        """Take this step in the preparation of a test, or put back what it led to before."""
+        result, self._token = self.system.once(step, lambda: (take(), self._token))
+        return result
+
+    def _call(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
         response = self._send(method, path, body, headers)
         if response.status_code == 401:
             self._sign_in()
@@ -103,6 +114,17 @@ class Provider(_Caller):
         (``payment_mode="postpaid", credit_limit="1000"``, ``currency``, ``country``,
         ``managed_by``, ``demo``…). ``credits``: topped up; ``accept``: whether its owner has set a
         password."""
+        step = ("customer", name, credits, accept, repr(more))
+        word, made = self._once(step, lambda: self._customer(name, credits, accept, more))
+        return Customer(self, made["id"], word, made["email"])
+
+    def _customer(
+        self,
+        name: str,
+        credits: str,  # noqa: A002
+        accept: bool,
+        more: dict[str, Any],
+    ) -> tuple[str, dict[str, str]]:
         word = secrets.token_hex(4)
         body = {
             "name": name or f"Customer {word}",
@@ -126,7 +148,7 @@ class Provider(_Caller):
             made.money("top-ups", amount=credits, method="cash")
         if accept:
             _accept(self.system, made.email)
-        return made
+        return word, {"id": made.id, "email": made.email}
 
 
 class Customer(_Caller):
@@ -209,6 +231,19 @@ def _join(
     given: str,
     accept: bool,
 ) -> Person:
+    step = ("join", organization_id, word, repr(rank), given, accept)
+    take = lambda: _invite(by, organization_id, word, rank, given, accept)
+    return Person(*by._once(step, take))
+
+
+def _invite(
+    by: Provider,
+    organization_id: str,
+    word: str,
+    rank: dict[str, Any],
+    given: str,
+    accept: bool,
+) -> tuple[str, dict[str, Any]]:
     address = f"{given.lower()}.{secrets.token_hex(3)}@{word}.example"
     body = {
         "given_name": given,
@@ -220,7 +255,7 @@ def _join(
     member = by.api("POST", f"/v1/organizations/{organization_id}/members", body)
     if accept:
         _accept(by.system, address)
-    return Person(address, member)
+    return address, member
 
 
 def _accept(system: Whole, address: str) -> None:

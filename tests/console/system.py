@@ -4,15 +4,18 @@ import email
 import email.policy
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from chassis.db.database import Database
 from chassis.http import requests
+from chassis.runtime import clock
 from clientele import embedded
 from clientele.dispatcher import Dispatcher
 from console.app import create_app
@@ -22,7 +25,9 @@ from membership import app as membership
 from sqlalchemy import event
 
 from tests.identity.system import CHEAP, System
+from tests.kept import Files, Steps
 
+T = TypeVar("T")
 _OVERHEAD = ("BEGIN", "PRAGMA")
 
 
@@ -46,6 +51,9 @@ class Whole(System):
             event.listen(database.engine, "before_cursor_execute", self._note)
         self._mails: dict[str, str] = {}
         self._read: set[Path] = set()
+        self._gateway = self.console.extensions["gateway"]
+        self.ahead = timedelta(0)
+        self.steps: Steps | None = None
         self.settle()
 
     def dispatcher(self, gateway: Flask, console: Flask) -> Dispatcher:
@@ -60,6 +68,8 @@ class Whole(System):
 
     def close(self) -> None:
         """Release everything."""
+        if "contents" in vars(self):
+            self.contents.close()
         super().close()
         self.pages.close()
 
@@ -97,14 +107,59 @@ class Whole(System):
             self._published.set()
             worker.join()
 
+    @cached_property
+    def contents(self) -> Files:
+        """What is in the databases, to be copied and put back."""
+        return Files(self.files().values())
+
+    def now(self) -> datetime:
+        """The time of a test that begins with a copy goes on from when the copy was made."""
+        return datetime.now(UTC) + self.ahead
+
+    def once(self, step: Hashable, take: Callable[[], T]) -> T:
+        """Take the step, or put back what it led to when another test began with the same steps;
+        its result."""
+        return self.steps.once(step, take) if self.steps and self.is_usual() else take()
+
+    def is_usual(self) -> bool:
+        """Whether the console uses the database and the gateway that belong to it."""
+        extensions = self.console.extensions
+        return extensions["database"] is self.pages and extensions["gateway"] is self._gateway
+
+    def version(self) -> Any:
+        """Changes with every write, and with what the console uses."""
+        return self.contents.version(), self.is_usual()
+
+    def keep(self) -> Any:
+        """A copy of all that steps change."""
+        self._read_mails()
+        idle = [name for name in self.databases if not self._has_work(name)]
+        known = self.known_revocations()
+        return self.contents.keep(), clock.now(), dict(self._mails), known, idle
+
+    def restore(self, kept: Any) -> None:
+        """Put everything back."""
+        contents, now, mails, known, idle = kept
+        self.contents.restore(contents)
+        self.ahead = now - datetime.now(UTC)
+        self._mails = dict(mails)
+        self._read.update((self.place.data / "mail").glob("*.eml"))
+        self.take_leases_anew()
+        self.learn_anew(known)
+        for name in idle:
+            self._idle[name] = now, self._version(name)
+
     def mail(self, address: str) -> str:
         """The last email to an address."""
         self.settle()
+        self._read_mails()
+        return self._mails[address]
+
+    def _read_mails(self) -> None:
         for path in sorted(set((self.place.data / "mail").glob("*.eml")) - self._read):
             self._read.add(path)
             message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
             self._mails[message["To"]] = message.get_content()
-        return self._mails[address]
 
     def link(self, address: str) -> str:
         """The path of the link in that email: ``/verify/…`` or ``/reset/…``."""

@@ -99,7 +99,7 @@ def test_one_time_codes_do_not_need_the_password_again(
     assert page.forms[-1].names == {"next", "begun", "otp"} and PASSWORD not in page.html
 
     assert "The one-time code is incorrect" in console.submit({"otp": "000000"}).text
-    console.submit({"otp": phone.now()})
+    console.submit({"otp": phone.at(_now())})
 
     assert console.page.status == 200 and console.workspace == provider.id
     assert console.cookies.keys() == {"clientele"}, "what opened the password is gone"
@@ -112,7 +112,7 @@ def test_an_encrypted_password_works_only_in_its_own_browser(
     begun = one.sign_in(provider.email, PASSWORD).forms[-1].fields["begun"]
 
     other.get("/sign-in")
-    page = other.send("POST", "/sign-in", {"begun": begun, "otp": phone.now(), "next": "/"})
+    page = other.send("POST", "/sign-in", {"begun": begun, "otp": phone.at(_now()), "next": "/"})
 
     assert page.status == 422 and "clientele" not in other.cookies
 

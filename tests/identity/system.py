@@ -25,7 +25,7 @@ from gateway import app as gateway
 from gateway.clients import InProcess
 from membership import app as membership
 from membership.values.passwords import Hasher
-from sqlalchemy import text
+from sqlalchemy import event, text
 from werkzeug.test import Client, TestResponse
 
 CHEAP = Hasher(memory_kib=8, passes=1)
@@ -64,6 +64,8 @@ class System:
         self.databases = {
             s.name: Database(settings[s.name].database_url) for s in embedded.SERVICES
         }
+        for database in self.databases.values():
+            event.listen(database.engine, "connect", _without_sync)
         self.apps: dict[str, Flask] = {}
         transports: dict[str, InProcess] = {}
         for service in embedded.SERVICES:
@@ -106,14 +108,30 @@ class System:
         self.gateway = gateway.create_app(self.settings["gateway"], self._wires)
         self._client = Client(self.gateway, use_cookies=False)
 
-    def forget_revocations(self) -> None:
-        """Let the gateway read the feeds from their beginning, for databases that were put back;
-        unlike ``renew_gateway`` for clients that hold on to it."""
-        for feed in self.gateway.extensions["forwarder"]._feeds:
-            feed._last = 0
-            revocations = feed._learn.__self__
-            for known in (revocations._before, revocations._closed, revocations._opened):
-                known.clear()
+    def known_revocations(self) -> list[tuple[Any, ...]]:
+        """What the gateway has learned from each feed."""
+        return [
+            (feed._position, dict(known._before), dict(known._closed), dict(known._opened))
+            for feed, known in self._revocations()
+        ]
+
+    def learn_anew(self, learned: Sequence[tuple[Any, ...]]) -> None:
+        """Let the gateway know this and nothing else, for databases that were put back; unlike
+        ``renew_gateway`` for clients that hold on to it."""
+        for (feed, known), (last, before, closed, opened) in zip(
+            self._revocations(), learned, strict=True
+        ):
+            feed._position = last
+            known._before, known._closed, known._opened = dict(before), dict(closed), dict(opened)
+
+    def _revocations(self) -> list[tuple[Any, Any]]:
+        feeds = self.gateway.extensions["forwarder"]._feeds
+        return [(feed, feed._learn.__self__) for feed in feeds]
+
+    def take_leases_anew(self) -> None:
+        """Let the relays take their leases again, for databases that were put back."""
+        for relay in self._relays.values():
+            relay._leased_until = None
 
     def add_provider(self, name: str, email: str) -> None:
         """A further provider whose owner has the same password as everybody."""
@@ -226,6 +244,7 @@ class Snapshot:
     """The databases as they were, to go back to."""
 
     def __init__(self, system: System) -> None:
+        self._system = system
         self._kept: dict[Path, sqlite3.Connection] = {}
         for path in system.files().values():
             kept = sqlite3.connect(":memory:")
@@ -238,11 +257,17 @@ class Snapshot:
         for path, kept in self._kept.items():
             with closing(sqlite3.connect(path)) as target:
                 kept.backup(target)
+        self._system.take_leases_anew()
 
     def close(self) -> None:
         """Forget it."""
         for kept in self._kept.values():
             kept.close()
+
+
+def _without_sync(connection: Any, _record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):  # a test has nothing to lose in a power failure
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def _hash(connection: sqlite3.Connection, table: str, *, refusals: bool) -> str:
