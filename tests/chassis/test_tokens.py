@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from chassis.auth import tokens
-from chassis.auth.tokens import InvalidToken, RemoteKeys, Verifier
+from chassis.auth.bearer import InvalidToken
+from chassis.auth.tokens import RemoteKeys, Verifier
 from chassis.errors import Unavailable
 from joserfc.jwk import OKPKey
 

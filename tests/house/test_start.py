@@ -25,6 +25,7 @@ NEEDED = {
     "membership.__main__": (),
     "gateway.__main__": ("flask", "joserfc", "urllib3"),
     "console.__main__": ("flask", "joserfc"),
+    "chassis.http.application": ("flask",),
     "clientele.embedded": ("flask", "joserfc", "urllib3"),
 }
 

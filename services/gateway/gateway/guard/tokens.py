@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from chassis.auth.tokens import bearer
+from chassis.auth.bearer import bearer
 from chassis.errors import Unauthenticated
 
 from gateway.guard.revocations import Revocations

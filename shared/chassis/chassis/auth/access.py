@@ -4,15 +4,18 @@ declares who may call it."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import current_app, g, request
 
+from chassis.auth.bearer import bearer
 from chassis.auth.callers import Caller, caller_of
 from chassis.auth.permissions import Operations
-from chassis.auth.tokens import Verifier, bearer
 from chassis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from chassis.runtime import clock, ids
+
+if TYPE_CHECKING:
+    from chassis.auth.tokens import Verifier
 
 STEP_UP_SECONDS = 300  # how long a re-authentication counts
 OWN_OPERATIONS = ("me.", "session.")  # operations that concern only the caller
@@ -57,7 +60,7 @@ class AccessControl:
     the organization."""
 
     operations: Operations
-    verifier: Verifier
+    verifier: "Verifier"
     provider_of: Callable[[str], str | None]
     internal_callers: Mapping[str, str]
     denied: Callable[[Caller, str, str], None] = lambda caller, operation, organization: None

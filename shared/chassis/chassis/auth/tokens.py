@@ -1,7 +1,6 @@
 """Verification of access tokens: signature, algorithm, audience, lifetime and the shape of every
 claim."""
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,8 +13,9 @@ from joserfc.jwk import KeySet
 from joserfc.util import urlsafe_b64decode
 
 from chassis import strict_json
+from chassis.auth.bearer import InvalidToken
 from chassis.auth.permissions import KEY
-from chassis.errors import Unauthenticated, Unavailable
+from chassis.errors import Unavailable
 from chassis.runtime import clock, ids
 
 AUDIENCE = "clientele"
@@ -27,14 +27,8 @@ MAX_CACHED_TOKENS = 4000
 KEYS_MAX_AGE = 300  # seconds
 KEYS_MIN_AGE = 30  # seconds
 
-_BEARER = re.compile(r"Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE)
 _REQUIRED_TEXTS = ("sub", "org", "kind", "role", "sid")
 _OPTIONAL = {"name": str, "scope": str, "mid": str, "missing": str, "must_prove": bool}
-
-
-class InvalidToken(Unauthenticated):
-    code = "invalid_token"
-    detail = "The access token is missing, expired or not valid. Sign in again."
 
 
 class KeysUnavailable(Unavailable):
@@ -167,11 +161,3 @@ def _is_act_valid(claims: Mapping[str, Any]) -> bool:
         and act.get("mode") in ("login_as", "remote_support")
         and act.get("access") in ("full", "read")
     )
-
-
-def bearer(header: str) -> str:
-    """The token in an Authorization header. Raises InvalidToken."""
-    match = _BEARER.fullmatch(header)
-    if not match:
-        raise InvalidToken()
-    return match[1]
