@@ -1,5 +1,6 @@
 """gunicorn as the web server of a service."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,13 @@ class WebServer(BaseApplication):
             "loglevel": "warning",
         }
         super().__init__()
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        # Workers share the memory of what is loaded until it is written to, which looking for
+        # garbage in it does.
+        gc.freeze()
+        super().run()
 
     def load_config(self) -> None:
         """Set gunicorn's options."""
