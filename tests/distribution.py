@@ -25,15 +25,18 @@ SYSTEMS = (
     "tests/faults/test_revocations.py",
     "tests/journeys/",
 )
+LAST_OF_SYSTEMS = ("tests/journeys/test_shutdown.py",)
 BROWSER = ("tests/browser/",)
 # A worker is given two groups at once; what comes second is stuck behind the first, so it is short.
 SHORT = ("tests/house/",)
 LONG = ("tests/billing/ledger/", "tests/faults/", "tests/deploy/", "tests/identity/")
-ORDER = (BROKER, SYSTEMS, BROWSER, SHORT, LONG)
+ORDER = (BROKER, SYSTEMS, LAST_OF_SYSTEMS, BROWSER, SHORT, LONG)
 
 
 def turn(nodeid: str) -> int:
     """The place of a test in the order: what takes longest comes first."""
+    if nodeid.startswith(LAST_OF_SYSTEMS):
+        return ORDER.index(LAST_OF_SYSTEMS)
     return next(
         (place for place, begins in enumerate(ORDER) if nodeid.startswith(begins)), len(ORDER)
     )

@@ -14,29 +14,32 @@ BELOW_A_CUSTOMER = (
     "overview",
     "payment",
     "payment/top-up",
+    "payment/mode",
+    "transactions",
+    "invoices",
+    "payments",
+    "members",
+    "ownership",
+    "support",
+    "audit",
+    "timeline",
+    "settings",
+    "delete",
+)
+# Forms made of the same fields and buttons as those above, and as the refused ones below.
+FORMS = (
     "payment/withdraw",
     "payment/charge",
     "payment/adjust",
     "payment/limit",
-    "payment/mode",
     "payment/auto-top-up",
-    "transactions",
-    "invoices",
     "invoices/issue",
-    "payments",
     "payments/record",
-    "members",
     "members/new",
-    "ownership",
     "ownership/new",
-    "support",
     "support/request",
-    "audit",
-    "timeline",
-    "settings",
     "settings/suspend",
     "settings/hand-over",
-    "delete",
 )
 OF_ONES_OWN = (
     "home",
@@ -81,6 +84,16 @@ def objections() -> Iterator[dict[str, list[str]]]:
     assert not any(findings.values()), "\n".join(
         f"{where}: {one}" for where, several in findings.items() for one in dict.fromkeys(several)
     )
+
+
+@pytest.mark.exhaustive
+def test_forms_below_a_customer(
+    arrive: Arrivals, busy: Customer, objections: dict[str, list[str]]
+) -> None:
+    person = arrive(busy.site)
+    for below in FORMS:
+        assert person.go(person.at(f"/c/{busy.id}/{below}")).status == 200, below
+        objections[below] = axe.objections(person.page)
 
 
 def test_open_pages(arrive: Arrivals, embedded: Site, objections: dict[str, list[str]]) -> None:
@@ -181,7 +194,7 @@ def test_an_empty_customer(
     objections["to be deleted"] = axe.objections(person.page)
 
 
-def test_what_decrypts(
+def test_menus_and_dialogs(
     arrive: Arrivals, embedded: Site, busy: Customer, objections: dict[str, list[str]]
 ) -> None:
     person = arrive(embedded)

@@ -42,7 +42,7 @@ def test_nothing_acknowledged_is_lost_or_booked_twice(embedded: Embedded) -> Non
     path = customers.open_customer(customers.sign_in_as_admin(embedded.address, embedded.password))
     _top_up(embedded, path)
 
-    for round_ in range(4):
+    for round_ in range(3):
         stop = threading.Event()
         workers = [
             threading.Thread(
@@ -106,9 +106,7 @@ def test_a_saga_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None
 def test_it_is_ready_again_and_stops_cleanly(embedded: Embedded) -> None:
     embedded.stop()
 
-    took = min(
-        embedded.start() for _ in range(2) if embedded.process is None or embedded.stop() == 0
-    )
+    took = embedded.start()
     pids = embedded.processes()
     code = embedded.stop()
 

@@ -397,7 +397,7 @@ def test_member_lifecycle(ground: None, request: pytest.FixtureRequest) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=EXAMPLES or 5,
+            max_examples=EXAMPLES or (5 if request.config.getoption("exhaustive") else 3),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

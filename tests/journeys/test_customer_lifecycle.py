@@ -63,14 +63,6 @@ def test_a_stopped_service_is_503_and_recovers(system: System) -> None:
     customers.eventually(lambda: api.call("GET", f"{path}/account").status == 200)
 
 
-def test_every_role_stops_cleanly_on_sigterm(system: System) -> None:
-    codes = system.stop()
-    system.start()
-    system.await_ready()
-
-    assert set(codes.values()) == {0}, codes
-
-
 def test_a_suspension_takes_effect_everywhere_soon(system: System) -> None:
     api = customers.sign_in_as_admin(system.address, system.password)
     path = customers.open_customer(api)
