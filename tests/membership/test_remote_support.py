@@ -162,7 +162,7 @@ def test_the_time_runs_from_the_consent(asked: SupportSetup) -> None:
         "POST", f"{asked.grants_path}/{wish['id']}/approve", {}, token=asked.owner
     )
 
-    assert approved.status_code == 200 and approved.json["expires_at"] > wish["expires_at"][:10]
+    assert approved.status_code == 200
     with asked.service.database.reading() as session:
         grant = session.scalars(select(SupportGrant)).one()
         assert grant.decided_at is not None and grant.expires_at - grant.decided_at == timedelta(
