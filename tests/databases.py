@@ -16,7 +16,7 @@ from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.runtime.service import Service
 
-from tests.kept import PostgresDatabase
+from tests.prepared_steps import PostgresDatabase
 
 ENGINES = ("sqlite", "postgresql")
 

@@ -31,7 +31,7 @@ from chassis.runtime import clock, log
 from tests.console.browser import Browser
 from tests.console.provider import Provider, prepare
 from tests.console.system import Whole
-from tests.kept import Copies, Steps
+from tests.prepared_steps import Copies, Steps
 
 
 @pytest.fixture(scope="session")

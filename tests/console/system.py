@@ -25,7 +25,7 @@ from membership import app as membership
 from sqlalchemy import event
 
 from tests.identity.system import CHEAP, System
-from tests.kept import Files, Steps
+from tests.prepared_steps import Files, Steps
 
 T = TypeVar("T")
 _OVERHEAD = ("BEGIN", "PRAGMA")

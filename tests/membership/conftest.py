@@ -32,7 +32,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.databases import be_patient
-from tests.kept import Contents, Copies, Files, PostgresDatabase, Steps
+from tests.prepared_steps import Contents, Copies, Files, PostgresDatabase, Steps
 
 
 class OfService(Protocol):

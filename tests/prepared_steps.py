@@ -1,8 +1,8 @@
 """What tests prepare by the same steps: the steps are taken once, and what is in the databases then
 is copied and put back for every other test.
 
-    kept = Steps(Files([path]), copies)  # copies: a dictionary of the session
-    customer = kept.once("customer", open_customer)
+    steps = Steps(Files([path]), copies)  # copies: a dictionary of the session
+    customer = steps.once("customer", open_customer)
 
 A step is put back only where the same steps led to it and nothing else has written to the databases
 since the last of them; otherwise it is taken as usual. So a test that prepares something of its own
