@@ -6,18 +6,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 import pytest
 from chassis.db.database import Database
-from chassis.errors import invalid
 from chassis.messaging import broker
-from chassis.messaging.batches import Batch, Batches, Delivery
-from chassis.messaging.inbox import Inbox
+from chassis.messaging.batches import Batches, Delivery
 from chassis.messaging.inbox_models import (
     DeadLetter,
     InboxRow,
@@ -28,57 +25,17 @@ from chassis.messaging.inbox_models import (
 from chassis.runtime import ids
 from contracts import usage
 from devtools.servers import RabbitMQ
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.orm import Session
 
 from tests import metering
 from tests.chassis.conftest import until
-from tests.chassis.messages import Effect, effects, rows
+from tests.chassis.messages import effects, rows
+from tests.chassis.recording_listener import RecordingListener
 
 pytestmark = pytest.mark.both_databases
 
 PROVIDER, ORG = ids.new("org"), ids.new("org")
 QUEUE = "billing.usage"
-
-
-class RecordingListener:
-    """A listener that notes each record once, and the sizes of the batches. ``poison``: records
-    that fail; ``refused``: records with another outcome; ``errors``: raised one after the other."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.attempts: list[list[str]] = []
-        self.poison: set[str] = set()
-        self.refused: set[str] = set()
-        self.errors: list[Exception] = []
-
-    def read(self, message: usage.Recorded) -> str:
-        if message.description == "nonsense":
-            raise invalid("/data", "invalid_record", "it is nonsense")
-        return message.id
-
-    def apply(self, session: Session, records: Sequence[str], now: datetime) -> list[int]:
-        self.attempts.append(list(records))
-        known = set(session.scalars(select(Effect.word).where(Effect.word.in_(records))))
-        fresh = dict.fromkeys(
-            word for word in records if word not in known and word not in self.refused
-        )
-        refused = [n for n, word in enumerate(records) if word in self.refused]
-        session.add_all(
-            Effect(word=word) for word in [*fresh, *(f"refused {records[n]}" for n in refused)]
-        )
-        session.flush()
-        if self.errors:
-            raise self.errors.pop()
-        if bad := self.poison & set(records):
-            raise RuntimeError(f"cannot apply {bad}")
-        self.sizes.append(len(records))
-        return refused
-
-    def batches(self, database: Database) -> Batches:
-        batch = Batch(read=self.read, apply=self.apply)
-        return Batches(Inbox(database, {usage.Recorded: batch.apply_one}), usage.Recorded, batch)
 
 
 def raw(id_: str, *, data: dict[str, Any] | None = None, **members: Any) -> bytes:
@@ -405,7 +362,7 @@ import sys, threading
 from chassis.messaging import broker
 from chassis.db.database import Database
 from chassis.runtime import clock
-from tests.chassis.test_batches import RecordingListener
+from tests.chassis.recording_listener import RecordingListener
 import os
 listener = RecordingListener()
 apply = listener.apply
@@ -433,7 +390,7 @@ def test_after_a_kill_during_a_batch_each_message_has_one_effect(
 ) -> None:
     publish(usage_broker, *(raw(f"r{n}") for n in range(700)))
     assert (
-        child(usage_broker, postgres_database, CLIENTELE_FAILPOINT=point).wait(30)
+        child(usage_broker, postgres_database, CLIENTELE_FAILPOINT=point).wait(120)
         == -signal.SIGKILL
     )
     assert len(effects(postgres_database)) in (

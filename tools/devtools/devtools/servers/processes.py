@@ -119,7 +119,7 @@ def await_ready(
     is_ready: Callable[[], bool],
     *,
     log: Path,
-    seconds: float = 180,
+    seconds: float = 300,
 ) -> None:
     """Wait until the server is ready. Raises DidNotStart."""
     deadline = time.monotonic() + seconds
