@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import urllib3
-from devtools.servers.processes import family, free_port
+from devtools.ports import free_port
+from devtools.servers.processes import family
 
 
 class Embedded:

@@ -24,7 +24,8 @@ from chassis.auth import internal
 from chassis.runtime.settings import load
 from clientele import registry
 from contracts import OUTSIDERS
-from devtools.servers import processes, rabbitmq
+from devtools.ports import free_port
+from devtools.servers import rabbitmq
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[2]
@@ -428,7 +429,7 @@ def is_healthy(port: str, health_port: str) -> bool:
 
 
 def test_the_health_check_checks_the_running_role() -> None:
-    nobody = str(processes.free_port())
+    nobody = str(free_port())
     with answering(200) as well, answering(503) as ill:
         assert is_healthy(well, nobody) and is_healthy(nobody, well)
         assert (

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from devtools.ports import free_port
 from devtools.servers import installation
 
 from tests.deploy.test_dispatcher import MISTYPED, NOT_PAGES, PAGES
@@ -152,12 +153,6 @@ def proxy(running_proxy: int, upstream: Upstream, console: Upstream) -> int:
     console.seen.clear()
     console.headers = []
     return running_proxy
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def send(

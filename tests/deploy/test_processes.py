@@ -1,6 +1,8 @@
 """The distributed mode as plain processes: no process outlives the command."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 from devtools import processes
+from devtools.ports import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +47,18 @@ def test_roles_that_run_are_stopped_when_another_does_not_start(
         processes.run(tmp_path)
 
     assert told == ["prepare", "stop"]
+
+
+def test_a_port_is_given_to_one_process_only() -> None:
+    given = {free_port() for _ in range(2000)}
+    others = subprocess.check_output(
+        [
+            sys.executable,
+            "-c",
+            "from devtools.ports import free_port\nprint(*(free_port() for _ in range(2000)))",
+        ],
+        text=True,
+    )
+
+    assert len(given) == 2000
+    assert given.isdisjoint(map(int, others.split()))

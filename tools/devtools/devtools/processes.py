@@ -21,6 +21,7 @@ from console import app as console
 from contracts import OUTSIDERS
 from joserfc.jwk import OKPKey
 
+from devtools.ports import free_port
 from devtools.servers import Postgres, RabbitMQ
 from devtools.servers import processes as private
 
@@ -47,8 +48,8 @@ class System:
         self._databases = {name: postgres.fresh_database(name) for name in DATABASES}
         self._brokers = rabbitmq.create_service_users(*NAMES, *OUTSIDERS)
         self._broker_admin = rabbitmq.url()
-        self._ports = {name: private.free_port() for name in registry.entries()}
-        self._health = {f"{s}-{r}": private.free_port() for s in NAMES for r in ROLES if r != "web"}
+        self._ports = {name: free_port() for name in registry.entries()}
+        self._health = {f"{s}-{r}": free_port() for s in NAMES for r in ROLES if r != "web"}
         self._secrets = {name: secrets.token_urlsafe(32) for name in registry.callers()}
         self._pepper = secrets.token_hex(32)
         self._signing_key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()

@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 import urllib3
 
 from devtools.demo.waiting import until
+from devtools.ports import free_port
 
 EMAIL = "admin@example.com"
 STARTS_WITHIN = 60.0
@@ -41,7 +41,7 @@ class System:
 def embedded() -> Iterator[System]:
     """A new system in a temporary folder on a free port, removed afterwards. Raises DidNotStart."""
     with tempfile.TemporaryDirectory(prefix="clientele-demo-") as folder:
-        data, port = Path(folder), _free_port()
+        data, port = Path(folder), free_port()
         system = System(f"http://127.0.0.1:{port}", EMAIL, secrets.token_urlsafe(18), data / "mail")
         with (data / "log").open("wb") as log:
             child = subprocess.Popen(
@@ -113,9 +113,3 @@ def _stop(child: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

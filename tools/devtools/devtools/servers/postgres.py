@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 import psycopg
 
+from devtools import ports
 from devtools.servers import installation, processes
 
 SERVICE_SQL = Path(__file__).parents[4] / "deploy" / "postgres" / "service.sql"
@@ -48,8 +49,8 @@ class Postgres:
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.settings = SETTINGS | dict(settings or {})
-        self.host = processes.LOOPBACK
-        self.port = processes.free_port()
+        self.host = ports.LOOPBACK
+        self.port = ports.free_port()
         self.password = secrets.token_hex(16)
         self.folder = Path()
         self.process: subprocess.Popen[bytes] | None = None

@@ -2,10 +2,8 @@
 
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -14,25 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-LOOPBACK = "127.0.0.1"
-
 
 class DidNotStart(RuntimeError):
     """A server ended, or was not ready in time; the message carries the end of its log."""
-
-
-def free_port() -> int:
-    """A free port below those that the kernel gives to clients, which could take it while a
-    server is down."""
-    while True:
-        port = random.randrange(15000, 30000)  # noqa: S311
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return port
 
 
 def account_for(package: str) -> pwd.struct_passwd:

@@ -13,6 +13,7 @@ import amqp
 from clientele import registry
 from contracts import OUTSIDERS
 
+from devtools import ports
 from devtools.servers import installation, processes
 
 VHOST = "clientele"
@@ -30,8 +31,8 @@ class RabbitMQ:
     """RabbitMQ on free loopback ports with its own name service, its data in a temporary folder."""
 
     def __init__(self) -> None:
-        self.host = processes.LOOPBACK
-        self.port = processes.free_port()
+        self.host = ports.LOOPBACK
+        self.port = ports.free_port()
         self.password = secrets.token_hex(16)
         self.folder = Path()
         self.process: subprocess.Popen[bytes] | None = None
@@ -143,8 +144,8 @@ class RabbitMQ:
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "ERL_EPMD_ADDRESS": self.host,
-            "ERL_EPMD_PORT": str(processes.free_port()),
-            "RABBITMQ_DIST_PORT": str(processes.free_port()),
+            "ERL_EPMD_PORT": str(ports.free_port()),
+            "RABBITMQ_DIST_PORT": str(ports.free_port()),
             "RABBITMQ_NODENAME": f"clientele-{secrets.token_hex(4)}@localhost",
             # The script then becomes the node instead of staying its parent, to be killed with it.
             "RABBITMQ_ALLOW_INPUT": "1",
