@@ -27,7 +27,7 @@ processes: .venv/.ready ## start the distributed mode as plain processes, on a p
 test: .venv/.tested ## style, types, imports, tests, each proof once (TESTS= for a part)
 	@exec $(PY) -m pytest -n 3 $(TESTS)
 
-test-all: .venv/.tested ## the same, with every test on both databases and the long runs and mutants (an hour)
+test-all: .venv/.tested ## the same, with every test on both databases and the long runs and mutants (half an hour)
 	@exec $(PY) -m pytest -n 3 --exhaustive $(TESTS)
 
 quick: .venv/.tested ## what is worth knowing within 20 seconds: style, types, the tests next to what changed
