@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BUDGET = 15.0  # seconds for tests, the start of a server included
+BUDGET = 11.0  # seconds for tests, the start of a server included
 MOST_FILES = 6
 NOT_QUICK = ("tests/browser/", "tests/deploy/", "tests/faults/", "tests/journeys/")
 PROGRAMS = Path(sys.executable).parent
