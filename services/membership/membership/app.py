@@ -7,7 +7,7 @@ from pathlib import Path
 from chassis.db.database import Database
 from chassis.runtime import clock, service
 
-from membership import jobs, listeners
+from membership import jobs, listeners, queries
 from membership.actions import providers
 from membership.config import Settings, from_arguments
 from membership.values import passwords
@@ -26,7 +26,7 @@ SERVICE = service.Service(
 def bootstrap(settings: Settings, database: Database) -> FirstLogin | None:
     """Create the provider and its owner on the first run; None if there is one."""
     with database.reading() as session:
-        if providers.is_there(session):
+        if queries.has_provider(session):
             return None
     password = settings.clientele_admin_password or secrets.token_urlsafe(12)
     password_hash = passwords.Hasher().hash(password)

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 FOLDERS = ("services", "shared", "deploy", "tools")
 
 
-class Faulty(Exception):
+class CheckFailed(Exception):
     """A check has findings; the message lists them."""
 
 
@@ -31,7 +31,7 @@ COMMANDS = {
 
 
 def run(name: str) -> None:
-    """Run one of COMMANDS. Raises Faulty."""
+    """Run one of COMMANDS. Raises CheckFailed."""
     program, *arguments = COMMANDS[name]
     result = subprocess.run(  # noqa: S603 - our own tools
         [str(Path(sys.executable).parent / program), *arguments],
@@ -42,4 +42,4 @@ def run(name: str) -> None:
         capture_output=True,
     )
     if result.returncode:
-        raise Faulty(f"{name}:\n{result.stdout}{result.stderr}")
+        raise CheckFailed(f"{name}:\n{result.stdout}{result.stderr}")

@@ -21,7 +21,7 @@ def check() -> None:
     for name in checks.COMMANDS:
         try:
             checks.run(name)
-        except checks.Faulty as problem:
+        except checks.CheckFailed as problem:
             raise click.ClickException(str(problem)) from None
         click.echo(f"{name}: clean")
 

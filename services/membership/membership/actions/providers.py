@@ -32,11 +32,6 @@ DEFAULTS = {
 }
 
 
-def is_there(session: Session) -> bool:
-    """Whether the first provider was created."""
-    return session.get(Counter, "provider") is not None
-
-
 def ensure_provider(session: Session, **fields: Any) -> Organization | None:
     """Create the first provider with its owner; returns None if there is one.
 

@@ -24,6 +24,7 @@ from membership.queries.logins import (
 from membership.queries.one_time_codes import has_one_time_codes, provider_requires_codes, totp
 from membership.queries.organizations import (
     NoSuchOrganization,
+    has_provider,
     organization,
     provider_of,
     settings_of,
@@ -80,6 +81,7 @@ __all__ = [
     "due_offer",
     "failures_key",
     "has_one_time_codes",
+    "has_provider",
     "identity",
     "identity_by_email",
     "invitation",

@@ -4,13 +4,18 @@ from chassis import errors
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from membership.models import Organization, ProviderSettings
+from membership.models import Counter, Organization, ProviderSettings
 from membership.queries.locking import locked
 
 
 class NoSuchOrganization(errors.NotFound):
     code = "not_found"
     detail = "There is no such organization."
+
+
+def has_provider(session: Session) -> bool:
+    """Whether the first provider has been created."""
+    return session.get(Counter, "provider") is not None
 
 
 def provider_of(session: Session, organization_id: str) -> str | None:
