@@ -344,6 +344,28 @@ def test_opening_an_invitation_does_not_use_it(
     assert hers.sign_in(ann.email, NEW).status == 200
 
 
+def test_a_link_asks_nobody_for_a_second_password(
+    console: Browser, provider: Provider, whole: Whole, browser: Callable[[], Browser]
+) -> None:
+    acme, globex, hers = provider.customer("Acme"), provider.customer("Globex"), browser()
+    ann = acme.member("member", given="Ann", accept=False)
+    first = whole.link(ann.email)
+    body = {"name": "Ann Tester", "email": ann.email, "portal_access": True, "role": "member"}
+    added = globex.staff("POST", "/members", body)
+    second = whole.link(ann.email)
+    other_tab = browser()
+    assert "password" in other_tab.get(second).forms[-1].names
+    hers.send("POST", first, {"password": NEW})
+
+    page = other_tab.submit({"password": "another quiet heron waits"})
+
+    assert globex.staff("GET", f"/members/{added['id']}")["status"] == "pending"
+    assert page.status == 200 and "password" not in page.forms[-1].names
+    assert "You already have a password, and you keep it." in page.text
+    assert other_tab.submit().headings == ["You have joined Globex"]
+    assert console.sign_in(ann.email, NEW).status == 200
+
+
 def test_a_browser_that_sends_no_origin_can_use_a_link(
     provider: Provider, console: Browser, whole: Whole
 ) -> None:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from chassis.db.columns import Base
 from contracts import org
 from membership import models
@@ -126,6 +127,91 @@ def test_a_person_with_a_password_joins_with_it(service):
     assert service.call("GET", f"/v1/verifications/{token}").json["password_required"] is False
     assert _verify(service, token, {}).status_code == 201
     assert service.log_in(OLGA, organization_id=second_id)["organization"]["id"] == second_id
+
+
+def _password_is_still(service, password, address=OLGA):
+    assert service.call("POST", "/v1/sessions", {"email": address, "password": password}).json[
+        "access_token"
+    ]
+
+
+@pytest.mark.parametrize("password", [NEW, PASSWORD, "short"])
+def test_a_link_never_replaces_a_password(service, password):
+    service.owner()
+    service.customer(OLGA, name="Second")
+    token = service.link(OLGA)
+
+    refused = _verify(service, token, {"password": password})
+
+    assert refused.status_code == 422 and refused.json["code"] == "password_not_expected"
+    assert [(e["pointer"], e["code"]) for e in refused.json["errors"]] == [
+        ("/password", "password_not_expected")
+    ]
+    _password_is_still(service, PASSWORD)
+    assert _verify(service, token, {}).status_code == 201
+
+
+def test_of_two_invitations_of_a_new_person_only_the_first_sets_the_password(service):
+    service.customer()
+    first = service.link(OLGA)
+    service.customer(OLGA, name="Second")
+    second = service.link(OLGA)
+    assert service.call("GET", f"/v1/verifications/{second}").json["password_required"] is True
+
+    assert _verify(service, first).status_code == 201
+    refused = _verify(service, second, {"password": NEW})
+
+    assert refused.status_code == 422 and refused.json["code"] == "password_not_expected"
+    assert service.call("GET", f"/v1/verifications/{second}").json["password_required"] is False
+    _password_is_still(service, PASSWORD)
+
+
+def test_of_two_concurrent_first_passwords_one_is_set(service):
+    service.customer()
+    first = service.link(OLGA)
+    service.customer(OLGA, name="Second")
+    tokens = {first: PASSWORD, service.link(OLGA): NEW}
+
+    def use(token):
+        with service.app.test_client() as client:
+            return client.post(
+                f"/v1/verifications/{token}", json={"password": tokens[token]}
+            ).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        used = dict(zip(tokens, pool.map(use, tokens), strict=True))
+
+    assert sorted(used.values()) == [201, 422]
+    _password_is_still(service, next(tokens[token] for token in used if used[token] == 201))
+
+
+def test_a_link_to_a_changed_address_never_replaces_its_password(service):
+    organization_id, owner = service.owner()
+    service.owner("noa@second.example", name="Second")
+    at = f"/v1/organizations/{organization_id}/members"
+    owner_id = service.call("GET", at, token=owner).json["data"][0]["id"]
+    service.call("PATCH", f"{at}/{owner_id}", {"email": "noa@second.example"}, token=owner)
+    token = service.link("noa@second.example")
+    shown = service.call("GET", f"/v1/verifications/{token}").json
+
+    refused = _verify(service, token, {"password": NEW})
+
+    assert (shown["purpose"], shown["password_required"]) == ("verification", False)
+    assert refused.status_code == 422 and refused.json["code"] == "password_not_expected"
+    _password_is_still(service, PASSWORD, "noa@second.example")
+
+
+def test_joining_leaves_failed_sign_ins_counted(service):
+    service.owner()
+    service.customer(OLGA, name="Second")
+    token = service.link(OLGA)
+    for n in range(6):
+        service.call("POST", "/v1/sessions", {"email": OLGA, "password": f"wrong {n}"})
+
+    assert _verify(service, token, {}).status_code == 201
+
+    throttled = service.call("POST", "/v1/sessions", {"email": OLGA, "password": "wrong again"})
+    assert throttled.status_code == 429
 
 
 def test_a_link_stays_valid_during_a_suspension(service):

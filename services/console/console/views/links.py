@@ -141,7 +141,11 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         else ""
     )
     form = page.form(fields.choosing() if link["password_required"] else ())
-    response = None if other else page.submit(form, lambda: api_access.api().post(at, form.body()))
+    # The person chose a password by another link while this page was open: show it again.
+    has_one_meanwhile = not link["password_required"] and "password" in request.form
+    response = None
+    if not other and not has_one_meanwhile:
+        response = page.submit(form, lambda: api_access.api().post(at, form.body()))
     if response is None and form.refusal is not None and form.refusal.status in (404, 410):
         return _expired(form.refusal, kind, token)
     if response is None:

@@ -57,6 +57,22 @@ class SignedInAsAnother(errors.Conflict):
     )
 
 
+class PasswordNotExpected(errors.Invalid):
+    code = "password_not_expected"
+    detail = (
+        "This person already has a password, which stays as it is. Send {} to use the link, and "
+        "reset the password if it is lost."
+    )
+
+
+def check_password_expected(link: Link) -> None:
+    """Raise PasswordNotExpected for a person who has a password: a link that verifies an address
+    does not change it."""
+    if link.identity.password_hash is not None:
+        problem = {"pointer": "/password", "code": PasswordNotExpected.code}
+        raise PasswordNotExpected(errors=[problem | {"detail": PasswordNotExpected.detail}])
+
+
 def verify_member(
     session: Session,
     *,
@@ -65,18 +81,23 @@ def verify_member(
     signed_in_as: str | None,
     now: datetime,
 ) -> Link:
-    """Use a link that verifies an address: the member becomes verified and active, and gets the
-    password if one is given. Or use a link that undoes an address change.
+    """Use a link that verifies an address: the member becomes verified and active, and a person who
+    has no password yet gets this one. Or use a link that undoes an address change.
 
     ``signed_in_as``: the identity signed in where the link is opened. Raises NoSuchLink, LinkSpent,
-    LinkOrganizationSuspended, SignedInAsAnother; Invalid where a password is missing or not
-    needed; for an undo link MemberExists, LinkMemberDisabled, RoleRaised."""
+    LinkOrganizationSuspended, SignedInAsAnother, PasswordNotExpected; Invalid where a password is
+    missing; for an undo link MemberExists, LinkMemberDisabled, RoleRaised."""
     link = _take(session, raw, VERIFICATION_LINKS, now)
     _check_signed_in(session, link, signed_in_as)
+    if password_hash is not None:
+        check_password_expected(link)
     if link.member is None or link.organization is None:
         raise queries.LinkSpent()
-    use = _undo_change if link.token.purpose == UNDO else _verify
-    use(session, link, Membership(link.member, link.organization), password_hash, now)
+    membership = Membership(link.member, link.organization)
+    if link.token.purpose == UNDO:
+        _undo_change(session, link, membership, now)
+    else:
+        _verify(session, link, membership, password_hash, now)
     return link
 
 
@@ -86,8 +107,8 @@ def _verify(
     (member, organization), identity = membership, link.identity
     if password_hash is None and identity.password_hash is None:
         raise errors.invalid("/password", "required", "Choose a password.")
-    attempts.clear_password_failures(session, email=link.token.email)
     if password_hash is not None:
+        attempts.clear_password_failures(session, email=link.token.email)
         identities.set_password(session, identity=identity, password_hash=password_hash, now=now)
     identity.email_verified_at = identity.email_verified_at or now
     member.verified = True
@@ -104,17 +125,11 @@ def _verify(
     )
 
 
-def _undo_change(
-    session: Session, link: Link, membership: Membership, password_hash: str | None, now: datetime
-) -> None:
+def _undo_change(session: Session, link: Link, membership: Membership, now: datetime) -> None:
     """Give the login back to the person and address that had it before.
 
     Not for a disabled member, nor where the member's role has been raised since."""
     (member, organization), former = membership, link.identity
-    if password_hash is not None:
-        raise errors.invalid(
-            "/password", "not_needed", "Do not send a password. Reset it afterwards instead."
-        )
     if member.status == "disabled":
         raise LinkMemberDisabled()
     if access.is_member(session, organization.id, former.id):

@@ -18,7 +18,7 @@ class LinkInfo(ma.Schema):
 
 
 class VerificationBody(ma.Schema):
-    """The password to set; not needed if the person has one."""
+    """The password to set; only for a person who has none."""
 
     password = secret()
 

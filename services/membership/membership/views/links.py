@@ -29,8 +29,12 @@ def show_verification(token: str) -> dict[str, Any]:
 @blp.arguments(schemas.VerificationBody)
 @blp.response(201, schemas.Verified)
 def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
-    """Verify an address, join and choose a password; or undo an address change."""
-    password_hash = _hashed(_look(token, verifications.VERIFICATION_LINKS), body.get("password"))
+    """Verify an address and join, choosing a password only if the person has none; or undo an
+    address change."""
+    link = _look(token, verifications.VERIFICATION_LINKS)
+    if "password" in body:
+        verifications.check_password_expected(link)
+    password_hash = _hashed(link, body.get("password"))
     signed_in = optional_caller()
     link = idempotency.retried(
         lambda session: verifications.verify_member(
