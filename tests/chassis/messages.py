@@ -7,7 +7,7 @@ from typing import Any
 from chassis.db import columns
 from chassis.db.database import Database
 from chassis.messaging import outbox
-from chassis.messaging.inbox import Envelope
+from chassis.messaging.inbox import Envelope, Inbox
 from chassis.runtime import ids
 from contracts import billing
 from sqlalchemy import Integer, String, select
@@ -75,6 +75,11 @@ def event_of(organization_id: str, version: int = 1, **other: Any) -> dict[str, 
 def raw(organization_id: str, version: int = 1, **other: Any) -> bytes:
     """A message as it is sent."""
     return json.dumps(event_of(organization_id, version, **other)).encode()
+
+
+def receive(inbox: Inbox, body: bytes, *, published_by: str = "billing", **other: Any) -> None:
+    """Consume a message as the broker delivers it from this producer."""
+    inbox.receive(body, published_by=published_by, **other)
 
 
 def publish_opened(database: Database, *organization_ids: str) -> list[str]:

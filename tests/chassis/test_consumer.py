@@ -221,9 +221,9 @@ def test_what_the_broker_gave_up_becomes_a_dead_letter_and_can_be_redriven(
     with broker.listening(inbox):
         until(lambda: rows(postgres_database, DeadLetter))
 
-    assert [(row.reason, row.detail) for row in rows(postgres_database, DeadLetter)] == [
-        ("gave_up", "rejected")
-    ]
+    assert [
+        (row.reason, row.detail, row.published_by) for row in rows(postgres_database, DeadLetter)
+    ] == [("gave_up", "rejected", "billing")]
     assert broker.depth("org.dead") == 0
     inbox.redrive()
     assert effects(postgres_database) == [f"{organization_id} 1"]

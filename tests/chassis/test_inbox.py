@@ -17,7 +17,7 @@ from contracts import billing, membership
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from tests.chassis.messages import Effect, effects, event_of, note, raw, rows
+from tests.chassis.messages import Effect, effects, event_of, note, raw, receive, rows
 
 pytestmark = pytest.mark.both_databases
 
@@ -61,8 +61,8 @@ def retry_until_done(inbox: Inbox, now: Any) -> int:
 def test_a_message_received_twice_has_one_effect(database: Database) -> None:
     inbox, body = inbox_with(database), raw(organization_id := ids.new("org"))
 
-    inbox.receive(body)
-    inbox.receive(body)
+    receive(inbox, body)
+    receive(inbox, body)
 
     assert effects(database) == [f"{organization_id} 1"]
     assert dead_letters(database) == []
@@ -71,9 +71,9 @@ def test_a_message_received_twice_has_one_effect(database: Database) -> None:
 def test_the_same_id_with_another_body_is_dead_lettered(database: Database) -> None:
     inbox, organization_id = inbox_with(database), ids.new("org")
     event = event_of(organization_id)
-    inbox.receive(json.dumps(event).encode())
+    receive(inbox, json.dumps(event).encode())
 
-    inbox.receive(json.dumps(event | {"data": {"organization_id": ids.new("org")}}).encode())
+    receive(inbox, json.dumps(event | {"data": {"organization_id": ids.new("org")}}).encode())
 
     assert effects(database) == [f"{organization_id} 1"]
     assert [reason for reason, _ in dead_letters(database)] == ["bad_envelope"]
@@ -82,10 +82,11 @@ def test_the_same_id_with_another_body_is_dead_lettered(database: Database) -> N
 def test_unknown_members_are_ignored(database: Database) -> None:
     organization_id = ids.new("org")
 
-    inbox_with(database).receive(
+    receive(
+        inbox_with(database),
         raw(
             organization_id, data={"organization_id": organization_id, "new": [1]}, newextension="x"
-        )
+        ),
     )
 
     assert effects(database) == [f"{organization_id} 1"]
@@ -95,7 +96,7 @@ def test_unknown_members_are_ignored(database: Database) -> None:
 def test_the_time_of_a_message_does_not_matter(database: Database, time: str) -> None:
     organization_id = ids.new("org")
 
-    inbox_with(database).receive(raw(organization_id, time=time))
+    receive(inbox_with(database), raw(organization_id, time=time))
 
     assert effects(database) == [f"{organization_id} 1"]
 
@@ -104,9 +105,9 @@ def test_a_stale_message_is_dead_lettered_and_not_applied(
     database: Database,
 ) -> None:
     inbox, organization_id = inbox_with(database), ids.new("org")
-    inbox.receive(raw(organization_id, 5))
+    receive(inbox, raw(organization_id, 5))
 
-    inbox.receive(raw(organization_id, 4))
+    receive(inbox, raw(organization_id, 4))
 
     assert effects(database) == [f"{organization_id} 5"]
     assert [reason for reason, *_ in dead_letters(database)] == ["stale"]
@@ -115,8 +116,8 @@ def test_a_stale_message_is_dead_lettered_and_not_applied(
 def test_streams_of_different_aggregates_are_independent(database: Database) -> None:
     inbox, organization_id, other = inbox_with(database), ids.new("org"), ids.new("org")
 
-    inbox.receive(raw(organization_id, 5))
-    inbox.receive(raw(other, 1))
+    receive(inbox, raw(organization_id, 5))
+    receive(inbox, raw(other, 1))
 
     assert effects(database) == [f"{organization_id} 5", f"{other} 1"]
 
@@ -182,8 +183,8 @@ def test_what_cannot_be_decoded_is_dead_lettered_with_its_reason(
     body, reason = POISON[name]
     inbox = inbox_with(database)
 
-    inbox.receive(body)
-    inbox.receive(body)
+    receive(inbox, body)
+    receive(inbox, body)
 
     (dead_letter,) = rows(database, DeadLetter)
     assert dead_letter.reason == reason
@@ -196,8 +197,8 @@ def test_a_message_by_another_user_than_its_source_is_forged(database: Database)
     organization_id = ids.new("org")
     inbox = inbox_with(database)
 
-    inbox.receive(raw(organization_id), published_by="membership")
-    inbox.receive(raw(organization_id), published_by="billing")
+    receive(inbox, raw(organization_id), published_by="membership")
+    receive(inbox, raw(organization_id), published_by="billing")
 
     assert [reason for reason, _ in dead_letters(database)] == ["forged"]
     assert effects(database) == [f"{organization_id} 1"]
@@ -211,7 +212,7 @@ def test_a_listener_that_fails_leaves_no_effect_and_the_message_waits(
         session.add(Effect(word="half done"))
         raise RuntimeError(what)
 
-    inbox_with(database, failing).receive(raw(ids.new("org")))
+    receive(inbox_with(database, failing), raw(ids.new("org")))
 
     assert effects(database) == []
     assert [row.attempts for row in rows(database, WaitingMessage)] == [1]
@@ -222,7 +223,7 @@ def test_a_listener_is_tried_three_times_immediately(database: Database) -> None
     organization_id = ids.new("org")
     listener = FailingListener(organization_id)
 
-    inbox_with(database, listener).receive(raw(organization_id))
+    receive(inbox_with(database, listener), raw(organization_id))
 
     assert listener.calls == 3
 
@@ -233,7 +234,7 @@ def test_what_a_listener_rejects_as_invalid_is_dead_lettered_immediately(
     def refusing(*_: Any) -> None:
         raise Invalid("this can never be")
 
-    inbox_with(database, refusing).receive(raw(ids.new("org")))
+    receive(inbox_with(database, refusing), raw(ids.new("org")))
 
     assert dead_letters(database) == [("invalid", "this can never be")]
     assert rows(database, WaitingMessage) == []
@@ -251,7 +252,7 @@ def test_messages_behind_a_failed_one_wait_and_other_aggregates_continue(
         raw(other, 1),
         raw(organization_id, 3),
     ):
-        inbox.receive(body)
+        receive(inbox, body)
 
     assert effects(database) == [f"{other} 1"]
     assert sorted(row.version for row in rows(database, WaitingMessage)) == [1, 2, 3]
@@ -264,14 +265,14 @@ def test_waiting_messages_are_applied_in_order_once_the_listener_succeeds(
     listener = FailingListener(organization_id)
     inbox = inbox_with(database, listener)
     for version in (1, 2, 3):
-        inbox.receive(raw(organization_id, version))
+        receive(inbox, raw(organization_id, version))
     listener.failing_for.clear()
 
     retry_until_done(inbox, later())
 
     assert effects(database) == [f"{organization_id} {n}" for n in (1, 2, 3)]
     assert rows(database, WaitingMessage) == []
-    inbox.receive(raw(organization_id, 4))
+    receive(inbox, raw(organization_id, 4))
     assert effects(database)[-1] == f"{organization_id} 4"
 
 
@@ -282,7 +283,7 @@ def test_neither_a_message_that_is_not_due_nor_those_behind_it_are_retried(
     listener = FailingListener(organization_id)
     inbox = inbox_with(database, listener)
     for version in (1, 2):
-        inbox.receive(raw(organization_id, version))
+        receive(inbox, raw(organization_id, version))
     listener.failing_for.clear()
 
     tried = inbox.retry_due(clock.now() + timedelta(seconds=5))
@@ -298,8 +299,8 @@ def test_many_messages_behind_a_failed_one_do_not_delay_other_aggregates(
     listener = FailingListener(organization_id, other)
     inbox = inbox_with(database, listener)
     for version in range(1, 8):
-        inbox.receive(raw(organization_id, version))
-    inbox.receive(raw(other, 1))
+        receive(inbox, raw(organization_id, version))
+    receive(inbox, raw(other, 1))
     inbox.retry_due(later(0.5))
     listener.failing_for.clear()
     for row in rows(database, WaitingMessage):
@@ -316,8 +317,8 @@ def test_a_statement_timeout_counts_as_an_attempt_and_delays_no_other_aggregate(
     organization_id, other = sorted((ids.new("org"), ids.new("org")))
     listener = FailingListener(organization_id, other)
     inbox = inbox_with(database, listener)
-    inbox.receive(raw(organization_id, 1))
-    inbox.receive(raw(other, 1))
+    receive(inbox, raw(organization_id, 1))
+    receive(inbox, raw(other, 1))
     listener.failing_for = {organization_id}
     listener.exception = lambda text: OperationalError(text, {}, Exception("statement timeout"))
 
@@ -337,7 +338,7 @@ def test_after_the_last_retry_a_message_is_dead_lettered_and_the_next_are_applie
     listener = FailingListener(organization_id)
     inbox = inbox_with(database, listener)
     for version in (1, 2):
-        inbox.receive(raw(organization_id, version))
+        receive(inbox, raw(organization_id, version))
     first = min(rows(database, WaitingMessage), key=lambda row: row.version)
     for _ in range(len(RETRY_AFTER) - 1):
         assert inbox.retry_due(later()) == 1
@@ -357,7 +358,7 @@ def test_after_the_last_retry_a_message_is_dead_lettered_and_the_next_are_applie
 def test_each_retry_waits_longer_than_the_one_before(database: Database) -> None:
     organization_id = ids.new("org")
     inbox = inbox_with(database, FailingListener(organization_id))
-    inbox.receive(raw(organization_id))
+    receive(inbox, raw(organization_id))
     delays = []
     for _ in RETRY_AFTER[:-1]:
         before = clock.now()
@@ -373,9 +374,9 @@ def test_another_message_with_the_id_of_a_waiting_one_is_dead_lettered(database:
     event = event_of(organization_id)
     listener = FailingListener(organization_id)
     inbox = inbox_with(database, listener)
-    inbox.receive(json.dumps(event).encode())
+    receive(inbox, json.dumps(event).encode())
     listener.failing_for.clear()
-    inbox.receive(json.dumps(event | {"extra": "x"}).encode())
+    receive(inbox, json.dumps(event | {"extra": "x"}).encode())
 
     retry_until_done(inbox, later())
 
@@ -386,7 +387,7 @@ def test_another_message_with_the_id_of_a_waiting_one_is_dead_lettered(database:
 def test_redriven_messages_are_applied_once(database: Database) -> None:
     organization_id = ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(organization_id))
+    receive(inbox, raw(organization_id))
     inbox.listeners = {billing.AccountOpened: note}
 
     first, second = inbox.redrive(), inbox.redrive()
@@ -401,10 +402,10 @@ def test_a_message_dead_lettered_twice_and_redriven_twice_is_applied_once(
 ) -> None:
     body = raw(organization_id := ids.new("org"))
     inbox = Inbox(database, {})
-    inbox.receive(body)
+    receive(inbox, body)
     inbox.listeners = {billing.AccountOpened: note}
     inbox.redrive()
-    inbox.receive(body, gave_up="delivery_limit")
+    receive(inbox, body, gave_up="delivery_limit")
 
     assert inbox.redrive() == 1
 
@@ -414,8 +415,8 @@ def test_a_message_dead_lettered_twice_and_redriven_twice_is_applied_once(
 def test_one_dead_letter_can_be_redriven_by_its_id(database: Database) -> None:
     organization_id, other = ids.new("org"), ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(organization_id))
-    inbox.receive(raw(other))
+    receive(inbox, raw(organization_id))
+    receive(inbox, raw(other))
     inbox.listeners = {billing.AccountOpened: note}
     dead_letter = next(row for row in rows(database, DeadLetter) if other.encode() in row.body)
 
@@ -426,7 +427,7 @@ def test_one_dead_letter_can_be_redriven_by_its_id(database: Database) -> None:
 
 def test_a_redriven_message_that_fails_again_stays_a_dead_letter(database: Database) -> None:
     inbox = Inbox(database, {})
-    inbox.receive(raw(ids.new("org")))
+    receive(inbox, raw(ids.new("org")))
 
     inbox.redrive()
 
@@ -438,7 +439,7 @@ def test_a_message_redriven_while_the_database_is_unavailable_is_not_lost(
 ) -> None:
     organization_id = ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(organization_id))
+    receive(inbox, raw(organization_id))
     inbox.listeners = {billing.AccountOpened: note}
 
     def unavailable(*_: Any) -> None:
@@ -456,9 +457,9 @@ def test_a_message_redriven_while_the_database_is_unavailable_is_not_lost(
 def test_a_redriven_message_may_be_applied_after_later_ones(database: Database) -> None:
     organization_id = ids.new("org")
     inbox = Inbox(database, {})
-    inbox.receive(raw(organization_id, 1))
+    receive(inbox, raw(organization_id, 1))
     inbox.listeners = {billing.AccountOpened: note}
-    inbox.receive(raw(organization_id, 2))
+    receive(inbox, raw(organization_id, 2))
 
     inbox.redrive()
 
@@ -479,9 +480,9 @@ def test_a_message_that_keeps_killing_the_process_is_dead_lettered(
     inbox = inbox_with(database, deadly)
     for redelivered in [False] + [True] * MAX_CRASHES:
         with pytest.raises(Killed):
-            inbox.receive(body, redelivered=redelivered)
+            receive(inbox, body, redelivered=redelivered)
 
-    inbox.receive(body, redelivered=True)
+    receive(inbox, body, redelivered=True)
 
     assert [reason for reason, _ in dead_letters(database)] == ["crashes"]
     assert effects(database) == []
@@ -493,9 +494,9 @@ def test_a_message_that_keeps_killing_the_process_is_dead_lettered(
 def test_a_redelivered_message_has_no_second_effect(database: Database) -> None:
     body = raw(organization_id := ids.new("org"))
     inbox = inbox_with(database)
-    inbox.receive(body)
+    receive(inbox, body)
 
-    inbox.receive(body, redelivered=True)
+    receive(inbox, body, redelivered=True)
 
     assert effects(database) == [f"{organization_id} 1"]
 
@@ -504,11 +505,11 @@ def test_parallel_duplicates_have_one_effect(database: Database) -> None:
     body = raw(organization_id := ids.new("org"))
     inbox, together = inbox_with(database), threading.Barrier(4)
 
-    def receive() -> None:
+    def receive_together() -> None:
         together.wait()
-        inbox.receive(body)
+        receive(inbox, body)
 
-    threads = [threading.Thread(target=receive) for _ in range(4)]
+    threads = [threading.Thread(target=receive_together) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -530,7 +531,7 @@ def test_two_types_of_one_aggregate_share_its_stream_per_source(database: Databa
         data={"organization_id": organization_id, "deletion_id": "del_1"},
     )
 
-    inbox.receive(raw(organization_id, 3))
-    inbox.receive(erased)
+    receive(inbox, raw(organization_id, 3))
+    receive(inbox, erased, published_by="membership")
 
     assert effects(database) == [f"{organization_id} 3", f"{organization_id} 1"]

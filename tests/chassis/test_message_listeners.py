@@ -14,7 +14,7 @@ from chassis.runtime import ids
 from contracts import Message, billing, usage
 from sqlalchemy.orm import Session
 
-from tests.chassis.messages import Effect, effects, note, raw, rows
+from tests.chassis.messages import Effect, effects, note, raw, receive, rows
 
 SERVICES = ("org", "billing", "membership")
 
@@ -38,9 +38,10 @@ def test_a_new_optional_field_breaks_no_listener(
     monkeypatch.setitem(contracts.message._REGISTER, kind.TYPE, kind)
     inbox, organization_id = Inbox(database, {kind: note}), ids.new("org")
 
-    inbox.receive(raw(organization_id, 1))
-    inbox.receive(
-        raw(organization_id, 2, data={"organization_id": organization_id, "added_later": "x"})
+    receive(inbox, raw(organization_id, 1))
+    receive(
+        inbox,
+        raw(organization_id, 2, data={"organization_id": organization_id, "added_later": "x"}),
     )
 
     assert effects(database) == [f"{organization_id} 1", f"{organization_id} 2"]
@@ -51,7 +52,7 @@ def test_unknown_fields_on_the_wire_are_ignored(database: Database) -> None:
     inbox, organization_id = Inbox(database, {billing.AccountOpened: note}), ids.new("org")
     body = {"organization_id": organization_id, "unknown": {"a": [1]}}
 
-    inbox.receive(raw(organization_id, data=body, anotherextension="y"))
+    receive(inbox, raw(organization_id, data=body, anotherextension="y"))
 
     assert effects(database) == [f"{organization_id} 1"]
     assert inbox.dead_letters() == []
@@ -89,7 +90,7 @@ def test_a_listener_may_have_the_whole_message(database: Database) -> None:
 
     organization_id = ids.new("org")
 
-    Inbox(database, {billing.AccountOpened: listener}).receive(raw(organization_id))
+    receive(Inbox(database, {billing.AccountOpened: listener}), raw(organization_id))
 
     assert [row.word for row in rows(database, Effect)] == [f"AccountOpened {organization_id}"]
 

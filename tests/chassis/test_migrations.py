@@ -71,6 +71,11 @@ def create_old(url: str, revision: str) -> None:
         "INSERT INTO audit_heads (organization_id, number, hash) VALUES "
         f"('{'0' * 31}1', 7, '{'a' * 64}')",
     )
+    execute(
+        url,
+        "INSERT INTO dead_letters (id, digest, reason, detail, body, size, attempts, laid_aside_at)"
+        f" VALUES ('{'0' * 31}2', '1', 'failed', 'x', '1', 1, 4, '2026-03-01 12:00:00+00:00')",
+    )
 
 
 def test_a_new_database_has_the_tables_and_a_separate_revision(new_url: Callable[[], str]) -> None:
@@ -105,6 +110,7 @@ def test_an_existing_database_is_adopted_with_its_rows(new_url: Callable[[], str
 
     migrations.upgrade(SERVICE.migrations, new)
     assert scalar(old, "SELECT number FROM audit_heads") == 7
+    assert scalar(old, "SELECT count(*) FROM dead_letters WHERE published_by IS NULL") == 1
     assert scalar(old, f"SELECT version_num FROM {migrations.VERSION_TABLE}") == HEAD
     assert schema(old) == schema(new)
 

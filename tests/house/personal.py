@@ -46,9 +46,10 @@ NAMED = parse("""
 chassis.audit_entries         | actor target changes reason | action outcome request_id
 chassis.audit_entries         |                             | previous_hash hash digests salt
 chassis.audit_heads           |                             | hash
-chassis.dead_letters          | detail                      | reason
+chassis.dead_letters          | detail                      | reason published_by
 chassis.idempotency_keys      |                             | scope key fingerprint content_type
 chassis.outbox                |                             | aggregate type unsendable
+chassis.refused_dead_letters  |                             | published_by reason
 chassis.relay_leases          |                             | holder
 chassis.stream_positions      |                             | source aggregate
 chassis.streams               |                             | aggregate

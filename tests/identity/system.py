@@ -74,10 +74,11 @@ class System:
             )
             self.apps[service.name], transports[service.name] = app, InProcess(app)
         self.apps["membership"].extensions["hasher"] = CHEAP
-        bus = InProcessBus(
-            {s.name: Inbox(self.databases[s.name], s.listeners) for s in embedded.SERVICES}
-        )
-        self._relays = {name: Relay(database, bus) for name, database in self.databases.items()}
+        inboxes = {s.name: Inbox(self.databases[s.name], s.listeners) for s in embedded.SERVICES}
+        self._relays = {
+            name: Relay(database, InProcessBus(name, inboxes))
+            for name, database in self.databases.items()
+        }
         self._watchers = {
             name: sqlite3.connect(path, check_same_thread=False)
             for name, path in self.files().items()

@@ -87,7 +87,7 @@ class MembershipService:
             ).one()
             body = row.body
             session.delete(row)
-        self.inbox.receive(body)
+        self.inbox.receive(body, published_by=message.producer())
         assert self.inbox.dead_letters() == []
 
     def published(self, kind: type) -> list[Any]:

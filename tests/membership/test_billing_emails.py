@@ -62,7 +62,7 @@ def test_a_message_delivered_twice_is_emailed_once(service):
     with service.database.reading() as session:
         body = session.scalars(select(outbox.OutboxRow.body)).one()
     for _ in range(3):
-        service.inbox.receive(body)
+        service.inbox.receive(body, published_by="billing")
     assert service.inbox.dead_letters() == []
     assert len(service.send_mails()) == 1
 

@@ -54,7 +54,7 @@ def test_a_message_delivered_twice_is_handled_once(service):
     with service.database.reading() as session:
         body = session.scalars(select(outbox.OutboxRow.body)).one()
     for _ in range(2):
-        service.inbox.receive(body)
+        service.inbox.receive(body, published_by="org")
     assert len(service.published(messages.OwnerInvited)) == 1
     assert service.inbox.dead_letters() == []
 

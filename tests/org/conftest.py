@@ -105,7 +105,7 @@ class World:
             row = session.scalars(select(OutboxRow).where(OutboxRow.id == message_id)).one()
             body = row.body
             session.delete(row)
-        self.inbox.receive(body)
+        self.inbox.receive(body, published_by=message.producer())
         assert self.inbox.dead_letters() == []
 
     def published(self, *kinds: type[Message]) -> list[Any]:

@@ -75,10 +75,10 @@ class System:
     def start_workers(self) -> None:
         """Run relays and periodic jobs in threads, until the process ends."""
         stop = threading.Event()
-        bus = InProcessBus({s.name: Inbox(self.databases[s.name], s.listeners) for s in SERVICES})
+        inboxes = {s.name: Inbox(self.databases[s.name], s.listeners) for s in SERVICES}
         for service in SERVICES:
             database, settings = self.databases[service.name], self.settings[service.name]
-            relay = Relay(database, bus)
+            relay = Relay(database, InProcessBus(service.name, inboxes))
             database.on_publish.append(relay.wake)
             _start_thread(f"{service.name}-relay", relay.run, stop)
             _start_thread(f"{service.name}-tick", tick.run, service, database, settings, stop)

@@ -259,7 +259,9 @@ class RabbitConsumer:
 
     def _process_dead(self, message: Any) -> None:
         """What the broker stopped delivering becomes a dead letter like any other."""
-        self._receive(_body(message), gave_up=_reason_of_death(message))
+        self._receive(
+            _body(message), published_by=_user(message), gave_up=_reason_of_death(message)
+        )
         message.channel.basic_ack(message.delivery_tag)
 
 

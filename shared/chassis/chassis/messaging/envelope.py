@@ -55,7 +55,7 @@ class Decoded:
 
 def decode(raw: bytes, published_by: str | None, consumed: Container[type[Message]]) -> Decoded:
     """The message in these bytes. ``published_by``: the user who published it, as the broker
-    authenticated it; None if there is no broker. Raises Undeliverable."""
+    authenticated it; None if that was checked before or is not known. Raises Undeliverable."""
     if len(raw) > MAX_SIZE:
         raise Undeliverable("too_large", f"{len(raw)} bytes")
     try:

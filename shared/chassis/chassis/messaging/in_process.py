@@ -10,10 +10,11 @@ from chassis.messaging.relay import OutgoingMessage, PublishResult
 
 
 class InProcessBus:
-    """Delivers messages to the inboxes of the services in this process. The outbox is the queue."""
+    """Delivers the messages of one service to the inboxes in this process. The outbox is the
+    queue."""
 
-    def __init__(self, inboxes: Mapping[str, Inbox]) -> None:
-        self.inboxes = inboxes
+    def __init__(self, service: str, inboxes: Mapping[str, Inbox]) -> None:
+        self.service, self.inboxes = service, inboxes
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
         """Deliver each message to each of its consumers. Raises if a consumer's database is
@@ -21,5 +22,5 @@ class InProcessBus:
         for message in messages:
             kind = by_type(message.type)
             for service in kind.CONSUMERS if kind else ():
-                self.inboxes[service].receive(message.body)
+                self.inboxes[service].receive(message.body, published_by=self.service)
         return PublishResult(frozenset(message.id for message in messages), {})

@@ -52,17 +52,17 @@ class Inbox:
         self,
         raw: bytes,
         *,
-        published_by: str | None = None,
+        published_by: str | None,
         redelivered: bool = False,
         redriven: bool = False,
         gave_up: str = "",
     ) -> None:
         """Apply the message, keep it for a retry, or dead-letter it; committed in each case.
 
-        ``published_by``: the user who published it, as the broker authenticated it;
-        ``redelivered``: the broker has delivered it before; ``redriven``: an operator wants it
-        applied again; ``gave_up``: why the broker stopped delivering it, so that it is only
-        dead-lettered.
+        ``published_by``: the user who published it, as the broker authenticated it, or None if an
+        operator redrives a dead letter from before that was recorded; ``redelivered``: the broker
+        has delivered it before; ``redriven``: an operator wants it applied again; ``gave_up``: why
+        the broker stopped delivering it, so that it is only dead-lettered.
 
         Raises SQLAlchemy's OperationalError if the database is unavailable; the message then counts
         as not delivered."""
@@ -77,7 +77,7 @@ class Inbox:
                 self._count_crash(decoded)
             self._apply_or_wait(decoded, raw, redriven)
         except Undeliverable as problem:
-            self._dead_letter(raw, problem)
+            self._dead_letter(raw, problem, published_by)
         finally:
             structlog.contextvars.unbind_contextvars("message_id", "message")
 
@@ -95,12 +95,12 @@ class Inbox:
             return dead_letters.summaries(session)
 
     def redrive(self, *, dead_letter_id: str | None = None) -> int:
-        """Apply dead letters (one, or all that were kept whole), each at most once; returns how
-        many were tried."""
+        """Apply dead letters, each at most once and with the checks of its first delivery: one, or
+        all except those that none of our services published. Returns how many were tried."""
         with self.database.reading() as session:
             tried = dead_letters.to_redrive(session, dead_letter_id)
         for dead in tried:
-            self.receive(dead.body, redriven=True)
+            self.receive(dead.body, published_by=dead.published_by, redriven=True)
             # One that failed again was kept again, at a later time, and stays to be redriven.
             same = (DeadLetter.id == dead.id, DeadLetter.failed_at == dead.failed_at)
             with self.database.transaction() as session:
@@ -129,6 +129,7 @@ class Inbox:
 
     def _retry(self, message_id: str, raw: bytes) -> None:
         try:
+            # Its producer was checked before it began to wait.
             decoded = decode(raw, None, self.listeners)
             with self.database.transaction(
                 correlation=decoded.envelope.correlation, causation=decoded.envelope.id
@@ -168,13 +169,17 @@ class Inbox:
 
     def _stop_waiting(self, message_id: str, raw: bytes, problem: Undeliverable) -> None:
         with self.database.transaction() as session:
-            waiting.remove(session, message_id)
-            dead_letters.keep(session, raw, problem, attempts=0, now=clock.now())
+            published_by = waiting.remove(session, message_id)
+            dead_letters.keep(
+                session, raw, problem, published_by=published_by, attempts=0, now=clock.now()
+            )
 
-    def _dead_letter(self, raw: bytes, problem: Undeliverable) -> None:
+    def _dead_letter(self, raw: bytes, problem: Undeliverable, published_by: str | None) -> None:
         _LOG.error("message.dead", reason=problem.reason, detail=problem.detail)
         with self.database.transaction() as session:
-            dead_letters.keep(session, raw, problem, attempts=0, now=clock.now())
+            dead_letters.keep(
+                session, raw, problem, published_by=published_by, attempts=0, now=clock.now()
+            )
 
     def _count_crash(self, decoded: Decoded) -> None:
         """Committed before the listener runs, so that a message which kills the process becomes a

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, Integer, LargeBinary, String
+from sqlalchemy import Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.db.columns import Base, BigInt, Id, Instant
@@ -55,15 +55,36 @@ class WaitingMessage(Base):
 
 class DeadLetter(Base):
     """A message that cannot be applied, and why. ``body`` is cut to the maximum size; ``size`` is
-    that of the whole."""
+    that of the whole. ``published_by``: the user who published it, as the broker authenticated it;
+    None in rows from before it was recorded."""
 
     __tablename__ = "dead_letters"
+    __table_args__ = (
+        Index(
+            "ix_dead_letters_published_by",
+            "published_by",
+            postgresql_where=text("redriven_at IS NULL"),
+            sqlite_where=text("redriven_at IS NULL"),
+        ),
+    )
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, index=True)
     reason: Mapped[str] = mapped_column(String(32))
     detail: Mapped[str] = mapped_column(String(2000))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     size: Mapped[int] = mapped_column(BigInt)
+    published_by: Mapped[str | None] = mapped_column(String(255))
     attempts: Mapped[int] = mapped_column(Integer)
     failed_at: Mapped[datetime] = mapped_column("laid_aside_at", Instant)
     redriven_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class RefusedDeadLetters(Base):
+    """How many messages of a producer were not stored because it has too many dead letters, and why
+    the last one could not be applied. Kept for 14 days after that."""
+
+    __tablename__ = "refused_dead_letters"
+    published_by: Mapped[str] = mapped_column(String(255), primary_key=True)
+    times: Mapped[int] = mapped_column(BigInt)
+    reason: Mapped[str] = mapped_column(String(32))
+    last_at: Mapped[datetime] = mapped_column(Instant, index=True)

@@ -71,8 +71,14 @@ def add_failed(session: Session, decoded: Decoded, raw: bytes, error: str) -> No
         row.error = writable(error)
     else:
         session.delete(row)
-        problem = Undeliverable("failed", error)
-        dead_letters.keep(session, raw, problem, attempts=row.attempts, now=now)
+        dead_letters.keep(
+            session,
+            raw,
+            Undeliverable("failed", error),
+            published_by=decoded.envelope.producer,
+            attempts=row.attempts,
+            now=now,
+        )
 
 
 def due(session: Session, now: datetime, limit: int) -> Sequence[Row[str, bytes]]:
@@ -86,9 +92,11 @@ def lock(session: Session, message_id: str) -> WaitingMessage | None:
     return session.execute(one.with_for_update(skip_locked=True)).scalar_one_or_none()
 
 
-def remove(session: Session, message_id: str) -> None:
-    """Stop waiting for a message."""
-    session.execute(delete(WaitingMessage).where(WaitingMessage.id == message_id))
+def remove(session: Session, message_id: str) -> str | None:
+    """Stop waiting for a message. Returns the service that published it."""
+    one = delete(WaitingMessage).where(WaitingMessage.id == message_id)
+    source = session.scalar(one.returning(WaitingMessage.source))
+    return source and source.removeprefix("/")
 
 
 def _row(

@@ -49,11 +49,12 @@ def list_dead_letters(service: Service) -> None:
 
 
 def redrive(service: Service) -> None:
-    """Process the dead letter with the given id again, or all of them."""
+    """Process the dead letter with the given id again, or all that may be ours."""
     dead_letter_id = sys.argv[2] if len(sys.argv) > 2 else None
     inbox = Inbox(_database(service), service.listeners)
     count = inbox.redrive(dead_letter_id=dead_letter_id)
-    print(f"{count} processed again")  # noqa: T201 - the output of the command
+    remaining = len(inbox.dead_letters())
+    print(f"{count} processed again, {remaining} in the list")  # noqa: T201 - the output of the command
 
 
 def verify_audit(service: Service) -> None:

@@ -16,7 +16,7 @@ from chassis.db.database import Database
 from chassis.http.client import Transport
 from chassis.messaging.batches import Batch
 from chassis.messaging.inbox import Inbox, Listeners
-from chassis.messaging.inbox_models import InboxRow, Redelivery
+from chassis.messaging.inbox_models import InboxRow, Redelivery, RefusedDeadLetters
 from chassis.messaging.outbox import OutboxRow
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def _delete_expired(database: Database, now: datetime, _settings: Any) -> int:
             idempotency_keys.delete_expired(session, now)
             + _delete_old(session, InboxRow.id, InboxRow.consumed_at, now)
             + _delete_old(session, Redelivery.id, Redelivery.last_at, now)
+            + _delete_old(session, RefusedDeadLetters.published_by, RefusedDeadLetters.last_at, now)
             + _delete_old(session, OutboxRow.seq, OutboxRow.published_at, now)
         )
 
