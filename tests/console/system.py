@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 from chassis.db.database import Database
-from chassis.http import requests
+from chassis.http import networks
 from chassis.runtime import clock
 from clientele import embedded
 from clientele.dispatcher import Dispatcher
@@ -58,8 +58,8 @@ class Whole(System):
 
     def dispatcher(self, gateway: Flask, console: Flask) -> Dispatcher:
         """One address for both, as browsers see it."""
-        proxies = requests.parse_networks("127.0.0.0/8")
-        return Dispatcher(gateway, console, page_rate=10**9, proxies=proxies)
+        trusted = networks.parse("127.0.0.0/8")
+        return Dispatcher(gateway, console, page_rate=10**9, trusted_proxies=trusted)
 
     def files(self) -> dict[str, Path]:
         """The database files of the services and the console."""

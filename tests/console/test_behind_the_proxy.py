@@ -48,7 +48,7 @@ def client(gateway: Gateway, tmp_path: Path) -> Iterator[Client]:
         database_url=Secret(url),
         gateway_url="",
         public_url="http://localhost",
-        proxies="10.1.0.0/16",
+        trusted_proxies="10.1.0.0/16",
     )
     made: Any = gateway
     yield Client(create_app(settings, database, made), use_cookies=False)

@@ -190,8 +190,11 @@ def test_only_proxies_say_who_the_client_is() -> None:
     }
 
     assert len(set(subnets.values())) == 3
-    assert OURS["console-web"]["environment"]["PROXIES"] == subnets["pages"]
-    assert OURS["gateway"]["environment"]["PROXIES"] == f"{subnets['front']},{subnets['pages-api']}"
+    assert OURS["console-web"]["environment"]["TRUSTED_PROXIES"] == subnets["pages"]
+    assert (
+        OURS["gateway"]["environment"]["TRUSTED_PROXIES"]
+        == f"{subnets['front']},{subnets['pages-api']}"
+    )
 
 
 def test_the_gateway_has_an_address_for_each_service_it_routes_to() -> None:

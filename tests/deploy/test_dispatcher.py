@@ -1,10 +1,14 @@
 """One address for API and pages in the embedded mode: what goes to the console, and with what."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis.http import requests
+from chassis.http import networks
+from clientele import installation
 from clientele.dispatcher import Dispatcher
+from clientele.installation import Installation
+from gateway.clients import InProcess
 from werkzeug.test import Client
 
 PAGES = [
@@ -56,8 +60,8 @@ class Front:
 
     def __init__(self, page_rate: int = 1000, proxies: str = "") -> None:
         self.gateway, self.console = App("gateway"), App("console")
-        networks = requests.parse_networks(proxies)
-        app = Dispatcher(self.gateway, self.console, page_rate=page_rate, proxies=networks)
+        trusted = networks.parse(proxies)
+        app = Dispatcher(self.gateway, self.console, page_rate=page_rate, trusted_proxies=trusted)
         self.client = Client(app, use_cookies=False)
 
     def get(self, path: str, peer: str = "127.0.0.1", **headers: str) -> Any:
@@ -133,3 +137,32 @@ def test_only_a_proxy_says_who_the_client_is(proxies: str, status: int) -> None:
     front.get("/sign-in", X_Forwarded_For="1.1.1.1")
 
     assert front.get("/sign-in", X_Forwarded_For="6.6.6.6, 2.2.2.2").status_code == status
+
+
+def test_an_embedded_system_believes_the_proxies_that_it_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRUSTED_PROXIES", raising=False)
+    untold = installation.settings_of(Installation(tmp_path, 1))
+    monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1")
+    told = installation.settings_of(Installation(tmp_path, 1))
+
+    for name in ("gateway", "console"):
+        assert (untold[name].trusted_proxies, told[name].trusted_proxies) == ("", "127.0.0.1")
+
+
+def test_the_console_in_the_same_process_is_believed() -> None:
+    app = App("gateway")
+    InProcess(app).send("GET", "/v1/me", {"X-Forwarded-For": "203.0.113.7"})
+    [environ] = app.requests
+
+    assert networks.client_address((), environ) == "203.0.113.7"
+
+
+def test_pages_are_counted_by_ipv6_network() -> None:
+    front = Front(page_rate=1)
+
+    peers = ("2001:db8:0:7::1", "2001:db8:0:7::2", "2001:db8:0:8::1")
+    statuses = [front.get("/sign-in", peer=peer).status_code for peer in peers]
+
+    assert statuses == [200, 429, 200]

@@ -300,7 +300,7 @@ def test_an_address_has_a_rate_limit_and_cannot_pose_as_another(build: Build) ->
 
 
 def test_the_last_address_from_a_known_proxy_is_believed(build: Build) -> None:
-    world = build(public_rate=1, proxies="127.0.0.0/8, 10.0.0.0/8")
+    world = build(public_rate=1, trusted_proxies="127.0.0.0/8, 10.0.0.0/8")
 
     def login(forwarded: str) -> int:
         return world.client.post(
@@ -314,6 +314,17 @@ def test_the_last_address_from_a_known_proxy_is_believed(build: Build) -> None:
         429,
         200,
     ]
+
+
+def test_requests_without_a_token_are_counted_by_ipv6_network(build: Build) -> None:
+    world = build(public_rate=1)
+
+    def login(peer: str) -> int:
+        peer_address = {"REMOTE_ADDR": peer}
+        return world.client.post("/v1/sessions", environ_overrides=peer_address).status_code
+
+    peers = ("2001:db8:0:7::1", "2001:db8:0:7::2", "2001:db8:0:8::1")
+    assert [login(peer) for peer in peers] == [200, 429, 200]
 
 
 def test_nothing_secret_is_logged(world: World, capsys: pytest.CaptureFixture[str]) -> None:

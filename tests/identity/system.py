@@ -59,6 +59,10 @@ class System:
             public_rate=10**9,
             feed_poll_s=10**6,
             feed_silence_s=10**6,
+            trusted_proxies="127.0.0.0/8",
+        )
+        settings["console"] = dataclasses.replace(
+            settings["console"], trusted_proxies="127.0.0.0/8"
         )
         self.settings: dict[str, Any] = settings
         self.databases = {

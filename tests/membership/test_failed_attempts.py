@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import pytest
 from chassis.db.database import Database
 from chassis.runtime import clock
 from membership import app as application
 from membership import jobs, models
-from membership.values import attempt_limits, networks, passwords
+from membership.values import attempt_limits, passwords
 from sqlalchemy import event, func, select, update
 
 OLGA = "olga@customer.example"
@@ -71,20 +70,6 @@ def test_a_client_is_forgotten_after_a_month(service):
     service.clock.advance(days=31)
     assert [log_in(service, at=ELSEWHERE).status_code for _ in range(5)] == [401] * 5
     assert log_in(service, PASSWORD).status_code == 429
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("2001:db8:0:7::1", "2001:DB8:0:7:ffff::2", True),
-        ("2001:db8:0:7::1", "2001:db8:0:8::1", False),
-        ("::ffff:198.51.100.7", "198.51.100.7", True),
-        ("198.51.100.7", "198.51.100.8", False),
-        ("", "x", False),
-    ],
-)
-def test_one_network_is_one_client(one, other, same):
-    assert (networks.digest(one) == networks.digest(other)) is same
 
 
 # --- from a client address

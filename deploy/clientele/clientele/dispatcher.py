@@ -7,7 +7,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication
 
 from chassis.errors import TooMany
-from chassis.http import requests
+from chassis.http import networks, requests
 from gateway.guard import RateLimit
 
 _WINDOW = 10
@@ -36,7 +36,8 @@ def is_page(path: str) -> bool:
 
 class Dispatcher:
     """The public WSGI application of the embedded mode. ``page_rate``: pages, and parts of pages,
-    per client address in ten seconds; ``proxies``: whose X-Forwarded-For is believed."""
+    per client address in ten seconds; ``trusted_proxies``: whose X-Forwarded-For is
+    believed."""
 
     def __init__(
         self,
@@ -44,10 +45,10 @@ class Dispatcher:
         console: WSGIApplication,
         *,
         page_rate: int,
-        proxies: requests.Networks,
+        trusted_proxies: networks.Networks,
     ) -> None:
         self._gateway, self._console = gateway, console
-        self._pages, self._proxies = RateLimit(page_rate, _WINDOW), proxies
+        self._pages, self._trusted_proxies = RateLimit(page_rate, _WINDOW), trusted_proxies
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = requests.raw_path(environ)
@@ -56,7 +57,8 @@ class Dispatcher:
                 return _respond("404 Not Found", _NOT_FOUND, start_response)
             return self._gateway(environ, start_response)
         try:
-            self._pages.count(requests.address_behind(self._proxies, environ))
+            address = networks.client_address(self._trusted_proxies, environ)
+            self._pages.count(networks.network_of(address))
         except TooMany as problem:
             retry_after = ("Retry-After", str(problem.extra["retry_after"]))
             return _respond("429 Too Many Requests", _TOO_MANY, start_response, retry_after)

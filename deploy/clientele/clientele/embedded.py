@@ -17,7 +17,7 @@ from wsgiref.types import StartResponse
 
 from chassis.db.database import Database
 from chassis.db.schema import CHASSIS, VERSION_TABLE
-from chassis.http import requests
+from chassis.http import networks
 from chassis.messaging.in_process import InProcessBus
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.relay import Relay
@@ -32,7 +32,7 @@ from membership import app as membership
 
 from clientele import installation, registry
 from clientele.dispatcher import Dispatcher
-from clientele.installation import PAGE_RATE, PROXIES, THREADS, Installation
+from clientele.installation import PAGE_RATE, THREADS, Installation
 
 SERVICES: tuple[Service, ...] = registry.services()
 
@@ -66,7 +66,7 @@ class System:
             self.apps["gateway"],
             self.apps["console"],
             page_rate=page_rate,
-            proxies=requests.parse_networks(PROXIES),
+            trusted_proxies=networks.parse(settings["gateway"].trusted_proxies),
         )
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

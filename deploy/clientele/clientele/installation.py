@@ -16,8 +16,6 @@ from gateway.config import Settings as GatewaySettings
 from clientele import registry
 
 THREADS = 24
-# The only proxies of an embedded system are on the same machine.
-PROXIES = "127.0.0.0/8"
 PAGE_RATE = 500
 # Services call each other in this process; the addresses are never used.
 _NO_ADDRESS = "in this process"
@@ -26,6 +24,7 @@ _OVERRIDABLE = (
     "mail_url",
     "mail_from",
     "public_url",
+    "trusted_proxies",
     "clientele_admin_email",
     "clientele_admin_password",
     "clientele_provider_name",
@@ -71,6 +70,7 @@ def settings_of(installation: Installation) -> dict[str, Any]:
         name: os.environ[name.upper()] for name in _OVERRIDABLE if name.upper() in os.environ
     }
     public_url = overrides.get("public_url", installation.address)
+    trusted_proxies = overrides.get("trusted_proxies", "")
     passwords = {
         name: _keep_secret(installation, f"{name}.secret", secrets.token_urlsafe(32))
         for name in registry.callers()
@@ -89,14 +89,14 @@ def settings_of(installation: Installation) -> dict[str, Any]:
         registry=str(registry.FILE),
         internal_secret=passwords["gateway"],
         public_url=public_url,
-        proxies=PROXIES,
+        trusted_proxies=trusted_proxies,
         web_threads=THREADS,
     )
     settings["console"] = ConsoleSettings(
         database_url=_database_url(installation, "console"),
         gateway_url=_NO_ADDRESS,
         public_url=public_url,
-        proxies=PROXIES,
+        trusted_proxies=trusted_proxies,
         web_threads=THREADS,
     )
     return settings

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chassis.db.database import Database
-from chassis.http import application, requests
+from chassis.http import application, networks
 from chassis.http.client import StreamingTransport
 from chassis.runtime import log
 from chassis.runtime.settings import load, read_secret
@@ -25,7 +25,7 @@ def create_app(settings: Settings, database: Database, gateway: StreamingTranspo
         settings=settings,
         database=database,
         gateway=gateway,
-        proxies=requests.parse_networks(settings.proxies),
+        trusted_proxies=networks.parse(settings.trusted_proxies),
     )
     views.register(app)
     return app

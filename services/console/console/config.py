@@ -11,8 +11,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """``gateway_url``: the API's address; ``public_url``: the address people use, https except on
-    this machine; ``proxies``: networks (comma separated) of the proxies whose X-Forwarded-For is
-    trusted.
+    this machine; ``trusted_proxies``: networks (separated by commas or spaces) of the proxies
+    whose X-Forwarded-For is believed.
 
     Raises Misconfigured if cookies could be intercepted."""
 
@@ -24,7 +24,7 @@ class Settings:
     web_workers: int = 1
     web_threads: int = 16
     log_level: str = "INFO"
-    proxies: str = ""
+    trusted_proxies: str = ""
 
     def __post_init__(self) -> None:
         at = urlsplit(self.public_url)

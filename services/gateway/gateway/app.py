@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.auth.tokens import RemoteKeys, Verifier
-from chassis.http import application, requests
+from chassis.http import application, networks
 from chassis.http.client import InternalClient
 from chassis.runtime import log
 from chassis.runtime.settings import load, read
@@ -14,7 +14,7 @@ from flask import Flask
 from gateway import views
 from gateway.clients import Feed, HttpUpstream, Upstream
 from gateway.config import Settings, settings_with_urls
-from gateway.guard import Guard, Limits, Revocations
+from gateway.guard import AddressMonitor, Guard, Limits, Revocations
 from gateway.views.forward import Forwarder
 from gateway.views.openapi import Catalog
 from gateway.views.routes import Routes
@@ -63,7 +63,8 @@ def create_app(
         guard,
         limits,
         feeds.values(),
-        proxies=requests.parse_networks(settings.proxies),
+        monitor=AddressMonitor(),
+        trusted_proxies=networks.parse(settings.trusted_proxies),
     )
     app.extensions["forwarder"] = forwarder
     app.wsgi_app = forwarder  # type: ignore[method-assign]

@@ -13,8 +13,8 @@ class Settings:
     ``registry``: the registry of services (deploy/services.toml); ``public_url``: our public
     address; ``internal_secret``: our password at the services; ``rate_per_second`` and
     ``rate_burst``: for each organization; ``public_rate``: for each client address, requests
-    without a token in ten seconds; ``proxies``: networks (comma separated) of the proxies whose
-    X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the feeds of
+    without a token in ten seconds; ``trusted_proxies``: networks (separated by commas or spaces) of
+    the proxies whose X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the feeds of
     revocations; ``feed_silence_s``: seconds without a response after which no token is accepted."""
 
     registry: str
@@ -28,7 +28,7 @@ class Settings:
     rate_per_second: int = 200
     rate_burst: int = 1000
     public_rate: int = 100
-    proxies: str = ""
+    trusted_proxies: str = ""
     feed_poll_s: float = 1.0
     feed_silence_s: float = 10.0
 

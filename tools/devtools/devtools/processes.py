@@ -188,7 +188,7 @@ class System:
             "WEB_THREADS": "8",
             "HEALTH_PORT": str(self._health.get(f"{service}-{role}", 0)),
             "PUBLIC_URL": self.pages,
-            "PROXIES": "127.0.0.0/8",
+            "TRUSTED_PROXIES": "127.0.0.0/8",
             "PYTHONUNBUFFERED": "1",
             **names,
             **self._settings,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chassis.db.database import Database
-from chassis.http import requests
+from chassis.http import networks, requests
 from chassis.http.client import StreamingTransport
 from chassis.runtime import clock
 from flask import current_app, request
@@ -24,8 +24,8 @@ def api(visitor: Visitor | None = None, workspace: WorkspaceSession | None = Non
     transport: StreamingTransport = current_app.extensions["gateway"]
     headers = {
         "X-Request-Id": requests.request_id(),
-        "X-Forwarded-For": requests.address_behind(
-            current_app.extensions["proxies"], request.environ
+        "X-Forwarded-For": networks.client_address(
+            current_app.extensions["trusted_proxies"], request.environ
         ),
         "User-Agent": request.headers.get("User-Agent", "")[:200],
     }

@@ -10,6 +10,7 @@ from wsgiref.types import WSGIApplication
 
 import urllib3
 from chassis.errors import Unavailable
+from chassis.http import networks
 from chassis.http.client import ServiceResponse, Stream
 from chassis.http.transport import HttpTransport
 from urllib3 import HTTPHeaderDict
@@ -188,6 +189,7 @@ def _environ(method: str, target: str, headers: Mapping[str, str], body: bytes) 
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "127.0.0.1",
+        networks.IN_PROCESS: True,
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",

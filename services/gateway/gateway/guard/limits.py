@@ -1,9 +1,10 @@
-"""Rate limits: per organization for requests with a token, per client address without one."""
+"""Rate limits: per organization for requests with a token, per client network without one."""
 
 import math
 import time
 
 from chassis.errors import TooMany
+from chassis.http import networks
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
@@ -34,7 +35,7 @@ class Limits:
     """The limits of the API.
 
     ``per_second`` and ``burst``: for each organization, on average and at once; ``public``: for
-    each client address, requests without a token in ten seconds."""
+    each client network, requests without a token in ten seconds."""
 
     def __init__(self, *, per_second: int, burst: int, public: int) -> None:
         self._organizations = RateLimit(burst, max(1, burst // per_second))
@@ -46,4 +47,4 @@ class Limits:
 
     def count_address(self, address: str) -> None:
         """Count a request without a token. Raises TooMany."""
-        self._addresses.count(address)
+        self._addresses.count(networks.network_of(address))

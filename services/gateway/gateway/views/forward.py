@@ -11,11 +11,11 @@ from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
 from chassis.errors import Failure, NotFound, Unauthenticated, Unavailable
-from chassis.http import problems, requests
+from chassis.http import networks, problems, requests
 from chassis.runtime import log
 
 from gateway.clients import Feed, Upstream, UpstreamResponse
-from gateway.guard import Guard, Limits
+from gateway.guard import AddressMonitor, Guard, Limits
 from gateway.views import routes
 from gateway.views.bodies import read_body
 from gateway.views.routes import Route, Routes
@@ -56,7 +56,8 @@ _RESPONSE_HEADERS = {
 
 class Forwarder:
     """Wraps Flask's ``wsgi_app``: checks and forwards routed requests, passes on those for the
-    gateway itself. ``proxies``: whose X-Forwarded-For is believed."""
+    gateway itself. ``trusted_proxies``: whose X-Forwarded-For is
+    believed."""
 
     def __init__(
         self,
@@ -67,11 +68,12 @@ class Forwarder:
         limits: Limits,
         feeds: Iterable[Feed],
         *,
-        proxies: requests.Networks,
+        monitor: AddressMonitor,
+        trusted_proxies: networks.Networks,
     ) -> None:
         self._own, self._routes, self._upstreams = own, table, upstreams
-        self._guard, self._limits, self._proxies = guard, limits, proxies
-        self._feeds = tuple(feeds)
+        self._guard, self._limits, self._trusted_proxies = guard, limits, trusted_proxies
+        self._feeds, self._monitor = tuple(feeds), monitor
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         for feed in self._feeds:
@@ -101,12 +103,13 @@ class Forwarder:
         if route is None or upstream is None:
             raise NotFound("There is nothing at this address.", code="not_found")
         method = environ["REQUEST_METHOD"]
-        address = requests.address_behind(self._proxies, environ)
+        address = networks.client_address(self._trusted_proxies, environ)
         headers = {name: environ[key] for key, name in _REQUEST_HEADERS.items() if environ.get(key)}
         headers["X-Request-Id"] = request_id
         headers["X-Forwarded-For"] = address
         authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
         if route.is_open(method, path):
+            self._monitor.note(address)
             self._limits.count_address(address)
             # A mailed link shows more to those who are signed in.
             if route.is_mailed and self._is_accepted(authorization):
@@ -114,6 +117,7 @@ class Forwarder:
         else:
             headers["Authorization"] = authorization
             claims = self._guard.authenticate(authorization)
+            self._monitor.note(address, claims["sub"])
             self._limits.count_organization(claims["org"])
         query = _query(environ)
         target = f"{path}?{query}" if query else path
