@@ -12,10 +12,11 @@ class Settings:
 
     ``registry``: the registry of services (deploy/services.toml); ``public_url``: our public
     address; ``internal_secret``: our password at the services; ``rate_per_second`` and
-    ``rate_burst``: for each organization; ``public_rate``: for each client address, requests
+    ``rate_burst``: for each organization; ``public_rate``: for each client network, requests
     without a token in ten seconds; ``trusted_proxies``: networks (separated by commas or spaces) of
-    the proxies whose X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the feeds of
-    revocations; ``feed_silence_s``: seconds without a response after which no token is accepted."""
+    the proxies whose X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the
+    feeds of revocations; ``feed_silence_s``: seconds without a response after which no token is
+    accepted."""
 
     registry: str
     public_url: str
