@@ -65,6 +65,7 @@ def main(path: Path) -> None:
     make_internal_secrets(folder)
     folder.keep("signing_key", signing_key)
     folder.keep("pepper", password)
+    folder.keep("tls_certificate", certificate)
     # Empty until one is replaced (docs/runbook.md).
     folder.keep("previous_signing_key", "")
     folder.keep("previous_pepper", "")
@@ -178,6 +179,21 @@ def signing_key() -> str:
         )
         .decode()
     )
+
+
+def certificate() -> str:
+    """A private key and a certificate for it, PEM, for this machine only and signed by itself: for
+    trying out. Raises Missing."""
+    openssl = shutil.which("openssl")
+    if not openssl:
+        raise Missing(
+            "A certificate for trying out needs the program openssl. Or put your own, with its "
+            "private key, into the file tls_certificate first."
+        )
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "825", "-subj", "/CN=localhost", "-keyout", "-", "-out", "-"]
+    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 
 def print_line(text: str) -> None:

@@ -158,7 +158,7 @@ def test_containers_wait_for_what_they_depend_on() -> None:
 def test_only_the_front_publishes_a_port() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["front"]
     [port] = SERVICES["front"]["ports"]
-    assert port == "${CLIENTELE_BIND:-127.0.0.1}:${CLIENTELE_PORT:-8080}:8080"
+    assert port == "${CLIENTELE_BIND:-127.0.0.1}:${CLIENTELE_PORT:-8443}:8443"
 
 
 def test_who_can_reach_whom() -> None:
@@ -499,11 +499,17 @@ def test_derived_secrets_match(secrets: Path) -> None:
         assert salted[4:] == hashlib.sha256(salted[:4] + password).digest()
 
 
-def test_a_signing_key_without_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
+def secrets_module() -> Any:
+    """The script as a module."""
     spec = importlib.util.spec_from_file_location("deploy_secrets", ROOT / "deploy/secrets.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_a_signing_key_without_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = secrets_module()
     monkeypatch.setattr(module.shutil, "which", lambda _: None)
     assert module.signing_key().startswith("-----BEGIN PRIVATE KEY-----")
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
@@ -513,3 +519,15 @@ def test_a_signing_key_without_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_secrets_never_reach_the_repository() -> None:
     assert "deploy/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_a_certificate_without_openssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = secrets_module()
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+
+    with pytest.raises(module.Missing, match="tls_certificate"):
+        module.main(tmp_path / "secrets")
+
+    (tmp_path / "secrets/tls_certificate").write_text("our own")
+    module.main(tmp_path / "secrets")
+    assert (tmp_path / "secrets/tls_certificate").read_text() == "our own"

@@ -5,7 +5,9 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +113,12 @@ def start(haproxy: str, console: Upstream) -> Iterator[Start]:
     """Starts a proxy with these settings; returns its port once it forwards requests."""
     running = []
 
-    def run(gateway_port: int, wait_for: int = 200, **settings: str) -> int:
+    def run(
+        gateway_port: int,
+        wait_for: int = 200,
+        context: ssl.SSLContext | None = None,
+        **settings: str,
+    ) -> int:
         port = free_port()
         environment = {
             **os.environ,
@@ -131,7 +138,7 @@ def start(haproxy: str, console: Upstream) -> Iterator[Start]:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
-                if send(port, "GET", "/healthz")[0] == wait_for:
+                if send(port, "GET", "/healthz", context=context)[0] == wait_for:
                     return port
             time.sleep(0.05)
         pytest.fail("the proxy does not open")
@@ -162,8 +169,12 @@ def send(
     body: object = None,
     headers: Mapping[str, str] | None = None,
     chunked: bool = False,
+    context: ssl.SSLContext | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    if context is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    else:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
     try:
         connection.request(method, path, body=body, headers=headers or {}, encode_chunked=chunked)  # type: ignore[arg-type]
         answer = connection.getresponse()
@@ -204,7 +215,9 @@ def assert_problem(
 
 
 def test_the_configuration_is_valid_and_without_warnings(haproxy: str) -> None:
-    for settings in ({}, {"BIND": ":8080", "GATEWAY_HOST": "gateway", "GATEWAY_SLOTS": "8"}):
+    lists = {"TRUSTED_PROXIES": "10.0.0.0/8 192.0.2.1", "PROXY_PROTOCOL_FROM": "10.1.0.0/16 ::1"}
+    gateways = {"BIND": ":8080", "GATEWAY_HOST": "gateway", "GATEWAY_SLOTS": "8"}
+    for settings in ({}, gateways, lists, {"BIND_OPTIONS": "", "TRUSTED_PROXIES": ""}):
         check = subprocess.run(
             [haproxy, "-c", "-f", CONFIG],
             env={**os.environ, **settings},
@@ -594,6 +607,114 @@ def eventually(holds: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def client_of(upstream: Upstream) -> str:
+    """Whom the last request is said to come from."""
+    return upstream.seen[-1][2]["x-forwarded-for"]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("6.6.6.6, 203.0.113.7", "203.0.113.7"),
+        ("6.6.6.6, 203.0.113.7, 192.0.2.1", "203.0.113.7"),
+        ("6.6.6.6, 203.0.113.7, 192.0.2.1,192.0.2.9", "203.0.113.7"),
+        ("2001:db8:1::7", "2001:db8:1::7"),
+        ("6.6.6.6, unknown", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ],
+)
+def test_a_trusted_proxy_says_who_the_client_is(
+    behind_a_proxy: int, upstream: Upstream, forwarded: str, client: str
+) -> None:
+    headers = {"X-Forwarded-For": forwarded, "Forwarded": "for=6.6.6.6"}
+
+    send(behind_a_proxy, "GET", "/v1/me", headers={k: v for k, v in headers.items() if v})
+
+    assert client_of(upstream) == client and "forwarded" not in upstream.seen[-1][2]
+
+
+@pytest.fixture(scope="module")
+def behind_a_proxy(start: Start, upstream: Upstream) -> int:
+    """A proxy behind a trusted one that allows five connections of a client."""
+    return start(
+        upstream.server_port,
+        TRUSTED_PROXIES="127.0.0.0/8 192.0.2.0/24",
+        CLIENT_CONNECTIONS="5",
+        CLIENT_REQUESTS="50",
+    )
+
+
+def test_requests_behind_a_trusted_proxy_are_counted_by_client(
+    behind_a_proxy: int, upstream: Upstream
+) -> None:
+    """On one connection, as a proxy keeps them."""
+    line = http.client.HTTPConnection("127.0.0.1", behind_a_proxy, timeout=30)
+
+    def ask(client: str) -> int:
+        line.request("GET", "/v1/me", headers={"X-Forwarded-For": client})
+        response = line.getresponse()
+        response.read()
+        return response.status
+
+    statuses = [ask(f"2001:db8:0:5::{n:x}") for n in range(60)]
+    assert statuses[:50] == [200] * 50 and statuses[-1] == 429
+    assert (ask("2001:db8:0:6::1"), client_of(upstream)) == (200, "2001:db8:0:6::1")
+    line.close()
+
+
+def test_a_trusted_proxy_may_have_the_connections_of_all_its_clients(behind_a_proxy: int) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(socket.create_connection(("127.0.0.1", behind_a_proxy), timeout=5))
+        assert is_served(behind_a_proxy)
+
+
+def test_the_proxy_protocol_says_who_the_client_is(start: Start, upstream: Upstream) -> None:
+    proxy = start(upstream.server_port, PROXY_PROTOCOL_FROM="127.0.0.2", CLIENT_CONNECTIONS="5")
+
+    with contextlib.ExitStack() as stack:
+
+        def is_served_to(client: str, source: str = "127.0.0.2") -> bool:
+            line = socket.create_connection(("127.0.0.1", proxy), 30, source_address=(source, 0))
+            stack.enter_context(line)
+            head = f"PROXY TCP4 {client} 192.0.2.1 40000 443\r\n" if client else ""
+            try:
+                line.sendall(f"{head}GET /v1/me HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                return line.recv(12) == b"HTTP/1.1 200"
+            except ConnectionError:
+                return False
+
+        assert all(is_served_to("203.0.113.7") for _ in range(5))
+        assert client_of(upstream) == "203.0.113.7"
+        assert not is_served_to("203.0.113.7"), "one connection too many"
+        assert is_served_to("203.0.113.8")
+        assert not is_served_to(""), "it must say for whom"
+        assert not is_served_to("6.6.6.6", source="127.0.0.3"), "others must not"
+
+
+def test_tls_ends_here_with_the_certificate_of_the_secrets(
+    start: Start, upstream: Upstream, tmp_path: Path
+) -> None:
+    subprocess.run(
+        [sys.executable, CONFIG.parents[1] / "secrets.py", tmp_path / "secrets"],
+        check=True,
+        capture_output=True,
+    )
+    certificate = tmp_path / "secrets/tls_certificate"
+    trusting = ssl.create_default_context(cafile=certificate)
+    proxy = start(
+        upstream.server_port,
+        BIND_OPTIONS=f"ssl crt {certificate} alpn http/1.1",
+        context=trusting,
+    )
+
+    assert send(proxy, "GET", "/v1/me", context=trusting)[0] == 200
+    assert client_of(upstream) == "127.0.0.1"
+    with pytest.raises(http.client.HTTPException):
+        send(proxy, "GET", "/v1/me")
 
 
 def test_a_name_may_resolve_to_several_gateways(start: Start) -> None:
