@@ -1,5 +1,5 @@
 """How several workers (``-n 3``) divide the tests: a file stays with one worker, and so does, as a
-group, all that needs the broker, and all that needs a browser.
+group, all that needs the broker, all that needs a browser, and what shares a costly preparation.
 
 (xdist's own groups have no effect with this pytest: they change an attribute that is no longer
 read.)"""
@@ -27,10 +27,12 @@ SYSTEMS = (
 )
 LAST_OF_SYSTEMS = ("tests/journeys/test_shutdown.py",)
 BROWSER = ("tests/browser/",)
+# The tests of one folder share a prepared system or copies of what was prepared before.
+SHARED = ("tests/membership/", "tests/identity/", "tests/console/", "tests/org/")
 # A worker is given two groups at once; what comes second is stuck behind the first, so it is short.
 SHORT = ("tests/house/",)
-LONG = ("tests/billing/ledger/", "tests/faults/", "tests/deploy/", "tests/identity/")
-ORDER = (BROKER, SYSTEMS, LAST_OF_SYSTEMS, BROWSER, SHORT, LONG)
+LONG = ("tests/billing/ledger/", "tests/faults/", "tests/deploy/")
+ORDER = (BROKER, SYSTEMS, LAST_OF_SYSTEMS, BROWSER, SHORT, *((folder,) for folder in SHARED), LONG)
 
 
 def turn(nodeid: str) -> int:
@@ -65,4 +67,7 @@ class Distribution(LoadScopeScheduling):  # type: ignore[misc]
             return "broker"
         if nodeid.startswith(BROWSER):
             return "browser"
+        for folder in SHARED:
+            if nodeid.startswith(folder):
+                return folder
         return nodeid.partition("::")[0]

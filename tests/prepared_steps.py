@@ -11,7 +11,7 @@ first sees what it would see without copies, and the order of tests does not mat
 
 import copy
 import sqlite3
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -87,9 +87,11 @@ class Files:
     """The contents of SQLite files. A file that has not been written since it was last copied or
     put back is not copied again."""
 
-    def __init__(self, paths: Collection[Path]) -> None:
+    def __init__(self, paths: Iterable[Path]) -> None:
         self._watchers = {path: sqlite3.connect(path, check_same_thread=False) for path in paths}
-        self._writers = {path: sqlite3.connect(path, check_same_thread=False) for path in paths}
+        self._writers = {
+            path: sqlite3.connect(path, check_same_thread=False) for path in self._watchers
+        }
         for writer in self._writers.values():
             writer.execute("PRAGMA synchronous = OFF")
         self._equal: dict[Path, tuple[int, sqlite3.Connection]] = {}

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -25,7 +24,7 @@ from membership import app as membership
 from sqlalchemy import event
 
 from tests.identity.system import CHEAP, System
-from tests.prepared_steps import Files, Steps
+from tests.prepared_steps import Steps
 
 T = TypeVar("T")
 _OVERHEAD = ("BEGIN", "PRAGMA")
@@ -68,8 +67,6 @@ class Whole(System):
 
     def close(self) -> None:
         """Release everything."""
-        if "contents" in vars(self):
-            self.contents.close()
         super().close()
         self.pages.close()
 
@@ -106,11 +103,6 @@ class Whole(System):
             over = True
             self._published.set()
             worker.join()
-
-    @cached_property
-    def contents(self) -> Files:
-        """What is in the databases, to be copied and put back."""
-        return Files(self.files().values())
 
     def now(self) -> datetime:
         """The time of a test that begins with a copy goes on from when the copy was made."""

@@ -11,12 +11,15 @@ from tests import customers
 from tests.embedded import Embedded
 
 SEED = 20261122
+# The other points are those at which single processes are killed in test_kill_during_messaging.py,
+# and one before anything is stored.
 POINTS = [
-    "relay.selected",
-    "relay.published",
     "consumer.before_commit",
-    "application.before_commit",
     "application.after_commit",
+    *(
+        pytest.param(point, marks=pytest.mark.exhaustive)
+        for point in ("relay.selected", "relay.published", "application.before_commit")
+    ),
 ]
 
 

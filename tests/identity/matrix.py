@@ -371,7 +371,6 @@ class Run:
                 self._ask(cell)
                 if cell.operation.method != "GET":
                     snapshot.restore()
-        snapshot.close()
 
     def _deny(self, cell: Cell, absent: dict[int, TestResponse]) -> None:
         answer = self._ask(cell)

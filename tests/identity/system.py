@@ -3,6 +3,7 @@ happens between two requests but what a test asks for, so that whatever has chan
 the request."""
 
 import dataclasses
+import functools
 import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from membership import app as membership
 from membership.values.passwords import Hasher
 from sqlalchemy import event, text
 from werkzeug.test import Client, TestResponse
+
+from tests.prepared_steps import Files
 
 CHEAP = Hasher(memory_kib=8, passes=1)
 PASSWORD = "four calm otters drift"
@@ -99,9 +102,16 @@ class System:
         """What signs access tokens."""
         return self.apps["membership"].extensions["signer"]
 
+    @functools.cached_property
+    def contents(self) -> Files:
+        """What is in the files of the databases."""
+        return Files(self.files().values())
+
     def close(self) -> None:
         """Give everything back."""
         gateway.close_app(self.gateway)
+        if "contents" in vars(self):
+            self.contents.close()
         for watcher in self._watchers.values():
             watcher.close()
         for database in self.databases.values():
@@ -250,24 +260,12 @@ class Snapshot:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._kept: dict[Path, sqlite3.Connection] = {}
-        for path in system.files().values():
-            kept = sqlite3.connect(":memory:")
-            with closing(sqlite3.connect(path)) as source:
-                source.backup(kept)
-            self._kept[path] = kept
+        self._kept = system.contents.keep()
 
     def restore(self) -> None:
-        """As it was."""
-        for path, kept in self._kept.items():
-            with closing(sqlite3.connect(path)) as target:
-                kept.backup(target)
+        """Put back what has changed since."""
+        self._system.contents.restore(self._kept)
         self._system.take_leases_anew()
-
-    def close(self) -> None:
-        """Forget it."""
-        for kept in self._kept.values():
-            kept.close()
 
 
 def _without_sync(connection: Any, _record: Any) -> None:

@@ -22,7 +22,6 @@ from tests.identity.system import Snapshot
 from tests.identity.world import KINDS, Tenant, World
 
 FULL = "FUZZ" in os.environ
-SHORT = 8  # `make test` asks every eighth operation for what is not allowed, `make test-all` each
 EXAMPLES = int(os.environ.get("FUZZ", "2"))
 PEOPLE = ("provider:owner", "acme:owner", "acme:member") if FULL else ("provider:owner",)
 # What no schema can say: names in any script, addresses, the ends of the calendar, what fits
@@ -65,10 +64,9 @@ def schema(world: World) -> Any:
 
 @pytest.fixture(scope="module")
 def snapshot(world: World) -> Iterator[Snapshot]:
-    kept = Snapshot(world.system)
-    yield kept
-    kept.restore()
-    kept.close()
+    taken = Snapshot(world.system)
+    yield taken
+    taken.restore()
 
 
 @pytest.mark.timeout(3600)
@@ -80,17 +78,14 @@ def test_requests_and_responses_follow_the_document(
     world: World,
     schema: Any,
     snapshot: Snapshot,
-    pytestconfig: pytest.Config,
 ) -> None:
     told: list[str] = []
     asked = {}
-    is_short = mode.is_negative and not (FULL or pytestconfig.getoption("exhaustive"))
-    for found in list(schema.get_all_operations())[:: SHORT if is_short else 1]:
-        operation = found.ok()
+    for operation in (result.ok() for result in schema.get_all_operations()):
+        if mode.is_negative and not _can_be_invalid(operation):
+            continue
         try:
             asked[operation.label] = _ask_often(world, operation, who, mode, snapshot)
-        except hypothesis.errors.Unsatisfiable:
-            continue
         except FailureGroup as problem:
             told.append(f"{operation.label}: {problem.message}")
 
@@ -147,6 +142,11 @@ def _aim(case: Any, tenant: Tenant) -> None:
     hypothesis.assume(not _is_negative(header) or _wants_key(case.operation))
     if "Idempotency-Key" in (case.headers or {}) and not _is_negative(header):
         case.headers["Idempotency-Key"] = secrets.token_hex(8)
+
+
+def _can_be_invalid(operation: Any) -> bool:
+    """Whether there is more to get wrong than the ids in the path, which take any text."""
+    return bool(list(operation.body) or list(operation.query)) or _wants_key(operation)
 
 
 def _is_negative(part: Any) -> bool:

@@ -387,8 +387,6 @@ def ground(world: World) -> Iterator[None]:
     yield
     before.restore()
     world.system.renew_gateway()
-    before.close()
-    WORLD["snapshot"].close()
     WORLD.clear()
 
 
@@ -397,7 +395,7 @@ def test_member_lifecycle(ground: None, request: pytest.FixtureRequest) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=EXAMPLES or (5 if request.config.getoption("exhaustive") else 3),
+            max_examples=EXAMPLES or (5 if request.config.getoption("exhaustive") else 2),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

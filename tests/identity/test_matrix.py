@@ -54,7 +54,6 @@ def unchanged(world: World) -> Iterator[None]:
     world.prove_anew()
     yield
     snapshot.restore()
-    snapshot.close()
 
 
 def test_every_operation_has_a_sample(offered: list[Operation]) -> None:

@@ -18,7 +18,7 @@ from tests.billing.ledger.machine import Machine
 
 STEPS = int(os.environ.get("LEDGER_STEPS", "30"))
 SHRINK = os.environ.get("LEDGER_SHRINK") != "no"
-EXAMPLES = {"postgresql": 12, "sqlite": 5}
+EXAMPLES = {"postgresql": 8, "sqlite": 3}
 EXHAUSTIVE_EXAMPLES = {"postgresql": 60, "sqlite": 15}
 
 
