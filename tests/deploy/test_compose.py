@@ -26,6 +26,7 @@ from clientele import registry
 from contracts import OUTSIDERS
 from devtools.ports import free_port
 from devtools.servers import rabbitmq
+from gateway.config import Settings as GatewaySettings
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,8 @@ REGISTRY = registry.entries()
 DATA_SERVICES = [service.name for service in registry.services()]
 ROLES = ("web", "listen", "relay", "tick", "migrate", "topology")
 PAGES = {f"console-{role}" for role in ("web", "migrate")}
+# Services with CSV, PDF or streams have a second web role for them.
+DOWNLOADS = {f"{service}-downloads" for service in ("org", "billing")}
 ONCE = ("migrate", "topology", "bootstrap")
 STAY = {name for name in SERVICES if not name.endswith(ONCE)}
 SECRET = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|CALLERS|^(DATABASE|BROKER|BROKER_ADMIN|MAIL)_URL")
@@ -109,7 +112,7 @@ def test_secrets_come_as_files(service: str) -> None:
 
 def test_every_role_of_every_service_runs() -> None:
     wanted = {f"{service}-{role}" for service in DATA_SERVICES for role in ROLES}
-    assert wanted | PAGES | {"membership-bootstrap", "gateway"} == OURS.keys()
+    assert wanted | PAGES | DOWNLOADS | {"membership-bootstrap", "gateway"} == OURS.keys()
     for name in wanted | PAGES:
         service, role = name.split("-")
         assert OURS[name]["command"] == ["python", "-m", service, role]
@@ -145,7 +148,7 @@ def test_containers_wait_for_what_they_depend_on() -> None:
         assert OURS[f"{service}-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
         assert OURS[f"{service}-topology"]["depends_on"] == {"broker": {"condition": healthy}}
     routed = [name for name, service in REGISTRY.items() if service.paths]
-    webs = {f"{service}-web": {"condition": healthy} for service in routed}
+    webs = {name: {"condition": healthy} for name in (*(f"{r}-web" for r in routed), *DOWNLOADS)}
     assert OURS["console-web"]["depends_on"] == {"console-migrate": {"condition": done}}
     assert OURS["console-migrate"]["depends_on"] == {"postgres": {"condition": healthy}}
     assert OURS["gateway"]["depends_on"] == {"membership-bootstrap": {"condition": done}, **webs}
@@ -166,7 +169,7 @@ def test_who_can_reach_whom() -> None:
     for name, service in SERVICES.items():
         for network in service["networks"]:
             members.setdefault(network, set()).add(name)
-    webs = {f"{service}-web" for service in DATA_SERVICES}
+    webs = {f"{service}-web" for service in DATA_SERVICES} | DOWNLOADS
 
     assert members["front"] == {"front", "gateway"}
     assert members["pages"] == {"front", "console-web"}
@@ -204,8 +207,24 @@ def test_the_gateway_has_an_address_for_each_service_it_routes_to() -> None:
     assert {f"{name.upper()}_URL": f"http://{name}-web:8000" for name in routed}.items() <= (
         environment.items()
     )
+    own = {f"{name.partition('-')[0].upper()}_DOWNLOADS_URL": name for name in DOWNLOADS}
+    assert {variable: f"http://{name}:8000" for variable, name in own.items()}.items() <= (
+        environment.items()
+    )
     assert "COPY deploy/services.toml /app/" in DOCKERFILE.read_text()
     assert environment["REGISTRY"] == "/app/services.toml"
+
+
+def test_downloads_have_as_many_threads_as_a_gateway_admits() -> None:
+    for name in DOWNLOADS:
+        web, downloads = SERVICES[f"{name.partition('-')[0]}-web"], SERVICES[name]
+        assert downloads["command"] == web["command"]
+        changed = {"WEB_WORKERS", "WEB_THREADS"}
+        assert {**web["environment"], **dict.fromkeys(changed)} == {
+            **downloads["environment"],
+            **dict.fromkeys(changed),
+        }
+        assert downloads["environment"]["WEB_THREADS"] > GatewaySettings.downloads
 
 
 def test_each_service_with_a_database_gets_one(tmp_path: Path) -> None:

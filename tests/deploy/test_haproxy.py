@@ -1,5 +1,6 @@
 """The proxy: HAProxy as a private process in front of servers that record what reaches them."""
 
+import base64
 import contextlib
 import http.client
 import json
@@ -731,6 +732,70 @@ def test_a_name_may_resolve_to_several_gateways(start: Start) -> None:
         assert eventually(lambda: is_served(proxy) and bool(first.seen) and bool(second.seen))
     first.stop()
     second.stop()
+
+
+def test_each_tenants_downloads_and_uploads_go_to_one_gateway(start: Start) -> None:
+    """A gateway counts in memory, so its limits hold for a tenant only if all its requests of a
+    kind meet there."""
+    first = Upstream()
+    second = Upstream("127.0.0.2", first.server_port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as names:
+        names.bind(("127.0.0.1", 0))
+        threading.Thread(
+            target=answer_names, args=(names, ["127.0.0.1", "127.0.0.2"]), daemon=True
+        ).start()
+        dns = f"127.0.0.1:{names.getsockname()[1]}"
+        proxy = start(first.server_port, GATEWAY_HOST="gateway", GATEWAY_SLOTS="4", GATEWAY_DNS=dns)
+        assert eventually(lambda: is_served(proxy) and bool(first.seen) and bool(second.seen))
+        first.seen.clear()
+        second.seen.clear()
+        for tenant in range(12):
+            for session in range(3):
+                token = {"Authorization": f"Bearer {unsigned(f'org_{tenant}', session)}"}
+                paths = (f"/v1/x.pdf?t={tenant}", f"/v1/usage?t={tenant}")
+                assert [send(proxy, "GET", path, headers=token)[0] for path in paths] == [200, 200]
+    tenants = [{path for _, path, *_ in gateway.seen} for gateway in (first, second)]
+    assert not tenants[0] & tenants[1]
+    assert all(tenants), "the tenants are spread"
+    first.stop()
+    second.stop()
+
+
+def unsigned(organization: str, session: int) -> str:
+    """An access token as the proxy reads it, without verifying it."""
+    parts = ({"alg": "Ed25519"}, {"org": organization, "sid": f"ses_{session}"})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts]
+    return b".".join([*encoded, b"c2lnbmF0dXJl"]).decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/organizations/x/audit", {"Accept": "text/csv"}),
+        ("/v1/organizations/x/invoices/y.pdf", {}),
+        ("/c/x/audit.csv", {}),
+        ("/v1/usage", {}),
+    ],
+    ids=["csv", "pdf", "page", "upload"],
+)
+def test_files_take_no_place_of_ordinary_requests_and_the_reverse(
+    start: Start, upstream: Upstream, path: str, headers: dict[str, str]
+) -> None:
+    slow = Upstream()
+    proxy = start(
+        slow.server_port,
+        GATEWAY_MAXCONN="1",
+        CONSOLE_PORT=str(slow.server_port),
+        CONSOLE_MAXCONN="1",
+    )
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(send, proxy, "GET", place) for place in ("/v1/hold", "/hold")]
+        while len(slow.seen) < 2:
+            time.sleep(0.01)
+        assert send(proxy, "GET", path, headers=headers)[0] == 200
+        slow.hold.set()
+        assert [each.result()[0] for each in held] == [200, 200]
+    slow.stop()
 
 
 def answer_names(line: socket.socket, addresses: list[str]) -> None:

@@ -45,6 +45,7 @@ def settings(**other: Any) -> Settings:
         "public_url": "https://api.example.com",
         "internal_secret": Secret(SECRET),
         "feed_poll_s": 0.02,
+        "readiness_s": 0.0,
     }
     return Settings(**{**standard, **other})
 
@@ -54,10 +55,12 @@ def build() -> Iterator[Build]:
     """Builds gateways with these settings and upstreams; closes all of them at the end."""
     apps: list[Flask] = []
 
-    def make(ways: Any = None, **other: Any) -> World:
+    def make(ways: Any = None, downloads_of: Any = None, **other: Any) -> World:
         fakes = {name: Fake(name) for name in ("org", "billing", "membership")}
         app = create_app(
-            settings(**other), {**{n: InProcess(f) for n, f in fakes.items()}, **(ways or {})}
+            settings(**other),
+            {**{n: InProcess(f) for n, f in fakes.items()}, **(ways or {})},
+            downloads=downloads_of,
         )
         apps.append(app)
         return World(app, Client(app, use_cookies=False), **fakes)

@@ -15,7 +15,11 @@ from gateway.config import Settings as GatewaySettings
 
 from clientele import registry
 
-THREADS = 24
+# Threads for API requests and for pages: what the gateway and the console share out.
+API_THREADS, PAGE_THREADS = 64, 32
+THREADS = API_THREADS + PAGE_THREADS
+# Of a service, whose requests run in these threads: from it follows how many may wait at once.
+_SERVICE_THREADS = 24
 PAGE_RATE = 500
 # Services call each other in this process; the addresses are never used.
 _NO_ADDRESS = "in this process"
@@ -79,7 +83,7 @@ def settings_of(installation: Installation) -> dict[str, Any]:
         "mail_url": Secret(f"file://{installation.mail}"),
         **overrides,
         "public_url": public_url,
-        "web_threads": THREADS,
+        "web_threads": _SERVICE_THREADS,
     }
     settings = {
         service.name: _service_settings(installation, service.name, values, passwords)
@@ -90,14 +94,14 @@ def settings_of(installation: Installation) -> dict[str, Any]:
         internal_secret=passwords["gateway"],
         public_url=public_url,
         trusted_proxies=trusted_proxies,
-        web_threads=THREADS,
+        web_threads=API_THREADS,
     )
     settings["console"] = ConsoleSettings(
         database_url=_database_url(installation, "console"),
         gateway_url=_NO_ADDRESS,
         public_url=public_url,
         trusted_proxies=trusted_proxies,
-        web_threads=THREADS,
+        web_threads=PAGE_THREADS,
     )
     return settings
 

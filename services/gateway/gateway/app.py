@@ -14,7 +14,7 @@ from flask import Flask
 from gateway import views
 from gateway.clients import Feed, HttpUpstream, Upstream
 from gateway.config import Settings, settings_with_urls
-from gateway.guard import AddressMonitor, Guard, Limits, Revocations
+from gateway.guard import AddressMonitor, Capacity, Guard, Limits, Revocations
 from gateway.views.forward import Forwarder
 from gateway.views.openapi import Catalog
 from gateway.views.routes import Routes
@@ -26,9 +26,11 @@ def create_app(
     settings: Settings,
     upstreams: Mapping[str, Upstream],
     ready: Mapping[str, Callable[[], None]] | None = None,
+    downloads: Mapping[str, Upstream] | None = None,
 ) -> Flask:
     """The gateway in front of these services. From its first request until ``close_app`` it follows
-    the feeds of revocations. ``ready``: further checks for ``/readyz``."""
+    the feeds of revocations. ``ready``: further checks for ``/readyz``; ``downloads``: where
+    streams, CSV and PDF of a service come from, if not from where the rest does."""
     table = Routes.load(Path(settings.registry))
     internal_clients = {
         name: InternalClient(upstream, "gateway", settings.internal_secret)
@@ -54,14 +56,23 @@ def create_app(
     checks = {name: views.ready_check(upstream) for name, upstream in upstreams.items()}
     checks |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
     checks |= ready or {}
-    app = application.build("gateway", title="Clientele", access=None, blueprints=(), ready=checks)
+    app = application.build(
+        "gateway",
+        title="Clientele",
+        access=None,
+        blueprints=(),
+        ready=checks,
+        ready_for=settings.readiness_s,
+    )
     views.add_openapi(app, Catalog(table, internal_clients, settings.public_url))
     forwarder = Forwarder(
         app.wsgi_app,
         table,
         upstreams,
+        downloads or {},
         guard,
         limits,
+        Capacity(settings),
         feeds.values(),
         monitor=AddressMonitor(),
         trusted_proxies=networks.parse(settings.trusted_proxies),
@@ -89,7 +100,12 @@ def serve() -> None:
             name: HttpUpstream(getattr(settings, f"{name}_url"), connections=settings.web_threads)
             for name in table.services
         }
-        return create_app(settings, upstreams)
+        downloads = {
+            name: HttpUpstream(url, connections=settings.downloads)
+            for name in table.services
+            if (url := getattr(settings, f"{name}_downloads_url"))
+        }
+        return create_app(settings, upstreams, downloads=downloads)
 
     address = f"{settings.host}:{settings.port}"
     WebServer(build, address, settings.web_workers, settings.web_threads).run()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, make_dataclass
 
-from chassis.runtime.settings import Secret
+from chassis.runtime.settings import Misconfigured, Secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,11 +12,19 @@ class Settings:
 
     ``registry``: the registry of services (deploy/services.toml); ``public_url``: our public
     address; ``internal_secret``: our password at the services; ``rate_per_second`` and
-    ``rate_burst``: for each organization; ``public_rate``: for each client network, requests
-    without a token in ten seconds; ``trusted_proxies``: networks (separated by commas or spaces) of
-    the proxies whose X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the
-    feeds of revocations; ``feed_silence_s``: seconds without a response after which no token is
-    accepted."""
+    ``rate_burst``: for each organization; ``public_rate``: for each client network in ten seconds,
+    of each of these: requests that need no token, with a refused token, and for the gateway's own
+    paths; ``trusted_proxies``: networks (separated by commas or spaces) of the proxies whose
+    X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the feeds of
+    revocations; ``feed_silence_s``: seconds without a response after which no token is accepted;
+    ``readiness_s``: seconds for which the outcome of ``/readyz`` is kept.
+
+    How many of a kind at once: ``downloads`` (streams, CSV, PDF) and ``uploads`` (bodies above 64
+    KiB) of this process, the other threads being for all other requests; and of each kind for one
+    customer, for one person of the provider's staff or API key, and for a provider's together.
+    ``requests_per_network``: of those that need no token, for one client network.
+
+    Raises Misconfigured if nothing is left for ordinary requests."""
 
     registry: str
     public_url: str
@@ -24,17 +32,44 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104 - inside its container; only the proxy reaches it
     port: int = 8000
     web_workers: int = 1
-    web_threads: int = 16
+    web_threads: int = 80
     log_level: str = "INFO"
     rate_per_second: int = 200
     rate_burst: int = 1000
     public_rate: int = 100
+    requests_per_customer: int = 8
+    requests_per_person: int = 16
+    requests_per_provider: int = 24
+    requests_per_network: int = 16
+    downloads: int = 24
+    downloads_per_customer: int = 2
+    downloads_per_person: int = 2
+    downloads_per_provider: int = 16
+    uploads: int = 8
+    uploads_per_customer: int = 2
+    uploads_per_person: int = 4
+    uploads_per_provider: int = 6
     trusted_proxies: str = ""
     feed_poll_s: float = 1.0
     feed_silence_s: float = 10.0
+    readiness_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.requests < 1:
+            raise Misconfigured("WEB_THREADS must be more than DOWNLOADS and UPLOADS together.")
+
+    @property
+    def requests(self) -> int:
+        """The ordinary requests at once of this process."""
+        return self.web_threads - self.downloads - self.uploads
 
 
 def settings_with_urls(services: Iterable[str]) -> type[Settings]:
-    """The settings with an address for each of these services: ``org_url``, ..."""
-    fields = [(f"{name}_url", str) for name in services]
-    return make_dataclass("Settings", fields, bases=(Settings,), frozen=True, kw_only=True)
+    """The settings with the addresses of each of these services: ``org_url``, ..., and
+    ``org_downloads_url``, where downloads go if it is set."""
+    names = list(services)
+    fields = [(f"{name}_url", str) for name in names]
+    optional = [(f"{name}_downloads_url", str, "") for name in names]
+    return make_dataclass(
+        "Settings", [*fields, *optional], bases=(Settings,), frozen=True, kw_only=True
+    )

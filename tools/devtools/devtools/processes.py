@@ -198,13 +198,15 @@ class System:
                 "INTERNAL_SECRET": self._secrets["gateway"],
                 "PUBLIC_URL": self.address,
                 "REGISTRY": str(registry.FILE),
-                "WEB_THREADS": "32",
+                "WEB_THREADS": "80",
             }
             return inherited | common | own
         database = self._databases[service]
         own = {"DATABASE_URL": database.owner_url if role == "migrate" else database.app_url}
         if registry.entries()[service].messages:
             own |= self._secrets_of(service)
+        if service == "console":
+            own["WEB_THREADS"] = "28"
         if role == "topology":
             own["BROKER_ADMIN_URL"] = self._broker_admin
         return inherited | common | own

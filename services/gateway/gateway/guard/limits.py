@@ -1,4 +1,4 @@
-"""Rate limits: per organization for requests with a token, per client network without one."""
+"""Rate limits: per organization for requests with a valid token, per client network for others."""
 
 import math
 import time
@@ -35,16 +35,28 @@ class Limits:
     """The limits of the API.
 
     ``per_second`` and ``burst``: for each organization, on average and at once; ``public``: for
-    each client network, requests without a token in ten seconds."""
+    each client network in ten seconds, of each kind that no organization answers for. The kinds are
+    counted apart, so that a script with a dead token keeps nobody of its network from signing
+    in."""
 
     def __init__(self, *, per_second: int, burst: int, public: int) -> None:
         self._organizations = RateLimit(burst, max(1, burst // per_second))
-        self._addresses = RateLimit(public, _PUBLIC_WINDOW)
+        self._open = RateLimit(public, _PUBLIC_WINDOW)
+        self._refused = RateLimit(public, _PUBLIC_WINDOW)
+        self._own = RateLimit(public, _PUBLIC_WINDOW)
 
     def count_organization(self, organization_id: str) -> None:
         """Count a request with a token. Raises TooMany."""
         self._organizations.count(organization_id)
 
     def count_address(self, address: str) -> None:
-        """Count a request without a token. Raises TooMany."""
-        self._addresses.count(networks.network_of(address))
+        """Count a request that needs no token. Raises TooMany."""
+        self._open.count(networks.network_of(address))
+
+    def count_refused(self, address: str) -> None:
+        """Count a request whose token was refused. Raises TooMany."""
+        self._refused.count(networks.network_of(address))
+
+    def count_own(self, address: str) -> None:
+        """Count a request that the gateway answers itself. Raises TooMany."""
+        self._own.count(networks.network_of(address))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from chassis.auth.access import public
 from chassis.errors import Unavailable
-from chassis.http.responses import json_response
 from flask import Flask, Response
 
 from gateway.clients import Upstream
@@ -26,7 +25,7 @@ def add_openapi(app: Flask, catalog: Catalog) -> None:
     """Serve ``/v1/openapi.json``."""
 
     def openapi() -> Response:
-        response = json_response(catalog.document())
+        response = Response(catalog.document(), content_type="application/json")
         response.headers["Cache-Control"] = "public, max-age=60"
         return response
 

@@ -1,5 +1,6 @@
 """The public OpenAPI document, fetched from the services and merged."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -32,11 +33,11 @@ class Catalog:
         self._clock = clock
         self._documents: dict[str, dict[str, Any]] = {}
         self._refresh_at = float("-inf")
-        self._merged: dict[str, Any] = {}
+        self._merged = b""
         self._lock = threading.Lock()
 
-    def document(self) -> dict[str, Any]:
-        """The merged document. Raises Unavailable until every service has responded once."""
+    def document(self) -> bytes:
+        """The merged document, as JSON. Raises Unavailable until every service has responded."""
         is_due = self._clock() >= self._refresh_at
         # One request refreshes; others take what is there, and wait only where there is nothing.
         if is_due and self._lock.acquire(blocking=not self._merged):
@@ -59,7 +60,8 @@ class Catalog:
         self._refresh_at = self._clock() + (_MAX_AGE if all(fetched) else _RETRY_AFTER)
         if self._documents.keys() == self._clients.keys():
             in_order = {name: self._documents[name] for name in self._clients}
-            self._merged = merge(in_order, self._routes, self._public_url)
+            merged = merge(in_order, self._routes, self._public_url)
+            self._merged = json.dumps(merged, separators=(",", ":")).encode()
 
     def _fetch(self, name: str, client: InternalClient) -> bool:
         try:

@@ -12,7 +12,8 @@ from chassis.http import body_limits
 
 MAX_PATH = 2048
 # Paths of the gateway's own.
-OWN = {"/healthz", "/readyz", "/v1/openapi.json"}
+HEALTH = "/healthz"
+OWN = {HEALTH, "/readyz", "/v1/openapi.json"}
 
 # No percent sign, no empty segment, none that begins with a dot: each path has one spelling.
 _CANONICAL = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+|/\.well-known/jwks\.json")

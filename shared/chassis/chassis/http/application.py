@@ -1,5 +1,6 @@
 """The Flask application of a service: request ids, problem+json, health, the OpenAPI document."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,10 +32,12 @@ def build(
     access: AccessControl | None,
     blueprints: Iterable[flask.Blueprint],
     ready: Mapping[str, Callable[[], None]],
+    ready_for: float = 0.0,
 ) -> Flask:
     """A service's Flask application. Plain Flask blueprints are served but not documented.
 
-    ``ready``: the checks of ``/readyz``; each raises if something is not available."""
+    ``ready``: the checks of ``/readyz``; each raises if something is not available. ``ready_for``:
+    seconds for which their outcome is kept."""
     app = Flask(name, static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=body_limits.DEFAULT,
@@ -52,7 +55,7 @@ def build(
     registered = tuple(blueprints)
     for blueprint in registered:
         app.register_blueprint(blueprint)
-    _add_health(app, ready)
+    _add_health(app, Readiness(ready, ready_for))
     _add_openapi(app, title, registered)
     return app
 
@@ -72,13 +75,38 @@ def _add_openapi(app: Flask, title: str, blueprints: Iterable[flask.Blueprint]) 
     app.extensions["openapi"] = document
 
 
-def _add_health(app: Flask, ready: Mapping[str, Callable[[], None]]) -> None:
+class Readiness:
+    """The outcome of these checks, kept for some seconds. Requests that come while they run wait
+    for them, so that any number of requests makes one round of checks."""
+
+    def __init__(
+        self,
+        checks: Mapping[str, Callable[[], None]],
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checks, self._seconds, self._clock = checks, seconds, clock
+        self._outcome: dict[str, str] = {}
+        self._until = float("-inf")
+        self._lock = threading.Lock()
+
+    def outcome(self) -> Mapping[str, str]:
+        """``ok`` or the name of the problem, for each check."""
+        with self._lock:
+            if self._clock() >= self._until:
+                with ThreadPoolExecutor(max(1, len(self._checks))) as pool:
+                    results = pool.map(_result, self._checks.values())
+                    self._outcome = dict(zip(self._checks, results, strict=True))
+                self._until = self._clock() + self._seconds
+            return self._outcome
+
+
+def _add_health(app: Flask, readiness: Readiness) -> None:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     def readyz() -> tuple[dict[str, Any], int]:
-        with ThreadPoolExecutor(max(1, len(ready))) as pool:
-            checks = dict(zip(ready, pool.map(_result, ready.values()), strict=True))
+        checks = readiness.outcome()
         if all(result == "ok" for result in checks.values()):
             return {"status": "ok", "checks": checks}, 200
         return {"status": "unavailable", "checks": checks}, 503

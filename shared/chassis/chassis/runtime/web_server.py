@@ -5,6 +5,22 @@ from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from chassis.runtime.paced_socket import Pace, PacedSocket
+
+
+class PacedWorker(ThreadWorker):  # type: ignore[misc]
+    """A worker whose threads do not wait for slow clients without end."""
+
+    pace = Pace()
+
+    def handle(self, conn: TConn) -> Any:
+        """Handle one request."""
+        if not isinstance(conn.sock, PacedSocket):
+            conn.sock = PacedSocket.of(conn.sock, self.pace)
+        conn.sock.begin()
+        return super().handle(conn)
 
 
 class WebServer(BaseApplication):
@@ -16,7 +32,7 @@ class WebServer(BaseApplication):
             "bind": bind,
             "workers": workers,
             "threads": threads,
-            "worker_class": "gthread",
+            "worker_class": PacedWorker,
             "timeout": 30,
             "graceful_timeout": 25,
             "keepalive": 65,
