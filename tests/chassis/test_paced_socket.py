@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from chassis.runtime.paced_socket import Budget, Pace, PacedSocket
 
-PACE = Pace(grace=10, rate=1000, total=60)
+PACE = Pace(patience=10, rate=1000, total=60)
 Pair = tuple[PacedSocket, socket.socket]
 
 
@@ -14,13 +14,13 @@ Pair = tuple[PacedSocket, socket.socket]
 def pair() -> Iterator[Pair]:
     """A server's end that waits for next to no time, and its client's."""
     server, client = socket.socketpair()
-    paced = PacedSocket.of(server, Pace(grace=0.01, rate=10**9, total=60))
+    paced = PacedSocket.of(server, Pace(patience=0.01, rate=10**9, total=60))
     yield paced, client
     paced.close()
     client.close()
 
 
-def test_waiting_uses_up_the_grace_and_bytes_bring_it_back() -> None:
+def test_waiting_uses_up_the_patience_and_bytes_bring_it_back() -> None:
     budget = Budget(PACE)
     budget.spend(8, 0)
     assert budget.seconds(0) == 2

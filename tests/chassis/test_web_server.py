@@ -21,7 +21,7 @@ class Served:
         config.set("threads", 2)
         self.worker = PacedWorker(1, 0, [], None, 30, config, Logger(config))
         self.worker.log.error_log.setLevel(logging.CRITICAL)
-        self.worker.pace = Pace(grace=0.01, rate=10**9, total=60)
+        self.worker.pace = Pace(patience=0.01, rate=10**9, total=60)
         self.body, self.read, self.closed = body, b"", False
         self.worker.wsgi = self.application
         server, self.client = socket.socketpair()

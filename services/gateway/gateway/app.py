@@ -12,14 +12,12 @@ from chassis.runtime.settings import load, read
 from flask import Flask
 
 from gateway import views
-from gateway.clients import Feed, HttpUpstream, Upstream
+from gateway.clients import HttpUpstream, Upstream
 from gateway.config import Settings, settings_with_urls
-from gateway.guard import AddressMonitor, Capacity, Guard, Limits, Revocations
+from gateway.guard import AddressMonitor, Capacity, Guard, Limits, follow
 from gateway.views.forward import Forwarder
 from gateway.views.openapi import Catalog
 from gateway.views.routes import Routes
-
-FEEDS = ("membership", "org")
 
 
 def create_app(
@@ -36,25 +34,13 @@ def create_app(
         name: InternalClient(upstream, "gateway", settings.internal_secret)
         for name, upstream in upstreams.items()
     }
-    revocations = Revocations()
-    feeds = {
-        name: Feed(
-            internal_clients[name],
-            revocations.learn,
-            silence=settings.feed_silence_s,
-            pause=settings.feed_poll_s,
-        )
-        for name in FEEDS
-    }
+    revocations, feeds = follow(internal_clients, settings)
     keys = RemoteKeys(
         lambda: upstreams["membership"].send("GET", "/.well-known/jwks.json", {}).json()
     )
-    guard = Guard(Verifier(keys), revocations, [feed.check for feed in feeds.values()])
-    limits = Limits(
-        per_second=settings.rate_per_second, burst=settings.rate_burst, public=settings.public_rate
-    )
+    guard = Guard(Verifier(keys), revocations, [feed.check for feed in feeds])
     checks = {name: views.ready_check(upstream) for name, upstream in upstreams.items()}
-    checks |= {f"revocations of {name}": feed.check for name, feed in feeds.items()}
+    checks |= {f"revocations of {feed.name}": feed.check for feed in feeds}
     checks |= ready or {}
     app = application.build(
         "gateway",
@@ -71,9 +57,9 @@ def create_app(
         upstreams,
         downloads or {},
         guard,
-        limits,
-        Capacity(settings),
-        feeds.values(),
+        Limits.of(settings),
+        Capacity.of(settings),
+        feeds,
         monitor=AddressMonitor(),
         trusted_proxies=networks.parse(settings.trusted_proxies),
     )

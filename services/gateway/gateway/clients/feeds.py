@@ -16,7 +16,7 @@ class Feed:
     """Follows one service's feed. ``learn`` receives every entry, some of them more than once.
 
     ``silence``: seconds without a response after which the feed counts as stale; ``pause``:
-    seconds between two requests."""
+    seconds between two requests; ``name``: the service."""
 
     def __init__(
         self,
@@ -25,10 +25,11 @@ class Feed:
         *,
         silence: float,
         pause: float,
+        name: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client, self._learn, self._clock = client, learn, clock
-        self._silence, self._pause = silence, pause
+        self._silence, self._pause, self.name = silence, pause, name
         self._position = 0
         self._complete_at = float("-inf")
         self._loaded = threading.Event()

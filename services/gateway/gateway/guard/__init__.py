@@ -2,6 +2,7 @@
 
 from gateway.guard.address_monitor import AddressMonitor
 from gateway.guard.capacity import Capacity
+from gateway.guard.following import follow
 from gateway.guard.limits import Limits, RateLimit
 from gateway.guard.revocations import Revocations
 from gateway.guard.tokens import Guard, TokenRevoked
@@ -14,4 +15,5 @@ __all__ = [
     "RateLimit",
     "Revocations",
     "TokenRevoked",
+    "follow",
 ]

@@ -1,57 +1,57 @@
 """How many requests this process handles at once, of each kind, and of these for each tenant."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from chassis.http import networks
 from chassis.http.slots import Shares, Slot, Slots
 
-from gateway.config import Settings
-
+_WHO = ("customer", "person", "provider")
+# Seconds after which a download may be free again.
 _RETRY_DOWNLOAD = 5
 
 
+@dataclass(frozen=True)
+class Kind:
+    """The slots of one kind of request, and a tenant's shares of them."""
+
+    slots: Slots
+    shares: Shares
+
+    def take(self, claims: Mapping[str, Any]) -> Slot:
+        """A slot for a request with these claims. Raises TooManyAtOnce or Busy."""
+        return self.slots.take(
+            self.shares.of(organization_id=claims["org"], kind=claims["kind"], sub=claims["sub"])
+        )
+
+
+@dataclass(frozen=True)
 class Capacity:
     """Three kinds of requests, none of which takes up what the others need: downloads (streams,
-    CSV, PDF), uploads (bodies above the ordinary limit), and all others."""
+    CSV, PDF), uploads (bodies above the ordinary limit), and all others. ``per_network``: of these,
+    how many without a token from one client network."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._requests = Slots(settings.requests)
-        self._downloads = Slots(settings.downloads, retry_after=_RETRY_DOWNLOAD)
-        self._uploads = Slots(settings.uploads)
-        self._request_shares = Shares(
-            settings.requests_per_customer,
-            settings.requests_per_person,
-            settings.requests_per_provider,
+    requests: Kind
+    downloads: Kind
+    uploads: Kind
+    per_network: int
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """The capacity that these settings give to a process."""
+
+        def kind(name: str, total: int, retry_after: int = 1) -> Kind:
+            share = (getattr(settings, f"{name}_per_{who}") for who in _WHO)
+            return Kind(Slots(total, retry_after=retry_after), Shares(*share))
+
+        return cls(
+            requests=kind("requests", settings.requests),
+            downloads=kind("downloads", settings.downloads, _RETRY_DOWNLOAD),
+            uploads=kind("uploads", settings.uploads),
+            per_network=settings.requests_per_network,
         )
-        self._download_shares = Shares(
-            settings.downloads_per_customer,
-            settings.downloads_per_person,
-            settings.downloads_per_provider,
-        )
-        self._upload_shares = Shares(
-            settings.uploads_per_customer,
-            settings.uploads_per_person,
-            settings.uploads_per_provider,
-        )
-        self._per_network = settings.requests_per_network
 
-    def take_open(self, address: str) -> Slot:
-        """A slot for a request without a token. Raises TooManyAtOnce or Busy."""
-        return self._requests.take({networks.network_of(address): self._per_network})
-
-    def take_request(self, claims: Mapping[str, Any]) -> Slot:
-        """A slot for an ordinary request. Raises TooManyAtOnce or Busy."""
-        return self._requests.take(_shares(self._request_shares, claims))
-
-    def take_download(self, claims: Mapping[str, Any]) -> Slot:
-        """A slot for a download. Raises TooManyAtOnce or Busy."""
-        return self._downloads.take(_shares(self._download_shares, claims))
-
-    def take_upload(self, claims: Mapping[str, Any]) -> Slot:
-        """A slot for an upload. Raises TooManyAtOnce or Busy."""
-        return self._uploads.take(_shares(self._upload_shares, claims))
-
-
-def _shares(shares: Shares, claims: Mapping[str, Any]) -> dict[str, int]:
-    return shares.of(organization_id=claims["org"], kind=claims["kind"], sub=claims["sub"])
+    def take_without_token(self, address: str) -> Slot:
+        """A slot for a request that needs no token. Raises TooManyAtOnce or Busy."""
+        return self.requests.slots.take({networks.network_of(address): self.per_network})

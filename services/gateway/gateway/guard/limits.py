@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import Any, Self
 
 from chassis.errors import TooMany
 from chassis.http import networks
@@ -36,14 +37,23 @@ class Limits:
 
     ``per_second`` and ``burst``: for each organization, on average and at once; ``public``: for
     each client network in ten seconds, of each kind that no organization answers for. The kinds are
-    counted apart, so that a script with a dead token keeps nobody of its network from signing
-    in."""
+    counted apart, so that a script with a dead token does not keep others of its network
+    from signing in."""
 
     def __init__(self, *, per_second: int, burst: int, public: int) -> None:
         self._organizations = RateLimit(burst, max(1, burst // per_second))
         self._open = RateLimit(public, _PUBLIC_WINDOW)
         self._refused = RateLimit(public, _PUBLIC_WINDOW)
         self._own = RateLimit(public, _PUBLIC_WINDOW)
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """The limits that these settings give."""
+        return cls(
+            per_second=settings.rate_per_second,
+            burst=settings.rate_burst,
+            public=settings.public_rate,
+        )
 
     def count_organization(self, organization_id: str) -> None:
         """Count a request with a token. Raises TooMany."""

@@ -109,7 +109,7 @@ class Forwarder:
             if route.is_mailed or _is_small(response):
                 response = _read_whole(response)
             elif claims is not None and not is_download:
-                held.enter_context(self._capacity.take_download(claims))
+                held.enter_context(self._capacity.downloads.take(claims))
                 slot.release()
             return replace(response, close=held.pop_all().close)
 
@@ -148,12 +148,12 @@ class Forwarder:
     ) -> Slot:
         """A slot for this kind of request. Raises TooManyAtOnce or Busy."""
         if claims is None:
-            return self._capacity.take_open(headers["X-Forwarded-For"])
+            return self._capacity.take_without_token(headers["X-Forwarded-For"])
         if is_download:
-            return self._capacity.take_download(claims)
+            return self._capacity.downloads.take(claims)
         if kinds.is_upload(environ, route):
-            return self._capacity.take_upload(claims)
-        return self._capacity.take_request(claims)
+            return self._capacity.uploads.take(claims)
+        return self._capacity.requests.take(claims)
 
     def _is_accepted(self, authorization: str) -> bool:
         if not authorization:

@@ -17,11 +17,11 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True)
 class Pace:
-    """``grace``: seconds of waiting at the beginning and at most; ``rate``: bytes per second that
+    """``patience``: seconds of waiting at first and at most; ``rate``: bytes per second that
     a client must take or send once they are used up; ``total``: seconds of waiting for a request
     in all."""
 
-    grace: float = 10.0
+    patience: float = 10.0
     rate: int = 4096
     total: float = 900.0
 
@@ -31,16 +31,16 @@ class Budget:
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._grace, self._total = pace.grace, pace.total
+        self._patience, self._total = pace.patience, pace.total
 
     def seconds(self, expected: int) -> float:
         """How long the next so many bytes may take."""
-        return min(self._grace + expected / self._pace.rate, self._total)
+        return min(self._patience + expected / self._pace.rate, self._total)
 
     def spend(self, seconds: float, transferred: int) -> None:
         """Count a transfer that took so long."""
         gained = transferred / self._pace.rate
-        self._grace = min(self._grace - seconds + gained, self._pace.grace)
+        self._patience = min(self._patience - seconds + gained, self._pace.patience)
         self._total -= seconds
 
 

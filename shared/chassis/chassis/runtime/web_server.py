@@ -10,7 +10,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from chassis.runtime.paced_socket import Pace, PacedSocket
 
 
-class PacedWorker(ThreadWorker):  # type: ignore[misc]
+class PacedWorker(ThreadWorker):
     """A worker whose threads do not wait for slow clients without end."""
 
     pace = Pace()
