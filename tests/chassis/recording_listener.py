@@ -1,5 +1,4 @@
-"""A listener that records what it is given; also used by processes that a test kills, which start
-faster without the modules of the tests."""
+"""A listener that records what it is given, for tests and for processes that a test kills."""
 
 from collections.abc import Sequence
 from datetime import datetime

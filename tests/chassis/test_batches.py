@@ -1,14 +1,12 @@
 """Consuming in batches: each message has one effect, and an irregular one is consumed alone without
 blocking others."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
@@ -28,6 +26,7 @@ from devtools.servers import RabbitMQ
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests import metering
+from tests.chassis import killed_consumer
 from tests.chassis.conftest import until
 from tests.chassis.messages import effects, rows
 from tests.chassis.recording_listener import RecordingListener
@@ -357,31 +356,10 @@ def test_a_broker_restart_loses_and_repeats_nothing(
     assert dead_letter_reasons(postgres_database) == []
 
 
-CHILD = """
-import sys, threading
-from chassis.messaging import broker
-from chassis.db.database import Database
-from chassis.runtime import clock
-from tests.chassis.recording_listener import RecordingListener
-import os
-listener = RecordingListener()
-apply = listener.apply
-def fatal(session, records, now):
-    if 'killer' in records: os.kill(os.getpid(), 9)
-    return apply(session, records, now)
-listener.apply = fatal
-batches = listener.batches(Database(sys.argv[2]))
-broker.RabbitBatchConsumer(sys.argv[1], "billing", batches).run(threading.Event())
-"""
-
-
-def child(
-    usage_broker: UsageBroker, database: Database, **environment: str
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, usage_broker.urls["billing"], database.url],
-        env={**os.environ, **environment},
-    )
+def start_consumer(
+    usage_broker: UsageBroker, database: Database, failpoint: str = ""
+) -> BaseProcess:
+    return killed_consumer.start(usage_broker.urls["billing"], database.url, failpoint)
 
 
 @pytest.mark.parametrize("point", ["batch.before_commit", "batch.before_ack"])
@@ -389,10 +367,9 @@ def test_after_a_kill_during_a_batch_each_message_has_one_effect(
     postgres_database: Database, usage_broker: UsageBroker, point: str
 ) -> None:
     publish(usage_broker, *(raw(f"r{n}") for n in range(700)))
-    assert (
-        child(usage_broker, postgres_database, CLIENTELE_FAILPOINT=point).wait(120)
-        == -signal.SIGKILL
-    )
+    process = start_consumer(usage_broker, postgres_database, point)
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
     assert len(effects(postgres_database)) in (
         (0,) if point == "batch.before_commit" else range(1, 501)
     )
@@ -415,16 +392,16 @@ def test_a_record_that_kills_the_process_is_dead_lettered_and_no_other_is(
     )
     deaths = 0
     while len(effects(postgres_database)) < 60:
-        process = child(usage_broker, postgres_database)
+        process = start_consumer(usage_broker, postgres_database)
         until(partial(_has_ended_or_applied_all, process, postgres_database))
-        deaths += process.poll() is not None
+        deaths += process.exitcode is not None
         process.kill()
-        process.wait()
+        process.join()
     assert deaths == 6
     assert dead_letter_reasons(postgres_database) == ["crashes"]
     assert max(row.times for row in rows(postgres_database, Redelivery)) == 6
     assert sorted(row.times for row in rows(postgres_database, Redelivery))[-2] <= 3
 
 
-def _has_ended_or_applied_all(process: subprocess.Popen[bytes], database: Database) -> bool:
-    return process.poll() is not None or len(effects(database)) == 60
+def _has_ended_or_applied_all(process: BaseProcess, database: Database) -> bool:
+    return process.exitcode is not None or len(effects(database)) == 60
