@@ -9,10 +9,10 @@ import pytest
 RARE = (
     "alembic",
     "amqp",
-    "email_validator",
     "flask",
     "flask_smorest",
     "gunicorn",
+    "idna",
     "joserfc",
     "kombu",
     "mako",

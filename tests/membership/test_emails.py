@@ -91,6 +91,44 @@ def test_text_in_any_script(smtp):
     assert "株式会社" in read["Subject"] and "Øyvind" in read.get_content()
 
 
+def test_both_spellings_of_a_domain_are_one_login_and_mail_goes_to_the_exact_domain(service):
+    in_ascii = "ann@xn--strae-oqa.example"
+    organization_id, token = service.owner()
+    members = f"/v1/organizations/{organization_id}/members"
+    new = {"name": "Ann", "portal_access": True, "role": "member", "email": "Ann@STRAẞE.example"}
+
+    assert service.call("POST", members, new, token=token).json["email"] == "ann@straße.example"
+    assert service.call("POST", members, new | {"email": in_ascii}, token=token).status_code == 409
+    service.accept(in_ascii)
+
+    people = {
+        service.log_in(spelling)["identity"]["id"]
+        for spelling in ("ann@straße.example", in_ascii, "ANN@Straße.example")
+    }
+    assert len(people) == 1
+    other = {"email": "ann@strasse.example", "password": "four calm otters drift"}
+    assert service.call("POST", "/v1/sessions", other).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "address", ["a，b@x.example", "a@☃.example", "a@x.example\u2028Bcc:b@x.example"]
+)
+def test_a_member_cannot_have_what_mail_could_misread(service, address):
+    organization_id, token = service.owner()
+    new = {"name": "Ann", "portal_access": True, "role": "member", "email": address}
+    answer = service.call("POST", f"/v1/organizations/{organization_id}/members", new, token=token)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/email")
+
+
+def test_an_address_stored_when_more_was_accepted_gets_no_mail(service):
+    service.customer("a，b@customer.example")
+    assert service.send_mails() == []
+    with pytest.raises(ValueError, match="address"):
+        clients.compose(
+            _mail(to="a,b@customer.example"), public_url="https://a.example", sender="a@b.example"
+        )
+
+
 def test_the_reset_link_has_its_own_path():
     message = clients.compose(
         _mail(purpose="reset"), public_url="https://a.example", sender="a@b.example"

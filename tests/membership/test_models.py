@@ -6,12 +6,13 @@ import argon2
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from chassis import email_addresses
 from chassis.db.columns import Base
 from chassis.db.database import Database
 from chassis.db.migrations import VERSION_TABLE
 from chassis.runtime import ids
 from membership import models
-from membership.values import addresses, attempt_limits, passwords, pins, roles
+from membership.values import attempt_limits, passwords, pins, roles
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -93,7 +94,7 @@ def test_instants_keep_their_microseconds_and_ids_their_kind(database: Database)
     ],
 )
 def test_one_mailbox_has_one_spelling(typed, kept):
-    assert addresses.key(typed) == kept
+    assert email_addresses.key(typed) == kept
 
 
 @pytest.mark.parametrize(

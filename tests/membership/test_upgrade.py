@@ -49,3 +49,42 @@ def test_sessions_and_refresh_tokens_survive_an_upgrade(
             "2026-01-02"
         )
     engine.dispose()
+
+
+def row_of(number: int, email: str) -> tuple[str, ...]:
+    one = f"{number:032}"
+    return (
+        "INSERT INTO identities "
+        "(id, email, email_verified_at, given_name, family_name, password_hash, status, created_at)"
+        f" VALUES ('{one}', '{email}', '2026-01-01 00:00:00.000000', 'O', 'O', 'hash', 'active',"
+        " '2026-01-01 00:00:00.000000')",
+        "INSERT INTO members (id, organization_id, identity_id, role, name, email, status, "
+        "verified, sort_name, search, created_at) VALUES "
+        f"('{one}', '{1:032}', '{one}', 'admin', 'O', '{email}', 'active', true, 'o', 'o', "
+        "'2026-01-01 00:00:00.000000')",
+    )
+
+
+def test_logins_whose_mail_went_to_another_domain_start_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    migrations.upgrade(SERVICE.migrations, url, "0004")
+    emails = ("a@straße.example", "a@strasse.example", "a@πόλος.example", "a@bücher.example")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(ROWS[0]), {"one": f"{1:032}"})
+        for number, email in enumerate((*emails, "a,b@x.example"), 1):
+            for row in row_of(number, email):
+                connection.execute(text(row))
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    with engine.connect() as connection:
+        reset = "SELECT email FROM identities WHERE password_hash IS NULL ORDER BY id"
+        pending = "SELECT email FROM members WHERE status = 'pending' AND NOT verified ORDER BY id"
+        queued = "SELECT email FROM mails WHERE purpose = 'invitation' ORDER BY id"
+        for query in (reset, pending, queued):
+            assert connection.scalars(text(query)).all() == [emails[0], emails[2]]
+    engine.dispose()
+    assert "a,b@x.example" in capsys.readouterr().out

@@ -123,13 +123,15 @@ WRONG = [
     ],
     *[
         (nested("billing", email=address), "/billing/email")
-        for address in ("", "x", "a@b@c", "a b@c.example", None)
+        for address in ("", "x", "a@b@c", "a b@c.example", "a；b@c.example", "a@☃.example", None)
     ],
     (nested("billing", address="x" * 501), "/billing/address"),
     (nested("billing", vat="1"), "/billing/vat"),
     (nested("owner", given_name=""), "/owner/given_name"),
     (nested("owner", family_name="x" * 101), "/owner/family_name"),
     (nested("owner", email="not an address"), "/owner/email"),
+    (nested("owner", email="a，b@c.example"), "/owner/email"),
+    (nested("owner", email="a＠c.example"), "/owner/email"),
     (nested("owner", email="a@b.example\r\nBcc: all@b.example"), "/owner/email"),
     (GOOD | {"buyer_tags": {"Other": "x"}}, "/buyer_tags/Other"),
     (GOOD | {"buyer_tags": {"TypeRef": 7}}, "/buyer_tags/TypeRef"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis import email_addresses
 from chassis.db import upserts
 from chassis.runtime import ids
 from sqlalchemy import delete, select, update
@@ -22,7 +23,6 @@ from membership.models import (
     RecoveryCode,
     Totp,
 )
-from membership.values import addresses
 from membership.values.lifetimes import LINK_LIFETIMES, RESET, UNDO
 from membership.values.mails import PASSWORD_CHANGED
 
@@ -33,7 +33,7 @@ def find_or_create_identity(
     session: Session, *, email: str, given_name: str, family_name: str, now: datetime
 ) -> Identity:
     """The identity with this address, created if there is none."""
-    address = addresses.key(email)
+    address = email_addresses.key(email)
     row = {
         "id": ids.new("idn"),
         "email": address,

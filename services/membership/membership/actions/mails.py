@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chassis import errors
+from chassis import email_addresses, errors
+from chassis.runtime import log
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from membership.values.attempt_limits import Limits
 from membership.values.lifetimes import ADDRESS_LINKS, LINK_LIFETIMES, RESET, UNDO
 from membership.values.mails import OutgoingMail
 
+_LOG = log.get("membership")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 MAX_RETRY_DELAY = timedelta(hours=1)
@@ -221,6 +223,9 @@ def _next_due(session: Session, now: datetime) -> Mail | None:
 
 
 def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | None:
+    if not email_addresses.is_valid(mail.email):  # it was stored when more was accepted
+        _LOG.warning("mail.invalid_address", mail_id=mail.id, purpose=mail.purpose)
+        return None
     if mail.details is not None and mail.purpose not in LINK_LIFETIMES:
         return OutgoingMail(
             mail_id=mail.id,

@@ -4,8 +4,9 @@ from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
+from chassis import email_addresses
+
 from membership.clients.mail_templates import SUBJECTS, TEXTS
-from membership.values import addresses
 from membership.values.lifetimes import RESET, UNDO
 from membership.values.mails import OutgoingMail
 
@@ -25,7 +26,7 @@ def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage
     }
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = sender
-    message["To"] = addresses.for_transport(mail.to)
+    message["To"] = email_addresses.in_headers(mail.to)
     message["Subject"] = " ".join(SUBJECTS[mail.purpose].format(**values).split())
     message["Date"] = formatdate(localtime=False)
     message["Message-ID"] = make_msgid(domain="clientele.invalid")

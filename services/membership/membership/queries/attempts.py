@@ -4,11 +4,12 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from chassis import email_addresses
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from membership.models import FailedAttempts
-from membership.values import addresses, attempt_limits, tokens
+from membership.values import attempt_limits, tokens
 from membership.values.attempt_limits import Limit, Limits
 
 
@@ -41,5 +42,5 @@ def seconds_until_allowed(
 
 def failures_key(email: str, client: bytes = b"") -> bytes:
     """The key for failed passwords of this address: from anywhere, or from one known client."""
-    anywhere = tokens.digest(addresses.key(email))
+    anywhere = tokens.digest(email_addresses.key(email))
     return hashlib.sha256(client + anywhere).digest() if client else anywhere

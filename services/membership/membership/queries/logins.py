@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from chassis import email_addresses
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from membership.models import (
 )
 from membership.queries.attempts import failures_key, seconds_blocked
 from membership.queries.organizations import settings_of
-from membership.values import addresses, attempt_limits
+from membership.values import attempt_limits
 from membership.values.attempt_limits import Limits
 
 FEED_RETENTION = timedelta(minutes=65)  # longer than any token lives
@@ -54,7 +55,7 @@ def login(session: Session, email: str, client: bytes, limits: Limits, now: date
     row = session.execute(
         select(Identity.id, Identity.password_hash, KnownClient.client)
         .outerjoin(KnownClient, on_known_client)
-        .where(Identity.email == addresses.key(email))
+        .where(Identity.email == email_addresses.key(email))
     ).one_or_none()
     identity_id, password_hash, known_client = row or (None, None, None)
     key = failures_key(email, known_client or b"")

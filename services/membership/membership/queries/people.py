@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from chassis import errors
+from chassis import email_addresses, errors
 from chassis.runtime import ids
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from membership.models import Identity, MailedToken, Member, Organization
 from membership.queries.invitations import LINK_HELD, LINK_QUEUED
 from membership.queries.locking import locked
-from membership.values import addresses
 
 CURRENT_STATUSES = ("pending", "active", "disabled")
 
@@ -97,7 +96,7 @@ def identity(session: Session, identity_id: str) -> Identity:
 def identity_by_email(session: Session, email: str) -> Identity | None:
     """The identity with this address."""
     return session.scalars(
-        select(Identity).where(Identity.email == addresses.key(email))
+        select(Identity).where(Identity.email == email_addresses.key(email))
     ).one_or_none()
 
 

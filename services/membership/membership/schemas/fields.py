@@ -3,27 +3,15 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.http.fields import Text
+from chassis.http.fields import Email
 from marshmallow import fields, validate
 
-from membership.values import addresses
 
-
-class Address(Text):
-    """An email address, normalized."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(most=addresses.MAX_LENGTH, metadata={"format": "email"}, **kwargs)
+class Address(Email):
+    """An email address as identities have it: in one case."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        try:
-            return addresses.parse(super()._deserialize(value, attr, data, **kwargs))
-        except ValueError as problem:
-            if isinstance(problem, ma.ValidationError):
-                raise
-            raise ma.ValidationError(
-                "email: Enter an email address such as name@example.com."
-            ) from problem
+        return super()._deserialize(value, attr, data, **kwargs).lower()
 
 
 def secret(**kwargs: Any) -> fields.String:

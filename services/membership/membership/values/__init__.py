@@ -1,1 +1,1 @@
-"""Values and policies without a database: addresses, passwords, PINs, tokens, roles, limits."""
+"""Values and policies without a database: passwords, PINs, tokens, roles, limits."""

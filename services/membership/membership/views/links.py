@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chassis import email_addresses
 from chassis.auth.access import optional_caller, public
 from chassis.http import context, idempotency
 from chassis.http.parsing import Blueprint
@@ -10,7 +11,7 @@ from chassis.runtime import clock
 from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
-from membership.values import addresses, attempt_limits, passwords
+from membership.values import attempt_limits, passwords
 from membership.views import credentials, resources
 
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
@@ -74,7 +75,7 @@ def request_reset(body: dict[str, Any]) -> dict[str, Any]:
     limits = attempt_limits.password_reset_limits(credentials.client())
     idempotency.retried(
         lambda session: mails.queue_password_reset(
-            session, email=addresses.key(body["email"]), limits=limits, now=clock.now()
+            session, email=email_addresses.key(body["email"]), limits=limits, now=clock.now()
         )
     )
     return {"accepted": True}

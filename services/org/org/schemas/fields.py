@@ -23,25 +23,6 @@ class Name(Text):
         return text
 
 
-class Email(Text):
-    """An email address, normalized; whether it exists is not checked."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(most=254, metadata={"format": "email"}, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        # Imported on first use: it compiles large patterns, which every process would pay for.
-        from email_validator import EmailNotValidError, validate_email
-
-        text = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            return validate_email(
-                text, check_deliverability=False, test_environment=True
-            ).normalized
-        except EmailNotValidError as problem:
-            raise ma.ValidationError("email: Enter a valid email address.") from problem
-
-
 class OneOf(ma.validate.OneOf):
     """A choice; ``error`` describes the choices where they are too many to list."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import marshmallow as ma
 from chassis.db.columns import Id, Instant
-from chassis.http.fields import Flag, Stamp, Text
+from chassis.http.fields import Email, Flag, Stamp, Text
 from chassis.http.paging import PageArgs
 from sqlalchemy import Boolean, String
 
@@ -21,7 +21,7 @@ class Billing(ma.Schema):
     again."""
 
     name = Text(allow_none=True)
-    email = fields.Email()
+    email = Email()
     address = Text(most=500, lines=True, allow_none=True)
     city = Text(allow_none=True)
 
@@ -29,7 +29,7 @@ class Billing(ma.Schema):
 class NewBilling(Billing):
     """Who is billed, at creation."""
 
-    email = fields.Email(required=True)
+    email = Email(required=True)
 
 
 class NewOwner(ma.Schema):
@@ -37,7 +37,7 @@ class NewOwner(ma.Schema):
 
     given_name = Text(required=True, most=100)
     family_name = Text(required=True, most=100)
-    email = fields.Email(required=True)
+    email = Email(required=True)
 
 
 class BuyerTags(ma.Schema):

@@ -6,6 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
+from chassis import email_addresses
 from chassis.runtime import clock, ids
 
 _SHORTEST_INSTANT = len("2026-01-31T09:00Z")
@@ -36,6 +37,22 @@ class Text(ma.fields.String):
         if not self.least <= len(text) <= self.most:
             raise ma.ValidationError(f"length: Must have {self.least} to {self.most} characters.")
         return text
+
+
+class Email(Text):
+    """An email address, normalized; whether it exists is not checked."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(most=email_addresses.MAX_LENGTH, metadata={"format": "email"}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return email_addresses.parse(text)
+        except ValueError as problem:
+            raise ma.ValidationError(
+                "email: Enter an email address such as name@example.com."
+            ) from problem
 
 
 class TypeId(ma.fields.String):
