@@ -13,7 +13,9 @@ from membership import app as application
 from membership import jobs, models, queries
 from membership.actions import audit_log, providers, sessions
 from membership.values import passwords
-from sqlalchemy import select
+from sqlalchemy import select, text
+
+from tests import customers
 
 pytestmark = pytest.mark.both_databases
 
@@ -317,11 +319,11 @@ def test_a_login_racing_a_suspension_never_leaves_a_live_token(service):
 
 def test_a_suspension_waits_for_a_login_that_has_begun(service, monkeypatch):
     organization_id, _ = service.owner()
-    inside, suspended, record = threading.Event(), threading.Event(), audit_log.record
+    begun, go_on, record = threading.Event(), threading.Event(), audit_log.record
 
-    def slowly(*args, **kwargs):
-        inside.set()
-        suspended.wait(0.5)  # in vain, because the suspension waits for this login
+    def record_later(*args, **kwargs):
+        begun.set()
+        assert go_on.wait(60)
         record(*args, **kwargs)
 
     def log_in():
@@ -330,14 +332,30 @@ def test_a_suspension_waits_for_a_login_that_has_begun(service, monkeypatch):
                 "/v1/sessions", json={"email": OLGA, "password": "four calm otters drift"}
             )
 
-    monkeypatch.setattr(audit_log, "record", slowly)
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(log_in)
-        assert inside.wait(60)
-        service.receive(
-            org.OrganizationSuspended(organization_id=organization_id, provider_id=organization_id)
+    def waits_for_a_lock():
+        if service.database.is_sqlite:  # has one writer at a time
+            return True
+        query = text(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
-        suspended.set()
+        with service.database.reading() as session:
+            return session.scalar(query)
+
+    suspended = org.OrganizationSuspended(
+        organization_id=organization_id, provider_id=organization_id
+    )
+    monkeypatch.setattr(audit_log, "record", record_later)
+    with ThreadPoolExecutor(2) as pool:
+        answer = pool.submit(log_in)
+        assert begun.wait(60)
+        monkeypatch.setattr(audit_log, "record", record)
+        suspension = pool.submit(service.receive, suspended)
+        customers.eventually(lambda: suspension.done() or waits_for_a_lock())
+        has_waited = not suspension.done()
+        go_on.set()
+        suspension.result()
+        assert has_waited
         assert service.is_revoked(answer.result().json["access_token"])
 
 
