@@ -182,8 +182,8 @@ def signing_key() -> str:
 
 
 def certificate() -> str:
-    """A private key and a certificate for it, PEM, for this machine only and signed by itself: for
-    trying out. Raises Missing."""
+    """A private key and a self-signed certificate for this machine, PEM: for trying out. Raises
+    Missing."""
     openssl = shutil.which("openssl")
     if not openssl:
         raise Missing(

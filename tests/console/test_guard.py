@@ -79,13 +79,16 @@ def by_https(whole: Whole) -> Iterator[Browser]:
 def test_the_cookie_is_protected_from_scripts_and_plain_http(
     by_https: Browser, provider: Provider
 ) -> None:
-    [cookie] = by_https.sign_in(provider.email, PASSWORD, follow=False).headers.getlist(
-        "Set-Cookie"
-    )
-    name, *flags = cookie.split("; ")
+    page = by_https.sign_in(provider.email, PASSWORD, follow=False)
+    cookie, browser = page.headers.getlist("Set-Cookie")
+    flags = {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"}
 
+    name, *given = cookie.split("; ")
     assert name.startswith("__Host-clientele=") and len(name.partition("=")[2]) == 43
-    assert set(flags) == {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"}
+    assert set(given) == flags
+    name, *given = browser.split("; ")
+    assert name.startswith("__Host-clientele-browser=") and len(name.partition("=")[2]) == 43
+    assert flags | {"Max-Age=2592000"} <= set(given)
     assert by_https.follow().status == 200
     assert by_https.page.headers["Strict-Transport-Security"] == "max-age=31536000"
 
@@ -110,8 +113,10 @@ def test_all_cookies_are_protected(by_https: Browser, provider: Provider) -> Non
 
 
 def test_the_cookie_on_localhost(console: Browser, provider: Provider) -> None:
-    [cookie] = console.sign_in(provider.email, PASSWORD, follow=False).headers.getlist("Set-Cookie")
+    page = console.sign_in(provider.email, PASSWORD, follow=False)
+    cookie, browser = page.headers.getlist("Set-Cookie")
 
+    assert browser.startswith("clientele-browser=") and "Secure" not in browser
     assert set(cookie.split("; ")[1:]) == {"HttpOnly", "Path=/", "SameSite=Lax"}
     assert "Strict-Transport-Security" not in console.page.headers
 

@@ -90,6 +90,24 @@ def test_too_many_failed_sign_ins_must_wait(console: Browser) -> None:
     )
 
 
+def test_somebody_in_the_same_network_cannot_keep_a_person_out(
+    browser: Callable[[], Browser], provider: Provider
+) -> None:
+    own, new, other = browser(), browser(), browser()
+    provider.owner.sign_in(own)
+    new.address = other.address = own.address
+    own.sign_out()
+    known = own.cookies["clientele-browser"]
+
+    for _ in range(5):
+        other.sign_in(provider.email, "a wrong one")
+
+    assert new.sign_in(provider.email, PASSWORD).status == 429
+    assert "clientele-browser" not in new.cookies
+    assert own.sign_in(provider.email, PASSWORD).status == 200
+    assert own.cookies["clientele-browser"] == known
+
+
 def test_one_time_codes_do_not_need_the_password_again(
     console: Browser, provider: Provider
 ) -> None:
@@ -102,7 +120,9 @@ def test_one_time_codes_do_not_need_the_password_again(
     console.submit({"otp": phone.at(_now())})
 
     assert console.page.status == 200 and console.workspace == provider.id
-    assert console.cookies.keys() == {"clientele"}, "what opened the password is gone"
+    assert console.cookies.keys() == {"clientele", "clientele-browser"}, (
+        "what opened the password is gone"
+    )
 
 
 def test_an_encrypted_password_works_only_in_its_own_browser(
@@ -137,7 +157,7 @@ def test_signing_in_never_redirects_to_another_site(console: Browser, provider: 
         )
 
         assert (page.status, page.location) == (303, f"/at/{provider.id}/home"), target
-        assert len(page.headers.getlist("Set-Cookie")) == 1, target
+        assert len(page.headers.getlist("Set-Cookie")) == 2, target
 
 
 def test_signing_in_continues_to_the_requested_page(console: Browser, provider: Provider) -> None:
@@ -257,7 +277,7 @@ def test_signing_out_works_while_the_api_is_unavailable(
 
     console.send("POST", "/sign-out", {"csrf": console.page.forms[-1].fields["csrf"]})
 
-    assert console.page.location == "/signed-out" and console.cookies == {}
+    assert console.page.location == "/signed-out" and "clientele" not in console.cookies
     page = console.send(
         "POST", "/sign-in", {"email": provider.email, "password": PASSWORD, "next": "/"}
     )

@@ -26,6 +26,7 @@ PASSED = {
     "If-None-Match": '"b"',
     "Prefer": "wait=3",
     "User-Agent": "Lynx/2",
+    "X-Browser-Id": "k" * 43,
     "X-Request-Id": "req-1",
 }
 STOPPED = {

@@ -216,13 +216,18 @@ class MembershipService:
 
 
 class Clock:
-    """The time of a test. It passes as usual and can be advanced."""
+    """The time of a test. It passes as usual and can be stopped and advanced."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
+        self.stopped_at: datetime | None = None
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return (self.stopped_at or datetime.now(UTC)) + self.ahead
+
+    def stop(self) -> None:
+        """Let time pass only by ``advance``."""
+        self.stopped_at = datetime.now(UTC)
 
     def advance(self, **time: float) -> None:
         self.ahead += timedelta(**time)

@@ -6,24 +6,27 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import pytest
 from chassis.db.database import Database
 from chassis.runtime import clock
 from membership import app as application
 from membership import jobs, models
 from membership.values import attempt_limits, passwords
+from membership.values.clients import Client
 from sqlalchemy import event, func, select, update
 
 OLGA = "olga@customer.example"
 PASSWORD = "four calm otters drift"
 NEW = "seven quiet herons wait"
+BROWSER = "k" * 43
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 
-def log_in(service, password="wrong", address=OLGA, *, at=HOME, client=None):
+def log_in(service, password="wrong", address=OLGA, *, at=HOME, browser="", client=None):
     return (client or service.client).post(
         "/v1/sessions",
         json={"email": address, "password": password},
-        headers={"X-Forwarded-For": at},
+        headers={"X-Forwarded-For": at, "X-Browser-Id": browser},
     )
 
 
@@ -102,32 +105,123 @@ def test_successful_logins_are_not_counted(service):
     assert [log_in(service, PASSWORD).status_code for _ in range(22)] == [201] * 22
 
 
-def test_failed_lookups_are_counted_per_network(service):
-    service.owner()
+def ask_wrongly(service, kind, at):
+    """Present a secret of this kind that nobody has."""
+    method, path, body = {
+        "refresh": ("POST", "/v1/sessions/refresh", {"refresh_token": "x"}),
+        "key": ("POST", "/v1/sessions", {"api_key": "clk_x"}),
+        "link": ("GET", "/v1/verifications/x", None),
+        "reset": ("POST", "/v1/password-resets/x", {"password": NEW}),
+    }[kind]
+    return service.call(method, path, body, headers={"X-Forwarded-For": at})
+
+
+def test_each_kind_of_secret_has_a_limit_of_its_own(service):
+    for kind, status in (("refresh", 401), ("key", 401), ("link", 404)):
+        assert [ask_wrongly(service, kind, HOME).status_code for _ in range(30)] == [status] * 30
+        refused = ask_wrongly(service, kind, HOME)
+        assert refused.status_code == 429 and 50 < int(refused.headers["Retry-After"]) <= 60
+        assert ask_wrongly(service, kind, ELSEWHERE).status_code == status
+    assert ask_wrongly(service, "reset", HOME).status_code == 429
+    assert log_in(service, at=HOME).status_code == 401
+    service.clock.advance(minutes=1)
+    assert ask_wrongly(service, "refresh", HOME).status_code == 401
+
+
+def test_a_valid_secret_is_never_refused_because_of_failures(service):
+    _, token = service.owner()
+    begun, ended = service.log_in(OLGA), service.log_in(OLGA)
+    service.call("DELETE", "/v1/sessions/current", token=ended["access_token"])
+    key = service.call(
+        "POST", "/v1/api-keys", {"name": "cdr", "scopes": ["members:read"]}, token=token
+    ).json["api_key"]
     service.call("POST", "/v1/password-resets", {"email": OLGA})
     link = f"/v1/password-resets/{service.link(OLGA)}"
+    for kind in ("refresh", "key", "link"):
+        while ask_wrongly(service, kind, HOME).status_code != 429:
+            pass
 
-    def ask(n, at):
-        headers = {"X-Forwarded-For": at}
-        return (
-            service.call("GET", f"/v1/verifications/{n}", headers=headers),
-            service.call("POST", f"/v1/password-resets/{n}", {"password": NEW}, headers=headers),
-            service.call(
-                "POST", "/v1/sessions/refresh", {"refresh_token": f"{n}"}, headers=headers
-            ),
-        )
+    def at_home(method, path, body=None):
+        return service.call(method, path, body, headers={"X-Forwarded-For": HOME}).status_code
 
-    answers = [a.status_code for n in range(10) for a in ask(n, ELSEWHERE)]
-    assert answers == [404, 404, 401] * 10
-    for refused in (
-        *ask(10, ELSEWHERE),
-        service.call("GET", link, headers={"X-Forwarded-For": ELSEWHERE}),
-    ):
-        assert refused.status_code == 429 and 50 < int(refused.headers["Retry-After"]) <= 60
-    for _ in range(31):
-        assert service.call("GET", link, headers={"X-Forwarded-For": HOME}).status_code == 200
-    service.clock.advance(minutes=1)
-    assert service.call("GET", link, headers={"X-Forwarded-For": ELSEWHERE}).status_code == 200
+    sessions = "/v1/sessions"
+    assert at_home("POST", sessions, {"api_key": key}) == 201
+    refresh = f"{sessions}/refresh"
+    assert at_home("POST", refresh, {"refresh_token": ended["refresh_token"]}) == 401
+    assert at_home("POST", refresh, {"refresh_token": begun["refresh_token"]}) == 201
+    assert at_home("GET", link) == 200
+    assert at_home("POST", link, {"password": NEW}) == 201
+
+
+# --- where the person has signed in
+
+
+def test_failures_of_the_network_do_not_refuse_those_who_signed_in_there(service):
+    service.owner()
+    service.owner("nina@new.example")
+    assert log_in(service, PASSWORD).status_code == 201
+    sprayed(service, 20, HOME)
+
+    assert log_in(service, PASSWORD, "nina@new.example").status_code == 429
+    assert log_in(service, address="nobody@customer.example").status_code == 429
+    assert [log_in(service).status_code for _ in range(4)] == [429] * 4
+    assert log_in(service, PASSWORD).status_code == 201
+
+
+def test_passwords_are_guessed_no_faster_while_the_network_is_blocked(service):
+    service.owner()
+    assert log_in(service, PASSWORD).status_code == 201
+    sprayed(service, 20, HOME)
+    for _ in range(5):
+        log_in(service)
+
+    refused = log_in(service, PASSWORD)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+
+
+def test_a_known_browser_has_a_small_limit_of_its_own(service):
+    service.owner()
+    assert log_in(service, PASSWORD, browser=BROWSER).status_code == 201
+    sprayed(service, 20, HOME)
+    for _ in range(5):
+        log_in(service)
+    for _ in range(5):
+        log_in(service, at=ELSEWHERE)
+    assert log_in(service, PASSWORD).status_code == 429
+    assert log_in(service, PASSWORD, at=ELSEWHERE).status_code == 429
+    assert log_in(service, PASSWORD, at=ELSEWHERE, browser="b" * 43).status_code == 429
+
+    assert log_in(service, PASSWORD, browser=BROWSER).status_code == 201
+    assert log_in(service, PASSWORD, at=ELSEWHERE, browser=BROWSER).status_code == 201
+    service.clock.advance(minutes=16)
+    assert [log_in(service, browser=BROWSER).status_code for _ in range(5)] == [401] * 5
+    assert log_in(service, PASSWORD, at="192.0.2.1", browser=BROWSER).status_code == 429
+    assert log_in(service, PASSWORD).status_code == 201
+
+
+def test_a_browser_is_known_to_its_person_for_a_month(service):
+    service.owner()
+    service.owner("nina@new.example")
+    assert log_in(service, PASSWORD, browser=BROWSER).status_code == 201
+    for address in (OLGA, "nina@new.example"):
+        for _ in range(5):
+            log_in(service, address=address, at=ELSEWHERE)
+
+    def tried(address):
+        at = "192.0.2.1"
+        return log_in(service, PASSWORD, address, at=at, browser=BROWSER).status_code
+
+    assert tried("nina@new.example") == 429
+    service.clock.advance(days=31)
+    for _ in range(5):
+        log_in(service, at=ELSEWHERE)
+    assert tried(OLGA) == 429
+
+
+@pytest.mark.parametrize("browser", ["", "guessable", "x" * 129, "ü" * 40])
+def test_an_id_that_is_not_random_identifies_no_browser(browser):
+    assert Client.of(HOME, browser).browser == b""
 
 
 def test_counters_are_deleted_after_their_retention(service):
@@ -171,6 +265,7 @@ def workers(service, number) -> Iterator[list]:
 def test_eight_workers_and_a_restart_allow_no_more_attempts_than_one(service):
     """Five attempts at once, then one after each delay, whatever the worker and the restarts."""
     service.owner()
+    service.clock.stop()
 
     def guess(numbered):
         n, client = numbered

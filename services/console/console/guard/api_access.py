@@ -10,6 +10,7 @@ from flask import current_app, request
 
 from console import actions
 from console.clients import Api, Refusal
+from console.guard import cookies
 from console.guard.storage import database
 from console.guard.visitors import Visitor
 from console.models import WorkspaceSession
@@ -18,9 +19,15 @@ from console.values.sealing import unseal
 _MARGIN = 20  # seconds before its expiry from which an access token is not used any more
 
 
-def api(visitor: Visitor | None = None, workspace: WorkspaceSession | None = None) -> Api:
+def api(
+    visitor: Visitor | None = None,
+    workspace: WorkspaceSession | None = None,
+    *,
+    browser_id: str = "",
+) -> Api:
     """The API on behalf of a visitor, or without authentication. ``workspace``: another one of
-    theirs than that of the request. Raises Refusal."""
+    theirs than that of the request; ``browser_id``: of a browser that has no cookie with it yet.
+    Raises Refusal."""
     transport: StreamingTransport = current_app.extensions["gateway"]
     headers = {
         "X-Request-Id": requests.request_id(),
@@ -28,6 +35,7 @@ def api(visitor: Visitor | None = None, workspace: WorkspaceSession | None = Non
             current_app.extensions["trusted_proxies"], request.environ
         ),
         "User-Agent": request.headers.get("User-Agent", "")[:200],
+        "X-Browser-Id": browser_id or cookies.read(cookies.BROWSER),
     }
     headers = {name: value for name, value in headers.items() if value}
     anonymous = Api(transport, headers)

@@ -2,6 +2,11 @@
 
 from flask import Response, current_app, request
 
+# The cookie with the random id by which the API knows a browser that a person has signed in with,
+# and how many seconds it lasts after that: 30 days, as there.
+BROWSER = "browser"
+BROWSER_SECONDS = 30 * 24 * 3600
+
 
 def is_secure() -> bool:
     """Whether people use https."""

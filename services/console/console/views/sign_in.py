@@ -54,8 +54,9 @@ def submit() -> ResponseReturnValue:
         for name, value in request.form.items(multi=True)
         if name.startswith("kept_")
     ]
+    browser_id = cookies.read(cookies.BROWSER) or new_secret()
     try:
-        granted = api_access.api().post("/v1/sessions", typed)
+        granted = api_access.api(browser_id=browser_id).post("/v1/sessions", typed)
     except Refusal as refusal:
         return _ask_again(refusal, typed, next=onward, kept=kept)
     if (before := g.visitor) is not None:
@@ -67,7 +68,9 @@ def submit() -> ResponseReturnValue:
         onward = f"{onward}{'&' if '?' in onward else '?'}draft={draft}"
     if onward == "/":
         onward = url_for("home.show", workspace=key)
-    return cookies.write(cookies.write(_redirect(onward), secret), "", part=_STARTED)
+    response = cookies.write(_redirect(onward), secret)
+    cookies.write(response, browser_id, part=cookies.BROWSER, seconds=cookies.BROWSER_SECONDS)
+    return cookies.write(response, "", part=_STARTED)
 
 
 @blp.post("/sign-out")

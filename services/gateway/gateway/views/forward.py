@@ -36,6 +36,7 @@ _REQUEST_HEADERS = {
     "HTTP_IF_NONE_MATCH": "If-None-Match",
     "HTTP_PREFER": "Prefer",
     "HTTP_USER_AGENT": "User-Agent",
+    "HTTP_X_BROWSER_ID": "X-Browser-Id",
 }
 
 

@@ -14,6 +14,7 @@ from membership import queries
 from membership.models import FailedAttempts, Identity, KnownClient, LoginFailures, Totp
 from membership.values import attempt_limits
 from membership.values.attempt_limits import Limit, Limits
+from membership.values.clients import Client
 
 
 class TooManyAttempts(errors.TooMany):
@@ -30,8 +31,9 @@ def check_wait(seconds: int) -> None:
 # Attempts under a key: a client network, or PINs.
 
 
-def check(session: Session, *, limits: Limits, now: datetime) -> None:
-    """Raise TooManyAttempts if one of these keys is blocked. The rows stay locked."""
+def seconds_blocked(session: Session, *, limits: Limits, now: datetime) -> int:
+    """Whole seconds for which one of these keys is blocked; 0 when none is. The rows stay
+    locked."""
     query = (
         select(FailedAttempts)
         .where(FailedAttempts.key.in_(limits))
@@ -40,7 +42,7 @@ def check(session: Session, *, limits: Limits, now: datetime) -> None:
         .execution_options(populate_existing=True)
     )
     rows = session.scalars(query).all()
-    check_wait(max((seconds_left(row, now) for row in rows), default=0))
+    return max((seconds_left(row, now) for row in rows), default=0)
 
 
 def count_failure(session: Session, *, limits: Limits, now: datetime) -> None:
@@ -145,13 +147,17 @@ def clear_password_failures(session: Session, *, email: str) -> None:
     session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
 
 
-def remember_client(session: Session, *, identity_id: str, client: bytes, now: datetime) -> None:
-    """Exempt this person, on this network, from failures made on other networks."""
-    row = upserts.insert(session, KnownClient).values(
-        identity_id=identity_id, client=client, last_at=now
-    )
+def remember_client(session: Session, *, identity_id: str, client: Client, now: datetime) -> None:
+    """Exempt this person, on this network and in this browser, from failures made elsewhere."""
+    rows = [
+        {"identity_id": identity_id, "client": known, "last_at": now}
+        for known in sorted(client)
+        if known
+    ]
     session.execute(
-        row.on_conflict_do_update(index_elements=["identity_id", "client"], set_={"last_at": now})
+        upserts.insert(session, KnownClient)
+        .values(rows)
+        .on_conflict_do_update(index_elements=["identity_id", "client"], set_={"last_at": now})
     )
 
 

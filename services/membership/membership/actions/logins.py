@@ -16,6 +16,7 @@ from membership.actions.sessions import Issued
 from membership.models import Identity
 from membership.queries import Login, Membership
 from membership.values.attempt_limits import Limits
+from membership.values.clients import Client
 from membership.values.encryption import Encryption
 from membership.values.lifetimes import SessionLimits
 
@@ -31,14 +32,14 @@ class LoginAttempt:
 
     ``login``: what was read for the address; ``matched``: whether the password is right;
     ``is_short``: too short to be used without one-time codes; ``new_hash``: to store where the
-    stored hash is outdated; ``client``: the network it comes from, which ``limits`` are for."""
+    stored hash is outdated; ``client``: where it comes from; ``limits``: of its network."""
 
     login: Login
     matched: bool
     is_short: bool
     new_hash: str | None
     otp: str | None
-    client: bytes
+    client: Client
     limits: Limits
     encryption: Encryption
 
@@ -148,11 +149,15 @@ def _authenticate(
 ) -> _Authenticated | errors.Failure:
     """Does the same work for unknown addresses as for known ones, until the password is right, so
     that response times reveal nothing."""
-    attempts.check(session, limits=attempt.limits, now=now)
+    seconds = attempts.seconds_blocked(session, limits=attempt.limits, now=now)
+    if not attempt.login.is_known_client:
+        attempts.check_wait(seconds)
     failures = attempts.lock_password_failures(session, attempt.login.key, now)
     identity_id = attempt.login.identity_id
     if not attempt.matched or identity_id is None:
         attempts.count_password_failure(failures, identity_id=identity_id, now=now)
+        if seconds:
+            return attempts.TooManyAttempts(retry_after=seconds)
         attempts.count_failure(session, limits=attempt.limits, now=now)
         return InvalidCredentials()
     membership = sessions.lock_membership(session, membership_of(identity_id), identity_id)
@@ -169,7 +174,8 @@ def _authenticate(
         now=now,
     )
     if isinstance(with_otp, errors.Failure):
-        attempts.count_failure(session, limits=attempt.limits, now=now)
+        if not seconds:
+            attempts.count_failure(session, limits=attempt.limits, now=now)
         _record(session, "member.login", membership, now, outcome="denied", reason=with_otp.code)
         return with_otp
     failures.count = 0

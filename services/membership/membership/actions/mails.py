@@ -48,9 +48,7 @@ def queue_password_reset(session: Session, *, email: str, limits: Limits, now: d
 
     Nothing is queued where ``limits`` of the requesting network are exceeded; the caller does not
     learn that."""
-    try:
-        attempts.check(session, limits=limits, now=now)
-    except attempts.TooManyAttempts:
+    if attempts.seconds_blocked(session, limits=limits, now=now):
         return
     attempts.count_failure(session, limits=limits, now=now)
     _queue(session, RESET, email, None, now)

@@ -138,9 +138,10 @@ def begin_session(
 
 def refresh_session(
     session: Session, *, raw: str, limits: SessionLimits, now: datetime
-) -> Issued | None:
-    """Refresh the session and replace its refresh token. Returns None if the token is unknown,
-    belongs to an ended session or was used before; a used one ends the whole session.
+) -> Issued | errors.Failure | None:
+    """Refresh the session and replace its refresh token. Returns None if the token is unknown, and
+    a failure if it belongs to an ended session or was used before; a used one ends the whole
+    session.
 
     Raises OrganizationSuspended, MemberDisabled, NotVerified."""
     token = session.get(RefreshToken, tokens.digest(raw))
@@ -153,9 +154,9 @@ def refresh_session(
     session.refresh(token)
     if token.used_at is not None:
         logouts.end_sessions(session, session_id=login.id, why="refresh_token_reused", now=now)
-        return None
+        return InvalidRefreshToken()
     if login.ended_at is not None or login.idle_at <= now:
-        return None
+        return InvalidRefreshToken()
     check_membership(membership)
     fresh = tokens.new()
     token.used_at = now

@@ -14,7 +14,7 @@ _UNREPORTED = text("untold > 0")
 class LoginFailures(Base):
     """Failed passwords in a row for an email address, known or not.
 
-    ``key``: the SHA-256 of the address, for a known client combined with the client.
+    ``key``: the SHA-256 of the address, for a known network or browser combined with it.
     ``unreported``: how many of them are not in the audit log yet."""
 
     __tablename__ = "login_failures"
@@ -34,8 +34,8 @@ class LoginFailures(Base):
 
 
 class KnownClient(Base):
-    """A network that a person has signed in from: failed passwords from other networks do not
-    block them there. ``client``: the SHA-256 of the network address."""
+    """A network or browser that a person has signed in from: failed passwords from elsewhere do not
+    block them there. ``client``: its SHA-256, see ``values.clients``."""
 
     __tablename__ = "known_clients"
     identity_id: Mapped[str] = mapped_column(

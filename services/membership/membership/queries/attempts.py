@@ -41,6 +41,7 @@ def seconds_until_allowed(
 
 
 def failures_key(email: str, client: bytes = b"") -> bytes:
-    """The key for failed passwords of this address: from anywhere, or from one known client."""
+    """The key for failed passwords of this address: from anywhere, or from one known network
+    or browser."""
     anywhere = tokens.digest(email_addresses.key(email))
     return hashlib.sha256(client + anywhere).digest() if client else anywhere

@@ -19,6 +19,7 @@ from membership.queries.attempts import failures_key, seconds_blocked
 from membership.queries.organizations import settings_of
 from membership.values import attempt_limits
 from membership.values.attempt_limits import Limits
+from membership.values.clients import Client
 
 FEED_RETENTION = timedelta(minutes=65)  # longer than any token lives
 
@@ -26,10 +27,12 @@ FEED_RETENTION = timedelta(minutes=65)  # longer than any token lives
 class Login(NamedTuple):
     """What a password is checked against.
 
-    ``key``: of the failures that count for this address and client; ``wait``: seconds."""
+    ``is_known_client``: whether the person has signed in from there; ``key``: of the failures that
+    count for this address and client; ``wait``: seconds until a password is compared."""
 
     identity_id: str | None
     password_hash: str | None
+    is_known_client: bool
     key: bytes
     wait: int
 
@@ -42,28 +45,32 @@ class Requirements(NamedTuple):
     reauthentication: bool
 
 
-def login(session: Session, email: str, client: bytes, limits: Limits, now: datetime) -> Login:
+def login(session: Session, email: str, client: Client, limits: Limits, now: datetime) -> Login:
     """What a password for this address is checked against. The queries are the same whether or not
     the address exists.
 
-    On a network where the person has signed in before, only the failures made there count."""
+    In a browser or on a network where the person has signed in, only the failures made there
+    count."""
     on_known_client = and_(
         KnownClient.identity_id == Identity.id,
-        KnownClient.client == client,
+        KnownClient.client.in_(client),
         KnownClient.last_at > now - attempt_limits.KNOWN_CLIENT_RETENTION,
     )
-    row = session.execute(
+    rows = session.execute(
         select(Identity.id, Identity.password_hash, KnownClient.client)
         .outerjoin(KnownClient, on_known_client)
         .where(Identity.email == email_addresses.key(email))
-    ).one_or_none()
-    identity_id, password_hash, known_client = row or (None, None, None)
-    key = failures_key(email, known_client or b"")
+    ).all()
+    identity_id, password_hash, _ = rows[0] if rows else (None, None, None)
+    known = {row.client for row in rows}
+    known_client = next((one for one in (client.browser, client.network) if one in known), b"")
+    key = failures_key(email, known_client)
     failures = session.get(LoginFailures, key)
-    wait = seconds_blocked(session, limits, now)
+    network_wait = seconds_blocked(session, limits, now)
+    wait = 0 if known_client else network_wait
     if failures is not None:
         wait = max(wait, attempt_limits.seconds_left(failures.count, failures.last_at, now))
-    return Login(identity_id, password_hash, key, wait)
+    return Login(identity_id, password_hash, bool(known_client), key, wait)
 
 
 def requirements(session: Session, organization: Organization) -> Requirements:

@@ -1,10 +1,12 @@
 """The policy for failed attempts and for emails with links: how many, in which time, and how long
 to wait.
 
-Passwords are limited twice: per email address with a delay that grows with each failure in a row,
-and per client network with fixed limits. A person who signs in from a network where they have
-signed in before is exempt from failures made elsewhere. One-time codes are limited per person,
-PINs per extension and per organization, secrets in links and tokens per client network."""
+Only failures count. Passwords are limited per client network with fixed limits, and per email
+address with a delay that grows with each failure in a row. On a network, or in a browser, where
+the person has signed in within 30 days, neither refuses the right password: failures for that
+address are counted there on their own, with the same delays. One-time codes are limited per
+person, PINs per extension and per organization. Refresh tokens, API keys and links have a limit
+of their own per client network, which refuses none that is valid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,17 +53,17 @@ PASSWORD_RESETS_TO_ADDRESS = Limit(3, HOUR)
 RENEWAL_REQUESTS = Limit(1, DAY)
 
 
-def login_limits(client: bytes, *, in_5_minutes: int, in_an_hour: int) -> Limits:
+def login_limits(network: bytes, *, in_5_minutes: int, in_an_hour: int) -> Limits:
     """The limits for failed passwords and codes from one network, for whatever address."""
     return {
-        f"login 5m {client.hex()}": Limit(in_5_minutes, timedelta(minutes=5)),
-        f"login 1h {client.hex()}": Limit(in_an_hour, HOUR),
+        f"login 5m {network.hex()}": Limit(in_5_minutes, timedelta(minutes=5)),
+        f"login 1h {network.hex()}": Limit(in_an_hour, HOUR),
     }
 
 
-def lookup_limits(client: bytes) -> Limits:
-    """The limits for unknown tokens from one network."""
-    return {f"look-up 1m {client.hex()}": Limit(30, MINUTE)}
+def secret_limits(kind: str, network: bytes) -> Limits:
+    """The limits for invalid secrets of a kind (refresh, key, link) from one network."""
+    return {f"{kind} 1m {network.hex()}": Limit(30, MINUTE)}
 
 
 def password_reset_limits(client: bytes) -> Limits:

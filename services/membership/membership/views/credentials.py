@@ -1,4 +1,4 @@
-"""The caller's credentials and network, and the limits on failed attempts."""
+"""The caller's credentials, network and browser, and the limits on failed attempts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,14 @@ from typing import TypeVar
 from chassis import errors
 from chassis.http import context, idempotency, requests
 from chassis.runtime import clock
+from flask import request
 
 from membership import queries
 from membership.actions import attempts
 from membership.actions.logins import LoginAttempt
-from membership.values import attempt_limits, networks, passwords
+from membership.values import attempt_limits, passwords
 from membership.values.attempt_limits import Limits
+from membership.values.clients import Client
 from membership.values.encryption import Encryption
 from membership.views import resources
 
@@ -50,24 +52,24 @@ def raise_failure(outcome: T | errors.Failure) -> T:
 
 
 @contextmanager
-def throttled_lookup() -> Iterator[None]:
-    """Limits how often a client may look something up by an unknown secret. Raises
-    TooManyAttempts."""
-    limits = attempt_limits.lookup_limits(client())
-    with context.database().reading() as session:
-        attempts.check_wait(queries.seconds_blocked(session, limits, clock.now()))
+def throttled(kind: str) -> Iterator[None]:
+    """Counts invalid secrets of a kind (refresh, key, link) for the caller's network. Raises
+    TooManyAttempts in place of the error where there were too many; a valid secret passes."""
     try:
         yield
     except (errors.NotFound, errors.Unauthenticated):
+        limits = attempt_limits.secret_limits(kind, client().network)
+        with context.database().reading() as session:
+            attempts.check_wait(queries.seconds_blocked(session, limits, clock.now()))
         idempotency.retried(
             lambda session: attempts.count_failure(session, limits=limits, now=clock.now())
         )
         raise
 
 
-def client() -> bytes:
-    """The digest of the caller's network."""
-    return networks.digest(requests.client_address())
+def client() -> Client:
+    """The caller's network and browser."""
+    return Client.of(requests.client_address(), request.headers.get("X-Browser-Id", ""))
 
 
 def encryption() -> Encryption:
@@ -78,7 +80,7 @@ def encryption() -> Encryption:
 def _login_limits() -> Limits:
     settings = context.settings()
     return attempt_limits.login_limits(
-        client(),
+        client().network,
         in_5_minutes=settings.login_failures_in_5_minutes,
         in_an_hour=settings.login_failures_in_an_hour,
     )

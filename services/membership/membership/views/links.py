@@ -72,7 +72,7 @@ def ask_for_renewal(token: str) -> dict[str, Any]:
 @blp.response(202, schemas.Accepted)
 def request_reset(body: dict[str, Any]) -> dict[str, Any]:
     """Request a password reset. The response is the same whether or not the address is known."""
-    limits = attempt_limits.password_reset_limits(credentials.client())
+    limits = attempt_limits.password_reset_limits(credentials.client().network)
     idempotency.retried(
         lambda session: mails.queue_password_reset(
             session, email=email_addresses.key(body["email"]), limits=limits, now=clock.now()
@@ -105,7 +105,7 @@ def reset_password(body: dict[str, Any], token: str) -> dict[str, Any]:
 
 
 def _look(token: str, purposes: tuple[str, ...]) -> Link:
-    with credentials.throttled_lookup(), context.database().reading() as session:
+    with credentials.throttled("link"), context.database().reading() as session:
         return queries.link(session, token, purposes, clock.now())
 
 

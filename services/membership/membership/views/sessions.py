@@ -26,7 +26,7 @@ blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 def create_session(body: dict[str, Any]) -> dict[str, Any]:
     """Log in with a password, or authenticate with an API key."""
     if "api_key" in body:
-        with credentials.throttled_lookup():
+        with credentials.throttled("key"):
             return keys.tokens_of(body["api_key"])
     attempt = credentials.attempt(body["email"], body["password"], body.get("otp"))
     return tokens_of(
@@ -51,15 +51,15 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.response(201, schemas.SessionTokens)
 def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
     """Refresh a session. The refresh token is replaced; using an old one ends the session."""
-    with credentials.throttled_lookup():
-        issued = idempotency.retried(
+    with credentials.throttled("refresh"):
+        outcome = idempotency.retried(
             lambda session: actions.refresh_session(
                 session, raw=body["refresh_token"], limits=resources.limits(), now=clock.now()
             )
         )
-        if issued is None:
+        if outcome is None:
             raise InvalidRefreshToken()
-    return tokens_of(issued)
+    return tokens_of(credentials.raise_failure(outcome))
 
 
 @blp.route("/sessions/exchange", methods=["POST"])
