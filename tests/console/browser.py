@@ -171,8 +171,8 @@ class Browser:
                 base_url=self.origin,
                 data=None if fields is None else dict(fields),
                 headers={name: value for name, value in own.items() if value},
+                buffered=True,
             )
-            response.get_data()
         self.page = Page(path, response)
         return self.page
 

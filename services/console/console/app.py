@@ -12,6 +12,7 @@ from flask import Flask
 
 from console import views
 from console.config import Settings
+from console.guard.capacity import Capacity
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -25,6 +26,7 @@ def create_app(settings: Settings, database: Database, gateway: StreamingTranspo
         settings=settings,
         database=database,
         gateway=gateway,
+        capacity=Capacity.of(settings),
         trusted_proxies=networks.parse(settings.trusted_proxies),
     )
     views.register(app)

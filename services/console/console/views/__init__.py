@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
-from console.guard import cookies, forgery, sessions, visitors
+from console.guard import capacity, cookies, forgery, sessions, visitors
 from console.views import (
     assets,
     audit,
@@ -110,6 +110,7 @@ def _identify_visitor() -> AnyResponse | None:
     forgery.check_origin()
     secret = cookies.read()
     g.visitor = sessions.identify(secret, g.get("workspace", ""))
+    g.slot = capacity.take_slot(g.visitor)
     if view is None or getattr(view, "open_to_all", False):
         return None
     if g.visitor is None or (g.workspace and g.visitor.workspace_or_none is None):
@@ -123,6 +124,8 @@ def _identify_visitor() -> AnyResponse | None:
 
 
 def _finish_response(response: Response) -> Response:
+    if "slot" in g:
+        response.call_on_close(g.slot.release)
     if request.headers.get("X-Dialog") and response.status_code in (302, 303):
         # The script goes there itself.
         response.status_code, response.headers["X-Location"] = 204, response.headers.pop("Location")

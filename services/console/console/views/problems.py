@@ -1,6 +1,8 @@
 """The pages for errors: what happened and what to do next. Entered values are kept."""
 
 from chassis.http import requests
+from chassis.http.problems import status_of
+from chassis.http.slots import Busy, TooManyAtOnce
 from chassis.runtime import log
 from flask import (
     Flask,
@@ -52,6 +54,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(ReauthenticationRequired, _reauthentication_required)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(TooManyAtOnce, _too_many)
+    app.register_error_handler(Busy, _too_many)
     for kind in storage.UNAVAILABLE:
         app.register_error_handler(kind, _database_unavailable)
     app.register_error_handler(Exception, _crashed)
@@ -137,6 +141,19 @@ def _http(problem: HTTPException) -> ResponseReturnValue:
     if allow := problem.get_response().headers.get("Allow"):
         response.headers["Allow"] = allow
     return response
+
+
+def _too_many(problem: TooManyAtOnce | Busy) -> ResponseReturnValue:
+    status = status_of(problem)
+    refusal = Refusal(status, {"code": problem.code}, problem.extra["retry_after"])
+    if status == 503:
+        return _error_page(status, *_TEXTS[status], refusal)
+    return _error_page(
+        status,
+        "Too many pages or downloads at once",
+        "Wait until one of your downloads has ended, then try again.",
+        refusal,
+    )
 
 
 def _crashed(problem: Exception) -> ResponseReturnValue:
