@@ -2,8 +2,6 @@
 
 import io
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import cache
 from typing import Any
@@ -12,6 +10,8 @@ import pypdf
 import pytest
 from billing.values import format_money, parse_money
 from billing.views.pdf import layout, renderer
+from chassis.auth.callers import Caller
+from chassis.http.slots import Slot, Slots
 
 from tests.billing.conftest import World
 
@@ -322,31 +322,57 @@ def test_an_incomplete_layout_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
         renderer.render({})
 
 
-def test_too_many_concurrent_renderings_are_refused(
-    monkeypatch: pytest.MonkeyPatch, world: World
-) -> None:
+def _invoice(world: World) -> tuple[str, str]:
+    """A customer with an invoice, and the address of its PDF."""
     organization_id = world.open("postpaid", limit="100")
     world.charge(organization_id, "10.5")
     issued = world.call("POST", f"/v1/organizations/{organization_id}/invoices", {}).json
-    path = f"/v1/organizations/{organization_id}/invoices/{issued['id']}.pdf"
-    inside, free = threading.Semaphore(0), threading.Event()
+    return organization_id, f"/v1/organizations/{organization_id}/invoices/{issued['id']}.pdf"
 
-    def press(_: bytes) -> bytes:
-        inside.release()
-        assert free.wait(120)
-        return b"%PDF"
 
-    monkeypatch.setattr(renderer, "_typeset", press)
-    with ThreadPoolExecutor(3) as pool:
-        rendering = [pool.submit(renderer.render, document([line("1.00")])) for _ in range(3)]
-        assert all(inside.acquire(timeout=120) for _ in rendering)
-        refused = world.call("GET", path)
-        free.set()
+def _hold(world: World, kind: str, organization_id: str, sub: str) -> Slot:
+    """What a rendering that has not ended holds."""
+    caller = Caller(sub=sub, organization_id=organization_id, kind=kind, role="owner", sid="ses_1")
+    slots: Slots = world.client.application.extensions["renderings"]
+    return slots.take(renderer.shares(caller))
+
+
+def test_a_tenant_has_two_renderings_at_once(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    monkeypatch.setattr(renderer, "_typeset", lambda _: b"%PDF")
+    (acme, path), (other, others) = _invoice(world), _invoice(world)
+    acmes = world.token("customer", org=acme)
+    held = [_hold(world, "customer", acme, f"idn_{number}") for number in range(2)]
+
+    refused = world.call("GET", path, token=acmes)
+
+    assert (refused.status_code, refused.json["code"]) == (429, "too_many_at_once")
+    assert refused.headers["Retry-After"] == "2"
+    assert world.call("GET", others, token=world.token("customer", org=other)).status_code == 200
+    assert world.call("GET", path).status_code == 200, "of the same invoice, for staff"
+    held[0].release()
+    assert world.call("GET", path, token=acmes).status_code == 200
+
+
+def test_staff_have_two_renderings_each(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    monkeypatch.setattr(renderer, "_typeset", lambda _: b"%PDF")
+    acme, path = _invoice(world)
+    held = [_hold(world, "provider", world.provider_id, "mem_somebody") for _ in range(2)]
+
+    assert world.call("GET", path).status_code == 429
+    assert world.call("GET", path, token=world.token(sub="mem_other")).status_code == 200
+    assert world.call("GET", path, token=world.token("customer", org=acme)).status_code == 200
+    assert len(held) == 2
+
+
+def test_renderings_leave_threads_for_other_requests(world: World) -> None:
+    acme, path = _invoice(world)
+    held = [_hold(world, "customer", f"org_{number}", "idn_1") for number in range(4)]
+
+    refused = world.call("GET", path, token=world.token("customer", org=acme))
 
     assert (refused.status_code, refused.json["code"]) == (503, "service_unavailable")
     assert refused.headers["Retry-After"] == "2"
-    assert [future.result() for future in rendering] == [b"%PDF"] * 3
-    assert world.call("GET", path).status_code == 200
+    assert len(held) == 4, "half of its threads"
 
 
 def test_the_endpoint_renders_only_the_callers_own_invoice(world: World) -> None:

@@ -15,6 +15,7 @@ from flask import Flask
 from billing import actions, queries, views
 from billing.config import Settings
 from billing.guard import OPERATIONS
+from billing.views.pdf import renderer
 
 
 def create_app(
@@ -62,4 +63,5 @@ def create_app(
         blueprints=views.BLUEPRINTS,
         ready={"database": database.check},
     )
+    app.extensions["renderings"] = renderer.slots(settings.web_threads)
     return context.attach(app, settings=settings, database=database, transports=transports)

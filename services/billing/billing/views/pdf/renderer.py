@@ -7,34 +7,35 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from chassis.errors import Unavailable
+from chassis.auth.callers import Caller
+from chassis.http.slots import Shares, Slots
 
 from billing.views.pdf.layout import invoice_layout
 
 _SCRIPT = Path(__file__).with_name("typst_process.py")
 # An invoice of 5,000 lines takes three seconds and 600 MB, so each process renders one at a time.
-# A few requests may wait for it, but not all the threads that others need. The gateway waits as
-# long as this timeout.
+# The gateway waits as long as this timeout.
 _RENDERING = threading.Lock()
-_WAITING = threading.BoundedSemaphore(3)
 _TIMEOUT_SECONDS = 30
 # The child needs none of our settings, and not one thread per core.
 _ENVIRONMENT = {"RAYON_NUM_THREADS": "2"}
+_SHARES = Shares(customer=2, person=2, provider=4)
 
 
-class RenderingBusy(Unavailable):
-    code = "service_unavailable"
-    detail = "Too many invoices are being rendered. Try again in a moment."
+def slots(threads: int) -> Slots:
+    """The renderings that run or wait in a process with so many threads; the others go on serving
+    requests."""
+    return Slots(max(2, threads // 2), retry_after=2)
+
+
+def shares(caller: Caller) -> dict[str, int]:
+    """A caller's shares of these slots."""
+    return _SHARES.of(organization_id=caller.organization_id, kind=caller.kind, sub=caller.sub)
 
 
 def render(document: dict[str, Any]) -> bytes:
-    """The PDF of an invoice as returned by ``queries.invoice_document``. Raises RenderingBusy."""
-    if not _WAITING.acquire(blocking=False):
-        raise RenderingBusy(retry_after=2)
-    try:
-        return _typeset(json.dumps(invoice_layout(document)).encode())
-    finally:
-        _WAITING.release()
+    """The PDF of an invoice as returned by ``queries.invoice_document``."""
+    return _typeset(json.dumps(invoice_layout(document)).encode())
 
 
 def _typeset(layout: bytes) -> bytes:
