@@ -1,11 +1,13 @@
 """``Prefer: wait``: how long, and how many at once."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from chassis.auth.callers import Caller
 from chassis.http.prefer_wait import Waiting, wanted_seconds
-from flask import Flask
+from flask import Flask, g
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,32 @@ def test_a_request_beyond_the_capacity_does_not_wait() -> None:
     assert outcomes == ["known"]
     with app.test_request_context(headers={"Prefer": "wait=10"}):
         assert waiting.until(lambda: "free again") == "free again"
+
+
+def test_a_tenant_at_its_share_does_not_wait_and_others_do() -> None:
+    waiting, app = Waiting(4), Flask("waiting")
+
+    def wait(organization: str, kind: str, look: Callable[[], Any]) -> Any:
+        with app.test_request_context(headers={"Prefer": "wait=10"}):
+            g.caller = Caller("idn_1", organization, kind, "owner", "ses_1")
+            return waiting.until(look)
+
+    def inner() -> str:
+        assert wait("a", "customer", lambda: "never looked") is None
+        assert wait("b", "customer", lambda: "b") == "b"
+        assert wait("p", "provider", lambda: "p") == "p"
+        return "a"
+
+    assert wait("a", "customer", lambda: wait("a", "customer", inner)) == "a"
+
+    def last() -> str:
+        assert wait("p", "provider", lambda: "never looked") is None
+        return str(wait("b", "customer", lambda: "b"))
+
+    staff = wait(
+        "p", "provider", lambda: wait("p", "provider", lambda: wait("p", "provider", last))
+    )
+    assert staff == "b"
 
 
 def test_a_request_that_does_not_wait_takes_no_capacity_and_never_looks() -> None:

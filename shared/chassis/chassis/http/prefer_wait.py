@@ -2,12 +2,14 @@
 session meanwhile."""
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import request
+from flask import g, request
+
+from chassis.auth.callers import Caller
+from chassis.http.slots import Busy, Slots, TooManyAtOnce
 
 MAX_SECONDS = 10
 _FIRST_PAUSE, _LONGEST_PAUSE, _PAUSE_GROWTH = 0.01, 0.1, 1.5
@@ -16,21 +18,34 @@ T = TypeVar("T")
 
 
 class Waiting:
-    """At most ``capacity`` requests of a process wait at the same time; further ones get their
-    response immediately."""
+    """At most ``capacity`` requests of a process wait at the same time, those of one tenant fewer;
+    further ones get their response immediately."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = threading.BoundedSemaphore(max(1, capacity))
+        total = max(1, capacity)
+        self._slots = Slots(total)
+        self._tenant = max(1, total // 2)
+        # All of a provider's people and keys together.
+        self._provider = max(1, total * 3 // 4)
 
     def until(self, look: Callable[[], T | None]) -> T | None:
         """What ``look`` returns within the time the client is willing to wait, else None."""
         seconds = wanted_seconds()
-        if not seconds or not self._capacity.acquire(blocking=False):
+        if not seconds:
             return None
         try:
+            slot = self._slots.take(self._shares())
+        except (TooManyAtOnce, Busy):
+            return None
+        with slot:
             return _poll(look, seconds)
-        finally:
-            self._capacity.release()
+
+    def _shares(self) -> dict[str, int]:
+        caller: Caller | None = g.get("caller")
+        if caller is None:
+            return {}
+        share = self._provider if caller.is_staff else self._tenant
+        return {caller.organization_id: share}
 
 
 def wanted_seconds() -> int:
