@@ -257,6 +257,20 @@ def test_at_most_fifty_keys(setup, monkeypatch):
     assert setup.make()
 
 
+def test_expired_keys_do_not_fill_the_limit(setup, monkeypatch):
+    monkeypatch.setattr(actions, "MAX_KEYS", 2)
+    expires_at = clock.stamp(clock.now() + timedelta(minutes=1))
+    for _ in range(2):
+        setup.make(expires_at=expires_at)
+    setup.service.clock.advance(minutes=2)
+
+    assert setup.make() and setup.make(expires_at=None)
+    assert len(setup.call("GET", "").json["data"]) == 4
+    body = {"name": "S", "scopes": ["members:read"]}
+    refused = setup.call("POST", "", body)
+    assert (refused.status_code, refused.json["code"]) == (409, "key_limit")
+
+
 def test_after_a_rotation_both_secrets_work_until_the_overlap_ends(setup):
     made = setup.make()
     turned = setup.call("POST", f"/{made['id']}/rotate", {"overlap_minutes": 10})

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from chassis.db.columns import Base
 from contracts import org
-from membership import models
+from membership import jobs, models
 from sqlalchemy import LargeBinary, String, select
 
 OLGA = "olga@customer.example"
@@ -287,11 +287,101 @@ def test_three_resets_an_hour(service):
     assert len(service.send_mails()) == 1 + 3
 
 
-def test_a_person_who_has_not_joined_gets_no_reset_link(service):
-    service.customer()
-    service.send_mails()
+def _ask_for_reset(service, address, at, browser=""):
+    headers = {"X-Forwarded-For": at, "X-Browser-Id": browser}
+    answer = service.call("POST", "/v1/password-resets", {"email": address}, headers=headers)
+    assert answer.status_code == 202
+
+
+def test_anonymous_requests_use_up_neither_the_persons_resets_nor_those_of_staff(service):
+    organization_id, token = service.owner()
+    body = {"email": OLGA, "password": PASSWORD}
+    home = {"X-Forwarded-For": "198.51.100.7", "X-Browser-Id": "k" * 43}
+    service.call("POST", "/v1/sessions", body, headers=home)
+    before = len(service.send_mails())
+    for n in range(5):
+        _ask_for_reset(service, OLGA, f"203.0.113.{n}")
+    for n in range(12):
+        _ask_for_reset(service, f"nobody{n}@customer.example", "198.51.100.7")
+    assert len(service.send_mails()) == before + 3
+
+    for _ in range(5):
+        _ask_for_reset(service, OLGA, "198.51.100.7")
+    assert len(service.send_mails()) == before + 6
+    _ask_for_reset(service, OLGA, "203.0.113.1", "k" * 43)
+    assert len(service.send_mails()) == before + 7
+    members = f"/v1/organizations/{organization_id}/members"
+    [owner] = service.call("GET", members, token=token).json["data"]
+    path = f"{members}/{owner['id']}/reset-password"
+    statuses = [service.call("POST", path, token=token).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    assert len(service.send_mails()) == before + 10
+    service.clock.advance(hours=1)
+    _ask_for_reset(service, OLGA, "203.0.113.1")
+    assert len(service.send_mails()) == before + 11
+
+
+def test_an_invited_person_who_asks_for_a_reset_gets_the_invitation_again(service):
+    provider = service.provider()
+    organization_id = service.customer(provider_id=service.claims(provider)["org"])
+    first = service.link(OLGA)
+    for _ in range(8):
+        service.call("POST", "/v1/password-resets", {"email": OLGA})
+    sent = service.send_mails()
+
+    assert [mail["Subject"] for mail in sent] == ["You're invited to join Acme Ltd"] * 4
+    assert _verify(service, first).status_code == 410
+    service.clock.advance(minutes=2)
+    members = f"/v1/organizations/{organization_id}/members"
+    [owner] = service.call("GET", members, token=provider).json["data"]
+    again = service.call("POST", f"{members}/{owner['id']}/resend-verification", token=provider)
+    assert again.status_code == 200
     service.call("POST", "/v1/password-resets", {"email": OLGA})
-    assert len(service.send_mails()) == 1
+    assert _verify(service, service.link(OLGA)).status_code == 201
+    service.log_in(OLGA)
+
+
+def test_whose_membership_has_ended_gets_neither(service):
+    provider = service.provider()
+    provider_id = service.claims(provider)["org"]
+    organization_id = service.customer(provider_id=provider_id)
+    service.receive(
+        org.OrganizationSuspended(organization_id=organization_id, provider_id=provider_id)
+    )
+    before = len(service.send_mails())
+
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+
+    assert len(service.send_mails()) == before
+
+
+def test_a_used_or_unused_link_to_a_corrected_address_is_gone(service):
+    organization_id, token = service.owner()
+    members = f"/v1/organizations/{organization_id}/members"
+    body = {
+        "given_name": "Mia",
+        "family_name": "Muster",
+        "email": "mai@customer.example",
+        "portal_access": True,
+        "role": "member",
+    }
+    mia = service.call("POST", members, body, token=token).json
+    unused = service.link("mai@customer.example")
+    service.call("PATCH", f"{members}/{mia['id']}", {"email": "mia@customer.example"}, token=token)
+    assert _verify(service, unused).status_code == 410
+    used = service.link("mia@customer.example")
+    assert _verify(service, used).status_code == 201
+    service.call(
+        "PATCH", f"{members}/{mia['id']}", {"email": "mia.m@customer.example"}, token=token
+    )
+    service.clock.advance(days=8)
+    jobs.delete_expired(service.database, service.clock.now(), service.settings)
+
+    for spent in (used, unused):
+        assert _verify(service, spent).status_code == 410
+    with service.database.reading() as session:
+        stored = str(session.execute(select(models.MailedToken.email)).all())
+    assert "mai@" not in stored and "mia@" not in stored
 
 
 def test_no_raw_token_password_or_pin_is_stored(service):

@@ -147,6 +147,19 @@ def test_adjacent_steps_are_accepted_and_none_twice(service):
     assert log_in(service, ahead).json["code"] == "invalid_otp"
 
 
+def test_codes_may_be_typed_with_the_digits_of_any_script(service):
+    def full_width(text):
+        return "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in text)
+
+    _, phone, spare = with_codes(service)
+    code = phone.next()
+    assert log_in(service, full_width(f"{code[:3]} {code[3:]}")).status_code == 201
+    arabic = "".join(chr(0x660 + int(digit)) for digit in phone.next())
+    assert log_in(service, arabic).status_code == 201
+    assert log_in(service, full_width(spare[0].upper())).status_code == 201
+    assert log_in(service, full_width("²" * 6)).status_code == 401
+
+
 @pytest.mark.parametrize("recovery", [False, True])
 def test_of_several_concurrent_uses_of_a_code_one_succeeds(service, recovery):
     _, phone, spare = with_codes(service)

@@ -53,6 +53,17 @@ def count_failure(session: Session, *, limits: Limits, now: datetime) -> None:
             block(row, until=now + limit.within)
 
 
+def take(session: Session, *, limits: Limits, now: datetime) -> int:
+    """Count something that is allowed so often from the first time on; returns 0 if it is, or the
+    whole seconds until it is again."""
+    seconds = seconds_blocked(session, limits=limits, now=now)
+    for key, limit in () if seconds else sorted(limits.items()):
+        row = lock(session, key=key, now=now)
+        if count(row, limit=limit, now=now):
+            block(row, until=row.since + limit.within)
+    return seconds
+
+
 def lock(session: Session, *, key: str, now: datetime) -> FailedAttempts:
     """The locked counter of this key, created if there is none."""
     first = {"key": key, "total": 0, "recent": 0, "since": now, "last_at": now}

@@ -7,12 +7,13 @@ from typing import Any
 from chassis import email_addresses
 from chassis.db import upserts
 from chassis.runtime import ids
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import logouts, mails
 from membership.models import (
+    FailedAttempts,
     Identity,
     KnownClient,
     LoginFailures,
@@ -23,6 +24,7 @@ from membership.models import (
     RecoveryCode,
     Totp,
 )
+from membership.values import attempt_limits
 from membership.values.lifetimes import LINK_LIFETIMES, RESET, UNDO
 from membership.values.mails import PASSWORD_CHANGED
 
@@ -130,10 +132,25 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
     keys = {queries.failures_key(row.email) for row in known}
     keys |= {queries.failures_key(row.email, row.client) for row in known if row.client}
     session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
+    limits = [
+        name
+        for key in keys
+        for name in (
+            *attempt_limits.password_reset_limits(key, b""),
+            *attempt_limits.password_reset_limits_of_staff(key),
+        )
+    ]
+    session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(limits)))
     session.execute(
         delete(Mail).where(Mail.purpose == RESET, Mail.email.in_({row.email for row in known}))
     )
-    for personal in (MailedToken, KnownClient, RecoveryCode, Totp):
+    # Their links are known as spent until they would have expired.
+    session.execute(
+        update(MailedToken)
+        .where(MailedToken.identity_id.in_(identity_ids))
+        .values(email="", superseded_at=func.coalesce(MailedToken.superseded_at, now))
+    )
+    for personal in (KnownClient, RecoveryCode, Totp):
         session.execute(delete(personal).where(personal.identity_id.in_(identity_ids)))
     signed_in = select(LoginSession.identity_id).where(
         LoginSession.identity_id.in_(identity_ids), LoginSession.ended_at.is_(None)

@@ -24,7 +24,10 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 
 class KeyLimit(errors.Conflict):
     code = "key_limit"
-    detail = "An organization can have at most 50 API keys. Delete one that you no longer need."
+    detail = (
+        "An organization can have at most 50 API keys that have not expired. Delete one that you "
+        "no longer need."
+    )
 
 
 class KeyExpired(errors.Conflict):
@@ -62,7 +65,7 @@ def create_key(
     Raises Invalid, OrganizationSuspended, KeyLimit."""
     _check_request(scopes, grantable, expires_at, now)
     organization = _lock_open(session, organization_id, lock="change")
-    if queries.key_count(session, organization_id) >= MAX_KEYS:
+    if queries.key_count(session, organization_id, now) >= MAX_KEYS:
         raise KeyLimit()
     key = ApiKey(
         id=ids.new("key"),

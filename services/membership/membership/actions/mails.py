@@ -12,8 +12,8 @@ from membership import queries
 from membership.actions import attempts
 from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.values import attempt_limits, tokens
-from membership.values.attempt_limits import Limits
-from membership.values.lifetimes import ADDRESS_LINKS, LINK_LIFETIMES, RESET, UNDO
+from membership.values.clients import Client
+from membership.values.lifetimes import ADDRESS_LINKS, INVITATION, LINK_LIFETIMES, RESET, UNDO
 from membership.values.mails import OutgoingMail
 
 _LOG = log.get("membership")
@@ -42,24 +42,24 @@ def queue_undo_link(
     _queue(session, UNDO, email, member.id, now, {"role": role})
 
 
-def queue_password_reset(session: Session, *, email: str, limits: Limits, now: datetime) -> None:
-    """Email a link to reset the password to this address. Whether anyone has the address is checked
-    when it is sent.
+def queue_password_reset(session: Session, *, email: str, client: Client, now: datetime) -> None:
+    """Email a link to reset the password to this address; to a person who has been invited and has
+    none yet, the invitation again. Whether anyone has the address is checked when it is sent.
 
-    Nothing is queued where ``limits`` of the requesting network are exceeded; the caller does not
-    learn that."""
-    if attempts.seconds_blocked(session, limits=limits, now=now):
-        return
-    attempts.count_failure(session, limits=limits, now=now)
-    _queue(session, RESET, email, None, now)
+    Nothing is queued where there were too many requests; the caller does not learn that. Requests
+    from where the person has signed in, and from elsewhere, are counted on their own."""
+    known = queries.known_client(session, email, client, now)
+    limits = attempt_limits.password_reset_limits(
+        queries.failures_key(email, known), b"" if known else client.network
+    )
+    if not attempts.take(session, limits=limits, now=now):
+        _queue(session, RESET, email, None, now)
 
 
 def queue_password_reset_by_staff(session: Session, *, email: str, now: datetime) -> None:
     """Email that link at the request of someone else. Raises TooManyMails."""
-    sent = (Mail.email == email, Mail.purpose == RESET, Mail.state != "dropped")
-    seconds = queries.seconds_until_allowed(
-        session, Mail.created_at, attempt_limits.PASSWORD_RESETS_TO_ADDRESS, *sent, now=now
-    )
+    limits = attempt_limits.password_reset_limits_of_staff(queries.failures_key(email))
+    seconds = attempts.take(session, limits=limits, now=now)
     if seconds:
         raise TooManyMails(retry_after=seconds)
     _queue(session, RESET, email, None, now)
@@ -235,84 +235,94 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
         )
     member = session.get(Member, mail.member_id) if mail.member_id else None
     identity = queries.identity_by_email(session, mail.email)
+    if identity is None:
+        return None
+    purpose = mail.purpose
+    if purpose == RESET and identity.password_hash is None:
+        purpose, member = INVITATION, _newest_invited(session, identity)
     organization = session.get(Organization, member.organization_id) if member else None
-    if identity is None or not _may_send(session, mail, identity, member, organization, now):
+    if not _may_send(purpose, mail.created_at, identity, member, organization, now):
         return None
     return OutgoingMail(
         mail_id=mail.id,
-        purpose=mail.purpose,
+        purpose=purpose,
         to=mail.email,
-        token=_new_token(session, mail, identity, now),
+        token=_new_token(session, mail, purpose, identity, member, now),
         given_name=(member.given_name or member.name) if member else identity.given_name,
         organization=organization.name if organization else "",
         has_password=identity.password_hash is not None,
     )
 
 
-def _new_token(session: Session, mail: Mail, identity: Identity, now: datetime) -> str:
+def _newest_invited(session: Session, identity: Identity) -> Member | None:
+    """The person's last invited membership of those that they have not accepted."""
+    pending = [
+        member
+        for member, organization in queries.memberships(session, identity.id)
+        if member.status == "pending" and organization.state in ("provisioning", "open")
+    ]
+    return max(pending, key=lambda member: member.invited_at or EPOCH, default=None)
+
+
+def _new_token(
+    session: Session,
+    mail: Mail,
+    purpose: str,
+    identity: Identity,
+    member: Member | None,
+    now: datetime,
+) -> str:
     """An undo link is valid from the address change, however long the email took."""
     token = tokens.new()
-    valid_from = mail.created_at if mail.purpose == UNDO else now
-    if mail.purpose in ADDRESS_LINKS:
+    member_id = member.id if member else None
+    valid_from = mail.created_at if purpose == UNDO else now
+    if purpose in ADDRESS_LINKS:
         _supersede(
             session,
-            MailedToken.member_id == mail.member_id,
+            MailedToken.member_id == member_id,
             MailedToken.purpose.in_(ADDRESS_LINKS),
             now=now,
         )
     else:
         same = (
-            MailedToken.purpose == mail.purpose,
-            MailedToken.member_id.is_not_distinct_from(mail.member_id),
+            MailedToken.purpose == purpose,
+            MailedToken.member_id.is_not_distinct_from(member_id),
         )
         _supersede(session, MailedToken.identity_id == identity.id, *same, now=now)
     session.add(
         MailedToken(
             digest=token.digest,
-            purpose=mail.purpose,
+            purpose=purpose,
             identity_id=identity.id,
-            member_id=mail.member_id,
+            member_id=member_id,
             email=mail.email,
             created_at=valid_from,
-            expires_at=valid_from + LINK_LIFETIMES[mail.purpose],
+            expires_at=valid_from + LINK_LIFETIMES[purpose],
         )
     )
     return token.raw
 
 
 def _may_send(
-    session: Session,
-    mail: Mail,
+    purpose: str,
+    created_at: datetime,
     identity: Identity,
     member: Member | None,
     organization: Organization | None,
     now: datetime,
 ) -> bool:
-    if mail.purpose == RESET:
-        return identity.password_hash is not None and _reset_allowed(session, mail, now)
+    if purpose == RESET:
+        return identity.password_hash is not None
     if member is None or organization is None or organization.state not in ("provisioning", "open"):
         return False
-    if mail.purpose == UNDO:
+    if purpose == UNDO:
         return (
             member.status in queries.CURRENT_STATUSES
             and member.identity_id != identity.id
-            and mail.created_at + LINK_LIFETIMES[UNDO] > now
+            and created_at + LINK_LIFETIMES[UNDO] > now
         )
     return (
         member.identity_id == identity.id
         and member.status in ("pending", "active")
         and not member.verified
     )
-
-
-def _reset_allowed(session: Session, mail: Mail, now: datetime) -> bool:
-    """Dropped emails do not count, so that someone who keeps requesting resets cannot keep the
-    emails of others away."""
-    earlier = (
-        Mail.email == mail.email,
-        Mail.purpose == RESET,
-        Mail.id < mail.id,
-        Mail.state != "dropped",
-    )
-    limit = attempt_limits.PASSWORD_RESETS_TO_ADDRESS
-    return not queries.seconds_until_allowed(session, Mail.created_at, limit, *earlier, now=now)

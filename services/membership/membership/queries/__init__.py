@@ -1,6 +1,11 @@
 """Queries."""
 
-from membership.queries.attempts import failures_key, seconds_blocked, seconds_until_allowed
+from membership.queries.attempts import (
+    failures_key,
+    known_client,
+    seconds_blocked,
+    seconds_until_allowed,
+)
 from membership.queries.deletion_warnings import deletion_warnings
 from membership.queries.invitations import Invitation, invitation, invitation_of
 from membership.queries.keys import (
@@ -90,6 +95,7 @@ __all__ = [
     "kept_pin",
     "key_by_secret",
     "key_count",
+    "known_client",
     "last_completed_transfer",
     "link",
     "lock_owner_and_member",

@@ -8,9 +8,10 @@ from chassis import email_addresses
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from membership.models import FailedAttempts
+from membership.models import FailedAttempts, Identity, KnownClient
 from membership.values import attempt_limits, tokens
 from membership.values.attempt_limits import Limit, Limits
+from membership.values.clients import Client
 
 
 def seconds_blocked(session: Session, limits: Limits, now: datetime) -> int:
@@ -38,6 +39,22 @@ def seconds_until_allowed(
     )
     oldest = session.scalar(query)
     return 0 if oldest is None else attempt_limits.seconds_until(oldest + limit.within, now)
+
+
+def known_client(session: Session, email: str, client: Client, now: datetime) -> bytes:
+    """The browser, or else the network, if the person with this address has signed in from there
+    lately; empty if not."""
+    since = now - attempt_limits.KNOWN_CLIENT_RETENTION
+    known = session.scalars(
+        select(KnownClient.client)
+        .join(Identity, Identity.id == KnownClient.identity_id)
+        .where(
+            Identity.email == email_addresses.key(email),
+            KnownClient.client.in_(client),
+            KnownClient.last_at > since,
+        )
+    ).all()
+    return next((one for one in (client.browser, client.network) if one in known), b"")
 
 
 def failures_key(email: str, client: bytes = b"") -> bytes:

@@ -63,12 +63,16 @@ def api_keys(organization_id: str, now: datetime) -> Any:
     return query.order_by(ApiKey.id.desc())
 
 
-def key_count(session: Session, organization_id: str) -> int:
-    """The number of the organization's keys, including expired ones."""
+def key_count(session: Session, organization_id: str, now: datetime) -> int:
+    """The number of the organization's keys that have not expired."""
     query = (
         select(func.count())
         .select_from(ApiKey)
-        .where(ApiKey.organization_id == organization_id, ApiKey.deleted_at.is_(None))
+        .where(
+            ApiKey.organization_id == organization_id,
+            ApiKey.deleted_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+        )
     )
     return session.scalar(query) or 0
 

@@ -4,18 +4,17 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from chassis import email_addresses
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from membership.models import (
     Counter,
     Identity,
-    KnownClient,
     LoginFailures,
     Organization,
     Revocation,
 )
-from membership.queries.attempts import failures_key, seconds_blocked
+from membership.queries.attempts import failures_key, known_client, seconds_blocked
 from membership.queries.organizations import settings_of
 from membership.values import attempt_limits
 from membership.values.attempt_limits import Limits
@@ -51,26 +50,20 @@ def login(session: Session, email: str, client: Client, limits: Limits, now: dat
 
     In a browser or on a network where the person has signed in, only the failures made there
     count."""
-    on_known_client = and_(
-        KnownClient.identity_id == Identity.id,
-        KnownClient.client.in_(client),
-        KnownClient.last_at > now - attempt_limits.KNOWN_CLIENT_RETENTION,
-    )
-    rows = session.execute(
-        select(Identity.id, Identity.password_hash, KnownClient.client)
-        .outerjoin(KnownClient, on_known_client)
-        .where(Identity.email == email_addresses.key(email))
-    ).all()
-    identity_id, password_hash, _ = rows[0] if rows else (None, None, None)
-    known = {row.client for row in rows}
-    known_client = next((one for one in (client.browser, client.network) if one in known), b"")
-    key = failures_key(email, known_client)
+    row = session.execute(
+        select(Identity.id, Identity.password_hash).where(
+            Identity.email == email_addresses.key(email)
+        )
+    ).one_or_none()
+    identity_id, password_hash = row or (None, None)
+    known = known_client(session, email, client, now)
+    key = failures_key(email, known)
     failures = session.get(LoginFailures, key)
     network_wait = seconds_blocked(session, limits, now)
-    wait = 0 if known_client else network_wait
+    wait = 0 if known else network_wait
     if failures is not None:
         wait = max(wait, attempt_limits.seconds_left(failures.count, failures.last_at, now))
-    return Login(identity_id, password_hash, bool(known_client), key, wait)
+    return Login(identity_id, password_hash, bool(known), key, wait)
 
 
 def requirements(session: Session, organization: Organization) -> Requirements:

@@ -49,7 +49,7 @@ LINKS_TO_MEMBER = Limit(6, DAY)
 LINKS_TO_ADDRESS = Limit(10, DAY)
 INVITATIONS_BY_INVITER = Limit(20, HOUR)
 INVITATIONS_BY_ORGANIZATION = Limit(200, DAY)
-PASSWORD_RESETS_TO_ADDRESS = Limit(3, HOUR)
+PASSWORD_RESETS = Limit(3, HOUR)
 RENEWAL_REQUESTS = Limit(1, DAY)
 
 
@@ -66,9 +66,16 @@ def secret_limits(kind: str, network: bytes) -> Limits:
     return {f"{kind} 1m {network.hex()}": Limit(30, MINUTE)}
 
 
-def password_reset_limits(client: bytes) -> Limits:
-    """The limits for requested password resets from one network, for whatever address."""
-    return {f"reset 1h {client.hex()}": Limit(10, HOUR)}
+def password_reset_limits(key: bytes, network: bytes) -> Limits:
+    """The limits for password resets requested without signing in: for one address (``key``, as for
+    failed passwords), and from one network where the person is not known (else empty)."""
+    limits = {f"reset for address 1h {key.hex()}": PASSWORD_RESETS}
+    return limits | ({f"reset 1h {network.hex()}": Limit(10, HOUR)} if network else {})
+
+
+def password_reset_limits_of_staff(key: bytes) -> Limits:
+    """The limits for password resets requested by someone who may manage the member."""
+    return {f"reset by staff 1h {key.hex()}": PASSWORD_RESETS}
 
 
 def pin_key(organization_id: str, extension: str = "") -> str:

@@ -1,6 +1,7 @@
 """One-time codes (TOTP: six digits, steps of 30 seconds) and recovery codes."""
 
 import secrets
+import unicodedata
 from datetime import datetime
 
 import pyotp
@@ -39,8 +40,9 @@ def new_recovery_codes() -> list[str]:
 
 
 def plain(code: str) -> str:
-    """The code without spaces and hyphens, in lower case."""
-    return "".join(code.split()).replace("-", "").lower()
+    """The code without spaces and hyphens, in lower case, with 0-9 for the digits of any script."""
+    text = "".join(unicodedata.normalize("NFKC", code).split()).replace("-", "").lower()
+    return "".join(str(unicodedata.decimal(character, character)) for character in text)
 
 
 def _recovery_code() -> str:

@@ -11,7 +11,7 @@ from chassis.runtime import clock
 from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
-from membership.values import attempt_limits, passwords
+from membership.values import passwords
 from membership.views import credentials, resources
 
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
@@ -72,10 +72,10 @@ def ask_for_renewal(token: str) -> dict[str, Any]:
 @blp.response(202, schemas.Accepted)
 def request_reset(body: dict[str, Any]) -> dict[str, Any]:
     """Request a password reset. The response is the same whether or not the address is known."""
-    limits = attempt_limits.password_reset_limits(credentials.client().network)
+    client = credentials.client()
     idempotency.retried(
         lambda session: mails.queue_password_reset(
-            session, email=email_addresses.key(body["email"]), limits=limits, now=clock.now()
+            session, email=email_addresses.key(body["email"]), client=client, now=clock.now()
         )
     )
     return {"accepted": True}
