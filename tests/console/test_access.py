@@ -309,18 +309,63 @@ def test_with_approval_and_ended_by_the_customer(
 def test_a_customer_declines_a_request(
     console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
 ) -> None:
+    admin, customer = acme.member("admin"), browser()
     acme.staff("PATCH", "", {"managed_by": "customer"})
-    customer = browser()
     sven.sign_in(console)
     grant = ask(console, acme)
     again = console.post(
         console.at(f"/c/{acme.id}/support/request"), {"reason": "twice", "minutes": "60"}
     )
     assert again.status == 409 and "waiting for the customer" in again.text
-    acme.member("admin").sign_in(customer)
+    admin.sign_in(customer)
     page = customer.post(customer.at(f"/c/{acme.id}/support/{grant}/end"))
     assert "Declined" in page.text
     assert "Declined" in console.get(console.at(f"/c/{acme.id}/support")).text
+
+
+def test_an_admin_whom_staff_added_approves_once_the_owner_has_confirmed_them(
+    console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
+) -> None:
+    admin, theirs, owner = acme.member("admin"), browser(), browser()
+    acme.staff("PATCH", "", {"managed_by": "customer"})
+    sven.sign_in(console)
+    grant = ask(console, acme)
+    admin.sign_in(theirs)
+    acme.owner.sign_in(owner)
+    approval, person = f"/c/{acme.id}/support/{grant}/approve", f"/c/{acme.id}/members/{admin.id}"
+
+    page = theirs.post(theirs.at(approval))
+    assert page.status == 403 and "confirm you first" in page.text
+    assert "Confirm" not in theirs.get(theirs.at(person)).links
+    page = owner.get(owner.at(person))
+    assert page.facts["Confirmed"].startswith("No.")
+    page = owner.post(owner.get(page.links["Confirm"]).path)
+
+    assert "was confirmed" in page.banners[0] and "Confirmed" not in page.facts
+    assert "access approved" in theirs.post(theirs.at(approval)).text
+
+
+def test_login_as_needs_approval_if_the_customer_manages_itself(
+    console: Browser, browser: Callable[[], Browser], acme: Customer, sven: Person
+) -> None:
+    acme.staff("PATCH", "", {"managed_by": "customer"})
+    owner, person = browser(), f"/c/{acme.id}/members/{acme.owner.id}/login-as"
+    sven.sign_in(console)
+    assert "only while it has approved support access" in console.get(console.at(person)).text
+    page = console.submit({"reason": "ticket 9"})
+    assert page.status == 409 and "Request support access" in page.text
+    grant = ask(console, acme)
+    acme.owner.sign_in(owner)
+    owner.post(owner.at(f"/c/{acme.id}/support/{grant}/approve"))
+
+    own = console.workspace
+    page = console.post(console.at(person), {"reason": "ticket 9"})
+
+    assert "You're logged in as Olga Owner" in banner(page)
+    acting = console.workspace
+    owner.post(owner.at(f"/c/{acme.id}/support/{grant}/end"))
+    assert console.get(f"/at/{acting}/c/{acme.id}/overview").status == 410
+    assert console.get(f"/at/{own}{person}").status == 200
 
 
 def test_active_sessions_are_sent_only_when_they_changed(

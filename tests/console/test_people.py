@@ -121,6 +121,33 @@ def test_adding_without_portal_access_shows_a_pin_once(console: Browser, acme: C
     assert new not in console.get(at + "/reset-pin").html and new not in console.get(at).html
 
 
+def test_staff_offer_no_power_over_a_customer_that_manages_itself(
+    console: Browser, provider: Provider, browser: Callable[[], Browser]
+) -> None:
+    acme, theirs = provider.customer("Acme"), browser()
+    admin = acme.member("admin", accept=False)
+    acme.staff("POST", f"/members/{admin.id}/disable")
+    acme.staff("PATCH", "", {"managed_by": "customer"})
+    provider.owner.sign_in(console)
+    acme.owner.sign_in(theirs)
+    at = console.at(f"/c/{acme.id}")
+
+    page = console.get(f"{at}/members/new")
+    assert "only its owner can add admins" in page.text.replace("Only", "only")
+    assert 'value="admin"' not in page.html and 'value="member"' in page.html
+    for person in (admin.id, acme.owner.id):
+        page = console.get(f"{at}/members/{person}/edit")
+        assert page.status == 200 and "email" not in page.forms[-1].names
+    offered = console.get(f"{at}/members/{admin.id}").links.keys()
+    assert "Remove" in offered and not {"Enable", "Make owner"} & offered
+    for path in ("settings", "ownership"):
+        assert "Transfer ownership" not in console.get(f"{at}/{path}").links
+    page = console.post(f"{at}/members/{admin.id}/enable")
+    assert page.status == 403 and "This customer manages itself" in page.text
+    assert "Enable" in theirs.get(theirs.at(f"/c/{acme.id}/members/{admin.id}")).links
+    assert 'value="admin"' in theirs.get(theirs.at(f"/c/{acme.id}/members/new")).html
+
+
 def test_adding_preselects_nothing_privileged(console: Browser, acme: Customer) -> None:
     page = console.post(members(console, acme, "/new"), {"name": "Ann"})
     assert page.status == 422 and page.error("portal_access")

@@ -57,6 +57,7 @@ THE_OWNER = AN_ADMIN | {
     "account.remove_card",
     "key.list",
     "key.manage",
+    "member.confirm",
     "ownership.transfer",
     "ownership.undo",
 }
@@ -132,7 +133,7 @@ ACTING = {
     "support.read",
 }
 FOR_NOBODY_BUT_PROGRAMS = {"pin.verify"}
-FOR_CUSTOMERS_ONLY = {"organization.hand_back", "support.consent"}
+FOR_CUSTOMERS_ONLY = {"organization.hand_back", "member.confirm", "support.consent"}
 PROVEN = {
     "organization.delete",
     "settings.change",
@@ -150,6 +151,7 @@ NO_PROGRAM_MAY = {
     "settings.change",
     "key.list",
     "key.manage",
+    "member.confirm",
     "member.login_as",
     "ownership.transfer",
     "ownership.accept",

@@ -58,9 +58,8 @@ class SupportSetup:
             "portal_access": True,
             **more,
         }
-        added = self.call(
-            "POST", f"/v1/organizations/{organization_id}/members", body, token=self.boss
-        )
+        by = self.owner if role == "admin" and not at else self.boss
+        added = self.call("POST", f"/v1/organizations/{organization_id}/members", body, token=by)
         assert added.status_code == 201, added.text
         with self.service.database.transaction() as session:
             member = session.get_one(Member, added.json["id"])

@@ -381,7 +381,7 @@ def test_an_undo_link_expires_after_the_change_and_the_old_identity_is_erased(se
 def test_members_elsewhere_are_not_erased_when_the_undo_link_expires(setup):
     service, member_id = setup.service, setup.joined()
     service.customer(MIA, name="Second", provider_id=setup.provider_id)
-    service.accept(MIA, None)
+    service.accept(MIA)
     setup.call("PATCH", f"/{member_id}", {"email": NEW})
     service.clock.advance(days=8)
     jobs.delete_expired(service.database, clock.now(), service.settings)

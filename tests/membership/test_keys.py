@@ -415,5 +415,5 @@ def test_keys_cannot_create_staff():
         sub="key_x", organization_id=home, kind="provider", role="api_key", sid="key_x"
     )
 
-    assert guard.manageable_roles(program, home) == frozenset()
-    assert guard.manageable_roles(program, customer) == {"admin", "member"}
+    assert guard.authority(program, home).ranks == frozenset()
+    assert guard.authority(program, customer).ranks == {"admin", "member"}

@@ -164,7 +164,7 @@ def test_nobody_acts_as_themselves_or_as_a_colleague(support: SupportSetup) -> N
         },
         token=support.boss,
     )
-    support.service.accept("staff.svensson@provider.example", None)
+    support.service.accept("staff.svensson@provider.example")
     listed = support.call(
         "GET", f"/v1/organizations/{support.organization_id}/members?q=Also", token=support.boss
     ).json

@@ -73,6 +73,7 @@ def test_adding_with_a_login_invites(setup):
         "verified",
         "extension",
         "invitation",
+        "confirmed",
         "created_at",
     }
     assert answer.json["status"] == "pending" and answer.json["verified"] is False
@@ -274,7 +275,9 @@ def test_staff_cannot_raise_themselves(setup):
         setup.add("pal@provider.example", token=manager, **at_home, preset="billing").status_code
         == 201
     )
-    assert setup.add("boss@customer.example", "admin", token=support).status_code == 201
+    assert setup.add("boss@customer.example", token=support).status_code == 201
+    assert setup.add("lead@customer.example", "admin", token=support).status_code == 403
+    assert setup.add("lead@customer.example", "admin", token=manager).status_code == 201
     owner_id = setup.service.claims(setup.owner)["mid"]
     assert (
         setup.call(
@@ -371,7 +374,7 @@ def test_a_new_address_is_verified_anew_and_takes_over_nobody(setup):
     service = setup.service
     service.owner("vera@other.example", name="Other")
     setup.add("vera@other.example")
-    service.accept("vera@other.example", None)
+    service.accept("vera@other.example")
     people = setup.call("GET", "?q=vera").json["data"]
     changed = setup.call("PATCH", f"/{people[0]['id']}", {"email": "Mallory@Customer.example"})
     assert changed.json["email"] == "mallory@customer.example"

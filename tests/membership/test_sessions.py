@@ -216,7 +216,7 @@ def test_an_exchange_begins_a_session_elsewhere_and_keeps_the_old_one(service):
         ).status_code
         == 403
     )
-    service.accept(OLGA, None)
+    service.accept(OLGA)
     entered = service.call(
         "POST", "/v1/sessions/exchange", {"organization_id": second_id}, token=token
     )

@@ -86,6 +86,7 @@ SAMPLES = {
         EDIT_ONE, "admin", "POST", f"{O_}/members/{{adam}}/reset-password"
     ),
     "member.reset_pin": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{desk}}/reset-pin"),
+    "member.confirm": Sample(EDIT_ONE, "olga", "POST", f"{O_}/members/{{mia}}/confirm"),
     "member.login_as": Sample(
         STEP_IN_AS, "admin", "POST", f"{O_}/members/{{mia}}/login-as", {"reason": "r"}
     ),
@@ -134,7 +135,7 @@ class Setup:
                 "email": "max@provider.example",
             },
         )
-        service.accept("max@provider.example", None)
+        service.accept("max@provider.example")
         self.refresh = service.log_in(MIA)["refresh_token"]
         self.link = service.link("later@customer.example")
         service.clock.advance(minutes=2)  # links are sent at most once a minute
@@ -170,11 +171,10 @@ class Setup:
         self.keep("request", "admin", f"{SECOND}/remote-support", {"reason": "r"})
         self.keep(
             "transfer",
-            "admin",
+            "sam",
             f"{SECOND}/ownership-transfers",
             {"member_id": "{tom}", "reason": "r"},
         )
-        self.tokens["sam"] = self.service.log_in("sam@second.example")["access_token"]
 
     def path(self, rest):
         return f"/v1/organizations/{rest}".format(**self.known)

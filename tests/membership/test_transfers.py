@@ -311,7 +311,7 @@ def test_the_target_accepts_as_a_member_of_the_customer_not_as_staff(setup):
     path = f"/v1/organizations/{setup.organization_id}/members"
     body = {"name": "Max", "portal_access": True, "role": "member", "email": person}
     max_id = service.call("POST", path, body, token=setup.owner).json["id"]
-    service.accept(person, None)
+    service.accept(person)
     offer = setup.offer(max_id)
     assert code(setup.call("POST", f"/{offer}/accept", token=staff)) == (403, "forbidden")
     inside = service.log_in(person, organization_id=setup.organization_id)["access_token"]

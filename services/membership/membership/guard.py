@@ -23,6 +23,7 @@ from membership.actions import audit_log
 from membership.actions.sessions import Issued
 from membership.queries.support import ActiveSession
 from membership.values import roles
+from membership.values.authority import Authority
 from membership.values.lifetimes import ACCESS_TOKEN
 from membership.values.signing import Signer
 from membership.values.support import SUPPORT, Staff
@@ -50,6 +51,7 @@ member.remove         |   x      x       -       -      -    |   x     x     -  
 member.resend         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:invite
 member.reset_password |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
 member.reset_pin      |   x      x       -       x      -    |   x     x     -   |   -   | member:manage pin:reset
+member.confirm        |   -      -       -       -      -    |   x     -     -   |   -   | -            -
 member.login_as       |   !      !       -       -      -    |   -     -     -   |   -   | -            -
 ownership.read        |   x      x       x       x      x    |   x     x     x   |   x   | cust:read    members:read
 ownership.transfer    |   !      !       -       -      -    |   !     -     -   |   -   | -            -
@@ -113,12 +115,21 @@ def staff_of(caller: Caller) -> Staff:
     )
 
 
-def manageable_roles(caller: Caller, organization_id: str) -> frozenset[str]:
-    """The roles of members that this caller may create and change there.
+def authority(caller: Caller, organization_id: str) -> Authority:
+    """What this caller may do with the members there."""
+    at_home = organization_id == caller.organization_id
+    return Authority(
+        ranks=_manageable_ranks(caller, at_home=at_home),
+        of_provider=caller.is_staff and not at_home,
+        admits_admins=not (caller.is_staff and caller.role == "support"),
+    )
+
+
+def _manageable_ranks(caller: Caller, *, at_home: bool) -> frozenset[str]:
+    """The ranks of members that this caller may create and change there.
 
     Nobody raises another person to their own role, except owners, and the provider's managers in
     their customers' organizations. API keys create no staff."""
-    at_home = organization_id == caller.organization_id
     if caller.role == "owner":
         return frozenset(("owner", "admin", "member"))
     if caller.role == KEY and at_home:

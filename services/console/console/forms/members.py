@@ -27,6 +27,7 @@ EXTENSION = Field(
     hint="The number the PIN belongs to. Leave empty to use the next free number. The PIN is shown "
     "once, after you add the member.",
 )
+_MEMBER = frozenset(("member",))
 REASON = Field(
     "reason",
     "Reason",
@@ -36,24 +37,27 @@ REASON = Field(
 )
 
 
-def new_member(kind: str, reached: frozenset[str]) -> Sequence[Field]:
-    """The fields of a new member, in an organization of this kind."""
-    return (NAME, ACCESS, EMAIL, _role(kind, reached), EXTENSION)
+def new_member(kind: str, reached: frozenset[str], *, admits: bool) -> Sequence[Field]:
+    """The fields of a new member, in an organization of this kind; ``admits``: whether the member
+    may become an admin."""
+    return (NAME, ACCESS, EMAIL, _role(kind, reached if admits else _MEMBER), EXTENSION)
 
 
 def edit_member(
-    member: Mapping[str, Any], kind: str, reached: frozenset[str], *, login: bool
+    member: Mapping[str, Any], kind: str, reached: frozenset[str], *, login: bool, admits: bool
 ) -> Sequence[Field]:
     """The fields of an existing member; ``login``: whether email, role and portal access may be
-    changed."""
+    changed; ``admits``: those of admins and the owner too, and whether the member may become an
+    admin."""
     names: tuple[Field, ...] = (GIVEN, FAMILY) if member["given_name"] else (NAME,)
     if not login:
         return names
-    return (
-        (*names, EMAIL)
-        if member["role"] == "owner"
-        else (*names, ACCESS, EMAIL, _role(kind, reached))
-    )
+    is_protected = not admits and people.rank(member) != "member"
+    email = () if is_protected else (EMAIL,)
+    if member["role"] == "owner":
+        return (*names, *email)
+    ranks = reached if admits or is_protected else _MEMBER
+    return (*names, ACCESS, *email, _role(kind, ranks))
 
 
 def current_values(member: Mapping[str, Any], kind: str) -> dict[str, str]:

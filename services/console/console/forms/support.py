@@ -44,6 +44,8 @@ REQUEST = (
 _TEXTS: Mapping[str, str] = {
     "already_acting": "You already have an active support session. End it first, then start again "
     "here.",
+    "consent_required": "This customer manages its own account. Request support access, and log in "
+    "once the customer has approved it.",
     "grant_not_active": "This access is not active. The customer has not approved it yet, or it "
     "has ended.",
     "managed_service_off": "Remote Support is off because the managed service is turned off in the "

@@ -48,6 +48,7 @@ ACTIONS: Mapping[str, str] = {
     "member.disabled": "Member disabled",
     "member.enabled": "Member enabled",
     "member.removed": "Member removed",
+    "member.confirmed": "Member confirmed",
     "member.login": "Signed in",
     "member.proved": "Re-authenticated",
     "member.login_as.started": "Login As session started",

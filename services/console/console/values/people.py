@@ -51,14 +51,26 @@ def manageable_ranks(kind: str, own: str, *, at_home: bool) -> frozenset[str]:
     return frozenset(("member",) if own in ("admin", "manager") else ())
 
 
+def admits_admins(kind: str, own: str, organization: Mapping[str, Any]) -> bool:
+    """Whether somebody with this role may make people admins there, or change how admins and the
+    owner log in. The services check again."""
+    if kind != "provider" or organization["kind"] == "provider":
+        return True
+    return own != "support" and organization["managed_by"] == "provider"
+
+
 def allowed_operations(
-    member: Mapping[str, Any], organization: Mapping[str, Any], reached: frozenset[str]
+    member: Mapping[str, Any],
+    organization: Mapping[str, Any],
+    reached: frozenset[str],
+    *,
+    admits: bool,
 ) -> frozenset[str]:
-    """The operations that the status of member and organization, and the ranks one may manage,
-    allow."""
+    """The operations that the status of member and organization, the ranks one may manage, and
+    whether one ``admits`` admins allow."""
     if organization["status"] not in EDITABLE:
         return frozenset()
-    operations = {"ownership.transfer"} if obstacle(member) == "" else set()
+    operations = {"ownership.transfer"} if admits and obstacle(member) == "" else set()
     if rank(member) not in reached:
         return frozenset(operations)
     has_login, status = member["portal_access"], member["status"]
@@ -71,11 +83,11 @@ def allowed_operations(
         "member.login_as",
         logs_in and organization["kind"] == "customer" and organization["status"] == "active",
     )
+    operations |= _where("member.confirm", not member["confirmed"])
     if member["role"] != "owner":
-        operations |= {
-            "member.remove",
-            "member.enable" if status == "disabled" else "member.disable",
-        }
+        operations |= {"member.remove"} | _where("member.disable", status != "disabled")
+        may_enable = admits or rank(member) == "member"
+        operations |= _where("member.enable", status == "disabled" and may_enable)
     return frozenset(operations)
 
 

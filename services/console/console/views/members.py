@@ -65,6 +65,16 @@ ACTIONS = (
         True,
     ),
     MemberAction(
+        "confirm",
+        "member.confirm",
+        "Confirm",
+        "Your provider added this person, made them an admin, or changed their email address. Once "
+        "you confirm them, they can approve support access if they are an admin. Check the email "
+        "address first.",
+        "Confirm member",
+        "was confirmed.",
+    ),
+    MemberAction(
         "resend-verification",
         "member.resend",
         "Resend email to",
@@ -119,7 +129,7 @@ def add(org: str) -> ResponseReturnValue:
     organization = page.api().get(f"/v1/organizations/{org}")
     kind = organization["kind"]
     form = page.form(
-        fields.new_member(kind, _manageable_ranks(org)),
+        fields.new_member(kind, _manageable_ranks(org), admits=_admits(organization)),
         {"role": "viewer" if kind == "provider" else "member"},
     )
     created = page.submit(
@@ -133,6 +143,7 @@ def add(org: str) -> ResponseReturnValue:
             "member_form.html",
             organization=organization,
             form=form,
+            admits=_admits(organization),
             title="Add member",
             verb="Add member",
             back=url_for("members.show"),
@@ -172,8 +183,11 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     before, kind = response.json(), organization["kind"]
     login = page.visitor().may("member.change_login")
     values, match = fields.current_values(before, kind), response.headers.get("ETag", "")
+    admits = _admits(organization)
     form = page.form(
-        fields.edit_member(before, kind, _manageable_ranks(org), login=login), values, match=match
+        fields.edit_member(before, kind, _manageable_ranks(org), login=login, admits=admits),
+        values,
+        match=match,
     )
     after = page.submit(
         form, lambda: page.api().patch(base, fields.body(form, kind), match=form.match)
@@ -185,6 +199,7 @@ def edit(org: str, member: str) -> ResponseReturnValue:
             organization=organization,
             form=form,
             member=before,
+            admits=admits,
             title=f"Edit {before['name']}",
             verb="Save changes",
             back=url_for("members.detail", member=member),
@@ -269,6 +284,11 @@ def _manageable_ranks(org: str) -> frozenset[str]:
     )
 
 
+def _admits(organization: Any) -> bool:
+    at = page.visitor().workspace
+    return people.admits_admins(at.organization["kind"], at.role, organization)
+
+
 def _can(organization: Any, member: Any = None) -> frozenset[str]:
     """The available operations: on the list, or on this member."""
     may = page.visitor().may
@@ -276,7 +296,10 @@ def _can(organization: Any, member: Any = None) -> frozenset[str]:
         operations = frozenset(("member.add",) if organization["status"] in people.EDITABLE else ())
     else:
         operations = people.allowed_operations(
-            member, organization, _manageable_ranks(organization["id"])
+            member,
+            organization,
+            _manageable_ranks(organization["id"]),
+            admits=_admits(organization),
         )
     return frozenset(operation for operation in operations if may(operation))
 

@@ -135,6 +135,13 @@ def end_by_grant(
     _end(session, ActingSession.grant_id == grant.id, why=why, by=by, now=now)
 
 
+def end_without_grant(session: Session, *, organization_id: str, now: datetime) -> None:
+    """End every acting session in the organization that is under no grant."""
+    without_grant = ActingSession.grant_id.is_(None)
+    in_organization = ActingSession.organization_id == organization_id
+    _end(session, in_organization & without_grant, why=ORGANIZATION_CHANGED, now=now)
+
+
 def end_own(
     session: Session, *, acting_id: str, identity_id: str, by: Actor, now: datetime
 ) -> bool:

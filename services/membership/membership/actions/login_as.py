@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import acting_sessions
-from membership.models import ActingSession, Member
+from membership.models import ActingSession, Member, Organization, SupportGrant
 from membership.queries import support as support_queries
 from membership.queries.support import ActiveSession
 from membership.values.support import (
@@ -29,6 +29,14 @@ class MemberNotEligible(errors.Conflict):
     )
 
 
+class ConsentRequired(errors.Conflict):
+    code = "consent_required"
+    detail = (
+        "This customer manages itself. Request support access and wait for its consent first: POST "
+        "/v1/organizations/{id}/remote-support."
+    )
+
+
 class TooManyStarts(errors.TooMany):
     code = "too_many_starts"
     detail = "You have logged in as members too often. Wait, or use Remote Support."
@@ -43,16 +51,18 @@ def log_in_as(
     staff: Staff,
     now: datetime,
 ) -> ActiveSession:
-    """Begin to act as a member. The audit record is written before there is a token.
+    """Begin to act as a member. The audit record is written before there is a token. Where the
+    customer manages itself, the session is under a grant that it consented to and ends with it.
 
-    Raises NoSuchMember, MemberNotEligible, OrganizationNotActive, AlreadyActing, TooManyStarts,
-    StaffSessionEnded."""
+    Raises NoSuchMember, MemberNotEligible, OrganizationNotActive, ConsentRequired, AlreadyActing,
+    TooManyStarts, StaffSessionEnded."""
     queries.member(session, organization_id, member_id)
     organization = acting_sessions.open_organization(session, organization_id)
     if organization.kind != "customer":
         raise MemberNotEligible(
             "This person belongs to your own organization. Choose a member of a customer."
         )
+    grant = _grant_needed(session, organization, now)
     login = acting_sessions.lock_staff_session(session, staff, now, also=member_id)
     member = queries.member(session, organization_id, member_id)
     _check_eligible(member, staff)
@@ -66,15 +76,34 @@ def log_in_as(
     _check_frequency(session, staff, now)
     acting = ActingSession(
         mode=LOGIN_AS,
-        access="full",
+        access=grant.access if grant else "full",
         reason=reason,
         member_id=member.id,
+        grant_id=grant.id if grant else None,
         expires_at=min(now + LOGIN_AS_DURATION, login.expires_at),
     )
+    if grant:
+        acting.expires_at = min(acting.expires_at, grant.expires_at)
     active = ActiveSession(acting, organization, member)
     return acting_sessions.begin(
         session, active, "member.login_as.started", staff=staff, login=login, now=now
     )
+
+
+def _grant_needed(
+    session: Session, organization: Organization, now: datetime
+) -> SupportGrant | None:
+    """The grant to act under, locked against changes; None where the provider manages the
+    organization. Raises ConsentRequired."""
+    if organization.managed_by == "provider":
+        return None
+    best = support_queries.best_grant(session, organization.id, now, consented=True)
+    if best is None:
+        raise ConsentRequired()
+    grant = support_queries.grant(session, organization.id, best.id, lock="use")
+    if not grant.is_active(now):
+        raise ConsentRequired()
+    return grant
 
 
 def _check_eligible(member: Member, staff: Staff) -> None:

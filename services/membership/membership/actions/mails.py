@@ -14,7 +14,7 @@ from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.values import attempt_limits, tokens
 from membership.values.clients import Client
 from membership.values.lifetimes import ADDRESS_LINKS, INVITATION, LINK_LIFETIMES, RESET, UNDO
-from membership.values.mails import OutgoingMail
+from membership.values.mails import ADMIN_ADDED, OutgoingMail
 
 _LOG = log.get("membership")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,8 +38,8 @@ def queue_undo_link(
     session: Session, *, member: Member, email: str, role: str, now: datetime
 ) -> None:
     """Tell the member's former address that it was changed, with a link that takes the login back
-    to at most the ``role`` that their token had."""
-    _queue(session, UNDO, email, member.id, now, {"role": role})
+    to at most the ``role`` that their token had, admitted by whoever admitted them before."""
+    _queue(session, UNDO, email, member.id, now, {"role": role, "admitted_by": member.admitted_by})
 
 
 def queue_password_reset(session: Session, *, email: str, client: Client, now: datetime) -> None:
@@ -106,6 +106,25 @@ def queue_notice(
         now,
         {"organization": organization.name, "name": name, **details},
     )
+
+
+def tell_owner_of_admin(
+    session: Session, *, organization: Organization, admin: Member, now: datetime
+) -> None:
+    """Email the organization's owner that its provider has added this admin."""
+    owner = queries.owner(session, organization.id)
+    if owner is not None and owner.email:
+        queue_notice(
+            session,
+            purpose=ADMIN_ADDED,
+            organization=organization,
+            email=owner.email,
+            name=owner.given_name or owner.name,
+            now=now,
+            member_id=owner.id,
+            other=admin.name,
+            address=admin.email,
+        )
 
 
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:

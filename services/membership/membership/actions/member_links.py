@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from membership.actions import audit_log, invitations, mails, members
 from membership.models import Member
+from membership.values.authority import Authority
 
 
 class NothingToVerify(errors.Conflict):
@@ -28,13 +29,13 @@ def resend_verification(
     *,
     organization_id: str,
     member_id: str,
-    manageable: frozenset[str],
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> Member:
     """Email a new link; the previous one stops working. Raises NothingToVerify, TooManyMails,
     CannotManageMember."""
-    organization, member = members.lock_member(session, organization_id, member_id, manageable)
+    organization, member = members.lock_member(session, organization_id, member_id, authority)
     if not member.portal_access or member.verified or member.status == "disabled":
         raise NothingToVerify()
     invitations.check_pause(member, now)
@@ -47,14 +48,14 @@ def reset_password(
     *,
     organization_id: str,
     member_id: str,
-    manageable: frozenset[str],
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> Member:
     """Email a link by which the member chooses a new password. Nothing changes until they use it.
 
     Raises NoPasswordToReset, TooManyMails, CannotManageMember."""
-    organization, member = members.lock_member(session, organization_id, member_id, manageable)
+    organization, member = members.lock_member(session, organization_id, member_id, authority)
     if not member.verified or member.email is None or member.status != "active":
         raise NoPasswordToReset()
     mails.queue_password_reset_by_staff(session, email=member.email, now=now)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import access
 from membership.models import Member, Organization
+from membership.values.authority import Authority
 
 MAX_ADMINS = 100
 
@@ -17,16 +18,51 @@ class AdminLimit(errors.Conflict):
     detail = "An organization can have at most 100 admins. Change one of them to member first."
 
 
+class CustomerManaged(errors.Forbidden):
+    code = "customer_managed"
+    detail = (
+        "This customer manages itself. Ask its owner to add or change its admins, or to transfer "
+        "the ownership."
+    )
+
+
 class CannotManageMember(errors.Forbidden):
     code = "forbidden"
     detail = "Your role cannot manage this member or assign this role. Ask the owner."
 
 
-def check_manageable(manageable: frozenset[str], role: str, preset: str | None) -> None:
-    """Raise CannotManageMember unless the caller may manage members of this role."""
+def check_manageable(
+    authority: Authority,
+    organization: Organization,
+    role: str,
+    preset: str | None,
+    *,
+    admits: bool = False,
+) -> None:
+    """Raise CustomerManaged or CannotManageMember unless the caller may manage members of this role
+    there. ``admits``: and may give somebody the power of this role."""
     rank = "admin" if role == "member" and preset == "manager" else role
-    if rank not in manageable:
+    if admits and rank != "member":
+        if authority.of_provider:
+            check_provider_manages(organization)
+        if not authority.admits_admins:
+            raise CannotManageMember()
+    if rank not in authority.ranks:
         raise CannotManageMember()
+
+
+def check_provider_manages(organization: Organization) -> None:
+    """Raise CustomerManaged where the provider gives nobody power."""
+    if organization.managed_by == "customer":
+        raise CustomerManaged()
+
+
+def admits(member: Member, fields: dict[str, Any]) -> bool:
+    """Whether these changes give somebody the power of the member's role: a raised role, portal
+    access, or another address."""
+    is_raised = fields.get("role") == "admin" and member.role != "admin"
+    gets_access = fields.get("portal_access") is True and not member.portal_access
+    return is_raised or gets_access or fields.get("email", member.email) != member.email
 
 
 def set_role(session: Session, member: Member, role: str) -> None:

@@ -21,6 +21,7 @@ from membership.actions import (
     member_roles,
 )
 from membership.models import Member, Organization
+from membership.values.authority import BY_PROVIDER, Authority
 from membership.values.lifetimes import INVITATION
 
 MAX_MEMBERS = 10_000
@@ -66,16 +67,17 @@ def add_member(
     organization_id: str,
     fields: dict[str, Any],
     pin_hash: str | None,
-    manageable: frozenset[str],
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> Member:
     """Add a member. With a login they are invited by email; without one they have a PIN.
 
-    Raises MemberLimit, AdminLimit, MemberExists, ExtensionTaken, CannotManageMember."""
+    Raises MemberLimit, AdminLimit, MemberExists, ExtensionTaken, CannotManageMember,
+    CustomerManaged."""
     organization = _lock_editable(session, organization_id)
     role = fields.get("role") or "member"
-    member_roles.check_manageable(manageable, role, fields.get("preset"))
+    member_roles.check_manageable(authority, organization, role, fields.get("preset"), admits=True)
     members, _ = queries.counts(session, organization_id)
     if members >= MAX_MEMBERS:
         raise MemberLimit()
@@ -94,6 +96,7 @@ def add_member(
         family_name=family,
         created_at=now,
         extension=extension,
+        admitted_by=authority.admitted_by,
     )
     member_roles.set_preset(organization, member, fields)
     member_roles.set_role(session, member, role)
@@ -106,6 +109,8 @@ def add_member(
         access.set_address(session, organization, member, fields["email"], INVITATION, by, now)
     member_events.publish_members_changed(session, organization_id)
     _record(session, "member.added", organization, member, {}, by, now)
+    if authority.of_provider and member.role == "admin":
+        mails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
     return member
 
 
@@ -116,24 +121,30 @@ def update_member(
     member_id: str,
     fields: dict[str, Any],
     pin_hash: str | None,
-    manageable: frozenset[str],
+    authority: Authority,
     unchanged: Callable[[Member], None],
     by: Actor,
     now: datetime,
 ) -> Member:
     """Change the given fields. ``unchanged`` raises if the member is not as the caller last saw it.
 
-    Raises OwnerMustTransfer, AdminLimit, MemberExists, CannotManageMember, Invalid."""
-    organization, member = lock_member(session, organization_id, member_id, manageable)
-    unchanged(member)
-    before = _audited(member)
+    Raises OwnerMustTransfer, AdminLimit, MemberExists, CannotManageMember, CustomerManaged,
+    Invalid."""
+    organization, member = _lock(session, organization_id, member_id)
+    before, admits = _audited(member), member_roles.admits(member, fields)
     role, preset = fields.get("role") or member.role, fields.get("preset", member.preset)
-    member_roles.check_manageable(manageable, role, preset)
+    for which in ((member.role, member.preset), (role, preset)):
+        member_roles.check_manageable(authority, organization, *which, admits=admits)
+    unchanged(member)
     _rename(member, fields)
     access.set_access(session, organization, member, fields, pin_hash, by, now)
     member_roles.set_preset(organization, member, fields)
     if "role" in fields:
         member_roles.set_role(session, member, fields["role"])
+    if admits and authority.of_provider:
+        member.admitted_by = BY_PROVIDER
+        if member.role == "admin" and before["role"] != "admin":
+            mails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
     if (member.role, member.preset) != (before["role"], before["preset"]):
         logouts.revoke_tokens(session, member_id=member.id, now=now)
     member.update_search()
@@ -157,13 +168,13 @@ def disable_member(
     *,
     organization_id: str,
     member_id: str,
-    manageable: frozenset[str],
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> Member:
     """End the member's access, by login and by PIN, until they are enabled again. Raises
     OwnerMustTransfer, CannotManageMember."""
-    organization, member = lock_member(session, organization_id, member_id, manageable)
+    organization, member = lock_member(session, organization_id, member_id, authority)
     access.check_not_owner(member)
     if member.status != "disabled":
         before, member.status = _audited(member), "disabled"
@@ -179,13 +190,13 @@ def enable_member(
     *,
     organization_id: str,
     member_id: str,
-    manageable: frozenset[str],
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> Member:
     """Allow access again; ended sessions stay ended. A member who has not joined yet is invited
-    again, unless too many emails were sent. Raises CannotManageMember."""
-    organization, member = lock_member(session, organization_id, member_id, manageable)
+    again, unless too many emails were sent. Raises CannotManageMember, CustomerManaged."""
+    organization, member = lock_member(session, organization_id, member_id, authority, admits=True)
     if member.status == "disabled":
         before = _audited(member)
         member.status = "active" if member.verified or not member.portal_access else "pending"
@@ -204,13 +215,13 @@ def remove_member(
     *,
     organization_id: str,
     member_id: str,
-    manageable: frozenset[str],
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> None:
     """Remove the member. Their other memberships stay. Raises OwnerMustTransfer,
     CannotManageMember."""
-    organization, member = lock_member(session, organization_id, member_id, manageable)
+    organization, member = lock_member(session, organization_id, member_id, authority)
     access.check_not_owner(member)
     before, member.status = _audited(member), "removed"
     access.invalidate_links(session, member, [], now)
@@ -270,14 +281,26 @@ def _lock_editable(session: Session, organization_id: str) -> Organization:
 
 
 def lock_member(
-    session: Session, organization_id: str, member_id: str, manageable: frozenset[str]
+    session: Session,
+    organization_id: str,
+    member_id: str,
+    authority: Authority,
+    *,
+    admits: bool = False,
 ) -> tuple[Organization, Member]:
-    """The organization and the member, locked. Raises NoSuchMember, CannotManageMember, and what
-    ``check_editable`` does."""
+    """The organization and the member, locked. Raises NoSuchMember, and what ``check_manageable``
+    and ``check_editable`` do."""
+    organization, member = _lock(session, organization_id, member_id)
+    member_roles.check_manageable(
+        authority, organization, member.role, member.preset, admits=admits
+    )
+    return organization, member
+
+
+def _lock(session: Session, organization_id: str, member_id: str) -> tuple[Organization, Member]:
     queries.member(session, organization_id, member_id)
     organization = _lock_editable(session, organization_id)
     member = queries.member(session, organization_id, member_id, lock="change")
-    member_roles.check_manageable(manageable, member.role, member.preset)
     return organization, member
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import (
+    acting_sessions,
     audit_log,
     identities,
     invitations,
@@ -21,6 +22,7 @@ from membership.actions import (
     transfers,
 )
 from membership.models import Mail, MailedToken, Member, Organization
+from membership.values.authority import BY_ORGANIZATION, BY_PROVIDER
 from membership.values.lifetimes import ADDRESS_LINKS, INVITATION
 from membership.values.support import ORGANIZATION_CHANGED
 
@@ -100,6 +102,7 @@ def add_owner(
         status="pending",
         verified=False,
         created_at=now,
+        admitted_by=BY_PROVIDER if organization.kind == "customer" else BY_ORGANIZATION,
     )
     owner.update_search()
     session.add(owner)
@@ -117,13 +120,14 @@ def open_organization(session: Session, *, organization_id: str) -> None:
 def change_organization(
     session: Session, *, organization_id: str, name: str, managed_by: str, now: datetime
 ) -> None:
-    """Apply a new name or manager. Support grants end when a customer begins to manage itself: it
-    has not consented to them."""
+    """Apply a new name or manager. Support grants and Login As sessions end when a customer begins
+    to manage itself: it has not consented to them."""
     organization = queries.organization(session, organization_id, lock="change")
     if (organization.managed_by, managed_by) == ("provider", "customer"):
         support_grants.end_grants(
             session, organization_id=organization_id, why=ORGANIZATION_CHANGED, now=now
         )
+        acting_sessions.end_without_grant(session, organization_id=organization_id, now=now)
     organization.name, organization.managed_by = name, managed_by
 
 

@@ -10,6 +10,7 @@ from membership import queries
 from membership.actions import access, attempts, audit_log, members
 from membership.models import Member
 from membership.values import attempt_limits
+from membership.values.authority import Authority
 
 
 class TooManyWrongPins(errors.TooMany):
@@ -28,12 +29,12 @@ def reset_pin(
     organization_id: str,
     member_id: str,
     pin_hash: str,
-    manageable: frozenset[str],
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> Member:
     """Set a new PIN and clear the failed attempts. Raises NoPin, CannotManageMember."""
-    organization, member = members.lock_member(session, organization_id, member_id, manageable)
+    organization, member = members.lock_member(session, organization_id, member_id, authority)
     if member.portal_access and member.pin_hash is None:
         raise NoPin()
     access.set_pin(session, member, pin_hash)

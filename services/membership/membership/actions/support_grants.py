@@ -56,6 +56,14 @@ class NotTheCustomers(errors.Forbidden):
     )
 
 
+class NotConfirmed(errors.Forbidden):
+    code = "confirmation_required"
+    detail = (
+        "Your provider added you or changed your access. Ask the owner to consent, or to confirm "
+        "you first."
+    )
+
+
 class RequestNotPending(errors.Conflict):
     code = "request_not_pending"
     detail = "This request is no longer waiting for consent. Check the list again."
@@ -111,13 +119,19 @@ def request_grant(
 def approve_grant(
     session: Session, *, organization_id: str, grant_id: str, by: Actor, now: datetime
 ) -> SupportGrant:
-    """The customer consents; the granted time runs from now. Raises NoSuchGrant, NotTheCustomers,
-    RequestNotPending, OrganizationNotActive, ManagedServiceOff."""
+    """The customer consents, by its owner or an admin whom its provider has not admitted; the
+    granted time runs from now.
+
+    Raises NoSuchGrant, NotTheCustomers, NotConfirmed, RequestNotPending, OrganizationNotActive,
+    ManagedServiceOff."""
     support_queries.grant(session, organization_id, grant_id)
     organization = _customer(session, organization_id, lock="use")
     grant = support_queries.grant(session, organization_id, grant_id, lock="change")
     if queries.is_staff_of(session, by.id, grant.provider_id):
         raise NotTheCustomers()
+    consenting = queries.membership_in(session, by.id, organization_id)
+    if consenting is None or not consenting.member.confirmed:
+        raise NotConfirmed()
     if grant.status != "pending" or grant.expires_at <= now:
         raise RequestNotPending()
     grant.status = "active"

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import audit_log, logouts, mails, member_events, member_roles, members
 from membership.models import Member, Organization, OwnershipTransfer
+from membership.values.authority import BY_PROVIDER
 from membership.values.mails import OWNERSHIP_GIVEN, OWNERSHIP_OFFERED, OWNERSHIP_TAKEN
 
 VALID_FOR = timedelta(hours=72)  # an offer, and the possibility to undo a transfer by staff
@@ -75,10 +76,12 @@ def transfer_ownership(
     """Make a member the owner at once, as the customer's provider, or offer one's own ownership to
     a member.
 
-    Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner.
-    """
+    Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner,
+    CustomerManaged."""
     organization = queries.organization(session, organization_id, lock="change")
     at_once = _check_giver(session, organization, by)
+    if at_once:
+        member_roles.check_provider_manages(organization)
     members.check_editable(organization)
     owner, target = queries.lock_owner_and_member(session, organization_id, member_id)
     if target is owner:
@@ -138,13 +141,15 @@ def cancel_or_undo_transfer(
     """Cancel an offer, or undo a transfer by the provider's staff.
 
     Raises NoSuchTransfer, OfferOver, UndoOver, OwnerChanged, MemberNotEligible, NotTheOwner,
-    NotByProvider."""
+    NotByProvider, CustomerManaged."""
     organization = queries.organization(session, organization_id, lock="change")
     transfer = queries.transfer(session, organization_id, transfer_id).transfer
     at_once = _check_giver(session, organization, by)
     is_undo = transfer.by_staff
     if is_undo and not at_once:
         raise NotByProvider()
+    if is_undo:
+        member_roles.check_provider_manages(organization)
     members.check_editable(organization)
     if is_undo:
         _undo(session, transfer, organization, by, now)
@@ -208,6 +213,8 @@ def _complete(
     now: datetime,
 ) -> None:
     transfer.to_role, transfer.status, transfer.ended_at = pair[1].role, "completed", now
+    if transfer.by_staff:
+        pair[1].admitted_by = BY_PROVIDER
     _hand_over(session, transfer, organization, pair, "admin", action, by, now)
 
 

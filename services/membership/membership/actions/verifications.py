@@ -135,16 +135,16 @@ def _undo_change(session: Session, link: Link, membership: Membership, now: date
     if access.is_member(session, organization.id, former.id):
         raise access.MemberExists()
     role = roles.in_token(organization.kind, member.role, member.preset)
-    role_before = queries.role_at_change(session, link.token)
+    before = queries.before_change(session, link.token)
     scopes = set(roles.scopes(organization.kind, role))
-    if not scopes <= set(roles.scopes(organization.kind, role_before)):
+    if not scopes <= set(roles.scopes(organization.kind, before.role)):
         raise RoleRaised()
     current_identity_id, current_email = member.identity_id, member.email
     logouts.end_sessions(session, member_id=member.id, why="address_changed", now=now)
     mails.supersede_links(session, member_id=member.id, now=now)
     mails.supersede_undo_links(session, member_id=member.id, since=link.token.created_at, now=now)
     member.identity_id, member.email = former.id, former.email
-    member.verified, member.status = True, "active"
+    member.verified, member.status, member.admitted_by = True, "active", before.admitted_by
     member.update_search()
     identities.erase_if_unused(session, which=[current_identity_id], now=now)
     member_events.publish_members_changed(session, organization.id)

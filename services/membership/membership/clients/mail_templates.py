@@ -2,6 +2,7 @@
 
 from membership.values.lifetimes import INVITATION, RESET, UNDO, VERIFICATION
 from membership.values.mails import (
+    ADMIN_ADDED,
     CODES_OFF,
     CODES_ON,
     CREDITS_LOW,
@@ -28,6 +29,7 @@ SUBJECTS = {
     VERIFICATION: "Confirm your email address for {organization}",
     UNDO: "The email address of your login at {organization} was changed",
     RENEWAL_REQUESTED: "{other} needs a new invitation to {organization}",
+    ADMIN_ADDED: "{organization} has a new admin",
     KEY_CREATED: "A new API key was created for {organization}",
     CREDITS_LOW: "{organization} is running low on credits",
     TOP_UP_DUE: "Payment due: automatic top-up for {organization}",
@@ -127,6 +129,14 @@ new password:
 The link expires in 30 minutes and can be used once.
 
 If you did not request it, ignore this email. Your password has not been changed.
+""",
+    ADMIN_ADDED: """Hello {name},
+
+your provider made {other} ({address}) an admin of {organization}. Admins see payments and
+invoices, and manage members.
+
+If you did not ask for this, sign in and remove this admin in the list of members, and contact
+your provider.
 """,
     KEY_CREATED: """Hello {name},
 

@@ -7,6 +7,8 @@ from sqlalchemy import Boolean, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
+from membership.values.authority import BY_ORGANIZATION, BY_PROVIDER
+from membership.values.roles import OWNER
 
 _CURRENT = text("status IN ('pending', 'active', 'disabled')")
 _CURRENT_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disabled')")
@@ -33,7 +35,8 @@ class Member(Base):
 
     ``status``: pending, active, disabled, removed, erased. ``search`` and ``sort_name`` are case
     folded. ``invited_at``, ``invited_by``: when the last link was requested, and by which
-    identity."""
+    identity. ``admitted_by``: who added the member, made them an admin, or set their address: the
+    organization, or its provider (also where nobody knows)."""
 
     __tablename__ = "members"
     __table_args__ = (
@@ -84,6 +87,13 @@ class Member(Base):
     invited_at: Mapped[datetime | None] = mapped_column(Instant)
     invited_by: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Instant)
+    admitted_by: Mapped[str] = mapped_column(String(16), server_default=BY_PROVIDER)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the organization itself stands behind this person's access: only then may they
+        consent to support."""
+        return self.role == OWNER or self.admitted_by == BY_ORGANIZATION
 
     @property
     def portal_access(self) -> bool:

@@ -16,7 +16,7 @@ from membership.queries.keys import (
     key_by_secret,
     key_count,
 )
-from membership.queries.links import Link, LinkSpent, NoSuchLink, link, mailed_token, role_at_change
+from membership.queries.links import Link, LinkSpent, NoSuchLink, before_change, link, mailed_token
 from membership.queries.locking import locked
 from membership.queries.logins import (
     FEED_RETENTION,
@@ -81,6 +81,7 @@ __all__ = [
     "TransferWithMembers",
     "api_key",
     "api_keys",
+    "before_change",
     "counts",
     "deletion_warnings",
     "due_offer",
@@ -114,7 +115,6 @@ __all__ = [
     "provider_requires_codes",
     "requirements",
     "revocations",
-    "role_at_change",
     "seconds_blocked",
     "seconds_until_allowed",
     "sessions_of",

@@ -11,6 +11,7 @@ from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.queries.locking import locked
 from membership.queries.people import CURRENT_STATUSES
 from membership.values import tokens
+from membership.values.authority import BY_PROVIDER
 from membership.values.lifetimes import ADDRESS_LINKS, UNDO
 
 
@@ -98,8 +99,17 @@ def mailed_token(
     return session.scalars(locked(query, lock)).one_or_none()
 
 
-def role_at_change(session: Session, undo: MailedToken) -> str:
-    """The role of the member's tokens before the address change that this link undoes."""
+class Former(NamedTuple):
+    """What a member was before their address changed: the role of their tokens, and who had
+    admitted them."""
+
+    role: str
+    admitted_by: str
+
+
+def before_change(session: Session, undo: MailedToken) -> Former:
+    """What the member was before the address change that this link undoes."""
     sent = (Mail.email == undo.email, Mail.purpose == UNDO, Mail.created_at == undo.created_at)
     mail = session.scalars(select(Mail).where(*sent, Mail.member_id == undo.member_id)).one()
-    return str((mail.details or {})["role"])
+    details = mail.details or {}
+    return Former(str(details["role"]), str(details.get("admitted_by", BY_PROVIDER)))

@@ -87,12 +87,17 @@ def accessible_customers(session: Session, provider_id: str, now: datetime) -> S
     return [row for row in rows if first[row.Organization.id] is row]
 
 
-def best_grant(session: Session, organization_id: str, now: datetime) -> SupportGrant | None:
+def best_grant(
+    session: Session, organization_id: str, now: datetime, *, consented: bool = False
+) -> SupportGrant | None:
     """The grant to enter by when the request names none: the one with the widest access, and of
-    those the one that lasts longest."""
+    those the one that lasts longest. ``consented``: only one that the customer consented to."""
+    usable = [SupportGrant.status == "active", SupportGrant.expires_at > now]
+    if consented:
+        usable.append(SupportGrant.decided_by.is_not(None))
     return session.scalars(
         grants(organization_id)
-        .where(SupportGrant.status == "active", SupportGrant.expires_at > now)
+        .where(*usable)
         .order_by(None)
         .order_by(SupportGrant.access, SupportGrant.expires_at.desc(), SupportGrant.id)
         .limit(1)
@@ -109,8 +114,8 @@ def pending_grant(session: Session, organization_id: str, now: datetime) -> Supp
 
 
 def approvers(session: Session, organization_id: str) -> Sequence[Member]:
-    """The members who may consent: the owner and the admins who can log in."""
-    return session.scalars(
+    """The members who may consent: the owner and the confirmed admins who can log in."""
+    members = session.scalars(
         select(Member)
         .where(
             Member.organization_id == organization_id,
@@ -119,7 +124,8 @@ def approvers(session: Session, organization_id: str) -> Sequence[Member]:
             Member.verified.is_(True),
         )
         .order_by(Member.id)
-    ).all()
+    )
+    return [member for member in members if member.confirmed]
 
 
 def _active_sessions(

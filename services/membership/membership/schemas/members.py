@@ -21,7 +21,9 @@ class Invitation(ma.Schema):
 
 
 class Member(ma.Schema):
-    """A member of an organization."""
+    """A member of an organization. ``confirmed`` is false for a person whom the customer's provider
+    added, made an admin or moved to another address, until the owner confirms them; such an admin
+    cannot consent to support."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -36,6 +38,7 @@ class Member(ma.Schema):
     status = fields.String(required=True)
     verified = fields.Boolean(required=True)
     extension = fields.String(required=True, allow_none=True)
+    confirmed = fields.Boolean(required=True)
     invitation = fields.Nested(Invitation, required=True, allow_none=True)
     created_at = Stamp(required=True)
 

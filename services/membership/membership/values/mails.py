@@ -18,6 +18,7 @@ SUPPORT_REQUESTED, SUPPORT_ENDING, SUPPORT_RECEIPT = (
     "support_receipt",
 )
 RENEWAL_REQUESTED = "renewal_asked"
+ADMIN_ADDED = "admin_added"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
-from membership.actions import member_links
+from membership.actions import confirmations, member_links
 from membership.actions import members as actions
 from membership.actions import pins as pin_actions
 from membership.values import pins
@@ -147,6 +147,15 @@ def enable_member(organization_id: str, member_id: str) -> Response:
     return _act(actions.enable_member, organization_id, member_id)
 
 
+@blp.route("/<organization_id>/members/<member_id>/confirm", methods=["POST"])
+@requires("member.confirm")
+@blp.response(200, schemas.Member)
+def confirm_member(organization_id: str, member_id: str) -> Response:
+    """Confirm a member whom the provider added or changed. As an admin they may then consent to
+    support."""
+    return _act(confirmations.confirm_member, organization_id, member_id)
+
+
 @blp.route("/<organization_id>/members/<member_id>/resend-verification", methods=["POST"])
 @requires("member.resend")
 @blp.response(200, schemas.Member)
@@ -192,7 +201,7 @@ def patchable(member: Any) -> dict[str, Any]:
 def _who(organization_id: str) -> dict[str, Any]:
     caller = current_caller()
     return {
-        "manageable": guard.manageable_roles(caller, organization_id),
+        "authority": guard.authority(caller, organization_id),
         "by": caller.actor(),
         "now": clock.now(),
     }

@@ -1,0 +1,101 @@
+"""A migration finds out from the audit log who gave each member their access."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis.db import migrations
+from chassis.runtime import ids
+from membership.app import SERVICE
+from sqlalchemy import create_engine, text
+
+pytestmark = pytest.mark.both_databases
+
+ORGANIZATION = (
+    "INSERT INTO organizations VALUES (:id, :id, :kind, 'Acme', 'open', 'customer', "
+    "'2026-01-01 00:00:00.000000')"
+)
+MEMBER = (
+    "INSERT INTO members (id, organization_id, role, name, status, verified, sort_name, search, "
+    "created_at) "
+    "VALUES (:id, :one, 'admin', 'O', 'active', true, 'o', 'o', '2026-01-01 00:00:00.000000')"
+)
+KEY_ROW = (
+    "INSERT INTO api_keys (id, organization_id, name, scopes, created_by, created_by_name, "
+    "created_at) VALUES (:id, :id, 'K', '[]', 'x', 'X', '2026-01-01 00:00:00.000000')"
+)
+ENTRY = (
+    "INSERT INTO audit_entries (id, organization_id, number, at, action, outcome, actor, target, "
+    "changes, previous_hash, hash) VALUES (:id, :one, :number, '2026-01-01 00:00:00.000000', "
+    ":action, 'ok', :actor, :target, :changes, '', '')"
+)
+
+
+def _entry(number: int, action: str, actor: dict[str, Any], member: int, *changes: Any) -> Any:
+    return {
+        "id": uuid.uuid4().hex,
+        "one": UUIDS[0].hex,
+        "number": number,
+        "action": action,
+        "actor": json.dumps(actor),
+        "target": json.dumps({"type": "member", "id": ids.of_uuid("mem", UUIDS[member])}),
+        "changes": json.dumps(
+            [{"field": field, "before": None, "after": after} for field, after in changes]
+        ),
+    }
+
+
+UUIDS = [uuid.UUID(int=number) for number in range(1, 12)]
+OWN, STAFF, KEY = {"kind": "member"}, {"kind": "staff"}, {"kind": "api_key"}
+OWN_KEY = KEY | {"id": ids.of_uuid("key", UUIDS[0])}
+PROVIDERS_KEY = KEY | {"id": ids.of_uuid("key", UUIDS[1])}
+# By member: what the audit log knows of them, and who has admitted them.
+HISTORIES: dict[int, tuple[str, list[Any]]] = {
+    0: ("provider", [("member.added", {"kind": "system"})]),
+    1: ("organization", [("member.added", OWN, ("email", "a@acme.example"))]),
+    2: ("provider", [("member.added", STAFF, ("role", "admin"))]),
+    3: ("provider", []),
+    4: ("provider", [("member.added", OWN), ("member.updated", STAFF, ("email", "b@b.example"))]),
+    5: ("provider", [("member.added", OWN), ("member.updated", STAFF, ("role", "admin"))]),
+    6: ("organization", [("member.added", OWN), ("member.updated", STAFF, ("name", "New"))]),
+    7: ("organization", [("member.added", OWN_KEY), ("member.updated", STAFF, ("role", "member"))]),
+    8: ("provider", [("member.added", PROVIDERS_KEY)]),
+    9: ("provider", [("member.added", OWN), ("ownership.transferred", STAFF, ("owner", "mem_x"))]),
+    10: (
+        "provider",
+        [("member.added", STAFF), ("member.updated", OWN, ("email", "c@acme.example"))],
+    ),
+}
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_who_admitted_a_member_is_taken_from_the_audit_log(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database("membership").owner_url
+    migrations.upgrade(SERVICE.migrations, url, "0005")
+    engine = create_engine(url)
+    entries = [(member, entry) for member, (_, known) in HISTORIES.items() for entry in known]
+    with engine.begin() as connection:
+        for which, kind in enumerate(("customer", "provider")):
+            connection.execute(text(ORGANIZATION), {"id": UUIDS[which].hex, "kind": kind})
+            connection.execute(text(KEY_ROW), {"id": UUIDS[which].hex})
+        for member in HISTORIES:
+            row = {"id": UUIDS[member].hex, "one": UUIDS[0].hex}
+            connection.execute(text(MEMBER), row)
+        for number, (member, (action, actor, *changes)) in enumerate(entries):
+            row = _entry(number, action, actor, member, *changes)
+            connection.execute(text(ENTRY), row)
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, admitted_by FROM members")).all()
+        admitted = {UUIDS.index(uuid.UUID(str(row.id))): row.admitted_by for row in rows}
+    engine.dispose()
+    assert admitted == {member: by for member, (by, _) in HISTORIES.items()}
