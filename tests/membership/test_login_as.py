@@ -6,6 +6,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
+import pyotp
 import pytest
 from chassis.auth.permissions import CUSTOMER
 from contracts import membership, org
@@ -14,7 +15,7 @@ from membership.guard import OPERATIONS
 from membership.models import LoginSession
 
 from tests.house import endpoints
-from tests.membership.conftest import MembershipService
+from tests.membership.conftest import PASSWORD, MembershipService
 from tests.membership.support_setup import SupportSetup, support_setup
 
 MICROSECOND = timedelta(microseconds=1)
@@ -341,6 +342,85 @@ def test_it_ends(support: SupportSetup, jane: tuple[str, str], token: str, how: 
     assert support.end_reasons() == [why] and support.rows("member.login_as.ended")[0].reason == why
     one = support.acting_sessions()[0]
     assert one.ended_why == why and one.ended_at is not None
+
+
+def _switch_on(support: SupportSetup, token: str) -> Any:
+    secret = support.call("POST", "/v1/me/totp", token=token).json["secret"]
+    otp = pyotp.TOTP(secret).at(support.service.clock.now())
+    return support.call("POST", "/v1/me/totp/confirm", {"otp": otp}, token=token)
+
+
+def _reset(support: SupportSetup, _token: str) -> Any:
+    support.call("POST", "/v1/password-resets", {"email": JANE})
+    path = f"/v1/password-resets/{support.service.link(JANE)}"
+    return support.call("POST", path, {"password": NEW_PASSWORD})
+
+
+JANE, NEW_PASSWORD = "jane@customer.example", "seven quiet herons wait"
+NEW = {"password": PASSWORD, "new_password": NEW_PASSWORD}
+# What a person does to keep everybody else out, with their own token.
+KEEPS_OUT: dict[str, Callable[[SupportSetup, str], Any]] = {
+    "signs out everywhere": lambda s, jane: s.call("DELETE", "/v1/sessions", token=jane),
+    "changes the password": lambda s, jane: s.call("POST", "/v1/me/password", NEW, token=jane),
+    "resets the password": _reset,
+    "switches codes on": _switch_on,
+    "switches codes off": lambda s, jane: s.call("DELETE", "/v1/me/totp", token=jane),
+}
+
+
+@pytest.mark.parametrize("how", KEEPS_OUT)
+def test_who_keeps_everybody_out_keeps_staff_out_everywhere(
+    support: SupportSetup, jane: tuple[str, str], how: str
+) -> None:
+    service, other = support.service, support.fresh("staff")
+    second, _ = service.owner("sam@second.example", provider_id=support.provider_id, name="Second")
+    there = support.member(JANE, at=second)[0]
+    if how == "switches codes off":
+        assert _switch_on(support, jane[1]).status_code == 201
+    path = f"/v1/organizations/{second}/members/{there}/login-as"
+    acting = support.call("POST", path, {"reason": "r"}, token=other).json["access_token"]
+    owner_id = service.claims(support.owner)["mid"]
+    as_owner = support.login_as(owner_id, token=support.other).json["access_token"]
+
+    done = KEEPS_OUT[how](support, jane[1])
+
+    assert done.status_code in (201, 204), done.text
+    assert service.is_revoked(acting) and not service.is_revoked(as_owner)
+    assert support.end_reasons() == ["revoked_by_customer"]
+
+
+def test_requiring_codes_ends_the_sessions_of_staff_without_codes(
+    support: SupportSetup, token: str
+) -> None:
+    service = support.service
+    inside = support.enter(support.request().json["id"], token=support.other).json["access_token"]
+    assert _switch_on(support, support.boss).status_code == 201
+    owner_id = service.claims(support.owner)["mid"]
+    with_code = support.login_as(owner_id, token=support.boss).json["access_token"]
+
+    support.settings(version=2, managed_service=True, mfa_required=True)
+
+    assert service.is_revoked(token) and service.is_revoked(inside)
+    assert not service.is_revoked(with_code)
+    assert support.end_reasons() == ["forced_by_provider", "forced_by_provider"]
+
+
+def test_staff_without_required_codes_begin_nothing_with_an_older_token(
+    support: SupportSetup, jane: tuple[str, str]
+) -> None:
+    staff, grant = support.fresh(), support.request().json["id"]
+    support.settings(version=2, managed_service=True, mfa_required=True)
+
+    for refused in (support.login_as(jane[0], token=staff), support.enter(grant, token=staff)):
+        assert (refused.status_code, refused.json["code"]) == (403, "mfa_required")
+
+
+def test_ending_one_of_ones_sessions_leaves_staff_in(
+    support: SupportSetup, jane: tuple[str, str], token: str
+) -> None:
+    assert support.call("DELETE", "/v1/sessions/current", token=jane[1]).status_code == 204
+
+    assert not support.service.is_revoked(token)
 
 
 def test_it_expires_to_the_microsecond(support: SupportSetup, token: str) -> None:

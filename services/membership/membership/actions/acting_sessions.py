@@ -28,6 +28,7 @@ from membership.models import (
 from membership.queries.support import ActiveSession
 from membership.values import roles
 from membership.values.support import (
+    BY_CUSTOMER,
     BY_PROVIDER,
     EXPIRED,
     LOGIN_AS,
@@ -57,6 +58,11 @@ class StaffSessionEnded(errors.Unauthenticated):
     detail = "Your own session has ended or your role has changed. Sign in again."
 
 
+class CodeRequired(errors.Forbidden):
+    code = "mfa_required"
+    detail = "Your provider requires one-time codes. Switch them on first: POST /v1/me/totp."
+
+
 def begin(
     session: Session,
     active: ActiveSession,
@@ -84,8 +90,11 @@ def begin(
 
 
 def open_organization(session: Session, organization_id: str) -> Organization:
-    """The organization, locked against changes. Raises OrganizationNotActive."""
+    """The organization, locked against changes together with its provider's settings. Raises
+    OrganizationNotActive."""
     organization = queries.organization(session, organization_id, lock="use")
+    # Before grants and sessions, in the same order as a change of the settings.
+    queries.settings_of(session, organization.provider_id, lock="use")
     if organization.state != "open":
         raise OrganizationNotActive()
     return organization
@@ -97,7 +106,7 @@ def lock_staff_session(
     """The staff member's own login session, locked together with their identity.
 
     ``also``: a member to lock with them. Raises StaffSessionEnded when the session has ended or
-    the role is not the one in their token, and AlreadyActing."""
+    the role is not the one in their token, CodeRequired, and AlreadyActing."""
     member_id = session.scalar(
         select(LoginSession.member_id).where(LoginSession.id == staff.session_id)
     )
@@ -119,6 +128,9 @@ def lock_staff_session(
             role = roles.in_token("provider", member.role, member.preset)
     if login is None or login.ended_at is not None or login.expires_at <= now or role != staff.role:
         raise StaffSessionEnded()
+    settings = queries.settings_of(session, staff.organization_id, lock="use")
+    if settings and settings.settings.get("mfa_required") is True and not login.with_otp:
+        raise CodeRequired()
     _check_none_open(session, staff, now)
     return login
 
@@ -140,6 +152,16 @@ def end_without_grant(session: Session, *, organization_id: str, now: datetime) 
     without_grant = ActingSession.grant_id.is_(None)
     in_organization = ActingSession.organization_id == organization_id
     _end(session, in_organization & without_grant, why=ORGANIZATION_CHANGED, now=now)
+
+
+def end_without_code(session: Session, *, provider_id: str, now: datetime) -> None:
+    """End the acting sessions of the provider's staff who have not authenticated by a one-time
+    code."""
+    without_code = select(LoginSession.id).where(
+        LoginSession.id == ActingSession.staff_session_id, LoginSession.with_otp.is_(False)
+    )
+    of_provider = ActingSession.provider_id == provider_id
+    _end(session, of_provider & without_code.exists(), why=BY_PROVIDER, now=now)
 
 
 def end_own(
@@ -170,16 +192,20 @@ def end_with_logins(
     logins: Sequence[str],
     member_id: str | None,
     organization_id: str | None,
+    identity_id: str | None,
     now: datetime,
 ) -> None:
     """End the acting sessions that depend on these login sessions of staff, on this member or on
-    this organization."""
+    this organization, and those as this person, in any organization."""
     if organization_id is not None:
         in_organization = ActingSession.organization_id == organization_id
         _end(session, in_organization, why=ORGANIZATION_CHANGED, now=now)
     elif logins:
         by_login = ActingSession.staff_session_id.in_(logins)
         _end(session, by_login, why=STAFF_SESSION_ENDED, now=now)
+    if identity_id is not None:
+        of_person = select(Member.id).where(Member.identity_id == identity_id)
+        _end(session, ActingSession.member_id.in_(of_person), why=BY_CUSTOMER, now=now)
     if member_id is not None:
         _end(session, ActingSession.member_id == member_id, why=MEMBER_CHANGED, now=now)
         _end(session, ActingSession.staff_member_id == member_id, why=STAFF_SESSION_ENDED, now=now)

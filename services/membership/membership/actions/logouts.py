@@ -50,7 +50,7 @@ def end_sessions(
     spare: str | None = None,
 ) -> int:
     """End the sessions that match all given ids, except ``spare``, and revoke their tokens; returns
-    how many."""
+    how many. Where they are all of a person, the sessions end too in which staff act as them."""
     query = select(LoginSession).where(
         LoginSession.ended_at.is_(None), LoginSession.expires_at > now - ACCESS_TOKEN
     )
@@ -72,6 +72,7 @@ def end_sessions(
         logins=[login.id for login in logins],
         member_id=member_id,
         organization_id=organization_id,
+        identity_id=identity_id if session_id is None else None,
         now=now,
     )
     _revoke(session, logins, now)

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import attempts, audit_log, mails, sessions
+from membership.actions import attempts, audit_log, logouts, mails, sessions
 from membership.models import Identity, LoginSession, RecoveryCode, Totp
 from membership.queries import Membership
 from membership.values import one_time_codes
@@ -97,8 +97,8 @@ def enrol(session: Session, *, session_id: str, encryption: Encryption, now: dat
 def confirm(
     session: Session, *, session_id: str, otp: str, encryption: Encryption, now: datetime
 ) -> list[str] | errors.Failure:
-    """Switch the codes on; returns the recovery codes, shown this once. A wrong code is counted
-    and returned, not raised.
+    """Switch the codes on and end every other session; returns the recovery codes, shown this
+    once. A wrong code is counted and returned, not raised.
 
     Raises TokenRevoked, NotEnrolled, AlreadyOn, TooManyAttempts."""
     login, identity, membership = lock_session(session, session_id=session_id, now=now)
@@ -120,13 +120,14 @@ def confirm(
         )
         for code in fresh
     )
+    _end_others(session, login, now)
     _record_and_notify(session, "mfa.enabled", CODES_ON, identity, membership, now)
     return fresh
 
 
 def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
-    """Switch the codes off and delete the recovery codes. Requires a recent re-authentication with
-    a code.
+    """Switch the codes off, delete the recovery codes and end every other session. Requires a
+    recent re-authentication with a code.
 
     Raises TokenRevoked, NotEnrolled, MfaRequired, PasswordTooShort, StepUpRequired."""
     login, identity, membership = lock_session(session, session_id=session_id, now=now)
@@ -140,8 +141,15 @@ def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
             raise MfaRequired()
         if totp.short_password:
             raise PasswordTooShort()
+        _end_others(session, login, now)
         _record_and_notify(session, "mfa.disabled", CODES_OFF, identity, membership, now)
     delete_codes(session, identity_id=identity.id)
+
+
+def _end_others(session: Session, login: LoginSession, now: datetime) -> None:
+    logouts.end_sessions(
+        session, identity_id=login.identity_id, spare=login.id, why="codes_switched", now=now
+    )
 
 
 def delete_codes(session: Session, *, identity_id: str) -> None:

@@ -13,7 +13,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import audit_log, logouts, member_events, organizations, support_grants
+from membership.actions import (
+    acting_sessions,
+    audit_log,
+    logouts,
+    member_events,
+    organizations,
+    support_grants,
+)
 from membership.models import Counter, Organization, ProviderSettings
 from membership.values.support import BY_PROVIDER
 
@@ -130,6 +137,7 @@ def apply_settings(
     if version >= known.version:
         if settings.get("mfa_required") and not known.settings.get("mfa_required"):
             logouts.revoke_tokens_without_code(session, organization_id=provider_id, now=now)
+            acting_sessions.end_without_code(session, provider_id=provider_id, now=now)
         known.version, known.settings = version, settings
         if not settings.get("managed_service"):
             support_grants.end_grants(session, provider_id=provider_id, why=BY_PROVIDER, now=now)

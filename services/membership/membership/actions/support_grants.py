@@ -129,9 +129,8 @@ def approve_grant(
     grant = support_queries.grant(session, organization_id, grant_id, lock="change")
     if queries.is_staff_of(session, by.id, grant.provider_id):
         raise NotTheCustomers()
-    consenting = queries.membership_in(session, by.id, organization_id)
-    if consenting is None or not consenting.member.confirmed:
-        raise NotConfirmed()
+    if organization.managed_by == "customer":
+        _check_confirmed(session, organization_id, by)
     if grant.status != "pending" or grant.expires_at <= now:
         raise RequestNotPending()
     grant.status = "active"
@@ -226,6 +225,12 @@ def check_managed_service(session: Session, organization: Organization) -> None:
     settings = queries.settings_of(session, organization.provider_id, lock="use")
     if settings is None or settings.settings.get("managed_service") is not True:
         raise ManagedServiceOff()
+
+
+def _check_confirmed(session: Session, organization_id: str, by: Actor) -> None:
+    consenting = queries.membership_in(session, by.id, organization_id)
+    if consenting is None or not consenting.member.confirmed:
+        raise NotConfirmed()
 
 
 def _customer(session: Session, organization_id: str, *, lock: str) -> Organization:
