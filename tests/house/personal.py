@@ -90,6 +90,7 @@ membership.identities         | family_name password_hash   |
 membership.mailed_tokens      | email                       | purpose
 membership.mails              | email figures               | purpose state
 membership.members            | name given_name family_name | role preset status invited_by
+membership.members            |                             | admitted_by
 membership.members            | email extension pin_hash    |
 membership.members            | sort_name search            |
 membership.organizations      |                             | kind name state managed_by

@@ -206,19 +206,14 @@ def edit(org: str, member: str) -> ResponseReturnValue:
         )
     if "pin" in after:
         return _pin(organization, after, "no longer has portal access")
-    mailed = after["email"] != before["email"] or (
-        after["portal_access"] and not before["portal_access"]
-    )
-    return page.done(
-        "Changes saved."
-        + (
-            f" We sent an email to {after['email']} with a link to verify the address."
-            if mailed
-            else ""
-        ),
-        "members.detail",
-        member=member,
-    )
+    return page.done(_saved(before, after), "members.detail", member=member)
+
+
+def _saved(before: Any, after: Any) -> str:
+    gets_access = after["portal_access"] and not before["portal_access"]
+    if not gets_access and after["email"] == before["email"]:
+        return "Changes saved."
+    return f"Changes saved. We sent an email to {after['email']} with a link to verify the address."
 
 
 def _action_view(action: MemberAction) -> Any:

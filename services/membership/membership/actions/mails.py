@@ -38,7 +38,7 @@ def queue_undo_link(
     session: Session, *, member: Member, email: str, role: str, now: datetime
 ) -> None:
     """Tell the member's former address that it was changed, with a link that takes the login back
-    to at most the ``role`` that their token had, admitted by whoever admitted them before."""
+    to at most the ``role`` that their token had, and restores who had admitted them."""
     _queue(session, UNDO, email, member.id, now, {"role": role, "admitted_by": member.admitted_by})
 
 
