@@ -3,6 +3,7 @@
 Every counter is a locked row, so that a burst of concurrent attempts gets no more results than the
 same attempts in a row. The limits are in ``values.attempt_limits``."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from chassis import errors
@@ -156,6 +157,21 @@ def clear_password_failures(session: Session, *, email: str) -> None:
     keys = [queries.failures_key(email)]
     keys += [queries.failures_key(email, client) for client in known]
     session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
+
+
+def clear_addresses(session: Session, *, keys: Collection[bytes]) -> None:
+    """Delete what is counted for addresses under the keys of their failed passwords."""
+    resets = [
+        name
+        for key in keys
+        for limits in (
+            attempt_limits.password_reset_limits(key, b""),
+            attempt_limits.password_reset_limits_of_staff(key),
+        )
+        for name in limits
+    ]
+    session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
+    session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(resets)))
 
 
 def remember_client(session: Session, *, identity_id: str, client: Client, now: datetime) -> None:

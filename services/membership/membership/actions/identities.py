@@ -11,12 +11,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import logouts, mails
+from membership.actions import attempts, logouts, mails
 from membership.models import (
-    FailedAttempts,
     Identity,
     KnownClient,
-    LoginFailures,
     LoginSession,
     Mail,
     MailedToken,
@@ -24,7 +22,6 @@ from membership.models import (
     RecoveryCode,
     Totp,
 )
-from membership.values import attempt_limits
 from membership.values.lifetimes import LINK_LIFETIMES, RESET, UNDO
 from membership.values.mails import PASSWORD_CHANGED
 
@@ -131,16 +128,7 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
     ).all()
     keys = {queries.failures_key(row.email) for row in known}
     keys |= {queries.failures_key(row.email, row.client) for row in known if row.client}
-    session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
-    limits = [
-        name
-        for key in keys
-        for name in (
-            *attempt_limits.password_reset_limits(key, b""),
-            *attempt_limits.password_reset_limits_of_staff(key),
-        )
-    ]
-    session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(limits)))
+    attempts.clear_addresses(session, keys=keys)
     session.execute(
         delete(Mail).where(Mail.purpose == RESET, Mail.email.in_({row.email for row in known}))
     )
