@@ -4,7 +4,8 @@ from typing import Any
 
 import marshmallow as ma
 import pytest
-from chassis.http.fields import Stamp, Text, TypeId
+from chassis import names
+from chassis.http.fields import Name, Stamp, Text, TypeId
 from chassis.runtime import ids
 
 from tests.chassis.messages import NOON
@@ -37,6 +38,84 @@ def test_newlines_are_allowed_only_in_fields_for_lines() -> None:
     assert Text(lines=True).deserialize("a\n\tb") == "a\n\tb"
     with pytest.raises(ma.ValidationError):
         Text(lines=True).deserialize("a\rb")
+
+
+NAMES = {
+    "kept": (
+        "Ann-Marie O'Brien",
+        "J.R.R. Tolkien",
+        "J.Smith",
+        "Booking.com B.V.",
+        "Foo @ Home",
+        "A/S Nord: 1",
+        "نامه\u200cای",
+        "क्\u200dष",
+        "한국",
+        "辻\U000e0100",
+    ),
+    "characters": (
+        "ab\u202ecd",
+        "a\u2066b",
+        "a\u200fb",
+        "a\u2028b",
+        "a\u2029b",
+        "a\u200bb",
+        "a\u200db",
+        "a\u200c",
+        "a\u00adb",
+        "\ufeffa",
+        "a\U000e0041\U000e007f",
+        "a\ue000",
+        "a\U0010fffd",
+        "\u3164",
+        "👩\u200d💻",
+    ),
+    "link": (
+        "http://evil.example",
+        "HTTPS:evil",
+        "see www.evil.example",
+        "evil.example/login",
+        "evil．example/login",
+        "evil。example?x",
+        "evil.example:8080",
+        "pay@evil.example",
+        "mailto:pay",
+    ),
+}
+
+
+def test_a_name_has_nothing_hidden_and_no_link() -> None:
+    codes = {}
+    for text in (text for texts in NAMES.values() for text in texts):
+        try:
+            codes[text] = "kept" if Name().deserialize(text) == text else "changed"
+        except ma.ValidationError as problem:
+            codes[text] = str(problem.messages[0]).partition(":")[0]
+
+    expected = {text: code for code, texts in NAMES.items() for text in texts}
+    assert codes == expected
+
+
+def test_only_names_of_companies_may_be_domains() -> None:
+    with pytest.raises(ma.ValidationError, match="link"):
+        Name(domains=False).deserialize("evil.example")
+
+    assert Name(domains=False).deserialize("J.Smith") == "J.Smith"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Ann  Lee", "Ann Lee"),
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 39 + "…"),
+        ("a\u202eb\u2028c\u200bd", "ab cd"),
+        ("http://evil.example/login", "http evil example login"),
+        ("Evil\r\nBcc: all", "Evil Bcc: all"),
+    ],
+)
+def test_in_mail_a_name_is_short_and_harmless(name: str, shown: str) -> None:
+    assert names.in_mail(name) == shown
 
 
 def test_an_id_in_a_body_must_have_the_right_prefix() -> None:

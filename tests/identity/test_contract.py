@@ -28,6 +28,7 @@ PEOPLE = ("provider:owner", "acme:owner", "acme:member") if FULL else ("provider
 # together, what there is.
 BEYOND = {
     "characters",
+    "link",
     "email",
     "bad_cursor",
     "no_portal_access",

@@ -205,3 +205,39 @@ def test_dying_after_the_mail_kills_its_link_but_sends_another(service, monkeypa
 
 def _with(settings, url):
     return dataclasses.replace(settings, mail_url=Secret(url))
+
+
+def test_whoever_has_not_proved_the_address_is_greeted_neutrally(service):
+    organization_id, token = service.owner(given_name="Pay at evil.example now")
+    new = {"name": "Ann", "portal_access": True, "role": "member", "email": "ann@customer.example"}
+    members = f"/v1/organizations/{organization_id}/members"
+    assert service.call("POST", members, new, token=token).status_code == 201
+    service.call("POST", "/v1/password-resets", {"email": OLGA})
+    texts = {(m["To"], m["Subject"]): m.get_content().splitlines() for m in service.send_mails()}
+    invitations = [text for (_, subject), text in texts.items() if "invited" in subject]
+    assert [text[0] for text in invitations] == ["Hello,", "Hello,"]
+    reset = texts[OLGA, "Reset your password"]
+    assert reset[0] == "Hello Pay at evil.example now,"
+
+
+def test_names_in_mail_are_short():
+    message = clients.compose(
+        _mail(given_name="G" * 60, organization="O" * 60),
+        public_url="https://a.example",
+        sender="a@b.example",
+    )
+    text = message.get_content()
+    assert f"Hello {'G' * 39}…,\n" in text
+    assert "O" * 39 + "…" in text and "O" * 40 not in text
+    assert "O" * 40 not in message["Subject"]
+
+
+@pytest.mark.parametrize("field", ["name", "given_name", "family_name"])
+def test_a_member_is_not_named_by_a_link_or_what_cannot_be_seen(service, field):
+    organization_id, token = service.owner()
+    new = {"name": "Ann", "portal_access": False}
+    for bad in ("http://evil.example", "a\u202eb", "a\U000e0041b"):
+        answer = service.call(
+            "POST", f"/v1/organizations/{organization_id}/members", new | {field: bad}, token=token
+        )
+        assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, f"/{field}")

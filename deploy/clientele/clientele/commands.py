@@ -26,14 +26,14 @@ def run() -> None:
 )
 def bootstrap(name: str, email: str) -> None:
     """Add another provider to the embedded system in CLIENTELE_DATA and print its login."""
-    from chassis.errors import Conflict
+    from chassis.errors import Conflict, Invalid
 
     from clientele import embedded, installation
 
     at = installation.from_environment()
     try:
         click.echo(embedded.add_provider(at, name, email))
-    except Conflict as problem:
+    except (Conflict, Invalid) as problem:
         raise click.ClickException(problem.detail) from None
 
 

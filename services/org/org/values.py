@@ -45,13 +45,13 @@ SETTINGS: dict[str, object] = {
 }
 NEVER_EMPTY = 2**31 - 1
 
-_NAME_SIGNS = frozenset("~`#+$@&()[]<>⟨⟩\\/-_='\".:!?;^%*{} ‘’“”")
+_NAME_SIGNS = frozenset("\u200c\u200d~`#+$@&()[]<>⟨⟩\\/-_='\".:!?;^%*{} ‘’“”")
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 
 
 def is_name(text: str) -> bool:
-    """Whether every character is a letter or digit of any script, a mark on one, or one of the
-    listed signs."""
+    """Whether every character is a letter or digit of any script, a mark on one, a joiner, or one
+    of the listed signs."""
     return all(_is_name_character(character) for character in text)
 
 

@@ -243,17 +243,18 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
     if not email_addresses.is_valid(mail.email):  # it was stored when more was accepted
         _LOG.warning("mail.invalid_address", mail_id=mail.id, purpose=mail.purpose)
         return None
+    identity = queries.identity_by_email(session, mail.email)
+    is_verified = identity is not None and identity.email_verified_at is not None
     if mail.details is not None and mail.purpose not in LINK_LIFETIMES:
         return OutgoingMail(
             mail_id=mail.id,
             purpose=mail.purpose,
             to=mail.email,
             organization=mail.details["organization"],
-            given_name=mail.details.get("name", ""),
+            given_name=mail.details.get("name", "") if is_verified else "",
             details=mail.details,
         )
     member = session.get(Member, mail.member_id) if mail.member_id else None
-    identity = queries.identity_by_email(session, mail.email)
     if identity is None:
         return None
     purpose = mail.purpose
@@ -267,7 +268,7 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
         purpose=purpose,
         to=mail.email,
         token=_new_token(session, mail, purpose, identity, member, now),
-        given_name=(member.given_name or member.name) if member else identity.given_name,
+        given_name=identity.given_name if is_verified else "",
         organization=organization.name if organization else "",
         has_password=identity.password_hash is not None,
     )

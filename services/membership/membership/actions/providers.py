@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from chassis import email_addresses, errors, names
 from chassis.auth.actor import SYSTEM
 from chassis.db import upserts
 from chassis.errors import Conflict
@@ -82,7 +83,11 @@ def create_provider(
     now: datetime,
 ) -> Organization:
     """Create a provider with an owner who may log in at once. A person who already has a password
-    keeps it."""
+    keeps it. Raises Invalid for a name or address that no request could have."""
+    if names.has_hidden(name) or names.has_link(name):
+        raise errors.invalid("/name", "characters", "Enter a name without addresses.")
+    if not email_addresses.is_valid(email):
+        raise errors.invalid("/email", "email", "Enter an email address such as name@example.com.")
     organization_id = ids.new("org")
     organization = Organization(
         id=organization_id,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from chassis import names
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -90,7 +91,9 @@ def send_receipt(
     minutes = round((acting.ended_at - acting.started_at).total_seconds() / 60)
     details = {
         "reason": acting.reason,
-        "how": "through Remote Support" if acted_as is None else f"as {acted_as.name}",
+        "how": "through Remote Support"
+        if acted_as is None
+        else f"as {names.in_mail(acted_as.name)}",
         "began": support_receipts.moment(acting.started_at),
         "ended": support_receipts.moment(acting.ended_at),
         "lasting": support_receipts.duration(minutes),

@@ -42,7 +42,7 @@ SUBJECTS = {
 }
 
 TEXTS = {
-    PASSWORD_CHANGED: """Hello {name},
+    PASSWORD_CHANGED: """{greeting}
 
 the password of your login at {organization} was changed. Everyone who was signed in with the
 old password has been signed out, except for the person who changed it.
@@ -52,7 +52,7 @@ If you changed it, there is nothing to do.
 If you did not, someone else may have access to your login. Reset your password now from the
 sign-in page, and tell the owner of your organization.
 """,
-    CODES_ON: """Hello {name},
+    CODES_ON: """{greeting}
 
 from now on, signing in at {organization} requires a one-time code from your authenticator app.
 
@@ -61,13 +61,13 @@ one-time code once.
 
 If you did not turn this on, contact the owner of your organization or your provider.
 """,
-    CODES_OFF: """Hello {name},
+    CODES_OFF: """{greeting}
 
 signing in at {organization} no longer requires a one-time code.
 
 If you did not turn this off, change your password now and turn one-time codes on again.
 """,
-    RECOVERY_CODE_USED: """Hello {name},
+    RECOVERY_CODE_USED: """{greeting}
 
 someone signed in at {organization} with one of your recovery codes instead of a one-time code.
 Recovery codes left: {left}.
@@ -77,7 +77,7 @@ on again.
 
 If this was not you, change your password now, then turn one-time codes off and on again.
 """,
-    INVITATION: """Hello {name},
+    INVITATION: """{greeting}
 
 {organization} has invited you. Open this link to {what}:
 
@@ -88,7 +88,7 @@ link in the newer email works.
 
 If you do not know {organization}, you can ignore this email.
 """,
-    VERIFICATION: """Hello {name},
+    VERIFICATION: """{greeting}
 
 {organization} has changed your email address to this one. Open this link to confirm it:
 
@@ -98,7 +98,7 @@ The link expires in 24 hours and can be used once.
 
 If you did not expect this email, you can ignore it.
 """,
-    UNDO: """Hello {name},
+    UNDO: """{greeting}
 
 the email address of your login at {organization} was changed from this address to another one.
 
@@ -111,7 +111,7 @@ If you did not, open this link to restore your login with this address:
 The link expires 7 days after the change and can be used once. Change your password afterwards,
 because someone else may know it.
 """,
-    RENEWAL_REQUESTED: """Hello {name},
+    RENEWAL_REQUESTED: """{greeting}
 
 {other} ({address}) tried to join {organization}, but the link in their invitation is no longer
 valid. They have asked you for a new one.
@@ -119,7 +119,7 @@ valid. They have asked you for a new one.
 To send it, open the members of {organization} and resend their invitation. If they should not
 join, remove them there.
 """,
-    RESET: """Hello {name},
+    RESET: """{greeting}
 
 someone requested a password reset for your login. If it was you, open this link to choose a
 new password:
@@ -130,7 +130,7 @@ The link expires in 30 minutes and can be used once.
 
 If you did not request it, ignore this email. Your password has not been changed.
 """,
-    ADMIN_ADDED: """Hello {name},
+    ADMIN_ADDED: """{greeting}
 
 your provider made {other} ({address}) an admin of {organization}. Admins see payments and
 invoices, and manage members.
@@ -138,7 +138,7 @@ invoices, and manage members.
 If you did not ask for this, sign in and remove this admin in the list of members, and contact
 your provider.
 """,
-    KEY_CREATED: """Hello {name},
+    KEY_CREATED: """{greeting}
 
 {by} created an API key for {organization}: {key}
 
@@ -165,21 +165,21 @@ Please pay {amount} {currency} by {method}.
 
 If you have already paid, you can ignore this email.
 """,
-    OWNERSHIP_OFFERED: """Hello {name},
+    OWNERSHIP_OFFERED: """{greeting}
 
 {other} has offered you ownership of {organization}.
 
 To accept it, sign in within 72 hours. If you do nothing, the offer expires and nothing
 changes.
 """,
-    OWNERSHIP_GIVEN: """Hello {name},
+    OWNERSHIP_GIVEN: """{greeting}
 
 you are now the owner of {organization}. The previous owner was {other}.
 
 The billing email address, the stored card and the automatic top-up have not changed: please
 check that they are still right. What was assigned to {other} stays with {other}.
 """,
-    OWNERSHIP_TAKEN: """Hello {name},
+    OWNERSHIP_TAKEN: """{greeting}
 
 {other} is now the owner of {organization}; you no longer are. What was assigned to you stays
 with you.
@@ -187,7 +187,7 @@ with you.
 If you did not expect this, contact {other} or your provider. The provider can undo its own
 changes of ownership for 72 hours.
 """,
-    SUPPORT_REQUESTED: """Hello {name},
+    SUPPORT_REQUESTED: """{greeting}
 
 your provider's support team requests {access} access to {organization} for {lasting}.
 
@@ -195,7 +195,7 @@ Reason: {reason}
 
 Sign in to approve or refuse the request. If you do nothing, it expires on {until}.
 """,
-    SUPPORT_ENDING: """Hello {name},
+    SUPPORT_ENDING: """{greeting}
 
 your provider's support team has access to {organization} until {until}.
 
@@ -203,7 +203,7 @@ Reason: {reason}
 
 The access is not renewed automatically. To end it earlier, sign in and end it there.
 """,
-    SUPPORT_RECEIPT: """Hello {name},
+    SUPPORT_RECEIPT: """{greeting}
 
 your provider's support team had access to {organization} {how},
 from {began} to {ended} ({lasting}).

@@ -4,11 +4,13 @@ from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from chassis import email_addresses
+from chassis import email_addresses, names
 
 from membership.clients.mail_templates import SUBJECTS, TEXTS
 from membership.values.lifetimes import RESET, UNDO
 from membership.values.mails import OutgoingMail
+
+_NAMES = ("organization", "other", "by", "key")
 
 
 def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage:
@@ -17,10 +19,11 @@ def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage
     what = "choose your password"
     if mail.has_password:
         what = "join with your existing password"
+    details = {**mail.details, "organization": mail.organization}
     values = {
-        **mail.details,
-        "name": mail.given_name or "there",
-        "organization": " ".join(mail.organization.split()),
+        **details,
+        **{key: names.in_mail(details[key]) for key in _NAMES if key in details},
+        "greeting": f"Hello {names.in_mail(mail.given_name)}," if mail.given_name else "Hello,",
         "link": f"{public_url.rstrip('/')}/{path}/{mail.token}",
         "what": what,
     }

@@ -1,7 +1,7 @@
 """API keys."""
 
 import marshmallow as ma
-from chassis.http.fields import Stamp, Text
+from chassis.http.fields import Name, Stamp, Text
 from chassis.http.paging import page_of
 from marshmallow import fields, validate
 
@@ -46,7 +46,7 @@ ApiKeyPage = page_of(ApiKey)
 class NewApiKey(ma.Schema):
     """An API key to create."""
 
-    name = Text(required=True, most=100)
+    name = Name(required=True, most=100)
     scopes = fields.List(Text(most=50), required=True, validate=validate.Length(1, 50))
     expires_at = Stamp(allow_none=True)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.http.fields import Flag, Stamp, Text
+from chassis.http.fields import Flag, Name, Stamp, Text
 from chassis.http.paging import PageArgs, page_of
 from marshmallow import fields, validate
 
@@ -65,9 +65,9 @@ class MemberQuery(PageArgs):
 class MemberFields(ma.Schema):
     """The fields that a request can set."""
 
-    name = Text()
-    given_name = Text()
-    family_name = Text()
+    name = Name()
+    given_name = Name(domains=False)
+    family_name = Name(domains=False)
     email = Address()
     role = fields.String(validate=_ROLE)
     preset = fields.String(validate=validate.OneOf(roles.PRESETS), allow_none=True)

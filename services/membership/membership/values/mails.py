@@ -23,7 +23,8 @@ ADMIN_ADDED = "admin_added"
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingMail:
-    """An email about to be sent.
+    """An email about to be sent. ``given_name``: empty unless its recipient has proved the address,
+    so that nobody else chooses how a stranger is greeted.
 
     ``token``: the raw token of its link, which exists nowhere else. ``details``: the values in the
     text of a notice, which has no link."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.http.fields import Text
+from chassis.http import fields
 from contracts.countries import COUNTRIES
 
 from org import values
@@ -11,7 +11,7 @@ from org import values
 _LONG_LIST = 10
 
 
-class Name(Text):
+class Name(fields.Name):
     """An organization's name: letters and digits of any script and the listed signs."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:

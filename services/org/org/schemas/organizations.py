@@ -7,7 +7,7 @@ from typing import Any
 
 import marshmallow as ma
 from chassis.db.columns import Id, Instant
-from chassis.http.fields import Email, Flag, Stamp, Text
+from chassis.http.fields import Email, Flag, Name, Stamp, Text
 from chassis.http.paging import PageArgs
 from sqlalchemy import Boolean, String
 
@@ -20,7 +20,7 @@ class Billing(ma.Schema):
     """Who is billed. ``name`` follows the organization's until it is set; null makes it follow
     again."""
 
-    name = Text(allow_none=True)
+    name = Name(allow_none=True)
     email = Email()
     address = Text(most=500, lines=True, allow_none=True)
     city = Text(allow_none=True)
@@ -35,8 +35,8 @@ class NewBilling(Billing):
 class NewOwner(ma.Schema):
     """The first owner."""
 
-    given_name = Text(required=True, most=100)
-    family_name = Text(required=True, most=100)
+    given_name = Name(required=True, most=100, domains=False)
+    family_name = Name(required=True, most=100, domains=False)
     email = Email(required=True)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.http.fields import Flag, Text
+from chassis.http.fields import Flag, Name
 
 from org.schemas import fields
 
@@ -31,7 +31,7 @@ class TaxRate(ma.Schema):
     """A country's tax from a day on; ``rate`` in percent."""
 
     country = fields.country(required=True)
-    name = Text(required=True, most=50)
+    name = Name(required=True, most=50)
     rate = ma.fields.String(
         required=True, validate=ma.validate.Regexp(r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)\Z")
     )

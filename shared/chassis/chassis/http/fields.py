@@ -6,7 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from chassis import email_addresses
+from chassis import email_addresses, names
 from chassis.runtime import clock, ids
 
 _SHORTEST_INSTANT = len("2026-01-31T09:00Z")
@@ -36,6 +36,25 @@ class Text(ma.fields.String):
         text = text.strip()
         if not self.least <= len(text) <= self.most:
             raise ma.ValidationError(f"length: Must have {self.least} to {self.most} characters.")
+        return text
+
+
+class Name(Text):
+    """The name of a person or thing: without hidden characters and without a web or email address.
+    ``domains``: whether it may contain a bare domain, as names of companies do."""
+
+    def __init__(self, *, domains: bool = True, **kwargs: Any) -> None:
+        self.domains = domains
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if names.has_hidden(text):
+            raise ma.ValidationError(
+                "characters: Leave out characters that cannot be seen or that change the direction."
+            )
+        if names.has_link(text, domains=not self.domains):
+            raise ma.ValidationError("link: Leave out web and email addresses.")
         return text
 
 
