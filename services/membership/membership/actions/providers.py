@@ -84,10 +84,7 @@ def create_provider(
 ) -> Organization:
     """Create a provider with an owner who may log in at once. A person who already has a password
     keeps it. Raises Invalid for a name or address that no request could have."""
-    if names.has_hidden(name) or names.has_link(name):
-        raise errors.invalid("/name", "characters", "Enter a name without addresses.")
-    if not email_addresses.is_valid(email):
-        raise errors.invalid("/email", "email", "Enter an email address such as name@example.com.")
+    _check(name, email)
     organization_id = ids.new("org")
     organization = Organization(
         id=organization_id,
@@ -127,6 +124,13 @@ def create_provider(
         session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
     )
     return organization
+
+
+def _check(name: str, email: str) -> None:
+    if names.has_hidden(name) or names.has_link(name):
+        raise errors.invalid("/name", "characters", "Enter a name without addresses.")
+    if not email_addresses.is_valid(email):
+        raise errors.invalid("/email", "email", "Enter an email address such as name@example.com.")
 
 
 def apply_settings(
