@@ -1,7 +1,6 @@
 """Ended access is refused at the gateway soon, with or without the broker. If revocations cannot be
 read, no one gets in."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -52,7 +51,6 @@ def test_a_token_is_refused_soon_without_the_broker(without_broker: Scene, way: 
 def test_without_a_revocation_feed_no_one_gets_in(system: System) -> None:
     api = customers.sign_in_as_admin(system.address, system.password)
     assert api.call("GET", "/v1/settings").status == 200
-    began = time.monotonic()
     system.stop(["membership-web"])
     given = {"Authorization": f"Bearer {api._token}"}
     try:
@@ -60,12 +58,10 @@ def test_without_a_revocation_feed_no_one_gets_in(system: System) -> None:
             lambda: (a := api._once("GET", "/v1/settings", None, given)).status != 200 and a,
             every=0.1,
         )
-        took = time.monotonic() - began
     finally:
         system.start(["membership-web"])
     system.await_ready()
 
     assert (refused.status, refused.body["code"]) == (503, "service_unavailable")
     assert "Sessions cannot be checked" in refused.body["detail"]
-    assert took > 8
     assert api.call("GET", "/v1/settings").status == 200

@@ -9,12 +9,20 @@ from devtools import docs
 from tests.house.workspace import ROOT, SERVICES, Project, listed
 
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "services").glob("*/README.md")]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "services").glob("*/README.md"),
+        ROOT / "deploy" / "README.md",
+        ROOT / "tests" / "deploy" / "README.md",
+    ]
 )
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 NAMED = re.compile(r"`((?:tests|docs|deploy|shared|services|tools)/[^`*<\s…]+)`")
-COMMANDS = re.compile(r"(?:<!-- (.*?) -->\n)?^```sh\n", re.MULTILINE)
+# Whole blocks, so that the end of one is not taken for the beginning of another without language.
+BLOCKS = re.compile(r"(?:<!-- ([^\n]*?) -->\n)?^```(\w*)\n.*?^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = ("", "sh", "sql")
 LOG_EVENT = re.compile(r"^\| `([a-z_]+\.[a-z_]+)`", re.MULTILINE)
 TESTED_BY = re.compile(r"run by (tests/[\w/.]+)")
 
@@ -30,7 +38,9 @@ def broken_links(page: Path) -> list[str]:
 def untested_commands(page: Path) -> list[str]:
     """Blocks of commands that name neither the test that runs them nor why there is none."""
     problems = []
-    for remark in COMMANDS.findall(page.read_text()):
+    for remark, language in BLOCKS.findall(page.read_text()):
+        if language not in COMMANDS:
+            continue
         tested = TESTED_BY.match(remark)
         if tested and (ROOT / tested[1]).exists():
             continue
@@ -114,8 +124,13 @@ def test_an_untested_command_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "```sh\nls\n```\n<!-- run by tests/gone.py -->\n```sh\nls\n```\n"
+        "```\nls\n```\n```json\n{}\n```\n"
         "<!-- run by tests/house/test_documents.py -->\n```sh\nls\n```\n"
         "<!-- not run: an example -->\n```sh\nls\n```\n"
     )
 
-    assert untested_commands(page) == [f"{page}: no remark", f"{page}: run by tests/gone.py"]
+    assert untested_commands(page) == [
+        f"{page}: no remark",
+        f"{page}: run by tests/gone.py",
+        f"{page}: no remark",
+    ]

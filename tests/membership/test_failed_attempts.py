@@ -339,6 +339,7 @@ def test_responses_do_not_reveal_whether_an_address_is_known(service):
         event.remove(service.database.engine, "before_cursor_execute", seen)
 
 
+@pytest.mark.exhaustive  # it compares measured times
 def test_response_times_do_not_reveal_it_either(service, monkeypatch):
     """The time of the processor, taken in turn: what else this machine does counts for neither."""
     service.owner()
