@@ -27,6 +27,7 @@ from flask import Flask
 from membership import app as application
 from membership import guard, jobs, listeners
 from membership.config import Settings
+from membership.values import passwords
 from membership.values.passwords import Hasher
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -352,7 +353,9 @@ def service(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> MembershipService:
-    monkeypatch.setattr(application, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
+    monkeypatch.setattr(
+        application, "passwords", SimpleNamespace(Hasher=lambda: CHEAP, check=passwords.check)
+    )
     store: Store = request.getfixturevalue("sqlite" if database.is_sqlite else "postgresql")
     folder = tmp_path / "mails"
     steps = Steps(Situation(store.contents, folder, movable_clock), store.copies)

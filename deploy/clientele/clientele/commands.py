@@ -12,9 +12,14 @@ def main() -> None:
 def run() -> None:
     """Start everything in one process: data in CLIENTELE_DATA (./var), port CLIENTELE_PORT
     (8080)."""
+    from chassis.runtime.settings import Misconfigured
+
     from clientele import embedded, installation
 
-    embedded.run(installation.from_environment())
+    try:
+        embedded.run(installation.from_environment())
+    except Misconfigured as problem:
+        raise click.ClickException(str(problem)) from None
 
 
 @main.command()

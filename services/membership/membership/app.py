@@ -1,11 +1,14 @@
 """The service and its parts."""
 
 import secrets
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.db.database import Database
+from chassis.errors import Invalid
 from chassis.runtime import clock, service
+from chassis.runtime.settings import Misconfigured
 
 from membership import jobs, listeners, queries
 from membership.actions import providers
@@ -24,11 +27,12 @@ SERVICE = service.Service(
 
 
 def bootstrap(settings: Settings, database: Database) -> FirstLogin | None:
-    """Create the provider and its owner on the first run; None if there is one."""
+    """Create the provider and its owner on the first run; None if there is one. Raises
+    Misconfigured."""
     with database.reading() as session:
         if queries.has_provider(session):
             return None
-    password = settings.clientele_admin_password or secrets.token_urlsafe(12)
+    password = _first_password(settings)
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
         created = providers.ensure_provider(
@@ -44,8 +48,8 @@ def bootstrap(settings: Settings, database: Database) -> FirstLogin | None:
 
 
 def add_provider(settings: Settings, database: Database) -> FirstLogin:
-    """Create another provider and its owner. Raises ProviderExists."""
-    password = settings.clientele_admin_password or secrets.token_urlsafe(12)
+    """Create another provider and its owner. Raises Misconfigured and ProviderExists."""
+    password = _first_password(settings)
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
         is_new = providers.add_provider(
@@ -60,9 +64,26 @@ def add_provider(settings: Settings, database: Database) -> FirstLogin:
     return FirstLogin(settings.clientele_admin_email, shown)
 
 
+def _first_password(settings: Settings) -> str:
+    """The password of the settings, to which the rules for passwords apply, or a generated one."""
+    password = settings.clientele_admin_password
+    if not password:
+        return secrets.token_urlsafe(12)
+    known = (settings.clientele_provider_name, settings.clientele_admin_email)
+    try:
+        passwords.check(password, context=known)
+    except Invalid as refusal:
+        reason = refusal.extra["errors"][0]["detail"]
+        raise Misconfigured(f"CLIENTELE_ADMIN_PASSWORD: {reason}") from None
+    return password
+
+
 def bootstrap_command(arguments: Sequence[str]) -> None:
     """``python -m membership bootstrap``: create the provider and print its owner's login, once."""
-    settings, further = from_arguments(arguments)
-    database = Database(settings.database_url, pool_size=1)
-    login = add_provider(settings, database) if further else bootstrap(settings, database)
+    try:
+        settings, further = from_arguments(arguments)
+        database = Database(settings.database_url, pool_size=1)
+        login = add_provider(settings, database) if further else bootstrap(settings, database)
+    except Misconfigured as problem:
+        sys.exit(f"membership bootstrap: {problem}")
     print(login.sentence() if login else "There is already a provider.")  # noqa: T201 - the command's output
