@@ -130,7 +130,7 @@ def test_a_short_invoice_shows_everything() -> None:
         "GST 8.1%, included 0.10",
         "Paid −100.00",
         "Credited −0.000001",
-        "Amount due 1,199.97999",
+        "Balance due 1,199.97999",
         "2 Dec 2026 CN-7 Rounding −0.000001",
         "Page 1 of 1",
     ):
@@ -286,7 +286,7 @@ def test_long_names_break_and_nothing_overflows_the_page(words: str) -> None:
     ("status", "mark", "words"),
     [
         ("awaiting_payment", "", "Due by 15 December 2026"),
-        ("paid", "PAID", "Paid in full. Thank you"),
+        ("paid", "PAID", "Paid in full. Thank you."),
         ("void", "VOID", "no payment due"),
     ],
 )

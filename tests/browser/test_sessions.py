@@ -50,7 +50,7 @@ def test_suspension_signs_members_out_within_seconds(arrive: Arrivals, embedded:
     person.sees_heading("Sign in")
     person.fill({"Email address": customer.owner, "Password": PASSWORD})
     person.press("Sign in")
-    person.reads("No one can log in to this organization")
+    person.reads("No one can sign in to this organization")
 
 
 def test_two_tabs_change_their_own_organizations(arrive: Arrivals, embedded: Site) -> None:

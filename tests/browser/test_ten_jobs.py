@@ -155,7 +155,7 @@ def test_3_delete_or_suspend_a_customer_account(person: Person, customer: Custom
     person.fill({"Reason": "not paid"})
     person.press("Suspend organization")
     person.is_told("was suspended")
-    person.reads("No one in this organization can log in")
+    person.reads("No one in this organization can sign in")
     person.follow("Activate")
     person.press("Activate organization")
     person.is_told("is active again")

@@ -251,7 +251,7 @@ def test_suspend_and_activate(console: Browser, provider: Provider) -> None:
     page = console.submit({"reason": "unpaid"})
     assert (
         page.banners[0] == "Acme was suspended."
-        and "No one in this organization can log in" in page.banners[1]
+        and "No one in this organization can sign in" in page.banners[1]
     )
     assert acme.now["status"] == "suspended" and "Suspend" not in page.links
 
@@ -364,7 +364,7 @@ def test_a_deletion_is_confirmed_scheduled_and_undone(console: Browser, provider
     acme = provider.customer("Acme  & Daughters")
     provider.owner.sign_in(console)
     page = console.get(console.at(f"/c/{acme.id}/delete"))
-    assert "The account is empty" in page.text and "1 member can no longer log in" in page.text
+    assert "The account is empty" in page.text and "1 member can no longer sign in" in page.text
     assert "(Europe/Berlin)" in page.text and "for 30 days" in page.text
 
     page = console.submit({"typed_name": "Acme & Daughters", "reason": "gone"})

@@ -483,6 +483,8 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     page = hers.submit()
     secret = page.facts["Key"].replace(" ", "")
     assert page.facts["Address"].startswith("otpauth://totp/") and secret in page.facts["Address"]
+    page = hers.submit({"otp": ""})
+    assert page.status == 422 and page.error("otp") == "Enter a one-time code."
     page = hers.submit({"otp": "000000"})
     assert page.status == 422 and page.error("otp") and secret not in page.html
     page = hers.submit({"otp": code(secret)})

@@ -266,7 +266,7 @@ def test_a_suspended_organization_refuses_login_as(console: Browser, provider: P
     assert console.get(at).path.startswith("/sign-in")
     page = console.sign_in(acme.email, PASSWORD)
 
-    assert page.status == 401 and "No one can log in to this organization." in page.text
+    assert page.status == 401 and "No one can sign in to this organization." in page.text
 
 
 def test_signing_out_works_while_the_api_is_unavailable(

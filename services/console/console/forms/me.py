@@ -13,6 +13,7 @@ OTP = Field(
     autocomplete="one-time-code",
     max_length=64,
     hint="The six-digit code from your authenticator app.",
+    empty_error="Enter a one-time code.",
 )
 PASSWORD: Sequence[Field] = (
     Field(
@@ -30,6 +31,7 @@ PASSWORD: Sequence[Field] = (
         max_length=64,
         required=False,
         hint="Required if you use one-time codes.",
+        empty_error="Enter a one-time code.",
     ),
     password("new_password", "New password"),
 )

@@ -93,10 +93,30 @@ def tax_row(at: int) -> tuple[Field, ...]:
             "select",
             f"{on}country",
             options=(("", "Select a country"), *locale.countries()),
+            empty_error=f"Select the country of rate {at + 1}.",
         ),
-        Field(f"{where}name", f"Name of rate {at + 1}", pointer=f"{on}name", max_length=50),
-        Field(f"{where}rate", f"Percentage of rate {at + 1}", "money", f"{on}rate", max_length=8),
-        Field(f"{where}valid_from", f"Start date of rate {at + 1}", "date", f"{on}valid_from"),
+        Field(
+            f"{where}name",
+            f"Name of rate {at + 1}",
+            pointer=f"{on}name",
+            max_length=50,
+            empty_error=f"Enter the name of rate {at + 1}.",
+        ),
+        Field(
+            f"{where}rate",
+            f"Percentage of rate {at + 1}",
+            "money",
+            f"{on}rate",
+            max_length=8,
+            empty_error=f"Enter the percentage of rate {at + 1}.",
+        ),
+        Field(
+            f"{where}valid_from",
+            f"Start date of rate {at + 1}",
+            "date",
+            f"{on}valid_from",
+            empty_error=f"Enter the start date of rate {at + 1}.",
+        ),
     )
 
 

@@ -53,7 +53,7 @@ def suspend(org: str) -> ResponseReturnValue:
         fields=settings.REASON,
         title="Suspend this organization?",
         danger=True,
-        lead="No one in this organization can log in, and nothing can be charged or reserved. Its "
+        lead="No one in this organization can sign in, and nothing can be charged or reserved. Its "
         "credits and debts don't change. You can activate it at any time.",
         button="Suspend organization",
         words="was suspended.",
@@ -70,7 +70,7 @@ def activate(org: str) -> ResponseReturnValue:
         title="Activate this organization?",
         button="Activate organization",
         words="is active again.",
-        lead="Its members can log in and it can be charged again. A scheduled deletion is "
+        lead="Its members can sign in and it can be charged again. A scheduled deletion is "
         "canceled, and the organization returns to its previous status.",
     )
 

@@ -1,4 +1,4 @@
-"""One-time codes: switch them on and off, and check them."""
+"""One-time codes: turn them on and off, and check them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,12 +43,12 @@ class NotEnrolled(errors.Conflict):
 
 class AlreadyOn(errors.Conflict):
     code = "already_on"
-    detail = "One-time codes are already on. Switch them off first: DELETE /v1/me/totp."
+    detail = "One-time codes are already on. Turn them off first: DELETE /v1/me/totp."
 
 
 class MfaRequired(errors.Conflict):
     code = "mfa_required"
-    detail = "Your provider requires one-time codes. You cannot switch them off."
+    detail = "Your provider requires one-time codes. You cannot turn them off."
 
 
 class PasswordTooShort(errors.Conflict):
@@ -97,7 +97,7 @@ def enrol(session: Session, *, session_id: str, encryption: Encryption, now: dat
 def confirm(
     session: Session, *, session_id: str, otp: str, encryption: Encryption, now: datetime
 ) -> list[str] | errors.Failure:
-    """Switch the codes on and end every other session; returns the recovery codes, shown this
+    """Turn the codes on and end every other session; returns the recovery codes, shown this
     once. A wrong code is counted and returned, not raised.
 
     Raises TokenRevoked, NotEnrolled, AlreadyOn, TooManyAttempts."""
@@ -126,14 +126,14 @@ def confirm(
 
 
 def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
-    """Switch the codes off, delete the recovery codes and end every other session. Requires a
+    """Turn the codes off, delete the recovery codes and end every other session. Requires a
     recent re-authentication with a code.
 
     Raises TokenRevoked, NotEnrolled, MfaRequired, PasswordTooShort, StepUpRequired."""
     login, identity, membership = lock_session(session, session_id=session_id, now=now)
     totp = queries.totp(session, identity.id, lock="change")
     if totp is None:
-        raise NotEnrolled("One-time codes are not switched on. There is nothing to switch off.")
+        raise NotEnrolled("One-time codes are not turned on. There is nothing to turn off.")
     if totp.confirmed_at is not None:
         if login.authenticated_at <= now - REAUTHENTICATION or not login.with_otp:
             raise StepUpRequired()

@@ -82,7 +82,7 @@ def _usable_grant(
         grant_id = best.id
     grant = support_queries.grant(session, organization_id, grant_id, lock="use")
     if grant.status == "pending" and grant.expires_at > now:
-        raise GrantNotActive("The customer has not consented yet. Wait for their consent.")
+        raise GrantNotActive("The customer has not approved this yet. Wait for approval.")
     if not grant.is_active(now):
         raise GrantNotActive()
     return grant

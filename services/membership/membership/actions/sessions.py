@@ -23,7 +23,7 @@ class InvalidRefreshToken(errors.Unauthenticated):
 
 class OrganizationSuspended(errors.Forbidden):
     code = "organization_suspended"
-    detail = "No one can log in to this organization. Ask its provider."
+    detail = "No one can sign in to this organization. Ask its provider."
 
 
 class MemberDisabled(errors.Forbidden):

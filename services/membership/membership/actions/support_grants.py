@@ -35,7 +35,7 @@ class NotACustomer(errors.Conflict):
 class ManagedServiceOff(errors.Conflict):
     code = "managed_service_off"
     detail = (
-        "Remote Support is switched off. Switch the managed service on in the provider's settings "
+        "Remote Support is turned off. Turn the managed service on in the provider's settings "
         "first."
     )
 
@@ -43,7 +43,7 @@ class ManagedServiceOff(errors.Conflict):
 class RequestPending(errors.Conflict):
     code = "request_pending"
     detail = (
-        "A request is already waiting for the customer's consent. Wait for it, or withdraw it "
+        "A request is already waiting for the customer's approval. Wait for it, or withdraw it "
         "first."
     )
 
@@ -52,7 +52,7 @@ class NotTheCustomers(errors.Forbidden):
     code = "forbidden"
     detail = (
         "You work for the provider that made the request. Someone else in the customer's "
-        "organization has to consent."
+        "organization has to approve it."
     )
 
 
@@ -66,7 +66,7 @@ class NotConfirmed(errors.Forbidden):
 
 class RequestNotPending(errors.Conflict):
     code = "request_not_pending"
-    detail = "This request is no longer waiting for consent. Check the list again."
+    detail = "This request is no longer waiting for approval. Check the list again."
 
 
 def request_grant(

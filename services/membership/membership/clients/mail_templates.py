@@ -44,7 +44,7 @@ SUBJECTS = {
 TEXTS = {
     PASSWORD_CHANGED: """{greeting}
 
-the password of your login at {organization} was changed. Everyone who was signed in with the
+The password of your login at {organization} was changed. Everyone who was signed in with the
 old password has been signed out, except for the person who changed it.
 
 If you changed it, there is nothing to do.
@@ -54,7 +54,7 @@ sign-in page, and tell the owner of your organization.
 """,
     CODES_ON: """{greeting}
 
-from now on, signing in at {organization} requires a one-time code from your authenticator app.
+From now on, signing in at {organization} requires a one-time code from your authenticator app.
 
 Keep your recovery codes in a safe place. If you lose your phone, each of them replaces a
 one-time code once.
@@ -63,13 +63,13 @@ If you did not turn this on, contact the owner of your organization or your prov
 """,
     CODES_OFF: """{greeting}
 
-signing in at {organization} no longer requires a one-time code.
+Signing in at {organization} no longer requires a one-time code.
 
 If you did not turn this off, change your password now and turn one-time codes on again.
 """,
     RECOVERY_CODE_USED: """{greeting}
 
-someone signed in at {organization} with one of your recovery codes instead of a one-time code.
+Someone signed in at {organization} with one of your recovery codes instead of a one-time code.
 Recovery codes left: {left}.
 
 If this was you, there is nothing to do. To get new recovery codes, turn one-time codes off and
@@ -100,7 +100,7 @@ If you did not expect this email, you can ignore it.
 """,
     UNDO: """{greeting}
 
-the email address of your login at {organization} was changed from this address to another one.
+The email address of your login at {organization} was changed from this address to another one.
 
 If you expected this, there is nothing to do.
 
@@ -121,7 +121,7 @@ join, remove them there.
 """,
     RESET: """{greeting}
 
-someone requested a password reset for your login. If it was you, open this link to choose a
+Someone requested a password reset for your login. If it was you, open this link to choose a
 new password:
 
 {link}
@@ -174,7 +174,7 @@ changes.
 """,
     OWNERSHIP_GIVEN: """{greeting}
 
-you are now the owner of {organization}. The previous owner was {other}.
+You are now the owner of {organization}. The previous owner was {other}.
 
 The billing email address, the stored card and the automatic top-up have not changed: please
 check that they are still right. What was assigned to {other} stays with {other}.
@@ -189,15 +189,15 @@ changes of ownership for 72 hours.
 """,
     SUPPORT_REQUESTED: """{greeting}
 
-your provider's support team requests {access} access to {organization} for {lasting}.
+Your provider's support team requests {access} access to {organization} for {lasting}.
 
 Reason: {reason}
 
-Sign in to approve or refuse the request. If you do nothing, it expires on {until}.
+Sign in to approve or decline the request. If you do nothing, it expires on {until}.
 """,
     SUPPORT_ENDING: """{greeting}
 
-your provider's support team has access to {organization} until {until}.
+Your provider's support team has access to {organization} until {until}.
 
 Reason: {reason}
 
@@ -205,7 +205,7 @@ The access is not renewed automatically. To end it earlier, sign in and end it t
 """,
     SUPPORT_RECEIPT: """{greeting}
 
-your provider's support team had access to {organization} {how},
+Your provider's support team had access to {organization} {how},
 from {began} to {ended} ({lasting}).
 
 Reason: {reason}

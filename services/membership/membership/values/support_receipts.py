@@ -15,8 +15,8 @@ from membership.values.support import (
 )
 
 WHY = {
-    STOPPED: "support left",
-    EXPIRED: "the time was up",
+    STOPPED: "support ended the session",
+    EXPIRED: "it expired",
     STAFF_SESSION_ENDED: "support signed out",
     MEMBER_CHANGED: "the member was changed",
     ORGANIZATION_CHANGED: "the organization was changed",
@@ -50,7 +50,8 @@ def changes(rows: Iterable[dict[str, Any]], left_out: int) -> str:
 
 def _lines(row: dict[str, Any]) -> list[str]:
     at = datetime.fromisoformat(row["at"])
-    lines = [f"{at:%H:%M:%S} {row['action']}: {_plain(row['target'].get('label', ''))}"]
+    action = row["action"].replace(".", " ").replace("_", " ").capitalize()
+    lines = [f"{at:%H:%M:%S} {action}: {_plain(row['target'].get('label', ''))}"]
     for change in row["changes"]:
         lines += _differences(**change)
     return lines
@@ -67,7 +68,7 @@ def _differences(field: str, before: Any = None, after: Any = None) -> list[str]
 
 def _plain(value: Any) -> str:
     """The value on one line, so that nothing in it can pass for a part of the email."""
-    text = " ".join(str("nothing" if value in (None, "") else value).split())
+    text = " ".join(str("empty" if value in (None, "") else value).split())
     return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]} ..."
 
 

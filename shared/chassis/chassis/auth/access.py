@@ -21,7 +21,7 @@ STEP_UP_SECONDS = 300  # how long a re-authentication counts
 OWN_OPERATIONS = ("me.", "session.")  # operations that concern only the caller
 _MISSING = {
     "mfa_required": (
-        "Your provider requires one-time codes. Switch them on first: POST /v1/me/totp, "
+        "Your provider requires one-time codes. Turn them on first: POST /v1/me/totp, "
         "then POST /v1/me/totp/confirm."
     )
 }

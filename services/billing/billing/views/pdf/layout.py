@@ -113,7 +113,7 @@ def _amount_due(document: dict[str, Any]) -> dict[str, str]:
     if document["status"] == "void":
         by = "Void: no payment due"
     elif document["status"] == "paid":
-        by = "Paid in full. Thank you"
+        by = "Paid in full. Thank you."
     else:
         label, by = "Due by", long_date(document["due_on"])
     amount = f"{document['currency']} {group_digits(document['open'])}"
@@ -133,7 +133,7 @@ def _summary(document: dict[str, Any], column: AmountColumn) -> list[list[str]]:
     for label, name in (("Paid", "paid"), ("Credited", "credited")):
         if millionths(document[name]):
             figures.append([label, column.show(f"-{document[name]}"), "plain"])
-    return [*figures, ["Amount due", column.show(document["open"]), "last"]]
+    return [*figures, ["Balance due", column.show(document["open"]), "last"]]
 
 
 def _party(party: dict[str, Any]) -> dict[str, Any]:
