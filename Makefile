@@ -23,20 +23,20 @@ demo: .venv/.ready ## load example customers and walk through the life of two (B
 processes: .venv/.ready ## start the distributed mode as plain processes, on a private PostgreSQL and RabbitMQ
 	@exec $(PY) -m devtools processes
 
-# Three at once on two cores: one mostly waits for the broker, one for a browser.
-test: .venv/.tested ## style, types, imports, tests, each proof once (TESTS= for a part)
+# Three workers on two cores: one mostly waits for the broker, one for a browser.
+test: .venv/.tested ## style, types, imports, tests, each test once (TESTS= for a part)
 	@exec $(PY) -m pytest -n 3 $(TESTS)
 
 test-all: .venv/.tested ## the same, with every test on both databases and the long runs and mutants (half an hour)
 	@exec $(PY) -m pytest -n 3 --exhaustive $(TESTS)
 
-quick: .venv/.tested ## what is worth knowing within 20 seconds: style, types, the tests next to what changed
+quick: .venv/.tested ## style, types and the tests next to what changed, within 20 seconds
 	@exec $(PY) -m tests.quick
 
-mutants: .venv/.tested ## break the ledger line by line: some test must notice each (a quarter of an hour)
+mutants: .venv/.tested ## break the ledger line by line: a test must fail for each (a quarter of an hour)
 	@LEDGER_MUTANTS=all $(PY) -m pytest --exhaustive tests/billing/ledger/test_mutations.py -v
 
-fuzz: .venv/.tested ## whatever the OpenAPI document allows and forbids, at least 200 examples for each operation (an hour)
+fuzz: .venv/.tested ## valid and invalid requests for every operation, at least 200 each (an hour)
 	@FUZZ=$(or $(FUZZ),70) $(PY) -m pytest tests/identity/test_contract.py -v
 
 check: .venv/.tested ## style, types and imports only

@@ -28,7 +28,7 @@ def _by_now() -> dict[str, Any]:
 @requires("account.read")
 @blp.response(200, schemas.Account)
 def read_account(organization_id: str) -> Response:
-    """The account's figures and terms."""
+    """Retrieve the account's figures and terms."""
     now = clock.now()
     with context.database().reading() as session:
         account = queries.get_account(session, organization_id)

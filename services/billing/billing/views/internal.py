@@ -21,7 +21,7 @@ blp = Blueprint(
 @internal("org")
 @blp.response(200, schemas.ClosingCheck)
 def check_closing(organization_id: str) -> Response:
-    """What would keep the account from being closed now. Changes nothing."""
+    """Check what would keep the account from being closed now. Changes nothing."""
     with context.database().reading() as session:
         account = queries.get_account(session, organization_id)
         blockers = queries.blockers(account, clock.now())

@@ -28,7 +28,7 @@ def _by_now() -> dict[str, Any]:
 @blp.arguments(schemas.InvoicesQuery, location="query")
 @blp.response(200, schemas.InvoicePage)
 def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
-    """The account's invoices, newest first, without their lines."""
+    """List the account's invoices, newest first, without their lines."""
     now = clock.now()
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
     order = repr((organization_id, sorted(query.items())))
@@ -44,7 +44,7 @@ def list_invoices(query: dict[str, Any], organization_id: str) -> Response:
 @requires("invoices.read")
 @blp.response(200, schemas.Invoice)
 def read_invoice(organization_id: str, invoice_id: str) -> Response:
-    """One invoice with its lines and credit notes."""
+    """Retrieve an invoice with its lines and credit notes."""
     with context.database().reading() as session:
         queries.get_account(session, organization_id)
         invoice = queries.get_invoice(session, organization_id, invoice_id)

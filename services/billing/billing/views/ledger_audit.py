@@ -15,7 +15,7 @@ blp = Blueprint("ledger", __name__, url_prefix="/v1/ledger", description="Ledger
 @requires("ledger.read")
 @blp.response(200, schemas.LedgerProof)
 def read_proof() -> Response:
-    """The result of the last audit of all the provider's accounts.
+    """Retrieve the result of the last audit of all the provider's accounts.
 
     How much was checked, the trial balance, and every discrepancy.
     """

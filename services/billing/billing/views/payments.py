@@ -47,7 +47,7 @@ def create_payment(body: dict[str, Any], organization_id: str) -> Response:
 @blp.arguments(paging.PageArgs, location="query")
 @blp.response(200, schemas.PaymentPage)
 def list_payments(query: dict[str, Any], organization_id: str) -> Response:
-    """The account's payments, newest first."""
+    """List the account's payments, newest first."""
     with context.database().reading() as session:
         account = queries.get_account(session, organization_id)
         page = paging.page(
@@ -65,7 +65,7 @@ def list_payments(query: dict[str, Any], organization_id: str) -> Response:
 @requires("payments.read")
 @blp.response(200, schemas.Payment)
 def read_payment(organization_id: str, payment_id: str) -> Response:
-    """One payment."""
+    """Retrieve a payment."""
     with context.database().reading() as session:
         account = queries.get_account(session, organization_id)
         payment = queries.get_payment(session, organization_id, payment_id)

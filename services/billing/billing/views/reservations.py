@@ -24,7 +24,7 @@ blp = Blueprint(
 @blp.arguments(schemas.ReservationsQuery, location="query")
 @blp.response(200, schemas.ReservationPage)
 def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
-    """The account's reservations, newest first."""
+    """List the account's reservations, newest first."""
     limit, cursor = query.pop("limit"), query.pop("cursor", None)
     with context.database().reading() as session:
         currency = queries.get_account(session, organization_id).currency
@@ -43,7 +43,7 @@ def list_reservations(query: dict[str, Any], organization_id: str) -> Response:
 @requires("account.read")
 @blp.response(200, schemas.Reservation)
 def read_reservation(organization_id: str, reservation_id: str) -> Response:
-    """One reservation."""
+    """Retrieve a reservation."""
     with context.database().reading() as session:
         currency = queries.get_account(session, organization_id).currency
         reservation = queries.get_reservation(session, organization_id, reservation_id)
@@ -58,7 +58,7 @@ def read_reservation(organization_id: str, reservation_id: str) -> Response:
 @blp.arguments(schemas.NewReservation)
 @blp.response(201, schemas.Reservation)
 def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
-    """Hold credits."""
+    """Create a reservation, which holds credits."""
     return idempotency.change(
         schemas.Reservation(),
         lambda session: actions.reserve(

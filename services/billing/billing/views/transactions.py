@@ -31,7 +31,7 @@ _TEXTS = ("description", "method", "reference", "remark", "reason", "external_in
 @blp.arguments(schemas.TransactionsQuery, location="query")
 @blp.response(200, schemas.TransactionPage)
 def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
-    """The account's transactions, newest first; with ``Accept: text/csv`` all as a file."""
+    """List the account's transactions, newest first; with ``Accept: text/csv`` all as a file."""
     staff = current_caller().is_staff
     if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
         return _export(organization_id, staff, query)
@@ -49,7 +49,7 @@ def list_transactions(query: dict[str, Any], organization_id: str) -> Response:
 @requires("transactions.read")
 @blp.response(200, schemas.Transaction)
 def read_transaction(organization_id: str, transaction_id: str) -> Response:
-    """One transaction with its entries."""
+    """Retrieve a transaction with its entries."""
     with context.database().reading() as session:
         transaction = queries.read_transaction(
             session,

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from billing import actions, schemas
 
-blp = Blueprint("usage", __name__, url_prefix="/v1/usage", description="What customers used")
+blp = Blueprint("usage", __name__, url_prefix="/v1/usage", description="Usage")
 
 
 @blp.before_request

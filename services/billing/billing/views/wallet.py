@@ -19,7 +19,8 @@ blp = Blueprint("wallet", __name__, url_prefix="/v1/wallet", description="The pr
 @requires("wallet.read")
 @blp.response(200, schemas.Wallet)
 def read_wallet() -> Response:
-    """By currency: the provider's balance, its customers' part of it, and what is usable."""
+    """Retrieve the wallet: by currency the provider's balance, the customers' share and what is
+    usable."""
     with context.database().reading() as session:
         balances = queries.wallet_balances(session, current_caller().organization_id)
     shown = [

@@ -113,7 +113,7 @@ def grant_for(grant: SupportGrant, *, masked: bool) -> dict[str, Any]:
 
 
 def active_session_for(active: ActiveSession, *, masked: bool) -> dict[str, Any]:
-    """The active session as staff see it, or ``masked`` for the customer."""
+    """The support session as staff see it, or ``masked`` for the customer."""
     acting, organization, member = active
     shown = ("id", "mode", "access", "reason", "grant_id", "started_at", "expires_at")
     return {name: getattr(acting, name) for name in shown} | {

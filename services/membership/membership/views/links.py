@@ -14,7 +14,7 @@ from membership.queries import Link
 from membership.values import passwords
 from membership.views import credentials, resources
 
-blp = Blueprint("links", __name__, url_prefix="/v1", description="Mailed links")
+blp = Blueprint("links", __name__, url_prefix="/v1", description="Links in emails")
 
 
 @blp.route("/verifications/<token>", methods=["GET"])

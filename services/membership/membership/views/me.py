@@ -16,7 +16,7 @@ from membership.values import roles
 from membership.values.support import SUPPORT_SUBJECT_PREFIX
 from membership.views import resources, support
 
-blp = Blueprint("me", __name__, description="Oneself")
+blp = Blueprint("me", __name__, description="Your own account")
 
 
 @blp.route("/.well-known/jwks.json", methods=["GET"])

@@ -15,7 +15,12 @@ from membership.values import passwords
 from membership.values.lifetimes import REAUTHENTICATION
 from membership.views import credentials, resources, sessions
 
-blp = Blueprint("proofs", __name__, url_prefix="/v1/me", description="Oneself")
+blp = Blueprint(
+    "proofs",
+    __name__,
+    url_prefix="/v1/me",
+    description="Password, one-time codes and re-authentication",
+)
 
 
 @blp.route("/totp", methods=["POST"])
@@ -40,7 +45,7 @@ def enrol() -> Response:
 @blp.arguments(schemas.OtpBody)
 @blp.response(201, schemas.RecoveryCodes)
 def confirm(body: dict[str, Any]) -> dict[str, Any]:
-    """Switch one-time codes on. The recovery codes are shown only this once."""
+    """Turn one-time codes on. The recovery codes are shown only this once."""
     encryption, sid = credentials.encryption(), current_caller().sid
     codes = credentials.raise_failure(
         idempotency.retried(
@@ -56,7 +61,7 @@ def confirm(body: dict[str, Any]) -> dict[str, Any]:
 @requires("me.secure")
 @blp.response(204)
 def switch_off() -> Response:
-    """Switch one-time codes off. Requires recent re-authentication with one of them."""
+    """Turn one-time codes off. Requires recent re-authentication with one of them."""
     sid = current_caller().sid
     idempotency.retried(
         lambda session: one_time_codes.switch_off(session, session_id=sid, now=clock.now())

@@ -1,4 +1,4 @@
-"""Login sessions: log in, refresh, switch and log out."""
+"""Login sessions: sign in, refresh, switch and sign out."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ blp = Blueprint("sessions", __name__, url_prefix="/v1", description="Sessions")
 @blp.arguments(schemas.NewSession)
 @blp.response(201, schemas.SessionTokens)
 def create_session(body: dict[str, Any]) -> dict[str, Any]:
-    """Log in with a password, or authenticate with an API key."""
+    """Sign in with a password, or authenticate with an API key."""
     if "api_key" in body:
         with credentials.throttled("key"):
             return keys.tokens_of(body["api_key"])

@@ -47,7 +47,7 @@ def log_in_as(body: dict[str, Any], organization_id: str, member_id: str) -> dic
 @blp.response(201, schemas.Grant)
 def request_grant(body: dict[str, Any], organization_id: str) -> Response:
     """Request access to a customer's organization. It is granted at once where the provider
-    manages the organization; otherwise the customer has to consent."""
+    manages the organization; otherwise the customer has to approve it."""
     staff = guard.staff_of(current_caller())
     return idempotency.change(
         schemas.Grant(),
@@ -104,7 +104,7 @@ def list_active_grants(args: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.NothingMore)
 @blp.response(200, schemas.Grant)
 def approve_grant(_body: dict[str, Any], organization_id: str, grant_id: str) -> Response:
-    """Consent to a request for access. The granted time runs from now."""
+    """Approve a request for access. The granted time runs from now."""
     by = current_caller().actor()
     return idempotency.change(
         schemas.Grant(),

@@ -7,7 +7,7 @@ from chassis.http.fields import Stamp, Text
 
 
 class Reason(ma.Schema):
-    """Why."""
+    """The reason."""
 
     reason = Text(most=500)
 

@@ -21,7 +21,7 @@ class TrailQuery(PageArgs):
 
 
 class AuditRow(ma.Schema):
-    """Who did what to whom."""
+    """An entry of the audit log."""
 
     id = ma.fields.String()
     at = Stamp()
@@ -36,6 +36,6 @@ class AuditRow(ma.Schema):
 
 
 class TimelineRow(AuditRow):
-    """What happened. ``message_id``: the message that reported it."""
+    """An entry of the timeline. ``message_id``: the message that reported it."""
 
     message_id = ma.fields.String()

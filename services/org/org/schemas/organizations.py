@@ -195,10 +195,10 @@ class ListQuery(PageArgs):
 
 
 class RequiredReason(ma.Schema):
-    """Why."""
+    """The reason."""
 
     reason = Text(required=True, most=500)
 
 
 class Empty(ma.Schema):
-    """Nothing."""
+    """An empty object."""

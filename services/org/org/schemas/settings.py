@@ -19,7 +19,7 @@ class Settings(ma.Schema):
     tax_rates = ma.fields.List(ma.fields.Dict())
     deletion_grace_days = ma.fields.Integer()
     mfa_required = ma.fields.Boolean(
-        metadata={"description": "Staff must log in with one-time codes"}
+        metadata={"description": "Staff must sign in with one-time codes"}
     )
     step_up_required = ma.fields.Boolean(
         metadata={"description": "Sensitive actions require re-authentication"}

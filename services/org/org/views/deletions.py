@@ -12,7 +12,7 @@ from flask import Response
 
 from org import clients, queries, sagas, schemas
 
-blueprint = Blueprint("deletions", __name__, url_prefix="/v1", description="The end of a customer")
+blueprint = Blueprint("deletions", __name__, url_prefix="/v1", description="Deleting a customer")
 _DELETION = schemas.Deletion()
 
 
@@ -20,7 +20,7 @@ _DELETION = schemas.Deletion()
 @requires("organization.deletion_check")
 @blueprint.response(200, schemas.DeletionCheck)
 def check_deletion(organization_id: str) -> dict[str, Any]:
-    """What prevents a deletion now, and how to resolve it. Changes nothing."""
+    """Check what prevents a deletion now, and how to resolve it. Changes nothing."""
     with context.database().reading() as session:
         organization = queries.organization(session, organization_id)
         organization.transition("delete")
@@ -68,7 +68,7 @@ def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
 @requires("organization.deletion_read")
 @blueprint.response(200, schemas.Deletion)
 def get_deletion(organization_id: str) -> Any:
-    """The last deletion that was requested."""
+    """Retrieve the last deletion request."""
     with context.database().reading() as session:
         return _shown(session, queries.latest_deletion(session, organization_id))
 

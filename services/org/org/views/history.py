@@ -37,7 +37,7 @@ _COLUMNS = (
 @blueprint.arguments(paging.PageArgs, location="query")
 @blueprint.response(200, paging.page_of(schemas.TimelineRow))
 def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]:
-    """What happened to this organization in any service, newest first."""
+    """List what happened to this organization in any service, newest first."""
     is_staff = current_caller().is_staff
     entries = queries.trail(organization_id, filters={}, changes_only=True)
     with context.database().reading() as session:
@@ -55,7 +55,7 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blueprint.arguments(schemas.TrailQuery, location="query")
 @blueprint.response(200, paging.page_of(schemas.AuditRow))
 def list_audit(query: dict[str, Any], organization_id: str) -> Any:
-    """Who did what to whom, including denied attempts. With `Accept: text/csv`, all of it as a
+    """List who did what to whom, including denied attempts. With `Accept: text/csv`, all of it as a
     file. `actor`: an id, or `support`."""
     page, is_staff = _take_paging(query), current_caller().is_staff
     entries = queries.trail(organization_id, filters=query, masked=not is_staff)

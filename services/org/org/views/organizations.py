@@ -41,7 +41,7 @@ def create_organization(body: dict[str, Any]) -> Response:
 @blueprint.arguments(schemas.ListQuery, location="query")
 @blueprint.response(200, paging.page_of(schemas.ListedOrganization))
 def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
-    """All customers for the provider's staff, their own organization for others."""
+    """List all customers (provider's staff) or the caller's own organization."""
     caller = current_caller()
     limit, cursor, sort = query.pop("limit"), query.pop("cursor", None), query.pop("sort")
     order = f"{sort} {sorted(query.items())}"
@@ -58,7 +58,7 @@ def list_organizations(query: dict[str, Any]) -> dict[str, Any]:
 @requires("organization.read")
 @blueprint.response(200, schemas.Organization)
 def get_organization(organization_id: str) -> Response:
-    """One organization, with an ETag over its patchable fields."""
+    """Retrieve an organization, with an ETag over its patchable fields."""
     with context.database().reading() as session:
         return _with_etag(queries.organization(session, organization_id))
 
@@ -86,7 +86,7 @@ def change_organization(body: dict[str, Any], organization_id: str) -> Response:
 @blueprint.arguments(schemas.RequiredReason)
 @blueprint.response(200, schemas.Organization)
 def suspend_organization(body: dict[str, Any], organization_id: str) -> Response:
-    """Suspend: no one can log in and nothing can be charged; the money stays."""
+    """Suspend: no one can sign in and nothing can be charged; the money stays."""
     by = current_caller().actor()
     return idempotency.change(
         _ORGANIZATION,

@@ -19,7 +19,7 @@ _SERVICES = ("billing", "membership")
 @requires("settings.read")
 @blueprint.response(200, schemas.Settings)
 def get_settings() -> Response:
-    """The current settings, with an ETag over them."""
+    """Retrieve the current settings, with an ETag over them."""
     return _with_etag(_shown(current_caller().organization_id))
 
 
