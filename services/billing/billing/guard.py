@@ -7,7 +7,7 @@ allowed. Customers have access to their own organization only. API keys have acc
 from chassis.auth.permissions import Operations
 
 OPERATIONS = Operations.parse("""
-#                   | provider's staff                     | customer's people | acts  | scopes of API keys
+#                   | provider's staff                     | customer's people |acting | scopes of API keys
 #                   | owner manager billing support viewer | owner admin member|       | provider's   customer's
 account.read        |   x      x       x       x      x    |   x     x     -   |   x   | pay:read     credits:read
 account.change      |   x      x       x       -      -    |   -     -     -   |   -   | pay:adjust   -

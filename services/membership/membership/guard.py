@@ -29,7 +29,7 @@ from membership.values.signing import Signer
 from membership.values.support import SUPPORT, Staff
 
 OPERATIONS = Operations.parse("""
-#                     | provider's staff                     | customer's people | acts  | scopes of API keys
+#                     | provider's staff                     | customer's people |acting | scopes of API keys
 #                     | owner manager billing support viewer | owner admin member|       | provider's   customer's
 me.read               |   x      x       x       x      x    |   x     x     x   |   x   | -            -
 me.secure             |   x      x       x       x      x    |   x     x     x   |   -   | -            -

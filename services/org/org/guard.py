@@ -10,7 +10,7 @@ from chassis.auth.permissions import Operations
 from org.models import FIELDS
 
 OPERATIONS = Operations.parse("""
-#                           | provider's staff                     | customer's people | acts  | scopes of API keys
+#                           | provider's staff                     | customer's people |acting | scopes of API keys
 #                           | owner manager billing support viewer | owner admin member|       | provider's   customer's
 organization.create         |   x      x       -       -      -    |   -     -     -   |   -   | org:create   -
 organization.list           |   x      x       x       x      x    |   x     x     x   |   x   | cust:list    org:read

@@ -60,7 +60,7 @@ class StaffSessionEnded(errors.Unauthenticated):
 
 class CodeRequired(errors.Forbidden):
     code = "mfa_required"
-    detail = "Your provider requires one-time codes. Switch them on first: POST /v1/me/totp."
+    detail = "Your provider requires one-time codes. Turn them on first: POST /v1/me/totp."
 
 
 def begin(

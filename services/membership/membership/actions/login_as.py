@@ -32,8 +32,8 @@ class MemberNotEligible(errors.Conflict):
 class ConsentRequired(errors.Conflict):
     code = "consent_required"
     detail = (
-        "This customer manages itself. Request support access and wait for its consent first: POST "
-        "/v1/organizations/{id}/remote-support."
+        "This customer manages itself. Request support access and wait for its approval first: "
+        "POST /v1/organizations/{id}/remote-support."
     )
 
 

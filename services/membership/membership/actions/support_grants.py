@@ -59,8 +59,8 @@ class NotTheCustomers(errors.Forbidden):
 class NotConfirmed(errors.Forbidden):
     code = "confirmation_required"
     detail = (
-        "Your provider added you or changed your access. Ask the owner to consent, or to confirm "
-        "you first."
+        "Your provider added you or changed your access. Ask the owner to approve it, or to "
+        "confirm you first."
     )
 
 

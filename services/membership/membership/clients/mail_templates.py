@@ -132,7 +132,7 @@ If you did not request it, ignore this email. Your password has not been changed
 """,
     ADMIN_ADDED: """{greeting}
 
-your provider made {other} ({address}) an admin of {organization}. Admins see payments and
+Your provider made {other} ({address}) an admin of {organization}. Admins see payments and
 invoices, and manage members.
 
 If you did not ask for this, sign in and remove this admin in the list of members, and contact

@@ -23,7 +23,7 @@ class Invitation(ma.Schema):
 class Member(ma.Schema):
     """A member of an organization. ``confirmed`` is false for a person whom the customer's provider
     added, made an admin or moved to another address, until the owner confirms them; such an admin
-    cannot consent to support."""
+    cannot approve support access."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)

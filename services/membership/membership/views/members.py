@@ -151,8 +151,8 @@ def enable_member(organization_id: str, member_id: str) -> Response:
 @requires("member.confirm")
 @blp.response(200, schemas.Member)
 def confirm_member(organization_id: str, member_id: str) -> Response:
-    """Confirm a member whom the provider added or changed. As an admin they may then consent to
-    support."""
+    """Confirm a member whom the provider added or changed. As an admin they may then approve
+    support access."""
     return _act(confirmations.confirm_member, organization_id, member_id)
 
 

@@ -23,7 +23,8 @@ blp = Blueprint(
 @requires("invoices.read")
 @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/pdf")
 def print_invoice(organization_id: str, invoice_id: str) -> Response:
-    """Retrieve an invoice as PDF/A; the same bytes until the invoice changes. A tenant has two at once."""
+    """Retrieve an invoice as PDF/A; the same bytes until the invoice changes. A tenant
+    has two at once."""
     slots: Slots = current_app.extensions["renderings"]
     with slots.take(renderer.shares(current_caller())):
         with context.database().reading() as session:
