@@ -879,3 +879,47 @@ def test_staff_cannot_consent_to_their_own_request(asked: SupportSetup) -> None:
         == 200
     )
     assert asked.login_as(member_id, token=asked.other).json["code"] == "member_not_eligible"
+
+
+def _signed(support: SupportSetup) -> str:
+    """A reason in which the staff member gives away who they are, in every way they can."""
+    staff = support.service.claims(support.staff)
+    address = "staff.svensson@provider.example"
+    named = f"{staff['name']}, {staff['name'].upper()} <{address.title()}>, Staff.svensson"
+    return f"{named}: invoices ({staff['sub']}, {staff['sid']})"
+
+
+def test_a_request_does_not_say_who_made_it(asked: SupportSetup) -> None:
+    asked.request(reason=_signed(asked))
+
+    listed = asked.call("GET", asked.grants_path, token=asked.owner).json
+    mails = [mail for mail in asked.service.send_mails() if "requests access" in mail["Subject"]]
+    audited = [row.reason for row in asked.rows("support.requested")]
+    assert listed["data"][0]["reason"].endswith(": invoices (Support, Support)")
+    assert len(mails) == 1 and "invoices" in texts(mails)[0]
+    assert asked.staff_details_in(listed, *texts(mails), *audited) == []
+
+
+@pytest.mark.parametrize("how", ["login as", "enter", "enter for the reason of the grant"])
+def test_a_session_does_not_say_whose_it_is(support: SupportSetup, how: str) -> None:
+    signed, owner_id = _signed(support), support.service.claims(support.owner)["mid"]
+    if how == "login as":
+        begun = support.login_as(owner_id, reason=signed)
+    elif how == "enter":
+        begun = support.enter(support.request().json["id"], reason=signed)
+    else:
+        begun = support.enter(support.request(reason=signed).json["id"])
+    inside = support.call("GET", support.grants_path, token=support.owner).json["inside"]
+    sid = support.service.claims(begun.json["access_token"])["sid"]
+    support.call("DELETE", f"/v1/sessions/{sid}", token=support.staff)
+    known = len(support.service.send_mails())
+    receipt = org.SupportReceiptReady(
+        organization_id=support.organization_id, acting_id=sid, rows=[], left_out=0
+    )
+    support.service.receive(receipt)
+
+    mails = texts(support.service.send_mails()[known:])
+    audited = [row.reason for row in support.rows()]
+    assert inside[0]["reason"].endswith(": invoices (Support, Support)")
+    assert len(mails) == 1 and "invoices" in mails[0]
+    assert support.staff_details_in(inside, *mails, *audited) == []

@@ -115,6 +115,20 @@ def test_a_receipt_does_not_name_staff(world: World, customer: str) -> None:
         assert secret not in text
 
 
+def test_a_receipt_does_not_name_staff_who_wrote_their_name_somewhere(
+    world: World, customer: str
+) -> None:
+    acting_id = ids.new("ses")
+    change = {"field": "name", "before": "Jane", "after": "Jane (sam staff)"}
+    label = {"type": "member", "id": "mem_1", "label": "Seen by Sam Staff"}
+    world.consume(audit_row(customer, acting_id, changes=[change], target=label))
+
+    (row,) = publish_due(world, end_session(world, customer, acting_id))[0].rows
+
+    assert row.changes == [change | {"after": "Jane (Support)"}]
+    assert row.target == label | {"label": "Seen by Support"}
+
+
 def test_only_the_changes_of_that_session_count(world: World, customer: str) -> None:
     acting_id, other = ids.new("ses"), world.active(name="Other Ltd")
     end = NOON + timedelta(minutes=10)

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import iso4217
+from chassis.auth import masking
 
 PROVISIONING = "provisioning"
 ACTIVE = "active"
@@ -114,19 +115,9 @@ def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:
         label += f" acting as {actor.get('label')}"
     else:
         hidden += [actor.get("label"), actor.get("id")]
-    names = [re.escape(name) for name in hidden if name and name.casefold() != SUPPORT]
-    if names:
-        pattern = re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w)", re.IGNORECASE)
-        masked = {part: _mask(pattern, row[part]) for part in ("target", "changes", "reason")}
-        row = {**row, **masked}
-    return {**row, "actor": {"kind": SUPPORT, "id": SUPPORT, "label": label}}
-
-
-def _mask(pattern: re.Pattern[str], part: Any) -> Any:
-    if isinstance(part, dict):
-        return {key: _mask(pattern, value) for key, value in part.items()}
-    if isinstance(part, list):
-        return [_mask(pattern, value) for value in part]
-    if isinstance(part, str):
-        return pattern.sub(SUPPORT.capitalize(), part)
-    return part
+    names = [name for name in hidden if name and name.casefold() != SUPPORT]
+    masked = {
+        part: masking.without_names(row[part], names, instead=SUPPORT.capitalize())
+        for part in ("target", "changes", "reason")
+    }
+    return {**row, **masked, "actor": {"kind": SUPPORT, "id": SUPPORT, "label": label}}

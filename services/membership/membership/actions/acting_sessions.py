@@ -135,6 +135,11 @@ def lock_staff_session(
     return login
 
 
+def reason_for_customers(session: Session, reason: str, staff: Staff) -> str:
+    """The reason as it is stored: customers read it, and do not see which staff member gave it."""
+    return staff.masks(reason, email=session.get_one(Identity, staff.identity_id).email)
+
+
 def end_one(session: Session, *, acting: ActingSession, why: str, by: Actor, now: datetime) -> None:
     """End an acting session; one that has ended already stays as it is."""
     _end(session, ActingSession.id == acting.id, why=why, by=by, now=now)

@@ -77,7 +77,7 @@ def log_in_as(
     acting = ActingSession(
         mode=LOGIN_AS,
         access=grant.access if grant else "full",
-        reason=reason,
+        reason=acting_sessions.reason_for_customers(session, reason, staff),
         member_id=member.id,
         grant_id=grant.id if grant else None,
         expires_at=min(now + LOGIN_AS_DURATION, login.expires_at),

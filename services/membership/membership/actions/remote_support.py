@@ -61,7 +61,7 @@ def enter(
     acting = ActingSession(
         mode=REMOTE_SUPPORT,
         access=grant.access,
-        reason=reason or grant.reason,
+        reason=acting_sessions.reason_for_customers(session, reason or grant.reason, staff),
         grant_id=grant.id,
         expires_at=expires_at,
     )

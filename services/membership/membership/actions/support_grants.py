@@ -88,6 +88,7 @@ def request_grant(
     if not managed and support_queries.pending_grant(session, organization_id, now) is not None:
         raise RequestPending()
     valid_for = timedelta(minutes=minutes) if managed else REQUEST_VALID_FOR
+    reason = acting_sessions.reason_for_customers(session, reason, staff)
     grant = SupportGrant(
         id=ids.new("grt"),
         organization_id=organization_id,

@@ -9,7 +9,7 @@ from contracts import org
 from sqlalchemy.orm import Session
 
 from org import queries, values
-from org.models import Receipt
+from org.models import Receipt, TrailEntry
 
 AUDIT_DELAY = timedelta(seconds=10)  # until the audit of a session has arrived here
 LAST_REQUESTS = timedelta(seconds=60)  # how long a request may run on after its session
@@ -51,15 +51,7 @@ def publish_receipts(session: Session, *, now: datetime, limit: int = 20) -> int
 
 def _receipt_ready(session: Session, receipt: Receipt) -> org.SupportReceiptReady:
     entries = queries.changes_by_support(session, receipt, LAST_REQUESTS)
-    rows: list[dict[str, Any]] = [
-        {
-            "at": clock.stamp(entry.at),
-            "action": entry.action,
-            "target": entry.target,
-            "changes": entry.changes,
-        }
-        for entry in entries
-    ]
+    rows = [_as_customers_see(entry) for entry in entries]
     rows = values.first_that_fit(rows, max_rows=MAX_ROWS, max_characters=MAX_CHARACTERS)
     return org.SupportReceiptReady(
         organization_id=receipt.organization_id,
@@ -67,3 +59,20 @@ def _receipt_ready(session: Session, receipt: Receipt) -> org.SupportReceiptRead
         rows=[org.Change(**row) for row in rows],
         left_out=len(entries) - len(rows),
     )
+
+
+def _as_customers_see(entry: TrailEntry) -> dict[str, Any]:
+    seen = values.as_customers_see(
+        {
+            "actor": entry.actor,
+            "target": entry.target,
+            "changes": entry.changes,
+            "reason": entry.reason,
+        }
+    )
+    return {
+        "at": clock.stamp(entry.at),
+        "action": entry.action,
+        "target": seen["target"],
+        "changes": seen["changes"],
+    }

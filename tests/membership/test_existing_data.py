@@ -1,4 +1,5 @@
-"""A migration finds out from the audit log who gave each member their access."""
+"""What migrations find out from existing data: who gave each member their access, and where
+reasons name staff."""
 
 import json
 import uuid
@@ -99,3 +100,30 @@ def test_who_admitted_a_member_is_taken_from_the_audit_log(
         admitted = {UUIDS.index(uuid.UUID(str(row.id))): row.admitted_by for row in rows}
     engine.dispose()
     assert admitted == {member: by for member, (by, _) in HISTORIES.items()}
+
+
+GRANT = (
+    "INSERT INTO support_grants (id, organization_id, provider_id, status, reason, access, "
+    "minutes, requested_by, requested_by_name, requested_at, expires_at) VALUES (:id, :id, :id, "
+    "'ended', :reason, 'full', 60, 'x', 'Sam Staff', '2026-01-01 00:00:00.000000', "
+    "'2026-01-01 00:00:00.000000')"
+)
+
+
+def test_reasons_from_before_do_not_name_staff(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    migrations.upgrade(SERVICE.migrations, url, "0006")
+    engine = create_engine(url)
+    reasons = ["sam staff looks", "Sam: invoices", "as asked", ""]
+    with engine.begin() as connection:
+        for number, reason in enumerate(reasons):
+            one = {"id": UUIDS[number].hex, "kind": "customer"}
+            connection.execute(text(ORGANIZATION), one)
+            connection.execute(text(GRANT), one | {"reason": reason})
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT reason FROM support_grants ORDER BY id")).scalars()
+        assert list(kept) == ["Support looks", "Support: invoices", "as asked", ""]
+    engine.dispose()
