@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from chassis.db import migrations
 from chassis.db.database import Database
+from chassis.errors import Unavailable
 from chassis.runtime import clock
 from console.app import MIGRATIONS, create_app
 from console.models import Browser as BrowserRow
@@ -277,6 +278,32 @@ def test_an_expired_access_token_is_renewed_once_by_concurrent_requests(
 
     after = _tokens(store, console)
     assert after["access"] != before["access"] and after["refresh"] != before["refresh"]
+
+
+@pytest.mark.parametrize("tabs", [1, 3])
+def test_a_lost_answer_to_a_renewal_does_not_sign_out(
+    console: Browser,
+    provider: Provider,
+    store: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    tabs: int,
+) -> None:
+    provider.owner.sign_in(console)
+    _age(store)
+    gateway = console.system.console.extensions["gateway"]
+    send, lost = gateway.send, []
+
+    def lose_the_first(method: str, path: str, headers: Any, body: bytes | None = None) -> Any:
+        response = send(method, path, headers, body)
+        if path == "/v1/sessions/refresh" and not lost:
+            lost.append(response.status)
+            raise Unavailable("The response was lost.", code="service_unavailable")
+        return response
+
+    monkeypatch.setattr(gateway, "send", lose_the_first)
+    pages = _at_once(console, [console.at("/customers")] * tabs)
+
+    assert lost == [201] and [page.status for page in pages] == [200] * tabs
 
 
 def test_a_refused_token_is_renewed_and_the_request_repeated(

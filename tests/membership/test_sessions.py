@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from chassis.auth.encryption import DecryptionError, Encryption
 from chassis.db.database import Database
 from chassis.runtime import clock, ids
 from contracts import membership as messages
@@ -128,41 +129,83 @@ def test_failures_reach_the_audit_log_later(service):
     assert jobs.report_failed_attempts(service.database, clock.now(), service.settings) == 0
 
 
+def _refresh(service, token, client=None):
+    body = {"refresh_token": token}
+    return (client or service.client).post("/v1/sessions/refresh", json=body)
+
+
 def test_refreshing_rotates_and_a_used_token_ends_the_family(service):
     service.owner()
     first = service.log_in(OLGA)
-    second = service.call("POST", "/v1/sessions/refresh", {"refresh_token": first["refresh_token"]})
+    second = _refresh(service, first["refresh_token"])
     assert second.status_code == 201 and second.json["refresh_token"] != first["refresh_token"]
     assert not service.is_revoked(second.json["access_token"])
-    again = service.call("POST", "/v1/sessions/refresh", {"refresh_token": first["refresh_token"]})
-    assert again.status_code == 401
-    after = service.call(
-        "POST", "/v1/sessions/refresh", {"refresh_token": second.json["refresh_token"]}
-    )
-    assert after.status_code == 401
+    service.clock.advance(seconds=10.1)
+    again = _refresh(service, first["refresh_token"])
+    assert (again.status_code, again.json["code"]) == (401, "invalid_refresh_token")
+    assert _refresh(service, second.json["refresh_token"]).status_code == 401
     assert service.is_revoked(second.json["access_token"]) and service.is_revoked(
         first["access_token"]
     )
 
 
-def test_concurrent_refreshes_succeed_at_most_once_and_end_the_session(service):
+def test_a_lost_answer_to_a_refresh_is_given_again_for_ten_seconds(service):
+    service.owner()
+    service.clock.stop()
+    first = service.log_in(OLGA)["refresh_token"]
+    second = _refresh(service, first)
+    service.clock.advance(seconds=5)
+    third = _refresh(service, second.json["refresh_token"])
+    service.clock.advance(seconds=5)
+
+    assert _refresh(service, first).json == second.json
+    assert _refresh(service, second.json["refresh_token"]).json == third.json
+    assert _refresh(service, third.json["refresh_token"]).status_code == 201
+
+
+def test_concurrent_refreshes_get_the_same_answer(service):
     service.owner()
     token = service.log_in(OLGA)["refresh_token"]
 
     def refresh(_):
         with service.app.test_client() as client:
-            return client.post("/v1/sessions/refresh", json={"refresh_token": token})
+            return _refresh(service, token, client)
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(refresh, range(4)))
-    won = [a for a in answers if a.status_code == 201]
-    assert len(won) == 1
-    assert (
-        service.call(
-            "POST", "/v1/sessions/refresh", {"refresh_token": won[0].json["refresh_token"]}
-        ).status_code
-        == 401
-    )
+    assert [a.status_code for a in answers] == [201] * 4
+    assert len({a.text for a in answers}) == 1
+    assert _refresh(service, answers[0].json["refresh_token"]).status_code == 201
+
+
+def test_the_answer_is_not_given_again_once_the_session_has_ended(service):
+    service.owner()
+    token = service.log_in(OLGA)["refresh_token"]
+    answer = _refresh(service, token).json
+    service.call("DELETE", "/v1/sessions/current", token=answer["access_token"])
+
+    assert _refresh(service, token).status_code == 401
+
+
+def test_the_answer_is_stored_unreadable_and_soon_deleted(service):
+    service.owner()
+    token = service.log_in(OLGA)["refresh_token"]
+    answer = _refresh(service, token).json
+
+    def stored():
+        with service.database.reading() as session:
+            return [text for text in session.scalars(select(models.RefreshToken.answer)) if text]
+
+    [encrypted] = stored()
+    assert not {answer["refresh_token"], answer["access_token"]} & set(encrypted.split('"'))
+    other = Encryption(answer["refresh_token"], purpose=sessions.ANSWER)
+    with pytest.raises(DecryptionError):
+        other.decrypt(encrypted)
+    jobs.delete_expired(service.database, clock.now(), service.settings)
+    assert stored() == [encrypted]
+    service.clock.advance(seconds=11)
+    jobs.delete_expired(service.database, clock.now(), service.settings)
+    assert stored() == []
 
 
 @pytest.mark.parametrize("token", ["", "x", "\u0000", "a" * 1024])

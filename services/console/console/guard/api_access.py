@@ -1,6 +1,7 @@
 """The API on behalf of a visitor: request headers, access token and its renewal."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from chassis.db.database import Database
 from chassis.http import networks, requests
@@ -16,6 +17,7 @@ from console.guard.visitors import Visitor
 from console.models import WorkspaceSession
 from console.values.sealing import unseal
 
+_REFRESH = "/v1/sessions/refresh"
 _MARGIN = 20  # seconds before its expiry from which an access token is not used any more
 
 
@@ -76,9 +78,7 @@ class _Renewal:
                 return str(tokens["access"])
             if not tokens["refresh"]:
                 raise _ended()
-            granted = self.anonymous.post(
-                "/v1/sessions/refresh", {"refresh_token": tokens["refresh"]}
-            )
+            granted = self._refresh({"refresh_token": tokens["refresh"]})
             actions.save_workspace(
                 session,
                 browser_id=browser_id,
@@ -88,6 +88,16 @@ class _Renewal:
                 now=clock.now(),
             )
         return str(granted["access_token"])
+
+    def _refresh(self, body: dict[str, str]) -> dict[str, Any]:
+        """The new tokens. If the answer may be lost, the same token gets it again, but not for
+        long. Raises Refusal."""
+        try:
+            return dict(self.anonymous.post(_REFRESH, body))
+        except Refusal as refusal:
+            if refusal.status != 503:
+                raise
+            return dict(self.anonymous.post(_REFRESH, body))
 
 
 def _ended() -> Refusal:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -20,7 +20,7 @@ from membership.models import (
     Revocation,
 )
 from membership.values import attempt_limits
-from membership.values.lifetimes import LINK_LIFETIMES, UNDO
+from membership.values.lifetimes import LINK_LIFETIMES, REFRESH_REPEATED, UNDO
 
 DAY = timedelta(days=1)
 MAIL_RETENTION = timedelta(days=30)
@@ -90,6 +90,9 @@ def delete_expired(session: Session, *, now: datetime, limit: int = 500) -> int:
     statements = (
         delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)),
         delete(LoginSession).where(LoginSession.id.in_(sessions)),
+        update(RefreshToken)
+        .where(RefreshToken.answer.is_not(None), RefreshToken.used_at < now - REFRESH_REPEATED)
+        .values(answer=None),
         delete(Revocation).where(Revocation.at < now - queries.FEED_RETENTION),
         delete(LoginFailures).where(
             LoginFailures.last_at < now - DAY,

@@ -1,9 +1,11 @@
 """Login sessions: begin and refresh."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from chassis import errors
+from chassis.auth.encryption import Encryption
 from chassis.runtime import ids
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,7 +15,9 @@ from membership.actions import audit_log, logouts
 from membership.models import Identity, LoginSession, RefreshToken
 from membership.queries import Membership
 from membership.values import tokens
-from membership.values.lifetimes import ACCESS_TOKEN, SessionLimits
+from membership.values.lifetimes import ACCESS_TOKEN, REFRESH_REPEATED, SessionLimits
+
+ANSWER = "refresh answer"
 
 
 class InvalidRefreshToken(errors.Unauthenticated):
@@ -137,13 +141,19 @@ def begin_session(
 
 
 def refresh_session(
-    session: Session, *, raw: str, limits: SessionLimits, now: datetime
-) -> Issued | errors.Failure | None:
-    """Refresh the session and replace its refresh token. Returns None if the token is unknown, and
-    a failure if it belongs to an ended session or was used before; a used one ends the whole
-    session.
+    session: Session,
+    *,
+    raw: str,
+    limits: SessionLimits,
+    answer: Callable[[Issued], str],
+    now: datetime,
+) -> str | errors.Failure | None:
+    """Refresh the session and replace its refresh token; returns what ``answer`` makes of it. A
+    token that was used within ten seconds gets the same answer; one that was used before ends the
+    whole session.
 
-    Raises OrganizationSuspended, MemberDisabled, NotVerified."""
+    Returns None if the token is unknown, and a failure if its session has ended. Raises
+    OrganizationSuspended, MemberDisabled, NotVerified."""
     token = session.get(RefreshToken, tokens.digest(raw))
     known = session.get(LoginSession, token.session_id) if token else None
     if token is None or known is None:
@@ -152,20 +162,26 @@ def refresh_session(
     _lock_rows(session, membership)
     login = session.get_one(LoginSession, known.id, with_for_update=True, populate_existing=True)
     session.refresh(token)
-    if token.used_at is not None:
+    encryption = Encryption(raw, purpose=ANSWER)
+    if token.used_at is not None and (
+        token.answer is None or now - token.used_at > REFRESH_REPEATED
+    ):
         logouts.end_sessions(session, session_id=login.id, why="refresh_token_reused", now=now)
         return InvalidRefreshToken()
     if login.ended_at is not None or login.idle_at <= now:
         return InvalidRefreshToken()
     check_membership(membership)
+    if token.answer is not None:
+        return encryption.decrypt(token.answer)
     fresh = tokens.new()
     token.used_at = now
     session.add(RefreshToken(digest=fresh.digest, session_id=login.id))
     login.last_used_at = max(now, login.last_used_at)
     login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
-    return issued(
-        session, login, fresh.raw, session.get_one(Identity, login.identity_id), membership
-    )
+    identity = session.get_one(Identity, login.identity_id)
+    given = answer(issued(session, login, fresh.raw, identity, membership))
+    token.answer = encryption.encrypt(given)
+    return given
 
 
 def issued(

@@ -3,10 +3,12 @@
 from datetime import datetime
 
 from chassis.db.columns import BigInt, Id, Instant
-from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
+
+_ANSWERED = text("answer IS NOT NULL")
 
 
 class LoginSession(Base):
@@ -35,14 +37,24 @@ class LoginSession(Base):
 
 
 class RefreshToken(Base):
-    """A refresh token of a session. Using it a second time ends the session."""
+    """A refresh token of a session. Using it again gets the same answer for ten seconds; after that
+    it ends the session. ``answer``: encrypted under a key derived from the token."""
 
     __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        Index(
+            "ix_refresh_tokens_answered",
+            "used_at",
+            postgresql_where=_ANSWERED,
+            sqlite_where=_ANSWERED,
+        ),
+    )
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     session_id: Mapped[str] = mapped_column(
         Id("ses"), ForeignKey("sessions.id", ondelete="CASCADE"), index=True
     )
     used_at: Mapped[datetime | None] = mapped_column(Instant)
+    answer: Mapped[str | None] = mapped_column(Text)
 
 
 class Revocation(Base):

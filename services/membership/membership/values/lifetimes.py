@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 ACCESS_TOKEN = timedelta(seconds=300)
+REFRESH_REPEATED = timedelta(seconds=10)  # how long a used refresh token gets the same answer
 REAUTHENTICATION = timedelta(seconds=300)  # how long a re-authentication counts
 INVITATION, VERIFICATION, RESET, UNDO = "invitation", "verification", "reset", "undo"
 ADDRESS_LINKS = (INVITATION, VERIFICATION)  # these verify an address

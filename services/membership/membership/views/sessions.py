@@ -1,5 +1,6 @@
 """Login sessions: sign in, refresh, switch and sign out."""
 
+import json
 from typing import Any
 
 from chassis.auth.access import current_caller, permit, public, requires
@@ -50,16 +51,22 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.RefreshBody)
 @blp.response(201, schemas.SessionTokens)
 def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
-    """Refresh a session. The refresh token is replaced; using an old one ends the session."""
+    """Refresh a session. The refresh token is replaced. Using it again gets the same response for
+    ten seconds; after that it ends the session."""
     with credentials.throttled("refresh"):
         outcome = idempotency.retried(
             lambda session: actions.refresh_session(
-                session, raw=body["refresh_token"], limits=resources.limits(), now=clock.now()
+                session,
+                raw=body["refresh_token"],
+                limits=resources.limits(),
+                answer=lambda issued: schemas.SessionTokens().dumps(tokens_of(issued)),
+                now=clock.now(),
             )
         )
         if outcome is None:
             raise InvalidRefreshToken()
-    return tokens_of(credentials.raise_failure(outcome))
+    answer: dict[str, Any] = json.loads(credentials.raise_failure(outcome))
+    return answer
 
 
 @blp.route("/sessions/exchange", methods=["POST"])
