@@ -77,7 +77,7 @@ def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") ->
                 "content_type": broker.CONTENT_TYPE,
                 **({"user_id": user} if user else {}),
             }
-            channel._basic_publish(
+            channel.basic_publish(
                 amqp.Message(body, **properties),
                 exchange="usage",
                 routing_key=usage.Recorded.TYPE,

@@ -38,7 +38,7 @@ class FakeConnection:
     def confirm_select(self) -> None:
         pass
 
-    def _basic_publish(self, message: Any, **how: Any) -> None:
+    def basic_publish(self, message: Any, **how: Any) -> None:
         self.sent.append((message.properties["message_id"], how["mandatory"]))
 
     def drain_events(self, timeout: float) -> None:

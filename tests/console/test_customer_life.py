@@ -88,7 +88,7 @@ def test_a_lost_draft_loses_no_answers(console: Browser, provider: Provider) -> 
     form = fill_in(console).forms[-1]
 
     page = console.send(
-        "POST", form.action, form.fields | {"draft": "evt_01h455vb4pex5vsknk084sn02q"}
+        "POST", form.action, form.fields | {"draft": "drf_01h455vb4pex5vsknk084sn02q"}
     )
 
     assert page.status == 303 and customers(provider)[0]["name"] == ORGANIZATION["name"]

@@ -14,6 +14,7 @@ from chassis.runtime.settings import Secret
 from clientele import registry
 from flask import Flask
 from joserfc.jwk import OKPKey
+from org.models import FIELDS
 
 from tests.house.workspace import CONSOLE, Project
 
@@ -102,9 +103,12 @@ def permitted(package: Path) -> set[str]:
         for path in sorted((package / "views").rglob("*.py"))
         for match in re.finditer(r"""permit\(\s*"([a-z_.]+)\"""", path.read_text())
     }
-    if not (package / "guard.py").exists():
-        return in_views
-    return in_views | getattr(import_module(f"{package.name}.guard"), "FIELD_OPERATIONS", set())
+    return in_views | (field_operations() if package.name == "org" else set())
+
+
+def field_operations() -> set[str]:
+    """The operations that single fields of an organization need."""
+    return {operation for field in FIELDS.values() for operation in field.operations}
 
 
 def differences(

@@ -12,25 +12,25 @@ from billing import actions, queries
 _LOG = log.get("billing")
 
 
-def expire_credit_limits(database: Database, now: datetime, settings: object) -> int:
+def expire_credit_limits(database: Database, now: datetime, _settings: object) -> int:
     """Drop temporary limits that have ended, and publish the balances."""
     with database.transaction() as session:
         return actions.expire_credit_limits(session, now=now)
 
 
-def recount_days_to_empty(database: Database, now: datetime, settings: object) -> int:
+def recount_days_to_empty(database: Database, now: datetime, _settings: object) -> int:
     """Recount the days to empty, which change from day to day."""
     with database.transaction() as session:
         return actions.recount_days_to_empty(session, now=now)
 
 
-def expire_reservations(database: Database, now: datetime, settings: object) -> int:
+def expire_reservations(database: Database, now: datetime, _settings: object) -> int:
     """Release what expired reservations still hold."""
     with database.transaction() as session:
         return actions.expire_reservations(session, now=now)
 
 
-def publish_balances(database: Database, now: datetime, settings: object) -> int:
+def publish_balances(database: Database, now: datetime, _settings: object) -> int:
     """Publish balances that have changed.
 
     Returns 0 unless more are waiting than fit into one run, so that the balance of a busy account
@@ -45,13 +45,13 @@ def publish_balances(database: Database, now: datetime, settings: object) -> int
     return published if len(waiting) == queries.BATCH_SIZE else 0
 
 
-def publish_low_credits(database: Database, now: datetime, settings: object) -> int:
+def publish_low_credits(database: Database, now: datetime, _settings: object) -> int:
     """Publish an alert for accounts whose credits run low."""
     with database.transaction() as session:
         return actions.publish_low_credits(session)
 
 
-def run_auto_top_ups(database: Database, now: datetime, settings: object) -> int:
+def run_auto_top_ups(database: Database, now: datetime, _settings: object) -> int:
     """Try the automatic top-ups that are due."""
     with database.reading() as session:
         due = queries.due_top_ups(session, now)
@@ -72,7 +72,7 @@ def _run_auto_top_up(database: Database, now: datetime, organization_id: str) ->
     return 1
 
 
-def audit_ledger(database: Database, now: datetime, settings: object) -> int:
+def audit_ledger(database: Database, now: datetime, _settings: object) -> int:
     """Check the next batch of accounts; small batches follow at once, large ones at their turn."""
     with database.reading(snapshot=True) as session:
         batch = queries.audit_next_batch(session, now)
@@ -83,7 +83,7 @@ def audit_ledger(database: Database, now: datetime, settings: object) -> int:
     return int(batch.is_small)
 
 
-def run_billing(database: Database, now: datetime, settings: object) -> int:
+def run_billing(database: Database, now: datetime, _settings: object) -> int:
     """Invoice the unbilled amounts of months that have ended, each in its own time zone.
 
     If one account of a batch fails, the accounts are billed one by one.
@@ -107,7 +107,7 @@ def _bill_account(database: Database, now: datetime, organization_id: str) -> in
         return 0
 
 
-def flag_overdue_invoices(database: Database, now: datetime, settings: object) -> int:
+def flag_overdue_invoices(database: Database, now: datetime, _settings: object) -> int:
     """Publish invoices that have become overdue."""
     with database.transaction() as session:
         return actions.flag_overdue_invoices(session, now=now)

@@ -26,7 +26,7 @@ def sign_in(session: Session, *, secret: str, granted: dict[str, Any], now: date
     names = [identity.get("given_name"), identity.get("family_name")]
     name = " ".join(filter(None, names)) or identity["email"]
     browser = Browser(
-        id=ids.new("ses"),
+        id=ids.new("brw"),
         secret_hash=queries.hashed(secret),
         identity_id=identity["id"],
         name=name,
@@ -119,7 +119,7 @@ def save_draft(
     """Save a draft, or replace the one with this id; returns its id. The browser's oldest drafts
     beyond ``MAX_DRAFTS`` are deleted."""
     existing = queries.draft(session, browser_id, draft_id)
-    draft = existing or Draft(id=ids.new("evt"), browser_id=browser_id)
+    draft = existing or Draft(id=ids.new("drf"), browser_id=browser_id)
     draft.fields, draft.kept_at = seal(secret, fields), now
     session.add(draft)
     session.flush()
@@ -131,7 +131,7 @@ def save_draft(
 
 def delete_draft(session: Session, *, browser_id: str, draft_id: str) -> None:
     """Delete a draft that has been submitted."""
-    if ids.is_id("evt", draft_id):
+    if ids.is_id("drf", draft_id):
         session.execute(delete(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id))
 
 

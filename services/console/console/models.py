@@ -20,7 +20,7 @@ class Browser(Base):
 
     __tablename__ = "browsers"
 
-    id: Mapped[str] = mapped_column(Id("ses"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id("brw"), primary_key=True)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     identity_id: Mapped[str] = mapped_column(Id("idn"))
     name: Mapped[str] = mapped_column(String(520))
@@ -40,7 +40,7 @@ class WorkspaceSession(Base):
     __tablename__ = "seats"
 
     browser_id: Mapped[str] = mapped_column(
-        Id("ses"), ForeignKey("browsers.id", ondelete="CASCADE"), primary_key=True
+        Id("brw"), ForeignKey("browsers.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[str] = mapped_column(String(40), primary_key=True)
     organization: Mapped[dict[str, Any]] = mapped_column(Json)
@@ -57,9 +57,9 @@ class Draft(Base):
 
     __tablename__ = "drafts"
 
-    id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id("drf"), primary_key=True)
     browser_id: Mapped[str] = mapped_column(
-        Id("ses"), ForeignKey("browsers.id", ondelete="CASCADE"), index=True
+        Id("brw"), ForeignKey("browsers.id", ondelete="CASCADE"), index=True
     )
     fields: Mapped[str] = mapped_column(Text)
     kept_at: Mapped[datetime] = mapped_column(Instant, index=True)

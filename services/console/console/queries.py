@@ -38,7 +38,7 @@ def own_workspaces(session: Session, browser_id: str) -> list[WorkspaceSession]:
 
 def draft(session: Session, browser_id: str, draft_id: str) -> Draft | None:
     """A draft of this browser."""
-    if not ids.is_id("evt", draft_id):
+    if not ids.is_id("drf", draft_id):
         return None
     return session.scalars(
         select(Draft).where(Draft.id == draft_id, Draft.browser_id == browser_id)

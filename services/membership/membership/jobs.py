@@ -38,7 +38,7 @@ def send_mails(database: Database, now: datetime, settings: Any) -> int:
 def report_failed_attempts(database: Database, now: datetime, _settings: Any) -> int:
     """Record failed passwords in the audit log."""
     with database.transaction() as session:
-        return cleanup.report_failed_attempts(session, now=now)
+        return cleanup.report_failed_attempts(session)
 
 
 def delete_expired(database: Database, now: datetime, _settings: Any) -> int:

@@ -30,8 +30,6 @@ settings.read               |   x      x       x       x      x    |   -     -  
 settings.change             |   !      !       -       -      -    |   -     -     -   |   -   | -            -
 """)
 
-FIELD_OPERATIONS = {operation for field in FIELDS.values() for operation in field.operations}
-
 
 def operations_to_change(changes: Mapping[str, Any]) -> list[str]:
     """The operations that a patch of an organization needs besides ``organization.change``."""

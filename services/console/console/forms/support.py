@@ -48,6 +48,10 @@ _TEXTS: Mapping[str, str] = {
     "once the customer has approved it.",
     "grant_not_active": "This access is not active. The customer has not approved it yet, or it "
     "has ended.",
+    "member_not_eligible": "You can't log in as this member. If this is you, switch to the "
+    "organization instead. Otherwise check their status, email address and portal access.",
+    "mfa_required": "Your provider requires one-time codes. Set up an authenticator app on your "
+    "security page first.",
     "managed_service_off": "Remote Support is off because the managed service is turned off in the "
     "provider settings.",
     "organization_not_active": "The organization is not active. Activate it first.",
@@ -62,8 +66,7 @@ def refusal_summary(refusal: Refusal | None) -> list[tuple[str, str]]:
     """The error summary of a refused form; empty if the errors belong to fields."""
     if refusal is None or refusal.errors:
         return []
-    without_request = refusal.detail.partition(": POST /")[0].partition(": DELETE /")[0]
-    text = _TEXTS.get(refusal.code, without_request)
+    text = _TEXTS.get(refusal.code, refusal.detail)
     if refusal.status == 429:
         text += retry_hint(refusal.retry_after)
     return [("", text)]

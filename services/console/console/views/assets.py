@@ -11,8 +11,6 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 FOLDER = Path(__file__).parents[1] / "static"
-# What the set-up fetched; where it could not, pages do without.
-OPTIONAL = "vendor/htmx.min.js"
 _THEMES = ("light", "dark")
 blp = Blueprint("assets", __name__)
 

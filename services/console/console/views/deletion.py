@@ -6,7 +6,6 @@ from typing import Any
 from chassis.runtime import clock
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Forbidden
 
 from console.clients import fetch_all
 from console.forms import Form, deletion
@@ -26,8 +25,7 @@ def start(org: str) -> ResponseReturnValue:
         return redirect(url_for("deletion.show"), 303)
     form = page.form(deletion.FIELDS)
     if request.method == "POST":
-        if not page.visitor().may("organization.delete"):
-            raise Forbidden("Your role does not allow this.")
+        page.require("organization.delete")
         if deletion.check(form, organization):
             result = page.submit(
                 form, lambda: page.api().delete(base, {"reason": form.value("reason")}, wait=10)

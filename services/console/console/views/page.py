@@ -44,14 +44,20 @@ def open_to_all(view: View) -> View:
     return view
 
 
+def require(operation: str) -> None:
+    """Raise Forbidden unless the user's role allows this operation, by the tables of the
+    services."""
+    if not visitor().may(operation):
+        raise Forbidden("Your role does not allow this.")
+
+
 def needs(operation: str) -> Callable[[View], View]:
-    """Only for users whose role allows this operation, by the tables of the services."""
+    """Only for users whose role allows this operation."""
 
     def guarded(view: View) -> View:
         @wraps(view)
         def inner(**words: Any) -> Any:
-            if not visitor().may(operation):
-                raise Forbidden("Your role does not allow this.")
+            require(operation)
             return view(**words)
 
         inner.operation = operation  # type: ignore[attr-defined]

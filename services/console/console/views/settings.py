@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Forbidden
 
 from console.forms import Field, settings
 from console.values import locale
@@ -26,8 +25,8 @@ def show(org: str) -> ResponseReturnValue:
     fields = [field for block in blocks.values() for field in block]
     form = page.form(fields, settings.values(organization), match=match)
     may = page.visitor().may("organization.change")
-    if request.method == "POST" and not may:
-        raise Forbidden("Your role does not allow this.")
+    if request.method == "POST":
+        page.require("organization.change")
     saved = page.submit(form, lambda: page.api().patch(base, settings.body(form), match=form.match))
     if saved is not None:
         return page.done("Settings saved.", "settings.show")

@@ -10,12 +10,12 @@ from wsgiref.types import WSGIApplication
 
 import urllib3
 from chassis.errors import Unavailable
-from chassis.http import networks
+from chassis.http import networks, transport
 from chassis.http.client import ServiceResponse, Stream
 from chassis.http.transport import HttpTransport
 from urllib3 import HTTPHeaderDict
 
-_CHUNK = 64 * 1024
+_LOST = "The response was lost or too late. Try again with the same Idempotency-Key."
 _END = object()
 
 
@@ -90,7 +90,10 @@ class HttpUpstream:
             raise _unavailable(problem) from problem
         headers_received = list(response.headers.items())
         return UpstreamResponse(
-            response.status, headers_received, _chunks(response), response.close
+            response.status,
+            headers_received,
+            transport.chunks(response, _unavailable, decode_content=False),
+            response.close,
         )
 
     def send(
@@ -161,19 +164,13 @@ class InProcess:
         return Stream(response.status, HTTPHeaderDict(response.headers), pieces())
 
 
-def _chunks(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    try:
-        yield from response.stream(_CHUNK, decode_content=False)
-    except urllib3.exceptions.HTTPError as problem:
-        raise _unavailable(problem) from problem
-    response.release_conn()
-
-
 def _unavailable(problem: Exception) -> Unavailable:
-    detail = "Part of the system is temporarily unavailable. Try again."
+    failure = transport.unavailable(problem)
     if isinstance(problem, urllib3.exceptions.TimeoutError | urllib3.exceptions.ProtocolError):
-        detail = "The response was lost or too late. Try again with the same Idempotency-Key."
-    return Unavailable(detail, code="service_unavailable", retry_after=1)
+        failure.detail = (
+            "The response was lost or too late. Try again with the same Idempotency-Key."
+        )
+    return failure
 
 
 def _environ(method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def set_access(
     if not portal_access:
         _refuse_without_login(fields)
         if member.portal_access:
-            _remove_login(session, member, fields, pin_hash, now)
+            _remove_login(session, member, pin_hash, now)
         return
     if not member.portal_access:
         for name in ("role", "email"):
@@ -130,9 +130,7 @@ def is_member(session: Session, organization_id: str, identity_id: str) -> bool:
     return session.scalar(select(is_current)) is True
 
 
-def _remove_login(
-    session: Session, member: Member, fields: dict[str, Any], pin_hash: str | None, now: datetime
-) -> None:
+def _remove_login(session: Session, member: Member, pin_hash: str | None, now: datetime) -> None:
     check_not_owner(member)
     logouts.end_sessions(session, member_id=member.id, why="login_taken", now=now)
     identity_id, member.identity_id, member.email = member.identity_id, None, None

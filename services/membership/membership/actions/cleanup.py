@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 MAIL_RETENTION = timedelta(days=30)
 
 
-def report_failed_attempts(session: Session, *, now: datetime, limit: int = 100) -> int:
+def report_failed_attempts(session: Session, *, limit: int = 100) -> int:
     """Write audit records about failed passwords; returns for how many addresses.
 
     Done later and once for several failures, so that a login takes no longer for an address that

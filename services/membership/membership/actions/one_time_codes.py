@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import errors
+from chassis.auth.callers import StepUpRequired
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -57,11 +58,6 @@ class PasswordTooShort(errors.Conflict):
         "Your password is too short to be used without one-time codes. Choose a longer one first: "
         "POST /v1/me/password."
     )
-
-
-class StepUpRequired(errors.Forbidden):
-    code = "step_up_required"
-    detail = "This action requires re-authentication. Send POST /v1/me/step-up, then try again."
 
 
 @dataclass(frozen=True)

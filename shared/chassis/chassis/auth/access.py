@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import current_app, g, request
 
 from chassis.auth.bearer import bearer
-from chassis.auth.callers import Caller, caller_of
+from chassis.auth.callers import Caller, StepUpRequired, caller_of
 from chassis.auth.permissions import Operations
 from chassis.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from chassis.runtime import clock, ids
@@ -31,14 +31,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 class PermissionDenied(Forbidden):
     code = "forbidden"
     detail = "Your role does not allow this. Ask an owner or a manager."
-
-
-class StepUpRequired(Forbidden):
-    code = "step_up_required"
-    detail = (
-        "This action requires re-authentication. Send POST /v1/me/step-up, then try again with the "
-        "new access token."
-    )
 
 
 class ReadOnly(Forbidden):

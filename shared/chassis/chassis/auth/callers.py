@@ -6,6 +6,15 @@ from typing import Any
 
 from chassis.auth.actor import Actor
 from chassis.auth.permissions import KEY
+from chassis.errors import Forbidden
+
+
+class StepUpRequired(Forbidden):
+    code = "step_up_required"
+    detail = (
+        "This action requires re-authentication. Send POST /v1/me/step-up, then try again with the "
+        "new access token."
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Requests to other services over the network."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import urllib3
@@ -35,7 +35,7 @@ class HttpTransport:
     def stream(self, path: str, headers: Mapping[str, str]) -> Stream:
         """Send a GET and read its response in chunks. Raises Unavailable, also while reading."""
         response = self._request("GET", path, headers, preload_content=False)
-        return Stream(response.status, response.headers, _chunks(response))
+        return Stream(response.status, response.headers, chunks(response))
 
     def _request(
         self, method: str, path: str, headers: Mapping[str, str], **options: Any
@@ -45,22 +45,26 @@ class HttpTransport:
                 method, self.url + path, headers=dict(headers), redirect=False, **options
             )
         except urllib3.exceptions.HTTPError as problem:
-            raise _unavailable() from problem
+            raise unavailable(problem) from problem
 
 
-def _chunks(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def unavailable(problem: Exception) -> Unavailable:
+    """What the client of a service gets when the service does not respond."""
+    detail = "Part of the system is temporarily unavailable. Try again in a moment."
+    return Unavailable(detail, code="service_unavailable", retry_after=1)
+
+
+def chunks(
+    response: urllib3.BaseHTTPResponse,
+    failure: Callable[[Exception], Unavailable] = unavailable,
+    *,
+    decode_content: bool | None = None,
+) -> Iterator[bytes]:
+    """The body of a response as it arrives; raises ``failure`` of the problem if it breaks off."""
     try:
-        yield from response.stream(_CHUNK)
+        yield from response.stream(_CHUNK, decode_content=decode_content)
         response.release_conn()
     except urllib3.exceptions.HTTPError as problem:
-        raise _unavailable() from problem
+        raise failure(problem) from problem
     finally:
         response.close()
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable(
-        "A part of the system is not responding. Try again in a moment.",
-        code="service_unavailable",
-        retry_after=1,
-    )

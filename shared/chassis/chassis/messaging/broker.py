@@ -172,7 +172,7 @@ class RabbitBus:
         self._tag += 1
         self._unconfirmed[self._tag] = outgoing.id
         mandatory = _is_mandatory(outgoing.type)
-        self._channel._basic_publish(
+        self._channel.basic_publish(
             message, exchange=self.service, routing_key=outgoing.type, mandatory=mandatory
         )
 

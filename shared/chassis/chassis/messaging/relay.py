@@ -87,7 +87,7 @@ class Relay:
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self.database, self.bus = database, bus
-        self.holder = ids.new("ses")
+        self.holder = ids.new("rly")
         self._wake = threading.Event()
         self._fences: dict[int, int] = {}
         self._leased_until: datetime | None = None

@@ -85,10 +85,6 @@ class RabbitMQ:
         """The broker's URL, for the administrator unless a user is named."""
         return f"amqp://{user}:{password or self.password}@{self.host}:{self.port}/{VHOST}"
 
-    def create_service_user(self, name: str) -> str:
-        """The URL for a service's own, restricted user."""
-        return self.create_service_users(name)[name]
-
     def create_service_users(self, *names: str) -> dict[str, str]:
         """The URLs for several services' users, created at once."""
         passwords = {name: secrets.token_hex(16) for name in names}

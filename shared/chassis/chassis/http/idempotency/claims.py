@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Response
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from chassis.db import upserts
 from chassis.db.idempotency_keys import IdempotencyKey
 from chassis.errors import Conflict, Invalid
 from chassis.http.idempotency.keys import fingerprint_of_request, scope_of_request
@@ -14,8 +14,8 @@ from chassis.runtime import clock
 
 _KEYS: Any = IdempotencyKey.__table__
 _CLAIM = {
-    name: insert(_KEYS).on_conflict_do_nothing().returning(_KEYS.c.id)
-    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+    name: upserts.insert_for(name, _KEYS).on_conflict_do_nothing().returning(_KEYS.c.id)
+    for name in ("postgresql", "sqlite")
 }
 _STORE = (
     update(_KEYS)
