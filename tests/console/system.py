@@ -21,6 +21,7 @@ from console.app import create_app
 from flask import Flask
 from gateway.clients import InProcess
 from membership import app as membership
+from membership.values import passwords
 from sqlalchemy import event
 
 from tests.identity.system import CHEAP, System
@@ -168,5 +169,6 @@ class Whole(System):
 def _cheap() -> Iterator[None]:
     """Use a fast password hash."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(membership, "passwords", SimpleNamespace(Hasher=lambda: CHEAP))
+        cheap = SimpleNamespace(Hasher=lambda: CHEAP, check=passwords.check)
+        patch.setattr(membership, "passwords", cheap)
         yield
