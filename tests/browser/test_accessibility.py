@@ -104,7 +104,7 @@ def test_open_pages(arrive: Arrivals, embedded: Site, objections: dict[str, list
         "/signed-out",
         "/help",
         "/reset",
-        "/reset?asked=1",
+        "/reset?sent=1",
         embedded.link(customer.owner),
         "/verify/no-such-token",
         "/nothing/here",

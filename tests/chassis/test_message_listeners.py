@@ -101,5 +101,5 @@ def test_a_listener_that_declares_an_unknown_field_is_an_error_at_startup(
     def listener(session: Session, envelope: Envelope, *, amount: str) -> None: ...
 
     assert "amount" not in {each.name for each in fields(billing.AccountOpened)}
-    with pytest.raises(TypeError, match=r"wants 'amount', which billing\.account_opened"):
+    with pytest.raises(TypeError, match=r"declares 'amount', which billing\.account_opened"):
         Inbox(database, {billing.AccountOpened: listener})

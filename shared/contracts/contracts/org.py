@@ -133,7 +133,7 @@ class CloseAccount(Message):
 @dataclass(frozen=True, kw_only=True)
 class EndAccess(Message):
     """To membership: the account is closed. End every session and keep the members, as the deletion
-    may still be cancelled."""
+    may still be canceled."""
 
     organization_id: str
     deletion_id: str
@@ -192,7 +192,7 @@ class DeletionScheduled(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class DeletionCancelled(Message):
-    """A deletion was cancelled within the grace period."""
+    """A deletion was canceled within the grace period."""
 
     organization_id: str
     provider_id: str

@@ -20,7 +20,7 @@ class Account(Base):
     Every amount is in millionths. ``temporary_limit`` applies until ``credit_limit_expires_at``,
     then ``credit_limit`` again. ``in_flight``: payments started whose outcome is unknown. ``seq``:
     the last row of its journal; ``invoiced_seq``: the last row covered by a regular invoice.
-    ``closed_from``: the status before closing. ``auto_threshold`` None: 20 % of the last top-up.
+    ``closed_from``: the status before closing. ``auto_threshold`` None: 20% of the last top-up.
 
     ``on_wallet``: the total effect of its entries on the provider's balance at the platform.
     ``balance_published_at``: the ``as_of`` of the last published balance.
@@ -133,7 +133,7 @@ class Account(Base):
 
     @property
     def auto_top_up_threshold(self) -> int | None:
-        """The threshold that was set, otherwise 20 % of the last top-up."""
+        """The threshold that was set, otherwise 20% of the last top-up."""
         if self.auto_threshold is not None or self.last_top_up is None:
             return self.auto_threshold
         return percent(self.last_top_up, AUTO_TOP_UP_PERCENT)

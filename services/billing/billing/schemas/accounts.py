@@ -8,7 +8,7 @@ from billing.schemas.fields import Money, Paid, amount_shown
 
 
 class AutoTopUp(ma.Schema):
-    """``threshold``: the usable credits at which it runs; if not set, 20 % of the last top-up."""
+    """``threshold``: the usable credits at which it runs; if not set, 20% of the last top-up."""
 
     enabled = Flag()
     threshold = Money(zero=True, allow_none=True)

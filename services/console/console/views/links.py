@@ -90,8 +90,8 @@ def reset() -> ResponseReturnValue:
     form = page.form((fields.EMAIL,))
     response = page.submit(form, lambda: api_access.api().post("/v1/password-resets", form.body()))
     if response is not None:
-        return redirect(url_for("links.reset", asked=1), 303)
-    return page.show("reset.html", form=form, asked=bool(request.args.get("asked")))
+        return redirect(url_for("links.reset", sent=1), 303)
+    return page.show("reset.html", form=form, sent=bool(request.args.get("sent")))
 
 
 @blp.post("/verify/<token>/renewal")

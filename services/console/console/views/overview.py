@@ -58,7 +58,7 @@ def _requests(org: str) -> dict[str, Callable[[], Any]]:
         "timeline": ("timeline.read", partial(get, f"{base}/timeline", limit=_LATEST)),
     }
     if not page.visitor().is_staff:
-        requests["inside"] = ("support.read", partial(get, f"{base}/remote-support", limit=1))
+        requests["access"] = ("support.read", partial(get, f"{base}/remote-support", limit=1))
     return {
         name: send for name, (operation, send) in requests.items() if page.visitor().may(operation)
     }

@@ -58,7 +58,7 @@ def active_sessions(org: str) -> ResponseReturnValue:
         return "", 204
     return page.show(
         "active_sessions_list.html",
-        inside=sessions,
+        sessions=sessions,
         seen=seen(sessions),
         zone=_zone(request.args.get("zone", "")),
     )

@@ -55,14 +55,14 @@ def show_start(template: str, form: Form, **words: Any) -> Response:
     """The form that starts a session, with readable errors and a link to the session that is
     already active."""
     form.summary = fields.refusal_summary(form.refusal) or form.summary
-    inside = ""
+    active = ""
     if form.refusal is not None and form.refusal.code == "already_acting":
-        inside = str(form.refusal.more.get("acting_session_id", ""))
-    visitor = sessions.identify(page.visitor().secret, inside) if inside else None
+        active = str(form.refusal.more.get("acting_session_id", ""))
+    visitor = sessions.identify(page.visitor().secret, active) if active else None
     return page.show(
         template,
         form=form,
-        inside=inside,
+        active_session=active,
         active_workspace=visitor.workspace_or_none if visitor else None,
         **words,
     )

@@ -69,7 +69,8 @@ def _move_login(
     by: Actor,
     now: datetime,
 ) -> None:
-    """The person behind a verified former address is told there, and can take the login back."""
+    """The person behind a verified former address is notified there, and can take the login
+    back."""
     former, former_email, was_verified = member.identity_id, member.email, member.verified
     logouts.end_sessions(session, member_id=member.id, why="address_changed", now=now)
     purpose = VERIFICATION if was_verified else INVITATION

@@ -92,7 +92,7 @@ def count(row: FailedAttempts, *, limit: Limit, now: datetime) -> bool:
     row.total += 1
     row.recent += 1
     row.last_at = now
-    return row.recent >= limit.most
+    return row.recent >= limit.maximum
 
 
 def block(row: FailedAttempts, *, until: datetime) -> None:
@@ -200,7 +200,7 @@ def check_code(totp: Totp, now: datetime) -> None:
 def count_code_failure(totp: Totp, now: datetime) -> None:
     """Count a failed one-time code, and block the codes at the limit."""
     totp.failures += 1
-    if totp.failures >= attempt_limits.CODES.most:
+    if totp.failures >= attempt_limits.CODES.maximum:
         totp.failures, totp.blocked_until = 0, now + attempt_limits.CODES.within
 
 

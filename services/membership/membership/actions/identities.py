@@ -62,7 +62,7 @@ def set_password(
     spare: str | None = None,
 ) -> None:
     """Set the password. Every session except ``spare`` ends, links to reset the password stop
-    working, and a person who had a password before is told by email."""
+    working, and a person who had a password before is notified by email."""
     if identity.password_hash is not None:
         _notify_of_new_password(session, identity, now)
     identity.password_hash = password_hash

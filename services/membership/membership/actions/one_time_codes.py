@@ -68,7 +68,9 @@ class Enrolment:
     uri: str
 
 
-def enrol(session: Session, *, session_id: str, encryption: Encryption, now: datetime) -> Enrolment:
+def enroll(
+    session: Session, *, session_id: str, encryption: Encryption, now: datetime
+) -> Enrolment:
     """A new secret. Codes are not required until it is confirmed. Raises TokenRevoked,
     StepUpRequired, AlreadyOn."""
     login, identity, membership = lock_session(session, session_id=session_id, now=now)

@@ -73,7 +73,7 @@ def verify_pin(
     limit = attempt_limits.PINS_OF_ORGANIZATION
     if attempts.count(shared, limit=limit, now=now):
         attempts.block(shared, until=now + limit.within)
-        _record(session, organization_id, "pin.guessing", limit.most, by, now, None)
+        _record(session, organization_id, "pin.guessing", limit.maximum, by, now, None)
     return False
 
 

@@ -19,7 +19,7 @@ class SupportGrant(Base):
     ``status``: pending (waiting for consent), active, refused, ended, expired. ``access``: full or
     read. ``expires_at``: of the request while it is pending, of the grant afterwards.
     ``requested_by``, ``decided_by``: identities, with their names at the time; nobody decides where
-    the provider manages the organization. ``warned_at``: when the owner was told that it ends."""
+    the provider manages the organization. ``warned_at``: when the owner was warned that it ends."""
 
     __tablename__ = "support_grants"
     __table_args__ = (

@@ -34,7 +34,7 @@ def seconds_until_allowed(
         select(when)
         .where(*which, when > now - limit.within)
         .order_by(when.desc())
-        .offset(limit.most - 1)
+        .offset(limit.maximum - 1)
         .limit(1)
     )
     oldest = session.scalar(query)

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 class Limit:
     """At most this many within this time; reaching the limit blocks for the same time."""
 
-    most: int
+    maximum: int
     within: timedelta
 
 

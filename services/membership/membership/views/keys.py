@@ -39,7 +39,7 @@ def list_keys(args: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.NewApiKey)
 @blp.response(201, schemas.ApiKeyWithSecret)
 def create_key(body: dict[str, Any]) -> Response:
-    """Create an API key. It is shown only this once, and the owner is told by email."""
+    """Create an API key. It is shown only this once, and the owner is notified by email."""
     caller = current_caller()
 
     def act(session: Any) -> dict[str, Any]:

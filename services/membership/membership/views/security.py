@@ -26,13 +26,13 @@ blp = Blueprint(
 @blp.route("/totp", methods=["POST"])
 @requires("me.secure")
 @blp.response(201, schemas.Enrolment)
-def enrol() -> Response:
+def enroll() -> Response:
     """Start to use one-time codes: get the secret for an authenticator app, shown only this
     once. Requires recent re-authentication."""
     encryption, sid = credentials.encryption(), current_caller().sid
     return idempotency.change(
         schemas.Enrolment(),
-        lambda session: one_time_codes.enrol(
+        lambda session: one_time_codes.enroll(
             session, session_id=sid, encryption=encryption, now=clock.now()
         ),
         status=201,

@@ -1,4 +1,4 @@
-"""Receipts: telling an organization what staff did inside it."""
+"""Receipts: reporting to an organization what staff did in it."""
 
 from datetime import datetime, timedelta
 from typing import Any

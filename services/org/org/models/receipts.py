@@ -1,4 +1,4 @@
-"""Receipts: what an organization is told of what staff did inside it."""
+"""Receipts: what staff changed in an organization, for its owner."""
 
 from datetime import datetime
 

@@ -80,7 +80,7 @@ def _request_field(field: Field) -> ma.fields.Field[Any]:
         return Flag()
     if isinstance(column.type, String):
         return Text(most=column.type.length or 255, allow_none=bool(column.nullable))
-    raise TypeError(f"say in _REQUEST_FIELDS how {field.name} is written")
+    raise TypeError(f"declare in _REQUEST_FIELDS how {field.name} is written")
 
 
 def _response_field(field: Field) -> ma.fields.Field[Any]:
@@ -94,7 +94,7 @@ def _response_field(field: Field) -> ma.fields.Field[Any]:
         return Stamp(allow_none=allow_none)
     if isinstance(column.type, String | Id):
         return ma.fields.String(allow_none=allow_none)
-    raise TypeError(f"say in _RESPONSE_FIELDS how {field.name} is read")
+    raise TypeError(f"declare in _RESPONSE_FIELDS how {field.name} is read")
 
 
 _PATCHABLE = {field.name: _request_field(field) for field in FIELDS.values() if field.patchable}

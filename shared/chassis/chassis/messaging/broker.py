@@ -243,7 +243,7 @@ class RabbitConsumer:
                 connection.heartbeat_check()
                 self._drain(connection)
         finally:
-            # Not cancelled first: the next consumer would overtake the messages we still hold.
+            # Not canceled first: the next consumer would overtake the messages we still hold.
             connection.collect()
 
     def _drain(self, connection: Connection) -> None:

@@ -39,7 +39,7 @@ def check(listeners: Listeners) -> None:
         known = {WHOLE, *(field.name for field in fields(kind))}
         for name in declared(listener):
             if name not in known:
-                raise TypeError(f"a listener wants {name!r}, which {kind.TYPE} does not have")
+                raise TypeError(f"a listener declares {name!r}, which {kind.TYPE} does not have")
 
 
 @lru_cache(maxsize=256)

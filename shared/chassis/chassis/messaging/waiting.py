@@ -88,14 +88,14 @@ def due(session: Session, now: datetime, limit: int) -> Sequence[Row[str, bytes]
 
 def lock(session: Session, message_id: str) -> WaitingMessage | None:
     """The waiting message, unless it is gone or being retried elsewhere."""
-    one = select(WaitingMessage).where(WaitingMessage.id == message_id)
-    return session.execute(one.with_for_update(skip_locked=True)).scalar_one_or_none()
+    query = select(WaitingMessage).where(WaitingMessage.id == message_id)
+    return session.execute(query.with_for_update(skip_locked=True)).scalar_one_or_none()
 
 
 def remove(session: Session, message_id: str) -> str | None:
     """Stop waiting for a message. Returns the service that published it."""
-    one = delete(WaitingMessage).where(WaitingMessage.id == message_id)
-    source = session.scalar(one.returning(WaitingMessage.source))
+    query = delete(WaitingMessage).where(WaitingMessage.id == message_id)
+    source = session.scalar(query.returning(WaitingMessage.source))
     return source and source.removeprefix("/")
 
 

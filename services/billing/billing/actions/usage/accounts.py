@@ -32,7 +32,7 @@ _LOCK = text(
     """
     SELECT n, {columns}
     FROM unnest(CAST(:organizations AS uuid[]), CAST(:providers AS uuid[])) WITH ORDINALITY
-        AS asked (organization_id, provider_id, n)
+        AS requested (organization_id, provider_id, n)
     JOIN accounts USING (organization_id, provider_id)
     ORDER BY organization_id FOR NO KEY UPDATE OF accounts
 """.replace("{columns}", ", ".join(SNAPSHOT_COLUMNS))

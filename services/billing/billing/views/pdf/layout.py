@@ -50,7 +50,7 @@ def invoice_layout(document: dict[str, Any]) -> dict[str, Any]:
         "buyer": _party(document["buyer"]),
         "footer": f"{title} {document['number']}  ·  {seller_name}",
         "facts": _facts(document),
-        "asked": _amount_due(document),
+        "due": _amount_due(document),
         "stamp": _STAMPS.get(document["status"], ""),
         "lines": _lines(document, column),
         "sums": [column.from_millionths(total) for total in running_totals],
