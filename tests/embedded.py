@@ -16,7 +16,7 @@ class Embedded:
     """``python -m clientele run`` in a folder of its own. The data is kept when it is killed."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.password, self.port = folder, "an administrator's password", free_port()
+        self.folder, self.password, self.port = folder, "seven quiet herons nest", free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -1,6 +1,7 @@
 """Settings from environment and files, and secrets that are never printed."""
 
 import copy
+import dataclasses
 import logging
 import pickle
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 from chassis.runtime import log
-from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load
+from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load, needed_by
 
 
 class TestSettings:
@@ -35,6 +36,35 @@ class TestSettings:
         monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
 
         assert load(ServiceSettings).database_url == "sqlite:///x.db"
+
+    def test_a_role_reads_only_what_it_needs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("DATABASE_URL", "BROKER_URL", "INTERNAL_SECRET"):
+            monkeypatch.setenv(name, f"the {name}")
+        read = {
+            role: (settings.broker_url, settings.internal_secret)
+            for role in ("", "web", "listen", "relay", "tick", "command")
+            if (settings := load(ServiceSettings, role)).database_url == "the DATABASE_URL"
+        }
+
+        assert read == {
+            "": ("the BROKER_URL", "the INTERNAL_SECRET"),
+            "web": ("", "the INTERNAL_SECRET"),
+            "listen": ("the BROKER_URL", ""),
+            "relay": ("the BROKER_URL", ""),
+            "tick": ("", ""),
+            "command": ("", ""),
+        }
+
+    def test_what_another_role_needs_may_be_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        @dataclasses.dataclass(frozen=True, kw_only=True)
+        class Settings(ServiceSettings):
+            signing_key: Secret = needed_by("web")
+
+        monkeypatch.setenv("DATABASE_URL", "sqlite:///x.db")
+
+        assert load(Settings, "tick").signing_key == ""
+        with pytest.raises(Misconfigured, match="SIGNING_KEY"):
+            load(Settings, "web")
 
     def test_a_secret_never_prints_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DATABASE_URL", "sqlite:///hidden.db")

@@ -111,10 +111,12 @@ def test_it_is_ready_again_and_stops_cleanly(embedded: Embedded) -> None:
 
     took = embedded.start()
     pids = embedded.processes()
+    modes = {file.stat().st_mode & 0o777 for file in (embedded.folder / "var").glob("*.db*")}
     code = embedded.stop()
 
     print(f"\nready on a further start in {took:.1f} s; {len(pids)} processes")
     assert code == 0
+    assert modes == {0o600}, "databases are readable by their owner only"
 
 
 def _top_up(embedded: Embedded, path: str) -> None:

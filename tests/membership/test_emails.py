@@ -3,14 +3,19 @@
 import dataclasses
 import email
 import smtplib
-import socket
+import ssl
+import subprocess
+from contextlib import nullcontext
 from email import policy
 
 import pytest
 from aiosmtpd.controller import Controller
 from chassis.runtime import clock
-from chassis.runtime.settings import Secret
+from chassis.runtime.settings import Misconfigured, Secret
+from devtools import ports
 from membership import clients, jobs
+from membership.clients import mail_transport
+from membership.config import Settings
 from membership.values.mails import OutgoingMail
 
 OLGA = "olga@customer.example"
@@ -44,9 +49,7 @@ class Box:
 def smtp():
     box = Box()
 
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        box.port = found.getsockname()[1]
+    box.port = ports.free_port()
     controller = Controller(box, hostname="127.0.0.1", port=box.port)
     controller.start()
     yield box
@@ -145,17 +148,55 @@ def test_an_invitation_by_smtp(service, smtp):
     assert b"https://app.example/verify/" in content
 
 
-def test_a_password_is_not_sent_in_the_open(smtp):
+def _message():
+    return clients.compose(_mail(), public_url="https://a.example", sender="a@b.example")
+
+
+def test_nothing_is_sent_unencrypted_to_another_machine(smtp, monkeypatch):
     with pytest.raises(smtplib.SMTPNotSupportedError):
-        clients.post(f"smtp://me:secret@127.0.0.1:{smtp.port}")(
-            clients.compose(_mail(), public_url="https://a.example", sender="a@b.example")
-        )
+        clients.post(f"smtp://me:secret@127.0.0.1:{smtp.port}")(_message())
+    monkeypatch.setattr(mail_transport, "_is_loopback", lambda host: False)
+    with pytest.raises(smtplib.SMTPNotSupportedError):
+        clients.post(f"smtp://127.0.0.1:{smtp.port}")(_message())
+    assert smtp.mails == []
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_by_tls_a_mail_goes_only_to_a_server_with_a_trusted_certificate(
+    tmp_path, monkeypatch, is_trusted
+):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    box = Box()
+    controller = Controller(box, hostname="127.0.0.1", port=ports.free_port(), ssl_context=tls)
+    controller.start()
+    try:
+        with nullcontext() if is_trusted else pytest.raises(ssl.SSLCertVerificationError):
+            clients.post(f"smtps://127.0.0.1:{controller.port}")(_message())
+    finally:
+        controller.stop()
+    assert len(box.mails) == is_trusted
 
 
 @pytest.mark.parametrize("url", ["", "mail.example", "http://mail.example", "file://", "smtp://"])
 def test_another_address_is_refused_at_the_start(url):
     with pytest.raises(ValueError, match="MAIL_URL"):
         clients.post(url)
+    if url:
+        with pytest.raises(Misconfigured, match="MAIL_URL"):
+            Settings(database_url="", signing_key="", pepper="", mail_url=url, public_url="")
 
 
 def test_when_the_server_is_away_a_mail_waits_and_its_link_is_made_anew(service):

@@ -76,6 +76,7 @@ def _respond(
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
         *more,
     ]
     start_response(status, headers)

@@ -101,6 +101,8 @@ def prepare(at: Installation) -> dict[str, Any]:
     migrations["console"] = console.MIGRATIONS
     for name, folder in migrations.items():
         _upgrade(folder, settings[name].database_url, shared=name != "console")
+    for file in at.data.glob("*.db*"):  # SQLite gives files that it adds later the same mode
+        file.chmod(0o600)
     return settings
 
 

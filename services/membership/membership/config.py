@@ -5,7 +5,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chassis.runtime.settings import Secret, ServiceSettings, load
+from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load, needed_by
+
+from membership import clients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,21 +15,22 @@ class Settings(ServiceSettings):
     """``signing_key``: Ed25519 in PEM. The public half of ``previous_signing_key`` stays published
     while tokens signed by it live. ``pepper``: hashes PINs and encrypts the secrets of one-time
     codes; without it both are lost. What was stored under ``previous_pepper`` still works.
-    ``mail_url``: ``file:///directory`` or
-    ``smtp://[user:password@]host:port``. ``public_url``: the start of the links in emails.
+    ``mail_url``: ``file:///directory``, ``smtps://[user:password@]host:port`` or
+    ``smtp://[user:password@]host:port``, which demands STARTTLS unless the host is this machine.
+    ``public_url``: the start of the links in emails.
 
     Sessions end after so many minutes, without use and in all. Login failures are limited per
     client network."""
 
-    signing_key: Secret
-    previous_signing_key: Secret = Secret("")
-    pepper: Secret
-    previous_pepper: Secret = Secret("")
-    mail_url: Secret
+    signing_key: Secret = needed_by("web")
+    previous_signing_key: Secret = needed_by("web", default=Secret(""))
+    pepper: Secret = needed_by("web")
+    previous_pepper: Secret = needed_by("web", default=Secret(""))
+    mail_url: Secret = needed_by("tick")
     mail_from: str = "clientele@localhost"
     public_url: str
     clientele_admin_email: str = "admin@example.com"
-    clientele_admin_password: Secret = Secret("")
+    clientele_admin_password: Secret = needed_by("bootstrap", default=Secret(""))
     clientele_provider_name: str = "My Company"
     staff_session_idle_minutes: int = 30
     staff_session_minutes: int = 12 * 60
@@ -36,6 +39,14 @@ class Settings(ServiceSettings):
     sessions_per_identity: int = 10
     login_failures_in_5_minutes: int = 20
     login_failures_in_an_hour: int = 100
+
+    def __post_init__(self) -> None:
+        """Raise Misconfigured unless emails can be sent to ``mail_url``."""
+        try:
+            if self.mail_url:
+                clients.post(self.mail_url)
+        except ValueError as problem:
+            raise Misconfigured(str(problem)) from None
 
 
 def from_arguments(arguments: Sequence[str]) -> tuple[Settings, bool]:
@@ -47,4 +58,4 @@ def from_arguments(arguments: Sequence[str]) -> tuple[Settings, bool]:
     parser.add_argument("--further", action="store_true", help="create another provider")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     further = given.pop("further", False)
-    return dataclasses.replace(load(Settings), **given), further
+    return dataclasses.replace(load(Settings, "bootstrap"), **given), further

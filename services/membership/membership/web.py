@@ -7,7 +7,7 @@ from chassis.http import application, context
 from chassis.http.client import Transport
 from flask import Flask
 
-from membership import clients, guard, views
+from membership import guard, views
 from membership.config import Settings
 from membership.values import passwords, signing
 
@@ -17,7 +17,6 @@ def create_app(
 ) -> Flask:
     """The web application."""
     signer = signing.Signer(settings.signing_key, settings.previous_signing_key)
-    clients.post(settings.mail_url)
     access = guard.access_control(database, signer, settings.internal_callers)
     app = application.build(
         "membership",

@@ -73,5 +73,5 @@ def verify_audit(service: Service) -> None:
 
 
 def _database(service: Service) -> Database:
-    settings: Any = load(service.settings)
+    settings: Any = load(service.settings, "command")
     return notifications.database(settings.database_url, _CONNECTIONS)

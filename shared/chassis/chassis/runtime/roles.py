@@ -25,7 +25,7 @@ def web(service: Service) -> None:
     """Serve the service's API."""
     from chassis.runtime.web_server import WebServer
 
-    settings: Any = load(service.settings)
+    settings: Any = load(service.settings, "web")
     import_module(service.web)  # before there are workers, which share what is loaded
 
     def build() -> Any:
@@ -40,7 +40,7 @@ def listen(service: Service) -> None:
     """Consume messages from the broker."""
     from chassis.messaging import broker
 
-    settings, database, stop = _start(service)
+    settings, database, stop = _start(service, "listen")
     inbox = Inbox(database, service.listeners)
     consumer = broker.RabbitConsumer(
         settings.broker_url, service.name, inbox.receive, database.check
@@ -66,7 +66,7 @@ def relay(service: Service) -> None:
     """Send the outbox to the broker."""
     from chassis.messaging import broker
 
-    settings, database, stop = _start(service)
+    settings, database, stop = _start(service, "relay")
     bus = broker.RabbitBus(settings.broker_url, service.name)
     running = Relay(database, bus)
     _serve_health(service, settings, {"database": database.check, "broker": bus.check})
@@ -80,7 +80,7 @@ def relay(service: Service) -> None:
 
 def run_jobs(service: Service) -> None:
     """Run the jobs that are due by the clock."""
-    settings, database, stop = _start(service)
+    settings, database, stop = _start(service, "tick")
     _serve_health(service, settings, {"database": database.check})
     tick.run(service, database, settings, stop)
     database.close()
@@ -95,8 +95,8 @@ def transports(service: Service, settings: Any) -> dict[str, Transport]:
     }
 
 
-def _start(service: Service) -> tuple[Any, Database, threading.Event]:
-    settings: Any = load(service.settings)
+def _start(service: Service, role: str) -> tuple[Any, Database, threading.Event]:
+    settings: Any = load(service.settings, role)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

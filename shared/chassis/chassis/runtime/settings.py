@@ -35,18 +35,24 @@ class Misconfigured(Exception):
     """Settings are missing or cannot be read."""
 
 
+def needed_by(*roles: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field that is read in these roles. In any other it is empty, even where it is set, so that
+    no role holds a secret it does not use."""
+    return dataclasses.field(default=default, metadata={"roles": roles})
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
-    """The settings of every service with a database. All roles share them.
+    """The settings of every service with a database.
 
     ``internal_secret``: this service's password for ``/internal/*`` of other services;
     ``internal_callers``: the services that may call its own, as ``name=sha256hex,…``;
     ``health_port``: the port of the health endpoints of roles other than web, 0 for none."""
 
     database_url: Secret
-    broker_url: Secret = Secret("")
-    internal_secret: Secret = Secret("")
-    internal_callers: str = ""
+    broker_url: Secret = needed_by("listen", "relay", default=Secret(""))
+    internal_secret: Secret = needed_by("web", default=Secret(""))
+    internal_callers: str = needed_by("web", default="")
     host: str = "0.0.0.0"  # noqa: S104 - inside its container; the network decides who reaches it
     port: int = 8000
     health_port: int = 0
@@ -55,15 +61,17 @@ class ServiceSettings:
     log_level: str = "INFO"
 
 
-def load(cls: type[S]) -> S:
+def load(cls: type[S], role: str = "") -> S:
     """An instance of the dataclass. Each field ``some_name`` is read from ``SOME_NAME`` or from the
-    file that ``SOME_NAME_FILE`` names.
+    file that ``SOME_NAME_FILE`` names. ``role``: what only other roles need is left empty.
 
     Raises Misconfigured, which names every variable that is missing or wrong."""
     env = FileAwareEnv(eager=False)
     hints = get_type_hints(cls)
     values = {
         field.name: _value(env, field, hints[field.name])
+        if not role or role in field.metadata.get("roles", (role,))
+        else hints[field.name]()
         for field in dataclasses.fields(cls)  # type: ignore[arg-type]
     }
     try:
