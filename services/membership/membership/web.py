@@ -25,5 +25,7 @@ def create_app(
         blueprints=views.BLUEPRINTS,
         ready={"database": database.check},
     )
-    app.extensions.update(signer=signer, hasher=passwords.Hasher())
+    # The other threads go on serving requests that need no hash.
+    hashes = max(4, settings.web_threads * 3 // 4)
+    app.extensions.update(signer=signer, hasher=passwords.Hasher(capacity=hashes))
     return context.attach(app, settings=settings, database=database, transports=transports)

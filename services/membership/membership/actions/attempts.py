@@ -23,10 +23,24 @@ class TooManyAttempts(errors.TooMany):
     detail = "Too many failed attempts. Wait, then try again. A forgotten password can be reset."
 
 
+class TooManyRequests(errors.TooMany):
+    code = "too_many_requests"
+    detail = "You have done this too often in a short time. Wait, then try again."
+
+
 def check_wait(seconds: int) -> None:
     """Raise TooManyAttempts while there are seconds left to wait."""
     if seconds:
         raise TooManyAttempts(retry_after=seconds)
+
+
+def count_use(session: Session, *, key: str, limit: Limit, now: datetime) -> None:
+    """Count something that a person does successfully. Raises TooManyRequests."""
+    row = lock(session, key=key, now=now)
+    if seconds := seconds_left(row, now):
+        raise TooManyRequests(retry_after=seconds)
+    if count(row, limit=limit, now=now):
+        block(row, until=now + limit.within)
 
 
 # Attempts under a key: a client network, or PINs.

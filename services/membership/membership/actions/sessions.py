@@ -7,14 +7,14 @@ from datetime import datetime
 from chassis import errors
 from chassis.auth.encryption import Encryption
 from chassis.runtime import ids
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import audit_log, logouts
+from membership.actions import attempts, audit_log, logouts
 from membership.models import Identity, LoginSession, RefreshToken
 from membership.queries import Membership
-from membership.values import tokens
+from membership.values import attempt_limits, tokens
 from membership.values.lifetimes import ACCESS_TOKEN, REFRESH_REPEATED, SessionLimits
 
 ANSWER = "refresh answer"
@@ -70,8 +70,9 @@ def exchange_session(
     user_agent: str,
     now: datetime,
 ) -> Issued:
-    """Begin another session of the same person in another of their organizations. It lasts no
-    longer than the current one, so that nobody stays signed in forever without a password.
+    """Another session of the same person in another of their organizations: the live one that came
+    from the same login, or a new one. It lasts no longer than the current one, so that nobody stays
+    signed in forever without a password.
 
     Raises NoSuchOrganization, OrganizationSuspended, MemberDisabled, NotVerified, TokenRevoked."""
     membership = queries.membership_in(session, identity_id, organization_id)
@@ -80,6 +81,9 @@ def exchange_session(
     lock_membership(session, membership, identity_id)
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     current = live(session, session_id=session_id, now=now, lock=True)
+    again = _live_of_login(session, current, membership, now)
+    if again is not None:
+        return _use_again(session, again, current, identity, membership, limits, now)
     return begin_session(
         session,
         identity=identity,
@@ -90,7 +94,45 @@ def exchange_session(
         authenticated_at=current.authenticated_at,
         with_otp=current.with_otp,
         latest=current.expires_at,
+        login_id=current.login_id or current.id,
     )
+
+
+def _live_of_login(
+    session: Session, current: LoginSession, membership: Membership, now: datetime
+) -> LoginSession | None:
+    """The live session with this membership that came from the same login, locked."""
+    origin = current.login_id or current.id
+    query = select(LoginSession).where(
+        LoginSession.identity_id == current.identity_id,
+        LoginSession.ended_at.is_(None),
+        LoginSession.member_id == membership.member.id,
+        LoginSession.idle_at > now,
+        or_(LoginSession.id == origin, LoginSession.login_id == origin),
+    )
+    first = query.order_by(LoginSession.created_at, LoginSession.id).limit(1)
+    return session.scalars(first.with_for_update()).one_or_none()
+
+
+def _use_again(
+    session: Session,
+    login: LoginSession,
+    current: LoginSession,
+    identity: Identity,
+    membership: Membership,
+    limits: SessionLimits,
+    now: datetime,
+) -> Issued:
+    """The session with a further refresh token. It counts as authenticated as late as the current
+    one."""
+    if current.authenticated_at > login.authenticated_at:
+        login.authenticated_at, login.with_otp = current.authenticated_at, current.with_otp
+    login.last_used_at = max(now, login.last_used_at)
+    login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
+    token = tokens.new()
+    session.add(RefreshToken(digest=token.digest, session_id=login.id))
+    identity.last_member_id = membership.member.id
+    return issued(session, login, token.raw, identity, membership)
 
 
 def begin_session(
@@ -104,8 +146,12 @@ def begin_session(
     authenticated_at: datetime,
     with_otp: bool,
     latest: datetime | None = None,
+    login_id: str | None = None,
 ) -> Issued:
-    """Begin a session. Where the person has too many, the ones unused for longest end."""
+    """Begin a session. Where the person has too many, the ones unused for longest end. Raises
+    TooManyRequests."""
+    limit = attempt_limits.NEW_SESSIONS
+    attempts.count_use(session, key=f"session {identity.id}", limit=limit, now=now)
     kind = membership.organization.kind
     expires_at = now + limits.total[kind]
     if latest is not None:
@@ -115,6 +161,7 @@ def begin_session(
         identity_id=identity.id,
         member_id=membership.member.id,
         organization_id=membership.organization.id,
+        login_id=login_id,
         user_agent=user_agent[:255] or None,
         created_at=now,
         last_used_at=now,

@@ -14,6 +14,7 @@ _ANSWERED = text("answer IS NOT NULL")
 class LoginSession(Base):
     """A login session in one organization: the family of its refresh tokens.
 
+    ``login_id``: the session of the login that it was exchanged from, None where it is that one;
     ``authenticated_at``: when the person last authenticated; ``with_otp``: also by one-time
     code."""
 
@@ -25,6 +26,7 @@ class LoginSession(Base):
     organization_id: Mapped[str] = mapped_column(
         Id("org"), ForeignKey("organizations.id"), index=True
     )
+    login_id: Mapped[str | None] = mapped_column(Id("ses"))
     authenticated_at: Mapped[datetime] = mapped_column("proved_at", Instant)
     with_otp: Mapped[bool] = mapped_column(Boolean)
     user_agent: Mapped[str | None] = mapped_column(String(255))

@@ -43,6 +43,11 @@ PIN_LONG_BLOCK = HOUR
 PIN_LOCKED_AT = 20
 PIN_RETENTION = timedelta(days=30)
 
+# What a person may do successfully, because each costs a hash, a session or an audit row.
+STEP_UPS = Limit(20, timedelta(minutes=5))
+EXCHANGES = Limit(60, MINUTE)
+NEW_SESSIONS = Limit(60, MINUTE)
+
 # Emails with links.
 LINK_PAUSE = MINUTE
 LINKS_TO_MEMBER = Limit(6, DAY)

@@ -3,11 +3,13 @@
 import re
 import threading
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import argon2
 from chassis import errors
+from chassis.http.slots import Busy, Slot, Slots, TooManyAtOnce
 
 from membership.values import common_passwords
 
@@ -21,15 +23,26 @@ _scoring = threading.Lock()
 
 class Hasher:
     """Argon2id. Only ``concurrency`` hashes run at once, so that logins do not starve everything
-    else."""
+    else, and ``capacity`` hashes run or wait: further ones are refused at once, so that waiting
+    takes up no more threads."""
 
     def __init__(
-        self, *, memory_kib: int = 19456, passes: int = 2, concurrency: int = CONCURRENCY
+        self,
+        *,
+        memory_kib: int = 19456,
+        passes: int = 2,
+        concurrency: int = CONCURRENCY,
+        capacity: int = 16,
     ) -> None:
         self._argon2 = argon2.PasswordHasher(
             time_cost=passes, memory_cost=memory_kib, parallelism=1
         )
         self._semaphore = threading.BoundedSemaphore(concurrency)
+        self._slots, self.capacity = Slots(capacity), capacity
+
+    def take_slot(self, shares: Mapping[str, int]) -> Slot:
+        """A slot for a request that hashes. Raises TooManyAtOnce or Busy."""
+        return self._slots.take(shares)
 
     @cached_property
     def _dummy(self) -> str:
@@ -55,6 +68,39 @@ class Hasher:
     def needs_rehash(self, stored: str) -> bool:
         """Whether it was made with outdated parameters."""
         return self._argon2.check_needs_rehash(stored)
+
+
+@dataclass(frozen=True)
+class RequestHasher:
+    """The hasher as one request may use it. ``shares``: what its hashes count against;
+    ``is_known``: whether these are of somebody who is signed in."""
+
+    hasher: Hasher
+    shares: Mapping[str, int]
+    is_known: bool
+
+    def hash(self, password: str) -> str:
+        """The hash to store. Raises TooManyAtOnce or Busy."""
+        with self._slot():
+            return self.hasher.hash(password)
+
+    def matches(self, stored: str | None, password: str) -> bool:
+        """Whether the password is right. Raises TooManyAtOnce or Busy, whether it is or not."""
+        with self._slot():
+            return self.hasher.matches(stored, password)
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Whether it was made with outdated parameters."""
+        return self.hasher.needs_rehash(stored)
+
+    def _slot(self) -> Slot:
+        try:
+            return self.hasher.take_slot(self.shares)
+        except TooManyAtOnce as problem:
+            if self.is_known:
+                raise
+            # Others of the same network are not to blame: the service is busy for them.
+            raise Busy(**problem.extra) from problem
 
 
 def check(

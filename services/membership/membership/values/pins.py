@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import secrets
 
-from membership.values.passwords import Hasher
+from membership.values.passwords import Hasher, RequestHasher
 
 # The twenty most common ones that the rules below do not refuse anyway.
 _COMMON = frozenset(
@@ -45,7 +45,7 @@ class Pins:
     All million PINs can be tried in hours, but not without the pepper, which is not in the
     database."""
 
-    def __init__(self, hasher: Hasher, pepper: str, *previous: str) -> None:
+    def __init__(self, hasher: Hasher | RequestHasher, pepper: str, *previous: str) -> None:
         self._hasher = hasher
         self._peppers = [key.encode() for key in (pepper, *previous)]
 

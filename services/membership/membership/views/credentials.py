@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from chassis import errors
+from chassis.auth.access import current_caller
 from chassis.http import context, idempotency, requests
 from chassis.runtime import clock
 from flask import request
@@ -13,7 +14,7 @@ from membership import queries
 from membership.actions import attempts
 from membership.actions.logins import LoginAttempt
 from membership.values import attempt_limits, passwords
-from membership.values.attempt_limits import Limits
+from membership.values.attempt_limits import Limit, Limits
 from membership.values.clients import Client
 from membership.values.encryption import Encryption
 from membership.views import resources
@@ -65,6 +66,15 @@ def throttled(kind: str) -> Iterator[None]:
             lambda session: attempts.count_failure(session, limits=limits, now=clock.now())
         )
         raise
+
+
+def count_use(what: str, limit: Limit) -> None:
+    """Count a request of the caller that costs much even if it succeeds. Raises
+    TooManyRequests."""
+    key = f"{what} {current_caller().sub}"
+    idempotency.retried(
+        lambda session: attempts.count_use(session, key=key, limit=limit, now=clock.now())
+    )
 
 
 def client() -> Client:

@@ -2,20 +2,32 @@
 
 from collections.abc import Callable
 
-from chassis.http import context
-from flask import Response, current_app, request
+from chassis.auth.callers import Caller
+from chassis.auth.permissions import KEY
+from chassis.http import context, networks, requests
+from flask import Response, current_app, g, request
 
 from membership.values import pins as values
 from membership.values.lifetimes import SessionLimits
-from membership.values.passwords import Hasher
+from membership.values.passwords import Hasher, RequestHasher
 from membership.values.pins import GuessablePin, Pins
 from membership.values.signing import Signer
 
+# Hashes at once of one person.
+_HASHES_PER_PERSON = 2
 
-def hasher() -> Hasher:
-    """The hasher of passwords."""
+
+def hasher() -> RequestHasher:
+    """The hasher of passwords, as this request may use it: a person has a share of their own, an
+    API key and a network that is not signed in most of it."""
     hasher: Hasher = current_app.extensions["hasher"]
-    return hasher
+    caller: Caller | None = g.get("caller")
+    most = max(2, hasher.capacity * 2 // 3)
+    if caller is None:
+        network = networks.network_of(requests.client_address())
+        return RequestHasher(hasher, {network: most}, is_known=False)
+    share = most if caller.role == KEY else _HASHES_PER_PERSON
+    return RequestHasher(hasher, {caller.sub: share}, is_known=True)
 
 
 def pins() -> Pins:

@@ -11,7 +11,7 @@ from flask import Response
 from membership import queries, schemas
 from membership.actions import logins, one_time_codes
 from membership.actions.logins import LoginAttempt
-from membership.values import passwords
+from membership.values import attempt_limits, passwords
 from membership.values.lifetimes import REAUTHENTICATION
 from membership.views import credentials, resources, sessions
 
@@ -122,6 +122,7 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attempt(body: dict[str, Any]) -> LoginAttempt:
+    credentials.count_use("step-up", attempt_limits.STEP_UPS)
     with context.database().reading() as session:
         email = queries.identity(session, current_caller().sub).email
     return credentials.attempt(email or "", body["password"], body.get("otp"))

@@ -14,6 +14,7 @@ from membership.actions import logins, logouts
 from membership.actions import sessions as actions
 from membership.actions.sessions import InvalidRefreshToken, Issued
 from membership.queries.support import ActiveSession
+from membership.values import attempt_limits
 from membership.values.lifetimes import ACCESS_TOKEN
 from membership.views import credentials, keys, resources, support
 
@@ -75,7 +76,8 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
 @blp.response(201, schemas.SessionTokens)
 def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
     """Switch to another of the caller's organizations. Staff may also switch to customers that
-    they may enter as support."""
+    they may enter as support. A live session that came from the same login is used again."""
+    credentials.count_use("exchange", attempt_limits.EXCHANGES)
     if support.is_entered_as_support(body["organization_id"]):
         permit("support.enter", body["organization_id"])
         return _tokens_of_support(support.enter_as_support(body["organization_id"], None, None))

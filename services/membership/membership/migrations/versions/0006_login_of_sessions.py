@@ -1,0 +1,24 @@
+"""Sessions know the login that they came from, so that one is used again.
+
+Sessions from before count as logins of their own.
+
+Revision ID: 0006
+Revises: 0005
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from chassis.db.columns import Id
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("sessions", sa.Column("login_id", Id("ses"), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("sessions", "login_id")
