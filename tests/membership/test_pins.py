@@ -338,4 +338,5 @@ def test_erasure_deletes_failed_attempts(setup):
     setup.guess(1)
     setup.service.receive(org.EraseMembers(organization_id=setup.organization_id, deletion_id="d"))
     with setup.service.database.reading() as session:
-        assert session.scalars(select(models.FailedAttempts)).all() == []
+        of_pins = models.FailedAttempts.key.startswith("pin:")
+        assert session.scalars(select(models.FailedAttempts).where(of_pins)).all() == []

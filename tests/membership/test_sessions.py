@@ -307,7 +307,8 @@ def test_a_suspension_ends_sessions_and_refuses_logins(service):
 
 def test_a_suspension_affects_one_organization(service):
     first_id, _ = service.owner()
-    second_id, _ = service.owner(name="Second")
+    second_id = service.customer(OLGA, name="Second")
+    service.accept(OLGA, None)
     service.receive(org.OrganizationSuspended(organization_id=second_id, provider_id=second_id))
     assert service.log_in(OLGA)["organization"]["id"] == first_id
     named = service.call(

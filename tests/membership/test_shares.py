@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from chassis.audit import AuditEntry
+from contracts import org
 from membership.actions import attempts
-from membership.models import LoginSession
+from membership.models import FailedAttempts, LoginSession
 from membership.values import attempt_limits
 from membership.values.attempt_limits import Limit
 from membership.values.passwords import Hasher
@@ -203,3 +204,16 @@ def test_what_a_person_does_often_is_limited_for_that_person(
     service.clock.advance(seconds=int(refused.headers["Retry-After"]))
     token = service.log_in(OLGA)["access_token"]
     assert act(OLGA, olgas, token).status_code == 201
+
+
+def test_what_is_counted_for_a_person_is_erased_with_them(service: Service) -> None:
+    organization_id, token = service.owner()
+    olga = service.claims(token)["sub"]
+    exchange(service, token, organization_id)
+    step_up(service, token)
+    counted = FailedAttempts.key.contains(olga)
+    assert count(service, counted) == 3
+
+    service.receive(org.EraseMembers(organization_id=organization_id, deletion_id="d"))
+
+    assert count(service, counted) == 0

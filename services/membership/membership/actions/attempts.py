@@ -3,7 +3,7 @@
 Every counter is a locked row, so that a burst of concurrent attempts gets no more results than the
 same attempts in a row. The limits are in ``values.attempt_limits``."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from chassis import errors
@@ -34,13 +34,10 @@ def check_wait(seconds: int) -> None:
         raise TooManyAttempts(retry_after=seconds)
 
 
-def count_use(session: Session, *, key: str, limit: Limit, now: datetime) -> None:
+def check_use(session: Session, *, limits: Limits, now: datetime) -> None:
     """Count something that a person does successfully. Raises TooManyRequests."""
-    row = lock(session, key=key, now=now)
-    if seconds := seconds_left(row, now):
+    if seconds := take(session, limits=limits, now=now):
         raise TooManyRequests(retry_after=seconds)
-    if count(row, limit=limit, now=now):
-        block(row, until=now + limit.within)
 
 
 # Attempts under a key: a client network, or PINs.
@@ -124,6 +121,12 @@ def seconds_left(row: FailedAttempts, now: datetime) -> int:
 def clear(session: Session, *, key: str) -> None:
     """Delete the counter of this key."""
     session.execute(delete(FailedAttempts).where(FailedAttempts.key == key))
+
+
+def clear_uses(session: Session, *, identity_ids: Iterable[str]) -> None:
+    """Delete what is counted for these people by their ids."""
+    keys = [key for id_ in identity_ids for key in attempt_limits.of_person(id_)]
+    session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(keys)))
 
 
 def clear_all(session: Session, *, prefix: str) -> None:

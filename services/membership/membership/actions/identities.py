@@ -129,6 +129,7 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
     keys = {queries.failures_key(row.email) for row in known}
     keys |= {queries.failures_key(row.email, row.client) for row in known if row.client}
     attempts.clear_addresses(session, keys=keys)
+    attempts.clear_uses(session, identity_ids=identity_ids)
     session.execute(
         delete(Mail).where(Mail.purpose == RESET, Mail.email.in_({row.email for row in known}))
     )

@@ -150,8 +150,7 @@ def begin_session(
 ) -> Issued:
     """Begin a session. Where the person has too many, the ones unused for longest end. Raises
     TooManyRequests."""
-    limit = attempt_limits.NEW_SESSIONS
-    attempts.count_use(session, key=f"session {identity.id}", limit=limit, now=now)
+    attempts.check_use(session, limits=attempt_limits.new_sessions(identity.id), now=now)
     kind = membership.organization.kind
     expires_at = now + limits.total[kind]
     if latest is not None:

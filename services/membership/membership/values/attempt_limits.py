@@ -83,6 +83,26 @@ def password_reset_limits_of_staff(key: bytes) -> Limits:
     return {f"reset by staff 1h {key.hex()}": PASSWORD_RESETS}
 
 
+def step_ups(identity_id: str) -> Limits:
+    """The limit for a person's re-authentications, successful or not."""
+    return {f"step-up {identity_id}": STEP_UPS}
+
+
+def exchanges(identity_id: str) -> Limits:
+    """The limit for switching to another organization."""
+    return {f"exchange {identity_id}": EXCHANGES}
+
+
+def new_sessions(identity_id: str) -> Limits:
+    """The limit for a person's new sessions."""
+    return {f"session {identity_id}": NEW_SESSIONS}
+
+
+def of_person(identity_id: str) -> Limits:
+    """All that is counted for a person by their id."""
+    return step_ups(identity_id) | exchanges(identity_id) | new_sessions(identity_id)
+
+
 def pin_key(organization_id: str, extension: str = "") -> str:
     """The key for failed PINs of an extension, or of all extensions together."""
     return f"pin:{organization_id}:{extension}"

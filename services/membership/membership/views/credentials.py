@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from chassis import errors
-from chassis.auth.access import current_caller
 from chassis.http import context, idempotency, requests
 from chassis.runtime import clock
 from flask import request
@@ -14,7 +13,7 @@ from membership import queries
 from membership.actions import attempts
 from membership.actions.logins import LoginAttempt
 from membership.values import attempt_limits, passwords
-from membership.values.attempt_limits import Limit, Limits
+from membership.values.attempt_limits import Limits
 from membership.values.clients import Client
 from membership.values.encryption import Encryption
 from membership.views import resources
@@ -68,13 +67,9 @@ def throttled(kind: str) -> Iterator[None]:
         raise
 
 
-def count_use(what: str, limit: Limit) -> None:
-    """Count a request of the caller that costs much even if it succeeds. Raises
-    TooManyRequests."""
-    key = f"{what} {current_caller().sub}"
-    idempotency.retried(
-        lambda session: attempts.count_use(session, key=key, limit=limit, now=clock.now())
-    )
+def check_use(limits: Limits) -> None:
+    """Count a request that costs much even if it succeeds. Raises TooManyRequests."""
+    idempotency.retried(lambda session: attempts.check_use(session, limits=limits, now=clock.now()))
 
 
 def client() -> Client:

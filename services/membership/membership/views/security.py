@@ -122,7 +122,7 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attempt(body: dict[str, Any]) -> LoginAttempt:
-    credentials.count_use("step-up", attempt_limits.STEP_UPS)
+    credentials.check_use(attempt_limits.step_ups(current_caller().sub))
     with context.database().reading() as session:
         email = queries.identity(session, current_caller().sub).email
     return credentials.attempt(email or "", body["password"], body.get("otp"))

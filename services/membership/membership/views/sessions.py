@@ -77,7 +77,7 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
 def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
     """Switch to another of the caller's organizations. Staff may also switch to customers that
     they may enter as support. A live session that came from the same login is used again."""
-    credentials.count_use("exchange", attempt_limits.EXCHANGES)
+    credentials.check_use(attempt_limits.exchanges(current_caller().sub))
     if support.is_entered_as_support(body["organization_id"]):
         permit("support.enter", body["organization_id"])
         return _tokens_of_support(support.enter_as_support(body["organization_id"], None, None))
