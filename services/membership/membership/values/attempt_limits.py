@@ -100,7 +100,7 @@ def new_sessions(identity_id: str) -> Limits:
 
 def of_person(identity_id: str) -> Limits:
     """All that is counted for a person by their id."""
-    return step_ups(identity_id) | exchanges(identity_id) | new_sessions(identity_id)
+    return {**step_ups(identity_id), **exchanges(identity_id), **new_sessions(identity_id)}
 
 
 def pin_key(organization_id: str, extension: str = "") -> str:
