@@ -54,10 +54,8 @@ class Client:
         if not self.token or time.monotonic() > self.good_until:
             asked_at = time.monotonic()
             answer = self._send("POST", "/v1/sessions", {"api_key": self.key}, {})
-            self.token, self.good_until = (
-                answer["access_token"],
-                asked_at + answer["expires_in"] - EARLY,
-            )
+            self.token = answer["access_token"]
+            self.good_until = asked_at + answer["expires_in"] - EARLY
         return {"Authorization": f"Bearer {self.token}"}
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:

@@ -57,12 +57,10 @@ def save_workspace(
     workspace = lock_workspace(session, browser_id=browser_id, key=key) or _new_workspace(
         session, browser_id, key
     )
-    workspace.organization, workspace.member, workspace.role, workspace.act = (
-        granted["organization"],
-        member,
-        granted["role"],
-        act,
-    )
+    workspace.organization = granted["organization"]
+    workspace.member = member
+    workspace.role = granted["role"]
+    workspace.act = act
     # Re-authentication grants no refresh token; the previous one stays valid.
     before = unseal(secret, workspace.tokens)["refresh"] if workspace.tokens else None
     workspace.tokens = seal(

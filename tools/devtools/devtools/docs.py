@@ -9,7 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from chassis.auth.permissions import COLUMNS, CUSTOMER, NOT, STAFF
+from chassis.auth.permissions import COLUMNS, CUSTOMER, NOT, STAFF, Row
 from chassis.runtime.service import Service
 from clientele.embedded import SERVICES
 from contracts import OUTSIDERS
@@ -208,9 +208,9 @@ def _permissions() -> Iterator[str]:
 def _permits() -> dict[str, Any]:
     """Operation -> the roles that may, by kind of organization, and whether support may in a
     customer's place."""
-    rows = {
-        n: r for s in SERVICES for n, r in import_module(f"{s.name}.guard").OPERATIONS.rows.items()
-    }
+    rows: dict[str, Row] = {}
+    for service in SERVICES:
+        rows |= import_module(f"{service.name}.guard").OPERATIONS.rows
     return {
         name: {
             "provider": [role for role in STAFF if row.marks[f"provider:{role}"] != NOT],

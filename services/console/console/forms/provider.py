@@ -154,10 +154,12 @@ def body(form: Form) -> dict[str, Any]:
     made = form.body(empty=True)
     made.pop("rows")
     rates = made.pop("tax_rates", {})
-    return {
-        **made,
-        "tax_rates": [{part: rate[part] or "" for part in _TAX} for rate in rates.values()],
-    }
+    made["tax_rates"] = [_tax_rate(rate) for rate in rates.values()]
+    return made
+
+
+def _tax_rate(rate: dict[str, Any]) -> dict[str, Any]:
+    return {part: rate[part] or "" for part in _TAX}
 
 
 def top_up(currencies: Sequence[str]) -> tuple[Field, ...]:

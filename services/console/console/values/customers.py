@@ -82,12 +82,10 @@ def filter_labels(filters: Mapping[str, str]) -> list[str]:
 def cells(customer: Mapping[str, Any]) -> list[Cell]:
     """A row of the list, in the order of ``COLUMNS``; amounts are numbers, everything else is
     text."""
-    tags, owner, billing, summary = (
-        customer["buyer_tags"],
-        customer["owner"],
-        customer["billing"],
-        customer["summary"],
-    )
+    tags = customer["buyer_tags"]
+    owner = customer["owner"]
+    billing = customer["billing"]
+    summary = customer["summary"]
     return [
         customer["id"],
         customer["name"],

@@ -1,6 +1,6 @@
 """Countries, currencies and time zones."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -47,11 +47,13 @@ def zone_of(country: str) -> str:
     """The time zone of a country, if all its zones keep the same time; empty otherwise."""
     year = datetime.now(UTC).year
     known = zones_of(country)
-    times = {
-        tuple(datetime(year, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in (1, 7))
-        for zone in known
-    }
+    times = {_offsets(zone, year) for zone in known}
     return known[0] if len(times) == 1 else ""
+
+
+def _offsets(zone: str, year: int) -> tuple[timedelta | None, ...]:
+    """In winter and in summer."""
+    return tuple(datetime(year, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in (1, 7))
 
 
 @cache

@@ -126,10 +126,8 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         link = api_access.api().get(at)
     except Refusal as refusal:
         return _expired(refusal, kind, token)
-    use, organization = (
-        USES[link["purpose"]],
-        (link["organization"] or {}).get("name", "Your organization"),
-    )
+    use = USES[link["purpose"]]
+    organization = (link["organization"] or {}).get("name", "Your organization")
     title, lead, done, after = (
         words.format(organization=organization)
         for words in (use.title, use.lead, use.done, use.after)
@@ -160,8 +158,18 @@ def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:
     onward = (
         url_for("home.show", workspace=link["organization"]["id"]) if link["organization"] else "/"
     )
-    way = "reset" if kind == "undo" else "open" if g.visitor and kind == "verify" else "sign_in"
-    return page.show("link_result.html", title=title, words=words, token="", way=way, onward=onward)
+    return page.show(
+        "link_result.html", title=title, words=words, token="", way=_way(kind), onward=onward
+    )
+
+
+def _way(kind: str) -> str:
+    """What is offered after a link."""
+    if kind == "undo":
+        return "reset"
+    if kind == "verify" and g.visitor:
+        return "open"
+    return "sign_in"
 
 
 def _expired(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
@@ -169,15 +177,11 @@ def _expired(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
     if refusal.status not in (404, 410):
         raise refusal
     if refusal.status == 404:
-        title, words = (
-            "This link is not valid",
-            "Make sure you opened the complete link from the email.",
-        )
+        title = "This link is not valid"
+        words = "Make sure you opened the complete link from the email."
     else:
-        title, words = (
-            "This link no longer works",
-            "It was already used, replaced by a newer one, or has expired.",
-        )
+        title = "This link no longer works"
+        words = "It was already used, replaced by a newer one, or has expired."
     ways = {
         "verify": (
             "If you have already joined, sign in. Otherwise look for a newer email or request a "

@@ -1,5 +1,7 @@
 """Your own account: organizations, sessions, one-time codes, password, API keys."""
 
+from typing import Any
+
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -18,18 +20,17 @@ _KEYS = "/v1/api-keys"
 @needs("session.exchange")
 def organizations() -> ResponseReturnValue:
     """The organizations one may enter."""
-    organizations, wanted = (
-        page.api().get("/v1/me/organizations"),
-        request.args.get("q", "").strip().casefold(),
-    )
-    own, serviced = (
-        [
+    organizations = page.api().get("/v1/me/organizations")
+    wanted = request.args.get("q", "").strip().casefold()
+
+    def matching(kind: str) -> list[Any]:
+        return [
             organization
             for organization in organizations[kind]
             if wanted in organization["name"].casefold() or wanted == organization["id"]
         ]
-        for kind in ("own", "serviced")
-    )
+
+    own, serviced = matching("own"), matching("serviced")
     return page.show("me_organizations.html", own=own, serviced=serviced, wanted=wanted)
 
 

@@ -75,10 +75,8 @@ def form(fields: Sequence[Field], values: dict[str, Any] | None = None, *, match
         submitted.load(request.form)
     elif (kept := request.args.get("draft")) and (typed := drafts.load(visitor(), kept)):
         submitted.values |= typed
-        submitted.key, submitted.match = (
-            typed.get("key", submitted.key),
-            typed.get("match", submitted.match),
-        )
+        submitted.key = typed.get("key", submitted.key)
+        submitted.match = typed.get("match", submitted.match)
         submitted.note = "We restored your entries. Check them, then submit again."
     return submitted
 

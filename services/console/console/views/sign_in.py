@@ -104,15 +104,24 @@ def _ask_again(refusal: Refusal, typed: dict[str, str], **words: Any) -> Respons
     encrypted, so that nobody has to enter it twice and it is not in the page."""
     asks = refusal.code in ("otp_required", "invalid_otp")
     wrong = "" if refusal.code == "otp_required" else _words(refusal)
-    status = (
-        refusal.status if refusal.status in (422, 429) else 401 if refusal.status < 500 else 503
-    )
     cookie = (cookies.read(_STARTED) or new_secret()) if asks else ""
     begun = seal(cookie, {"email": typed["email"], "password": typed["password"]}) if asks else ""
     shown = page.show(
-        "sign_in.html", status=status, email=typed["email"], begun=begun, wrong=wrong, **words
+        "sign_in.html",
+        status=_status(refusal),
+        email=typed["email"],
+        begun=begun,
+        wrong=wrong,
+        **words,
     )
     return cookies.write(shown, cookie, part=_STARTED, seconds=_MINUTES * 60)
+
+
+def _status(refusal: Refusal) -> int:
+    """The status of the form that shows a refusal of the API."""
+    if refusal.status in (422, 429):
+        return refusal.status
+    return 401 if refusal.status < 500 else 503
 
 
 def _end_sessions(visitor: Visitor) -> None:

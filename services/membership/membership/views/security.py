@@ -96,10 +96,8 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
     """Change the password. Every other session ends."""
     caller, new = current_caller(), body["new_password"]
     with context.database().reading() as session:
-        identity, memberships = (
-            queries.identity(session, caller.sub),
-            queries.memberships(session, caller.sub),
-        )
+        identity = queries.identity(session, caller.sub)
+        memberships = queries.memberships(session, caller.sub)
         with_codes = queries.has_one_time_codes(session, caller.sub)
     names = [membership.organization.name for membership in memberships]
     known = (identity.email or "", identity.given_name, identity.family_name, *names)

@@ -100,12 +100,16 @@ def read(path: Path) -> list[Row]:
             missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
             if missing:
                 raise BadFile(f"{path}: these columns are missing: {', '.join(missing)}")
-            lines = [{name: (line[name] or "").strip() for name in COLUMNS} for line in table]
+            lines = [_cells(line) for line in table]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise BadFile(f"{path}: {problem}") from problem
     return [
         Row(number, cells, _key(path, number, cells)) for number, cells in enumerate(lines, start=2)
     ]
+
+
+def _cells(line: dict[str, str | None]) -> dict[str, str]:
+    return {name: (line[name] or "").strip() for name in COLUMNS}
 
 
 def load(api: Api, rows: list[Row], console: Console) -> list[Outcome]:

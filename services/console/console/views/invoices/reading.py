@@ -53,12 +53,11 @@ def detail(org: str, invoice: str) -> ResponseReturnValue:
     if not (organization := around["organization"]):
         raise organization.refusal
     payments = around["payments"]
-    paid_by = [
-        (payment, share["amount"])
-        for payment in (payments["data"] if payments else ())
-        for share in payment["invoices"]
-        if share["invoice_id"] == invoice
-    ]
+    paid_by = []
+    for payment in payments["data"] if payments else ():
+        for share in payment["invoices"]:
+            if share["invoice_id"] == invoice:
+                paid_by.append((payment, share["amount"]))
     return page.show(
         "invoice.html",
         organization=organization,

@@ -21,21 +21,20 @@ def limit(org: str) -> ResponseReturnValue:
     """Set the credit limit, permanent or until a day."""
     customer = money_form.load(org)
     account = customer.account or {}
-    is_postpaid, ends = (
-        account.get("payment_mode") == "postpaid",
-        account.get("credit_limit_expires_at"),
-    )
+    is_postpaid = account.get("payment_mode") == "postpaid"
+    ends = account.get("credit_limit_expires_at")
     last = days.last_day(ends, customer.zone) if ends else None
+    about: tuple[tuple[str, str], ...] = ()
+    if account:
+        about = (
+            ("Current limit", customer.money(account["credit_limit"])),
+            ("Expires", days.text(last) if last else "Never"),
+        )
     form_page = FormPage(
         "Credit limit",
         "Set limit",
         lambda result: f"The credit limit is now {customer.money(result['credit_limit'])}.",
-        about=(
-            ("Current limit", customer.money(account["credit_limit"])),
-            ("Expires", days.text(last) if last else "Never"),
-        )
-        if account
-        else (),
+        about=about,
     )
     values = {
         "credit_limit": account.get("credit_limit"),
