@@ -1,11 +1,11 @@
 """Opening customers and moving their money through the API, as the provider's administrator."""
 
 import secrets
-import time
-from collections.abc import Callable
 from typing import Any
 
 from devtools.demo.api import Answer, Api
+
+from tests.waiting import until
 
 
 def sign_in_as_admin(address: str, password: str) -> Api:
@@ -42,7 +42,7 @@ def open_customer(api: Api, **changes: Any) -> str:
     )
     assert response.status == 201, response
     path = f"/v1/organizations/{response.body['id']}"
-    eventually(lambda: api.call("GET", path).body["status"] == "active")
+    until(lambda: api.call("GET", path).body["status"] == "active")
     return path
 
 
@@ -62,14 +62,3 @@ def transact(
 def actions(api: Api, path: str) -> list[str]:
     """The actions in a customer's timeline, newest first."""
     return [row["action"] for row in api.call("GET", f"{path}/timeline?limit=200").body["data"]]
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 60, every: float = 0.02) -> Any:
-    """Wait until the condition holds; returns its value."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, "the condition did not hold in time"
-        time.sleep(every)

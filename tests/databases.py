@@ -80,11 +80,11 @@ class PreparedDatabases:
         tests."""
         urls = self.urls(schema, postgres)
         self.contents(schema, postgres).empty()
-        found = self._open.setdefault(
+        database = self._open.setdefault(
             (schema.name, pool_size), Database(urls.app_url, pool_size=pool_size)
         )
-        found.on_publish.clear()
-        return found
+        database.on_publish.clear()
+        return database
 
     def close(self) -> None:
         """Close every connection."""

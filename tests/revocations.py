@@ -14,6 +14,7 @@ from devtools.demo.api import Api
 from devtools.processes import System
 
 from tests import customers
+from tests.waiting import until
 
 PASSWORD = "four calm otters drift"
 POLL_INTERVAL = 0.02
@@ -86,7 +87,7 @@ class Scene:
         """Seconds from the acknowledged change to the first refusal by the gateway. Fails when
         the token is still accepted after ``at_most``, long before it would expire."""
         token = ending.begin()
-        customers.eventually(lambda: self._me(token)[0] == 200)
+        until(lambda: self._me(token)[0] == 200)
         ending.end()
         began = time.monotonic()
         while (found := self._me(token))[0] == 200:
@@ -111,7 +112,7 @@ class Scene:
 
     def _log_in(self, address: str) -> str:
         api = Api(self.system.address)
-        response = customers.eventually(
+        response = until(
             lambda: (a := api.sign_in(address, PASSWORD)).status == 201 and a, every=0.2
         )
         return str(response.body["access_token"])
@@ -125,7 +126,7 @@ class Scene:
         return address
 
     def _accept(self, address: str) -> None:
-        token = customers.eventually(lambda: self._mailed(address))
+        token = until(lambda: self._mailed(address))
         response = Api(self.system.address).call(
             "POST", f"/v1/verifications/{token}", {"password": PASSWORD}
         )

@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,6 +31,7 @@ from sqlalchemy import select
 
 from tests import metering
 from tests.billing.conftest import World
+from tests.waiting import until
 
 REFUSED = "billing.usage_refused.v1"
 
@@ -49,13 +49,6 @@ def database(postgres_database: Database, urls: dict[str, str], rabbitmq: Rabbit
     with broker.connect(rabbitmq.url(), "test") as connection:
         connection.channel().queue_purge("billing.usage")
     return postgres_database
-
-
-def until(condition: Callable[[], Any], seconds: float = 60, what: Callable[[], Any] = str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"it did not come about in time {what()}"
-        time.sleep(0.1)
 
 
 def posted(world: World) -> Counter[str]:
@@ -179,7 +172,7 @@ def test_two_thousand_records_of_every_kind_in_any_order(
     with consuming(urls["billing"], consumer_of(world, "poison"), consumer_of(world, "poison")):
         metering.publish(urls["usage"], unsigned, user=None)
         metering.publish(urls["usage"], many[len(many) // 2 :])
-        until(lambda: seen() == (1140, 320, 260, 4), what=seen)
+        until(lambda: seen() == (1140, 320, 260, 4), state=seen, every=0.1)
 
     with broker.connect(rabbitmq.url(), "test") as connection:
         queue = connection.channel().queue_declare("billing.usage", passive=True)
@@ -240,7 +233,7 @@ def test_accepted_usage_needs_no_inbox_row(world: World, urls: dict[str, str]) -
         ],
     )
     with consuming(urls["billing"], consumer_of(world)):
-        until(lambda: len(refusals(world)) == 20)
+        until(lambda: len(refusals(world)) == 20, every=0.1)
     assert sum(posted(world).values()) == 100
     assert len(set(column_values(world, InboxRow.id)) - before) == 20
 
@@ -286,7 +279,7 @@ def test_killed_between_commit_and_ack_nothing_is_charged_or_published_twice(
             urls["usage"],
             [metering.message(metering.record(world.provider_id, org, f"last-{org}"))],
         )
-        until(lambda: posted(world)[f"last-{org}"] and _is_empty(urls))
+        until(lambda: posted(world)[f"last-{org}"] and _is_empty(urls), every=0.1)
     finally:
         role.terminate()
         assert role.wait(120) == 0

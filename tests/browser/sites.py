@@ -11,7 +11,7 @@ from typing import Any
 from devtools.demo.api import Answer, Api
 
 from tests import customers
-from tests.customers import eventually
+from tests.waiting import until
 
 ADMIN = "admin@example.com"
 PASSWORD = "seven quiet herons nest"
@@ -62,9 +62,7 @@ class Site:
 
     def link(self, address: str, kind: str = "verify") -> str:
         """The path in the newest email to this address: ``/verify/...`` or ``/reset/...``."""
-        return str(
-            eventually(lambda: self._newest(address, re.compile(rf"/{kind}/[A-Za-z0-9._~-]+")))
-        )
+        return str(until(lambda: self._newest(address, re.compile(rf"/{kind}/[A-Za-z0-9._~-]+"))))
 
     def emails(self, address: str) -> list[str]:
         """The emails to this address, newest first."""

@@ -8,7 +8,7 @@ from tests import customers, summary
 from tests.browser import weights
 from tests.browser.conftest import Arrivals
 from tests.browser.sites import Customer, Site
-from tests.customers import eventually
+from tests.waiting import until
 
 ROWS = 50
 # The machine may be busy with something else: the best of these counts.
@@ -33,7 +33,7 @@ def customer(embedded: Site) -> Customer:
             for _ in range(there, ROWS)
         ]
     assert {response.result().status for response in opened} <= {201}
-    eventually(
+    until(
         lambda: (
             not embedded.staff.call("GET", "/v1/organizations?status=provisioning&limit=1").body[
                 "data"

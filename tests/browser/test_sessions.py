@@ -9,7 +9,7 @@ from tests import summary
 from tests.browser.conftest import Arrivals
 from tests.browser.people import Person
 from tests.browser.sites import ADMIN, PASSWORD, Site
-from tests.customers import eventually
+from tests.waiting import until
 
 # The aim is 2 seconds, measured without company by ``make bench-revocation``.
 DEADLINE = 60.0
@@ -59,7 +59,7 @@ def test_two_tabs_change_their_own_organizations(arrive: Arrivals, embedded: Sit
     embedded.join(one.owner)
     person = arrive(embedded, one.owner, PASSWORD)
     other = embedded.open(owner={"given_name": "Ada", "family_name": "Owner", "email": one.owner})
-    person.go(eventually(lambda: (at := embedded.link(one.owner)) != used and at))
+    person.go(until(lambda: (at := embedded.link(one.owner)) != used and at))
     person.press("Join")
     person.follow("Continue")
     tabs = {customer.id: person.context.new_page() for customer in (one, other)}
@@ -89,7 +89,7 @@ def test_entered_values_outlive_the_session(arrive: Arrivals, embedded: Site) ->
     newest = max((one for one in mine if not one.get("current")), key=lambda one: one["created_at"])
     assert embedded.staff.call("DELETE", f"/v1/sessions/{newest['id']}").status == 204
     elsewhere = embedded.address + person.at("/home")
-    eventually(lambda: person.context.request.get(elsewhere, max_redirects=0).status == 303)
+    until(lambda: person.context.request.get(elsewhere, max_redirects=0).status == 303)
     person.press("Top up")
     person.reads("Your session ended")
     person.sign_in(ADMIN, embedded.password)

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Arrivals
 from tests.browser.people import Person
 from tests.browser.sites import PASSWORD, Customer, Site
-from tests.customers import eventually
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("watch")
 WAYS: dict[str, dict[str, Any]] = {
@@ -338,7 +338,7 @@ def test_8_log_in_to_a_customer_account(
             "heading", name="This support session has ended"
         ).is_visible()
 
-    eventually(is_out)
+    until(is_out)
 
 
 def test_9_every_customer_in_one_place(person: Person, customer: Customer) -> None:

@@ -3,7 +3,7 @@ are empty for each test."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,6 @@ def postgres_database(
         pool_size=25,
     ) as made:
         yield made
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait until the condition is true and return its value; fail after the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not become true in time"
-        time.sleep(0.01)
-    return value
 
 
 class Broker:

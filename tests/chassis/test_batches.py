@@ -27,9 +27,9 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests import metering
 from tests.chassis import killed_consumer
-from tests.chassis.conftest import until
 from tests.chassis.messages import effects, rows
 from tests.chassis.recording_listener import RecordingListener
+from tests.waiting import until
 
 pytestmark = pytest.mark.both_databases
 

@@ -14,8 +14,9 @@ from chassis.messaging.relay import OutgoingMessage, Relay
 from chassis.runtime import ids
 from contracts import billing, org
 
-from tests.chassis.conftest import LISTENERS, Broker, until
+from tests.chassis.conftest import LISTENERS, Broker
 from tests.chassis.messages import NOON, effects, publish_opened, raw, rows
+from tests.waiting import until
 
 
 class FakeConnection:

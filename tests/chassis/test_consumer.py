@@ -19,10 +19,11 @@ from chassis.messaging.inbox_models import DeadLetter
 from chassis.runtime import ids
 from contracts import billing
 
-from tests.chassis.conftest import LISTENERS, Broker, until
+from tests.chassis.conftest import LISTENERS, Broker
 from tests.chassis.messages import CHASSIS, effects, event_of, note, raw, rows
 from tests.chassis.test_inbox import POISON
 from tests.databases import PreparedDatabases, migrated
+from tests.waiting import until
 
 BOMB = b"0" * 50_000_000
 

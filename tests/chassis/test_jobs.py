@@ -7,7 +7,7 @@ import pytest
 from chassis.runtime import failpoints, tick
 from chassis.runtime.service import Job
 
-from tests.chassis.conftest import until
+from tests.waiting import until
 
 
 def test_a_failpoint_does_nothing_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

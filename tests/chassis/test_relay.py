@@ -13,8 +13,8 @@ from chassis.messaging.relay import OutgoingMessage, PublishResult, Relay
 from chassis.runtime import ids
 from sqlalchemy import event, insert
 
-from tests.chassis.conftest import until
 from tests.chassis.messages import NOON, publish_opened, rows
+from tests.waiting import until
 
 pytestmark = pytest.mark.both_databases
 

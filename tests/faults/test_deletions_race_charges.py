@@ -10,6 +10,7 @@ import pytest
 from devtools.processes import System
 
 from tests import customers
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("count", [30, pytest.param(100, marks=pytest.mark.exhaustive)])
@@ -40,7 +41,7 @@ def _race(api: customers.Api, path: str, head_start: float | None) -> tuple[str,
     def charge() -> None:
         ready.wait()
         if head_start is None:
-            customers.eventually(
+            until(
                 lambda: api.call("GET", f"{path}/account").body["status"] == "closed", seconds=120
             )
         else:  # the deletion has hops to go; without a head start it always loses
@@ -52,7 +53,7 @@ def _race(api: customers.Api, path: str, head_start: float | None) -> tuple[str,
     ready.wait()
     api.call("DELETE", path, {"reason": "race"})
     other.join()
-    deletion = customers.eventually(
+    deletion = until(
         lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] != "asked" and d,
         seconds=120,
     )

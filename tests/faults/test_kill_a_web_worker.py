@@ -11,6 +11,7 @@ from devtools.processes import System
 from devtools.servers.processes import family
 
 from tests import customers
+from tests.waiting import until
 
 CHARGES, THREADS = 120, 6
 
@@ -30,7 +31,7 @@ def test_acknowledged_charges_are_booked_once_and_retries_agree(system: System) 
                 key = next(queue, None)
             if key is None:
                 return
-            response = customers.eventually(lambda key=key: _sent(api, path, key))
+            response = until(lambda key=key: _sent(api, path, key))
             with lock:
                 outcomes[key] = response.body["id"]
 
@@ -62,8 +63,8 @@ def _kill_workers(system: System, role: str, done: object, wanted: int) -> int:
     dice = random.Random(20261122)
     marks = sorted(dice.sample(range(5, CHARGES - 20), wanted))
     for mark in marks:
-        customers.eventually(lambda mark=mark: done() >= mark, seconds=60)  # type: ignore[operator]
+        until(lambda mark=mark: done() >= mark, seconds=60)  # type: ignore[operator]
         master = system.pid(role)
-        children = customers.eventually(lambda master=master: family(master)[1:])
+        children = until(lambda master=master: family(master)[1:])
         os.kill(children[0], signal.SIGKILL)
     return len(marks)

@@ -4,6 +4,7 @@ import pytest
 from devtools.processes import System
 
 from tests import customers
+from tests.waiting import until
 
 POINTS = [
     pytest.param("org-relay", "relay.selected", id="after the commit, before publishing"),
@@ -39,12 +40,12 @@ def test_a_deletion_survives_a_kill_at(system: System, role: str, point: str) ->
 
     assert requested.status == 202
     assert died == -9
-    deletion = customers.eventually(
+    deletion = until(
         lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d,
         seconds=45,
     )
     assert deletion["id"] == requested.body["id"]
-    timeline = customers.eventually(
+    timeline = until(
         lambda: (lines := customers.actions(api, path)).count("deletion.scheduled") and lines
     )
     assert timeline.count("deletion.requested") == timeline.count("deletion.scheduled") == 1

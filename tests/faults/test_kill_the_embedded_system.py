@@ -9,6 +9,7 @@ import pytest
 
 from tests import customers
 from tests.embedded import Embedded
+from tests.waiting import until
 
 SEED = 20261122
 # The other points are those at which single processes are killed in test_kill_during_messaging.py,
@@ -56,7 +57,7 @@ def test_nothing_acknowledged_is_lost_or_booked_twice(embedded: Embedded) -> Non
         for worker in workers:
             worker.start()
         wanted = len(acknowledged) + dice.randint(5, 25)
-        customers.eventually(lambda wanted=wanted: len(acknowledged) >= wanted)
+        until(lambda wanted=wanted: len(acknowledged) >= wanted)
         embedded.kill()
         stop.set()
         for worker in workers:
@@ -81,7 +82,7 @@ def test_a_saga_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None
     api = customers.sign_in_as_admin(embedded.address, embedded.password)
     path = customers.open_customer(api)
     key = f"create-{point}"
-    customers.eventually(lambda: "organization.activated" in customers.actions(api, path))
+    until(lambda: "organization.activated" in customers.actions(api, path))
     embedded.kill()
     embedded.start(CLIENTELE_FAILPOINT=point)
     body = customers.organization()
@@ -98,11 +99,11 @@ def test_a_saga_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None
     created = api.call("POST", "/v1/organizations", body, key=key, wait=10)
     assert created.status == 201
     fresh = f"/v1/organizations/{created.body['id']}"
-    customers.eventually(lambda: api.call("GET", fresh).body["status"] == "active")
+    until(lambda: api.call("GET", fresh).body["status"] == "active")
     found = api.call("GET", f"/v1/organizations?q={body['name'][-12:]}").body["data"]
     assert [row["id"] for row in found] == [created.body["id"]]
     for action in ("organization.created", "account.opened", "organization.activated"):
-        customers.eventually(lambda action=action: customers.actions(api, fresh).count(action) == 1)
+        until(lambda action=action: customers.actions(api, fresh).count(action) == 1)
     assert api.call("DELETE", path, {}, wait=10).body["status"] == "scheduled"
 
 

@@ -9,6 +9,7 @@ from devtools.servers import RabbitMQ
 
 from tests import customers
 from tests.revocations import Scene
+from tests.waiting import until
 
 WAYS = (
     "organization suspended",
@@ -54,7 +55,7 @@ def test_without_a_revocation_feed_no_one_gets_in(system: System) -> None:
     system.stop(["membership-web"])
     given = {"Authorization": f"Bearer {api._token}"}
     try:
-        refused = customers.eventually(
+        refused = until(
             lambda: (a := api._once("GET", "/v1/settings", None, given)).status != 200 and a,
             every=0.1,
         )

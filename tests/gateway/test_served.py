@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from clientele import registry
 
-from tests.gateway.fakes import SECRET, Fake, bearer, serve, token, until
+from tests.gateway.fakes import SECRET, Fake, bearer, serve, token
+from tests.waiting import until
 
 
 @dataclass

@@ -8,7 +8,8 @@ from gateway.guard import Revocations
 from gateway.guard.revocations import RETENTION
 
 from tests.gateway.conftest import Build, World
-from tests.gateway.fakes import ORG, bearer, claims, until
+from tests.gateway.fakes import ORG, bearer, claims
+from tests.waiting import until
 
 
 def test_a_valid_token_is_accepted_and_forwarded(world: World) -> None:

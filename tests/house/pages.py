@@ -1,4 +1,4 @@
-"""The console's pages: who may open each, and what its templates hold."""
+"""The console's pages: who may open each, and what its templates contain."""
 
 import json
 import re
@@ -33,11 +33,11 @@ _NAMED = {
 
 
 class Page(NamedTuple):
-    """A method on a path. ``who``: the operation that it needs, "open", "asset", or nothing."""
+    """A method on a path. ``operation``: the one that it requires, "open", "asset", or nothing."""
 
     method: str
     path: str
-    who: str
+    operation: str
 
     @property
     def is_in_a_workspace(self) -> bool:
@@ -49,12 +49,12 @@ class Page(NamedTuple):
 
 
 def pages(app: Flask) -> Iterator[Page]:
-    """What can be asked of the console, but for what every service answers."""
+    """The console's own endpoints, without those that every service has."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         if getattr(view, "operation", None) in ("public", "internal"):
             continue
-        who = (
+        access = (
             "asset"
             if getattr(view, "is_asset", False)
             else "open"
@@ -62,7 +62,7 @@ def pages(app: Flask) -> Iterator[Page]:
             else ""
         )
         for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}):
-            yield Page(method, rule.rule, who or getattr(view, "operation", ""))
+            yield Page(method, rule.rule, access or getattr(view, "operation", ""))
 
 
 def sources(package: Path) -> Iterator[tuple[Path, str]]:
@@ -77,18 +77,18 @@ def sources(package: Path) -> Iterator[tuple[Path, str]]:
 def named(package: Path, kind: str) -> Iterator[tuple[Path, str]]:
     """Endpoints, operations or templates that templates and views name."""
     for path, text in sources(package):
-        for found in _NAMED[kind].finditer(text):
-            yield path, next(filter(None, found.groups()))
+        for match in _NAMED[kind].finditer(text):
+            yield path, next(filter(None, match.groups()))
 
 
 def blemishes(package: Path) -> list[str]:
     """Where a template holds what no page may hold."""
     return [
-        f"{path}: {found[0].strip()!r} {what}"
+        f"{path}: {match[0].strip()!r} {what}"
         for path, text in sources(package)
         if path.suffix == ".html"
         for what, pattern in FORBIDDEN.items()
-        for found in pattern.finditer(text)
+        for match in pattern.finditer(text)
     ]
 
 

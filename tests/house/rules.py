@@ -134,13 +134,13 @@ def sizes(folder: Path) -> list[str]:
 def _sizes(source: Source) -> Iterator[str]:
     cap = {"app.py": APP, "__main__.py": MAIN}.get(source.path.name, MODULE)
     migration = "migrations" in source.path.parts
-    if (found := lines(source.text)) > cap and not migration:
-        yield f"{source.path}: {found} lines, {cap} allowed"
+    if (count := lines(source.text)) > cap and not migration:
+        yield f"{source.path}: {count} lines, {cap} allowed"
     for node in ast.walk(source.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not migration:
-            found = lines(_body(source, node))
-            if found > FUNCTION:
-                yield f"{_at(source, node)} {node.name}: {found} lines, {FUNCTION} allowed"
+            count = lines(_body(source, node))
+            if count > FUNCTION:
+                yield f"{_at(source, node)} {node.name}: {count} lines, {FUNCTION} allowed"
 
 
 def _body(source: Source, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
@@ -151,12 +151,12 @@ def _body(source: Source, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 def domain_nouns(folder: Path) -> list[str]:
     """The chassis runs any service: no domain noun in its names or texts."""
-    found = re.compile(rf"(?<![a-z])({'|'.join(FORBIDDEN_NOUNS)})s?(?![a-z])", re.IGNORECASE)
+    pattern = re.compile(rf"(?<![a-z])({'|'.join(FORBIDDEN_NOUNS)})s?(?![a-z])", re.IGNORECASE)
     return [
         f"{source.path}:{number} mentions {match[1].lower()}"
         for source in sources(folder)
         for number, line in enumerate(source.text.splitlines(), 1)
-        for match in found.finditer(line)
+        for match in pattern.finditer(line)
     ]
 
 
@@ -215,7 +215,7 @@ def published(package: Path) -> set[tuple[str, str]]:
     what constructs them.
 
     A class in an annotation or as a key of a table is only consumed."""
-    found = set()
+    messages = set()
     for source in sources(package):
         modules = _aliases(source.tree, lambda node: node.module == "contracts")
         classes = _aliases(source.tree, lambda node: (node.module or "").startswith("contracts."))
@@ -225,23 +225,23 @@ def published(package: Path) -> set[tuple[str, str]]:
                 and isinstance(node.value, ast.Name)
                 and node.value.id in modules
             ):
-                found.add((modules[node.value.id].rpartition(".")[2], node.attr))
+                messages.add((modules[node.value.id].rpartition(".")[2], node.attr))
             elif isinstance(node, ast.Name) and node.id in classes:
                 module, _, name = classes[node.id].rpartition(".")
-                found.add((module.rpartition(".")[2], name))
-    return found
+                messages.add((module.rpartition(".")[2], name))
+    return messages
 
 
 def imported(package: Path) -> set[str]:
     """The top-level names a package imports."""
-    found = set()
+    names = set()
     for source in sources(package):
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
+                names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
-    return found
+                names.add(node.module.partition(".")[0])
+    return names
 
 
 def _aliases(tree: ast.Module, wanted: Callable[[ast.ImportFrom], bool]) -> dict[str, str]:

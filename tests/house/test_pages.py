@@ -1,5 +1,5 @@
-"""The console has no contract and hears no messages; these are its own rules: who opens which page,
-what pages hold."""
+"""The console has no API and consumes no messages; these are its own rules: who may open which
+page, and what pages contain."""
 
 from pathlib import Path
 
@@ -51,37 +51,43 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
 
 
 @pytest.fixture(scope="module")
-def found(app: Flask) -> list[Page]:
+def all_pages(app: Flask) -> list[Page]:
     return list(pages.pages(app))
 
 
-def test_what_is_open_is_on_the_short_list(found: list[Page]) -> None:
-    open_ = {str(page) for page in found if page.who == "open"}
+def test_what_is_open_is_on_the_short_list(all_pages: list[Page]) -> None:
+    open_ = {str(page) for page in all_pages if page.operation == "open"}
 
     assert open_ - OPEN == set(), "not on the list"
     assert OPEN - open_ == set(), "on the list for nothing"
     assert not (
-        broken := [page for page in found if page.who == "open" and page.is_in_a_workspace]
+        broken := [
+            page for page in all_pages if page.operation == "open" and page.is_in_a_workspace
+        ]
     ), listed(broken)
 
 
-def test_every_page_at_a_seat_says_what_one_must_be_allowed(found: list[Page]) -> None:
+def test_every_workspace_page_requires_an_operation(all_pages: list[Page]) -> None:
     bare = {
         str(page).replace(pages.WORKSPACE, "")
-        for page in found
-        if page.is_in_a_workspace and not page.who
+        for page in all_pages
+        if page.is_in_a_workspace and not page.operation
     }
 
     assert bare - OWN == set(), "needs nothing"
     assert OWN - bare == set(), "on the list for nothing"
 
 
-def test_what_is_neither_open_nor_at_a_seat_is_on_the_short_list(found: list[Page]) -> None:
-    assert {str(page) for page in found if not page.who and not page.is_in_a_workspace} == SIGNED_IN
-    assert {str(page) for page in found if page.who == "asset"} == {"GET /static/<path:name>"}
+def test_pages_outside_a_workspace_are_on_a_list(all_pages: list[Page]) -> None:
+    assert {
+        str(page) for page in all_pages if not page.operation and not page.is_in_a_workspace
+    } == SIGNED_IN
+    assert {str(page) for page in all_pages if page.operation == "asset"} == {
+        "GET /static/<path:name>"
+    }
 
 
-def test_what_pages_need_stands_in_the_services_tables(found: list[Page]) -> None:
+def test_operations_of_pages_exist_in_the_services_tables(all_pages: list[Page]) -> None:
     known = pages.operations(CONSOLE.package) | {"open", "asset", ""}
     strange = [
         f"{path}: {name}"
@@ -89,7 +95,9 @@ def test_what_pages_need_stands_in_the_services_tables(found: list[Page]) -> Non
         if name not in known
     ]
 
-    assert not (broken := [page for page in found if page.who not in known]), listed(broken)
+    assert not (broken := [page for page in all_pages if page.operation not in known]), listed(
+        broken
+    )
     assert not strange, listed(strange)
 
 
@@ -123,21 +131,21 @@ def test_templates_hold_nothing_that_runs_or_passes_for_markup() -> None:
 
 
 def test_every_form_that_is_sent_bears_the_token() -> None:
-    found = list(pages.without_token(CONSOLE.package))
+    forms = list(pages.without_token(CONSOLE.package))
     bare = [
         f"{at}: {form}"
-        for at, form in found
+        for at, form in forms
         if not any(at.name == n and part in form for n, part in TOKENLESS)
     ]
 
     assert not bare, listed(bare)
     assert {
-        (n, part) for at, form in found for n, part in TOKENLESS if at.name == n and part in form
+        (n, part) for at, form in forms for n, part in TOKENLESS if at.name == n and part in form
     } == TOKENLESS
 
 
-def test_every_page_has_an_address_that_is_sent_to_the_console(found: list[Page]) -> None:
-    strange = [page for page in found if not is_page(endpoints.filled(page.path))]
+def test_every_page_has_an_address_that_is_sent_to_the_console(all_pages: list[Page]) -> None:
+    strange = [page for page in all_pages if not is_page(endpoints.filled(page.path))]
 
     assert not strange, listed(strange)
 
@@ -155,7 +163,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("violation", PLANTED)
-def test_the_rule_bites(violation: str, tmp_path: Path) -> None:
+def test_the_rule_finds_a_violation(violation: str, tmp_path: Path) -> None:
     where, text = PLANTED[violation]
     (tmp_path / "templates").mkdir()
     (tmp_path / where).write_text(f'{{# | safe #}}<script src="a.js"></script>{text}')

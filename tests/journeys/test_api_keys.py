@@ -11,8 +11,8 @@ import pytest
 from devtools.demo.api import Answer, Api
 
 from tests import customers
-from tests.customers import eventually
 from tests.embedded import Embedded
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ class Scene:
         """The customer's owner, signed in."""
         address = self.api.call("GET", self.path).body["owner"]["email"]
         mails = lambda: [f.read_text() for f in (self.system.folder / "var/mail").glob("*.eml")]
-        text = eventually(
+        text = until(
             lambda: next((m for m in mails() if f"To: {address}" in m and "/verify/" in m), None)
         )
         token = text.partition("/verify/")[2].split()[0]
@@ -102,7 +102,7 @@ def test_a_providers_key_can_do_what_its_scopes_allow(scene: Scene) -> None:
         == 403
     )
     audit = lambda: scene.api.call("GET", f"{scene.path}/audit?limit=100").body["data"]
-    denied = eventually(lambda: [row for row in audit() if row["outcome"] == "denied"])
+    denied = until(lambda: [row for row in audit() if row["outcome"] == "denied"])
     assert denied[0]["actor"]["kind"] == "api_key" and denied[0]["actor"]["label"] == "Program"
 
 
@@ -127,9 +127,7 @@ def test_a_deleted_key_is_soon_refused(scene: Scene) -> None:
 
     assert scene.api.call("DELETE", f"/v1/api-keys/{made['id']}").status == 204
 
-    refused = eventually(
-        lambda: (a := program.call("GET", "/v1/organizations")).status == 401 and a
-    )
+    refused = until(lambda: (a := program.call("GET", "/v1/organizations")).status == 401 and a)
     assert refused.body["code"] == "token_revoked"
     assert Program(scene.system.address, made["api_key"]).exchanged.status == 401
 

@@ -11,6 +11,7 @@ import sys
 from devtools.processes import System
 
 from tests import customers
+from tests.waiting import until
 
 
 def test_customer_lifecycle(system: System) -> None:
@@ -60,7 +61,7 @@ def test_a_stopped_service_is_503_and_recovers(system: System) -> None:
 
     assert (down.status, down.body["code"], down.retry_after) == (503, "service_unavailable", 1.0)
     assert ready.status == 503
-    customers.eventually(lambda: api.call("GET", f"{path}/account").status == 200)
+    until(lambda: api.call("GET", f"{path}/account").status == 200)
 
 
 def test_a_suspension_takes_effect_everywhere_soon(system: System) -> None:
@@ -70,7 +71,7 @@ def test_a_suspension_takes_effect_everywhere_soon(system: System) -> None:
 
     api.call("POST", f"{path}/suspend", {"reason": "not paid"})
 
-    refused = customers.eventually(
+    refused = until(
         lambda: (a := customers.transact(api, path, "charges", "0.01")).status == 409 and a
     )
     assert refused.body["code"] == "account_frozen"

@@ -21,8 +21,9 @@ from devtools.processes import System
 from devtools.servers import RabbitMQ
 
 from tests import customers, metering
-from tests.customers import eventually, transact
+from tests.customers import transact
 from tests.embedded import Embedded
+from tests.waiting import until
 
 DAY = timedelta(days=1)
 
@@ -143,7 +144,7 @@ def test_usage_is_consumed_from_the_broker(system: System, rabbitmq: RabbitMQ) -
                 for n in [*range(300), *range(50)]
             ],
         )
-        eventually(lambda: figures(api, path, "balance") == ("4.00",))
+        until(lambda: figures(api, path, "balance") == ("4.00",))
         metering.publish(
             system.broker_url("usage"),
             [
@@ -151,14 +152,14 @@ def test_usage_is_consumed_from_the_broker(system: System, rabbitmq: RabbitMQ) -
                 metering.message(metering.record(provider, org, f"{org}-last", "4")),
             ],
         )
-        refusal = json.loads(eventually(lambda: channel.basic_get(queue, no_ack=True)).body)["data"]
+        refusal = json.loads(until(lambda: channel.basic_get(queue, no_ack=True)).body)["data"]
 
     assert (refusal["record_id"], refusal["organization_id"], refusal["code"]) == (
         f"{org}-much",
         org,
         "insufficient_credits",
     )
-    eventually(lambda: figures(api, path, "balance") == ("0.00",))
+    until(lambda: figures(api, path, "balance") == ("0.00",))
 
 
 def test_a_postpaid_customer_from_usage_to_deletion(api: Api) -> None:
@@ -303,7 +304,7 @@ def _delete(api: Api, path: str) -> None:
     assert figures(api, path, "balance", "reserved_credits") == ("0.00", "0.00")
     deleted = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
     assert deleted.status == 200, deleted
-    eventually(lambda: get(api, path)["status"] == "deleted")
+    until(lambda: get(api, path)["status"] == "deleted")
     refused = transact(api, path, "charges", "1")
     assert refused.status == 409, refused
 
@@ -362,7 +363,7 @@ def test_a_prepaid_customer_reserves_and_gets_remedies(api: Api) -> None:
     assert figures(api, path, "balance", "reserved_credits") == ("87.50", "0.00")
 
     short = post(api, held, {"amount": "20", "description": "Forgotten", "expires_in": 1})
-    eventually(
+    until(
         lambda: any(
             row["kind"] == "expiry" for row in get(api, f"{path}/account/transactions")["data"]
         )
@@ -417,17 +418,17 @@ def test_low_credits_are_notified_once_and_topped_up_automatically(
 
     transacted(api, path, "charges", "85")
 
-    eventually(lambda: figures(api, path, "usable_credits") == ("65.00",))
+    until(lambda: figures(api, path, "usable_credits") == ("65.00",))
     (topped_up,) = [
         row
         for row in get(api, f"{path}/account/transactions?kind=top_up")["data"]
         if row["method"] == "issue"
     ]
     assert (topped_up["amount"], topped_up["remark"]) == ("50.00", "Automatic top-up")
-    eventually(lambda: target.subjects(address))
+    until(lambda: target.subjects(address))
     transacted(api, path, "charges", "1")
     transacted(api, path, "charges", "63")  # a second crossing, and no second top-up on this day
-    eventually(lambda: len(target.subjects(address)) == 2)
+    until(lambda: len(target.subjects(address)) == 2)
     assert all("running low" in subject for subject in target.subjects(address))
     assert figures(api, path, "usable_credits") == ("1.00",)
 
@@ -476,19 +477,19 @@ def test_the_list_follows_and_the_timeline_omits_usage(api: Api) -> None:
 
         return look
 
-    eventually(follows("50.00"))
-    eventually(lambda: "account.topped_up" in customers.actions(api, path))
+    until(follows("50.00"))
+    until(lambda: "account.topped_up" in customers.actions(api, path))
     before = customers.actions(api, path)
     assert post(api, "/v1/usage", {"records": usage(path, 200)}, 200)["accepted"] == 200
-    eventually(follows("30.00"))
+    until(follows("30.00"))
     transacted(api, path, "charges", "5")
-    eventually(follows("25.00"))
+    until(follows("25.00"))
     held = post(api, f"{path}/account/reservations", {"amount": "10", "description": "A call"})
-    eventually(follows("15.00"))
+    until(follows("15.00"))
     post(api, f"{path}/account/reservations/{held['id']}/capture", {"amount": "1"}, 200)
-    eventually(follows("24.00"))
+    until(follows("24.00"))
     transacted(api, path, "charges", "4", kind="one_off")
-    eventually(lambda: "account.charged" in customers.actions(api, path))
+    until(lambda: "account.charged" in customers.actions(api, path))
     assert customers.actions(api, path) == ["account.charged", *before]
 
 
@@ -517,7 +518,7 @@ def test_the_periodic_audit_passes_afterwards(api: Api) -> None:
         done = response.status == 200 and response.body["started_at"] > began
         return response.body if done else None
 
-    proof = eventually(passed, 150, every=0.5)  # one comes each minute
+    proof = until(passed, 150, every=0.5)  # one comes each minute
     assert (proof["status"], proof["discrepancies"]) == ("passed", []), proof
     assert proof["accounts"] >= 5 and proof["entries"] > 1000
     for currency in proof["trial_balance"]:

@@ -16,10 +16,10 @@ from devtools.demo.api import Answer, Api
 from devtools.processes import System
 
 from tests import customers
-from tests.customers import eventually
 from tests.embedded import Embedded
 from tests.house import endpoints
 from tests.house.workspace import WITH_CONTRACT
+from tests.waiting import until
 
 PASSWORD = "seven quiet herons nest"
 SUPPORTER = "svensson"
@@ -142,7 +142,7 @@ def cast(target: Target) -> Cast:
 
 def await_refusal(api: Api) -> None:
     """Wait until the gateway refuses this token, as revoked."""
-    response: Answer = eventually(lambda: (a := api.call("GET", "/v1/me")).status == 401 and a)
+    response: Answer = until(lambda: (a := api.call("GET", "/v1/me")).status == 401 and a)
     assert response.body["code"] == "token_revoked"
 
 
@@ -168,7 +168,7 @@ def test_login_as_is_shown_audited_and_receipted(cast: Cast) -> None:
         "Support" in [session["user_agent"] for session in seen]
         and who["inside"][0]["who"]["name"] == "Support"
     )
-    eventually(
+    until(
         lambda: (
             [row["action"] for row in cast.support_rows(cast.customer)][-1:]
             == ["member.login_as.ended"]
@@ -185,14 +185,14 @@ def test_login_as_is_shown_audited_and_receipted(cast: Cast) -> None:
     )
     assert theirs[-2]["actor"]["label"] == "Support acting as Ada Owner"
     assert ours[-2]["actor"]["acting"]["name"] == f"Sven {SUPPORTER.title()}"
-    text = eventually(lambda: cast.target.mails_to(cast.address, "What support did in"))[-1]
+    text = until(lambda: cast.target.mails_to(cast.address, "What support did in"))[-1]
     assert "ticket 1" in text and "Renamed by Login As" in text
     assert hides(cast, seen, who, theirs, text)
 
 
 def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast: Cast) -> None:
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "customer"}).status == 200
-    pending = eventually(
+    pending = until(
         lambda: (
             (
                 a := cast.supporter.call(
@@ -206,7 +206,7 @@ def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast
     path = f"{cast.path}/remote-support/{pending['id']}"
 
     early = cast.supporter.call("POST", f"{path}/enter", {})
-    asked = eventually(lambda: cast.target.mails_to(cast.address, "Support requests access"))
+    asked = until(lambda: cast.target.mails_to(cast.address, "Support requests access"))
     approved = cast.customer.call("POST", f"{path}/approve", {})
     inside = cast.target.as_(cast.supporter.call("POST", f"{path}/enter", {}).body["access_token"])
     ours = cast.boss.call("GET", "/v1/remote-support").body["inside"]
@@ -220,7 +220,7 @@ def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast
         f"Sven {SUPPORTER.title()}"
     ]
     assert [active["who"]["name"] for active in theirs["inside"]] == ["Support"]
-    text = eventually(
+    text = until(
         lambda: [
             t for t in cast.target.mails_to(cast.address, "What support did in") if "ticket 3" in t
         ],
@@ -229,7 +229,7 @@ def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast
     assert "Nothing was changed." in text and "your organization ended it" in text
     assert hides(cast, asked, approved.body, theirs, text, cast.support_rows(cast.customer))
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "provider"}).status == 200
-    eventually(
+    until(
         lambda: (
             cast.supporter.call(
                 "POST", f"{cast.path}/remote-support", {"reason": "again"}

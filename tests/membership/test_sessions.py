@@ -16,7 +16,7 @@ from membership.actions import audit_log, providers, sessions
 from membership.values import passwords
 from sqlalchemy import select, text
 
-from tests import customers
+from tests.waiting import until
 
 pytestmark = pytest.mark.both_databases
 
@@ -395,7 +395,7 @@ def test_a_suspension_waits_for_a_login_that_has_begun(service, monkeypatch):
         assert begun.wait(60)
         monkeypatch.setattr(audit_log, "record", record)
         suspension = pool.submit(service.receive, suspended)
-        customers.eventually(lambda: suspension.done() or waits_for_a_lock())
+        until(lambda: suspension.done() or waits_for_a_lock())
         has_waited = not suspension.done()
         go_on.set()
         suspension.result()
