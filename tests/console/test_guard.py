@@ -14,6 +14,7 @@ from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.errors import Unavailable
 from chassis.runtime import clock
+from console import actions
 from console.app import MIGRATIONS, create_app
 from console.models import Browser as BrowserRow
 from console.models import Draft, WorkspaceSession
@@ -244,6 +245,27 @@ def test_the_number_of_drafts_is_limited(
     assert _count(store, Draft) == 20
     assert console.get(kept[-1]).forms[-1].fields["reason"] == "the 22th"
     assert console.get(kept[0]).forms[-1].fields["reason"] == ""
+
+
+def test_the_number_of_a_persons_browser_sessions_is_limited(
+    browser: Callable[[], Browser],
+    provider: Provider,
+    store: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(actions, "MAX_BROWSERS", 2)
+    first, second, third, other = browser(), browser(), browser(), browser()
+    acme = provider.customer("Acme")
+    acme.owner.sign_in(other)
+    for each in (first, second, third):
+        provider.owner.sign_in(each)
+
+    pages = [each.get(each.at("/customers")).path for each in (second, third)]
+
+    assert not [path for path in pages if path.startswith("/sign-in")]
+    assert first.get(f"/at/{provider.id}/customers").path.startswith("/sign-in")
+    assert other.get(other.at(f"/c/{acme.id}/overview")).status == 200, "another person's"
+    assert _count(store, BrowserRow) == 3
 
 
 def test_expired_sessions_and_drafts_are_deleted(

@@ -217,3 +217,48 @@ def test_what_is_counted_for_a_person_is_erased_with_them(service: Service) -> N
     service.receive(org.EraseMembers(organization_id=organization_id, deletion_id="d"))
 
     assert count(service, counted) == 0
+
+
+# --- mail and the audit log
+
+
+def test_an_organization_at_its_share_of_mail_is_refused_and_others_are_not(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = attempt_limits.INVITATIONS_BY_ORGANIZATION
+    # The owner was invited, too.
+    monkeypatch.setattr(attempt_limits, "INVITATIONS_BY_ORGANIZATION", Limit(2, limit.within))
+    (olgas, token), (pauls, other) = service.owner(), service.owner(PAUL)
+
+    def invite(organization_id: str, token: str, address: str) -> Any:
+        body = {"name": "Max Miller", "portal_access": True, "role": "member", "email": address}
+        return service.call(
+            "POST", f"/v1/organizations/{organization_id}/members", body, token=token
+        )
+
+    assert invite(olgas, token, "max@customer.example").status_code == 201
+    refused = invite(olgas, token, "mia@customer.example")
+
+    assert (refused.status_code, refused.json["code"]) == (429, "too_many_mails")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert invite(pauls, other, "mia@customer.example").status_code == 201
+
+
+def test_what_is_denied_again_and_again_makes_one_row_a_minute_for_each_person(
+    service: Service,
+) -> None:
+    (_, token), (_, other) = service.owner(), service.owner(PAUL)
+    denied = AuditEntry.outcome == "denied"
+
+    def try_(token: str) -> None:
+        body = {"organization_id": service.claims(token)["org"], "extension": "1", "pin": "123456"}
+        assert service.call("POST", "/v1/pins/verify", body, token=token).status_code == 403
+
+    for _ in range(3):
+        try_(token)
+    assert count(service, denied) == 1
+    try_(other)
+    assert count(service, denied) == 2
+    service.clock.advance(seconds=61)
+    try_(token)
+    assert count(service, denied) == 3

@@ -16,13 +16,17 @@ RETENTION = timedelta(hours=24)
 USE_PRECISION = timedelta(minutes=1)
 """How exactly the last use is recorded."""
 MAX_DRAFTS = 20
+MAX_BROWSERS = 20
+"""Of one person."""
 
 
 def sign_in(session: Session, *, secret: str, granted: dict[str, Any], now: datetime) -> str:
     """Start a browser session with a new cookie and the workspace that the API granted; returns the
-    workspace's key. Deletes expired sessions and drafts."""
+    workspace's key. Deletes expired sessions and drafts, and the person's sessions beyond
+    ``MAX_BROWSERS`` that were not used for longest."""
     _delete_expired(session, now)
     identity = granted["identity"]
+    _delete_surplus(session, identity["id"])
     names = [identity.get("given_name"), identity.get("family_name")]
     name = " ".join(filter(None, names)) or identity["email"]
     browser = Browser(
@@ -140,6 +144,13 @@ def _new_workspace(session: Session, browser_id: str, key: str) -> WorkspaceSess
     return session.get(WorkspaceSession, (browser_id, key)) or WorkspaceSession(
         browser_id=browser_id, key=key
     )
+
+
+def _delete_surplus(session: Session, identity_id: str) -> None:
+    """Make room for one more."""
+    theirs = select(Browser.id).where(Browser.identity_id == identity_id)
+    newest = theirs.order_by(Browser.used_at.desc(), Browser.id.desc())
+    session.execute(delete(Browser).where(Browser.id.in_(newest.offset(MAX_BROWSERS - 1))))
 
 
 def _delete_expired(session: Session, now: datetime) -> None:

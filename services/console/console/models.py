@@ -22,7 +22,7 @@ class Browser(Base):
 
     id: Mapped[str] = mapped_column(Id("brw"), primary_key=True)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    identity_id: Mapped[str] = mapped_column(Id("idn"))
+    identity_id: Mapped[str] = mapped_column(Id("idn"), index=True)
     name: Mapped[str] = mapped_column(String(520))
     email: Mapped[str] = mapped_column(String(320))
     started_at: Mapped[datetime] = mapped_column(Instant)
