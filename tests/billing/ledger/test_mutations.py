@@ -202,8 +202,8 @@ TABLE = (
     Mutation(
         "an invoiced charge is refunded as if it were not invoiced",
         "billing/actions/charges/refunds.py",
-        "    if invoice is None:",
-        "    if invoice is None or True:",
+        "    if invoice is not None:",
+        "    if invoice is not None and False:",
         MACHINE,
     ),
     Mutation(

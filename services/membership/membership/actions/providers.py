@@ -22,7 +22,7 @@ from membership.actions import (
     organizations,
     support_grants,
 )
-from membership.models import Counter, Organization, ProviderSettings
+from membership.models import Counter, Member, Organization, ProviderSettings
 from membership.values.support import BY_PROVIDER
 
 
@@ -104,12 +104,7 @@ def create_provider(
         email=email,
         now=now,
     )
-    owner.status, owner.verified = "active", True
-    identity = queries.identity_by_email(session, email)
-    if identity is None:
-        raise LookupError(email)
-    identity.password_hash = identity.password_hash or password_hash
-    identity.email_verified_at = now
+    _activate_owner(session, owner, email=email, password_hash=password_hash, now=now)
     created = messages.ProviderCreated(
         organization_id=organization_id,
         name=name,
@@ -124,6 +119,18 @@ def create_provider(
         session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
     )
     return organization
+
+
+def _activate_owner(
+    session: Session, owner: Member, *, email: str, password_hash: str, now: datetime
+) -> None:
+    """Let the owner log in at once, with their own password if they have one."""
+    owner.status, owner.verified = "active", True
+    identity = queries.identity_by_email(session, email)
+    if identity is None:
+        raise LookupError(email)
+    identity.password_hash = identity.password_hash or password_hash
+    identity.email_verified_at = now
 
 
 def _check(name: str, email: str) -> None:

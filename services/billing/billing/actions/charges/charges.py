@@ -1,5 +1,6 @@
 """Charging an account."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from billing.actions.charges import credit_check
 from billing.actions.charges.fast_charge import fast_charge
 from billing.actions.invoicing import invoices
 from billing.actions.ledger import posting
-from billing.models import Account, Invoice
+from billing.models import Account, Entry, Invoice
 from billing.values import USAGE, Code, Transfer
 
 
@@ -66,14 +67,26 @@ def charge(
         description=description,
         external_invoice=external_invoice,
     )
-    # Usage has too many rows for the audit log; the journal is its record.
+    _record(session, account, rows, kind=kind, by=by, now=now)
+    if invoice:
+        invoices.record_issued(session, account, invoice, rows, now=now, by=by)
+    return queries.show_transaction(rows, account.currency, staff=True)
+
+
+def _record(
+    session: Session,
+    account: Account,
+    rows: Sequence[Entry],
+    *,
+    kind: str,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """In the audit log. Usage has too many rows for it; the journal is its record."""
     if kind == USAGE:
         notifications.publish_balance_soon(session, account)
     else:
         audit_log.record_transaction(session, account, "account.charged", rows, by=by, now=now)
-    if invoice:
-        invoices.record_issued(session, account, invoice, rows, now=now, by=by)
-    return queries.show_transaction(rows, account.currency, staff=True)
 
 
 def _transfers(

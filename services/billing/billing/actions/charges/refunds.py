@@ -13,7 +13,7 @@ from billing.actions.accounts import audit_log
 from billing.actions.charges import adjustments
 from billing.actions.invoicing import credit_notes
 from billing.actions.ledger import posting
-from billing.models import Entry
+from billing.models import Account, Entry
 from billing.values import SPENDING_KINDS, Code, Transfer, divide, format_money
 
 
@@ -49,31 +49,43 @@ def refund(
     amount = left if amount is None else amount
     if not 0 < amount <= left:
         raise RefundExceedsCharge(left=format_money(left, account.currency))
-    cost_transfers = _returned_cost(charge, charged, refunded, amount)
-    fields = {
-        "reason": reason,
-        "refunded_id": transaction_id,
-        "description": f"Refund: {charge[0].description}"[:255],
-    }
+    rows = _credit(
+        session,
+        account,
+        charge,
+        amount,
+        extra=_returned_cost(charge, charged, refunded, amount),
+        now=now,
+        by=by,
+        reason=reason,
+        refunded_id=transaction_id,
+        description=f"Refund: {charge[0].description}"[:255],
+    )
+    return queries.show_transaction(rows, account.currency, staff=True)
+
+
+def _credit(
+    session: Session,
+    account: Account,
+    charge: Sequence[Entry],
+    amount: int,
+    *,
+    extra: list[Transfer],
+    now: datetime,
+    by: Actor,
+    **fields: Any,
+) -> Sequence[Entry]:
+    """Credit the account or, by a credit note, the invoice that the charge is on."""
     revenue_row = next(row for row in charge if row.credit == Code.REVENUE)
     invoice = queries.invoice_of(session, account, revenue_row)
-    if invoice is None:
-        transfers = adjustments.credit_customer(account, Code.REVENUE, amount) + cost_transfers
-        rows = posting.post(session, account, transfers, kind="refund", now=now, **fields)
-        audit_log.record_transaction(session, account, "account.refunded", rows, by=by, now=now)
-    else:
-        rows = credit_notes.credit_invoice(
-            session,
-            account,
-            invoice,
-            amount,
-            kind="refund",
-            extra=cost_transfers,
-            now=now,
-            by=by,
-            **fields,
+    if invoice is not None:
+        return credit_notes.credit_invoice(
+            session, account, invoice, amount, kind="refund", extra=extra, now=now, by=by, **fields
         )
-    return queries.show_transaction(rows, account.currency, staff=True)
+    transfers = adjustments.credit_customer(account, Code.REVENUE, amount) + extra
+    rows = posting.post(session, account, transfers, kind="refund", now=now, **fields)
+    audit_log.record_transaction(session, account, "account.refunded", rows, by=by, now=now)
+    return rows
 
 
 def _returned_cost(

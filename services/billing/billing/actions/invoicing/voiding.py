@@ -13,6 +13,7 @@ from billing import queries
 from billing.actions.accounts import notifications
 from billing.actions.invoicing import invoices
 from billing.actions.ledger import posting
+from billing.models import Account, Invoice
 from billing.values import AWAITING, VOID, Code, Transfer, format_money
 
 
@@ -64,16 +65,20 @@ def void_invoice(
         reason=reason,
         changes=[{"field": "status", "before": AWAITING, "after": VOID}],
     )
+    _publish_voided(session, account, invoice)
+    notifications.publish_balance(session, account, now)
+    return queries.show_invoice(session, invoice, now)
+
+
+def _publish_voided(session: Session, account: Account, invoice: Invoice) -> None:
     outbox.publish(
         session,
         messages.InvoiceVoided(
-            organization_id=organization_id,
+            organization_id=account.organization_id,
             provider_id=account.provider_id,
-            invoice_id=invoice_id,
+            invoice_id=invoice.id,
             number=invoice.number,
             currency=invoice.currency,
             total=format_money(invoice.total, invoice.currency),
         ),
     )
-    notifications.publish_balance(session, account, now)
-    return queries.show_invoice(session, invoice, now)

@@ -15,7 +15,7 @@ from billing import queries
 from billing.actions.accounts import audit_log, payment_methods, wallet
 from billing.actions.ledger import posting
 from billing.actions.payments import allocation, chosen_invoices
-from billing.models import Account, Payment
+from billing.models import Account, Entry, Payment
 from billing.values import POSTPAID, Code, Transfer, local_day
 
 
@@ -63,24 +63,30 @@ def record_payment(
         reference=reference,
         description=f"Payment by {payment_methods.method_label(method)}",
     )
-    payment = Payment(
-        organization_id=organization_id,
-        id=payment_id,
-        transaction_id=rows[0].transaction_id,
-        amount=amount,
-        method=method,
-        reference=reference,
-        received_on=received_on,
-        status="received",
-        edits=0,
-        created_at=now,
-    )
+    payment = _new_payment(rows[0], payment_id, amount, received_on, now)
     session.add(payment)
     audit_log.record_transaction(session, account, "account.payment_recorded", rows, by=by, now=now)
     shown = show(session, account, payment)
     _publish_received(session, account, shown)
     allocation.update_invoices(session, account, rows, now)
     return shown
+
+
+def _new_payment(
+    row: Entry, payment_id: str, amount: int, received_on: date, now: datetime
+) -> Payment:
+    return Payment(
+        organization_id=row.organization_id,
+        id=payment_id,
+        transaction_id=row.transaction_id,
+        amount=amount,
+        method=row.method,
+        reference=row.reference,
+        received_on=received_on,
+        status="received",
+        edits=0,
+        created_at=now,
+    )
 
 
 def check_postpaid(account: Account) -> None:

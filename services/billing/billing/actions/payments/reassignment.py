@@ -13,7 +13,7 @@ from billing.actions.accounts import audit_log
 from billing.actions.ledger import posting
 from billing.actions.payments import allocation, chosen_invoices
 from billing.actions.payments.payments import check_postpaid, show
-from billing.models import Invoice
+from billing.models import Account, Invoice, Payment
 from billing.values import Code, Transfer
 
 
@@ -65,13 +65,26 @@ def assign_payment(
     if payment.edits >= queries.MAX_EDITS:
         raise PaymentEditsExhausted()
     payment.edits += 1
+    return _post_reassignment(session, account, payment, transfers, before=shown, now=now, by=by)
+
+
+def _post_reassignment(
+    session: Session,
+    account: Account,
+    payment: Payment,
+    transfers: Sequence[Transfer],
+    *,
+    before: Mapping[str, Any],
+    now: datetime,
+    by: Actor,
+) -> dict[str, Any]:
     rows = posting.post(
         session,
         account,
         transfers,
         kind="reassignment",
         now=now,
-        payment_id=payment_id,
+        payment_id=payment.id,
         description="Payment reassigned",
     )
     after = show(session, account, payment)
@@ -81,8 +94,8 @@ def assign_payment(
         "account.payment_assigned",
         by=by,
         now=now,
-        target={"type": "payment", "id": payment_id, "label": rows[0].description},
-        changes=[{"field": "invoices", "before": shown["invoices"], "after": after["invoices"]}],
+        target={"type": "payment", "id": payment.id, "label": rows[0].description},
+        changes=[{"field": "invoices", "before": before["invoices"], "after": after["invoices"]}],
     )
     allocation.update_invoices(session, account, rows, now)
     return after
