@@ -97,7 +97,8 @@ membership.organizations      |                             | kind name state ma
 membership.ownership_transfers | reason                      | to_role status
 membership.provider_settings  |                             | settings
 membership.revocations        |                             | kind key
-membership.sessions           | user_agent                  | ended_why
+membership.refresh_tokens     | answer                      |
+membership.sessions           | user_agent client_address   | ended_why
 membership.support_grants     | reason requested_by_name    | status access requested_by
 membership.support_grants     | decided_by_name             | decided_by ended_why
 membership.totps              | secret                      |

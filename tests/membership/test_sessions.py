@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from chassis.auth.encryption import DecryptionError, Encryption
 from chassis.db.database import Database
-from chassis.runtime import clock, ids
+from chassis.runtime import clock, ids, log
 from contracts import membership as messages
 from contracts import org
 from membership import app as application
@@ -206,6 +206,40 @@ def test_the_answer_is_stored_unreadable_and_soon_deleted(service):
     service.clock.advance(seconds=11)
     jobs.delete_expired(service.database, clock.now(), service.settings)
     assert stored() == []
+
+
+def test_a_session_shows_from_where_and_with_what_it_is_used(service):
+    service.owner()
+    body = {"email": OLGA, "password": "four calm otters drift"}
+    headers = {"X-Forwarded-For": "2001:db8::7", "User-Agent": "Lynx/2\u202e"}
+    begun = service.call("POST", "/v1/sessions", body, headers=headers).json
+
+    def shown():
+        rows = service.call("GET", "/v1/sessions", token=begun["access_token"]).json["data"]
+        return [(row["client_address"], row["user_agent"]) for row in rows if row["current"]]
+
+    assert shown() == [("2001:db8::7", "Lynx/2")]
+    service.client.post(
+        "/v1/sessions/refresh",
+        json={"refresh_token": begun["refresh_token"]},
+        headers={"X-Forwarded-For": "198.51.100.7"},
+    )
+    assert shown() == [("198.51.100.7", "Lynx/2")]
+
+
+def test_a_refresh_token_used_twice_is_in_the_security_log(service, capsys):
+    service.owner()
+    first = service.log_in(OLGA)
+    _refresh(service, first["refresh_token"])
+    service.clock.advance(seconds=11)
+    log.start(service="membership")
+    _refresh(service, first["refresh_token"])
+
+    logged = capsys.readouterr().err
+    assert f'"session_id": "{service.claims(first["access_token"])["sid"]}"' in logged
+    assert '"event": "security.refresh_token_reused"' in logged
+    assert '"event": "security.unauthenticated"' in logged
+    assert first["refresh_token"] not in logged
 
 
 @pytest.mark.parametrize("token", ["", "x", "\u0000", "a" * 1024])

@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
-from chassis.errors import NotFound, Unauthenticated, Unavailable
-from chassis.http import networks, requests
+from chassis.errors import Failure, NotFound, Unauthenticated, Unavailable
+from chassis.http import networks, requests, security_log
 from chassis.http.slots import Slot
 from chassis.runtime import log
 
@@ -79,6 +79,13 @@ class Forwarder:
                 return self._own(environ, start_response)
             response = self._forward(environ, path, route, request_id)
         except Exception as problem:
+            if isinstance(problem, Failure):
+                security_log.note(
+                    problem,
+                    request_id=request_id,
+                    client=networks.client_address(self._trusted_proxies, environ),
+                    route=route.pattern if route else None,
+                )
             response = problem_response(problem, f"{path}#{request_id}")
         _log_request(environ["REQUEST_METHOD"], path, route, response.status, began, request_id)
         return respond(response, request_id, start_response)

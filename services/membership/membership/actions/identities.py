@@ -141,11 +141,7 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
     )
     for personal in (KnownClient, RecoveryCode, Totp):
         session.execute(delete(personal).where(personal.identity_id.in_(identity_ids)))
-    signed_in = select(LoginSession.identity_id).where(
-        LoginSession.identity_id.in_(identity_ids), LoginSession.ended_at.is_(None)
-    )
-    for identity_id in sorted(set(session.scalars(signed_in))):
-        logouts.end_sessions(session, identity_id=identity_id, why="erased", now=now)
+    _end_sessions(session, identity_ids, now)
     session.execute(
         update(Identity)
         .where(which)
@@ -158,6 +154,17 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
             family_name="",
             status="erased",
         )
+    )
+
+
+def _end_sessions(session: Session, identity_ids: set[str], now: datetime) -> None:
+    """End their sessions, and erase from where and with what they were used."""
+    of_them = LoginSession.identity_id.in_(identity_ids)
+    signed_in = select(LoginSession.identity_id).where(of_them, LoginSession.ended_at.is_(None))
+    for identity_id in sorted(set(session.scalars(signed_in))):
+        logouts.end_sessions(session, identity_id=identity_id, why="erased", now=now)
+    session.execute(
+        update(LoginSession).where(of_them).values(user_agent=None, client_address=None)
     )
 
 

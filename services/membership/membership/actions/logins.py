@@ -16,7 +16,7 @@ from membership.actions.sessions import Issued
 from membership.models import Identity
 from membership.queries import Login, Membership
 from membership.values.attempt_limits import Limits
-from membership.values.clients import Client
+from membership.values.clients import Client, Device
 from membership.values.encryption import Encryption
 from membership.values.lifetimes import SessionLimits
 
@@ -56,7 +56,7 @@ def log_in(
     attempt: LoginAttempt,
     organization_id: str | None,
     limits: SessionLimits,
-    user_agent: str,
+    device: Device,
     now: datetime,
 ) -> Issued | errors.Failure:
     """Begin a session. A wrong password or code is counted and returned, not raised, so that the
@@ -78,7 +78,7 @@ def log_in(
         identity=identity,
         membership=membership,
         limits=limits,
-        user_agent=user_agent,
+        device=device,
         now=now,
         authenticated_at=now,
         with_otp=with_otp,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chassis import errors
 from chassis.auth.encryption import Encryption
-from chassis.runtime import ids
+from chassis.runtime import ids, log
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
@@ -15,9 +15,11 @@ from membership.actions import attempts, audit_log, logouts
 from membership.models import Identity, LoginSession, RefreshToken
 from membership.queries import Membership
 from membership.values import attempt_limits, tokens
+from membership.values.clients import Device
 from membership.values.lifetimes import ACCESS_TOKEN, REFRESH_REPEATED, SessionLimits
 
 ANSWER = "refresh answer"
+_LOG = log.get("security")
 
 
 class InvalidRefreshToken(errors.Unauthenticated):
@@ -67,7 +69,7 @@ def exchange_session(
     session_id: str,
     organization_id: str,
     limits: SessionLimits,
-    user_agent: str,
+    device: Device,
     now: datetime,
 ) -> Issued:
     """Another session of the same person in another of their organizations: the live one that came
@@ -89,7 +91,7 @@ def exchange_session(
         identity=identity,
         membership=membership,
         limits=limits,
-        user_agent=user_agent,
+        device=device,
         now=now,
         authenticated_at=current.authenticated_at,
         with_otp=current.with_otp,
@@ -141,7 +143,7 @@ def begin_session(
     identity: Identity,
     membership: Membership,
     limits: SessionLimits,
-    user_agent: str,
+    device: Device,
     now: datetime,
     authenticated_at: datetime,
     with_otp: bool,
@@ -161,7 +163,8 @@ def begin_session(
         member_id=membership.member.id,
         organization_id=membership.organization.id,
         login_id=login_id,
-        user_agent=user_agent[:255] or None,
+        user_agent=device.user_agent[:255] or None,
+        client_address=device.address[:64] or None,
         created_at=now,
         last_used_at=now,
         expires_at=expires_at,
@@ -191,6 +194,7 @@ def refresh_session(
     *,
     raw: str,
     limits: SessionLimits,
+    device: Device,
     answer: Callable[[Issued], str],
     now: datetime,
 ) -> str | errors.Failure | None:
@@ -213,6 +217,9 @@ def refresh_session(
         token.answer is None or now - token.used_at > REFRESH_REPEATED
     ):
         logouts.end_sessions(session, session_id=login.id, why="refresh_token_reused", now=now)
+        _LOG.warning(
+            "security.refresh_token_reused", identity_id=login.identity_id, session_id=login.id
+        )
         return InvalidRefreshToken()
     if login.ended_at is not None or login.idle_at <= now:
         return InvalidRefreshToken()
@@ -223,6 +230,7 @@ def refresh_session(
     token.used_at = now
     session.add(RefreshToken(digest=fresh.digest, session_id=login.id))
     login.last_used_at = max(now, login.last_used_at)
+    login.client_address = device.address[:64] or None
     login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
     identity = session.get_one(Identity, login.identity_id)
     given = answer(issued(session, login, fresh.raw, identity, membership))

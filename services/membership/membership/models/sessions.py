@@ -15,8 +15,8 @@ class LoginSession(Base):
     """A login session in one organization: the family of its refresh tokens.
 
     ``login_id``: the session of the login that it was exchanged from, None where it is that one;
-    ``authenticated_at``: when the person last authenticated; ``with_otp``: also by one-time
-    code."""
+    ``authenticated_at``: when the person last authenticated; ``with_otp``: also by one-time code;
+    ``client_address``: from where it was last used for a new access token."""
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_open", "identity_id", "ended_at"),)
@@ -30,6 +30,7 @@ class LoginSession(Base):
     authenticated_at: Mapped[datetime] = mapped_column("proved_at", Instant)
     with_otp: Mapped[bool] = mapped_column(Boolean)
     user_agent: Mapped[str | None] = mapped_column(String(255))
+    client_address: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Instant)
     last_used_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant, index=True)

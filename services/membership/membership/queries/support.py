@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from chassis import errors
 from chassis.runtime import ids
-from sqlalchemy import ColumnElement, func, literal, select, union_all
+from sqlalchemy import ColumnElement, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
 from membership.models import ActingSession, LoginSession, Member, Organization, SupportGrant
@@ -197,6 +197,7 @@ def sessions_of(identity_id: str, now: datetime) -> Any:
         LoginSession.id,
         LoginSession.organization_id,
         LoginSession.user_agent,
+        LoginSession.client_address,
         LoginSession.created_at,
         LoginSession.last_used_at,
         LoginSession.expires_at,
@@ -210,6 +211,7 @@ def sessions_of(identity_id: str, now: datetime) -> Any:
             ActingSession.id,
             ActingSession.organization_id,
             literal(SUPPORT),
+            null().label("client_address"),
             ActingSession.started_at,
             ActingSession.started_at,
             ActingSession.expires_at,

@@ -65,6 +65,7 @@ class SessionInfo(ma.Schema):
     id = fields.String(required=True)
     organization = fields.Nested(OrganizationInfo, required=True)
     user_agent = fields.String(allow_none=True, required=True)
+    client_address = fields.String(allow_none=True, required=True)
     current = fields.Boolean(required=True)
     created_at = Stamp(required=True)
     last_used_at = Stamp(required=True)

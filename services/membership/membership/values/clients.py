@@ -9,6 +9,14 @@ from chassis.http import networks
 _BROWSER_ID = re.compile(r"[A-Za-z0-9_-]{32,128}")
 
 
+class Device(NamedTuple):
+    """What a session is used with, as shown to its person: the client's address and browser or
+    program. Both are personal data."""
+
+    address: str
+    user_agent: str
+
+
 class Client(NamedTuple):
     """Where an attempt comes from, as SHA-256. ``network``: the IPv4 address, or the /64 of an IPv6
     address; ``browser``: the random id that a browser keeps in a cookie, empty if it has none."""

@@ -8,6 +8,7 @@ from chassis.http import context, networks, requests
 from flask import Response, current_app, g, request
 
 from membership.values import pins as values
+from membership.values.clients import Device
 from membership.values.lifetimes import SessionLimits
 from membership.values.passwords import Hasher, RequestHasher
 from membership.values.pins import GuessablePin, Pins
@@ -65,7 +66,8 @@ def limits() -> SessionLimits:
     return SessionLimits.of(context.settings())
 
 
-def user_agent() -> str:
-    """The caller's user agent, without unprintable characters."""
+def device() -> Device:
+    """The caller's address and user agent, the latter without unprintable characters."""
     header = request.headers.get("User-Agent", "")
-    return "".join(character for character in header if character.isprintable())
+    printable = "".join(character for character in header if character.isprintable())
+    return Device(requests.client_address(), printable)

@@ -39,7 +39,7 @@ def create_session(body: dict[str, Any]) -> dict[str, Any]:
                     attempt=attempt,
                     organization_id=body.get("organization_id"),
                     limits=resources.limits(),
-                    user_agent=resources.user_agent(),
+                    device=resources.device(),
                     now=clock.now(),
                 )
             )
@@ -60,6 +60,7 @@ def refresh_session(body: dict[str, Any]) -> dict[str, Any]:
                 session,
                 raw=body["refresh_token"],
                 limits=resources.limits(),
+                device=resources.device(),
                 answer=lambda issued: schemas.SessionTokens().dumps(tokens_of(issued)),
                 now=clock.now(),
             )
@@ -90,7 +91,7 @@ def exchange_session(body: dict[str, Any]) -> dict[str, Any]:
                 session_id=caller.sid,
                 organization_id=body["organization_id"],
                 limits=resources.limits(),
-                user_agent=resources.user_agent(),
+                device=resources.device(),
                 now=clock.now(),
             )
         )
@@ -107,7 +108,7 @@ def list_sessions(args: dict[str, Any]) -> dict[str, Any]:
     caller = current_caller()
 
     def shown(row: Any) -> dict[str, Any]:
-        names = ("id", "user_agent", "created_at", "last_used_at", "expires_at")
+        names = ("id", "user_agent", "client_address", "created_at", "last_used_at", "expires_at")
         return {name: getattr(row, name) for name in names} | {
             "organization": row.Organization,
             "current": row.id == caller.sid,

@@ -15,9 +15,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from chassis import errors
 from chassis.auth.access import AccessControl, public
 from chassis.auth.internal import internal
-from chassis.http import body_limits
+from chassis.http import body_limits, security_log
 from chassis.http.problems import failure_response, problem_response
-from chassis.http.requests import accepted_id, request_id
+from chassis.http.requests import accepted_id, client_address, request_id
 from chassis.runtime import log
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -49,7 +49,7 @@ def build(
         app.extensions["access_control"] = access
     app.before_request(_begin)
     app.after_request(_end)
-    app.register_error_handler(errors.Failure, failure_response)
+    app.register_error_handler(errors.Failure, _refused)
     app.register_error_handler(Exception, _internal_error)
     app.register_error_handler(HTTPException, _http_error)
     registered = tuple(blueprints)
@@ -129,6 +129,18 @@ def _begin() -> None:
     g.began = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _refused(failure: errors.Failure) -> Response:
+    caller = g.get("caller")
+    security_log.note(
+        failure,
+        client=client_address(),
+        caller=caller.sub if caller else None,
+        organization_id=caller.organization_id if caller else None,
+        route=str(request.url_rule),
+    )
+    return failure_response(failure)
 
 
 def _end(response: Response) -> Response:
