@@ -245,7 +245,10 @@ def test_a_batch_of_usage_crosses_once(world):
         for n, organization in enumerate([org] * 4 + [other])
     ]
     with world.database.transaction() as session:
-        assert actions.record_usage(session, records=records, now=clock.now()) == ["accepted"] * 5
+        assert (
+            actions.record_usage(session, by=CLERK, records=records, now=clock.now())
+            == ["accepted"] * 5
+        )
     assert [alert["usable_credits"] for alert in alerts(world, org)] == ["6.00"]
     assert alerts(world, other) == []
     with world.database.reading() as session:

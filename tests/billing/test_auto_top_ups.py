@@ -108,7 +108,9 @@ def test_a_batch_of_usage_orders_a_top_up(world):
     org = prepare(world)
     record = UsageRecord(world.provider_id, "r1", org, 90_000_000, clock.now(), "x")
     with world.database.transaction() as session:
-        assert actions.record_usage(session, records=[record], now=clock.now()) == ["accepted"]
+        assert actions.record_usage(session, by=CLERK, records=[record], now=clock.now()) == [
+            "accepted"
+        ]
     run(world)
     assert top_ups(world, org) == ["50.00"]
 

@@ -7,6 +7,7 @@ import pytest
 from billing import actions
 from billing.actions.usage.records import UsageRecord
 from billing.models import Account, UnpublishedBalance
+from chassis.auth.actor import SYSTEM
 from chassis.runtime import clock
 from sqlalchemy import select
 
@@ -122,6 +123,8 @@ def test_a_batch_of_usage_publishes_one_balance(world):
     ]
     sent = len(published(world, org))
     with world.database.transaction() as session:
-        assert set(actions.record_usage(session, records=records, now=clock.now())) == {"accepted"}
+        assert set(actions.record_usage(session, by=SYSTEM, records=records, now=clock.now())) == {
+            "accepted"
+        }
     world.run_jobs()
     assert [figures["usable_credits"] for figures in published(world, org)[sent:]] == ["940.00"]

@@ -11,6 +11,7 @@ from billing.actions import ledger_audit
 from billing.models import Account, Entry, Invoice, LedgerAudit, Provider, Reservation, Spending
 from billing.queries.ledger_audit import passes
 from billing.queries.ledger_audit.passes import AuditBatch
+from chassis.auth.actor import SYSTEM
 from chassis.errors import Conflict
 from chassis.runtime import clock, ids
 from sqlalchemy import delete, func, insert, select, text, update
@@ -442,7 +443,13 @@ def test_no_false_alarm_under_concurrent_changes(world):
 def reserve(world, org):
     with world.database.transaction() as session:
         return actions.reserve(
-            session, organization_id=org, amount=5, description="x", expires_in=60, now=clock.now()
+            session,
+            by=SYSTEM,
+            organization_id=org,
+            amount=5,
+            description="x",
+            expires_in=60,
+            now=clock.now(),
         )
 
 
@@ -450,6 +457,7 @@ def capture(world, org, held):
     with world.database.transaction() as session:
         actions.capture(
             session,
+            by=SYSTEM,
             organization_id=org,
             reservation_id=held["id"],
             amount=3,

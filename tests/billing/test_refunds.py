@@ -6,6 +6,7 @@ from billing.actions.charges.refunds import RefundExceedsCharge
 from billing.actions.usage.records import UsageRecord
 from billing.models import Account, Buckets, Entry
 from billing.values import Code
+from chassis.auth.actor import SYSTEM
 from chassis.runtime import clock, ids
 from sqlalchemy import select
 
@@ -219,7 +220,9 @@ def test_captures_and_usage_in_bulk_are_refunded_like_charges(world):
         world.provider_id, "one", org, 7_000_000, clock.now(), "Calls", cost=1_000_000
     )
     with world.database.transaction() as session:
-        assert actions.record_usage(session, records=[record], now=clock.now()) == ["accepted"]
+        assert actions.record_usage(session, by=SYSTEM, records=[record], now=clock.now()) == [
+            "accepted"
+        ]
     shown = world.call("GET", f"/v1/organizations/{org}/account/transactions").json["data"]
     spent = {row["kind"]: row for row in shown if row["kind"] in ("usage", "capture")}
     assert refund(world, org, spent["capture"]).json["amount"] == "4.00"

@@ -58,6 +58,7 @@ def hold(world, org, amount, *, at_=NOW, seconds=60):
         world,
         at_,
         actions.reserve,
+        by=CLERK,
         organization_id=org,
         amount=parse_money(amount),
         description="A call",
@@ -248,10 +249,12 @@ def test_it_expires_to_the_microsecond_whether_or_not_the_job_has_run(world, lat
             expire_due(world, ends + late)
         if gone:
             with pytest.raises(ReservationExpired):
-                at(world, ends + late, act, organization_id=org, reservation_id=made)
+                at(world, ends + late, act, by=CLERK, organization_id=org, reservation_id=made)
         else:
             assert (
-                at(world, ends + late, act, organization_id=org, reservation_id=made)["status"]
+                at(world, ends + late, act, by=CLERK, organization_id=org, reservation_id=made)[
+                    "status"
+                ]
                 != "open"
             )
 
@@ -276,6 +279,7 @@ def test_the_result_is_the_same_however_late_the_job_runs(world):
             world,
             NOW,
             actions.capture,
+            by=CLERK,
             organization_id=org,
             reservation_id=made,
             amount=10 * 10**6,
@@ -322,7 +326,7 @@ def test_the_result_is_the_same_however_late_the_job_runs(world):
 def test_a_settled_reservation_does_not_expire(world):
     org = world.open(limit="100")
     for act in (actions.capture, actions.release):
-        at(world, NOW, act, organization_id=org, reservation_id=hold(world, org, "30"))
+        at(world, NOW, act, by=CLERK, organization_id=org, reservation_id=hold(world, org, "30"))
     before = world.stored_rows(org)
     expire_due(world, NOW + timedelta(days=1))
     assert world.stored_rows(org) == before
@@ -660,12 +664,13 @@ def test_the_held_amount_equals_the_open_reservations_through_changes_of_payment
 def test_settling_twice_is_refused(world):
     org = world.open(limit="100")
     made = hold(world, org, "30")
-    at(world, NOW, actions.release, organization_id=org, reservation_id=made)
+    at(world, NOW, actions.release, by=CLERK, organization_id=org, reservation_id=made)
     with pytest.raises(ReservationSettled):
         at(
             world,
             NOW + timedelta(days=1),
             actions.capture,
+            by=CLERK,
             organization_id=org,
             reservation_id=made,
         )

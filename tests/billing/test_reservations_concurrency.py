@@ -29,6 +29,7 @@ def reserve(world, org, amount, times=1, **more):
                 act(
                     world,
                     actions.reserve,
+                    by=CLERK,
                     organization_id=org,
                     amount=amount,
                     description="x",
@@ -119,13 +120,19 @@ def test_an_account_is_never_closed_with_a_reservation(world, again):
 def test_a_reservation_ends_once(world, again):
     org = world.open(limit="10")
     made = act(
-        world, actions.reserve, organization_id=org, amount=8, description="x", expires_in=60
+        world,
+        actions.reserve,
+        by=CLERK,
+        organization_id=org,
+        amount=8,
+        description="x",
+        expires_in=60,
     )["id"]
     this = {"organization_id": org, "reservation_id": made}
     at_its_end = clock.now() + timedelta(seconds=61)
     ways = [
-        *[lambda: act(world, actions.capture, **this)] * 3,
-        *[lambda: act(world, actions.release, **this)] * 3,
+        *[lambda: act(world, actions.capture, by=CLERK, **this)] * 3,
+        *[lambda: act(world, actions.release, by=CLERK, **this)] * 3,
         *[lambda: act(world, actions.expire_reservations, now=at_its_end)] * 2,
     ]
     responses = at_once(*ways[again:], *ways[:again])
@@ -149,13 +156,20 @@ def test_a_reservation_ends_once(world, again):
 def test_concurrent_partial_captures_never_exceed_the_reservation(world):
     org = world.open(limit="10")
     made = act(
-        world, actions.reserve, organization_id=org, amount=10, description="x", expires_in=60
+        world,
+        actions.reserve,
+        by=CLERK,
+        organization_id=org,
+        amount=10,
+        description="x",
+        expires_in=60,
     )["id"]
     responses = at_once(
         *[
             lambda: act(
                 world,
                 actions.capture,
+                by=CLERK,
                 organization_id=org,
                 reservation_id=made,
                 amount=3,
@@ -182,7 +196,15 @@ def test_the_job_skips_locked_accounts(world):
     locked, free = world.open(limit="10"), world.open(limit="10")
     now = clock.now()
     for org in (locked, free):
-        act(world, actions.reserve, organization_id=org, amount=1, description="x", expires_in=1)
+        act(
+            world,
+            actions.reserve,
+            by=CLERK,
+            organization_id=org,
+            amount=1,
+            description="x",
+            expires_in=1,
+        )
     with world.database.transaction() as session:
         queries.get_account(session, locked, lock=True)
         act(world, actions.expire_reservations, now=now + timedelta(seconds=2))
@@ -195,7 +217,15 @@ def test_concurrent_jobs_expire_everything_once(world):
     now = clock.now()
     orgs = [world.open(limit="10") for _ in range(6)]
     for org in orgs * 3:
-        act(world, actions.reserve, organization_id=org, amount=1, description="x", expires_in=1)
+        act(
+            world,
+            actions.reserve,
+            by=CLERK,
+            organization_id=org,
+            amount=1,
+            description="x",
+            expires_in=1,
+        )
     later = now + timedelta(seconds=5)
 
     def expire_due():
@@ -217,6 +247,7 @@ def test_expiry_during_a_charge_does_not_deadlock(world):
     act(
         world,
         actions.reserve,
+        by=CLERK,
         organization_id=org,
         amount=10 * 10**6,
         description="x",

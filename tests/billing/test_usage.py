@@ -15,6 +15,7 @@ from billing.actions.usage.records import UsageRecord
 from billing.app import SERVICE
 from billing.models import Account, Entry, Spending
 from billing.values import UNIT
+from chassis.auth.actor import SYSTEM
 from chassis.db import migrations
 from chassis.db.database import Database
 from chassis.runtime import clock
@@ -36,7 +37,7 @@ def record(world: World, org: str, id_: str, amount: int = UNIT, **more: Any) ->
 
 def use(world: World, *records: UsageRecord, copy: bool | None = None) -> list[str]:
     with world.database.transaction() as session:
-        return actions.record_usage(session, records=records, now=clock.now(), copy=copy)
+        return actions.record_usage(session, by=SYSTEM, records=records, now=clock.now(), copy=copy)
 
 
 def raw(org: str, id_: str, amount: str = "1", **more: Any) -> dict[str, Any]:
@@ -282,7 +283,7 @@ def test_the_same_id_on_two_accounts_at_once_counts_once(world: World) -> None:
     with ThreadPoolExecutor(1) as pool:
         with world.database.transaction() as session:
             first = actions.record_usage(
-                session, records=[record(world, orgs[0], orgs[0])], now=clock.now()
+                session, by=SYSTEM, records=[record(world, orgs[0], orgs[0])], now=clock.now()
             )
             twin = pool.submit(
                 world.call, "POST", "/v1/usage", {"records": [raw(orgs[1], orgs[0])]}
@@ -389,7 +390,7 @@ def test_an_expired_reservation_does_not_block_usage(world: World) -> None:
     for now, outcome in ((early, "insufficient_credits"), (late, "accepted")):
         with world.database.transaction() as session:
             batch = [record(world, org, f"late-{org}", 9 * UNIT)]
-            assert actions.record_usage(session, records=batch, now=now) == [outcome]
+            assert actions.record_usage(session, by=SYSTEM, records=batch, now=now) == [outcome]
     assert (world.account(org)["balance"], world.account(org)["reserved_credits"]) == (
         "1.00",
         "0.00",

@@ -154,13 +154,17 @@ def test_only_issuing_locks_the_wallet(world):
         ).one()
         for kind in ("usage", "one_off"):
             spent = at_once(actions.charge, amount=2, cost=1, kind=kind, description="x", by=CLERK)
-        reservation = at_once(actions.reserve, amount=5, description="call", expires_in=60)
-        at_once(actions.capture, reservation_id=reservation["id"], amount=3)
+        reservation = at_once(
+            actions.reserve, by=CLERK, amount=5, description="call", expires_in=60
+        )
+        at_once(actions.capture, by=CLERK, reservation_id=reservation["id"], amount=3)
         at_once(actions.refund, transaction_id=spent["id"], reason="x", by=CLERK)
         with world.database.transaction() as session:
             record = UsageRecord(world.provider_id, "one", org, 1, clock.now(), "Calls", cost=1)
             session.execute(text("SET LOCAL lock_timeout = '300ms'"))
-            assert actions.record_usage(session, records=[record], now=clock.now()) == ["accepted"]
+            assert actions.record_usage(session, by=CLERK, records=[record], now=clock.now()) == [
+                "accepted"
+            ]
         at_once(actions.top_up, amount=1, method="cash", by=CLERK)
         at_once(actions.record_payment, amount=1, method="cash", by=CLERK)
         for issue in (actions.top_up, actions.record_payment):

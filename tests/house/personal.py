@@ -74,7 +74,8 @@ billing.credit_notes          | reason                      | number
 billing.invoices              | about                       | number kind status currency tax_name
 billing.invoices              |                             | tax_rate
 billing.journal               | description reference       | currency kind source method
-billing.journal               | remark reason               | external_invoice
+billing.journal               | remark reason               | external_invoice actor_kind
+billing.journal               |                             | actor_id
 billing.ledger_proofs         |                             | status trial_balance discrepancies
 billing.payments              | reference                   | method status
 billing.providers             | billing                     | name country currency timezone

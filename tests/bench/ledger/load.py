@@ -13,6 +13,7 @@ from typing import Any
 
 from billing import actions
 from billing.actions.usage.records import UsageRecord
+from chassis.auth.actor import SYSTEM
 from chassis.db.database import Database
 from chassis.runtime import clock
 
@@ -35,7 +36,7 @@ def post_batches(url: str, provider_id: str, wallets: list[str], size: int) -> C
             for k in range(size)
         ]
         with database.transaction() as session:
-            outcomes = actions.record_usage(session, records=records, now=now)
+            outcomes = actions.record_usage(session, by=SYSTEM, records=records, now=now)
         assert outcomes.count("accepted") == size, outcomes
         return size
 
@@ -53,6 +54,7 @@ def reserve_and_capture(
         with database.transaction() as session:
             held = actions.reserve(
                 session,
+                by=SYSTEM,
                 organization_id=wallet,
                 amount=1000,
                 description="A call",
@@ -61,7 +63,11 @@ def reserve_and_capture(
             )
         with database.transaction() as session:
             actions.capture(
-                session, organization_id=wallet, reservation_id=held["id"], now=clock.now()
+                session,
+                by=SYSTEM,
+                organization_id=wallet,
+                reservation_id=held["id"],
+                now=clock.now(),
             )
         return 1
 

@@ -13,6 +13,7 @@ from billing.actions.charges.fast_charge import CONSTANTS, STATEMENT
 from billing.actions.usage.records import UsageRecord
 from billing.jobs import run_billing
 from billing.models import Account, Entry
+from chassis.auth.actor import SYSTEM
 from chassis.runtime import ids
 from devtools.processes import until
 from sqlalchemy import func, select
@@ -90,6 +91,8 @@ def _script(environment: Environment) -> str:
             "kind": "'usage'",
             "now": "now()",
             "description": "'Calls abroad'",
+            "actor_kind": "'staff'",
+            "actor_id": "'idn_load'",
             "day": "current_date",
             "organization_id": NUMBERED.format(":wallet"),
             "transaction_id": (
@@ -181,7 +184,9 @@ def _month(environment: Environment) -> float:
                 )
                 for wallet in environment.by_month[start : start + 1000]
             ]
-            assert set(actions.record_usage(session, records=records, now=used)) == {"accepted"}
+            assert set(actions.record_usage(session, by=SYSTEM, records=records, now=used)) == {
+                "accepted"
+            }
     began, done, after = time.monotonic(), 0, ends + timedelta(hours=1)
     while count := run_billing(environment.database, after, None):
         done += count

@@ -102,6 +102,7 @@ class Racer:
         )
         held = self.act(
             actions.reserve,
+            by=CLERK,
             organization_id=wallet,
             amount=parts * SIZE,
             description="x",
@@ -109,15 +110,15 @@ class Racer:
         )
         reservation = {"organization_id": wallet, "reservation_id": held["id"]}
         if self.dice.random() < 0.3:
-            self.act(actions.release, **reservation)
+            self.act(actions.release, by=CLERK, **reservation)
         else:
             for _ in range(self.dice.randint(1, parts)):
-                self.act(actions.capture, **reservation, amount=SIZE, final=False)
+                self.act(actions.capture, by=CLERK, **reservation, amount=SIZE, final=False)
 
     def use(self) -> None:
         """Records for several wallets, in any order; sometimes a batch that another thread sent."""
         if self.batches and self.dice.random() < 0.2:
-            self.act(actions.record_usage, records=self.dice.choice(self.batches))
+            self.act(actions.record_usage, by=CLERK, records=self.dice.choice(self.batches))
             return
         wallets = [self.main, self.postpaid, *self.others]
         batch = [
@@ -133,7 +134,7 @@ class Racer:
             for _ in range(self.dice.choice([2, 5, 12, 60]))
         ]
         self.batches.append(batch)
-        self.act(actions.record_usage, records=batch)
+        self.act(actions.record_usage, by=CLERK, records=batch)
 
     def bill(self) -> None:
         self.act(actions.issue_invoice, organization_id=self.postpaid, by=CLERK)
@@ -239,7 +240,11 @@ def _release_all(world: World, org: str) -> None:
         ).all()
         for reservation_id in reservation_ids:
             actions.release(
-                session, organization_id=org, reservation_id=reservation_id, now=clock.now()
+                session,
+                by=CLERK,
+                organization_id=org,
+                reservation_id=reservation_id,
+                now=clock.now(),
             )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from billing import actions
 from billing.actions.usage.records import UsageRecord
+from chassis.auth.actor import SYSTEM
 from chassis.runtime import clock, ids
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -100,7 +101,7 @@ class UsageRules(Driver):
         """The process dies before the commit, so the batch is sent again."""
         try:
             with self.world.database.transaction() as session:
-                actions.record_usage(session, records=records, now=Clock.now)
+                actions.record_usage(session, by=SYSTEM, records=records, now=Clock.now)
                 raise Died
         except Died:
             self.nothing_changed()
@@ -130,9 +131,13 @@ class UsageRules(Driver):
                 return [
                     outcome
                     for record in records
-                    for outcome in actions.record_usage(session, records=[record], now=Clock.now)
+                    for outcome in actions.record_usage(
+                        session, by=SYSTEM, records=[record], now=Clock.now
+                    )
                 ]
-            return actions.record_usage(session, records=records, now=Clock.now, copy=way == "copy")
+            return actions.record_usage(
+                session, by=SYSTEM, records=records, now=Clock.now, copy=way == "copy"
+            )
 
     def name_charges(self, lengths: dict[str, int]) -> None:
         """Take over the ids of the posted rows."""

@@ -29,6 +29,7 @@ from billing.actions.payments.reassignment import assign_payment
 from billing.actions.payments.withdrawals import withdraw
 from billing.actions.reservations.expiry import expire_reservations
 from billing.actions.reservations.reservations import capture, release, reserve
+from billing.actions.usage.batches import record_usage_batch
 from billing.actions.usage.messages import record_usage_messages
 from billing.actions.usage.records import ACCEPTED, DUPLICATE, record_usage
 
@@ -57,6 +58,7 @@ __all__ = [
     "record_failed_top_up",
     "record_payment",
     "record_usage",
+    "record_usage_batch",
     "record_usage_messages",
     "recount_days_to_empty",
     "refund",

@@ -25,6 +25,9 @@ class Entry(Base):
     The buckets on each row are those after it. ``source``: the id of the usage record, unique per
     provider. ``invoice_id``: the invoice that the row issues, settles or credits; on a charge, its
     individual invoice. ``occurred_at``: when it happened; ``posted_at``: when it was posted.
+    ``actor_kind``, ``actor_id``: who posted the transaction, on its first row; None if that was
+    before it was recorded. There is no name, because the journal cannot be erased. Nobody posts
+    while acting for somebody else.
     """
 
     __tablename__ = "journal"
@@ -112,5 +115,7 @@ class Entry(Base):
     remark: Mapped[str | None] = mapped_column(String(500))
     reason: Mapped[str | None] = mapped_column(String(500))
     external_invoice: Mapped[str | None] = mapped_column(String(255))
+    actor_kind: Mapped[str | None] = mapped_column(String(16))
+    actor_id: Mapped[str | None] = mapped_column(String(64))
     occurred_at: Mapped[datetime] = mapped_column(Instant)
     posted_at: Mapped[datetime] = mapped_column(Instant)

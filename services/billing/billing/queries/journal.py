@@ -174,6 +174,7 @@ def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, 
         "remark": row.remark,
         "reason": row.reason,
         "external_invoice": row.external_invoice,
+        "actor": _actor(row),
         "occurred_at": row.occurred_at,
     }
     if row.external_invoice is not None:
@@ -190,6 +191,10 @@ def _show(row: Entry, currency: str, costs: dict[str, int] | None) -> dict[str, 
     if costs is not None:
         shown["cost"] = format_money(costs.get(row.transaction_id, 0), currency)
     return shown
+
+
+def _actor(row: Entry) -> dict[str, Any] | None:
+    return {"kind": row.actor_kind, "id": row.actor_id} if row.actor_kind else None
 
 
 def _leg(code: int, debit: int, credit: int, currency: str) -> dict[str, str]:

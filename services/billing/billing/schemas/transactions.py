@@ -39,11 +39,18 @@ class EntryShown(ma.Schema):
     credit = amount_shown(required=True)
 
 
+class PostedBy(ma.Schema):
+    """Who posted a transaction; the audit log has the names."""
+
+    kind = ma.fields.String(required=True)
+    id = ma.fields.String(required=True)
+
+
 class Transaction(ma.Schema):
     """A transaction on an account. ``cost`` and its entries are shown to staff only.
 
-    ``reserved``: the change of the reserved credits. ``refunds``, ``reverses``: the transaction
-    that it refunds or reverses.
+    ``actor``: null on transactions from before it was recorded. ``reserved``: the change of the
+    reserved credits. ``refunds``, ``reverses``: the transaction that it refunds or reverses.
     """
 
     id = ma.fields.String(required=True)
@@ -59,6 +66,7 @@ class Transaction(ma.Schema):
     reason = ma.fields.String(allow_none=True)
     external_invoice = ma.fields.String(allow_none=True)
     external_amount = amount_shown()
+    actor = ma.fields.Nested(PostedBy, required=True, allow_none=True)
     reservation_id = ma.fields.String()
     reserved = amount_shown()
     refunds = ma.fields.String()

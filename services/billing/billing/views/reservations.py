@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chassis.auth.access import requires
+from chassis.auth.access import current_caller, requires
 from chassis.http import context, idempotency, paging
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
@@ -62,7 +62,11 @@ def create_reservation(body: dict[str, Any], organization_id: str) -> Response:
     return idempotency.change(
         schemas.Reservation(),
         lambda session: actions.reserve(
-            session, organization_id=organization_id, now=clock.now(), **body
+            session,
+            organization_id=organization_id,
+            now=clock.now(),
+            by=current_caller().actor(),
+            **body,
         ),
         status=201,
     )
@@ -84,6 +88,7 @@ def capture_reservation(
             organization_id=organization_id,
             reservation_id=reservation_id,
             now=clock.now(),
+            by=current_caller().actor(),
             **body,
         ),
     )
@@ -101,6 +106,10 @@ def release_reservation(
     return idempotency.change(
         schemas.Reservation(),
         lambda session: actions.release(
-            session, organization_id=organization_id, reservation_id=reservation_id, now=clock.now()
+            session,
+            organization_id=organization_id,
+            reservation_id=reservation_id,
+            now=clock.now(),
+            by=current_caller().actor(),
         ),
     )

@@ -23,7 +23,7 @@ blp = Blueprint(
 
 _COLUMNS = ("id", "occurred_at", "kind", "amount", "currency", "balance_after")
 _AMOUNTS = ("amount", "balance_after", "cost")
-_TEXTS = ("description", "method", "reference", "remark", "reason", "external_invoice")
+_TEXTS = ("description", "method", "reference", "remark", "reason", "external_invoice", "actor")
 
 
 @blp.route("", methods=["GET"])
@@ -89,7 +89,9 @@ def _read(
     return schemas.Transaction(many=True).dump(batch), before
 
 
-def _cell(column: str, value: str | None) -> csv.Cell:
+def _cell(column: str, value: Any) -> csv.Cell:
     if column in _AMOUNTS and value is not None:
         return Decimal(value)
+    if column == "actor" and value is not None:
+        return f"{value['kind']} {value['id']}"
     return value

@@ -28,7 +28,8 @@ def record_usage(body: dict[str, Any]) -> Response:
 
     Each counts once, and a refused record does not affect the others.
     """
-    provider_id = current_caller().organization_id
+    caller = current_caller()
+    provider_id = caller.organization_id
     always = body["admission"] == "always"
     records, invalid = [], []
     for index, raw in enumerate(body["records"]):
@@ -39,8 +40,12 @@ def record_usage(body: dict[str, Any]) -> Response:
             invalid.append({"id": problem.id, "code": problem.code, "index": index})
 
     def act(session: Any) -> dict[str, Any]:
-        outcomes = actions.record_usage(
-            session, records=[record for _, record in records], now=clock.now()
+        outcomes = actions.record_usage_batch(
+            session,
+            provider_id=provider_id,
+            records=[record for _, record in records],
+            now=clock.now(),
+            by=caller.actor(),
         )
         refused = [
             {"id": record.id, "code": outcome, "index": index}

@@ -25,6 +25,7 @@ ACTIONS: Mapping[str, str] = {
     "account.opened": "Account opened",
     "account.topped_up": "Account topped up",
     "account.charged": "Account charged",
+    "usage.recorded": "Usage recorded",
     "account.withdrawn": "Credits withdrawn",
     "account.refunded": "Charge refunded",
     "account.reversed": "Transaction reversed",

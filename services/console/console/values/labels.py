@@ -31,7 +31,13 @@ STATES: Mapping[str, tuple[str, str, str]] = {
     "grant_expired": ("Expired", "clock", "muted"),
 }
 
-_WRITTEN = {"one_off": "One-off", "top_up": "Top-up", "cheque": "Check", "write_off": "Write-off"}
+_WRITTEN = {
+    "api_key": "API key",
+    "cheque": "Check",
+    "one_off": "One-off",
+    "top_up": "Top-up",
+    "write_off": "Write-off",
+}
 
 
 def state(code: str) -> tuple[str, str, str]:

@@ -51,7 +51,7 @@ def change_account(
     check(queries.patchable(account, now))
     before, usable_before = _terms(account, now), account.figures(now).usable
     _change_limit(account, patch, now)
-    _change_mode(session, account, patch.get("payment_mode", account.payment_mode), now)
+    _change_mode(session, account, patch.get("payment_mode", account.payment_mode), now, by)
     _change_auto_top_up(account, patch.get("auto_top_up", {}))
     posting.check_range(account, now)
     alerts.check_thresholds(session, account, usable_before, now)
@@ -93,7 +93,7 @@ def _change_limit(account: Account, patch: dict[str, Any], now: datetime) -> Non
     account.set_limit(patch.get("credit_limit", account.limit_at(now)), ends)
 
 
-def _change_mode(session: Session, account: Account, mode: str, now: datetime) -> None:
+def _change_mode(session: Session, account: Account, mode: str, now: datetime, by: Actor) -> None:
     if mode == account.payment_mode:
         return
     if mode == POSTPAID and not account.limit_at(now):
@@ -113,6 +113,7 @@ def _change_mode(session: Session, account: Account, mode: str, now: datetime) -
             transfers,
             kind="mode_change",
             now=now,
+            by=by,
             description=f"Changed to {mode}",
         )
 

@@ -55,7 +55,7 @@ def top_up_wallet(
     balance = queries.wallet_balance(session, provider_id, currency).balance + amount
     if not -MAX_STORED <= balance <= MAX_AMOUNT:
         raise posting.AmountTooLarge()
-    row = _entry(provider, currency, amount, balance)
+    row = _entry(provider, currency, amount, balance, by)
     row.method, row.reference, row.remark = method, reference, remark
     row.occurred_at = row.posted_at = now
     session.add(row)
@@ -100,7 +100,7 @@ def check_provider_funds(
         )
 
 
-def _entry(provider: Provider, currency: str, amount: int, balance: int) -> Entry:
+def _entry(provider: Provider, currency: str, amount: int, balance: int, by: Actor) -> Entry:
     provider.seq += 1
     return Entry(
         organization_id=provider.id,
@@ -121,6 +121,8 @@ def _entry(provider: Provider, currency: str, amount: int, balance: int) -> Entr
         invoiced_after=0,
         held_after=0,
         description="Wallet top-up",
+        actor_kind=by.kind,
+        actor_id=by.id,
     )
 
 

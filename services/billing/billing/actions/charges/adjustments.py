@@ -51,6 +51,7 @@ def adjust(
         transfers,
         kind=kind,
         now=now,
+        by=by,
         reason=reason,
         description=kind.replace("_", "-").capitalize(),
     )

@@ -44,6 +44,7 @@ def charge(
             kind=kind,
             description=description,
             now=now,
+            by=by,
         )
         if rows:
             return queries.show_transaction(rows, rows[0].currency, staff=True)
@@ -64,6 +65,7 @@ def charge(
         transfers,
         kind=kind,
         now=now,
+        by=by,
         description=description,
         external_invoice=external_invoice,
     )
@@ -82,7 +84,8 @@ def _record(
     by: Actor,
     now: datetime,
 ) -> None:
-    """In the audit log. Usage has too many rows for it; the journal is its record."""
+    """In the audit log. Usage has too many rows for it; the journal is its record, and
+    names the actor."""
     if kind == USAGE:
         notifications.publish_balance_soon(session, account)
     else:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from chassis.auth.actor import Actor
 from chassis.db.upserts import is_postgresql
 from chassis.runtime import ids
 from sqlalchemy import BigInteger, Uuid, bindparam, text
@@ -41,7 +42,7 @@ STATEMENT = text(
         INSERT INTO journal (
             organization_id, seq, transaction_id, part, provider_id, currency, kind, debit, credit,
             amount, moved, balance_after, prepaid_after, surplus_after, unbilled_after,
-            invoiced_after, held_after, description, occurred_at, posted_at
+            invoiced_after, held_after, description, actor_kind, actor_id, occurred_at, posted_at
         )
         SELECT organization_id, seq - :legs + 1 + leg, :transaction_id, leg, provider_id, currency,
             :kind,
@@ -51,7 +52,8 @@ STATEMENT = text(
             CASE leg WHEN 0 THEN :amount ELSE :cost END,
             CASE leg WHEN 0 THEN -:amount ELSE 0 END,
             balance, prepaid, surplus, unbilled, invoiced, held,
-            CASE leg WHEN 0 THEN :description END, :now, :now
+            CASE leg WHEN 0 THEN :description END, CASE leg WHEN 0 THEN :actor_kind END,
+            CASE leg WHEN 0 THEN :actor_id END, :now, :now
         FROM account CROSS JOIN generate_series(0, :legs - 1) leg
     ), spent AS (
         INSERT INTO spendings (organization_id, day, amount)
@@ -90,6 +92,7 @@ def fast_charge(
     kind: str,
     description: str,
     now: datetime,
+    by: Actor,
     cost: int = 0,
 ) -> list[Entry] | None:
     """Post the charge; returns its rows, which belong to no session.
@@ -100,15 +103,16 @@ def fast_charge(
     if not is_postgresql(session):
         return None
     organization_uuid, transaction_uuid = ids.to_uuid("org", organization_id), ids.new_uuid()
+    only_first = {"description": description, "actor_kind": by.kind, "actor_id": by.id}
     parameters = {
         **CONSTANTS,
+        **only_first,
         "organization_id": organization_uuid,
         "transaction_id": transaction_uuid,
         "amount": amount,
         "cost": cost,
         "legs": 2 if cost else 1,
         "kind": kind,
-        "description": description,
         "now": now,
         "day": queries.utc_day(now),
     }
@@ -122,7 +126,7 @@ def fast_charge(
         session, [after], now, threshold=queries.low_threshold(threshold)
     )
     transaction_id = ids.of_uuid("txn", transaction_uuid)
-    return _entries(after, transaction_id, amount, cost, kind, description, now)
+    return _entries(after, transaction_id, amount, cost, kind, only_first, now)
 
 
 def _entries(
@@ -131,7 +135,7 @@ def _entries(
     amount: int,
     cost: int,
     kind: str,
-    description: str,
+    only_first: dict[str, Any],
     now: datetime,
 ) -> list[Entry]:
     """The rows as the statement has written them."""
@@ -151,7 +155,7 @@ def _entries(
         credit=Code.REVENUE,
         amount=amount,
         moved=-amount,
-        description=description,
+        **only_first,
     )
     if not cost:
         return [first]

@@ -83,7 +83,7 @@ def _credit(
             session, account, invoice, amount, kind="refund", extra=extra, now=now, by=by, **fields
         )
     transfers = adjustments.credit_customer(account, Code.REVENUE, amount) + extra
-    rows = posting.post(session, account, transfers, kind="refund", now=now, **fields)
+    rows = posting.post(session, account, transfers, kind="refund", now=now, by=by, **fields)
     audit_log.record_transaction(session, account, "account.refunded", rows, by=by, now=now)
     return rows
 

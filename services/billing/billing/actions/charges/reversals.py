@@ -74,6 +74,7 @@ def reverse(
         _within_surplus(account, transfers),
         kind="reversal",
         now=now,
+        by=by,
         payment_id=first.payment_id,
         method=first.method,
         reason=reason,

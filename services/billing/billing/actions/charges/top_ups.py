@@ -38,6 +38,7 @@ def top_up(
         [Transfer(source, account.deposit_bucket, amount)],
         kind="top_up",
         now=now,
+        by=by,
         method=method,
         reference=reference,
         remark=remark,

@@ -78,7 +78,9 @@ def credit_invoice(
     number = f"{invoices.number_prefix(account)}-C{account.credit_notes:04d}"
     fields.setdefault("description", f"Credit note {number} for invoice {invoice.number}")
     transfers = [*_transfers(session, account, invoice, amount), *extra]
-    rows = posting.post(session, account, transfers, kind=kind, now=now, reason=reason, **fields)
+    rows = posting.post(
+        session, account, transfers, kind=kind, now=now, by=by, reason=reason, **fields
+    )
     note = CreditNote(
         organization_id=account.organization_id,
         transaction_id=rows[0].transaction_id,

@@ -102,6 +102,7 @@ def issue_regular(
         issue_transfers(session, account, invoice),
         kind="invoice",
         now=now,
+        by=by,
         description=f"Invoice {invoice.number}",
     )
     record_issued(session, account, invoice, rows, now=now, by=by)

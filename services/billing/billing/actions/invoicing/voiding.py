@@ -52,6 +52,7 @@ def void_invoice(
         [Transfer(Code.UNBILLED, Code.INVOICED, invoice.total, invoice_id)],
         kind="void",
         now=now,
+        by=by,
         description=f"Invoice {invoice.number} voided",
         reason=reason,
     )

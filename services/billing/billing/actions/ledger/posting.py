@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict
 from chassis.runtime import ids
 from sqlalchemy.orm import Session
@@ -51,6 +52,7 @@ def post(
     *,
     kind: str,
     now: datetime,
+    by: Actor,
     payment_id: str | None = None,
     **fields: Any,
 ) -> list[Entry]:
@@ -79,6 +81,7 @@ def post(
         row.balance_after = balance
     first = rows[0]
     first.moved = buckets.net - before.net
+    first.actor_kind, first.actor_id = by.kind, by.id
     for name, value in fields.items():
         setattr(first, name, value)
     session.add_all(rows)

@@ -58,6 +58,7 @@ def record_payment(
         [Transfer(source, Code.SURPLUS, amount), *allocation.pay_from_surplus(invoices, amount)],
         kind="payment",
         now=now,
+        by=by,
         payment_id=payment_id,
         method=method,
         reference=reference,

@@ -84,6 +84,7 @@ def _post_reassignment(
         transfers,
         kind="reassignment",
         now=now,
+        by=by,
         payment_id=payment.id,
         description="Payment reassigned",
     )

@@ -37,6 +37,7 @@ def withdraw(
         [Transfer(account.deposit_bucket, destination, amount)],
         kind="withdrawal",
         now=now,
+        by=by,
         method=method,
         reference=reference,
         reason=reason,

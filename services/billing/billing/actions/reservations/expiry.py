@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chassis.auth.actor import SYSTEM, Actor
 from chassis.messaging import outbox
 from chassis.runtime import clock
 from contracts import billing as messages
@@ -43,7 +44,13 @@ def expire_due(session: Session, account: Account, now: datetime) -> None:
 
 
 def release_rest(
-    session: Session, account: Account, reservation: Reservation, *, kind: str, now: datetime
+    session: Session,
+    account: Account,
+    reservation: Reservation,
+    *,
+    kind: str,
+    now: datetime,
+    by: Actor,
 ) -> None:
     """Post the release of all that is still held as a transaction of this kind."""
     left = reservation.left
@@ -53,6 +60,7 @@ def release_rest(
         [Transfer(Code.HELD, Code.SET_ASIDE, left)],
         kind=kind,
         now=now,
+        by=by,
         description=reservation.description,
         reservation_id=reservation.id,
     )
@@ -61,7 +69,7 @@ def release_rest(
 
 
 def _expire(session: Session, account: Account, reservation: Reservation, now: datetime) -> None:
-    release_rest(session, account, reservation, kind="expiry", now=now)
+    release_rest(session, account, reservation, kind="expiry", now=now, by=SYSTEM)
     reservation.settle("expired", reservation.expires_at)
     outbox.publish(
         session,

@@ -1,11 +1,12 @@
 """Reserving credits, charging what was used of them, and releasing the rest.
 
-As with usage, the journal is their record: they are not in the audit log.
+As with usage, the journal is their record, with who did it: they are not in the audit log.
 """
 
 from datetime import datetime, timedelta
 from typing import Any
 
+from chassis.auth.actor import Actor
 from chassis.errors import Conflict, Gone
 from chassis.runtime import clock, ids
 from sqlalchemy.orm import Session
@@ -45,6 +46,7 @@ def reserve(
     description: str,
     expires_in: int,
     now: datetime,
+    by: Actor,
 ) -> dict[str, Any]:
     """Hold the amount for ``expires_in`` seconds; returns the reservation.
 
@@ -70,6 +72,7 @@ def reserve(
         [Transfer(Code.SET_ASIDE, Code.HELD, amount)],
         kind="reservation",
         now=now,
+        by=by,
         description=description,
         reservation_id=reservation.id,
     )
@@ -83,6 +86,7 @@ def capture(
     organization_id: str,
     reservation_id: str,
     now: datetime,
+    by: Actor,
     amount: int | None = None,
     final: bool = True,
     cost: int = 0,
@@ -113,6 +117,7 @@ def capture(
         transfers,
         kind="capture",
         now=now,
+        by=by,
         description=reservation.description,
         reservation_id=reservation.id,
     )
@@ -125,7 +130,7 @@ def capture(
 
 
 def release(
-    session: Session, *, organization_id: str, reservation_id: str, now: datetime
+    session: Session, *, organization_id: str, reservation_id: str, now: datetime, by: Actor
 ) -> dict[str, Any]:
     """Release all that is still held; returns the reservation.
 
@@ -133,7 +138,7 @@ def release(
     AccountClosed, ReservationSettled, ReservationExpired.
     """
     account, reservation = _lock_open(session, organization_id, reservation_id, now)
-    expiry.release_rest(session, account, reservation, kind="release", now=now)
+    expiry.release_rest(session, account, reservation, kind="release", now=now, by=by)
     reservation.settle("released", now)
     return queries.show_reservation(reservation, account.currency)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chassis.auth.actor import Actor
 from chassis.messaging import outbox
 from contracts import billing as messages
 from sqlalchemy.orm import Session
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from billing.actions.usage.records import ACCEPTED, DUPLICATE, UsageRecord, record_usage
 from billing.values import format_money
 
+METERING = Actor(kind="system", id="usage", label="Metering")
 _UNKNOWN_CURRENCY = ""  # there may be no account
 
 
@@ -20,7 +22,7 @@ def record_usage_messages(
 
     Accepted records and duplicates get no reply, because sending them again is safe.
     """
-    outcomes = record_usage(session, records=records, now=now)
+    outcomes = record_usage(session, records=records, now=now, by=METERING)
     refused = []
     for index, outcome in enumerate(outcomes):
         if outcome not in (ACCEPTED, DUPLICATE):

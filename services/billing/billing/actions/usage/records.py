@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from chassis.auth.actor import Actor
 from chassis.runtime import ids
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -42,6 +43,8 @@ _COLUMNS = (
     "held_after",
     "source",
     "description",
+    "actor_kind",
+    "actor_id",
     "occurred_at",
     "posted_at",
 )
@@ -70,7 +73,12 @@ class UsageRecord(NamedTuple):
 
 
 def record_usage(
-    session: Session, *, records: Sequence[UsageRecord], now: datetime, copy: bool | None = None
+    session: Session,
+    *,
+    records: Sequence[UsageRecord],
+    now: datetime,
+    by: Actor,
+    copy: bool | None = None,
 ) -> list[str]:
     """Post the records. Returns for each, in order, ``accepted``, ``duplicate`` or why it is
     refused.
@@ -83,14 +91,14 @@ def record_usage(
     snapshots = lock_snapshots(session, keys, now)
     if _expire_due(session, snapshots, now):
         snapshots = lock_snapshots(session, keys, now)
-    known = _known(session, records)
+    known, actor = _known(session, records), (by.kind, by.id)
     outcomes, rows = [], []
     for record in records:
         snapshot = snapshots.get((record.provider_id, record.organization_id))
         earlier = known.get((record.provider_id, record.id))
         outcome = _decide(record, snapshot, earlier)
         if outcome == ACCEPTED and snapshot is not None:
-            rows += _rows(snapshot, record, now)
+            rows += _rows(snapshot, record, now, actor)
             known[record.provider_id, record.id] = record.content
         outcomes.append(outcome)
     if rows:
@@ -162,18 +170,20 @@ def _known(
     return known
 
 
-def _rows(snapshot: AccountSnapshot, record: UsageRecord, now: datetime) -> list[tuple[Any, ...]]:
+def _rows(
+    snapshot: AccountSnapshot, record: UsageRecord, now: datetime, actor: tuple[str, str]
+) -> list[tuple[Any, ...]]:
     """Charge the snapshot; returns the journal rows of the price and of the provider's cost."""
     snapshot.charge(record.amount, record.cost)
     bucket = Code.PREPAID if snapshot.payment_mode == PREPAID else Code.UNBILLED
     legs: list[tuple[Any, ...]] = [
-        (bucket, Code.REVENUE, record.amount, -record.amount, record.id, record.description)
+        (bucket, Code.REVENUE, record.amount, -record.amount, record.id, record.description, *actor)
     ]
     if record.cost:
-        legs.append((Code.COST, Code.WALLET, record.cost, 0, None, None))
+        legs.append((Code.COST, Code.WALLET, record.cost, 0, None, None, None, None))
     transaction_id = ids.new_uuid()
     rows = []
-    for part, (debit, credit, amount, moved, source, description) in enumerate(legs):
+    for part, (debit, credit, amount, moved, *only_first) in enumerate(legs):
         snapshot.seq += 1
         rows.append(
             (
@@ -194,8 +204,7 @@ def _rows(snapshot: AccountSnapshot, record: UsageRecord, now: datetime) -> list
                 snapshot.unbilled,
                 snapshot.invoiced,
                 snapshot.held,
-                source,
-                description,
+                *only_first,
                 record.at,
                 now,
             )
