@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from console.values.days import day_of
-from console.values.labels import decimals, money
+from console.values.labels import decimals, money, sign
 
 _MINUS = "\N{MINUS SIGN}"
 UNBILLED: Mapping[str, str] = {
@@ -31,6 +31,13 @@ class Formula:
 def formulas(account: Mapping[str, Any]) -> list[Formula]:
     """How the account's figures add up."""
     return _prepaid(account) if account["payment_mode"] == "prepaid" else _postpaid(account)
+
+
+def limit_term(account: Mapping[str, Any]) -> str:
+    """Whether the credit limit ends; empty if there is none."""
+    if account["credit_limit_expires_at"]:
+        return "temporary"
+    return "permanent" if sign(account["credit_limit"]) else ""
 
 
 def limit_used(account: Mapping[str, Any]) -> str | None:

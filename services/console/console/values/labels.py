@@ -31,6 +31,7 @@ STATES: Mapping[str, tuple[str, str, str]] = {
     "grant_expired": ("Expired", "clock", "muted"),
 }
 
+_BANNER_TONES = {"provisioning": "info", "deleted": "info", "suspended_for_deletion": "bad"}
 _WRITTEN = {
     "api_key": "API key",
     "cheque": "Check",
@@ -43,6 +44,11 @@ _WRITTEN = {
 def state(code: str) -> tuple[str, str, str]:
     """Label, icon and tone of a state; an unknown one is shown by its code."""
     return STATES.get(code, (label(code), "dot", "muted"))
+
+
+def banner_tone(status: str) -> str:
+    """The tone of the banner about an organization with this status."""
+    return _BANNER_TONES.get(status, "warn")
 
 
 def label(code: str) -> str:

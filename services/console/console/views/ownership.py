@@ -117,17 +117,32 @@ def _confirm(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
         ),
     )
     if response is None:
+        transfer = _transfer(base, grt)
+        offered = transfer is None or transfer["status"] == "offered"
+        question, button = _question(what, offered=offered)
         return page.show(
             "ownership_confirm.html",
             organization=organization,
             form=form,
             what=what,
-            transfer=_transfer(base, grt),
+            offered=offered,
+            question=question,
+            button=button,
+            transfer=transfer,
             back=url_for("ownership.show"),
         )
     if what == "accept" and (renew := page.api().renew):
         renew()  # the role in the token has changed
     return page.done(words, "ownership.show")
+
+
+def _question(what: str, *, offered: bool) -> tuple[str, str]:
+    """The question of the page, and the button."""
+    if what == "accept":
+        return "Accept ownership?", "Accept ownership"
+    if offered:
+        return "Cancel the offer?", "Cancel offer"
+    return "Undo the transfer?", "Undo transfer"
 
 
 def _transfer(at: str, grt: str) -> Any:

@@ -36,7 +36,8 @@ def show(org: str) -> ResponseReturnValue:
     for name in ("organization", "access"):
         if isinstance(responses[name], Missing):
             raise responses[name].refusal
-    return page.show("support.html", **{"settings": None, **responses})
+    withdraw = "Withdraw" if page.visitor().is_staff else "Decline"
+    return page.show("support.html", withdraw=withdraw, **{"settings": None, **responses})
 
 
 @blp.get("/support/inside")
@@ -142,8 +143,27 @@ def end(org: str, grant: str) -> ResponseReturnValue:
         )
         is None
     ):
-        return page.show("support_end.html", organization=organization, access=access, form=form)
+        question, button = _question(access)
+        return page.show(
+            "support_end.html",
+            organization=organization,
+            access=access,
+            form=form,
+            question=question,
+            button=button,
+        )
     return page.done(_ended(access), "support.show")
+
+
+def _question(access: dict[str, Any]) -> tuple[str, str]:
+    """The question of the page that ends this, and the button."""
+    if "who" in access:
+        return "End this session?", "End session"
+    if access["status"] != "pending":
+        return "End this access?", "End access"
+    if page.visitor().is_staff:
+        return "Withdraw the request?", "Withdraw request"
+    return "Decline the request?", "Decline request"
 
 
 def seen(sessions: list[dict[str, Any]]) -> str:

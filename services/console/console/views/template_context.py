@@ -25,6 +25,7 @@ def register(app: Flask) -> None:
         sign=labels.sign,
         label=labels.label,
         state=labels.state,
+        banner_tone=labels.banner_tone,
         instant=_instant,
         day=_day,
         json=json.dumps,

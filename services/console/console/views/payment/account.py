@@ -35,6 +35,7 @@ def show(org: str) -> ResponseReturnValue:
         "payment.html",
         **responses,
         formulas=figures.formulas(account),
+        limit_term=figures.limit_term(account),
         limit_used=figures.limit_used(account),
         empty_on=figures.empty_on(account, zone),
         unbilled=figures.UNBILLED.get(settings["invoicing"], "") if settings else "",
