@@ -137,8 +137,8 @@ class Whole(System):
         self.ahead = now - datetime.now(UTC)
         self._mails = dict(mails)
         self._read.update((self.place.data / "mail").glob("*.eml"))
-        self.take_leases_anew()
-        self.learn_anew(known)
+        self.renew_leases()
+        self.set_revocations(known)
         for name in idle:
             self._idle[name] = now, self._version(name)
 

@@ -51,11 +51,11 @@ class Mint:
         signed = f"{part(header)}.{part(self.claims if claims is None else claims)}"
         return f"{signed}.{part((key or self.key).private_key.sign(signed.encode()))}"
 
-    def said(self, **changes: Any) -> str:
+    def with_claims(self, **changes: Any) -> str:
         """Our header and signature over other claims."""
         return self.under(self.header, self.body(**changes))
 
-    def headed(self, **changes: Any) -> str:
+    def with_header(self, **changes: Any) -> str:
         """Our signature under another header."""
         return self.under({n: v for n, v in {**self.header, **changes}.items() if v is not ABSENT})
 
@@ -154,18 +154,18 @@ def swapped(**claims: Any) -> Attack:
 
 def without_act(mint: Mint) -> str:
     """A support session's token from which the supporter was taken."""
-    head, body, signature = mint.said(act=ACT).split(".")
+    head, body, signature = mint.with_claims(act=ACT).split(".")
     claims = json.loads(decoded(body))
     del claims["act"]
     return f"{head}.{part(claims)}.{signature}"
 
 
-def said(**claims: Any) -> Attack:
-    return lambda mint: mint.said(**claims)
+def with_claims(**claims: Any) -> Attack:
+    return lambda mint: mint.with_claims(**claims)
 
 
-def headed(**header: Any) -> Attack:
-    return lambda mint: mint.headed(**header)
+def with_header(**header: Any) -> Attack:
+    return lambda mint: mint.with_header(**header)
 
 
 def text(change: Callable[[str], str]) -> Attack:
@@ -197,7 +197,7 @@ def raw_claims(change: Callable[[bytes], bytes]) -> Attack:
 
 
 def timed(name: str, seconds: float) -> Attack:
-    return lambda mint: mint.said(**{name: mint.now + seconds})
+    return lambda mint: mint.with_claims(**{name: mint.now + seconds})
 
 
 def encrypted(mint: Mint) -> str:
@@ -271,14 +271,14 @@ def signatures() -> Iterator[tuple[str, Attack]]:
 def keys() -> Iterator[tuple[str, Attack]]:
     for name, kid in KIDS.items():
         yield f"another key, kid {name}", by_other("Ed25519", STRANGER, kid)
-        yield f"our key, kid {name}", headed(kid=kid)
+        yield f"our key, kid {name}", with_header(kid=kid)
     yield "ES256 of two zeros", es256("zeros")
     yield "ES256 in DER", es256("DER")
-    yield "EdDSA, the old name of our algorithm", headed(alg="EdDSA")
-    yield "alg missing", headed(alg=ABSENT)
-    yield "kid missing", headed(kid=ABSENT)
+    yield "EdDSA, the old name of our algorithm", with_header(alg="EdDSA")
+    yield "alg missing", with_header(alg=ABSENT)
+    yield "kid missing", with_header(kid=ABSENT)
     for odd in (7, None, ["a"], {"a": 1}):
-        yield f"kid is {odd!r}", headed(kid=odd)
+        yield f"kid is {odd!r}", with_header(kid=odd)
 
 
 def broken() -> Iterator[tuple[str, Attack]]:
@@ -286,7 +286,7 @@ def broken() -> Iterator[tuple[str, Attack]]:
     yield "signature of zeros", text(lambda good: good.rpartition(".")[0] + "." + part(bytes(64)))
     yield (
         "signature of another token",
-        lambda m: m.good.rpartition(".")[0] + "." + m.said(jti="x").split(".")[2],
+        lambda m: m.good.rpartition(".")[0] + "." + m.with_claims(jti="x").split(".")[2],
     )
     yield "signature with another s", other_s
     for number in (1, 2, 10, 80):
@@ -300,23 +300,23 @@ def headers() -> Iterator[tuple[str, Attack]]:
     own = STRANGER.as_dict(private=False)
     yield "own key in the header", by_other("Ed25519", STRANGER, STRANGERS_KID, jwk=own)
     yield "own key in the header under our kid", by_other("Ed25519", STRANGER, jwk=own)
-    yield "our key in the header", lambda mint: mint.headed(jwk=mint.public())
+    yield "our key in the header", lambda mint: mint.with_header(jwk=mint.public())
     for name in ("jku", "x5u"):
         yield (
             f"{name} of another",
             by_other("Ed25519", STRANGER, STRANGERS_KID, **{name: "https://evil.example/keys"}),
         )
-        yield f"{name} under our signature", headed(**{name: "https://evil.example/keys"})
-    yield "x5c", headed(x5c=["MIIB"])
-    yield "x5t", headed(x5t="eA")
-    yield "crit with a name nobody knows", headed(crit=["x"], x=1)
-    yield "crit with a known name", headed(crit=["exp"], exp=1)
-    yield "crit, empty", headed(crit=[])
-    yield "b64 false", headed(b64=False, crit=["b64"])
-    yield "zip by name only", headed(zip="DEF")
+        yield f"{name} under our signature", with_header(**{name: "https://evil.example/keys"})
+    yield "x5c", with_header(x5c=["MIIB"])
+    yield "x5t", with_header(x5t="eA")
+    yield "crit with a name nobody knows", with_header(crit=["x"], x=1)
+    yield "crit with a known name", with_header(crit=["exp"], exp=1)
+    yield "crit, empty", with_header(crit=[])
+    yield "b64 false", with_header(b64=False, crit=["b64"])
+    yield "zip by name only", with_header(zip="DEF")
     yield "zip in truth", deflated
-    yield "cty", headed(cty="JWT")
-    yield "a header nobody knows", headed(extra=1)
+    yield "cty", with_header(cty="JWT")
+    yield "a header nobody knows", with_header(extra=1)
     for typ in (
         "JWT",
         "refresh+jwt",
@@ -331,7 +331,7 @@ def headers() -> Iterator[tuple[str, Attack]]:
         ["at+jwt"],
         ABSENT,
     ):
-        yield f"typ {'missing' if typ is ABSENT else repr(typ)}", headed(typ=typ)
+        yield f"typ {'missing' if typ is ABSENT else repr(typ)}", with_header(typ=typ)
     yield (
         "typ twice",
         lambda mint: mint.under(f'{{"typ":"JWT",{json.dumps(mint.header)[1:]}'.encode()),
@@ -369,9 +369,9 @@ def shapes() -> Iterator[tuple[str, Attack]]:
     )
     yield "with a comma and another", text(lambda good: f"{good},{good}")
     yield "with a comma and a scheme", text(lambda good: f"{good},Bearer {good}")
-    yield "a megabyte of claims", said(name="x" * 1_000_000)
+    yield "a megabyte of claims", with_claims(name="x" * 1_000_000)
     yield "a megabyte behind it", text(lambda good: good + "a" * 1_000_000)
-    yield "longer than we make them", said(name="x" * 3200)
+    yield "longer than we make them", with_claims(name="x" * 3200)
     yield "encrypted to the public key", encrypted
     yield "five empty parts", text(lambda good: "....")
     yield "a token in a token", lambda mint: mint.under(mint.header, mint.good.encode())
@@ -419,7 +419,10 @@ def contents() -> Iterator[tuple[str, Attack]]:
             {"clientele": 1},
             ABSENT,
         ):
-            yield f"{name} {'missing' if wrong is ABSENT else repr(wrong)}", said(**{name: wrong})
+            yield (
+                f"{name} {'missing' if wrong is ABSENT else repr(wrong)}",
+                with_claims(**{name: wrong}),
+            )
     for name in ("iat", "nbf", "exp"):
         for odd in (
             "1",
@@ -435,12 +438,12 @@ def contents() -> Iterator[tuple[str, Attack]]:
             ABSENT,
         ):
             shown = "missing" if odd is ABSENT else "very large" if odd == 10**400 else repr(odd)
-            yield f"{name} {shown}", said(**{name: odd})
+            yield f"{name} {shown}", with_claims(**{name: odd})
         yield f"{name} beyond any number", beyond(name)
-    yield "exp negative", said(exp=-1)
-    yield "exp nought", said(exp=0)
+    yield "exp negative", with_claims(exp=-1)
+    yield "exp nought", with_claims(exp=0)
     yield "exp just past", timed("exp", -31)
-    yield "exp just past, in whole seconds", lambda mint: mint.said(exp=int(mint.now) - 31)
+    yield "exp just past, in whole seconds", lambda mint: mint.with_claims(exp=int(mint.now) - 31)
     yield "exp far ahead", timed("exp", 10 * 365 * 86400)
     yield "exp two hours ahead", timed("exp", 7200)
     yield "nbf to come", timed("nbf", 31)
@@ -451,18 +454,24 @@ def contents() -> Iterator[tuple[str, Attack]]:
 def words() -> Iterator[tuple[str, Attack]]:
     for name in ("sub", "org", "sid", "kind", "role"):
         for wrong in ("", 7, None, True, ["owner"], {"a": "b"}, ABSENT):
-            yield f"{name} {'missing' if wrong is ABSENT else repr(wrong)}", said(**{name: wrong})
+            yield (
+                f"{name} {'missing' if wrong is ABSENT else repr(wrong)}",
+                with_claims(**{name: wrong}),
+            )
     for kind in ("Provider", "provider ", "staff", "service"):
-        yield f"kind {kind!r}", said(kind=kind)
-    yield "org of another kind", said(org="mem_01h455vb4pex5vsknk084sn02q")
-    yield "org in capitals", lambda mint: mint.said(org=mint.claims["org"].upper())
-    yield "org with a newline", lambda mint: mint.said(org=mint.claims["org"] + "\n")
-    yield "org with a null byte", lambda mint: mint.said(org=mint.claims["org"] + "\0")
+        yield f"kind {kind!r}", with_claims(kind=kind)
+    yield "org of another kind", with_claims(org="mem_01h455vb4pex5vsknk084sn02q")
+    yield "org in capitals", lambda mint: mint.with_claims(org=mint.claims["org"].upper())
+    yield "org with a newline", lambda mint: mint.with_claims(org=mint.claims["org"] + "\n")
+    yield "org with a null byte", lambda mint: mint.with_claims(org=mint.claims["org"] + "\0")
     for name in ("name", "scope", "mid", "missing", "must_prove", "proved"):
         for wrong in (["x"], {"x": 1}, None, "x" if name in ("must_prove", "proved") else 7):
-            yield f"{name} {wrong!r}", said(**{name: wrong})
+            yield f"{name} {wrong!r}", with_claims(**{name: wrong})
     for wrong in (-1, True, 10**400, float("nan")):
-        yield f"proved {'very large' if wrong == 10**400 else repr(wrong)}", said(proved=wrong)
+        yield (
+            f"proved {'very large' if wrong == 10**400 else repr(wrong)}",
+            with_claims(proved=wrong),
+        )
     yield "proved in the future", timed("proved", 31)
     for name, other in (
         ("role", "viewer"),
@@ -505,17 +514,17 @@ def people() -> Iterator[tuple[str, Attack]]:
     for name in ACT:
         yield (
             f"act without {name}",
-            said(act={key: value for key, value in ACT.items() if key != name}),
+            with_claims(act={key: value for key, value in ACT.items() if key != name}),
         )
         for wrong in ("", 7, None, ["full"]):
-            yield f"act with {name} {wrong!r}", said(act={**ACT, name: wrong})
+            yield f"act with {name} {wrong!r}", with_claims(act={**ACT, name: wrong})
     for wrong in (None, True, [], {}, "idn_x", [ACT], 7):
-        yield f"act is {'a list' if wrong == [ACT] else repr(wrong)}", said(act=wrong)
-    yield "act in act", said(act={**ACT, "act": ACT})
-    yield "act in act, empty", said(act={**ACT, "act": None})
-    yield "act of another mode", said(act={**ACT, "mode": "root"})
-    yield "act with an access nobody has", said(act={**ACT, "access": "write"})
-    yield "an API key that acts", said(role="api_key", act=ACT)
+        yield f"act is {'a list' if wrong == [ACT] else repr(wrong)}", with_claims(act=wrong)
+    yield "act in act", with_claims(act={**ACT, "act": ACT})
+    yield "act in act, empty", with_claims(act={**ACT, "act": None})
+    yield "act of another mode", with_claims(act={**ACT, "mode": "root"})
+    yield "act with an access nobody has", with_claims(act={**ACT, "access": "write"})
+    yield "an API key that acts", with_claims(role="api_key", act=ACT)
 
 
 def attacks() -> dict[str, Attack]:

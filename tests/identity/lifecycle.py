@@ -81,8 +81,8 @@ class Lifecycle:
 
     @property
     def owner(self) -> Person:
-        (found,) = [p for p in self.people.values() if p.role == "owner" and p.is_current]
-        return found
+        (owner,) = [p for p in self.people.values() if p.role == "owner" and p.is_current]
+        return owner
 
     @property
     def editable(self) -> bool:
@@ -99,9 +99,9 @@ class Lifecycle:
         return answer
 
     def by_staff(
-        self, method: str, path: str, body: Any = None, *, who: str = MANAGER, action: str = ""
+        self, method: str, path: str, body: Any = None, *, by: str = MANAGER, action: str = ""
     ) -> Any:
-        return self.ask(method, self.path + path, body, token=self.staff[who].token, action=action)
+        return self.ask(method, self.path + path, body, token=self.staff[by].token, action=action)
 
     def expect_tokens_ended(self, *, of: str = "", via: str = "", everybody: bool = False) -> None:
         """Expect these tokens to be invalid: those of a person and of staff acting as them,
@@ -132,15 +132,15 @@ def restored(world: World, begun: Lifecycle) -> Lifecycle:
 def create(world: World) -> Lifecycle:
     """Create a customer with its owner and two more members; log in two of the provider's staff."""
     system = world.system
-    for name, asked in (
+    for name, fields in (
         (MANAGER, {"role": "admin"}),
         (SUPPORT, {"role": "member", "preset": "support"}),
     ):
-        body = {"name": name, "email": f"{name}@lives.example", "portal_access": True, **asked}
-        member = world.ask(
+        body = {"name": name, "email": f"{name}@lives.example", "portal_access": True, **fields}
+        member = world.send(
             "provider", "POST", f"/v1/organizations/{world.tenants['provider'].id}/members", body
         )
-        accept(world, Person(name, member["id"], asked["role"]))
+        accept(world, Person(name, member["id"], fields["role"]))
     staff = {name: log_in_staff(world, name) for name in (MANAGER, SUPPORT)}
     body = {
         "name": "Lives Ltd",

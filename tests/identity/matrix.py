@@ -66,14 +66,14 @@ class Wanted:
 
     def fits(self, answer: TestResponse) -> bool:
         """Whether this is an expected response."""
-        told = str(answer.status_code)
+        status = str(answer.status_code)
         fine = (
             OK in self.statuses
             and answer.status_code < 500
             and answer.status_code not in (401, 403, 404)
         )
         code = (answer.json or {}).get("code") if self.code else ""
-        return (told in self.statuses or fine) and code == self.code
+        return (status in self.statuses or fine) and code == self.code
 
     @property
     def lets_in(self) -> bool:
@@ -161,18 +161,18 @@ def operations(system: System) -> list[Operation]:
     ]
 
 
-def unsampled(found: Iterable[Operation], samples: Mapping[str, object] = SAMPLES) -> set[str]:
+def unsampled(offered: Iterable[Operation], samples: Mapping[str, object] = SAMPLES) -> set[str]:
     """Operations without a sample, and samples without an operation."""
-    return {operation.key for operation in found} ^ set(samples)
+    return {operation.key for operation in offered} ^ set(samples)
 
 
 def cells(
-    world: World, found: Iterable[Operation], table: Operations, who: Iterable[str] = ()
+    world: World, offered: Iterable[Operation], table: Operations, names: Iterable[str] = ()
 ) -> Iterator[Cell]:
     """Every operation by every principal in every organization, grouped by principal."""
-    chosen = [p for p in principals(world) if not who or p.name in who]
+    chosen = [p for p in principals(world) if not names or p.name in names]
     for principal in chosen:
-        for operation in found:
+        for operation in offered:
             for sample in SAMPLES[operation.key]:
                 asks = _without_scope(principal, operation, sample, table)
                 for tenant in _tenants(world, operation, asks):
@@ -185,12 +185,12 @@ def cells(
                     )
 
 
-def sampled(found: Iterable[Cell]) -> Iterator[Cell]:
+def sampled(all_cells: Iterable[Cell]) -> Iterator[Cell]:
     """Each sample for everybody in their own organization, in one that does not exist, and in one
     other, by turns: together they ask for it in every organization."""
     turns: Counter[int] = Counter()
     for (principal, sample), group in itertools.groupby(
-        found, key=lambda cell: (cell.principal, id(cell.sample))
+        all_cells, key=lambda cell: (cell.principal, id(cell.sample))
     ):
         everywhere = list(group)
         usual = (principal.tenant, "absent")
@@ -274,32 +274,32 @@ def _in_state(group: str, tenant: Tenant) -> Wanted:
 
 
 def _may(
-    operation: Operation, sample: Sample, who: Principal, tenant: Tenant, table: Operations
+    operation: Operation, sample: Sample, principal: Principal, tenant: Tenant, table: Operations
 ) -> bool:
-    act = who.claims.get("act")
-    asked = {
-        "kind": who.kind,
-        "role": who.role,
+    act = principal.claims.get("act")
+    caller = {
+        "kind": principal.kind,
+        "role": principal.role,
         "acting": act is not None,
-        "scope": frozenset(str(who.claims.get("scope", "")).split()),
+        "scope": frozenset(str(principal.claims.get("scope", "")).split()),
     }
     names = [name for name in (operation.name, sample.also) if name]
     looks_only = bool(act) and act["access"] == "read" and operation.method != "GET"
     own = operation.name.startswith(("me.", "session."))
-    return all(table.allows(name, **asked) for name in names) and (own or not looks_only)
+    return all(table.allows(name, **caller) for name in names) and (own or not looks_only)
 
 
-def _reaches(sample: Sample, who: Principal, tenant: Tenant) -> bool:
+def _reaches(sample: Sample, principal: Principal, tenant: Tenant) -> bool:
     """What the contract says of persons and not of roles: in the provider's own organization
     neither support nor a program changes anybody, and only the owner gives the ownership away; what
     is offered to one member, no other accepts."""
     if sample.group == "accept":
-        return who.name == f"{tenant.name}:target"
+        return principal.name == f"{tenant.name}:target"
     if tenant.name != "provider":
         return True
     return not (
-        sample.group in ("member", "members") and who.role in ("support", "api_key")
-    ) and not (sample.group == "owner" and who.role != "owner")
+        sample.group in ("member", "members") and principal.role in ("support", "api_key")
+    ) and not (sample.group == "owner" and principal.role != "owner")
 
 
 def _lacks(operation: Operation, sample: Sample, tenant: Tenant) -> bool:
@@ -319,13 +319,13 @@ def _states() -> dict[str, dict[str, Wanted]]:
         [part.strip() for part in line.split("|")] for line in STATES.strip().splitlines()
     )
     return {
-        name: {state: _read(told) for state, told in zip(head[1:], told_of, strict=True)}
-        for name, *told_of in lines
+        name: {state: _read(expected) for state, expected in zip(head[1:], cells, strict=True)}
+        for name, *cells in lines
     }
 
 
-def _read(told: str) -> Wanted:
-    statuses, _, code = told.partition(" ")
+def _read(expected: str) -> Wanted:
+    statuses, _, code = expected.partition(" ")
     return Wanted(frozenset(statuses.split(",")), code)
 
 
@@ -343,19 +343,19 @@ def shown(answer: TestResponse) -> tuple[Any, ...]:
 
 @dataclass
 class Run:
-    """What was asked so far, and what was not as it must be."""
+    """What was requested so far, and which responses were wrong."""
 
     world: World
-    asked: int = 0
+    requests: int = 0
     leaks: list[str] = field(default_factory=list)
 
-    def all(self, found: Iterable[Cell]) -> None:
-        """Ask for each. What is denied is asked for first, all of one principal at once, and must
+    def all(self, selected: Iterable[Cell]) -> None:
+        """Request each. What is denied is requested first, all of one principal at once, and must
         change nothing; what is allowed is undone after each."""
-        self.world.prove_anew()
+        self.world.reauthenticate_everyone()
         system, snapshot = self.world.system, Snapshot(self.world.system)
         before = system.digest()
-        for principal, group in itertools.groupby(found, key=lambda cell: cell.principal.name):
+        for principal, group in itertools.groupby(selected, key=lambda cell: cell.principal.name):
             denied, allowed = [], []
             for cell in group:
                 (allowed if cell.wanted.lets_in else denied).append(cell)
@@ -380,7 +380,7 @@ class Run:
                 self.leaks.append(f"{cell}: tells that it exists: {answer.text[:200]}")
 
     def _ask(self, cell: Cell) -> TestResponse:
-        self.asked += 1
+        self.requests += 1
         answer = ask(self.world, cell)
         if not cell.wanted.fits(answer):
             self.leaks.append(

@@ -130,7 +130,7 @@ class System:
             for feed, known in self._revocations()
         ]
 
-    def learn_anew(self, learned: Sequence[tuple[Any, ...]]) -> None:
+    def set_revocations(self, learned: Sequence[tuple[Any, ...]]) -> None:
         """Let the gateway know this and nothing else, for databases that were put back; unlike
         ``renew_gateway`` for clients that hold on to it."""
         for (feed, known), (last, before, closed, opened) in zip(
@@ -143,7 +143,7 @@ class System:
         feeds = self.gateway.extensions["forwarder"]._feeds
         return [(feed, feed._learn.__self__) for feed in feeds]
 
-    def take_leases_anew(self) -> None:
+    def renew_leases(self) -> None:
         """Let the relays take their leases again, for databases that were put back."""
         for relay in self._relays.values():
             relay._leased_until = None
@@ -241,7 +241,7 @@ class System:
     def digest(self, *, refusals: bool = True) -> Digest:
         """A hash of every row of every table. ``refusals``: not counting what a refusal leaves in
         the audit."""
-        found: Digest = {}
+        hashes: Digest = {}
         for name, path in self.files().items():
             with closing(sqlite3.connect(path)) as connection:
                 tables = [
@@ -251,8 +251,8 @@ class System:
                     )
                 ]
                 for table in tables:
-                    found[f"{name}.{table}"] = _hash(connection, table, refusals=refusals)
-        return found
+                    hashes[f"{name}.{table}"] = _hash(connection, table, refusals=refusals)
+        return hashes
 
 
 class Snapshot:
@@ -265,7 +265,7 @@ class Snapshot:
     def restore(self) -> None:
         """Put back what has changed since."""
         self._system.contents.restore(self._kept)
-        self._system.take_leases_anew()
+        self._system.renew_leases()
 
 
 def _without_sync(connection: Any, _record: Any) -> None:

@@ -58,9 +58,9 @@ CHECKS = [
 @pytest.fixture
 def schema(world: World) -> Any:
     """The document, for one test, which may leave parameters out."""
-    found = schemathesis.openapi.from_wsgi("/v1/openapi.json", world.system.gateway)
-    found.config.update(base_url="http://localhost")
-    return found
+    document = schemathesis.openapi.from_wsgi("/v1/openapi.json", world.system.gateway)
+    document.config.update(base_url="http://localhost")
+    return document
 
 
 @pytest.fixture(scope="module")
@@ -72,35 +72,35 @@ def snapshot(world: World) -> Iterator[Snapshot]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("principal", PEOPLE)
 def test_requests_and_responses_follow_the_document(
-    who: str,
+    principal: str,
     mode: GenerationMode,
     world: World,
     schema: Any,
     snapshot: Snapshot,
 ) -> None:
-    told: list[str] = []
-    asked = {}
+    problems: list[str] = []
+    requests = {}
     for operation in (result.ok() for result in schema.get_all_operations()):
         if mode.is_negative and not _can_be_invalid(operation):
             continue
         try:
-            asked[operation.label] = _ask_often(world, operation, who, mode, snapshot)
+            requests[operation.label] = _ask_often(world, operation, principal, mode, snapshot)
         except FailureGroup as problem:
-            told.append(f"{operation.label}: {problem.message}")
+            problems.append(f"{operation.label}: {problem.message}")
 
     summary.section("permissions").append(
-        f"contract: {who}, {mode.value}: {len(asked)} operations, "
-        f"{sum(asked.values())} examples, {len(told)} findings"
+        f"contract: {principal}, {mode.value}: {len(requests)} operations, "
+        f"{sum(requests.values())} examples, {len(problems)} findings"
     )
-    assert told == [], "\n\n".join([str(len(told)), *told])
+    assert problems == [], "\n\n".join([str(len(problems)), *problems])
 
 
 def _ask_often(
-    world: World, operation: Any, who: str, mode: GenerationMode, snapshot: Snapshot
+    world: World, operation: Any, principal: str, mode: GenerationMode, snapshot: Snapshot
 ) -> int:
-    token, asked = world.token(world.principals[who]), 0
+    token, requests = world.token(world.principals[principal]), 0
     if mode.is_negative and not _wants_key(operation):
         # A bad header may be ignored there; without any, no example has to be thrown away for it.
         operation.headers.items.clear()
@@ -116,18 +116,18 @@ def _ask_often(
         print_blob=False,
     )
     def once(case: Any) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal requests
+        requests += 1
         _aim(case, world.tenants["acme"])
         answer = case.call(headers={"Authorization": f"Bearer {token}"})
         if case.method != "GET":
             snapshot.restore()
         case.validate_response(
-            answer, checks=CHECKS, excluded_checks=_beside_the_point(case, answer)
+            answer, checks=CHECKS, excluded_checks=_excluded_checks(case, answer)
         )
 
     once()
-    return asked
+    return requests
 
 
 def _aim(case: Any, tenant: Tenant) -> None:
@@ -168,12 +168,12 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _beside_the_point(case: Any, answer: Any) -> list[Any]:
+def _excluded_checks(case: Any, answer: Any) -> list[Any]:
     """A bad record among usage is refused alone, in an answer that is good; and what no schema can
     say, is not said."""
-    told = answer.json() if "json" in answer.headers.get("content-type", [""])[0] else {}
-    if told.get("refused"):
+    body = answer.json() if "json" in answer.headers.get("content-type", [""])[0] else {}
+    if body.get("refused"):
         return [checks.negative_data_rejection]
-    errors = told.get("errors", [])
+    errors = body.get("errors", [])
     beyond = [error["code"] in BEYOND or error["pointer"].endswith("password") for error in errors]
     return [checks.positive_data_acceptance] if errors and all(beyond) else []

@@ -74,8 +74,8 @@ class Targets:
     def versions(self) -> dict[str, int]:
         """A number of each database that changes with every commit."""
         return {
-            name: found.execute("PRAGMA data_version").fetchone()[0]
-            for name, found in self.watched.items()
+            name: database.execute("PRAGMA data_version").fetchone()[0]
+            for name, database in self.watched.items()
         }
 
     def assert_refused(self, *, status: int = 401, code: str = "invalid_token", **how: Any) -> None:
@@ -161,13 +161,13 @@ def test_the_valid_token_works_everywhere(targets: Targets) -> None:
 def test_a_token_rebuilt_identically_is_accepted(targets: Targets) -> None:
     mint = targets.mint
     for token in (
-        mint.said(),
-        mint.headed(),
-        mint.said(proved=mint.now + 29),
-        mint.said(iat=mint.now - 3200),
+        mint.with_claims(),
+        mint.with_header(),
+        mint.with_claims(proved=mint.now + 29),
+        mint.with_claims(iat=mint.now - 3200),
     ):
         targets.assert_taken(token)
-    for where, answer in targets.tries(**sent(mint.said(act=ACT))):
+    for where, answer in targets.tries(**sent(mint.with_claims(act=ACT))):
         assert answer.status_code in (200, 201, 403), where
 
 
@@ -246,8 +246,8 @@ def test_two_authorization_headers_are_refused(targets: Targets, other: str) -> 
 def test_clocks_may_differ_by_30_seconds(targets: Targets, now: StoppedClock, name: str) -> None:
     sign, mint = (-1 if name == "exp" else 1), targets.mint
     ends = {"exp": mint.now + 60} if name != "exp" else {}
-    targets.assert_taken(mint.said(**{**ends, name: mint.now + sign * 29}))
-    targets.assert_refused(**sent(mint.said(**{**ends, name: mint.now + sign * 31})))
+    targets.assert_taken(mint.with_claims(**{**ends, name: mint.now + sign * 29}))
+    targets.assert_refused(**sent(mint.with_claims(**{**ends, name: mint.now + sign * 31})))
 
 
 def test_an_accepted_token_is_refused_once_it_expires(targets: Targets, now: StoppedClock) -> None:
@@ -321,7 +321,7 @@ def test_a_key_rotation_in_four_phases_refuses_nobody(targets: Targets, issuer: 
     targets.assert_taken(by_new)
     issuer.age(301)
     targets.assert_refused(**sent(mint.good))
-    targets.assert_refused(**sent(mint.headed(kid=new.thumbprint())))
+    targets.assert_refused(**sent(mint.with_header(kid=new.thumbprint())))
     targets.assert_taken(by_new)
 
 

@@ -131,13 +131,13 @@ class Machine(RuleBasedStateMachine):
             self.check(self.lifecycle.ask("DELETE", "/v1/sessions/current", token=gone.token), True)
             gone.good = False
 
-    @rule(who=sampled_from((MANAGER, SUPPORT)))
-    def staff_sign_out(self, who: str) -> None:
-        own = self.lifecycle.staff[who]
+    @rule(name=sampled_from((MANAGER, SUPPORT)))
+    def staff_sign_out(self, name: str) -> None:
+        own = self.lifecycle.staff[name]
         self.check(self.lifecycle.ask("DELETE", "/v1/sessions/current", token=own.token), True)
         for one in self.lifecycle.tokens:
             one.good = one.good and one.parent is not own
-        self.lifecycle.staff[who] = lifecycle.log_in_staff(self.world, who)
+        self.lifecycle.staff[name] = lifecycle.log_in_staff(self.world, name)
 
     # ---- ownership
 
@@ -280,7 +280,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def ask_leave(self) -> None:
         answer = self.lifecycle.by_staff(
-            "POST", "/remote-support", {"reason": "a test"}, who=SUPPORT, action="support.requested"
+            "POST", "/remote-support", {"reason": "a test"}, by=SUPPORT, action="support.requested"
         )
         if self.check(answer, self.lifecycle.status == "active"):
             self.lifecycle.grants.append(Grant(answer.json["id"]))
@@ -291,7 +291,7 @@ class Machine(RuleBasedStateMachine):
             return
         grant = data.draw(sampled_from(self.lifecycle.grants), label="grant")
         answer = self.lifecycle.by_staff(
-            "POST", f"/remote-support/{grant.id}/enter", {}, who=SUPPORT, action="support.entered"
+            "POST", f"/remote-support/{grant.id}/enter", {}, by=SUPPORT, action="support.entered"
         )
         free = self.lifecycle.live_acting(SUPPORT) is None
         if self.check(answer, self.lifecycle.status == "active", grant.live, free):

@@ -51,7 +51,7 @@ def table() -> Operations:
 def unchanged(world: World) -> Iterator[None]:
     """Restores the databases after each test."""
     snapshot = Snapshot(world.system)
-    world.prove_anew()
+    world.reauthenticate_everyone()
     yield
     snapshot.restore()
 
@@ -61,22 +61,24 @@ def test_every_operation_has_a_sample(offered: list[Operation]) -> None:
 
 
 def test_every_table_row_is_requested(offered: list[Operation], table: Operations) -> None:
-    asked = {name for o in offered for sample in SAMPLES[o.key] for name in (o.name, sample.also)}
+    requested = {
+        name for o in offered for sample in SAMPLES[o.key] for name in (o.name, sample.also)
+    }
 
-    assert set(table.rows) - asked == set()
+    assert set(table.rows) - requested == set()
 
 
 def test_everyone_is_allowed_exactly_what_the_tables_say(
     world: World, offered: list[Operation], table: Operations, pytestconfig: pytest.Config
 ) -> None:
     run = Run(world)
-    found = matrix.cells(world, offered, table)
-    run.all(found if pytestconfig.getoption("exhaustive") else matrix.sampled(found))
+    all_cells = matrix.cells(world, offered, table)
+    run.all(all_cells if pytestconfig.getoption("exhaustive") else matrix.sampled(all_cells))
 
     people, places = len(matrix.principals(world)), len(world.tenants)
     summary.section("permissions").append(
         f"matrix: {len(offered)} operations x {people} principals x {places} tenants "
-        f"= {run.asked} requests, {len(run.leaks)} leaks"
+        f"= {run.requests} requests, {len(run.leaks)} leaks"
     )
     assert run.leaks == [], _some(run.leaks)
 
@@ -87,24 +89,24 @@ def test_everyone_is_allowed_exactly_what_the_tables_say(
 def test_another_organizations_thing_is_not_found_under_ones_own_path(
     world: World, offered: list[Operation], table: Operations, unchanged: None
 ) -> None:
-    before, told = world.system.digest(), []
+    before, problems = world.system.digest(), []
     acme = world.tenants["acme"]
-    who = ("provider:owner", "acme:owner", "remote support, full")
-    for cell in matrix.cells(world, _with_things(offered), table, who):
+    callers = ("provider:owner", "acme:owner", "remote support, full")
+    for cell in matrix.cells(world, _with_things(offered), table, callers):
         if cell.tenant is not acme or cell.sample.ids or not cell.operation.of_an_organization:
             continue
-        nobodys = matrix.ask(world, _borrowed(cell, world.tenants["absent"]))
+        absent_response = matrix.ask(world, _borrowed(cell, world.tenants["absent"]))
         for other in ("sibling", "foreign", "closing", "deleted", "provider"):
             answer = matrix.ask(world, _borrowed(cell, world.tenants[other]))
             fine = answer.status_code == 404 or (
                 answer.status_code == 403 and cell.wanted == matrix.REFUSED
             )
-            if not fine or matrix.shown(answer) != matrix.shown(nobodys):
-                told.append(
+            if not fine or matrix.shown(answer) != matrix.shown(absent_response):
+                problems.append(
                     f"{cell} with an id of {other}: {answer.status_code} {answer.text[:200]}"
                 )
 
-    assert told == [], _some(told)
+    assert problems == [], _some(problems)
     assert world.system.digest() == before
 
 
@@ -112,11 +114,11 @@ def test_another_organizations_thing_is_not_found_under_ones_own_path(
     "key",
     [
         key
-        for key, found in SAMPLES.items()
+        for key, samples in SAMPLES.items()
         if "{organization_id}" in key
         and any(
             callable(sample.body) and sample.body.__code__.co_names[:1] == ("thing",)
-            for sample in found
+            for sample in samples
         )
     ],
 )
@@ -124,30 +126,30 @@ def test_a_thing_of_another_organization_is_not_found_in_a_body(
     key: str, world: World, offered: list[Operation], table: Operations, unchanged: None
 ) -> None:
     operation, before = next(o for o in offered if o.key == key), world.system.digest()
-    asked = 0
+    requests = 0
     for cell in matrix.cells(world, [operation], table, ("provider:owner", "acme:owner")):
         if cell.tenant.name == "acme" and cell.wanted.lets_in:
             for other in ("sibling", "foreign", "deleted"):
                 sample = replace(cell.sample, body=_always(cell.sample.body(world.tenants[other])))
                 answer = matrix.ask(world, replace(cell, sample=sample))
-                asked += 1
+                requests += 1
                 assert answer.status_code in (404, 409, 422), (str(cell), other, answer.text)
                 assert matrix.foreign_words(world, cell.principal, answer) == []
 
     after = world.system.digest()
-    assert asked > 0
+    assert requests > 0
     assert {name for name in after if after[name] != before[name]} <= {"billing.idempotency_keys"}
 
 
 def test_usage_of_another_providers_customer_is_refused_like_an_unknown_one(
     world: World, unchanged: None
 ) -> None:
-    before, told = world.system.digest(), []
+    before, results = world.system.digest(), []
     token = world.token(world.principals["provider:owner"])
     for name in ("absent", "foreign", "other provider"):
         body = SAMPLES["POST /v1/usage"][0].body(world.tenants[name])
         answer = world.system.call("POST", "/v1/usage", body, token=token)
-        told.append(
+        results.append(
             (
                 answer.status_code,
                 answer.json["accepted"],
@@ -155,7 +157,7 @@ def test_usage_of_another_providers_customer_is_refused_like_an_unknown_one(
             )
         )
 
-    assert told == [(200, 0, ["organization_not_found"])] * 3
+    assert results == [(200, 0, ["organization_not_found"])] * 3
     assert world.system.digest() == before
 
 
@@ -164,29 +166,29 @@ def test_no_session_exchange_into_another_organization(
     name: str, world: World, unchanged: None
 ) -> None:
     before = world.system.digest()
-    for who in ("acme:owner", "acme:admin", "other provider:owner"):
-        if matrix.sees(world.principals[who], world.tenants[name]):
+    for principal in ("acme:owner", "acme:admin", "other provider:owner"):
+        if matrix.sees(world.principals[principal], world.tenants[name]):
             continue
         answer = world.system.call(
             "POST",
             "/v1/sessions/exchange",
             {"organization_id": world.tenants[name].id},
-            token=world.token(world.principals[who]),
+            token=world.token(world.principals[principal]),
         )
-        assert answer.status_code in (403, 404), (who, answer.text)
-        assert matrix.foreign_words(world, world.principals[who], answer) == []
+        assert answer.status_code in (403, 404), (principal, answer.text)
+        assert matrix.foreign_words(world, world.principals[principal], answer) == []
 
     assert world.system.digest() == before
 
 
 def test_another_persons_session_is_not_found(world: World, unchanged: None) -> None:
     before = world.system.digest()
-    for who in ("acme:admin", "provider:owner", "sibling:owner"):
+    for principal in ("acme:admin", "provider:owner", "sibling:owner"):
         sid = world.principals["acme:owner"].claims["sid"]
         answer = world.system.call(
-            "DELETE", f"/v1/sessions/{sid}", token=world.token(world.principals[who])
+            "DELETE", f"/v1/sessions/{sid}", token=world.token(world.principals[principal])
         )
-        assert answer.status_code == 404, (who, answer.text)
+        assert answer.status_code == 404, (principal, answer.text)
 
     assert world.system.digest() == before
 
@@ -194,15 +196,15 @@ def test_another_persons_session_is_not_found(world: World, unchanged: None) -> 
 # ---- properties
 
 
-@pytest.mark.parametrize("who", ["provider:owner", "acme:owner"])
+@pytest.mark.parametrize("principal", ["provider:owner", "acme:owner"])
 def test_privileged_properties_in_a_body_have_no_effect(
-    who: str, world: World, offered: list[Operation], table: Operations, unchanged: None
+    principal: str, world: World, offered: list[Operation], table: Operations, unchanged: None
 ) -> None:
-    before, told, asked = world.system.digest(), [], 0
+    before, problems, requests = world.system.digest(), [], 0
     document = world.system.call("GET", "/v1/openapi.json").json
-    for cell in matrix.cells(world, _with_bodies(offered, document), table, (who,)):
+    for cell in matrix.cells(world, _with_bodies(offered, document), table, (principal,)):
         if (
-            cell.tenant.name not in (world.principals[who].tenant, "acme")
+            cell.tenant.name not in (world.principals[principal].tenant, "acme")
             or not cell.wanted.lets_in
         ):
             continue
@@ -211,12 +213,12 @@ def test_privileged_properties_in_a_body_have_no_effect(
             answer = matrix.ask(
                 world, replace(cell, sample=replace(cell.sample, body=_always(body)))
             )
-            asked += 1
+            requests += 1
             if answer.status_code != 422:
-                told.append(f"{cell} with {at}: {answer.status_code} {answer.text[:200]}")
+                problems.append(f"{cell} with {at}: {answer.status_code} {answer.text[:200]}")
 
-    assert told == [], _some(told)
-    assert asked > 50
+    assert problems == [], _some(problems)
+    assert requests > 50
     assert world.system.digest() == before
 
 
@@ -234,7 +236,7 @@ def _row(service: str, name: str, **marks: str) -> tuple[dict[str, Row], Row]:
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "marks", "who"),
+    ("service", "operation", "marks", "principal"),
     [
         ("billing", "account.read", {"customer_member": "x"}, "acme:member"),
         ("billing", "account.withdraw", {"provider_support": "x"}, "provider:support"),
@@ -247,7 +249,7 @@ def test_a_loosened_row_is_detected(
     service: str,
     operation: str,
     marks: Change,
-    who: str,
+    principal: str,
     world: World,
     offered: list[Operation],
     table: Operations,
@@ -256,11 +258,11 @@ def test_a_loosened_row_is_detected(
     rows, looser = _row(service, operation, **marks)
     monkeypatch.setitem(rows, operation, looser)
 
-    assert _leaks(world, offered, table, operation, who)
+    assert _leaks(world, offered, table, operation, principal)
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "marks", "who"),
+    ("service", "operation", "marks", "principal"),
     [
         ("billing", "account.read", {"customer_owner": "-"}, "acme:owner"),
         ("membership", "member.list", {"provider_viewer": "-"}, "provider:viewer"),
@@ -271,7 +273,7 @@ def test_a_tightened_row_is_detected(
     service: str,
     operation: str,
     marks: Change,
-    who: str,
+    principal: str,
     world: World,
     offered: list[Operation],
     table: Operations,
@@ -280,7 +282,7 @@ def test_a_tightened_row_is_detected(
     rows, tighter = _row(service, operation, **marks)
     monkeypatch.setitem(rows, operation, tighter)
 
-    assert _leaks(world, offered, table, operation, who)
+    assert _leaks(world, offered, table, operation, principal)
 
 
 def test_a_loosened_scope_is_detected(
@@ -321,11 +323,11 @@ def test_a_change_despite_a_denial_is_detected(
 
     def call(*args: Any, **kwargs: Any) -> TestResponse:
         with world.system.databases["membership"].transaction() as session:
-            found = world.tenants["acme"].thing("member_id")
-            session.get_one(members.Member, found).given_name = secrets.token_hex(4)
-        return asked(*args, **kwargs)
+            member_id = world.tenants["acme"].thing("member_id")
+            session.get_one(members.Member, member_id).given_name = secrets.token_hex(4)
+        return original(*args, **kwargs)
 
-    asked = world.system.call
+    original = world.system.call
     monkeypatch.setattr(world.system, "call", call)
 
     leaks = _leaks(world, offered, table, "member.disable", "acme:member")
@@ -334,15 +336,15 @@ def test_a_change_despite_a_denial_is_detected(
 
 
 def _leaks(
-    world: World, offered: list[Operation], table: Operations, operation: str, who: str
+    world: World, offered: list[Operation], table: Operations, operation: str, principal: str
 ) -> list[str]:
     run = Run(world)
-    run.all(matrix.cells(world, [o for o in offered if o.name == operation], table, (who,)))
+    run.all(matrix.cells(world, [o for o in offered if o.name == operation], table, (principal,)))
     return run.leaks
 
 
-def _some(found: list[str]) -> str:
-    return "\n".join([f"{len(found)}:", *found[:40]])
+def _some(problems: list[str]) -> str:
+    return "\n".join([f"{len(problems)}:", *problems[:40]])
 
 
 def _with_things(offered: Iterable[Operation]) -> list[Operation]:
@@ -365,10 +367,10 @@ def _with_bodies(offered: Iterable[Operation], document: Any) -> list[Operation]
 
 def _properties(document: Any, operation: Operation) -> dict[str, Any]:
     """What the body may hold, with the parts of its parts."""
-    said = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"][
+    content = document["paths"][operation.path][operation.method.lower()]["requestBody"]["content"][
         "application/json"
     ]
-    return _resolved(document, said["schema"])
+    return _resolved(document, content["schema"])
 
 
 def _resolved(document: Any, schema: Any) -> dict[str, Any]:

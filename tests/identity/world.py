@@ -133,13 +133,14 @@ class World:
         self._tokens[key] = now, str(self.system.signer.sign({**claims, **times}))
         return self._tokens[key][1]
 
-    def prove_anew(self) -> None:
+    def reauthenticate_everyone(self) -> None:
         """Make every session recently authenticated, however long other tests took."""
         with self.system.databases["membership"].transaction() as session:
             session.execute(update(LoginSession).values(authenticated_at=clock.now()))
 
-    def ask(self, by: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """What the person with that login is answered, and well."""
+    def send(self, by: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Send a request as the person with that login; returns the body of a successful
+        response."""
         given = (
             {"Idempotency-Key": secrets.token_hex(8), **headers} if method == "POST" else headers
         )
@@ -156,8 +157,8 @@ class World:
 
     def claims(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """The claims of the access token in a response."""
-        door = self.system.gateway.extensions["forwarder"]._guard
-        return dict(door.authenticate(f"Bearer {answer['access_token']}"))
+        gateway_guard = self.system.gateway.extensions["forwarder"]._guard
+        return dict(gateway_guard.authenticate(f"Bearer {answer['access_token']}"))
 
     def link(self, address: str) -> str:
         """The token in the last email to that address."""
@@ -166,26 +167,26 @@ class World:
             email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
             for path in sorted((self.system.place.data / "mail").glob("*.eml"))
         ]
-        found = re.search(
+        match = re.search(
             r"https://app\.example/(?:verify|reset)/(\S+)",
             [mail for mail in mails if mail["To"] == address][-1].get_content(),
         )
-        assert found
-        return found[1]
+        assert match
+        return match[1]
 
     def join(self, tenant: str, role: str, name: str = "") -> dict[str, Any]:
         """Invite somebody with this role or preset; once they have accepted they are a
         principal."""
         place, name = self.tenants[tenant], name or role
-        asked = {"role": "admin"} if role == "manager" else {"role": "member", "preset": role}
+        role_fields = {"role": "admin"} if role == "manager" else {"role": "member", "preset": role}
         body = {
             "given_name": name.title(),
             "family_name": place.word,
             "email": f"{name}@{place.word}.example",
             "portal_access": True,
-            **(asked if tenant == "provider" else {"role": role}),
+            **(role_fields if tenant == "provider" else {"role": role}),
         }
-        member: dict[str, Any] = self.ask(
+        member: dict[str, Any] = self.send(
             place.provider, "POST", f"/v1/organizations/{place.id}/members", body
         )
         self._accept(body["email"])
@@ -207,7 +208,9 @@ class World:
             "billing": {"email": f"bills@{made.word}.example"},
             "owner": {"given_name": "Olga", "family_name": made.word, "email": owner},
         }
-        made.things["organization_id"] = self.ask(provider, "POST", "/v1/organizations", body)["id"]
+        made.things["organization_id"] = self.send(provider, "POST", "/v1/organizations", body)[
+            "id"
+        ]
         self._accept(owner)
         self._enter(f"{name}:owner", name, owner)
         made.things["owner_id"] = self.principals[f"{name}:owner"].claims["mid"]
@@ -221,7 +224,9 @@ class World:
         self._enter(f"{name}:owner", name, owner)
         self._logins[name] = self._logins[f"{name}:owner"]
         self.tenants[name].things["member_id"] = self.principals[f"{name}:owner"].claims["mid"]
-        self.ask(name, "PATCH", "/v1/settings", {"managed_service": True, "deletion_grace_days": 0})
+        self.send(
+            name, "PATCH", "/v1/settings", {"managed_service": True, "deletion_grace_days": 0}
+        )
         self.system.settle()
 
     def _things(self, tenant: Tenant) -> None:
@@ -233,20 +238,20 @@ class World:
         )
         leaves = tenant.name in ("closing", "deleted")
         charge = {"amount": "10", "kind": "usage", "description": word}
-        things["transaction_id"] = self.ask(by, "POST", f"{at}/account/charges", charge)["id"]
-        things["invoice_id"] = self.ask(by, "POST", f"{at}/invoices", {})["id"]
+        things["transaction_id"] = self.send(by, "POST", f"{at}/account/charges", charge)["id"]
+        things["invoice_id"] = self.send(by, "POST", f"{at}/invoices", {})["id"]
         paid = {"amount": "10" if leaves else "4", "method": "cash", "reference": word}
-        things["payment_id"] = self.ask(by, "POST", f"{at}/payments", paid)["id"]
+        things["payment_id"] = self.send(by, "POST", f"{at}/payments", paid)["id"]
         held = {"amount": "3", "description": word}
-        things["reservation_id"] = self.ask(by, "POST", f"{at}/account/reservations", held)["id"]
+        things["reservation_id"] = self.send(by, "POST", f"{at}/account/reservations", held)["id"]
         if leaves:
-            self.ask(
+            self.send(
                 by, "POST", f"{at}/account/reservations/{things['reservation_id']}/release", {}
             )
         else:
-            things["transaction_id"] = self.ask(by, "POST", f"{at}/account/charges", charge)["id"]
+            things["transaction_id"] = self.send(by, "POST", f"{at}/account/charges", charge)["id"]
         things["member_id"] = self.join(tenant.name, "member", "target")["id"]
-        pin = self.ask(
+        pin = self.send(
             by, "POST", f"{at}/members", {"name": f"Loginless {word}", "portal_access": False}
         )
         things |= {"loginless_id": pin["id"], "extension": pin["extension"], "pin": pin["pin"]}
@@ -256,9 +261,9 @@ class World:
             member = self.join("acme", role if role in PEOPLE else "member", role)
             at = f"/v1/organizations/{self.tenants['acme'].id}/members/{member['id']}"
             if role == "removed":
-                self.ask("provider", "DELETE", at)
+                self.send("provider", "DELETE", at)
             elif role == "disabled":
-                self.ask("provider", "POST", f"{at}/disable")
+                self.send("provider", "POST", f"{at}/disable")
             if role in ("removed", "disabled"):
                 self.refuse(f"acme:{role}", role)
 
@@ -271,7 +276,7 @@ class World:
                     guard.grantable(caller_of(self.principals[f"{tenant}:owner"].claims))
                 ),
             }
-            key = self.ask(owner, "POST", "/v1/api-keys", body)
+            key = self.send(owner, "POST", "/v1/api-keys", body)
             self.tenants[tenant].things["key_id"] = key["id"]
             session = self.system.call("POST", "/v1/sessions", {"api_key": key["api_key"]})
             self.principals[f"{tenant}:key"] = Principal(
@@ -283,12 +288,12 @@ class World:
         of ownership."""
         for name in ("acme", "sibling"):
             at, things = f"/v1/organizations/{self.tenants[name].id}", self.tenants[name].things
-            asked = {"member_id": things["member_id"], "reason": "a test"}
-            things["transfer_id"] = self.ask(
-                f"{name}:owner", "POST", f"{at}/ownership-transfers", asked
+            body = {"member_id": things["member_id"], "reason": "a test"}
+            things["transfer_id"] = self.send(
+                f"{name}:owner", "POST", f"{at}/ownership-transfers", body
             )["id"]
             for access, staff in (("read", "provider:support"), ("full", "provider:owner")):
-                grant = self.ask(
+                grant = self.send(
                     "provider",
                     "POST",
                     f"{at}/remote-support",
@@ -307,7 +312,7 @@ class World:
 
     def _act(self, staff: str, tenant: str, name: str, path: str) -> None:
         if tenant == "acme":
-            claims = self.claims(self.ask(staff, "POST", path, {"reason": "a test"}))
+            claims = self.claims(self.send(staff, "POST", path, {"reason": "a test"}))
             self.principals[name] = Principal(name, tenant, claims)
 
     def _end(self) -> None:
@@ -315,15 +320,15 @@ class World:
         for name, what in (("deleted", "delete"), ("closing", "delete"), ("suspended", "suspend")):
             path = f"/v1/organizations/{self.tenants[name].id}"
             if what == "suspend":
-                self.ask("provider", "POST", f"{path}/suspend", {"reason": "a test"})
+                self.send("provider", "POST", f"{path}/suspend", {"reason": "a test"})
             else:
-                self.ask("provider", "DELETE", path, {"reason": "a test"})
+                self.send("provider", "DELETE", path, {"reason": "a test"})
             self.system.settle()
-            status = self.tenants[name].status = self.ask("provider", "GET", path)["status"]
+            status = self.tenants[name].status = self.send("provider", "GET", path)["status"]
             assert status == {"suspended": "suspended", "deleted": "deleted"}.get(
                 name, "suspended_for_deletion"
             )
-            self.ask("provider", "PATCH", "/v1/settings", {"deletion_grace_days": 30})
+            self.send("provider", "PATCH", "/v1/settings", {"deletion_grace_days": 30})
             self.system.settle()
             self.refuse(f"{name}:owner", name)
 
