@@ -250,7 +250,7 @@ def test_the_customer_is_asked_once_a_day_for_money_that_cannot_be_drawn(world, 
         charge(world, org, "81" if not hours else "1", NOON + timedelta(hours=hours))
         run(world, NOON + timedelta(hours=hours))
     wanted = published(world, org, "top_up_wanted")
-    assert [asked["usable_credits"] for asked in wanted] == ["19.00", "16.00"]
+    assert [message["usable_credits"] for message in wanted] == ["19.00", "16.00"]
     assert wanted[0] == {
         "organization_id": org,
         "provider_id": world.provider_id,

@@ -272,12 +272,12 @@ def test_every_route_and_every_field_has_a_sample(
     assert {route.name for route in changing} == BODIES.keys()
     assert len(routes) > len(changing) > 10
     for route in changing:
-        for at, field, _ in places(route.takes.get("json"), BODIES[route.name]):
+        for at, field, _ in fields_of(route.takes.get("json"), BODIES[route.name]):
             assert wrong(field), (route.name, at)
     assert RECORD.keys() == UsageRecordShown().fields.keys()
 
 
-def places(
+def fields_of(
     schema: ma.Schema | None, body: dict[str, Any], at: str = ""
 ) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Each field, its location, and the part of the body that contains it."""
@@ -286,7 +286,7 @@ def places(
     for name, field in fields.items():
         key = field.data_key or name
         if isinstance(field, ma.fields.Nested):
-            yield from places(field.schema, body[key], f"{at}/{key}")
+            yield from fields_of(field.schema, body[key], f"{at}/{key}")
         yield f"{at}/{key}", field, body
 
 
@@ -490,14 +490,14 @@ def test_an_invalid_field_is_refused_by_name(
                 route,
                 (
                     (what, books.send(route, body), (422, expected))
-                    for what, body, expected in spoilt(route, books.body(route))
+                    for what, body, expected in invalid_bodies(route, books.body(route))
                 ),
             )
 
 
-def spoilt(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
+def invalid_bodies(route: Route, body: dict[str, Any]) -> Iterator[tuple[Any, Any, str]]:
     """Every invalid variant of a body: what is wrong, the body, and the location of the error."""
-    for at, field, part in places(route.takes["json"], body):
+    for at, field, part in fields_of(route.takes["json"], body):
         key = at.rpartition("/")[2]
         kept = part[key]
         for part[key], where in values(field, kept):
@@ -654,9 +654,9 @@ def test_an_unsupported_method_is_refused_with_the_supported_ones(
     for path, methods in served.items():
         tried = []
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
-            asked = Route(method, path, {})
+            route = Route(method, path, {})
             override = {"X-HTTP-Method-Override": next(iter(methods))}
-            response = books.send(asked, {"amount": "1", "method": "cash"}, headers=override)
+            response = books.send(route, {"amount": "1", "method": "cash"}, headers=override)
             assert methods <= set(re.findall("[A-Z]+", response.headers["Allow"])), path
             tried.append((method, response, 405))
         unchanged(Route("any", path, {}), tried)
@@ -675,14 +675,14 @@ def test_invalid_list_queries_are_refused(
     for route in lists:
         path = books.filled(route.path)
 
-        def asked(query: str, route: Route = route, path: str = path) -> Any:
+        def get(query: str, route: Route = route, path: str = path) -> Any:
             return books.send(route, b"", path=f"{path}?{query}")
 
-        first = asked("limit=1").json["next_cursor"]
+        first = get("limit=1").json["next_cursor"]
         other = books.send(
             route, b"", path=books.filled(route.path, books.foreign) + "?limit=1"
         ).json["next_cursor"]
-        assert asked(f"limit=1&cursor={first}").status_code == 200, route.name
+        assert get(f"limit=1&cursor={first}").status_code == 200, route.name
         limits = [
             "",
             "0",
@@ -750,9 +750,9 @@ def test_invalid_list_queries_are_refused(
                 ]
                 queries += [(f"{key}={bad}", f"/{key}") for bad in some]
                 assert isinstance(field, Day | Moment | ma.fields.Boolean | ma.fields.String), key
-        unchanged(route, ((query, asked(query), (422, pointer)) for query, pointer in queries))
+        unchanged(route, ((query, get(query), (422, pointer)) for query, pointer in queries))
         many = "&".join(f"x{n}=1" for n in range(1000))
-        unchanged(route, [("a thousand", asked(many), 422)])
+        unchanged(route, [("a thousand", get(many), 422)])
 
 
 def test_a_valid_request_is_executed_once_per_key(world: World, changing: list[Route]) -> None:

@@ -20,7 +20,7 @@ def published(world, org):
     return [data for name, data in world.published(org) if name == "balance_changed"]
 
 
-def unsaid(world, org):
+def unpublished(world, org):
     with world.database.reading() as session:
         return session.get(UnpublishedBalance, org) is not None
 
@@ -31,12 +31,12 @@ def test_many_charges_publish_one_balance_and_are_recorded_in_the_journal_only(w
     for _ in range(5):
         world.charge(org, "1")
     world.charge(org, "1", external_invoice="A1")
-    assert world.published(org) == before and unsaid(world, org)
+    assert world.published(org) == before and unpublished(world, org)
     world.run_jobs()
     world.run_jobs()
     ((name, figures),) = world.published(org)[len(before) :]
     assert (name, figures["usable_credits"]) == ("balance_changed", "5.00")
-    assert not unsaid(world, org)
+    assert not unpublished(world, org)
     rows = world.call("GET", f"/v1/organizations/{org}/account/transactions").json["data"]
     assert len(rows) == 6
 
@@ -55,7 +55,7 @@ def test_a_failed_charge_publishes_nothing(world):
         world.post(org, "charges", {"amount": "2", "kind": "usage", "description": "x"}).status_code
         == 409
     )
-    assert not unsaid(world, org)
+    assert not unpublished(world, org)
 
 
 def test_the_job_writes_nothing_if_nothing_has_changed(world, monkeypatch):
@@ -85,7 +85,7 @@ def test_a_locked_account_is_published_later(world):
             select(Account).where(Account.organization_id == org).with_for_update()
         ).one()
         world.run_jobs("publish_balances")
-    assert len(published(world, org)) == sent and unsaid(world, org)
+    assert len(published(world, org)) == sent and unpublished(world, org)
     world.run_jobs("publish_balances")
     assert len(published(world, org)) == sent + 1
 
@@ -111,7 +111,7 @@ def test_nothing_is_lost_when_charges_and_the_job_race(world, way, monkeypatch):
     _, charged = at_once(keep_saying, keep_charging)
     assert charged == 200
     assert published(world, org)[-1]["usable_credits"] == "800.00"
-    assert not unsaid(world, org)
+    assert not unpublished(world, org)
     stamps = [figures["as_of"] for figures in published(world, org)]
     assert stamps == sorted(stamps)
 

@@ -234,17 +234,17 @@ def books(world, books_by_database={}):  # noqa: B006 - made once per database
 @pytest.mark.parametrize("what", PLANTED)
 def test_every_planted_change_is_found(books, owner, what):
     world, orgs = books
-    whose, invariant, changes = PLANTED[what]
+    position, invariant, changes = PLANTED[what]
     with tampering(owner) as session:
         assert queries.audit_batch(session, world.provider_id).discrepancies == []
         last = session.scalar(
-            select(func.max(Entry.seq)).where(Entry.organization_id == orgs[whose])
+            select(func.max(Entry.seq)).where(Entry.organization_id == orgs[position])
         )
         for change in changes:
-            assert session.execute(change(orgs[whose], last)).rowcount != 0
+            assert session.execute(change(orgs[position], last)).rowcount != 0
         discrepancies = queries.audit_batch(session, world.provider_id).discrepancies
     assert invariant in {discrepancy.invariant for discrepancy in discrepancies}
-    assert {discrepancy.organization_id for discrepancy in discrepancies} == {orgs[whose]}
+    assert {discrepancy.organization_id for discrepancy in discrepancies} == {orgs[position]}
     assert all(discrepancy.detail for discrepancy in discrepancies)
 
 

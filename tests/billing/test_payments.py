@@ -374,17 +374,17 @@ def test_a_credit_note_deallocates_the_payments_of_the_invoice(world):
 def test_a_list_of_payments_needs_the_same_queries_for_one_as_for_many(world):
     org, made = customer(world, *["2"] * 4)
     listed = [pay(world, org, "1", invoice_ids=[one]).json for one in made]
-    asked = []
+    statements = []
 
     def count(connection, cursor, statement, parameters, context, many):
-        asked.append(statement)
+        statements.append(statement)
 
     def read_page(limit, cursor=""):
-        asked.clear()
+        statements.clear()
         event.listen(world.database.engine, "before_cursor_execute", count)
         page = world.call("GET", f"/v1/organizations/{org}/payments?limit={limit}{cursor}").json
         event.remove(world.database.engine, "before_cursor_execute", count)
-        return page, len(asked)
+        return page, len(statements)
 
     everything, times = read_page(200)
     assert (everything["data"], everything["has_more"]) == (listed[::-1], False)

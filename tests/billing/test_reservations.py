@@ -520,8 +520,8 @@ def test_the_reservation_of_another_customer_does_not_exist(world):
     org, other = world.open(limit="100"), world.open(limit="100")
     made = reserve(world, org, "1")["id"]
     for wrong in (made, "res_x", "txn" + made[3:], made.upper(), ids.new("res")):
-        whose = other if wrong == made else org
-        path = f"/v1/organizations/{whose}/account/reservations/{wrong}"
+        owner = other if wrong == made else org
+        path = f"/v1/organizations/{owner}/account/reservations/{wrong}"
         responses = [world.call("GET", path)]
         responses += [world.call("POST", f"{path}/{verb}", {}) for verb in ("capture", "release")]
         assert [(a.status_code, a.json["code"]) for a in responses] == [(404, "not_found")] * 3
@@ -691,16 +691,16 @@ def test_every_query_of_reservations_uses_an_index(world, ask, index):
     org = world.open(limit="100")
     world.top_up(org, "1")
     reserve(world, org, "100")
-    asked = []
+    statements = []
 
     def note(connection, cursor, statement, parameters, context, many):
         if "FROM reservations" in statement:
-            asked.append((statement, parameters))
+            statements.append((statement, parameters))
 
     event.listen(world.database.engine, "before_cursor_execute", note)
     ask(world, f"/v1/organizations/{org}/account/reservations")
     event.remove(world.database.engine, "before_cursor_execute", note)
-    assert asked
+    assert statements
     with world.database.reading() as session:
         connection = session.connection()
         if not world.database.is_sqlite:
@@ -714,7 +714,7 @@ def test_every_query_of_reservations_uses_an_index(world, ask, index):
             "\n".join(
                 str(row) for row in connection.exec_driver_sql(explain + statement, parameters)
             )
-            for statement, parameters in asked
+            for statement, parameters in statements
         ]
     assert all(
         "Seq Scan on reservations" not in plan and "SCAN reservations" not in plan for plan in plans

@@ -275,7 +275,7 @@ def test_expiry_during_a_charge_does_not_deadlock(world):
     with world.database.transaction() as session:
         audit.records.lock_heads(session, [org])
         charging.start()
-        while charging.is_alive() and not _asked(world, waiting):
+        while charging.is_alive() and not _scalar(world, waiting):
             threading.Event().wait(0.01)
         actions.record_denial(
             session, organization_id=org, operation="account.top_up", by=CLERK, now=clock.now()
@@ -284,6 +284,6 @@ def test_expiry_during_a_charge_does_not_deadlock(world):
     assert [response["kind"] for response in responses] == ["one_off"]
 
 
-def _asked(world, query):
+def _scalar(world, query):
     with world.database.reading() as session:
         return session.scalar(query)

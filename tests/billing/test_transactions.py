@@ -172,16 +172,16 @@ def test_a_slow_download_holds_no_connection(world, monkeypatch):
     ids=["list", "kind", "one", "in", "burn", "wallet"],
 )
 def test_every_query_of_the_journal_uses_an_index(world, busy, ask, index):
-    asked = []
+    statements = []
 
     def note(connection, cursor, statement, parameters, context, many):
         if "FROM journal" in statement or "FROM spendings" in statement:
-            asked.append((statement, parameters))
+            statements.append((statement, parameters))
 
     event.listen(world.database.engine, "before_cursor_execute", note)
     ask(world, busy)
     event.remove(world.database.engine, "before_cursor_execute", note)
-    assert asked
+    assert statements
     with world.database.reading() as session:
         connection = session.connection()
         if not world.database.is_sqlite:
@@ -192,7 +192,7 @@ def test_every_query_of_the_journal_uses_an_index(world, busy, ask, index):
             "\n".join(
                 str(row) for row in connection.exec_driver_sql(explain + statement, parameters)
             )
-            for statement, parameters in asked
+            for statement, parameters in statements
         ]
     assert all(
         "Seq Scan" not in plan and "SCAN journal" not in plan and "SCAN spendings" not in plan

@@ -339,20 +339,20 @@ def test_every_query_of_a_batch_uses_an_index_however_long_the_journal(
 ) -> None:
     world = World(young, FlaskClient(Flask("")))
     orgs = [world.open(limit="100000") for _ in range(20)]
-    asked: dict[str, tuple[str, Any]] = {}
+    statements: dict[str, tuple[str, Any]] = {}
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         for name, word in (("ix_journal_source", "FROM journal"), ("accounts", "JOIN accounts")):
             if word in statement:
-                asked.setdefault(name, (statement, parameters))
+                statements.setdefault(name, (statement, parameters))
 
     event.listen(young.engine, "before_cursor_execute", note)
     use(world, *(record(world, org, org) for org in orgs))
-    assert len(asked) == 2
+    assert len(statements) == 2
     for grown in (0, 1, 8):  # 20, 2,020 and 18,020 rows
         for turn in range(grown):
             use(world, *(record(world, orgs[n % 20], f"{grown}-{turn}-{n}") for n in range(2000)))
-        for index, (statement, parameters) in asked.items():
+        for index, (statement, parameters) in statements.items():
             plan = generic_plan(young, statement, parameters)
             assert "Index" in plan and index in plan and "Seq Scan" not in plan, plan
 
@@ -371,8 +371,8 @@ def generic_plan(database: Database, statement: str, parameters: dict[str, Any])
         values = sql.SQL(", ").join(sql.Literal(parameters[name]) for name in names)
         driver.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         driver.execute("DEALLOCATE ALL")
-        driver.execute(f"PREPARE asked AS {prepared}")
-        rows = driver.execute(sql.SQL("EXPLAIN EXECUTE asked ({})").format(values)).fetchall()
+        driver.execute(f"PREPARE query AS {prepared}")
+        rows = driver.execute(sql.SQL("EXPLAIN EXECUTE query ({})").format(values)).fetchall()
         driver.execute("DEALLOCATE ALL")
     return "\n".join(row[0] for row in rows)
 

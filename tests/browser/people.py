@@ -100,7 +100,7 @@ class Person:
         for one in words:
             expect(self.page.locator("body")).to_contain_text(one)
 
-    def is_told(self, words: Name) -> None:
+    def sees_message(self, words: Name) -> None:
         """A banner shows this text."""
         expect(self.page.get_by_role("status").filter(has_text=words).first).to_be_visible()
 

@@ -252,6 +252,6 @@ def test_pages_of_a_support_session(
     theirs.go(theirs.at(f"/c/{customer.id}/support"))
     theirs.follow(re.compile("^End session"))
     theirs.press("End session")
-    theirs.is_told("Ended")
+    theirs.sees_message("Ended")
     person.reads("This support session has ended")
     objections["acting is over"] = axe.objections(person.page)

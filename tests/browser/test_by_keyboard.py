@@ -42,7 +42,7 @@ def test_working_with_the_keyboard_only(typist: Typist, embedded: Site) -> None:
     page.keyboard.type("40.00")
     typist.choose("Method", "Cash")
     typist.press("Top up")
-    typist.is_told("Topped up 40.00")
+    typist.sees_message("Topped up 40.00")
 
     for letter, ending in (
         ("t", "transactions"),
@@ -66,7 +66,7 @@ def test_working_with_the_keyboard_only(typist: Typist, embedded: Site) -> None:
     expect(page.get_by_role("dialog").get_by_role("heading").first).to_be_focused()
     typist.fill({"Reason": "not paid"})
     typist.press("Suspend organization")
-    typist.is_told("was suspended")
+    typist.sees_message("was suspended")
     typist.keys("g", "c")
     expect(page).to_have_url(re.compile("/customers$"))
     typist.keys("j", "j", "k", "Enter")

@@ -119,9 +119,9 @@ def test_an_unreachable_registry_is_reported_in_one_line(
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/")
     monkeypatch.setenv("NPM_CONFIG_CACHE", str(tmp_path / "cache"))
 
-    told = assets.fetch(console)
+    message = assets.fetch(console)
 
-    assert "the console works without" in told.lower() and "\n" not in told
+    assert "the console works without" in message.lower() and "\n" not in message
     assert not served(console).exists()
 
 

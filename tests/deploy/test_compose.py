@@ -357,19 +357,19 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def test_the_last_stage_has_no_tools_and_no_root() -> None:
-    found = instructions()
-    starts = [n for n, (word, _) in enumerate(found) if word == "FROM"]
-    assert [rest for word, rest in found if word == "FROM"] == [
+    instructions_ = instructions()
+    starts = [n for n, (word, _) in enumerate(instructions_) if word == "FROM"]
+    assert [rest for word, rest in instructions_ if word == "FROM"] == [
         "${PYTHON_IMAGE} AS declarations",
         "${PYTHON_IMAGE} AS build",
         "${PYTHON_IMAGE}",
     ]
-    last = found[starts[-1] :]
+    last = instructions_[starts[-1] :]
     assert [rest for word, rest in last if word == "USER"] == ["10001:10001"]
     assert [rest for word, rest in last if word == "COPY"] == ["--from=build /app /app"]
     [run] = [rest for word, rest in last if word == "RUN"]
     assert "pip uninstall" in run and "install " not in run.replace("uninstall ", "")
-    assert not [word for word, _ in found if word == "ADD"]
+    assert not [word for word, _ in instructions_ if word == "ADD"]
     assert any("PYTHONUNBUFFERED=1" in rest for word, rest in last if word == "ENV")
 
 
@@ -383,10 +383,10 @@ def test_no_secrets_in_the_image() -> None:
 
 def stage(name: str) -> list[tuple[str, str]]:
     """The instructions of the stage of this name."""
-    found = instructions()
-    start = found.index(("FROM", f"${{PYTHON_IMAGE}} AS {name}"))
-    ends = [n for n, (word, _) in enumerate(found) if word == "FROM" and n > start]
-    return found[start + 1 : ends[0]]
+    instructions_ = instructions()
+    start = instructions_.index(("FROM", f"${{PYTHON_IMAGE}} AS {name}"))
+    ends = [n for n, (word, _) in enumerate(instructions_) if word == "FROM" and n > start]
+    return instructions_[start + 1 : ends[0]]
 
 
 def test_the_libraries_layer_needs_the_lock_and_every_member(tmp_path: Path) -> None:

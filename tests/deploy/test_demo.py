@@ -148,22 +148,22 @@ def test_money_is_written_as_in_the_api(amount: str, text: str) -> None:
 
 
 def test_it_runs_every_step_on_a_system_of_its_own() -> None:
-    told = demo()
+    result = demo()
 
-    assert told.returncode == 0, told.stdout
-    assert "40 created, 0 already there, 0 refused; 8 countries, 5 currencies" in told.stdout
+    assert result.returncode == 0, result.stdout
+    assert "40 created, 0 already there, 0 refused; 8 countries, 5 currencies" in result.stdout
     for expected in (
         "409 deletion_refused",
         "409 account_closed",
         "409 insufficient_credits",
         "✔ status: deleted",
     ):
-        assert expected in told.stdout
-    assert "steps went as expected" in told.stdout
-    assert "✔ invoices: paid 100.00" in told.stdout
-    saved = re.search(r"[0-9,]+ bytes are in (.*)", told.stdout)
+        assert expected in result.stdout
+    assert "steps went as expected" in result.stdout
+    assert "✔ invoices: paid 100.00" in result.stdout
+    saved = re.search(r"[0-9,]+ bytes are in (.*)", result.stdout)
     assert saved and Path(saved[1]).read_bytes().startswith(b"%PDF-")
-    statement = told.stdout.partition("Statement of account")[2]
+    statement = result.stdout.partition("Statement of account")[2]
     assert "-180.254321" in statement
     assert (
         statement.index("Opening balance")
@@ -173,36 +173,36 @@ def test_it_runs_every_step_on_a_system_of_its_own() -> None:
 
 
 def test_an_unexpected_result_ends_it_and_restores_the_grace_period(fake: str) -> None:
-    told = demo("--no-load", BASE_URL=fake, CLIENTELE_ADMIN_PASSWORD="any")
+    result = demo("--no-load", BASE_URL=fake, CLIENTELE_ADMIN_PASSWORD="any")
 
-    assert told.returncode == 1
-    assert "status: expected 201, got 422" in told.stdout
+    assert result.returncode == 1
+    assert "status: expected 201, got 422" in result.stdout
     assert FakeSystem.settings == [30, 7]
 
 
 def test_each_invalid_row_is_named_and_the_others_are_loaded(fake: str) -> None:
-    told = demo(BASE_URL=fake, CLIENTELE_ADMIN_PASSWORD="any")
+    result = demo(BASE_URL=fake, CLIENTELE_ADMIN_PASSWORD="any")
 
-    assert told.returncode == 1
+    assert result.returncode == 1
     assert (
         "row 17 'Hôtel des Trois Ponts ***': /owner/email Enter a valid email address."
-        in told.stdout
+        in result.stdout
     )
-    assert "0 created, 0 already there, 40 refused" in told.stdout
+    assert "0 created, 0 already there, 40 refused" in result.stdout
 
 
 def test_a_file_without_the_columns_is_refused_immediately(tmp_path: Path) -> None:
     file = tmp_path / "other.csv"
     file.write_text("name,country\nX,SG\n")
 
-    told = demo("--file", str(file))
+    result = demo("--file", str(file))
 
-    assert told.returncode == 1
-    assert "these columns are missing: currency" in told.stdout
+    assert result.returncode == 1
+    assert "these columns are missing: currency" in result.stdout
 
 
 def test_without_a_password_it_says_what_to_set(fake: str) -> None:
-    told = demo(BASE_URL=fake)
+    result = demo(BASE_URL=fake)
 
-    assert told.returncode == 2
-    assert "Set CLIENTELE_ADMIN_PASSWORD" in told.stdout
+    assert result.returncode == 2
+    assert "Set CLIENTELE_ADMIN_PASSWORD" in result.stdout

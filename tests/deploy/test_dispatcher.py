@@ -139,16 +139,16 @@ def test_only_a_proxy_says_who_the_client_is(proxies: str, status: int) -> None:
     assert front.get("/sign-in", X_Forwarded_For="6.6.6.6, 2.2.2.2").status_code == status
 
 
-def test_an_embedded_system_believes_the_proxies_that_it_is_told_of(
+def test_an_embedded_system_believes_the_proxies_of_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TRUSTED_PROXIES", raising=False)
-    untold = installation.settings_of(Installation(tmp_path, 1))
+    default = installation.settings_of(Installation(tmp_path, 1))
     monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1")
-    told = installation.settings_of(Installation(tmp_path, 1))
+    trusting = installation.settings_of(Installation(tmp_path, 1))
 
     for name in ("gateway", "console"):
-        assert (untold[name].trusted_proxies, told[name].trusted_proxies) == ("", "127.0.0.1")
+        assert (default[name].trusted_proxies, trusting[name].trusted_proxies) == ("", "127.0.0.1")
 
 
 def test_the_console_in_the_same_process_is_believed() -> None:

@@ -193,12 +193,12 @@ def send_raw(port: int, raw: bytes) -> bytes:
     second."""
     with socket.create_connection(("127.0.0.1", port), timeout=8) as line:
         line.sendall(raw)
-        heard = b""
+        response = b""
         with contextlib.suppress(OSError):
             while part := line.recv(65536):
-                heard += part
+                response += part
                 line.settimeout(1)
-        return heard
+        return response
 
 
 def assert_problem(
@@ -801,11 +801,11 @@ def answer_names(line: socket.socket, addresses: list[str]) -> None:
         while True:
             query, client = line.recvfrom(512)
             end = query.index(b"\0", 12) + 5
-            found = addresses if query[end - 4 : end - 2] == b"\0\1" else []
+            answers = addresses if query[end - 4 : end - 2] == b"\0\1" else []
             records = [
-                b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address) for address in found
+                b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address) for address in answers
             ]
-            head = query[:2] + b"\x81\x80\0\1" + len(found).to_bytes(2, "big") + b"\0\0\0\0"
+            head = query[:2] + b"\x81\x80\0\1" + len(answers).to_bytes(2, "big") + b"\0\0\0\0"
             line.sendto(head + query[12:end] + b"".join(records), client)
 
 
@@ -833,6 +833,6 @@ def test_the_log_contains_no_secrets(haproxy: str, upstream: Upstream) -> None:
         process.terminate()
         lines += [json.loads(line) for line in process.stdout if line.startswith("{")]
     assert "canary" not in str(lines)
-    [said] = [line for line in lines if line["path"] == '/v1/"']
-    assert (said["method"], said["status"]) == ("GET", 200)
+    [logged] = [line for line in lines if line["path"] == '/v1/"']
+    assert (logged["method"], logged["status"]) == ("GET", 200)
     assert len([line for line in lines if line["method"] == "POST"]) == 5

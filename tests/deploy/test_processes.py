@@ -24,20 +24,20 @@ def signals_are_given_back() -> Iterator[None]:
 def test_roles_that_run_are_stopped_when_another_does_not_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    told = []
+    events = []
 
     class Fleet:
         def __init__(self, *_: Any, **__: Any) -> None:
             pass
 
         def prepare(self) -> None:
-            told.append("prepare")
+            events.append("prepare")
 
         def start(self) -> None:
             raise RuntimeError("org-web has ended")
 
         def stop(self) -> None:
-            told.append("stop")
+            events.append("stop")
 
     monkeypatch.setattr(processes, "System", Fleet)
     monkeypatch.setattr(processes, "Postgres", nullcontext)
@@ -46,7 +46,7 @@ def test_roles_that_run_are_stopped_when_another_does_not_start(
     with pytest.raises(RuntimeError, match="org-web"):
         processes.run(tmp_path)
 
-    assert told == ["prepare", "stop"]
+    assert events == ["prepare", "stop"]
 
 
 def test_a_port_is_given_to_one_process_only() -> None:

@@ -100,8 +100,8 @@ def test_a_saga_finishes_after_a_kill_at(embedded: Embedded, point: str) -> None
     assert created.status == 201
     fresh = f"/v1/organizations/{created.body['id']}"
     until(lambda: api.call("GET", fresh).body["status"] == "active")
-    found = api.call("GET", f"/v1/organizations?q={body['name'][-12:]}").body["data"]
-    assert [row["id"] for row in found] == [created.body["id"]]
+    rows = api.call("GET", f"/v1/organizations?q={body['name'][-12:]}").body["data"]
+    assert [row["id"] for row in rows] == [created.body["id"]]
     for action in ("organization.created", "account.opened", "organization.activated"):
         until(lambda action=action: customers.actions(api, fresh).count(action) == 1)
     assert api.call("DELETE", path, {}, wait=10).body["status"] == "scheduled"

@@ -106,20 +106,20 @@ def test_differing_components_are_renamed_with_all_references_and_equal_ones_are
 
 def test_it_is_cached_for_a_minute_and_survives_an_unavailable_service() -> None:
     at, fakes = [0.0], {name: Fake(name, openapi=document) for name, document in DOCUMENTS.items()}
-    catalogue = Catalog(
+    catalog = Catalog(
         ROUTES,
         {name: InternalClient(InProcess(fake), "gateway", SECRET) for name, fake in fakes.items()},
         "https://x",
         clock=lambda: at[0],
     )
-    first = catalogue.document()
+    first = catalog.document()
     fakes["org"].openapi = _document("/v1/settings", "c")
     at[0] = 59
-    assert catalogue.document() is first
+    assert catalog.document() is first
     at[0] = 61
     fakes["billing"].silent = True
-    second = catalogue.document()
-    assert catalogue.document() is second
+    second = catalog.document()
+    assert catalog.document() is second
     assert "c" in json.loads(second)["components"]["schemas"]["Item"]["properties"]
     assert "/v1/wallet" in json.loads(second)["paths"]
 

@@ -181,7 +181,7 @@ def test_invalid_chunks_are_400_and_what_follows_is_not_a_request(served: Served
 
 
 def test_missing_settings_are_all_named() -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "gateway", "web"],
         env={"PATH": os.environ["PATH"], "REGISTRY": str(registry.FILE)},
         capture_output=True,
@@ -189,12 +189,12 @@ def test_missing_settings_are_all_named() -> None:
         check=False,
         timeout=120,
     )
-    assert told.returncode == 1
+    assert result.returncode == 1
     assert all(
-        name in told.stderr
+        name in result.stderr
         for name in ("ORG_URL", "BILLING_URL", "MEMBERSHIP_URL", "INTERNAL_SECRET")
     )
-    assert "Traceback" not in told.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_it_needs_no_database_and_no_broker() -> None:
@@ -202,7 +202,7 @@ def test_it_needs_no_database_and_no_broker() -> None:
         "import sys, gateway.app, chassis.runtime.web_server; "
         "print([m for m in ('sqlalchemy', 'psycopg', 'kombu', 'alembic') if m in sys.modules])"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
     )
-    assert told.stdout.strip() == "[]"
+    assert result.stdout.strip() == "[]"

@@ -249,13 +249,15 @@ class Driver(RuleBasedStateMachine):
         """Every stored row about money."""
         keys: list[Any] = [ids.to_uuid("org", org) for org in self.order]
         is_sqlite = self.world.database.is_sqlite
-        asked = {name: key.hex if is_sqlite else key for name, key in zip("abc", keys, strict=True)}
+        parameters = {
+            name: key.hex if is_sqlite else key for name, key in zip("abc", keys, strict=True)
+        }
         # Without SQLAlchemy's types, which would take most of the time.
         with self.world.database.engine.connect() as connection:
             return {
                 table: list(
                     connection.exec_driver_sql(
-                        wanted if is_sqlite else re.sub(":([abc])", r"%(\1)s", wanted), asked
+                        wanted if is_sqlite else re.sub(":([abc])", r"%(\1)s", wanted), parameters
                     )
                 )
                 for table, wanted in TABLES.items()
