@@ -1,11 +1,13 @@
 """One address for API and pages in the embedded mode: what goes to the console, and with what."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chassis.http import networks
-from clientele import installation
+from chassis.runtime.settings import Secret
+from clientele import embedded, installation
 from clientele.dispatcher import Dispatcher
 from clientele.installation import Installation
 from gateway.clients import InProcess
@@ -166,3 +168,22 @@ def test_pages_are_counted_by_ipv6_network() -> None:
     statuses = [front.get("/sign-in", peer=peer).status_code for peer in peers]
 
     assert statuses == [200, 429, 200]
+
+
+def test_the_greeting_names_where_mail_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = Installation(tmp_path, 1)
+    settings = embedded.prepare(at)["membership"]
+    places = {
+        f"file://{at.mail}": str(at.mail),
+        "file:///srv/mail": "/srv/mail",
+        "smtp://user:secret@mail.example:587": "mail.example:587",
+    }
+
+    for url in places:
+        embedded._greet(at, dataclasses.replace(settings, mail_url=Secret(url)))
+
+    printed = capsys.readouterr().out
+    lines = [line.split()[-1] for line in printed.splitlines() if "Mail goes to" in line]
+    assert lines == list(places.values()) and "secret" not in printed

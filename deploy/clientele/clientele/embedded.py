@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.types import StartResponse
 
 from chassis.db.database import Database
@@ -156,6 +157,12 @@ def _start_thread(name: str, target: Callable[..., None], *args: Any) -> None:
     threading.Thread(target=target, args=args, name=name, daemon=True).start()
 
 
+def _mail_goes_to(url: str) -> str:
+    """The folder or the mail server, without its password."""
+    parts = urlsplit(url)
+    return parts.path if parts.scheme == "file" else parts.netloc.rpartition("@")[2]
+
+
 def _greet(at: Installation, settings: Any) -> None:
     """Make the provider and its first login on the first start; print how to sign in."""
     database = Database(settings.database_url)
@@ -169,7 +176,7 @@ def _greet(at: Installation, settings: Any) -> None:
         f"\n  Open           {at.address}\n"
         f"  Sign in as     {email}\n"
         f"  Password       {password}\n"
-        f"  Mail goes to   {at.mail}\n\n"
+        f"  Mail goes to   {_mail_goes_to(settings.mail_url)}\n\n"
         f"  Load example customers from another terminal:  make demo BASE_URL={at.address}\n"
         "  Stop with Ctrl-C. All data is kept.\n",
         file=sys.stdout,
