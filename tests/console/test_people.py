@@ -128,7 +128,7 @@ def test_staff_offer_no_power_over_a_customer_that_manages_itself(
     admin = acme.member("admin", accept=False)
     acme.staff("POST", f"/members/{admin.id}/disable")
     acme.staff("PATCH", "", {"managed_by": "customer"})
-    provider.owner.sign_in(console)
+    provider.staff("manager").sign_in(console)
     acme.owner.sign_in(theirs)
     at = console.at(f"/c/{acme.id}")
 
@@ -146,6 +146,32 @@ def test_staff_offer_no_power_over_a_customer_that_manages_itself(
     assert page.status == 403 and "This customer manages itself" in page.text
     assert "Enable" in theirs.get(theirs.at(f"/c/{acme.id}/members/{admin.id}")).links
     assert 'value="admin"' in theirs.get(theirs.at(f"/c/{acme.id}/members/new")).html
+
+
+def test_a_lost_owner_is_replaced_unless_an_admin_stops_it(
+    console: Browser, provider: Provider, whole: Whole, browser: Callable[[], Browser]
+) -> None:
+    acme, theirs, guest = provider.customer("Acme"), browser(), browser()
+    admin, new = acme.member("admin"), acme.member("member", given="Nora")
+    acme.staff("PATCH", "", {"managed_by": "customer"})
+    provider.owner.sign_in(console)
+    admin.sign_in(theirs)
+    at = console.at(f"/c/{acme.id}/ownership")
+
+    page = console.get(f"{at}/new?member={new.id}")
+    assert "becomes the owner in 72 hours" in page.text
+    page = console.submit({"reason": "the owner died", "typed": "Acme"})
+    assert page.status == 200 and "in 72 hours" in page.banners[0]
+    page = theirs.get(theirs.at(f"/c/{acme.id}/ownership"))
+    assert "The provider makes Nora Tester the owner" in page.text
+    theirs.post(theirs.get(page.links["Stop transfer"]).path)
+    assert "The owner stays the same" in theirs.page.banners[0]
+
+    console.post(f"{at}/new?member={new.id}", {"reason": "again", "typed": "Acme"})
+    match = re.search(r"https://app\.example(/undo/\S+)", whole.mail(admin.email))
+    assert match and guest.get(match[1]).headings == ["Stop the new owner"]
+    assert guest.submit().headings == ["The transfer was stopped"]
+    assert "Scheduled" not in console.get(at).text
 
 
 def test_adding_preselects_nothing_privileged(console: Browser, acme: Customer) -> None:

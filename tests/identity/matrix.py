@@ -292,11 +292,11 @@ def _may(
 def _reaches(sample: Sample, principal: Principal, tenant: Tenant) -> bool:
     """What the contract says of persons and not of roles: in the provider's own organization
     neither support nor a program changes anybody, and only the owner gives the ownership away; what
-    is offered to one member, no other accepts."""
+    is offered to one member, no other accepts, and an admin takes no offer of the owner back."""
     if sample.group == "accept":
         return principal.name == f"{tenant.name}:target"
     if tenant.name != "provider":
-        return True
+        return sample.group != "owner" or principal.kind == "provider" or principal.role != "admin"
     return not (
         sample.group in ("member", "members") and principal.role in ("support", "api_key")
     ) and not (sample.group == "owner" and principal.role != "owner")

@@ -46,6 +46,7 @@ AN_ADMIN = A_MEMBER | {
     "member.resend",
     "member.reset_password",
     "member.reset_pin",
+    "ownership.undo",
     "support.read",
     "support.consent",
     "support.end",
@@ -59,7 +60,6 @@ THE_OWNER = AN_ADMIN | {
     "key.manage",
     "member.confirm",
     "ownership.transfer",
-    "ownership.undo",
 }
 A_VIEWER = ONES_OWN | {
     "organization.list",

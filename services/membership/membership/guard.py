@@ -56,7 +56,7 @@ member.login_as       |   !      !       -       -      -    |   -     -     -  
 ownership.read        |   x      x       x       x      x    |   x     x     x   |   x   | cust:read    members:read
 ownership.transfer    |   !      !       -       -      -    |   !     -     -   |   -   | -            -
 ownership.accept      |   -      !       !       !      !    |   !     !     !   |   -   | -            -
-ownership.undo        |   !      !       -       -      -    |   x     -     -   |   -   | -            -
+ownership.undo        |   !      !       -       -      -    |   x     x     -   |   -   | -            -
 support.overview      |   x      x       x       x      x    |   -     -     -   |   -   | cust:read    -
 support.read          |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
 support.request       |   x      x       -       x      -    |   -     -     -   |   -   | -            -

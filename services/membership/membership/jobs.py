@@ -8,7 +8,7 @@ from chassis.runtime import log
 from chassis.runtime.service import Job
 
 from membership import clients
-from membership.actions import cleanup, mails, support_emails, support_grants, transfers
+from membership.actions import cleanup, lost_owners, mails, support_emails, support_grants
 
 _LOG = log.get("membership")
 
@@ -50,9 +50,9 @@ def delete_expired(database: Database, now: datetime, _settings: Any) -> int:
 
 
 def expire_offers(database: Database, now: datetime, _settings: Any) -> int:
-    """Expire offers of ownership."""
+    """Expire offers of ownership, and let scheduled transfers take effect."""
     with database.transaction() as session:
-        return transfers.expire_offer(session, now=now)
+        return lost_owners.settle_due(session, now=now)
 
 
 def end_support(database: Database, now: datetime, _settings: Any) -> int:

@@ -69,6 +69,7 @@ ACTIONS: Mapping[str, str] = {
     "pin.shut": "PIN locked after failed attempts",
     "pin.guessing": "Repeated failed PIN attempts",
     "ownership.offered": "Ownership offered",
+    "ownership.scheduled": "Ownership transfer scheduled",
     "ownership.accepted": "Ownership accepted",
     "ownership.transferred": "Ownership transferred",
     "ownership.undone": "Ownership transfer undone",

@@ -59,18 +59,25 @@ def admits_admins(kind: str, own: str, organization: Mapping[str, Any]) -> bool:
     return own != "support" and organization["managed_by"] == "provider"
 
 
+def transfers_ownership(kind: str, own: str, organization: Mapping[str, Any]) -> bool:
+    """Whether somebody with this role may transfer the ownership there, at once or later, if their
+    role may do so at all. The services check again."""
+    return own == "owner" or admits_admins(kind, own, organization)
+
+
 def allowed_operations(
     member: Mapping[str, Any],
     organization: Mapping[str, Any],
     reached: frozenset[str],
     *,
     admits: bool,
+    transfers: bool,
 ) -> frozenset[str]:
     """The operations that the status of member and organization, the ranks one may manage, and
-    whether one ``admits`` admins allow."""
+    whether one ``admits`` admins and ``transfers`` the ownership allow."""
     if organization["status"] not in EDITABLE:
         return frozenset()
-    operations = {"ownership.transfer"} if admits and obstacle(member) == "" else set()
+    operations = {"ownership.transfer"} if transfers and obstacle(member) == "" else set()
     if rank(member) not in reached:
         return frozenset(operations)
     has_login, status = member["portal_access"], member["status"]

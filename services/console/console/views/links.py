@@ -52,6 +52,14 @@ USES = {
         "Your account has its previous email address. Choose a new password now, because someone "
         "else may know yours.",
     ),
+    "stop_transfer": Use(
+        "Stop the new owner",
+        "The provider says that {organization} has lost its owner, and is about to make someone "
+        "else the owner. If that is wrong, stop it.",
+        "Stop transfer",
+        "The transfer was stopped",
+        "The owner of {organization} stays the same.",
+    ),
     "reset": Use(
         "Choose a new password",
         "After you save it, all your sessions end, on every device.",
@@ -72,7 +80,7 @@ def verify(token: str) -> ResponseReturnValue:
 @blp.route("/undo/<token>", methods=["GET", "POST"])
 @open_to_all
 def undo(token: str) -> ResponseReturnValue:
-    """Undo a change of the email address."""
+    """Undo a change of the email address, or stop a transfer of ownership."""
     return _page(token, "verifications")
 
 
@@ -159,13 +167,13 @@ def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:
         url_for("home.show", workspace=link["organization"]["id"]) if link["organization"] else "/"
     )
     return page.show(
-        "link_result.html", title=title, words=words, token="", way=_way(kind), onward=onward
+        "link_result.html", title=title, words=words, token="", way=_way(link, kind), onward=onward
     )
 
 
-def _way(kind: str) -> str:
+def _way(link: Any, kind: str) -> str:
     """What is offered after a link."""
-    if kind == "undo":
+    if link["purpose"] == "undo":
         return "reset"
     if kind == "verify" and g.visitor:
         return "open"
@@ -190,7 +198,7 @@ def _expired(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
         ),
         "choose": ("Request a new link. Links expire after 30 minutes.", "reset"),
         "undo": (
-            "Ask the owner of your organization to change your email address.",
+            "Ask the owner of your organization, or your provider, to change it back.",
             "sign_in",
         ),
     }

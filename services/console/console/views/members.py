@@ -284,6 +284,12 @@ def _admits(organization: Any) -> bool:
     return people.admits_admins(at.organization["kind"], at.role, organization)
 
 
+def transfers_ownership(organization: Any) -> bool:
+    """Whether the signed-in person may transfer the ownership there, if their role may."""
+    at = page.visitor().workspace
+    return people.transfers_ownership(at.organization["kind"], at.role, organization)
+
+
 def _can(organization: Any, member: Any = None) -> frozenset[str]:
     """The available operations: on the list, or on this member."""
     may = page.visitor().may
@@ -295,6 +301,7 @@ def _can(organization: Any, member: Any = None) -> frozenset[str]:
             organization,
             _manageable_ranks(organization["id"]),
             admits=_admits(organization),
+            transfers=transfers_ownership(organization),
         )
     return frozenset(operation for operation in operations if may(operation))
 

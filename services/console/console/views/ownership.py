@@ -9,7 +9,7 @@ from console.clients import fetch_all
 from console.forms import Form
 from console.forms import members as fields
 from console.values import people
-from console.views import page
+from console.views import members, page
 from console.views.page import needs
 
 blp = Blueprint("ownership", __name__, url_prefix="/c/<org>/ownership")
@@ -37,6 +37,7 @@ def show(org: str) -> ResponseReturnValue:
         transfers=responses["transfers"],
         mine=mine,
         at_once=_at_once(organization),
+        transfers_ownership=members.transfers_ownership(organization),
     )
 
 
@@ -62,6 +63,7 @@ def start(org: str) -> ResponseReturnValue:
             form=form,
             obstacle=people.obstacle(member),
             at_once=_at_once(organization),
+            scheduled=_is_scheduled(organization),
             back=url_for("ownership.show"),
         )
     message = f"{member['name']} is now the owner."
@@ -69,6 +71,11 @@ def start(org: str) -> ResponseReturnValue:
         message = (
             f"Ownership was offered to {member['name']}, who has 72 hours to accept. "
             "We sent them an email."
+        )
+    if transfer["status"] == "scheduled":
+        message = (
+            f"{member['name']} becomes the owner in 72 hours. We emailed the current owner and the "
+            "admins, who can stop it."
         )
     return page.done(message, "ownership.show")
 
@@ -100,7 +107,7 @@ def accept(org: str, grt: str) -> ResponseReturnValue:
 @blp.route("/<grt>/take-back", methods=["GET", "POST"])
 @needs("ownership.undo")
 def take_back(org: str, grt: str) -> ResponseReturnValue:
-    """Cancel an offer, or undo a transfer made by the provider."""
+    """Cancel an offer, stop a scheduled transfer, or undo one made by the provider."""
     return _confirm(org, grt, "take_back", "The previous owner has been restored.")
 
 
@@ -118,14 +125,14 @@ def _confirm(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
     )
     if response is None:
         transfer = _transfer(base, grt)
-        offered = transfer is None or transfer["status"] == "offered"
-        question, button = _question(what, offered=offered)
+        status = transfer["status"] if transfer else "offered"
+        question, button = _question(what, status)
         return page.show(
             "ownership_confirm.html",
             organization=organization,
             form=form,
             what=what,
-            offered=offered,
+            offered=status == "offered",
             question=question,
             button=button,
             transfer=transfer,
@@ -133,14 +140,18 @@ def _confirm(org: str, grt: str, what: str, words: str) -> ResponseReturnValue:
         )
     if what == "accept" and (renew := page.api().renew):
         renew()  # the role in the token has changed
+    if response["status"] == "cancelled":
+        words = "Canceled. The owner stays the same."
     return page.done(words, "ownership.show")
 
 
-def _question(what: str, *, offered: bool) -> tuple[str, str]:
+def _question(what: str, status: str) -> tuple[str, str]:
     """The question of the page, and the button."""
     if what == "accept":
         return "Accept ownership?", "Accept ownership"
-    if offered:
+    if status == "scheduled":
+        return "Stop the transfer?", "Stop transfer"
+    if status == "offered":
         return "Cancel the offer?", "Cancel offer"
     return "Undo the transfer?", "Undo transfer"
 
@@ -154,3 +165,8 @@ def _transfer(at: str, grt: str) -> Any:
 def _at_once(organization: Any) -> bool:
     """Whether the provider transfers the ownership, which nobody has to accept."""
     return page.visitor().is_staff and organization["kind"] == "customer"
+
+
+def _is_scheduled(organization: Any) -> bool:
+    """Whether such a transfer takes effect only after 72 hours."""
+    return _at_once(organization) and bool(organization["managed_by"] == "customer")

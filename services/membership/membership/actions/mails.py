@@ -13,8 +13,15 @@ from membership.actions import attempts
 from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.values import attempt_limits, tokens
 from membership.values.clients import Client
-from membership.values.lifetimes import ADDRESS_LINKS, INVITATION, LINK_LIFETIMES, RESET, UNDO
-from membership.values.mails import ADMIN_ADDED, OutgoingMail
+from membership.values.lifetimes import (
+    ADDRESS_LINKS,
+    INVITATION,
+    LINK_LIFETIMES,
+    RESET,
+    STOP_TRANSFER,
+    UNDO,
+)
+from membership.values.mails import OutgoingMail
 
 _LOG = log.get("membership")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,23 +115,12 @@ def queue_notice(
     )
 
 
-def tell_owner_of_admin(
-    session: Session, *, organization: Organization, admin: Member, now: datetime
+def queue_stop_link(
+    session: Session, *, member: Member, details: dict[str, str], now: datetime
 ) -> None:
-    """Email the organization's owner that its provider has added this admin."""
-    owner = queries.owner(session, organization.id)
-    if owner is not None and owner.email:
-        queue_notice(
-            session,
-            purpose=ADMIN_ADDED,
-            organization=organization,
-            email=owner.email,
-            name=owner.given_name or owner.name,
-            now=now,
-            member_id=owner.id,
-            other=admin.name,
-            address=admin.email,
-        )
+    """Email a link that stops the scheduled transfer of ownership. ``details``: the values in the
+    text."""
+    _queue(session, STOP_TRANSFER, member.email or "", member.id, now, details)
 
 
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
@@ -271,6 +267,7 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
         given_name=identity.given_name if is_verified else "",
         organization=organization.name if organization else "",
         has_password=identity.password_hash is not None,
+        details=mail.details or {},
     )
 
 
@@ -292,10 +289,10 @@ def _new_token(
     member: Member | None,
     now: datetime,
 ) -> str:
-    """An undo link is valid from the address change, however long the email took."""
+    """A link that undoes or stops something is valid from then, however long the email took."""
     token = tokens.new()
     member_id = member.id if member else None
-    valid_from = mail.created_at if purpose == UNDO else now
+    valid_from = mail.created_at if purpose in (UNDO, STOP_TRANSFER) else now
     if purpose in ADDRESS_LINKS:
         _supersede(
             session,
@@ -335,6 +332,8 @@ def _may_send(
         return identity.password_hash is not None
     if member is None or organization is None or organization.state not in ("provisioning", "open"):
         return False
+    if purpose == STOP_TRANSFER:
+        return member.identity_id == identity.id and created_at + LINK_LIFETIMES[purpose] > now
     if purpose == UNDO:
         return (
             member.status in queries.CURRENT_STATUSES

@@ -19,6 +19,7 @@ from membership.actions import (
     mails,
     member_events,
     member_roles,
+    owner_emails,
 )
 from membership.models import Member, Organization
 from membership.values.authority import BY_PROVIDER, Authority
@@ -110,7 +111,7 @@ def add_member(
     member_events.publish_members_changed(session, organization_id)
     _record(session, "member.added", organization, member, {}, by, now)
     if authority.of_provider and member.role == "admin":
-        mails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
+        owner_emails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
     return member
 
 
@@ -144,7 +145,9 @@ def update_member(
     if admits and authority.of_provider:
         member.admitted_by = BY_PROVIDER
         if member.role == "admin" and before["role"] != "admin":
-            mails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
+            owner_emails.tell_owner_of_admin(
+                session, organization=organization, admin=member, now=now
+            )
     if (member.role, member.preset) != (before["role"], before["preset"]):
         logouts.revoke_tokens(session, member_id=member.id, now=now)
     member.update_search()

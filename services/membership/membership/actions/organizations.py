@@ -17,6 +17,7 @@ from membership.actions import (
     identities,
     invitations,
     logouts,
+    lost_owners,
     member_events,
     support_grants,
     transfers,
@@ -132,10 +133,12 @@ def change_organization(
 
 
 def suspend_organization(session: Session, *, organization_id: str, now: datetime) -> None:
-    """End every session there and refuse further logins."""
+    """End every session there and refuse further logins. A scheduled transfer of ownership is
+    canceled: nobody could stop it meanwhile."""
     organization = queries.organization(session, organization_id, lock="change")
     if organization.state in ("provisioning", "open"):
         organization.state = "suspended"
+    lost_owners.cancel_scheduled(session, organization=organization, by=SYSTEM, now=now)
     logouts.end_sessions(
         session, organization_id=organization_id, why="organization_suspended", now=now
     )

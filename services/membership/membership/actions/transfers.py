@@ -8,7 +8,15 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import audit_log, logouts, mails, member_events, member_roles, members
+from membership.actions import (
+    acting_sessions,
+    audit_log,
+    logouts,
+    member_events,
+    member_roles,
+    members,
+    owner_emails,
+)
 from membership.models import Member, Organization, OwnershipTransfer
 from membership.values.authority import BY_PROVIDER
 from membership.values.mails import OWNERSHIP_GIVEN, OWNERSHIP_OFFERED, OWNERSHIP_TAKEN
@@ -32,8 +40,8 @@ class MemberNotEligible(errors.Conflict):
 class TransferPending(errors.Conflict):
     code = "transfer_pending"
     detail = (
-        "The ownership has already been offered to someone. Wait for their response, or cancel "
-        "that offer first."
+        "The ownership has already been offered to someone, or a change of owner is scheduled. "
+        "Wait for it, or cancel it first."
     )
 
 
@@ -74,45 +82,73 @@ def transfer_ownership(
     session: Session, *, organization_id: str, member_id: str, reason: str, by: Actor, now: datetime
 ) -> OwnershipTransfer:
     """Make a member the owner at once, as the customer's provider, or offer one's own ownership to
-    a member.
+    a member. Where the customer manages itself, the provider's owner may only schedule it.
 
     Raises NoSuchMember, AlreadyOwner, MemberNotEligible, TransferPending, AdminLimit, NotTheOwner,
-    CustomerManaged."""
+    CustomerManaged, OrganizationNotActive."""
     organization = queries.organization(session, organization_id, lock="change")
-    at_once = _check_giver(session, organization, by)
-    if at_once:
-        member_roles.check_provider_manages(organization)
+    by_staff = _check_giver(session, organization, by)
+    at_once = by_staff and not _has_to_wait(session, organization, by)
     members.check_editable(organization)
     owner, target = queries.lock_owner_and_member(session, organization_id, member_id)
     if target is owner:
         raise AlreadyOwner()
     _check_eligible(target)
     if not at_once:
-        offer = queries.offer(session, organization_id)
-        if offer is not None and offer.status_at(now) == "offered":
-            raise TransferPending(transfer_id=offer.id)
+        _check_none_pending(session, organization_id, now)
     cancel_offer(session, organization=organization, by=by, now=now)
-    transfer = OwnershipTransfer(
+    transfer = _new(owner, target, by_staff=by_staff, reason=reason, now=now)
+    session.add(transfer)
+    session.flush()
+    if at_once:
+        pair = (owner, target)
+        complete(session, transfer, organization, pair, "ownership.transferred", by, now)
+        return transfer
+    if by_staff:
+        transfer.status = "scheduled"
+        owner_emails.announce(session, transfer, target, now)
+    else:
+        owner_emails.notify(session, OWNERSHIP_OFFERED, organization, target, owner, now)
+    _record_status(session, organization, target, transfer, None, by, now)
+    return transfer
+
+
+def _has_to_wait(session: Session, organization: Organization, by: Actor) -> bool:
+    """Whether a transfer by these staff takes effect only later, so that it can be stopped: where
+    the customer manages itself, and for the provider's owner only.
+
+    Raises CustomerManaged for others; OrganizationNotActive, since nobody could stop it there."""
+    if organization.managed_by != "customer":
+        return False
+    owner = queries.owner(session, organization.provider_id)
+    if owner is None or owner.identity_id != by.id:
+        raise member_roles.CustomerManaged()
+    if organization.state != "open":
+        raise acting_sessions.OrganizationNotActive()
+    return True
+
+
+def _check_none_pending(session: Session, organization_id: str, now: datetime) -> None:
+    pending = queries.offer(session, organization_id)
+    if pending is not None and pending.status_at(now) in ("offered", "scheduled"):
+        raise TransferPending(transfer_id=pending.id)
+
+
+def _new(
+    owner: Member, target: Member, *, by_staff: bool, reason: str, now: datetime
+) -> OwnershipTransfer:
+    return OwnershipTransfer(
         id=ids.new("grt"),
-        organization_id=organization_id,
+        organization_id=owner.organization_id,
         from_member_id=owner.id,
         to_member_id=target.id,
         to_role=target.role,
-        by_staff=at_once,
+        by_staff=by_staff,
         reason=reason,
         status="offered",
         created_at=now,
         expires_at=now + VALID_FOR,
     )
-    session.add(transfer)
-    session.flush()
-    if at_once:
-        pair = (owner, target)
-        _complete(session, transfer, organization, pair, "ownership.transferred", by, now)
-    else:
-        _notify(session, OWNERSHIP_OFFERED, organization, target, owner, now)
-        _record_status(session, organization, target, transfer, None, by, now)
-    return transfer
 
 
 def accept_transfer(
@@ -130,20 +166,23 @@ def accept_transfer(
     if transfer.status_at(now) != "offered":
         raise OfferOver()
     pair = queries.lock_owner_and_member(session, organization_id, target.id)
-    _check_eligible(pair[1])
-    _complete(session, transfer, organization, pair, "ownership.accepted", by, now)
+    complete(session, transfer, organization, pair, "ownership.accepted", by, now)
     return transfer
 
 
 def cancel_or_undo_transfer(
     session: Session, *, organization_id: str, transfer_id: str, by: Actor, now: datetime
 ) -> OwnershipTransfer:
-    """Cancel an offer, or undo a transfer by the provider's staff.
+    """Cancel an offer, stop a scheduled transfer, or undo a transfer by the provider's staff.
 
     Raises NoSuchTransfer, OfferOver, UndoOver, OwnerChanged, MemberNotEligible, NotTheOwner,
     NotByProvider, CustomerManaged."""
     organization = queries.organization(session, organization_id, lock="change")
     transfer = queries.transfer(session, organization_id, transfer_id).transfer
+    if transfer.status == "scheduled":
+        _check_may_stop(session, organization, by)
+        end(session, transfer, organization, "cancelled", by, now)
+        return transfer
     at_once = _check_giver(session, organization, by)
     is_undo = transfer.by_staff
     if is_undo and not at_once:
@@ -154,7 +193,7 @@ def cancel_or_undo_transfer(
     if is_undo:
         _undo(session, transfer, organization, by, now)
     elif transfer.status_at(now) == "offered":
-        _end(session, transfer, organization, "cancelled", by, now)
+        end(session, transfer, organization, "cancelled", by, now)
     elif transfer.status == "completed":
         raise UndoOver()
     else:
@@ -163,26 +202,15 @@ def cancel_or_undo_transfer(
 
 
 def cancel_offer(session: Session, *, organization: Organization, by: Actor, now: datetime) -> None:
-    """Cancel the organization's offer, if there is one; an offer past its time expires instead."""
+    """Cancel the organization's offer or scheduled transfer, if there is one; an offer past its
+    time expires instead."""
     offer = queries.offer(session, organization.id)
     if offer is None:
         return
     if offer.status_at(now) == "expired":
-        _end(session, offer, organization, "expired", SYSTEM, now)
+        end(session, offer, organization, "expired", SYSTEM, now)
     else:
-        _end(session, offer, organization, "cancelled", by, now)
-
-
-def expire_offer(session: Session, *, now: datetime) -> int:
-    """Mark one offer as expired; returns how many offers were due."""
-    due = queries.due_offer(session, now)
-    if due is None:
-        return 0
-    organization = queries.organization(session, due.organization_id, lock="change")
-    session.refresh(due)
-    if due.status_at(now) == "expired" and due.status == "offered":
-        _end(session, due, organization, "expired", SYSTEM, now)
-    return 1
+        end(session, offer, organization, "cancelled", by, now)
 
 
 def _check_giver(session: Session, organization: Organization, by: Actor) -> bool:
@@ -198,12 +226,20 @@ def _check_giver(session: Session, organization: Organization, by: Actor) -> boo
     return False
 
 
+def _check_may_stop(session: Session, organization: Organization, by: Actor) -> None:
+    """Raise NotTheOwner unless it is the provider, the owner or an admin. Checked in the
+    database."""
+    stoppers = queries.may_stop_transfers(session, organization.id)
+    if by.kind != "staff" and by.id not in {member.identity_id for member in stoppers}:
+        raise NotTheOwner()
+
+
 def _check_eligible(member: Member) -> None:
     if member.status != "active" or not member.portal_access or not member.verified:
         raise MemberNotEligible()
 
 
-def _complete(
+def complete(
     session: Session,
     transfer: OwnershipTransfer,
     organization: Organization,
@@ -212,6 +248,9 @@ def _complete(
     by: Actor,
     now: datetime,
 ) -> None:
+    """Let the transfer take effect between the two locked members, owner first. Raises
+    MemberNotEligible, AdminLimit."""
+    _check_eligible(pair[1])
     transfer.to_role, transfer.status, transfer.ended_at = pair[1].role, "completed", now
     if transfer.by_staff:
         pair[1].admitted_by = BY_PROVIDER
@@ -259,8 +298,8 @@ def _hand_over(
     taker.role = "owner"
     for member in sorted(pair, key=lambda member: member.id):
         logouts.revoke_tokens(session, member_id=member.id, now=now)
-    _notify(session, OWNERSHIP_TAKEN, organization, giver, taker, now)
-    _notify(session, OWNERSHIP_GIVEN, organization, taker, giver, now)
+    owner_emails.notify(session, OWNERSHIP_TAKEN, organization, giver, taker, now)
+    owner_emails.notify(session, OWNERSHIP_GIVEN, organization, taker, giver, now)
     audit_log.record(
         session,
         action,
@@ -274,7 +313,7 @@ def _hand_over(
     member_events.publish_members_changed(session, organization.id)
 
 
-def _end(
+def end(
     session: Session,
     offer: OwnershipTransfer,
     organization: Organization,
@@ -282,6 +321,7 @@ def _end(
     by: Actor,
     now: datetime,
 ) -> None:
+    """End an offer or a scheduled transfer with this status."""
     offer.status, offer.ended_at = status, now
     session.flush()
     target = session.get_one(Member, offer.to_member_id)
@@ -307,25 +347,3 @@ def _record_status(
         changes=[{"field": "status", "before": before, "after": offer.status}],
         reason=offer.reason,
     )
-
-
-def _notify(
-    session: Session,
-    purpose: str,
-    organization: Organization,
-    member: Member,
-    other: Member,
-    now: datetime,
-) -> None:
-    """By email, and only to a verified address."""
-    if member.email and member.verified:
-        mails.queue_notice(
-            session,
-            purpose=purpose,
-            organization=organization,
-            email=member.email,
-            name=member.name,
-            member_id=member.id,
-            now=now,
-            other=other.name,
-        )

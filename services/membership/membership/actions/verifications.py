@@ -13,15 +13,16 @@ from membership.actions import (
     audit_log,
     identities,
     logouts,
+    lost_owners,
     mails,
     member_events,
 )
 from membership.models import Identity, Organization
 from membership.queries import Link, Membership
 from membership.values import roles
-from membership.values.lifetimes import ADDRESS_LINKS, RESET, UNDO
+from membership.values.lifetimes import ADDRESS_LINKS, RESET, STOP_TRANSFER, UNDO
 
-VERIFICATION_LINKS = (*ADDRESS_LINKS, UNDO)
+VERIFICATION_LINKS = (*ADDRESS_LINKS, UNDO, STOP_TRANSFER)
 RESET_LINKS = (RESET,)
 
 
@@ -60,15 +61,15 @@ class SignedInAsAnother(errors.Conflict):
 class PasswordNotExpected(errors.Invalid):
     code = "password_not_expected"
     detail = (
-        "This person already has a password, which stays as it is. Send {} to use the link, and "
-        "reset the password if it is lost."
+        "This link sets no password: the person has one, or needs none for it. Send {} to use the "
+        "link, and reset the password if it is lost."
     )
 
 
 def check_password_expected(link: Link) -> None:
-    """Raise PasswordNotExpected for a person who has a password: a link that verifies an address
-    does not change it."""
-    if link.identity.password_hash is not None:
+    """Raise PasswordNotExpected unless the link lets a person without a password choose one: no
+    link but that of a reset changes a password."""
+    if link.identity.password_hash is not None or link.token.purpose not in ADDRESS_LINKS:
         problem = {"pointer": "/password", "code": PasswordNotExpected.code}
         raise PasswordNotExpected(errors=[problem | {"detail": PasswordNotExpected.detail}])
 
@@ -82,7 +83,8 @@ def verify_member(
     now: datetime,
 ) -> Link:
     """Use a link that verifies an address: the member becomes verified and active, and a person who
-    has no password yet gets this one. Or use a link that undoes an address change.
+    has no password yet gets this one. Or use a link that undoes an address change, or that stops a
+    transfer of ownership.
 
     ``signed_in_as``: the identity signed in where the link is opened. Raises NoSuchLink, LinkSpent,
     LinkOrganizationSuspended, SignedInAsAnother, PasswordNotExpected; Invalid where a password is
@@ -96,6 +98,8 @@ def verify_member(
     membership = Membership(link.member, link.organization)
     if link.token.purpose == UNDO:
         _undo_change(session, link, membership, now)
+    elif link.token.purpose == STOP_TRANSFER:
+        lost_owners.stop_by_link(session, membership, now)
     else:
         _verify(session, link, membership, password_hash, now)
     return link

@@ -1,6 +1,6 @@
 """The subjects and texts of emails, by purpose."""
 
-from membership.values.lifetimes import INVITATION, RESET, UNDO, VERIFICATION
+from membership.values.lifetimes import INVITATION, RESET, STOP_TRANSFER, UNDO, VERIFICATION
 from membership.values.mails import (
     ADMIN_ADDED,
     CODES_OFF,
@@ -28,6 +28,7 @@ SUBJECTS = {
     RESET: "Reset your password",
     VERIFICATION: "Confirm your email address for {organization}",
     UNDO: "The email address of your login at {organization} was changed",
+    STOP_TRANSFER: "{organization} gets a new owner in 72 hours",
     RENEWAL_REQUESTED: "{other} needs a new invitation to {organization}",
     ADMIN_ADDED: "{organization} has a new admin",
     KEY_CREATED: "A new API key was created for {organization}",
@@ -110,6 +111,19 @@ If you did not, open this link to restore your login with this address:
 
 The link expires 7 days after the change and can be used once. Change your password afterwards,
 because someone else may know it.
+""",
+    STOP_TRANSFER: """{greeting}
+
+Your provider says that {organization} has lost its owner, and makes {other} the owner on
+{until}.
+
+Reason: {reason}
+
+If that is right, there is nothing to do. If it is not, open this link to stop it:
+
+{link}
+
+You can also stop it under Ownership after signing in, until then.
 """,
     RENEWAL_REQUESTED: """{greeting}
 

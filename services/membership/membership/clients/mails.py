@@ -7,15 +7,18 @@ from email.utils import formatdate, make_msgid
 from chassis import email_addresses, names
 
 from membership.clients.mail_templates import SUBJECTS, TEXTS
-from membership.values.lifetimes import RESET, UNDO
+from membership.values.lifetimes import RESET, STOP_TRANSFER, UNDO
 from membership.values.mails import OutgoingMail
 
 _NAMES = ("organization", "other", "by", "key")
 
 
+_PATHS = {RESET: "reset", UNDO: "undo", STOP_TRANSFER: "undo"}
+
+
 def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage:
     """The message with its text, and its link if it has one."""
-    path = mail.purpose if mail.purpose in (RESET, UNDO) else "verify"
+    path = _PATHS.get(mail.purpose, "verify")
     what = "choose your password"
     if mail.has_password:
         what = "join with your existing password"

@@ -19,8 +19,8 @@ class Mail(Base):
     ``purpose``: invitation, verification, reset or undo, with a link; the others, in
     ``values.mails``, are notices. ``state``: queued, sent, dropped. The token is created when the
     email is sent, so that no raw token is ever stored. ``details``: the values in the text of a
-    notice; of an undo the role before the change. Emails about credits go to the billing address
-    and have no member."""
+    notice; of an undo the role before the change and who had admitted the member. Emails about
+    credits go to the billing address and have no member."""
 
     __tablename__ = "mails"
     __table_args__ = (

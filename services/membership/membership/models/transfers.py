@@ -8,31 +8,32 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
 
-_OFFERED = text("status = 'offered'")
+_OPEN = text("status IN ('offered', 'scheduled')")
 
 
 class OwnershipTransfer(Base):
     """A transfer from one member to another.
 
-    ``status``: offered (by the owner, until the target accepts), completed, undone, cancelled,
-    expired. ``expires_at``: of the offer, or of the period in which a transfer by staff can be
-    undone. ``to_role``: the role of the new owner before."""
+    ``status``: offered (by the owner, until the target accepts), scheduled (by the provider's
+    owner), completed, undone, cancelled, expired. ``expires_at``: of the offer, or of the period in
+    which a transfer by staff can be undone; of a scheduled one when it takes effect. ``to_role``:
+    the role of the new owner before."""
 
     __tablename__ = "ownership_transfers"
     __table_args__ = (
         Index(
-            "uq_ownership_transfers_offered",
+            "uq_ownership_transfers_open",
             "organization_id",
             unique=True,
-            postgresql_where=_OFFERED,
-            sqlite_where=_OFFERED,
+            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,
         ),
         Index("ix_ownership_transfers_organization", "organization_id", "id"),
         Index(
             "ix_ownership_transfers_due",
             "expires_at",
-            postgresql_where=_OFFERED,
-            sqlite_where=_OFFERED,
+            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,
         ),
     )
     id: Mapped[str] = mapped_column(Id("grt"), primary_key=True)

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.queries.locking import locked
 from membership.queries.people import CURRENT_STATUSES
+from membership.queries.transfers import may_stop_transfers, scheduled_transfer
 from membership.values import tokens
 from membership.values.authority import BY_PROVIDER
-from membership.values.lifetimes import ADDRESS_LINKS, UNDO
+from membership.values.lifetimes import ADDRESS_LINKS, STOP_TRANSFER, UNDO
 
 
 class NoSuchLink(errors.NotFound):
@@ -67,7 +68,7 @@ def link(
         raise NoSuchLink()
     identity = session.get_one(Identity, token.identity_id)
     member = session.get(Member, token.member_id) if token.member_id else None
-    if not _is_usable(token, identity, member, now):
+    if not _is_usable(token, identity, member, now) or not _may_stop(session, token, member):
         raise _SPENT.get(token.purpose, LinkSpent)()
     organization = session.get(Organization, member.organization_id) if member else None
     return Link(token, identity, member, organization)
@@ -87,6 +88,17 @@ def _is_usable(
     # An undo link is for the former identity of the member, every other link for the current one.
     is_current_identity = member.identity_id == identity.id
     return is_current_identity is not (token.purpose == UNDO)
+
+
+def _may_stop(session: Session, token: MailedToken, member: Member | None) -> bool:
+    """Whether a link that stops a transfer still has one to stop, for this member."""
+    if token.purpose != STOP_TRANSFER:
+        return True
+    return (
+        member is not None
+        and scheduled_transfer(session, member.organization_id) is not None
+        and member in may_stop_transfers(session, member.organization_id)
+    )
 
 
 def mailed_token(

@@ -1,5 +1,6 @@
 """Transfers of ownership."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from sqlalchemy.orm import Session, aliased
 from membership.models import Member, OwnershipTransfer
 from membership.queries.locking import locked
 from membership.queries.people import CURRENT_STATUSES, NoSuchMember
+
+_OPEN = ("offered", "scheduled")
 
 
 class NoSuchTransfer(errors.NotFound):
@@ -51,19 +54,40 @@ def transfer(session: Session, organization_id: str, transfer_id: str) -> Transf
 
 
 def offer(session: Session, organization_id: str) -> OwnershipTransfer | None:
-    """The offer that was neither accepted nor canceled; it may have expired."""
+    """The offer that was neither accepted nor canceled, which may have expired, or the scheduled
+    transfer."""
     return session.scalars(
         select(OwnershipTransfer).where(
             OwnershipTransfer.organization_id == organization_id,
-            OwnershipTransfer.status == "offered",
+            OwnershipTransfer.status.in_(_OPEN),
         )
     ).one_or_none()
 
 
-def due_offer(session: Session, now: datetime) -> OwnershipTransfer | None:
-    """The offer that expired first and is not marked as expired."""
+def scheduled_transfer(session: Session, organization_id: str) -> OwnershipTransfer | None:
+    """The scheduled transfer of this organization."""
+    pending = offer(session, organization_id)
+    return pending if pending is not None and pending.status == "scheduled" else None
+
+
+def may_stop_transfers(session: Session, organization_id: str) -> Sequence[Member]:
+    """The members who may stop a scheduled transfer: the owner and the admins."""
+    return session.scalars(
+        select(Member)
+        .where(
+            Member.organization_id == organization_id,
+            Member.role.in_(("owner", "admin")),
+            Member.status.in_(("pending", "active")),
+            Member.identity_id.is_not(None),
+        )
+        .order_by(Member.id)
+    ).all()
+
+
+def due_transfer(session: Session, now: datetime) -> OwnershipTransfer | None:
+    """The offer or scheduled transfer that was due first and has not been settled."""
     query = select(OwnershipTransfer).where(
-        OwnershipTransfer.status == "offered", OwnershipTransfer.expires_at <= now
+        OwnershipTransfer.status.in_(_OPEN), OwnershipTransfer.expires_at <= now
     )
     return session.scalars(query.order_by(OwnershipTransfer.expires_at).limit(1)).one_or_none()
 

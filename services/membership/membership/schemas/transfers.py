@@ -59,8 +59,8 @@ class FollowUp(ma.Schema):
 
 
 class OwnershipTransfer(ma.Schema):
-    """A transfer of ownership. ``expires_at``: of an offer; ``undo_until``: of a transfer by
-    staff."""
+    """A transfer of ownership. ``expires_at``: of an offer; ``takes_effect_at``: of a scheduled
+    one; ``undo_until``: of one by staff at once."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -71,6 +71,7 @@ class OwnershipTransfer(ma.Schema):
     reason = fields.String(required=True)
     created_at = Stamp(required=True)
     expires_at = Stamp(required=True, allow_none=True)
+    takes_effect_at = Stamp(required=True, allow_none=True)
     undo_until = Stamp(required=True, allow_none=True)
     assignments = fields.List(fields.Nested(Assignment), required=True)
     follow_up = fields.List(fields.Nested(FollowUp), required=True)
@@ -85,8 +86,9 @@ def transfer_for_response(row: Any, is_customer: bool, now: datetime) -> dict[st
     ``row``: a transfer with its two members."""
     transfer, giver, taker = row
     path, status = f"/v1/organizations/{transfer.organization_id}", transfer.status_at(now)
-    matters = status in ("offered", "completed")
-    can_be_undone = transfer.by_staff and status == "completed"
+    matters = status in ("offered", "scheduled", "completed")
+    was_at_once = transfer.ended_at is not None and transfer.ended_at < transfer.expires_at
+    can_be_undone = transfer.by_staff and status == "completed" and was_at_once
     follow_up = []
     if matters and is_customer:
         for code, detail, rest in _FOLLOW_UP:
@@ -101,6 +103,7 @@ def transfer_for_response(row: Any, is_customer: bool, now: datetime) -> dict[st
         "taker": {"member_id": taker.id, "name": taker.name},
         "created_at": transfer.created_at,
         "expires_at": None if transfer.by_staff else transfer.expires_at,
+        "takes_effect_at": transfer.expires_at if status == "scheduled" else None,
         "undo_until": transfer.expires_at if can_be_undone else None,
         "assignments": _assignments(giver, path) if matters else [],
         "follow_up": follow_up,

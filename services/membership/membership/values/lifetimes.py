@@ -8,12 +8,14 @@ ACCESS_TOKEN = timedelta(seconds=300)
 REFRESH_REPEATED = timedelta(seconds=10)  # how long a used refresh token gets the same answer
 REAUTHENTICATION = timedelta(seconds=300)  # how long a re-authentication counts
 INVITATION, VERIFICATION, RESET, UNDO = "invitation", "verification", "reset", "undo"
+STOP_TRANSFER = "stop_transfer"
 ADDRESS_LINKS = (INVITATION, VERIFICATION)  # these verify an address
 LINK_LIFETIMES = {
     INVITATION: timedelta(days=7),
     VERIFICATION: timedelta(hours=24),
     RESET: timedelta(minutes=30),
     UNDO: timedelta(days=7),
+    STOP_TRANSFER: timedelta(hours=72),
 }
 
 

@@ -12,8 +12,10 @@ from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
 from membership.values import passwords
+from membership.values.lifetimes import ADDRESS_LINKS
 from membership.views import credentials, resources
 
+_CHOOSING = (*verifications.RESET_LINKS, *ADDRESS_LINKS)  # with these people choose a password
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Links in emails")
 
 
@@ -31,7 +33,7 @@ def show_verification(token: str) -> dict[str, Any]:
 @blp.response(201, schemas.Verified)
 def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
     """Verify an address and join, choosing a password only if the person has none; or undo an
-    address change."""
+    address change, or stop a transfer of ownership."""
     link = _look(token, verifications.VERIFICATION_LINKS)
     if "password" in body:
         verifications.check_password_expected(link)
@@ -114,7 +116,8 @@ def _shown(link: Link) -> dict[str, Any]:
         "email": link.token.email,
         "organization": link.organization,
         "purpose": link.token.purpose,
-        "password_required": link.identity.password_hash is None or link.member is None,
+        "password_required": link.token.purpose in _CHOOSING
+        and (link.identity.password_hash is None or link.member is None),
         "expires_at": link.token.expires_at,
     }
 

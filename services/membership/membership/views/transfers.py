@@ -41,8 +41,9 @@ def list_transfers(args: dict[str, Any], organization_id: str) -> dict[str, Any]
 @blp.arguments(schemas.NewTransfer)
 @blp.response(201, schemas.OwnershipTransfer)
 def transfer_ownership(body: dict[str, Any], organization_id: str) -> Response:
-    """Transfer the ownership. By the provider it takes effect at once; by the owner it is an
-    offer that the member has to accept within 72 hours."""
+    """Transfer the ownership. By the provider it takes effect at once, but after 72 hours where the
+    customer manages itself; by the owner it is an offer that the member has to accept within 72
+    hours."""
     return _change(actions.transfer_ownership, organization_id, 201, **body)
 
 
@@ -58,7 +59,7 @@ def accept_transfer(organization_id: str, transfer_id: str) -> Response:
 @requires("ownership.undo")
 @blp.response(200, schemas.OwnershipTransfer)
 def cancel_or_undo_transfer(organization_id: str, transfer_id: str) -> Response:
-    """Cancel an offer, or undo a transfer by the provider within 72 hours."""
+    """Cancel an offer, stop a scheduled transfer, or undo one by the provider within 72 hours."""
     return _change(actions.cancel_or_undo_transfer, organization_id, 200, transfer_id=transfer_id)
 
 
