@@ -134,12 +134,12 @@ class PostgresDatabase:
     """The contents of a migrated database, as its owner. Copies are schemas in it."""
 
     def __init__(self, owner_url: str) -> None:
-        self._engine, found = create_engine(owner_url, pool_size=1), MetaData()
-        found.reflect(self._engine)
+        self._engine, metadata = create_engine(owner_url, pool_size=1), MetaData()
+        metadata.reflect(self._engine)
         # Who is referred to before who refers.
         self._tables = [
             table.name
-            for table in found.sorted_tables
+            for table in metadata.sorted_tables
             if not table.name.startswith("alembic_version")
         ]
         # Rows are deleted, which for few of them is much faster than TRUNCATE.

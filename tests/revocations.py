@@ -90,11 +90,11 @@ class Scene:
         until(lambda: self._me(token)[0] == 200)
         ending.end()
         began = time.monotonic()
-        while (found := self._me(token))[0] == 200:
+        while (response := self._me(token))[0] == 200:
             assert time.monotonic() - began < at_most, f"{ending.name}: still accepted"
             time.sleep(POLL_INTERVAL)
         took = time.monotonic() - began
-        assert found[0] == 401, found
+        assert response[0] == 401, response
         ending.after()
         return took
 
@@ -134,8 +134,8 @@ class Scene:
 
     def _mailed(self, address: str) -> str:
         texts = (_text(path) for path in self.system.mail.glob("*.eml"))
-        found = (re.search(r"/verify/(\S+)", text) for text in texts if f"To: {address}" in text)
-        return next((match[1] for match in found if match), "")
+        matches = (re.search(r"/verify/(\S+)", text) for text in texts if f"To: {address}" in text)
+        return next((match[1] for match in matches if match), "")
 
     def _member(self, path: str, owner: str) -> tuple[str, str]:
         """Invite a member and accept; returns their id and email."""

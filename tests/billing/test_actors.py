@@ -61,10 +61,10 @@ def test_every_transaction_shows_who_posted_it(world):
         while actions.expire_reservations(session, now=datetime.fromisoformat(held["expires_at"])):
             pass
 
-    found = actors(world, org)
+    recorded = actors(world, org)
 
-    assert found.pop("expiry") == {"kind": "system", "id": "system"}
-    assert found == dict.fromkeys(
+    assert recorded.pop("expiry") == {"kind": "system", "id": "system"}
+    assert recorded == dict.fromkeys(
         ("top_up", "usage", "one_off", "reservation", "capture", "release"), STAFF
     )
 

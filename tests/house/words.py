@@ -15,18 +15,23 @@ MODULE_NAMES = {
     "single", "standing", "talk", "telling", "trail", "verdict", "waits", "wish", "writing",
 }  # fmt: skip
 IDENTIFIERS = {
-    "anybody", "asked", "door", "footing", "found", "heard", "hearer", "knock", "laid_aside",
-    "said", "said_by", "sayer", "seat", "seats", "told", "whoever", "whose", "wish", "wishes",
+    "anybody", "asked", "door", "footing", "found", "hear", "heard", "hearer", "knock",
+    "laid_aside", "said", "said_by", "sayer", "seat", "seats", "told", "told_of", "unsaid",
+    "untold", "whoever", "whose", "wish", "wishes",
 }  # fmt: skip
 PHRASES = re.compile(
-    r"\b("
+    r"(?<![A-Za-z])("
     r"whoever|anew|for ever|for good|at the most|laid aside|lay aside|stands? in the way"
     r"|nobody of|beside|hearers?|sayers?|knocks?|footings?|by itself|e-mails?"
     r"|can't be had|who(?:ever)? asks|broke off|thing stands"
-    r")\b",
+    r")(?![A-Za-z])",
     re.IGNORECASE,
 )
-TEXTS = {".py", ".html", ".txt", ".md", ".yml", ".yaml", ".toml", ".cfg", ".sh", ".js", ".css"}
+TEXTS = {
+    ".Dockerfile", ".cfg", ".conf", ".css", ".html", ".js", ".mako", ".md", ".py", ".sh", ".sql",
+    ".toml", ".txt", ".typ", ".yaml", ".yml",
+}  # fmt: skip
+IGNORED = {"node_modules", "__pycache__", "fonts", "var"}
 
 
 def module_names(folder: Path) -> list[str]:
@@ -57,12 +62,10 @@ def _identifiers(source: rules.Source) -> Iterator[str]:
 
 
 def phrases(folder: Path) -> list[str]:
-    """Lines of any text file with a phrase from the list."""
+    """Lines with a phrase from the list, of this file or of every text file in this folder."""
     problems = []
     for path in sorted(folder.rglob("*") if folder.is_dir() else [folder]):
-        if path.suffix not in TEXTS or {"node_modules", "__pycache__", "fonts", "var"} & set(
-            path.parts
-        ):
+        if folder.is_dir() and (path.suffix not in TEXTS or IGNORED & set(path.parts)):
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             problems += [f"{path}:{number} {match[0]}" for match in PHRASES.finditer(line)]

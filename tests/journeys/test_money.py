@@ -186,7 +186,7 @@ def _charge_usage(api: Api, path: str) -> str:
     bad = [{**records[0], "id": "bad", "amount": "-1"}, {**records[1], "amount": "5"}]
     response = post(api, "/v1/usage", {"records": [*records, *bad]}, 200)
     assert (response["accepted"], response["duplicates"]) == (1000, 0)
-    assert [found["code"] for found in response["refused"]] == [
+    assert [refused["code"] for refused in response["refused"]] == [
         "invalid_amount",
         "record_id_reused",
     ]
@@ -288,8 +288,8 @@ def _delete(api: Api, path: str) -> None:
     post(api, f"{path}/payments", {"amount": "7", "method": "cash", "invoice_ids": []})
     post(api, f"{path}/account/reservations", {"amount": "5", "description": "A call"})
     post(api, f"{path}/account/reservations", {"amount": "2.5", "description": "Another"})
-    found = [(b["code"], b["amount"]) for b in get(api, f"{path}/deletion-check")["blockers"]]
-    assert sorted(found) == [
+    blockers = [(b["code"], b["amount"]) for b in get(api, f"{path}/deletion-check")["blockers"]]
+    assert sorted(blockers) == [
         ("amount_due", "20.00"),
         ("credits_reserved", "7.50"),
         ("overpaid", "7.00"),
@@ -297,7 +297,7 @@ def _delete(api: Api, path: str) -> None:
     ]
     refusal = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
     assert (refusal.status, refusal.body["code"]) == (409, "deletion_refused")
-    assert sorted((b["code"], b["amount"]) for b in refusal.body["blockers"]) == sorted(found)
+    assert sorted((b["code"], b["amount"]) for b in refusal.body["blockers"]) == sorted(blockers)
 
     apply_remedies(api, path)
 
@@ -437,7 +437,7 @@ def test_the_providers_wallet_follows_the_example(api: Api) -> None:
     """domain.md section 10.2, without the two rows that need a card."""
 
     def wallet() -> tuple[str, ...]:
-        (purse,) = [found for found in get(api, "/v1/wallet")["data"] if found["currency"] == "SEK"]
+        (purse,) = [row for row in get(api, "/v1/wallet")["data"] if row["currency"] == "SEK"]
         return purse["balance"], purse["customers_balance"], purse["usable"]
 
     path = customers.open_customer(api, country="SE", currency="SEK", timezone="Europe/Stockholm")

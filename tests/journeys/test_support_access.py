@@ -206,7 +206,7 @@ def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast
     path = f"{cast.path}/remote-support/{pending['id']}"
 
     early = cast.supporter.call("POST", f"{path}/enter", {})
-    asked = until(lambda: cast.target.mails_to(cast.address, "Support requests access"))
+    requests = until(lambda: cast.target.mails_to(cast.address, "Support requests access"))
     approved = cast.customer.call("POST", f"{path}/approve", {})
     inside = cast.target.as_(cast.supporter.call("POST", f"{path}/enter", {}).body["access_token"])
     ours = cast.boss.call("GET", "/v1/remote-support").body["inside"]
@@ -227,7 +227,7 @@ def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast
         seconds=30,
     )[0]
     assert "Nothing was changed." in text and "your organization ended it" in text
-    assert hides(cast, asked, approved.body, theirs, text, cast.support_rows(cast.customer))
+    assert hides(cast, requests, approved.body, theirs, text, cast.support_rows(cast.customer))
     assert cast.customer.call("PATCH", cast.path, {"managed_by": "provider"}).status == 200
     until(
         lambda: (

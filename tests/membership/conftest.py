@@ -114,9 +114,9 @@ class MembershipService:
     def link(self, to: str) -> str:
         """The token in the last email to that address."""
         mails = [m for m in self.send_mails() if m["To"] == to]
-        found = re.search(r"https://app\.example/(?:verify|reset)/(\S+)", mails[-1].get_content())
-        assert found
-        return found[1]
+        match = re.search(r"https://app\.example/(?:verify|reset)/(\S+)", mails[-1].get_content())
+        assert match
+        return match[1]
 
     # --- over HTTP
 

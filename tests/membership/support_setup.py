@@ -98,7 +98,7 @@ class SupportSetup:
         token: str = self.service.log_in(address, organization_id=self.provider_id)["access_token"]
         return token
 
-    # --- stepping in
+    # --- support sessions
 
     def login_as(
         self, member_id: str, *, token: str = "", reason: str = "their screen is odd"
@@ -116,7 +116,7 @@ class SupportSetup:
             "POST", f"{self.grants_path}/{grant_id}/enter", more, token=token or self.staff
         )
 
-    def inside(self, **more: Any) -> str:
+    def enter_with_new_grant(self, **more: Any) -> str:
         """A token of staff in the customer's organization, under a new grant."""
         return self.enter(self.request(**more).json["id"]).json["access_token"]
 
@@ -125,13 +125,13 @@ class SupportSetup:
             self.service.database, self.service.clock.now(), self.service.settings
         )
 
-    # --- what is known of it
+    # --- audit and emails
 
     def rows(self, *prefixes: str) -> list[membership.AuditRecorded]:
-        said = self.service.published(membership.AuditRecorded)
+        records = self.service.published(membership.AuditRecorded)
         return [
             row
-            for row in said
+            for row in records
             if row.action.startswith(prefixes or ("support.", "member.login_as."))
         ]
 

@@ -97,7 +97,7 @@ def test_the_preset_support_gives_nobody_power_anywhere(theirs: Managed) -> None
     assert theirs.ask(*rename, sue).status_code == 200
 
 
-def test_the_owner_is_told_of_every_admin_whom_staff_add(theirs: Managed) -> None:
+def test_the_owner_is_notified_of_every_admin_whom_staff_add(theirs: Managed) -> None:
     boss, mike, desk = theirs.support.boss, theirs.mike, theirs.desk
     known = len(theirs.service.send_mails())
 
@@ -187,8 +187,8 @@ def test_those_who_may_consent_are_asked(theirs: Managed) -> None:
 
     theirs.support.request(token=theirs.support.fresh())
 
-    asked = [m["To"] for m in theirs.service.send_mails() if "requests access" in m["Subject"]]
-    assert sorted(asked) == ["adam@customer.example", "olga@customer.example"]
+    addresses = [m["To"] for m in theirs.service.send_mails() if "requests access" in m["Subject"]]
+    assert sorted(addresses) == ["adam@customer.example", "olga@customer.example"]
 
 
 def test_an_undo_link_takes_no_confirmation_along(theirs: Managed) -> None:

@@ -199,7 +199,7 @@ def test_another_address_is_refused_at_the_start(url):
             Settings(database_url="", signing_key="", pepper="", mail_url=url, public_url="")
 
 
-def test_when_the_server_is_away_a_mail_waits_and_its_link_is_made_anew(service):
+def test_when_the_server_is_away_a_mail_waits_and_its_link_is_made_again(service):
     good = service.settings
     service.customer()
     service.settings = _with(good, "smtp://127.0.0.1:1")
@@ -248,7 +248,7 @@ def _with(settings, url):
     return dataclasses.replace(settings, mail_url=Secret(url))
 
 
-def test_whoever_has_not_proved_the_address_is_greeted_neutrally(service):
+def test_a_person_who_has_not_proved_the_address_is_greeted_neutrally(service):
     organization_id, token = service.owner(given_name="Pay at evil.example now")
     new = {"name": "Ann", "portal_access": True, "role": "member", "email": "ann@customer.example"}
     members = f"/v1/organizations/{organization_id}/members"

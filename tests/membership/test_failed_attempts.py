@@ -299,7 +299,7 @@ def test_eight_workers_together_allow_twenty_attempts_from_one_network(service):
 
 def test_responses_do_not_reveal_whether_an_address_is_known(service):
     service.owner()
-    hashed, asked = [], []
+    hashed, statements = [], []
 
     class Spy(passwords.Hasher):
         def matches(self, kept, password):
@@ -307,20 +307,20 @@ def test_responses_do_not_reveal_whether_an_address_is_known(service):
             return super().matches(kept, password)
 
     def seen(_connection, _cursor, statement, *_):
-        asked.append(statement)
+        statements.append(statement)
 
     def ask(address, path="/v1/sessions", **body):
         hashed.clear()
-        asked.clear()
+        statements.clear()
         headers = {"X-Request-Id": "one", "X-Forwarded-For": HOME}
         answer = service.client.post(path, json={"email": address, **body}, headers=headers)
-        told = {name: value for name, value in answer.headers.items() if name != "Date"}
+        headers = {name: value for name, value in answer.headers.items() if name != "Date"}
         return (
             answer.status_code,
             answer.json,
-            told,
+            headers,
             len(hashed),
-            [line.split()[:2] for line in asked],
+            [line.split()[:2] for line in statements],
         )
 
     service.app.extensions["hasher"] = Spy(memory_kib=8, passes=1)

@@ -62,8 +62,8 @@ class Setup:
         assert (answer.status_code, answer.json) == (202, {"accepted": True})
 
     def undo_link(self, address=MIA):
-        found = [m.get_content() for m in self.service.send_mails() if m["To"] == address]
-        return re.findall(r"https://app\.example/undo/(\S+)", "".join(found))[-1]
+        mails = [m.get_content() for m in self.service.send_mails() if m["To"] == address]
+        return re.findall(r"https://app\.example/undo/(\S+)", "".join(mails))[-1]
 
     def mails(self, address, words):
         return [
@@ -235,15 +235,17 @@ def test_a_member_shows_the_status_of_the_invitation(setup):
 
 
 def test_a_list_uses_as_many_queries_for_many_as_for_one(setup):
-    asked = []
+    executed = []
     event.listen(
-        setup.service.database.engine, "before_cursor_execute", lambda *told: asked.append(told[2])
+        setup.service.database.engine,
+        "before_cursor_execute",
+        lambda *arguments: executed.append(arguments[2]),
     )
 
     def statements():
-        asked.clear()
+        executed.clear()
         assert setup.call("GET", "?limit=200").status_code == 200
-        return len(asked)
+        return len(executed)
 
     few = statements()
     for n in range(15):
@@ -268,8 +270,8 @@ def test_the_holder_of_an_expired_link_can_ask_the_inviter_for_a_new_one(setup):
     )
     for _ in range(3):
         setup.renew(link)
-    [told] = setup.mails(OLGA, "have asked you for a new one")
-    assert MIA in told.get_content() and link not in told.get_content()
+    [mail] = setup.mails(OLGA, "have asked you for a new one")
+    assert MIA in mail.get_content() and link not in mail.get_content()
     [row] = setup.audited("invitation.renewal_asked")
     assert row.target["id"] == member_id and row.organization_id == setup.organization_id
     setup.advance(days=1, seconds=1)
@@ -300,7 +302,7 @@ def test_a_renewal_request_does_nothing_where_no_link_can_follow(setup, how):
     assert setup.mails(OLGA, "have asked you for a new one") == []
 
 
-def test_without_the_inviter_the_owner_is_told_and_for_an_owner_the_provider(setup):
+def test_without_the_inviter_the_owner_is_notified_and_for_an_owner_the_provider(setup):
     admin_id = setup.joined("adam@customer.example", "admin")
     admin = setup.service.log_in("adam@customer.example")["access_token"]
     assert setup.add(token=admin).status_code == 201
@@ -310,18 +312,18 @@ def test_without_the_inviter_the_owner_is_told_and_for_an_owner_the_provider(set
     assert setup.call("DELETE", f"/{admin_id}").status_code == 204
     for link in links:
         setup.renew(link)
-    told = [
+    addresses = [
         m["To"]
         for m in setup.service.send_mails()
         if "have asked you for a new one" in m.get_content()
     ]
-    assert sorted(told) == ["admin@example.com", OLGA]
+    assert sorted(addresses) == ["admin@example.com", OLGA]
 
 
 # --- a changed address is undone
 
 
-def test_the_old_address_is_told_and_can_take_the_login_back(setup):
+def test_the_old_address_is_notified_and_can_take_the_login_back(setup):
     service, member_id = setup.service, setup.joined()
     before = setup.show(member_id)
     changed = setup.call("PATCH", f"/{member_id}", {"email": NEW}).json
@@ -447,8 +449,8 @@ def test_a_thief_who_moves_a_login_twice_cannot_take_it_back_from_its_owner(setu
         assert setup.verify(thiefs).status_code == 201
     assert setup.verify(victims).status_code == 201
     assert setup.verify(thiefs).status_code in (404, 410)
-    found = service.log_in(OLGA)
-    assert found["role"] == "owner" and found["organization"]["id"] == setup.organization_id
+    session = service.log_in(OLGA)
+    assert session["role"] == "owner" and session["organization"]["id"] == setup.organization_id
     assert (
         service.call(
             "POST", "/v1/sessions", {"email": "thief@evil.example", "password": OTHER}
@@ -519,8 +521,8 @@ def test_acting_staff_may_change_a_name_but_no_login(setup):
 def test_another_persons_password_is_reset_by_a_link_to_them(setup):
     service, member_id = setup.service, setup.joined()
     token = service.log_in(MIA)["access_token"]
-    asked = setup.call("POST", f"/{member_id}/reset-password")
-    assert asked.status_code == 200 and asked.json["id"] == member_id
+    requested = setup.call("POST", f"/{member_id}/reset-password")
+    assert requested.status_code == 200 and requested.json["id"] == member_id
     assert not service.is_revoked(token) and service.log_in(MIA)
     [row] = setup.audited("password.reset_asked")
     assert row.target["id"] == member_id and row.actor["label"] == "Olga Owner"

@@ -251,15 +251,15 @@ def test_ten_starts_an_hour_and_thirty_a_day(support: SupportSetup, jane: tuple[
             support.call("DELETE", "/v1/sessions/current", token=answer.json["access_token"])
         return answer
 
-    told = []
+    statuses = []
     for _ in range(3):
-        told += [start().status_code for _ in range(10)]
+        statuses += [start().status_code for _ in range(10)]
         limited = start()
         assert (limited.status_code, limited.json["code"]) == (429, "too_many_starts")
-        assert 3000 < int(limited.headers["Retry-After"]) <= 3601 or len(told) == 30
+        assert 3000 < int(limited.headers["Retry-After"]) <= 3601 or len(statuses) == 30
         support.service.clock.advance(minutes=61)
 
-    assert told == [201] * 30
+    assert statuses == [201] * 30
     of_the_day = start()
     assert of_the_day.status_code == 429 and int(of_the_day.headers["Retry-After"]) > 20 * 3600
     support.service.clock.advance(hours=24)
@@ -640,7 +640,7 @@ def test_every_operation_the_table_forbids_is_refused(
         call for call in endpoints.endpoints_of(support.service.app) if call.operation in forbidden
     ]
 
-    told = {}
+    statuses = {}
     for call in calls:
         path = call.path.replace("<organization_id>", support.organization_id).replace(
             "<member_id>", jane[0]
@@ -649,10 +649,10 @@ def test_every_operation_the_table_forbids_is_refused(
             answer = support.call(
                 call.method, path.replace("<", "").replace(">", ""), {"reason": "x"}, token=token
             )
-            told[call.method, call.path, token == acts] = answer.status_code
+            statuses[call.method, call.path, token == acts] = answer.status_code
 
-    assert len(calls) > 20 and set(told.values()) == {403}, {
-        k: v for k, v in told.items() if v != 403
+    assert len(calls) > 20 and set(statuses.values()) == {403}, {
+        k: v for k, v in statuses.items() if v != 403
     }
     assert (
         support.call(

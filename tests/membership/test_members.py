@@ -370,7 +370,7 @@ def test_a_new_role_makes_tokens_with_the_old_one_worthless(setup):
     assert renewed.json["role"] == "member" and not service.is_revoked(renewed.json["access_token"])
 
 
-def test_a_new_address_is_verified_anew_and_takes_over_nobody(setup):
+def test_a_new_address_is_verified_again_and_takes_over_nobody(setup):
     service = setup.service
     service.owner("vera@other.example", name="Other")
     setup.add("vera@other.example")
@@ -531,13 +531,13 @@ def test_numbers_told_to_others_are_right_after_any_change(setup):
     setup.joined("adam@customer.example", "admin")
     member_id = setup.add("mia@customer.example").json["id"]
     setup.call("POST", f"/{member_id}/disable")
-    told = service.published(messages.MembersChanged)[-1]
-    assert (told.members, told.admins) == (3, 1)
+    published = service.published(messages.MembersChanged)[-1]
+    assert (published.members, published.admins) == (3, 1)
     owner_id = service.claims(setup.owner)["mid"]
     setup.call("PATCH", f"/{owner_id}", {"given_name": "Olga Maria"})
     assert service.published(messages.MembersChanged)[-1].owner.given_name == "Olga Maria"
     with service.database.reading() as session:
         rows = session.scalars(
-            select(models.Member).where(models.Member.organization_id == told.organization_id)
+            select(models.Member).where(models.Member.organization_id == published.organization_id)
         ).all()
     assert len(rows) == 3

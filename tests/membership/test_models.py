@@ -80,8 +80,8 @@ def test_instants_keep_their_microseconds_and_ids_their_kind(database: Database)
             )
         )
     with database.reading() as session:
-        found = session.scalars(select(models.Identity)).one()
-    assert found.created_at == at and found.id.startswith("idn_")
+        identity = session.scalars(select(models.Identity)).one()
+    assert identity.created_at == at and identity.id.startswith("idn_")
 
 
 @pytest.mark.parametrize(

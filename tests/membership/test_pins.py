@@ -191,8 +191,8 @@ def test_the_same_work_is_done_whatever_is_wrong(setup, monkeypatch):
     verified, statements = [], []
     matches = Hasher.matches
     monkeypatch.setattr(Hasher, "matches", lambda *args: verified.append(1) or matches(*args))
-    hear = lambda _connection, _cursor, statement, *_: statements.append(statement)
-    event.listen(setup.service.database.engine, "before_cursor_execute", hear)
+    on_execute = lambda _connection, _cursor, statement, *_: statements.append(statement)
+    event.listen(setup.service.database.engine, "before_cursor_execute", on_execute)
     setup.guess(1)  # creates the organization's row
     setup.act("reset-pin")
     work = []
@@ -209,7 +209,7 @@ def test_the_same_work_is_done_whatever_is_wrong(setup, monkeypatch):
             ] * 2
             work.append((len(verified), len(statements)))
     finally:
-        event.remove(setup.service.database.engine, "before_cursor_execute", hear)
+        event.remove(setup.service.database.engine, "before_cursor_execute", on_execute)
     assert work[0][0] == 7 and len(set(work)) == 1
 
 

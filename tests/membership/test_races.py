@@ -18,23 +18,23 @@ _LOCKING = re.compile(r"FROM (\w+)(?s:.*) FOR (SHARE|UPDATE)")
 
 
 @contextmanager
-def _told_of_locks(service, tell) -> Iterator[None]:
-    """Calls ``tell`` with the table and the kind of each row lock before it is taken."""
+def _watching_locks(service, on_lock) -> Iterator[None]:
+    """Calls ``on_lock`` with the table and the kind of each row lock before it is taken."""
 
-    def hear(_connection, _cursor, statement, *_):
-        if found := _LOCKING.search(statement):
-            tell(*found.groups())
+    def on_execute(_connection, _cursor, statement, *_):
+        if match := _LOCKING.search(statement):
+            on_lock(*match.groups())
 
-    event.listen(service.database.engine, "before_cursor_execute", hear)
+    event.listen(service.database.engine, "before_cursor_execute", on_execute)
     try:
         yield
     finally:
-        event.remove(service.database.engine, "before_cursor_execute", hear)
+        event.remove(service.database.engine, "before_cursor_execute", on_execute)
 
 
 def _tables_locked(service, method, path, body, token=None):
     tables = []
-    with _told_of_locks(service, lambda table, _: tables.append(table)):
+    with _watching_locks(service, lambda table, _: tables.append(table)):
         answer = service.call(method, path, body, token=token)
     assert answer.status_code in (200, 201), answer.text
     return [table for table in dict.fromkeys(tables) if table in ("organizations", "members")]
@@ -91,7 +91,7 @@ def test_an_identity_linked_during_its_erasure_survives(service):
     organization_id, _ = service.owner()
     linked, is_locking = Event(), Event()
 
-    def tell(table, kind):
+    def on_lock(table, kind):
         if (table, kind) == ("identities", "UPDATE"):
             is_locking.set()
 
@@ -102,21 +102,21 @@ def test_an_identity_linked_during_its_erasure_survives(service):
             linked.set()
             assert is_locking.wait(60)
 
-    with _told_of_locks(service, tell), ThreadPoolExecutor(1) as pool:
+    with _watching_locks(service, on_lock), ThreadPoolExecutor(1) as pool:
         linking = pool.submit(link)
         assert linked.wait(60)
         with service.database.transaction() as session:
             _erase(session, organization_id)
         linking.result()
-    found = _owner_of_the_second(service)
-    assert (found.status, found.email) == ("active", OLGA) and found.password_hash
+    identity = _owner_of_the_second(service)
+    assert (identity.status, identity.email) == ("active", OLGA) and identity.password_hash
 
 
 def test_a_person_invited_during_their_erasure_gets_a_new_identity(service):
     organization_id, _ = service.owner()
     is_locking = Event()
 
-    def tell(table, kind):
+    def on_lock(table, kind):
         if (table, kind) == ("identities", "SHARE"):
             is_locking.set()
 
@@ -128,9 +128,9 @@ def test_a_person_invited_during_their_erasure_gets_a_new_identity(service):
         with service.database.transaction() as session:
             _erase(session, organization_id)
             session.flush()
-            with _told_of_locks(service, tell):
+            with _watching_locks(service, on_lock):
                 linking = pool.submit(link)
                 assert is_locking.wait(60)
         linking.result()
-    found = _owner_of_the_second(service)
-    assert (found.status, found.email, found.password_hash) == ("active", OLGA, None)
+    identity = _owner_of_the_second(service)
+    assert (identity.status, identity.email, identity.password_hash) == ("active", OLGA, None)

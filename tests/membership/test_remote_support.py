@@ -24,7 +24,7 @@ def support(service: MembershipService) -> SupportSetup:
 
 
 @pytest.fixture
-def asked(service: MembershipService) -> SupportSetup:
+def setup(service: MembershipService) -> SupportSetup:
     """A customer that manages itself."""
     return support_setup(service, managed_by="customer")
 
@@ -118,19 +118,19 @@ def test_only_active_customers_can_be_asked(support: SupportSetup) -> None:
 # --- consent
 
 
-def test_a_self_managed_customer_consents_first(asked: SupportSetup) -> None:
-    asked.member("anna@customer.example", role="admin")
-    asked.member("mike@customer.example")
-    wish = asked.request(minutes=60).json
+def test_a_self_managed_customer_consents_first(setup: SupportSetup) -> None:
+    setup.member("anna@customer.example", role="admin")
+    setup.member("mike@customer.example")
+    grant = setup.request(minutes=60).json
 
-    early = asked.enter(wish["id"])
-    mails = [mail for mail in asked.service.send_mails() if "requests access" in mail["Subject"]]
-    approved = asked.call(
-        "POST", f"{asked.grants_path}/{wish['id']}/approve", {}, token=asked.owner
+    early = setup.enter(grant["id"])
+    mails = [mail for mail in setup.service.send_mails() if "requests access" in mail["Subject"]]
+    approved = setup.call(
+        "POST", f"{setup.grants_path}/{grant['id']}/approve", {}, token=setup.owner
     )
-    entered = asked.enter(wish["id"])
+    entered = setup.enter(grant["id"])
 
-    assert wish["status"] == "pending" and (early.status_code, early.json["code"]) == (
+    assert grant["status"] == "pending" and (early.status_code, early.json["code"]) == (
         409,
         "grant_not_active",
     )
@@ -139,31 +139,31 @@ def test_a_self_managed_customer_consents_first(asked: SupportSetup) -> None:
         "olga@customer.example",
     ]
     assert "a closer look" in mails[0].get_content() and "1 hour" in mails[0].get_content()
-    assert asked.staff_details_in(*texts(mails)) == []
+    assert setup.staff_details_in(*texts(mails)) == []
     assert (approved.status_code, approved.json["status"]) == (200, "active"), approved.text
     assert (
         approved.json["decided_by"]["name"] == "Olga Owner"
-        and asked.staff_details_in(approved.text) == []
+        and setup.staff_details_in(approved.text) == []
     )
     assert entered.status_code == 201
-    assert [row.action for row in asked.rows("support.")] == [
+    assert [row.action for row in setup.rows("support.")] == [
         "support.requested",
         "support.approved",
         "support.entered",
     ]
 
 
-def test_the_time_runs_from_the_consent(asked: SupportSetup) -> None:
-    wish = asked.request(minutes=60).json
-    asked.service.clock.advance(hours=70)
-    asked.owner = asked.service.log_in("olga@customer.example")["access_token"]
+def test_the_time_runs_from_the_consent(setup: SupportSetup) -> None:
+    pending = setup.request(minutes=60).json
+    setup.service.clock.advance(hours=70)
+    setup.owner = setup.service.log_in("olga@customer.example")["access_token"]
 
-    approved = asked.call(
-        "POST", f"{asked.grants_path}/{wish['id']}/approve", {}, token=asked.owner
+    approved = setup.call(
+        "POST", f"{setup.grants_path}/{pending['id']}/approve", {}, token=setup.owner
     )
 
     assert approved.status_code == 200
-    with asked.service.database.reading() as session:
+    with setup.service.database.reading() as session:
         grant = session.scalars(select(SupportGrant)).one()
         assert grant.decided_at is not None and grant.expires_at - grant.decided_at == timedelta(
             minutes=60
@@ -172,74 +172,78 @@ def test_the_time_runs_from_the_consent(asked: SupportSetup) -> None:
 
 @pytest.mark.parametrize(("ahead", "status"), [(-1, 200), (0, 409), (1, 409)])
 def test_a_request_is_valid_for_72_hours_to_the_microsecond(
-    asked: SupportSetup, ahead: int, status: int
+    setup: SupportSetup, ahead: int, status: int
 ) -> None:
-    wish = asked.request().json
-    with asked.service.database.transaction() as session:
+    requested = setup.request().json
+    with setup.service.database.transaction() as session:
         grant = session.scalars(select(SupportGrant)).one()
         at = grant.requested_at + timedelta(hours=72) + ahead * MICROSECOND
         assert grant.expires_at == grant.requested_at + timedelta(hours=72)
-        by = Actor(kind="member", id=asked.service.claims(asked.owner)["sub"], label="Olga Owner")
+        by = Actor(kind="member", id=setup.service.claims(setup.owner)["sub"], label="Olga Owner")
         try:
             support_grants.approve_grant(
-                session, organization_id=asked.organization_id, grant_id=wish["id"], now=at, by=by
+                session,
+                organization_id=setup.organization_id,
+                grant_id=requested["id"],
+                now=at,
+                by=by,
             )
-            found = 200
+            code = 200
         except support_grants.RequestNotPending:
-            found = 409
+            code = 409
 
-    assert found == status
+    assert code == status
 
 
-def test_refusing_and_withdrawing(asked: SupportSetup) -> None:
-    refused = asked.request().json
+def test_refusing_and_withdrawing(setup: SupportSetup) -> None:
+    refused = setup.request().json
     assert (
-        asked.call("DELETE", f"{asked.grants_path}/{refused['id']}", token=asked.owner).status_code
+        setup.call("DELETE", f"{setup.grants_path}/{refused['id']}", token=setup.owner).status_code
         == 204
     )
-    withdrawn = asked.request().json
+    withdrawn = setup.request().json
     assert (
-        asked.call(
-            "DELETE", f"{asked.grants_path}/{withdrawn['id']}", token=asked.staff
+        setup.call(
+            "DELETE", f"{setup.grants_path}/{withdrawn['id']}", token=setup.staff
         ).status_code
         == 204
     )
 
-    listed = asked.call("GET", asked.grants_path, token=asked.staff).json["data"]
+    listed = setup.call("GET", setup.grants_path, token=setup.staff).json["data"]
 
     assert [(row["status"], row["ended_why"]) for row in listed] == [
         ("ended", "stopped"),
         ("refused", "revoked_by_customer"),
     ]
-    assert [row.action for row in asked.rows("support.")] == [
+    assert [row.action for row in setup.rows("support.")] == [
         "support.requested",
         "support.refused",
         "support.requested",
         "support.ended",
     ]
-    late = asked.call("POST", f"{asked.grants_path}/{refused['id']}/approve", {}, token=asked.owner)
+    late = setup.call("POST", f"{setup.grants_path}/{refused['id']}/approve", {}, token=setup.owner)
     assert (late.status_code, late.json["code"]) == (409, "request_not_pending")
 
 
-def test_one_pending_request_at_a_time(asked: SupportSetup) -> None:
-    asked.request()
+def test_one_pending_request_at_a_time(setup: SupportSetup) -> None:
+    setup.request()
 
-    again = asked.request(token=asked.other)
+    again = setup.request(token=setup.other)
 
     assert (again.status_code, again.json["code"]) == (409, "request_pending")
 
 
-def test_who_may_consent(asked: SupportSetup) -> None:
-    wish = asked.request().json
-    _, mike = asked.member("mike@customer.example")
-    path = f"{asked.grants_path}/{wish['id']}/approve"
+def test_who_may_consent(setup: SupportSetup) -> None:
+    grant = setup.request().json
+    _, mike = setup.member("mike@customer.example")
+    path = f"{setup.grants_path}/{grant['id']}/approve"
 
-    for token in (asked.staff, asked.boss, mike):
-        assert asked.call("POST", path, {}, token=token).status_code == 403
-    assert asked.call("POST", path, {"more": 1}, token=asked.owner).status_code == 422
+    for token in (setup.staff, setup.boss, mike):
+        assert setup.call("POST", path, {}, token=token).status_code == 403
+    assert setup.call("POST", path, {"more": 1}, token=setup.owner).status_code == 422
 
 
-# --- inside
+# --- support sessions
 
 
 def test_the_token_names_no_member_and_has_the_owners_scopes_less_the_forbidden(
@@ -314,7 +318,7 @@ def test_a_grant_expires_to_the_microsecond(
 
 
 def test_read_access_changes_nothing(support: SupportSetup) -> None:
-    token = support.inside(access="read")
+    token = support.enter_with_new_grant(access="read")
     claims = support.service.claims(support.owner)
     path = f"/v1/organizations/{support.organization_id}/members/{claims['mid']}"
     assert all(scope.endswith(":read") for scope in support.service.claims(token)["scope"].split())
@@ -544,34 +548,34 @@ def test_either_side_can_end_a_single_session(support: SupportSetup) -> None:
 def test_ending_twice_changes_nothing(support: SupportSetup) -> None:
     grant = support.request().json["id"]
 
-    told = [
+    statuses = [
         support.call("DELETE", f"{support.grants_path}/{grant}", token=support.owner).status_code
         for _ in range(2)
     ]
 
-    assert told == [204, 204] and len(support.rows("support.ended")) == 1
+    assert statuses == [204, 204] and len(support.rows("support.ended")) == 1
 
 
-def test_pending_requests_end_with_the_managed_service(asked: SupportSetup) -> None:
-    wish = asked.request().json["id"]
+def test_pending_requests_end_with_the_managed_service(setup: SupportSetup) -> None:
+    grant = setup.request().json["id"]
 
-    asked.settings(version=2, managed_service=False)
-    asked.settings(version=3, managed_service=True)
+    setup.settings(version=2, managed_service=False)
+    setup.settings(version=3, managed_service=True)
 
-    late = asked.call("POST", f"{asked.grants_path}/{wish}/approve", {}, token=asked.owner)
+    late = setup.call("POST", f"{setup.grants_path}/{grant}/approve", {}, token=setup.owner)
     assert (late.status_code, late.json["code"]) == (409, "request_not_pending")
 
 
-def test_old_requests_expire(asked: SupportSetup) -> None:
-    asked.request()
-    asked.service.clock.advance(hours=72)
+def test_old_requests_expire(setup: SupportSetup) -> None:
+    setup.request()
+    setup.service.clock.advance(hours=72)
 
-    assert (asked.end_expired(), asked.end_expired()) == (1, 0)
-    assert [row.action for row in asked.rows("support.")] == [
+    assert (setup.end_expired(), setup.end_expired()) == (1, 0)
+    assert [row.action for row in setup.rows("support.")] == [
         "support.requested",
         "support.expired",
     ]
-    assert asked.rows("support.expired")[0].actor["kind"] == "system"
+    assert setup.rows("support.expired")[0].actor["kind"] == "system"
 
 
 # --- mails
@@ -606,7 +610,7 @@ def test_the_owner_is_warned_once_a_day_before_a_long_grant_ends(support: Suppor
 
 
 def test_the_owner_gets_a_receipt(support: SupportSetup) -> None:
-    token = support.inside()
+    token = support.enter_with_new_grant()
     support.service.clock.advance(minutes=12)
     support.call("DELETE", "/v1/sessions/current", token=token)
     ended = support.service.published(membership.ActingEnded)[0]
@@ -748,7 +752,7 @@ def test_support_does_not_appear_in_members_emails_and_counts(support: SupportSe
 
     mails = len(support.service.send_mails())
     before = seen()
-    token = support.inside()
+    token = support.enter_with_new_grant()
     during = seen()
     support.call("DELETE", "/v1/sessions/current", token=token)
 
@@ -772,7 +776,7 @@ def test_the_list_is_paged(support: SupportSetup) -> None:
 
 
 def test_the_closing_check_warns_of_active_support_sessions(support: SupportSetup) -> None:
-    support.inside()
+    support.enter_with_new_grant()
 
     path = f"/internal/organizations/{support.organization_id}/closing-check"
     warned = support.service.client.get(path, auth=("org", "org's own")).json["warnings"]
@@ -780,21 +784,21 @@ def test_the_closing_check_warns_of_active_support_sessions(support: SupportSetu
     assert [one["code"] for one in warned] == ["acting_session"]
 
 
-def test_erasing_the_organization_erases_the_reasons(asked: SupportSetup) -> None:
-    wish = asked.request().json["id"]
-    asked.call("POST", f"{asked.grants_path}/{wish}/approve", {}, token=asked.owner)
-    asked.enter(wish)
+def test_erasing_the_organization_erases_the_reasons(setup: SupportSetup) -> None:
+    pending = setup.request().json["id"]
+    setup.call("POST", f"{setup.grants_path}/{pending}/approve", {}, token=setup.owner)
+    setup.enter(pending)
     deletion = {
-        "organization_id": asked.organization_id,
+        "organization_id": setup.organization_id,
         "deletion_id": "del_01k9jm4h6jf2sb9c1d0e5f7g8h",
     }
-    asked.service.receive(org.EndAccess(**deletion))
+    setup.service.receive(org.EndAccess(**deletion))
 
-    asked.service.receive(org.EraseMembers(**deletion))
+    setup.service.receive(org.EraseMembers(**deletion))
 
-    with asked.service.database.reading() as session:
+    with setup.service.database.reading() as session:
         grant = session.scalars(select(SupportGrant)).one()
-    assert (grant.reason, grant.decided_by_name, asked.acting_sessions()[0].reason) == (
+    assert (grant.reason, grant.decided_by_name, setup.acting_sessions()[0].reason) == (
         "",
         None,
         "",
@@ -845,40 +849,40 @@ def test_a_denied_staff_member_appears_as_support_to_the_customer(support: Suppo
     assert row.actor["acting"]["sub"] == support.service.claims(viewer)["sub"]
 
 
-def test_only_verified_addresses_are_told_of_a_request(asked: SupportSetup) -> None:
-    asked.member("anna@customer.example", role="admin")
+def test_only_verified_addresses_are_notified_of_a_request(setup: SupportSetup) -> None:
+    setup.member("anna@customer.example", role="admin")
     body = {
         "name": "Typo",
         "email": "typo@elsewhere.example",
         "role": "admin",
         "portal_access": True,
     }
-    asked.call(
-        "POST", f"/v1/organizations/{asked.organization_id}/members", body, token=asked.owner
+    setup.call(
+        "POST", f"/v1/organizations/{setup.organization_id}/members", body, token=setup.owner
     )
-    before = len(asked.service.send_mails())
+    before = len(setup.service.send_mails())
 
-    asked.request()
+    setup.request()
 
-    told = {mail["To"] for mail in asked.service.send_mails()[before:]}
-    assert "anna@customer.example" in told and "typo@elsewhere.example" not in told
+    notified = {mail["To"] for mail in setup.service.send_mails()[before:]}
+    assert "anna@customer.example" in notified and "typo@elsewhere.example" not in notified
 
 
-def test_staff_cannot_consent_to_their_own_request(asked: SupportSetup) -> None:
+def test_staff_cannot_consent_to_their_own_request(setup: SupportSetup) -> None:
     """A colleague who was made an admin of the customer is still a colleague."""
-    wish = asked.request().json
-    member_id, as_admin = asked.member("staff.svensson@provider.example", role="admin")
+    grant = setup.request().json
+    member_id, as_admin = setup.member("staff.svensson@provider.example", role="admin")
 
-    refused = asked.call("POST", f"{asked.grants_path}/{wish['id']}/approve", {}, token=as_admin)
+    refused = setup.call("POST", f"{setup.grants_path}/{grant['id']}/approve", {}, token=as_admin)
 
     assert refused.status_code == 403 and "work for the provider" in refused.json["detail"]
     assert (
-        asked.call(
-            "POST", f"{asked.grants_path}/{wish['id']}/approve", {}, token=asked.owner
+        setup.call(
+            "POST", f"{setup.grants_path}/{grant['id']}/approve", {}, token=setup.owner
         ).status_code
         == 200
     )
-    assert asked.login_as(member_id, token=asked.other).json["code"] == "member_not_eligible"
+    assert setup.login_as(member_id, token=setup.other).json["code"] == "member_not_eligible"
 
 
 def _signed(support: SupportSetup) -> str:
@@ -889,15 +893,15 @@ def _signed(support: SupportSetup) -> str:
     return f"{named}: invoices ({staff['sub']}, {staff['sid']})"
 
 
-def test_a_request_does_not_say_who_made_it(asked: SupportSetup) -> None:
-    asked.request(reason=_signed(asked))
+def test_a_request_does_not_say_who_made_it(setup: SupportSetup) -> None:
+    setup.request(reason=_signed(setup))
 
-    listed = asked.call("GET", asked.grants_path, token=asked.owner).json
-    mails = [mail for mail in asked.service.send_mails() if "requests access" in mail["Subject"]]
-    audited = [row.reason for row in asked.rows("support.requested")]
+    listed = setup.call("GET", setup.grants_path, token=setup.owner).json
+    mails = [mail for mail in setup.service.send_mails() if "requests access" in mail["Subject"]]
+    audited = [row.reason for row in setup.rows("support.requested")]
     assert listed["data"][0]["reason"].endswith(": invoices (Support, Support)")
     assert len(mails) == 1 and "invoices" in texts(mails)[0]
-    assert asked.staff_details_in(listed, *texts(mails), *audited) == []
+    assert setup.staff_details_in(listed, *texts(mails), *audited) == []
 
 
 @pytest.mark.parametrize("how", ["login as", "enter", "enter for the reason of the grant"])

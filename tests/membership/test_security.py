@@ -96,8 +96,8 @@ def test_the_secret_and_the_recovery_codes_are_shown_once_and_not_readable_later
     )
     again = service.call("POST", "/v1/me/totp", token=token)
     assert again.status_code == 409 and again.json["code"] == "already_on"
-    for said in service.published(messages.AuditRecorded):
-        assert phone.totp.secret not in str(said) and recovery[0] not in str(said)
+    for record in service.published(messages.AuditRecorded):
+        assert phone.totp.secret not in str(record) and recovery[0] not in str(record)
 
 
 def test_codes_are_required_only_once_confirmed_and_the_latest_secret_counts(service):
@@ -215,10 +215,10 @@ def test_what_is_encrypted_for_one_owner_is_useless_for_another():
     assert encryption.decrypt(
         sealed, owner="idn_one"
     ) == "a secret" and sealed != encryption.encrypt("a secret", owner="idn_one")
-    for other, whose in ((encryption, "idn_two"), (Encryption("another pepper"), "idn_one")):
+    for other, owner in ((encryption, "idn_two"), (Encryption("another pepper"), "idn_one")):
         with pytest.raises(DecryptionError):
-            other.decrypt(sealed, owner=whose)
-        assert other.digest("x", owner=whose) != encryption.digest("x", owner="idn_one")
+            other.decrypt(sealed, owner=owner)
+        assert other.digest("x", owner=owner) != encryption.digest("x", owner="idn_one")
 
 
 def test_what_was_encrypted_under_the_previous_pepper_can_still_be_decrypted():
@@ -366,19 +366,19 @@ def test_sensitive_actions_require_reauthentication_where_the_provider_requires_
         == 201
     )
     assert len(audited(service, "member.proved")) == 1
-    said = service.claims(proved.json["access_token"])
+    claims_before = service.claims(proved.json["access_token"])
     renewed = service.call(
         "POST", "/v1/sessions/refresh", {"refresh_token": login["refresh_token"]}
     ).json
     entered = service.call(
-        "POST", "/v1/sessions/exchange", {"organization_id": said["org"]}, token=token
+        "POST", "/v1/sessions/exchange", {"organization_id": claims_before["org"]}, token=token
     ).json
     for other in (renewed, entered):
         claims = service.claims(other["access_token"])
         assert (
-            claims["proved"] == said["proved"]
+            claims["proved"] == claims_before["proved"]
             and claims["must_prove"] is True
-            and claims["iat"] > said["iat"]
+            and claims["iat"] > claims_before["iat"]
         )
 
 

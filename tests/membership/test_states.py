@@ -274,8 +274,8 @@ def test_what_each_state_allows(setup, state):
 def test_every_operation_has_a_sample(app):
     assert set(SAMPLES) == set(guard.OPERATIONS.rows)
     [project] = [s for s in SERVICES if s.name == "membership"]
-    inside, found = endpoints.permitted(project.package), app.url_map.bind("")
+    inside, adapter = endpoints.permitted(project.package), app.url_map.bind("")
     for operation, sample in SAMPLES.items():
-        endpoint, _ = found.match(sample.path, sample.method)
+        endpoint, _ = adapter.match(sample.path, sample.method)
         done = endpoints.operation_of(app.view_functions[endpoint], sample.method)
         assert done == operation or operation in inside, (operation, done)

@@ -130,8 +130,8 @@ def test_a_transfer_by_staff_takes_effect_at_once_and_both_are_told(setup):
         "auto_top_up",
     ]
     assert setup.roles() == {setup.olga: "admin", setup.mia: "owner", setup.adam: "admin"}
-    said = service.published(messages.MembersChanged)[-1]
-    assert (said.owner.member_id, said.admins, said.members) == (setup.mia, 2, 3)
+    published = service.published(messages.MembersChanged)[-1]
+    assert (published.owner.member_id, published.admins, published.members) == (setup.mia, 2, 3)
     row = service.published(messages.AuditRecorded)[-1]
     assert (row.action, row.reason, row.target["id"]) == (
         "ownership.transferred",
@@ -275,11 +275,11 @@ def test_the_owner_offers_and_the_member_accepts(setup):
     offer = setup.offer()
     assert setup.owners() == [setup.olga] and not service.is_revoked(setup.owner)
     assert setup.mails(MIA) == ["You've been offered ownership of Acme Ltd"]
-    [found] = setup.call("GET", token=setup.member).json["data"]
+    [transfer] = setup.call("GET", token=setup.member).json["data"]
     assert (
-        found["id"] == offer
-        and found["undo_until"] is None
-        and found["expires_at"] > found["created_at"]
+        transfer["id"] == offer
+        and transfer["undo_until"] is None
+        and transfer["expires_at"] > transfer["created_at"]
     )
     taken = setup.call("POST", f"/{offer}/accept", token=setup.member)
     assert (taken.status_code, taken.json["status"], taken.json["by"]) == (

@@ -111,13 +111,13 @@ class World:
     def published(self, *kinds: type[Message]) -> list[Any]:
         """The messages of these kinds that org has published, in order."""
         with self.database.reading() as session:
-            found = session.scalars(
+            rows = session.scalars(
                 select(OutboxRow)
                 .where(OutboxRow.type.in_([k.TYPE for k in kinds]))
                 .order_by(OutboxRow.seq)
             )
             by_type = {kind.TYPE: kind for kind in kinds}
-            return [by_type[row.type].load(json.loads(row.body)["data"]) for row in found]
+            return [by_type[row.type].load(json.loads(row.body)["data"]) for row in rows]
 
     # --- actions
 

@@ -132,7 +132,7 @@ def test_a_receipt_does_not_name_staff_who_wrote_their_name_somewhere(
 def test_only_the_changes_of_that_session_count(world: World, customer: str) -> None:
     acting_id, other = ids.new("ses"), world.active(name="Other Ltd")
     end = NOON + timedelta(minutes=10)
-    heard = {
+    messages = {
         "first": audit_row(customer, acting_id, action="first"),
         "billing's": audit_row(
             customer, acting_id, at=NOON + MICROSECOND, by=billing.AuditRecorded, action="billing's"
@@ -151,7 +151,7 @@ def test_only_the_changes_of_that_session_count(world: World, customer: str) -> 
             customer, None, actor={"kind": "member", "id": "idn_1", "label": "Olga", "acting": {}}
         ),
     }
-    for message in heard.values():
+    for message in messages.values():
         world.consume(message)
 
     rows = publish_due(world, end_session(world, customer, acting_id))[0].rows
