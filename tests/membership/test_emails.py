@@ -132,6 +132,16 @@ def test_an_address_stored_when_more_was_accepted_gets_no_mail(service):
         )
 
 
+def test_the_sender_is_written_in_ascii():
+    def sent_by(sender):
+        message = clients.compose(_mail(), public_url="https://a.example", sender=sender)
+        return str(message["From"])
+
+    assert sent_by("info@straße.example") == "info@xn--strae-oqa.example"
+    assert sent_by("Us <info@straße.example>") == "Us <info@xn--strae-oqa.example>"
+    assert sent_by("clientele@localhost") == "clientele@localhost"
+
+
 def test_the_reset_link_has_its_own_path():
     message = clients.compose(
         _mail(purpose="reset"), public_url="https://a.example", sender="a@b.example"

@@ -65,10 +65,17 @@ def row_of(number: int, email: str) -> tuple[str, ...]:
     )
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_logins_whose_mail_went_to_another_domain_start_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    database: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'old.db'}"
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database("membership").owner_url
     migrations.upgrade(SERVICE.migrations, url, "0004")
     emails = ("a@straße.example", "a@strasse.example", "a@πόλος.example", "a@bücher.example")
     engine = create_engine(url)

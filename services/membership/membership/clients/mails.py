@@ -2,7 +2,7 @@
 
 from email import policy
 from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
+from email.utils import formataddr, formatdate, make_msgid, parseaddr
 
 from chassis import email_addresses, names
 
@@ -31,7 +31,7 @@ def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage
         "what": what,
     }
     message = EmailMessage(policy=policy.SMTP)
-    message["From"] = sender
+    message["From"] = _in_ascii(sender)
     message["To"] = email_addresses.in_headers(mail.to)
     message["Subject"] = " ".join(SUBJECTS[mail.purpose].format(**values).split())
     message["Date"] = formatdate(localtime=False)
@@ -41,3 +41,11 @@ def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage
     # No quoted-printable, so that links stay whole in the source.
     message.set_content(text, cte="7bit" if text.isascii() else "8bit")
     return message
+
+
+def _in_ascii(sender: str) -> str:
+    """The sender, which may have a name, with the domain of the address in ASCII."""
+    name, address = parseaddr(sender)
+    if address.isascii():
+        return sender
+    return formataddr((name, email_addresses.in_headers(address)))
