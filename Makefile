@@ -9,7 +9,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console assets screenshots docs migration processes clean
+.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness assets screenshots docs migration processes clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench-revocation: .venv/.tested ## how soon the gateway refuses revoked access, 
 
 bench-console: .venv/.tested ## how long the server takes for pages with a hundred thousand customers, on both databases
 	@exec $(PY) -m tests.bench.console
+
+bench-fairness: .venv/.tested ## how much longer requests take while another tenant is at its limits
+	@exec $(PY) -m tests.bench.fairness
 
 assets: .venv/.ready ## fetch the third-party files of the console's pages (the set-up does it once)
 	@$(PY) -m clientele assets

@@ -29,16 +29,24 @@ SERVICES = registry.services()
 NAMES = tuple(service.name for service in SERVICES)
 DATABASES = tuple(registry.with_database())
 ROLES = ("web", "listen", "relay", "tick")
+DOWNLOADS = ("org", "billing")
 ADMIN = "admin@example.com"
 
 
 class System:
     """Every role of every service in a process of its own, named like ``billing-relay`` or
-    ``gateway-web``. ``folder``: for logs and mail. There is no proxy, so API and pages have an
+    ``gateway-web``. ``folder``: for logs and mail; ``downloads``: whether CSV and PDF come from
+    processes of their own, like ``billing-downloads``. There is no proxy, so API and pages have an
     address each."""
 
     def __init__(
-        self, postgres: Postgres, rabbitmq: RabbitMQ, folder: Path, *, settings: Mapping[str, str]
+        self,
+        postgres: Postgres,
+        rabbitmq: RabbitMQ,
+        folder: Path,
+        *,
+        settings: Mapping[str, str],
+        downloads: bool = False,
     ) -> None:
         self.folder = folder
         self.password = secrets.token_urlsafe(16)
@@ -49,12 +57,14 @@ class System:
         self._brokers = rabbitmq.create_service_users(*NAMES, *OUTSIDERS)
         self._broker_admin = rabbitmq.url()
         self._ports = {name: free_port() for name in registry.entries()}
+        self._downloads = {f"{name}-downloads": free_port() for name in DOWNLOADS if downloads}
         self._health = {f"{s}-{r}": free_port() for s in NAMES for r in ROLES if r != "web"}
         self._secrets = {name: secrets.token_urlsafe(32) for name in registry.callers()}
         self._pepper = secrets.token_hex(32)
         self._signing_key = OKPKey.generate_key("Ed25519").as_pem(private=True).decode()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.names = (*(f"{s}-{r}" for s in NAMES for r in ROLES), "console-web", "gateway-web")
+        roles = (f"{s}-{r}" for s in NAMES for r in ROLES)
+        self.names = (*roles, *self._downloads, "console-web", "gateway-web")
 
     @property
     def address(self) -> str:
@@ -159,7 +169,7 @@ class System:
         service, _, role = name.partition("-")
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own code
-                [sys.executable, "-m", service, role],
+                [sys.executable, "-m", service, "web" if name in self._downloads else role],
                 env={**self._environment(service, role), **extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -169,7 +179,7 @@ class System:
 
     def _await_alive(self, name: str) -> None:
         service, _, role = name.partition("-")
-        port = self._ports[service] if role == "web" else self._health[name]
+        port = self._ports[service] if role == "web" else (self._downloads | self._health)[name]
 
         def alive() -> bool:
             if self._running[name].poll() is not None:
@@ -193,7 +203,13 @@ class System:
             **names,
             **self._settings,
         }
+        if role == "downloads":
+            common |= {"PORT": str(self._downloads[f"{service}-downloads"]), "WEB_THREADS": "32"}
         if service == "gateway":
+            common |= {
+                f"{name.replace('-', '_').upper()}_URL": f"http://127.0.0.1:{port}"
+                for name, port in self._downloads.items()
+            }
             own = {
                 "INTERNAL_SECRET": self._secrets["gateway"],
                 "PUBLIC_URL": self.address,
@@ -259,7 +275,7 @@ def run(folder: Path) -> None:
         signal.signal(number, lambda n, _: stopping.append(n))
     folder.mkdir(parents=True, exist_ok=True)
     with Postgres() as postgres, RabbitMQ() as rabbitmq:
-        system = System(postgres, rabbitmq, folder, settings={})
+        system = System(postgres, rabbitmq, folder, settings={}, downloads=True)
         try:
             system.prepare()
             system.start()

@@ -5,6 +5,7 @@ nothing of billing, so that the process starts quickly.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -31,4 +32,5 @@ def typeset(layout: str) -> bytes:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # requests go first: a rendering takes a processor for seconds
     sys.stdout.buffer.write(typeset(sys.stdin.read()))
