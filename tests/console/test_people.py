@@ -655,3 +655,21 @@ def test_api_keys(console: Browser, acme: Customer) -> None:
     page = console.get(console.page.links["Delete Rating"])
     page = console.submit()
     assert "No API keys yet" in page.text
+
+
+def test_an_owner_adopts_the_key_of_somebody_who_has_left(
+    console: Browser, provider: Provider, acme: Customer, browser: Callable[[], Browser]
+) -> None:
+    theirs, max_ = browser(), provider.staff("manager")
+    max_.sign_in(theirs)
+    theirs.post(theirs.at("/me/keys/new"), {"name": "Sync", "scope_cust_read": "on"})
+    key = theirs.page.facts["API key"]
+    provider.api("POST", f"/v1/organizations/{provider.id}/members/{max_.id}/disable")
+
+    page = console.get(console.at("/me/keys"))
+    assert page.rows[0][5] == "Suspended its creator is disabled"
+    console.get(page.links["Adopt Sync"])
+    page = console.submit({"overlap_minutes": "0"})
+    assert page.facts["API key"] not in (key, "")
+    page = console.get(console.at("/me/keys"))
+    assert page.rows[0][5] == "Active" and "Adopt Sync" not in page.links

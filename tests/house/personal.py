@@ -83,7 +83,7 @@ billing.providers             |                             | settings
 billing.reservations          | description                 | status
 
 membership.acting_sessions    | reason staff_name           | mode access ended_why
-membership.api_keys           | name created_by_name        | scopes created_by
+membership.api_keys           | name created_by_name        | scopes created_by suspended_because
 membership.counters           |                             | name
 membership.guesses            | key                         |
 membership.identities         | email given_name            | status

@@ -186,6 +186,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "GET /v1/remote-support": (Sample(),),
     "GET /v1/api-keys": (Sample(),),
     "POST /v1/api-keys": (Sample(lambda t: {"name": "a key", "scopes": ["audit:read"]}, "own"),),
+    "POST /v1/api-keys/{key_id}/adopt": (Sample(group="own"),),
     "POST /v1/api-keys/{key_id}/rotate": (Sample(says(), "own"),),
     "DELETE /v1/api-keys/{key_id}": (Sample(group="own"),),
     "POST /v1/pins/verify": (

@@ -39,6 +39,7 @@ session.end           |   x      x       x       x      x    |   x     x     x  
 session.end_others    |   x      x       x       x      x    |   x     x     x   |   -   | -            -
 key.list              |   x      x       -       -      -    |   x     -     -   |   -   | -            -
 key.manage            |   !      !       -       -      -    |   !     -     -   |   -   | -            -
+key.adopt             |   !      -       -       -      -    |   !     -     -   |   -   | -            -
 pin.verify            |   -      -       -       -      -    |   -     -     -   |   -   | pin:verify   pin:verify
 member.list           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
 member.read           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
@@ -146,7 +147,7 @@ def _manageable_ranks(caller: Caller, *, at_home: bool) -> frozenset[str]:
 def grantable(caller: Caller) -> frozenset[str]:
     """The scopes that this caller may give an API key: those a key can have there and the caller's
     role has."""
-    return roles.key_scopes(caller.kind).intersection(roles.scopes(caller.kind, caller.role))
+    return roles.grantable(caller.kind, caller.role)
 
 
 def claims(issued: Issued, now: datetime) -> dict[str, Any]:

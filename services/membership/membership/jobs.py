@@ -8,7 +8,14 @@ from chassis.runtime import log
 from chassis.runtime.service import Job
 
 from membership import clients
-from membership.actions import cleanup, lost_owners, mails, support_emails, support_grants
+from membership.actions import (
+    cleanup,
+    key_makers,
+    lost_owners,
+    mails,
+    support_emails,
+    support_grants,
+)
 
 _LOG = log.get("membership")
 
@@ -62,10 +69,19 @@ def end_support(database: Database, now: datetime, _settings: Any) -> int:
         return ended + support_emails.warn_of_expiry(session, now=now)
 
 
+def suspend_keys(database: Database, now: datetime, _settings: Any) -> int:
+    """Suspend the keys whose makers have left, after their owners were warned."""
+    with database.transaction() as session:
+        return key_makers.check_old_keys(session, now=now) + key_makers.suspend_due(
+            session, now=now
+        )
+
+
 JOBS = (
     Job("send_mails", 0.5, send_mails),
     Job("report_failed_attempts", 5, report_failed_attempts),
     Job("delete_expired", 60, delete_expired),
     Job("expire_offers", 60, expire_offers),
     Job("end_support", 1, end_support),
+    Job("suspend_keys", 60, suspend_keys),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from console.forms import Field, Form
+from console.forms import Field, Form, whole_number
 from console.forms.links import password
 from console.values.scopes import SCOPES
 
@@ -50,6 +50,11 @@ ROTATION: Sequence[Field] = (
 )
 
 
+def rotation_body(form: Form) -> dict[str, Any]:
+    """The JSON of a rotation."""
+    return {"overlap_minutes": whole_number(form.value("overlap_minutes") or "60")}
+
+
 def key(scopes: Sequence[str]) -> Sequence[Field]:
     """The fields of a new API key that may have these scopes."""
     boxes = [
@@ -72,7 +77,7 @@ def key(scopes: Sequence[str]) -> Sequence[Field]:
             kind="date",
             pointer="/expires_at",
             required=False,
-            hint="The key works until the end of that day (UTC). Leave empty for no expiry.",
+            hint="The key works until the end of that day (UTC). Leave empty for one year.",
         ),
     )
 

@@ -83,6 +83,8 @@ ACTIONS: Mapping[str, str] = {
     "api_key.created": "API key created",
     "api_key.rotated": "API key rotated",
     "api_key.deleted": "API key deleted",
+    "api_key.suspended": "API key suspended",
+    "api_key.adopted": "API key adopted",
 }
 OUTCOMES: Mapping[str, str] = {"ok": "Done", "denied": "Denied", "error": "Failed"}
 KINDS: Mapping[str, str] = {

@@ -1,4 +1,4 @@
-"""The scopes of API keys, with their labels."""
+"""The scopes of API keys, with their labels, and why a key is suspended."""
 
 from collections.abc import Mapping
 
@@ -27,4 +27,10 @@ SCOPES: Mapping[str, str] = {
     "members:remove": "Remove members",
     "pin:reset": "Reset PINs",
     "pin:verify": "Check PINs",
+}
+
+SUSPENSION_REASONS: Mapping[str, str] = {
+    "maker_left": "its creator has left",
+    "maker_disabled": "its creator is disabled",
+    "maker_lacks_scope": "its creator lost a permission",
 }

@@ -5,10 +5,10 @@ from typing import Any
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from console.forms import Form, whole_number
+from console.forms import Form
 from console.forms import me as fields
 from console.values import browsers
-from console.values.scopes import SCOPES
+from console.values.scopes import SCOPES, SUSPENSION_REASONS
 from console.views import page
 from console.views.page import needs
 
@@ -142,7 +142,7 @@ def password() -> ResponseReturnValue:
 def keys() -> ResponseReturnValue:
     """The API keys of the organization."""
     keys = page.api().get(_KEYS, limit=50, cursor=request.args.get("cursor"))
-    return page.show("me_keys.html", keys=keys, labels=SCOPES)
+    return page.show("me_keys.html", keys=keys, labels=SCOPES, reasons=SUSPENSION_REASONS)
 
 
 @blp.route("/keys/new", methods=["GET", "POST"])
@@ -177,7 +177,7 @@ def rotate_key(key: str) -> ResponseReturnValue:
         form,
         lambda: page.api().post(
             f"{_KEYS}/{key}/rotate",
-            {"overlap_minutes": whole_number(form.value("overlap_minutes") or "60")},
+            fields.rotation_body(form),
             key=form.key,
         ),
     )
@@ -190,6 +190,31 @@ def rotate_key(key: str) -> ResponseReturnValue:
             danger=True,
             back=url_for("me.keys"),
             lead="You get a new key with the same permissions. It is shown only once.",
+        )
+    return page.show("me_key.html", created=created)
+
+
+@blp.route("/keys/<key>/adopt", methods=["GET", "POST"])
+@needs("key.adopt")
+def adopt_key(key: str) -> ResponseReturnValue:
+    """Adopt a key and rotate it; the new one is shown only in this response."""
+    form = page.form(fields.ROTATION)
+
+    def adopt_and_rotate() -> Any:
+        api = page.api()
+        api.post(f"{_KEYS}/{key}/adopt", key=f"adopt-{form.key}")
+        return api.post(f"{_KEYS}/{key}/rotate", fields.rotation_body(form), key=form.key)
+
+    created = page.submit(form, adopt_and_rotate)
+    if created is None:
+        return page.show(
+            "me_form.html",
+            form=form,
+            title="Adopt API key?",
+            verb="Adopt and rotate key",
+            back=url_for("me.keys"),
+            lead="You become responsible for this key, and it works again. Its former owner may "
+            "know its secret, so you get a new one. It is shown only once.",
         )
     return page.show("me_key.html", created=created)
 

@@ -18,8 +18,8 @@ from membership.values.lifetimes import ACCESS_TOKEN
 from membership.values.mails import KEY_CREATED
 
 MAX_KEYS = 50
+LIFETIME = timedelta(days=365)
 PREFIX = "clk_"
-USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class KeyLimit(errors.Conflict):
@@ -27,6 +27,14 @@ class KeyLimit(errors.Conflict):
     detail = (
         "An organization can have at most 50 API keys that have not expired. Delete one that you "
         "no longer need."
+    )
+
+
+class KeySuspended(errors.Unauthenticated):
+    code = "key_suspended"
+    detail = (
+        "This API key is suspended, because the person who created it has lost their access. An "
+        "owner of the organization can adopt it in the list of API keys."
     )
 
 
@@ -64,7 +72,7 @@ def create_key(
 
     Raises Invalid, OrganizationSuspended, KeyLimit."""
     _check_request(scopes, grantable, expires_at, now)
-    organization = _lock_open(session, organization_id, lock="change")
+    organization = lock_open(session, organization_id, lock="change")
     if queries.key_count(session, organization_id, now) >= MAX_KEYS:
         raise KeyLimit()
     key = ApiKey(
@@ -80,7 +88,7 @@ def create_key(
     session.add(key)
     session.flush()
     raw = _add_secret(session, key, now)
-    _record(session, "api_key.created", organization, key, by, now, [("scopes", None, key.scopes)])
+    record(session, "api_key.created", organization, key, by, now, [("scopes", None, key.scopes)])
     _notify_owner(session, organization, key, now)
     return key, raw
 
@@ -99,10 +107,9 @@ def rotate_key(
 
     Raises NoSuchKey, OrganizationSuspended, KeyExpired, RotationRunning."""
     queries.api_key(session, organization_id, key_id)
-    organization = _lock_open(session, organization_id, lock="use")
+    organization = lock_open(session, organization_id, lock="use")
     key = queries.api_key(session, organization_id, key_id, lock="change")
-    if key.expires_at is not None and key.expires_at <= now:
-        raise KeyExpired()
+    check_not_expired(key, now)
     obsolete = delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id)
     if overlap:
         obsolete = obsolete.where(ApiKeySecret.expires_at <= now)
@@ -115,7 +122,7 @@ def rotate_key(
     if not overlap:
         revocations.revoke(session, kind="session", before={key.id: now}, now=now)
     raw = _add_secret(session, key, now)
-    _record(
+    record(
         session,
         "api_key.rotated",
         organization,
@@ -139,7 +146,7 @@ def delete_key(
     key.deleted_at = now
     # A process with a clock slightly ahead of ours may be exchanging it right now.
     revocations.revoke(session, kind="session", before={key.id: now + ACCESS_TOKEN}, now=now)
-    _record(session, "api_key.deleted", organization, key, by, now, [])
+    record(session, "api_key.deleted", organization, key, by, now, [])
 
 
 def erase_keys(session: Session, *, organization_id: str) -> None:
@@ -154,23 +161,33 @@ def erase_keys(session: Session, *, organization_id: str) -> None:
 
 
 def authenticate(session: Session, *, raw: str, now: datetime) -> queries.KeyWithOrganization:
-    """The key that has this secret. Raises InvalidKey, OrganizationSuspended."""
+    """The key that has this secret. Raises InvalidKey, KeySuspended, OrganizationSuspended."""
     used = queries.key_by_secret(session, raw, now)
     if used is None:
         raise InvalidKey()
+    if used.key.suspended_at is not None:
+        raise KeySuspended()
     if used.organization.state != "open":
         raise OrganizationSuspended()
     return used
 
 
-def was_noted_recently(key: ApiKey, now: datetime) -> bool:
-    """Whether its last use was stored within the last minute."""
-    return key.last_used_at is not None and key.last_used_at > now - USE_NOTED_EVERY
-
-
 def note_use(session: Session, *, key_id: str, now: datetime) -> None:
-    """Store when the key was last used."""
-    session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now))
+    """Store when the key was last used, before a token is issued, so that a suspension knows
+    which tokens to revoke. Raises InvalidKey if it has been deleted or suspended meanwhile."""
+    noted = session.execute(
+        update(ApiKey)
+        .where(ApiKey.id == key_id, ApiKey.deleted_at.is_(None), ApiKey.suspended_at.is_(None))
+        .values(last_used_at=now)
+    )
+    if noted.rowcount == 0:  # type: ignore[attr-defined]
+        raise InvalidKey()
+
+
+def check_not_expired(key: ApiKey, now: datetime) -> None:
+    """Raise KeyExpired if it has expired."""
+    if key.is_expired(now):
+        raise KeyExpired()
 
 
 def _check_request(
@@ -193,7 +210,8 @@ def _check_request(
         raise errors.Invalid("The request has invalid fields.", code="invalid", errors=problems)
 
 
-def _lock_open(session: Session, organization_id: str, lock: str) -> Organization:
+def lock_open(session: Session, organization_id: str, lock: str) -> Organization:
+    """The organization, locked. Raises OrganizationSuspended unless it is active."""
     organization = queries.organization(session, organization_id, lock=lock)
     if organization.state != "open":
         raise OrganizationSuspended()
@@ -224,7 +242,7 @@ def _notify_owner(session: Session, organization: Organization, key: ApiKey, now
         )
 
 
-def _record(
+def record(
     session: Session,
     action: str,
     organization: Organization,
@@ -233,6 +251,7 @@ def _record(
     now: datetime,
     changes: Sequence[tuple[str, object, object]],
 ) -> None:
+    """Record what was done to a key. ``changes``: field, value before, value after."""
     audit_log.record(
         session,
         action,

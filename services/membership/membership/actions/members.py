@@ -15,6 +15,7 @@ from membership.actions import (
     access,
     audit_log,
     invitations,
+    key_makers,
     logouts,
     mails,
     member_events,
@@ -153,6 +154,7 @@ def update_member(
     member.update_search()
     changes = _changes(member, before)
     if changes:
+        key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
         member_events.publish_members_changed(session, organization_id)
         audit_log.record(
             session,
@@ -183,6 +185,7 @@ def disable_member(
         before, member.status = _audited(member), "disabled"
         mails.supersede_links(session, member_id=member.id, now=now)
         logouts.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
+        key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
         member_events.publish_members_changed(session, organization_id)
         _record(session, "member.disabled", organization, member, before, by, now)
     return member
@@ -229,6 +232,7 @@ def remove_member(
     before, member.status = _audited(member), "removed"
     access.invalidate_links(session, member, [], now)
     logouts.end_sessions(session, member_id=member.id, why="member_removed", now=now)
+    key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
     member_events.publish_members_changed(session, organization_id)
     _record(session, "member.removed", organization, member, before, by, now)
 

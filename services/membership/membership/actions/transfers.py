@@ -11,6 +11,7 @@ from membership import queries
 from membership.actions import (
     acting_sessions,
     audit_log,
+    key_makers,
     logouts,
     member_events,
     member_roles,
@@ -310,6 +311,7 @@ def _hand_over(
         reason=transfer.reason,
         changes=[{"field": "owner", "before": giver.id, "after": taker.id}],
     )
+    key_makers.suspend_orphaned(session, organization_id=organization.id, now=now)
     member_events.publish_members_changed(session, organization.id)
 
 

@@ -12,6 +12,7 @@ from membership.actions import (
     attempts,
     audit_log,
     identities,
+    key_makers,
     logouts,
     lost_owners,
     mails,
@@ -151,6 +152,7 @@ def _undo_change(session: Session, link: Link, membership: Membership, now: date
     member.verified, member.status, member.admitted_by = True, "active", before.admitted_by
     member.update_search()
     identities.erase_if_unused(session, which=[current_identity_id], now=now)
+    key_makers.suspend_orphaned(session, organization_id=organization.id, now=now)
     member_events.publish_members_changed(session, organization.id)
     audit_log.record(
         session,

@@ -7,6 +7,8 @@ from membership.values.mails import (
     CODES_ON,
     CREDITS_LOW,
     KEY_CREATED,
+    KEYS_ORPHANED,
+    KEYS_SUSPENDED,
     OWNERSHIP_GIVEN,
     OWNERSHIP_OFFERED,
     OWNERSHIP_TAKEN,
@@ -32,6 +34,8 @@ SUBJECTS = {
     RENEWAL_REQUESTED: "{other} needs a new invitation to {organization}",
     ADMIN_ADDED: "{organization} has a new admin",
     KEY_CREATED: "A new API key was created for {organization}",
+    KEYS_SUSPENDED: "API keys of {organization} are suspended",
+    KEYS_ORPHANED: "API keys of {organization} will be suspended on {until}",
     CREDITS_LOW: "{organization} is running low on credits",
     TOP_UP_DUE: "Payment due: automatic top-up for {organization}",
     OWNERSHIP_OFFERED: "You've been offered ownership of {organization}",
@@ -160,6 +164,25 @@ Programs with this key can act for your organization within these scopes: {scope
 
 If you do not know what the key is for, ask {by}, or delete the key in the list of API keys. A
 deleted key stops working immediately.
+""",
+    KEYS_SUSPENDED: """{greeting}
+
+These API keys of {organization} no longer work, because the person who created them has lost
+their access or a permission that the key has:
+
+{keys}
+
+If a program still needs one of them, adopt the key in the list of API keys. Replace its secret
+then, because its former owner may know it. Delete the keys that you no longer need.
+""",
+    KEYS_ORPHANED: """{greeting}
+
+The people who created these API keys of {organization} have left:
+
+{keys}
+
+The keys stop working on {until}. If a program still needs one of them, adopt the key in the list
+of API keys before that day, and replace its secret. Delete the keys that you no longer need.
 """,
     CREDITS_LOW: """Hello,
 

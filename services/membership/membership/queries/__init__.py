@@ -15,6 +15,10 @@ from membership.queries.keys import (
     api_keys,
     key_by_secret,
     key_count,
+    members_by_identity,
+    organization_with_due_keys,
+    organization_with_unchecked_keys,
+    working_keys,
 )
 from membership.queries.links import Link, LinkSpent, NoSuchLink, before_change, link, mailed_token
 from membership.queries.locking import locked
@@ -108,11 +112,14 @@ __all__ = [
     "may_stop_transfers",
     "member",
     "members",
+    "members_by_identity",
     "membership",
     "membership_in",
     "memberships",
     "offer",
     "organization",
+    "organization_with_due_keys",
+    "organization_with_unchecked_keys",
     "owner",
     "provider_of",
     "provider_requires_codes",
@@ -126,4 +133,5 @@ __all__ = [
     "totp",
     "transfer",
     "transfers",
+    "working_keys",
 ]

@@ -1,5 +1,6 @@
 """API keys."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,8 +9,9 @@ from chassis.runtime import ids
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from membership.models import ApiKey, ApiKeySecret, Organization
+from membership.models import ApiKey, ApiKeySecret, Member, Organization
 from membership.queries.locking import locked
+from membership.queries.people import CURRENT_STATUSES
 from membership.values import tokens
 
 
@@ -40,9 +42,9 @@ def api_key(session: Session, organization_id: str, key_id: str, *, lock: str = 
     return key
 
 
-def api_keys(organization_id: str, now: datetime) -> Any:
+def api_keys(organization_id: str, now: datetime, key_id: str = "") -> Any:
     """The list of keys, newest first, each with the number of its valid secrets and when the older
-    one expires."""
+    one expires. ``key_id``: only this key."""
     valid = (
         ApiKeySecret.key_id == ApiKey.id,
         or_(ApiKeySecret.expires_at.is_(None), ApiKeySecret.expires_at > now),
@@ -60,7 +62,47 @@ def api_keys(organization_id: str, now: datetime) -> Any:
     query = select(ApiKey, live.label("live"), ends_at.label("older_ends_at")).where(
         ApiKey.organization_id == organization_id, ApiKey.deleted_at.is_(None)
     )
+    if key_id:
+        query = query.where(ApiKey.id == key_id)
     return query.order_by(ApiKey.id.desc())
+
+
+def working_keys(session: Session, organization_id: str, *, lock: str = "") -> Sequence[ApiKey]:
+    """The keys of an organization that are not suspended."""
+    query = select(ApiKey).where(
+        ApiKey.organization_id == organization_id,
+        ApiKey.deleted_at.is_(None),
+        ApiKey.suspended_at.is_(None),
+    )
+    return session.scalars(locked(query.order_by(ApiKey.id), lock)).all()
+
+
+def members_by_identity(
+    session: Session, organization_id: str, identity_ids: Collection[str]
+) -> dict[str, Member]:
+    """The current members of an organization who have these logins, by login."""
+    members = session.scalars(
+        select(Member).where(
+            Member.organization_id == organization_id,
+            Member.identity_id.in_([id_ for id_ in identity_ids if ids.is_id("idn", id_)]),
+            Member.status.in_(CURRENT_STATUSES),
+        )
+    )
+    return {member.identity_id: member for member in members if member.identity_id}
+
+
+def organization_with_due_keys(session: Session, now: datetime) -> str | None:
+    """An organization with a key that is to be suspended by now."""
+    query = select(ApiKey.organization_id).where(
+        ApiKey.suspend_at <= now, ApiKey.deleted_at.is_(None), ApiKey.suspended_at.is_(None)
+    )
+    return session.scalar(query.order_by(ApiKey.suspend_at).limit(1))
+
+
+def organization_with_unchecked_keys(session: Session) -> str | None:
+    """An organization with a key that has not been checked."""
+    query = select(ApiKey.organization_id).where(ApiKey.unchecked, ApiKey.deleted_at.is_(None))
+    return session.scalar(query.order_by(ApiKey.id).limit(1))
 
 
 def key_count(session: Session, organization_id: str, now: datetime) -> int:

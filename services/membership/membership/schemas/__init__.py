@@ -8,7 +8,14 @@ from membership.schemas.fields import (
     secret,
 )
 from membership.schemas.internal import FeedQuery, RevocationEntry, RevocationFeed
-from membership.schemas.keys import ApiKey, ApiKeyPage, ApiKeyWithSecret, NewApiKey, Rotation
+from membership.schemas.keys import (
+    AdoptedApiKey,
+    ApiKey,
+    ApiKeyPage,
+    ApiKeyWithSecret,
+    NewApiKey,
+    Rotation,
+)
 from membership.schemas.links import (
     Accepted,
     LinkInfo,
@@ -69,6 +76,7 @@ __all__ = [
     "Accepted",
     "ActingTokens",
     "Address",
+    "AdoptedApiKey",
     "ApiKey",
     "ApiKeyPage",
     "ApiKeyWithSecret",

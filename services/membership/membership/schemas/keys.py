@@ -31,6 +31,10 @@ class ApiKey(ma.Schema):
     created_by = fields.Nested(Maker, required=True)
     expires_at = Stamp(required=True, allow_none=True)
     last_used_at = Stamp(required=True, allow_none=True)
+    status = fields.String(
+        required=True, validate=validate.OneOf(["active", "suspended", "expired"])
+    )
+    suspended_because = fields.String(required=True, allow_none=True)
     secrets = fields.Nested(Secrets, required=True)
 
 
@@ -38,6 +42,12 @@ class ApiKeyWithSecret(ApiKey):
     """An API key with its new secret, which is shown only this once."""
 
     api_key = fields.String(required=True)
+
+
+class AdoptedApiKey(ApiKey):
+    """An API key with a new maker. The former one may still know its secret."""
+
+    rotate_recommended = fields.Boolean(required=True)
 
 
 ApiKeyPage = page_of(ApiKey)

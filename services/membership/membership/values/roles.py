@@ -120,6 +120,11 @@ def key_scopes(kind: str) -> frozenset[str]:
     return _KEY_SCOPES[kind]
 
 
+def grantable(kind: str, token_role: str) -> frozenset[str]:
+    """The scopes that an API key can have whose maker has this role."""
+    return key_scopes(kind).intersection(scopes(kind, token_role))
+
+
 def scopes_for_support(role: str, *, reads_only: bool) -> tuple[str, ...]:
     """The scopes of support in a customer's organization: those of this role, except what support
     may not do."""

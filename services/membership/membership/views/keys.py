@@ -10,6 +10,7 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
+from membership.actions import key_makers
 from membership.actions import keys as actions
 from membership.views import resources
 
@@ -39,7 +40,8 @@ def list_keys(args: dict[str, Any]) -> dict[str, Any]:
 @blp.arguments(schemas.NewApiKey)
 @blp.response(201, schemas.ApiKeyWithSecret)
 def create_key(body: dict[str, Any]) -> Response:
-    """Create an API key. It is shown only this once, and the owner is notified by email."""
+    """Create an API key, which expires after a year unless ``expires_at`` says otherwise (null:
+    never). It is shown only this once, and the owner is notified by email."""
     caller = current_caller()
 
     def act(session: Any) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def create_key(body: dict[str, Any]) -> Response:
             name=body["name"],
             scopes=body["scopes"],
             grantable=guard.grantable(caller),
-            expires_at=body.get("expires_at"),
+            expires_at=body.get("expires_at", clock.now() + actions.LIFETIME),
             by=caller.actor(),
             now=clock.now(),
         )
@@ -83,6 +85,29 @@ def rotate_key(body: dict[str, Any], key_id: str) -> Response:
     return idempotency.change(schemas.ApiKeyWithSecret(), act, secret=True)
 
 
+@blp.route("/<key_id>/adopt", methods=["POST"])
+@requires("key.adopt")
+@blp.response(200, schemas.AdoptedApiKey)
+def adopt_key(key_id: str) -> Response:
+    """Adopt an API key: the caller is now its maker, and it works again if it was suspended. Its
+    secret stays the same, and may be known to the former maker: rotate it."""
+    caller = current_caller()
+
+    def act(session: Any) -> dict[str, Any]:
+        key = key_makers.adopt_key(
+            session,
+            organization_id=caller.organization_id,
+            key_id=key_id,
+            grantable=guard.grantable(caller),
+            by=caller.actor(),
+            now=clock.now(),
+        )
+        row = session.execute(queries.api_keys(caller.organization_id, clock.now(), key.id)).one()
+        return _shown(*row) | {"rotate_recommended": True}
+
+    return idempotency.change(schemas.AdoptedApiKey(), act)
+
+
 @blp.route("/<key_id>", methods=["DELETE"])
 @requires("key.manage")
 @blp.response(204)
@@ -102,13 +127,12 @@ def delete_key(key_id: str) -> Response:
 
 
 def tokens_of(raw: str) -> dict[str, Any]:
-    """The access token for an API key. Raises InvalidKey, OrganizationSuspended."""
+    """The access token for an API key. Raises InvalidKey, KeySuspended, OrganizationSuspended."""
     now = clock.now()
     with context.database().reading() as session:
         used = actions.authenticate(session, raw=raw, now=now)
-    if not actions.was_noted_recently(used.key, now):
-        with context.database().transaction() as session:
-            actions.note_use(session, key_id=used.key.id, now=now)
+    with context.database().transaction() as session:
+        actions.note_use(session, key_id=used.key.id, now=now)
     claims = guard.claims_of_key(used, now)
     return {
         "access_token": resources.signer().sign(claims),
@@ -127,8 +151,12 @@ def tokens_of(raw: str) -> dict[str, Any]:
 
 
 def _shown(key: Any, live: int, older_ends_at: Any) -> dict[str, Any]:
-    shown = ("id", "name", "scopes", "created_at", "expires_at", "last_used_at")
+    shown = (
+        *("id", "name", "scopes", "created_at", "expires_at", "last_used_at"),
+        "suspended_because",
+    )
     return {name: getattr(key, name) for name in shown} | {
+        "status": key.status(clock.now()),
         "created_by": {"name": key.created_by_name},
         "secrets": {"live": live, "older_ends_at": older_ends_at},
     }
