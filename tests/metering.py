@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import amqp
-from chassis.messaging import broker
+from chassis.messaging import broker, publisher
 from chassis.runtime import ids
 from contracts import usage
 
@@ -74,7 +74,7 @@ def publish(url: str, bodies: Iterable[bytes], *, user: str | None = "usage") ->
             unconfirmed.add(sent)
             properties = {
                 "delivery_mode": 2,
-                "content_type": broker.CONTENT_TYPE,
+                "content_type": publisher.CONTENT_TYPE,
                 **({"user_id": user} if user else {}),
             }
             channel.basic_publish(

@@ -19,7 +19,7 @@ from billing.listeners import BATCHES, LISTENERS
 from billing.models import Entry
 from billing.values import UNIT
 from chassis.db.database import Database
-from chassis.messaging import broker
+from chassis.messaging import broker, consumers
 from chassis.messaging.batches import Batch, Batches
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
@@ -80,7 +80,7 @@ def consuming(url: str, *many: Batches) -> Iterator[None]:
     stop = threading.Event()
     threads = [
         threading.Thread(
-            target=broker.RabbitBatchConsumer(url, "billing", batches).run, args=(stop,)
+            target=consumers.RabbitBatchConsumer(url, "billing", batches).run, args=(stop,)
         )
         for batches in many
     ]

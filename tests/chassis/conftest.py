@@ -12,6 +12,7 @@ import amqp
 import pytest
 from chassis.db.database import Database
 from chassis.messaging import broker as rabbit
+from chassis.messaging import consumers
 from chassis.messaging.inbox import Inbox
 from contracts import billing, membership
 from contracts.message import every_message
@@ -125,7 +126,7 @@ class Broker:
     def listening(self, inbox: Inbox) -> Iterator[None]:
         """Run the service's consumer meanwhile."""
         stop = threading.Event()
-        consumer = rabbit.RabbitConsumer(self.urls["org"], "org", inbox.receive)
+        consumer = consumers.RabbitConsumer(self.urls["org"], "org", inbox.receive)
         thread = threading.Thread(target=consumer.run, args=(stop,), daemon=True)
         thread.start()
         try:

@@ -9,7 +9,7 @@ from datetime import datetime
 from multiprocessing.process import BaseProcess
 
 from chassis.db.database import Database
-from chassis.messaging import broker
+from chassis.messaging import consumers
 from sqlalchemy.orm import Session
 
 from tests.chassis.recording_listener import RecordingListener
@@ -39,4 +39,4 @@ def start(url: str, database_url: str, failpoint: str = "") -> BaseProcess:
 def _consume(url: str, database_url: str, failpoint: str) -> None:
     os.environ["CLIENTELE_FAILPOINT"] = failpoint
     batches = FatalListener().batches(Database(database_url))
-    broker.RabbitBatchConsumer(url, "billing", batches).run(threading.Event())
+    consumers.RabbitBatchConsumer(url, "billing", batches).run(threading.Event())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from chassis.db.database import Database
-from chassis.messaging import broker
+from chassis.messaging import broker, consumers
 from chassis.messaging.batches import Batches, Delivery
 from chassis.messaging.inbox_models import (
     DeadLetter,
@@ -221,12 +221,12 @@ class UsageBroker:
     @contextmanager
     def consuming(self, *many: Batches) -> Iterator[None]:
         stop = threading.Event()
-        consumers = [
-            broker.RabbitBatchConsumer(self.urls["billing"], "billing", batches) for batches in many
+        of_each = [
+            consumers.RabbitBatchConsumer(self.urls["billing"], "billing", batches)
+            for batches in many
         ]
         threads = [
-            threading.Thread(target=consumer.run, args=(stop,), daemon=True)
-            for consumer in consumers
+            threading.Thread(target=consumer.run, args=(stop,), daemon=True) for consumer in of_each
         ]
         for thread in threads:
             thread.start()
@@ -272,7 +272,7 @@ def test_a_backlog_is_consumed_in_batches_of_at_most_500(
 def test_a_batch_of_large_messages_is_smaller(
     monkeypatch: pytest.MonkeyPatch, postgres_database: Database, usage_broker: UsageBroker
 ) -> None:
-    monkeypatch.setattr(broker, "BATCH_BYTES", 20 * len(raw("r100")))
+    monkeypatch.setattr(consumers, "BATCH_BYTES", 20 * len(raw("r100")))
     publish(usage_broker, *(raw(f"r{n}") for n in range(100, 300)))
     listener = RecordingListener()
     with usage_broker.consuming(listener.batches(postgres_database)):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from chassis.db.database import Database
-from chassis.messaging import broker
-from chassis.messaging.broker import InDoubt, RabbitBus
+from chassis.messaging import broker, publisher
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.outbox import OutboxRow
+from chassis.messaging.publisher import InDoubt, RabbitBus
 from chassis.messaging.relay import OutgoingMessage, Relay
 from chassis.runtime import ids
 from contracts import billing, org
@@ -58,7 +58,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     def on(*script: tuple[Any, ...]) -> tuple[RabbitBus, FakeConnection]:
         connection = FakeConnection(*script)
         monkeypatch.setattr(broker, "connect", lambda *_: connection)
-        monkeypatch.setattr(broker, "CONFIRM_SECONDS", 0.2)
+        monkeypatch.setattr(publisher, "CONFIRM_SECONDS", 0.2)
         return RabbitBus("amqp://", "billing"), connection
 
     return on
@@ -72,7 +72,7 @@ def outgoing_messages(count: int, type_: str = billing.AccountOpened.TYPE) -> li
 def patient(fake: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     def on(*script: tuple[Any, ...]) -> tuple[RabbitBus, FakeConnection]:
         made = fake(*script)
-        monkeypatch.setattr(broker, "CONFIRM_SECONDS", 5.0)
+        monkeypatch.setattr(publisher, "CONFIRM_SECONDS", 5.0)
         return made
 
     return on

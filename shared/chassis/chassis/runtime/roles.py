@@ -38,11 +38,11 @@ def web(service: Service) -> None:
 
 def listen(service: Service) -> None:
     """Consume messages from the broker."""
-    from chassis.messaging import broker
+    from chassis.messaging import consumers
 
     settings, database, stop = _start(service, "listen")
     inbox = Inbox(database, service.listeners)
-    consumer = broker.RabbitConsumer(
+    consumer = consumers.RabbitConsumer(
         settings.broker_url, service.name, inbox.receive, database.check
     )
     batch_consumers = [
@@ -64,10 +64,10 @@ def listen(service: Service) -> None:
 
 def relay(service: Service) -> None:
     """Send the outbox to the broker."""
-    from chassis.messaging import broker
+    from chassis.messaging import publisher
 
     settings, database, stop = _start(service, "relay")
-    bus = broker.RabbitBus(settings.broker_url, service.name)
+    bus = publisher.RabbitBus(settings.broker_url, service.name)
     running = Relay(database, bus)
     _serve_health(service, settings, {"database": database.check, "broker": bus.check})
     threading.Thread(
@@ -107,10 +107,10 @@ def _consume_batches(
     service: Service, batches: Batches, settings: Any, stop: threading.Event
 ) -> None:
     """If this consumer ever ends, the whole process stops, to be restarted."""
-    from chassis.messaging import broker
+    from chassis.messaging import consumers
 
     try:
-        broker.RabbitBatchConsumer(settings.broker_url, service.name, batches).run(stop)
+        consumers.RabbitBatchConsumer(settings.broker_url, service.name, batches).run(stop)
     finally:
         stop.set()
 
