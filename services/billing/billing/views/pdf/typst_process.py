@@ -32,5 +32,5 @@ def typeset(layout: str) -> bytes:
 
 
 if __name__ == "__main__":
-    os.nice(10)  # requests go first: a rendering takes a processor for seconds
+    os.nice(5)  # requests go first: a rendering takes a processor for seconds
     sys.stdout.buffer.write(typeset(sys.stdin.read()))
