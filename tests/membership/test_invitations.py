@@ -352,7 +352,7 @@ def test_the_old_address_is_notified_and_can_take_the_login_back(setup):
     assert (again.status_code, again.json["code"]) == (410, "link_spent")
 
 
-def test_an_unverified_former_address_is_not_told(setup):
+def test_an_unverified_former_address_is_not_notified(setup):
     member_id = setup.add().json["id"]
     setup.call("PATCH", f"/{member_id}", {"email": NEW})
     assert setup.mails(MIA, "/undo/") == []

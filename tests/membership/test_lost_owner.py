@@ -78,7 +78,7 @@ def test_only_the_providers_owner_starts_it(lost: Lost) -> None:
     assert lost.owner() == lost.acme.olga
 
 
-def test_the_owner_and_the_admins_are_told(lost: Lost) -> None:
+def test_the_owner_and_the_admins_are_notified(lost: Lost) -> None:
     known = len(lost.service.send_mails())
     lost.started()
 

@@ -115,7 +115,7 @@ def code(answer):
 # --- by staff
 
 
-def test_a_transfer_by_staff_takes_effect_at_once_and_both_are_told(setup):
+def test_a_transfer_by_staff_takes_effect_at_once_and_both_are_notified(setup):
     service = setup.service
     answer = setup.transfer(setup.mia, token=setup.staff)
     assert answer.status_code == 201

@@ -68,7 +68,7 @@ def create_key(
     now: datetime,
 ) -> tuple[ApiKey, str]:
     """Create a key with some of the ``grantable`` scopes; returns it with its secret. The owner is
-    told by email.
+    notified by email.
 
     Raises Invalid, OrganizationSuspended, KeyLimit."""
     _check_request(scopes, grantable, expires_at, now)
