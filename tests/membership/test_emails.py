@@ -244,7 +244,7 @@ def test_dying_after_the_mail_kills_its_link_but_sends_another(service, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(jobs.mails, "mark_sent", die)
+        patch.setattr(jobs.mail_delivery, "mark_sent", die)
         with pytest.raises(KeyboardInterrupt):
             jobs.send_mails(service.database, clock.now(), service.settings)
     first = service.link(OLGA)

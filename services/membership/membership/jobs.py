@@ -12,7 +12,7 @@ from membership.actions import (
     cleanup,
     key_makers,
     lost_owners,
-    mails,
+    mail_delivery,
     support_emails,
     support_grants,
 )
@@ -24,7 +24,7 @@ def send_mails(database: Database, now: datetime, settings: Any) -> int:
     """Send one due email. The digest of its token is committed before, so that the link works when
     it arrives; after a crash in between a newer link follows."""
     with database.transaction() as session:
-        outgoing = mails.take_mail(session, now=now)
+        outgoing = mail_delivery.take_mail(session, now=now)
     if outgoing is None:
         return 0
     try:
@@ -35,10 +35,10 @@ def send_mails(database: Database, now: datetime, settings: Any) -> int:
     except Exception:
         _LOG.warning("mail.failed", mail_id=outgoing.mail_id, exc_info=True)
         with database.transaction() as session:
-            mails.postpone(session, mail_id=outgoing.mail_id, now=now)
+            mail_delivery.postpone(session, mail_id=outgoing.mail_id, now=now)
         return 1
     with database.transaction() as session:
-        mails.mark_sent(session, mail_id=outgoing.mail_id)
+        mail_delivery.mark_sent(session, mail_id=outgoing.mail_id)
     return 1
 
 
