@@ -196,18 +196,21 @@ def test_ten_links_a_day_to_one_address_from_all_organizations(setup):
 
 
 def test_ten_resets_an_hour_from_one_network_with_the_same_response(setup):
-    for n in range(12):
-        answer = setup.service.call(
-            "POST", "/v1/password-resets", {"email": f"nobody{n}@customer.example"}
-        )
-        assert (answer.status_code, answer.json) == (202, {"accepted": True})
-    setup.service.call("POST", "/v1/password-resets", {"email": OLGA})
-    assert setup.mails(OLGA, "/reset/") == []
     elsewhere = {"X-Forwarded-For": "198.51.100.7"}
-    setup.service.call("POST", "/v1/password-resets", {"email": OLGA}, headers=elsewhere)
-    assert len(setup.mails(OLGA, "/reset/")) == 1
+
+    def reset(address, headers=None):
+        body = {"email": address}
+        answer = setup.service.call("POST", "/v1/password-resets", body, headers=headers)
+        assert (answer.status_code, answer.json) == (202, {"accepted": True})
+
+    for n in range(12):
+        reset(f"nobody{n}@customer.example", elsewhere)
+    reset(OLGA, elsewhere)
+    assert setup.mails(OLGA, "/reset/") == []
+    reset(OLGA)
+    assert len(setup.mails(OLGA, "/reset/")) == 1, "she has signed in from this network"
     setup.service.clock.advance(hours=1, seconds=1)
-    setup.service.call("POST", "/v1/password-resets", {"email": OLGA})
+    reset(OLGA, elsewhere)
     assert len(setup.mails(OLGA, "/reset/")) == 2
 
 
@@ -403,7 +406,7 @@ def test_an_undo_link_does_not_enable_a_disabled_member(setup):
     assert setup.call("PATCH", f"/{taken}", {"portal_access": False}).status_code == 200
     refused = setup.verify(links[0])
     assert (refused.status_code, refused.json["code"]) == (409, "member_disabled")
-    assert [setup.verify(link).status_code for link in links[1:]] == [404, 404]
+    assert [setup.verify(link).status_code for link in links[1:]] == [410, 410]
     with service.database.reading() as session:
         addresses = set(session.scalars(select(models.Identity.email)))
     assert "dan@customer.example" in addresses
