@@ -34,6 +34,12 @@ def test_meaningless_text_is_rejected(given: Any) -> None:
         Text().deserialize(given)
 
 
+def test_a_text_is_too_long_as_it_is_sent() -> None:
+    assert Text(most=5).deserialize(" abc ") == "abc"
+    with pytest.raises(ma.ValidationError, match="length"):
+        Text(most=5).deserialize("  abc ")
+
+
 def test_newlines_are_allowed_only_in_fields_for_lines() -> None:
     assert Text(lines=True).deserialize("a\n\tb") == "a\n\tb"
     with pytest.raises(ma.ValidationError):

@@ -279,6 +279,7 @@ def _hash(connection: sqlite3.Connection, table: str, *, refusals: bool) -> str:
             "audit_entries": "WHERE outcome <> 'denied'",
             "audit_heads": "WHERE 0",
             "streams": "WHERE 0",
+            "guesses": "WHERE 0",  # counts attempts
             "outbox": 'WHERE CAST(body AS TEXT) NOT LIKE \'%"outcome": "denied"%\'',
         }
         if refusals

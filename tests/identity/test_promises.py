@@ -57,6 +57,7 @@ THE_OWNER = AN_ADMIN | {
     "organization.hand_over",
     "account.remove_card",
     "key.list",
+    "key.adopt",
     "key.manage",
     "member.confirm",
     "ownership.transfer",
@@ -138,6 +139,7 @@ PROVEN = {
     "organization.delete",
     "settings.change",
     "account.withdraw",
+    "key.adopt",
     "key.manage",
     "member.login_as",
     "support.consent",
@@ -150,6 +152,7 @@ NO_PROGRAM_MAY = {
     "organization.hand_back",
     "settings.change",
     "key.list",
+    "key.adopt",
     "key.manage",
     "member.confirm",
     "member.login_as",
@@ -183,10 +186,13 @@ def test_each_role_may_do_exactly_what_is_promised(column: str, all_of_it: set[s
     assert may(column) == all_of_it
 
 
-@pytest.mark.parametrize("role", ["owner", "manager"])
-def test_owner_and_managers_may_do_all_except_what_belongs_to_customers(role: str) -> None:
+@pytest.mark.parametrize(("role", "only_owners"), [("owner", set()), ("manager", {"key.adopt"})])
+def test_owner_and_managers_may_do_all_except_what_belongs_to_customers(
+    role: str, only_owners: set[str]
+) -> None:
     assert set(ROWS) - may(f"provider:{role}") <= FOR_CUSTOMERS_ONLY | FOR_NOBODY_BUT_PROGRAMS | {
-        "ownership.accept"
+        "ownership.accept",
+        *only_owners,
     }
 
 

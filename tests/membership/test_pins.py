@@ -116,7 +116,7 @@ def test_the_ladder_is_the_same_whether_or_not_anybody_has_the_extension(setup, 
     is_shut(3600)
     setup.advance(minutes=60, seconds=1)
     setup.guess(5, extension)
-    setup.advance(days=365)
+    setup.advance(days=360)
     is_shut(3600)
     rows = setup.audited("pin.shut")
     assert [row.changes[0]["after"] for row in rows] == [5, 10, 15, 20]

@@ -13,8 +13,8 @@ _SHORTEST_INSTANT = len("2026-01-31T09:00Z")
 
 
 class Text(ma.fields.String):
-    """Text in NFC, trimmed, ``least`` to ``most`` characters, without control characters except, if
-    ``lines``, newlines and tabs."""
+    """Text in NFC, trimmed, ``least`` to ``most`` characters, also before it is trimmed, without
+    control characters except, if ``lines``, newlines and tabs."""
 
     def __init__(
         self, *, least: int = 1, most: int = 255, lines: bool = False, **kwargs: Any
@@ -34,7 +34,7 @@ class Text(ma.fields.String):
         if any(c not in allowed for c in controls):
             raise ma.ValidationError("control_character: Control characters are not allowed.")
         text = text.strip()
-        if not self.least <= len(text) <= self.most:
+        if len(raw) > self.most or not self.least <= len(text) <= self.most:
             raise ma.ValidationError(f"length: Must have {self.least} to {self.most} characters.")
         return text
 
