@@ -57,6 +57,7 @@ SAMPLES = {
     "session.end": Sample(OWN, "vic", "DELETE", "/v1/sessions/current"),
     "session.end_others": Sample(OWN, "max", "DELETE", "/v1/sessions"),
     "key.list": Sample(READ, "olga", "GET", "/v1/api-keys"),
+    "key.adopt": Sample(KEYS | {"erased": 404}, "olga", "POST", "/v1/api-keys/{key}/adopt"),
     "key.manage": Sample(
         KEYS, "olga", "POST", "/v1/api-keys", {"name": "K", "scopes": ["members:read"]}
     ),
@@ -156,6 +157,7 @@ class Setup:
                 "email": f"{name}@customer.example",
             }
             self.keep(name, "olga", f"{O_}/members", body)
+        self.keep("key", "olga", "/v1/api-keys", {"name": "K", "scopes": ["members:read"]})
         desk = self.keep("desk", "olga", f"{O_}/members", {"name": "Desk", "portal_access": False})
         self.known |= {"extension": desk["extension"], "pin": desk["pin"]}
         self.keep(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from chassis.db import migrations
+from chassis.runtime import log
 from membership.app import SERVICE
 from sqlalchemy import create_engine, text
 
@@ -76,6 +77,7 @@ def test_logins_whose_mail_went_to_another_domain_start_again(
         url = f"sqlite:///{tmp_path / 'old.db'}"
     else:
         url = request.getfixturevalue("postgres").fresh_database("membership").owner_url
+    log.start(service="membership")  # to the output of this test
     migrations.upgrade(SERVICE.migrations, url, "0004")
     emails = ("a@straße.example", "a@strasse.example", "a@πόλος.example", "a@bücher.example")
     engine = create_engine(url)
