@@ -96,4 +96,4 @@ def test_logins_whose_mail_went_to_another_domain_start_again(
         for query in (reset, pending, queued):
             assert connection.scalars(text(query)).all() == [emails[0], emails[2]]
     engine.dispose()
-    assert "a,b@x.example" in capsys.readouterr().out
+    assert "a,b@x.example" in capsys.readouterr().err
