@@ -286,7 +286,9 @@ def test_a_usage_id_counts_once_across_all_customers_of_the_provider(world):
         with world.database.transaction() as session:
             account = queries.get_account(session, organization_id, lock=True)
             transfers = [Transfer(Code.OFFLINE, Code.PREPAID, 1)]
-            posting.post(session, account, transfers, kind="top_up", now=now, source="record-1")
+            posting.post(
+                session, account, transfers, kind="top_up", now=now, by=CLERK, source="record-1"
+            )
 
     post(org)
     for again in (org, other):
