@@ -10,6 +10,7 @@ from chassis.runtime.service import Job
 from membership import clients
 from membership.actions import (
     cleanup,
+    erasure,
     key_makers,
     lost_owners,
     mail_delivery,
@@ -51,8 +52,10 @@ def report_failed_attempts(database: Database, now: datetime, _settings: Any) ->
 def delete_expired(database: Database, now: datetime, _settings: Any) -> int:
     """Delete and erase what is past its retention."""
     with database.transaction() as session:
-        return cleanup.delete_expired(session, now=now) + cleanup.erase_former_identities(
-            session, now=now
+        return (
+            cleanup.delete_expired(session, now=now)
+            + cleanup.erase_former_identities(session, now=now)
+            + erasure.erase_removed(session, now=now)
         )
 
 

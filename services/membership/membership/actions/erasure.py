@@ -1,4 +1,4 @@
-"""Erasure of the personal data of an organization's members."""
+"""Erasure of the personal data of members: of everyone in an organization, or of those removed."""
 
 from datetime import datetime
 
@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import attempts, identities, keys, logouts, support_grants
-from membership.models import Mail, MailedToken, Member, OwnershipTransfer
+from membership.models import ApiKey, Identity, Mail, MailedToken, Member, OwnershipTransfer
 from membership.values import attempt_limits
+
+REMOVED_PERSON = "Removed person"
 
 
 def erase_members(
@@ -35,6 +37,34 @@ def erase_members(
     outbox.publish(
         session, messages.MembersErased(organization_id=organization_id, deletion_id=deletion_id)
     )
+
+
+def erase_removed_member(session: Session, *, member: Member, now: datetime) -> None:
+    """Erase a removed member and the identity behind it, unless the person is a member elsewhere.
+    The address is free again, and API keys no longer name their maker."""
+    identities.erase_if_unused(session, which=[member.identity_id], now=now)
+    if member.identity_id is not None:
+        identity = session.get_one(Identity, member.identity_id, populate_existing=True)
+        if identity.status != "erased":
+            return
+        session.execute(
+            update(ApiKey)
+            .where(ApiKey.created_by == identity.id)
+            .values(created_by_name=REMOVED_PERSON)
+        )
+    member.name, member.status, member.verified = REMOVED_PERSON, "erased", False
+    member.given_name = member.family_name = member.email = None
+    member.extension = member.pin_hash = member.invited_by = None
+    member.update_search()
+    session.execute(delete(Mail).where(Mail.member_id == member.id))
+
+
+def erase_removed(session: Session, *, now: datetime, limit: int = 100) -> int:
+    """Erase people who were removed before removal erased them; returns how many members."""
+    removed = queries.removed_without_membership(session, limit)
+    for member in removed:
+        erase_removed_member(session, member=member, now=now)
+    return sum(member.status == "erased" for member in removed)
 
 
 def _erase_people(session: Session, organization_id: str, now: datetime) -> None:

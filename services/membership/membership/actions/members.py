@@ -14,6 +14,7 @@ from membership import queries
 from membership.actions import (
     access,
     audit_log,
+    erasure,
     invitations,
     key_makers,
     logouts,
@@ -225,8 +226,8 @@ def remove_member(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Remove the member. Their other memberships stay. Raises OwnerMustTransfer,
-    CannotManageMember."""
+    """Remove the member. Their other memberships stay; a person without any is erased. Raises
+    OwnerMustTransfer, CannotManageMember."""
     organization, member = lock_member(session, organization_id, member_id, authority)
     access.check_not_owner(member)
     before, member.status = _audited(member), "removed"
@@ -235,6 +236,7 @@ def remove_member(
     key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
     member_events.publish_members_changed(session, organization_id)
     _record(session, "member.removed", organization, member, before, by, now)
+    erasure.erase_removed_member(session, member=member, now=now)
 
 
 def _record(

@@ -10,6 +10,7 @@ from membership.models.organizations import Base
 from membership.values.authority import BY_ORGANIZATION, BY_PROVIDER
 from membership.values.roles import OWNER
 
+_REMOVED = text("status = 'removed'")
 _CURRENT = text("status IN ('pending', 'active', 'disabled')")
 _CURRENT_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disabled')")
 
@@ -65,6 +66,7 @@ class Member(Base):
         ),
         Index("ix_members_sorted", "organization_id", "sort_name", "id"),
         Index("ix_members_invited", "organization_id", "invited_at"),
+        Index("ix_members_removed", "id", postgresql_where=_REMOVED, sqlite_where=_REMOVED),
         Index("ix_members_inviter", "invited_by", "invited_at"),
     )
     id: Mapped[str] = mapped_column(Id("mem"), primary_key=True)

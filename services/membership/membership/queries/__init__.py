@@ -52,6 +52,7 @@ from membership.queries.people import (
     membership_in,
     memberships,
     owner,
+    removed_without_membership,
 )
 from membership.queries.pins import KeptPin, kept_pin
 from membership.queries.support import sessions_of
@@ -123,6 +124,7 @@ __all__ = [
     "owner",
     "provider_of",
     "provider_requires_codes",
+    "removed_without_membership",
     "requirements",
     "revocations",
     "scheduled_transfer",

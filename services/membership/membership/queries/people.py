@@ -1,11 +1,12 @@
 """Members, identities and memberships."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from chassis import email_addresses, errors
 from chassis.runtime import ids
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session, aliased
 
 from membership.models import Identity, MailedToken, Member, Organization
 from membership.queries.invitations import LINK_HELD, LINK_QUEUED
@@ -137,3 +138,13 @@ def membership_in(session: Session, identity_id: str, organization_id: str) -> M
         if candidate.organization.id == organization_id:
             return candidate
     return None
+
+
+def removed_without_membership(session: Session, limit: int) -> Sequence[Member]:
+    """Removed members who are in no other organization and have not been erased, locked."""
+    elsewhere = aliased(Member)
+    has_other = exists().where(
+        elsewhere.identity_id == Member.identity_id, elsewhere.status.in_(CURRENT_STATUSES)
+    )
+    query = select(Member).where(Member.status == "removed", ~has_other).order_by(Member.id)
+    return session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
