@@ -201,6 +201,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     ),
     "DELETE /v1/sessions": (Sample(group="own"),),
     "POST /v1/me/totp": (Sample(group="own"),),
+    "POST /v1/me/recovery-codes": (Sample(group="own"),),
     "POST /v1/me/totp/confirm": (Sample(says(otp="123456"), "own"),),
     "DELETE /v1/me/totp": (Sample(group="own"),),
     "POST /v1/me/step-up": (Sample(says(password=PASSWORD), "own"),),

@@ -42,6 +42,27 @@ def bootstrap(name: str, email: str) -> None:
         raise click.ClickException(problem.detail) from None
 
 
+@main.command(name="reset-mfa")
+@click.argument("email")
+def reset_mfa(email: str) -> None:
+    """Turn off the one-time codes of somebody who has lost them, in the embedded system in
+    CLIENTELE_DATA. Make sure that they are who they claim to be."""
+    from chassis.db.database import Database
+    from chassis.errors import Failure
+    from membership import app as membership
+
+    from clientele import embedded, installation
+
+    settings = embedded.prepare(installation.from_environment())["membership"]
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        click.echo(membership.reset_mfa(database, email))
+    except Failure as problem:
+        raise click.ClickException(problem.detail) from None
+    finally:
+        database.close()
+
+
 @main.command(name="assets")
 def fetch_assets() -> None:
     """Fetch the files of others that the console's pages load in the browser."""

@@ -1,4 +1,5 @@
-"""``python -m membership ROLE``, or ``bootstrap`` to make the provider on the first run."""
+"""``python -m membership ROLE``; ``bootstrap`` makes the provider on the first run, and ``reset-mfa
+EMAIL`` turns off the one-time codes of somebody who has lost them."""
 
 import sys
 
@@ -9,5 +10,7 @@ from membership import app
 if __name__ == "__main__":
     if sys.argv[1:2] == ["bootstrap"]:
         app.bootstrap_command(sys.argv[2:])
+    elif sys.argv[1:2] == ["reset-mfa"]:
+        app.reset_mfa_command(sys.argv[2:])
     else:
         cli.main(app.SERVICE)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chassis.db.database import Database
-from chassis.errors import Invalid
+from chassis.errors import Failure
 from chassis.runtime import clock, service
-from chassis.runtime.settings import Misconfigured
+from chassis.runtime.settings import Misconfigured, load
 
 from membership import jobs, listeners, queries
-from membership.actions import providers
+from membership.actions import providers, recovery
 from membership.config import Settings, from_arguments
 from membership.values import passwords
 from membership.values.first_login import FirstLogin
@@ -32,7 +32,7 @@ def bootstrap(settings: Settings, database: Database) -> FirstLogin | None:
     with database.reading() as session:
         if queries.has_provider(session):
             return None
-    password = _first_password(settings)
+    password = settings.first_password()
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
         created = providers.ensure_provider(
@@ -49,7 +49,7 @@ def bootstrap(settings: Settings, database: Database) -> FirstLogin | None:
 
 def add_provider(settings: Settings, database: Database) -> FirstLogin:
     """Create another provider and its owner. Raises Misconfigured and ProviderExists."""
-    password = _first_password(settings)
+    password = settings.first_password()
     password_hash = passwords.Hasher().hash(password)
     with database.transaction() as session:
         is_new = providers.add_provider(
@@ -64,18 +64,16 @@ def add_provider(settings: Settings, database: Database) -> FirstLogin:
     return FirstLogin(settings.clientele_admin_email, shown)
 
 
-def _first_password(settings: Settings) -> str:
-    """The password of the settings, to which the rules for passwords apply, or a generated one."""
-    password = settings.clientele_admin_password
-    if not password:
-        return secrets.token_urlsafe(12)
-    known = (settings.clientele_provider_name, settings.clientele_admin_email)
-    try:
-        passwords.check(password, context=known)
-    except Invalid as refusal:
-        reason = refusal.extra["errors"][0]["detail"]
-        raise Misconfigured(f"CLIENTELE_ADMIN_PASSWORD: {reason}") from None
-    return password
+def reset_mfa(database: Database, email: str) -> str:
+    """Turn off the one-time codes of this login; what to tell the operator. Raises NoSuchLogin and
+    CodesAreOff."""
+    unknown_hash = passwords.Hasher().hash(secrets.token_urlsafe(32))
+    with database.transaction() as session:
+        too_short = recovery.reset_codes(
+            session, email=email, unknown_hash=unknown_hash, now=clock.now()
+        )
+    then = " Their password is too short without codes and must be reset." if too_short else ""
+    return f"One-time codes of {email} are off, and their sessions have ended.{then}"
 
 
 def bootstrap_command(arguments: Sequence[str]) -> None:
@@ -83,7 +81,19 @@ def bootstrap_command(arguments: Sequence[str]) -> None:
     try:
         settings, further = from_arguments(arguments)
         database = Database(settings.database_url, pool_size=1)
-        login = add_provider(settings, database) if further else bootstrap(settings, database)
+        add = add_provider if further else bootstrap
+        login = add(settings, database)
     except Misconfigured as problem:
         sys.exit(f"membership bootstrap: {problem}")
     print(login.sentence() if login else "There is already a provider.")  # noqa: T201 - the command's output
+
+
+def reset_mfa_command(arguments: Sequence[str]) -> None:
+    """``python -m membership reset-mfa EMAIL``."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m membership reset-mfa EMAIL")
+    try:
+        database = Database(load(Settings, "command").database_url, pool_size=1)
+        print(reset_mfa(database, arguments[0]))  # noqa: T201 - the command's output
+    except (Misconfigured, Failure) as problem:
+        sys.exit(f"membership reset-mfa: {problem}")

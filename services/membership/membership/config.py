@@ -2,12 +2,15 @@
 
 import argparse
 import dataclasses
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chassis.errors import Invalid
 from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load, needed_by
 
 from membership import clients
+from membership.values import passwords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,20 @@ class Settings(ServiceSettings):
                 clients.post(self.mail_url)
         except ValueError as problem:
             raise Misconfigured(str(problem)) from None
+
+    def first_password(self) -> str:
+        """The password of the first login: the given one, to which the rules for passwords apply,
+        or a new one. Raises Misconfigured."""
+        password = self.clientele_admin_password
+        if not password:
+            return secrets.token_urlsafe(12)
+        known = (self.clientele_provider_name, self.clientele_admin_email)
+        try:
+            passwords.check(password, context=known)
+        except Invalid as refusal:
+            reason = refusal.extra["errors"][0]["detail"]
+            raise Misconfigured(f"CLIENTELE_ADMIN_PASSWORD: {reason}") from None
+        return password
 
 
 def from_arguments(arguments: Sequence[str]) -> tuple[Settings, bool]:

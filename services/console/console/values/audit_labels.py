@@ -65,6 +65,8 @@ ACTIONS: Mapping[str, str] = {
     "mfa.enabled": "One-time codes turned on",
     "mfa.disabled": "One-time codes turned off",
     "mfa.recovery_code_used": "Recovery code used",
+    "mfa.recovery_codes_renewed": "Recovery codes renewed",
+    "mfa.reset": "One-time codes reset by the operator",
     "pin.reset": "PIN reset",
     "pin.shut": "PIN locked after failed attempts",
     "pin.guessing": "Repeated failed PIN attempts",

@@ -91,6 +91,25 @@ def confirm() -> ResponseReturnValue:
     return page.show("me_recovery.html", codes=created["recovery_codes"])
 
 
+@blp.route("/security/recovery-codes", methods=["GET", "POST"])
+@needs("me.secure")
+def renew_recovery_codes() -> ResponseReturnValue:
+    """Create new recovery codes, shown only in this response."""
+    form = page.form(())
+    created = page.submit(form, lambda: page.api().post("/v1/me/recovery-codes", key=form.key))
+    if created is None:
+        return page.show(
+            "me_form.html",
+            form=form,
+            title="Create new recovery codes?",
+            verb="Create recovery codes",
+            back=url_for("me.security"),
+            lead="Your current recovery codes stop working. We ask for your password and a code "
+            "first.",
+        )
+    return page.show("me_recovery.html", codes=created["recovery_codes"])
+
+
 @blp.route("/security/codes/off", methods=["GET", "POST"])
 @needs("me.secure")
 def switch_off() -> ResponseReturnValue:

@@ -110,16 +110,22 @@ def confirm(
             errors=[{"pointer": "/otp", "code": InvalidCode.code, "detail": InvalidCode().detail}]
         )
     totp.confirmed_at, login.with_otp = now, True
+    fresh = add_recovery_codes(session, identity.id, encryption)
+    _end_others(session, login, now)
+    record_and_notify(session, "mfa.enabled", CODES_ON, identity, membership, now)
+    return fresh
+
+
+def add_recovery_codes(session: Session, identity_id: str, encryption: Encryption) -> list[str]:
+    """Add new recovery codes, of which only digests are stored; returns them."""
     fresh = one_time_codes.new_recovery_codes()
     session.add_all(
         RecoveryCode(
-            identity_id=identity.id,
-            digest=encryption.digest(one_time_codes.plain(code), owner=identity.id),
+            identity_id=identity_id,
+            digest=encryption.digest(one_time_codes.plain(code), owner=identity_id),
         )
         for code in fresh
     )
-    _end_others(session, login, now)
-    _record_and_notify(session, "mfa.enabled", CODES_ON, identity, membership, now)
     return fresh
 
 
@@ -140,7 +146,7 @@ def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
         if totp.short_password:
             raise PasswordTooShort()
         _end_others(session, login, now)
-        _record_and_notify(session, "mfa.disabled", CODES_OFF, identity, membership, now)
+        record_and_notify(session, "mfa.disabled", CODES_OFF, identity, membership, now)
     delete_codes(session, identity_id=identity.id)
 
 
@@ -182,7 +188,7 @@ def take_otp(
     if _use_recovery_code(session, totp, otp, encryption, now):
         unused = (RecoveryCode.identity_id == identity.id, RecoveryCode.used_at.is_(None))
         left = session.scalar(select(func.count()).select_from(RecoveryCode).where(*unused)) or 0
-        _record_and_notify(
+        record_and_notify(
             session,
             "mfa.recovery_code_used",
             RECOVERY_CODE_USED,
@@ -254,7 +260,7 @@ def _use_recovery_code(
     return True
 
 
-def _record_and_notify(
+def record_and_notify(
     session: Session,
     action: str,
     purpose: str,
@@ -263,6 +269,7 @@ def _record_and_notify(
     now: datetime,
     **details: Any,
 ) -> None:
+    """Record what a person did with their codes, and notify them by email."""
     member, organization = membership
     audit_log.record(
         session,

@@ -5,6 +5,7 @@ from membership.values.mails import (
     ADMIN_ADDED,
     CODES_OFF,
     CODES_ON,
+    CODES_RESET,
     CREDITS_LOW,
     KEY_CREATED,
     KEYS_ORPHANED,
@@ -14,6 +15,7 @@ from membership.values.mails import (
     OWNERSHIP_TAKEN,
     PASSWORD_CHANGED,
     RECOVERY_CODE_USED,
+    RECOVERY_CODES_RENEWED,
     RENEWAL_REQUESTED,
     SUPPORT_ENDING,
     SUPPORT_RECEIPT,
@@ -25,6 +27,8 @@ SUBJECTS = {
     PASSWORD_CHANGED: "Your password was changed",
     CODES_ON: "One-time codes are now on for your login",
     CODES_OFF: "One-time codes are now off for your login",
+    CODES_RESET: "One-time codes of your login were reset",
+    RECOVERY_CODES_RENEWED: "You have new recovery codes",
     RECOVERY_CODE_USED: "A recovery code was used to sign in to your account",
     INVITATION: "You're invited to join {organization}",
     RESET: "Reset your password",
@@ -72,13 +76,26 @@ Signing in at {organization} no longer requires a one-time code.
 
 If you did not turn this off, change your password now and turn one-time codes on again.
 """,
+    CODES_RESET: """{greeting}
+
+The operator of this system turned off the one-time codes of your login at {organization}, because
+somebody reported your authenticator as lost. Your sessions have ended. Sign in with your password
+and turn one-time codes on again; if your password is not accepted, reset it.
+
+If you did not ask for this, tell the owner of {organization} immediately.
+""",
+    RECOVERY_CODES_RENEWED: """{greeting}
+
+New recovery codes were created for your login at {organization}. The previous ones no longer work.
+
+If this was not you, change your password now, then turn one-time codes off and on again.
+""",
     RECOVERY_CODE_USED: """{greeting}
 
 Someone signed in at {organization} with one of your recovery codes instead of a one-time code.
 Recovery codes left: {left}.
 
-If this was you, there is nothing to do. To get new recovery codes, turn one-time codes off and
-on again.
+If this was you, there is nothing to do. You can create new recovery codes on the Security page.
 
 If this was not you, change your password now, then turn one-time codes off and on again.
 """,

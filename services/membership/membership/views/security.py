@@ -9,7 +9,7 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
-from membership.actions import logins, one_time_codes
+from membership.actions import logins, one_time_codes, recovery
 from membership.actions.logins import LoginAttempt
 from membership.values import attempt_limits, passwords
 from membership.values.lifetimes import REAUTHENTICATION
@@ -55,6 +55,23 @@ def confirm(body: dict[str, Any]) -> dict[str, Any]:
         )
     )
     return {"recovery_codes": codes}
+
+
+@blp.route("/recovery-codes", methods=["POST"])
+@requires("me.secure")
+@blp.response(201, schemas.RecoveryCodes)
+def renew_recovery_codes() -> Response:
+    """Create new recovery codes, shown only this once; the previous ones stop working. Requires
+    recent re-authentication with a code."""
+    encryption, sid = credentials.encryption(), current_caller().sid
+
+    def act(session: Any) -> dict[str, Any]:
+        codes = recovery.renew_codes(
+            session, session_id=sid, encryption=encryption, now=clock.now()
+        )
+        return {"recovery_codes": codes}
+
+    return idempotency.change(schemas.RecoveryCodes(), act, status=201, secret=True)
 
 
 @blp.route("/totp", methods=["DELETE"])

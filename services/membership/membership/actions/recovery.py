@@ -1,0 +1,82 @@
+"""When an authenticator is lost: recovery codes, and the operator's reset."""
+
+from datetime import datetime
+
+from chassis import errors
+from chassis.auth.actor import SYSTEM
+from chassis.auth.callers import StepUpRequired
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import audit_log, logouts, mails, one_time_codes
+from membership.models import RecoveryCode
+from membership.values.encryption import Encryption
+from membership.values.lifetimes import REAUTHENTICATION
+from membership.values.mails import CODES_RESET, RECOVERY_CODES_RENEWED
+
+
+class NoSuchLogin(errors.NotFound):
+    code = "not_found"
+    detail = "There is no login with this email address."
+
+
+class CodesAreOff(errors.Conflict):
+    code = "not_enrolled"
+    detail = "One-time codes of this login are not turned on. There is nothing to reset."
+
+
+def renew_codes(
+    session: Session, *, session_id: str, encryption: Encryption, now: datetime
+) -> list[str]:
+    """Replace the recovery codes; returns the new ones, shown this once. Requires a recent
+    re-authentication with a code. Raises TokenRevoked, NotEnrolled, StepUpRequired."""
+    login, identity, membership = one_time_codes.lock_session(
+        session, session_id=session_id, now=now
+    )
+    totp = queries.totp(session, identity.id, lock="change")
+    if totp is None or totp.confirmed_at is None:
+        raise one_time_codes.NotEnrolled()
+    if login.authenticated_at <= now - REAUTHENTICATION or not login.with_otp:
+        raise StepUpRequired()
+    session.execute(delete(RecoveryCode).where(RecoveryCode.identity_id == identity.id))
+    fresh = one_time_codes.add_recovery_codes(session, identity.id, encryption)
+    one_time_codes.record_and_notify(
+        session, "mfa.recovery_codes_renewed", RECOVERY_CODES_RENEWED, identity, membership, now
+    )
+    return fresh
+
+
+def reset_codes(session: Session, *, email: str, unknown_hash: str, now: datetime) -> bool:
+    """Turn off the one-time codes of somebody who has lost them, for an operator who knows that it
+    is them. Their sessions end, they are notified by email, and it is in the audit log of each of
+    their organizations. A password that is too short without codes no longer works: it is replaced
+    by ``unknown_hash``, of a password that nobody knows. Returns whether it was.
+
+    Raises NoSuchLogin, CodesAreOff."""
+    identity = queries.identity_by_email(session, email)
+    if identity is None:
+        raise NoSuchLogin()
+    totp = queries.totp(session, identity.id, lock="change")
+    if totp is None:
+        raise CodesAreOff()
+    too_short = totp.short_password
+    if too_short:
+        identity.password_hash = unknown_hash
+    one_time_codes.delete_codes(session, identity_id=identity.id)
+    logouts.end_sessions(session, identity_id=identity.id, why="codes_switched", now=now)
+    memberships = queries.memberships(session, identity.id)
+    for member, organization in memberships:
+        audit_log.record(
+            session, "mfa.reset", organization=organization, member=member, by=SYSTEM, now=now
+        )
+    if memberships and identity.email:
+        mails.queue_notice(
+            session,
+            purpose=CODES_RESET,
+            organization=memberships[0].organization,
+            email=identity.email,
+            name=identity.given_name,
+            now=now,
+        )
+    return too_short
