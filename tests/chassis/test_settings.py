@@ -2,14 +2,15 @@
 
 import copy
 import dataclasses
+import json
 import logging
 import pickle
 from pathlib import Path
 
 import pytest
-import structlog
 from chassis.runtime import log
 from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load, needed_by
+from structlog.testing import capture_logs
 
 
 class TestSettings:
@@ -99,8 +100,24 @@ class TestSettings:
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)
-            structlog.reset_defaults()
 
         logged = capsys.readouterr().err
         assert logged.count("***") >= 5
         assert "hidden" not in logged
+
+    def test_a_logger_follows_a_further_start(self, capsys: pytest.CaptureFixture[str]) -> None:
+        root = logging.getLogger()
+        handlers, level, logger = root.handlers[:], root.level, log.get("test")
+        try:
+            for service in ("first", "second"):
+                log.start(service=service)
+                logger.info("event")
+            with capture_logs() as captured:
+                logger.info("captured")
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+        services = [json.loads(line)["service"] for line in capsys.readouterr().err.splitlines()]
+        assert services == ["first", "second"]
+        assert [line["event"] for line in captured] == ["captured"]

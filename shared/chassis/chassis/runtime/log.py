@@ -33,6 +33,8 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     mask_secrets,
 ]
+# One list, changed in place: a logger keeps the one it was first used with.
+_PROCESSORS: list[Any] = []
 
 
 def start(level: str = "INFO", **always: str) -> None:
@@ -42,8 +44,13 @@ def start(level: str = "INFO", **always: str) -> None:
     def add_always(_logger: Any, _name: str, event: Any) -> Any:
         return {**always, **event}
 
+    _PROCESSORS[:] = [
+        *_SHARED,
+        add_always,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ]
     structlog.configure(
-        processors=[*_SHARED, add_always, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
