@@ -529,6 +529,12 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     page = again.submit({"otp": recovery[0]})
     assert page.status == 200 and again.workspace == acme.id
 
+    again.get(again.at("/me/security"))
+    again.click("Create new recovery codes")
+    page = again.submit()
+    renewed = [one.text for one in page.top.find(class_="secret")[0].find("code")]
+    assert page.status == 200 and len(renewed) == 10 and not set(renewed) & set(recovery)
+
     page = again.post(again.at("/me/security/codes/off"))
     assert page.path.endswith("/me/security") and "One-time codes are off." in page.banners[0]
 
