@@ -249,6 +249,7 @@ def test_pages_of_a_support_session(
     ):
         theirs.go(theirs.at(f"/{below}"))
         objections[f"customer's own {below}"] = axe.objections(theirs.page)
+    person.go(person.at(f"/c/{customer.id}/members"))  # which nothing reloads, as a poll does
     theirs.go(theirs.at(f"/c/{customer.id}/support"))
     theirs.follow(re.compile("^End session"))
     theirs.press("End session")
