@@ -157,3 +157,14 @@ def test_transactions_from_before_have_no_actor(tmp_path: Path):
         row = connection.execute(text("SELECT amount, actor_kind, actor_id FROM journal")).one()
     engine.dispose()
     assert tuple(row) == (1, None, None)
+
+
+def test_the_address_of_a_request_is_in_its_audit_entry(world):
+    org = world.open()
+
+    world.post(
+        org, "top-ups", {"amount": "1", "method": "cash"}, **{"X-Forwarded-For": "192.0.2.7"}
+    )
+
+    entry = world.last_published(org, "audit_recorded")
+    assert (entry["action"], entry["client_address"]) == ("account.topped_up", "192.0.2.7")

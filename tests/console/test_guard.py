@@ -346,6 +346,8 @@ def test_a_refused_token_is_renewed_and_the_request_repeated(
     assert [entry["action"] for entry in acme.staff("GET", "/audit")["data"]].count(
         "organization.suspended"
     ) == 1
+    details = console.get(console.at(f"/c/{acme.id}/audit?action=organization.suspended")).html
+    assert "<dt>Address</dt><dd><code data-copy>127.0.0.1</code>" in details
 
 
 def test_a_session_ended_by_the_api_signs_in_again(

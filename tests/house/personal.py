@@ -55,6 +55,7 @@ chassis.stream_positions      |                             | source aggregate
 chassis.streams               |                             | aggregate
 chassis.waiting_messages      | error                       | source aggregate type
 
+org.client_addresses          | address                     |
 org.conversations             |                             | kind waiting_for back_to
 org.deletions                 | reason requested_by         | status status_before blockers
 org.organizations             | billing_name billing_email  | kind name sort_name status country

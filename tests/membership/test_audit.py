@@ -54,3 +54,28 @@ def test_a_denial_has_its_request_id_and_is_recorded_once(service):
     assert [(m.action, m.request_id) for m in denied] == [
         ("member.add", answers[0].headers["X-Request-Id"])
     ]
+
+
+def test_the_address_of_a_login_and_of_a_change_is_in_their_entries(service):
+    organization_id, token = service.owner(OLGA)
+    headers = {"X-Forwarded-For": "192.0.2.7"}
+    body = {"email": OLGA, "password": "four calm otters drift"}
+    assert service.client.post("/v1/sessions", json=body, headers=headers).status_code == 201
+    added = service.client.post(
+        f"/v1/organizations/{organization_id}/members",
+        json={"name": "Max Muster", "portal_access": False},
+        headers={**headers, "Authorization": f"Bearer {token}"},
+    )
+    assert added.status_code == 201, added.text
+
+    rows = service.published(messages.AuditRecorded)
+
+    addressed = {
+        (row.action, row.actor["kind"], row.client_organization_id)
+        for row in rows
+        if row.client_address == "192.0.2.7"
+    }
+    assert addressed == {
+        ("member.login", "member", None),
+        ("member.added", "member", organization_id),
+    }

@@ -7,7 +7,7 @@ from chassis.auth.callers import Caller
 from chassis.auth.internal import parse_callers
 from chassis.auth.tokens import RemoteKeys, Verifier
 from chassis.db.database import Database
-from chassis.http import application, context, requests
+from chassis.http import application, context
 from chassis.http.client import Transport
 from chassis.runtime import clock
 from flask import Flask
@@ -36,7 +36,7 @@ def create_app(
         return provider_id
 
     def record_denial(caller: Caller, operation: str, organization_id: str) -> None:
-        with database.transaction(correlation=requests.request_id()) as session:
+        with context.transaction() as session:
             actions.record_denial(
                 session,
                 organization_id=organization_id,

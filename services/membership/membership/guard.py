@@ -15,7 +15,7 @@ from chassis.auth.internal import parse_callers
 from chassis.auth.permissions import KEY, Operations
 from chassis.auth.tokens import AUDIENCE, Verifier
 from chassis.db.database import Database
-from chassis.http import requests
+from chassis.http import context
 from chassis.runtime import clock, ids
 
 from membership import queries
@@ -78,7 +78,7 @@ def access_control(database: Database, signer: Signer, internal_callers: str) ->
         """Audit a denied operation, unless the same one was audited lately."""
         by = _actor_for_audit(caller, operation, organization_id)
         now = clock.now()
-        with database.transaction(correlation=requests.request_id()) as session:
+        with context.transaction() as session:
             if audit.denied_recently(session, organization_id, operation, by=by, now=now):
                 return
             audit_log.record(

@@ -119,6 +119,8 @@ def on_audit_recorded(
     reason: str | None,
     request_id: str | None,
     hash: str,  # noqa: A002 - the name of the field
+    client_address: str | None,
+    client_organization_id: str | None,
 ) -> None:
     actions.add_to_trail(
         session,
@@ -135,6 +137,8 @@ def on_audit_recorded(
         reason=reason,
         request_id=request_id,
         entry_hash=hash,
+        client_address=client_address,
+        client_organization_id=client_organization_id,
     )
 
 

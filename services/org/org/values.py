@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import accumulate
@@ -18,6 +19,7 @@ SUSPENDED = "suspended"
 CLOSING = "closing"
 SUSPENDED_FOR_DELETION = "suspended_for_deletion"
 DELETED = "deleted"
+ADDRESS_RETENTION = timedelta(days=90)
 SUPPORT = "support"  # a kind of actor, and the only name of it that a customer sees
 
 # What staff may do to an organization in each status. ``same``: 200 and nothing changes; ``start``:
@@ -101,6 +103,14 @@ def first_that_fit(
     """The first rows, as many as are allowed and as fit into ``max_characters`` of JSON."""
     sizes = accumulate(len(json.dumps(row)) for row in rows[:max_rows])
     return [row for row, total in zip(rows, sizes, strict=False) if total <= max_characters]
+
+
+def is_own(actor: dict[str, Any], caller_organization_id: str | None, organization_id: str) -> bool:
+    """Whether an entry of an organization's audit is about something done by its own members or API
+    keys, not by its provider's."""
+    if actor.get("kind") == "api_key":
+        return caller_organization_id == organization_id
+    return bool(actor.get("kind") == "member")
 
 
 def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,10 @@ class Blocker:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRecorded(Message):
-    """An entry was added to a service's audit log: who did what to whom, and what changed."""
+    """An entry was added to a service's audit log: who did what to whom, and what changed.
+
+    ``client_address``: from where, if it was a request, by a caller of ``client_organization_id``.
+    It is personal data and not part of the chain."""
 
     organization_id: str
     provider_id: str
@@ -32,6 +35,8 @@ class AuditRecorded(Message):
     reason: str | None = None
     request_id: str | None = None
     hash: str
+    client_address: str | None = None
+    client_organization_id: str | None = None
 
     TYPE: ClassVar[str] = ""
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
-from chassis.http import context, etag, idempotency, requests
+from chassis.http import context, etag, idempotency
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
 from chassis.runtime import clock
@@ -171,6 +171,6 @@ def reverse_transaction(
 @blp.response(204)
 def remove_card(organization_id: str) -> Response:
     """Remove the stored card."""
-    with context.database().transaction(correlation=requests.request_id()) as session:
+    with context.transaction() as session:
         actions.remove_card(session, organization_id=organization_id, **_by_now())
     return Response(status=204)

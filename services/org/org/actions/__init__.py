@@ -1,5 +1,6 @@
 """What can be done to an organization alone. What needs other services is in ``sagas``."""
 
+from org.actions import client_addresses
 from org.actions.history import add_to_trail, erase_history, record, record_denial
 from org.actions.organizations import (
     change_organization,
@@ -18,6 +19,7 @@ __all__ = [
     "change_organization",
     "change_settings",
     "change_status",
+    "client_addresses",
     "create_organization",
     "create_provider",
     "delete_expired_revocations",

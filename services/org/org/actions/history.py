@@ -9,6 +9,7 @@ from contracts import org
 from sqlalchemy.orm import Session
 
 from org import queries
+from org.actions import client_addresses
 from org.models import Organization, TrailEntry
 
 
@@ -64,8 +65,11 @@ def add_to_trail(
     reason: str | None,
     request_id: str | None,
     entry_hash: str,
+    client_address: str | None,
+    client_organization_id: str | None,
 ) -> None:
-    """Merge a row of some service's audit, once; without names if the organization is deleted."""
+    """Merge a row of some service's audit, once; without names and address if the organization is
+    deleted."""
     if session.get(TrailEntry, entry_id) is not None:
         return
     acting = actor.get("acting") or {}
@@ -90,6 +94,10 @@ def add_to_trail(
     )
     if queries.is_erased(session, organization_id):
         audit.strip(entry)
+    elif client_address:
+        client_addresses.store(
+            session, entry, address=client_address, caller_organization_id=client_organization_id
+        )
     session.add(entry)
 
 
@@ -97,6 +105,7 @@ def erase_history(session: Session, organization: Organization) -> None:
     """Remove all names from what happened to this organization, and from what is yet to arrive."""
     audit.erase(session, organization.id)
     audit.erase_rows(session, TrailEntry, organization.id)
+    client_addresses.erase(session, organization.id)
     for deletion in queries.all_deletions(session, organization.id):
         deletion.reason = None
         deletion.requested_by = audit.without_names(deletion.requested_by)

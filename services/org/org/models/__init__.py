@@ -2,7 +2,7 @@
 
 from org.models.deletions import Deletion, GraceOver
 from org.models.fields import Field
-from org.models.history import TrailEntry
+from org.models.history import ClientAddress, TrailEntry
 from org.models.organizations import (
     FIELDS,
     PATCHABLE,
@@ -24,6 +24,7 @@ __all__ = [
     "FIELDS",
     "PATCHABLE",
     "Base",
+    "ClientAddress",
     "Deletion",
     "Field",
     "GraceOver",

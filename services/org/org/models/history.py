@@ -1,4 +1,5 @@
-"""The merged audit of all services, from which timeline and audit are read."""
+"""The merged audit of all services, from which timeline and audit are read, and from where things
+were done."""
 
 from datetime import datetime
 from typing import Any
@@ -40,3 +41,16 @@ class TrailEntry(Base):
     actor_kind: Mapped[str | None] = mapped_column(String(16))
     target_id: Mapped[str | None] = mapped_column(String(128))
     erased: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+
+
+class ClientAddress(Base):
+    """From where the request of an audit entry came (``id``: the entry's). Kept apart because
+    entries never change, and this is deleted. ``is_own``: the request was the organization's own,
+    so that it may see the address."""
+
+    __tablename__ = "client_addresses"
+    id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
+    organization_id: Mapped[str] = mapped_column(Id("org"), index=True)
+    at: Mapped[datetime] = mapped_column(Instant, index=True)
+    address: Mapped[str] = mapped_column(String(64))
+    is_own: Mapped[bool] = mapped_column(Boolean)

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from org import values
-from org.models import TrailEntry
+from org.models import ClientAddress, TrailEntry
 
 MAX_BATCH = 500
 
@@ -28,11 +28,16 @@ def trail(
     changes_only: bool = False,
     masked: bool = False,
 ) -> Select[Any]:
-    """The merged audit of an organization, newest first.
+    """The merged audit of an organization, newest first: each entry and its ClientAddress, if there
+    is one.
 
     ``changes_only``: without denied attempts. ``masked``: for readers who must not learn which of
     the provider's staff gave support, so that no filter reveals it."""
-    query = select(TrailEntry).where(TrailEntry.organization_id == organization_id)
+    query: Any = (
+        select(TrailEntry, ClientAddress)
+        .outerjoin(ClientAddress, ClientAddress.id == TrailEntry.id)
+        .where(TrailEntry.organization_id == organization_id)
+    )
     if changes_only:
         query = query.where(TrailEntry.outcome == "ok")
     for name, wanted in filters.items():
@@ -43,16 +48,14 @@ def trail(
     return query.order_by(TrailEntry.at.desc(), TrailEntry.id.desc())
 
 
-def trail_before(
-    session: Session, query: Select[Any], last: TrailEntry | None
-) -> Sequence[TrailEntry]:
+def trail_before(session: Session, query: Select[Any], last: TrailEntry | None) -> Sequence[Any]:
     """The batch of ``trail``'s rows that follows ``last``; the first one if it is None."""
     if last is not None:
         position = tuple_(
             literal(last.at, TrailEntry.at.type), literal(last.id, TrailEntry.id.type)
         )
         query = query.where(tuple_(TrailEntry.at, TrailEntry.id) < position)
-    return session.scalars(query.limit(MAX_BATCH)).all()
+    return session.execute(query.limit(MAX_BATCH)).all()
 
 
 def _acted(actor: str, masked: bool) -> ColumnElement[bool]:

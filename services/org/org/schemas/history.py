@@ -20,9 +20,7 @@ class TrailQuery(PageArgs):
     to = Stamp()
 
 
-class AuditRow(ma.Schema):
-    """An entry of the audit log."""
-
+class _Row(ma.Schema):
     id = ma.fields.String()
     at = Stamp()
     action = ma.fields.String()
@@ -35,7 +33,14 @@ class AuditRow(ma.Schema):
     service = ma.fields.String()
 
 
-class TimelineRow(AuditRow):
+class AuditRow(_Row):
+    """An entry of the audit log. ``client_address``: from where it was done; null after 90 days, if
+    it was no request, and for customers also if it was not done by their own."""
+
+    client_address = ma.fields.String(allow_none=True)
+
+
+class TimelineRow(_Row):
     """An entry of the timeline. ``message_id``: the message that reported it."""
 
     message_id = ma.fields.String()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
-from chassis.http import context, problems, requests
+from chassis.http import context, problems
 from chassis.http.client import InternalClient
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
@@ -42,7 +42,7 @@ def delete_organization(body: dict[str, Any], organization_id: str) -> Response:
     """Request a deletion. `Prefer: wait`: 200 once it is scheduled, 409 `deletion_refused` with the
     blockers."""
     by = current_caller().actor()
-    with context.database().transaction(correlation=requests.request_id()) as session:
+    with context.transaction() as session:
         deletion = sagas.start_deletion(
             session,
             organization_id=organization_id,

@@ -29,6 +29,7 @@ _COLUMNS = (
     "request_id",
     "service",
     "id",
+    "client_address",
 )
 
 
@@ -45,7 +46,7 @@ def list_timeline(query: dict[str, Any], organization_id: str) -> dict[str, Any]
             session,
             entries,
             order=f"timeline {organization_id}",
-            row=lambda row: _visible(row[0], is_staff),
+            row=lambda row: _visible(row[0], row[1], is_staff),
             **_take_paging(query),
         )
 
@@ -64,7 +65,11 @@ def list_audit(query: dict[str, Any], organization_id: str) -> Any:
     order = repr((organization_id, sorted(query.items())))
     with context.database().reading() as session:
         return paging.page(
-            session, entries, order=order, row=lambda row: _visible(row[0], is_staff), **page
+            session,
+            entries,
+            order=order,
+            row=lambda row: _visible(row[0], row[1], is_staff),
+            **page,
         )
 
 
@@ -72,10 +77,11 @@ def _take_paging(query: dict[str, Any]) -> dict[str, Any]:
     return {"limit": query.pop("limit"), "cursor": query.pop("cursor", None)}
 
 
-def _visible(entry: Any, is_staff: bool) -> dict[str, Any]:
+def _visible(entry: Any, client: Any, is_staff: bool) -> dict[str, Any]:
     """The row as this caller may see it: a customer does not learn which of the provider's staff
-    gave support."""
+    gave support, nor from where the provider works."""
     row = {column: getattr(entry, column) for column in schemas.TimelineRow().fields}
+    row["client_address"] = client.address if client and (is_staff or client.is_own) else None
     return row if is_staff else values.as_customers_see(row)
 
 
@@ -90,9 +96,9 @@ def _csv_lines(database: Database, entries: Any, is_staff: bool) -> Iterator[str
             batch = queries.trail_before(session, entries, last)
         if not batch:
             return
-        rows = [schema.dump(_visible(entry, is_staff)) for entry in batch]
+        rows = [schema.dump(_visible(entry, client, is_staff)) for entry, client in batch]
         yield "".join(_csv_row(row) for row in rows)
-        last = batch[-1]
+        last = batch[-1][0]
 
 
 def _csv_row(row: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chassis.auth.access import current_caller, permit, requires
-from chassis.http import context, etag, idempotency, paging, requests
+from chassis.http import context, etag, idempotency, paging
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
 from chassis.runtime import clock
@@ -72,7 +72,7 @@ def change_organization(body: dict[str, Any], organization_id: str) -> Response:
     caller = current_caller()
     for operation in guard.operations_to_change(body):
         permit(operation, organization_id)
-    with context.database().transaction(correlation=requests.request_id()) as session:
+    with context.transaction() as session:
         organization = queries.organization(session, organization_id, lock=True)
         etag.check(organization.patchable())
         actions.change_organization(

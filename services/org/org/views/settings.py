@@ -3,7 +3,7 @@
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
-from chassis.http import context, etag, requests
+from chassis.http import context, etag
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
 from chassis.runtime import clock
@@ -30,7 +30,7 @@ def get_settings() -> Response:
 def change_settings(body: dict[str, Any]) -> Response:
     """Change settings. `Prefer: wait` waits until all services apply them."""
     caller = current_caller()
-    with context.database().transaction(correlation=requests.request_id()) as session:
+    with context.transaction() as session:
         actions.change_settings(
             session,
             provider_id=caller.organization_id,

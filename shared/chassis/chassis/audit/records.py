@@ -77,7 +77,8 @@ def record(
     outcome: str = "ok",
 ) -> None:
     """Append a row to the organization's chain when this transaction ends, and publish it as
-    ``published_as``. ``changes``: [{field, before, after}]."""
+    ``published_as``, with the address of the request's client, which no chain keeps. ``changes``:
+    [{field, before, after}]."""
     entry = AuditEntry(
         id=ids.new("evt"),
         organization_id=organization_id,
@@ -92,6 +93,7 @@ def record(
         salt=secrets.token_hex(16),
         erased=False,
     )
+    client = session.info.get("client")
     message = published_as(
         organization_id=organization_id,
         provider_id=provider_id,
@@ -105,6 +107,8 @@ def record(
         reason=entry.reason,
         request_id=entry.request_id,
         hash=BEGINNING,  # until the chain is locked
+        client_address=client.address if client else None,
+        client_organization_id=client.organization_id if client else None,
     )
     pending = _Pending(entry, outbox.collect(session, message))
     collector(session, _Audit).pending.append(pending)
@@ -161,6 +165,7 @@ def _append(head: Head, pending: _Pending) -> None:
         entry.salt = None
         strip(entry)
         changed |= {part: getattr(entry, part) for part in ("actor", "target", "changes", "reason")}
+        changed["client_address"] = None
     pending.message.amend(**changed)
     head.number, head.hash = entry.number, entry.hash
 

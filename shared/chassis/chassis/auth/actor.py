@@ -15,4 +15,12 @@ class Actor:
     acting: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """From where a request came. ``organization_id``: its caller's, if it has a valid token."""
+
+    address: str
+    organization_id: str | None = None
+
+
 SYSTEM = Actor(kind="system", id="system", label="System")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for views and listeners
 
+from chassis.auth.actor import Client
 from chassis.db import unit_of_work
 
 # The correlation of transactions without a request or message: the run of a job.
@@ -36,13 +37,18 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def transaction(self, *, correlation: str = "", causation: str = "") -> Iterator[Session]:
+    def transaction(
+        self, *, correlation: str = "", causation: str = "", client: Client | None = None
+    ) -> Iterator[Session]:
         """One unit of work: committed when the block ends, rolled back when it raises.
 
         Messages and audit rows that were collected are written at its end, with ``correlation``
-        (a request id) and ``causation`` (a message id). The relay is woken after the commit."""
+        (a request id), ``causation`` (a message id) and the ``client`` of the request. The relay is
+        woken after the commit."""
         with self._turn, Session(self.engine, expire_on_commit=False) as session:
-            session.info.update(correlation=correlation or cause.get(), causation=causation)
+            session.info.update(
+                correlation=correlation or cause.get(), causation=causation, client=client
+            )
             with session.begin():
                 yield session
                 unit_of_work.write_collected(session)

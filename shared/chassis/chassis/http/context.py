@@ -1,14 +1,15 @@
 """What the views of a service with data use: its database, settings and upstreams."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Flask, Response, current_app
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.db.database import Database
-from chassis.http import problems
+from chassis.db.database import Database, Session
+from chassis.http import problems, requests
 from chassis.http.client import Transport
 from chassis.http.prefer_wait import Waiting
 from chassis.runtime import log
@@ -42,6 +43,11 @@ def database() -> Database:
     """The service's database."""
     attached: Database = current_app.extensions["database"]
     return attached
+
+
+def transaction() -> AbstractContextManager[Session]:
+    """A transaction of this request, which its messages and audit rows name."""
+    return database().transaction(correlation=requests.request_id(), client=requests.client())
 
 
 def settings() -> Any:

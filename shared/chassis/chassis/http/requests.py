@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import g, request
 
+from chassis.auth.actor import Client
 from chassis.runtime import ids
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -24,6 +25,14 @@ def request_id() -> str:
 def client_address() -> str:
     """The address of the client, as the gateway states it; nothing else reaches a service."""
     return request.headers.get("X-Forwarded-For") or request.remote_addr or ""
+
+
+def client() -> Client:
+    """The client of this request, as audit rows name it."""
+    caller = g.get("caller")
+    return Client(
+        address=client_address()[:64], organization_id=caller.organization_id if caller else None
+    )
 
 
 def raw_path(environ: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from chassis.db.retries import LOCK_TIMEOUT, retry_lost_races, sqlstate
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Conflict, Gone
-from chassis.http import context, problems, requests
+from chassis.http import context, problems
 from chassis.http.idempotency import claims, keys
 from chassis.http.idempotency.claims import KeyInProgress, Replayed
 from chassis.http.responses import json_response
@@ -47,7 +47,7 @@ def retried(act: Callable[[Session], T]) -> T:
     ``act`` runs again when it loses a race in the database."""
 
     def once() -> T:
-        with context.database().transaction(correlation=requests.request_id()) as session:
+        with context.transaction() as session:
             return act(session)
 
     return retry_lost_races(once)
@@ -70,7 +70,7 @@ def _change_once(
     schema: ma.Schema, act: Callable[[Session], Any], status: int, key: str | None
 ) -> Response:
     try:
-        with context.database().transaction(correlation=requests.request_id()) as session:
+        with context.transaction() as session:
             claimed = None if key is None else claims.claim(session, key)
             response = json_response(schema.dump(act(session)), status)
             if claimed is not None:
