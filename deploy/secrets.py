@@ -2,9 +2,12 @@
 docker-compose.yml.
 
 Needs Python 3.11 and nothing else. Existing secrets are kept. To change one, delete its file and
-those derived from it, and run this again. The folder is closed to other users (0700). The files in
-it are readable (0444), because compose mounts a file with the permissions it has and the containers
-run as users of their own.
+those derived from it, and run this again; the signing key and the pepper are replaced in steps
+(docs/runbook.md): `prepare NAME` makes the next one, in the file of the previous one; `swap NAME`
+exchanges the two; `withdraw NAME` empties the file of the previous one.
+
+The folder is closed to other users (0700). The files in it are readable (0444), because compose
+mounts a file with the permissions it has and the containers run as users of their own.
 """
 
 import base64
@@ -31,6 +34,9 @@ OUTSIDERS = ("usage",)
 VHOST = "clientele"
 
 
+STEPS = ("prepare", "swap", "withdraw")
+
+
 class Missing(Exception):
     """This machine lacks something; the message says what."""
 
@@ -44,14 +50,18 @@ class Folder:
         path.mkdir(mode=0o700, exist_ok=True)
         path.chmod(0o700)
 
+    def write(self, name: str, text: str) -> None:
+        """Replace the secret of this name."""
+        draft = self.path / f"{name}.new"
+        draft.write_text(text)
+        draft.chmod(0o444)
+        draft.rename(self.path / name)
+
     def keep(self, name: str, new: str | Callable[[], str]) -> str:
         """The secret of this name; made from ``new`` if there is none."""
         file = self.path / name
         if not file.exists():
-            draft = file.with_suffix(".new")
-            draft.write_text(new if isinstance(new, str) else new())
-            draft.chmod(0o444)
-            draft.rename(file)
+            self.write(name, new if isinstance(new, str) else new())
             self.made.append(name)
         return file.read_text()
 
@@ -63,12 +73,10 @@ def main(path: Path) -> None:
     make_database_secrets(folder)
     make_broker_secrets(folder)
     make_internal_secrets(folder)
-    folder.keep("signing_key", signing_key)
-    folder.keep("pepper", password)
+    for name, new in REPLACEABLE.items():
+        folder.keep(name, new)
+        folder.keep(f"previous_{name}", "")
     folder.keep("tls_certificate", certificate)
-    # Empty until one is replaced (docs/runbook.md).
-    folder.keep("previous_signing_key", "")
-    folder.keep("previous_pepper", "")
     folder.keep("admin_password", password)
     folder.keep("mail_url", "smtp://mail.invalid:25")
     print_line(f"{path}: {len(folder.made)} made")
@@ -76,6 +84,22 @@ def main(path: Path) -> None:
         print_line(f"  {name}")
     if "mail_url" in folder.made:
         print_line(f"Set {path / 'mail_url'} to your mail server: smtp://user:password@host:port")
+
+
+def replace(path: Path, step: str, name: str) -> None:
+    """A step of replacing a secret."""
+    folder, previous = Folder(path), f"previous_{name}"
+    current, other = ((path / file).read_text() for file in (name, previous))
+    if step == "prepare" and not other:
+        folder.write(previous, REPLACEABLE[name]())
+    elif step == "swap" and other:
+        folder.write(name, other)
+        folder.write(previous, current)
+    elif step == "withdraw":
+        folder.write(previous, "")
+    else:
+        state = "is empty: prepare first" if not other else "is in use: swap or withdraw it first"
+        raise Missing(f"{path / previous} {state}.")
 
 
 def make_database_secrets(folder: Folder) -> None:
@@ -196,12 +220,25 @@ def certificate() -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 
+# The secrets that can be replaced while the system runs.
+REPLACEABLE: dict[str, Callable[[], str]] = {"signing_key": signing_key, "pepper": password}
+
+
 def print_line(text: str) -> None:
     print(text)  # noqa: T201
 
 
 if __name__ == "__main__":
+    here = Path(__file__).with_name("secrets")
     try:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("secrets"))
+        match sys.argv[1:]:
+            case [step, name] if step in STEPS and name in REPLACEABLE:
+                replace(here, step, name)
+            case [step, *_] if step in STEPS:
+                sys.exit(f"usage: secrets.py {'|'.join(STEPS)} {'|'.join(REPLACEABLE)}")
+            case [folder]:
+                main(Path(folder))
+            case _:
+                main(here)
     except Missing as problem:
         sys.exit(str(problem))

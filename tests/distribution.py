@@ -22,6 +22,7 @@ SYSTEMS = (
     "tests/faults/test_deletions_race_charges.py",
     "tests/faults/test_kill_a_web_worker.py",
     "tests/faults/test_kill_during_messaging.py",
+    "tests/faults/test_leaked_secrets.py",
     "tests/faults/test_revocations.py",
     "tests/journeys/",
 )

@@ -536,6 +536,28 @@ def secrets_module() -> Any:
     return module
 
 
+def test_a_secret_is_replaced_in_three_steps(secrets: Path) -> None:
+    module = secrets_module()
+
+    def files(name: str) -> tuple[str, str]:
+        return (secrets / name).read_text(), (secrets / f"previous_{name}").read_text()
+
+    for name in ("signing_key", "pepper"):
+        old = files(name)[0]
+        with pytest.raises(module.Missing, match="prepare first"):
+            module.replace(secrets, "swap", name)
+        module.replace(secrets, "prepare", name)
+        current, new = files(name)
+        assert current == old and new not in ("", old)
+        with pytest.raises(module.Missing, match="swap or withdraw"):
+            module.replace(secrets, "prepare", name)
+        module.replace(secrets, "swap", name)
+        assert files(name) == (new, old)
+        module.replace(secrets, "withdraw", name)
+        assert files(name) == (new, "")
+    assert {file.stat().st_mode & 0o777 for file in secrets.iterdir()} == {0o444}
+
+
 def test_a_signing_key_without_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
     module = secrets_module()
     monkeypatch.setattr(module.shutil, "which", lambda _: None)

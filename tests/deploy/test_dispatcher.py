@@ -187,3 +187,13 @@ def test_the_greeting_names_where_mail_goes(
     printed = capsys.readouterr().out
     lines = [line.split()[-1] for line in printed.splitlines() if "Mail goes to" in line]
     assert lines == list(places.values()) and "secret" not in printed
+
+
+def test_a_pepper_that_was_renamed_is_the_previous_one(tmp_path: Path) -> None:
+    at = Installation(tmp_path, 1)
+    old = installation.settings_of(at)["membership"].pepper
+    (at.secrets / "pepper").rename(at.secrets / "previous_pepper")
+
+    settings = installation.settings_of(at)["membership"]
+
+    assert settings.pepper != old and settings.peppers == [settings.pepper, old]

@@ -1,17 +1,20 @@
 """One-time codes, recovery codes, re-authentication and password changes."""
 
 import base64
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import pyotp
 import pytest
 from chassis.auth.encryption import DecryptionError
+from chassis.runtime.settings import Secret
 from contracts import membership as messages
 from contracts import org
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from membership import models
+from membership import jobs, models
+from membership.actions import reencryption
 from membership.values import common_passwords, one_time_codes
 from membership.values.encryption import Encryption
 from sqlalchemy import select
@@ -232,6 +235,35 @@ def test_what_was_encrypted_under_the_previous_pepper_can_still_be_decrypted():
     moved = after.rotate(stored, owner="idn_one")
     assert Encryption("new").decrypt(moved, owner="idn_one") == "a secret"
     assert before.rotate(stored, owner="idn_one") == stored
+
+
+def test_a_leaked_pepper_is_replaced_and_withdrawn(service, monkeypatch):
+    monkeypatch.setattr(reencryption, "MAX_BATCH", 1)
+    people = {}
+    for address in (OLGA, "second@customer.example", "third@customer.example"):
+        token = service.owner(address)[1]
+        people[address] = (token, *switch_on(service, token))
+
+    def restart(pepper, previous=""):
+        settings = dataclasses.replace(
+            service.settings, pepper=Secret(pepper), previous_pepper=Secret(previous)
+        )
+        service.app.extensions["settings"] = settings
+        return settings
+
+    settings = restart("new", "a pepper")
+    assert log_in(service, people[OLGA][1].next()).status_code == 201
+    output = jobs.reencrypt(service.database, settings)
+    assert "3 secrets of one-time codes are encrypted with PEPPER, 0 cannot" in output
+    assert "30 recovery codes and 0 PINs" in output
+    restart("new")
+    for address, (token, phone, recovery) in people.items():
+        assert service.call("GET", "/v1/me", token=token).status_code == 200
+        assert log_in(service, phone.next(), address=address).status_code == 201
+        assert log_in(service, recovery[0], address=address).json["code"] == "invalid_otp"
+
+    lost = jobs.reencrypt(service.database, restart("newest", "not the one before"))
+    assert lost.startswith("0 secrets of one-time codes are encrypted with PEPPER, 3 cannot")
 
 
 def test_what_was_encrypted_by_the_first_version_can_be_decrypted():

@@ -63,6 +63,23 @@ def reset_mfa(email: str) -> None:
         database.close()
 
 
+@main.command()
+def reencrypt() -> None:
+    """Encrypt what is encrypted with the current pepper, in the embedded system in CLIENTELE_DATA,
+    after secrets/pepper was renamed to secrets/previous_pepper."""
+    from chassis.db.database import Database
+    from membership import jobs
+
+    from clientele import embedded, installation
+
+    settings = embedded.prepare(installation.from_environment())["membership"]
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        click.echo(jobs.reencrypt(database, settings))
+    finally:
+        database.close()
+
+
 @main.command(name="assets")
 def fetch_assets() -> None:
     """Fetch the files of others that the console's pages load in the browser."""

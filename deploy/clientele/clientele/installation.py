@@ -128,6 +128,8 @@ def _service_settings(
         own["signing_key"] = _keep_secret(installation, "signing_key.pem", _new_signing_key)
     if "pepper" in known:
         own["pepper"] = _keep_secret(installation, "pepper", secrets.token_hex(32))
+        previous = installation.secrets / "previous_pepper"
+        own["previous_pepper"] = Secret(previous.read_text() if previous.exists() else "")
     shared = {key: value for key, value in values.items() if key in known}
     return service.settings(**shared, **own)
 

@@ -88,12 +88,14 @@ def bootstrap_command(arguments: Sequence[str]) -> None:
     print(login.sentence() if login else "There is already a provider.")  # noqa: T201 - the command's output
 
 
-def reset_mfa_command(arguments: Sequence[str]) -> None:
-    """``python -m membership reset-mfa EMAIL``."""
-    if len(arguments) != 1:
-        sys.exit("usage: python -m membership reset-mfa EMAIL")
+def operator_command(words: Sequence[str]) -> None:
+    """``python -m membership reset-mfa EMAIL`` or ``python -m membership reencrypt``."""
+    if len(words) != (2 if words[0] == "reset-mfa" else 1):
+        sys.exit("usage: python -m membership reset-mfa EMAIL | reencrypt")
     try:
-        database = Database(load(Settings, "command").database_url, pool_size=1)
-        print(reset_mfa(database, arguments[0]))  # noqa: T201 - the command's output
+        settings = load(Settings, words[0])
+        database = Database(settings.database_url, pool_size=1)
+        is_reset = words[0] == "reset-mfa"
+        print(reset_mfa(database, words[1]) if is_reset else jobs.reencrypt(database, settings))  # noqa: T201 - the command's output
     except (Misconfigured, Failure) as problem:
-        sys.exit(f"membership reset-mfa: {problem}")
+        sys.exit(f"membership {words[0]}: {problem}")

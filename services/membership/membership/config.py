@@ -27,8 +27,8 @@ class Settings(ServiceSettings):
 
     signing_key: Secret = needed_by("web")
     previous_signing_key: Secret = needed_by("web", default=Secret(""))
-    pepper: Secret = needed_by("web")
-    previous_pepper: Secret = needed_by("web", default=Secret(""))
+    pepper: Secret = needed_by("web", "reencrypt")
+    previous_pepper: Secret = needed_by("web", "reencrypt", default=Secret(""))
     mail_url: Secret = needed_by("tick")
     mail_from: str = "clientele@localhost"
     public_url: str
@@ -50,6 +50,11 @@ class Settings(ServiceSettings):
                 clients.post(self.mail_url)
         except ValueError as problem:
             raise Misconfigured(str(problem)) from None
+
+    @property
+    def peppers(self) -> list[str]:
+        """The pepper and, while it is being replaced, the previous one."""
+        return [pepper for pepper in (self.pepper, self.previous_pepper) if pepper]
 
     def first_password(self) -> str:
         """The password of the first login: the given one, to which the rules for passwords apply,

@@ -14,9 +14,11 @@ from membership.actions import (
     key_makers,
     lost_owners,
     mail_delivery,
+    reencryption,
     support_emails,
     support_grants,
 )
+from membership.values.encryption import Encryption
 
 _LOG = log.get("membership")
 
@@ -78,6 +80,28 @@ def suspend_keys(database: Database, now: datetime, _settings: Any) -> int:
         return key_makers.check_old_keys(session, now=now) + key_makers.suspend_due(
             session, now=now
         )
+
+
+def reencrypt(database: Database, settings: Any) -> str:
+    """Encrypt the secrets of one-time codes with the current pepper, when an operator asks for it;
+    what to tell them."""
+    encryption = Encryption(*settings.peppers)
+    after, done, lost = None, 0, 0
+    while True:
+        with database.transaction() as session:
+            after, moved, unreadable = reencryption.reencrypt(
+                session, encryption=encryption, after=after
+            )
+        if after is None:
+            break
+        done, lost = done + moved, lost + unreadable
+    with database.reading() as session:
+        codes, pins = reencryption.count_hashed(session)
+    return (
+        f"{done} secrets of one-time codes are encrypted with PEPPER, {lost} cannot be decrypted.\n"
+        f"{codes} recovery codes and {pins} PINs are stored as hashes. Those from before PEPPER was"
+        " replaced stop working when PREVIOUS_PEPPER is removed."
+    )
 
 
 JOBS = (

@@ -79,7 +79,7 @@ def client() -> Client:
 
 def encryption() -> Encryption:
     """The encryption of stored secrets."""
-    return Encryption(*resources.peppers())
+    return Encryption(*context.settings().peppers)
 
 
 def _login_limits() -> Limits:

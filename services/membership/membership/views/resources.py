@@ -33,13 +33,7 @@ def hasher() -> RequestHasher:
 
 def pins() -> Pins:
     """The hasher of PINs."""
-    return Pins(hasher(), *peppers())
-
-
-def peppers() -> list[str]:
-    """The pepper and, while it is being replaced, the previous one."""
-    settings = context.settings()
-    return [pepper for pepper in (settings.pepper, settings.previous_pepper) if pepper]
+    return Pins(hasher(), *context.settings().peppers)
 
 
 def with_pin(change: Callable[[str, str], Response]) -> Response:
