@@ -18,7 +18,6 @@ BROKER = (
     "tests/deploy/test_servers.py",
 )
 SYSTEMS = (
-    "tests/browser/test_ten_jobs.py",
     "tests/faults/test_deletions_race_charges.py",
     "tests/faults/test_kill_a_web_worker.py",
     "tests/faults/test_kill_during_messaging.py",
@@ -28,6 +27,8 @@ SYSTEMS = (
 )
 LAST_OF_SYSTEMS = ("tests/journeys/test_shutdown.py",)
 BROWSER = ("tests/browser/",)
+# In the id of a test of the browser that uses the distributed system.
+ON_PROCESSES = "[processes]"
 # The tests of one folder share a prepared system or copies of what was prepared before.
 SHARED = ("tests/membership/", "tests/identity/", "tests/console/", "tests/org/")
 # A worker is given two groups at once; what comes second is stuck behind the first, so it is short.
@@ -40,6 +41,8 @@ def turn(nodeid: str) -> int:
     """The place of a test in the order: what takes longest comes first."""
     if nodeid.startswith(LAST_OF_SYSTEMS):
         return ORDER.index(LAST_OF_SYSTEMS)
+    if _needs_broker(nodeid):
+        return ORDER.index(BROKER if nodeid.startswith(BROKER) else SYSTEMS)
     return next(
         (place for place, begins in enumerate(ORDER) if nodeid.startswith(begins)), len(ORDER)
     )
@@ -50,21 +53,26 @@ def misplaced(items: Iterable[pytest.Item]) -> list[str]:
     return [
         item.nodeid
         for item in items
-        if "rabbitmq" in getattr(item, "fixturenames", ())
-        and not item.nodeid.startswith(BROKER + SYSTEMS)
+        if "rabbitmq" in getattr(item, "fixturenames", ()) and not _needs_broker(item.nodeid)
     ]
 
 
 def is_costly(item: pytest.Item | None) -> bool:
     """Whether a test may need the broker, a whole system or a browser."""
-    return item is not None and item.nodeid.startswith(BROKER + SYSTEMS + BROWSER)
+    return item is not None and (_needs_broker(item.nodeid) or item.nodeid.startswith(BROWSER))
+
+
+def _needs_broker(nodeid: str) -> bool:
+    return nodeid.startswith(BROKER + SYSTEMS) or (
+        nodeid.startswith(BROWSER) and nodeid.endswith(ON_PROCESSES)
+    )
 
 
 class Distribution(LoadScopeScheduling):  # type: ignore[misc]
     """Hands out groups and files, in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(BROKER + SYSTEMS):
+        if _needs_broker(nodeid):
             return "broker"
         if nodeid.startswith(BROWSER):
             return "browser"
