@@ -94,7 +94,7 @@ membership.mails              | email figures               | purpose state
 membership.members            | name given_name family_name | role preset status invited_by
 membership.members            |                             | admitted_by
 membership.members            | email extension pin_hash    |
-membership.members            | sort_name search            |
+membership.members            | sort_name search label      |
 membership.organizations      |                             | kind name state managed_by
 membership.ownership_transfers | reason                      | to_role status
 membership.provider_settings  |                             | settings

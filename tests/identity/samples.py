@@ -147,6 +147,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "DELETE /v1/sessions/{session_id}": (Sample(ids={"session_id": "current"}, group="own"),),
     "GET /.well-known/jwks.json": (Sample(group="public"),),
     "GET /v1/me": (Sample(),),
+    "PATCH /v1/me": (Sample(says(given_name="Given"), "own"),),
     "GET /v1/me/organizations": (Sample(),),
     "GET /v1/verifications/{token}": (Sample(group="public"),),
     "POST /v1/verifications/{token}": (Sample(says(password=PASSWORD), "public"),),

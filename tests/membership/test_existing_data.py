@@ -1,5 +1,5 @@
-"""What migrations find out from existing data: who gave each member their access, and where
-reasons name staff."""
+"""What migrations find out from existing data: who gave each member their access, where
+reasons name staff, and whose name is whose."""
 
 import json
 import uuid
@@ -126,4 +126,63 @@ def test_reasons_from_before_do_not_name_staff(tmp_path: Path) -> None:
     with engine.connect() as connection:
         kept = connection.execute(text("SELECT reason FROM support_grants ORDER BY id")).scalars()
         assert list(kept) == ["Support looks", "Support: invoices", "as asked", ""]
+    engine.dispose()
+
+
+IDENTITY = (
+    "INSERT INTO identities (id, email, email_verified_at, given_name, family_name, status, "
+    "created_at) VALUES (:id, :email, :verified_at, 'Mia', 'Smith', 'active', "
+    "'2026-01-01 00:00:00.000000')"
+)
+NAMED = (
+    "INSERT INTO members (id, organization_id, identity_id, role, name, status, verified, "
+    "sort_name, search, created_at) VALUES (:id, :one, :person, 'member', :name, :status, "
+    ":verified, lower(:name), lower(:name), '2026-01-01 00:00:00.000000')"
+)
+
+
+def test_names_from_before_become_labels(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    migrations.upgrade(SERVICE.migrations, url, "0013")
+    engine = create_engine(url)
+    joined, invited = UUIDS[2].hex, UUIDS[3].hex
+    members = (
+        (0, joined, "Mia Smith", True),
+        (1, joined, "Mia from sales", True),
+        (2, joined, "Claim your prize", False),
+        (3, invited, "Claim your prize", False),
+        (4, None, "Front desk", False),
+    )
+    at = "2026-01-01 00:00:00.000000"
+    with engine.begin() as connection:
+        for number, *_ in members:
+            one = {"id": UUIDS[number].hex, "kind": "customer"}
+            connection.execute(text(ORGANIZATION), one)
+            if number in (2, 3):
+                when = at if number == 2 else None
+                row = one | {"email": f"{number}@acme.example", "verified_at": when}
+                connection.execute(text(IDENTITY), row)
+        for number, person, name, verified in members:
+            row = {"person": person, "name": name, "verified": verified}
+            row |= {"id": UUIDS[number].hex, "one": UUIDS[number].hex}
+            row["status"] = "active" if verified or not person else "pending"
+            connection.execute(text(NAMED), row)
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT name, given_name, label FROM members ORDER BY id"))
+        assert [tuple(row) for row in kept] == [
+            ("Mia Smith", "Mia", None),
+            ("Mia Smith", "Mia", "Mia from sales"),
+            ("Claim your prize", None, "Claim your prize"),
+            ("Claim your prize", None, "Claim your prize"),
+            ("Front desk", None, None),
+        ]
+        searched = connection.execute(
+            text("SELECT search FROM members WHERE search LIKE '%sales%'")
+        )
+        assert searched.scalar() == "mia from sales\nmia smith"
+        people = connection.execute(text("SELECT given_name FROM identities ORDER BY id"))
+        assert list(people.scalars()) == ["Mia", ""]
     engine.dispose()

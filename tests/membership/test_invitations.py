@@ -518,7 +518,7 @@ def test_acting_staff_may_change_a_name_but_no_login(setup):
     assert (
         setup.call("PATCH", f"/{member_id}", {"name": "New Name"}, token=acting).status_code == 200
     )
-    assert setup.show(member_id)["name"] == "New Name" and setup.show(member_id)["email"] == MIA
+    assert setup.show(member_id)["label"] == "New Name" and setup.show(member_id)["email"] == MIA
 
 
 def test_another_persons_password_is_reset_by_a_link_to_them(setup):

@@ -65,6 +65,7 @@ def test_adding_with_a_login_invites(setup):
         "name",
         "given_name",
         "family_name",
+        "label",
         "email",
         "role",
         "preset",
@@ -247,7 +248,7 @@ def test_an_admin_reaches_members_only(setup):
     assert setup.call("PATCH", f"/{member_id}", {"role": "admin"}, token=admin).status_code == 403
     assert setup.add("new@customer.example", "admin", token=admin).status_code == 403
     assert setup.add("new@customer.example", "member", token=admin).status_code == 201
-    assert setup.call("PATCH", f"/{member_id}", {"name": "X"}, token=admin).json["name"] == "X"
+    assert setup.call("PATCH", f"/{member_id}", {"name": "X"}, token=admin).json["label"] == "X"
 
 
 def test_staff_cannot_raise_themselves(setup):
@@ -517,7 +518,7 @@ def test_every_change_is_in_the_audit_with_what_changed_and_no_secret(setup):
         "member.removed",
     ]
     assert rows[4].changes == [
-        {"field": "name", "before": "Mia", "after": "Mia M"},
+        {"field": "label", "before": None, "after": "Mia M"},
         {"field": "role", "before": "member", "after": "admin"},
     ]
     assert rows[4].actor["kind"] == "member" and rows[4].actor["label"] == "Olga Owner"

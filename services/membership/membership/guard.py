@@ -32,6 +32,7 @@ OPERATIONS = Operations.parse("""
 #                     | provider's staff                     | customer's people |acting | scopes of API keys
 #                     | owner manager billing support viewer | owner admin member|       | provider's   customer's
 me.read               |   x      x       x       x      x    |   x     x     x   |   x   | -            -
+me.update             |   x      x       x       x      x    |   x     x     x   |   -   | -            -
 me.secure             |   x      x       x       x      x    |   x     x     x   |   -   | -            -
 session.list          |   x      x       x       x      x    |   x     x     x   |   -   | -            -
 session.exchange      |   x      x       x       x      x    |   x     x     x   |   -   | -            -

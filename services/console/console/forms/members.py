@@ -7,6 +7,13 @@ from console.forms import Field, Form
 from console.values import people
 
 NAME = Field("name", "Name", autocomplete="off")
+LABEL = Field(
+    "name",
+    "Name in this organization",
+    autocomplete="off",
+    hint="Only this organization sees it. To go back to the name the person chose for themselves, "
+    "enter that one.",
+)
 GIVEN, FAMILY = Field("given_name", "Given name"), Field("family_name", "Family name")
 ACCESS = Field(
     "portal_access",
@@ -44,12 +51,20 @@ def new_member(kind: str, reached: frozenset[str], *, admits: bool) -> Sequence[
 
 
 def edit_member(
-    member: Mapping[str, Any], kind: str, reached: frozenset[str], *, login: bool, admits: bool
+    member: Mapping[str, Any],
+    kind: str,
+    reached: frozenset[str],
+    *,
+    is_own: bool,
+    login: bool,
+    admits: bool,
 ) -> Sequence[Field]:
-    """The fields of an existing member; ``login``: whether email, role and portal access may be
-    changed; ``admits``: those of admins and the owner too, and whether the member may become an
-    admin."""
+    """The fields of an existing member; ``is_own``: the signed-in person; ``login``: whether email,
+    role and portal access may be changed; ``admits``: those of admins and the owner too, and
+    whether the member may become an admin."""
     names: tuple[Field, ...] = (GIVEN, FAMILY) if member["given_name"] else (NAME,)
+    if member["verified"] and not is_own:
+        names = (LABEL,)
     if not login:
         return names
     is_protected = not admits and people.rank(member) != "member"
@@ -64,9 +79,9 @@ def current_values(member: Mapping[str, Any], kind: str) -> dict[str, str]:
     """A member's current values in these fields."""
     return {
         **{
-            name: member[name] or ""
-            for name in ("name", "given_name", "family_name", "email", "extension")
+            name: member[name] or "" for name in ("given_name", "family_name", "email", "extension")
         },
+        "name": people.name(member),
         "portal_access": "yes" if member["portal_access"] else "no",
         "role": people.preset(member) if kind == "provider" else member["role"],
     }

@@ -20,6 +20,11 @@ EVERYBODY = frozenset(("owner", "admin", "member"))
 EDITABLE = ("active", "suspended")
 
 
+def name(member: Mapping[str, Any]) -> str:
+    """The name by which the organization knows a member."""
+    return str(member["label"] or member["name"])
+
+
 def role(member: Mapping[str, Any], kind: str) -> str:
     """The label of a member's role; for staff of the provider, of their preset."""
     if kind == "customer" or member["role"] == "owner":

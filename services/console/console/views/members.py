@@ -151,7 +151,8 @@ def add(org: str) -> ResponseReturnValue:
     if "pin" in created:
         return _pin(organization, created, "was added")
     return page.done(
-        f"{created['name']} was added. We sent an email to {created['email']} with a link to join.",
+        f"{people.name(created)} was added. We sent an email to {created['email']} with a link to "
+        "join.",
         "members.detail",
         member=created["id"],
     )
@@ -185,7 +186,14 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     values, match = fields.current_values(before, kind), response.headers.get("ETag", "")
     admits = _admits(organization)
     form = page.form(
-        fields.edit_member(before, kind, _manageable_ranks(org), login=login, admits=admits),
+        fields.edit_member(
+            before,
+            kind,
+            _manageable_ranks(org),
+            is_own=before["email"] == page.visitor().browser.email,
+            login=login,
+            admits=admits,
+        ),
         values,
         match=match,
     )
@@ -200,7 +208,7 @@ def edit(org: str, member: str) -> ResponseReturnValue:
             form=form,
             member=before,
             admits=admits,
-            title=f"Edit {before['name']}",
+            title=f"Edit {people.name(before)}",
             verb="Save changes",
             back=url_for("members.detail", member=member),
         )
@@ -241,7 +249,7 @@ def _action_view(action: MemberAction) -> Any:
             )
         if "pin" in response:
             return _pin(organization, response, "has a new PIN")
-        success = f"{person['name']} {action.success}"
+        success = f"{people.name(person)} {action.success}"
         return (
             page.done(success, "members.show")
             if gone

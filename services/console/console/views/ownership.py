@@ -66,16 +66,16 @@ def start(org: str) -> ResponseReturnValue:
             scheduled=_is_scheduled(organization),
             back=url_for("ownership.show"),
         )
-    message = f"{member['name']} is now the owner."
+    message = f"{people.name(member)} is now the owner."
     if transfer["status"] == "offered":
         message = (
-            f"Ownership was offered to {member['name']}, who has 72 hours to accept. "
+            f"Ownership was offered to {people.name(member)}, who has 72 hours to accept. "
             "We sent them an email."
         )
     if transfer["status"] == "scheduled":
         message = (
-            f"{member['name']} becomes the owner in 72 hours. We emailed the current owner and the "
-            "admins, who can stop it."
+            f"{people.name(member)} becomes the owner in 72 hours. We emailed the current owner "
+            "and the admins, who can stop it."
         )
     return page.done(message, "ownership.show")
 

@@ -11,6 +11,7 @@ from console.forms import Form
 from console.forms import support as fields
 from console.guard import sessions
 from console.guard.visitors import Visitor, WorkspaceSession
+from console.values import people
 from console.views import page
 from console.views.page import needs
 
@@ -34,7 +35,7 @@ def start(org: str, member: str) -> ResponseReturnValue:
         lambda: page.api().post(f"{base}/members/{member}/login-as", form.body(), key=form.key),
     )
     if granted is not None:
-        return start_session(granted, responses["member"]["name"])
+        return start_session(granted, people.name(responses["member"]))
     return show_start(
         "support_session_start.html",
         form,

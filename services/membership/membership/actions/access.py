@@ -9,7 +9,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import attempts, identities, invitations, logouts, mails
+from membership.actions import attempts, identities, invitations, logouts, mails, person_names
 from membership.models import Member, Organization
 from membership.values import attempt_limits, roles
 from membership.values.lifetimes import INVITATION, VERIFICATION
@@ -101,16 +101,11 @@ def set_address(
     """Link the member to the person with that address, and have the address verified. The person
     behind the old address keeps their other memberships, so that nobody takes over a login by
     changing the address of a member."""
-    identity = identities.find_or_create_identity(
-        session,
-        email=email,
-        given_name=member.given_name or member.name,
-        family_name=member.family_name or "",
-        now=now,
-    )
+    identity = identities.find_or_create_identity(session, email=email, now=now)
     if is_member(session, organization.id, identity.id):
         raise MemberExists()
     member.identity_id, member.email, member.verified = identity.id, identity.email, False
+    member.label = member.shown_name
     member.status = "pending" if member.status == "active" else member.status
     member.update_search()
     session.flush()
@@ -135,6 +130,7 @@ def _remove_login(session: Session, member: Member, pin_hash: str | None, now: d
     check_not_owner(member)
     logouts.end_sessions(session, member_id=member.id, why="login_taken", now=now)
     identity_id, member.identity_id, member.email = member.identity_id, None, None
+    person_names.keep_label(member)
     member.verified, member.role = False, "member"
     member.status = "active" if member.status == "pending" else member.status
     member.extension = member.extension or choose_extension(

@@ -53,7 +53,7 @@ def erase_removed_member(session: Session, *, member: Member, now: datetime) -> 
             .values(created_by_name=REMOVED_PERSON)
         )
     member.name, member.status, member.verified = REMOVED_PERSON, "erased", False
-    member.given_name = member.family_name = member.email = None
+    member.given_name = member.family_name = member.label = member.email = None
     member.extension = member.pin_hash = member.invited_by = None
     member.update_search()
     session.execute(delete(Mail).where(Mail.member_id == member.id))
@@ -79,7 +79,7 @@ def _erase_people(session: Session, organization_id: str, now: datetime) -> None
         "verified": False,
     }
     cleared = dict.fromkeys(
-        ("given_name", "family_name", "email", "extension", "pin_hash", "invited_by")
+        ("given_name", "family_name", "label", "email", "extension", "pin_hash", "invited_by")
     )
     session.execute(
         update(Member).where(in_organization).values(**replaced, **cleared),

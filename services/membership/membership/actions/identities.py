@@ -28,16 +28,15 @@ from membership.values.mails import PASSWORD_CHANGED
 BATCH = 500
 
 
-def find_or_create_identity(
-    session: Session, *, email: str, given_name: str, family_name: str, now: datetime
-) -> Identity:
-    """The identity with this address, created if there is none."""
+def find_or_create_identity(session: Session, *, email: str, now: datetime) -> Identity:
+    """The identity with this address, created without a name if there is none: nobody else names
+    a person."""
     address = email_addresses.key(email)
     row = {
         "id": ids.new("idn"),
         "email": address,
-        "given_name": given_name,
-        "family_name": family_name,
+        "given_name": "",
+        "family_name": "",
         "status": "active",
         "created_at": now,
     }
@@ -176,6 +175,5 @@ def _notify_of_new_password(session: Session, identity: Identity, now: datetime)
             purpose=PASSWORD_CHANGED,
             organization=memberships[0].organization,
             email=identity.email,
-            name=identity.given_name,
             now=now,
         )

@@ -137,7 +137,6 @@ def ask_for_renewal(session: Session, *, raw: str, now: datetime) -> None:
             purpose=RENEWAL_REQUESTED,
             organization=organization,
             email=inviter.email,
-            name=inviter.name,
             now=now,
             member_id=member.id,
             other=member.name,

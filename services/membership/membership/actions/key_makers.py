@@ -146,7 +146,6 @@ def _tell_owner(
             organization=organization,
             email=owner.email,
             now=now,
-            name=owner.given_name or owner.name,
             member_id=owner.id,
             keys="\n".join(f"* {key.name}, created by {key.created_by_name}" for key in about),
             until=f"{ends:%B} {ends.day}, {ends.year}",

@@ -234,7 +234,6 @@ def _notify_owner(session: Session, organization: Organization, key: ApiKey, now
             organization=organization,
             email=owner.email,
             now=now,
-            name=owner.given_name or owner.name,
             member_id=owner.id,
             key=key.name,
             by=key.created_by_name,

@@ -79,14 +79,14 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
         _LOG.warning("mail.invalid_address", mail_id=mail.id, purpose=mail.purpose)
         return None
     identity = queries.identity_by_email(session, mail.email)
-    is_verified = identity is not None and identity.email_verified_at is not None
+    greeted = identity.given_name if identity and identity.email_verified_at else ""
     if mail.details is not None and mail.purpose not in LINK_LIFETIMES:
         return OutgoingMail(
             mail_id=mail.id,
             purpose=mail.purpose,
             to=mail.email,
             organization=mail.details["organization"],
-            given_name=mail.details.get("name", "") if is_verified else "",
+            given_name=greeted,
             details=mail.details,
         )
     member = session.get(Member, mail.member_id) if mail.member_id else None
@@ -103,7 +103,7 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
         purpose=purpose,
         to=mail.email,
         token=_new_token(session, mail, purpose, identity, member, now),
-        given_name=identity.given_name if is_verified else "",
+        given_name=greeted,
         organization=organization.name if organization else "",
         has_password=identity.password_hash is not None,
         details=mail.details or {},

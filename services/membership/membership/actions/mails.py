@@ -84,12 +84,11 @@ def queue_notice(
     purpose: str,
     organization: Organization,
     email: str,
-    name: str,
     now: datetime,
     member_id: str | None = None,
     **details: Any,
 ) -> None:
-    """Email a notice: the template for ``purpose`` with the recipient's ``name`` and ``details``.
+    """Email a notice: the template for ``purpose`` with these ``details``.
 
     With ``member_id`` the email waits while the organization is suspended."""
     _queue(
@@ -98,7 +97,7 @@ def queue_notice(
         email,
         member_id,
         now,
-        {"organization": organization.name, "name": name, **details},
+        {"organization": organization.name, **details},
     )
 
 

@@ -22,6 +22,8 @@ from membership.actions import (
     member_events,
     member_roles,
     owner_emails,
+    person_names,
+    profiles,
 )
 from membership.models import Member, Organization
 from membership.values.authority import BY_PROVIDER, Authority
@@ -32,6 +34,7 @@ _AUDITED = (
     "name",
     "given_name",
     "family_name",
+    "label",
     "email",
     "role",
     "preset",
@@ -134,12 +137,13 @@ def update_member(
     Raises OwnerMustTransfer, AdminLimit, MemberExists, CannotManageMember, CustomerManaged,
     Invalid."""
     organization, member = _lock(session, organization_id, member_id)
-    before, admits = _audited(member), member_roles.admits(member, fields)
-    role, preset = fields.get("role") or member.role, fields.get("preset", member.preset)
-    for which in ((member.role, member.preset), (role, preset)):
-        member_roles.check_manageable(authority, organization, *which, admits=admits)
+    _check_update(authority, organization, member, fields, by)
     unchanged(member)
-    _rename(member, fields)
+    if profiles.is_own(member, by):
+        profiles.rename(session, member=member, fields=fields, now=now)
+        fields = {name: value for name, value in fields.items() if name not in profiles.NAMES}
+    before, admits = _audited(member), member_roles.admits(member, fields)
+    person_names.name_member(member, fields)
     access.set_access(session, organization, member, fields, pin_hash, by, now)
     member_roles.set_preset(organization, member, fields)
     if "role" in fields:
@@ -167,6 +171,23 @@ def update_member(
             changes=changes,
         )
     return member
+
+
+def _check_update(
+    authority: Authority,
+    organization: Organization,
+    member: Member,
+    fields: dict[str, Any],
+    by: Actor,
+) -> None:
+    """Everybody may change their own profile, whatever their role."""
+    if profiles.is_own(member, by) and fields.keys() <= profiles.FIELDS:
+        return
+    role, preset = fields.get("role") or member.role, fields.get("preset", member.preset)
+    for which in ((member.role, member.preset), (role, preset)):
+        member_roles.check_manageable(
+            authority, organization, *which, admits=member_roles.admits(member, fields)
+        )
 
 
 def disable_member(
@@ -311,13 +332,3 @@ def _lock(session: Session, organization_id: str, member_id: str) -> tuple[Organ
     organization = _lock_editable(session, organization_id)
     member = queries.member(session, organization_id, member_id, lock="change")
     return organization, member
-
-
-def _rename(member: Member, fields: dict[str, Any]) -> None:
-    for name in ("given_name", "family_name"):
-        if name in fields:
-            setattr(member, name, fields[name])
-    if "name" in fields:
-        member.name = fields["name"]
-    elif "given_name" in fields or "family_name" in fields:
-        member.name = f"{member.given_name or ''} {member.family_name or ''}".strip()

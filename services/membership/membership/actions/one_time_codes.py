@@ -284,7 +284,6 @@ def record_and_notify(
         purpose=purpose,
         organization=organization,
         email=identity.email or "",
-        name=identity.given_name,
         now=now,
         **details,
     )

@@ -87,9 +87,7 @@ def add_owner(
     now: datetime,
 ) -> Member:
     """The new owner, not verified yet."""
-    identity = identities.find_or_create_identity(
-        session, email=email, given_name=given_name, family_name=family_name, now=now
-    )
+    identity = identities.find_or_create_identity(session, email=email, now=now)
     session.flush()
     owner = Member(
         id=ids.new("mem"),
@@ -103,6 +101,7 @@ def add_owner(
         status="pending",
         verified=False,
         created_at=now,
+        label=f"{given_name} {family_name}".strip(),
         admitted_by=BY_PROVIDER if organization.kind == "customer" else BY_ORGANIZATION,
     )
     owner.update_search()

@@ -20,6 +20,7 @@ from membership.actions import (
     logouts,
     member_events,
     organizations,
+    person_names,
     support_grants,
 )
 from membership.models import Counter, Member, Organization, ProviderSettings
@@ -130,7 +131,9 @@ def _activate_owner(
     if identity is None:
         raise LookupError(email)
     identity.password_hash = identity.password_hash or password_hash
-    identity.email_verified_at = now
+    person_names.choose_on_joining(identity, owner, {})
+    identity.email_verified_at = identity.email_verified_at or now
+    person_names.show_own(owner, identity)
 
 
 def _check(name: str, email: str) -> None:

@@ -76,7 +76,6 @@ def reset_codes(session: Session, *, email: str, unknown_hash: str, now: datetim
             purpose=CODES_RESET,
             organization=memberships[0].organization,
             email=identity.email,
-            name=identity.given_name,
             now=now,
         )
     return too_short

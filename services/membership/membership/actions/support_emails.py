@@ -123,7 +123,6 @@ def _mail(
         purpose=purpose,
         organization=organization,
         email=member.email,
-        name=member.given_name or member.name,
         now=now,
         **details,
     )

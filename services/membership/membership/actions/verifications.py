@@ -1,5 +1,6 @@
 """What the links in emails do: verify an address, undo an address change, reset a password."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from chassis import errors
@@ -17,6 +18,7 @@ from membership.actions import (
     lost_owners,
     mails,
     member_events,
+    person_names,
 )
 from membership.models import Identity, Organization
 from membership.queries import Link, Membership
@@ -80,6 +82,7 @@ def verify_member(
     *,
     raw: str,
     password_hash: str | None,
+    chosen: Mapping[str, str],
     signed_in_as: str | None,
     now: datetime,
 ) -> Link:
@@ -87,9 +90,10 @@ def verify_member(
     has no password yet gets this one. Or use a link that undoes an address change, or that stops a
     transfer of ownership.
 
-    ``signed_in_as``: the identity signed in where the link is opened. Raises NoSuchLink, LinkSpent,
-    LinkOrganizationSuspended, SignedInAsAnother, PasswordNotExpected; Invalid where a password is
-    missing; for an undo link MemberExists, LinkMemberDisabled, RoleRaised."""
+    ``chosen``: the name of a person who joins for the first time. ``signed_in_as``: the identity
+    signed in where the link is opened. Raises NoSuchLink, LinkSpent, LinkOrganizationSuspended,
+    SignedInAsAnother, PasswordNotExpected; Invalid where a password is missing; for an undo link
+    MemberExists, LinkMemberDisabled, RoleRaised."""
     link = _take(session, raw, VERIFICATION_LINKS, now)
     _check_signed_in(session, link, signed_in_as)
     if password_hash is not None:
@@ -102,12 +106,17 @@ def verify_member(
     elif link.token.purpose == STOP_TRANSFER:
         lost_owners.stop_by_link(session, membership, now)
     else:
-        _verify(session, link, membership, password_hash, now)
+        _verify(session, link, membership, password_hash, chosen, now)
     return link
 
 
 def _verify(
-    session: Session, link: Link, membership: Membership, password_hash: str | None, now: datetime
+    session: Session,
+    link: Link,
+    membership: Membership,
+    password_hash: str | None,
+    chosen: Mapping[str, str],
+    now: datetime,
 ) -> None:
     (member, organization), identity = membership, link.identity
     if password_hash is None and identity.password_hash is None:
@@ -115,8 +124,10 @@ def _verify(
     if password_hash is not None:
         attempts.clear_password_failures(session, email=link.token.email)
         identities.set_password(session, identity=identity, password_hash=password_hash, now=now)
+    person_names.choose_on_joining(identity, member, chosen)
     identity.email_verified_at = identity.email_verified_at or now
     member.verified = True
+    person_names.show_own(member, identity)
     if member.status == "pending":
         member.status = "active"
     member_events.publish_members_changed(session, organization.id)
@@ -150,7 +161,7 @@ def _undo_change(session: Session, link: Link, membership: Membership, now: date
     mails.supersede_undo_links(session, member_id=member.id, since=link.token.created_at, now=now)
     member.identity_id, member.email = former.id, former.email
     member.verified, member.status, member.admitted_by = True, "active", before.admitted_by
-    member.update_search()
+    person_names.show_own(member, former)
     identities.erase_if_unused(session, which=[current_identity_id], now=now)
     key_makers.suspend_orphaned(session, organization_id=organization.id, now=now)
     member_events.publish_members_changed(session, organization.id)

@@ -30,10 +30,17 @@ class Identity(Base):
     last_member_id: Mapped[str | None] = mapped_column(Id("mem"))
     created_at: Mapped[datetime] = mapped_column(Instant)
 
+    @property
+    def name(self) -> str:
+        """The person's own name, for all organizations; empty before they have joined one."""
+        return f"{self.given_name} {self.family_name}".strip()
+
 
 class Member(Base):
     """A person in an organization, with a login (``identity_id``) or without.
 
+    ``name``: their own, once they have joined. ``label``: the organization's name for them where it
+    is another one, and as long as they have not joined.
     ``status``: pending, active, disabled, removed, erased. ``search`` and ``sort_name`` are case
     folded. ``invited_at``, ``invited_by``: when the last link was requested, and by which
     identity. ``admitted_by``: who added the member, made them an admin, or set their address: the
@@ -79,6 +86,7 @@ class Member(Base):
     name: Mapped[str] = mapped_column(String(511))
     given_name: Mapped[str | None] = mapped_column(String(255))
     family_name: Mapped[str | None] = mapped_column(String(255))
+    label: Mapped[str | None] = mapped_column(String(511))
     email: Mapped[str | None] = mapped_column(String(254))
     status: Mapped[str] = mapped_column(String(16))
     verified: Mapped[bool] = mapped_column(Boolean)
@@ -102,8 +110,14 @@ class Member(Base):
         """Whether the member has a login."""
         return self.identity_id is not None
 
+    @property
+    def shown_name(self) -> str:
+        """The name by which the organization knows the person."""
+        return self.label or self.name
+
     def update_search(self) -> None:
         """Update the columns by which lists sort and search."""
-        self.sort_name = self.name.casefold()[:511]
-        parts = (self.name, self.given_name, self.family_name, self.email, self.extension, self.id)
+        self.sort_name = self.shown_name.casefold()[:511]
+        names = (self.label, self.name, self.given_name, self.family_name)
+        parts = (*names, self.email, self.extension, self.id)
         self.search = "\n".join(part for part in parts if part).casefold()[:1024]

@@ -25,7 +25,7 @@ from membership.schemas.links import (
     VerificationBody,
     Verified,
 )
-from membership.schemas.me import Me, MyOrganization, MyOrganizations
+from membership.schemas.me import Me, MyOrganization, MyOrganizations, ProfilePatch
 from membership.schemas.members import (
     Member,
     MemberFields,
@@ -114,6 +114,7 @@ __all__ = [
     "PasswordChanged",
     "PinChecked",
     "PinToCheck",
+    "ProfilePatch",
     "ProofBody",
     "RecoveryCodes",
     "RefreshBody",

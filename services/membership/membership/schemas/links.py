@@ -1,7 +1,7 @@
 """Links in emails."""
 
 import marshmallow as ma
-from chassis.http.fields import Stamp, Text
+from chassis.http.fields import Name, Stamp, Text
 from marshmallow import fields
 
 from membership.schemas.fields import LinkedOrganization, secret
@@ -18,9 +18,12 @@ class LinkInfo(ma.Schema):
 
 
 class VerificationBody(ma.Schema):
-    """The password to set; only for a person who has none."""
+    """The password to set, only for a person who has none, and their name; without one they keep
+    the name in their first invitation."""
 
     password = secret()
+    given_name = Name(domains=False)
+    family_name = Name(domains=False)
 
 
 class Verified(ma.Schema):

@@ -1,7 +1,7 @@
 """The caller."""
 
 import marshmallow as ma
-from chassis.http.fields import Stamp
+from chassis.http.fields import Name, Stamp
 from marshmallow import fields
 
 from membership.schemas.fields import IdentityInfo, OrganizationInfo
@@ -19,6 +19,13 @@ class Me(ma.Schema):
     session_id = fields.String(required=True)
     one_time_codes = fields.Boolean(required=True)
     act = fields.Dict(required=True, allow_none=True)
+
+
+class ProfilePatch(ma.Schema):
+    """The fields of one's own profile to change."""
+
+    given_name = Name(domains=False)
+    family_name = Name(domains=False)
 
 
 class MyOrganization(OrganizationInfo):

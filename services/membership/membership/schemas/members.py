@@ -23,7 +23,8 @@ class Invitation(ma.Schema):
 class Member(ma.Schema):
     """A member of an organization. ``confirmed`` is false for a person whom the customer's provider
     added, made an admin or moved to another address, until the owner confirms them; such an admin
-    cannot approve support access."""
+    cannot approve support access. ``name`` is the person's own once they have joined; ``label`` is
+    the organization's name for them where it is another one, or where they have not joined yet."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -31,6 +32,7 @@ class Member(ma.Schema):
     name = fields.String(required=True)
     given_name = fields.String(required=True, allow_none=True)
     family_name = fields.String(required=True, allow_none=True)
+    label = fields.String(required=True, allow_none=True)
     email = fields.String(required=True, allow_none=True)
     role = fields.String(required=True)
     preset = fields.String(required=True, allow_none=True)

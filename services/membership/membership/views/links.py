@@ -44,6 +44,7 @@ def verify(body: dict[str, Any], token: str) -> dict[str, Any]:
             session,
             raw=token,
             password_hash=password_hash,
+            chosen=body,
             signed_in_as=signed_in.sub if signed_in else None,
             now=clock.now(),
         )
@@ -132,6 +133,8 @@ def _hashed(link: Link, password: str | None) -> str | None:
             membership.organization.name for membership in queries.memberships(session, identity.id)
         ]
         with_codes = queries.has_one_time_codes(session, identity.id)
+    if link.member is not None:
+        names.append(link.member.name)
     known = (link.token.email, identity.given_name, identity.family_name, *names)
     passwords.check(password, context=known, with_codes=with_codes)
     return resources.hasher().hash(password)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from chassis.auth.access import current_caller, public, requires
-from chassis.http import context
+from chassis.http import context, idempotency
 from chassis.http.parsing import Blueprint
 from chassis.http.responses import json_response
 from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
+from membership.actions import profiles
 from membership.queries import support as support_queries
 from membership.values import roles
 from membership.values.support import SUPPORT_SUBJECT_PREFIX
@@ -34,6 +35,10 @@ def show_keys() -> Response:
 @blp.response(200, schemas.Me)
 def show_me() -> dict[str, Any]:
     """Show the caller: who they are, in which role, and whom they act as."""
+    return _me()
+
+
+def _me() -> dict[str, Any]:
     caller = current_caller()
     with context.database().reading() as session:
         organization = queries.organization(session, caller.organization_id)
@@ -56,6 +61,21 @@ def show_me() -> dict[str, Any]:
         "one_time_codes": with_codes,
         "act": dict(caller.act) if caller.act else None,
     }
+
+
+@blp.route("/v1/me", methods=["PATCH"])
+@requires("me.update")
+@blp.arguments(schemas.ProfilePatch)
+@blp.response(200, schemas.Me)
+def update_me(body: dict[str, Any]) -> dict[str, Any]:
+    """Change one's own profile, for all organizations."""
+    caller = current_caller()
+    idempotency.retried(
+        lambda session: profiles.change_profile(
+            session, identity_id=caller.sub, fields=body, now=clock.now()
+        )
+    )
+    return _me()
 
 
 @blp.route("/v1/me/organizations", methods=["GET"])

@@ -19,7 +19,7 @@ from membership.views import resources
 
 blp = Blueprint("members", __name__, url_prefix="/v1/organizations", description="Members")
 LOGIN_FIELDS = {"email", "role", "portal_access", "preset"}
-PATCHABLE = ("name", "given_name", "family_name", *sorted(LOGIN_FIELDS))
+COVERED = ("name", "given_name", "family_name", "label", *sorted(LOGIN_FIELDS))
 
 
 @blp.route("/<organization_id>/members", methods=["GET"])
@@ -195,7 +195,7 @@ def reset_pin(organization_id: str, member_id: str) -> Response:
 
 def patchable(member: Any) -> dict[str, Any]:
     """The fields that the member's ETag covers."""
-    return {name: getattr(member, name) for name in PATCHABLE}
+    return {name: getattr(member, name) for name in COVERED}
 
 
 def _who(organization_id: str) -> dict[str, Any]:
@@ -245,5 +245,5 @@ def _change(
     response = idempotency.change(schema, act, status=status, secret=pin is not None)
     if response.status_code == status:
         shown = response.get_json()
-        response = etag.tag(response, {name: shown[name] for name in PATCHABLE})
+        response = etag.tag(response, {name: shown[name] for name in COVERED})
     return response
