@@ -6,6 +6,8 @@ those derived from it, and run this again; the signing key and the pepper are re
 (docs/runbook.md): `prepare NAME` makes the next one, in the file of the previous one; `swap NAME`
 exchanges the two; `withdraw NAME` empties the file of the previous one.
 
+`tls` makes an authority and certificates of it for TLS between the containers (deploy/README.md).
+
 The folder is closed to other users (0700). The files in it are readable (0444), because compose
 mounts a file with the permissions it has and the containers run as users of their own.
 """
@@ -18,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,54 @@ def make_broker_secrets(folder: Folder) -> None:
         url = f"amqp://{user}:{word}@broker:5672/{VHOST}"
         folder.keep(f"{user}_broker_url", url)
     folder.keep("broker_definitions", json.dumps(definitions(passwords), indent=2))
+
+
+def make_tls(path: Path) -> None:
+    """An authority of our own and a certificate for each server, and the broker's addresses with
+    TLS. Those that exist are kept. Raises Missing."""
+    folder = Folder(path)
+    if not (path / "tls_authorities").exists():
+        key, authority = certified("Clientele", "keyUsage=critical,keyCertSign,cRLSign")
+        folder.write("tls_authority_key", key)
+        (path / "tls_authority_key").chmod(0o400)
+        folder.keep("tls_authorities", authority)
+    for name in ("postgres", "broker", *REGISTRY):
+        if not (path / f"{name}_tls").exists():
+            hosts = (name, f"{name}-web", f"{name}-downloads")
+            folder.keep(f"{name}_tls", "".join(certificate_of(path, name, hosts)))
+    for user in ("admin", *WITH_MESSAGES, *OUTSIDERS):
+        plain = (path / f"{user}_broker_url").read_text()
+        address = plain.replace("amqp://", "amqps://").replace(":5672/", ":5671/")
+        query = "cacertfile=/run/secrets/tls_authorities"
+        folder.keep(f"{user}_broker_tls_url", f"{address}?{query}")
+    for name in folder.made:
+        print_line(f"  {name}")
+
+
+def certificate_of(path: Path, name: str, hosts: Iterable[str]) -> tuple[str, str]:
+    """A private key and a certificate of our authority for these hosts. Raises Missing."""
+    names = ",".join(f"{'IP' if host[0].isdigit() else 'DNS'}:{host}" for host in hosts)
+    authority = ("-CA", str(path / "tls_authorities"), "-CAkey", str(path / "tls_authority_key"))
+    return certified(
+        name,
+        "basicConstraints=critical,CA:FALSE",
+        "extendedKeyUsage=serverAuth",
+        f"subjectAltName={names}",
+        signer=authority,
+    )
+
+
+def certified(name: str, *extensions: str, signer: Iterable[str] = ()) -> tuple[str, str]:
+    """A private key and a certificate for ten years, PEM. Raises Missing."""
+    openssl = shutil.which("openssl")
+    if not openssl:
+        raise Missing("Certificates need the program openssl (3.0 or newer).")
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "3650", "-subj", f"/CN={name}", "-keyout", "-", "-out", "-"]
+    command += [*signer, *(word for each in extensions for word in ("-addext", each))]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    key, begin, end = made.partition("-----BEGIN CERTIFICATE-----")
+    return key, begin + end
 
 
 def make_internal_secrets(folder: Folder) -> None:
@@ -236,6 +286,8 @@ if __name__ == "__main__":
                 replace(here, step, name)
             case [step, *_] if step in STEPS:
                 sys.exit(f"usage: secrets.py {'|'.join(STEPS)} {'|'.join(REPLACEABLE)}")
+            case ["tls", *folders] if len(folders) < 2:
+                make_tls(Path(folders[0]) if folders else here)
             case [folder]:
                 main(Path(folder))
             case _:

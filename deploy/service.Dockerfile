@@ -44,4 +44,4 @@ COPY --from=build /app /app
 USER 10001:10001
 WORKDIR /app
 # A container has one role: web listens on PORT, every other role on HEALTH_PORT.
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import os, socket, urllib.request; port = lambda name: int(os.environ[name]); web = socket.socket().connect_ex(('127.0.0.1', port('PORT'))) == 0; role = 'PORT' if web else 'HEALTH_PORT'; urllib.request.urlopen(f'http://127.0.0.1:{port(role)}/readyz', timeout=4)"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import os, socket, ssl, urllib.request; port = lambda name: int(os.environ[name]); web = socket.socket().connect_ex(('127.0.0.1', port('PORT'))) == 0; role = 'PORT' if web else 'HEALTH_PORT'; scheme = 'https' if web and os.environ.get('TLS_CERTIFICATE') else 'http'; urllib.request.urlopen(f'{scheme}://127.0.0.1:{port(role)}/readyz', timeout=4, context=ssl._create_unverified_context())"]

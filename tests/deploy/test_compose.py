@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -334,7 +335,8 @@ def test_it_conforms_to_the_compose_specification() -> None:
     schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
     problems = [
         f"{'/'.join(map(str, e.path))}: {e.message}"
-        for e in Draft202012Validator(schema).iter_errors(COMPOSE)
+        for file in ("docker-compose.yml", "deploy/compose.tls.yml")
+        for e in Draft202012Validator(schema).iter_errors(yaml.safe_load((ROOT / file).read_text()))
     ]
     assert problems == []
 
@@ -440,8 +442,10 @@ class Ready(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(status: int) -> Iterator[str]:
+def answering(status: int, context: ssl.SSLContext | None = None) -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), type("Answer", (Ready,), {"status": status})) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         ).start()

@@ -32,8 +32,12 @@ class Upstream(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, address: str = "127.0.0.1", port: int = 0, context: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__((address, port), Handler)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.seen: list[tuple[str, str, dict[str, str], int]] = []
         self.hold = threading.Event()
         self.headers: list[tuple[str, str]] = []
@@ -713,6 +717,21 @@ def test_tls_ends_here_with_the_certificate_of_the_secrets(
     assert client_of(upstream) == "127.0.0.1"
     with pytest.raises(http.client.HTTPException):
         send(proxy, "GET", "/v1/me")
+
+
+def test_a_gateway_with_tls_must_prove_its_name(start: Start, tmp_path: Path) -> None:
+    for words in (("",), ("tls",)):
+        command = [sys.executable, CONFIG.parents[1] / "secrets.py", *filter(None, words)]
+        subprocess.run([*command, tmp_path / "secrets"], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "secrets/gateway_tls")
+    gateway = Upstream(context=context)
+    options = f"ssl verify required ca-file {tmp_path}/secrets/tls_authorities verifyhost"
+
+    proxy = start(gateway.server_port, GATEWAY_OPTIONS=f"{options} gateway")
+    assert send(proxy, "GET", "/v1/me")[0] == 200
+    start(gateway.server_port, wait_for=503, GATEWAY_OPTIONS=f"{options} another")
+    gateway.stop()
 
 
 def test_a_name_may_resolve_to_several_gateways(start: Start) -> None:

@@ -46,10 +46,11 @@ def serve() -> None:
         return create_app(
             at,
             Database(at.database_url, pool_size=at.web_threads + 4),
-            HttpTransport(at.gateway_url),
+            HttpTransport(at.gateway_url, authorities=at.tls_authorities),
         )
 
-    WebServer(build, f"{at.host}:{at.port}", at.web_workers, at.web_threads).run()
+    address, certificate = f"{at.host}:{at.port}", at.tls_certificate
+    WebServer(build, address, at.web_workers, at.web_threads, certificate=certificate).run()
 
 
 def upgrade() -> None:

@@ -1,6 +1,7 @@
 """What the gateway is made of."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +83,20 @@ def serve() -> None:
     log.start(settings.log_level, service="gateway", role="web")
 
     def build() -> Flask:
+        upstream = partial(HttpUpstream, authorities=settings.tls_authorities)
         upstreams = {
-            name: HttpUpstream(getattr(settings, f"{name}_url"), connections=settings.web_threads)
+            name: upstream(getattr(settings, f"{name}_url"), connections=settings.web_threads)
             for name in table.services
         }
         downloads = {
-            name: HttpUpstream(url, connections=settings.downloads)
+            name: upstream(url, connections=settings.downloads)
             for name in table.services
             if (url := getattr(settings, f"{name}_downloads_url"))
         }
         return create_app(settings, upstreams, downloads=downloads)
 
-    address = f"{settings.host}:{settings.port}"
-    WebServer(build, address, settings.web_workers, settings.web_threads).run()
+    address, certificate = f"{settings.host}:{settings.port}", settings.tls_certificate
+    server = WebServer(
+        build, address, settings.web_workers, settings.web_threads, certificate=certificate
+    )
+    server.run()

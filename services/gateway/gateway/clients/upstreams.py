@@ -54,20 +54,31 @@ class Upstream(Protocol):
 
 
 class HttpUpstream:
-    """A service over the network: pooled connections, time-outs in seconds, no retries."""
+    """A service over the network: pooled connections, time-outs in seconds, no retries.
+    ``authorities``: as of ``HttpTransport``."""
 
     def __init__(
-        self, url: str, *, connections: int = 16, connect: float = 2.0, read: float = 30.0
+        self,
+        url: str,
+        *,
+        authorities: str = "",
+        connections: int = 16,
+        connect: float = 2.0,
+        read: float = 30.0,
     ) -> None:
-        self._pool = urllib3.connection_from_url(
-            url,
+        self._pool = urllib3.PoolManager(
+            ca_certs=authorities or None,
             maxsize=connections,
             block=False,
             timeout=urllib3.Timeout(connect=connect, read=read),
-        )
+        ).connection_from_url(url)
         # Our own requests are small, so a slow service is given up sooner.
         self._own = HttpTransport(
-            url, connections=4, connect=min(connect, 1.0), read=min(read, 3.0)
+            url,
+            authorities=authorities,
+            connections=4,
+            connect=min(connect, 1.0),
+            read=min(read, 3.0),
         )
 
     def forward(

@@ -12,16 +12,25 @@ _CHUNK = 64 * 1024
 
 
 class HttpTransport:
-    """Over the network: pooled, with timeouts in seconds, never retried here."""
+    """Over the network: pooled, with timeouts in seconds, never retried here. ``authorities``: the
+    file with those whose certificates are believed, for https; by default, those that this machine
+    trusts."""
 
     def __init__(
-        self, url: str, *, connections: int = 16, connect: float = 2.0, read: float = 30.0
+        self,
+        url: str,
+        *,
+        authorities: str = "",
+        connections: int = 16,
+        connect: float = 2.0,
+        read: float = 30.0,
     ) -> None:
         self.url = url.rstrip("/")
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             block=False,
             retries=False,
+            ca_certs=authorities or None,
             timeout=urllib3.Timeout(connect=connect, read=read),
         )
 

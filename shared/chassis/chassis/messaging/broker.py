@@ -3,11 +3,14 @@
 
 import random
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import kombu.compression
 from kombu.connection import Connection
+from kombu.exceptions import OperationalError
 
 HEARTBEAT = 30
 
@@ -16,12 +19,30 @@ kombu.compression._decoders.clear()
 
 
 def connect(url: str, role: str) -> Connection:
-    """An open connection. ``url``: one or more nodes, separated by ``;``. Raises within a few
-    seconds if none responds."""
+    """An open connection. ``url``: one or more nodes, separated by ``;``. With ``amqps`` the node
+    must prove its name by a certificate, of an authority in the file ``cacertfile`` of the query,
+    or one that this machine trusts. Raises within a few seconds if none responds."""
     nodes = url.split(";")
     random.shuffle(nodes)
+    for node in nodes[1:]:
+        try:
+            return _connect(node, role)
+        except OperationalError:
+            continue
+    return _connect(nodes[0], role)
+
+
+def _connect(node: str, role: str) -> Connection:
+    parts = urlsplit(node)
+    authorities = parse_qs(parts.query).get("cacertfile", [None])[0]
+    verified = {
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "ca_certs": authorities,
+        "server_hostname": parts.hostname,
+    }
     connection = Connection(
-        ";".join(nodes),
+        node.partition("?")[0],
+        ssl=verified if parts.scheme == "amqps" else False,
         heartbeat=HEARTBEAT,
         connect_timeout=3,
         transport_options={

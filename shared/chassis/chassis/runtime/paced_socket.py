@@ -6,9 +6,11 @@ not come back. Time that the service itself takes does not count."""
 
 import errno
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -44,21 +46,11 @@ class Budget:
         self._total -= seconds
 
 
-class PacedSocket(socket.socket):
+class Paced(socket.socket):
     """A blocking socket that resets its connection when the request has used up its budget."""
 
     pace = Pace()
     _budget = Budget(pace)
-
-    @classmethod
-    def of(cls, connection: socket.socket, pace: Pace) -> "PacedSocket":
-        """This connection. The other object can no longer be used."""
-        timeout = connection.gettimeout()
-        paced = cls(fileno=connection.detach())
-        paced.settimeout(timeout)
-        paced.pace = pace
-        paced.begin()
-        return paced
 
     def begin(self) -> None:
         """Start a new request with a full budget."""
@@ -66,7 +58,7 @@ class PacedSocket(socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """As of any socket. Raises ConnectionResetError when the client is too slow."""
-        return self._transfer(0, lambda: socket.socket.recv(self, size, flags), len)
+        return self._transfer(0, partial(super().recv, size, flags), len)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """As of any socket. Raises ConnectionResetError when the client is too slow."""
@@ -76,7 +68,7 @@ class PacedSocket(socket.socket):
 
     def _send(self, part: memoryview, flags: int) -> None:
         size = len(part)
-        self._transfer(size, lambda: socket.socket.sendall(self, part, flags), lambda _: size)
+        self._transfer(size, partial(super().sendall, part, flags), lambda _: size)
 
     def _transfer(self, expected: int, run: Callable[[], T], size: Callable[[T], int]) -> T:
         if self.gettimeout() is not None:  # the server polls, or has a time limit of its own
@@ -94,6 +86,30 @@ class PacedSocket(socket.socket):
             self.settimeout(None)
         self._budget.spend(time.monotonic() - began, size(done))
         return done
+
+
+class PacedSocket(Paced):
+    """A connection without TLS."""
+
+    @classmethod
+    def of(cls, connection: socket.socket, pace: Pace) -> "PacedSocket":
+        """This connection. The other object can no longer be used."""
+        timeout = connection.gettimeout()
+        paced = cls(fileno=connection.detach())
+        paced.settimeout(timeout)
+        paced.pace = pace
+        paced.begin()
+        return paced
+
+
+class PacedTlsSocket(Paced, ssl.SSLSocket):  # type: ignore[misc]  # recv has other names
+    """A connection with TLS, as an SSLContext makes it. The handshake is part of the first
+    request."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As of any TLS socket. Raises ConnectionResetError when the client is too slow."""
+        self.begin()
+        self._transfer(0, partial(super().do_handshake, block), lambda _: 0)
 
 
 def _too_slow() -> ConnectionResetError:

@@ -32,8 +32,13 @@ def web(service: Service) -> None:
         database = notifications.database(settings.database_url, settings.web_threads)
         return service.create_app(settings, database, transports(service, settings))
 
-    address = f"{settings.host}:{settings.port}"
-    WebServer(build, address, settings.web_workers, settings.web_threads).run()
+    WebServer(
+        build,
+        f"{settings.host}:{settings.port}",
+        settings.web_workers,
+        settings.web_threads,
+        certificate=settings.tls_certificate,
+    ).run()
 
 
 def listen(service: Service) -> None:
@@ -91,7 +96,8 @@ def transports(service: Service, settings: Any) -> dict[str, Transport]:
     from chassis.http.transport import HttpTransport
 
     return {
-        name: HttpTransport(getattr(settings, field)) for name, field in service.upstreams.items()
+        name: HttpTransport(getattr(settings, field), authorities=settings.tls_authorities)
+        for name, field in service.upstreams.items()
     }
 
 

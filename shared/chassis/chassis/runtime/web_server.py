@@ -1,13 +1,20 @@
 """gunicorn as the web server of a service."""
 
 import gc
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from chassis.runtime.paced_socket import Pace, PacedSocket
+from chassis.runtime.paced_socket import Pace, Paced, PacedSocket, PacedTlsSocket
+
+
+def _paced_tls(_config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    context = default()
+    context.sslsocket_class = PacedTlsSocket
+    return context
 
 
 class PacedWorker(ThreadWorker):
@@ -17,21 +24,32 @@ class PacedWorker(ThreadWorker):
 
     def handle(self, conn: TConn) -> Any:
         """Handle one request."""
-        if not isinstance(conn.sock, PacedSocket):
+        if not isinstance(conn.sock, Paced):
             conn.sock = PacedSocket.of(conn.sock, self.pace)
         conn.sock.begin()
         return super().handle(conn)
 
 
 class WebServer(BaseApplication):
-    """gunicorn with threads. Each worker builds the application after fork."""
+    """gunicorn with threads. Each worker builds the application after fork. ``certificate``: the
+    file with certificate and private key for https; without one it is http."""
 
-    def __init__(self, build: Callable[[], Any], bind: str, workers: int, threads: int) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Any],
+        bind: str,
+        workers: int,
+        threads: int,
+        *,
+        certificate: str = "",
+    ) -> None:
         self._build = build
         self._options = {
             "bind": bind,
             "workers": workers,
             "threads": threads,
+            "certfile": certificate or None,
+            "ssl_context": _paced_tls,
             "worker_class": PacedWorker,
             "timeout": 30,
             "graceful_timeout": 25,
