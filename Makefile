@@ -9,7 +9,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness assets screenshots docs migration processes clean
+.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness assets screenshots docs migration processes sbom advisories clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,12 @@ screenshots: .venv/.tested ## pictures of every page into var/screenshots, light
 
 docs: .venv/.ready ## regenerate the generated pages of docs/
 	@$(PY) -m devtools docs
+
+sbom: .venv/.ready ## write the bill of materials (CycloneDX) to var/sbom.json
+	@$(PY) -m devtools sbom var/sbom.json
+
+advisories: .venv/.ready ## look up known vulnerabilities of what we use at osv.dev; says so when it cannot be reached
+	@$(PY) -m devtools advisories
 
 migration: .venv/.ready ## write a new migration: make migration SERVICE=org NAME=add_something
 	@$(PY) -m devtools migration $(SERVICE) $(NAME)

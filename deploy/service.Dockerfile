@@ -1,6 +1,6 @@
 # The image of any service: docker build -f deploy/service.Dockerfile --build-arg SERVICE=billing .
-# PYTHON_IMAGE takes a digest: python:3.11-slim-bookworm@sha256:...
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# The digest is that of the index for all platforms. How to change it: deploy/README.md.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:fe556eaffd0d96abd8685b83bb8a69addd0dc730fa193669a7df0d49ddcfac02
 
 # What the workspace declares, without its code: the next stage's libraries are rebuilt only when this changes.
 FROM ${PYTHON_IMAGE} AS declarations

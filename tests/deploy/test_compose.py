@@ -327,7 +327,7 @@ def test_images_are_pinned() -> None:
     images += re.findall(r"^ARG PYTHON_IMAGE=(.+)$", DOCKERFILE.read_text(), re.M)
     assert len(images) == 4
     for image in images:
-        assert re.search(r":\d[\w.-]+}?$", image), image
+        assert re.search(r":\d[\w.-]+@sha256:[0-9a-f]{64}}?$", image), image
         assert "latest" not in image
 
 

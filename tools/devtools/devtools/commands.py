@@ -1,6 +1,7 @@
-"""The commands behind ``make check``, ``demo``, ``processes``, ``docs`` and ``migration``. Each
-imports what it needs: most start without the services."""
+"""The commands behind ``make check``, ``demo``, ``processes``, ``docs``, ``migration``, ``sbom``
+and ``advisories``. Each imports what it needs: most start without the services."""
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -33,6 +34,38 @@ def write_docs() -> None:
 
     for page in docs.write():
         click.echo(page)
+
+
+@main.command(name="sbom")
+@click.argument("file", type=click.Path(path_type=Path))
+def write_bill(file: Path) -> None:
+    """Write the bill of materials (CycloneDX) to FILE."""
+    from devtools import supply_chain
+
+    bill = supply_chain.bill_of_materials()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(bill, indent=2) + "\n")
+    click.echo(f"{file}: {len(bill['components'])} components")
+
+
+@main.command(name="advisories")
+@click.option("--url", envvar="OSV_URL", help="Where to ask instead of osv.dev.")
+def check_advisories(url: str | None) -> None:
+    """List published advisories about what the system is made of; exits with 1 if there are any.
+    Says so if nobody could be asked."""
+    from devtools import supply_chain
+
+    try:
+        concerned = supply_chain.advisories(
+            supply_chain.bill_of_materials(), url=url or supply_chain.OSV
+        )
+    except supply_chain.CouldNotAsk as problem:
+        click.echo(f"Advisories: NOT CHECKED, osv.dev could not be asked ({problem}).")
+        return
+    for purl, ids in concerned.items():
+        click.echo(f"{purl}: {', '.join(ids)}")
+    click.echo(f"Advisories: {len(concerned)} packages have one.")
+    sys.exit(1 if concerned else 0)
 
 
 @main.command(name="migration")
