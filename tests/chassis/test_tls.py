@@ -108,7 +108,9 @@ def test_the_database_proves_who_it_is(postgres_url: str, files: SimpleNamespace
         connect(files.wrong)
 
 
-def test_the_broker_proves_who_it_is(rabbitmq: RabbitMQ, files: SimpleNamespace) -> None:
+def test_the_broker_proves_who_it_is(
+    rabbitmq: RabbitMQ, files: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def listen(certificate: Path) -> int:
         port, certificate = free_port(), given_to(rabbitmq, certificate)
         options = f'[{{certfile, "{certificate}"}}, {{keyfile, "{certificate}"}}]'
@@ -130,6 +132,14 @@ def test_the_broker_proves_who_it_is(rabbitmq: RabbitMQ, files: SimpleNamespace)
             connect(port, authorities)
     with pytest.raises(OperationalError):
         broker.connect(rabbitmq.url().replace(str(rabbitmq.port), here), "without TLS")
+    # Each node proves its own name: one that cannot is left out.
+    monkeypatch.setattr(broker.random, "shuffle", list.reverse)
+    nodes = (
+        rabbitmq.url().replace("amqp://", "amqps://").replace(str(rabbitmq.port), port)
+        for port in (elsewhere, here)
+    )
+    cluster = ";".join(f"{node}?cacertfile={files.right}" for node in nodes)
+    broker.connect(cluster, "test").release()
 
 
 @pytest.fixture

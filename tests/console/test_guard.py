@@ -347,7 +347,7 @@ def test_a_refused_token_is_renewed_and_the_request_repeated(
         "organization.suspended"
     ) == 1
     details = console.get(console.at(f"/c/{acme.id}/audit?action=organization.suspended")).html
-    assert "<dt>Address</dt><dd><code data-copy>127.0.0.1</code>" in details
+    assert "<dt>IP address</dt><dd><code data-copy>127.0.0.1</code>" in details
 
 
 def test_a_session_ended_by_the_api_signs_in_again(
