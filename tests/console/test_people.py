@@ -49,7 +49,7 @@ def test_the_member_list_and_its_filters(console: Browser, acme: Customer) -> No
 
     page = console.get(members(console, acme))
     rows = {row[0]: row[1:] for row in page.rows}
-    assert rows["Front desk"] == ["No", "Member", "Active", "–", "100"]
+    assert rows["Front desk"] == ["No", "Member", "Active", "–", "100", "–", "–"]
     assert (
         rows["Olga Owner"][:3] == ["Yes", "Owner", "Active"] and "verified" in rows["Olga Owner"][3]
     )
@@ -290,7 +290,31 @@ def test_actions_a_role_may_not_use_are_hidden(
 
     hers = browser()
     ann.sign_in(hers)
-    assert hers.get(members(hers, acme)).status == 403
+    page = hers.get(members(hers, acme))
+    assert [row[1] for row in page.rows] == ["Member", "Admin", "Owner"] and "@" not in "".join(
+        cell for row in page.rows for cell in row
+    )
+    page = hers.get(members(hers, acme, f"/{bob.id}"))
+    assert bob.email not in page.text and {"Edit", "Disable"}.isdisjoint(page.links)
+
+
+def test_people_leave_an_organization(
+    console: Browser, provider: Provider, browser: Callable[[], Browser]
+) -> None:
+    acme = provider.customer("Acme")
+    ann = acme.member("member", given="Ann")
+    ann.sign_in(console)
+    page = console.get(console.at("/me/organizations"))
+    page = console.get(page.links["Leave Acme"])
+    assert "It is your only one" in page.text
+    assert "Leave organization" in page.html
+    console.submit()
+    left = [m["role"] for m in acme.staff("GET", "/members")["data"]]
+    assert left == ["owner"], "and the person is signed out"
+
+    his = browser()
+    acme.owner.sign_in(his)
+    assert "Leave Acme" not in his.get(his.at("/me/organizations")).links
 
 
 def test_the_providers_own_staff_have_presets(console: Browser, provider: Provider) -> None:

@@ -36,6 +36,7 @@ accept   | ok     | ok                 | 409                    | 410
 deletion | 404    | 404                | ok                     | ok
 edit     | ok     | ok                 | 409                    | 410
 member   | ok     | ok                 | 409                    | 404
+leave    | ok     | ok                 | 409                    | 404
 members  | ok     | ok                 | 409                    | 410
 spend    | ok     | 409 account_frozen | 409 account_closed     | 409
 settle   | ok     | ok                 | 409 account_closed     | 409
@@ -248,13 +249,15 @@ def wanted(
 ) -> Wanted:
     """The expected response, in the contract's order: authentication, existence, permission,
     state."""
+    question = (operation, sample, principal, tenant, table)
     if sample.group == "public":
         return Wanted(frozenset({OK, "401", "404"}))
     if principal.refused:
         return UNKNOWN
-    if not sees(principal, tenant):
-        return ABSENT
-    if not _may(operation, sample, principal, tenant, table):
+    is_elsewhere = tenant.name != principal.tenant
+    if not sees(principal, tenant) or (sample.group == "leave" and is_elsewhere):
+        return REFUSED if sample.group == "leave" and not _may(*question) else ABSENT
+    if not _may(*question):
         return REFUSED
     if _lacks(operation, sample, tenant):
         return ABSENT

@@ -149,6 +149,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "GET /v1/me": (Sample(),),
     "PATCH /v1/me": (Sample(says(given_name="Given"), "own"),),
     "GET /v1/me/organizations": (Sample(),),
+    "DELETE /v1/me/memberships/{organization_id}": (Sample(group="leave"),),
     "GET /v1/verifications/{token}": (Sample(group="public"),),
     "POST /v1/verifications/{token}": (Sample(says(password=PASSWORD), "public"),),
     "POST /v1/password-resets": (Sample(says(email="owner@zzacmezz.example"), "public"),),

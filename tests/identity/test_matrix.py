@@ -240,7 +240,7 @@ def _row(service: str, name: str, **marks: str) -> tuple[dict[str, Row], Row]:
     [
         ("billing", "account.read", {"customer_member": "x"}, "acme:member"),
         ("billing", "account.withdraw", {"provider_support": "x"}, "provider:support"),
-        ("membership", "member.list", {"customer_member": "x"}, "acme:member"),
+        ("membership", "support.read", {"customer_member": "x"}, "acme:member"),
         ("membership", "member.remove", {"acting": "x"}, "login as"),
         ("org", "organization.suspend", {"customer_owner": "x"}, "acme:owner"),
     ],

@@ -15,6 +15,8 @@ ROWS: dict[str, Row] = {
 
 ONES_OWN = {
     "me.read",
+    "me.update",
+    "me.leave",
     "me.secure",
     "session.list",
     "session.exchange",
@@ -22,6 +24,8 @@ ONES_OWN = {
     "session.end_others",
 }
 A_MEMBER = ONES_OWN | {
+    "member.list",
+    "member.read",
     "organization.list",
     "organization.read",
     "ownership.read",
@@ -35,8 +39,6 @@ AN_ADMIN = A_MEMBER | {
     "invoices.read",
     "payments.read",
     "transactions.read",
-    "member.list",
-    "member.read",
     "member.add",
     "member.update",
     "member.change_login",

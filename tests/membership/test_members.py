@@ -76,6 +76,8 @@ def test_adding_with_a_login_invites(setup):
         "invitation",
         "confirmed",
         "created_at",
+        "mfa",
+        "last_signed_in_at",
     }
     assert answer.json["status"] == "pending" and answer.json["verified"] is False
     assert "Acme Ltd has invited you" in setup.service.send_mails()[-1].get_content()

@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 
 OLGA = "olga@customer.example"
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-_LOCKING = re.compile(r"FROM (\w+)(?s:.*) FOR (SHARE|UPDATE)")
+_LOCKING = re.compile(r"FROM (\w+)(?s:.*) FOR (?:NO KEY )?(SHARE|UPDATE)")
 
 
 @contextmanager

@@ -49,6 +49,8 @@ O_ = "/v1/organizations/{first}"
 SECOND = "/v1/organizations/{second}"
 SAMPLES = {
     "me.read": Sample(OWN, "olga", "GET", "/v1/me"),
+    "me.update": Sample(OWN, "adam", "PATCH", "/v1/me", {"given_name": "Ada"}),
+    "me.leave": Sample(EDIT_ONE, "gus", "DELETE", "/v1/me/memberships/{first}"),
     "me.secure": Sample(OWN, "admin", "POST", "/v1/me/step-up", {"password": PASSWORD}),
     "session.list": Sample(OWN, "olga", "GET", "/v1/sessions"),
     "session.exchange": Sample(
@@ -147,7 +149,7 @@ class Setup:
 
     def of_the_first(self):
         self.known["first"], self.tokens["olga"] = self.service.owner(provider_id=self.provider_id)
-        for name in ("mia", "adam", "idle", "gone"):
+        for name in ("mia", "adam", "idle", "gone", "gus"):
             self.join(name, f"{name}@customer.example", self.known["first"])
         for name in ("late", "later"):
             body = {

@@ -33,6 +33,7 @@ OPERATIONS = Operations.parse("""
 #                     | owner manager billing support viewer | owner admin member|       | provider's   customer's
 me.read               |   x      x       x       x      x    |   x     x     x   |   x   | -            -
 me.update             |   x      x       x       x      x    |   x     x     x   |   -   | -            -
+me.leave              |   x      x       x       x      x    |   x     x     x   |   -   | -            -
 me.secure             |   x      x       x       x      x    |   x     x     x   |   -   | -            -
 session.list          |   x      x       x       x      x    |   x     x     x   |   -   | -            -
 session.exchange      |   x      x       x       x      x    |   x     x     x   |   -   | -            -
@@ -42,8 +43,8 @@ key.list              |   x      x       -       -      -    |   x     -     -  
 key.manage            |   !      !       -       -      -    |   !     -     -   |   -   | -            -
 key.adopt             |   !      -       -       -      -    |   !     -     -   |   -   | -            -
 pin.verify            |   -      -       -       -      -    |   -     -     -   |   -   | pin:verify   pin:verify
-member.list           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
-member.read           |   x      x       x       x      x    |   x     x     -   |   x   | cust:read    members:read
+member.list           |   x      x       x       x      x    |   x     x     x   |   x   | cust:read    members:read
+member.read           |   x      x       x       x      x    |   x     x     x   |   x   | cust:read    members:read
 member.add            |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:invite
 member.update         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:edit
 member.change_login   |   !      !       -       !      -    |   !     !     -   |   -   | member:manage members:edit
@@ -115,6 +116,11 @@ def staff_of(caller: Caller) -> Staff:
         role=caller.role,
         name=caller.name,
     )
+
+
+def sees_names_only(caller: Caller) -> bool:
+    """Whether the caller sees nothing of the other members but names and roles."""
+    return caller.kind == "customer" and caller.role == roles.MEMBER
 
 
 def authority(caller: Caller, organization_id: str) -> Authority:

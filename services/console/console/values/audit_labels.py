@@ -49,6 +49,7 @@ ACTIONS: Mapping[str, str] = {
     "member.disabled": "Member disabled",
     "member.enabled": "Member enabled",
     "member.removed": "Member removed",
+    "member.left": "Member left",
     "member.confirmed": "Member confirmed",
     "member.login": "Signed in",
     "member.proved": "Re-authenticated",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from console.forms import Form
@@ -32,6 +32,35 @@ def organizations() -> ResponseReturnValue:
 
     own, serviced = matching("own"), matching("serviced")
     return page.show("me_organizations.html", own=own, serviced=serviced, wanted=wanted)
+
+
+@blp.route("/organizations/<organization>/leave", methods=["GET", "POST"])
+@needs("me.leave")
+def leave(organization: str) -> ResponseReturnValue:
+    """Leave an organization."""
+    own = page.api().get("/v1/me/organizations")["own"]
+    name = next((one["name"] for one in own if one["id"] == organization), None)
+    if name is None:
+        abort(404)
+    form = page.form(())
+    path = f"/v1/me/memberships/{organization}"
+    if page.submit(form, lambda: page.api().delete(path)) is None:
+        is_last = len(own) == 1
+        return page.show(
+            "me_form.html",
+            form=form,
+            title=f"Leave {name}?",
+            verb="Leave organization",
+            danger=True,
+            back=url_for("me.organizations"),
+            lead="You lose access to this organization, and your API keys there stop working. To "
+            "come back, you need a new invitation."
+            + " It is your only one: your login and your name are deleted."
+            * is_last,
+        )
+    if page.visitor().workspace.organization["id"] == organization:
+        return redirect("/", 303)
+    return page.done(f"You have left {name}.", "me.organizations")
 
 
 @blp.get("/sessions")

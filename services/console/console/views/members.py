@@ -110,14 +110,16 @@ def show(org: str) -> ResponseReturnValue:
     """All members, by name."""
     api, base = page.api(), f"/v1/organizations/{org}"
     organization = api.get(base)
-    wanted = {name: request.args.get(name) for name in (*FILTERS, "cursor")}
+    filters = ("q", "role") if _sees_names_only() else FILTERS
+    wanted = {name: request.args.get(name) for name in (*filters, "cursor")}
     members = fetch_all(members=lambda: api.get(f"{base}/members", limit=50, **wanted))["members"]
     return page.show(
         "members.html",
         organization=organization,
         members=members,
         role=people.role,
-        filtered=any(wanted[name] for name in FILTERS),
+        filtered=any(wanted[name] for name in filters),
+        names_only=_sees_names_only(),
         can=_can(organization),
     )
 
@@ -215,6 +217,11 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     if "pin" in after:
         return _pin(organization, after, "no longer has portal access")
     return page.done(_saved(before, after), "members.detail", member=member)
+
+
+def _sees_names_only() -> bool:
+    at = page.visitor().workspace
+    return bool(at.organization["kind"] == "customer" and at.role == "member")
 
 
 def _saved(before: Any, after: Any) -> str:

@@ -131,6 +131,7 @@ class Forwarder:
         address = headers["X-Forwarded-For"]
         if route.is_open(environ["REQUEST_METHOD"], path):
             self._monitor.note(address)
+            self._limits.count_address(address)
             # A mailed link shows more to those who are signed in.
             if route.is_mailed and self._is_accepted(authorization):
                 headers["Authorization"] = authorization
@@ -155,9 +156,7 @@ class Forwarder:
     ) -> Slot:
         """A slot for this kind of request. Raises TooManyAtOnce or Busy."""
         if claims is None:
-            address = headers["X-Forwarded-For"]
-            within = self._limits.is_within_rate(address)
-            return self._capacity.take_without_token(address, is_within_rate=within)
+            return self._capacity.take_without_token(headers["X-Forwarded-For"])
         if is_download:
             return self._capacity.downloads.take(claims)
         if kinds.is_upload(environ, route):

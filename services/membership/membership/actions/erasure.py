@@ -79,7 +79,16 @@ def _erase_people(session: Session, organization_id: str, now: datetime) -> None
         "verified": False,
     }
     cleared = dict.fromkeys(
-        ("given_name", "family_name", "label", "email", "extension", "pin_hash", "invited_by")
+        (
+            "given_name",
+            "family_name",
+            "label",
+            "email",
+            "extension",
+            "pin_hash",
+            "invited_by",
+            "last_signed_in_at",
+        )
     )
     session.execute(
         update(Member).where(in_organization).values(**replaced, **cleared),

@@ -14,7 +14,6 @@ from membership import queries
 from membership.actions import (
     access,
     audit_log,
-    erasure,
     invitations,
     key_makers,
     logouts,
@@ -114,7 +113,7 @@ def add_member(
     if fields["portal_access"]:
         access.set_address(session, organization, member, fields["email"], INVITATION, by, now)
     member_events.publish_members_changed(session, organization_id)
-    _record(session, "member.added", organization, member, {}, by, now)
+    record(session, "member.added", organization, member, {}, by, now)
     if authority.of_provider and member.role == "admin":
         owner_emails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
     return member
@@ -136,13 +135,13 @@ def update_member(
 
     Raises OwnerMustTransfer, AdminLimit, MemberExists, CannotManageMember, CustomerManaged,
     Invalid."""
-    organization, member = _lock(session, organization_id, member_id)
+    organization, member = lock(session, organization_id, member_id)
     _check_update(authority, organization, member, fields, by)
     unchanged(member)
     if profiles.is_own(member, by):
         profiles.rename(session, member=member, fields=fields, now=now)
         fields = {name: value for name, value in fields.items() if name not in profiles.NAMES}
-    before, admits = _audited(member), member_roles.admits(member, fields)
+    before, admits = audited(member), member_roles.admits(member, fields)
     person_names.name_member(member, fields)
     access.set_access(session, organization, member, fields, pin_hash, by, now)
     member_roles.set_preset(organization, member, fields)
@@ -190,29 +189,6 @@ def _check_update(
         )
 
 
-def disable_member(
-    session: Session,
-    *,
-    organization_id: str,
-    member_id: str,
-    authority: Authority,
-    by: Actor,
-    now: datetime,
-) -> Member:
-    """End the member's access, by login and by PIN, until they are enabled again. Raises
-    OwnerMustTransfer, CannotManageMember."""
-    organization, member = lock_member(session, organization_id, member_id, authority)
-    access.check_not_owner(member)
-    if member.status != "disabled":
-        before, member.status = _audited(member), "disabled"
-        mails.supersede_links(session, member_id=member.id, now=now)
-        logouts.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
-        key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
-        member_events.publish_members_changed(session, organization_id)
-        _record(session, "member.disabled", organization, member, before, by, now)
-    return member
-
-
 def enable_member(
     session: Session,
     *,
@@ -226,10 +202,10 @@ def enable_member(
     again, unless too many emails were sent. Raises CannotManageMember, CustomerManaged."""
     organization, member = lock_member(session, organization_id, member_id, authority, admits=True)
     if member.status == "disabled":
-        before = _audited(member)
+        before = audited(member)
         member.status = "active" if member.verified or not member.portal_access else "pending"
         member_events.publish_members_changed(session, organization_id)
-        _record(session, "member.enabled", organization, member, before, by, now)
+        record(session, "member.enabled", organization, member, before, by, now)
         if member.status == "pending":
             with suppress(mails.TooManyMails):
                 invitations.invite_again(
@@ -238,29 +214,7 @@ def enable_member(
     return member
 
 
-def remove_member(
-    session: Session,
-    *,
-    organization_id: str,
-    member_id: str,
-    authority: Authority,
-    by: Actor,
-    now: datetime,
-) -> None:
-    """Remove the member. Their other memberships stay; a person without any is erased. Raises
-    OwnerMustTransfer, CannotManageMember."""
-    organization, member = lock_member(session, organization_id, member_id, authority)
-    access.check_not_owner(member)
-    before, member.status = _audited(member), "removed"
-    access.invalidate_links(session, member, [], now)
-    logouts.end_sessions(session, member_id=member.id, why="member_removed", now=now)
-    key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
-    member_events.publish_members_changed(session, organization_id)
-    _record(session, "member.removed", organization, member, before, by, now)
-    erasure.erase_removed_member(session, member=member, now=now)
-
-
-def _record(
+def record(
     session: Session,
     action: str,
     organization: Organization,
@@ -269,6 +223,7 @@ def _record(
     by: Actor,
     now: datetime,
 ) -> None:
+    """Record what differs from ``before`` in the audit log."""
     audit_log.record(
         session,
         action,
@@ -280,14 +235,15 @@ def _record(
     )
 
 
-def _audited(member: Member) -> dict[str, Any]:
+def audited(member: Member) -> dict[str, Any]:
+    """The fields whose changes the audit log has."""
     return {name: getattr(member, name) for name in _AUDITED}
 
 
 def _changes(member: Member, before: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"field": name, "before": before.get(name), "after": now}
-        for name, now in _audited(member).items()
+        for name, now in audited(member).items()
         if before.get(name) != now
     ]
 
@@ -320,14 +276,16 @@ def lock_member(
 ) -> tuple[Organization, Member]:
     """The organization and the member, locked. Raises NoSuchMember, and what ``check_manageable``
     and ``check_editable`` do."""
-    organization, member = _lock(session, organization_id, member_id)
+    organization, member = lock(session, organization_id, member_id)
     member_roles.check_manageable(
         authority, organization, member.role, member.preset, admits=admits
     )
     return organization, member
 
 
-def _lock(session: Session, organization_id: str, member_id: str) -> tuple[Organization, Member]:
+def lock(session: Session, organization_id: str, member_id: str) -> tuple[Organization, Member]:
+    """The organization and the member, locked. Raises NoSuchMember and what ``check_editable``
+    does."""
     queries.member(session, organization_id, member_id)
     organization = _lock_editable(session, organization_id)
     member = queries.member(session, organization_id, member_id, lock="change")

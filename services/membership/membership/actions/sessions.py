@@ -133,7 +133,7 @@ def _use_again(
     login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
     token = tokens.new()
     session.add(RefreshToken(digest=token.digest, session_id=login.id))
-    identity.last_member_id = membership.member.id
+    _note_sign_in(identity, membership, now)
     return issued(session, login, token.raw, identity, membership)
 
 
@@ -176,7 +176,7 @@ def begin_session(
     session.add(login)
     session.flush()
     session.add(RefreshToken(digest=token.digest, session_id=login.id))
-    identity.last_member_id = membership.member.id
+    _note_sign_in(identity, membership, now)
     _end_idle_surplus(session, identity.id, limits, now)
     audit_log.record(
         session,
@@ -285,9 +285,15 @@ def lock_membership(session: Session, membership: Membership, identity_id: str) 
 
 
 def _lock_rows(session: Session, membership: Membership) -> None:
-    # In the same order as changes to members lock them.
-    for row in (membership.organization, membership.member):
-        session.refresh(row, with_for_update={"read": True})
+    # In the same order as changes to members lock them. The member is not shared: signing in
+    # writes to it.
+    session.refresh(membership.organization, with_for_update={"read": True})
+    session.refresh(membership.member, with_for_update={"key_share": True})
+
+
+def _note_sign_in(identity: Identity, membership: Membership, now: datetime) -> None:
+    identity.last_member_id = membership.member.id
+    membership.member.last_signed_in_at = now
 
 
 def _end_idle_surplus(

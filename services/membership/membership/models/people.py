@@ -97,6 +97,7 @@ class Member(Base):
     invited_at: Mapped[datetime | None] = mapped_column(Instant)
     invited_by: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Instant)
+    last_signed_in_at: Mapped[datetime | None] = mapped_column(Instant)
     admitted_by: Mapped[str] = mapped_column(String(16), server_default=BY_PROVIDER)
 
     @property

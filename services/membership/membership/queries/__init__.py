@@ -53,6 +53,7 @@ from membership.queries.people import (
     memberships,
     owner,
     removed_without_membership,
+    shows_mfa,
 )
 from membership.queries.pins import KeptPin, kept_pin
 from membership.queries.support import sessions_of
@@ -132,6 +133,7 @@ __all__ = [
     "seconds_until_allowed",
     "sessions_of",
     "settings_of",
+    "shows_mfa",
     "totp",
     "transfer",
     "transfers",

@@ -5,14 +5,20 @@ from typing import Any, NamedTuple
 
 from chassis import email_addresses, errors
 from chassis.runtime import ids
-from sqlalchemy import exists, func, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
-from membership.models import Identity, MailedToken, Member, Organization
+from membership.models import Identity, MailedToken, Member, Organization, Totp
 from membership.queries.invitations import LINK_HELD, LINK_QUEUED
 from membership.queries.locking import locked
 
 CURRENT_STATUSES = ("pending", "active", "disabled")
+# To select with members: whether they sign in with one-time codes. Of people who have not joined,
+# the organization learns nothing.
+HAS_CODES = and_(
+    Member.verified,
+    exists().where(Totp.identity_id == Member.identity_id, Totp.confirmed_at.is_not(None)),
+)
 
 
 class NoSuchMember(errors.NotFound):
@@ -67,19 +73,22 @@ def counts(session: Session, organization_id: str) -> tuple[int, int]:
 def members(
     organization_id: str,
     *,
+    names_only: bool = False,
     q: str | None = None,
     role: str | None = None,
     status: str | None = None,
     portal_access: bool | None = None,
 ) -> Any:
-    """The list of members by name, each with their current link if they are pending, and whether
-    another is queued."""
-    query = select(Member, MailedToken, LINK_QUEUED).outerjoin(MailedToken, LINK_HELD)
+    """The list of members by name, each with their current link if they are pending, whether
+    another is queued, and whether they have one-time codes. ``names_only``: ``q`` does not find
+    by address or extension."""
+    query = select(Member, MailedToken, LINK_QUEUED, HAS_CODES).outerjoin(MailedToken, LINK_HELD)
     query = query.where(
         Member.organization_id == organization_id, Member.status.in_(CURRENT_STATUSES)
     )
     if q:
-        query = query.where(Member.search.contains(q.casefold(), autoescape=True))
+        searched = Member.sort_name if names_only else Member.search
+        query = query.where(searched.contains(q.casefold(), autoescape=True))
     if role:
         query = query.where(Member.role == role)
     if status:
@@ -88,6 +97,11 @@ def members(
         has_login = Member.identity_id.is_not(None)
         query = query.where(has_login if portal_access else ~has_login)
     return query.order_by(Member.sort_name, Member.id)
+
+
+def shows_mfa(session: Session, member: Member) -> bool:
+    """Whether the organization is told that the member signs in with one-time codes."""
+    return bool(session.scalar(select(HAS_CODES).where(Member.id == member.id)))
 
 
 def identity(session: Session, identity_id: str) -> Identity:

@@ -24,7 +24,15 @@ class Member(ma.Schema):
     """A member of an organization. ``confirmed`` is false for a person whom the customer's provider
     added, made an admin or moved to another address, until the owner confirms them; such an admin
     cannot approve support access. ``name`` is the person's own once they have joined; ``label`` is
-    the organization's name for them where it is another one, or where they have not joined yet."""
+    the organization's name for them where it is another one, or where they have not joined yet.
+
+    ``mfa``: whether the person has a second factor; false until they have joined.
+    ``last_signed_in_at``: when they last signed in to this organization, or switched to it; null:
+    never.
+
+    Customers' people with the role member see the names and roles of the others: of everybody but
+    themselves, all fields except ``id``, ``organization_id``, the names, ``label`` and ``role`` are
+    null."""
 
     id = fields.String(required=True)
     organization_id = fields.String(required=True)
@@ -36,13 +44,15 @@ class Member(ma.Schema):
     email = fields.String(required=True, allow_none=True)
     role = fields.String(required=True)
     preset = fields.String(required=True, allow_none=True)
-    portal_access = fields.Boolean(required=True)
-    status = fields.String(required=True)
-    verified = fields.Boolean(required=True)
+    portal_access = fields.Boolean(required=True, allow_none=True)
+    status = fields.String(required=True, allow_none=True)
+    verified = fields.Boolean(required=True, allow_none=True)
+    mfa = fields.Boolean(required=True, allow_none=True)
+    last_signed_in_at = Stamp(required=True, allow_none=True)
     extension = fields.String(required=True, allow_none=True)
-    confirmed = fields.Boolean(required=True)
+    confirmed = fields.Boolean(required=True, allow_none=True)
     invitation = fields.Nested(Invitation, required=True, allow_none=True)
-    created_at = Stamp(required=True)
+    created_at = Stamp(required=True, allow_none=True)
 
 
 class MemberWithPin(Member):

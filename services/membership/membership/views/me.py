@@ -11,7 +11,7 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
-from membership.actions import profiles
+from membership.actions import offboarding, profiles
 from membership.queries import support as support_queries
 from membership.values import roles
 from membership.values.support import SUPPORT_SUBJECT_PREFIX
@@ -103,6 +103,21 @@ def list_my_organizations() -> dict[str, Any]:
         for member, organization in memberships
     ]
     return {"own": own, "serviced": [_serviced(*row) for row in serviced]}
+
+
+@blp.route("/v1/me/memberships/<organization_id>", methods=["DELETE"])
+@requires("me.leave")
+@blp.response(204)
+def leave_organization(organization_id: str) -> Response:
+    """Leave an organization, with the effects of a removal: who belongs to no other one is erased.
+    Owners transfer the ownership first."""
+    caller = current_caller()
+    idempotency.retried(
+        lambda session: offboarding.leave_organization(
+            session, organization_id=organization_id, identity_id=caller.sub, now=clock.now()
+        )
+    )
+    return Response(status=204)
 
 
 def _serviced(grant: Any, organization: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from chassis import errors
 from chassis.auth.access import current_caller, permit, requires
 from chassis.http import context, etag, idempotency, paging
 from chassis.http.parsing import Blueprint
@@ -11,7 +12,7 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import guard, queries, schemas
-from membership.actions import confirmations, member_links
+from membership.actions import confirmations, member_links, offboarding
 from membership.actions import members as actions
 from membership.actions import pins as pin_actions
 from membership.values import pins
@@ -19,6 +20,8 @@ from membership.views import resources
 
 blp = Blueprint("members", __name__, url_prefix="/v1/organizations", description="Members")
 LOGIN_FIELDS = {"email", "role", "portal_access", "preset"}
+# What members see of each other.
+NAMES = ("id", "organization_id", "name", "given_name", "family_name", "label", "role")
 COVERED = ("name", "given_name", "family_name", "label", *sorted(LOGIN_FIELDS))
 
 
@@ -27,22 +30,25 @@ COVERED = ("name", "given_name", "family_name", "label", *sorted(LOGIN_FIELDS))
 @blp.arguments(schemas.MemberQuery, location="query")
 @blp.response(200, schemas.MemberPage)
 def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
-    """List the members by name."""
+    """List the members by name. Customers' people with the role member cannot filter by what they
+    do not see: status and portal access (422); their ``q`` searches names only."""
     limit, cursor = args.pop("limit"), args.pop("cursor", None)
-    now = clock.now()
+    now, names_only = clock.now(), guard.sees_names_only(current_caller())
+    if names_only:
+        _check_visible(args)
 
     def shown(row: Any) -> dict[str, Any]:
-        member, token, queued = row[:3]
-        return _shown(member, queries.invitation_of(member, token, queued, now))
+        member, token, queued, mfa = row[:4]
+        return _shown(member, queries.invitation_of(member, token, queued, now), mfa)
 
     with context.database().reading() as session:
         return paging.page(
             session,
-            queries.members(organization_id, **args),
+            queries.members(organization_id, names_only=names_only, **args),
             limit=limit,
             cursor=cursor,
             row=shown,
-            order=f"members {organization_id} {sorted(args.items())}",
+            order=f"members {organization_id} {names_only} {sorted(args.items())}",
         )
 
 
@@ -77,8 +83,9 @@ def show_member(organization_id: str, member_id: str) -> Response:
     """Show a member."""
     with context.database().reading() as session:
         member = queries.member(session, organization_id, member_id)
-        shown = _shown(member, queries.invitation(session, member, clock.now()))
-    return etag.tag(json_response(schemas.Member().dump(shown)), patchable(member))
+        shown = _shown_now(session, member)
+    covered = {name: shown[name] for name in COVERED}
+    return etag.tag(json_response(schemas.Member().dump(shown)), covered)
 
 
 @blp.route("/<organization_id>/members/<member_id>", methods=["PATCH"])
@@ -124,7 +131,7 @@ def remove_member(organization_id: str, member_id: str) -> Response:
     """Remove a member."""
     who = _who(organization_id)
     idempotency.retried(
-        lambda session: actions.remove_member(
+        lambda session: offboarding.remove_member(
             session, organization_id=organization_id, member_id=member_id, **who
         )
     )
@@ -136,7 +143,7 @@ def remove_member(organization_id: str, member_id: str) -> Response:
 @blp.response(200, schemas.Member)
 def disable_member(organization_id: str, member_id: str) -> Response:
     """Disable a member: end their access until they are enabled again."""
-    return _act(actions.disable_member, organization_id, member_id)
+    return _act(offboarding.disable_member, organization_id, member_id)
 
 
 @blp.route("/<organization_id>/members/<member_id>/enable", methods=["POST"])
@@ -216,9 +223,26 @@ def _act(action: Callable[..., Any], organization_id: str, member_id: str) -> Re
     )
 
 
-def _shown(member: Any, invitation: queries.Invitation | None) -> dict[str, Any]:
-    names = schemas.Member().fields.keys() - {"invitation"}
-    return {name: getattr(member, name) for name in names} | {"invitation": invitation}
+def _check_visible(filters: dict[str, Any]) -> None:
+    for name in ("status", "portal_access"):
+        if name in filters:
+            detail = "Your role sees names and roles only. Leave this filter out."
+            raise errors.invalid(f"/{name}", "not_visible", detail)
+
+
+def _shown(member: Any, invitation: queries.Invitation | None, mfa: bool | None) -> dict[str, Any]:
+    names = schemas.Member().fields.keys() - {"invitation", "mfa"}
+    shown = {name: getattr(member, name) for name in names}
+    shown |= {"invitation": invitation, "mfa": mfa}
+    caller = current_caller()
+    if guard.sees_names_only(caller) and member.identity_id != caller.sub:
+        return {name: shown[name] if name in NAMES else None for name in shown}
+    return shown
+
+
+def _shown_now(session: Any, member: Any) -> dict[str, Any]:
+    mfa = queries.shows_mfa(session, member)
+    return _shown(member, queries.invitation(session, member, clock.now()), mfa)
 
 
 def _change(
@@ -237,7 +261,7 @@ def _change(
         if pin:
             pins.check(pin, member.extension)
         session.flush()
-        shown = _shown(member, queries.invitation(session, member, clock.now()))
+        shown = _shown_now(session, member)
         if pin and member.pin_hash == pin_hash:
             shown["pin"] = pin
         return shown

@@ -88,14 +88,16 @@ def requires(operation: str) -> Callable[[F], F]:
     """The route performs ``operation``. Checks, in this order: the token, whether the organization
     exists for the caller, permission.
 
-    The organization is the path's ``organization_id``, or the caller's own if the path has none.
-    """
+    The organization is the path's ``organization_id``; the caller's own if the path has none, or
+    where the operation concerns only the caller."""
 
     def decorate(view: F) -> F:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             g.caller = caller = _authenticate()
-            organization_id = kwargs.get("organization_id", caller.organization_id)
+            organization_id = caller.organization_id
+            if not operation.startswith(OWN_OPERATIONS):
+                organization_id = kwargs.get("organization_id", organization_id)
             check_existence(organization_id)
             permit(operation, organization_id)
             try:

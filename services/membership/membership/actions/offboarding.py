@@ -1,0 +1,91 @@
+"""Offboarding: members are disabled, removed, or leave."""
+
+from datetime import datetime
+
+from chassis.auth.actor import Actor
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import (
+    access,
+    audit_log,
+    erasure,
+    key_makers,
+    logouts,
+    mails,
+    member_events,
+    members,
+)
+from membership.models import Member, Organization
+from membership.values.authority import Authority
+
+
+def disable_member(
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    authority: Authority,
+    by: Actor,
+    now: datetime,
+) -> Member:
+    """End the member's access, by login and by PIN, until they are enabled again. Raises
+    OwnerMustTransfer, CannotManageMember."""
+    organization, member = members.lock_member(session, organization_id, member_id, authority)
+    access.check_not_owner(member)
+    if member.status != "disabled":
+        before, member.status = members.audited(member), "disabled"
+        mails.supersede_links(session, member_id=member.id, now=now)
+        logouts.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
+        key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
+        member_events.publish_members_changed(session, organization_id)
+        members.record(session, "member.disabled", organization, member, before, by, now)
+    return member
+
+
+def remove_member(
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    authority: Authority,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Remove the member. Their other memberships stay; a person without any is erased. Raises
+    OwnerMustTransfer, CannotManageMember."""
+    organization, member = members.lock_member(session, organization_id, member_id, authority)
+    _remove(session, "member.removed", organization, member, by, now)
+
+
+def leave_organization(
+    session: Session, *, organization_id: str, identity_id: str, now: datetime
+) -> None:
+    """End one's own membership, with the effects of a removal. Raises NoSuchOrganization,
+    OwnerMustTransfer."""
+    membership = queries.membership_in(session, identity_id, organization_id)
+    if membership is None:
+        raise queries.NoSuchOrganization()
+    organization, member = members.lock(session, organization_id, membership.member.id)
+    if member.identity_id != identity_id:  # the login was taken meanwhile
+        raise queries.NoSuchOrganization()
+    by = audit_log.member_actor(member, organization)
+    _remove(session, "member.left", organization, member, by, now)
+
+
+def _remove(
+    session: Session,
+    action: str,
+    organization: Organization,
+    member: Member,
+    by: Actor,
+    now: datetime,
+) -> None:
+    access.check_not_owner(member)
+    before, member.status = members.audited(member), "removed"
+    access.invalidate_links(session, member, [], now)
+    logouts.end_sessions(session, member_id=member.id, why="member_removed", now=now)
+    key_makers.suspend_orphaned(session, organization_id=organization.id, now=now)
+    member_events.publish_members_changed(session, organization.id)
+    members.record(session, action, organization, member, before, by, now)
+    erasure.erase_removed_member(session, member=member, now=now)
