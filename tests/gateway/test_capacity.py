@@ -173,6 +173,31 @@ def test_a_network_has_a_share_of_requests_without_a_token(build: Build) -> None
     assert sign_in("10.0.0.2").status_code == 200
 
 
+def test_a_network_above_its_rate_is_slowed_down_but_not_kept_out(build: Build) -> None:
+    world = build(public_rate=3, requests_per_network=4)
+
+    def sign_in(address: str = "10.0.0.1", **options: Any) -> Any:
+        return world.client.post(
+            "/v1/sessions", environ_overrides={"REMOTE_ADDR": address}, **options
+        )
+
+    def refresh() -> Any:
+        return world.client.post(
+            "/v1/sessions/refresh", environ_overrides={"REMOTE_ADDR": "10.0.0.1"}
+        )
+
+    assert {sign_in().status_code for _ in range(6)} == {200}, "one after the other"
+    assert refresh().status_code == 200
+    held = [sign_in(buffered=False) for _ in range(2)]
+    over = refresh()
+
+    assert [answer.status_code for answer in held] == [200, 200]
+    assert (over.status_code, over.headers["Retry-After"]) == (503, "1")
+    assert sign_in("10.0.0.2").status_code == 200, "another network is not slowed down"
+    held[0].close()
+    assert refresh().status_code == 200
+
+
 def test_refused_tokens_are_counted_by_network(build: Build) -> None:
     world = build(public_rate=3)
     bad = {"Authorization": "Bearer invented"}

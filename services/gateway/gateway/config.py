@@ -13,12 +13,12 @@ class Settings:
     ``registry``: the registry of services (deploy/services.toml); ``public_url``: our public
     address; ``internal_secret``: our password at the services; ``rate_per_second`` and
     ``rate_burst``: for each organization; ``public_rate``: for each client network in ten seconds,
-    of each of these: requests that need no token, with a refused token, and for the gateway's own
-    paths; ``trusted_proxies``: networks (separated by commas or spaces) of the proxies whose
-    X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the feeds of
-    revocations; ``feed_silence_s``: seconds without a response after which no token is accepted;
-    ``readiness_s``: seconds for which the outcome of ``/readyz`` is kept; ``tls_certificate`` and
-    ``tls_authorities``: as of every service.
+    of each of these: requests that need no token (above it, two at once), with a refused token, and
+    for the gateway's own paths; ``trusted_proxies``: networks (separated by commas or spaces) of
+    the proxies whose X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the
+    feeds of revocations; ``feed_silence_s``: seconds without a response after which no token is
+    accepted; ``readiness_s``: seconds for which the outcome of ``/readyz`` is kept;
+    ``tls_certificate`` and ``tls_authorities``: as of every service.
 
     How many of a kind at once: ``downloads`` (streams, CSV, PDF) and ``uploads`` (bodies above 64
     KiB) of this process, the other threads being for all other requests; and of each kind for one

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from chassis.http import networks
-from chassis.http.slots import Shares, Slot, Slots
+from chassis.http.slots import Busy, Shares, Slot, Slots, TooManyAtOnce
 
 _WHO = ("customer", "person", "provider")
+# How many at once of a network that sends more than its rate: enough for those who have a right to
+# be let in, too few to slow down other networks.
+_ABOVE_RATE = 2
 # Seconds after which a download may be free again.
 _RETRY_DOWNLOAD = 5
 
@@ -52,6 +55,12 @@ class Capacity:
             per_network=settings.requests_per_network,
         )
 
-    def take_without_token(self, address: str) -> Slot:
+    def take_without_token(self, address: str, *, is_within_rate: bool) -> Slot:
         """A slot for a request that needs no token. Raises TooManyAtOnce or Busy."""
-        return self.requests.slots.take({networks.network_of(address): self.per_network})
+        network = networks.network_of(address)
+        if is_within_rate:
+            return self.requests.slots.take({network: self.per_network})
+        try:
+            return self.requests.slots.take({network: min(_ABOVE_RATE, self.per_network)})
+        except TooManyAtOnce:
+            raise Busy(retry_after=1) from None

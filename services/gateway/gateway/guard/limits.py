@@ -20,9 +20,13 @@ class RateLimit:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._limit = RateLimitItemPerSecond(requests, seconds)
 
+    def admits(self, key: str) -> bool:
+        """Count one request; whether it is within the limit."""
+        return self._limiter.hit(self._limit, key)
+
     def count(self, key: str) -> None:
         """Count one request. Raises TooMany when it is over the limit."""
-        if self._limiter.hit(self._limit, key):
+        if self.admits(key):
             return
         reset = self._limiter.get_window_stats(self._limit, key).reset_time
         raise TooMany(
@@ -37,8 +41,8 @@ class Limits:
 
     ``per_second`` and ``burst``: for each organization, on average and at once; ``public``: for
     each client network in ten seconds, of each kind that no organization answers for. The kinds are
-    counted apart, so that a script with a dead token does not keep others of its network
-    from signing in."""
+    counted apart, so that a script with a dead token does not slow down others of its network who
+    sign in."""
 
     def __init__(self, *, per_second: int, burst: int, public: int) -> None:
         self._organizations = RateLimit(burst, max(1, burst // per_second))
@@ -59,9 +63,11 @@ class Limits:
         """Count a request with a token. Raises TooMany."""
         self._organizations.count(organization_id)
 
-    def count_address(self, address: str) -> None:
-        """Count a request that needs no token. Raises TooMany."""
-        self._open.count(networks.network_of(address))
+    def is_within_rate(self, address: str) -> bool:
+        """Count a request that needs no token; whether its network is within its rate. Above it, a
+        request is still not refused: it may hold a valid key, refresh token or link, which does not
+        have to pay for what others of the network send."""
+        return self._open.admits(networks.network_of(address))
 
     def count_refused(self, address: str) -> None:
         """Count a request whose token was refused. Raises TooMany."""

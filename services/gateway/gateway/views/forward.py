@@ -131,7 +131,6 @@ class Forwarder:
         address = headers["X-Forwarded-For"]
         if route.is_open(environ["REQUEST_METHOD"], path):
             self._monitor.note(address)
-            self._limits.count_address(address)
             # A mailed link shows more to those who are signed in.
             if route.is_mailed and self._is_accepted(authorization):
                 headers["Authorization"] = authorization
@@ -156,7 +155,9 @@ class Forwarder:
     ) -> Slot:
         """A slot for this kind of request. Raises TooManyAtOnce or Busy."""
         if claims is None:
-            return self._capacity.take_without_token(headers["X-Forwarded-For"])
+            address = headers["X-Forwarded-For"]
+            within = self._limits.is_within_rate(address)
+            return self._capacity.take_without_token(address, is_within_rate=within)
         if is_download:
             return self._capacity.downloads.take(claims)
         if kinds.is_upload(environ, route):
