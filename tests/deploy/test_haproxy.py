@@ -21,6 +21,7 @@ from devtools.ports import free_port
 from devtools.servers import installation
 
 from tests.deploy.test_dispatcher import MISTYPED, NOT_PAGES, PAGES
+from tests.waiting import until
 
 CONFIG = Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
 KIB = 1024
@@ -415,8 +416,7 @@ def test_requests_beyond_capacity_are_refused_after_three_seconds(start: Start) 
     proxy = start(upstream.server_port, GATEWAY_MAXCONN="2")
     with ThreadPoolExecutor(3) as pool:
         held = [pool.submit(send, proxy, "GET", "/v1/hold") for _ in range(2)]
-        while len(upstream.seen) < 2:
-            time.sleep(0.01)
+        until(lambda: len(upstream.seen) == 2)
         answer = send(proxy, "GET", "/v1/me")
         assert_problem(answer, 503, "service_unavailable")
         upstream.hold.set()
@@ -806,8 +806,7 @@ def test_files_take_no_place_of_ordinary_requests_and_the_reverse(
     )
     with ThreadPoolExecutor(2) as pool:
         held = [pool.submit(send, proxy, "GET", place) for place in ("/v1/hold", "/hold")]
-        while len(slow.seen) < 2:
-            time.sleep(0.01)
+        until(lambda: len(slow.seen) == 2)
         assert send(proxy, "GET", path, headers=headers)[0] == 200
         slow.hold.set()
         assert [each.result()[0] for each in held] == [200, 200]

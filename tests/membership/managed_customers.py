@@ -81,12 +81,12 @@ class Managed:
             ),
         }
 
-    def managed_by(self, whom: str) -> None:
+    def managed_by(self, whom: str, name: str = "Acme Ltd") -> None:
         self.service.receive(
             org.OrganizationChanged(
                 organization_id=self.support.organization_id,
                 provider_id=self.support.provider_id,
-                name="Acme Ltd",
+                name=name,
                 billing={},
                 buyer_tags={},
                 managed_by=whom,

@@ -288,6 +288,6 @@ def test_login_as_sessions_end_when_the_customer_begins_to_manage_itself(theirs:
 def test_a_change_of_the_name_ends_no_session(theirs: Managed) -> None:
     acting = theirs.support.login_as(theirs.olga).json["access_token"]
 
-    theirs.managed_by("provider")
+    theirs.managed_by("provider", name="Acme Holding")
 
     assert not theirs.service.is_revoked(acting)

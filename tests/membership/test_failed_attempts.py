@@ -138,8 +138,8 @@ def test_a_valid_secret_is_never_refused_because_of_failures(service):
     service.call("POST", "/v1/password-resets", {"email": OLGA})
     link = f"/v1/password-resets/{service.link(OLGA)}"
     for kind in ("refresh", "key", "link"):
-        while ask_wrongly(service, kind, HOME).status_code != 429:
-            pass
+        statuses = [ask_wrongly(service, kind, HOME).status_code for _ in range(31)]
+        assert statuses[-1] == 429
 
     def at_home(method, path, body=None):
         return service.call(method, path, body, headers={"X-Forwarded-For": HOME}).status_code

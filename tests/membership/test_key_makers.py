@@ -3,8 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from chassis.auth.actor import Actor
 from contracts import membership as messages
 from membership import jobs, models
+from membership.actions import key_makers
+from membership.actions.key_makers import LacksScope
 from sqlalchemy import update
 
 MAX = "max@provider.example"
@@ -142,13 +145,28 @@ def test_a_suspended_key_stays_so_until_an_owner_adopts_it(setup):
     assert row.changes[0]["before"] == "Max"
 
 
-def test_only_an_owner_with_its_scopes_adopts_a_key_of_the_own_organization(setup):
+def test_only_a_live_key_of_the_own_organization_is_adopted(setup):
     key = setup.make("cust:read")
     _, stranger = setup.service.owner("sam@other.example", name="Other")
     assert setup.adopt(key, stranger).status_code == 404
     setup.service.clock.advance(days=366)
     owner = setup.service.log_in("admin@example.com")["access_token"]
     assert setup.adopt(key, owner).json["code"] == "key_expired"
+
+
+def test_who_could_not_grant_a_scope_of_the_key_does_not_adopt_it(setup):
+    key = setup.make("cust:read", "pay:read")
+    by = Actor(kind="staff", id="mem_any", label="Any")
+
+    with pytest.raises(LacksScope), setup.service.database.transaction() as session:
+        key_makers.adopt_key(
+            session,
+            organization_id=setup.provider_id,
+            key_id=key["id"],
+            grantable=frozenset({"cust:read"}),
+            by=by,
+            now=setup.service.clock.now(),
+        )
 
 
 def test_old_keys_of_makers_who_have_left_are_announced_and_suspended_later(setup):

@@ -38,7 +38,6 @@ def test_common_passwords_words_and_patterns_are_refused() -> None:
 def test_short_passwords_with_codes_are_checked_too() -> None:
     refused = ("sunshine", "dragon12", "11.11.1999", "qwe123rty")
 
-    assert [refusal(p, with_codes=True) for p in refused if refusal(p, with_codes=True)] != []
     assert all(refusal(p, with_codes=True) for p in refused)
     assert refusal("kX7#vq2Lm9", with_codes=True) is None
 

@@ -30,8 +30,13 @@ def test_who_belongs_nowhere_else_is_erased_at_once(service):
     service.call("POST", "/v1/password-resets", {"email": MIA})
     reset = service.link(MIA)
 
+    member_id = path.rpartition("/")[2]
+    service.call("POST", "/v1/password-resets", {"email": MIA})
+    assert member_id in stored(service, models.Mail.member_id)
+
     assert service.call("DELETE", path, token=owner).status_code == 204
 
+    assert member_id not in stored(service, models.Mail.member_id)
     assert MIA not in stored(service, models.Identity.email)
     assert MIA not in stored(service, models.Member.email)
     assert "Mia" not in stored(service, models.Member.name)

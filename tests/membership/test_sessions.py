@@ -316,6 +316,32 @@ def test_an_exchange_begins_a_session_elsewhere_and_keeps_the_old_one(service):
     assert service.log_in(OLGA)["organization"]["id"] == first_id
 
 
+def test_an_exchange_neither_prolongs_a_login_nor_adds_a_code_to_it(service):
+    provider_id = service.claims(service.provider())["org"]
+    admin = "admin@example.com"
+    customer_id = service.customer(admin, provider_id=provider_id)
+    service.accept(admin)
+
+    def enter(organization_id, token):
+        body = {"organization_id": organization_id}
+        answer = service.call("POST", "/v1/sessions/exchange", body, token=token)
+        listed = service.call("GET", "/v1/sessions", token=token).json["data"]
+        entered = answer.json["access_token"]
+        ends = {one["id"]: one["expires_at"] for one in listed}
+        return service.claims(entered), [ends[service.claims(t)["sid"]] for t in (token, entered)]
+
+    staff = service.log_in(admin, organization_id=provider_id)["access_token"]
+    service.clock.advance(minutes=3)
+    _, (ends, entered_ends) = enter(customer_id, staff)
+    assert entered_ends == ends, "sooner than a login to the customer would end"
+    service.receive(
+        org.SettingsChanged(provider_id=provider_id, version=1, settings={"mfa_required": True})
+    )
+    without_code = service.log_in(admin, organization_id=customer_id)["access_token"]
+    claims, _ = enter(provider_id, without_code)
+    assert claims["missing"] == "mfa_required"
+
+
 def test_a_suspension_ends_sessions_and_refuses_logins(service):
     organization_id, token = service.owner()
     refresh = service.log_in(OLGA)["refresh_token"]

@@ -102,9 +102,12 @@ def test_an_invitation_does_not_take_over_a_login(target: Target) -> None:
     assert target.post("/v1/sessions", {"email": email, "password": PASSWORD})[0] == 201
 
 
-@pytest.mark.parametrize("preset", ["support", "manager"])
+@pytest.mark.parametrize(
+    ("preset", "entered"),
+    [("support", (403, "forbidden")), ("manager", (409, "consent_required"))],
+)
 def test_staff_do_not_become_admins_of_a_customer_that_manages_itself(
-    target: Target, preset: str
+    target: Target, preset: str, entered: tuple[int, str]
 ) -> None:
     mailbox = f"{secrets.token_hex(4)}@staff.example"
     member = {
@@ -122,13 +125,15 @@ def test_staff_do_not_become_admins_of_a_customer_that_manages_itself(
     admin = {"name": "Me", "email": f"x{mailbox}", "role": "admin", "portal_access": True}
 
     assert target.post(f"{path}/members", admin, staff) == (403, "customer_managed")
-    moved = staff.call("PATCH", f"{path}/members/{owner_id}", {"email": f"y{mailbox}"})
-    assert (moved.status, moved.body["code"]) in ((403, "customer_managed"), (403, "forbidden"))
+    answer = staff.call("PATCH", f"{path}/members/{owner_id}", {"email": f"y{mailbox}"})
+    assert (answer.status, answer.body["code"]) == (403, "customer_managed")
     act = target.post(f"{path}/members/{owner_id}/login-as", {"reason": "a look"}, staff)
-    assert act in ((409, "consent_required"), (403, "forbidden"))
+    assert act == entered
 
 
-def test_the_folder_of_mails_is_readable_by_its_owner_only(target: Target) -> None:
+def test_mails_are_readable_by_their_owner_only(target: Target) -> None:
+    target.customer()
+
     modes = {Path(mail).stat().st_mode & 0o777 for mail in target.mail.glob("*.eml")}
 
     assert modes == {0o600}
@@ -142,17 +147,16 @@ def test_failures_of_others_lock_nobody_out(target: Target) -> None:
     key = {"name": "Sync", "scopes": ["cust:list"]}
     key_of_boss = target.boss.call("POST", "/v1/api-keys", key, key=secrets.token_hex(8)).body
 
-    refused = [
-        *(target.post("/v1/sessions", {"email": email, "password": OTHER})[0] for _ in range(3)),
-        *(
-            target.post("/v1/sessions", {"email": f"{n}@x.example", "password": OTHER})[0]
-            for n in range(25)
-        ),
-        *(target.post("/v1/sessions/refresh", {"refresh_token": f"r{n}"})[0] for n in range(35)),
-        *(target.post("/v1/sessions", {"api_key": f"clk_{n:043}"})[0] for n in range(35)),
-    ]
+    def statuses(path: str, bodies: list[dict[str, object]]) -> set[int]:
+        return {target.post(path, body)[0] for body in bodies}
 
-    assert set(refused) == {401, 429}
+    guesses: list[dict[str, object]] = [{"email": email, "password": OTHER}] * 3
+    guesses += [{"email": f"{n}@x.example", "password": OTHER} for n in range(22)]
+    assert statuses("/v1/sessions", guesses) == {401, 429}
+    invented: list[dict[str, object]] = [{"refresh_token": f"r{n}"} for n in range(35)]
+    assert statuses("/v1/sessions/refresh", invented) == {401, 429}
+    keys: list[dict[str, object]] = [{"api_key": f"clk_{n:043}"} for n in range(35)]
+    assert statuses("/v1/sessions", keys) == {401, 429}
     refresh = {"refresh_token": session["refresh_token"]}
     assert target.post("/v1/sessions", {"email": email, "password": PASSWORD}) == (201, "")
     assert target.post("/v1/sessions/refresh", refresh) == (201, "")

@@ -42,7 +42,7 @@ def suspend_orphaned(session: Session, *, organization_id: str, now: datetime) -
         if key.id in orphaned:
             _suspend(session, key, organization, orphaned[key.id], now)
     suspended = [key for key in keys if key.id in orphaned]
-    _tell_owner(session, KEYS_SUSPENDED, organization, suspended, now)
+    _notify_owner(session, KEYS_SUSPENDED, organization, suspended, now)
     return len(suspended)
 
 
@@ -96,7 +96,7 @@ def check_old_keys(session: Session, *, now: datetime) -> int:
         if key.id in orphaned:
             key.suspend_at = now + GRACE
     announced = [key for key in keys if key.id in orphaned]
-    _tell_owner(session, KEYS_ORPHANED, organization, announced, now)
+    _notify_owner(session, KEYS_ORPHANED, organization, announced, now)
     return 1
 
 
@@ -131,7 +131,7 @@ def _suspend(
     key_actions.record(session, "api_key.suspended", organization, key, SYSTEM, now, changes)
 
 
-def _tell_owner(
+def _notify_owner(
     session: Session,
     purpose: str,
     organization: Organization,
