@@ -11,6 +11,7 @@ from chassis.db.database import Database
 from chassis.runtime import clock
 from membership import app as application
 from membership import jobs, models
+from membership.actions import attempts
 from membership.values import attempt_limits, passwords
 from membership.values.clients import Client
 from sqlalchemy import event, func, select, update
@@ -353,3 +354,22 @@ def test_response_times_do_not_reveal_it_either(service, monkeypatch):
             times.append(time.process_time() - begun)
     known, unknown = (statistics.median(times) for times in took.values())
     assert 1 / 1.5 < known / unknown < 1.5
+
+
+def test_invented_browsers_do_not_add_up(service):
+    service.owner()
+    for number in range(attempts.KNOWN_CLIENTS + 5):
+        service.clock.advance(seconds=2)
+        assert log_in(service, PASSWORD, browser=f"{number:043}").status_code == 201
+
+    with service.database.reading() as session:
+        known = session.scalar(select(func.count()).select_from(models.KnownClient))
+    assert known == attempts.KNOWN_CLIENTS
+
+
+def test_any_number_of_counters_can_be_deleted(service):
+    """PostgreSQL takes no more than 65,535 parameters in a statement."""
+    keys = {number.to_bytes(32) for number in range(33_000)}
+
+    with service.database.transaction() as session:
+        attempts.clear_addresses(session, keys=keys)

@@ -156,7 +156,7 @@ def test_only_a_live_key_of_the_own_organization_is_adopted(setup):
 
 def test_who_could_not_grant_a_scope_of_the_key_does_not_adopt_it(setup):
     key = setup.make("cust:read", "pay:read")
-    by = Actor(kind="staff", id="mem_any", label="Any")
+    owner = Actor(kind="staff", id=setup.service.claims(setup.owner)["sub"], label="Owner")
 
     with pytest.raises(LacksScope), setup.service.database.transaction() as session:
         key_makers.adopt_key(
@@ -164,9 +164,30 @@ def test_who_could_not_grant_a_scope_of_the_key_does_not_adopt_it(setup):
             organization_id=setup.provider_id,
             key_id=key["id"],
             grantable=frozenset({"cust:read"}),
-            by=by,
+            by=owner,
             now=setup.service.clock.now(),
         )
+
+
+@pytest.mark.parametrize("change", ["removed", "disabled", "demoted"])
+def test_a_token_that_outlives_its_access_makes_no_key(setup, change):
+    """The gateway accepts a revoked token for up to two seconds."""
+    colleagues = setup.make("cust:read", token=setup.owner)
+    if change == "removed":
+        setup.change("DELETE")
+    elif change == "disabled":
+        setup.change("POST", "/disable")
+    else:
+        setup.change("PATCH", body={"role": "member", "preset": "viewer"})
+
+    body = {"name": "For later", "scopes": ["cust:read"]}
+    made = setup.service.call("POST", "/v1/api-keys", body, token=setup.manager)
+    path = f"/v1/api-keys/{colleagues['id']}/rotate"
+    rotated = setup.service.call("POST", path, {"overlap_minutes": 0}, token=setup.manager)
+
+    assert (made.status_code, made.json["code"]) == (403, "forbidden")
+    assert (rotated.status_code, rotated.json["code"]) == (403, "forbidden")
+    assert setup.exchange(colleagues).status_code == 201
 
 
 def test_old_keys_of_makers_who_have_left_are_announced_and_suspended_later(setup):

@@ -130,6 +130,24 @@ def test_a_link_stops_nothing_once_its_reader_is_no_admin(lost: Lost) -> None:
     assert lost.status() == "scheduled"
 
 
+@pytest.mark.parametrize(
+    ("method", "rest", "body"),
+    [("POST", "/disable", None), ("DELETE", "", None), ("PATCH", "", {"role": "member"})],
+    ids=["disable", "remove", "demote"],
+)
+def test_the_provider_takes_the_right_to_stop_it_from_nobody(
+    lost: Lost, method: str, rest: str, body: Any
+) -> None:
+    path = lost.started()
+    admin = f"{lost.acme.members}/{lost.acme.adam}"
+
+    refused = lost.acme.ask(method, admin + rest, body, lost.boss())
+
+    assert (refused.status_code, refused.json["code"]) == (409, "transfer_scheduled")
+    assert lost.acme.ask("DELETE", path, None, lost.adam).status_code == 200
+    assert lost.acme.ask(method, admin + rest, body, lost.boss()).status_code in (200, 204)
+
+
 def test_one_change_at_a_time(lost: Lost) -> None:
     lost.started()
 

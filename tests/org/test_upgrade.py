@@ -62,7 +62,8 @@ def test_billing_addresses_whose_mail_went_elsewhere_are_listed(
         EMAILS[2]: True,
     }
     logged = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert {line["billing_email"]: line["event"] for line in logged if "billing_email" in line} == {
-        EMAILS[0]: "address.was_elsewhere",
-        EMAILS[2]: "address.invalid",
-    }
+    assert sorted(line["event"] for line in logged if line["event"].startswith("address.")) == [
+        "address.invalid",
+        "address.was_elsewhere",
+    ]
+    assert not any(email in line for email in EMAILS for line in map(str, logged))

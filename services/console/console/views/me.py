@@ -250,8 +250,10 @@ def adopt_key(key: str) -> ResponseReturnValue:
 
     def adopt_and_rotate() -> Any:
         api = page.api()
+        # In this order, a failure in between leaves the key suspended.
+        rotated = api.post(f"{_KEYS}/{key}/rotate", fields.rotation_body(form), key=form.key)
         api.post(f"{_KEYS}/{key}/adopt", key=f"adopt-{form.key}")
-        return api.post(f"{_KEYS}/{key}/rotate", fields.rotation_body(form), key=form.key)
+        return rotated
 
     created = page.submit(form, adopt_and_rotate)
     if created is None:

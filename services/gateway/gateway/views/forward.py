@@ -25,6 +25,8 @@ from gateway.views.routes import Route, Routes
 _LOG = log.get("gateway")
 # Responses up to this size are read whole, which frees the upstream's connection at once.
 _SMALL = 1024 * 1024
+# A change has been made when its response arrives, so it is not refused for its length any more.
+_READS = ("GET", "HEAD")
 _LEGAL_IN_QUERY = "%!$&'()*+,;=:@/?"
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _REQUEST_HEADERS = {
@@ -116,7 +118,7 @@ class Forwarder:
             held.callback(response.close)
             if route.is_mailed or _is_small(response):
                 response = _read_whole(response)
-            elif claims is not None and not is_download:
+            elif claims is not None and not is_download and method in _READS:
                 held.enter_context(self._capacity.downloads.take(claims))
                 slot.release()
             return replace(response, close=held.pop_all().close)

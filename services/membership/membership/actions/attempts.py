@@ -5,17 +5,24 @@ same attempts in a row. The limits are in ``values.attempt_limits``."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any
 
 from chassis import errors
 from chassis.db import upserts
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from membership import queries
 from membership.models import FailedAttempts, Identity, KnownClient, LoginFailures, Totp
 from membership.values import attempt_limits
 from membership.values.attempt_limits import Limit, Limits
 from membership.values.clients import Client
+
+# How many networks and browsers of a person are remembered; the one unused for longest is
+# forgotten first. A client can name any browser it likes.
+KNOWN_CLIENTS = 40
+# PostgreSQL takes 65,535 parameters in a statement.
+_BATCH = 10_000
 
 
 class TooManyAttempts(errors.TooMany):
@@ -126,7 +133,7 @@ def clear(session: Session, *, key: str) -> None:
 def clear_uses(session: Session, *, identity_ids: Iterable[str]) -> None:
     """Delete what is counted for these people by their ids."""
     keys = [key for id_ in identity_ids for key in attempt_limits.of_person(id_)]
-    session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(keys)))
+    _delete(session, FailedAttempts.key, keys)
 
 
 def clear_all(session: Session, *, prefix: str) -> None:
@@ -173,7 +180,7 @@ def clear_password_failures(session: Session, *, email: str) -> None:
     )
     keys = [queries.failures_key(email)]
     keys += [queries.failures_key(email, client) for client in known]
-    session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
+    _delete(session, LoginFailures.key, keys)
 
 
 def clear_addresses(session: Session, *, keys: Collection[bytes]) -> None:
@@ -187,8 +194,8 @@ def clear_addresses(session: Session, *, keys: Collection[bytes]) -> None:
         )
         for name in limits
     ]
-    session.execute(delete(LoginFailures).where(LoginFailures.key.in_(keys)))
-    session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(resets)))
+    _delete(session, LoginFailures.key, keys)
+    _delete(session, FailedAttempts.key, resets)
 
 
 def remember_client(session: Session, *, identity_id: str, client: Client, now: datetime) -> None:
@@ -203,6 +210,25 @@ def remember_client(session: Session, *, identity_id: str, client: Client, now: 
         .values(rows)
         .on_conflict_do_update(index_elements=["identity_id", "client"], set_={"last_at": now})
     )
+    forgotten = (
+        select(KnownClient.client)
+        .where(KnownClient.identity_id == identity_id)
+        .order_by(KnownClient.last_at.desc(), KnownClient.client)
+        .offset(KNOWN_CLIENTS)
+    )
+    session.execute(
+        delete(KnownClient).where(
+            KnownClient.identity_id == identity_id, KnownClient.client.in_(forgotten)
+        )
+    )
+
+
+def _delete(session: Session, column: InstrumentedAttribute[Any], keys: Iterable[Any]) -> None:
+    """Delete the rows with these values of their key, in batches of a size that databases take."""
+    values = sorted(keys)
+    for start in range(0, len(values), _BATCH):
+        batch = values[start : start + _BATCH]
+        session.execute(delete(column.class_).where(column.in_(batch)))
 
 
 # One-time codes of a person.

@@ -57,9 +57,10 @@ def adopt_key(
 ) -> ApiKey:
     """Make the caller the maker of the key, which works again. Its secrets stay the same.
 
-    Raises NoSuchKey, OrganizationSuspended, KeyExpired, LacksScope."""
+    Raises NoSuchKey, OrganizationSuspended, AccessChanged, KeyExpired, LacksScope."""
     queries.api_key(session, organization_id, key_id)
     organization = key_actions.lock_open(session, organization_id, lock="use")
+    key_actions.check_access(session, organization, by, grantable)
     key = queries.api_key(session, organization_id, key_id, lock="change")
     key_actions.check_not_expired(key, now)
     if not grantable.issuperset(key.scopes):

@@ -13,7 +13,7 @@ from membership import queries
 from membership.actions import audit_log, mails, revocations
 from membership.actions.sessions import OrganizationSuspended
 from membership.models import ApiKey, ApiKeySecret, Organization
-from membership.values import tokens
+from membership.values import roles, tokens
 from membership.values.lifetimes import ACCESS_TOKEN
 from membership.values.mails import KEY_CREATED
 
@@ -51,6 +51,11 @@ class RotationRunning(errors.Conflict):
     )
 
 
+class AccessChanged(errors.Forbidden):
+    code = "forbidden"
+    detail = "Your access has changed since you signed in. Sign in again, then try again."
+
+
 class InvalidKey(errors.Unauthenticated):
     code = "invalid_credentials"
     detail = "This API key is not valid. Check it, or create a new one."
@@ -70,9 +75,10 @@ def create_key(
     """Create a key with some of the ``grantable`` scopes; returns it with its secret. The owner is
     notified by email.
 
-    Raises Invalid, OrganizationSuspended, KeyLimit."""
+    Raises Invalid, OrganizationSuspended, AccessChanged, KeyLimit."""
     _check_request(scopes, grantable, expires_at, now)
     organization = lock_open(session, organization_id, lock="change")
+    check_access(session, organization, by, grantable)
     if queries.key_count(session, organization_id, now) >= MAX_KEYS:
         raise KeyLimit()
     key = ApiKey(
@@ -99,15 +105,17 @@ def rotate_key(
     organization_id: str,
     key_id: str,
     overlap: timedelta,
+    grantable: frozenset[str],
     by: Actor,
     now: datetime,
 ) -> tuple[ApiKey, str]:
     """Give the key a new secret; returns both. The previous secret works until the overlap ends.
     Without an overlap it stops working at once, as do the tokens it was exchanged for.
 
-    Raises NoSuchKey, OrganizationSuspended, KeyExpired, RotationRunning."""
+    Raises NoSuchKey, OrganizationSuspended, AccessChanged, KeyExpired, RotationRunning."""
     queries.api_key(session, organization_id, key_id)
     organization = lock_open(session, organization_id, lock="use")
+    check_access(session, organization, by, grantable)
     key = queries.api_key(session, organization_id, key_id, lock="change")
     check_not_expired(key, now)
     obsolete = delete(ApiKeySecret).where(ApiKeySecret.key_id == key.id)
@@ -216,6 +224,21 @@ def lock_open(session: Session, organization_id: str, lock: str) -> Organization
     if organization.state != "open":
         raise OrganizationSuspended()
     return organization
+
+
+def check_access(
+    session: Session, organization: Organization, by: Actor, grantable: frozenset[str]
+) -> None:
+    """Raise AccessChanged unless the caller may still grant these scopes, whatever their token
+    says; lock what that depends on. For a token outlives a removal or a change of role by seconds,
+    a key does not end by itself."""
+    members = queries.members_by_identity(session, organization.id, {by.id}, lock="use")
+    member = members.get(by.id)
+    if member is None or member.status == "disabled":
+        raise AccessChanged()
+    role = roles.in_token(organization.kind, member.role, member.preset)
+    if not roles.grantable(organization.kind, role).issuperset(grantable):
+        raise AccessChanged()
 
 
 def _add_secret(session: Session, key: ApiKey, now: datetime) -> str:

@@ -26,6 +26,14 @@ class CustomerManaged(errors.Forbidden):
     )
 
 
+class TransferScheduled(errors.Conflict):
+    code = "transfer_scheduled"
+    detail = (
+        "A transfer of the ownership is scheduled, and this customer's admins may stop it. Change "
+        "its admins once the transfer has taken effect or was stopped."
+    )
+
+
 class CannotManageMember(errors.Forbidden):
     code = "forbidden"
     detail = "Your role cannot manage this member or assign this role. Ask the owner."
@@ -49,6 +57,15 @@ def check_manageable(
             raise CannotManageMember()
     if rank not in authority.ranks:
         raise CannotManageMember()
+
+
+def check_may_still_stop_transfers(session: Session, authority: Authority, member: Member) -> None:
+    """Raise TransferScheduled while the provider has scheduled a transfer of the ownership: it must
+    not take the right to stop it from the admins."""
+    if not authority.of_provider or member.role != "admin":
+        return
+    if queries.scheduled_transfer(session, member.organization_id) is not None:
+        raise TransferScheduled()
 
 
 def check_provider_manages(organization: Organization) -> None:

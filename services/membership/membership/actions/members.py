@@ -134,9 +134,11 @@ def update_member(
     """Change the given fields. ``unchanged`` raises if the member is not as the caller last saw it.
 
     Raises OwnerMustTransfer, AdminLimit, MemberExists, CannotManageMember, CustomerManaged,
-    Invalid."""
+    TransferScheduled, Invalid."""
     organization, member = lock(session, organization_id, member_id)
     _check_update(authority, organization, member, fields, by)
+    if {"role", "portal_access"} & fields.keys():
+        member_roles.check_may_still_stop_transfers(session, authority, member)
     unchanged(member)
     if profiles.is_own(member, by):
         profiles.rename(session, member=member, fields=fields, now=now)
@@ -274,9 +276,10 @@ def lock_member(
     *,
     admits: bool = False,
 ) -> tuple[Organization, Member]:
-    """The organization and the member, locked. Raises NoSuchMember, and what ``check_manageable``
-    and ``check_editable`` do."""
+    """The organization and the member, locked. Raises NoSuchMember, TransferScheduled, and what
+    ``check_manageable`` and ``check_editable`` do."""
     organization, member = lock(session, organization_id, member_id)
+    member_roles.check_may_still_stop_transfers(session, authority, member)
     member_roles.check_manageable(
         authority, organization, member.role, member.preset, admits=admits
     )

@@ -103,13 +103,15 @@ def exchange_session(
 def _live_of_login(
     session: Session, current: LoginSession, membership: Membership, now: datetime
 ) -> LoginSession | None:
-    """The live session with this membership that came from the same login, locked."""
+    """The live session with this membership that came from the same login and lasts no longer than
+    the current one, locked."""
     origin = current.login_id or current.id
     query = select(LoginSession).where(
         LoginSession.identity_id == current.identity_id,
         LoginSession.ended_at.is_(None),
         LoginSession.member_id == membership.member.id,
         LoginSession.idle_at > now,
+        LoginSession.expires_at <= current.expires_at,
         or_(LoginSession.id == origin, LoginSession.login_id == origin),
     )
     first = query.order_by(LoginSession.created_at, LoginSession.id).limit(1)

@@ -78,16 +78,15 @@ def working_keys(session: Session, organization_id: str, *, lock: str = "") -> S
 
 
 def members_by_identity(
-    session: Session, organization_id: str, identity_ids: Collection[str]
+    session: Session, organization_id: str, identity_ids: Collection[str], lock: str = ""
 ) -> dict[str, Member]:
     """The current members of an organization who have these logins, by login."""
-    members = session.scalars(
-        select(Member).where(
-            Member.organization_id == organization_id,
-            Member.identity_id.in_([id_ for id_ in identity_ids if ids.is_id("idn", id_)]),
-            Member.status.in_(CURRENT_STATUSES),
-        )
+    query = select(Member).where(
+        Member.organization_id == organization_id,
+        Member.identity_id.in_([id_ for id_ in identity_ids if ids.is_id("idn", id_)]),
+        Member.status.in_(CURRENT_STATUSES),
     )
+    members = session.scalars(locked(query, lock))
     return {member.identity_id: member for member in members if member.identity_id}
 
 

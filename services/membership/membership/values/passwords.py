@@ -18,6 +18,8 @@ PRODUCT = "clientele"
 CONCURRENCY = 2
 # On zxcvbn's scale of 0 to 4: 3 takes more than 10^8 guesses.
 MIN_SCORE = 3
+# Characters that are scored. The time grows faster than the length: 72 can take seconds.
+_SCORED = 32
 _scoring = threading.Lock()
 
 
@@ -82,6 +84,15 @@ class RequestHasher:
     def hash(self, password: str) -> str:
         """The hash to store. Raises TooManyAtOnce or Busy."""
         with self._slot():
+            return self.hasher.hash(password)
+
+    def hash_new(
+        self, password: str, *, context: Iterable[str], with_codes: bool, pointer: str = "/password"
+    ) -> str:
+        """The hash of a new password, if it is accepted (see ``check``), in one slot for both: to
+        score a password takes as long as to hash it. Raises Invalid, TooManyAtOnce or Busy."""
+        with self._slot():
+            check(password, context=context, with_codes=with_codes, pointer=pointer)
             return self.hasher.hash(password)
 
     def matches(self, stored: str | None, password: str) -> bool:
@@ -149,7 +160,7 @@ def _score(text: str, words: Collection[str]) -> int:
     from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
     with _scoring:  # it keeps the words of the person in a global variable
-        return int(zxcvbn(text[:72], user_inputs=list(words))["score"])
+        return int(zxcvbn(text[:_SCORED], user_inputs=list(words))["score"])
 
 
 def _words(context: Iterable[str]) -> set[str]:

@@ -76,6 +76,7 @@ def rotate_key(body: dict[str, Any], key_id: str) -> Response:
             organization_id=caller.organization_id,
             key_id=key_id,
             overlap=overlap,
+            grantable=guard.grantable(caller),
             by=caller.actor(),
             now=now,
         )

@@ -11,7 +11,6 @@ from chassis.runtime import clock
 from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
-from membership.values import passwords
 from membership.values.lifetimes import ADDRESS_LINKS
 from membership.views import credentials, resources
 
@@ -136,5 +135,4 @@ def _hashed(link: Link, password: str | None) -> str | None:
     if link.member is not None:
         names.append(link.member.name)
     known = (link.token.email, identity.given_name, identity.family_name, *names)
-    passwords.check(password, context=known, with_codes=with_codes)
-    return resources.hasher().hash(password)
+    return resources.hasher().hash_new(password, context=known, with_codes=with_codes)

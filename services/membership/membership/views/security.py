@@ -118,9 +118,10 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
         with_codes = queries.has_one_time_codes(session, caller.sub)
     names = [membership.organization.name for membership in memberships]
     known = (identity.email or "", identity.given_name, identity.family_name, *names)
-    passwords.check(new, context=known, with_codes=with_codes, pointer="/new_password")
     attempt = _attempt(body)
-    password_hash = resources.hasher().hash(new)
+    password_hash = resources.hasher().hash_new(
+        new, context=known, with_codes=with_codes, pointer="/new_password"
+    )
     credentials.raise_failure(
         idempotency.retried(
             lambda session: logins.change_password(

@@ -76,7 +76,7 @@ def upgrade() -> None:
         if email_addresses.was_delivered_elsewhere(identity.email):
             _verify_again(connection, identity.id, identity.email)
         elif not email_addresses.is_valid(identity.email):
-            _LOG.warning("address.invalid", email=identity.email, identity_id=identity.id)
+            _LOG.warning("address.invalid", identity_id=identity.id)
 
 
 def _verify_again(connection: sa.Connection, identity_id: str, email: str) -> None:
@@ -123,7 +123,6 @@ def _verify_again(connection: sa.Connection, identity_id: str, email: str) -> No
         )
         _LOG.warning(
             "address.verified_again",
-            email=email,
             member_id=member.id,
             organization_id=member.organization_id,
         )

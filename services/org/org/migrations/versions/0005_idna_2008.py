@@ -30,9 +30,9 @@ def upgrade() -> None:
     for row in connection.execute(sa.select(_ORGANIZATIONS)).all():
         email, owner = row.billing_email, row.owner or {}
         if email and email_addresses.was_delivered_elsewhere(email):
-            _LOG.warning("address.was_elsewhere", billing_email=email, organization_id=row.id)
+            _LOG.warning("address.was_elsewhere", organization_id=row.id)
         elif email and not email_addresses.is_valid(email):
-            _LOG.warning("address.invalid", billing_email=email, organization_id=row.id)
+            _LOG.warning("address.invalid", organization_id=row.id)
         if email_addresses.was_delivered_elsewhere(owner.get("email") or ""):
             connection.execute(
                 sa.update(_ORGANIZATIONS)
