@@ -87,6 +87,19 @@ def test_adding_with_a_login_invites(setup):
     assert setup.service.published(messages.MembersChanged)[-1].members == 2
 
 
+def test_the_identity_is_not_shown_before_the_member_has_joined(setup):
+    setup.service.owner("vera@other.example", name="Other")
+    member = setup.add("vera@other.example").json
+    listed = setup.call("GET", "?q=vera").json["data"][0]
+    renamed = setup.call("PATCH", f"/{member['id']}", {"name": "Vera"}).json
+    disabled = setup.call("POST", f"/{member['id']}/disable").json
+    shown = setup.call("GET", f"/{member['id']}").json
+    assert [m["identity_id"] for m in (member, listed, renamed, disabled, shown)] == [None] * 5
+    setup.call("POST", f"/{member['id']}/enable")
+    setup.service.accept("vera@other.example")
+    assert setup.call("GET", f"/{member['id']}").json["identity_id"].startswith("idn_")
+
+
 def test_adding_without_a_login_shows_a_pin_this_once(setup):
     added = setup.call("POST", "", {"name": "Front desk", "portal_access": False})
     assert added.status_code == 201 and len(added.json["pin"]) == 6
@@ -382,7 +395,7 @@ def test_a_new_address_is_verified_again_and_takes_over_nobody(setup):
     changed = setup.call("PATCH", f"/{people[0]['id']}", {"email": "Mallory@Customer.example"})
     assert changed.json["email"] == "mallory@customer.example"
     assert changed.json["status"] == "pending" and changed.json["verified"] is False
-    assert changed.json["identity_id"] != people[0]["identity_id"]
+    assert people[0]["identity_id"] and changed.json["identity_id"] is None
     assert service.log_in("vera@other.example")["organization"]["name"] == "Other"
     service.accept("mallory@customer.example", "nine loud geese march")
     assert (

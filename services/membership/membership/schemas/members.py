@@ -25,6 +25,7 @@ class Member(ma.Schema):
     added, made an admin or moved to another address, until the owner confirms them; such an admin
     cannot approve support access. ``name`` is the person's own once they have joined; ``label`` is
     the organization's name for them where it is another one, or where they have not joined yet.
+    ``identity_id`` is null until the member has joined.
 
     ``mfa``: whether the person has a second factor; false until they have joined.
     ``last_signed_in_at``: when they last signed in to this organization, or switched to it; null:

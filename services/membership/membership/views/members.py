@@ -231,9 +231,11 @@ def _check_visible(filters: dict[str, Any]) -> None:
 
 
 def _shown(member: Any, invitation: queries.Invitation | None, mfa: bool | None) -> dict[str, Any]:
-    names = schemas.Member().fields.keys() - {"invitation", "mfa"}
+    names = schemas.Member().fields.keys() - {"invitation", "mfa", "identity_id"}
+    # The id is that of the person's login elsewhere, so it would show that there is one.
+    identity_id = member.identity_id if member.verified else None
     shown = {name: getattr(member, name) for name in names}
-    shown |= {"invitation": invitation, "mfa": mfa}
+    shown |= {"identity_id": identity_id, "invitation": invitation, "mfa": mfa}
     caller = current_caller()
     if guard.sees_names_only(caller) and member.identity_id != caller.sub:
         return {name: shown[name] if name in NAMES else None for name in shown}
