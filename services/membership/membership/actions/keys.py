@@ -230,8 +230,8 @@ def check_access(
     session: Session, organization: Organization, by: Actor, grantable: frozenset[str]
 ) -> None:
     """Raise AccessChanged unless the caller may still grant these scopes, whatever their token
-    says; lock what that depends on. For a token outlives a removal or a change of role by seconds,
-    a key does not end by itself."""
+    says; lock what that depends on. A token outlives a removal or a change of role by seconds, and
+    a key that it made would work for as long as any other."""
     members = queries.members_by_identity(session, organization.id, {by.id}, lock="use")
     member = members.get(by.id)
     if member is None or member.status == "disabled":
