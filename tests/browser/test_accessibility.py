@@ -125,6 +125,10 @@ def test_pages_of_your_own_account(
     for below in OF_ONES_OWN:
         assert person.go(person.at(f"/{below}")).status == 200, below
         objections[below] = axe.objections(person.page)
+    person.go(person.at("/me/security/codes"))
+    person.press("Show key")
+    person.sees_heading("Your authenticator key")
+    objections["enrollment"] = axe.objections(person.page)
     for below in (
         "customers?q=nobody-has-this-name",
         "customers?sort=nonsense",

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pyotp
 import pytest
 from chassis.runtime import clock
+from console.values import enrollments
 from membership.models import LoginSession, Member
 from sqlalchemy import update
 
@@ -534,10 +535,13 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     page = hers.submit()
     secret = page.facts["Key"].replace(" ", "")
     assert page.facts["Address"].startswith("otpauth://totp/") and secret in page.facts["Address"]
+    address, drawn = page.facts["Address"], page.top.find("path")[-1].attrs["d"]
+    shown = enrollments.enrollment(address)
+    assert shown and drawn == shown.qr_path
     page = hers.submit({"otp": ""})
     assert page.status == 422 and page.error("otp") == "Enter a one-time code."
     page = hers.submit({"otp": "000000"})
-    assert page.status == 422 and page.error("otp") and secret not in page.html
+    assert page.status == 422 and page.error("otp") and page.facts["Address"] == address
     page = hers.submit({"otp": code(secret)})
     recovery = [one.text for one in page.top.find(class_="secret")[0].find("code")]
     assert page.status == 200 and len(recovery) >= 8

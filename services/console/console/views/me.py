@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from console.forms import Form
 from console.forms import me as fields
-from console.values import browsers
+from console.values import browsers, enrollments
 from console.values.scopes import SCOPES, SUSPENSION_REASONS
 from console.views import page
 from console.views.page import needs
@@ -99,12 +99,12 @@ def security() -> ResponseReturnValue:
 @blp.route("/security/codes", methods=["GET", "POST"])
 @needs("me.secure")
 def enroll() -> ResponseReturnValue:
-    """Set up one-time codes; the key is shown only in this response."""
+    """Set up one-time codes; the key is shown until the first right code."""
     form = page.form(())
     created = page.submit(form, lambda: page.api().post("/v1/me/totp"))
     if created is None:
         return page.show("me_enroll.html", form=form)
-    return page.show("me_codes.html", form=Form((fields.OTP,)), created=created)
+    return _show_key(Form((fields.OTP,)), created["uri"])
 
 
 @blp.route("/security/codes/confirm", methods=["GET", "POST"])
@@ -114,10 +114,15 @@ def confirm() -> ResponseReturnValue:
     form = page.form((fields.OTP,))
     created = page.submit(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
     if created is None:
-        return page.show("me_codes.html", form=form, created=None)
+        return _show_key(form, request.form.get("uri", ""))
     if renew := page.api().renew:
         renew()  # the next token does not say any more that codes are missing
     return page.show("me_recovery.html", codes=created["recovery_codes"])
+
+
+def _show_key(form: Form, uri: str) -> ResponseReturnValue:
+    """The key and the field for the first code. The page keeps the key: only it has it."""
+    return page.show("me_codes.html", form=form, enrollment=enrollments.enrollment(uri))
 
 
 @blp.route("/security/recovery-codes", methods=["GET", "POST"])

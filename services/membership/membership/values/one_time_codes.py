@@ -7,6 +7,7 @@ from datetime import datetime
 import pyotp
 
 RECOVERY_CODES = 10
+_MAX_ISSUER = 40  # so that the URI fits a QR code that a phone can read
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # none that can be mistaken for another
 
 
@@ -17,7 +18,7 @@ def new_secret() -> str:
 
 def uri(secret: str, *, email: str, issuer: str) -> str:
     """The secret as a URI for a QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=issuer)
+    return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=issuer[:_MAX_ISSUER])
 
 
 def step_of(secret: str, otp: str, now: datetime, *, after: int) -> int | None:
