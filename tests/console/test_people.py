@@ -190,8 +190,9 @@ def test_changing_a_member(console: Browser, acme: Customer, whole: Whole) -> No
     page = console.post(at + "/edit", {"email": f"new@{acme.word}.example"})
     assert (
         "We sent an email to new@" in page.banners[0]
-        and "not verified" in page.facts["Email address"]
+        and f"new@{acme.word}.example" in page.facts["New email address"]
     )
+    assert ann.email in page.facts["Email address"]
     assert whole.link(f"new@{acme.word}.example").startswith("/verify/")
     assert "/undo/" in whole.mail(ann.email)
 

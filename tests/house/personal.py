@@ -88,6 +88,7 @@ membership.api_keys           | name created_by_name        | scopes created_by 
 membership.counters           |                             | name
 membership.guesses            | key                         |
 membership.identities         | email given_name            | status
+membership.identities         | pending_email               |
 membership.identities         | family_name password_hash   |
 membership.mailed_tokens      | email                       | purpose
 membership.mails              | email figures               | purpose state
@@ -95,6 +96,7 @@ membership.members            | name given_name family_name | role preset status
 membership.members            |                             | admitted_by
 membership.members            | email extension pin_hash    |
 membership.members            | sort_name search label      |
+membership.members            | pending_email               |
 membership.organizations      |                             | kind name state managed_by
 membership.ownership_transfers | reason                      | to_role status
 membership.provider_settings  |                             | settings

@@ -208,6 +208,7 @@ def test_an_undo_link_gives_back_what_staff_took(theirs: Managed) -> None:
     theirs.joined(theirs.adam, "adam@customer.example")
     _moved(theirs)
     undo = theirs.undo_link()
+    theirs.service.accept(SPY)
     assert not theirs.confirmed(theirs.adam)
 
     theirs.support.call("POST", f"/v1/verifications/{undo}", {})

@@ -1,16 +1,21 @@
 """What migrations find out from existing data: who gave each member their access, where
-reasons name staff, and whose name is whose."""
+reasons name staff, whose name is whose, and which links are invitations."""
 
 import json
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chassis.db import migrations
 from chassis.runtime import ids
+from membership import queries
 from membership.app import SERVICE
+from membership.values import tokens
+from membership.values.lifetimes import INVITATION
 from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
 pytestmark = pytest.mark.both_databases
 
@@ -185,4 +190,52 @@ def test_names_from_before_become_labels(tmp_path: Path) -> None:
         assert searched.scalar() == "mia from sales\nmia smith"
         people = connection.execute(text("SELECT given_name FROM identities ORDER BY id"))
         assert list(people.scalars()) == ["Mia", ""]
+    engine.dispose()
+
+
+MAILED = (
+    "INSERT INTO mails (id, purpose, email, member_id, state, attempts, due_at, created_at) VALUES "
+    "(:number, :purpose, 'mia@acme.example', :id, :state, 0, '2026-01-01 00:00:00.000000', "
+    "'2026-01-01 00:00:00.000000')"
+)
+TOKEN = (
+    "INSERT INTO mailed_tokens (digest, purpose, identity_id, member_id, email, created_at, "
+    "expires_at) VALUES (:digest, :purpose, :id, :id, 'mia@acme.example', "
+    "'2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000')"
+)
+MOVED = "UPDATE members SET email = 'mia@acme.example' WHERE id = :id"
+
+
+def test_links_to_addresses_changed_before_are_invitations(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    migrations.upgrade(SERVICE.migrations, url, "0015")
+    engine = create_engine(url)
+    one = {"id": UUIDS[0].hex, "one": UUIDS[0].hex, "person": UUIDS[0].hex}
+    one |= {"email": "mia@acme.example", "name": "Mia", "status": "pending", "kind": "customer"}
+    mails = [("verification", "sent"), ("verification", "queued"), ("reset", "sent")]
+    verification, reset = tokens.new(), tokens.new()
+    with engine.begin() as connection:
+        for row in (ORGANIZATION, IDENTITY, NAMED, MOVED):
+            connection.execute(text(row), one | {"verified_at": None, "verified": False})
+        for number, (purpose, state) in enumerate(mails, 1):
+            row = one | {"number": number, "purpose": purpose, "state": state}
+            connection.execute(text(MAILED), row)
+        for token, purpose in ((verification, "verification"), (reset, "reset")):
+            row = one | {"digest": token.digest, "purpose": purpose}
+            connection.execute(text(TOKEN), row)
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    with Session(engine) as session:
+        now = datetime(2026, 1, 1, 23, tzinfo=UTC)
+        link = queries.link(session, verification.raw, (INVITATION,), now)
+        assert link.member is not None and link.needs_password
+        sent = session.execute(text("SELECT purpose, state FROM mails ORDER BY id"))
+        assert [tuple(row) for row in sent] == [
+            ("invitation", "sent"),
+            ("invitation", "queued"),
+            ("reset", "sent"),
+        ]
+        kept = session.scalars(text("SELECT purpose FROM mailed_tokens ORDER BY purpose"))
+        assert list(kept) == ["invitation", "reset"]
     engine.dispose()

@@ -63,6 +63,8 @@ def test_members_see_names_and_roles_of_each_other(service, acme):
     organization_id, owner, path, session = acme
     members = f"/v1/organizations/{organization_id}/members"
     token = session["access_token"]
+    pending = service.call("PATCH", "/v1/me", {"email": "olga@new.example"}, token=owner)
+    assert pending.json["identity"]["pending_email"] == "olga@new.example"
 
     olga, mia = sorted(
         service.call("GET", members, token=token).json["data"], key=lambda m: m["role"] != "owner"

@@ -374,6 +374,12 @@ def test_a_used_or_unused_link_to_a_corrected_address_is_gone(service):
     service.call(
         "PATCH", f"{members}/{mia['id']}", {"email": "mia.m@customer.example"}, token=token
     )
+    accepted = service.call(
+        "POST",
+        f"/v1/verifications/{service.link('mia.m@customer.example')}",
+        {"password": "nine loud geese march"},
+    )
+    assert accepted.status_code == 201
     service.clock.advance(days=8)
     jobs.delete_expired(service.database, service.clock.now(), service.settings)
 

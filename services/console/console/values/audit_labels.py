@@ -59,6 +59,7 @@ ACTIONS: Mapping[str, str] = {
     "invitation.sent": "Invitation sent",
     "invitation.renewal_asked": "New invitation requested",
     "email.verified": "Email address verified",
+    "email.changed": "Email address changed",
     "email.change_undone": "Email address change undone",
     "password.reset_asked": "Password reset requested",
     "password.reset": "Password reset",

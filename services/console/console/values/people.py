@@ -87,7 +87,9 @@ def allowed_operations(
         return frozenset(operations)
     has_login, status = member["portal_access"], member["status"]
     operations |= {"member.update"}
-    operations |= _where("member.resend", has_login and status == "pending")
+    operations |= _where(
+        "member.resend", has_login and (status == "pending" or bool(member["pending_email"]))
+    )
     logs_in = has_login and member["verified"] and status == "active"
     operations |= _where("member.reset_password", logs_in)
     operations |= _where("member.reset_pin", not has_login or bool(member["extension"]))

@@ -37,16 +37,16 @@ USES = {
     ),
     "verification": Use(
         "Confirm your email address",
-        "{organization} set this as your new email address.",
+        "Use this email address to sign in from now on. Until you confirm it, nothing changes.",
         "Confirm email address",
         "Email address confirmed",
         "From now on, sign in with this address.",
     ),
     "undo": Use(
         "Undo the email change",
-        "The email address of your account at {organization} was changed from this one to another. "
-        "If you did not expect this, undo the change. Everyone signed in to your account is signed "
-        "out immediately.",
+        "The email address of your account is being changed from this one to another. If you did "
+        "not expect this, undo the change. If it has already taken effect, everyone signed in to "
+        "your account is signed out.",
         "Undo change",
         "Email change undone",
         "Your account has its previous email address. Choose a new password now, because someone "
@@ -141,11 +141,9 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         for words in (use.title, use.lead, use.done, use.after)
     )
     visitor = g.visitor
-    other = (
-        visitor.browser.email
-        if visitor and kind != "choose" and visitor.browser.email != link["email"]
-        else ""
-    )
+    is_for_login = kind != "choose" and link["purpose"] != "verification"
+    is_other = visitor and is_for_login and visitor.browser.email != link["email"]
+    other = visitor.browser.email if is_other else ""
     form = page.form(fields.choosing() if link["password_required"] else ())
     # The person chose a password by another link while this page was open: show it again.
     has_one_meanwhile = not link["password_required"] and "password" in request.form

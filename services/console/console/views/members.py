@@ -225,6 +225,11 @@ def _sees_names_only() -> bool:
 
 
 def _saved(before: Any, after: Any) -> str:
+    if after["pending_email"] and after["pending_email"] != before["pending_email"]:
+        return (
+            f"Changes saved. We sent an email to {after['pending_email']} with a link to confirm "
+            "the address. Until then the current one works."
+        )
     gets_access = after["portal_access"] and not before["portal_access"]
     if not gets_access and after["email"] == before["email"]:
         return "Changes saved."

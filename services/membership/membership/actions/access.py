@@ -5,23 +5,24 @@ from typing import Any
 
 from chassis import errors
 from chassis.auth.actor import Actor
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import attempts, identities, invitations, logouts, mails, person_names
+from membership.actions import (
+    attempts,
+    email_changes,
+    identities,
+    invitations,
+    logouts,
+    mails,
+    person_names,
+)
 from membership.models import Member, Organization
-from membership.values import attempt_limits, roles
-from membership.values.lifetimes import INVITATION, VERIFICATION
+from membership.values import attempt_limits
+from membership.values.authority import Authority
 
 FIRST_EXTENSION, LAST_EXTENSION = 100, 999_999
-
-
-class MemberExists(errors.Conflict):
-    code = "member_exists"
-    detail = (
-        "A member with this email address already exists. Look for them in the list of members."
-    )
 
 
 class ExtensionTaken(errors.Conflict):
@@ -40,6 +41,7 @@ def set_access(
     member: Member,
     fields: dict[str, Any],
     pin_hash: str | None,
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> None:
@@ -56,12 +58,16 @@ def set_access(
                 raise errors.invalid(
                     f"/{name}", "required", "Portal access requires a role and an email address."
                 )
-        set_address(session, organization, member, fields["email"], INVITATION, by, now)
+        set_address(session, organization, member, fields["email"], by, now)
+    elif "email" in fields and member.verified:
+        email_changes.request_change(
+            session, organization, member, fields["email"], authority, by, now
+        )
     elif fields.get("email", member.email) != member.email:
-        _move_login(session, organization, member, fields["email"], by, now)
+        _correct_address(session, organization, member, fields["email"], by, now)
 
 
-def _move_login(
+def _correct_address(
     session: Session,
     organization: Organization,
     member: Member,
@@ -69,15 +75,10 @@ def _move_login(
     by: Actor,
     now: datetime,
 ) -> None:
-    """The person behind a verified former address is notified there, and can take the login
-    back."""
-    former, former_email, was_verified = member.identity_id, member.email, member.verified
+    """Invite somebody who has never joined at another address instead, at once."""
+    former = member.identity_id
     logouts.end_sessions(session, member_id=member.id, why="address_changed", now=now)
-    purpose = VERIFICATION if was_verified else INVITATION
-    set_address(session, organization, member, email, purpose, by, now)
-    if was_verified and former_email:
-        role = roles.in_token(organization.kind, member.role, member.preset)
-        mails.queue_undo_link(session, member=member, email=former_email, role=role, now=now)
+    set_address(session, organization, member, email, by, now)
     identities.erase_if_unused(session, which=[former], now=now)
 
 
@@ -94,7 +95,6 @@ def set_address(
     organization: Organization,
     member: Member,
     email: str,
-    purpose: str,
     by: Actor,
     now: datetime,
 ) -> None:
@@ -102,34 +102,23 @@ def set_address(
     behind the old address keeps their other memberships, so that nobody takes over a login by
     changing the address of a member."""
     identity = identities.find_or_create_identity(session, email=email, now=now)
-    if is_member(session, organization.id, identity.id):
-        raise MemberExists()
+    if queries.is_member(session, organization.id, identity.id):
+        raise email_changes.MemberExists()
     member.identity_id, member.email, member.verified = identity.id, identity.email, False
     member.label = member.shown_name
     member.status = "pending" if member.status == "active" else member.status
     member.update_search()
     session.flush()
     if member.status == "pending":
-        invitations.check_frequency(session, member=member, by=by, now=now)
-        invitations.invite(
-            session, organization=organization, member=member, purpose=purpose, by=by, now=now
-        )
-
-
-def is_member(session: Session, organization_id: str, identity_id: str) -> bool:
-    """Whether this person is a member there."""
-    is_current = exists().where(
-        Member.identity_id == identity_id,
-        Member.organization_id == organization_id,
-        Member.status.in_(queries.CURRENT_STATUSES),
-    )
-    return session.scalar(select(is_current)) is True
+        invitations.check_frequency(session, member=member, email=identity.email, by=by, now=now)
+        invitations.invite(session, organization=organization, member=member, by=by, now=now)
 
 
 def _remove_login(session: Session, member: Member, pin_hash: str | None, now: datetime) -> None:
     check_not_owner(member)
     logouts.end_sessions(session, member_id=member.id, why="login_taken", now=now)
-    identity_id, member.identity_id, member.email = member.identity_id, None, None
+    identity_id = member.identity_id
+    member.identity_id = member.email = member.pending_email = None
     person_names.keep_label(member)
     member.verified, member.role = False, "member"
     member.status = "active" if member.status == "pending" else member.status

@@ -53,7 +53,8 @@ def erase_removed_member(session: Session, *, member: Member, now: datetime) -> 
             .values(created_by_name=REMOVED_PERSON)
         )
     member.name, member.status, member.verified = REMOVED_PERSON, "erased", False
-    member.given_name = member.family_name = member.label = member.email = None
+    member.given_name = member.family_name = member.label = None
+    member.email = member.pending_email = None
     member.extension = member.pin_hash = member.invited_by = None
     member.update_search()
     session.execute(delete(Mail).where(Mail.member_id == member.id))
@@ -84,6 +85,7 @@ def _erase_people(session: Session, organization_id: str, now: datetime) -> None
             "family_name",
             "label",
             "email",
+            "pending_email",
             "extension",
             "pin_hash",
             "invited_by",

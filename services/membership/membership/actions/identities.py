@@ -1,17 +1,17 @@
 """Identities: people who may log in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis import email_addresses
+from chassis import email_addresses, errors
 from chassis.db import upserts
 from chassis.runtime import ids
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import attempts, logouts, mails
+from membership.actions import attempts, logouts, mails, person_names
 from membership.models import (
     Identity,
     KnownClient,
@@ -50,6 +50,26 @@ def find_or_create_identity(session: Session, *, email: str, now: datetime) -> I
         )
         identity = session.scalars(query).one_or_none()
     return identity
+
+
+def accept(
+    session: Session,
+    *,
+    identity: Identity,
+    member: Member,
+    password_hash: str | None,
+    chosen: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """The person proves their address, and chooses a password and name where they have none. Raises
+    Invalid where a password is missing."""
+    if password_hash is None and identity.password_hash is None:
+        raise errors.invalid("/password", "required", "Choose a password.")
+    if password_hash is not None:
+        attempts.clear_password_failures(session, email=identity.email or "")
+        set_password(session, identity=identity, password_hash=password_hash, now=now)
+    person_names.choose_on_joining(identity, member, chosen)
+    identity.email_verified_at = identity.email_verified_at or now
 
 
 def set_password(
@@ -132,6 +152,8 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
     session.execute(
         delete(Mail).where(Mail.purpose == RESET, Mail.email.in_({row.email for row in known}))
     )
+    of_person = (Mail.identity_id.in_(identity_ids), Mail.member_id.is_(None))
+    session.execute(delete(Mail).where(*of_person))
     # Their links are known as spent until they would have expired.
     session.execute(
         update(MailedToken)
@@ -146,6 +168,7 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
         .where(which)
         .values(
             email=None,
+            pending_email=None,
             email_verified_at=None,
             password_hash=None,
             last_member_id=None,

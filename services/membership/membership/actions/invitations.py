@@ -11,7 +11,7 @@ from membership.actions import audit_log, mails
 from membership.actions.mails import TooManyMails
 from membership.models import Mail, Member, Organization
 from membership.values import attempt_limits
-from membership.values.lifetimes import ADDRESS_LINKS, INVITATION
+from membership.values.lifetimes import ADDRESS_LINKS
 from membership.values.mails import RENEWAL_REQUESTED
 
 
@@ -51,13 +51,12 @@ def invite(
     *,
     organization: Organization,
     member: Member,
-    purpose: str,
     by: Actor,
     now: datetime,
 ) -> None:
     """Email a link by which the member verifies their address; the previous one stops working."""
     member.invited_at, member.invited_by = now, None if by == SYSTEM else by.id
-    mails.queue_invitation(session, member=member, purpose=purpose, now=now)
+    mails.queue_invitation(session, member=member, now=now)
     audit_log.record(
         session, "invitation.sent", organization=organization, member=member, by=by, now=now
     )
@@ -67,8 +66,8 @@ def invite_again(
     session: Session, *, organization: Organization, member: Member, by: Actor, now: datetime
 ) -> None:
     """Email another link, if the limits allow it. Raises TooManyMails."""
-    check_frequency(session, member=member, by=by, now=now)
-    invite(session, organization=organization, member=member, purpose=INVITATION, by=by, now=now)
+    check_frequency(session, member=member, email=member.email, by=by, now=now)
+    invite(session, organization=organization, member=member, by=by, now=now)
 
 
 def check_pause(member: Member, now: datetime) -> None:
@@ -80,7 +79,9 @@ def check_pause(member: Member, now: datetime) -> None:
         raise MailedJustNow(retry_after=seconds)
 
 
-def check_frequency(session: Session, *, member: Member, by: Actor, now: datetime) -> None:
+def check_frequency(
+    session: Session, *, member: Member, email: str | None, by: Actor, now: datetime
+) -> None:
     """Raise the TooManyMails error that fits if too many links were sent to this member or address,
     by this inviter, or in the organization."""
     links = Mail.purpose.in_(ADDRESS_LINKS)
@@ -96,7 +97,7 @@ def check_frequency(session: Session, *, member: Member, by: Actor, now: datetim
             EnoughForAddress,
             Mail.created_at,
             attempt_limits.LINKS_TO_ADDRESS,
-            (Mail.email == member.email, links),
+            (Mail.email == email, links),
         ),
         (
             EnoughByInviter,

@@ -104,6 +104,15 @@ def step_up(
     return sessions.issued(session, login, None, identity, membership)
 
 
+def check_password(
+    session: Session, *, attempt: LoginAttempt, session_id: str, now: datetime
+) -> errors.Failure | None:
+    """Check the password, and the code where they are on. A wrong one is counted and returned, not
+    raised. Raises what ``step_up`` does."""
+    authenticated = _authenticate_within(session, attempt, session_id, now)
+    return authenticated if isinstance(authenticated, errors.Failure) else None
+
+
 def change_password(
     session: Session,
     *,

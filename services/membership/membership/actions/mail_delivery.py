@@ -18,6 +18,7 @@ from membership.values.lifetimes import (
     RESET,
     STOP_TRANSFER,
     UNDO,
+    VERIFICATION,
 )
 from membership.values.mails import OutgoingMail
 
@@ -78,8 +79,9 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
     if not email_addresses.is_valid(mail.email):  # it was stored when more was accepted
         _LOG.warning("mail.invalid_address", mail_id=mail.id, purpose=mail.purpose)
         return None
-    identity = queries.identity_by_email(session, mail.email)
-    greeted = identity.given_name if identity and identity.email_verified_at else ""
+    identity = _changing_or_holding(session, mail)
+    is_proved = mail.purpose != VERIFICATION and identity and identity.email_verified_at
+    greeted = identity.given_name if identity and is_proved else ""
     if mail.details is not None and mail.purpose not in LINK_LIFETIMES:
         return OutgoingMail(
             mail_id=mail.id,
@@ -96,7 +98,7 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
     if purpose == RESET and identity.password_hash is None:
         purpose, member = INVITATION, _newest_invited(session, identity)
     organization = session.get(Organization, member.organization_id) if member else None
-    if not _may_send(purpose, mail.created_at, identity, member, organization, now):
+    if not _may_send(purpose, mail, identity, member, organization, now):
         return None
     return OutgoingMail(
         mail_id=mail.id,
@@ -105,9 +107,16 @@ def _outgoing(session: Session, mail: Mail, now: datetime) -> OutgoingMail | Non
         token=_new_token(session, mail, purpose, identity, member, now),
         given_name=greeted,
         organization=organization.name if organization else "",
-        has_password=identity.password_hash is not None,
+        has_password=_has_password(session, mail, identity),
         details=mail.details or {},
     )
+
+
+def _changing_or_holding(session: Session, mail: Mail) -> Identity | None:
+    """Whose address changes, or who has the address."""
+    if mail.identity_id is not None:
+        return session.get(Identity, mail.identity_id)
+    return queries.identity_by_email(session, mail.email)
 
 
 def _newest_invited(session: Session, identity: Identity) -> Member | None:
@@ -131,8 +140,8 @@ def _new_token(
     """A link that undoes or stops something is valid from then, however long the email took."""
     token = tokens.new()
     member_id = member.id if member else None
-    valid_from = mail.created_at if purpose in (UNDO, STOP_TRANSFER) else now
-    if purpose in ADDRESS_LINKS:
+    valid_from = mail.created_at if purpose in (UNDO, STOP_TRANSFER, VERIFICATION) else now
+    if purpose == INVITATION:
         supersede(
             session,
             MailedToken.member_id == member_id,
@@ -142,6 +151,7 @@ def _new_token(
     else:
         same = (
             MailedToken.purpose == purpose,
+            MailedToken.email == mail.email,
             MailedToken.member_id.is_not_distinct_from(member_id),
         )
         supersede(session, MailedToken.identity_id == identity.id, *same, now=now)
@@ -161,7 +171,7 @@ def _new_token(
 
 def _may_send(
     purpose: str,
-    created_at: datetime,
+    mail: Mail,
     identity: Identity,
     member: Member | None,
     organization: Organization | None,
@@ -169,18 +179,40 @@ def _may_send(
 ) -> bool:
     if purpose == RESET:
         return identity.password_hash is not None
+    is_change = purpose in (UNDO, VERIFICATION)
+    expires = is_change or purpose == STOP_TRANSFER
+    if expires and mail.created_at + LINK_LIFETIMES[purpose] <= now:
+        return False
+    if is_change and mail.member_id is None:
+        return _changes_own(purpose, mail, identity)
     if member is None or organization is None or organization.state not in ("provisioning", "open"):
         return False
+    return _concerns(purpose, mail, identity, member)
+
+
+def _concerns(purpose: str, mail: Mail, identity: Identity, member: Member) -> bool:
+    """Whether a link about one membership is of use."""
+    is_current = member.identity_id == identity.id
     if purpose == STOP_TRANSFER:
-        return member.identity_id == identity.id and created_at + LINK_LIFETIMES[purpose] > now
+        return is_current
     if purpose == UNDO:
-        return (
-            member.status in queries.CURRENT_STATUSES
-            and member.identity_id != identity.id
-            and created_at + LINK_LIFETIMES[UNDO] > now
-        )
-    return (
-        member.identity_id == identity.id
-        and member.status in ("pending", "active")
-        and not member.verified
-    )
+        is_changed = not is_current or member.pending_email is not None
+        return is_changed and member.status in queries.CURRENT_STATUSES
+    if purpose == VERIFICATION:
+        return is_current and member.pending_email == mail.email
+    return is_current and member.status in ("pending", "active") and not member.verified
+
+
+def _changes_own(purpose: str, mail: Mail, identity: Identity) -> bool:
+    """Whether a link about the person's own address is of use."""
+    if purpose == VERIFICATION:
+        return identity.pending_email == mail.email
+    return identity.pending_email is not None or identity.email not in (None, mail.email)
+
+
+def _has_password(session: Session, mail: Mail, identity: Identity) -> bool:
+    """Whether the person who uses the link has a password already."""
+    if mail.purpose == VERIFICATION and mail.member_id is not None:
+        holder = queries.identity_by_email(session, mail.email)
+        return holder is not None and holder.password_hash is not None
+    return identity.password_hash is not None

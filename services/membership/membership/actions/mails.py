@@ -4,15 +4,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis import errors
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import attempts
-from membership.models import Mail, MailedToken, Member, Organization
+from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.values import attempt_limits
 from membership.values.clients import Client
-from membership.values.lifetimes import ADDRESS_LINKS, RESET, STOP_TRANSFER, UNDO
+from membership.values.lifetimes import (
+    ADDRESS_LINKS,
+    INVITATION,
+    RESET,
+    STOP_TRANSFER,
+    UNDO,
+    VERIFICATION,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -22,18 +29,47 @@ class TooManyMails(errors.TooMany):
     detail = "Too many emails were sent to this address. Look for the last one, or try again later."
 
 
-def queue_invitation(session: Session, *, member: Member, purpose: str, now: datetime) -> None:
+def queue_invitation(session: Session, *, member: Member, now: datetime) -> None:
     """Email a link by which the member verifies their address. Earlier links stop working."""
     supersede_links(session, member_id=member.id, now=now)
-    _queue(session, purpose, member.email or "", member.id, now)
+    _queue(session, INVITATION, member.email or "", member.id, now)
 
 
-def queue_undo_link(
-    session: Session, *, member: Member, email: str, role: str, now: datetime
+def queue_change(
+    session: Session,
+    *,
+    identity: Identity,
+    member_id: str | None,
+    email: str,
+    details: dict[str, str],
+    former: dict[str, str],
+    now: datetime,
 ) -> None:
-    """Tell the member's former address that it was changed, with a link that takes the login back
-    to at most the ``role`` that their token had, and restores who had admitted them."""
-    _queue(session, UNDO, email, member.id, now, {"role": role, "admitted_by": member.admitted_by})
+    """Email the new address a link that proves it, and the present one a link that undoes the
+    change; of one membership, or of the person everywhere. ``details``, ``former``: what the links
+    may give. Links of an earlier change that is pending stop working."""
+    supersede_change(session, identity_id=identity.id, member_id=member_id, now=now)
+    of = {"identity_id": identity.id}
+    _queue(session, VERIFICATION, email, member_id, now, details, **of)
+    _queue(session, UNDO, identity.email or "", member_id, now, former, **of)
+
+
+def queue_proof_again(session: Session, *, member: Member, now: datetime) -> None:
+    """Email the link that proves the member's new address again. The previous one stops working."""
+    sent = (Mail.member_id == member.id, Mail.purpose == VERIFICATION)
+    newest = select(Mail.details).where(*sent).order_by(Mail.id.desc()).limit(1)
+    details = session.scalars(newest).one()
+    identity_id = member.identity_id or ""
+    supersede_change(session, identity_id=identity_id, member_id=member.id, now=now)
+    _queue(
+        session,
+        VERIFICATION,
+        member.pending_email or "",
+        member.id,
+        now,
+        details,
+        identity_id=identity_id,
+    )
 
 
 def queue_password_reset(session: Session, *, email: str, client: Client, now: datetime) -> None:
@@ -122,6 +158,40 @@ def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:
     )
 
 
+def supersede_change(
+    session: Session, *, identity_id: str, member_id: str | None, now: datetime
+) -> None:
+    """Invalidate the links that prove a new address, queued ones too."""
+    of = (
+        Mail.identity_id == identity_id,
+        Mail.member_id.is_not_distinct_from(member_id),
+        Mail.purpose == VERIFICATION,
+        Mail.state == "queued",
+    )
+    _drop(session, *of)
+    links = (
+        MailedToken.identity_id == identity_id,
+        MailedToken.member_id.is_not_distinct_from(member_id),
+        MailedToken.purpose == VERIFICATION,
+    )
+    supersede(session, *links, now=now)
+
+
+def supersede_own_undo_links(
+    session: Session, *, identity_id: str, since: datetime, now: datetime
+) -> None:
+    """Invalidate the links that undo changes of the person's own address made since then."""
+    sent = (Mail.identity_id == identity_id, Mail.member_id.is_(None), Mail.purpose == UNDO)
+    _drop(session, *sent, Mail.created_at > since)
+    links = (
+        MailedToken.identity_id == identity_id,
+        MailedToken.member_id.is_(None),
+        MailedToken.purpose == UNDO,
+        MailedToken.created_at > since,
+    )
+    supersede(session, *links, now=now)
+
+
 def supersede_undo_links(
     session: Session, *, member_id: str, since: datetime = EPOCH, now: datetime
 ) -> None:
@@ -160,9 +230,11 @@ def _queue(
     member_id: str | None,
     now: datetime,
     details: dict[str, Any] | None = None,
+    identity_id: str | None = None,
 ) -> None:
     session.add(
         Mail(
+            identity_id=identity_id,
             purpose=purpose,
             email=email,
             member_id=member_id,

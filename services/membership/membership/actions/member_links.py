@@ -6,8 +6,8 @@ from chassis import errors
 from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
-from membership.actions import audit_log, invitations, mails, members
-from membership.models import Member
+from membership.actions import audit_log, invitations, mails, member_roles, members
+from membership.models import Member, Organization
 from membership.values.authority import Authority
 
 
@@ -36,11 +36,30 @@ def resend_verification(
     """Email a new link; the previous one stops working. Raises NothingToVerify, TooManyMails,
     CannotManageMember."""
     organization, member = members.lock_member(session, organization_id, member_id, authority)
+    if member.pending_email is not None:
+        _prove_again(session, organization, member, authority, by, now)
+        return member
     if not member.portal_access or member.verified or member.status == "disabled":
         raise NothingToVerify()
     invitations.check_pause(member, now)
     invitations.invite_again(session, organization=organization, member=member, by=by, now=now)
     return member
+
+
+def _prove_again(
+    session: Session,
+    organization: Organization,
+    member: Member,
+    authority: Authority,
+    by: Actor,
+    now: datetime,
+) -> None:
+    member_roles.check_manageable(authority, organization, member.role, member.preset, admits=True)
+    invitations.check_frequency(session, member=member, email=member.pending_email, by=by, now=now)
+    mails.queue_proof_again(session, member=member, now=now)
+    audit_log.record(
+        session, "invitation.sent", organization=organization, member=member, by=by, now=now
+    )
 
 
 def reset_password(

@@ -82,6 +82,14 @@ def admits(member: Member, fields: dict[str, Any]) -> bool:
     return is_raised or gets_access or fields.get("email", member.email) != member.email
 
 
+def admits_at_once(member: Member, fields: dict[str, Any]) -> bool:
+    """The same of changes that take effect now: a new address of somebody who has joined first has
+    to be proved."""
+    if member.verified:
+        fields = {name: value for name, value in fields.items() if name != "email"}
+    return admits(member, fields)
+
+
 def set_role(session: Session, member: Member, role: str) -> None:
     """Raises OwnerMustTransfer, AdminLimit."""
     access.check_not_owner(member)

@@ -26,7 +26,6 @@ from membership.actions import (
 )
 from membership.models import Member, Organization
 from membership.values.authority import BY_PROVIDER, Authority
-from membership.values.lifetimes import INVITATION
 
 MAX_MEMBERS = 10_000
 _AUDITED = (
@@ -35,6 +34,7 @@ _AUDITED = (
     "family_name",
     "label",
     "email",
+    "pending_email",
     "role",
     "preset",
     "portal_access",
@@ -111,7 +111,7 @@ def add_member(
     if pin_hash is not None:
         access.set_pin(session, member, pin_hash)
     if fields["portal_access"]:
-        access.set_address(session, organization, member, fields["email"], INVITATION, by, now)
+        access.set_address(session, organization, member, fields["email"], by, now)
     member_events.publish_members_changed(session, organization_id)
     record(session, "member.added", organization, member, {}, by, now)
     if authority.of_provider and member.role == "admin":
@@ -127,25 +127,29 @@ def update_member(
     fields: dict[str, Any],
     pin_hash: str | None,
     authority: Authority,
+    session_id: str,
     unchanged: Callable[[Member], None],
     by: Actor,
     now: datetime,
 ) -> Member:
-    """Change the given fields. ``unchanged`` raises if the member is not as the caller last saw it.
+    """Change the given fields. ``unchanged`` raises if the member is not as the caller last saw it;
+    ``session_id``: the caller's, for their own address.
 
     Raises OwnerMustTransfer, AdminLimit, MemberExists, CannotManageMember, CustomerManaged,
-    TransferScheduled, Invalid."""
+    StepUpRequired, TransferScheduled, Invalid."""
     organization, member = lock(session, organization_id, member_id)
     _check_update(authority, organization, member, fields, by)
     if {"role", "portal_access"} & fields.keys():
         member_roles.check_may_still_stop_transfers(session, authority, member)
     unchanged(member)
     if profiles.is_own(member, by):
-        profiles.rename(session, member=member, fields=fields, now=now)
-        fields = {name: value for name, value in fields.items() if name not in profiles.NAMES}
-    before, admits = audited(member), member_roles.admits(member, fields)
+        profiles.change_as_member(
+            session, identity_id=by.id, session_id=session_id, fields=fields, now=now
+        )
+        fields = {name: value for name, value in fields.items() if name not in profiles.FIELDS}
+    before, admits = audited(member), member_roles.admits_at_once(member, fields)
     person_names.name_member(member, fields)
-    access.set_access(session, organization, member, fields, pin_hash, by, now)
+    access.set_access(session, organization, member, fields, pin_hash, authority, by, now)
     member_roles.set_preset(organization, member, fields)
     if "role" in fields:
         member_roles.set_role(session, member, fields["role"])

@@ -24,7 +24,7 @@ from membership.actions import (
 )
 from membership.models import Mail, MailedToken, Member, Organization
 from membership.values.authority import BY_ORGANIZATION, BY_PROVIDER
-from membership.values.lifetimes import ADDRESS_LINKS, INVITATION
+from membership.values.lifetimes import ADDRESS_LINKS
 from membership.values.support import ORGANIZATION_CHANGED
 
 
@@ -66,9 +66,7 @@ def invite_owner(
         audit_log.record(
             session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
         )
-        invitations.invite(
-            session, organization=organization, member=owner, purpose=INVITATION, by=SYSTEM, now=now
-        )
+        invitations.invite(session, organization=organization, member=owner, by=SYSTEM, now=now)
     if owner is not None:
         invited = messages.OwnerInvited(
             organization_id=organization_id, owner=member_events.owner_of(owner)

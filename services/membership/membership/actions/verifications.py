@@ -9,21 +9,18 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import (
-    access,
     attempts,
     audit_log,
+    email_changes,
     identities,
-    key_makers,
-    logouts,
     lost_owners,
-    mails,
     member_events,
+    own_emails,
     person_names,
 )
 from membership.models import Identity, Organization
 from membership.queries import Link, Membership
-from membership.values import roles
-from membership.values.lifetimes import ADDRESS_LINKS, RESET, STOP_TRANSFER, UNDO
+from membership.values.lifetimes import ADDRESS_LINKS, RESET, STOP_TRANSFER, UNDO, VERIFICATION
 
 VERIFICATION_LINKS = (*ADDRESS_LINKS, UNDO, STOP_TRANSFER)
 RESET_LINKS = (RESET,)
@@ -34,22 +31,6 @@ class LinkOrganizationSuspended(errors.Conflict):
     detail = (
         "This organization is suspended. Your link stays valid: open it again once the "
         "organization is active."
-    )
-
-
-class LinkMemberDisabled(errors.Conflict):
-    code = "member_disabled"
-    detail = (
-        "Your access is disabled. Your link stays valid: ask the owner or an admin to enable your "
-        "access first."
-    )
-
-
-class RoleRaised(errors.Conflict):
-    code = "role_raised"
-    detail = (
-        "This member can do more now than before the address was changed. Ask the owner to change "
-        "it back."
     )
 
 
@@ -72,7 +53,7 @@ class PasswordNotExpected(errors.Invalid):
 def check_password_expected(link: Link) -> None:
     """Raise PasswordNotExpected unless the link lets a person without a password choose one: no
     link but that of a reset changes a password."""
-    if link.identity.password_hash is not None or link.token.purpose not in ADDRESS_LINKS:
+    if not link.needs_password:
         problem = {"pointer": "/password", "code": PasswordNotExpected.code}
         raise PasswordNotExpected(errors=[problem | {"detail": PasswordNotExpected.detail}])
 
@@ -86,25 +67,29 @@ def verify_member(
     signed_in_as: str | None,
     now: datetime,
 ) -> Link:
-    """Use a link that verifies an address: the member becomes verified and active, and a person who
-    has no password yet gets this one. Or use a link that undoes an address change, or that stops a
-    transfer of ownership.
+    """Use a link that verifies an address: the member becomes verified and active, or their new
+    address takes effect, and a person who has no password yet gets this one. Or use a link that
+    undoes a change of address, or that stops a transfer of ownership.
 
     ``chosen``: the name of a person who joins for the first time. ``signed_in_as``: the identity
     signed in where the link is opened. Raises NoSuchLink, LinkSpent, LinkOrganizationSuspended,
-    SignedInAsAnother, PasswordNotExpected; Invalid where a password is missing; for an undo link
-    MemberExists, LinkMemberDisabled, RoleRaised."""
+    SignedInAsAnother, PasswordNotExpected; Invalid where a password is missing; for a change of
+    address MemberExists, RoleRaised, and LinkMemberDisabled where it is undone."""
     link = _take(session, raw, VERIFICATION_LINKS, now)
     _check_signed_in(session, link, signed_in_as)
     if password_hash is not None:
         check_password_expected(link)
     if link.member is None or link.organization is None:
-        raise queries.LinkSpent()
+        change_own = own_emails.undo if link.token.purpose == UNDO else own_emails.complete
+        change_own(session, link, now)
+        return link
     membership = Membership(link.member, link.organization)
     if link.token.purpose == UNDO:
-        _undo_change(session, link, membership, now)
+        email_changes.undo(session, link, membership, now)
     elif link.token.purpose == STOP_TRANSFER:
         lost_owners.stop_by_link(session, membership, now)
+    elif link.token.purpose == VERIFICATION:
+        email_changes.complete(session, link, membership, password_hash, chosen, now)
     else:
         _verify(session, link, membership, password_hash, chosen, now)
     return link
@@ -119,13 +104,14 @@ def _verify(
     now: datetime,
 ) -> None:
     (member, organization), identity = membership, link.identity
-    if password_hash is None and identity.password_hash is None:
-        raise errors.invalid("/password", "required", "Choose a password.")
-    if password_hash is not None:
-        attempts.clear_password_failures(session, email=link.token.email)
-        identities.set_password(session, identity=identity, password_hash=password_hash, now=now)
-    person_names.choose_on_joining(identity, member, chosen)
-    identity.email_verified_at = identity.email_verified_at or now
+    identities.accept(
+        session,
+        identity=identity,
+        member=member,
+        password_hash=password_hash,
+        chosen=chosen,
+        now=now,
+    )
     member.verified = True
     person_names.show_own(member, identity)
     if member.status == "pending":
@@ -138,41 +124,6 @@ def _verify(
         member=member,
         now=now,
         by=audit_log.member_actor(member, organization),
-    )
-
-
-def _undo_change(session: Session, link: Link, membership: Membership, now: datetime) -> None:
-    """Give the login back to the person and address that had it before.
-
-    Not for a disabled member, nor where the member's role has been raised since."""
-    (member, organization), former = membership, link.identity
-    if member.status == "disabled":
-        raise LinkMemberDisabled()
-    if access.is_member(session, organization.id, former.id):
-        raise access.MemberExists()
-    role = roles.in_token(organization.kind, member.role, member.preset)
-    before = queries.before_change(session, link.token)
-    scopes = set(roles.scopes(organization.kind, role))
-    if not scopes <= set(roles.scopes(organization.kind, before.role)):
-        raise RoleRaised()
-    current_identity_id, current_email = member.identity_id, member.email
-    logouts.end_sessions(session, member_id=member.id, why="address_changed", now=now)
-    mails.supersede_links(session, member_id=member.id, now=now)
-    mails.supersede_undo_links(session, member_id=member.id, since=link.token.created_at, now=now)
-    member.identity_id, member.email = former.id, former.email
-    member.verified, member.status, member.admitted_by = True, "active", before.admitted_by
-    person_names.show_own(member, former)
-    identities.erase_if_unused(session, which=[current_identity_id], now=now)
-    key_makers.suspend_orphaned(session, organization_id=organization.id, now=now)
-    member_events.publish_members_changed(session, organization.id)
-    audit_log.record(
-        session,
-        "email.change_undone",
-        organization=organization,
-        member=member,
-        now=now,
-        by=audit_log.member_actor(member, organization),
-        changes=[{"field": "email", "before": current_email, "after": former.email}],
     )
 
 
@@ -203,6 +154,8 @@ def _take(session: Session, raw: str, purposes: tuple[str, ...], now: datetime) 
     if unlocked.member is not None:
         _check_open(queries.organization(session, unlocked.member.organization_id, lock="use"))
         session.refresh(unlocked.member, with_for_update=True)
+    elif unlocked.token.purpose != RESET:
+        own_emails.lock_person(session, unlocked.identity.id)
     session.refresh(unlocked.identity, with_for_update=True)
     link = queries.link(session, raw, purposes, now, lock="change")
     link.token.used_at = now
@@ -214,7 +167,7 @@ def _check_signed_in(session: Session, link: Link, signed_in_as: str | None) -> 
     if not ids.is_id("idn", signed_in_as or ""):
         return
     other = session.get(Identity, signed_in_as)
-    if other is not None and other.email is not None and other.id != link.identity.id:
+    if other is not None and other.email is not None and other not in (link.identity, link.holder):
         raise SignedInAsAnother(
             f"You are signed in as {other.email}, but this link was sent to {link.token.email}. "
             "Sign out first, or open the link in another browser. The link stays valid."

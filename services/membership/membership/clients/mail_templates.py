@@ -3,6 +3,7 @@
 from membership.values.lifetimes import INVITATION, RESET, STOP_TRANSFER, UNDO, VERIFICATION
 from membership.values.mails import (
     ADMIN_ADDED,
+    CHANGE_UNDONE,
     CODES_OFF,
     CODES_ON,
     CODES_RESET,
@@ -23,6 +24,10 @@ from membership.values.mails import (
     TOP_UP_DUE,
 )
 
+OWN_VERIFICATION, OWN_UNDO = "own_verification", "own_undo"
+# The same without an organization: the person changes their own address.
+OWN = {VERIFICATION: OWN_VERIFICATION, UNDO: OWN_UNDO}
+
 SUBJECTS = {
     PASSWORD_CHANGED: "Your password was changed",
     CODES_ON: "One-time codes are now on for your login",
@@ -33,7 +38,10 @@ SUBJECTS = {
     INVITATION: "You're invited to join {organization}",
     RESET: "Reset your password",
     VERIFICATION: "Confirm your email address for {organization}",
-    UNDO: "The email address of your login at {organization} was changed",
+    UNDO: "The email address of your login at {organization} is being changed",
+    OWN_VERIFICATION: "Confirm your new email address",
+    OWN_UNDO: "The email address of your login is being changed",
+    CHANGE_UNDONE: "The email address of {other} at {organization} was changed back",
     STOP_TRANSFER: "{organization} gets a new owner in 72 hours",
     RENEWAL_REQUESTED: "{other} needs a new invitation to {organization}",
     ADMIN_ADDED: "{organization} has a new admin",
@@ -112,26 +120,61 @@ If you do not know {organization}, you can ignore this email.
 """,
     VERIFICATION: """{greeting}
 
-{organization} has changed your email address to this one. Open this link to confirm it:
+{organization} wants to use this email address for a login there. Open this link to {what}:
 
 {link}
 
-The link expires in 24 hours and can be used once.
+The link expires in 24 hours and can be used once. Until you use it, nothing changes.
 
 If you did not expect this email, you can ignore it.
 """,
-    UNDO: """{greeting}
+    OWN_VERIFICATION: """{greeting}
 
-The email address of your login at {organization} was changed from this address to another one.
-
-If you expected this, there is nothing to do.
-
-If you did not, open this link to restore your login with this address:
+Someone wants to sign in with this email address from now on. If it was you, open this link to
+confirm it:
 
 {link}
 
-The link expires 7 days after the change and can be used once. Change your password afterwards,
-because someone else may know it.
+The link expires in 24 hours and can be used once. Until you use it, you sign in with your previous
+address.
+
+If it was not you, ignore this email.
+""",
+    UNDO: """{greeting}
+
+The email address of your login at {organization} is being changed from this address to another one.
+The change takes effect once the new address is confirmed.
+
+If you expected this, there is nothing to do.
+
+If you did not, open this link to stop the change, or to restore your login with this address:
+
+{link}
+
+The link expires 7 days after the change was requested and can be used once. Change your password
+afterwards, because someone else may know it.
+""",
+    OWN_UNDO: """{greeting}
+
+The email address of your login is being changed from this address to another one, in all of your
+organizations. The change takes effect once the new address is confirmed.
+
+If you requested this, there is nothing to do.
+
+If you did not, open this link to stop the change, or to restore your login with this address:
+
+{link}
+
+The link expires 7 days after the change was requested and can be used once. Change your password
+afterwards, because someone else may know it.
+""",
+    CHANGE_UNDONE: """{greeting}
+
+Someone undid a change of {other}'s email address at {organization}, with the link that we sent to
+the previous address. The address of their login is {address}.
+
+If you do not expect this, ask {other}. If {other} should no longer have access, disable or remove
+them in the list of members.
 """,
     STOP_TRANSFER: """{greeting}
 

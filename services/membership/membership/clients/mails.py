@@ -6,7 +6,7 @@ from email.utils import formataddr, formatdate, make_msgid, parseaddr
 
 from chassis import email_addresses, names
 
-from membership.clients.mail_templates import SUBJECTS, TEXTS
+from membership.clients.mail_templates import OWN, SUBJECTS, TEXTS
 from membership.values.lifetimes import RESET, STOP_TRANSFER, UNDO
 from membership.values.mails import OutgoingMail
 
@@ -30,14 +30,15 @@ def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage
         "link": f"{public_url.rstrip('/')}/{path}/{mail.token}",
         "what": what,
     }
+    texts = mail.purpose if mail.organization else OWN.get(mail.purpose, mail.purpose)
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = _in_ascii(sender)
     message["To"] = email_addresses.in_headers(mail.to)
-    message["Subject"] = " ".join(SUBJECTS[mail.purpose].format(**values).split())
+    message["Subject"] = " ".join(SUBJECTS[texts].format(**values).split())
     message["Date"] = formatdate(localtime=False)
     message["Message-ID"] = make_msgid(domain="clientele.invalid")
     message["Auto-Submitted"] = "auto-generated"
-    text = TEXTS[mail.purpose].format(**values)
+    text = TEXTS[texts].format(**values)
     # No quoted-printable, so that links stay whole in the source.
     message.set_content(text, cte="7bit" if text.isascii() else "8bit")
     return message

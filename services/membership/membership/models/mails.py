@@ -19,7 +19,8 @@ class Mail(Base):
     ``purpose``: invitation, verification, reset or undo, with a link; the others, in
     ``values.mails``, are notices. ``state``: queued, sent, dropped. The token is created when the
     email is sent, so that no raw token is ever stored. ``details``: the values in the text of a
-    notice; of an undo the role before the change and who had admitted the member. Emails about
+    notice; of a change of address, what it is allowed to give. ``identity_id``: whose address
+    changes. Emails about
     credits go to the billing address and have no member."""
 
     __tablename__ = "mails"
@@ -32,6 +33,7 @@ class Mail(Base):
     purpose: Mapped[str] = mapped_column(String(32))
     email: Mapped[str] = mapped_column(String(254))
     member_id: Mapped[str | None] = mapped_column(Id("mem"), index=True)
+    identity_id: Mapped[str | None] = mapped_column(Id("idn"), index=True)
     details: Mapped[dict[str, Any] | None] = mapped_column("figures", Json)
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(Integer)

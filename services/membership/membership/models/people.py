@@ -17,7 +17,8 @@ _CURRENT_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disab
 
 class Identity(Base):
     """A person who may log in, in whichever organizations they are members. ``status``: active or
-    erased (then without an address)."""
+    erased (then without an address). ``pending_email``: the person's new address, until it is
+    proved."""
 
     __tablename__ = "identities"
     id: Mapped[str] = mapped_column(Id("idn"), primary_key=True)
@@ -26,6 +27,7 @@ class Identity(Base):
     given_name: Mapped[str] = mapped_column(String(255))
     family_name: Mapped[str] = mapped_column(String(255))
     password_hash: Mapped[str | None] = mapped_column(String(255))
+    pending_email: Mapped[str | None] = mapped_column(String(254))
     status: Mapped[str] = mapped_column(String(16))
     last_member_id: Mapped[str | None] = mapped_column(Id("mem"))
     created_at: Mapped[datetime] = mapped_column(Instant)
@@ -40,7 +42,8 @@ class Member(Base):
     """A person in an organization, with a login (``identity_id``) or without.
 
     ``name``: their own, once they have joined. ``label``: the organization's name for them where it
-    is another one, and as long as they have not joined.
+    is another one, and as long as they have not joined. ``pending_email``: the address to which
+    somebody else moves this membership, until it is proved.
     ``status``: pending, active, disabled, removed, erased. ``search`` and ``sort_name`` are case
     folded. ``invited_at``, ``invited_by``: when the last link was requested, and by which
     identity. ``admitted_by``: who added the member, made them an admin, or set their address: the
@@ -88,6 +91,7 @@ class Member(Base):
     family_name: Mapped[str | None] = mapped_column(String(255))
     label: Mapped[str | None] = mapped_column(String(511))
     email: Mapped[str | None] = mapped_column(String(254))
+    pending_email: Mapped[str | None] = mapped_column(String(254))
     status: Mapped[str] = mapped_column(String(16))
     verified: Mapped[bool] = mapped_column(Boolean)
     extension: Mapped[str | None] = mapped_column(String(32))

@@ -20,7 +20,15 @@ from membership.queries.keys import (
     organization_with_unchecked_keys,
     working_keys,
 )
-from membership.queries.links import Link, LinkSpent, NoSuchLink, before_change, link, mailed_token
+from membership.queries.links import (
+    Change,
+    Link,
+    LinkSpent,
+    NoSuchLink,
+    change_of,
+    link,
+    mailed_token,
+)
 from membership.queries.locking import locked
 from membership.queries.logins import (
     FEED_RETENTION,
@@ -45,6 +53,7 @@ from membership.queries.people import (
     counts,
     identity,
     identity_by_email,
+    is_member,
     is_staff_of,
     member,
     members,
@@ -52,6 +61,7 @@ from membership.queries.people import (
     membership_in,
     memberships,
     owner,
+    pending_email,
     removed_without_membership,
     shows_mfa,
 )
@@ -73,6 +83,7 @@ from membership.queries.transfers import (
 __all__ = [
     "CURRENT_STATUSES",
     "FEED_RETENTION",
+    "Change",
     "Invitation",
     "KeptPin",
     "KeyWithOrganization",
@@ -89,7 +100,7 @@ __all__ = [
     "TransferWithMembers",
     "api_key",
     "api_keys",
-    "before_change",
+    "change_of",
     "counts",
     "deletion_warnings",
     "due_transfer",
@@ -100,6 +111,7 @@ __all__ = [
     "identity_by_email",
     "invitation",
     "invitation_of",
+    "is_member",
     "is_staff_of",
     "kept_pin",
     "key_by_secret",
@@ -123,6 +135,7 @@ __all__ = [
     "organization_with_due_keys",
     "organization_with_unchecked_keys",
     "owner",
+    "pending_email",
     "provider_of",
     "provider_requires_codes",
     "removed_without_membership",

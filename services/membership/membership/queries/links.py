@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.queries.locking import locked
-from membership.queries.people import CURRENT_STATUSES
+from membership.queries.people import CURRENT_STATUSES, identity_by_email
 from membership.queries.transfers import may_stop_transfers, scheduled_transfer
 from membership.values import tokens
 from membership.values.authority import BY_PROVIDER
-from membership.values.lifetimes import ADDRESS_LINKS, STOP_TRANSFER, UNDO
+from membership.values.lifetimes import INVITATION, RESET, STOP_TRANSFER, UNDO, VERIFICATION
 
 
 class NoSuchLink(errors.NotFound):
@@ -45,18 +45,26 @@ class UndoSpent(LinkSpent):
     )
 
 
-_SPENT: dict[str, type[LinkSpent]] = dict.fromkeys(ADDRESS_LINKS, InvitationSpent) | {
-    UNDO: UndoSpent
-}
+_SPENT: dict[str, type[LinkSpent]] = {INVITATION: InvitationSpent, UNDO: UndoSpent}
 
 
 class Link(NamedTuple):
-    """A link that can still be used, and whom it is for."""
+    """A link that can still be used, and whom it is for. ``holder``: who has the address that it
+    was sent to; a new address may have nobody yet."""
 
     token: MailedToken
     identity: Identity
     member: Member | None
     organization: Organization | None
+    holder: Identity | None
+
+    @property
+    def needs_password(self) -> bool:
+        """Whether the person chooses a password with it."""
+        if self.token.purpose == RESET:
+            return True
+        joins = self.token.purpose in (INVITATION, VERIFICATION) and self.member is not None
+        return joins and (self.holder is None or self.holder.password_hash is None)
 
 
 def link(
@@ -71,7 +79,9 @@ def link(
     if not _is_usable(token, identity, member, now) or not _may_stop(session, token, member):
         raise _SPENT.get(token.purpose, LinkSpent)()
     organization = session.get(Organization, member.organization_id) if member else None
-    return Link(token, identity, member, organization)
+    is_new_address = token.purpose == VERIFICATION
+    holder = identity_by_email(session, token.email) if is_new_address else identity
+    return Link(token, identity, member, organization, holder)
 
 
 def _is_usable(
@@ -79,15 +89,30 @@ def _is_usable(
 ) -> bool:
     if token.used_at or token.superseded_at or token.expires_at <= now:
         return False
+    if member is None:
+        return _is_usable_by_person(token, identity)
+    return member.status in CURRENT_STATUSES and _is_usable_by_member(token, identity, member)
+
+
+def _is_usable_by_member(token: MailedToken, identity: Identity, member: Member) -> bool:
+    is_current = member.identity_id == identity.id
+    if token.purpose == VERIFICATION:
+        return is_current and member.pending_email == token.email
     if identity.email != token.email:
         return False
-    if member is None:
-        return True
-    if member.status not in CURRENT_STATUSES:
-        return False
-    # An undo link is for the former identity of the member, every other link for the current one.
-    is_current_identity = member.identity_id == identity.id
-    return is_current_identity is not (token.purpose == UNDO)
+    if token.purpose == UNDO:  # for the former identity, or while the change is pending
+        return not is_current or member.pending_email is not None
+    return is_current
+
+
+def _is_usable_by_person(token: MailedToken, identity: Identity) -> bool:
+    """Whether a link that concerns no single membership can be used."""
+    if token.purpose == VERIFICATION:
+        return identity.pending_email == token.email
+    if token.purpose == UNDO:
+        is_changed = identity.pending_email is not None or identity.email != token.email
+        return identity.status == "active" and is_changed
+    return identity.email == token.email
 
 
 def _may_stop(session: Session, token: MailedToken, member: Member | None) -> bool:
@@ -111,17 +136,28 @@ def mailed_token(
     return session.scalars(locked(query, lock)).one_or_none()
 
 
-class Former(NamedTuple):
-    """What a member was before their address changed: the role of their tokens, and who had
-    admitted them."""
+class Change(NamedTuple):
+    """What is known of a change of address: the role of the member's token then, who counts as
+    having admitted them (before it, for an undo link; after it, for a link that proves the
+    address), and who made it."""
 
     role: str
     admitted_by: str
+    made_by: str
 
 
-def before_change(session: Session, undo: MailedToken) -> Former:
-    """What the member was before the address change that this link undoes."""
-    sent = (Mail.email == undo.email, Mail.purpose == UNDO, Mail.created_at == undo.created_at)
-    mail = session.scalars(select(Mail).where(*sent, Mail.member_id == undo.member_id)).one()
-    details = mail.details or {}
-    return Former(str(details["role"]), str(details.get("admitted_by", BY_PROVIDER)))
+def change_of(session: Session, token: MailedToken) -> Change:
+    """The change that this link proves or undoes."""
+    sent = (
+        Mail.email == token.email,
+        Mail.purpose == token.purpose,
+        Mail.created_at == token.created_at,
+        Mail.member_id.is_not_distinct_from(token.member_id),
+    )
+    newest = select(Mail.details).where(*sent).order_by(Mail.id.desc()).limit(1)
+    details = session.scalars(newest).one() or {}
+    return Change(
+        str(details.get("role", "")),
+        str(details.get("admitted_by", BY_PROVIDER)),
+        str(details.get("by", "")),
+    )

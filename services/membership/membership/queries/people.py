@@ -80,9 +80,11 @@ def members(
     portal_access: bool | None = None,
 ) -> Any:
     """The list of members by name, each with their current link if they are pending, whether
-    another is queued, and whether they have one-time codes. ``names_only``: ``q`` does not find
-    by address or extension."""
-    query = select(Member, MailedToken, LINK_QUEUED, HAS_CODES).outerjoin(MailedToken, LINK_HELD)
+    another is queued, whether they have one-time codes, and the person's own new address until it
+    is proved. ``names_only``: ``q`` does not find by address or extension."""
+    query = select(Member, MailedToken, LINK_QUEUED, HAS_CODES, Identity.pending_email)
+    query = query.select_from(Member).outerjoin(MailedToken, LINK_HELD)
+    query = query.outerjoin(Identity, and_(Identity.id == Member.identity_id, Member.verified))
     query = query.where(
         Member.organization_id == organization_id, Member.status.in_(CURRENT_STATUSES)
     )
@@ -113,6 +115,25 @@ def identity_by_email(session: Session, email: str) -> Identity | None:
     return session.scalars(
         select(Identity).where(Identity.email == email_addresses.key(email))
     ).one_or_none()
+
+
+def pending_email(session: Session, member: Member) -> str | None:
+    """The address that the member will have once it is proved: in this organization only, or the
+    person's own everywhere. Of people who have not joined, the organization learns nothing."""
+    if not member.verified:
+        return None
+    own = select(Identity.pending_email).where(Identity.id == member.identity_id)
+    return member.pending_email or session.scalar(own)
+
+
+def is_member(session: Session, organization_id: str, identity_id: str) -> bool:
+    """Whether this person is a member there."""
+    is_current = exists().where(
+        Member.identity_id == identity_id,
+        Member.organization_id == organization_id,
+        Member.status.in_(CURRENT_STATUSES),
+    )
+    return session.scalar(select(is_current)) is True
 
 
 def membership(session: Session, member_id: str) -> Membership:

@@ -27,12 +27,13 @@ class VerificationBody(ma.Schema):
 
 
 class Verified(ma.Schema):
-    """The address is verified and the member is active."""
+    """The address is verified. ``organization`` and ``member_id`` are null where a person has
+    changed their own address everywhere."""
 
     verified = fields.Boolean(required=True)
     email = fields.String(required=True)
-    organization = fields.Nested(LinkedOrganization, required=True)
-    member_id = fields.String(required=True)
+    organization = fields.Nested(LinkedOrganization, required=True, allow_none=True)
+    member_id = fields.String(required=True, allow_none=True)
 
 
 class ResetRequest(ma.Schema):

@@ -4,14 +4,21 @@ import marshmallow as ma
 from chassis.http.fields import Name, Stamp
 from marshmallow import fields
 
-from membership.schemas.fields import IdentityInfo, OrganizationInfo
+from membership.schemas.fields import Address, IdentityInfo, OrganizationInfo, secret
+from membership.schemas.security import otp
+
+
+class MyIdentity(IdentityInfo):
+    """The caller. ``pending_email``: their new address, until it is proved."""
+
+    pending_email = fields.String(required=True, allow_none=True)
 
 
 class Me(ma.Schema):
     """The caller's identity, organization, role and, for staff, whom they act as.
     ``one_time_codes``: whether the caller logs in with them."""
 
-    identity = fields.Nested(IdentityInfo, required=True)
+    identity = fields.Nested(MyIdentity, required=True)
     organization = fields.Nested(OrganizationInfo, required=True)
     member_id = fields.String(required=True, allow_none=True)
     role = fields.String(required=True)
@@ -22,10 +29,14 @@ class Me(ma.Schema):
 
 
 class ProfilePatch(ma.Schema):
-    """The fields of one's own profile to change."""
+    """The fields of one's own profile to change. Another address needs the password, with the
+    one-time code where they are on, or a recent re-authentication."""
 
     given_name = Name(domains=False)
     family_name = Name(domains=False)
+    email = Address()
+    password = secret()
+    otp = otp()
 
 
 class MyOrganization(OrganizationInfo):

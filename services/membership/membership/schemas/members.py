@@ -26,6 +26,7 @@ class Member(ma.Schema):
     cannot approve support access. ``name`` is the person's own once they have joined; ``label`` is
     the organization's name for them where it is another one, or where they have not joined yet.
     ``identity_id`` is null until the member has joined.
+    ``pending_email``: the new address, until it is proved; until then ``email`` works.
 
     ``mfa``: whether the person has a second factor; false until they have joined.
     ``last_signed_in_at``: when they last signed in to this organization, or switched to it; null:
@@ -43,6 +44,7 @@ class Member(ma.Schema):
     family_name = fields.String(required=True, allow_none=True)
     label = fields.String(required=True, allow_none=True)
     email = fields.String(required=True, allow_none=True)
+    pending_email = fields.String(required=True, allow_none=True)
     role = fields.String(required=True)
     preset = fields.String(required=True, allow_none=True)
     portal_access = fields.Boolean(required=True, allow_none=True)

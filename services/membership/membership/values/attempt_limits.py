@@ -55,6 +55,7 @@ LINKS_TO_ADDRESS = Limit(10, DAY)
 INVITATIONS_BY_INVITER = Limit(20, HOUR)
 INVITATIONS_BY_ORGANIZATION = Limit(200, DAY)
 PASSWORD_RESETS = Limit(3, HOUR)
+EMAIL_CHANGES = Limit(6, DAY)
 RENEWAL_REQUESTS = Limit(1, DAY)
 
 
@@ -93,6 +94,11 @@ def exchanges(identity_id: str) -> Limits:
     return {f"exchange {identity_id}": EXCHANGES}
 
 
+def email_changes(identity_id: str) -> Limits:
+    """The limit for changes of one's own address."""
+    return {f"email {identity_id}": EMAIL_CHANGES}
+
+
 def new_sessions(identity_id: str) -> Limits:
     """The limit for a person's new sessions."""
     return {f"session {identity_id}": NEW_SESSIONS}
@@ -100,7 +106,12 @@ def new_sessions(identity_id: str) -> Limits:
 
 def of_person(identity_id: str) -> Limits:
     """All that is counted for a person by their id."""
-    return {**step_ups(identity_id), **exchanges(identity_id), **new_sessions(identity_id)}
+    return {
+        **step_ups(identity_id),
+        **exchanges(identity_id),
+        **new_sessions(identity_id),
+        **email_changes(identity_id),
+    }
 
 
 def pin_key(organization_id: str, extension: str = "") -> str:

@@ -11,10 +11,8 @@ from chassis.runtime import clock
 from membership import queries, schemas
 from membership.actions import invitations, mails, verifications
 from membership.queries import Link
-from membership.values.lifetimes import ADDRESS_LINKS
 from membership.views import credentials, resources
 
-_CHOOSING = (*verifications.RESET_LINKS, *ADDRESS_LINKS)  # with these people choose a password
 blp = Blueprint("links", __name__, url_prefix="/v1", description="Links in emails")
 
 
@@ -116,8 +114,7 @@ def _shown(link: Link) -> dict[str, Any]:
         "email": link.token.email,
         "organization": link.organization,
         "purpose": link.token.purpose,
-        "password_required": link.token.purpose in _CHOOSING
-        and (link.identity.password_hash is None or link.member is None),
+        "password_required": link.needs_password,
         "expires_at": link.token.expires_at,
     }
 
@@ -126,7 +123,7 @@ def _hashed(link: Link, password: str | None) -> str | None:
     """The hash of an acceptable password, made before any lock is taken. Raises Invalid."""
     if password is None:
         return None
-    identity = link.identity
+    identity = link.holder or link.identity
     with context.database().reading() as session:
         names = [
             membership.organization.name for membership in queries.memberships(session, identity.id)

@@ -15,7 +15,7 @@ from membership.actions import offboarding, profiles
 from membership.queries import support as support_queries
 from membership.values import roles
 from membership.values.support import SUPPORT_SUBJECT_PREFIX
-from membership.views import resources, support
+from membership.views import credentials, resources, security, support
 
 blp = Blueprint("me", __name__, description="Your own account")
 
@@ -68,11 +68,20 @@ def _me() -> dict[str, Any]:
 @blp.arguments(schemas.ProfilePatch)
 @blp.response(200, schemas.Me)
 def update_me(body: dict[str, Any]) -> dict[str, Any]:
-    """Change one's own profile, for all organizations."""
+    """Change one's own profile, for all organizations. Another address takes effect once it is
+    proved by the link that is mailed to it."""
     caller = current_caller()
-    idempotency.retried(
-        lambda session: profiles.change_profile(
-            session, identity_id=caller.sub, fields=body, now=clock.now()
+    attempt = security.attempt(body) if "password" in body else None
+    credentials.raise_failure(
+        idempotency.retried(
+            lambda session: profiles.change_profile(
+                session,
+                identity_id=caller.sub,
+                session_id=caller.sid,
+                fields=body,
+                attempt=attempt,
+                now=clock.now(),
+            )
         )
     )
     return _me()

@@ -38,8 +38,9 @@ def list_members(args: dict[str, Any], organization_id: str) -> dict[str, Any]:
         _check_visible(args)
 
     def shown(row: Any) -> dict[str, Any]:
-        member, token, queued, mfa = row[:4]
-        return _shown(member, queries.invitation_of(member, token, queued, now), mfa)
+        member, token, queued, mfa, own_pending = row[:5]
+        invitation = queries.invitation_of(member, token, queued, now)
+        return _shown(member, invitation, mfa, member.pending_email or own_pending)
 
     with context.database().reading() as session:
         return paging.page(
@@ -93,8 +94,9 @@ def show_member(organization_id: str, member_id: str) -> Response:
 @blp.arguments(schemas.MemberPatch)
 @blp.response(200, schemas.MemberWithPin)
 def update_member(body: dict[str, Any], organization_id: str, member_id: str) -> Response:
-    """Change a member. A new address has to be verified. A member who loses their login gets a
-    PIN, shown only this once."""
+    """Change a member. A new address of a member who has joined takes effect once it is
+    proved; one's own needs a recent re-authentication. A member who loses their login gets a PIN,
+    shown only this once."""
     if body.keys() & LOGIN_FIELDS:
         permit("member.change_login", organization_id)
     with context.database().reading() as session:
@@ -111,6 +113,7 @@ def update_member(body: dict[str, Any], organization_id: str, member_id: str) ->
                 member_id=member_id,
                 fields=body,
                 pin_hash=pin_hash,
+                session_id=current_caller().sid,
                 unchanged=lambda member: etag.check(patchable(member)),
                 **who,
             ),
@@ -230,12 +233,18 @@ def _check_visible(filters: dict[str, Any]) -> None:
             raise errors.invalid(f"/{name}", "not_visible", detail)
 
 
-def _shown(member: Any, invitation: queries.Invitation | None, mfa: bool | None) -> dict[str, Any]:
-    names = schemas.Member().fields.keys() - {"invitation", "mfa", "identity_id"}
+def _shown(
+    member: Any,
+    invitation: queries.Invitation | None,
+    mfa: bool | None,
+    pending_email: str | None,
+) -> dict[str, Any]:
+    names = schemas.Member().fields.keys() - {"invitation", "mfa", "pending_email", "identity_id"}
     # The id is that of the person's login elsewhere, so it would show that there is one.
     identity_id = member.identity_id if member.verified else None
     shown = {name: getattr(member, name) for name in names}
-    shown |= {"identity_id": identity_id, "invitation": invitation, "mfa": mfa}
+    shown |= {"identity_id": identity_id, "invitation": invitation}
+    shown |= {"mfa": mfa, "pending_email": pending_email}
     caller = current_caller()
     if guard.sees_names_only(caller) and member.identity_id != caller.sub:
         return {name: shown[name] if name in NAMES else None for name in shown}
@@ -243,8 +252,9 @@ def _shown(member: Any, invitation: queries.Invitation | None, mfa: bool | None)
 
 
 def _shown_now(session: Any, member: Any) -> dict[str, Any]:
+    invitation = queries.invitation(session, member, clock.now())
     mfa = queries.shows_mfa(session, member)
-    return _shown(member, queries.invitation(session, member, clock.now()), mfa)
+    return _shown(member, invitation, mfa, queries.pending_email(session, member))
 
 
 def _change(

@@ -92,12 +92,10 @@ def switch_off() -> Response:
 @blp.response(201, schemas.FreshProof)
 def step_up(body: dict[str, Any]) -> dict[str, Any]:
     """Re-authenticate for sensitive actions. Use the new access token for them."""
-    attempt, sid = _attempt(body), current_caller().sid
+    tried, sid = attempt(body), current_caller().sid
     issued = credentials.raise_failure(
         idempotency.retried(
-            lambda session: logins.step_up(
-                session, attempt=attempt, session_id=sid, now=clock.now()
-            )
+            lambda session: logins.step_up(session, attempt=tried, session_id=sid, now=clock.now())
         )
     )
     return sessions.tokens_of(issued) | {
@@ -118,7 +116,7 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
         with_codes = queries.has_one_time_codes(session, caller.sub)
     names = [membership.organization.name for membership in memberships]
     known = (identity.email or "", identity.given_name, identity.family_name, *names)
-    attempt = _attempt(body)
+    tried = attempt(body)
     password_hash = resources.hasher().hash_new(
         new, context=known, with_codes=with_codes, pointer="/new_password"
     )
@@ -126,7 +124,7 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
         idempotency.retried(
             lambda session: logins.change_password(
                 session,
-                attempt=attempt,
+                attempt=tried,
                 session_id=caller.sid,
                 password_hash=password_hash,
                 is_short=passwords.is_short(new),
@@ -137,7 +135,8 @@ def change_password(body: dict[str, Any]) -> dict[str, Any]:
     return {"changed": True}
 
 
-def _attempt(body: dict[str, Any]) -> LoginAttempt:
+def attempt(body: dict[str, Any]) -> LoginAttempt:
+    """The caller's attempt to authenticate within their session."""
     credentials.check_use(attempt_limits.step_ups(current_caller().sub))
     with context.database().reading() as session:
         email = queries.identity(session, current_caller().sub).email

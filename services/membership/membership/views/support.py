@@ -179,7 +179,13 @@ def may_enter(caller: Caller) -> bool:
 
 def support_identity(principal: str) -> dict[str, Any]:
     """The identity shown for a Remote Support session, which acts as no member."""
-    return {"id": principal, "email": None, "given_name": SUPPORT, "family_name": ""}
+    return {
+        "id": principal,
+        "email": None,
+        "given_name": SUPPORT,
+        "family_name": "",
+        "pending_email": None,
+    }
 
 
 def is_entered_as_support(organization_id: str) -> bool:

@@ -1,0 +1,161 @@
+"""A person changes their own address: their login in all of their organizations moves once the new
+address is proved, and the old one can undo it."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from membership import queries
+from membership.actions import (
+    attempts,
+    audit_log,
+    identities,
+    logouts,
+    mails,
+    member_events,
+    undo_reports,
+)
+from membership.actions.email_changes import MemberExists
+from membership.actions.mails import TooManyMails
+from membership.models import Identity, Mail, MailedToken
+from membership.queries import Link, Membership
+from membership.values import attempt_limits
+from membership.values.lifetimes import ADDRESS_LINKS
+
+
+class Person(NamedTuple):
+    """A person and their memberships, locked."""
+
+    identity: Identity
+    memberships: list[Membership]
+
+
+def lock_person(session: Session, identity_id: str) -> Person:
+    """Locks organizations, members and identity in the same order as changes to members do."""
+    memberships = queries.memberships(session, identity_id)
+    for _, organization in sorted(memberships, key=lambda membership: membership.organization.id):
+        session.refresh(organization, with_for_update={"read": True})
+    for member, _ in memberships:
+        session.refresh(member, with_for_update=True)
+    identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
+    return Person(identity, queries.memberships(session, identity_id))
+
+
+def request_change(session: Session, person: Person, email: str, now: datetime) -> None:
+    """Email a link that proves the new address, and tell the old one. The present address cancels a
+    change that is pending. Raises TooManyRequests, TooManyMails.
+
+    Whether somebody else has the address, only its holder learns, by the link."""
+    identity = person.identity
+    before = identity.pending_email
+    if email == identity.email:
+        mails.supersede_change(session, identity_id=identity.id, member_id=None, now=now)
+        identity.pending_email = None
+    else:
+        _check_frequency(session, identity, email, now)
+        identity.pending_email = email
+        mails.queue_change(
+            session,
+            identity=identity,
+            member_id=None,
+            email=email,
+            details={},
+            former={"by": identity.id},
+            now=now,
+        )
+    if before != identity.pending_email:
+        change = {"field": "pending_email", "before": before, "after": identity.pending_email}
+        _record(session, "member.updated", person.memberships, change, now)
+
+
+def complete(session: Session, link: Link, now: datetime) -> None:
+    """Move the person's login to the new address. Raises MemberExists where it is somebody
+    else's."""
+    _move(session, link, link.token.email, "email.changed", now)
+
+
+def undo(session: Session, link: Link, now: datetime) -> None:
+    """Move the person's login back, ending their sessions, or cancel a change that is pending; the
+    owners of their organizations are notified. Raises MemberExists."""
+    identity = link.identity
+    is_moved = identity.email != link.token.email
+    mails.supersede_change(session, identity_id=identity.id, member_id=None, now=now)
+    if is_moved:
+        since = link.token.created_at
+        mails.supersede_own_undo_links(session, identity_id=identity.id, since=since, now=now)
+        logouts.end_sessions(session, identity_id=identity.id, why="address_changed", now=now)
+        _move(session, link, link.token.email, "email.change_undone", now)
+    else:
+        change = {"field": "pending_email", "before": identity.pending_email, "after": None}
+        memberships = queries.memberships(session, identity.id)
+        _record(session, "email.change_undone", memberships, change, now)
+    identity.pending_email = None
+    for member, organization in queries.memberships(session, identity.id):
+        undo_reports.report(
+            session, organization=organization, member=member, made_by=identity.id, now=now
+        )
+
+
+def _move(session: Session, link: Link, email: str, action: str, now: datetime) -> None:
+    identity, before = link.identity, link.identity.email
+    _take_over_invitations(session, identity, email, now)
+    identity.email, identity.pending_email, identity.email_verified_at = email, None, now
+    session.flush()
+    memberships = queries.memberships(session, identity.id)
+    for member, organization in memberships:
+        member.email = email
+        member.update_search()
+        member_events.publish_members_changed(session, organization.id)
+    change = {"field": "email", "before": before, "after": email}
+    _record(session, action, memberships, change, now)
+
+
+def _take_over_invitations(session: Session, identity: Identity, email: str, now: datetime) -> None:
+    """The address may have been invited without anybody having joined with it: those invitations
+    are for the person who proves it. Raises MemberExists."""
+    other = queries.identity_by_email(session, email)
+    if other is None or other.id == identity.id:
+        return
+    session.refresh(other, with_for_update=True)
+    invited = queries.memberships(session, other.id)
+    if other.email_verified_at is not None or any(
+        queries.is_member(session, organization.id, identity.id) for _, organization in invited
+    ):
+        raise MemberExists()
+    for member, _ in invited:
+        session.refresh(member, with_for_update=True)
+        member.identity_id = identity.id
+    links = update(MailedToken).where(MailedToken.identity_id == other.id)
+    session.execute(links.values(identity_id=identity.id))
+    identities.erase_if_unused(session, which=[other.id], now=now)
+    session.refresh(other)
+    other.email = None
+
+
+def _check_frequency(session: Session, identity: Identity, email: str, now: datetime) -> None:
+    attempts.check_use(session, limits=attempt_limits.email_changes(identity.id), now=now)
+    sent = (Mail.email == email, Mail.purpose.in_(ADDRESS_LINKS))
+    limit = attempt_limits.LINKS_TO_ADDRESS
+    if seconds := queries.seconds_until_allowed(session, Mail.created_at, limit, *sent, now=now):
+        raise TooManyMails(retry_after=seconds)
+
+
+def _record(
+    session: Session,
+    action: str,
+    memberships: list[Membership],
+    change: dict[str, Any],
+    now: datetime,
+) -> None:
+    for member, organization in memberships:
+        audit_log.record(
+            session,
+            action,
+            organization=organization,
+            member=member,
+            by=audit_log.member_actor(member, organization),
+            now=now,
+            changes=[change],
+        )
