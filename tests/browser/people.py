@@ -112,6 +112,7 @@ class Person:
         """From the list of customers, by a search, to one of them; ``below``: straight to that
         section of it."""
         self.follow("Customers")
+        self.page.wait_for_load_state()  # until then, no script listens to what one types
         self.type_into(self.page.get_by_role("searchbox", name="Search customers"), name)
         if not self.has_script:  # else it is searched while one types
             self.page.keyboard.press("Enter")

@@ -126,11 +126,11 @@ def test_2_update_member_info(
     person.follow(grace["name"])
     person.follow("Edit")
     new = f"new-{grace['email']}"
-    person.fill({"Given name": "Rear Admiral", "Email address": new})
+    person.fill({"Name in this organization": "Rear Admiral", "Email address": new})
     person.tick(re.compile("^Member:"))
     person.press("Save changes")
     person.sees_message(f"We sent an email to {new}")
-    person.reads("Rear Admiral", "not verified")
+    person.reads("Rear Admiral", new, "not confirmed yet")
 
     other = arrive(customer.site, "", **WAYS[way])
     other.go(customer.site.link(new))
@@ -144,7 +144,7 @@ def test_2_update_member_info(
     person.reads("This PIN is shown only once")
 
     after = customer.get(f"/members/{grace['id']}")
-    assert (after["given_name"], after["portal_access"]) == ("Rear Admiral", False)
+    assert (after["label"], after["portal_access"]) == ("Rear Admiral", False)
 
 
 @pytest.mark.every_mode
