@@ -144,7 +144,7 @@ def test_2_update_member_info(
     person.reads("This PIN is shown only once")
 
     after = customer.get(f"/members/{grace['id']}")
-    assert (after["label"], after["portal_access"]) == ("Rear Admiral", False)
+    assert (after["name"], after["portal_access"]) == ("Rear Admiral", False)
 
 
 @pytest.mark.every_mode
