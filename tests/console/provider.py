@@ -252,9 +252,11 @@ def _invite(
         "portal_access": True,
         **rank,
     }
-    member = by.api("POST", f"/v1/organizations/{organization_id}/members", body)
+    members = f"/v1/organizations/{organization_id}/members"
+    member = by.api("POST", members, body)
     if accept:
         _accept(by.system, address)
+        member = by.api("GET", f"{members}/{member['id']}")
     return address, member
 
 

@@ -76,6 +76,8 @@ def test_a_key_stops_working_with_its_maker(setup, change, because):
     token = setup.exchange(key).json["access_token"]
 
     setup.change(*change)
+    if "email" in change[-1]:
+        setup.service.accept(change[-1]["email"])
 
     refused = setup.exchange(key)
     assert (refused.status_code, refused.json["code"]) == (401, "key_suspended")

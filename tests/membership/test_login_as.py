@@ -130,9 +130,6 @@ def test_no_session_begins_without_its_audit_record(
 
 REFUSED: dict[str, Callable[[SupportSetup, str, str], Any]] = {
     "login-less": lambda s, m, path: s.call("PATCH", path, {"portal_access": False}, token=s.boss),
-    "unverified": lambda s, m, path: s.call(
-        "PATCH", path, {"email": "else@customer.example"}, token=s.boss
-    ),
     "disabled": lambda s, m, path: s.call("POST", f"{path}/disable", token=s.boss),
 }
 
@@ -150,6 +147,16 @@ def test_staff_act_only_as_members_who_can_log_in(
 
     assert (answer.status_code, answer.json["code"]) == (409, "member_not_eligible"), answer.text
     assert support.acting_sessions() == []
+
+
+def test_staff_act_only_as_members_who_have_joined(support: SupportSetup) -> None:
+    body = {"name": "Kim", "email": "kim@customer.example", "portal_access": True, "role": "member"}
+    path = f"/v1/organizations/{support.organization_id}/members"
+    invited = support.call("POST", path, body, token=support.owner).json
+
+    answer = support.login_as(invited["id"])
+
+    assert (answer.status_code, answer.json["code"]) == (409, "member_not_eligible"), answer.text
 
 
 def test_nobody_acts_as_themselves_or_as_a_colleague(support: SupportSetup) -> None:
@@ -273,6 +280,13 @@ def _leave(call: str, path: str) -> Callable[[SupportSetup, dict[str, str]], Any
     return lambda s, t: s.call(call, path.format(**t), token=t["who"])
 
 
+def _move(support: SupportSetup, path: str) -> None:
+    """The membership goes to whoever has another address, once that is proved."""
+    email = "new@customer.example"
+    assert support.call("PATCH", path, {"email": email}, token=support.boss).status_code == 200
+    support.service.accept(email)
+
+
 ENDS: dict[str, tuple[str, str, Callable[[SupportSetup, dict[str, str]], Any]]] = {
     "by its own token": ("stopped", "token", _leave("DELETE", "/v1/sessions/current")),
     "by the staff member": ("stopped", "staff", _leave("DELETE", "/v1/sessions/{sid}")),
@@ -292,7 +306,7 @@ ENDS: dict[str, tuple[str, str, Callable[[SupportSetup, dict[str, str]], Any]]] 
     "member moves": (
         "member_changed",
         "boss",
-        lambda s, t: s.call("PATCH", t["path"], {"email": "new@customer.example"}, token=s.boss),
+        lambda s, t: _move(s, t["path"]),
     ),
     "member loses the login": (
         "member_changed",
