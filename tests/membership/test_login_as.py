@@ -281,7 +281,7 @@ def _leave(call: str, path: str) -> Callable[[SupportSetup, dict[str, str]], Any
 
 
 def _move(support: SupportSetup, path: str) -> None:
-    """The membership goes to whoever has another address, once that is proved."""
+    """The membership goes to the person who has another address, once that is proved."""
     email = "new@customer.example"
     assert support.call("PATCH", path, {"email": email}, token=support.boss).status_code == 200
     support.service.accept(email)
