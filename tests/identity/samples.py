@@ -171,6 +171,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     f"POST {M}/{{member_id}}/reset-pin": (
         Sample(group="member", ids={"member_id": "loginless_id"}),
     ),
+    f"POST {M}/{{member_id}}/end-sessions": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/login-as": (Sample(says(reason="a test"), "enter"),),
     f"GET {O}/ownership-transfers": (Sample(),),
     f"POST {O}/ownership-transfers": (

@@ -48,6 +48,7 @@ AN_ADMIN = A_MEMBER | {
     "member.resend",
     "member.reset_password",
     "member.reset_pin",
+    "member.end_sessions",
     "ownership.undo",
     "support.read",
     "support.consent",
@@ -149,6 +150,7 @@ PROVEN = {
     "ownership.accept",
     "ownership.undo",
     "member.change_login",
+    "member.end_sessions",
 }
 NO_PROGRAM_MAY = {
     "organization.hand_back",
@@ -157,6 +159,7 @@ NO_PROGRAM_MAY = {
     "key.adopt",
     "key.manage",
     "member.confirm",
+    "member.end_sessions",
     "member.login_as",
     "ownership.transfer",
     "ownership.accept",

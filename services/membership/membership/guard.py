@@ -4,6 +4,7 @@
 ``-``: not allowed. Customers reach only their own organization. API keys may do what their scopes
 allow."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +55,7 @@ member.remove         |   x      x       -       -      -    |   x     x     -  
 member.resend         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:invite
 member.reset_password |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
 member.reset_pin      |   x      x       -       x      -    |   x     x     -   |   -   | member:manage pin:reset
+member.end_sessions   |   !      !       -       -      -    |   !     !     -   |   -   | -            -
 member.confirm        |   -      -       -       -      -    |   x     -     -   |   -   | -            -
 member.login_as       |   !      !       -       -      -    |   -     -     -   |   -   | -            -
 ownership.read        |   x      x       x       x      x    |   x     x     x   |   x   | cust:read    members:read
@@ -131,6 +133,13 @@ def authority(caller: Caller, organization_id: str) -> Authority:
         of_provider=caller.is_staff and not at_home,
         admits_admins=not (caller.is_staff and caller.role == "support"),
     )
+
+
+def authority_over_logins(caller: Caller, organization_id: str) -> Authority:
+    """What this caller, an owner, admin or manager, may do with how the members there sign in: also
+    with those of their own rank, whom only an owner may change."""
+    given = authority(caller, organization_id)
+    return replace(given, ranks=given.ranks | {"admin"})
 
 
 def _manageable_ranks(caller: Caller, *, at_home: bool) -> frozenset[str]:

@@ -51,6 +51,7 @@ ACTIONS: Mapping[str, str] = {
     "member.removed": "Member removed",
     "member.left": "Member left",
     "member.confirmed": "Member confirmed",
+    "member.sessions_ended": "Sessions of the member ended",
     "member.login": "Signed in",
     "member.proved": "Re-authenticated",
     "member.login_as.started": "Login As session started",

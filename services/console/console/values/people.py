@@ -77,12 +77,17 @@ def allowed_operations(
     *,
     admits: bool,
     transfers: bool,
+    is_own: bool,
 ) -> frozenset[str]:
-    """The operations that the status of member and organization, the ranks one may manage, and
-    whether one ``admits`` admins and ``transfers`` the ownership allow."""
+    """The operations that the status of member and organization, the ranks one may manage, whether
+    one ``admits`` admins and ``transfers`` the ownership, and whether it is one's own membership
+    allow."""
     if organization["status"] not in EDITABLE:
         return frozenset()
     operations = {"ownership.transfer"} if transfers and obstacle(member) == "" else set()
+    # Those who may end sessions at all may end those of admins.
+    ends_sessions = not is_own and rank(member) in reached | {"admin"}
+    operations |= _where("member.end_sessions", ends_sessions and bool(member["verified"]))
     if rank(member) not in reached:
         return frozenset(operations)
     has_login, status = member["portal_access"], member["status"]

@@ -1,6 +1,5 @@
 """The members of an organization: the list, one member, and actions on them."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, request, url_for
@@ -9,99 +8,12 @@ from flask.typing import ResponseReturnValue
 from console.clients import Api, Refusal, fetch_all
 from console.forms import members as fields
 from console.values import people
+from console.values.member_actions import ACTIONS, MemberAction
 from console.views import page
 from console.views.page import needs
 
 blp = Blueprint("members", __name__, url_prefix="/c/<org>/members")
 FILTERS = ("q", "role", "status", "portal_access")
-
-
-@dataclass(frozen=True)
-class MemberAction:
-    """An action on a member, after a question. ``path``: below the member, here and in the API;
-    ``explanation``: below the question; ``success``: the message afterwards, after the name."""
-
-    path: str
-    operation: str
-    title: str
-    explanation: str
-    button: str
-    success: str
-    danger: bool = False
-
-    @property
-    def endpoint(self) -> str:
-        """Its page."""
-        return self.operation.removeprefix("member.")
-
-
-ACTIONS = (
-    MemberAction(
-        "disable",
-        "member.disable",
-        "Disable",
-        "They are signed out within seconds and can't sign in or use a PIN until you enable them "
-        "again. Nothing is deleted.",
-        "Disable member",
-        "was disabled and will be signed out within seconds.",
-        True,
-    ),
-    MemberAction(
-        "enable",
-        "member.enable",
-        "Enable",
-        "They can sign in again. If they have not joined yet, we email a new invitation.",
-        "Enable member",
-        "was enabled and can sign in again.",
-    ),
-    MemberAction(
-        "remove",
-        "member.remove",
-        "Remove",
-        "They are signed out within seconds and lose access to this organization. Their access to "
-        "other organizations stays. To bring them back, you have to add them again.",
-        "Remove member",
-        "was removed and will be signed out within seconds.",
-        True,
-    ),
-    MemberAction(
-        "confirm",
-        "member.confirm",
-        "Confirm",
-        "Your provider added this person, made them an admin, or changed their email address. Once "
-        "you confirm them, they can approve support access if they are an admin. Check the email "
-        "address first.",
-        "Confirm member",
-        "was confirmed.",
-    ),
-    MemberAction(
-        "resend-verification",
-        "member.resend",
-        "Resend email to",
-        "They get a new email with a new link. The link in the previous email stops working "
-        "immediately.",
-        "Resend email",
-        "was sent a new link. Earlier links no longer work.",
-    ),
-    MemberAction(
-        "reset-password",
-        "member.reset_password",
-        "Reset password for",
-        "They get an email with a link to choose a new password. The link expires in 30 minutes. "
-        "Their current password works until then.",
-        "Send link",
-        "was sent a link to choose a new password. It expires in 30 minutes.",
-    ),
-    MemberAction(
-        "reset-pin",
-        "member.reset_pin",
-        "Reset PIN for",
-        "You get a new PIN, which is shown only once. The current PIN stops working immediately.",
-        "Reset PIN",
-        "",
-        True,
-    ),
-)
 
 
 @blp.get("")
@@ -192,7 +104,7 @@ def edit(org: str, member: str) -> ResponseReturnValue:
             before,
             kind,
             _manageable_ranks(org),
-            is_own=before["email"] == page.visitor().browser.email,
+            is_own=_is_own(before),
             login=login,
             admits=admits,
         ),
@@ -222,6 +134,10 @@ def edit(org: str, member: str) -> ResponseReturnValue:
 def _sees_names_only() -> bool:
     at = page.visitor().workspace
     return bool(at.organization["kind"] == "customer" and at.role == "member")
+
+
+def _is_own(member: Any) -> bool:
+    return bool(member["email"] == page.visitor().browser.email)
 
 
 def _saved(before: Any, after: Any) -> str:
@@ -322,6 +238,7 @@ def _can(organization: Any, member: Any = None) -> frozenset[str]:
             _manageable_ranks(organization["id"]),
             admits=_admits(organization),
             transfers=transfers_ownership(organization),
+            is_own=_is_own(member),
         )
     return frozenset(operation for operation in operations if may(operation))
 

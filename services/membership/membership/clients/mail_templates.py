@@ -18,6 +18,7 @@ from membership.values.mails import (
     RECOVERY_CODE_USED,
     RECOVERY_CODES_RENEWED,
     RENEWAL_REQUESTED,
+    SESSIONS_ENDED,
     SUPPORT_ENDING,
     SUPPORT_RECEIPT,
     SUPPORT_REQUESTED,
@@ -35,6 +36,7 @@ SUBJECTS = {
     CODES_RESET: "One-time codes of your login were reset",
     RECOVERY_CODES_RENEWED: "You have new recovery codes",
     RECOVERY_CODE_USED: "A recovery code was used to sign in to your account",
+    SESSIONS_ENDED: "Your sessions at {organization} were ended",
     INVITATION: "You're invited to join {organization}",
     RESET: "Reset your password",
     VERIFICATION: "Confirm your email address for {organization}",
@@ -106,6 +108,13 @@ Recovery codes left: {left}.
 If this was you, there is nothing to do. You can create new recovery codes on the Security page.
 
 If this was not you, change your password now, then turn one-time codes off and on again.
+""",
+    SESSIONS_ENDED: """{greeting}
+
+{by} ended all sessions of your login at {organization}. Your password and your one-time codes have
+not changed: sign in again to continue.
+
+If you do not know why, contact the owner of {organization}.
 """,
     INVITATION: """{greeting}
 

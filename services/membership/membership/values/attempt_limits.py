@@ -57,6 +57,8 @@ INVITATIONS_BY_ORGANIZATION = Limit(200, DAY)
 PASSWORD_RESETS = Limit(3, HOUR)
 EMAIL_CHANGES = Limit(6, DAY)
 RENEWAL_REQUESTS = Limit(1, DAY)
+# Emails to a member about what somebody else does with their login.
+LOGIN_NOTICES = Limit(5, HOUR)
 
 
 def login_limits(network: bytes, *, in_5_minutes: int, in_an_hour: int) -> Limits:
@@ -82,6 +84,11 @@ def password_reset_limits(key: bytes, network: bytes) -> Limits:
 def password_reset_limits_of_staff(key: bytes) -> Limits:
     """The limits for password resets requested by someone who may manage the member."""
     return {f"reset by staff 1h {key.hex()}": PASSWORD_RESETS}
+
+
+def login_notices(purpose: str, member_id: str) -> Limits:
+    """The limit for emails of this purpose to a member, at the request of someone else."""
+    return {f"{purpose} 1h {member_id}": LOGIN_NOTICES}
 
 
 def step_ups(identity_id: str) -> Limits:

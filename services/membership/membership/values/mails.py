@@ -21,6 +21,7 @@ SUPPORT_REQUESTED, SUPPORT_ENDING, SUPPORT_RECEIPT = (
 RENEWAL_REQUESTED = "renewal_asked"
 ADMIN_ADDED = "admin_added"
 CHANGE_UNDONE = "change_undone"
+SESSIONS_ENDED = "sessions_ended"
 
 
 @dataclass(frozen=True, kw_only=True)

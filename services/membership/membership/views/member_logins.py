@@ -1,0 +1,44 @@
+"""What owners, admins and the provider do with the logins of members. The responses say nothing
+about the member."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chassis.auth.access import current_caller, requires
+from chassis.http import idempotency
+from chassis.http.parsing import Blueprint
+from chassis.runtime import clock
+from flask import Response
+
+from membership import guard, schemas
+from membership.actions import member_logins
+
+blp = Blueprint(
+    "member_logins", __name__, url_prefix="/v1/organizations", description="Logins of members"
+)
+
+
+@blp.route("/<organization_id>/members/<member_id>/end-sessions", methods=["POST"])
+@requires("member.end_sessions")
+@blp.response(202, schemas.Accepted)
+def end_sessions(organization_id: str, member_id: str) -> Response:
+    """End the member's sessions in this organization. The member is notified by email; the response
+    is the same for every member."""
+    return _act(member_logins.end_sessions, organization_id, member_id)
+
+
+def _act(action: Callable[..., None], organization_id: str, member_id: str) -> Response:
+    caller = current_caller()
+
+    def act(session: Any) -> dict[str, Any]:
+        action(
+            session,
+            organization_id=organization_id,
+            member_id=member_id,
+            authority=guard.authority_over_logins(caller, organization_id),
+            by=caller.actor(),
+            now=clock.now(),
+        )
+        return {"accepted": True}
+
+    return idempotency.change(schemas.Accepted(), act, status=202)
