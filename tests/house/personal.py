@@ -85,6 +85,7 @@ billing.reservations          | description                 | status
 
 membership.acting_sessions    | reason staff_name           | mode access ended_why
 membership.api_keys           | name created_by_name        | scopes created_by suspended_because
+membership.authenticators     | name secret                 | kind
 membership.counters           |                             | name
 membership.guesses            | key                         |
 membership.identities         | email given_name            | status
@@ -105,7 +106,6 @@ membership.refresh_tokens     | answer                      |
 membership.sessions           | user_agent client_address   | ended_why
 membership.support_grants     | reason requested_by_name    | status access requested_by
 membership.support_grants     | decided_by_name             | decided_by ended_why
-membership.totps              | secret                      |
 
 console.browsers              | name email                  |
 console.drafts                | fields                      |

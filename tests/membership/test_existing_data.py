@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from chassis.db import migrations
 from chassis.runtime import ids
 from membership import queries
 from membership.app import SERVICE
+from membership.models import Authenticator, Identity
 from membership.values import tokens
 from membership.values.lifetimes import INVITATION
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 pytestmark = pytest.mark.both_databases
@@ -239,3 +241,77 @@ def test_links_to_addresses_changed_before_are_invitations(tmp_path: Path) -> No
         kept = session.scalars(text("SELECT purpose FROM mailed_tokens ORDER BY purpose"))
         assert list(kept) == ["invitation", "reset"]
     engine.dispose()
+
+
+TOTP = (
+    "INSERT INTO totps (identity_id, secret, confirmed_at, last_step, failures, shut_until, "
+    "short_password) VALUES (:id, :secret, :confirmed_at, 7, :failures, :blocked_until, :short)"
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_authenticators_from_before_are_kept(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if database == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+    else:
+        url = request.getfixturevalue("postgres").fresh_database("membership").owner_url
+    migrations.upgrade(SERVICE.migrations, url, "0016")
+    engine = create_engine(url)
+    at = "2026-01-02 00:00:00.000000"
+    totps: list[dict[str, Any]] = [
+        {"confirmed_at": at, "failures": 3, "blocked_until": None, "short": True},
+        {"confirmed_at": at, "failures": 0, "blocked_until": at, "short": False},
+        {"confirmed_at": None, "failures": 1, "blocked_until": None, "short": False},
+    ]
+    with engine.begin() as connection:
+        for number in range(4):
+            person = {"id": UUIDS[number].hex, "email": f"{number}@acme.example"}
+            connection.execute(text(IDENTITY), person | {"verified_at": at})
+        for number, totp in enumerate(totps):
+            row = totp | {"id": UUIDS[number].hex, "secret": f"secret {number}"}
+            connection.execute(text(TOTP), row)
+
+    migrations.upgrade(SERVICE.migrations, url)
+
+    with Session(engine) as session:
+        rows = session.scalars(select(Authenticator).order_by(Authenticator.secret)).all()
+        confirmed_at = datetime(2026, 1, 2, tzinfo=UTC)
+        assert [(row.identity_id, row.kind, row.name, row.last_step) for row in rows] == [
+            (ids.of_uuid("idn", UUIDS[number]), "totp", "Authenticator app", 7)
+            for number in range(3)
+        ]
+        assert [row.confirmed_at for row in rows] == [confirmed_at, confirmed_at, None]
+        assert [row.created_at for row in rows[:2]] == [confirmed_at] * 2
+        people = session.scalars(select(Identity).order_by(Identity.email)).all()
+        assert [(p.code_failures, p.codes_blocked_until, p.short_password) for p in people] == [
+            (3, None, True),
+            (0, confirmed_at, False),
+            (1, None, False),
+            (0, None, False),
+        ]
+        session.add(_later_authenticator(rows[0]))
+        session.commit()
+
+    command.downgrade(migrations.config(SERVICE.migrations, url), "0016")
+
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT secret, failures FROM totps ORDER BY secret"))
+        assert [tuple(row) for row in kept] == [("secret 0", 3), ("secret 1", 0), ("secret 2", 1)]
+    engine.dispose()
+
+
+def _later_authenticator(first: Authenticator) -> Authenticator:
+    """Another one of the same person."""
+    later = datetime(2026, 1, 3, tzinfo=UTC)
+    return Authenticator(
+        id=ids.new("aut"),
+        identity_id=first.identity_id,
+        kind="totp",
+        name="Phone",
+        secret="another secret",
+        last_step=0,
+        created_at=later,
+        confirmed_at=later,
+    )

@@ -86,7 +86,7 @@ def test_the_secret_and_the_recovery_codes_are_shown_once_and_not_readable_later
         == OLGA
     )
     with service.database.reading() as session:
-        [totp] = session.scalars(select(models.Totp))
+        [totp] = session.scalars(select(models.Authenticator))
         kept = [code.digest for code in session.scalars(select(models.RecoveryCode))]
     assert phone.totp.secret not in totp.secret and len(kept) == 10
     assert not any(
@@ -534,5 +534,5 @@ def test_erasure_deletes_codes(service):
     token, _, _ = with_codes(service)
     service.receive(org.EraseMembers(organization_id=service.claims(token)["org"], deletion_id="d"))
     with service.database.reading() as session:
-        for model in (models.Totp, models.RecoveryCode, models.KnownClient):
+        for model in (models.Authenticator, models.RecoveryCode, models.KnownClient):
             assert session.scalars(select(model)).all() == []

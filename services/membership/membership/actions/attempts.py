@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from membership import queries
-from membership.models import FailedAttempts, Identity, KnownClient, LoginFailures, Totp
+from membership.models import FailedAttempts, Identity, KnownClient, LoginFailures
 from membership.values import attempt_limits
 from membership.values.attempt_limits import Limit, Limits
 from membership.values.clients import Client
@@ -234,17 +234,18 @@ def _delete(session: Session, column: InstrumentedAttribute[Any], keys: Iterable
 # One-time codes of a person.
 
 
-def check_code(totp: Totp, now: datetime) -> None:
+def check_code(identity: Identity, now: datetime) -> None:
     """Raise TooManyAttempts while the one-time codes are blocked."""
-    if totp.blocked_until is not None:
-        check_wait(attempt_limits.seconds_until(totp.blocked_until, now))
+    if identity.codes_blocked_until is not None:
+        check_wait(attempt_limits.seconds_until(identity.codes_blocked_until, now))
 
 
-def count_code_failure(totp: Totp, now: datetime) -> None:
-    """Count a failed one-time code, and block the codes at the limit."""
-    totp.failures += 1
-    if totp.failures >= attempt_limits.CODES.maximum:
-        totp.failures, totp.blocked_until = 0, now + attempt_limits.CODES.within
+def count_code_failure(identity: Identity, now: datetime) -> None:
+    """Count a failed one-time code, and block the codes of all authenticators at the limit."""
+    identity.code_failures += 1
+    if identity.code_failures >= attempt_limits.CODES.maximum:
+        identity.code_failures = 0
+        identity.codes_blocked_until = now + attempt_limits.CODES.within
 
 
 # PINs of an extension.

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import attempts, logouts, mails, person_names
 from membership.models import (
+    Authenticator,
     Identity,
     KnownClient,
     LoginSession,
@@ -20,12 +21,24 @@ from membership.models import (
     MailedToken,
     Member,
     RecoveryCode,
-    Totp,
 )
 from membership.values.lifetimes import LINK_LIFETIMES, RESET, UNDO
 from membership.values.mails import PASSWORD_CHANGED
 
 BATCH = 500
+_ERASED = {
+    "email": None,
+    "pending_email": None,
+    "email_verified_at": None,
+    "password_hash": None,
+    "last_member_id": None,
+    "code_failures": 0,
+    "codes_blocked_until": None,
+    "short_password": False,
+    "given_name": "",
+    "family_name": "",
+    "status": "erased",
+}
 
 
 def find_or_create_identity(session: Session, *, email: str, now: datetime) -> Identity:
@@ -160,23 +173,10 @@ def _erase(session: Session, identity_ids: set[str], now: datetime) -> None:
         .where(MailedToken.identity_id.in_(identity_ids))
         .values(email="", superseded_at=func.coalesce(MailedToken.superseded_at, now))
     )
-    for personal in (KnownClient, RecoveryCode, Totp):
+    for personal in (Authenticator, KnownClient, RecoveryCode):
         session.execute(delete(personal).where(personal.identity_id.in_(identity_ids)))
     _end_sessions(session, identity_ids, now)
-    session.execute(
-        update(Identity)
-        .where(which)
-        .values(
-            email=None,
-            pending_email=None,
-            email_verified_at=None,
-            password_hash=None,
-            last_member_id=None,
-            given_name="",
-            family_name="",
-            status="erased",
-        )
-    )
+    session.execute(update(Identity).where(which).values(_ERASED))
 
 
 def _end_sessions(session: Session, identity_ids: set[str], now: datetime) -> None:

@@ -1,22 +1,24 @@
-"""One-time codes: turn them on and off, and check them."""
+"""One-time codes: check them, and delete them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from chassis import errors
-from chassis.auth.callers import StepUpRequired
+from chassis.auth.encryption import DecryptionError
+from chassis.runtime import log
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import attempts, audit_log, logouts, mails, sessions
-from membership.models import Identity, LoginSession, RecoveryCode, Totp
+from membership.actions import attempts, audit_log, mails, sessions
+from membership.models import Authenticator, Identity, LoginSession, RecoveryCode
 from membership.queries import Membership
 from membership.values import one_time_codes
 from membership.values.encryption import Encryption
-from membership.values.lifetimes import REAUTHENTICATION
-from membership.values.mails import CODES_OFF, CODES_ON, RECOVERY_CODE_USED
+from membership.values.mails import RECOVERY_CODE_USED
+
+_LOG = log.get("security")
 
 
 class OtpRequired(errors.Unauthenticated):
@@ -32,24 +34,9 @@ class InvalidOtp(errors.Unauthenticated):
     )
 
 
-class InvalidCode(errors.Invalid):
-    code = "invalid_otp"
-    detail = "The one-time code is wrong or was already used. Wait for the next one."
-
-
 class NotEnrolled(errors.Conflict):
     code = "not_enrolled"
     detail = "There is no enrollment to confirm. Start with POST /v1/me/totp."
-
-
-class AlreadyOn(errors.Conflict):
-    code = "already_on"
-    detail = "One-time codes are already on. Turn them off first: DELETE /v1/me/totp."
-
-
-class MfaRequired(errors.Conflict):
-    code = "mfa_required"
-    detail = "Your provider requires one-time codes. You cannot turn them off."
 
 
 class PasswordTooShort(errors.Conflict):
@@ -58,62 +45,6 @@ class PasswordTooShort(errors.Conflict):
         "Your password is too short to be used without one-time codes. Choose a longer one first: "
         "POST /v1/me/password."
     )
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """A secret for an authenticator app, shown this once."""
-
-    secret: str
-    uri: str
-
-
-def enroll(
-    session: Session, *, session_id: str, encryption: Encryption, now: datetime
-) -> Enrolment:
-    """A new secret. Codes are not required until it is confirmed. Raises TokenRevoked,
-    StepUpRequired, AlreadyOn."""
-    login, identity, membership = lock_session(session, session_id=session_id, now=now)
-    if login.authenticated_at <= now - REAUTHENTICATION:
-        raise StepUpRequired()
-    totp = queries.totp(session, identity.id, lock="change")
-    if totp is not None and totp.confirmed_at is not None:
-        raise AlreadyOn()
-    secret = one_time_codes.new_secret()
-    totp = totp or Totp(identity_id=identity.id)
-    totp.secret = encryption.encrypt(secret, owner=identity.id)
-    totp.last_step = totp.failures = 0
-    totp.short_password = False
-    totp.blocked_until = None
-    session.add(totp)
-    email = identity.email or ""
-    return Enrolment(
-        secret, one_time_codes.uri(secret, email=email, issuer=membership.organization.name)
-    )
-
-
-def confirm(
-    session: Session, *, session_id: str, otp: str, encryption: Encryption, now: datetime
-) -> list[str] | errors.Failure:
-    """Turn the codes on and end every other session; returns the recovery codes, shown this
-    once. A wrong code is counted and returned, not raised.
-
-    Raises TokenRevoked, NotEnrolled, AlreadyOn, TooManyAttempts."""
-    login, identity, membership = lock_session(session, session_id=session_id, now=now)
-    totp = queries.totp(session, identity.id, lock="change")
-    if totp is None:
-        raise NotEnrolled()
-    if totp.confirmed_at is not None:
-        raise AlreadyOn()
-    if not _use_code(totp, otp, encryption, now):
-        return InvalidCode(
-            errors=[{"pointer": "/otp", "code": InvalidCode.code, "detail": InvalidCode().detail}]
-        )
-    totp.confirmed_at, login.with_otp = now, True
-    fresh = add_recovery_codes(session, identity.id, encryption)
-    _end_others(session, login, now)
-    record_and_notify(session, "mfa.enabled", CODES_ON, identity, membership, now)
-    return fresh
 
 
 def add_recovery_codes(session: Session, identity_id: str, encryption: Encryption) -> list[str]:
@@ -129,39 +60,18 @@ def add_recovery_codes(session: Session, identity_id: str, encryption: Encryptio
     return fresh
 
 
-def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
-    """Turn the codes off, delete the recovery codes and end every other session. Requires a
-    recent re-authentication with a code.
-
-    Raises TokenRevoked, NotEnrolled, MfaRequired, PasswordTooShort, StepUpRequired."""
-    login, identity, membership = lock_session(session, session_id=session_id, now=now)
-    totp = queries.totp(session, identity.id, lock="change")
-    if totp is None:
-        raise NotEnrolled("One-time codes are not turned on. There is nothing to turn off.")
-    if totp.confirmed_at is not None:
-        if login.authenticated_at <= now - REAUTHENTICATION or not login.with_otp:
-            raise StepUpRequired()
-        if queries.provider_requires_codes(session, identity.id):
-            raise MfaRequired()
-        if totp.short_password:
-            raise PasswordTooShort()
-        _end_others(session, login, now)
-        record_and_notify(session, "mfa.disabled", CODES_OFF, identity, membership, now)
-    delete_codes(session, identity_id=identity.id)
-
-
-def _end_others(session: Session, login: LoginSession, now: datetime) -> None:
-    logouts.end_sessions(
-        session, identity_id=login.identity_id, spare=login.id, why="codes_switched", now=now
-    )
-
-
 def delete_codes(session: Session, *, identity_id: str) -> None:
-    """Delete a person's codes. Their sessions no longer count as authenticated by a code."""
+    """Delete a person's authenticators and recovery codes, and what is known of their use. Their
+    sessions no longer count as authenticated by a code."""
     session.execute(delete(RecoveryCode).where(RecoveryCode.identity_id == identity_id))
-    session.execute(delete(Totp).where(Totp.identity_id == identity_id))
+    session.execute(delete(Authenticator).where(Authenticator.identity_id == identity_id))
     session.execute(
         update(LoginSession).where(LoginSession.identity_id == identity_id).values(with_otp=False)
+    )
+    session.execute(
+        update(Identity)
+        .where(Identity.id == identity_id)
+        .values(code_failures=0, codes_blocked_until=None, short_password=False)
     )
 
 
@@ -179,13 +89,13 @@ def take_otp(
     for those who have no codes. A wrong code is counted and returned, not raised.
 
     Raises OtpRequired, TooManyAttempts."""
-    totp = queries.totp(session, identity.id, lock="change")
-    if totp is None or totp.confirmed_at is None:
+    authenticators = queries.authenticators(session, identity.id, lock="change")
+    if not authenticators:
         return False
     if otp is None:
         raise OtpRequired()
     # Recovery codes work even while failed attempts block the one-time codes.
-    if _use_recovery_code(session, totp, otp, encryption, now):
+    if _use_recovery_code(session, identity, otp, encryption, now):
         unused = (RecoveryCode.identity_id == identity.id, RecoveryCode.used_at.is_(None))
         left = session.scalar(select(func.count()).select_from(RecoveryCode).where(*unused)) or 0
         record_and_notify(
@@ -197,21 +107,18 @@ def take_otp(
             now,
             left=left,
         )
-    elif not _use_code(totp, otp, encryption, now):
+    elif not use_code(identity, authenticators, otp, encryption, now):
         return InvalidOtp()
-    totp.failures, totp.short_password = 0, short_password
+    identity.code_failures, identity.short_password = 0, short_password
     return True
 
 
 def note_password(session: Session, *, identity_id: str, is_short: bool) -> None:
     """Remember whether the new password is too short to be used without codes. The person's row is
     locked. Raises PasswordTooShort where it is too short and the codes are off."""
-    totp = queries.totp(session, identity_id, lock="change")
-    confirmed = totp is not None and totp.confirmed_at is not None
-    if is_short and not confirmed:
+    if is_short and not queries.has_one_time_codes(session, identity_id):
         raise PasswordTooShort()
-    if totp is not None:
-        totp.short_password = is_short
+    session.get_one(Identity, identity_id).short_password = is_short
 
 
 def lock_session(
@@ -229,34 +136,56 @@ def lock_session(
     return sessions.live(session, session_id=session_id, now=now, lock=True), identity, membership
 
 
-def _use_code(totp: Totp, otp: str, encryption: Encryption, now: datetime) -> bool:
-    """Use up the code; returns whether it is right and was not used before. Raises
-    TooManyAttempts."""
-    attempts.check_code(totp, now)
-    secret = encryption.decrypt(totp.secret, owner=totp.identity_id)
-    step = one_time_codes.step_of(secret, otp, now, after=totp.last_step)
-    if step is not None:
-        totp.last_step, totp.failures = step, 0
-        totp.secret = encryption.rotate(totp.secret, owner=totp.identity_id)
-        return True
-    attempts.count_code_failure(totp, now)
-    return False
+def use_code(
+    identity: Identity,
+    authenticators: Sequence[Authenticator],
+    otp: str,
+    encryption: Encryption,
+    now: datetime,
+) -> bool:
+    """Use up the code; returns whether it is one of these authenticators and was not used before.
+    The person's row is locked. Raises TooManyAttempts."""
+    attempts.check_code(identity, now)
+    if not any(_is_code_of(one, otp, encryption, now) for one in authenticators):
+        attempts.count_code_failure(identity, now)
+        return False
+    identity.code_failures = 0
+    return True
+
+
+def _is_code_of(
+    authenticator: Authenticator, otp: str, encryption: Encryption, now: datetime
+) -> bool:
+    """Use up the code if this authenticator made it. One whose secret is lost makes none, so that
+    the person's others go on working."""
+    owner = authenticator.identity_id
+    try:
+        secret = encryption.decrypt(authenticator.secret, owner=owner)
+    except DecryptionError:
+        _LOG.warning("authenticator.unreadable", identity_id=owner)
+        return False
+    step = one_time_codes.step_of(secret, otp, now, after=authenticator.last_step)
+    if step is None:
+        return False
+    authenticator.last_step, authenticator.last_used_at = step, now
+    authenticator.secret = encryption.rotate(authenticator.secret, owner=owner)
+    return True
 
 
 def _use_recovery_code(
-    session: Session, totp: Totp, otp: str, encryption: Encryption, now: datetime
+    session: Session, identity: Identity, otp: str, encryption: Encryption, now: datetime
 ) -> bool:
     """Use up the recovery code; returns whether it is one that was not used before."""
-    digests = encryption.digests(one_time_codes.plain(otp), owner=totp.identity_id)
+    digests = encryption.digests(one_time_codes.plain(otp), owner=identity.id)
     code = session.scalars(
         select(RecoveryCode)
-        .where(RecoveryCode.identity_id == totp.identity_id, RecoveryCode.digest.in_(digests))
+        .where(RecoveryCode.identity_id == identity.id, RecoveryCode.digest.in_(digests))
         .with_for_update()
         .execution_options(populate_existing=True)
     ).first()
     if code is None or code.used_at is not None:
         return False
-    code.used_at, totp.blocked_until = now, None
+    code.used_at, identity.codes_blocked_until = now, None
     return True
 
 

@@ -34,8 +34,7 @@ def renew_codes(
     login, identity, membership = one_time_codes.lock_session(
         session, session_id=session_id, now=now
     )
-    totp = queries.totp(session, identity.id, lock="change")
-    if totp is None or totp.confirmed_at is None:
+    if not queries.has_one_time_codes(session, identity.id):
         raise one_time_codes.NotEnrolled()
     if login.authenticated_at <= now - REAUTHENTICATION or not login.with_otp:
         raise StepUpRequired()
@@ -57,10 +56,11 @@ def reset_codes(session: Session, *, email: str, unknown_hash: str, now: datetim
     identity = queries.identity_by_email(session, email)
     if identity is None:
         raise NoSuchLogin()
-    totp = queries.totp(session, identity.id, lock="change")
-    if totp is None:
+    session.refresh(identity, with_for_update=True)
+    enrolled = queries.has_one_time_codes(session, identity.id)
+    if not enrolled and queries.unconfirmed_authenticator(session, identity.id) is None:
         raise CodesAreOff()
-    too_short = totp.short_password
+    too_short = identity.short_password
     if too_short:
         identity.password_hash = unknown_hash
     one_time_codes.delete_codes(session, identity_id=identity.id)

@@ -4,7 +4,7 @@ from chassis.auth.encryption import DecryptionError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from membership.models import Member, RecoveryCode, Totp
+from membership.models import Authenticator, Member, RecoveryCode
 from membership.values.encryption import Encryption
 
 MAX_BATCH = 500
@@ -13,22 +13,22 @@ MAX_BATCH = 500
 def reencrypt(
     session: Session, *, encryption: Encryption, after: str | None
 ) -> tuple[str | None, int, int]:
-    """Encrypt a batch of the secrets of one-time codes, those after this person, with the current
-    pepper. Returns the last person of the batch, None if there was none left, how many were
+    """Encrypt a batch of the secrets of one-time codes, those after this authenticator, with the
+    current pepper. Returns the last one of the batch, None if there was none left, how many were
     encrypted, and how many are lost, because neither pepper decrypts them."""
-    batch = select(Totp).order_by(Totp.identity_id).limit(MAX_BATCH).with_for_update()
+    batch = select(Authenticator).order_by(Authenticator.id).limit(MAX_BATCH).with_for_update()
     if after is not None:
-        batch = batch.where(Totp.identity_id > after)
+        batch = batch.where(Authenticator.id > after)
     rows = session.scalars(batch).all()
     lost = 0
-    for totp in rows:
+    for row in rows:
         try:
-            secret = encryption.decrypt(totp.secret, owner=totp.identity_id)
+            secret = encryption.decrypt(row.secret, owner=row.identity_id)
         except DecryptionError:
             lost += 1
             continue
-        totp.secret = encryption.encrypt(secret, owner=totp.identity_id)
-    return (rows[-1].identity_id if rows else None), len(rows) - lost, lost
+        row.secret = encryption.encrypt(secret, owner=row.identity_id)
+    return (rows[-1].id if rows else None), len(rows) - lost, lost
 
 
 def count_hashed(session: Session) -> tuple[int, int]:

@@ -1,31 +1,42 @@
-"""One-time codes and recovery codes."""
+"""Authenticators and recovery codes."""
 
 from datetime import datetime
 
 from chassis.db.columns import BigInt, Id, Instant
-from sqlalchemy import Boolean, ForeignKey, Integer, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
 
+TOTP = "totp"
+_UNCONFIRMED = text("confirmed_at IS NULL")
 
-class Totp(Base):
-    """A person's authenticator app.
 
-    ``secret``: encrypted. Codes are required once ``confirmed_at`` is set; those up to the time
-    step ``last_step`` are used. ``failures`` in a row block them until ``blocked_until``.
-    ``short_password``: the password is too short to be used without codes."""
+class Authenticator(Base):
+    """What makes a person's one-time codes, such as an app on their phone.
 
-    __tablename__ = "totps"
-    identity_id: Mapped[str] = mapped_column(
-        Id("idn"), ForeignKey("identities.id"), primary_key=True
+    ``kind``: totp. ``secret``: encrypted. Its codes are required once ``confirmed_at`` is set;
+    those up to the time step ``last_step`` are used. A person has at most one unconfirmed."""
+
+    __tablename__ = "authenticators"
+    __table_args__ = (
+        Index(
+            "uq_authenticators_unconfirmed",
+            "identity_id",
+            unique=True,
+            postgresql_where=_UNCONFIRMED,
+            sqlite_where=_UNCONFIRMED,
+        ),
     )
+    id: Mapped[str] = mapped_column(Id("aut"), primary_key=True)
+    identity_id: Mapped[str] = mapped_column(Id("idn"), ForeignKey("identities.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(100))
     secret: Mapped[str] = mapped_column(String(255))
-    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
     last_step: Mapped[int] = mapped_column(BigInt)
-    failures: Mapped[int] = mapped_column(Integer)
-    blocked_until: Mapped[datetime | None] = mapped_column("shut_until", Instant)
-    short_password: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_used_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class RecoveryCode(Base):

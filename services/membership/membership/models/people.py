@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from chassis.db.columns import Id, Instant
-from sqlalchemy import Boolean, ForeignKey, Index, String, text
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from membership.models.organizations import Base
@@ -18,7 +18,8 @@ _CURRENT_OWNER = text("role = 'owner' AND status IN ('pending', 'active', 'disab
 class Identity(Base):
     """A person who may log in, in whichever organizations they are members. ``status``: active or
     erased (then without an address). ``pending_email``: the person's new address, until it is
-    proved."""
+    proved. ``code_failures`` in a row block the one-time codes until ``codes_blocked_until``.
+    ``short_password``: the password is too short to be used without codes."""
 
     __tablename__ = "identities"
     id: Mapped[str] = mapped_column(Id("idn"), primary_key=True)
@@ -30,6 +31,9 @@ class Identity(Base):
     pending_email: Mapped[str | None] = mapped_column(String(254))
     status: Mapped[str] = mapped_column(String(16))
     last_member_id: Mapped[str | None] = mapped_column(Id("mem"))
+    code_failures: Mapped[int] = mapped_column(Integer, default=0)
+    codes_blocked_until: Mapped[datetime | None] = mapped_column(Instant)
+    short_password: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     @property

@@ -38,7 +38,12 @@ from membership.queries.logins import (
     requirements,
     revocations,
 )
-from membership.queries.one_time_codes import has_one_time_codes, provider_requires_codes, totp
+from membership.queries.one_time_codes import (
+    authenticators,
+    has_one_time_codes,
+    provider_requires_codes,
+    unconfirmed_authenticator,
+)
 from membership.queries.organizations import (
     NoSuchOrganization,
     has_provider,
@@ -100,6 +105,7 @@ __all__ = [
     "TransferWithMembers",
     "api_key",
     "api_keys",
+    "authenticators",
     "change_of",
     "counts",
     "deletion_warnings",
@@ -147,8 +153,8 @@ __all__ = [
     "sessions_of",
     "settings_of",
     "shows_mfa",
-    "totp",
     "transfer",
     "transfers",
+    "unconfirmed_authenticator",
     "working_keys",
 ]

@@ -1,26 +1,41 @@
 """One-time codes: who has them and who needs them."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from membership.models import Totp
+from membership.models import Authenticator
 from membership.queries.locking import locked
 from membership.queries.logins import requirements
 from membership.queries.people import memberships
 
 
-def totp(session: Session, identity_id: str, *, lock: str = "") -> Totp | None:
-    """The person's authenticator app, confirmed or not."""
-    query = select(Totp).where(Totp.identity_id == identity_id)
-    return session.scalars(locked(query, lock)).one_or_none()
+def authenticators(
+    session: Session, identity_id: str, *, lock: str = ""
+) -> Sequence[Authenticator]:
+    """The person's confirmed authenticators, oldest first."""
+    query = select(Authenticator).where(
+        Authenticator.identity_id == identity_id, Authenticator.confirmed_at.is_not(None)
+    )
+    ordered = query.order_by(Authenticator.created_at, Authenticator.id)
+    return session.scalars(locked(ordered, lock)).all()
+
+
+def unconfirmed_authenticator(session: Session, identity_id: str) -> Authenticator | None:
+    """The person's authenticator whose first code is outstanding, locked."""
+    query = select(Authenticator).where(
+        Authenticator.identity_id == identity_id, Authenticator.confirmed_at.is_(None)
+    )
+    return session.scalars(locked(query, "change")).one_or_none()
 
 
 def has_one_time_codes(session: Session, identity_id: str) -> bool:
     """Whether the person logs in with one-time codes."""
-    query = select(Totp.identity_id).where(
-        Totp.identity_id == identity_id, Totp.confirmed_at.is_not(None)
+    query = select(Authenticator.id).where(
+        Authenticator.identity_id == identity_id, Authenticator.confirmed_at.is_not(None)
     )
-    return session.scalar(query) is not None
+    return session.scalar(query.limit(1)) is not None
 
 
 def provider_requires_codes(session: Session, identity_id: str) -> bool:

@@ -8,7 +8,7 @@ from chassis.runtime import ids
 from sqlalchemy import and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
-from membership.models import Identity, MailedToken, Member, Organization, Totp
+from membership.models import Authenticator, Identity, MailedToken, Member, Organization
 from membership.queries.invitations import LINK_HELD, LINK_QUEUED
 from membership.queries.locking import locked
 
@@ -17,7 +17,9 @@ CURRENT_STATUSES = ("pending", "active", "disabled")
 # the organization learns nothing.
 HAS_CODES = and_(
     Member.verified,
-    exists().where(Totp.identity_id == Member.identity_id, Totp.confirmed_at.is_not(None)),
+    exists().where(
+        Authenticator.identity_id == Member.identity_id, Authenticator.confirmed_at.is_not(None)
+    ),
 )
 
 

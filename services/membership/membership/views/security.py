@@ -9,7 +9,7 @@ from chassis.runtime import clock
 from flask import Response
 
 from membership import queries, schemas
-from membership.actions import logins, one_time_codes, recovery
+from membership.actions import authenticators, logins, recovery
 from membership.actions.logins import LoginAttempt
 from membership.values import attempt_limits, passwords
 from membership.values.lifetimes import REAUTHENTICATION
@@ -32,7 +32,7 @@ def enroll() -> Response:
     encryption, sid = credentials.encryption(), current_caller().sid
     return idempotency.change(
         schemas.Enrolment(),
-        lambda session: one_time_codes.enroll(
+        lambda session: authenticators.enroll(
             session, session_id=sid, encryption=encryption, now=clock.now()
         ),
         status=201,
@@ -49,7 +49,7 @@ def confirm(body: dict[str, Any]) -> dict[str, Any]:
     encryption, sid = credentials.encryption(), current_caller().sid
     codes = credentials.raise_failure(
         idempotency.retried(
-            lambda session: one_time_codes.confirm(
+            lambda session: authenticators.confirm(
                 session, session_id=sid, otp=body["otp"], encryption=encryption, now=clock.now()
             )
         )
@@ -81,7 +81,7 @@ def switch_off() -> Response:
     """Turn one-time codes off. Requires recent re-authentication with one of them."""
     sid = current_caller().sid
     idempotency.retried(
-        lambda session: one_time_codes.switch_off(session, session_id=sid, now=clock.now())
+        lambda session: authenticators.switch_off(session, session_id=sid, now=clock.now())
     )
     return Response(status=204)
 
