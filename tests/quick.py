@@ -89,7 +89,7 @@ def _is_named_after(test: str, module: str) -> bool:
     package, name = Path(module).parts[-2], Path(module).stem
     service = _service(module)
     return test.startswith(f"tests/{service}/") and bool(
-        re.search(rf"test_(\w+_)?{name}(_\w+)?\.py$", test)
+        re.search(rf"test_(\w+_)?{name}(_\w+)?\.py$|/{name}/test_", test)
         or (package != service and re.search(rf"test_{package}(_\w+)?\.py$", test))
     )
 

@@ -3,6 +3,7 @@
 import email.message
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.membership.conftest import CHEAP, PASSWORD, MembershipService
 
+MICROSECOND = timedelta(microseconds=1)
 _HASH = CHEAP.hash(PASSWORD)
 
 
