@@ -1,5 +1,6 @@
 """What can be done to browser sessions, workspace sessions and drafts."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,22 +28,36 @@ def sign_in(session: Session, *, secret: str, granted: dict[str, Any], now: date
     _delete_expired(session, now)
     identity = granted["identity"]
     _delete_surplus(session, identity["id"])
-    names = [identity.get("given_name"), identity.get("family_name")]
-    name = " ".join(filter(None, names)) or identity["email"]
+    shown = shown_identity(identity)
     browser = Browser(
         id=ids.new("brw"),
         secret_hash=queries.hashed(secret),
         identity_id=identity["id"],
-        name=name,
-        email=identity["email"],
+        **shown,
         started_at=now,
         used_at=now,
     )
     session.add(browser)
     session.flush()
     return save_workspace(
-        session, browser_id=browser.id, secret=secret, granted=granted, member=name, now=now
+        session,
+        browser_id=browser.id,
+        secret=secret,
+        granted=granted,
+        member=shown["name"],
+        now=now,
     )
+
+
+def shown_identity(identity: Mapping[str, Any]) -> dict[str, str]:
+    """Name and email of a person as pages show them."""
+    names = (identity.get("given_name"), identity.get("family_name"))
+    return {"name": " ".join(filter(None, names)) or identity["email"], "email": identity["email"]}
+
+
+def update_identity(session: Session, *, browser_id: str, shown: Mapping[str, str]) -> None:
+    """Show the person's new name or email from now on."""
+    session.execute(update(Browser).where(Browser.id == browser_id).values(**shown))
 
 
 def save_workspace(

@@ -1,6 +1,7 @@
-"""The forms about your own account: one-time codes, password, API keys."""
+"""The forms about your own account: profile, one-time codes, password, API keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from console.forms import Field, Form, whole_number
@@ -35,6 +36,16 @@ PASSWORD: Sequence[Field] = (
     ),
     password("new_password", "New password"),
 )
+_FAMILY_NAME = Field("family_name", "Family name", autocomplete="family-name")
+_EMAIL = Field(
+    "email",
+    "Email address",
+    kind="email",
+    autocomplete="email",
+    max_length=320,
+    hint="You sign in with it, in all your organizations. If you change it, we email a link to the "
+    "new address. You keep the current one until you open that link.",
+)
 ROTATION: Sequence[Field] = (
     Field(
         "overlap_minutes",
@@ -48,6 +59,29 @@ ROTATION: Sequence[Field] = (
         ),
     ),
 )
+
+
+def profile(identity: Mapping[str, Any]) -> Sequence[Field]:
+    """The fields of one's own profile. A person may have a single name."""
+    given_name = Field(
+        "given_name",
+        "Given name",
+        autocomplete="given-name",
+        hint="Your name is the same in all your organizations. Each of them can also give you a "
+        "name that only its own members see.",
+    )
+    return given_name, replace(_FAMILY_NAME, required=bool(identity["family_name"])), _EMAIL
+
+
+def profile_body(form: Form, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of a changed profile. The current address is left out, because sending it cancels a
+    change that is not confirmed yet."""
+    body = form.body(empty=True)
+    if body["email"] == identity["email"]:
+        del body["email"]
+    if not (body["family_name"] or identity["family_name"]):
+        del body["family_name"]
+    return body
 
 
 def rotation_body(form: Form) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The API on behalf of a visitor: request headers, access token and its renewal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,18 @@ def api(
     return Api(transport, headers, token, lambda: renewal.renew(token))
 
 
+def note_identity(database: Database, visitor: Visitor, identity: Mapping[str, Any]) -> None:
+    """Show the person's name and email as the API has them now: they may have changed elsewhere.
+    The identity of somebody whom support acts as changes nothing."""
+    browser, shown = visitor.browser, actions.shown_identity(identity)
+    is_known = shown == {"name": browser.name, "email": browser.email}
+    if is_known or identity["id"] != browser.identity_id:
+        return
+    with database.transaction() as session:
+        actions.update_identity(session, browser_id=browser.id, shown=shown)
+    browser.name, browser.email = shown["name"], shown["email"]
+
+
 @dataclass(frozen=True)
 class _Renewal:
     """How a workspace session gets its next access token. Needs no request context, because cards
@@ -87,6 +100,7 @@ class _Renewal:
                 member=workspace.member,
                 now=clock.now(),
             )
+        note_identity(self.database, self.visitor, granted["identity"])
         return str(granted["access_token"])
 
     def _refresh(self, body: dict[str, str]) -> dict[str, Any]:

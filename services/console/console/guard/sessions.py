@@ -1,5 +1,6 @@
 """Browsers and their workspace sessions: sign in, enter and leave workspaces, sign out."""
 
+from contextlib import suppress
 from typing import Any
 
 from chassis.runtime import clock
@@ -7,7 +8,7 @@ from flask import g
 
 from console import actions, queries
 from console.clients import Refusal
-from console.guard.api_access import api
+from console.guard.api_access import api, note_identity
 from console.guard.storage import database
 from console.guard.visitors import Visitor
 from console.models import WorkspaceSession
@@ -79,6 +80,15 @@ def own_workspaces(visitor: Visitor) -> list[WorkspaceSession]:
         return queries.own_workspaces(session, visitor.browser.id)
 
 
+def refresh_identity(visitor: Visitor) -> None:
+    """Ask the API for the person's name and email, which a link may have changed. If it refuses or
+    does not respond, nothing changes."""
+    for workspace in own_workspaces(visitor)[:1]:
+        with suppress(Refusal):
+            identity = api(visitor, workspace).get("/v1/me")["identity"]
+            note_identity(database(), visitor, identity)
+
+
 def _switch(visitor: Visitor, key: str) -> WorkspaceSession | None:
     """Enter another of the user's own organizations; None if they are no member of it. Sessions
     that turn out to have ended are deleted. Customers that support may enter are not included:
@@ -104,6 +114,7 @@ def _exchange(visitor: Visitor, known: WorkspaceSession, key: str) -> WorkspaceS
     if key not in [organization["id"] for organization in organizations]:
         return None
     granted = client.post("/v1/sessions/exchange", {"organization_id": key})
+    note_identity(database(), visitor, granted["identity"])
     entered = save_workspace(visitor, granted, member=visitor.browser.name)
     with database().reading() as session:
         row = queries.browser(session, visitor.secret, entered)

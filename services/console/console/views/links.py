@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from console.clients import Refusal
 from console.forms import links as fields
-from console.guard import api_access
+from console.guard import api_access, sessions
 from console.views import page
 from console.views.page import open_to_all
 
@@ -140,10 +140,7 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         words.format(organization=organization)
         for words in (use.title, use.lead, use.done, use.after)
     )
-    visitor = g.visitor
-    is_for_login = kind != "choose" and link["purpose"] != "verification"
-    is_other = visitor and is_for_login and visitor.browser.email != link["email"]
-    other = visitor.browser.email if is_other else ""
+    other = _other_person(link)
     form = page.form(fields.choosing() if link["password_required"] else ())
     # The person chose a password by another link while this page was open: show it again.
     has_one_meanwhile = not link["password_required"] and "password" in request.form
@@ -156,7 +153,20 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         return page.show(
             "link.html", form=form, link=link, other=other, verb=use.verb, title=title, lead=lead
         )
+    if g.visitor:
+        sessions.refresh_identity(g.visitor)
     return _done(link, done, after, kind)
+
+
+def _other_person(link: Any) -> str:
+    """The address of the signed-in person, if the link is for somebody else who has to sign in. A
+    link about an address works for everybody who has received it."""
+    visitor = g.visitor
+    if not visitor or link["purpose"] not in ("invitation", "stop_transfer"):
+        return ""
+    if visitor.browser.email != link["email"]:
+        sessions.refresh_identity(visitor)
+    return "" if visitor.browser.email == link["email"] else str(visitor.browser.email)
 
 
 def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:

@@ -131,13 +131,15 @@ def edit(org: str, member: str) -> ResponseReturnValue:
     return page.done(_saved(before, after), "members.detail", member=member)
 
 
+def _is_own(member: Any) -> bool:
+    visitor = page.visitor()
+    is_acting = visitor.workspace.act is not None
+    return not is_acting and bool(member["identity_id"] == visitor.browser.identity_id)
+
+
 def _sees_names_only() -> bool:
     at = page.visitor().workspace
     return bool(at.organization["kind"] == "customer" and at.role == "member")
-
-
-def _is_own(member: Any) -> bool:
-    return bool(member["email"] == page.visitor().browser.email)
 
 
 def _saved(before: Any, after: Any) -> str:
