@@ -123,7 +123,8 @@ def undo(session: Session, link: Link, membership: Membership, now: datetime) ->
     change = queries.change_of(session, link.token)
     if member.identity_id == link.identity.id:
         before, member.pending_email = member.pending_email, None
-        member.admitted_by = change.admitted_by
+        if change.admitted_by == BY_PROVIDER:  # a confirmation since was meant for the new address
+            member.admitted_by = BY_PROVIDER
         mails.supersede_change(session, identity_id=link.identity.id, member_id=member.id, now=now)
     else:
         before = member.email
@@ -137,15 +138,39 @@ def undo(session: Session, link: Link, membership: Membership, now: datetime) ->
 def _restore(
     session: Session, link: Link, membership: Membership, change: queries.Change, now: datetime
 ) -> None:
-    member, organization = membership
+    member = membership.member
     if member.status == "disabled":
         raise LinkMemberDisabled()
-    if queries.is_member(session, organization.id, link.identity.id):
-        raise MemberExists()
+    withdraw_invitation(session, link.identity.id, membership, now)
     _check_not_raised(membership, change.role)
     mails.supersede_undo_links(session, member_id=member.id, since=link.token.created_at, now=now)
     _move(session, membership, link.identity, now)
     member.status, member.admitted_by = "active", change.admitted_by
+
+
+def withdraw_invitation(
+    session: Session, identity_id: str, membership: Membership, now: datetime
+) -> None:
+    """Remove the other member who was invited to the same organization with the address that the
+    member takes back: inviting it must not keep its holder from undoing the change. Raises
+    MemberExists where that invitation was accepted, or is the owner's."""
+    member, organization = membership
+    others = queries.members_by_identity(session, organization.id, {identity_id}, lock="change")
+    for other in others.values():
+        if other.verified or other.role == "owner":
+            raise MemberExists()
+        mails.supersede_links(session, member_id=other.id, now=now)
+        other.status = "removed"
+        session.flush()
+        audit_log.record(
+            session,
+            "member.removed",
+            organization=organization,
+            member=other,
+            now=now,
+            by=audit_log.member_actor(member, organization),
+            changes=[{"field": "status", "before": "pending", "after": "removed"}],
+        )
 
 
 def _move(session: Session, membership: Membership, person: Identity, now: datetime) -> None:

@@ -54,11 +54,14 @@ def queue_change(
     _queue(session, UNDO, identity.email or "", member_id, now, former, **of)
 
 
-def queue_proof_again(session: Session, *, member: Member, now: datetime) -> None:
-    """Email the link that proves the member's new address again. The previous one stops working."""
+def queue_proof_again(
+    session: Session, *, member: Member, details: dict[str, str], now: datetime
+) -> None:
+    """Email the link that proves the member's new address again. The previous one stops working.
+    ``details``: what the link may give if it is not stored any more what the change was to give."""
     sent = (Mail.member_id == member.id, Mail.purpose == VERIFICATION)
     newest = select(Mail.details).where(*sent).order_by(Mail.id.desc()).limit(1)
-    details = session.scalars(newest).one()
+    details = session.scalars(newest).first() or details
     identity_id = member.identity_id or ""
     supersede_change(session, identity_id=identity_id, member_id=member.id, now=now)
     _queue(

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from membership.actions import audit_log, invitations, mails, member_roles, members
 from membership.models import Member, Organization
+from membership.values import roles
 from membership.values.authority import Authority
 
 
@@ -56,7 +57,9 @@ def _prove_again(
 ) -> None:
     member_roles.check_manageable(authority, organization, member.role, member.preset, admits=True)
     invitations.check_frequency(session, member=member, email=member.pending_email, by=by, now=now)
-    mails.queue_proof_again(session, member=member, now=now)
+    role = roles.in_token(organization.kind, member.role, member.preset)
+    details = {"role": role, "admitted_by": authority.admitted_by}
+    mails.queue_proof_again(session, member=member, details=details, now=now)
     audit_log.record(
         session, "invitation.sent", organization=organization, member=member, by=by, now=now
     )

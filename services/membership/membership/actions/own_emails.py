@@ -11,6 +11,7 @@ from membership import queries
 from membership.actions import (
     attempts,
     audit_log,
+    email_changes,
     identities,
     logouts,
     mails,
@@ -19,7 +20,7 @@ from membership.actions import (
 )
 from membership.actions.email_changes import MemberExists
 from membership.actions.mails import TooManyMails
-from membership.models import Identity, Mail, MailedToken
+from membership.models import Identity, Mail, MailedToken, Member
 from membership.queries import Link, Membership
 from membership.values import attempt_limits
 from membership.values.lifetimes import ADDRESS_LINKS
@@ -67,7 +68,7 @@ def request_change(session: Session, person: Person, email: str, now: datetime) 
         )
     if before != identity.pending_email:
         change = {"field": "pending_email", "before": before, "after": identity.pending_email}
-        _record(session, "member.updated", person.memberships, change, now)
+        _record(session, "member.updated", _joined(session, identity), change, now)
 
 
 def complete(session: Session, link: Link, now: datetime) -> None:
@@ -83,19 +84,25 @@ def undo(session: Session, link: Link, now: datetime) -> None:
     is_moved = identity.email != link.token.email
     mails.supersede_change(session, identity_id=identity.id, member_id=None, now=now)
     if is_moved:
+        _withdraw_invitations(session, link, now)
         since = link.token.created_at
         mails.supersede_own_undo_links(session, identity_id=identity.id, since=since, now=now)
         logouts.end_sessions(session, identity_id=identity.id, why="address_changed", now=now)
         _move(session, link, link.token.email, "email.change_undone", now)
     else:
         change = {"field": "pending_email", "before": identity.pending_email, "after": None}
-        memberships = queries.memberships(session, identity.id)
-        _record(session, "email.change_undone", memberships, change, now)
+        _record(session, "email.change_undone", _joined(session, identity), change, now)
     identity.pending_email = None
-    for member, organization in queries.memberships(session, identity.id):
+    for member, organization in _joined(session, identity):
         undo_reports.report(
             session, organization=organization, member=member, made_by=identity.id, now=now
         )
+
+
+def _joined(session: Session, identity: Identity) -> list[Membership]:
+    """Who has only invited the person learns nothing of their login."""
+    memberships = queries.memberships(session, identity.id)
+    return [membership for membership in memberships if membership.member.verified]
 
 
 def _move(session: Session, link: Link, email: str, action: str, now: datetime) -> None:
@@ -103,9 +110,11 @@ def _move(session: Session, link: Link, email: str, action: str, now: datetime) 
     _take_over_invitations(session, identity, email, now)
     identity.email, identity.pending_email, identity.email_verified_at = email, None, now
     session.flush()
-    memberships = queries.memberships(session, identity.id)
+    _leave_invitations(session, identity, before or "", now)
+    memberships = _joined(session, identity)
     for member, organization in memberships:
         member.email = email
+        member.pending_email = None if member.pending_email == email else member.pending_email
         member.update_search()
         member_events.publish_members_changed(session, organization.id)
     change = {"field": "email", "before": before, "after": email}
@@ -124,14 +133,40 @@ def _take_over_invitations(session: Session, identity: Identity, email: str, now
         queries.is_member(session, organization.id, identity.id) for _, organization in invited
     ):
         raise MemberExists()
-    for member, _ in invited:
-        session.refresh(member, with_for_update=True)
-        member.identity_id = identity.id
-    links = update(MailedToken).where(MailedToken.identity_id == other.id)
-    session.execute(links.values(identity_id=identity.id))
+    _hand_over(session, [member for member, _ in invited], other.id, identity.id)
     identities.erase_if_unused(session, which=[other.id], now=now)
     session.refresh(other)
     other.email = None
+
+
+def _withdraw_invitations(session: Session, link: Link, now: datetime) -> None:
+    """Of the address that the person takes back, in organizations where they are already."""
+    other = queries.identity_by_email(session, link.token.email)
+    if other is not None:
+        for membership in queries.memberships(session, link.identity.id):
+            email_changes.withdraw_invitation(session, other.id, membership, now)
+
+
+def _leave_invitations(session: Session, identity: Identity, before: str, now: datetime) -> None:
+    """Invitations stay with the address that they were sent to, and are for who proves it next:
+    otherwise a person who got hold of it for a moment would take them along."""
+    memberships = queries.memberships(session, identity.id)
+    left = [m for m, _ in memberships if not m.verified and m.email != identity.email]
+    if left:
+        holder = identities.find_or_create_identity(session, email=before, now=now)
+        _hand_over(session, left, identity.id, holder.id)
+
+
+def _hand_over(session: Session, invited: list[Member], giver_id: str, taker_id: str) -> None:
+    """Make these invitations those of another person."""
+    for member in invited:
+        session.refresh(member, with_for_update=True)
+        member.identity_id = taker_id
+    links = update(MailedToken).where(
+        MailedToken.identity_id == giver_id,
+        MailedToken.member_id.in_([member.id for member in invited]),
+    )
+    session.execute(links.values(identity_id=taker_id))
 
 
 def _check_frequency(session: Session, identity: Identity, email: str, now: datetime) -> None:
