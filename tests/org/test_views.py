@@ -667,6 +667,8 @@ def test_too_many_tax_rates_are_a_validation_error(world: World) -> None:
         {"deletion_grace_days": -1},
         {"deletion_grace_days": "30"},
         {"payment_terms_days": 1.5},
+        {"invitations_per_hour": 0},
+        {"invitations_per_hour": 10_001},
         {"low_credit_threshold": 20},
         {"low_credit_threshold": "-1"},
         {"invoicing": "never"},

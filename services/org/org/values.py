@@ -45,6 +45,7 @@ SETTINGS: dict[str, object] = {
     "deletion_grace_days": 30,
     "mfa_required": False,
     "step_up_required": False,
+    "invitations_per_hour": 500,
 }
 NEVER_EMPTY = 2**31 - 1
 

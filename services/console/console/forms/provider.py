@@ -72,10 +72,22 @@ SAFETY = (
         "in as a member or changing these settings.",
     ),
 )
+INVITATIONS = (
+    Field(
+        "invitations_per_hour",
+        "Invitations per hour",
+        "number",
+        max_length=5,
+        empty_error="Enter the number of invitations per hour.",
+        hint="1 to 10,000, sent by your team and its API keys. Owners of new customers are counted "
+        "separately: above this number, they get their invitation in one of the next hours.",
+    ),
+)
 BLOCKS: Mapping[str, tuple[Field, ...]] = {
     "Remote Support": SUPPORT,
     "Money": MONEY,
     "Deletion": CLOSING,
+    "Invitations": INVITATIONS,
     "Staff security": SAFETY,
 }
 PLAIN = tuple(field for block in BLOCKS.values() for field in block)

@@ -58,13 +58,13 @@ def set_access(
                 raise errors.invalid(
                     f"/{name}", "required", "Portal access requires a role and an email address."
                 )
-        set_address(session, organization, member, fields["email"], by, now)
+        set_address(session, organization, member, fields["email"], authority, by, now)
     elif "email" in fields and member.verified:
         email_changes.request_change(
             session, organization, member, fields["email"], authority, by, now
         )
     elif fields.get("email", member.email) != member.email:
-        _correct_address(session, organization, member, fields["email"], by, now)
+        _correct_address(session, organization, member, fields["email"], authority, by, now)
 
 
 def _correct_address(
@@ -72,13 +72,14 @@ def _correct_address(
     organization: Organization,
     member: Member,
     email: str,
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> None:
     """Invite somebody who has never joined at another address instead, at once."""
     former = member.identity_id
     logouts.end_sessions(session, member_id=member.id, why="address_changed", now=now)
-    set_address(session, organization, member, email, by, now)
+    set_address(session, organization, member, email, authority, by, now)
     identities.erase_if_unused(session, which=[former], now=now)
 
 
@@ -95,6 +96,7 @@ def set_address(
     organization: Organization,
     member: Member,
     email: str,
+    authority: Authority,
     by: Actor,
     now: datetime,
 ) -> None:
@@ -110,8 +112,14 @@ def set_address(
     member.update_search()
     session.flush()
     if member.status == "pending":
-        invitations.check_frequency(session, member=member, email=identity.email, by=by, now=now)
-        invitations.invite(session, organization=organization, member=member, by=by, now=now)
+        invitations.invite_again(
+            session,
+            organization=organization,
+            member=member,
+            authority=authority,
+            by=by,
+            now=now,
+        )
 
 
 def _remove_login(session: Session, member: Member, pin_hash: str | None, now: datetime) -> None:

@@ -83,6 +83,16 @@ def take(session: Session, *, limits: Limits, now: datetime) -> int:
     return seconds
 
 
+def reserve(session: Session, *, key: str, limit: Limit, now: datetime) -> datetime:
+    """Count something that is allowed so often; returns when it is allowed: now, or once those
+    before it have used up the present time. The limit may differ from call to call."""
+    row = lock(session, key=key, now=now)
+    is_full = row.recent >= limit.maximum
+    at = max(now, row.since + limit.within if is_full else row.since)
+    count(row, limit=limit, now=at)
+    return at
+
+
 def lock(session: Session, *, key: str, now: datetime) -> FailedAttempts:
     """The locked counter of this key, created if there is none."""
     first = {"key": key, "total": 0, "recent": 0, "since": now, "last_at": now}
@@ -103,7 +113,7 @@ def lock(session: Session, *, key: str, now: datetime) -> FailedAttempts:
 
 def count(row: FailedAttempts, *, limit: Limit, now: datetime) -> bool:
     """Count a failure; returns whether it reaches the limit."""
-    if now - row.since > limit.within:
+    if now - row.since >= limit.within:
         row.recent = 0
     if row.recent == 0:
         row.since = now

@@ -68,7 +68,14 @@ def request_change(
     other = queries.identity_by_email(session, email)
     if other is not None and queries.is_member(session, organization.id, other.id):
         raise MemberExists()
-    invitations.check_frequency(session, member=member, email=email, by=by, now=now)
+    invitations.count_link(
+        session,
+        organization=organization,
+        member=member,
+        email=email,
+        authority=authority,
+        now=now,
+    )
     member.pending_email = email
     role = roles.in_token(organization.kind, member.role, member.preset)
     mails.queue_change(

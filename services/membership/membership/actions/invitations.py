@@ -1,5 +1,6 @@
 """Invitations: links by which members verify their address and join."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from chassis.auth.actor import SYSTEM, Actor
@@ -7,10 +8,12 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import audit_log, mails
+from membership.actions import attempts, audit_log, mails
 from membership.actions.mails import TooManyMails
 from membership.models import Mail, Member, Organization
 from membership.values import attempt_limits
+from membership.values.attempt_limits import Limit
+from membership.values.authority import Authority
 from membership.values.lifetimes import ADDRESS_LINKS
 from membership.values.mails import RENEWAL_REQUESTED
 
@@ -31,19 +34,30 @@ class EnoughForMember(TooManyMails):
 class EnoughForAddress(TooManyMails):
     code = "too_many_mails"
     detail = (
-        "This address received ten links within a day. Ask its owner to look for the last email, "
-        "or send another one later."
+        "This organization has sent ten links to this address within a day. Ask its owner to look "
+        "for the last email, or send another one later."
     )
 
 
-class EnoughByInviter(TooManyMails):
+class EnoughForAddressByProvider(TooManyMails):
     code = "too_many_mails"
-    detail = "You have invited 20 people within an hour. Try again later."
+    detail = (
+        "A provider and its customers have sent a hundred links to this address within a day. Ask "
+        "its owner to look for the last email, or send another one later."
+    )
 
 
 class EnoughByOrganization(TooManyMails):
     code = "too_many_mails"
-    detail = "This organization has invited 200 people within a day. Try again later."
+    detail = "This organization has sent 200 invitations within a day. Try again later."
+
+
+class EnoughByProvider(TooManyMails):
+    code = "too_many_mails"
+    detail = (
+        "Your team and its API keys have sent as many invitations within an hour as the provider's "
+        "settings allow. Try again later, or ask the owner to raise invitations_per_hour."
+    )
 
 
 def invite(
@@ -53,20 +67,51 @@ def invite(
     member: Member,
     by: Actor,
     now: datetime,
+    at: datetime | None = None,
 ) -> None:
-    """Email a link by which the member verifies their address; the previous one stops working."""
+    """Email a link by which the member verifies their address; the previous one stops working.
+    ``at``: when it is sent at the earliest, if not now."""
     member.invited_at, member.invited_by = now, None if by == SYSTEM else by.id
-    mails.queue_invitation(session, member=member, now=now)
+    mails.queue_invitation(session, member=member, now=now, at=at or now)
     audit_log.record(
         session, "invitation.sent", organization=organization, member=member, by=by, now=now
     )
 
 
+def invite_owner(
+    session: Session, *, organization: Organization, owner: Member, now: datetime
+) -> None:
+    """Invite the owner of a new customer: at once, or when the provider's limits allow it. The
+    limit for its staff is counted separately, so that an import does not use it up."""
+    provider_id = organization.provider_id
+    counted = {
+        f"openings {provider_id}": _hourly(session, provider_id),
+        _address_key(provider_id, owner.email): attempt_limits.PROVIDERS_LINKS_TO_ADDRESS,
+    }
+    at = max(
+        attempts.reserve(session, key=key, limit=limit, now=now) for key, limit in counted.items()
+    )
+    invite(session, organization=organization, member=owner, by=SYSTEM, now=now, at=at)
+
+
 def invite_again(
-    session: Session, *, organization: Organization, member: Member, by: Actor, now: datetime
+    session: Session,
+    *,
+    organization: Organization,
+    member: Member,
+    authority: Authority,
+    by: Actor,
+    now: datetime,
 ) -> None:
     """Email another link, if the limits allow it. Raises TooManyMails."""
-    check_frequency(session, member=member, email=member.email, by=by, now=now)
+    count_link(
+        session,
+        organization=organization,
+        member=member,
+        email=member.email,
+        authority=authority,
+        now=now,
+    )
     invite(session, organization=organization, member=member, by=by, now=now)
 
 
@@ -79,42 +124,54 @@ def check_pause(member: Member, now: datetime) -> None:
         raise MailedJustNow(retry_after=seconds)
 
 
-def check_frequency(
-    session: Session, *, member: Member, email: str | None, by: Actor, now: datetime
+def count_link(
+    session: Session,
+    *,
+    organization: Organization,
+    member: Member,
+    email: str | None,
+    authority: Authority,
+    now: datetime,
 ) -> None:
-    """Raise the TooManyMails error that fits if too many links were sent to this member or address,
-    by this inviter, or in the organization."""
-    links = Mail.purpose.in_(ADDRESS_LINKS)
-    others = Member.id != member.id
-    for refusal, when, limit, which in (
-        (
-            EnoughForMember,
-            Mail.created_at,
-            attempt_limits.LINKS_TO_MEMBER,
-            (Mail.member_id == member.id, links),
-        ),
-        (
-            EnoughForAddress,
-            Mail.created_at,
-            attempt_limits.LINKS_TO_ADDRESS,
-            (Mail.email == email, links),
-        ),
-        (
-            EnoughByInviter,
-            Member.invited_at,
-            attempt_limits.INVITATIONS_BY_INVITER,
-            (Member.invited_by == by.id, others),
-        ),
-        (
-            EnoughByOrganization,
-            Member.invited_at,
-            attempt_limits.INVITATIONS_BY_ORGANIZATION,
-            (Member.organization_id == member.organization_id, others),
-        ),
-    ):
-        seconds = queries.seconds_until_allowed(session, when, limit, *which, now=now)
-        if seconds:
-            raise refusal(retry_after=seconds)
+    """Count a link to this address. Raises the TooManyMails error that fits if too many were sent
+    to this member, or by the inviting organization: in all, or to this address.
+
+    Staff invite for the provider, into whichever of its customers. What one organization sends
+    leaves the limits of the others alone; only all of a provider's together are limited for an
+    address, so that nobody is flooded. Links to people who were removed count, too."""
+    for refusal, key, limit in _limits(session, organization, member, email, authority):
+        at = attempts.reserve(session, key=key, limit=limit, now=now)
+        if at > now:
+            raise refusal(retry_after=attempt_limits.seconds_until(at, now))
+
+
+def _limits(
+    session: Session,
+    organization: Organization,
+    member: Member,
+    email: str | None,
+    authority: Authority,
+) -> Iterator[tuple[type[TooManyMails], str, Limit]]:
+    """What a link counts towards, always in this order, because each counter is locked."""
+    provider_id = organization.provider_id
+    yield EnoughForMember, f"links {member.id}", attempt_limits.LINKS_TO_MEMBER
+    if authority.of_provider or organization.id == provider_id:
+        yield EnoughByProvider, f"invitations {provider_id}", _hourly(session, provider_id)
+    else:
+        limit = attempt_limits.INVITATIONS_BY_ORGANIZATION
+        yield EnoughByOrganization, f"invitations {organization.id}", limit
+        key = _address_key(organization.id, email)
+        yield EnoughForAddress, key, attempt_limits.LINKS_TO_ADDRESS
+    key = _address_key(provider_id, email)
+    yield EnoughForAddressByProvider, key, attempt_limits.PROVIDERS_LINKS_TO_ADDRESS
+
+
+def _hourly(session: Session, provider_id: str) -> Limit:
+    return Limit(queries.invitations_per_hour(session, provider_id), attempt_limits.HOUR)
+
+
+def _address_key(organization_id: str, email: str | None) -> str:
+    return f"links {queries.failures_key(email or '', organization_id.encode()).hex()}"
 
 
 def ask_for_renewal(session: Session, *, raw: str, now: datetime) -> None:

@@ -29,10 +29,11 @@ class TooManyMails(errors.TooMany):
     detail = "Too many emails were sent to this address. Look for the last one, or try again later."
 
 
-def queue_invitation(session: Session, *, member: Member, now: datetime) -> None:
-    """Email a link by which the member verifies their address. Earlier links stop working."""
+def queue_invitation(session: Session, *, member: Member, now: datetime, at: datetime) -> None:
+    """Email a link by which the member verifies their address, not before ``at``. Earlier links
+    stop working."""
     supersede_links(session, member_id=member.id, now=now)
-    _queue(session, INVITATION, member.email or "", member.id, now)
+    _queue(session, INVITATION, member.email or "", member.id, at)
 
 
 def queue_change(

@@ -43,7 +43,9 @@ def resend_verification(
     if not member.portal_access or member.verified or member.status == "disabled":
         raise NothingToVerify()
     invitations.check_pause(member, now)
-    invitations.invite_again(session, organization=organization, member=member, by=by, now=now)
+    invitations.invite_again(
+        session, organization=organization, member=member, authority=authority, by=by, now=now
+    )
     return member
 
 
@@ -56,7 +58,14 @@ def _prove_again(
     now: datetime,
 ) -> None:
     member_roles.check_manageable(authority, organization, member.role, member.preset, admits=True)
-    invitations.check_frequency(session, member=member, email=member.pending_email, by=by, now=now)
+    invitations.count_link(
+        session,
+        organization=organization,
+        member=member,
+        email=member.pending_email,
+        authority=authority,
+        now=now,
+    )
     role = roles.in_token(organization.kind, member.role, member.preset)
     details = {"role": role, "admitted_by": authority.admitted_by}
     mails.queue_proof_again(session, member=member, details=details, now=now)

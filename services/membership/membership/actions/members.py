@@ -111,7 +111,7 @@ def add_member(
     if pin_hash is not None:
         access.set_pin(session, member, pin_hash)
     if fields["portal_access"]:
-        access.set_address(session, organization, member, fields["email"], by, now)
+        access.set_address(session, organization, member, fields["email"], authority, by, now)
     member_events.publish_members_changed(session, organization_id)
     record(session, "member.added", organization, member, {}, by, now)
     if authority.of_provider and member.role == "admin":
@@ -215,7 +215,12 @@ def enable_member(
         if member.status == "pending":
             with suppress(mails.TooManyMails):
                 invitations.invite_again(
-                    session, organization=organization, member=member, by=by, now=now
+                    session,
+                    organization=organization,
+                    member=member,
+                    authority=authority,
+                    by=by,
+                    now=now,
                 )
     return member
 

@@ -66,7 +66,7 @@ def invite_owner(
         audit_log.record(
             session, "member.added", organization=organization, member=owner, by=SYSTEM, now=now
         )
-        invitations.invite(session, organization=organization, member=owner, by=SYSTEM, now=now)
+        invitations.invite_owner(session, organization=organization, owner=owner, now=now)
     if owner is not None:
         invited = messages.OwnerInvited(
             organization_id=organization_id, owner=member_events.owner_of(owner)

@@ -20,10 +20,9 @@ from membership.actions import (
 )
 from membership.actions.email_changes import MemberExists
 from membership.actions.mails import TooManyMails
-from membership.models import Identity, Mail, MailedToken, Member
+from membership.models import Identity, MailedToken, Member
 from membership.queries import Link, Membership
 from membership.values import attempt_limits
-from membership.values.lifetimes import ADDRESS_LINKS
 
 
 class Person(NamedTuple):
@@ -171,9 +170,8 @@ def _hand_over(session: Session, invited: list[Member], giver_id: str, taker_id:
 
 def _check_frequency(session: Session, identity: Identity, email: str, now: datetime) -> None:
     attempts.check_use(session, limits=attempt_limits.email_changes(identity.id), now=now)
-    sent = (Mail.email == email, Mail.purpose.in_(ADDRESS_LINKS))
-    limit = attempt_limits.LINKS_TO_ADDRESS
-    if seconds := queries.seconds_until_allowed(session, Mail.created_at, limit, *sent, now=now):
+    limits = attempt_limits.own_changes_to(queries.failures_key(email))
+    if seconds := attempts.take(session, limits=limits, now=now):
         raise TooManyMails(retry_after=seconds)
 
 

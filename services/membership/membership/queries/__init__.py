@@ -47,6 +47,7 @@ from membership.queries.one_time_codes import (
 from membership.queries.organizations import (
     NoSuchOrganization,
     has_provider,
+    invitations_per_hour,
     organization,
     provider_of,
     settings_of,
@@ -117,6 +118,7 @@ __all__ = [
     "identity_by_email",
     "invitation",
     "invitation_of",
+    "invitations_per_hour",
     "is_member",
     "is_staff_of",
     "kept_pin",

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from membership.models import Counter, Organization, ProviderSettings
 from membership.queries.locking import locked
+from membership.values import attempt_limits
 
 
 class NoSuchOrganization(errors.NotFound):
@@ -39,3 +40,10 @@ def settings_of(session: Session, provider_id: str, *, lock: str = "") -> Provid
     """The provider's settings as last received from org."""
     query = select(ProviderSettings).where(ProviderSettings.provider_id == provider_id)
     return session.scalars(locked(query, lock)).one_or_none()
+
+
+def invitations_per_hour(session: Session, provider_id: str) -> int:
+    """How many invitations the provider lets its staff send in an hour."""
+    known = settings_of(session, provider_id)
+    chosen = known.settings.get("invitations_per_hour") if known else None
+    return chosen or attempt_limits.INVITATIONS_PER_HOUR

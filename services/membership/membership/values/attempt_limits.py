@@ -52,8 +52,9 @@ NEW_SESSIONS = Limit(60, MINUTE)
 LINK_PAUSE = MINUTE
 LINKS_TO_MEMBER = Limit(6, DAY)
 LINKS_TO_ADDRESS = Limit(10, DAY)
-INVITATIONS_BY_INVITER = Limit(20, HOUR)
+PROVIDERS_LINKS_TO_ADDRESS = Limit(100, DAY)
 INVITATIONS_BY_ORGANIZATION = Limit(200, DAY)
+INVITATIONS_PER_HOUR = 500  # where the provider has not chosen its invitations_per_hour
 PASSWORD_RESETS = Limit(3, HOUR)
 EMAIL_CHANGES = Limit(6, DAY)
 RENEWAL_REQUESTS = Limit(1, DAY)
@@ -104,6 +105,12 @@ def exchanges(identity_id: str) -> Limits:
 def email_changes(identity_id: str) -> Limits:
     """The limit for changes of one's own address."""
     return {f"email {identity_id}": EMAIL_CHANGES}
+
+
+def own_changes_to(key: bytes) -> Limits:
+    """The limit for links to one address (``key``, as for failed passwords) by which people move
+    their own logins to it."""
+    return {f"own email {key.hex()}": LINKS_TO_ADDRESS}
 
 
 def new_sessions(identity_id: str) -> Limits:

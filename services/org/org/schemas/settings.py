@@ -24,6 +24,12 @@ class Settings(ma.Schema):
     step_up_required = ma.fields.Boolean(
         metadata={"description": "Sensitive actions require re-authentication"}
     )
+    invitations_per_hour = ma.fields.Integer(
+        metadata={
+            "description": "How many invitations the provider's staff and API keys send in an hour;"
+            " the owners of as many new customers are invited besides, later ones in their turn"
+        }
+    )
     applied_by = ma.fields.List(ma.fields.String(), dump_only=True)
 
 
@@ -55,3 +61,4 @@ class SettingsPatch(ma.Schema):
     deletion_grace_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 365))
     mfa_required = Flag()
     step_up_required = Flag()
+    invitations_per_hour = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 10_000))
