@@ -1,9 +1,13 @@
 """What others do with the login of a member, on the member's page."""
 
+import re
 from collections.abc import Callable
 
+import pyotp
+from chassis.runtime import clock
+
 from tests.console.browser import Browser
-from tests.console.provider import Provider
+from tests.console.provider import PASSWORD, Provider
 from tests.console.system import Whole
 
 
@@ -27,3 +31,60 @@ def test_ending_the_sessions_of_a_member(
     assert page.banners[0] == "Ann Tester will be signed out within seconds."
     assert hers.get(hers.at("/me/sessions")).path.startswith("/sign-in")
     assert "Adam Tester ended all sessions" in whole.mail(ann.email)
+
+
+def switch_codes_on(whole: Whole, email: str) -> None:
+    """By the API, with a session of its own."""
+    signed_in = whole.call("POST", "/v1/sessions", {"email": email, "password": PASSWORD}).json
+    token = signed_in["access_token"]
+    secret = whole.call("POST", "/v1/me/totp", token=token).json["secret"]
+    body = {"otp": pyotp.TOTP(secret).at(clock.now())}
+    assert whole.call("POST", "/v1/me/totp/confirm", body, token=token).status_code == 201
+
+
+def test_resetting_lost_one_time_codes(
+    console: Browser, provider: Provider, whole: Whole, browser: Callable[[], Browser]
+) -> None:
+    acme, globex, hers = provider.customer("Acme"), provider.customer("Globex"), browser()
+    ann = acme.member("member", given="Ann")
+    acme.owner.sign_in(console)
+    at = console.at(f"/c/{acme.id}/members/{ann.id}")
+    assert "Reset one-time codes" not in console.get(at).links
+    switch_codes_on(whole, ann.email)
+
+    console.get(console.get(at).links["Reset one-time codes"])
+    page = console.submit()
+    assert page.path == at and page.banners[0].startswith("Ann Tester got an email.")
+    assert page.facts["Second factor"] == "Off" and "/reset-codes/" not in whole.mail(ann.email)
+
+    switch_codes_on(whole, ann.email)
+    role = {"portal_access": True, "role": "member"}
+    globex.staff("POST", "/members", {"name": "Ann", "email": ann.email, **role})
+    assert console.post(f"{at}/reset-mfa").facts["Second factor"].startswith("On")
+    match = re.search(r"https://app\.example(/reset-codes/\S+)", whole.mail(ann.email))
+    assert match and hers.get(match[1]).headings == ["Turn off one-time codes"]
+    page = hers.submit({"password": "seven quiet herons wade"})
+    assert page.status == 401 and "The password is wrong" in page.banners[0]
+    page = hers.submit({"password": PASSWORD})
+    assert page.headings == ["One-time codes are off"] and page.links["Sign in"].startswith(
+        "/sign-in"
+    )
+    assert console.get(at).facts["Second factor"] == "Off"
+    page = hers.get(match[1])
+    assert page.status == 410 and "Ask the owner" in page.text
+    assert hers.sign_in(ann.email, PASSWORD).status == 200
+
+
+def test_staff_do_not_offer_it_where_a_customer_manages_itself(
+    console: Browser, provider: Provider, whole: Whole
+) -> None:
+    acme = provider.customer("Acme")
+    switch_codes_on(whole, acme.owner.email)
+    provider.staff("manager").sign_in(console)
+    at = console.at(f"/c/{acme.id}/members/{acme.owner.id}")
+    assert "Reset one-time codes" in console.get(at).links
+
+    acme.staff("PATCH", "", {"managed_by": "customer"})
+    assert "Reset one-time codes" not in console.get(at).links
+    page = console.post(f"{at}/reset-mfa")
+    assert page.status == 403 and "This customer manages itself" in page.text

@@ -33,6 +33,8 @@ PUBLIC: dict[str, set[str]] = {
         "POST /v1/password-resets",
         "GET /v1/password-resets/<token>",
         "POST /v1/password-resets/<token>",
+        "GET /v1/mfa-resets/<token>",
+        "POST /v1/mfa-resets/<token>",
         "GET /.well-known/jwks.json",
     },
     "gateway": set(),

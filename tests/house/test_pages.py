@@ -24,6 +24,8 @@ OPEN = {
     "POST /reset",
     "GET /reset/<token>",
     "POST /reset/<token>",
+    "GET /reset-codes/<token>",
+    "POST /reset-codes/<token>",
     "GET /undo/<token>",
     "POST /undo/<token>",
     "GET /help",

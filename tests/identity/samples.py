@@ -155,6 +155,8 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "POST /v1/password-resets": (Sample(says(email="owner@zzacmezz.example"), "public"),),
     "GET /v1/password-resets/{token}": (Sample(group="public"),),
     "POST /v1/password-resets/{token}": (Sample(says(password=PASSWORD), "public"),),
+    "GET /v1/mfa-resets/{token}": (Sample(group="public"),),
+    "POST /v1/mfa-resets/{token}": (Sample(says(password=PASSWORD), "public"),),
     f"GET {M}": (Sample(), Sample(query="q=zz&role=owner")),
     f"POST {M}": (Sample(_new_member, "members"),),
     f"GET {M}/{{member_id}}": (Sample(group="person"),),
@@ -171,6 +173,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     f"POST {M}/{{member_id}}/reset-pin": (
         Sample(group="member", ids={"member_id": "loginless_id"}),
     ),
+    f"POST {M}/{{member_id}}/reset-mfa": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/end-sessions": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/login-as": (Sample(says(reason="a test"), "enter"),),
     f"GET {O}/ownership-transfers": (Sample(),),

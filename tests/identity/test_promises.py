@@ -48,6 +48,7 @@ AN_ADMIN = A_MEMBER | {
     "member.resend",
     "member.reset_password",
     "member.reset_pin",
+    "member.reset_mfa",
     "member.end_sessions",
     "ownership.undo",
     "support.read",
@@ -150,6 +151,7 @@ PROVEN = {
     "ownership.accept",
     "ownership.undo",
     "member.change_login",
+    "member.reset_mfa",
     "member.end_sessions",
 }
 NO_PROGRAM_MAY = {
@@ -159,6 +161,7 @@ NO_PROGRAM_MAY = {
     "key.adopt",
     "key.manage",
     "member.confirm",
+    "member.reset_mfa",
     "member.end_sessions",
     "member.login_as",
     "ownership.transfer",

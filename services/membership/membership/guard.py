@@ -55,6 +55,7 @@ member.remove         |   x      x       -       -      -    |   x     x     -  
 member.resend         |   x      x       -       x      -    |   x     x     -   |   x   | member:manage members:invite
 member.reset_password |   x      x       -       x      -    |   x     x     -   |   -   | member:manage members:edit
 member.reset_pin      |   x      x       -       x      -    |   x     x     -   |   -   | member:manage pin:reset
+member.reset_mfa      |   !      !       -       -      -    |   !     !     -   |   -   | -            -
 member.end_sessions   |   !      !       -       -      -    |   !     !     -   |   -   | -            -
 member.confirm        |   -      -       -       -      -    |   x     -     -   |   -   | -            -
 member.login_as       |   !      !       -       -      -    |   -     -     -   |   -   | -            -

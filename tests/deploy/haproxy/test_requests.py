@@ -208,11 +208,12 @@ def test_the_log_contains_no_secrets(haproxy: str, upstream: Upstream) -> None:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert eventually(lambda: is_served(port))
         send(port, "GET", '/v1/"?token=canary', headers={"Authorization": "Bearer canary"})
-        for path in ("/v1/verifications/", "/v1/password-resets/", "/verify/", "/undo/", "/reset/"):
-            send(port, "POST", f"{path}canary")
+        resources = ("/v1/verifications", "/v1/password-resets", "/v1/mfa-resets")
+        for path in (*resources, "/verify", "/undo", "/reset", "/reset-codes"):
+            send(port, "POST", f"{path}/canary")
         assert process.stdout
         lines = []
-        while len([line for line in lines if line["method"] == "POST"]) < 5:
+        while len([line for line in lines if line["method"] == "POST"]) < 7:
             text = process.stdout.readline()
             assert text, "it has ended"
             if text.startswith("{"):
@@ -222,4 +223,4 @@ def test_the_log_contains_no_secrets(haproxy: str, upstream: Upstream) -> None:
     assert "canary" not in str(lines)
     [logged] = [line for line in lines if line["path"] == '/v1/"']
     assert (logged["method"], logged["status"]) == ("GET", 200)
-    assert len([line for line in lines if line["method"] == "POST"]) == 5
+    assert len([line for line in lines if line["method"] == "POST"]) == 7

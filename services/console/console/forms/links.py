@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from console.forms import Field
 
 EMAIL = Field("email", "Email address", kind="email", autocomplete="username", max_length=320)
+PASSWORD = Field("password", "Password", kind="password", autocomplete="current-password")
 RULES = (
     "Use 15 to 128 characters (at least 8 if you sign in with one-time codes). Use a few unrelated "
     "words, spaces included, or a password from your password manager. Don't use your name, your "

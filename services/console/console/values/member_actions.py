@@ -80,6 +80,19 @@ ACTIONS = (
         "was sent a link to choose a new password. It expires in 30 minutes.",
     ),
     MemberAction(
+        "reset-mfa",
+        "member.reset_mfa",
+        "Reset one-time codes of",
+        "For somebody who has lost their authenticator and their recovery codes. Make sure first "
+        "that the request is really theirs. Someone who belongs to no other organization is signed "
+        "out everywhere, and signs in without a code from now on. Everyone else gets a link by "
+        "email, and the codes are turned off once they have entered their password there.",
+        "Reset codes",
+        "got an email. If it has a link, their one-time codes are turned off once they use it; "
+        "otherwise they are off now.",
+        True,
+    ),
+    MemberAction(
         "end-sessions",
         "member.end_sessions",
         "End all sessions of",

@@ -85,9 +85,11 @@ def allowed_operations(
     if organization["status"] not in EDITABLE:
         return frozenset()
     operations = {"ownership.transfer"} if transfers and obstacle(member) == "" else set()
-    # Those who may end sessions at all may end those of admins.
-    ends_sessions = not is_own and rank(member) in reached | {"admin"}
-    operations |= _where("member.end_sessions", ends_sessions and bool(member["verified"]))
+    # Those who may do this at all may do it to admins.
+    if member["verified"] and not is_own and rank(member) in reached | {"admin"}:
+        operations |= {"member.end_sessions"}
+        resets = bool(member["mfa"]) and (admits or rank(member) == "member")
+        operations |= _where("member.reset_mfa", resets)
     if rank(member) not in reached:
         return frozenset(operations)
     has_login, status = member["portal_access"], member["status"]

@@ -1,5 +1,6 @@
 """Links from emails. Opening one changes nothing; its button does. Nobody has to be signed in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -8,6 +9,7 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from console.clients import Refusal
+from console.forms import Field
 from console.forms import links as fields
 from console.guard import api_access, sessions
 from console.views import page
@@ -60,6 +62,17 @@ USES = {
         "The transfer was stopped",
         "The owner of {organization} stays the same.",
     ),
+    "reset_mfa": Use(
+        "Turn off one-time codes",
+        "Someone told {organization} that you have lost your authenticator. If it was you, enter "
+        "your password to sign in without one-time codes from now on. All your sessions end, on "
+        "every device. If it was not you, close this page and tell the owner of {organization}.",
+        "Turn off",
+        "One-time codes are off",
+        "All your sessions have ended. Sign in with your password, and turn one-time codes on "
+        "again under Security. If your password is not accepted because it is too short without "
+        "codes, reset it.",
+    ),
     "reset": Use(
         "Choose a new password",
         "After you save it, all your sessions end, on every device.",
@@ -89,6 +102,13 @@ def undo(token: str) -> ResponseReturnValue:
 def choose(token: str) -> ResponseReturnValue:
     """Choose a new password."""
     return _page(token, "password-resets")
+
+
+@blp.route("/reset-codes/<token>", methods=["GET", "POST"])
+@open_to_all
+def reset_codes(token: str) -> ResponseReturnValue:
+    """Turn off one's one-time codes with the password."""
+    return _page(token, "mfa-resets")
 
 
 @blp.route("/reset", methods=["GET", "POST"])
@@ -141,9 +161,9 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         for words in (use.title, use.lead, use.done, use.after)
     )
     other = _other_person(link)
-    form = page.form(fields.choosing() if link["password_required"] else ())
+    form = page.form(_fields(link, kind))
     # The person chose a password by another link while this page was open: show it again.
-    has_one_meanwhile = not link["password_required"] and "password" in request.form
+    has_one_meanwhile = not form.fields and "password" in request.form
     response = None
     if not other and not has_one_meanwhile:
         response = page.submit(form, lambda: api_access.api().post(at, form.body()))
@@ -167,6 +187,12 @@ def _other_person(link: Any) -> str:
     if visitor.browser.email != link["email"]:
         sessions.refresh_identity(visitor)
     return "" if visitor.browser.email == link["email"] else str(visitor.browser.email)
+
+
+def _fields(link: Any, kind: str) -> Sequence[Field]:
+    if kind == "reset_codes":
+        return (fields.PASSWORD,)
+    return fields.choosing() if link["password_required"] else ()
 
 
 def _done(link: Any, title: str, words: str, kind: str) -> ResponseReturnValue:
@@ -205,6 +231,11 @@ def _expired(refusal: Refusal, kind: str, token: str) -> ResponseReturnValue:
             "sign_in",
         ),
         "choose": ("Request a new link. Links expire after 30 minutes.", "reset"),
+        "reset_codes": (
+            "Ask the owner or an admin of your organization for a new one. If you still have a "
+            "recovery code, sign in with it.",
+            "sign_in",
+        ),
         "undo": (
             "Ask the owner of your organization, or your provider, to change it back.",
             "sign_in",

@@ -9,7 +9,7 @@ from chassis.runtime import ids
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import logouts
+from membership.actions import logouts, mails
 from membership.actions import one_time_codes as codes
 from membership.models import TOTP, Authenticator, LoginSession
 from membership.values import one_time_codes
@@ -112,6 +112,8 @@ def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
 
 
 def _end_others(session: Session, login: LoginSession, now: datetime) -> None:
+    """The codes are switched: end the other sessions, and the links that turn the codes off."""
+    mails.supersede_codes_links(session, identity_id=login.identity_id, now=now)
     logouts.end_sessions(
         session, identity_id=login.identity_id, spare=login.id, why="codes_switched", now=now
     )

@@ -93,12 +93,13 @@ def set_password(
     now: datetime,
     spare: str | None = None,
 ) -> None:
-    """Set the password. Every session except ``spare`` ends, links to reset the password stop
-    working, and a person who had a password before is notified by email."""
+    """Set the password. Every session except ``spare`` ends, links to reset the password or
+    the one-time codes stop working, and a person who had a password before is notified by email."""
     if identity.password_hash is not None:
         _notify_of_new_password(session, identity, now)
     identity.password_hash = password_hash
     mails.supersede_reset_links(session, identity_id=identity.id, now=now)
+    mails.supersede_codes_links(session, identity_id=identity.id, now=now)
     logouts.end_sessions(
         session, identity_id=identity.id, why="password_changed", now=now, spare=spare
     )

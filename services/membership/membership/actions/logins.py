@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from membership import queries
 from membership.actions import attempts, audit_log, identities, one_time_codes, sessions
 from membership.actions.sessions import Issued
-from membership.models import Identity
+from membership.models import Identity, LoginFailures
 from membership.queries import Login, Membership
 from membership.values.attempt_limits import Limits
 from membership.values.clients import Client, Device
@@ -42,6 +42,14 @@ class LoginAttempt:
     client: Client
     limits: Limits
     encryption: Encryption
+
+
+class _Compared(NamedTuple):
+    """A right password. ``seconds``: for which others on its network are blocked."""
+
+    failures: LoginFailures
+    identity_id: str
+    seconds: int
 
 
 class _Authenticated(NamedTuple):
@@ -150,6 +158,34 @@ def _authenticate_within(
     return _authenticate(session, attempt, of_session, now)
 
 
+def check_password_alone(
+    session: Session, *, attempt: LoginAttempt, now: datetime
+) -> errors.Failure | None:
+    """Check the password, without a code. A wrong one is counted and returned, not raised. The
+    caller locks the person afterwards, and checks that it is still their password. Raises
+    TooManyAttempts."""
+    compared = _compare(session, attempt, now)
+    if isinstance(compared, errors.Failure):
+        return compared
+    compared.failures.count = 0
+    return None
+
+
+def _compare(session: Session, attempt: LoginAttempt, now: datetime) -> _Compared | errors.Failure:
+    """Count the attempt if its password is wrong; the counters stay locked."""
+    seconds = attempts.seconds_blocked(session, limits=attempt.limits, now=now)
+    if not attempt.login.is_known_client:
+        attempts.check_wait(seconds)
+    failures = attempts.lock_password_failures(session, attempt.login.key, now)
+    if attempt.matched and attempt.login.identity_id is not None:
+        return _Compared(failures, attempt.login.identity_id, seconds)
+    attempts.count_password_failure(failures, identity_id=attempt.login.identity_id, now=now)
+    if seconds:
+        return attempts.TooManyAttempts(retry_after=seconds)
+    attempts.count_failure(session, limits=attempt.limits, now=now)
+    return InvalidCredentials()
+
+
 def _authenticate(
     session: Session,
     attempt: LoginAttempt,
@@ -158,17 +194,10 @@ def _authenticate(
 ) -> _Authenticated | errors.Failure:
     """Does the same work for unknown addresses as for known ones, until the password is right, so
     that response times reveal nothing."""
-    seconds = attempts.seconds_blocked(session, limits=attempt.limits, now=now)
-    if not attempt.login.is_known_client:
-        attempts.check_wait(seconds)
-    failures = attempts.lock_password_failures(session, attempt.login.key, now)
-    identity_id = attempt.login.identity_id
-    if not attempt.matched or identity_id is None:
-        attempts.count_password_failure(failures, identity_id=identity_id, now=now)
-        if seconds:
-            return attempts.TooManyAttempts(retry_after=seconds)
-        attempts.count_failure(session, limits=attempt.limits, now=now)
-        return InvalidCredentials()
+    compared = _compare(session, attempt, now)
+    if isinstance(compared, errors.Failure):
+        return compared
+    failures, identity_id, seconds = compared
     membership = sessions.lock_membership(session, membership_of(identity_id), identity_id)
     identity = session.get_one(Identity, identity_id, with_for_update=True, populate_existing=True)
     if identity.password_hash != attempt.login.password_hash:

@@ -16,6 +16,7 @@ from membership.values.lifetimes import (
     INVITATION,
     LINK_LIFETIMES,
     RESET,
+    RESET_CODES,
     STOP_TRANSFER,
     UNDO,
     VERIFICATION,
@@ -26,6 +27,7 @@ _LOG = log.get("membership")
 LEASE = timedelta(seconds=60)
 MAX_RETRY_DELAY = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=2)
+_VALID_FROM_REQUEST = (UNDO, STOP_TRANSFER, VERIFICATION, RESET_CODES)
 
 
 def take_mail(session: Session, *, now: datetime) -> OutgoingMail | None:
@@ -137,10 +139,10 @@ def _new_token(
     member: Member | None,
     now: datetime,
 ) -> str:
-    """A link that undoes or stops something is valid from then, however long the email took."""
+    """A link about something that somebody did is valid from then, however long the email took."""
     token = tokens.new()
     member_id = member.id if member else None
-    valid_from = mail.created_at if purpose in (UNDO, STOP_TRANSFER, VERIFICATION) else now
+    valid_from = mail.created_at if purpose in _VALID_FROM_REQUEST else now
     if purpose == INVITATION:
         supersede(
             session,
@@ -180,8 +182,7 @@ def _may_send(
     if purpose == RESET:
         return identity.password_hash is not None
     is_change = purpose in (UNDO, VERIFICATION)
-    expires = is_change or purpose == STOP_TRANSFER
-    if expires and mail.created_at + LINK_LIFETIMES[purpose] <= now:
+    if purpose in _VALID_FROM_REQUEST and mail.created_at + LINK_LIFETIMES[purpose] <= now:
         return False
     if is_change and mail.member_id is None:
         return _changes_own(purpose, mail, identity)
@@ -195,6 +196,8 @@ def _concerns(purpose: str, mail: Mail, identity: Identity, member: Member) -> b
     is_current = member.identity_id == identity.id
     if purpose == STOP_TRANSFER:
         return is_current
+    if purpose == RESET_CODES:
+        return is_current and member.status == "active"
     if purpose == UNDO:
         is_changed = not is_current or member.pending_email is not None
         return is_changed and member.status in queries.CURRENT_STATUSES

@@ -16,6 +16,7 @@ from membership.values.lifetimes import (
     ADDRESS_LINKS,
     INVITATION,
     RESET,
+    RESET_CODES,
     STOP_TRANSFER,
     UNDO,
     VERIFICATION,
@@ -147,6 +148,24 @@ def queue_stop_link(
     """Email a link that stops the scheduled transfer of ownership. ``details``: the values in the
     text."""
     _queue(session, STOP_TRANSFER, member.email or "", member.id, now, details)
+
+
+def queue_codes_link(
+    session: Session, *, member: Member, identity: Identity, details: dict[str, str], now: datetime
+) -> None:
+    """Email a link by which the person turns off their one-time codes with their password.
+    ``details``: the values in the text."""
+    email = identity.email or ""
+    _queue(session, RESET_CODES, email, member.id, now, details, identity_id=identity.id)
+
+
+def supersede_codes_links(session: Session, *, identity_id: str, now: datetime) -> None:
+    """Invalidate the links by which this person may turn off their one-time codes, queued ones
+    too."""
+    sent = (Mail.identity_id == identity_id, Mail.purpose == RESET_CODES, Mail.state == "queued")
+    _drop(session, *sent)
+    links = (MailedToken.identity_id == identity_id, MailedToken.purpose == RESET_CODES)
+    supersede(session, *links, now=now)
 
 
 def supersede_links(session: Session, *, member_id: str, now: datetime) -> None:

@@ -1,15 +1,34 @@
-"""What somebody else does with a member's login: end its sessions."""
+"""What somebody else does with a member's login: end its sessions, reset its one-time codes."""
 
 from datetime import datetime
 
+from chassis import errors
 from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
-from membership.actions import attempts, audit_log, logouts, mails, member_roles, members
-from membership.models import Member, Organization
+from membership import queries
+from membership.actions import (
+    attempts,
+    audit_log,
+    logouts,
+    mails,
+    member_roles,
+    members,
+    recovery,
+)
+from membership.models import Identity, Member, Organization
 from membership.values import attempt_limits
 from membership.values.authority import Authority
-from membership.values.mails import SESSIONS_ENDED
+from membership.values.lifetimes import RESET_CODES
+from membership.values.mails import CODES_RESET_BY, NO_CODES, SESSIONS_ENDED
+
+
+class OwnCodes(errors.Conflict):
+    code = "own_codes"
+    detail = (
+        "You cannot reset your own one-time codes. Use a recovery code in place of a one-time "
+        "code, or ask another admin or the owner."
+    )
 
 
 def end_sessions(
@@ -35,7 +54,55 @@ def end_sessions(
         now=now,
         changes=[{"field": "sessions", "before": ended, "after": 0}],
     )
-    _notify(session, SESSIONS_ENDED, organization, member, authority, by, now)
+    if _may_notify(session, SESSIONS_ENDED, member, now):
+        _notify(session, SESSIONS_ENDED, organization, member, authority, by, now)
+
+
+def reset_codes(
+    session: Session,
+    *,
+    organization_id: str,
+    member_id: str,
+    unknown_hash: str,
+    authority: Authority,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Turn off the one-time codes of a member who has lost them. Somebody who belongs to another
+    organization too, if only by an invitation, does it themselves, by an emailed link and with
+    their password. Nothing happens to people who have not joined.
+
+    ``unknown_hash``: as in ``recovery.turn_off``. Raises CannotManageMember, CustomerManaged,
+    OwnCodes."""
+    organization, member = members.lock(session, organization_id, member_id)
+    member_roles.check_manageable(authority, organization, member.role, member.preset, admits=True)
+    if member.identity_id == by.id:
+        raise OwnCodes()
+    if not member.verified or member.identity_id is None:
+        return
+    identity = session.get_one(
+        Identity, member.identity_id, with_for_update=True, populate_existing=True
+    )
+    notify = (organization, member, authority, by, now)
+    if not queries.has_one_time_codes(session, identity.id):
+        if _may_notify(session, NO_CODES, member, now):
+            _notify(session, NO_CODES, *notify)
+    elif len(queries.memberships(session, identity.id)) == 1:
+        recovery.turn_off(session, identity=identity, unknown_hash=unknown_hash, by=by, now=now)
+        _notify(session, CODES_RESET_BY, *notify)
+    elif _may_notify(session, RESET_CODES, member, now):
+        details = {"organization": organization.name, "by": _name(authority, by)}
+        mails.queue_codes_link(session, member=member, identity=identity, details=details, now=now)
+        audit_log.record(
+            session, "mfa.reset_asked", organization=organization, member=member, by=by, now=now
+        )
+
+
+def _may_notify(session: Session, purpose: str, member: Member, now: datetime) -> bool:
+    """Whether to email this member, who must have joined; there may be too many emails of this
+    purpose."""
+    limits = attempt_limits.login_notices(purpose, member.id)
+    return member.verified and not attempts.take(session, limits=limits, now=now)
 
 
 def _notify(
@@ -47,18 +114,16 @@ def _notify(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Email a member who has joined, unless there were too many emails of this purpose. Customers
-    do not see which staff member it was."""
-    if not member.verified or member.email is None:
-        return
-    limits = attempt_limits.login_notices(purpose, member.id)
-    if attempts.take(session, limits=limits, now=now):
-        return
     mails.queue_notice(
         session,
         purpose=purpose,
         organization=organization,
-        email=member.email,
+        email=member.email or "",
         now=now,
-        by="Your provider" if authority.of_provider else by.label,
+        by=_name(authority, by),
     )
+
+
+def _name(authority: Authority, by: Actor) -> str:
+    """Who did it. Customers do not see which staff member it was."""
+    return "Your provider" if authority.of_provider else by.label

@@ -1,4 +1,5 @@
-"""What the links in emails do: verify an address, undo an address change, reset a password."""
+"""What the links in emails do: verify an address, undo an address change, reset a password or the
+one-time codes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,17 +14,29 @@ from membership.actions import (
     audit_log,
     email_changes,
     identities,
+    logins,
     lost_owners,
+    mails,
     member_events,
     own_emails,
     person_names,
+    recovery,
 )
 from membership.models import Identity, Organization
 from membership.queries import Link, Membership
-from membership.values.lifetimes import ADDRESS_LINKS, RESET, STOP_TRANSFER, UNDO, VERIFICATION
+from membership.values.lifetimes import (
+    ADDRESS_LINKS,
+    RESET,
+    RESET_CODES,
+    STOP_TRANSFER,
+    UNDO,
+    VERIFICATION,
+)
+from membership.values.mails import CODES_OFF
 
 VERIFICATION_LINKS = (*ADDRESS_LINKS, UNDO, STOP_TRANSFER)
 RESET_LINKS = (RESET,)
+CODES_LINKS = (RESET_CODES,)
 
 
 class LinkOrganizationSuspended(errors.Conflict):
@@ -48,6 +61,11 @@ class PasswordNotExpected(errors.Invalid):
         "This link sets no password: the person has one, or needs none for it. Send {} to use the "
         "link, and reset the password if it is lost."
     )
+
+
+class WrongPassword(logins.InvalidCredentials):
+    code = "invalid_credentials"
+    detail = "The password is wrong. Check it, then try again. The link stays valid."
 
 
 def check_password_expected(link: Link) -> None:
@@ -144,6 +162,32 @@ def reset_password(session: Session, *, raw: str, password_hash: str, now: datet
             now=now,
             by=audit_log.member_actor(member, organization),
         )
+    return link
+
+
+def reset_codes(
+    session: Session, *, raw: str, attempt: logins.LoginAttempt, unknown_hash: str, now: datetime
+) -> Link | errors.Failure:
+    """Use a link to turn off one's one-time codes, with the password; every session of the person
+    ends, and they are notified by email. A wrong password is counted and returned, not raised.
+
+    ``unknown_hash``: as in ``recovery.turn_off``. Raises NoSuchLink, LinkSpent,
+    LinkOrganizationSuspended, TooManyAttempts."""
+    failure = logins.check_password_alone(session, attempt=attempt, now=now)
+    if failure is not None:
+        is_wrong = isinstance(failure, logins.InvalidCredentials)
+        return WrongPassword() if is_wrong else failure
+    link = _take(session, raw, CODES_LINKS, now)
+    if link.identity.password_hash != attempt.login.password_hash or link.organization is None:
+        raise WrongPassword()
+    recovery.turn_off(session, identity=link.identity, unknown_hash=unknown_hash, by=None, now=now)
+    mails.queue_notice(
+        session,
+        purpose=CODES_OFF,
+        organization=link.organization,
+        email=link.token.email,
+        now=now,
+    )
     return link
 
 

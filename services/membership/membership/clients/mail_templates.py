@@ -1,16 +1,25 @@
 """The subjects and texts of emails, by purpose."""
 
-from membership.values.lifetimes import INVITATION, RESET, STOP_TRANSFER, UNDO, VERIFICATION
+from membership.values.lifetimes import (
+    INVITATION,
+    RESET,
+    RESET_CODES,
+    STOP_TRANSFER,
+    UNDO,
+    VERIFICATION,
+)
 from membership.values.mails import (
     ADMIN_ADDED,
     CHANGE_UNDONE,
     CODES_OFF,
     CODES_ON,
     CODES_RESET,
+    CODES_RESET_BY,
     CREDITS_LOW,
     KEY_CREATED,
     KEYS_ORPHANED,
     KEYS_SUSPENDED,
+    NO_CODES,
     OWNERSHIP_GIVEN,
     OWNERSHIP_OFFERED,
     OWNERSHIP_TAKEN,
@@ -34,6 +43,9 @@ SUBJECTS = {
     CODES_ON: "One-time codes are now on for your login",
     CODES_OFF: "One-time codes are now off for your login",
     CODES_RESET: "One-time codes of your login were reset",
+    CODES_RESET_BY: "One-time codes of your login were reset",
+    NO_CODES: "Someone asked to reset the one-time codes of your login",
+    RESET_CODES: "Turn off the one-time codes of your login",
     RECOVERY_CODES_RENEWED: "You have new recovery codes",
     RECOVERY_CODE_USED: "A recovery code was used to sign in to your account",
     SESSIONS_ENDED: "Your sessions at {organization} were ended",
@@ -93,6 +105,33 @@ somebody reported your authenticator as lost. Your sessions have ended. Sign in 
 and turn one-time codes on again; if your password is not accepted, reset it.
 
 If you did not ask for this, tell the owner of {organization} immediately.
+""",
+    CODES_RESET_BY: """{greeting}
+
+{by} turned off the one-time codes of your login at {organization}, because somebody reported your
+authenticator as lost. Your sessions have ended. Sign in with your password and turn one-time codes
+on again; if your password is not accepted, reset it.
+
+If you did not ask for this, reset your password now, and tell the owner of {organization}.
+""",
+    NO_CODES: """{greeting}
+
+{by} asked to turn off the one-time codes of your login at {organization}, because somebody reported
+your authenticator as lost. They are not on, so nothing has changed.
+
+If you did not ask for this, tell the owner of {organization}.
+""",
+    RESET_CODES: """{greeting}
+
+{by} wants to turn off the one-time codes of your login, because somebody reported your
+authenticator as lost to {organization}. If it was you, open this link and enter your password:
+
+{link}
+
+The link expires in 24 hours and can be used once. It stops working if you change your password
+first. Until you use it, nothing changes.
+
+If you did not ask for this, do not use the link, and tell the owner of {organization}.
 """,
     RECOVERY_CODES_RENEWED: """{greeting}
 

@@ -7,13 +7,13 @@ from email.utils import formataddr, formatdate, make_msgid, parseaddr
 from chassis import email_addresses, names
 
 from membership.clients.mail_templates import OWN, SUBJECTS, TEXTS
-from membership.values.lifetimes import RESET, STOP_TRANSFER, UNDO
+from membership.values.lifetimes import RESET, RESET_CODES, STOP_TRANSFER, UNDO
 from membership.values.mails import OutgoingMail
 
 _NAMES = ("organization", "other", "by", "key")
 
 
-_PATHS = {RESET: "reset", UNDO: "undo", STOP_TRANSFER: "undo"}
+_PATHS = {RESET: "reset", UNDO: "undo", STOP_TRANSFER: "undo", RESET_CODES: "reset-codes"}
 
 
 def compose(mail: OutgoingMail, *, public_url: str, sender: str) -> EmailMessage:

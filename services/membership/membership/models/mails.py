@@ -16,7 +16,7 @@ _UNDO = text("purpose = 'undo'")
 class Mail(Base):
     """An email to send.
 
-    ``purpose``: invitation, verification, reset or undo, with a link; the others, in
+    ``purpose``: those in ``lifetimes.LINK_LIFETIMES``, with a link; the others, in
     ``values.mails``, are notices. ``state``: queued, sent, dropped. The token is created when the
     email is sent, so that no raw token is ever stored. ``details``: the values in the text of a
     notice; of a change of address, what it is allowed to give. ``identity_id``: whose address

@@ -9,11 +9,19 @@ from sqlalchemy.orm import Session
 
 from membership.models import Identity, Mail, MailedToken, Member, Organization
 from membership.queries.locking import locked
+from membership.queries.one_time_codes import has_one_time_codes
 from membership.queries.people import CURRENT_STATUSES, identity_by_email
 from membership.queries.transfers import may_stop_transfers, scheduled_transfer
 from membership.values import tokens
 from membership.values.authority import BY_PROVIDER
-from membership.values.lifetimes import INVITATION, RESET, STOP_TRANSFER, UNDO, VERIFICATION
+from membership.values.lifetimes import (
+    INVITATION,
+    RESET,
+    RESET_CODES,
+    STOP_TRANSFER,
+    UNDO,
+    VERIFICATION,
+)
 
 
 class NoSuchLink(errors.NotFound):
@@ -45,7 +53,19 @@ class UndoSpent(LinkSpent):
     )
 
 
-_SPENT: dict[str, type[LinkSpent]] = {INVITATION: InvitationSpent, UNDO: UndoSpent}
+class CodesLinkSpent(LinkSpent):
+    code = "link_spent"
+    detail = (
+        "This link has expired or was already used, or your password or your one-time codes have "
+        "changed since. Ask the owner or an admin of your organization for a new one."
+    )
+
+
+_SPENT: dict[str, type[LinkSpent]] = {
+    INVITATION: InvitationSpent,
+    UNDO: UndoSpent,
+    RESET_CODES: CodesLinkSpent,
+}
 
 
 class Link(NamedTuple):
@@ -76,7 +96,8 @@ def link(
         raise NoSuchLink()
     identity = session.get_one(Identity, token.identity_id)
     member = session.get(Member, token.member_id) if token.member_id else None
-    if not _is_usable(token, identity, member, now) or not _may_stop(session, token, member):
+    has_use = _may_stop(session, token, member) and _has_codes_to_reset(session, token, member)
+    if not _is_usable(token, identity, member, now) or not has_use:
         raise _SPENT.get(token.purpose, LinkSpent)()
     organization = session.get(Organization, member.organization_id) if member else None
     is_new_address = token.purpose == VERIFICATION
@@ -124,6 +145,15 @@ def _may_stop(session: Session, token: MailedToken, member: Member | None) -> bo
         and scheduled_transfer(session, member.organization_id) is not None
         and member in may_stop_transfers(session, member.organization_id)
     )
+
+
+def _has_codes_to_reset(session: Session, token: MailedToken, member: Member | None) -> bool:
+    """Whether a link that turns off one-time codes still has some to turn off, at the request of an
+    organization where the person is active."""
+    if token.purpose != RESET_CODES:
+        return True
+    is_active = member is not None and member.status == "active"
+    return is_active and has_one_time_codes(session, token.identity_id)
 
 
 def mailed_token(

@@ -18,6 +18,8 @@ from membership.schemas.keys import (
 )
 from membership.schemas.links import (
     Accepted,
+    CodesReset,
+    CodesResetBody,
     LinkInfo,
     ResetBody,
     ResetDone,
@@ -80,6 +82,8 @@ __all__ = [
     "ApiKey",
     "ApiKeyPage",
     "ApiKeyWithSecret",
+    "CodesReset",
+    "CodesResetBody",
     "Enrolment",
     "EnterBody",
     "ExchangeBody",

@@ -48,6 +48,19 @@ class ResetBody(ma.Schema):
     password = secret(required=True)
 
 
+class CodesResetBody(ma.Schema):
+    """The person's password."""
+
+    password = secret(required=True)
+
+
+class CodesReset(ma.Schema):
+    """One-time codes are off, and every session has ended."""
+
+    reset = fields.Boolean(required=True)
+    email = fields.String(required=True)
+
+
 class Accepted(ma.Schema):
     """The same response for every request."""
 

@@ -9,6 +9,7 @@ REFRESH_REPEATED = timedelta(seconds=10)  # how long a used refresh token gets t
 REAUTHENTICATION = timedelta(seconds=300)  # how long a re-authentication counts
 INVITATION, VERIFICATION, RESET, UNDO = "invitation", "verification", "reset", "undo"
 STOP_TRANSFER = "stop_transfer"
+RESET_CODES = "reset_mfa"
 ADDRESS_LINKS = (INVITATION, VERIFICATION)  # these verify an address
 LINK_LIFETIMES = {
     INVITATION: timedelta(days=7),
@@ -16,6 +17,7 @@ LINK_LIFETIMES = {
     RESET: timedelta(minutes=30),
     UNDO: timedelta(days=7),
     STOP_TRANSFER: timedelta(hours=72),
+    RESET_CODES: timedelta(hours=24),
 }
 
 

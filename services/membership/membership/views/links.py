@@ -104,6 +104,34 @@ def reset_password(body: dict[str, Any], token: str) -> dict[str, Any]:
     return {"reset": True, "email": link.token.email}
 
 
+@blp.route("/mfa-resets/<token>", methods=["GET"])
+@public
+@blp.response(200, schemas.LinkInfo)
+def show_codes_reset(token: str) -> dict[str, Any]:
+    """Show whether a link can still be used. Reading it does not use it."""
+    return _shown(_look(token, verifications.CODES_LINKS))
+
+
+@blp.route("/mfa-resets/<token>", methods=["POST"])
+@public
+@blp.arguments(schemas.CodesResetBody)
+@blp.response(201, schemas.CodesReset)
+def reset_codes(body: dict[str, Any], token: str) -> dict[str, Any]:
+    """Turn off one's one-time codes, with the password. Every session of the person ends. A
+    password that is too short without codes has to be reset afterwards."""
+    link = _look(token, verifications.CODES_LINKS)
+    attempt = credentials.attempt(link.token.email, body["password"], None)
+    unknown_hash = resources.unknown_hash()
+    link = credentials.raise_failure(
+        idempotency.retried(
+            lambda session: verifications.reset_codes(
+                session, raw=token, attempt=attempt, unknown_hash=unknown_hash, now=clock.now()
+            )
+        )
+    )
+    return {"reset": True, "email": link.token.email}
+
+
 def _look(token: str, purposes: tuple[str, ...]) -> Link:
     with credentials.throttled("link"), context.database().reading() as session:
         return queries.link(session, token, purposes, clock.now())

@@ -12,6 +12,7 @@ from flask import Response
 
 from membership import guard, schemas
 from membership.actions import member_logins
+from membership.views import resources
 
 blp = Blueprint(
     "member_logins", __name__, url_prefix="/v1/organizations", description="Logins of members"
@@ -27,7 +28,24 @@ def end_sessions(organization_id: str, member_id: str) -> Response:
     return _act(member_logins.end_sessions, organization_id, member_id)
 
 
-def _act(action: Callable[..., None], organization_id: str, member_id: str) -> Response:
+@blp.route("/<organization_id>/members/<member_id>/reset-mfa", methods=["POST"])
+@requires("member.reset_mfa")
+@blp.response(202, schemas.Accepted)
+def reset_codes(organization_id: str, member_id: str) -> Response:
+    """Turn off the one-time codes of a member who has lost them: at once where the person belongs
+    to no other organization, otherwise once they have followed the emailed link and given their
+    password. They are notified by email; the response is the same for every member."""
+    return _act(
+        member_logins.reset_codes,
+        organization_id,
+        member_id,
+        unknown_hash=resources.unknown_hash(),
+    )
+
+
+def _act(
+    action: Callable[..., None], organization_id: str, member_id: str, **more: str
+) -> Response:
     caller = current_caller()
 
     def act(session: Any) -> dict[str, Any]:
@@ -38,6 +56,7 @@ def _act(action: Callable[..., None], organization_id: str, member_id: str) -> R
             authority=guard.authority_over_logins(caller, organization_id),
             by=caller.actor(),
             now=clock.now(),
+            **more,
         )
         return {"accepted": True}
 

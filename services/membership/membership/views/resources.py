@@ -1,5 +1,6 @@
 """What views use besides the database: password hashing, PINs, signing, session limits."""
 
+import secrets
 from collections.abc import Callable
 
 from chassis.auth.callers import Caller
@@ -29,6 +30,11 @@ def hasher() -> RequestHasher:
         return RequestHasher(hasher, {network: most}, is_known=False)
     share = most if caller.role == KEY else _HASHES_PER_PERSON
     return RequestHasher(hasher, {caller.sub: share}, is_known=True)
+
+
+def unknown_hash() -> str:
+    """The hash of a password that nobody knows."""
+    return hasher().hash(secrets.token_urlsafe(32))
 
 
 def pins() -> Pins:
