@@ -12,8 +12,8 @@ from chassis.runtime import ids
 from sqlalchemy import event, select
 
 from tests.billing.conftest import CLERK
+from tests.billing.invoices.books import check_books, choose, listed, names, run_action
 from tests.billing.test_concurrency import at_once
-from tests.billing.test_invoices import check_books, choose, listed, names, run_action
 
 SECOND = timedelta(seconds=1)
 

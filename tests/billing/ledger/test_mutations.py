@@ -76,7 +76,7 @@ TABLE = (
         "billing/actions/charges/credit_check.py",
         "    if shortfall <= 0:\n        return",
         "    if shortfall <= 10**9:\n        return",
-        "test_reservations.py::test_the_worked_example[sqlite] test_actions.py::"
+        "reservations/test_captures.py::test_the_worked_example[sqlite] test_actions.py::"
         "test_a_prepaid_charge_may_use_the_credit_limit_and_no_more[sqlite]",
         True,
     ),
@@ -155,21 +155,21 @@ TABLE = (
         "billing/actions/reservations/reservations.py",
         "    if amount > left:",
         "    if amount > left + 1:",
-        "test_reservations.py::test_a_capture_cannot_exceed_what_is_left " + MACHINE,
+        "reservations/test_captures.py::test_a_capture_cannot_exceed_what_is_left " + MACHINE,
     ),
     Mutation(
         "a capture keeps the rest",
         "billing/actions/reservations/reservations.py",
         "freed = left if final else amount",
         "freed = amount",
-        "test_reservations.py " + MACHINE,
+        "reservations " + MACHINE,
     ),
     Mutation(
         "a reservation lives a microsecond longer",
         "billing/models/reservation.py",
         "now >= self.expires_at",
         "now > self.expires_at",
-        "test_reservations.py " + MACHINE,
+        "reservations " + MACHINE,
     ),
     Mutation(
         "the job expires a reservation a microsecond late",
@@ -260,7 +260,7 @@ TABLE = (
         "billing/actions/accounts/terms.py",
         "if mode != POSTPAID and (account.unbilled or account.invoiced):",
         "if mode != POSTPAID and account.unbilled:",
-        "test_views.py test_invoices.py " + MACHINE,
+        "test_views.py invoices " + MACHINE,
     ),
     Mutation(
         "more is issued than the provider has",
