@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.test_compose import MOUNTED, OURS, ROOT, SERVICES, answering, is_healthy
+from tests.deploy.compose.files import MOUNTED, OURS, ROOT, SERVICES
+from tests.deploy.compose.image import answering, is_healthy
 
 TLS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.tls.yml").read_text())
 CHANGED: dict[str, dict[str, Any]] = TLS["services"]
