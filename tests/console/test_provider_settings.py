@@ -1,0 +1,76 @@
+"""The provider's own settings and wallet."""
+
+from collections.abc import Callable
+
+from tests.console.browser import Browser
+from tests.console.provider import Provider
+
+
+def test_the_provider_chooses_its_settings(console: Browser, provider: Provider) -> None:
+    provider.owner.sign_in(console)
+    console.get(console.at("/provider/settings"))
+
+    page = console.submit({"managed_service": "on", "payment_terms_days": "30"}, button="Add rate")
+    assert (
+        page.forms[-1].fields["payment_terms_days"] == "30" and "tax_0_rate" in page.forms[-1].names
+    )
+    console.submit(
+        {
+            "tax_0_country": "DE",
+            "tax_0_name": "MwSt",
+            "tax_0_rate": "19",
+            "tax_0_valid_from": "2026-01-01",
+        },
+        button="Add rate",
+    )
+    page = console.submit(
+        {"tax_1_country": "FR", "tax_1_name": "TVA", "tax_1_rate": "a lot"}, button="Save settings"
+    )
+    assert page.status == 422 and page.error("tax_1_rate") and page.error("tax_1_valid_from")
+    page = console.submit(button="Remove rate 1")
+    assert page.forms[-1].fields["tax_0_name"] == "TVA"
+    page = console.submit(
+        {"tax_0_rate": "20", "tax_0_valid_from": "2026-02-01"}, button="Save settings"
+    )
+
+    assert page.banners == ["Settings saved."]
+    now = provider.api("GET", "/v1/settings")
+    assert now["tax_rates"] == [
+        {"country": "FR", "name": "TVA", "rate": "20", "valid_from": "2026-02-01"}
+    ]
+    assert (now["managed_service"], now["payment_terms_days"], now["mfa_required"]) == (
+        True,
+        30,
+        False,
+    )
+    assert page.links["Staff"] == console.at(f"/c/{provider.id}/members")
+
+
+def test_conflicting_and_read_only_settings(
+    browser: Callable[[], Browser], provider: Provider
+) -> None:
+    boss, viewer = browser(), browser()
+    provider.owner.sign_in(boss)
+    boss.get(boss.at("/provider/settings"))
+    provider.api("PATCH", "/v1/settings", {"payment_terms_days": 7})
+
+    page = boss.submit({"deletion_grace_days": "10"}, button="Save settings")
+    assert page.status == 412 and ["Payment terms", "7", "14"] in page.rows
+    provider.staff("viewer").sign_in(viewer)
+    page = viewer.get(viewer.at("/provider/settings"))
+    assert page.facts["Payment terms"] == "7" and "Save" not in page.buttons
+    assert viewer.get(viewer.at("/provider/wallet/top-up")).status == 403
+
+
+def test_the_wallet_explains_its_formula(console: Browser, provider: Provider) -> None:
+    provider.customer(credits="40", accept=False)
+    provider.owner.sign_in(console)
+    page = console.get(console.at("/provider/wallet"))
+    assert "Usable = own balance \N{MINUS SIGN} sum of customers' balances" in page.text
+
+    console.click("Top up EUR")
+    page = console.submit({"amount": "100"})
+
+    assert page.banners == ["Top-up recorded."]
+    cells = [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in page.rows[0]]
+    assert cells[:4] == ["EUR", "100.00 EUR", "40.00 EUR", "60.00 EUR"]
