@@ -18,7 +18,9 @@ from membership.values.signing import Signer
 from werkzeug.datastructures import Headers
 from werkzeug.test import Client, TestResponse
 
-from tests.identity.forgeries import ACT, ATTACKS, Mint
+from tests.identity.forgeries.attacks import ATTACKS
+from tests.identity.forgeries.forging import ACT
+from tests.identity.forgeries.mint import Mint
 from tests.identity.system import ADMIN, PASSWORD, System
 
 READ = {"org": "/v1/settings", "billing": "/v1/wallet", "membership": "/v1/me"}

@@ -4,9 +4,7 @@ import email
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
 from email import policy
 from pathlib import Path
 from typing import Any
@@ -23,9 +21,15 @@ from devtools.servers import RabbitMQ
 from tests import customers, metering
 from tests.customers import transact
 from tests.embedded import Embedded
+from tests.journeys.money import figures, get, post, settings, transacted, usage
+from tests.journeys.postpaid import (
+    charge_usage,
+    credit_and_refund,
+    delete_the_customer,
+    pay_the_first_invoice,
+    void_an_invoice,
+)
 from tests.waiting import until
-
-DAY = timedelta(days=1)
 
 
 @dataclass
@@ -75,57 +79,6 @@ def api(target: Target) -> Api:
     return target.sign_in()
 
 
-def post(api: Api, path: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:
-    """The body of the response to a POST with an idempotency key of its own."""
-    response = api.call("POST", path, body, key=secrets.token_hex(8))
-    assert response.status == status, response
-    return response.body
-
-
-def get(api: Api, path: str) -> dict[str, Any]:
-    response = api.call("GET", path)
-    assert response.status == 200, response
-    return response.body
-
-
-def transacted(api: Api, path: str, what: str, amount: str, **more: Any) -> dict[str, Any]:
-    response = transact(api, path, what, amount, **more)
-    assert response.status == 201, response
-    return response.body
-
-
-def figures(api: Api, path: str, *names: str) -> tuple[str, ...]:
-    """These figures of the account."""
-    account = get(api, f"{path}/account")
-    return tuple(account[name] for name in names)
-
-
-def usage(path: str, number: int, amount: str = "0.10", **more: Any) -> list[dict[str, Any]]:
-    tag = secrets.token_hex(4)
-    return [
-        {
-            "id": f"{tag}-{n}",
-            "organization_id": path.rpartition("/")[2],
-            "amount": amount,
-            "at": clock.stamp(clock.now()),
-            "description": f"Call {n}",
-            **more,
-        }
-        for n in range(number)
-    ]
-
-
-@contextmanager
-def settings(api: Api, **chosen: Any) -> Iterator[None]:
-    """Change the provider's settings for the duration."""
-    before = get(api, "/v1/settings")
-    try:
-        assert api.call("PATCH", "/v1/settings", chosen, wait=10).status == 200
-        yield
-    finally:
-        api.call("PATCH", "/v1/settings", {name: before[name] for name in chosen}, wait=10)
-
-
 def test_usage_is_consumed_from_the_broker(system: System, rabbitmq: RabbitMQ) -> None:
     api = Api(system.address)
     provider = api.sign_in("admin@example.com", system.password).body["organization"]["id"]
@@ -173,174 +126,12 @@ def test_a_postpaid_customer_from_usage_to_deletion(api: Api) -> None:
             payment_mode="postpaid",
             credit_limit="1000",
         )
-        charge_id = _charge_usage(api, path)
-        first = _pay_the_first_invoice(api, path)
-        second = _credit_and_refund(api, path, charge_id, first)
-        _void(api, path, second)
-        _delete(api, path)
+        charge_id = charge_usage(api, path)
+        first = pay_the_first_invoice(api, path)
+        second = credit_and_refund(api, path, charge_id, first)
+        void_an_invoice(api, path, second)
+        delete_the_customer(api, path)
         assert get(api, f"{path}/invoices/{first}")["status"] == "paid"
-
-
-def _charge_usage(api: Api, path: str) -> str:
-    records = usage(path, 1000, cost="0.01")
-    bad = [{**records[0], "id": "bad", "amount": "-1"}, {**records[1], "amount": "5"}]
-    response = post(api, "/v1/usage", {"records": [*records, *bad]}, 200)
-    assert (response["accepted"], response["duplicates"]) == (1000, 0)
-    assert [refused["code"] for refused in response["refused"]] == [
-        "invalid_amount",
-        "record_id_reused",
-    ]
-    assert post(api, "/v1/usage", {"records": records}, 200)["duplicates"] == 1000
-    charge = transacted(api, path, "charges", "20", kind="one_off", cost="5")
-    assert figures(api, path, "expecting_invoice", "amount_due", "usable_credits", "balance") == (
-        "-120.00",
-        "0.00",
-        "880.00",
-        "-120.00",
-    )
-    return str(charge["id"])
-
-
-def _pay_the_first_invoice(api: Api, path: str) -> str:
-    invoice = post(api, f"{path}/invoices", {})
-    assert (invoice["total"], invoice["tax"], invoice["status"]) == (
-        "120.00",
-        "8.991674",
-        "awaiting_payment",
-    )
-    assert (
-        date.fromisoformat(invoice["due_on"]) == date.fromisoformat(invoice["issued_on"]) + 14 * DAY
-    )
-    assert len(invoice["lines"]) == 1001
-    assert figures(api, path, "expecting_invoice", "amount_due", "usable_credits", "balance") == (
-        "0.00",
-        "-120.00",
-        "1000.00",
-        "-120.00",
-    )
-    again = api.call("POST", f"{path}/invoices", {}, key=secrets.token_hex(8))
-    assert (again.status, again.body["code"]) == (409, "nothing_to_invoice")
-
-    pdf = api.call("GET", f"{path}/invoices/{invoice['id']}.pdf")
-    assert (pdf.status, pdf.media, pdf.file[:5]) == (200, "application/pdf", b"%PDF-")
-    assert pdf.file.rstrip().endswith(b"%%EOF")
-
-    part = post(api, f"{path}/payments", {"amount": "50", "method": "bank_transfer"})
-    assert (part["assigned"], part["unassigned"]) == ("50.00", "0.00")
-    assert get(api, f"{path}/invoices/{invoice['id']}")["open"] == "70.00"
-    over = post(api, f"{path}/payments", {"amount": "100", "method": "bank_transfer"})
-    assert (over["assigned"], over["unassigned"]) == ("70.00", "30.00")
-    assert get(api, f"{path}/invoices/{invoice['id']}")["status"] == "paid"
-    assert figures(api, path, "amount_due", "usable_credits") == ("30.00", "1030.00")
-    return str(invoice["id"])
-
-
-def _credit_and_refund(api: Api, path: str, charge_id: str, first: str) -> str:
-    """The surplus pays for the second invoice; a credit note and the refund of what the first one
-    billed."""
-    transacted(api, path, "charges", "80")
-    second = post(api, f"{path}/invoices", {})
-    assert (second["paid"], second["open"]) == ("30.00", "50.00")
-    credited = post(
-        api, f"{path}/invoices/{second['id']}/credit-notes", {"amount": "10", "reason": "Too much"}
-    )
-    assert (credited["credited"], credited["open"], len(credited["credit_notes"])) == (
-        "10.00",
-        "40.00",
-        1,
-    )
-    assert figures(api, path, "amount_due") == ("-40.00",)
-
-    refund = post(
-        api, f"{path}/account/refunds", {"transaction_id": charge_id, "reason": "Did not work"}
-    )
-    assert (refund["kind"], refund["amount"], refund["refunds"]) == ("refund", "20.00", charge_id)
-    assert get(api, f"{path}/invoices/{first}")["credited"] == "20.00"
-    assert figures(api, path, "amount_due") == ("-20.00",)
-    more = api.call(
-        "POST",
-        f"{path}/account/refunds",
-        {"transaction_id": charge_id, "amount": "0.01", "reason": "x"},
-        key=secrets.token_hex(8),
-    )
-    assert (more.status, more.body["code"]) == (409, "refund_exceeds_charge")
-    post(api, f"{path}/payments", {"amount": "20", "method": "cash", "invoice_ids": [second["id"]]})
-    assert get(api, f"{path}/invoices/{second['id']}")["open"] == "20.00"
-    transacted(api, path, "withdrawals", "20")
-    return str(second["id"])
-
-
-def _void(api: Api, path: str, second: str) -> None:
-    transacted(api, path, "charges", "15")
-    third = post(api, f"{path}/invoices", {})
-    assert figures(api, path, "expecting_invoice", "amount_due") == ("0.00", "-35.00")
-    assert (
-        post(api, f"{path}/invoices/{third['id']}/void", {"reason": "Wrong month"}, 200)["status"]
-        == "void"
-    )
-    assert figures(api, path, "expecting_invoice", "amount_due") == ("-15.00", "-20.00")
-    refused = api.call("POST", f"{path}/invoices/{second}/void", {}, key=secrets.token_hex(8))
-    assert (refused.status, refused.body["code"]) == (409, "invoice_settled")
-
-
-def _delete(api: Api, path: str) -> None:
-    """Each bucket is a blocker of its own, resolved by the call that is named with it."""
-    post(api, f"{path}/payments", {"amount": "7", "method": "cash", "invoice_ids": []})
-    post(api, f"{path}/account/reservations", {"amount": "5", "description": "A call"})
-    post(api, f"{path}/account/reservations", {"amount": "2.5", "description": "Another"})
-    blockers = [(b["code"], b["amount"]) for b in get(api, f"{path}/deletion-check")["blockers"]]
-    assert sorted(blockers) == [
-        ("amount_due", "20.00"),
-        ("credits_reserved", "7.50"),
-        ("overpaid", "7.00"),
-        ("unbilled_amount", "15.00"),
-    ]
-    refusal = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
-    assert (refusal.status, refusal.body["code"]) == (409, "deletion_refused")
-    assert sorted((b["code"], b["amount"]) for b in refusal.body["blockers"]) == sorted(blockers)
-
-    apply_remedies(api, path)
-
-    assert figures(api, path, "balance", "reserved_credits") == ("0.00", "0.00")
-    deleted = api.call("DELETE", path, {"reason": "leaves"}, wait=10)
-    assert deleted.status == 200, deleted
-    until(lambda: get(api, path)["status"] == "deleted")
-    refused = transact(api, path, "charges", "1")
-    assert refused.status == 409, refused
-
-
-def apply_remedies(api: Api, path: str) -> None:
-    """Make the calls that the check names until there are no blockers."""
-    for _ in range(8):
-        blockers = get(api, f"{path}/deletion-check")["blockers"]
-        if not blockers:
-            return
-        blocker = blockers[0]
-        method, href = blocker["fix"]["method"], blocker["fix"]["href"]
-        body = {
-            "unbilled_amount": {},
-            "amount_due": {"amount": blocker["amount"], "method": "bank_transfer"},
-            "overpaid": {
-                "amount": blocker["amount"],
-                "method": "bank_transfer",
-                "reason": "Leaves",
-            },
-            "credits_left": {
-                "amount": blocker["amount"],
-                "method": "bank_transfer",
-                "reason": "Leaves",
-            },
-            "credits_reserved": None,
-        }[blocker["code"]]
-        response = api.call(
-            method, href, body, key=secrets.token_hex(8) if method == "POST" else None
-        )
-        assert response.status in (200, 201), (blocker, response)
-        if blocker["code"] == "credits_reserved":
-            assert response.body["data"], response
-            for held in response.body["data"]:
-                post(api, f"{href.partition('?')[0]}/{held['id']}/release", {}, 200)
-    raise AssertionError(f"still blocked: {blockers}")
 
 
 def test_a_prepaid_customer_reserves_and_gets_remedies(api: Api) -> None:
