@@ -13,6 +13,7 @@ DAY = timedelta(days=1)
 
 
 def charge_usage(api: Api, path: str) -> str:
+    """A thousand usage records and one charge; the id of the charge."""
     records = usage(path, 1000, cost="0.01")
     bad = [{**records[0], "id": "bad", "amount": "-1"}, {**records[1], "amount": "5"}]
     response = post(api, "/v1/usage", {"records": [*records, *bad]}, 200)
@@ -33,6 +34,7 @@ def charge_usage(api: Api, path: str) -> str:
 
 
 def pay_the_first_invoice(api: Api, path: str) -> str:
+    """An invoice over all of it, paid in two parts, with a surplus; its id."""
     invoice = post(api, f"{path}/invoices", {})
     assert (invoice["total"], invoice["tax"], invoice["status"]) == (
         "120.00",
@@ -102,6 +104,7 @@ def credit_and_refund(api: Api, path: str, charge_id: str, first: str) -> str:
 
 
 def void_an_invoice(api: Api, path: str, second: str) -> None:
+    """A third invoice is voided; the second cannot be any more."""
     transacted(api, path, "charges", "15")
     third = post(api, f"{path}/invoices", {})
     assert figures(api, path, "expecting_invoice", "amount_due") == ("0.00", "-35.00")
