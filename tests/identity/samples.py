@@ -71,6 +71,11 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     f"GET {O}": (Sample(),),
     f"PATCH {O}": (
         Sample(says(billing={"city": "Bonn"}), "edit"),
+        Sample(
+            lambda _: {"billing": {"email": _fresh()}},
+            "edit",
+            also="organization.billing_email",
+        ),
         Sample(says(demo=True), "edit", also="organization.change_tags"),
         Sample(says(managed_by="provider"), "edit", also="organization.hand_back"),
         Sample(says(managed_by="customer"), "edit", also="organization.hand_over"),

@@ -58,6 +58,7 @@ AN_ADMIN = A_MEMBER | {
 THE_OWNER = AN_ADMIN | {
     "organization.change",
     "organization.hand_back",
+    "organization.billing_email",
     "organization.hand_over",
     "account.remove_card",
     "key.list",
@@ -88,6 +89,7 @@ A_VIEWER = ONES_OWN | {
 }
 SUPPORT = A_VIEWER | {
     "organization.change",
+    "organization.billing_email",
     "organization.change_tags",
     "organization.hand_over",
     "member.add",
@@ -104,6 +106,7 @@ SUPPORT = A_VIEWER | {
 }
 BILLING = A_VIEWER | {
     "organization.change",
+    "organization.billing_email",
     "organization.change_tags",
     "organization.hand_over",
     "account.change",

@@ -34,6 +34,10 @@ def test_a_patch_needs_the_operations_of_its_fields_and_values_each_once() -> No
         return guard.operations_to_change(changes)
 
     assert needed(name="New", billing={}) == []
+    assert needed(billing={"city": "Bonn", "name": None}) == []
+    for email in ("billing@new.example", None):
+        billing = {"city": "Bonn", "email": email}
+        assert needed(billing=billing) == ["organization.billing_email"]
     assert needed(demo=True, buyer_tags={}) == ["organization.change_tags"]
     assert needed(managed_by="provider") == ["organization.hand_back"]
     assert needed(demo=True, managed_by="customer") == [

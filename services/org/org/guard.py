@@ -16,6 +16,7 @@ organization.create         |   x      x       -       -      -    |   -     -  
 organization.list           |   x      x       x       x      x    |   x     x     x   |   x   | cust:list    org:read
 organization.read           |   x      x       x       x      x    |   x     x     x   |   x   | cust:read    org:read
 organization.change         |   x      x       x       x      -    |   x     -     -   |   x   | cust:write   org:write
+organization.billing_email  |   x      x       x       x      -    |   x     -     -   |   -   | cust:write   org:write
 organization.change_tags    |   x      x       x       x      -    |   -     -     -   |   -   | cust:write   -
 organization.hand_over      |   x      x       x       x      -    |   x     -     -   |   -   | cust:write   org:write
 organization.hand_back      |   -      -       -       -      -    |   x     -     -   |   -   | -            -

@@ -33,7 +33,10 @@ def test_login_as_from_start_to_end(console: Browser, acme: Customer, sven: Pers
     )
     acting = console.workspace
 
-    console.get(f"/at/{acting}/c/{acme.id}/settings")
+    settings = f"/at/{acting}/c/{acme.id}/settings"
+    (typed,) = [f.fields for f in console.get(settings).forms if "billing_city" in f.fields]
+    assert "billing_email" not in typed, "staff in a session change no address"
+    assert console.submit({"billing_city": "Bonn"}, action=settings).path == settings
     back = console.submit(action=f"/at/{acting}/acting/stop")
 
     assert (

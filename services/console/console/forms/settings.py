@@ -46,9 +46,10 @@ TAGS = (
 REASON = (Field("reason", "Reason", "textarea", max_length=500, hint="Recorded in the audit log."),)
 
 
-def blocks(*, tags: bool) -> dict[str, tuple[Field, ...]]:
+def blocks(*, billing_email: bool, tags: bool) -> dict[str, tuple[Field, ...]]:
     """Title -> fields, as far as they may be changed."""
-    return {"General": GENERAL, "Billing": BILLING} | ({"Buyer tags": TAGS} if tags else {})
+    billing = tuple(field for field in BILLING if billing_email or field.name != "billing_email")
+    return {"General": GENERAL, "Billing": billing} | ({"Buyer tags": TAGS} if tags else {})
 
 
 def values(organization: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,10 @@ def show(org: str) -> ResponseReturnValue:
     base = f"/v1/organizations/{org}"
     response = page.api().ask("GET", base)
     organization, match = response.json(), response.headers.get("ETag", "")
-    blocks = settings.blocks(tags=page.visitor().may("organization.change_tags"))
+    blocks = settings.blocks(
+        billing_email=page.visitor().may("organization.billing_email"),
+        tags=page.visitor().may("organization.change_tags"),
+    )
     fields = [field for block in blocks.values() for field in block]
     form = page.form(fields, settings.values(organization), match=match)
     may = page.visitor().may("organization.change")

@@ -21,7 +21,8 @@ class Field:
     ``patchable``: can be changed by PATCH, and so is part of the ETag and of the changes in the
     audit. ``fixed``: chosen at creation; PATCH refuses it as immutable. ``published``: part of
     ``org.organization_changed.v1``. ``personal``: erased with the organization. ``operation``: what
-    the caller must be permitted besides ``organization.change``, or value -> operation.
+    the caller must be permitted besides ``organization.change``, or value -> operation; of a field
+    with parts, part -> operation.
     """
 
     name: str
@@ -36,7 +37,8 @@ class Field:
         """The operation that this value needs; empty if ``organization.change`` is enough."""
         if isinstance(self.operation, str):
             return self.operation
-        return self.operation.get(value, "")
+        given = value if isinstance(value, Mapping) else (value,)
+        return next((self.operation[part] for part in given if part in self.operation), "")
 
     @property
     def operations(self) -> set[str]:

@@ -55,6 +55,7 @@ _BILLING: dict[str, Any] = {
     "patchable": True,
     "published": True,
     "personal": True,
+    "operation": {"email": "organization.billing_email"},
 }
 _MANAGEMENT = {"provider": "organization.hand_back", "customer": "organization.hand_over"}
 
