@@ -54,7 +54,7 @@ def erase_removed_member(session: Session, *, member: Member, now: datetime) -> 
         )
     member.name, member.status, member.verified = REMOVED_PERSON, "erased", False
     member.given_name = member.family_name = member.label = None
-    member.email = member.pending_email = None
+    member.email = member.pending_email = member.last_signed_in_at = None
     member.extension = member.pin_hash = member.invited_by = None
     member.update_search()
     session.execute(delete(Mail).where(Mail.member_id == member.id))

@@ -46,7 +46,7 @@ def find_or_create_identity(session: Session, *, email: str, now: datetime) -> I
     a person."""
     address = email_addresses.key(email)
     row = {
-        "id": ids.new("idn"),
+        "id": ids.new_random("idn"),  # it must not tell its age
         "email": address,
         "given_name": "",
         "family_name": "",

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from chassis.db.columns import Id, Instant
 from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from membership.models.organizations import Base
 from membership.values.authority import BY_ORGANIZATION, BY_PROVIDER
@@ -107,6 +107,13 @@ class Member(Base):
     created_at: Mapped[datetime] = mapped_column(Instant)
     last_signed_in_at: Mapped[datetime | None] = mapped_column(Instant)
     admitted_by: Mapped[str] = mapped_column(String(16), server_default=BY_PROVIDER)
+
+    @validates("identity_id")
+    def _forget_last_sign_in(self, _name: str, identity_id: str | None) -> str | None:
+        """It is about the person, so it does not pass to another one."""
+        if identity_id != self.identity_id:
+            self.last_signed_in_at = None
+        return identity_id
 
     @property
     def confirmed(self) -> bool:

@@ -22,7 +22,7 @@ blp = Blueprint("members", __name__, url_prefix="/v1/organizations", description
 LOGIN_FIELDS = {"email", "role", "portal_access", "preset"}
 # What members see of each other.
 NAMES = ("id", "organization_id", "name", "given_name", "family_name", "label", "role")
-COVERED = ("name", "given_name", "family_name", "label", *sorted(LOGIN_FIELDS))
+COVERED = ("name", "given_name", "family_name", "label", "pending_email", *sorted(LOGIN_FIELDS))
 
 
 @blp.route("/<organization_id>/members", methods=["GET"])

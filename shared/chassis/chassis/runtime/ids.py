@@ -1,5 +1,5 @@
-"""TypeIDs: a UUIDv7 with a prefix that names the kind of thing. Text in code and API, a UUID in the
-database."""
+"""TypeIDs: a UUIDv7, or where the time must not show a random UUID, with a prefix that names the
+kind of thing. Text in code and API, a UUID in the database."""
 
 import uuid
 from functools import lru_cache
@@ -13,6 +13,11 @@ _SUFFIX_LENGTH = 26
 def new(prefix: str) -> str:
     """A new id. Later ids sort later."""
     return str(TypeID(prefix))
+
+
+def new_random(prefix: str) -> str:
+    """A new id that does not tell when it was made, nor sorts by it."""
+    return of_uuid(prefix, uuid.uuid4())
 
 
 def new_uuid() -> uuid.UUID:
