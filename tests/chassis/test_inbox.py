@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from chassis.db.database import Database
 from chassis.errors import Invalid
@@ -311,24 +312,55 @@ def test_many_messages_behind_a_failed_one_do_not_delay_other_aggregates(
     assert effects(database) == [f"{other} 1"]
 
 
-def test_a_statement_timeout_counts_as_an_attempt_and_delays_no_other_aggregate(
-    database: Database,
+@pytest.mark.parametrize(
+    "error", [psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled], ids=["lock", "slow"]
+)
+def test_a_slow_or_locked_database_counts_for_nothing_and_delays_no_other_aggregate(
+    database: Database, error: type[psycopg.Error]
 ) -> None:
     organization_id, other = sorted((ids.new("org"), ids.new("org")))
-    listener = FailingListener(organization_id, other)
+    listener = FailingListener(organization_id)
+    listener.exception = lambda text: OperationalError(text, {}, error())
     inbox = inbox_with(database, listener)
-    receive(inbox, raw(organization_id, 1))
+    receive(inbox, raw(organization_id, 1), redelivered=True)
+    receive(inbox, raw(organization_id, 2))
     receive(inbox, raw(other, 1))
-    listener.failing_for = {organization_id}
-    listener.exception = lambda text: OperationalError(text, {}, Exception("statement timeout"))
+    for _ in range(len(RETRY_AFTER) + MAX_CRASHES):
+        assert inbox.retry_due(later()) == 1
+    listener.failing_for.clear()
 
-    tried = inbox.retry_due(later())
+    retry_until_done(inbox, later())
 
-    assert tried == 2
-    assert effects(database) == [f"{other} 1"]
-    assert [(row.aggregate, row.attempts) for row in rows(database, WaitingMessage)] == [
-        (organization_id, 2)
-    ]
+    assert effects(database) == [f"{other} 1", f"{organization_id} 1", f"{organization_id} 2"]
+    assert dead_letters(database) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.ReadOnlySqlTransaction,
+        psycopg.errors.DiskFull,
+        psycopg.errors.TooManyConnections,
+        psycopg.errors.AdminShutdown,
+        psycopg.OperationalError,
+    ],
+)
+def test_while_the_database_is_unavailable_a_message_is_not_delivered_however_often_it_comes(
+    database: Database, error: type[psycopg.Error]
+) -> None:
+    organization_id = ids.new("org")
+    listener = FailingListener(organization_id)
+    listener.exception = lambda text: OperationalError(text, {}, error())
+    inbox, body = inbox_with(database, listener), raw(organization_id)
+    for _ in range(2 * MAX_CRASHES):
+        with pytest.raises(OperationalError):
+            receive(inbox, body, redelivered=True)
+    listener.failing_for.clear()
+
+    receive(inbox, body, redelivered=True)
+
+    assert effects(database) == [f"{organization_id} 1"]
+    assert (dead_letters(database), rows(database, WaitingMessage)) == ([], [])
 
 
 def test_after_the_last_retry_a_message_is_dead_lettered_and_the_next_are_applied(

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import pytest
+from chassis.db.database import Database
 from chassis.runtime import failpoints, tick
 from chassis.runtime.service import Job
 
@@ -17,7 +18,7 @@ def test_a_failpoint_does_nothing_unless_it_is_named(monkeypatch: pytest.MonkeyP
     failpoints.hit("relay.published")
 
 
-def test_a_job_that_fails_does_not_stop_the_others() -> None:
+def test_a_job_that_fails_does_not_stop_the_others(database: Database) -> None:
     ran: list[str] = []
     stop = threading.Event()
 
@@ -34,14 +35,14 @@ def test_a_job_that_fails_does_not_stop_the_others() -> None:
         def all_jobs() -> tuple[Job, ...]:
             return Job("failing", 0.01, failing), Job("working", 0.01, working)
 
-    thread = threading.Thread(target=tick.run, args=(Two, None, None, stop))
+    thread = threading.Thread(target=tick.run, args=(Two, database, None, stop))
     thread.start()
     until(lambda: ran.count("working") >= 2 and ran.count("failing") >= 2)
     stop.set()
     thread.join()
 
 
-def test_a_job_that_did_something_runs_again_immediately() -> None:
+def test_a_job_that_did_something_runs_again_immediately(database: Database) -> None:
     left, stop = [3, 2, 1, 0], threading.Event()
 
     class One:
@@ -49,8 +50,47 @@ def test_a_job_that_did_something_runs_again_immediately() -> None:
         def all_jobs() -> tuple[Job, ...]:
             return (Job("slow", 3600, lambda *_: left.pop(0) if left else 0),)
 
-    thread = threading.Thread(target=tick.run, args=(One, None, None, stop))
+    thread = threading.Thread(target=tick.run, args=(One, database, None, stop))
     thread.start()
     until(lambda: not left)
     stop.set()
     thread.join()
+
+
+class Lanes:
+    """A service with a job in each of two lanes, which note who ran them."""
+
+    def __init__(self, ran: list[str]) -> None:
+        self.ran = ran
+
+    def all_jobs(self) -> tuple[Job, ...]:
+        def note(database: Database, *_: Any) -> int:
+            self.ran.append(threading.current_thread().name)
+            return 0
+
+        return Job("one", 0.01, note, "first"), Job("two", 0.01, note, "second")
+
+
+@pytest.mark.both_databases
+def test_two_processes_share_the_lanes_and_one_takes_over_from_the_other(
+    database: Database,
+) -> None:
+    ran: list[list[str]] = [[], []]
+    stops = [threading.Event(), threading.Event()]
+    threads = [
+        threading.Thread(target=tick.run, args=(Lanes(ran[n]), database, None, stops[n]))
+        for n in (0, 1)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        until(lambda: ran[0] and ran[1])
+
+        stops[1].set()
+        threads[1].join()
+        del ran[0][:]
+        until(lambda: len(set(ran[0])) == 2)
+    finally:
+        for stop, thread in zip(stops, threads, strict=True):
+            stop.set()
+            thread.join()

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from chassis.db import leases
 from chassis.db.database import Database
 from chassis.messaging import relay
-from chassis.messaging.outbox import OutboxRow
+from chassis.messaging.outbox import PARTITIONS, OutboxRow
 from chassis.messaging.relay import OutgoingMessage, PublishResult, Relay
-from chassis.runtime import ids
+from chassis.runtime import clock, ids
 from sqlalchemy import event, insert
 
 from tests.chassis.messages import NOON, publish_opened, rows
@@ -169,57 +170,44 @@ def _count_work(connection: Any, work: list[int]) -> None:
     connection.set_progress_handler(lambda: work.append(1), 1000)
 
 
-def test_a_second_relay_stands_by_while_the_lease_of_the_first_holds(database: Database) -> None:
-    first_bus, second_bus = FakeBus(), FakeBus()
-    first, second = Relay(database, first_bus), Relay(database, second_bus)
-    message_ids = publish_opened(database, *(ids.new("org") for _ in range(20)))
-
-    first.step(NOON)
-    second.step(NOON + timedelta(seconds=5))
-
-    assert first_bus.ids == message_ids
-    assert second_bus.ids == []
-
-
-def test_a_second_relay_takes_over_when_the_lease_of_the_first_has_run_out(
-    database: Database,
-) -> None:
+def test_two_relays_share_the_partitions(database: Database) -> None:
     first_bus, second_bus = FakeBus(), FakeBus()
     first, second = Relay(database, first_bus), Relay(database, second_bus)
     first.step(NOON)
+    second.step(NOON)
+    first.step(NOON + timedelta(seconds=3))
+    second.step(NOON + timedelta(seconds=3))
+    message_ids = publish_opened(database, *(ids.new("org") for _ in range(40)))
+
+    first.step(NOON + timedelta(seconds=4))
+    second.step(NOON + timedelta(seconds=4))
+
+    assert first_bus.ids and second_bus.ids
+    assert sorted(first_bus.ids + second_bus.ids) == sorted(message_ids)
+    assert len(first.leases.held(NOON + timedelta(seconds=4))) == PARTITIONS // 2
+
+
+def test_a_relay_takes_over_when_the_leases_of_another_have_run_out(database: Database) -> None:
+    first_bus, second_bus = FakeBus(), FakeBus()
+    first, second = Relay(database, first_bus), Relay(database, second_bus)
+    first.step(NOON)
     message_ids = publish_opened(database, *(ids.new("org") for _ in range(20)))
 
-    second.step(NOON + relay.LEASE + timedelta(microseconds=1))
+    second.step(NOON + leases.LENGTH)
 
     assert second_bus.ids == message_ids
-    assert {row.holder for row in rows(database, relay.RelayLease)} == {second.holder}
-    assert {row.fence for row in rows(database, relay.RelayLease)} == {2}
 
 
-def test_a_relay_that_renews_in_time_keeps_its_lease(database: Database) -> None:
-    first, second = Relay(database, FakeBus()), Relay(database, FakeBus())
-    first.step(NOON)
-    first.step(NOON + timedelta(seconds=4))
-
-    second.step(NOON + timedelta(seconds=7))
-
-    assert {row.holder for row in rows(database, relay.RelayLease)} == {first.holder}
-
-
-def test_a_relay_that_stops_releases_its_lease(database: Database) -> None:
+def test_a_relay_that_stops_releases_its_leases(database: Database) -> None:
     first, second, stop = Relay(database, FakeBus()), Relay(database, FakeBus()), threading.Event()
     thread = threading.Thread(target=first.run, args=(stop,))
     thread.start()
-    until(lambda: rows(database, relay.RelayLease))
+    until(lambda: rows(database, leases.Lease))
     stop.set()
     first.wake()
     thread.join()
 
-    from chassis.runtime import clock
-
-    second.step(clock.now())
-
-    assert {row.holder for row in rows(database, relay.RelayLease)} == {second.holder}
+    assert len(second.leases.held(clock.now())) == PARTITIONS
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["sent", "returned"])
@@ -233,7 +221,7 @@ def test_a_relay_that_lost_its_lease_while_sending_marks_nothing(
 
     def taken_over() -> None:
         with pytest.raises(ConnectionError):
-            successor.step(NOON + relay.LEASE * 2)
+            successor.step(NOON + leases.LENGTH * 2)
 
     slow_bus.during_publish = taken_over
     slow_bus.unroutable = set(message_ids) if lost else set()
@@ -243,7 +231,7 @@ def test_a_relay_that_lost_its_lease_while_sending_marks_nothing(
     assert unsent(database) == message_ids
     assert rows(database, OutboxRow)[0].unsendable is None
     other_bus.is_down = False
-    assert successor.step(NOON + relay.LEASE * 2) == 1
+    assert successor.step(NOON + leases.LENGTH * 2) == 1
 
 
 def test_a_woken_relay_sends_immediately_and_survives_errors(database: Database) -> None:

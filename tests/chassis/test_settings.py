@@ -8,8 +8,9 @@ import pickle
 from pathlib import Path
 
 import pytest
-from chassis.runtime import log
+from chassis.runtime import log, roles
 from chassis.runtime.settings import Misconfigured, Secret, ServiceSettings, load, needed_by
+from org.app import SERVICE as ORG
 from structlog.testing import capture_logs
 
 
@@ -121,3 +122,25 @@ class TestSettings:
         services = [json.loads(line)["service"] for line in capsys.readouterr().err.splitlines()]
         assert services == ["first", "second"]
         assert [line["event"] for line in captured] == ["captured"]
+
+
+@pytest.mark.parametrize(("given", "level"), [("warning", logging.WARNING), ("", logging.INFO)])
+def test_every_role_logs_from_the_level_that_is_set(
+    given: str, level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    for name in ("DATABASE_URL", "BILLING_URL", "MEMBERSHIP_URL"):
+        monkeypatch.setenv(name, "none")
+    if given:
+        monkeypatch.setenv("LOG_LEVEL", given)
+
+    roles.settings_of(ORG, "tick")
+
+    assert root.level == level
+
+
+def test_an_unknown_log_level_is_misconfigured() -> None:
+    with pytest.raises(Misconfigured, match="LOG_LEVEL must be DEBUG"):
+        log.start("LOUD")

@@ -48,9 +48,10 @@ chassis.audit_entries         |                             | previous_hash hash
 chassis.audit_heads           |                             | hash
 chassis.dead_letters          | detail                      | reason published_by
 chassis.idempotency_keys      |                             | scope key fingerprint content_type
+chassis.lease_holders         |                             | kind holder
+chassis.leases                |                             | kind part holder
 chassis.outbox                |                             | aggregate type unsendable
 chassis.refused_dead_letters  |                             | published_by reason
-chassis.relay_leases          |                             | holder
 chassis.stream_positions      |                             | source aggregate
 chassis.streams               |                             | aggregate
 chassis.waiting_messages      | error                       | source aggregate type

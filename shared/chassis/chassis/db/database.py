@@ -10,10 +10,14 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for views and listeners
 
 from chassis.auth.actor import Client
-from chassis.db import unit_of_work
+from chassis.db import health, unit_of_work
 
 # The correlation of transactions without a request or message: the run of a job.
 cause: ContextVar[str] = ContextVar("cause", default="")
+
+
+class ReadOnly(Exception):
+    """The database can be read but not changed."""
 
 
 class Database:
@@ -67,9 +71,14 @@ class Database:
             yield session
 
     def check(self) -> None:
-        """Raise unless the database responds."""
-        with self.reading() as session:
-            session.execute(text("SELECT 1"))
+        """Raise unless the database can be written. On PostgreSQL the transaction gets a number, so
+        that its commit is written to the log."""
+        with self._turn, self.engine.begin() as connection:
+            if self.is_sqlite:
+                return
+            query = text("SELECT current_setting('transaction_read_only'), pg_current_xact_id()")
+            if connection.execute(query).one()[0] == "on":
+                raise ReadOnly("the database accepts no changes")
 
     def close(self) -> None:
         """Close all connections."""
@@ -88,7 +97,7 @@ def _engine(url: str, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -104,6 +113,8 @@ def _engine(url: str, pool_size: int) -> Engine:
             "tcp_user_timeout": 5000,
         },
     )
+    event.listen(engine, "handle_error", health.renew_pool_after_failover)
+    return engine
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

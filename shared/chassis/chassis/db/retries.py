@@ -5,9 +5,10 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from chassis.db.health import sqlstate
+
 T = TypeVar("T")
 ATTEMPTS = 5
-LOCK_TIMEOUT = "55P03"
 # Serialization failure, deadlock, and a unique key that another transaction inserted first.
 _LOST_RACE = ("40001", "40P01", "23505")
 
@@ -22,8 +23,3 @@ def retry_lost_races(transact: Callable[[], T]) -> T:
             if sqlstate(problem) not in _LOST_RACE:
                 raise
     return transact()
-
-
-def sqlstate(problem: DBAPIError) -> str | None:
-    """PostgreSQL's code for the error, None on other databases."""
-    return getattr(problem.orig, "sqlstate", None)

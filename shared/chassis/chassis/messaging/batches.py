@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 
 from contracts import Message
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from chassis.db import health
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
 from chassis.messaging.envelope import Decoded, Envelope, Undeliverable, decode
-from chassis.messaging.inbox import Inbox, is_disconnect
+from chassis.messaging.inbox import Inbox
 from chassis.messaging.inbox_models import InboxRow, Redelivery
 from chassis.runtime import clock, failpoints, log
 
@@ -74,7 +73,7 @@ class Batches:
         """Apply the messages together, each at most once. Returns the positions of those that must
         go through the inbox.
 
-        Raises SQLAlchemy's OperationalError if the database is unavailable; none then counts as
+        Raises an error of SQLAlchemy if the database is unavailable; none then counts as
         delivered."""
         items: dict[str, _Item] = {}
         irregular = []
@@ -118,13 +117,12 @@ class Batches:
         batch that fails twice is halved until the failing messages are isolated."""
         if not items:
             return []
-        for attempt in (1, 2):
+        for _ in (1, 2):
             try:
                 return self._apply_once(items)
-            except (OperationalError, PoolTimeout) as problem:
-                if is_disconnect(problem) or attempt == 2:
-                    raise
             except Exception as problem:
+                if health.is_unavailable(problem):
+                    raise
                 _LOG.warning("batch.failed", error=type(problem).__name__, messages=len(items))
         if len(items) == 1:
             return [items[0].position]

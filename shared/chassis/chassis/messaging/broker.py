@@ -12,27 +12,30 @@ import kombu.compression
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-HEARTBEAT = 30
+# Seconds. The broker drops who is silent for two of them; a message of a listener takes less, for
+# the database ends what takes longer.
+HEARTBEAT = 5
 
 # kombu would decompress a message before its size can be checked. We send and accept none.
 kombu.compression._decoders.clear()
 
 
-def connect(url: str, role: str) -> Connection:
-    """An open connection. ``url``: one or more nodes, separated by ``;``. With ``amqps`` the node
+def connect(url: str, role: str, *, heartbeat: int = 0) -> Connection:
+    """An open connection. ``heartbeat``: seconds, for who calls ``heartbeat_check`` all the time;
+    0 for none. ``url``: one or more nodes, separated by ``;``. With ``amqps`` the node
     must prove its name by a certificate, of an authority in the file ``cacertfile`` of the query,
     or one that this machine trusts. Raises within a few seconds if none responds."""
     nodes = url.split(";")
     random.shuffle(nodes)
     for node in nodes[1:]:
         try:
-            return _connect(node, role)
+            return _connect(node, role, heartbeat)
         except OperationalError:
             continue
-    return _connect(nodes[0], role)
+    return _connect(nodes[0], role, heartbeat)
 
 
-def _connect(node: str, role: str) -> Connection:
+def _connect(node: str, role: str, heartbeat: int) -> Connection:
     parts = urlsplit(node)
     authorities = parse_qs(parts.query).get("cacertfile", [None])[0]
     verified = {
@@ -43,7 +46,7 @@ def _connect(node: str, role: str) -> Connection:
     connection = Connection(
         node.partition("?")[0],
         ssl=verified if parts.scheme == "amqps" else False,
-        heartbeat=HEARTBEAT,
+        heartbeat=heartbeat,
         connect_timeout=3,
         transport_options={
             "read_timeout": 15,

@@ -12,6 +12,7 @@ from chassis.messaging import broker
 from chassis.messaging.batches import Batches, Delivery
 from chassis.runtime import failpoints, log
 from chassis.runtime.backoff import Backoff
+from chassis.runtime.outages import Outage
 
 PREFETCH = 20
 BATCH = 500
@@ -35,6 +36,7 @@ class RabbitConsumer:
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.url, self.service, self._receive, self._ready = url, service, receive, ready
+        self._outage = Outage(_LOG, "consumer")
         self._queues = {f"{service}.inbox": self._process, f"{service}.dead": self._process_dead}
 
     def run(self, stop: threading.Event) -> None:
@@ -43,8 +45,8 @@ class RabbitConsumer:
         while not stop.is_set():
             try:
                 self._consume(stop)
-            except Exception:
-                _LOG.warning("consumer.failed", exc_info=True)
+            except Exception as problem:
+                self._outage.failed(problem)
                 backoff.wait(stop)
 
     def check(self) -> None:
@@ -53,7 +55,7 @@ class RabbitConsumer:
 
     def _consume(self, stop: threading.Event) -> None:
         self._ready()  # what is delivered in vain comes closer to the delivery limit
-        connection = broker.connect(self.url, f"{self.service}-listen")
+        connection = broker.connect(self.url, f"{self.service}-listen", heartbeat=broker.HEARTBEAT)
         try:
             channel = connection.channel()
             channel.auto_decode = False  # the producer must not choose how we decode
@@ -63,6 +65,7 @@ class RabbitConsumer:
             while not stop.is_set():
                 connection.heartbeat_check()
                 self._drain(connection)
+                self._outage.over()
         finally:
             # Not canceled first: the next consumer would overtake the messages we still hold.
             connection.collect()

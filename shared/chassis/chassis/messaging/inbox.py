@@ -5,15 +5,14 @@ Independent of the broker, which hands the raw bytes to ``Inbox.receive`` and co
 delivered when it returns.
 """
 
+from collections import Counter
 from datetime import datetime
 
 import structlog
 from sqlalchemy import update
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from chassis.db import upserts
+from chassis.db import health, upserts
 from chassis.db.database import Database
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Invalid
@@ -36,7 +35,6 @@ __all__ = [
     "Listener",
     "Listeners",
     "Undeliverable",
-    "is_disconnect",
 ]
 
 
@@ -47,6 +45,8 @@ class Inbox:
         listeners.check(listeners_)
         self.database = database
         self.listeners = listeners_
+        # Messages that were counted as having killed a process, but the database was unavailable.
+        self._innocent: Counter[str] = Counter()
 
     def receive(
         self,
@@ -64,8 +64,8 @@ class Inbox:
         has delivered it before; ``redriven``: an operator wants it applied again; ``gave_up``: why
         the broker stopped delivering it, so that it is only dead-lettered.
 
-        Raises SQLAlchemy's OperationalError if the database is unavailable; the message then counts
-        as not delivered."""
+        Raises an error of SQLAlchemy if the database is unavailable; the message then counts as not
+        delivered."""
         try:
             if gave_up:
                 raise Undeliverable("gave_up", gave_up)
@@ -75,7 +75,12 @@ class Inbox:
             )
             if redelivered:
                 self._count_crash(decoded)
-            self._apply_or_wait(decoded, raw, redriven)
+            try:
+                self._apply_or_wait(decoded, raw, redriven)
+            except Exception as problem:
+                if redelivered and health.is_unavailable(problem):
+                    self._innocent[decoded.envelope.id] += 1
+                raise
         except Undeliverable as problem:
             self._dead_letter(raw, problem, published_by)
         finally:
@@ -119,13 +124,13 @@ class Inbox:
                 raise
             except Invalid as problem:
                 raise Undeliverable("invalid", problem.detail) from problem
-            except (OperationalError, PoolTimeout) as problem:
-                if is_disconnect(problem) or attempt == _ATTEMPTS:
-                    raise
             except Exception as problem:
-                if attempt == _ATTEMPTS:
+                if health.is_unavailable(problem):
+                    raise
+                if attempt == _ATTEMPTS or health.is_time_limit(problem):
                     _LOG.warning("message.failed", exc_info=True)
                     self._wait(decoded, raw, problem)
+                    return
 
     def _retry(self, message_id: str, raw: bytes) -> None:
         try:
@@ -144,6 +149,8 @@ class Inbox:
         except Invalid as problem:
             self._stop_waiting(message_id, raw, Undeliverable("invalid", problem.detail))
         except Exception as problem:
+            if health.is_unavailable(problem):
+                raise
             _LOG.warning("message.failed_again", exc_info=True)
             self._wait(decoded, raw, problem)
 
@@ -164,8 +171,13 @@ class Inbox:
         failpoints.hit("consumer.before_commit")
 
     def _wait(self, decoded: Decoded, raw: bytes, problem: Exception) -> None:
+        """Keep the message for a retry. That the database was slow or locked counts for nothing."""
+        error = f"{type(problem).__name__}: {problem}"
         with self.database.transaction() as session:
-            waiting.add_failed(session, decoded, raw, f"{type(problem).__name__}: {problem}")
+            if health.is_contention(problem):
+                waiting.add_delayed(session, decoded, raw, error)
+            else:
+                waiting.add_failed(session, decoded, raw, error)
 
     def _stop_waiting(self, message_id: str, raw: bytes, problem: Undeliverable) -> None:
         with self.database.transaction() as session:
@@ -185,6 +197,7 @@ class Inbox:
         """Committed before the listener runs, so that a message which kills the process becomes a
         dead letter in the end."""
         with self.database.transaction() as session:
+            self._acquit(session)
             row = session.get(Redelivery, decoded.envelope.id)
             if row is None:
                 row = Redelivery(id=decoded.envelope.id, times=0)
@@ -192,15 +205,15 @@ class Inbox:
             row.times += 1
             row.last_at = decoded.envelope.now
             crashes = row.times
+        self._innocent.clear()
         if crashes > MAX_CRASHES:
             raise Undeliverable("crashes", f"delivered {crashes} times and never finished")
 
-
-def is_disconnect(problem: Exception) -> bool:
-    """Whether the database is unavailable, rather than slow or locked."""
-    if isinstance(problem, PoolTimeout):
-        return True
-    return isinstance(problem, DBAPIError) and problem.connection_invalidated
+    def _acquit(self, session: Session) -> None:
+        """Take back what was counted while the database was unavailable."""
+        for message_id, times in self._innocent.items():
+            counted = update(Redelivery).where(Redelivery.id == message_id)
+            session.execute(counted.values(times=Redelivery.times - times))
 
 
 def _is_first_time(session: Session, decoded: Decoded) -> bool:

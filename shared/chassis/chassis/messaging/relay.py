@@ -1,35 +1,25 @@
-"""From the outbox to the bus. Each partition of the outbox is leased to one relay, so that several
-relays keep the order."""
+"""From the outbox to the bus. Several relays share its partitions, each leased to one of them, so
+that they keep the order."""
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import Select, SmallInteger, String, and_, bindparam, func, or_, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import Select, SmallInteger, bindparam, cast, func, or_, select, update
+from sqlalchemy.orm import Session
 
-from chassis.db.columns import Base, BigInt, Instant
 from chassis.db.database import Database
+from chassis.db.leases import Lease, Leases
 from chassis.messaging.outbox import PARTITIONS, OutboxRow
-from chassis.runtime import clock, failpoints, ids, log
+from chassis.runtime import clock, failpoints, log
 from chassis.runtime.backoff import Backoff
+from chassis.runtime.outages import Outage
 
 BATCH = 200
-LEASE = timedelta(seconds=5)
 POLL = 1.0
 _LOG = log.get("relay")
-
-
-class RelayLease(Base):
-    """Which relay holds a partition until when. ``fence`` grows with each new holder."""
-
-    __tablename__ = "relay_leases"
-    partition: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    holder: Mapped[str] = mapped_column(String(64))
-    fence: Mapped[int] = mapped_column(BigInt)
-    until: Mapped[datetime] = mapped_column(Instant)
 
 
 @dataclass(frozen=True)
@@ -87,10 +77,8 @@ class Relay:
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self.database, self.bus = database, bus
-        self.holder = ids.new("rly")
+        self.leases = Leases(database, "relay", [str(part) for part in range(PARTITIONS)])
         self._wake = threading.Event()
-        self._fences: dict[int, int] = {}
-        self._leased_until: datetime | None = None
 
     def wake(self) -> None:
         """Look for messages now rather than at the next poll."""
@@ -98,26 +86,26 @@ class Relay:
 
     def run(self, stop: threading.Event) -> None:
         """Relay until told to stop. Errors are logged and retried with growing pauses."""
-        backoff = Backoff(0.1, 10.0)
+        backoff, outage = Backoff(0.1, 10.0), Outage(_LOG, "relay")
         while not stop.is_set():
             self._wake.clear()
             try:
                 sent = self.step(clock.now())
-                backoff.reset()
-            except Exception:
-                _LOG.warning("relay.failed", exc_info=True, pause=backoff.seconds)
+            except Exception as problem:
+                outage.failed(problem)
                 backoff.wait(stop)
                 continue
+            outage.over()
+            backoff.reset()
             if not sent:
                 self._wake.wait(POLL)
-        self._release()
+        self.leases.release(clock.now())
 
     def step(self, now: datetime) -> int:
         """Send a batch of the leased partitions. Returns how many messages were sent."""
-        if self._leased_until is None or now > self._leased_until - LEASE / 2:
-            self._take_leases(now)
+        partitions = [int(part) for part in self.leases.held(now)]
         with self.database.reading() as session:
-            messages = self._unsent(session)
+            messages = self._unsent(session, partitions)
         if not messages:
             return 0
         failpoints.hit("relay.selected")
@@ -127,47 +115,12 @@ class Relay:
             self._mark(session, result, now)
         return len(result.sent)
 
-    def _take_leases(self, now: datetime) -> None:
-        with self.database.transaction() as session:
-            existing = session.scalars(select(RelayLease).with_for_update())
-            leases = {lease.partition: lease for lease in existing}
-            for partition in range(PARTITIONS):
-                lease = leases.get(partition)
-                if lease is None:
-                    lease = RelayLease(
-                        partition=partition, holder=self.holder, fence=1, until=now + LEASE
-                    )
-                    leases[partition] = lease
-                    session.add(lease)
-                elif lease.holder == self.holder:
-                    lease.until = now + LEASE
-                elif lease.until < now:
-                    lease.holder = self.holder
-                    lease.fence += 1
-                    lease.until = now + LEASE
-            self._fences = {
-                partition: lease.fence
-                for partition, lease in leases.items()
-                if lease.holder == self.holder
-            }
-        self._leased_until = now + LEASE
-
-    def _release(self) -> None:
-        with self.database.transaction() as session:
-            session.execute(
-                update(RelayLease).where(RelayLease.holder == self.holder).values(until=clock.now())
-            )
-
-    def _unsent(self, session: Session) -> list[OutgoingMessage]:
-        rows = session.execute(_UNSENT, {"partitions": list(self._fences)})
+    def _unsent(self, session: Session, partitions: Sequence[int]) -> list[OutgoingMessage]:
+        rows = session.execute(_UNSENT, {"partitions": partitions})
         return [OutgoingMessage(row.id, row.type, row.body, row.occurred_at) for row in rows]
 
     def _mark(self, session: Session, result: PublishResult, now: datetime) -> None:
-        fences = [
-            and_(RelayLease.partition == partition, RelayLease.fence == fence)
-            for partition, fence in self._fences.items()
-        ]
-        held = select(RelayLease.partition).where(RelayLease.holder == self.holder, or_(*fences))
+        held = select(cast(Lease.part, SmallInteger)).where(self.leases.still_held())
         if result.sent:
             session.execute(
                 update(OutboxRow)

@@ -81,6 +81,16 @@ def add_failed(session: Session, decoded: Decoded, raw: bytes, error: str) -> No
         )
 
 
+def add_delayed(session: Session, decoded: Decoded, raw: bytes, error: str) -> None:
+    """Let the message wait because the database was slow or locked, however often that happens."""
+    due_at = decoded.envelope.now + RETRY_AFTER[0]
+    row = session.get(WaitingMessage, decoded.envelope.id)
+    if row is None:
+        session.add(_row(decoded, raw, due_at, attempts=0, error=error))
+    else:
+        row.due_at, row.error = due_at, writable(error)
+
+
 def due(session: Session, now: datetime, limit: int) -> Sequence[Row[str, bytes]]:
     """Id and bytes of the messages that are due and the first of their stream, oldest first."""
     return session.execute(_DUE, {"now": now, "limit": limit}).all()

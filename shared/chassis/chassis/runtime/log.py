@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from chassis.runtime.settings import MASK, Secret
+from chassis.runtime.settings import MASK, Misconfigured, Secret
 
 
 def mask_secrets(_logger: Any, _name: str, event: Any) -> Any:
@@ -38,8 +38,10 @@ _PROCESSORS: list[Any] = []
 
 
 def start(level: str = "INFO", **always: str) -> None:
-    """Send structlog's and the standard library's records to stderr as JSON. ``always`` is added to
-    every line."""
+    """Send structlog's and the standard library's records from this level on to stderr as JSON.
+    ``always`` is added to every line. Raises Misconfigured for an unknown level."""
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise Misconfigured("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
 
     def add_always(_logger: Any, _name: str, event: Any) -> Any:
         return {**always, **event}
@@ -68,7 +70,7 @@ def start(level: str = "INFO", **always: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(level.upper())
     for noisy in ("alembic", "amqp", "kombu", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -14,7 +14,7 @@ from chassis.http.client import Transport
 from chassis.messaging.batches import Batches
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.relay import Relay
-from chassis.runtime import notifications, tick
+from chassis.runtime import log, notifications, tick
 from chassis.runtime.service import Service
 from chassis.runtime.settings import load
 
@@ -25,7 +25,7 @@ def web(service: Service) -> None:
     """Serve the service's API."""
     from chassis.runtime.web_server import WebServer
 
-    settings: Any = load(service.settings, "web")
+    settings = settings_of(service, "web")
     import_module(service.web)  # before there are workers, which share what is loaded
 
     def build() -> Any:
@@ -101,8 +101,16 @@ def transports(service: Service, settings: Any) -> dict[str, Transport]:
     }
 
 
-def _start(service: Service, role: str) -> tuple[Any, Database, threading.Event]:
+def settings_of(service: Service, role: str) -> Any:
+    """The settings of the service in this role; from here on its logs have the level that they
+    name. Raises Misconfigured."""
     settings: Any = load(service.settings, role)
+    log.start(settings.log_level, service=service.name, role=role)
+    return settings
+
+
+def _start(service: Service, role: str) -> tuple[Any, Database, threading.Event]:
+    settings = settings_of(service, role)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -12,11 +12,11 @@ from alembic.config import Config
 from sqlalchemy import Connection, MetaData, inspect
 
 from chassis.audit import models as audit_models  # noqa: F401 - its tables
-from chassis.db import idempotency_keys  # noqa: F401 - its table
+from chassis.db import idempotency_keys, leases  # noqa: F401 - their tables
 from chassis.db.columns import Base, BigInt, Id, Instant, Json
 from chassis.db.database import Database
 from chassis.db.schema import CHASSIS, VERSION_TABLE
-from chassis.messaging import inbox_models, outbox, relay  # noqa: F401 - their tables
+from chassis.messaging import inbox_models, outbox  # noqa: F401 - their tables
 
 __all__ = ["CHASSIS", "VERSION_TABLE", "config", "is_foreign", "run_environment", "upgrade"]
 

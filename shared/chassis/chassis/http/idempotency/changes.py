@@ -8,7 +8,8 @@ from flask import Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from chassis.db.retries import LOCK_TIMEOUT, retry_lost_races, sqlstate
+from chassis.db.health import LOCK_TIMEOUT, sqlstate
+from chassis.db.retries import retry_lost_races
 from chassis.db.unit_of_work import write_collected
 from chassis.errors import Conflict, Gone
 from chassis.http import context, problems

@@ -1,0 +1,127 @@
+"""Shares of work that several processes of one role divide among themselves.
+
+The work has named parts (partitions of the outbox, queues, lanes of jobs). Each process holds a
+fair share of them under leases: with 8 parts and 3 processes 3, 3 and 2. A process that starts
+gets its share when the others renew; the parts of one that dies are taken over when its lease has
+run out.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, String, and_, delete, false, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from chassis.db import upserts
+from chassis.db.columns import Base, BigInt, Instant
+from chassis.db.database import Database
+from chassis.runtime import ids
+
+LENGTH = timedelta(seconds=5)
+
+
+class LeaseHolder(Base):
+    """A process that shares in work of this kind, and until when it counts as alive."""
+
+    __tablename__ = "lease_holders"
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64), primary_key=True)
+    until: Mapped[datetime] = mapped_column(Instant)
+
+
+class Lease(Base):
+    """Which process holds a part of the work until when. ``fence`` grows with each new holder."""
+
+    __tablename__ = "leases"
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    part: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    fence: Mapped[int] = mapped_column(BigInt)
+    until: Mapped[datetime] = mapped_column(Instant)
+
+
+class Leases:
+    """The leases of one process on a kind of work."""
+
+    def __init__(self, database: Database, kind: str, parts: Sequence[str]) -> None:
+        self.database, self.kind, self.parts = database, kind, sorted(parts)
+        self.holder = ids.new("rly")
+        self._fences: dict[str, int] = {}
+        self._until: datetime | None = None
+
+    def held(self, now: datetime) -> Mapping[str, int]:
+        """The parts that this process holds, each with its fence. Renews the leases when half of
+        their time is over."""
+        if self._until is None or now > self._until - LENGTH / 2:
+            self.renew(now)
+        return self._fences
+
+    def holds(self, part: str, now: datetime) -> bool:
+        """Whether this process holds the part; renews nothing, for threads that share these
+        leases."""
+        return self._until is not None and now < self._until and part in self._fences
+
+    def renew(self, now: datetime) -> None:
+        """Prolong the leases, up to a fair share; give away what is more, take what is free."""
+        fences: dict[str, int] = {}
+        with self.database.transaction() as session:
+            self._sign_in(session, now)
+            rows = select(Lease).where(Lease.kind == self.kind).order_by(Lease.part)
+            leases = [
+                lease
+                for lease in session.scalars(rows.with_for_update())
+                if lease.part in self.parts and (lease.holder == self.holder or lease.until <= now)
+            ]
+            share = self._share(session, now)
+            for lease in sorted(leases, key=lambda lease: lease.holder != self.holder):
+                if len(fences) < share:
+                    lease.fence += lease.holder != self.holder
+                    lease.holder, lease.until = self.holder, now + LENGTH
+                    fences[lease.part] = lease.fence
+                elif lease.holder == self.holder:
+                    lease.until = min(lease.until, now)
+        self._fences, self._until = fences, now + LENGTH
+
+    def release(self, now: datetime) -> None:
+        """Give all parts away, for others to take at once."""
+        with self.database.transaction() as session:
+            mine = update(Lease).where(Lease.kind == self.kind, Lease.holder == self.holder)
+            session.execute(mine.values(until=now))
+            session.execute(
+                delete(LeaseHolder).where(
+                    LeaseHolder.kind == self.kind, LeaseHolder.holder == self.holder
+                )
+            )
+        self._fences, self._until = {}, None
+
+    def still_held(self) -> ColumnElement[bool]:
+        """A condition on ``Lease``: one of the parts as this process took it, so that a process
+        which lost its lease without noticing changes nothing."""
+        fences = [
+            and_(Lease.part == part, Lease.fence == fence) for part, fence in self._fences.items()
+        ]
+        return and_(Lease.kind == self.kind, Lease.holder == self.holder, or_(false(), *fences))
+
+    def _sign_in(self, session: Session, now: datetime) -> None:
+        holder = upserts.insert(session, LeaseHolder).values(
+            kind=self.kind, holder=self.holder, until=now + LENGTH
+        )
+        session.execute(
+            holder.on_conflict_do_update(
+                index_elements=["kind", "holder"], set_={"until": holder.excluded.until}
+            )
+        )
+        if self._until is None:
+            free = {"kind": self.kind, "holder": "", "fence": 0, "until": now}
+            parts = [{**free, "part": part} for part in self.parts]
+            session.execute(upserts.insert(session, Lease).on_conflict_do_nothing(), parts)
+            gone = (LeaseHolder.kind == self.kind, LeaseHolder.until < now - LENGTH)
+            session.execute(delete(LeaseHolder).where(*gone))
+
+    def _share(self, session: Session, now: datetime) -> int:
+        """How many parts this process may hold: the parts are dealt out in the order of the
+        holders' names."""
+        everyone = select(LeaseHolder).where(LeaseHolder.kind == self.kind)
+        alive = sorted(row.holder for row in session.scalars(everyone) if row.until > now)
+        least, more = divmod(len(self.parts), len(alive))
+        return least + (alive.index(self.holder) < more)

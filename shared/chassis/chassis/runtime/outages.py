@@ -1,0 +1,43 @@
+"""What a loop logs that never gives up: the first failure in full, then a line a minute, and the
+end."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+EVERY = 60.0
+
+
+class Outage:
+    """The failures of something that is tried again and again, as ``name.failed`` and
+    ``name.recovered``."""
+
+    def __init__(
+        self,
+        logger: structlog.stdlib.BoundLogger,
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log, self._name, self._clock = logger, name, clock
+        self._failures = 0
+        self._began = self._logged = 0.0
+
+    def failed(self, problem: Exception) -> None:
+        """Note a failure."""
+        now = self._clock()
+        self._failures += 1
+        error = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        if self._failures == 1:
+            self._began = self._logged = now
+            self._log.warning(f"{self._name}.failed", error=error, exc_info=problem)
+        elif now - self._logged >= EVERY:
+            self._logged = now
+            self._log.warning(f"{self._name}.failed", error=error, failures=self._failures)
+
+    def over(self) -> None:
+        """Note a success."""
+        if self._failures:
+            seconds = round(self._clock() - self._began, 1)
+            self._log.info(f"{self._name}.recovered", failures=self._failures, seconds=seconds)
+        self._failures = 0
