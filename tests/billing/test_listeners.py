@@ -7,11 +7,14 @@ from billing import actions, jobs
 from billing.listeners import LISTENERS
 from billing.models import Account, Provider
 from billing.values import parse_money
-from chassis.messaging import listeners
+from chassis.messaging import listeners, outbox
 from chassis.messaging.envelope import Envelope
+from chassis.messaging.inbox import RETRY_AFTER, Inbox
+from chassis.messaging.outbox import OutboxRow
 from chassis.runtime import clock, ids
 from contracts import membership, org
 from contracts.message import every_message
+from sqlalchemy import event, select, text
 
 pytestmark = pytest.mark.both_databases
 
@@ -49,6 +52,19 @@ def opening(world, **other):
         "buyer_tags": {},
     }
     return org.OpenAccount(**{**standard, **other})
+
+
+def _suspension(world, organization_id):
+    """The message as org sends it."""
+    message = org.OrganizationSuspended(
+        organization_id=organization_id, provider_id=world.provider_id
+    )
+    with world.database.transaction() as session:
+        message_id = outbox.publish(session, message)
+    with world.database.transaction() as session:
+        row = session.scalars(select(OutboxRow).where(OutboxRow.id == message_id)).one()
+        session.delete(row)
+        return row.body
 
 
 def read(world, organization_id):
@@ -171,6 +187,44 @@ def test_suspension_freezes_and_reopening_unfreezes(world, consume):
             {"organization_id": customer, "conversation_id": "c1"},
         )
     assert world.account(customer)["status"] == "open"
+
+
+def test_billing_confirms_a_suspension_also_if_it_was_applied_before(world, consume):
+    customer = world.open()
+    confirmed = ("account_frozen", {"organization_id": customer, "conversation_id": "c1"})
+    for _ in range(2):
+        consume(org.FreezeAccount(organization_id=customer, conversation_id="c1"))
+        assert last(world, customer) == confirmed
+    assert world.account(customer)["status"] == "frozen"
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_suspension_that_meets_a_locked_account_is_applied_once_it_is_free(world):
+    """However often it is tried, and the suspensions of others do not wait for it."""
+    locked, other = world.open(), world.open()
+    inbox = Inbox(world.database, LISTENERS)
+    suspensions = [_suspension(world, customer) for customer in (locked, other)]
+    event.listen(
+        world.database.engine,
+        "begin",
+        lambda connection: connection.exec_driver_sql("SET LOCAL lock_timeout = '20ms'"),
+    )
+    with world.database.transaction() as session:
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        session.execute(select(Account).filter_by(organization_id=locked).with_for_update())
+        for body in suspensions:
+            inbox.receive(body, published_by="org", redelivered=True)
+        for _ in range(len(RETRY_AFTER) + 1):
+            assert inbox.retry_due(clock.now() + RETRY_AFTER[-1]) == 1
+        assert [world.account(customer)["status"] for customer in (locked, other)] == [
+            "open",
+            "frozen",
+        ]
+
+    inbox.retry_due(clock.now() + RETRY_AFTER[-1])
+
+    assert world.account(locked)["status"] == "frozen"
+    assert inbox.dead_letters() == []
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -75,6 +75,19 @@ def test_an_owner_with_one_name_or_an_unusual_address_is_handled(service):
     assert service.published(messages.OwnerInvited)[0].owner.email == "odd address@nowhere"
 
 
+def test_membership_confirms_a_suspension_also_if_it_was_applied_before(service):
+    organization_id, _ = service.owner()
+    suspension = org.SuspendAccess(organization_id=organization_id, conversation_id="c1")
+
+    service.receive(suspension)
+    service.receive(suspension)
+
+    confirmed = messages.AccessSuspended(organization_id=organization_id, conversation_id="c1")
+    assert service.published(messages.AccessSuspended) == [confirmed] * 2
+    with service.database.reading() as session:
+        assert session.get_one(models.Organization, organization_id).state == "suspended"
+
+
 def test_name_changes_are_applied(service):
     organization_id, token = service.owner()
     service.receive(

@@ -102,9 +102,7 @@ def test_a_refused_deletion_keeps_the_blockers_and_restores_the_status(
 
 def test_a_refused_deletion_of_a_suspended_customer_restores_suspended(world: World) -> None:
     customer = world.active()
-    world.run(
-        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
-    )
+    world.run(sagas.start_suspension, organization_id=customer, now=NOON, by=STAFF, reason="unpaid")
     deletion_id = world.request_deletion(customer)
 
     world.consume(
@@ -321,9 +319,7 @@ def test_a_blocked_purge_is_tried_again_the_next_day(
 
 def test_a_suspended_customer_is_active_once_both_services_have_replied(world: World) -> None:
     customer = world.active()
-    world.run(
-        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
-    )
+    world.run(sagas.start_suspension, organization_id=customer, now=NOON, by=STAFF, reason="unpaid")
     activate(world, customer)
     (request,) = world.published(org.ReopenAccount)
     assert request.frozen is False
@@ -346,7 +342,7 @@ def test_replies_of_an_earlier_reactivation_do_not_touch_this_one(world: World) 
     customer = world.active()
     for _ in range(2):
         world.run(
-            actions.suspend_organization,
+            sagas.start_suspension,
             organization_id=customer,
             now=NOON,
             by=STAFF,
@@ -374,7 +370,7 @@ def test_within_the_grace_period_activation_restores_the_previous_status(
     customer = world.active()
     if before == "suspended":
         world.run(
-            actions.suspend_organization,
+            sagas.start_suspension,
             organization_id=customer,
             now=NOON,
             by=STAFF,
@@ -409,9 +405,7 @@ def test_activating_twice_begins_one_saga(world: World) -> None:
 
 def test_no_deletion_begins_during_a_reactivation(world: World) -> None:
     customer = world.active()
-    world.run(
-        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
-    )
+    world.run(sagas.start_suspension, organization_id=customer, now=NOON, by=STAFF, reason="unpaid")
     activate(world, customer)
 
     with pytest.raises(models.ReactivationInProgress):
@@ -422,14 +416,12 @@ def test_a_suspension_during_a_reactivation_is_refused(
     world: World,
 ) -> None:
     customer = world.active()
-    world.run(
-        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
-    )
+    world.run(sagas.start_suspension, organization_id=customer, now=NOON, by=STAFF, reason="unpaid")
     activate(world, customer)
 
     with pytest.raises(models.ReactivationInProgress):
         world.run(
-            actions.suspend_organization,
+            sagas.start_suspension,
             organization_id=customer,
             now=NOON,
             by=STAFF,
@@ -444,6 +436,96 @@ def test_a_deletion_being_undone_is_not_returned_as_a_new_one(world: World) -> N
 
     with pytest.raises(models.ReactivationInProgress):
         world.request_deletion(customer)
+
+
+# ---- suspension
+
+
+def suspend(world: World, customer: str, reason: str = "unpaid") -> None:
+    world.run(sagas.start_suspension, organization_id=customer, now=NOON, by=STAFF, reason=reason)
+
+
+def confirm_suspension(world: World, customer: str) -> None:
+    conversation_id = world.published(org.FreezeAccount)[-1].conversation_id
+    world.consume(billing.AccountFrozen(organization_id=customer, conversation_id=conversation_id))
+    world.consume(
+        membership.AccessSuspended(organization_id=customer, conversation_id=conversation_id)
+    )
+
+
+def requests_until(world: World, seconds: int) -> tuple[int, int]:
+    """How often billing and membership have been asked to suspend."""
+    world.run(sagas.resend_requests, now=NOON + timedelta(seconds=seconds))
+    return len(world.published(org.FreezeAccount)), len(world.published(org.SuspendAccess))
+
+
+def test_a_suspension_is_asked_for_until_both_services_have_confirmed_it(world: World) -> None:
+    customer = world.active()
+
+    suspend(world, customer)
+
+    assert world.organization(customer).status == "suspended"
+    assert len(world.published(org.OrganizationSuspended)) == 1
+    assert [requests_until(world, s) for s in (29, 30, 89, 90)] == [(1, 0), (2, 0), (2, 0), (3, 0)]
+    confirm_suspension(world, customer)
+    assert requests_until(world, 24 * 3600) == (3, 1)
+
+
+def test_a_suspension_that_membership_has_not_confirmed_is_asked_for_again(world: World) -> None:
+    customer = world.active()
+    suspend(world, customer)
+    conversation_id = world.published(org.FreezeAccount)[0].conversation_id
+
+    world.reply(
+        billing.AccountFrozen(organization_id=customer, conversation_id=conversation_id), NOON
+    )
+
+    assert [requests_until(world, s) for s in (29, 30)] == [(1, 1), (1, 2)]
+
+
+def test_suspending_twice_begins_one_saga(world: World) -> None:
+    customer = world.active()
+    suspend(world, customer)
+    suspend(world, customer)
+    confirm_suspension(world, customer)
+
+    suspend(world, customer)
+
+    assert (
+        len(world.published(org.FreezeAccount)),
+        len(world.published(org.OrganizationSuspended)),
+    ) == (1, 1)
+
+
+def test_activation_replaces_a_suspension_that_is_not_confirmed(world: World) -> None:
+    customer = world.active()
+    suspend(world, customer)
+
+    activate(world, customer)
+    confirm_suspension(world, customer)
+
+    assert len(world.published(org.ReopenAccount)) == 1
+    assert requests_until(world, 3600) == (1, 0)
+    assert world.organization(customer).status == "suspended"
+
+
+def test_a_suspension_is_confirmed_again_when_the_deletion_that_replaced_it_is_refused(
+    world: World,
+) -> None:
+    customer = world.active()
+    suspend(world, customer)
+    deletion_id = world.request_deletion(customer)
+    assert requests_until(world, 60) == (1, 0)
+
+    world.consume(
+        billing.AccountNotClosed(
+            organization_id=customer, deletion_id=deletion_id, blockers=[BLOCKER]
+        )
+    )
+
+    assert len(world.published(org.FreezeAccount)) == 2
+    confirm_suspension(world, customer)
+    assert len(world.published(org.SuspendAccess)) == 1
 
 
 # ---- the sweep
@@ -484,9 +566,7 @@ def test_replies_to_both_sendings_count_once(world: World) -> None:
 
 def test_revocations_are_deleted_when_no_token_can_be_valid(world: World) -> None:
     customer = world.active()
-    world.run(
-        actions.suspend_organization, organization_id=customer, now=NOON, by=STAFF, reason="unpaid"
-    )
+    world.run(sagas.start_suspension, organization_id=customer, now=NOON, by=STAFF, reason="unpaid")
 
     world.run(actions.revoke, organization_id=customer, state="open", now=NOON)
 

@@ -41,6 +41,17 @@ class AccountNotClosed(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccountFrozen(Message):
+    """The organization is suspended and charges to its account are refused."""
+
+    organization_id: str
+    conversation_id: str
+
+    TYPE: ClassVar[str] = "billing.account_frozen.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountReopened(Message):
     """The account accepts entries again, or is frozen if the organization returns suspended."""
 

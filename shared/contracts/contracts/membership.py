@@ -86,6 +86,17 @@ class AccessEnded(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccessSuspended(Message):
+    """The organization is suspended: all sessions have ended and logins are refused."""
+
+    organization_id: str
+    conversation_id: str
+
+    TYPE: ClassVar[str] = "membership.access_suspended.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessRestored(Message):
     """Members can log in again, or later if the organization returns suspended."""
 

@@ -82,6 +82,30 @@ class OrganizationSuspended(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FreezeAccount(Message):
+    """To billing: the organization is suspended. Sent again until billing replies; as a rule
+    ``OrganizationSuspended`` has frozen the account before."""
+
+    organization_id: str
+    conversation_id: str
+
+    TYPE: ClassVar[str] = "org.freeze_account.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuspendAccess(Message):
+    """To membership: the organization is suspended. Sent again until membership replies; as a rule
+    ``OrganizationSuspended`` has ended the sessions before."""
+
+    organization_id: str
+    conversation_id: str
+
+    TYPE: ClassVar[str] = "org.suspend_access.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("membership",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReopenAccount(Message):
     """To billing: the organization returns. ``frozen``: it returns suspended, so charges are still
     refused."""

@@ -84,6 +84,17 @@ def on_organization_suspended(session: Any, envelope: Envelope, *, organization_
     actions.freeze_account(session, organization_id=organization_id, now=envelope.now)
 
 
+def on_freeze_account(
+    session: Any, envelope: Envelope, *, organization_id: str, conversation_id: str
+) -> None:
+    actions.freeze_account(
+        session,
+        organization_id=organization_id,
+        conversation_id=conversation_id,
+        now=envelope.now,
+    )
+
+
 def on_reopen_account(
     session: Any, envelope: Envelope, *, organization_id: str, conversation_id: str, frozen: bool
 ) -> None:
@@ -123,6 +134,7 @@ LISTENERS: Listeners = {
     membership.ProviderCreated: on_provider_created,
     org.OrganizationChanged: on_organization_changed,
     org.OrganizationSuspended: on_organization_suspended,
+    org.FreezeAccount: on_freeze_account,
     org.ReopenAccount: on_reopen_account,
     org.CloseAccount: on_close_account,
     org.SealAccount: on_seal_account,

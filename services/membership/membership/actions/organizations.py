@@ -129,9 +129,11 @@ def change_organization(
     organization.name, organization.managed_by = name, managed_by
 
 
-def suspend_organization(session: Session, *, organization_id: str, now: datetime) -> None:
+def suspend_organization(
+    session: Session, *, organization_id: str, now: datetime, conversation_id: str = ""
+) -> None:
     """End every session there and refuse further logins. A scheduled transfer of ownership is
-    canceled: nobody could stop it meanwhile."""
+    canceled: nobody could stop it meanwhile. ``conversation_id``: the saga to reply to."""
     organization = queries.organization(session, organization_id, lock="change")
     if organization.state in ("provisioning", "open"):
         organization.state = "suspended"
@@ -139,6 +141,13 @@ def suspend_organization(session: Session, *, organization_id: str, now: datetim
     logouts.end_sessions(
         session, organization_id=organization_id, why="organization_suspended", now=now
     )
+    if conversation_id:
+        outbox.publish(
+            session,
+            messages.AccessSuspended(
+                organization_id=organization_id, conversation_id=conversation_id
+            ),
+        )
 
 
 def end_access(session: Session, *, organization_id: str, deletion_id: str, now: datetime) -> None:

@@ -65,6 +65,18 @@ def on_organization_suspended(
     organizations.suspend_organization(session, organization_id=organization_id, now=envelope.now)
 
 
+def on_suspend_access(
+    session: Session, envelope: Envelope, *, organization_id: str, conversation_id: str
+) -> None:
+    """A suspension, which org wants confirmed."""
+    organizations.suspend_organization(
+        session,
+        organization_id=organization_id,
+        conversation_id=conversation_id,
+        now=envelope.now,
+    )
+
+
 def on_end_access(
     session: Session, envelope: Envelope, *, organization_id: str, deletion_id: str
 ) -> None:
@@ -205,6 +217,7 @@ LISTENERS: Listeners = {
     messages.OrganizationActivated: on_organization_activated,
     messages.OrganizationChanged: on_organization_changed,
     messages.OrganizationSuspended: on_organization_suspended,
+    messages.SuspendAccess: on_suspend_access,
     messages.EndAccess: on_end_access,
     messages.RestoreAccess: on_restore_access,
     messages.EraseMembers: on_erase_members,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from org import queries, values
 from org.actions.history import record
 from org.actions.revocations import revoke
-from org.models import FIELDS, Organization, ReactivationInProgress
+from org.models import FIELDS, Organization
 
 
 def create_organization(
@@ -124,16 +124,9 @@ def change_organization(
 
 
 def suspend_organization(
-    session: Session, *, organization_id: str, now: datetime, by: Actor, reason: str | None
-) -> Organization:
-    """No one logs in, nothing is charged; the money stays. An organization that is suspended
-    already stays as it is. Raises the status's refusal, ReactivationInProgress."""
-    organization = queries.organization(session, organization_id, lock=True)
-    transition = organization.transition("suspend")
-    if queries.open_saga(session, organization_id) is not None:
-        raise ReactivationInProgress()
-    if transition == "same":
-        return organization
+    session: Session, *, organization: Organization, now: datetime, by: Actor, reason: str | None
+) -> None:
+    """Suspend the organization, void its tokens and tell the other services."""
     change_status(
         session,
         organization,
@@ -143,14 +136,13 @@ def suspend_organization(
         action="organization.suspended",
         reason=reason,
     )
-    revoke(session, organization_id, "closed", now)
+    revoke(session, organization.id, "closed", now)
     outbox.publish(
         session,
         org.OrganizationSuspended(
             organization_id=organization.id, provider_id=organization.provider_id, reason=reason
         ),
     )
-    return organization
 
 
 def change_status(

@@ -1,9 +1,10 @@
-"""Opening, deletion, purge and reactivation of an organization, which need billing and membership.
+"""Opening, suspension, reactivation, deletion and purge of an organization, which need billing and
+membership.
 
 ``table`` is the whole of it on one page; ``start`` begins sagas, ``progress`` runs them."""
 
 from org.sagas.progress import receive_reply
-from org.sagas.start import start_deletion, start_opening, start_reactivation
+from org.sagas.start import start_deletion, start_opening, start_reactivation, start_suspension
 from org.sagas.sweep import purge_due, resend_requests
 from org.sagas.table import TABLE
 
@@ -15,4 +16,5 @@ __all__ = [
     "start_deletion",
     "start_opening",
     "start_reactivation",
+    "start_suspension",
 ]

@@ -30,9 +30,10 @@ def refuse(
     _saga: Saga,
     message: billing.AccountNotClosed,
     now: datetime,
-) -> None:
+) -> str | None:
     """The account is not empty: the deletion is refused with the blockers, and the organization
-    returns to its previous status."""
+    returns to its previous status. A suspension is confirmed again, as the deletion may have ended
+    its saga."""
     deletion = session.get_one(Deletion, message.deletion_id)
     deletion.refuse([vars(blocker) for blocker in message.blockers])
     actions.change_status(
@@ -53,6 +54,7 @@ def refuse(
             blockers=message.blockers,
         ),
     )
+    return "suspension" if deletion.status_before == values.SUSPENDED else None
 
 
 def schedule(

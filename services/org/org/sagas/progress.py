@@ -62,13 +62,16 @@ def receive_reply(session: Session, message: Message, *, now: datetime) -> None:
             kind=transition.saga,
             waiting_for=transition.waiting_for,
         )
-        if saga is None:
-            _begin_late(session, organization, message, now)
+        if saga is None or saga.kind == "suspension":
+            _begin_late(session, organization, saga, message, now)
         return
     if transition.next == END:
         saga.finished_at = now
+    following = None
     if transition.effect is not None:
-        transition.effect(session, organization, saga, message, now)
+        following = transition.effect(session, organization, saga, message, now)
+    if following is not None:
+        begin(session, organization, following, now=now)
     if transition.next != END:
         saga.waiting_for = transition.next
         saga.times_sent = 0
@@ -83,11 +86,18 @@ def _waits_for(saga: Saga, transition: Transition, message: Message) -> bool:
 
 
 def _begin_late(
-    session: Session, organization: Organization, message: Message, now: datetime
+    session: Session,
+    organization: Organization,
+    suspension: Saga | None,
+    message: Message,
+    now: datetime,
 ) -> None:
+    """Begin the saga that a late reply calls for. It replaces a suspension, which it confirms."""
     late = TABLE[type(message)].late
     if late is None:
         return
     kind = late(session, organization, message)
     if kind is not None:
+        if suspension is not None:
+            suspension.finished_at = now
         begin(session, organization, kind, now=now, status_after=organization.status)

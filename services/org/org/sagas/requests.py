@@ -55,6 +55,16 @@ def erase_members(organization: Organization, saga: Saga) -> org.EraseMembers:
     return org.EraseMembers(organization_id=organization.id, deletion_id=_deletion_of(saga))
 
 
+def freeze_account(organization: Organization, saga: Saga) -> org.FreezeAccount:
+    """To billing, when a customer is suspended."""
+    return org.FreezeAccount(organization_id=organization.id, conversation_id=saga.id)
+
+
+def suspend_access(organization: Organization, saga: Saga) -> org.SuspendAccess:
+    """To membership, when the account is frozen."""
+    return org.SuspendAccess(organization_id=organization.id, conversation_id=saga.id)
+
+
 def reopen_account(organization: Organization, saga: Saga) -> org.ReopenAccount:
     """To billing, when a suspension or a scheduled deletion is to be undone."""
     return org.ReopenAccount(

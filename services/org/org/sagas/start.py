@@ -33,8 +33,7 @@ def start_deletion(
         if deletion.status == "cancelled":
             raise ReactivationInProgress()
         return deletion
-    if queries.open_saga(session, organization_id) is not None:
-        raise ReactivationInProgress()
+    _end_suspension(session, organization_id, now)
     deletion = Deletion(
         id=ids.new("del"),
         organization_id=organization.id,
@@ -59,6 +58,24 @@ def start_deletion(
     return deletion
 
 
+def start_suspension(
+    session: Session, *, organization_id: str, now: datetime, by: Actor, reason: str | None
+) -> Organization:
+    """No one logs in, nothing is charged; the money stays. The status changes at once and the other
+    services are told; they are asked until both have confirmed it. An organization that is
+    suspended already stays as it is. Raises the status's refusal, ReactivationInProgress."""
+    organization = queries.organization(session, organization_id, lock=True)
+    transition = organization.transition("suspend")
+    saga = queries.open_saga(session, organization_id)
+    if saga is not None and saga.kind != "suspension":
+        raise ReactivationInProgress()
+    if transition == "same":
+        return organization
+    actions.suspend_organization(session, organization=organization, now=now, by=by, reason=reason)
+    begin(session, organization, "suspension", now=now)
+    return organization
+
+
 def start_reactivation(
     session: Session, *, organization_id: str, now: datetime, by: Actor
 ) -> Organization:
@@ -69,7 +86,10 @@ def start_reactivation(
     organization = queries.organization(session, organization_id, lock=True)
     if organization.transition("activate") == "same":
         return organization
-    if queries.open_saga(session, organization_id) is not None:
+    saga = queries.open_saga(session, organization_id)
+    if saga is not None and saga.kind == "suspension":
+        saga.finished_at = now
+    elif saga is not None:
         _refuse_while_purging(session, organization)
         return organization
     status_after = values.ACTIVE
@@ -97,6 +117,17 @@ def start_purge(session: Session, *, deletion: Deletion, now: datetime) -> None:
     deletion.status = "purging"
     actions.record(session, organization, "deletion.purge_begun", by=SYSTEM, now=now)
     begin(session, organization, "purge", now=now, deletion_id=deletion.id)
+
+
+def _end_suspension(session: Session, organization_id: str, now: datetime) -> None:
+    """End the saga of a suspension, which a deletion replaces. Raises ReactivationInProgress if the
+    organization is in another saga."""
+    saga = queries.open_saga(session, organization_id)
+    if saga is None:
+        return
+    if saga.kind != "suspension":
+        raise ReactivationInProgress()
+    saga.finished_at = now
 
 
 def _refuse_while_purging(session: Session, organization: Organization) -> None:

@@ -22,15 +22,17 @@ from org.sagas.requests import (
     close_account,
     end_access,
     erase_members,
+    freeze_account,
     invite_owner,
     open_account,
     reopen_account,
     restore_access,
     seal_account,
+    suspend_access,
 )
 
 Request = Callable[[Organization, Saga], Message]
-Effect = Callable[[Session, Organization, Saga, Any, datetime], None]
+Effect = Callable[[Session, Organization, Saga, Any, datetime], str | None]
 Late = Callable[[Session, Organization, Any], str | None]
 
 END = ""
@@ -41,8 +43,9 @@ class Transition:
     """What a reply does to the saga that waits for it.
 
     ``request`` was sent on entering the state ``waiting_for``. ``next``: the state that follows,
-    END if the saga is over. ``effect``: what else the reply changes. ``late``: returns the saga
-    that a reply which is not waited for begins, None for none.
+    END if the saga is over. ``effect``: what else the reply changes; it returns the saga that
+    begins when this one has ended, None for none. ``late``: returns the saga that a reply which is
+    not waited for begins, None for none.
     """
 
     saga: str
@@ -65,6 +68,8 @@ TABLE: dict[type[Message], Transition] = {
     billing.AccountSealed:     _T("purge",        "account", seal_account,   "members"),
     billing.AccountNotSealed:  _T("purge",        "account", seal_account,   END,       postpone),
     membership.MembersErased:  _T("purge",        "members", erase_members,  END,       complete),
+    billing.AccountFrozen:     _T("suspension",   "account", freeze_account, "access"),
+    membership.AccessSuspended: _T("suspension",  "access",  suspend_access, END),
     billing.AccountReopened:   _T("reactivation", "account", reopen_account, "access"),
     membership.AccessRestored: _T("reactivation", "access",  restore_access, END,       restore),
 }  # fmt: skip

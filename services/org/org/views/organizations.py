@@ -90,7 +90,7 @@ def suspend_organization(body: dict[str, Any], organization_id: str) -> Response
     by = current_caller().actor()
     return idempotency.change(
         _ORGANIZATION,
-        lambda session: actions.suspend_organization(
+        lambda session: sagas.start_suspension(
             session, organization_id=organization_id, now=clock.now(), by=by, reason=body["reason"]
         ),
     )

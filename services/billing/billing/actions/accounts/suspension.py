@@ -12,15 +12,24 @@ from billing.actions.accounts import alerts, audit_log, notifications
 from billing.values import FROZEN, OPEN, SEALED
 
 
-def freeze_account(session: Session, *, organization_id: str, now: datetime) -> None:
+def freeze_account(
+    session: Session, *, organization_id: str, now: datetime, conversation_id: str = ""
+) -> None:
     """Refuse charges from now on; money may still come in and go out. Only affects open accounts.
 
-    Raises NoAccount.
+    ``conversation_id``: the saga to reply to, also if nothing changes. Raises NoAccount.
     """
     account = queries.get_account(session, organization_id, lock=True)
     if account.status == OPEN:
         account.status = FROZEN
         notifications.publish_balance(session, account, now)
+    if conversation_id:
+        outbox.publish(
+            session,
+            messages.AccountFrozen(
+                organization_id=organization_id, conversation_id=conversation_id
+            ),
+        )
 
 
 def reopen_account(
