@@ -189,7 +189,7 @@ def test_images_are_pinned() -> None:
 
 
 def test_it_conforms_to_the_compose_specification() -> None:
-    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
+    schema = json.loads((Path(__file__).parents[1] / "compose-spec.json").read_text())
     problems = [
         f"{'/'.join(map(str, e.path))}: {e.message}"
         for file in ("docker-compose.yml", "deploy/compose.tls.yml")
