@@ -1,0 +1,85 @@
+"""The list of organizations."""
+
+import pytest
+
+from tests.org.conftest import NOON, World, balance
+
+pytestmark = pytest.mark.both_databases
+
+
+def test_the_list_is_searched_filtered_and_sorted(world: World) -> None:
+    rich = world.active(name="Zebra", country="FR", buyer_tags={"CustomerRef": "REF-1"})
+    poor = world.active(name="aardvark", demo=True, billing={"email": "100%_sure@poor.example"})
+    world.consume(balance(rich, world.provider, usable="90.00", as_of=NOON))
+    world.consume(balance(poor, world.provider, usable="-1.00", as_of=NOON, days=0))
+
+    def ids_of(query: str) -> list[str]:
+        response = world.call("GET", f"/organizations?{query}")
+        assert response.status_code == 200, response.text
+        return [row["id"] for row in response.json["data"]]
+
+    assert ids_of("") == [poor, rich]
+    assert ids_of("sort=-name") == [rich, poor]
+    assert ids_of("sort=usable_credits") == [poor, rich]
+    assert ids_of("sort=-usable_credits") == [rich, poor]
+    assert ids_of("sort=days_to_empty") == [poor, rich]
+    assert ids_of("sort=-created_at") == [poor, rich]
+    assert ids_of("q=ZEB") == [rich]
+    assert ids_of("q=ref-1") == [rich]
+    assert ids_of(f"q={poor[-8:]}") == [poor]
+    assert ids_of("q=100%25_sure") == [poor]
+    assert ids_of("q=%25") == [poor]
+    assert ids_of("q=%5C") == []
+    assert ids_of("country=FR") == [rich]
+    assert ids_of("demo=true") == [poor]
+    assert ids_of("status=active&currency=EUR&payment_mode=prepaid") == [poor, rich]
+    assert ids_of("status=suspended") == []
+    assert ids_of("attention=credits_overdrawn") == [poor]
+    assert ids_of("attention=any") == [poor]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=x",
+        "sort=secret",
+        "sort=name;drop",
+        "status=gone",
+        "country=xx",
+        "demo=1",
+        "attention=all",
+        "unknown=1",
+        "q=",
+        "currency=1",
+    ],
+)
+def test_an_invalid_query_of_the_list_is_422(world: World, query: str) -> None:
+    assert world.call("GET", f"/organizations?{query}").status_code == 422
+
+
+def test_the_list_is_paged_completely(world: World) -> None:
+    made = {world.customer(name=f"Same {n % 2}") for n in range(7)}
+    seen, cursor = [], ""
+    while True:
+        page = world.call("GET", f"/organizations?limit=2&sort=-name{cursor}").json
+        seen += [row["id"] for row in page["data"]]
+        if not page["has_more"]:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert len(seen) == 7
+    assert set(seen) == made
+    assert world.call("GET", f"/organizations?limit=2{cursor}").status_code == 422
+
+
+def test_deleted_customers_are_listed_only_by_their_status(world: World) -> None:
+    customer = world.active()
+    world.set_status(customer, "deleted")
+
+    assert world.call("GET", "/organizations").json["data"] == []
+    assert [
+        row["id"] for row in world.call("GET", "/organizations?status=deleted").json["data"]
+    ] == [customer]
