@@ -308,7 +308,7 @@ def test_people_leave_an_organization(
     ann.sign_in(console)
     page = console.get(console.at("/me/organizations"))
     page = console.get(page.links["Leave Acme"])
-    assert "It is your only one" in page.text
+    assert "You belong to no other organization" in page.text
     assert "Leave organization" in page.html
     console.submit()
     left = [m["role"] for m in acme.staff("GET", "/members")["data"]]
@@ -642,9 +642,10 @@ def test_switching_organization(
     provider.system.call("POST", f"/v1/verifications/{token}", {})
     ann.sign_in(console)
     page = console.get(f"/at/{acme.id}/me/organizations")
-    assert {row[0]: row[1] for row in page.rows} == {"Acme": "Member", "Globex": "Admin"} and made[
-        "id"
-    ]
+    assert {row[0]: row[1] for row in page.rows} == {
+        "Acme current": "Member",
+        "Globex": "Admin",
+    } and made["id"]
     assert [row[0] for row in console.get(f"/at/{acme.id}/me/organizations?q=glo").rows] == [
         "Globex"
     ]

@@ -42,7 +42,8 @@ def menu(console: Browser) -> str:
 def move(console: Browser, acme: Customer, whole: Whole, guest: Browser) -> None:
     """Change the own address, and confirm it in another browser."""
     console.post(console.at(PROFILE), {"email": new_address(acme)})
-    guest.get(whole.link(new_address(acme)))
+    page = guest.get(whole.link(new_address(acme)))
+    assert "in all your organizations" in page.text
     assert guest.submit().headings == ["Email address confirmed"]
 
 
@@ -76,12 +77,12 @@ def test_a_new_address_is_pending_until_it_is_confirmed(
     assert f"We sent another email to {new}" in console.submit().banners[0]
     assert whole.link(new) != first and browser().get(first).status == 410
 
-    console.click("Cancel this change")
+    console.click("Stop the change")
     page = console.submit()
     assert f"You still sign in with {ann.email}" in page.banners[0]
     assert "Confirm your new email address" not in page.headings
     assert browser().get(whole.link(new)).status == 410
-    assert console.get(console.at(f"{PROFILE}/email/cancel")).path == console.at(PROFILE)
+    assert console.get(console.at(f"{PROFILE}/email/stop")).path == console.at(PROFILE)
     assert console.get(console.at(f"{PROFILE}/email/resend")).path == console.at(PROFILE)
 
 
@@ -157,6 +158,14 @@ def test_nobody_changes_a_profile_while_acting(
     assert console.workspace.startswith("ses_")
     assert PROFILE not in console.page.html
     assert console.get(console.at(PROFILE)).status == 403
+
+
+def test_an_address_for_one_organization_names_it(
+    console: Browser, acme: Customer, ann: Person, whole: Whole
+) -> None:
+    acme.staff("PATCH", f"/members/{ann.id}", {"email": new_address(acme)})
+    page = console.get(whole.link(new_address(acme)))
+    assert "Acme wants you to sign in there with this address." in page.text
 
 
 def test_the_profile_leads_to_leaving_an_organization(

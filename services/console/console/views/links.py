@@ -39,7 +39,16 @@ USES = {
     ),
     "verification": Use(
         "Confirm your email address",
-        "Use this email address to sign in from now on. Until you confirm it, nothing changes.",
+        "{organization} wants you to sign in there with this address. Until you confirm it, "
+        "nothing changes.",
+        "Confirm email address",
+        "Email address confirmed",
+        "From now on, sign in with this address.",
+    ),
+    "own_verification": Use(
+        "Confirm your email address",
+        "From now on, sign in with this address in all your organizations. Until you confirm it, "
+        "nothing changes.",
         "Confirm email address",
         "Email address confirmed",
         "From now on, sign in with this address.",
@@ -154,7 +163,8 @@ def _page(token: str, resource: str) -> ResponseReturnValue:
         link = api_access.api().get(at)
     except Refusal as refusal:
         return _expired(refusal, kind, token)
-    use = USES[link["purpose"]]
+    is_own = link["purpose"] == "verification" and not link["organization"]
+    use = USES["own_verification" if is_own else link["purpose"]]
     organization = (link["organization"] or {}).get("name", "Your organization")
     title, lead, done, after = (
         words.format(organization=organization)

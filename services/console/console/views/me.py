@@ -55,7 +55,7 @@ def leave(organization: str) -> ResponseReturnValue:
             back=url_for("me.organizations"),
             lead="You lose access to this organization, and your API keys there stop working. To "
             "come back, you need a new invitation."
-            + " It is your only one: your login and your name are deleted."
+            + " You belong to no other organization, so your login and your name are deleted."
             * is_last,
         )
     if page.visitor().workspace.organization["id"] == organization:
@@ -116,7 +116,7 @@ def confirm() -> ResponseReturnValue:
     if created is None:
         return _show_key(form, request.form.get("uri", ""))
     if renew := page.api().renew:
-        renew()  # the next token does not say any more that codes are missing
+        renew()  # the next token no longer states that codes are missing
     return page.show("me_recovery.html", codes=created["recovery_codes"])
 
 

@@ -49,9 +49,9 @@ def resend() -> ResponseReturnValue:
     return page.done(f"We sent another email to {pending}.", "profile.edit")
 
 
-@blp.route("/email/cancel", methods=["GET", "POST"])
+@blp.route("/email/stop", methods=["GET", "POST"])
 @needs("me.update")
-def cancel() -> ResponseReturnValue:
+def stop() -> ResponseReturnValue:
     """Keep the current address."""
     identity = _identity()
     email, pending = identity["email"], identity["pending_email"]
@@ -62,12 +62,12 @@ def cancel() -> ResponseReturnValue:
         return page.show(
             "me_form.html",
             form=form,
-            title="Cancel the email change?",
-            verb="Cancel the change",
+            title="Stop the email change?",
+            verb="Stop change",
             back=url_for("profile.edit"),
             lead=f"You keep {email}, and the link that we sent to {pending} stops working.",
         )
-    return page.done(f"The change was canceled. You still sign in with {email}.", "profile.edit")
+    return page.done(f"The change was stopped. You still sign in with {email}.", "profile.edit")
 
 
 def _identity() -> Any:
