@@ -1,4 +1,4 @@
-"""Where a customer manages itself, its provider gives nobody power over it."""
+"""Where a customer manages itself, its provider makes nobody an admin and cannot take it over."""
 
 from collections.abc import Callable
 

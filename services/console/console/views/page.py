@@ -15,7 +15,7 @@ from console.guard import api_access, cookies, drafts, sessions, visitors
 from console.guard.visitors import Visitor
 from console.values.sealing import opens, seal
 
-_FLASH = "said"
+_FLASH = "flash"
 View = Callable[..., Any]
 
 

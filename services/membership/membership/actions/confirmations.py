@@ -26,7 +26,8 @@ def confirm_member(
     by: Actor,
     now: datetime,
 ) -> Member:
-    """The organization stands behind this member's access, no matter who gave it to them.
+    """Confirm that the organization wants this member to have access, no matter who gave it to
+    them.
 
     Raises NoSuchMember, NotTheOwner: checked in the database, since a token may be older than a
     change of role."""

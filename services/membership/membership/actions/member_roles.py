@@ -69,13 +69,14 @@ def check_may_still_stop_transfers(session: Session, authority: Authority, membe
 
 
 def check_provider_manages(organization: Organization) -> None:
-    """Raise CustomerManaged where the provider gives nobody power."""
+    """Raise CustomerManaged where the customer manages itself: there, the provider may not make
+    anyone an admin."""
     if organization.managed_by == "customer":
         raise CustomerManaged()
 
 
 def admits(member: Member, fields: dict[str, Any]) -> bool:
-    """Whether these changes give somebody the power of the member's role: a raised role, portal
+    """Whether these changes give somebody the rights of the member's role: a raised role, portal
     access, or another address."""
     is_raised = fields.get("role") == "admin" and member.role != "admin"
     gets_access = fields.get("portal_access") is True and not member.portal_access

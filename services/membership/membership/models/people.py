@@ -117,8 +117,8 @@ class Member(Base):
 
     @property
     def confirmed(self) -> bool:
-        """Whether the organization itself stands behind this person's access: only then may they
-        consent to support."""
+        """Whether the organization itself gave this person access, or has confirmed it since: only
+        then may they consent to support."""
         return self.role == OWNER or self.admitted_by == BY_ORGANIZATION
 
     @property

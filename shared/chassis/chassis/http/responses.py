@@ -1,4 +1,4 @@
-"""How responses are built."""
+"""JSON and CSV responses."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ def json_response(
 
 
 def csv_response(lines: Iterable[str] | Iterable[bytes], filename: str) -> Response:
-    """A file to download, sent as its lines are produced."""
+    """A CSV file to download, sent while its lines are produced."""
     response = Response(lines, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
