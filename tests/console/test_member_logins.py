@@ -88,3 +88,29 @@ def test_staff_do_not_offer_it_where_a_customer_manages_itself(
     assert "Reset one-time codes" not in console.get(at).links
     page = console.post(f"{at}/reset-mfa")
     assert page.status == 403 and "This customer manages itself" in page.text
+
+
+def test_what_a_member_leaves_behind_is_shown_before_and_after(
+    console: Browser, provider: Provider, browser: Callable[[], Browser]
+) -> None:
+    theirs, max_, sue = browser(), provider.staff("manager"), provider.staff("support")
+    max_.sign_in(theirs)
+    theirs.post(theirs.at("/me/keys/new"), {"name": "Sync", "scope_cust_read": "on"})
+    provider.owner.sign_in(console)
+    at = console.at(f"/c/{provider.id}/members")
+
+    page = console.get(f"{at}/{max_.id}/disable")
+    assert "What they leave behind:" in page.text
+    for line in (
+        "1 session will end, support sessions included.",
+        "1 API key that they created will be suspended until adopted by an owner.",
+    ):
+        assert line in page.text
+    page = console.submit()
+    assert "Ended: 1 session." in page.banners[0]
+    assert "Suspended until adopted by an owner: 1 API key that they created." in page.banners[0]
+    assert "leave behind" not in console.get(f"{at}/{max_.id}/remove").text
+
+    sue.sign_in(browser())
+    assert "1 session will end" in console.get(f"{at}/{sue.id}/remove").text
+    assert "Ended: 1 session." in console.submit().banners[0]

@@ -171,6 +171,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     ),
     f"DELETE {M}/{{member_id}}": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/disable": (Sample(group="member"),),
+    f"GET {M}/{{member_id}}/left-behind": (Sample(group="person"),),
     f"POST {M}/{{member_id}}/enable": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/confirm": (Sample(group="member"),),
     f"POST {M}/{{member_id}}/resend-verification": (Sample(group="member"),),

@@ -17,6 +17,11 @@ class MemberAction:
     danger: bool = False
 
     @property
+    def ends_access(self) -> bool:
+        """Whether it ends what the member has begun."""
+        return self.operation in ("member.disable", "member.remove")
+
+    @property
     def endpoint(self) -> str:
         """Its page."""
         return self.operation.removeprefix("member.")

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from console.clients import Api, Refusal, fetch_all
 from console.forms import members as fields
-from console.values import people
+from console.values import left_behind, people
 from console.values.member_actions import ACTIONS, MemberAction
 from console.views import page
 from console.views.page import needs
@@ -159,6 +159,7 @@ def _action_view(action: MemberAction) -> Any:
     def view(org: str, member: str) -> ResponseReturnValue:
         organization, person = _both(page.api(), org, member)
         form, base = page.form(()), f"/v1/organizations/{org}/members/{member}"
+        counts = page.api().get(f"{base}/left-behind") if action.ends_access else {}
         gone = action.operation == "member.remove"
         response = page.submit(
             form,
@@ -175,11 +176,13 @@ def _action_view(action: MemberAction) -> Any:
                 member=person,
                 form=form,
                 action=action,
+                left=left_behind.consequences(counts),
                 back=url_for("members.detail", member=member),
             )
         if "pin" in response:
             return _pin(organization, response, "has a new PIN")
-        success = f"{people.name(person)} {action.success}"
+        ended = left_behind.outcome(response.get("left_behind", counts))
+        success = " ".join((people.name(person), action.success, *ended))
         return (
             page.done(success, "members.show")
             if gone

@@ -15,9 +15,12 @@ from membership.actions import (
     mails,
     member_events,
     members,
+    support_grants,
 )
 from membership.models import Member, Organization
+from membership.queries import LeftBehind
 from membership.values.authority import Authority
+from membership.values.support import BY_PROVIDER
 
 
 def disable_member(
@@ -28,19 +31,18 @@ def disable_member(
     authority: Authority,
     by: Actor,
     now: datetime,
-) -> Member:
-    """End the member's access, by login and by PIN, until they are enabled again. Raises
-    OwnerMustTransfer, CannotManageMember."""
+) -> tuple[Member, LeftBehind]:
+    """End the member's access, by login and by PIN, until they are enabled again; returns also what
+    they leave behind. Raises OwnerMustTransfer, CannotManageMember."""
     organization, member = members.lock_member(session, organization_id, member_id, authority)
     access.check_not_owner(member)
+    left = queries.left_behind(session, member, now)
     if member.status != "disabled":
         before, member.status = members.audited(member), "disabled"
         mails.supersede_links(session, member_id=member.id, now=now)
-        logouts.end_sessions(session, member_id=member.id, why="member_disabled", now=now)
-        key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
-        member_events.publish_members_changed(session, organization_id)
+        _end_access(session, organization, member, "member_disabled", now)
         members.record(session, "member.disabled", organization, member, before, by, now)
-    return member
+    return member, left
 
 
 def remove_member(
@@ -84,8 +86,23 @@ def _remove(
     access.check_not_owner(member)
     before, member.status = members.audited(member), "removed"
     access.invalidate_links(session, member, [], now)
-    logouts.end_sessions(session, member_id=member.id, why="member_removed", now=now)
-    key_makers.suspend_orphaned(session, organization_id=organization.id, now=now)
-    member_events.publish_members_changed(session, organization.id)
+    _end_access(session, organization, member, "member_removed", now)
     members.record(session, action, organization, member, before, by, now)
     erasure.erase_removed_member(session, member=member, now=now)
+
+
+def _end_access(
+    session: Session, organization: Organization, member: Member, why: str, now: datetime
+) -> None:
+    """End what the member has begun: support grants, sessions and API keys."""
+    if member.identity_id is not None:  # grants before the support sessions under them
+        support_grants.end_grants(
+            session,
+            provider_id=organization.id,
+            requested_by=member.identity_id,
+            why=BY_PROVIDER,
+            now=now,
+        )
+    logouts.end_sessions(session, member_id=member.id, why=why, now=now)
+    key_makers.suspend_orphaned(session, organization_id=organization.id, now=now)
+    member_events.publish_members_changed(session, organization.id)

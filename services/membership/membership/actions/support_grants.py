@@ -178,13 +178,17 @@ def end_grants(
     now: datetime,
     organization_id: str | None = None,
     provider_id: str | None = None,
+    requested_by: str | None = None,
 ) -> None:
-    """End every open grant of an organization or a provider, with the acting sessions under it."""
+    """End every open grant of an organization or a provider, or those of them that a staff member
+    has requested, with the acting sessions under it."""
     query = select(SupportGrant).where(SupportGrant.status.in_(_OPEN)).order_by(SupportGrant.id)
     if organization_id is not None:
         query = query.where(SupportGrant.organization_id == organization_id)
     if provider_id is not None:
         query = query.where(SupportGrant.provider_id == provider_id)
+    if requested_by is not None:
+        query = query.where(SupportGrant.requested_by == requested_by)
     query = query.with_for_update().execution_options(populate_existing=True)
     for grant in session.scalars(query).all():
         _end(session, grant, "ended", why=why, by=SYSTEM, now=now)

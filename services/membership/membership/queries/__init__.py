@@ -20,6 +20,7 @@ from membership.queries.keys import (
     organization_with_unchecked_keys,
     working_keys,
 )
+from membership.queries.left_behind import LeftBehind, left_behind
 from membership.queries.links import (
     Change,
     Link,
@@ -93,6 +94,7 @@ __all__ = [
     "Invitation",
     "KeptPin",
     "KeyWithOrganization",
+    "LeftBehind",
     "Link",
     "LinkSpent",
     "Login",
@@ -126,6 +128,7 @@ __all__ = [
     "key_count",
     "known_client",
     "last_completed_transfer",
+    "left_behind",
     "link",
     "lock_owner_and_member",
     "locked",

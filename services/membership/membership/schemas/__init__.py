@@ -29,6 +29,8 @@ from membership.schemas.links import (
 )
 from membership.schemas.me import Me, MyOrganization, MyOrganizations, ProfilePatch
 from membership.schemas.members import (
+    DisabledMember,
+    LeftBehind,
     Member,
     MemberFields,
     MemberPage,
@@ -84,6 +86,7 @@ __all__ = [
     "ApiKeyWithSecret",
     "CodesReset",
     "CodesResetBody",
+    "DisabledMember",
     "Enrolment",
     "EnterBody",
     "ExchangeBody",
@@ -92,6 +95,7 @@ __all__ = [
     "Grant",
     "GrantPage",
     "IdentityInfo",
+    "LeftBehind",
     "LinkInfo",
     "LinkedOrganization",
     "LoginAsBody",

@@ -58,6 +58,22 @@ class Member(ma.Schema):
     created_at = Stamp(required=True, allow_none=True)
 
 
+class LeftBehind(ma.Schema):
+    """What a member leaves behind. ``keys``: valid API keys that they created; they are suspended
+    until an owner adopts them. ``grants``: support grants that they requested, pending or active;
+    they end. ``sessions``: their sessions, support sessions at customers included; they end."""
+
+    keys = fields.Integer(required=True)
+    grants = fields.Integer(required=True)
+    sessions = fields.Integer(required=True)
+
+
+class DisabledMember(Member):
+    """A disabled member, and what they leave behind."""
+
+    left_behind = fields.Nested(LeftBehind, required=True)
+
+
 class MemberWithPin(Member):
     """A member with their new PIN, which is shown only this once."""
 

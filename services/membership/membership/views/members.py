@@ -1,6 +1,6 @@
 """Members of an organization."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chassis import errors
@@ -143,10 +143,29 @@ def remove_member(organization_id: str, member_id: str) -> Response:
 
 @blp.route("/<organization_id>/members/<member_id>/disable", methods=["POST"])
 @requires("member.disable")
-@blp.response(200, schemas.Member)
+@blp.response(200, schemas.DisabledMember)
 def disable_member(organization_id: str, member_id: str) -> Response:
-    """Disable a member: end their access until they are enabled again."""
-    return _act(offboarding.disable_member, organization_id, member_id)
+    """Disable a member: end their access until they are enabled again. The response has what they
+    left behind."""
+    more: dict[str, Any] = {}
+
+    def disable(session: Any, **who: Any) -> Any:
+        member, more["left_behind"] = offboarding.disable_member(
+            session, organization_id=organization_id, member_id=member_id, **who
+        )
+        return member
+
+    return _change(disable, organization_id, schema=schemas.DisabledMember(), more=more)
+
+
+@blp.route("/<organization_id>/members/<member_id>/left-behind", methods=["GET"])
+@requires("member.disable")
+@blp.response(200, schemas.LeftBehind)
+def show_left_behind(organization_id: str, member_id: str) -> queries.LeftBehind:
+    """Show what a member would leave behind if they were disabled or removed now."""
+    with context.database().reading() as session:
+        member = queries.member(session, organization_id, member_id)
+        return queries.left_behind(session, member, clock.now())
 
 
 @blp.route("/<organization_id>/members/<member_id>/enable", methods=["POST"])
@@ -264,9 +283,11 @@ def _change(
     status: int = 200,
     pin: str | None = None,
     pin_hash: str | None = None,
+    schema: schemas.Member | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The response to a change. ``pin`` is shown only if its hash was stored."""
-    schema = schemas.MemberWithPin()
+    """The response to a change. ``pin`` is shown only if its hash was stored; ``more``: what the
+    action leaves there to be shown too."""
 
     def act(session: Any) -> dict[str, Any]:
         member = action(session, **_who(organization_id))
@@ -276,9 +297,11 @@ def _change(
         shown = _shown_now(session, member)
         if pin and member.pin_hash == pin_hash:
             shown["pin"] = pin
-        return shown
+        return shown | dict(more or {})
 
-    response = idempotency.change(schema, act, status=status, secret=pin is not None)
+    response = idempotency.change(
+        schema or schemas.MemberWithPin(), act, status=status, secret=pin is not None
+    )
     if response.status_code == status:
         shown = response.get_json()
         response = etag.tag(response, {name: shown[name] for name in COVERED})
