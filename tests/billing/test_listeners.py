@@ -7,6 +7,8 @@ from billing import actions, jobs
 from billing.listeners import LISTENERS
 from billing.models import Account, Provider
 from billing.values import parse_money
+from chassis import audit
+from chassis.audit import AuditEntry
 from chassis.messaging import listeners, outbox
 from chassis.messaging.envelope import Envelope
 from chassis.messaging.inbox import RETRY_AFTER, Inbox
@@ -316,3 +318,23 @@ def test_the_end_of_a_temporary_limit_publishes_the_balance(world):
     jobs.expire_credit_limits(world.database, now + timedelta(hours=1), None)
     assert world.last_published(customer, "balance_changed")["credit_limit"] == "10.00"
     assert jobs.expire_credit_limits(world.database, now + timedelta(hours=1), None) == 0
+
+
+def test_an_erased_person_is_not_named_in_the_audit_log(world, consume):
+    organization_id, person = world.open(), ids.new("idn")
+    body = {"amount": "5", "method": "cash"}
+    done = world.post(organization_id, "top-ups", body, token=world.token(sub=person, name="Mia"))
+    assert done.status_code == 201, done.text
+    erased = membership.PeopleErased(erasure_id=ids.new("era"), people=[person])
+
+    for _ in range(2):
+        consume(erased)
+
+    with world.database.reading(snapshot=True) as session:
+        assert list(audit.verify(session, organization_id)) == []
+        rows = select(AuditEntry).where(AuditEntry.organization_id == organization_id)
+        by = {row.action: row.actor for row in session.scalars(rows)}
+    assert by["account.topped_up"]["label"] == "Removed person"
+    assert by["account.topped_up"]["id"] == person
+    assert by["account.opened"]["label"] == "System"
+    assert jobs.erase_people(world.database, clock.now(), None) == 0

@@ -20,6 +20,7 @@ from tests.chassis.messages import NOON, rows
 
 pytestmark = pytest.mark.both_databases
 
+GONE = audit.REMOVED_PERSON
 BY = Actor(kind="staff", id="mem_1", label="Åsa")
 OLD_HASH = "4678aec847a06daf2674a3e99c644fb47dc32e3aa24c8dc0bfe815f25fa13004"
 IMPERSONATOR = Actor(
@@ -288,6 +289,80 @@ def test_equal_names_have_different_digests(database: Database, organization_id:
     assert not set((first.digests or {}).values()) & set((last.digests or {}).values())
 
 
+# ---- erasing one person
+
+
+def erase_people(database: Database, *people: str) -> None:
+    with database.transaction() as session:
+        audit.erase_people(session, people, now=NOON)
+
+
+def test_an_erased_person_is_not_named_and_the_chain_stays_valid(
+    database: Database, organization_id: str
+) -> None:
+    record(database, organization_id, target={"type": "person", "id": "mem_1", "label": "Anna"})
+    before = [(entry.hash, entry.digests) for entry in chain(database, organization_id)]
+
+    erase_people(database, "mem_1", "idn_3")
+    erase_people(database, "mem_1")
+
+    reported = chain(database, organization_id)
+    assert problems(database, organization_id) == []
+    assert [(entry.hash, entry.digests) for entry in reported] == before
+    by_her, acting, system, of_her = reported
+    assert by_her.actor == {"kind": "staff", "id": "mem_1", "label": GONE, "acting": {}}
+    assert (by_her.target["label"], by_her.reason, by_her.salt) == ("Übung 🎉", "why", None)
+    assert (acting.actor["label"], acting.actor["acting"]["name"]) == ("Jane Doe", GONE)
+    assert (system.actor["label"], system.salt is None) == ("System", False)
+    assert (of_her.target["label"], of_her.changes) == (
+        GONE,
+        [{"field": "f", "before": GONE, "after": GONE}],
+    )
+    erase(database, organization_id)
+    assert problems(database, organization_id) == []
+
+
+def test_what_the_erasing_transaction_records_names_nobody(database: Database) -> None:
+    organization_id = ids.new("org")
+    with database.transaction() as session:
+        audit.record(
+            session,
+            org.AuditRecorded,
+            organization_id=organization_id,
+            provider_id=organization_id,
+            action="person.left",
+            by=BY,
+            now=NOON,
+        )
+        audit.erase_people(session, {"mem_1"}, now=NOON)
+
+    [entry] = chain(database, organization_id)
+    assert (entry.actor["label"], entry.salt) == (GONE, None)
+    assert problems(database, organization_id) == []
+    [published] = rows(database, OutboxRow)
+    assert GONE.encode() in published.body and b'sa"' not in published.body
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"actor": {"kind": "staff", "id": "mem_9", "label": "Removed person"}}, "hash"),
+        ({"actor": {"kind": "staff", "id": "mem_1", "label": "Eva", "acting": {}}}, "actor"),
+        ({"changes": [{"field": "g"}]}, "hash"),
+        ({"salt": "0" * 32}, "actor"),
+        ({"action": "x"}, "hash"),
+    ],
+    ids=str,
+)
+def test_damage_to_the_row_of_an_erased_person_is_detected(
+    database: Database, organization_id: str, values: dict[str, Any], named: str
+) -> None:
+    erase_people(database, "mem_1")
+    change(database, chain(database, organization_id)[0], **values)
+
+    assert any(named in line for line in problems(database, organization_id))
+
+
 # ---- rows from before there were digests
 
 
@@ -326,6 +401,10 @@ def test_a_chain_without_digests_is_valid_continues_and_can_be_erased(
 
     change(database, chain(database, old)[0], reason="because")
     assert "its hash does not match its content" in problems(database, old)[0]
+
+    erase_people(database, "mem_1")
+    assert [row.actor["label"] for row in chain(database, old)] == [GONE] * 3
+    assert problems(database, old) == []
 
     erase(database, old)
     assert problems(database, old) == []

@@ -45,6 +45,7 @@ def _holds_text(type_: TypeEngine[object]) -> bool:
 NAMED = parse("""
 chassis.audit_entries         | actor target changes reason | action outcome request_id
 chassis.audit_entries         |                             | previous_hash hash digests salt
+chassis.audit_erased_people   |                             | id
 chassis.audit_heads           |                             | hash
 chassis.dead_letters          | detail                      | reason published_by
 chassis.idempotency_keys      |                             | scope key fingerprint content_type

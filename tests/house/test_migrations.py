@@ -16,6 +16,11 @@ from devtools.servers import Postgres
 
 from tests.house.workspace import WITH_DATA, Project, listed
 
+# They are part of the migrations, and are compared on PostgreSQL.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Skipped unsupported reflection of expression-based index",
+    "ignore:autogenerate skipping metadata-specified expression-based index",
+)
 SERVICE = pytest.mark.parametrize("service", WITH_DATA, ids=lambda service: service.name)
 
 

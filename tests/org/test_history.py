@@ -378,6 +378,8 @@ CHANGES = (
     "UPDATE {} SET erased = true, reason = NULL, target = '{{}}', "
     'actor = \'{{"label": "Erased"}}\'',
     "UPDATE {} SET organization_id = id",
+    'UPDATE {} SET actor = \'{{"label": "Removed person"}}\'',
+    'UPDATE {} SET target = \'{{"label": "Removed person"}}\', reason = NULL',
 )
 
 

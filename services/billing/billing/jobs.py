@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from chassis import audit
 from chassis.db.database import Database
 from chassis.errors import Conflict
 from chassis.runtime import log
@@ -113,6 +114,12 @@ def flag_overdue_invoices(database: Database, now: datetime, _settings: object) 
         return actions.flag_overdue_invoices(session, now=now)
 
 
+def erase_people(database: Database, now: datetime, _settings: object) -> int:
+    """Take erased people out of the audit log."""
+    with database.transaction() as session:
+        return audit.erase_more(session, now=now)
+
+
 JOBS = (
     Job("expire_credit_limits", 5, expire_credit_limits),
     Job("recount_days_to_empty", 60, recount_days_to_empty),
@@ -123,4 +130,5 @@ JOBS = (
     Job("audit_ledger", 5, audit_ledger, "audit"),
     Job("run_billing", 5, run_billing, "billing"),
     Job("flag_overdue_invoices", 5, flag_overdue_invoices),
+    Job("erase_people", 60, erase_people),
 )

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from chassis import audit
 from chassis.db.database import Database
 from chassis.runtime import log
 from chassis.runtime.service import Job
@@ -61,6 +62,12 @@ def delete_expired(database: Database, now: datetime, _settings: Any) -> int:
         )
 
 
+def erase_people(database: Database, now: datetime, _settings: Any) -> int:
+    """Take erased people out of the audit log."""
+    with database.transaction() as session:
+        return audit.erase_more(session, now=now)
+
+
 def expire_offers(database: Database, now: datetime, _settings: Any) -> int:
     """Expire offers of ownership, and let scheduled transfers take effect."""
     with database.transaction() as session:
@@ -108,6 +115,7 @@ JOBS = (
     Job("send_mails", 0.5, send_mails),
     Job("report_failed_attempts", 5, report_failed_attempts),
     Job("delete_expired", 60, delete_expired),
+    Job("erase_people", 60, erase_people),
     Job("expire_offers", 60, expire_offers),
     Job("end_support", 1, end_support),
     Job("suspend_keys", 60, suspend_keys),

@@ -24,4 +24,5 @@ JOBS = (
     Job("publish_receipts", 1, _in_transaction(actions.publish_receipts)),
     Job("delete_expired_revocations", 60, _in_transaction(actions.delete_expired_revocations)),
     Job("delete_client_addresses", 60, _in_transaction(actions.client_addresses.delete_expired)),
+    Job("erase_people", 60, _in_transaction(actions.erase_more_people)),
 )

@@ -142,6 +142,10 @@ def on_audit_recorded(
     )
 
 
+def on_people_erased(session: Session, envelope: Envelope, *, people: list[str]) -> None:
+    actions.erase_people(session, people, now=envelope.now)
+
+
 LISTENERS: Listeners = {
     **dict.fromkeys(sagas.TABLE, on_saga_reply),
     membership.ProviderCreated: on_provider_created,
@@ -153,4 +157,5 @@ LISTENERS: Listeners = {
     org.AuditRecorded: on_audit_recorded,
     billing.AuditRecorded: on_audit_recorded,
     membership.AuditRecorded: on_audit_recorded,
+    membership.PeopleErased: on_people_erased,
 }

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import iso4217
+from chassis.audit import REMOVED_PERSON
 from chassis.auth import masking
 
 PROVISIONING = "provisioning"
@@ -114,6 +115,9 @@ def is_own(actor: dict[str, Any], caller_organization_id: str | None, organizati
     return bool(actor.get("kind") == "member")
 
 
+_SHOWN_TO_CUSTOMERS = (SUPPORT, REMOVED_PERSON.casefold())
+
+
 def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the audit without the names and ids of the provider's staff who gave support,
     wherever they occur in it."""
@@ -126,7 +130,7 @@ def as_customers_see(row: dict[str, Any]) -> dict[str, Any]:
         label += f" acting as {actor.get('label')}"
     else:
         hidden += [actor.get("label"), actor.get("id")]
-    names = [name for name in hidden if name and name.casefold() != SUPPORT]
+    names = [name for name in hidden if name and name.casefold() not in _SHOWN_TO_CUSTOMERS]
     masked = {
         part: masking.without_names(row[part], names, instead=SUPPORT.capitalize())
         for part in ("target", "changes", "reason")

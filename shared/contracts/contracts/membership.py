@@ -120,6 +120,19 @@ class MembersErased(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeopleErased(Message):
+    """People who belong to no organization any more were erased: no audit log is to name them from
+    now on. ``people``: the ids of their identities and memberships."""
+
+    erasure_id: str
+    people: list[str]
+
+    TYPE: ClassVar[str] = "membership.people_erased.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "org")
+    AGGREGATE: ClassVar[str] = "erasure_id"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettingsApplied(parts.SettingsApplied):
     """Membership applies these settings."""
 

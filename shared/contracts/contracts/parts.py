@@ -5,6 +5,12 @@ from typing import Any, ClassVar
 
 from contracts.message import Message
 
+# Fields in the changes of an audit entry whose values tell nothing personal of whom it is about.
+# Those of all other fields are taken out when the person is erased.
+IMPERSONAL_FIELDS = frozenset(
+    {"admitted_by", "failures", "owner", "portal_access", "preset", "role", "status"}
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blocker:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chassis import audit
 from chassis.messaging.envelope import Envelope
 from chassis.messaging.listeners import Listeners
 from contracts import membership, org, usage
@@ -129,6 +130,10 @@ def on_settings_changed(
     actions.apply_settings(session, provider_id=provider_id, version=version, settings=settings)
 
 
+def on_people_erased(session: Any, envelope: Envelope, *, people: list[str]) -> None:
+    audit.erase_people(session, people, now=envelope.now)
+
+
 LISTENERS: Listeners = {
     org.OpenAccount: on_open_account,
     membership.ProviderCreated: on_provider_created,
@@ -139,5 +144,6 @@ LISTENERS: Listeners = {
     org.CloseAccount: on_close_account,
     org.SealAccount: on_seal_account,
     org.SettingsChanged: on_settings_changed,
+    membership.PeopleErased: on_people_erased,
     usage.Recorded: BATCHES[usage.Recorded].apply_one,
 }

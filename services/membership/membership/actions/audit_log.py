@@ -1,10 +1,13 @@
 """Audit records, and the actors that they name."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from chassis import audit
 from chassis.auth.actor import Actor
+from chassis.messaging import outbox
+from chassis.runtime import ids
 from contracts import membership as messages
 from sqlalchemy.orm import Session
 
@@ -63,3 +66,11 @@ def member_actor(member: Member, organization: Organization) -> Actor:
     """The member as an actor."""
     kind = "staff" if organization.kind == "provider" else "member"
     return Actor(kind=kind, id=member.identity_id or member.id, label=member.name)
+
+
+def erase_people(session: Session, people: Collection[str], *, now: datetime) -> None:
+    """Take people who were erased, by the ids of identities and members, out of the audit log of
+    every service."""
+    audit.erase_people(session, people, now=now)
+    message = messages.PeopleErased(erasure_id=ids.new("era"), people=sorted(people))
+    outbox.publish(session, message)

@@ -3,17 +3,16 @@
 from datetime import datetime
 
 from chassis import audit
+from chassis.audit import REMOVED_PERSON
 from chassis.messaging import outbox
 from contracts import membership as messages
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import attempts, identities, keys, logouts, support_grants
+from membership.actions import attempts, audit_log, identities, keys, logouts, support_grants
 from membership.models import ApiKey, Identity, Mail, MailedToken, Member, OwnershipTransfer
 from membership.values import attempt_limits
-
-REMOVED_PERSON = "Removed person"
 
 
 def erase_members(
@@ -41,7 +40,7 @@ def erase_members(
 
 def erase_removed_member(session: Session, *, member: Member, now: datetime) -> None:
     """Erase a removed member and the identity behind it, unless the person is a member elsewhere.
-    The address is free again, and API keys no longer name their maker."""
+    The address is free again, and neither API keys nor the audit log name them any longer."""
     identities.erase_if_unused(session, which=[member.identity_id], now=now)
     if member.identity_id is not None:
         identity = session.get_one(Identity, member.identity_id, populate_existing=True)
@@ -58,6 +57,10 @@ def erase_removed_member(session: Session, *, member: Member, now: datetime) -> 
     member.extension = member.pin_hash = member.invited_by = None
     member.update_search()
     session.execute(delete(Mail).where(Mail.member_id == member.id))
+    people = {member.id, *queries.former_logins(session, member.id)}
+    if member.identity_id is not None:
+        people.add(member.identity_id)
+    audit_log.erase_people(session, people, now=now)
 
 
 def erase_removed(session: Session, *, now: datetime, limit: int = 100) -> int:

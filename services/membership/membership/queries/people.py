@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from chassis import email_addresses, errors
+from chassis import audit, email_addresses, errors
 from chassis.runtime import ids
 from sqlalchemy import and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
@@ -185,3 +185,11 @@ def removed_without_membership(session: Session, limit: int) -> Sequence[Member]
     )
     query = select(Member).where(Member.status == "removed", ~has_other).order_by(Member.id)
     return session.scalars(query.limit(limit).with_for_update(skip_locked=True)).all()
+
+
+def former_logins(session: Session, member_id: str) -> Sequence[str]:
+    """The erased identities that did something to this member: also those that were behind it
+    before its address was changed or its login removed."""
+    actors = [id_ for id_ in audit.actors_on(session, member_id) if ids.is_id("idn", id_)]
+    erased = select(Identity.id).where(Identity.id.in_(actors), Identity.status == "erased")
+    return session.scalars(erased).all()

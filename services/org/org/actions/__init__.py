@@ -1,7 +1,14 @@
 """What can be done to an organization alone. What needs other services is in ``sagas``."""
 
 from org.actions import client_addresses
-from org.actions.history import add_to_trail, erase_history, record, record_denial
+from org.actions.history import (
+    add_to_trail,
+    erase_history,
+    erase_more_people,
+    erase_people,
+    record,
+    record_denial,
+)
 from org.actions.organizations import (
     change_organization,
     change_status,
@@ -24,6 +31,8 @@ __all__ = [
     "create_provider",
     "delete_expired_revocations",
     "erase_history",
+    "erase_more_people",
+    "erase_people",
     "mark_settings_applied",
     "publish_receipts",
     "record",

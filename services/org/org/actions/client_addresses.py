@@ -1,8 +1,10 @@
 """From where things were done: stored with the merged audit log, and deleted after a while."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis.audit import ErasedPerson
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -30,6 +32,15 @@ def store(
 def erase(session: Session, organization_id: str) -> None:
     """Delete all of an organization's addresses."""
     session.execute(delete(ClientAddress).where(ClientAddress.organization_id == organization_id))
+
+
+def erase_of_erased_people(session: Session, entry_ids: Sequence[str]) -> None:
+    """Delete the addresses of those of the entries that are about something an erased person
+    did."""
+    of_them = select(TrailEntry.id).where(
+        TrailEntry.id.in_(entry_ids), TrailEntry.actor_id.in_(select(ErasedPerson.id))
+    )
+    session.execute(delete(ClientAddress).where(ClientAddress.id.in_(of_them)))
 
 
 def delete_expired(session: Session, *, now: datetime) -> int:

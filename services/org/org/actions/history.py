@@ -1,5 +1,6 @@
 """Recording what happens to an organization, merging the audits of all services, erasing names."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -69,7 +70,7 @@ def add_to_trail(
     client_organization_id: str | None,
 ) -> None:
     """Merge a row of some service's audit, once; without names and address if the organization is
-    deleted."""
+    deleted, and without those of people who were erased."""
     if session.get(TrailEntry, entry_id) is not None:
         return
     acting = actor.get("acting") or {}
@@ -92,9 +93,10 @@ def add_to_trail(
         target_id=target.get("id"),
         erased=False,
     )
+    audit.without_erased_people(session, entry)
     if queries.is_erased(session, organization_id):
         audit.strip(entry)
-    elif client_address:
+    elif client_address and not audit.erased_among(session, {entry.actor_id or ""}):
         client_addresses.store(
             session, entry, address=client_address, caller_organization_id=client_organization_id
         )
@@ -109,3 +111,21 @@ def erase_history(session: Session, organization: Organization) -> None:
     for deletion in queries.all_deletions(session, organization.id):
         deletion.reason = None
         deletion.requested_by = audit.without_names(deletion.requested_by)
+
+
+def erase_people(session: Session, people: Collection[str], *, now: datetime) -> None:
+    """Take the names of people who were erased out of all that happened, and delete the addresses
+    from which they did something; a batch now, and the rest by ``erase_more``."""
+    audit.erase_people(session, people, now=now)
+    _erase_in_trail(session, people)
+
+
+def erase_more_people(session: Session, *, now: datetime) -> int:
+    """Take the names of erased people out of another batch of rows; returns of how many."""
+    return audit.erase_more(session, now=now, done=_erase_in_trail(session))
+
+
+def _erase_in_trail(session: Session, people: Collection[str] | None = None) -> int:
+    entry_ids = audit.erase_batch(session, TrailEntry, people)
+    client_addresses.erase_of_erased_people(session, entry_ids)
+    return len(entry_ids)

@@ -4,6 +4,7 @@ were done."""
 from datetime import datetime
 from typing import Any
 
+from chassis.audit import person_indexes
 from chassis.db.columns import Id, Instant, Json
 from sqlalchemy import Boolean, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,7 +13,8 @@ from org.models.table import Base
 
 
 class TrailEntry(Base):
-    """A row of some service's audit, as it was published, or ``erased``.
+    """A row of some service's audit, as it was published, or ``erased``, or without the names of
+    people who were erased.
 
     ``actor_id``: who really acted, also where someone acted on behalf of another."""
 
@@ -23,6 +25,7 @@ class TrailEntry(Base):
             Index(f"ix_trail_{name}", "organization_id", name, "at", "id")
             for name in ("action", "outcome", "actor_id", "actor_kind", "target_id")
         ),
+        *person_indexes("trail"),
     )
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"))

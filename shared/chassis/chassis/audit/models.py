@@ -1,14 +1,51 @@
 """The tables of the audit log."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Index, String, UniqueConstraint, false
+from sqlalchemy import Boolean, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chassis.db.columns import Base, BigInt, Id, Instant, Json
 
 BEGINNING = "0" * 64
+REMOVED_PERSON = "Removed person"
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Where a row has the id and the name of a person, in SQL."""
+
+    part: str
+    id: str
+    name: str
+
+    @property
+    def still(self) -> str:
+        """Whether the name is still there."""
+        return f"{self.name} <> '{REMOVED_PERSON}'"
+
+
+NAMINGS = (
+    Naming("actor", "(actor ->> 'id')", "(actor ->> 'label')"),
+    Naming("acting", "((actor -> 'acting') ->> 'sub')", "((actor -> 'acting') ->> 'name')"),
+    Naming("target", "(target ->> 'id')", "(target ->> 'label')"),
+)
+
+
+def person_indexes(table: str) -> tuple[Index, ...]:
+    """The indexes of a table with the columns of an audit row by which the rows that still name a
+    person are found."""
+    return tuple(
+        Index(
+            f"ix_{table}_named_{naming.part}",
+            text(naming.id),
+            postgresql_where=text(naming.still),
+            sqlite_where=text(naming.still),
+        )
+        for naming in NAMINGS
+    )
 
 
 class AuditEntry(Base):
@@ -16,12 +53,14 @@ class AuditEntry(Base):
     it.
 
     ``digests``: of actor, target, changes and reason under ``salt``; the oldest rows have none.
-    ``erased``: these parts are what ``without_names`` leaves, and the salt is gone."""
+    ``erased``: these parts are what ``without_names`` leaves, and the salt is gone. It is also gone
+    once a person who was erased is no longer named in the row."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (
         UniqueConstraint("organization_id", "number"),
         Index("ix_audit_entries_organization_at", "organization_id", "at"),
+        *person_indexes("audit_entries"),
     )
     id: Mapped[str] = mapped_column(Id("evt"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"))
@@ -50,3 +89,21 @@ class AuditHead(Base):
     number: Mapped[int] = mapped_column(BigInt)
     hash: Mapped[str] = mapped_column(String(64))
     erased: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+
+
+class ErasedPerson(Base):
+    """A person whose name is taken out of audit rows, by one of the ids that rows have of them.
+    ``watched``: rows that name them are still looked for."""
+
+    __tablename__ = "audit_erased_people"
+    __table_args__ = (
+        Index(
+            "ix_audit_erased_people_watched",
+            "erased_at",
+            postgresql_where=text("watched"),
+            sqlite_where=text("watched"),
+        ),
+    )
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(Instant)
+    watched: Mapped[bool] = mapped_column(Boolean)

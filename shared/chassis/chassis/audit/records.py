@@ -1,7 +1,7 @@
 """Writing the audit log. Rows are collected and written when the transaction ends."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from contracts.parts import AuditRecorded
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from chassis.audit import people as erased_people
 from chassis.audit.erasure import erase_rows, strip
 from chassis.audit.hashing import digest, part_digests
 from chassis.audit.models import BEGINNING, AuditEntry, AuditHead
@@ -44,10 +45,14 @@ class _Audit:
     def __init__(self) -> None:
         self.pending: list[_Pending] = []
         self.erased: set[str] = set()
+        self.people: set[str] = set()
 
     def write(self, session: Session) -> None:
         pending, self.pending = self.pending, []
         erased, self.erased = self.erased, set()
+        people, self.people = self.people, set()
+        if people:
+            erased_people.erase_batch(session, AuditEntry, people, salt=None)
         organizations = erased.union(each.entry.organization_id for each in pending)
         if not organizations:
             return
@@ -56,7 +61,7 @@ class _Audit:
             heads[organization_id].erased = True
             erase_rows(session, AuditEntry, organization_id, salt=None)
         for each in pending:
-            _append(heads[each.entry.organization_id], each)
+            _append(heads[each.entry.organization_id], each, people)
         session.add_all(each.entry for each in pending)
         session.flush()
         _update_heads(session, heads)
@@ -120,6 +125,14 @@ def erase(session: Session, organization_id: str) -> None:
     collector(session, _Audit).erased.add(organization_id)
 
 
+def erase_people(session: Session, people: Collection[str], *, now: datetime) -> None:
+    """Take the names of people who were erased out of all rows, also out of those of this
+    transaction; ``people``: the ids that rows have of them. A batch is done when this transaction
+    ends, the rest by ``erase_more``. The chains stay whole."""
+    erased_people.remember(session, people, now)
+    collector(session, _Audit).people.update(people)
+
+
 def denied_recently(
     session: Session, organization_id: str, action: str, *, by: Actor, now: datetime
 ) -> bool:
@@ -155,12 +168,19 @@ def lock_heads(session: Session, organization_ids: Iterable[str]) -> dict[str, H
     return {row.organization_id: Head(row.number, row.hash, row.erased) for row in rows}
 
 
-def _append(head: Head, pending: _Pending) -> None:
+def _append(head: Head, pending: _Pending, people: Collection[str]) -> None:
     entry = pending.entry
     entry.number, entry.previous_hash = head.number + 1, head.hash
     entry.digests = part_digests(entry)
     entry.hash = digest(entry)
     changed: dict[str, Any] = {"hash": entry.hash}
+    if without := erased_people.without_people(entry, people):
+        entry.salt = None
+        for part, value in without.items():
+            setattr(entry, part, value)
+        changed |= without
+    if _acted(entry) in people:
+        changed["client_address"] = None
     if head.erased:
         entry.salt = None
         strip(entry)
@@ -168,6 +188,11 @@ def _append(head: Head, pending: _Pending) -> None:
         changed["client_address"] = None
     pending.message.amend(**changed)
     head.number, head.hash = entry.number, entry.hash
+
+
+def _acted(entry: AuditEntry) -> Any:
+    """The id of who really acted."""
+    return (entry.actor.get("acting") or {}).get("sub") or entry.actor.get("id")
 
 
 def _update_heads(session: Session, heads: dict[str, Head]) -> None:

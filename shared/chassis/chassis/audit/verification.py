@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from chassis.audit.erasure import stripped
 from chassis.audit.hashing import DIGESTED_PARTS, digest, part_digests
-from chassis.audit.models import BEGINNING, AuditEntry, AuditHead
+from chassis.audit.models import BEGINNING, REMOVED_PERSON, AuditEntry, AuditHead
 
 _BATCH = 500
 
@@ -42,9 +42,10 @@ def verify(session: Session, organization_id: str) -> Iterator[str]:
 
 
 def _problems(entry: AuditEntry, chain_erased: bool) -> Iterator[str]:
-    """What is wrong with one row. Of an erased row without digests only the place in the chain can
-    be checked."""
-    checkable = entry.digests is not None or not entry.erased
+    """What is wrong with one row. Of a row without digests from which names were taken only the
+    place in the chain can be checked, and of one with digests what they do not cover."""
+    has_lost_names = entry.erased or _names_a_removed_person(entry)
+    checkable = entry.digests is not None or not has_lost_names
     if checkable and digest(entry) != entry.hash:
         yield "was changed: its hash does not match its content"
     if entry.erased and not chain_erased:
@@ -53,8 +54,14 @@ def _problems(entry: AuditEntry, chain_erased: bool) -> Iterator[str]:
         yield "names somebody, though the chain is erased"
     if entry.erased and not _is_fully_erased(entry):
         yield "is erased, but not all of it"
-    if not entry.erased:
+    if not has_lost_names or entry.salt is not None:
         yield from (f"was changed: its {part}" for part in _changed_parts(entry))
+
+
+def _names_a_removed_person(entry: AuditEntry) -> bool:
+    acting = entry.actor.get("acting") or {}
+    names = (entry.actor.get("label"), acting.get("name"), entry.target.get("label"))
+    return REMOVED_PERSON in names
 
 
 def _changed_parts(entry: AuditEntry) -> list[str]:
