@@ -79,6 +79,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
         Sample(says(demo=True), "edit", also="organization.change_tags"),
         Sample(says(managed_by="provider"), "edit", also="organization.hand_back"),
         Sample(says(managed_by="customer"), "edit", also="organization.hand_over"),
+        Sample(says(mfa_required=False), "edit", also="organization.require_codes"),
     ),
     f"DELETE {O}": (Sample(says(reason="a test"), "delete"),),
     f"POST {O}/suspend": (Sample(says(reason="a test"), "suspend"),),

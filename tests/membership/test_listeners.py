@@ -177,7 +177,7 @@ def test_erasure_deletes_people_who_are_members_nowhere_else(service):
 
 
 def test_settings_are_stored_and_confirmed_and_older_ones_ignored(service):
-    provider_id = ids.new("org")
+    provider_id = service.claims(service.provider())["org"]
     service.receive(
         org.SettingsChanged(provider_id=provider_id, version=2, settings={"managed_service": True})
     )

@@ -20,6 +20,7 @@ organization.billing_email  |   x      x       x       x      -    |   x     -  
 organization.change_tags    |   x      x       x       x      -    |   -     -     -   |   -   | cust:write   -
 organization.hand_over      |   x      x       x       x      -    |   x     -     -   |   -   | cust:write   org:write
 organization.hand_back      |   -      -       -       -      -    |   x     -     -   |   -   | -            -
+organization.require_codes  |   -      -       -       -      -    |   x     -     -   |   -   | -            -
 organization.suspend        |   x      x       -       -      -    |   -     -     -   |   -   | org:suspend  -
 organization.activate       |   x      x       -       -      -    |   -     -     -   |   -   | org:suspend  -
 organization.deletion_check |   x      x       x       x      x    |   -     -     -   |   -   | cust:read    -
@@ -30,6 +31,14 @@ audit.read                  |   x      x       x       x      x    |   x     x  
 settings.read               |   x      x       x       x      x    |   -     -     -   |   -   | cust:read    -
 settings.change             |   !      !       -       -      -    |   -     -     -   |   -   | -            -
 """)
+
+# What is said to those who may not, where there is more to say than to ask an owner.
+REFUSALS = {
+    "organization.require_codes": (
+        "Only the owner of the customer can set mfa_required, in person. The provider sets it for "
+        "its own staff: PATCH /v1/settings."
+    )
+}
 
 
 def operations_to_change(changes: Mapping[str, Any]) -> list[str]:

@@ -56,7 +56,8 @@ class OrganizationActivated(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganizationChanged(Message):
-    """What other services show of an organization, after a change."""
+    """What other services show of an organization, after a change. ``mfa_required``: whether its
+    people need one-time codes; unknown to producers from before it existed."""
 
     organization_id: str
     provider_id: str
@@ -64,6 +65,7 @@ class OrganizationChanged(Message):
     billing: dict[str, Any]
     buyer_tags: dict[str, Any]
     managed_by: str
+    mfa_required: bool | None = None
 
     TYPE: ClassVar[str] = "org.organization_changed.v1"
     CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "membership")

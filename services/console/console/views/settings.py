@@ -1,6 +1,7 @@
 """The settings of an organization, and its sensitive actions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -81,9 +82,9 @@ def activate(org: str) -> ResponseReturnValue:
 @needs("organization.hand_over")
 def hand_over(org: str) -> ResponseReturnValue:
     """Let the customer manage the organization."""
-    return _managed_by(
+    return _change(
         org,
-        "customer",
+        {"managed_by": "customer"},
         title="Let the customer manage this organization?",
         button="Let the customer manage",
         words="is now managed by the customer.",
@@ -96,13 +97,43 @@ def hand_over(org: str) -> ResponseReturnValue:
 @needs("organization.hand_back")
 def hand_back(org: str) -> ResponseReturnValue:
     """Let the provider manage the organization."""
-    return _managed_by(
+    return _change(
         org,
-        "provider",
+        {"managed_by": "provider"},
         title="Let your provider manage this organization?",
         button="Let the provider manage",
         words="is now managed by the provider.",
         lead="Your provider can then use Remote Support without your approval.",
+    )
+
+
+@blp.route("/settings/require-codes", methods=["GET", "POST"])
+@needs("organization.require_codes")
+def require_codes(org: str) -> ResponseReturnValue:
+    """Require one-time codes of everybody in the organization."""
+    return _change(
+        org,
+        {"mfa_required": True},
+        title="Require one-time codes?",
+        button="Require one-time codes",
+        words="now requires one-time codes.",
+        lead="Everyone in this organization, including you, needs a code from an authenticator "
+        "app to sign in. Anyone who doesn't use codes yet is asked to set them up at the next "
+        "sign-in, or now if they are signed in. API keys keep working.",
+    )
+
+
+@blp.route("/settings/no-codes", methods=["GET", "POST"])
+@needs("organization.require_codes")
+def no_codes(org: str) -> ResponseReturnValue:
+    """Require one-time codes no longer."""
+    return _change(
+        org,
+        {"mfa_required": False},
+        title="Stop requiring one-time codes?",
+        button="Stop requiring codes",
+        words="no longer requires one-time codes.",
+        lead="Everyone can then choose whether to use one-time codes. Codes that are on stay on.",
     )
 
 
@@ -151,10 +182,12 @@ def _sure(
     return page.done(f"{organization['name']} {words}", "settings.show")
 
 
-def _managed_by(org: str, whom: str, *, title: str, button: str, lead: str, words: str) -> Response:
+def _change(
+    org: str, changes: dict[str, Any], *, title: str, button: str, lead: str, words: str
+) -> Response:
     base = f"/v1/organizations/{org}"
     organization, form = page.api().get(base), page.form(())
-    done = page.submit(form, lambda: page.api().patch(base, {"managed_by": whom}))
+    done = page.submit(form, lambda: page.api().patch(base, changes))
     if done is None:
         return page.show(
             "form.html",

@@ -128,8 +128,7 @@ def lock_staff_session(
             role = roles.in_token("provider", member.role, member.preset)
     if login is None or login.ended_at is not None or login.expires_at <= now or role != staff.role:
         raise StaffSessionEnded()
-    settings = queries.settings_of(session, staff.organization_id, lock="use")
-    if settings and settings.settings.get("mfa_required") is True and not login.with_otp:
+    if queries.requires_codes(session, staff.organization_id) and not login.with_otp:
         raise CodeRequired()
     _check_none_open(session, staff, now)
     return login

@@ -32,7 +32,7 @@ class AlreadyOn(errors.Conflict):
 
 class MfaRequired(errors.Conflict):
     code = "mfa_required"
-    detail = "Your provider requires one-time codes. You cannot turn them off."
+    detail = "An organization that you belong to requires one-time codes. You cannot turn them off."
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def switch_off(session: Session, *, session_id: str, now: datetime) -> None:
     if queries.authenticators(session, identity.id):
         if login.authenticated_at <= now - REAUTHENTICATION or not login.with_otp:
             raise StepUpRequired()
-        if queries.provider_requires_codes(session, identity.id):
+        if queries.needs_codes(session, identity.id):
             raise MfaRequired()
         if identity.short_password:
             raise codes.PasswordTooShort()

@@ -116,10 +116,17 @@ def open_organization(session: Session, *, organization_id: str) -> None:
 
 
 def change_organization(
-    session: Session, *, organization_id: str, name: str, managed_by: str, now: datetime
+    session: Session,
+    *,
+    organization_id: str,
+    name: str,
+    managed_by: str,
+    mfa_required: bool | None,
+    now: datetime,
 ) -> None:
-    """Apply a new name or manager. Support grants and Login As sessions end when a customer begins
-    to manage itself: it has not consented to them."""
+    """Apply a new name or manager, and whether codes are required (None: as before). Support grants
+    and Login As sessions end when a customer begins to manage itself: it has not consented to
+    them."""
     organization = queries.organization(session, organization_id, lock="change")
     if (organization.managed_by, managed_by) == ("provider", "customer"):
         support_grants.end_grants(
@@ -127,6 +134,19 @@ def change_organization(
         )
         acting_sessions.end_without_grant(session, organization_id=organization_id, now=now)
     organization.name, organization.managed_by = name, managed_by
+    if mfa_required is not None:
+        require_codes(session, organization, required=mfa_required, now=now)
+
+
+def require_codes(
+    session: Session, organization: Organization, *, required: bool, now: datetime
+) -> None:
+    """Require one-time codes of the people of an organization, or no longer. What they have begun
+    without one is over: their access tokens, and where it is a provider, their acting sessions."""
+    if required and not organization.mfa_required:
+        logouts.revoke_tokens_without_code(session, organization_id=organization.id, now=now)
+        acting_sessions.end_without_code(session, provider_id=organization.id, now=now)
+    organization.mfa_required = required
 
 
 def suspend_organization(

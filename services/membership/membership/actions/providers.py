@@ -15,9 +15,7 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import (
-    acting_sessions,
     audit_log,
-    logouts,
     member_events,
     organizations,
     person_names,
@@ -148,15 +146,14 @@ def apply_settings(
 ) -> None:
     """Apply the provider's settings, unless newer ones are known."""
     # The lock keeps logins out meanwhile.
-    session.get(Organization, provider_id, with_for_update=True)
+    provider = queries.organization(session, provider_id, lock="change")
     known = queries.settings_of(session, provider_id, lock="change")
     if known is None:
         known = ProviderSettings(provider_id=provider_id, version=0, settings={})
         session.add(known)
     if version >= known.version:
-        if settings.get("mfa_required") and not known.settings.get("mfa_required"):
-            logouts.revoke_tokens_without_code(session, organization_id=provider_id, now=now)
-            acting_sessions.end_without_code(session, provider_id=provider_id, now=now)
+        required = settings.get("mfa_required") is True
+        organizations.require_codes(session, provider, required=required, now=now)
         known.version, known.settings = version, settings
         if not settings.get("managed_service"):
             support_grants.end_grants(session, provider_id=provider_id, why=BY_PROVIDER, now=now)

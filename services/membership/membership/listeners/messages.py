@@ -46,14 +46,21 @@ def on_organization_activated(
 
 
 def on_organization_changed(
-    session: Session, envelope: Envelope, *, organization_id: str, name: str, managed_by: str
+    session: Session,
+    envelope: Envelope,
+    *,
+    organization_id: str,
+    name: str,
+    managed_by: str,
+    mfa_required: bool | None,
 ) -> None:
-    """An organization's name or manager has changed."""
+    """An organization's name, manager or demand for codes has changed."""
     organizations.change_organization(
         session,
         organization_id=organization_id,
         name=name,
         managed_by=managed_by,
+        mfa_required=mfa_required,
         now=envelope.now,
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis.db.columns import BigInt, Id, Instant, Json, metadata
-from sqlalchemy import String
+from sqlalchemy import Boolean, String, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -16,7 +16,8 @@ class Base(DeclarativeBase):
 
 class Organization(Base):
     """An organization as membership knows it. ``state``: provisioning, open, suspended, ended,
-    erased."""
+    erased. ``mfa_required``: whether its people need one-time codes to use it; of a provider, what
+    its settings say."""
 
     __tablename__ = "organizations"
     id: Mapped[str] = mapped_column(Id("org"), primary_key=True)
@@ -25,6 +26,7 @@ class Organization(Base):
     name: Mapped[str] = mapped_column(String(255))
     state: Mapped[str] = mapped_column(String(16))
     managed_by: Mapped[str] = mapped_column(String(16))
+    mfa_required: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(Instant)
 
 

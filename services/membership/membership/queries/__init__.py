@@ -42,7 +42,7 @@ from membership.queries.logins import (
 from membership.queries.one_time_codes import (
     authenticators,
     has_one_time_codes,
-    provider_requires_codes,
+    needs_codes,
     unconfirmed_authenticator,
 )
 from membership.queries.organizations import (
@@ -51,6 +51,7 @@ from membership.queries.organizations import (
     invitations_per_hour,
     organization,
     provider_of,
+    requires_codes,
     settings_of,
 )
 from membership.queries.people import (
@@ -143,6 +144,7 @@ __all__ = [
     "membership",
     "membership_in",
     "memberships",
+    "needs_codes",
     "offer",
     "organization",
     "organization_with_due_keys",
@@ -150,9 +152,9 @@ __all__ = [
     "owner",
     "pending_email",
     "provider_of",
-    "provider_requires_codes",
     "removed_without_membership",
     "requirements",
+    "requires_codes",
     "revocations",
     "scheduled_transfer",
     "seconds_blocked",

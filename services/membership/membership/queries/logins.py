@@ -67,11 +67,11 @@ def login(session: Session, email: str, client: Client, limits: Limits, now: dat
 
 
 def requirements(session: Session, organization: Organization) -> Requirements:
-    """What sessions in this organization require. Only the provider's own staff need codes."""
+    """What sessions in this organization require. Staff who act there are bound by what their own
+    provider requires."""
     known = settings_of(session, organization.provider_id)
     settings = known.settings if known else {}
-    codes = organization.kind == "provider" and settings.get("mfa_required") is True
-    return Requirements(codes, settings.get("step_up_required") is True)
+    return Requirements(organization.mfa_required, settings.get("step_up_required") is True)
 
 
 def revocations(session: Session, after: int, now: datetime) -> tuple[list[Revocation], int]:

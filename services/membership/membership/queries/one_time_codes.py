@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from membership.models import Authenticator
 from membership.queries.locking import locked
-from membership.queries.logins import requirements
 from membership.queries.people import memberships
 
 
@@ -38,7 +37,7 @@ def has_one_time_codes(session: Session, identity_id: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def provider_requires_codes(session: Session, identity_id: str) -> bool:
-    """Whether the person works for a provider that requires one-time codes of its staff."""
-    organizations = [m.organization for m in memberships(session, identity_id)]
-    return any(requirements(session, organization).codes for organization in organizations)
+def needs_codes(session: Session, identity_id: str) -> bool:
+    """Whether the person has joined an organization that requires one-time codes."""
+    joined = [m for m in memberships(session, identity_id) if m.member.status == "active"]
+    return any(membership.organization.mfa_required for membership in joined)

@@ -36,6 +36,12 @@ def organization(session: Session, organization_id: str, *, lock: str = "") -> O
     return organization
 
 
+def requires_codes(session: Session, organization_id: str) -> bool:
+    """Whether the organization requires one-time codes of its people."""
+    query = select(Organization.mfa_required).where(Organization.id == organization_id)
+    return session.scalar(query) is True
+
+
 def settings_of(session: Session, provider_id: str, *, lock: str = "") -> ProviderSettings | None:
     """The provider's settings as last received from org."""
     query = select(ProviderSettings).where(ProviderSettings.provider_id == provider_id)

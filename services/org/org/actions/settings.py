@@ -35,6 +35,7 @@ def change_settings(
         return settings
     settings.chosen = settings.chosen | changes
     settings.version += 1
+    provider.mfa_required = settings.effective["mfa_required"]
     session.add(settings)
     record(session, provider, "settings.changed", by=by, now=now, changes=differences)
     outbox.publish(

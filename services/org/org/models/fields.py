@@ -19,7 +19,8 @@ class Field:
     """A field of the API and the columns that hold it.
 
     ``patchable``: can be changed by PATCH, and so is part of the ETag and of the changes in the
-    audit. ``fixed``: chosen at creation; PATCH refuses it as immutable. ``published``: part of
+    audit. ``at_creation``: can be chosen when a customer is created, if it is patchable. ``fixed``:
+    chosen at creation; PATCH refuses it as immutable. ``published``: part of
     ``org.organization_changed.v1``. ``personal``: erased with the organization. ``operation``: what
     the caller must be permitted besides ``organization.change``, or value -> operation; of a field
     with parts, part -> operation.
@@ -28,6 +29,7 @@ class Field:
     name: str
     columns: tuple[Column[Any], ...]
     patchable: bool = False
+    at_creation: bool = True
     fixed: bool = False
     published: bool = False
     personal: bool = False
@@ -48,12 +50,19 @@ class Field:
         return set(self.operation.values())
 
 
-def column(type_: Any, *, part_of: str = "", primary_key: bool = False, **declared: Any) -> Any:
+def column(
+    type_: Any,
+    *,
+    part_of: str = "",
+    primary_key: bool = False,
+    server_default: Any = None,
+    **declared: Any,
+) -> Any:
     """A mapped column with the declaration of its field; ``declared`` are attributes of ``Field``.
 
     ``part_of``: the field that this column is a part of, where several columns make up one."""
     info = {_DECLARED: declared, _PART_OF: part_of}
-    return mapped_column(type_, primary_key=primary_key, info=info)
+    return mapped_column(type_, primary_key=primary_key, server_default=server_default, info=info)
 
 
 def declared_fields(table_columns: Iterable[Any]) -> dict[str, Field]:

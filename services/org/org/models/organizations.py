@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.db.columns import BigInt, Id, Instant, Json
 from chassis.errors import Conflict, Gone
-from sqlalchemy import Boolean, Index, Integer, String, text
+from sqlalchemy import Boolean, Index, Integer, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from org import values
@@ -66,6 +66,7 @@ class Organization(Base):
     Columns declared by ``column`` are fields of the API; the others are internal. The last block is
     the projection kept by listening: amounts as billing publishes them, ``usable_units`` in units
     of 10⁻⁶ for sorting, ``days_to_empty`` NEVER_EMPTY when nothing is being spent.
+    ``mfa_required`` of a provider is what its settings say.
     """
 
     __tablename__ = "organizations"
@@ -115,6 +116,14 @@ class Organization(Base):
     demo: Mapped[bool] = column(Boolean, patchable=True, operation="organization.change_tags")
     managed_by: Mapped[str] = column(
         String(8), patchable=True, published=True, operation=_MANAGEMENT
+    )
+    mfa_required: Mapped[bool] = column(
+        Boolean,
+        server_default=false(),
+        patchable=True,
+        at_creation=False,
+        published=True,
+        operation="organization.require_codes",
     )
     purge_at: Mapped[datetime | None] = column(Instant)
     created_at: Mapped[datetime] = column(Instant)

@@ -114,7 +114,11 @@ class NewOrganization(ma.Schema):
     owner = ma.fields.Nested(NewOwner, required=True)
 
     class Meta:
-        include = {name: _PATCHABLE[name] for name in _PATCHABLE if name not in ("name", "billing")}
+        include = {
+            name: _PATCHABLE[name]
+            for name in _PATCHABLE
+            if name not in ("name", "billing") and FIELDS[name].at_creation
+        }
 
     @ma.validates_schema
     def postpaid_needs_a_limit(self, data: dict[str, Any], **_: Any) -> None:

@@ -68,10 +68,11 @@ def get_organization(organization_id: str) -> Response:
 @blueprint.arguments(schemas.OrganizationPatch)
 @blueprint.response(200, schemas.Organization)
 def change_organization(body: dict[str, Any], organization_id: str) -> Response:
-    """Change name, billing, buyer tags, demo or who manages it (JSON Merge Patch)."""
+    """Change name, billing, buyer tags, demo, who manages it or, by its owner, whether its people
+    need one-time codes (JSON Merge Patch)."""
     caller = current_caller()
     for operation in guard.operations_to_change(body):
-        permit(operation, organization_id)
+        permit(operation, organization_id, refusal=guard.REFUSALS.get(operation, ""))
     with context.transaction() as session:
         organization = queries.organization(session, organization_id, lock=True)
         etag.check(organization.patchable())

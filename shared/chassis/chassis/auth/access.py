@@ -21,7 +21,7 @@ STEP_UP_SECONDS = 300  # how long a re-authentication counts
 OWN_OPERATIONS = ("me.", "session.")  # operations that concern only the caller
 _MISSING = {
     "mfa_required": (
-        "Your provider requires one-time codes. Turn them on first: POST /v1/me/totp, "
+        "Your organization requires one-time codes. Turn them on first: POST /v1/me/totp, "
         "then POST /v1/me/totp/confirm."
     )
 }
@@ -125,9 +125,9 @@ def check_existence(organization_id: str) -> None:
     raise NoSuchOrganization()
 
 
-def permit(operation: str, organization_id: str) -> None:
+def permit(operation: str, organization_id: str, *, refusal: str = "") -> None:
     """Check that the caller of this request may perform ``operation``, also one that only the body
-    reveals.
+    reveals. ``refusal``: what to say to those who may not.
 
     Raises PermissionDenied, ReadOnly, StepUpRequired, or Forbidden with what the caller's login
     lacks. Refusals for lack of permission are reported to the access control."""
@@ -142,7 +142,7 @@ def permit(operation: str, organization_id: str) -> None:
     )
     if not is_allowed:
         _deny(caller, operation, organization_id)
-        raise PermissionDenied()
+        raise PermissionDenied(refusal)
     if caller.missing and not is_own:
         raise Forbidden(_MISSING.get(caller.missing, ""), code=caller.missing)
     if caller.is_read_only and request.method not in ("GET", "HEAD") and not is_own:

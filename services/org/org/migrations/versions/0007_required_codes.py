@@ -1,0 +1,37 @@
+"""Whether an organization requires one-time codes; of a provider, what its settings say.
+
+Revision ID: 0007
+Revises: 0006
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from chassis.db.columns import Id, Json
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+ORGANIZATIONS = sa.table(
+    "organizations", sa.column("id", Id("org")), sa.column("mfa_required", sa.Boolean)
+)
+SETTINGS = sa.table(
+    "provider_settings", sa.column("provider_id", Id("org")), sa.column("chosen", Json)
+)
+
+
+def upgrade() -> None:
+    op.add_column(
+        "organizations",
+        sa.Column("mfa_required", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
+    bind = op.get_bind()
+    for provider_id, chosen in bind.execute(sa.select(SETTINGS)).all():
+        if chosen.get("mfa_required") is True:
+            of_provider = sa.update(ORGANIZATIONS).where(ORGANIZATIONS.c.id == provider_id)
+            bind.execute(of_provider.values(mfa_required=True))
+
+
+def downgrade() -> None:
+    op.drop_column("organizations", "mfa_required")
