@@ -131,6 +131,38 @@ def test_staff_do_not_become_admins_of_a_customer_that_manages_itself(
     assert act == entered
 
 
+def test_a_thief_does_not_keep_a_login_by_inviting_its_old_address(target: Target) -> None:
+    path, owner = target.customer()
+    email, thief = owner._credentials["email"], f"{secrets.token_hex(4)}@thief.example"
+    assert owner.call("PATCH", "/v1/me", {"email": thief}).status == 200
+    assert target.post(f"/v1/verifications/{mails.invitation(target.mail, thief)}", {})[0] == 201
+    member = {"name": "Me", "email": email, "role": "member", "portal_access": True}
+    assert target.post(f"{path}/members", member, owner)[0] == 201
+
+    undone = target.post(f"/v1/verifications/{mails.undo(target.mail, email)}", {})
+
+    assert undone == (201, "")
+    assert target.post("/v1/sessions", {"email": email, "password": PASSWORD})[0] == 201
+    assert target.post("/v1/sessions", {"email": thief, "password": PASSWORD})[0] == 401
+
+
+def test_staff_do_not_redirect_the_billing_mail_while_they_act_for_a_customer(
+    target: Target,
+) -> None:
+    path, owner = target.customer()
+    member_id = owner.call("GET", "/v1/me").body["member_id"]
+    reason, key = {"reason": "a look"}, secrets.token_hex(8)
+    acting = target.boss.call("POST", f"{path}/members/{member_id}/login-as", reason, key=key)
+    sent = {"Authorization": f"Bearer {acting.body['access_token']}"}
+
+    def change(**billing: str) -> tuple[int, str | None]:
+        answer = Api(target.address)._once("PATCH", path, {"billing": billing}, sent)
+        return answer.status, answer.body.get("code")
+
+    assert change(email="staff@evil.example", city="Bonn") == (403, "forbidden")
+    assert change(city="Bonn") == (200, None)
+
+
 def test_mails_are_readable_by_their_owner_only(target: Target) -> None:
     target.customer()
 
