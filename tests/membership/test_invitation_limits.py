@@ -90,6 +90,19 @@ def test_links_to_people_who_were_removed_and_erased_still_count(setup):
     assert setup.add(setup.acme, "max@customer.example").status_code == 201
 
 
+def test_what_was_refused_does_not_count_however_often_it_is_tried(setup):
+    member_id = setup.add(setup.acme).json["id"]
+    path = f"/v1/organizations/{setup.acme[0]}/members/{member_id}"
+    for step in ("disable", "enable") * 15:
+        assert setup.service.call("POST", f"{path}/{step}", token=setup.acme[1]).status_code == 200
+    resend = f"{path}/resend-verification"
+    setup.service.clock.advance(minutes=2)
+    assert refused(setup.service.call("POST", resend, token=setup.acme[1]), "six links")
+    setup.service.clock.advance(days=1)
+    owner = setup.service.log_in(OLGA)["access_token"]
+    assert setup.service.call("POST", resend, token=owner).status_code == 200
+
+
 def test_the_links_of_a_providers_tenants_to_one_address_are_limited_together(setup, monkeypatch):
     monkeypatch.setattr(attempt_limits, "PROVIDERS_LINKS_TO_ADDRESS", Limit(3, timedelta(days=1)))
     setup.rounds(setup.acme, 2)

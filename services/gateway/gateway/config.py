@@ -24,6 +24,8 @@ class Settings:
     KiB) of this process, the other threads being for all other requests; and of each kind for one
     customer, for one person of the provider's staff or API key, and for a provider's together.
     ``requests_per_network``: of those that need no token, for one client network.
+    ``turns_per_customer``: how many ordinary requests of one customer are handled at the same time;
+    its others wait for their turn.
 
     Raises Misconfigured if nothing is left for ordinary requests."""
 
@@ -42,6 +44,7 @@ class Settings:
     requests_per_person: int = 16
     requests_per_provider: int = 24
     requests_per_network: int = 16
+    turns_per_customer: int = 2
     downloads: int = 24
     downloads_per_customer: int = 2
     downloads_per_person: int = 2

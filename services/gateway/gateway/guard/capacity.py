@@ -1,11 +1,14 @@
 """How many requests this process handles at once, of each kind, and of these for each tenant."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
 from chassis.http import networks
 from chassis.http.slots import Busy, Shares, Slot, Slots, TooManyAtOnce
+
+from gateway.guard.turns import Turns
 
 _WHO = ("customer", "person", "provider")
 # How many at once of a network that sends more than its rate: enough for those who have a right to
@@ -33,12 +36,14 @@ class Kind:
 class Capacity:
     """Three kinds of requests, none of which takes up what the others need: downloads (streams,
     CSV, PDF), uploads (bodies above the ordinary limit), and all others. ``per_network``: of these,
-    how many without a token from one client network."""
+    how many without a token from one client network; ``turns``: of these, how many of one customer
+    are handled at the same time."""
 
     requests: Kind
     downloads: Kind
     uploads: Kind
     per_network: int
+    turns: Turns
 
     @classmethod
     def of(cls, settings: Any) -> Self:
@@ -53,7 +58,14 @@ class Capacity:
             downloads=kind("downloads", settings.downloads, _RETRY_DOWNLOAD),
             uploads=kind("uploads", settings.uploads),
             per_network=settings.requests_per_network,
+            turns=Turns(settings.turns_per_customer),
         )
+
+    def take_turn(self, claims: Mapping[str, Any] | None) -> AbstractContextManager[None]:
+        """The turn of an ordinary request, for a customer's. Raises TooManyAtOnce."""
+        if claims is None or claims["kind"] != "customer":
+            return nullcontext()
+        return self.turns.take(claims["org"])
 
     def take_without_token(self, address: str, *, is_within_rate: bool) -> Slot:
         """A slot for a request that needs no token. Raises TooManyAtOnce or Busy."""

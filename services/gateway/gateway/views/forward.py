@@ -4,7 +4,7 @@ Flask."""
 import re
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -114,11 +114,13 @@ class Forwarder:
             slot = held.enter_context(self._take_slot(environ, route, claims, headers, is_download))
             body = read_body(environ, route.body_limit)
             upstreams = self._downloads if is_download else self._upstreams
-            response = upstreams[route.service].forward(method, target, headers, body)
-            held.callback(response.close)
-            if route.is_mailed or _is_small(response):
-                response = _read_whole(response)
-            elif claims is not None and not is_download and method in _READS:
+            with self._take_turn(environ, route, claims, is_download):
+                response = upstreams[route.service].forward(method, target, headers, body)
+                held.callback(response.close)
+                is_long = not route.is_mailed and not _is_small(response)
+                if not is_long:
+                    response = _read_whole(response)
+            if is_long and claims is not None and not is_download and method in _READS:
                 held.enter_context(self._capacity.downloads.take(claims))
                 slot.release()
             return replace(response, close=held.pop_all().close)
@@ -165,6 +167,19 @@ class Forwarder:
         if kinds.is_upload(environ, route):
             return self._capacity.uploads.take(claims)
         return self._capacity.requests.take(claims)
+
+    def _take_turn(
+        self,
+        environ: Mapping[str, Any],
+        route: Route,
+        claims: Mapping[str, Any] | None,
+        is_download: bool,
+    ) -> AbstractContextManager[None]:
+        """The turn of an ordinary request. One that waits for an outcome takes no processor, so it
+        needs none. Raises TooManyAtOnce."""
+        if is_download or kinds.is_upload(environ, route) or "HTTP_PREFER" in environ:
+            return nullcontext()
+        return self._capacity.take_turn(claims)
 
     def _is_accepted(self, authorization: str) -> bool:
         if not authorization:

@@ -83,13 +83,17 @@ def take(session: Session, *, limits: Limits, now: datetime) -> int:
     return seconds
 
 
-def reserve(session: Session, *, key: str, limit: Limit, now: datetime) -> datetime:
+def reserve(
+    session: Session, *, key: str, limit: Limit, now: datetime, waits: bool = False
+) -> datetime:
     """Count something that is allowed so often; returns when it is allowed: now, or once those
-    before it have used up the present time. The limit may differ from call to call."""
+    before it have used up the present time. ``waits``: whether it will happen then, and so counts
+    there; otherwise it is refused, and does not. The limit may differ from call to call."""
     row = lock(session, key=key, now=now)
     is_full = row.recent >= limit.maximum
     at = max(now, row.since + limit.within if is_full else row.since)
-    count(row, limit=limit, now=at)
+    if waits or at <= now:
+        count(row, limit=limit, now=at)
     return at
 
 

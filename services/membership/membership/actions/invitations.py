@@ -89,7 +89,8 @@ def invite_owner(
         _address_key(provider_id, owner.email): attempt_limits.PROVIDERS_LINKS_TO_ADDRESS,
     }
     at = max(
-        attempts.reserve(session, key=key, limit=limit, now=now) for key, limit in counted.items()
+        attempts.reserve(session, key=key, limit=limit, now=now, waits=True)
+        for key, limit in counted.items()
     )
     invite(session, organization=organization, member=owner, by=SYSTEM, now=now, at=at)
 

@@ -1,9 +1,12 @@
 """Passwords: which are accepted, and how they are hashed."""
 
+import os
 import re
 import threading
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +19,8 @@ from membership.values import common_passwords
 MIN_LENGTH, MIN_LENGTH_WITH_CODES, MAX_LENGTH = 15, 8, 128
 PRODUCT = "clientele"
 CONCURRENCY = 2
+# As for PDFs: what takes a processor for long runs after what does not.
+NICE = 5
 # On zxcvbn's scale of 0 to 4: 3 takes more than 10^8 guesses.
 MIN_SCORE = 3
 # Characters that are scored. The time grows faster than the length: 72 can take seconds.
@@ -24,9 +29,9 @@ _scoring = threading.Lock()
 
 
 class Hasher:
-    """Argon2id. Only ``concurrency`` hashes run at once, so that logins do not starve everything
-    else, and ``capacity`` hashes run or wait: further ones are refused at once, so that waiting
-    takes up no more threads."""
+    """Argon2id. Only ``concurrency`` hashes run at once, in threads of lower priority, so that
+    logins do not starve everything else, and ``capacity`` hashes run or wait: further ones are
+    refused at once, so that waiting takes up no more threads. Create it after fork."""
 
     def __init__(
         self,
@@ -39,7 +44,7 @@ class Hasher:
         self._argon2 = argon2.PasswordHasher(
             time_cost=passes, memory_cost=memory_kib, parallelism=1
         )
-        self._semaphore = threading.BoundedSemaphore(concurrency)
+        self._threads = ThreadPoolExecutor(concurrency, "hashing", _lower_priority)
         self._slots, self.capacity = Slots(capacity), capacity
 
     def take_slot(self, shares: Mapping[str, int]) -> Slot:
@@ -52,24 +57,25 @@ class Hasher:
 
     def hash(self, password: str) -> str:
         """The hash to store."""
-        with self._semaphore:
-            return self._argon2.hash(_normalize(password))
+        return self._threads.submit(self._argon2.hash, _normalize(password)).result()
 
     def matches(self, stored: str | None, password: str) -> bool:
         """Whether the password is right. Does the same work when there is no stored hash."""
         dummy = self._dummy  # made at the first comparison, whether there is a stored hash or not
-        with self._semaphore:
-            try:
-                return (
-                    self._argon2.verify(stored or dummy, _normalize(password))
-                    and stored is not None
-                )
-            except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-                return False
+        verified = self._threads.submit(self._argon2.verify, stored or dummy, _normalize(password))
+        try:
+            return verified.result() and stored is not None
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether it was made with outdated parameters."""
         return self._argon2.check_needs_rehash(stored)
+
+
+def _lower_priority() -> None:
+    with suppress(OSError):  # only Linux gives threads priorities of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 @dataclass(frozen=True)
