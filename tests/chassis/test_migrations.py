@@ -1,6 +1,8 @@
 """The chassis' own migrations, in new databases and in those from before it had any."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,11 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
         return str(request.getfixturevalue("postgres").fresh_database("org").owner_url)
 
     return create
+
+
+@pytest.fixture
+def new_postgres_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("postgres").fresh_database("org").owner_url)
 
 
 def scalar(url: str, statement: str) -> object:
@@ -127,3 +134,17 @@ def test_a_database_from_before_the_audit_was_protected_is_upgraded(
     assert scalar(old, "SELECT number FROM audit_heads") == 7
     assert not scalar(old, "SELECT erased FROM audit_heads")
     assert schema(old) == schema(new)
+
+
+def test_of_several_migrations_at_once_one_does_the_work(new_postgres_url: str) -> None:
+    together = threading.Barrier(3)
+
+    def migrate() -> None:
+        together.wait()
+        migrations.upgrade(SERVICE.migrations, new_postgres_url)
+
+    with ThreadPoolExecutor(3) as pool:
+        for running in [pool.submit(migrate) for _ in range(3)]:
+            running.result()
+
+    assert scalar(new_postgres_url, "SELECT version_num FROM alembic_version") is not None

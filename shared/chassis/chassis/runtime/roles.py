@@ -6,8 +6,9 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from chassis.db.database import Database
 from chassis.http.client import Transport
@@ -19,6 +20,8 @@ from chassis.runtime.service import Service
 from chassis.runtime.settings import load
 
 _CONNECTIONS = 6
+# A client of a health port that is silent for longer is cut off.
+HEALTH_SECONDS = 5
 
 
 def web(service: Service) -> None:
@@ -58,7 +61,7 @@ def listen(service: Service) -> None:
         )
         for kind, batch in service.batches.items()
     ]
-    _serve_health(service, settings, {"database": database.check, "broker": consumer.check})
+    serve_health(service, settings, {"database": database.check, "broker": consumer.check})
     for thread in batch_consumers:
         thread.start()
     consumer.run(stop)
@@ -74,7 +77,7 @@ def relay(service: Service) -> None:
     settings, database, stop = _start(service, "relay")
     bus = publisher.RabbitBus(settings.broker_url, service.name)
     running = Relay(database, bus)
-    _serve_health(service, settings, {"database": database.check, "broker": bus.check})
+    serve_health(service, settings, {"database": database.check, "broker": bus.check})
     threading.Thread(
         target=notifications.listen, args=(database.url, running, stop), daemon=True
     ).start()
@@ -86,7 +89,7 @@ def relay(service: Service) -> None:
 def run_jobs(service: Service) -> None:
     """Run the jobs that are due by the clock."""
     settings, database, stop = _start(service, "tick")
-    _serve_health(service, settings, {"database": database.check})
+    serve_health(service, settings, {"database": database.check})
     tick.run(service, database, settings, stop)
     database.close()
 
@@ -129,16 +132,30 @@ def _consume_batches(
         stop.set()
 
 
+class _HealthServer(ThreadingMixIn, WSGIServer):
+    """A thread for each connection, so that a silent client keeps no other waiting."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        pass
+
+
 class _Silent(WSGIRequestHandler):
+    timeout = HEALTH_SECONDS
+
     def log_message(self, *_: Any) -> None:
         pass
 
 
-def _serve_health(service: Service, settings: Any, ready: Mapping[str, Callable[[], None]]) -> None:
+def serve_health(service: Service, settings: Any, ready: Mapping[str, Callable[[], None]]) -> None:
+    """Serve ``/healthz`` and ``/readyz`` of a role that serves nothing else, if it has a port."""
     if not settings.health_port:
         return
     from chassis.http import application
 
     app = application.build(service.name, title="health", access=None, blueprints=(), ready=ready)
-    server = make_server(settings.host, settings.health_port, app, handler_class=_Silent)
+    server = make_server(
+        settings.host, settings.health_port, app, server_class=_HealthServer, handler_class=_Silent
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -4,12 +4,14 @@ The chassis has its own migrations for its tables, in ``versions`` next to this 
 before those of a service and have their own version table.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from alembic import command, context
 from alembic.config import Config
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import Connection, MetaData, inspect, text
 
 from chassis.audit import models as audit_models  # noqa: F401 - its tables
 from chassis.db import idempotency_keys, leases  # noqa: F401 - their tables
@@ -19,6 +21,9 @@ from chassis.db.schema import CHASSIS, VERSION_TABLE
 from chassis.messaging import inbox_models, outbox  # noqa: F401 - their tables
 
 __all__ = ["CHASSIS", "VERSION_TABLE", "config", "is_foreign", "run_environment", "upgrade"]
+
+# Any number that nothing else locks in this database.
+_LOCK = 7_041_905_282
 
 
 def config(migrations: Path, url: str) -> Config:
@@ -30,15 +35,17 @@ def config(migrations: Path, url: str) -> Config:
 
 
 def upgrade(migrations: Path, url: str, revision: str = "head", *, shared: bool = True) -> None:
-    """Bring the database up to date, or to this revision of the service's own migrations.
+    """Bring the database up to date, or to this revision of the service's own migrations. Of
+    several processes that do it at once, one does the work and the others wait for it.
 
     ``shared``: whether the service also uses the tables of the chassis."""
-    if shared:
-        chassis = config(CHASSIS, url)
-        if existing := _existing_revision(url):
-            command.stamp(chassis, existing)
-        command.upgrade(chassis, "head")
-    command.upgrade(config(migrations, url), revision)
+    with _one_at_a_time(url):
+        if shared:
+            chassis = config(CHASSIS, url)
+            if existing := _existing_revision(url):
+                command.stamp(chassis, existing)
+            command.upgrade(chassis, "head")
+        command.upgrade(config(migrations, url), revision)
 
 
 def run_environment(metadata: MetaData) -> None:
@@ -63,6 +70,21 @@ def is_foreign(metadata: MetaData, table: str) -> bool:
     if table == VERSION_TABLE:
         return True
     return metadata is not Base.metadata and table in Base.metadata.tables
+
+
+@contextmanager
+def _one_at_a_time(url: str) -> Iterator[None]:
+    """Wait until no other process migrates this database, for as long as that takes."""
+    database = Database(url, pool_size=1)
+    try:
+        with database.engine.connect() as connection:
+            if not database.is_sqlite:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.execute(text("SET lock_timeout = 0"))
+                connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            yield
+    finally:
+        database.close()
 
 
 def _existing_revision(url: str) -> str:
