@@ -41,11 +41,11 @@ def test_the_id_of_an_identity_is_random(setup):
     setup.change(email=NEW)
     setup.service.accept(NEW, OTHER)
     with setup.service.database.reading() as session:
-        found = session.scalars(select(Identity.id)).all()
+        identity_ids = session.scalars(select(Identity.id)).all()
 
-    assert len(found) == 4, "two owners, and the two that the member was given to"
-    assert {ids.to_uuid("idn", identity_id).version for identity_id in found} == {4}
-    assert all(ids.is_id("idn", identity_id) for identity_id in found)
+    assert len(identity_ids) == 4, "two owners, and the two that the member was given to"
+    assert {ids.to_uuid("idn", identity_id).version for identity_id in identity_ids} == {4}
+    assert all(ids.is_id("idn", identity_id) for identity_id in identity_ids)
 
 
 def test_the_last_sign_in_is_that_of_the_person_who_has_the_membership(setup):
@@ -82,3 +82,21 @@ def test_a_pending_address_is_part_of_the_members_etag(setup):
     setup.service.accept(NEW, OTHER)
     proved = setup.call("GET", f"/{setup.member_id}").headers["ETag"]
     assert proved not in (tag, changed.headers["ETag"])
+
+
+def test_a_refused_refresh_says_why_the_session_has_ended(setup):
+    def refresh(login):
+        body = {"refresh_token": login["refresh_token"]}
+        answer = setup.service.call("POST", "/v1/sessions/refresh", body)
+        return answer.status_code, answer.json.get("ended_because")
+
+    first, second = (setup.service.log_in(MIA) for _ in range(2))
+    setup.service.call("DELETE", "/v1/sessions/current", token=first["access_token"])
+    assert refresh(first) == (401, "signed_out")
+    setup.service.clock.advance(hours=2)
+    assert refresh(second) == (401, "expired")
+    setup.owner = setup.service.log_in("olga@customer.example")["access_token"]
+    third = setup.service.log_in(MIA)
+    setup.call("POST", f"/{setup.member_id}/disable")
+    assert refresh(third) == (401, "member_disabled")
+    assert refresh({"refresh_token": "x" * 43}) == (401, None)

@@ -42,7 +42,8 @@ def test_all_cookies_are_protected(by_https: Browser, provider: Provider) -> Non
     )
 
     assert [cookie.partition("=")[0] for cookie in seen] == ["__Host-clientele-said"] * 2 + [
-        "__Host-clientele"
+        "__Host-clientele-signed-out",
+        "__Host-clientele",
     ]
     assert all(
         {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))

@@ -93,6 +93,7 @@ def test_a_session_ended_by_the_api_signs_in_again(
     page = console.get(f"/at/{provider.id}/customers")
 
     assert page.path.startswith("/sign-in?next=") and page.status == 200
+    assert "Your session ended" in page.text
     assert count_of(store, WorkspaceSession) == 0, "what is good for nothing is not kept"
     assert provider.owner.sign_in(console).status == 200
 
@@ -105,7 +106,8 @@ def test_an_idle_session_ends(console: Browser, provider: Provider, whole: Whole
         )
     let_tokens_expire(whole.pages)
 
-    assert console.get(f"/at/{provider.id}/customers").path.startswith("/sign-in?next=")
+    page = console.get(f"/at/{provider.id}/customers")
+    assert page.path.startswith("/sign-in?next=") and "because it expired" in page.text
 
 
 def test_an_unavailable_api_signs_nobody_out(

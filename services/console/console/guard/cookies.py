@@ -6,6 +6,9 @@ from flask import Response, current_app, request
 # and how many seconds it lasts after that: 30 days, as there.
 BROWSER = "browser"
 BROWSER_SECONDS = 30 * 24 * 3600
+# The cookie that tells the other tabs, for an hour, that the person has signed out in one.
+SIGNED_OUT = "signed-out"
+SIGNED_OUT_SECONDS = 3600
 
 
 def is_secure() -> bool:

@@ -8,10 +8,12 @@ from flask import g
 
 from console import actions, queries
 from console.clients import Refusal
+from console.guard import cookies
 from console.guard.api_access import api, note_identity
 from console.guard.storage import database
 from console.guard.visitors import Visitor
 from console.models import WorkspaceSession
+from console.values import endings
 from console.values.sealing import new_secret
 
 _TEMPORARY = (429, 503)
@@ -36,6 +38,15 @@ def identify(secret: str, key: str) -> Visitor | None:
         with database().transaction() as session:
             actions.note_use(session, browser_id=browser.id, key=key, now=now)
     return Visitor(secret, browser, workspace)
+
+
+def ending(visitor: Visitor | None) -> str:
+    """Why nobody is signed in any more, as far as this browser tells; empty if nobody was."""
+    if visitor is not None:
+        return endings.ENDED
+    if cookies.read():
+        return endings.EXPIRED
+    return endings.SIGNED_OUT if cookies.read(cookies.SIGNED_OUT) else ""
 
 
 def sign_in(granted: dict[str, Any]) -> tuple[str, str]:

@@ -8,11 +8,16 @@ from console.values.operations import Permit, reads_only
 
 
 class SignedOut(Exception):
-    """Nobody is signed in with this browser; ``acting``: it was a support session that ended."""
+    """Nobody is signed in with this browser; ``acting``: it was a support session that ended.
+    ``reason``: of ``values.endings``, empty for somebody who was not signed in."""
 
-    def __init__(self, *, acting: bool = False) -> None:
-        self.acting = acting
+    def __init__(self, *, acting: bool = False, reason: str = "") -> None:
+        self.acting, self.reason = acting, reason
         super().__init__()
+
+
+class OtherAccount(Exception):
+    """The page is in a workspace that the signed-in user does not have."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
-from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.guard import capacity, cookies, forgery, sessions, visitors
@@ -119,8 +118,8 @@ def _identify_visitor() -> AnyResponse | None:
         is_acting = g.workspace.startswith("ses_")
         if g.visitor and not is_acting and sessions.own_workspaces(g.visitor):
             # It belongs to somebody else, so signing in again would not help.
-            raise NotFound
-        raise visitors.SignedOut(acting=is_acting)
+            raise visitors.OtherAccount
+        raise visitors.SignedOut(acting=is_acting, reason=sessions.ending(g.visitor))
     forgery.check_token(secret)
     return None
 

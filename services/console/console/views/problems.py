@@ -21,7 +21,8 @@ from werkzeug.exceptions import HTTPException
 from console.clients import Refusal
 from console.guard import drafts, sessions, storage
 from console.guard.forgery import Forged
-from console.guard.visitors import SignedOut
+from console.guard.visitors import OtherAccount, SignedOut
+from console.values import endings
 from console.views import page, support_sessions
 from console.views.page import ReauthenticationRequired
 
@@ -50,6 +51,7 @@ _TEXTS = {
 def register(app: Flask) -> None:
     """Register the error handlers."""
     app.register_error_handler(SignedOut, _signed_out)
+    app.register_error_handler(OtherAccount, _other_account)
     app.register_error_handler(Forged, _forged)
     app.register_error_handler(ReauthenticationRequired, _reauthentication_required)
     app.register_error_handler(Refusal, _refused)
@@ -87,11 +89,24 @@ def _signed_out(problem: SignedOut) -> ResponseReturnValue:
         )
     if request.headers.get("HX-Request"):
         shown = page.path_of(request.headers.get("HX-Current-URL"))
-        return Response(status=401, headers={"HX-Redirect": url_for("sign_in.show", next=shown)})
+        to = url_for("sign_in.show", next=shown, why=problem.reason or None)
+        return Response(status=401, headers={"HX-Redirect": to})
     if request.method != "POST":
-        return redirect(url_for("sign_in.show", next=_where()), 303)
+        return redirect(url_for("sign_in.show", next=_where(), why=problem.reason or None), 303)
+    ended = f"{endings.text(problem.reason or endings.ENDED)} Nothing was changed."
     return make_response(
-        render_template("sign_in.html", next=_form(), kept=typed(), email="", ended=True), 401
+        render_template("sign_in.html", next=_form(), kept=typed(), email="", ended=ended), 401
+    )
+
+
+def _other_account(_problem: OtherAccount) -> ResponseReturnValue:
+    """Somebody else may have signed in in another tab, or this person's access has ended."""
+    unchanged = "Nothing was changed. " if request.method == "POST" else ""
+    return _error_page(
+        404,
+        _TEXTS[404][0],
+        f"{unchanged}It doesn't exist, or {g.visitor.browser.email}, who is signed in now, has no "
+        "access to it. If you used another account in this tab, sign in with that one.",
     )
 
 
@@ -99,7 +114,9 @@ def _refused(refusal: Refusal) -> ResponseReturnValue:
     if refusal.status == 401:
         if (visitor := g.get("visitor")) is not None and g.get("workspace"):
             sessions.delete_workspace(visitor, g.workspace)
-        return _signed_out(SignedOut(acting=g.get("workspace", "").startswith("ses_")))
+        reason = endings.known(refusal.more.get("ended_because"))
+        is_acting = g.get("workspace", "").startswith("ses_")
+        return _signed_out(SignedOut(acting=is_acting, reason=reason))
     if refusal.code == "mfa_required" and refusal.status == 403 and g.get("workspace"):
         return redirect(url_for("me.security", wanted=1), 303)
     title, advice = _TEXTS.get(

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from console.clients import Refusal
 from console.guard import api_access, cookies, drafts, sessions
 from console.guard.visitors import Visitor
+from console.values import endings
 from console.values.sealing import new_secret, opens, seal
 from console.views import page
 from console.views.page import open_to_all
@@ -40,7 +41,11 @@ def index() -> ResponseReturnValue:
 def show() -> ResponseReturnValue:
     """The sign-in form."""
     return page.show(
-        "sign_in.html", next=page.local_path(request.args.get("next")), kept=[], email=""
+        "sign_in.html",
+        next=page.local_path(request.args.get("next")),
+        kept=[],
+        email="",
+        ended=endings.text(request.args.get("why")),
     )
 
 
@@ -70,6 +75,7 @@ def submit() -> ResponseReturnValue:
         onward = url_for("home.show", workspace=key)
     response = cookies.write(_redirect(onward), secret)
     cookies.write(response, browser_id, part=cookies.BROWSER, seconds=cookies.BROWSER_SECONDS)
+    cookies.write(response, "", part=cookies.SIGNED_OUT)
     return cookies.write(response, "", part=_STARTED)
 
 
@@ -80,7 +86,9 @@ def sign_out() -> ResponseReturnValue:
     _end_sessions(visitor)
     sessions.sign_out(visitor)
     onward = page.local_path(request.form.get("next"))
-    return cookies.write(_redirect(url_for("sign_in.signed_out") if onward == "/" else onward), "")
+    response = _redirect(url_for("sign_in.signed_out") if onward == "/" else onward)
+    cookies.write(response, "1", part=cookies.SIGNED_OUT, seconds=cookies.SIGNED_OUT_SECONDS)
+    return cookies.write(response, "")
 
 
 @blp.get("/signed-out")

@@ -224,7 +224,7 @@ def refresh_session(
         )
         return InvalidRefreshToken()
     if login.ended_at is not None or login.idle_at <= now:
-        return InvalidRefreshToken()
+        return InvalidRefreshToken(ended_because=login.ended_why or "expired")
     check_membership(membership)
     if token.answer is not None:
         return encryption.decrypt(token.answer)
