@@ -253,7 +253,7 @@ def test_a_message_from_before_the_upgrade_changes_nothing(service: MembershipSe
 
 def test_existing_providers_keep_what_they_require(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
-    migrations.upgrade(SERVICE.migrations, url, "0017")
+    migrations.upgrade(SERVICE.migrations, url, "0018")
     engine = create_engine(url)
     rows = {name: ids.new_uuid().hex for name in ("strict", "lax", "new", "customer")}
     with engine.begin() as connection:

@@ -95,7 +95,7 @@ def test_of_the_provider_it_is_what_the_settings_say(world: World) -> None:
 
 def test_existing_providers_keep_what_they_require(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
-    migrations.upgrade(SERVICE.migrations, url, "0006")
+    migrations.upgrade(SERVICE.migrations, url, "0007")
     engine = sa.create_engine(url)
     tables = sa.MetaData()
     tables.reflect(engine)
