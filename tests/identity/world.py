@@ -29,6 +29,7 @@ KINDS = {
     "reservation_id": "res",
     "grant_id": "grt",
     "key_id": "key",
+    "authenticator_id": "aut",
     "transfer_id": "grt",
     "session_id": "ses",
     "loginless_id": "mem",

@@ -79,7 +79,7 @@ def settings(service, provider_id, version=1, **settings):
 
 
 def test_the_secret_and_the_recovery_codes_are_shown_once_and_not_readable_later(service):
-    token, phone, recovery = with_codes(service)
+    _, phone, recovery = with_codes(service)
     assert len(set(recovery)) == 10
     assert (
         pyotp.parse_uri(one_time_codes.uri(phone.totp.secret, email=OLGA, issuer="Acme Ltd")).name
@@ -97,8 +97,6 @@ def test_the_secret_and_the_recovery_codes_are_shown_once_and_not_readable_later
         "requires a one-time code from your authenticator app"
         in service.send_mails()[-1].get_content()
     )
-    again = service.call("POST", "/v1/me/totp", token=token)
-    assert again.status_code == 409 and again.json["code"] == "already_on"
     for record in service.published(messages.AuditRecorded):
         assert phone.totp.secret not in str(record) and recovery[0] not in str(record)
 

@@ -67,6 +67,8 @@ ACTIONS: Mapping[str, str] = {
     "password.changed": "Password changed",
     "mfa.enabled": "One-time codes turned on",
     "mfa.disabled": "One-time codes turned off",
+    "mfa.authenticator_added": "Authenticator added",
+    "mfa.authenticator_removed": "Authenticator removed",
     "mfa.recovery_code_used": "Recovery code used",
     "mfa.recovery_codes_renewed": "Recovery codes renewed",
     "mfa.reset": "One-time codes reset",

@@ -10,6 +10,8 @@ from membership.values.lifetimes import (
 )
 from membership.values.mails import (
     ADMIN_ADDED,
+    AUTHENTICATOR_ADDED,
+    AUTHENTICATOR_REMOVED,
     CHANGE_UNDONE,
     CODES_OFF,
     CODES_ON,
@@ -46,6 +48,8 @@ SUBJECTS = {
     CODES_RESET_BY: "One-time codes of your login were reset",
     NO_CODES: "Someone asked to reset the one-time codes of your login",
     RESET_CODES: "Turn off the one-time codes of your login",
+    AUTHENTICATOR_ADDED: "An authenticator was added to your login",
+    AUTHENTICATOR_REMOVED: "An authenticator was removed from your login",
     RECOVERY_CODES_RENEWED: "You have new recovery codes",
     RECOVERY_CODE_USED: "A recovery code was used to sign in to your account",
     SESSIONS_ENDED: "Your sessions at {organization} were ended",
@@ -132,6 +136,21 @@ The link expires in 24 hours and can be used once. It stops working if you chang
 first. Until you use it, nothing changes.
 
 If you did not ask for this, do not use the link, and tell the owner of {organization}.
+""",
+    AUTHENTICATOR_ADDED: """{greeting}
+
+The authenticator "{authenticator}" was added to your login at {organization}. From now on you can
+sign in with its one-time codes too. Your recovery codes stay the same.
+
+If you did not add it, remove it on the Security page now, then change your password.
+""",
+    AUTHENTICATOR_REMOVED: """{greeting}
+
+The authenticator "{authenticator}" was removed from your login at {organization}. Its one-time
+codes no longer work, and all your other sessions have ended.
+
+If you did not remove it, change your password now and check your authenticators on the Security
+page.
 """,
     RECOVERY_CODES_RENEWED: """{greeting}
 

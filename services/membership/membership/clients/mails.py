@@ -10,7 +10,7 @@ from membership.clients.mail_templates import OWN, SUBJECTS, TEXTS
 from membership.values.lifetimes import RESET, RESET_CODES, STOP_TRANSFER, UNDO
 from membership.values.mails import OutgoingMail
 
-_NAMES = ("organization", "other", "by", "key")
+_NAMES = ("organization", "other", "by", "key", "authenticator")
 
 
 _PATHS = {RESET: "reset", UNDO: "undo", STOP_TRANSFER: "undo", RESET_CODES: "reset-codes"}

@@ -41,6 +41,7 @@ from membership.queries.logins import (
 )
 from membership.queries.one_time_codes import (
     authenticators,
+    authenticators_of,
     has_one_time_codes,
     needs_codes,
     unconfirmed_authenticator,
@@ -111,6 +112,7 @@ __all__ = [
     "api_key",
     "api_keys",
     "authenticators",
+    "authenticators_of",
     "change_of",
     "counts",
     "deletion_warnings",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from membership.models import Authenticator
@@ -10,15 +10,20 @@ from membership.queries.locking import locked
 from membership.queries.people import memberships
 
 
+def authenticators_of(identity_id: str) -> Select[Authenticator]:
+    """The query of a person's confirmed authenticators, oldest first."""
+    return (
+        select(Authenticator)
+        .where(Authenticator.identity_id == identity_id, Authenticator.confirmed_at.is_not(None))
+        .order_by(Authenticator.created_at, Authenticator.id)
+    )
+
+
 def authenticators(
     session: Session, identity_id: str, *, lock: str = ""
 ) -> Sequence[Authenticator]:
     """The person's confirmed authenticators, oldest first."""
-    query = select(Authenticator).where(
-        Authenticator.identity_id == identity_id, Authenticator.confirmed_at.is_not(None)
-    )
-    ordered = query.order_by(Authenticator.created_at, Authenticator.id)
-    return session.scalars(locked(ordered, lock)).all()
+    return session.scalars(locked(authenticators_of(identity_id), lock)).all()
 
 
 def unconfirmed_authenticator(session: Session, identity_id: str) -> Authenticator | None:

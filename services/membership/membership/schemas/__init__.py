@@ -42,8 +42,10 @@ from membership.schemas.members import (
 )
 from membership.schemas.pins import PinChecked, PinToCheck
 from membership.schemas.security import (
+    AuthenticatorPage,
     Enrolment,
     FreshProof,
+    NewAuthenticator,
     NewPassword,
     OtpBody,
     PasswordChanged,
@@ -84,6 +86,7 @@ __all__ = [
     "ApiKey",
     "ApiKeyPage",
     "ApiKeyWithSecret",
+    "AuthenticatorPage",
     "CodesReset",
     "CodesResetBody",
     "DisabledMember",
@@ -109,6 +112,7 @@ __all__ = [
     "MyOrganization",
     "MyOrganizations",
     "NewApiKey",
+    "NewAuthenticator",
     "NewGrant",
     "NewMember",
     "NewPassword",

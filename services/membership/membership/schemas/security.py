@@ -3,7 +3,8 @@
 from typing import Any
 
 import marshmallow as ma
-from chassis.http.fields import Stamp
+from chassis.http.fields import Name, Stamp
+from chassis.http.paging import page_of
 from marshmallow import fields, validate
 
 from membership.schemas.fields import secret
@@ -21,6 +22,25 @@ class Enrolment(ma.Schema):
     uri = fields.String(required=True)
 
 
+class NewAuthenticator(ma.Schema):
+    """An authenticator to add. ``name``: tells it from the caller's other ones."""
+
+    name = Name(most=100)
+
+
+class Authenticator(ma.Schema):
+    """What makes one-time codes of the caller. ``kind``: ``totp``, an authenticator app."""
+
+    id = fields.String(required=True)
+    kind = fields.String(required=True)
+    name = fields.String(required=True)
+    created_at = Stamp(required=True)
+    last_used_at = Stamp(required=True, allow_none=True)
+
+
+AuthenticatorPage = page_of(Authenticator)
+
+
 class OtpBody(ma.Schema):
     """A one-time code."""
 
@@ -28,7 +48,8 @@ class OtpBody(ma.Schema):
 
 
 class RecoveryCodes(ma.Schema):
-    """Recovery codes. Each replaces a one-time code once."""
+    """Recovery codes. Each replaces a one-time code once. Empty if a further authenticator was
+    added: the existing recovery codes stay valid."""
 
     recovery_codes = fields.List(fields.String(), required=True)
 

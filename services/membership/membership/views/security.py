@@ -3,7 +3,7 @@
 from typing import Any
 
 from chassis.auth.access import current_caller, requires
-from chassis.http import context, idempotency
+from chassis.http import context, idempotency, paging
 from chassis.http.parsing import Blueprint
 from chassis.runtime import clock
 from flask import Response
@@ -23,17 +23,39 @@ blp = Blueprint(
 )
 
 
+@blp.route("/authenticators", methods=["GET"])
+@requires("me.secure")
+@blp.arguments(paging.PageArgs, location="query")
+@blp.response(200, schemas.AuthenticatorPage)
+def list_authenticators(args: dict[str, Any]) -> dict[str, Any]:
+    """List the caller's authenticators, oldest first; not one whose first code is outstanding."""
+    identity_id = current_caller().sub
+    with context.database().reading() as session:
+        return paging.page(
+            session,
+            queries.authenticators_of(identity_id),
+            limit=args["limit"],
+            cursor=args.get("cursor"),
+            order=f"authenticators {identity_id}",
+        )
+
+
 @blp.route("/totp", methods=["POST"])
 @requires("me.secure")
+@blp.arguments(schemas.NewAuthenticator)
 @blp.response(201, schemas.Enrolment)
-def enroll() -> Response:
-    """Start to use one-time codes: get the secret for an authenticator app, shown only this
-    once. Requires recent re-authentication."""
+def enroll(body: dict[str, Any]) -> Response:
+    """Add an authenticator app, at most five: get its secret, shown only this once. Requires
+    recent re-authentication, with a one-time code where they are on."""
     encryption, sid = credentials.encryption(), current_caller().sid
     return idempotency.change(
         schemas.Enrolment(),
         lambda session: authenticators.enroll(
-            session, session_id=sid, encryption=encryption, now=clock.now()
+            session,
+            session_id=sid,
+            name=body.get("name"),
+            encryption=encryption,
+            now=clock.now(),
         ),
         status=201,
         secret=True,
@@ -45,7 +67,8 @@ def enroll() -> Response:
 @blp.arguments(schemas.OtpBody)
 @blp.response(201, schemas.RecoveryCodes)
 def confirm(body: dict[str, Any]) -> dict[str, Any]:
-    """Turn one-time codes on. The recovery codes are shown only this once."""
+    """Confirm the authenticator with its first code. The first one turns one-time codes on and
+    answers the recovery codes, shown only this once."""
     encryption, sid = credentials.encryption(), current_caller().sid
     codes = credentials.raise_failure(
         idempotency.retried(
@@ -78,10 +101,26 @@ def renew_recovery_codes() -> Response:
 @requires("me.secure")
 @blp.response(204)
 def switch_off() -> Response:
-    """Turn one-time codes off. Requires recent re-authentication with one of them."""
+    """Turn one-time codes off and remove all authenticators. Requires recent re-authentication
+    with a code."""
     sid = current_caller().sid
     idempotency.retried(
         lambda session: authenticators.switch_off(session, session_id=sid, now=clock.now())
+    )
+    return Response(status=204)
+
+
+@blp.route("/totp/<authenticator_id>", methods=["DELETE"])
+@requires("me.secure")
+@blp.response(204)
+def remove_authenticator(authenticator_id: str) -> Response:
+    """Remove an authenticator. Every other session ends. Removing the last one turns one-time codes
+    off. Requires recent re-authentication with a code."""
+    sid = current_caller().sid
+    idempotency.retried(
+        lambda session: authenticators.remove(
+            session, session_id=sid, authenticator_id=authenticator_id, now=clock.now()
+        )
     )
     return Response(status=204)
 
