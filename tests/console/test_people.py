@@ -569,6 +569,48 @@ def test_one_time_codes(console: Browser, acme: Customer, browser: Callable[[], 
     assert page.path.endswith("/me/security") and "One-time codes are off." in page.banners[0]
 
 
+def test_several_authenticators(
+    console: Browser, acme: Customer, browser: Callable[[], Browser]
+) -> None:
+    ann, hers, again = acme.member("member", given="Ann"), browser(), browser()
+    ann.sign_in(hers)
+    hers.get(hers.at("/me/security/codes"))
+    phone = hers.submit({"name": "Phone"}).facts["Key"].replace(" ", "")
+    hers.submit({"otp": code(phone)})
+    page = hers.click("I've saved the codes")
+    assert [row[0] for row in page.rows] == ["Phone"]
+    assert not any(link.startswith("Remove") for link in page.links)
+
+    page = hers.click("Add authenticator")
+    assert page.headings[-1] == "Add an authenticator"
+    page = hers.submit({"name": "https://x.example"})
+    assert page.status == 422 and page.error("name")
+    page = hers.submit({"name": "<b>Tablet</b>"})
+    tablet = page.facts["Key"].replace(" ", "")
+    assert tablet != phone and page.top.find("path")[-1].attrs["d"]
+    page = hers.submit({"otp": "000000"})
+    assert page.status == 422 and page.facts["Key"].replace(" ", "") == tablet
+    page = hers.submit({"otp": code(tablet)})
+    assert page.path.endswith("/me/security")
+    assert "The authenticator was added." in page.banners[0]
+    assert [row[0] for row in page.rows] == ["Phone", "<b>Tablet</b>"]
+
+    again.sign_in(ann.email, PASSWORD)
+    following = pyotp.TOTP(tablet).at(clock.now(), counter_offset=1)
+    assert again.submit({"otp": following}).status == 200
+
+    links = {words.partition(",")[0]: at for words, at in page.links.items()}
+    remove, last = links["Remove Phone"], links["Remove <b>Tablet</b>"]
+    page = hers.get(remove)
+    assert page.headings[-1] == "Remove Phone?"
+    page = hers.submit()
+    assert page.path.endswith("/me/security") and "Phone was removed." in page.banners[0]
+    assert [row[0] for row in page.rows] == ["<b>Tablet</b>"]
+    assert again.get(again.at("/me/security")).path.startswith("/sign-in")
+    assert hers.get(remove).status == 404
+    assert hers.get(last).path.endswith("/me/security/codes/off")
+
+
 def test_a_password_is_changed(
     console: Browser, acme: Customer, browser: Callable[[], Browser]
 ) -> None:

@@ -16,6 +16,13 @@ OTP = Field(
     hint="The six-digit code from your authenticator app.",
     empty_error="Enter a one-time code.",
 )
+AUTHENTICATOR_NAME = Field(
+    "name",
+    "Name",
+    max_length=100,
+    required=False,
+    hint="Such as the device that it is on. It tells your authenticators apart.",
+)
 PASSWORD: Sequence[Field] = (
     Field(
         "password",

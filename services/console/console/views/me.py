@@ -92,29 +92,34 @@ def end_others() -> ResponseReturnValue:
 def security() -> ResponseReturnValue:
     """One-time codes and password."""
     return page.show(
-        "me_security.html", me=page.api().get("/v1/me"), wanted=bool(request.args.get("wanted"))
+        "me_security.html",
+        authenticators=_authenticators(),
+        wanted=bool(request.args.get("wanted")),
     )
 
 
 @blp.route("/security/codes", methods=["GET", "POST"])
 @needs("me.secure")
 def enroll() -> ResponseReturnValue:
-    """Set up one-time codes; the key is shown until the first right code."""
-    form = page.form(())
-    created = page.submit(form, lambda: page.api().post("/v1/me/totp"))
+    """Set up an authenticator; the key is shown until the first right code."""
+    form = page.form((fields.AUTHENTICATOR_NAME,))
+    created = page.submit(form, lambda: page.api().post("/v1/me/totp", form.body()))
     if created is None:
-        return page.show("me_enroll.html", form=form)
+        return page.show("me_enroll.html", form=form, is_first=not _authenticators())
     return _show_key(Form((fields.OTP,)), created["uri"])
 
 
 @blp.route("/security/codes/confirm", methods=["GET", "POST"])
 @needs("me.secure")
 def confirm() -> ResponseReturnValue:
-    """Turn on one-time codes; the recovery codes are shown only in this response."""
+    """Add the authenticator. The first one turns on one-time codes; the recovery codes are shown
+    only in this response."""
     form = page.form((fields.OTP,))
     created = page.submit(form, lambda: page.api().post("/v1/me/totp/confirm", form.body()))
     if created is None:
         return _show_key(form, request.form.get("uri", ""))
+    if not created["recovery_codes"]:
+        return page.done("The authenticator was added.", "me.security")
     if renew := page.api().renew:
         renew()  # the next token no longer states that codes are missing
     return page.show("me_recovery.html", codes=created["recovery_codes"])
@@ -122,7 +127,41 @@ def confirm() -> ResponseReturnValue:
 
 def _show_key(form: Form, uri: str) -> ResponseReturnValue:
     """The key and the field for the first code. The page keeps the key: only it has it."""
-    return page.show("me_codes.html", form=form, enrollment=enrollments.enrollment(uri))
+    return page.show(
+        "me_codes.html",
+        form=form,
+        enrollment=enrollments.enrollment(uri),
+        is_first=not _authenticators(),
+    )
+
+
+def _authenticators() -> list[dict[str, Any]]:
+    authenticators: list[dict[str, Any]] = page.api().get("/v1/me/authenticators")["data"]
+    return authenticators
+
+
+@blp.route("/security/authenticators/<authenticator>/remove", methods=["GET", "POST"])
+@needs("me.secure")
+def remove_authenticator(authenticator: str) -> ResponseReturnValue:
+    """Remove an authenticator. The last one is removed by turning off one-time codes."""
+    known = {one["id"]: one["name"] for one in _authenticators()}
+    if authenticator not in known:
+        abort(404)
+    if len(known) == 1:
+        return redirect(url_for("me.switch_off"), 303)
+    form, name = page.form(()), known[authenticator]
+    if page.submit(form, lambda: page.api().delete(f"/v1/me/totp/{authenticator}")) is None:
+        return page.show(
+            "me_form.html",
+            form=form,
+            title=f"Remove {name}?",
+            verb="Remove authenticator",
+            danger=True,
+            back=url_for("me.security"),
+            lead="Its codes stop working, and all your other sessions end. Your recovery codes "
+            "stay valid. We ask for your password and a code first.",
+        )
+    return page.done(f"{name} was removed.", "me.security")
 
 
 @blp.route("/security/recovery-codes", methods=["GET", "POST"])
@@ -157,7 +196,8 @@ def switch_off() -> ResponseReturnValue:
             verb="Turn off one-time codes",
             danger=True,
             back=url_for("me.security"),
-            lead="You will sign in with your password only, and your recovery codes stop working. "
+            lead="You will sign in with your password only. All your authenticators are removed, "
+            "and your recovery codes stop working. "
             "We ask for your password and a code first.",
         )
     return page.done("One-time codes are off.", "me.security")
