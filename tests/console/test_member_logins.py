@@ -55,12 +55,12 @@ def test_resetting_lost_one_time_codes(
     console.get(console.get(at).links["Reset one-time codes"])
     page = console.submit()
     assert page.path == at and page.banners[0].startswith("Ann Tester got an email.")
-    assert page.facts["Second factor"] == "Off" and "/reset-codes/" not in whole.mail(ann.email)
+    assert page.facts["One-time codes"] == "Off" and "/reset-codes/" not in whole.mail(ann.email)
 
     switch_codes_on(whole, ann.email)
     role = {"portal_access": True, "role": "member"}
     globex.staff("POST", "/members", {"name": "Ann", "email": ann.email, **role})
-    assert console.post(f"{at}/reset-mfa").facts["Second factor"].startswith("On")
+    assert console.post(f"{at}/reset-mfa").facts["One-time codes"].startswith("On")
     match = re.search(r"https://app\.example(/reset-codes/\S+)", whole.mail(ann.email))
     assert match and hers.get(match[1]).headings == ["Turn off one-time codes"]
     page = hers.submit({"password": "seven quiet herons wade"})
@@ -69,7 +69,7 @@ def test_resetting_lost_one_time_codes(
     assert page.headings == ["One-time codes are off"] and page.links["Sign in"].startswith(
         "/sign-in"
     )
-    assert console.get(at).facts["Second factor"] == "Off"
+    assert console.get(at).facts["One-time codes"] == "Off"
     page = hers.get(match[1])
     assert page.status == 410 and "Ask the owner" in page.text
     assert hers.sign_in(ann.email, PASSWORD).status == 200

@@ -115,6 +115,7 @@ def test_one_time_codes_do_not_need_the_password_again(
     page = console.sign_in(provider.email, PASSWORD)
     assert page.status == 401 and page.banners == []
     assert page.forms[-1].names == {"next", "begun", "otp"} and PASSWORD not in page.html
+    assert "to reset your one-time codes" in page.text and "Forgot your password?" not in page.text
 
     assert "The one-time code is incorrect" in console.submit({"otp": "000000"}).text
     console.submit({"otp": phone.at(_now())})

@@ -87,7 +87,7 @@ ACTIONS = (
     MemberAction(
         "reset-mfa",
         "member.reset_mfa",
-        "Reset one-time codes of",
+        "Reset one-time codes for",
         "For somebody who has lost their authenticator and their recovery codes. Make sure first "
         "that the request is really theirs. Someone who belongs to no other organization is signed "
         "out everywhere, and signs in without a code from now on. Everyone else gets a link by "
