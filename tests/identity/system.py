@@ -146,7 +146,7 @@ class System:
     def renew_leases(self) -> None:
         """Let the relays take their leases again, for databases that were put back."""
         for relay in self._relays.values():
-            relay._leased_until = None
+            relay.leases._until = None
 
     def add_provider(self, name: str, email: str) -> None:
         """A further provider whose owner has the same password as everybody."""
