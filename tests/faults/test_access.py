@@ -71,18 +71,18 @@ def test_a_lost_second_factor(embedded: Embedded, boss: Api) -> None:
     owner, address, path = customer(embedded, boss)
     old = enrolled(owner)
     member = owner.call("GET", "/v1/me").body["member_id"]
-    anybody = Api(embedded.address)
-    assert sign_in(anybody, address).body["code"] == "otp_required"
+    guest = Api(embedded.address)
+    assert sign_in(guest, address).body["code"] == "otp_required"
 
     # 1. A recovery code is left.
-    owner._token = sign_in(anybody, address, otp=old[0]).body["access_token"]
+    owner._token = sign_in(guest, address, otp=old[0]).body["access_token"]
     new = owner.call("POST", "/v1/me/recovery-codes").body["recovery_codes"]
-    assert sign_in(anybody, address, otp=old[1]).body["code"] == "invalid_otp"
-    assert sign_in(anybody, address, otp=new[0]).status == 201
+    assert sign_in(guest, address, otp=old[1]).body["code"] == "invalid_otp"
+    assert sign_in(guest, address, otp=new[0]).status == 201
 
     # 2. None is left.
     assert boss.call("POST", f"{path}/members/{member}/reset-mfa").status == 202
-    owner._token = sign_in(anybody, address).body["access_token"]
+    owner._token = sign_in(guest, address).body["access_token"]
 
     # 3. There is nobody to do that.
     enrolled(owner)
@@ -90,7 +90,7 @@ def test_a_lost_second_factor(embedded: Embedded, boss: Api) -> None:
     command = [sys.executable, "-m", "clientele", "reset-mfa", address]
     output = subprocess.run(command, env=data, capture_output=True, text=True, check=True).stdout
     assert "are off, and their sessions have ended" in output
-    owner._token = sign_in(anybody, address).body["access_token"]
+    owner._token = sign_in(guest, address).body["access_token"]
 
     def resets() -> Any:
         rows = owner.call("GET", f"{path}/audit?action=mfa.reset").body["data"]

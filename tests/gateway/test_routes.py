@@ -51,6 +51,7 @@ ROUTED = {
         "/v1/verifications/tok",
         "/v1/password-resets",
         "/v1/password-resets/tok",
+        "/v1/mfa-resets/tok",
         "/v1/api-keys/key_1",
         "/v1/pins/verify",
         "/.well-known/jwks.json",
