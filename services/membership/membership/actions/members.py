@@ -89,20 +89,7 @@ def add_member(
     extension = access.choose_extension(
         session, organization_id, fields, needed=pin_hash is not None
     )
-    given, family = fields.get("given_name"), fields.get("family_name")
-    member = Member(
-        id=ids.new("mem"),
-        organization_id=organization_id,
-        role="member",
-        status="active",
-        verified=False,
-        name=fields.get("name") or f"{given} {family}",
-        given_name=given,
-        family_name=family,
-        created_at=now,
-        extension=extension,
-        admitted_by=authority.admitted_by,
-    )
+    member = _new_member(organization_id, fields, extension, authority, now)
     member_roles.set_preset(organization, member, fields)
     member_roles.set_role(session, member, role)
     member.update_search()
@@ -117,6 +104,30 @@ def add_member(
     if authority.of_provider and member.role == "admin":
         owner_emails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
     return member
+
+
+def _new_member(
+    organization_id: str,
+    fields: dict[str, Any],
+    extension: str | None,
+    authority: Authority,
+    now: datetime,
+) -> Member:
+    """A member who has no role, login or PIN yet."""
+    given, family = fields.get("given_name"), fields.get("family_name")
+    return Member(
+        id=ids.new("mem"),
+        organization_id=organization_id,
+        role="member",
+        status="active",
+        verified=False,
+        name=fields.get("name") or f"{given} {family}",
+        given_name=given,
+        family_name=family,
+        created_at=now,
+        extension=extension,
+        admitted_by=authority.admitted_by,
+    )
 
 
 def update_member(
@@ -154,28 +165,28 @@ def update_member(
     if "role" in fields:
         member_roles.set_role(session, member, fields["role"])
     if admits and authority.of_provider:
-        member.admitted_by = BY_PROVIDER
-        if member.role == "admin" and before["role"] != "admin":
-            owner_emails.tell_owner_of_admin(
-                session, organization=organization, admin=member, now=now
-            )
+        _admit_by_provider(session, organization, member, before, now)
     if (member.role, member.preset) != (before["role"], before["preset"]):
         logouts.revoke_tokens(session, member_id=member.id, now=now)
     member.update_search()
-    changes = _changes(member, before)
-    if changes:
+    if audited(member) != before:
         key_makers.suspend_orphaned(session, organization_id=organization_id, now=now)
         member_events.publish_members_changed(session, organization_id)
-        audit_log.record(
-            session,
-            "member.updated",
-            organization=organization,
-            member=member,
-            by=by,
-            now=now,
-            changes=changes,
-        )
+        record(session, "member.updated", organization, member, before, by, now)
     return member
+
+
+def _admit_by_provider(
+    session: Session,
+    organization: Organization,
+    member: Member,
+    before: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Note that the provider let the member in, and tell the owner of a new admin."""
+    member.admitted_by = BY_PROVIDER
+    if member.role == "admin" and before["role"] != "admin":
+        owner_emails.tell_owner_of_admin(session, organization=organization, admin=member, now=now)
 
 
 def _check_update(

@@ -133,10 +133,7 @@ def _use_again(
         login.authenticated_at, login.with_otp = current.authenticated_at, current.with_otp
     login.last_used_at = max(now, login.last_used_at)
     login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
-    token = tokens.new()
-    session.add(RefreshToken(digest=token.digest, session_id=login.id))
-    _note_sign_in(identity, membership, now)
-    return issued(session, login, token.raw, identity, membership)
+    return _sign_in(session, login, identity, membership, now)
 
 
 def begin_session(
@@ -174,11 +171,8 @@ def begin_session(
         with_otp=with_otp,
         idle_at=limits.idle_at(kind, now, expires_at),
     )
-    token = tokens.new()
     session.add(login)
     session.flush()
-    session.add(RefreshToken(digest=token.digest, session_id=login.id))
-    _note_sign_in(identity, membership, now)
     _end_idle_surplus(session, identity.id, limits, now)
     audit_log.record(
         session,
@@ -188,6 +182,20 @@ def begin_session(
         now=now,
         by=audit_log.member_actor(membership.member, membership.organization),
     )
+    return _sign_in(session, login, identity, membership, now)
+
+
+def _sign_in(
+    session: Session,
+    login: LoginSession,
+    identity: Identity,
+    membership: Membership,
+    now: datetime,
+) -> Issued:
+    """The session with a new refresh token."""
+    token = tokens.new()
+    session.add(RefreshToken(digest=token.digest, session_id=login.id))
+    _note_sign_in(identity, membership, now)
     return issued(session, login, token.raw, identity, membership)
 
 

@@ -49,16 +49,10 @@ def charge(
         if rows:
             return queries.show_transaction(rows, rows[0].currency, staff=True)
     account = posting.lock_account(session, organization_id, spending=True)
-    invoice = None
     if external_invoice is not None:
-        transfers = [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]
+        invoice, transfers = None, [Transfer(Code.BILLED_ELSEWHERE, Code.REVENUE, amount)]
     else:
-        credit_check.check(session, account, amount, now)
-        row_count = 2 if cost else 1
-        invoice = invoices.create_individual(
-            session, account, amount, row_count, kind=kind, now=now
-        )
-        transfers = _transfers(session, account, amount, cost, invoice)
+        invoice, transfers = _bill(session, account, amount, cost, kind, now)
     rows = posting.post(
         session,
         account,
@@ -92,13 +86,18 @@ def _record(
         audit_log.record_transaction(session, account, "account.charged", rows, by=by, now=now)
 
 
-def _transfers(
-    session: Session, account: Account, amount: int, cost: int, invoice: Invoice | None
-) -> list[Transfer]:
+def _bill(
+    session: Session, account: Account, amount: int, cost: int, kind: str, now: datetime
+) -> tuple[Invoice | None, list[Transfer]]:
+    """What the charge moves, and its invoice if it is invoiced individually. Raises
+    InsufficientCredits."""
+    credit_check.check(session, account, amount, now)
+    row_count = 2 if cost else 1
+    invoice = invoices.create_individual(session, account, amount, row_count, kind=kind, now=now)
     invoice_id = invoice.id if invoice else None
     transfers = [Transfer(account.charge_bucket, Code.REVENUE, amount, invoice_id)]
     if cost:
         transfers.append(Transfer(Code.COST, Code.WALLET, cost))
     if invoice:
         transfers += invoices.issue_transfers(session, account, invoice)
-    return transfers
+    return invoice, transfers
