@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import audit_log, identities
 from membership.models import (
+    ApiKey,
+    ApiKeySecret,
     FailedAttempts,
     Identity,
     KnownClient,
@@ -24,6 +26,7 @@ from membership.values.lifetimes import LINK_LIFETIMES, REFRESH_REPEATED, UNDO
 
 DAY = timedelta(days=1)
 MAIL_RETENTION = timedelta(days=30)
+EXPIRED_KEY_RETENTION = timedelta(days=90)
 
 
 def report_failed_attempts(session: Session, *, limit: int = 100) -> int:
@@ -87,7 +90,12 @@ def delete_expired(session: Session, *, now: datetime, limit: int = 500) -> int:
     links = (
         select(MailedToken.digest).where(MailedToken.expires_at < now - MAIL_RETENTION).limit(limit)
     )
+    expired = ApiKey.expires_at < now - EXPIRED_KEY_RETENTION
+    obsolete = select(ApiKey.id).where(or_(expired, ApiKey.deleted_at < now - DAY))
+    keys = session.scalars(obsolete.limit(limit)).all()
     statements = (
+        delete(ApiKeySecret).where(ApiKeySecret.key_id.in_(keys)),
+        delete(ApiKey).where(ApiKey.id.in_(keys)),
         delete(RefreshToken).where(RefreshToken.session_id.in_(sessions)),
         delete(LoginSession).where(LoginSession.id.in_(sessions)),
         update(RefreshToken)

@@ -10,10 +10,10 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.actions import audit_log, mails, revocations
+from membership.actions import attempts, audit_log, mails, revocations
 from membership.actions.sessions import OrganizationSuspended
 from membership.models import ApiKey, ApiKeySecret, Organization
-from membership.values import roles, tokens
+from membership.values import attempt_limits, roles, tokens
 from membership.values.lifetimes import ACCESS_TOKEN
 from membership.values.mails import KEY_CREATED
 
@@ -75,12 +75,13 @@ def create_key(
     """Create a key with some of the ``grantable`` scopes; returns it with its secret. The owner is
     notified by email.
 
-    Raises Invalid, OrganizationSuspended, AccessChanged, KeyLimit."""
+    Raises Invalid, OrganizationSuspended, AccessChanged, KeyLimit, TooManyRequests."""
     _check_request(scopes, grantable, expires_at, now)
     organization = lock_open(session, organization_id, lock="change")
     check_access(session, organization, by, grantable)
     if queries.key_count(session, organization_id, now) >= MAX_KEYS:
         raise KeyLimit()
+    attempts.check_use(session, limits=attempt_limits.new_keys(organization_id), now=now)
     key = ApiKey(
         id=ids.new("key"),
         organization_id=organization_id,

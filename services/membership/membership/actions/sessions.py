@@ -7,7 +7,7 @@ from datetime import datetime
 from chassis import errors
 from chassis.auth.encryption import Encryption
 from chassis.runtime import ids, log
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from membership import queries
@@ -19,6 +19,7 @@ from membership.values.clients import Device
 from membership.values.lifetimes import ACCESS_TOKEN, REFRESH_REPEATED, SessionLimits
 
 ANSWER = "refresh answer"
+MAX_UNUSED_TOKENS = 20  # of one session, which several clients share
 _LOG = log.get("security")
 
 
@@ -194,7 +195,7 @@ def _sign_in(
 ) -> Issued:
     """The session with a new refresh token."""
     token = tokens.new()
-    session.add(RefreshToken(digest=token.digest, session_id=login.id))
+    _add_token(session, login, token, now)
     _note_sign_in(identity, membership, now)
     return issued(session, login, token.raw, identity, membership)
 
@@ -213,7 +214,7 @@ def refresh_session(
     whole session.
 
     Returns None if the token is unknown, and a failure if its session has ended. Raises
-    OrganizationSuspended, MemberDisabled, NotVerified."""
+    OrganizationSuspended, MemberDisabled, NotVerified, TooManyRequests."""
     token = session.get(RefreshToken, tokens.digest(raw))
     known = session.get(LoginSession, token.session_id) if token else None
     if token is None or known is None:
@@ -236,9 +237,10 @@ def refresh_session(
     check_membership(membership)
     if token.answer is not None:
         return encryption.decrypt(token.answer)
+    _check_refreshes(session, login, now)
     fresh = tokens.new()
     token.used_at = now
-    session.add(RefreshToken(digest=fresh.digest, session_id=login.id))
+    _add_token(session, login, fresh, now)
     login.last_used_at = max(now, login.last_used_at)
     login.client_address = device.address[:64] or None
     login.idle_at = limits.idle_at(membership.organization.kind, now, login.expires_at)
@@ -246,6 +248,28 @@ def refresh_session(
     given = answer(issued(session, login, fresh.raw, identity, membership))
     token.answer = encryption.encrypt(given)
     return given
+
+
+def _check_refreshes(session: Session, login: LoginSession, now: datetime) -> None:
+    """Raise TooManyRequests if the session was refreshed too often: all of its used tokens stay as
+    long as it does, because each of them may turn up in other hands."""
+    of_it, limit = RefreshToken.session_id == login.id, attempt_limits.REFRESHES
+    seconds = queries.seconds_until_allowed(session, RefreshToken.used_at, limit, of_it, now=now)
+    if seconds:
+        raise attempts.TooManyRequests(retry_after=seconds)
+
+
+def _add_token(session: Session, login: LoginSession, token: tokens.Token, now: datetime) -> None:
+    """Add a refresh token to the session, whose oldest unused ones beyond ``MAX_UNUSED_TOKENS`` are
+    deleted."""
+    session.add(RefreshToken(digest=token.digest, session_id=login.id, created_at=now))
+    session.flush()
+    unused = (RefreshToken.session_id == login.id, RefreshToken.used_at.is_(None))
+    newest = RefreshToken.created_at.desc().nulls_last(), RefreshToken.digest
+    surplus = select(RefreshToken.digest).where(*unused).order_by(*newest)
+    session.execute(
+        delete(RefreshToken).where(RefreshToken.digest.in_(surplus.offset(MAX_UNUSED_TOKENS)))
+    )
 
 
 def issued(

@@ -79,9 +79,7 @@ class Member(Base):
             sqlite_where=_CURRENT,
         ),
         Index("ix_members_sorted", "organization_id", "sort_name", "id"),
-        Index("ix_members_invited", "organization_id", "invited_at"),
         Index("ix_members_removed", "id", postgresql_where=_REMOVED, sqlite_where=_REMOVED),
-        Index("ix_members_inviter", "invited_by", "invited_at"),
     )
     id: Mapped[str] = mapped_column(Id("mem"), primary_key=True)
     organization_id: Mapped[str] = mapped_column(Id("org"), ForeignKey("organizations.id"))

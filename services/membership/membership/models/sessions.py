@@ -41,7 +41,8 @@ class LoginSession(Base):
 
 class RefreshToken(Base):
     """A refresh token of a session. Using it again gets the same answer for ten seconds; after that
-    it ends the session. ``answer``: encrypted under a key derived from the token."""
+    it ends the session. ``answer``: encrypted under a key derived from the token; ``created_at``:
+    null for older ones."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
@@ -56,6 +57,7 @@ class RefreshToken(Base):
     session_id: Mapped[str] = mapped_column(
         Id("ses"), ForeignKey("sessions.id", ondelete="CASCADE"), index=True
     )
+    created_at: Mapped[datetime | None] = mapped_column(Instant)
     used_at: Mapped[datetime | None] = mapped_column(Instant)
     answer: Mapped[str | None] = mapped_column(Text)
 

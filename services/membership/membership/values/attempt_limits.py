@@ -47,6 +47,8 @@ PIN_RETENTION = timedelta(days=30)
 STEP_UPS = Limit(20, timedelta(minutes=5))
 EXCHANGES = Limit(60, MINUTE)
 NEW_SESSIONS = Limit(60, MINUTE)
+REFRESHES = Limit(20, timedelta(minutes=10))  # of one session
+KEYS = Limit(100, DAY)  # of one organization
 
 # Emails with links.
 LINK_PAUSE = MINUTE
@@ -105,6 +107,11 @@ def exchanges(identity_id: str) -> Limits:
 def email_changes(identity_id: str) -> Limits:
     """The limit for changes of one's own address."""
     return {f"email {identity_id}": EMAIL_CHANGES}
+
+
+def new_keys(organization_id: str) -> Limits:
+    """The limit for an organization's new API keys."""
+    return {f"keys {organization_id}": KEYS}
 
 
 def own_changes_to(key: bytes) -> Limits:
