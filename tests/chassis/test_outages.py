@@ -13,7 +13,7 @@ def now() -> list[float]:
 
 @pytest.fixture
 def outage(now: list[float]) -> Outage:
-    return Outage(log.get("test"), "thing", clock=lambda: now[0])
+    return Outage(log.get("test"), "thing.failed", "thing.recovered", clock=lambda: now[0])
 
 
 def test_many_failures_are_a_line_a_minute(outage: Outage, now: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""Whoever holds an expired link asks for a new one; people are invited again."""
+"""An expired link can be renewed by its holder; people are invited again."""
 
 import pytest
 from contracts import org

@@ -36,7 +36,7 @@ class RabbitConsumer:
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.url, self.service, self._receive, self._ready = url, service, receive, ready
-        self._outage = Outage(_LOG, "consumer")
+        self._outage = Outage(_LOG, "consumer.failed", "consumer.recovered")
         self._queues = {f"{service}.inbox": self._process, f"{service}.dead": self._process_dead}
 
     def run(self, stop: threading.Event) -> None:

@@ -86,7 +86,7 @@ class Relay:
 
     def run(self, stop: threading.Event) -> None:
         """Relay until told to stop. Errors are logged and retried with growing pauses."""
-        backoff, outage = Backoff(0.1, 10.0), Outage(_LOG, "relay")
+        backoff, outage = Backoff(0.1, 10.0), Outage(_LOG, "relay.failed", "relay.recovered")
         while not stop.is_set():
             self._wake.clear()
             try:

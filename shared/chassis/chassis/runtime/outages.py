@@ -10,16 +10,18 @@ EVERY = 60.0
 
 
 class Outage:
-    """The failures of something that is tried again and again, as ``name.failed`` and
-    ``name.recovered``."""
+    """The failures of something that is tried again and again, and its end, logged as events of
+    these two names."""
 
     def __init__(
         self,
         logger: structlog.stdlib.BoundLogger,
-        name: str,
+        failed: str,
+        recovered: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log, self._name, self._clock = logger, name, clock
+        self._log, self._failed, self._recovered = logger, failed, recovered
+        self._clock = clock
         self._failures = 0
         self._began = self._logged = 0.0
 
@@ -30,14 +32,14 @@ class Outage:
         error = f"{type(problem).__name__}: {problem}".splitlines()[0]
         if self._failures == 1:
             self._began = self._logged = now
-            self._log.warning(f"{self._name}.failed", error=error, exc_info=problem)
+            self._log.warning(self._failed, error=error, exc_info=problem)
         elif now - self._logged >= EVERY:
             self._logged = now
-            self._log.warning(f"{self._name}.failed", error=error, failures=self._failures)
+            self._log.warning(self._failed, error=error, failures=self._failures)
 
     def over(self) -> None:
         """Note a success."""
         if self._failures:
             seconds = round(self._clock() - self._began, 1)
-            self._log.info(f"{self._name}.recovered", failures=self._failures, seconds=seconds)
+            self._log.info(self._recovered, failures=self._failures, seconds=seconds)
         self._failures = 0

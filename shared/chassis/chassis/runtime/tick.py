@@ -35,7 +35,7 @@ def run(service: Service, database: Database, settings: object, stop: threading.
 
 
 def _renew(leases: Leases, stop: threading.Event) -> None:
-    backoff, outage = Backoff(1.0, 10.0), Outage(_LOG, "leases")
+    backoff, outage = Backoff(1.0, 10.0), Outage(_LOG, "leases.failed", "leases.recovered")
     while not stop.is_set():
         try:
             leases.renew(clock.now())
@@ -52,7 +52,9 @@ def _run(
     lane: str, jobs: Sequence[Job], leases: Leases, settings: object, stop: threading.Event
 ) -> None:
     due = {job.name: 0.0 for job in jobs}
-    outages = {job.name: Outage(_LOG.bind(job=job.name), "job") for job in jobs}
+    outages = {
+        job.name: Outage(_LOG.bind(job=job.name), "job.failed", "job.recovered") for job in jobs
+    }
     while not stop.is_set():
         for job in jobs:
             now = clock.now()
