@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.org.conftest import NOON, World
-from tests.org.test_history import audit_rows, csv_rows
+from tests.org.history.entries import audit_rows, csv_rows
 
 MIA, MEMBER, GONE = "idn_mia", "mem_mia", "Removed person"
 NAMES = ("Mia", "mia@", "192.0.2.7")
