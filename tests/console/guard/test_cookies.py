@@ -41,7 +41,7 @@ def test_all_cookies_are_protected(by_https: Browser, provider: Provider) -> Non
         "Set-Cookie"
     )
 
-    assert [cookie.partition("=")[0] for cookie in seen] == ["__Host-clientele-said"] * 2 + [
+    assert [cookie.partition("=")[0] for cookie in seen] == ["__Host-clientele-flash"] * 2 + [
         "__Host-clientele-signed-out",
         "__Host-clientele",
     ]
