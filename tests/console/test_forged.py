@@ -264,10 +264,10 @@ def test_flash_messages_cannot_be_forged(console: Browser, acme: Customer) -> No
         seal("another's", words),
         seal(cookie, words)[:-3],
     ):
-        own = {"Cookie": f"clientele={cookie}; clientele-said={forged}"}
+        own = {"Cookie": f"clientele={cookie}; clientele-flash={forged}"}
         page = console.send("GET", _suspend(acme), headers=own)
         assert (page.status, page.banners) == (200, []) and "evil" not in page.text, forged
-        assert "clientele-said=;" in str(page.headers), f"{forged} is deleted"
+        assert "clientele-flash=;" in str(page.headers), f"{forged} is deleted"
 
 
 # --- when something is broken

@@ -110,7 +110,7 @@ def test_signing_in_again_invalidates_the_previous_cookie(
     ],
 )
 def test_a_malformed_cookie_is_ignored(console: Browser, cookie: str) -> None:
-    odd = {"Cookie": f"clientele={cookie}; clientele-said={cookie}"}
+    odd = {"Cookie": f"clientele={cookie}; clientele-flash={cookie}"}
 
     page = console.send("GET", "/at/org_x/customers", headers=odd)
 
