@@ -94,13 +94,13 @@ def test_who_leaves_ends_the_same(leaver: Leaver) -> None:
 
 def test_members_without_login_leave_nothing(service: MembershipService) -> None:
     support = support_setup(service)
-    members = f"/v1/organizations/{support.organization_id}/members"
+    members = f"/v1/organizations/{support.provider_id}/members"
     desk = {"name": "Desk", "portal_access": False}
-    at = f"{members}/{support.call('POST', members, desk, token=support.owner).json['id']}"
+    at = f"{members}/{support.call('POST', members, desk, token=support.boss).json['id']}"
     support.request()
 
-    assert support.call("GET", f"{at}/left-behind", token=support.owner).json == NOTHING
-    disabled = support.call("POST", f"{at}/disable", token=support.owner)
+    assert support.call("GET", f"{at}/left-behind", token=support.boss).json == NOTHING
+    disabled = support.call("POST", f"{at}/disable", token=support.boss)
 
     assert disabled.json["left_behind"] == NOTHING
     with service.database.reading() as session:

@@ -64,6 +64,20 @@ def test_staff_cannot_keep_a_membership_by_inviting_the_old_address_again(world:
     }
 
 
+def test_the_audit_log_tells_that_a_withdrawn_invitation_was_disabled(world: World) -> None:
+    world.change(THIEF)
+    undo = world.undo_link()
+    assert world.use(world.service.link(THIEF), {"password": OTHER}) == (201, None)
+    path = world.path(world.invite(MIA))
+    assert world.call("POST", f"{path}/disable", token=world.olga).status_code == 200
+
+    assert world.use(undo) == (201, None)
+
+    rows = world.service.published(messages.AuditRecorded)
+    [removed] = [row for row in rows if row.action == "member.removed"]
+    assert removed.changes == [{"field": "status", "before": "disabled", "after": "removed"}]
+
+
 def test_an_invitation_that_was_accepted_is_not_withdrawn(world: World) -> None:
     world.change(THIEF)
     undo = world.undo_link()

@@ -167,7 +167,7 @@ def withdraw_invitation(
         if other.verified or other.role == "owner":
             raise MemberExists()
         mails.supersede_links(session, member_id=other.id, now=now)
-        other.status = "removed"
+        before, other.status = other.status, "removed"
         session.flush()
         audit_log.record(
             session,
@@ -176,7 +176,7 @@ def withdraw_invitation(
             member=other,
             now=now,
             by=audit_log.member_actor(member, organization),
-            changes=[{"field": "status", "before": "pending", "after": "removed"}],
+            changes=[{"field": "status", "before": before, "after": "removed"}],
         )
 
 
