@@ -44,29 +44,43 @@ def send(
     pool: ThreadPoolExecutor, world: World, path: str, organization_id: str = ORG, **headers: str
 ) -> "Future[Any]":
     token = bearer(org=organization_id, kind=headers.pop("kind", "customer"))
-    client = world.app.test_client()
-    return pool.submit(client.get, path, headers={**token, **headers})
+    client, method = world.app.test_client(), headers.pop("method", "GET")
+    return pool.submit(client.open, path, method=method, headers={**token, **headers})
 
 
 def test_a_customers_third_request_waits_and_those_of_others_do_not(
     held: tuple[World, Held],
 ) -> None:
     world, upstream = held
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(10) as pool:
         own = [send(pool, world, f"/v1/ledger?n={n}") for n in range(2)]
         until(lambda: len(upstream.got) == 2)
-        own.append(send(pool, world, "/v1/ledger?n=third"))
+        own += [
+            send(pool, world, "/v1/ledger?n=third"),
+            send(pool, world, "/v1/ledger?n=a-read-waits-for-nothing", Prefer="wait=5"),
+            send(
+                pool,
+                world,
+                "/v1/ledger?n=another-preference",
+                method="POST",
+                Prefer="handling=strict",
+            ),
+        ]
         others = [
             send(pool, world, "/v1/ledger?n=other", OTHER),
             send(pool, world, "/v1/ledger?n=staff", ORG, kind="provider"),
-            send(pool, world, "/v1/ledger?n=waiting", Prefer="wait=5"),
+            send(pool, world, "/v1/ledger?n=waiting", method="POST", Prefer="wait=5"),
         ]
 
         until(lambda: len(upstream.got) == 5)
 
-        assert "/v1/ledger?n=third" not in upstream.got
+        assert {target.partition("=")[2] for target in upstream.got[2:]} == {
+            "other",
+            "staff",
+            "waiting",
+        }
         upstream.go_on.release(1)
-        until(lambda: "/v1/ledger?n=third" in upstream.got)
+        until(lambda: len(upstream.got) == 6)
         upstream.go_on.release(100)
         assert {answer.result().status_code for answer in own + others} == {200}
 

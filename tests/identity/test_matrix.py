@@ -209,7 +209,7 @@ def test_privileged_properties_in_a_body_have_no_effect(
         ):
             continue
         allowed = _properties(document, cell.operation)
-        for at, body in _poisoned(cell.sample.body(cell.tenant), allowed):
+        for at, body in _poisoned(cell.sample.body(cell.tenant) or {}, allowed):
             answer = matrix.ask(
                 world, replace(cell, sample=replace(cell.sample, body=_always(body)))
             )

@@ -57,6 +57,7 @@ AN_ADMIN = A_MEMBER | {
 }
 THE_OWNER = AN_ADMIN | {
     "organization.change",
+    "organization.require_codes",
     "organization.hand_back",
     "organization.billing_email",
     "organization.hand_over",
@@ -141,7 +142,12 @@ ACTING = {
     "support.read",
 }
 FOR_NOBODY_BUT_PROGRAMS = {"pin.verify"}
-FOR_CUSTOMERS_ONLY = {"organization.hand_back", "member.confirm", "support.consent"}
+FOR_CUSTOMERS_ONLY = {
+    "organization.hand_back",
+    "organization.require_codes",
+    "member.confirm",
+    "support.consent",
+}
 PROVEN = {
     "organization.delete",
     "settings.change",
@@ -159,6 +165,7 @@ PROVEN = {
 }
 NO_PROGRAM_MAY = {
     "organization.hand_back",
+    "organization.require_codes",
     "settings.change",
     "key.list",
     "key.adopt",

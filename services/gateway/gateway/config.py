@@ -63,6 +63,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.requests < 1:
             raise Misconfigured("WEB_THREADS must be more than DOWNLOADS and UPLOADS together.")
+        if self.turns_per_customer < 1:
+            raise Misconfigured("TURNS_PER_CUSTOMER must be 1 or more.")
 
     @property
     def requests(self) -> int:

@@ -79,7 +79,7 @@ INVITATIONS = (
         "number",
         max_length=5,
         empty_error="Enter the number of invitations per hour.",
-        hint="1 to 10,000, sent by your team and its API keys. Owners of new customers are counted "
+        hint="1 to 10000, sent by your team and its API keys. Owners of new customers are counted "
         "separately: above this number, they get their invitation in one of the next hours.",
     ),
 )

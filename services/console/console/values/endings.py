@@ -12,9 +12,10 @@ _TEXTS = {
     "password_changed": "Your session ended because your password was changed.",
     "ended_by_admin": "Your session was ended by an admin of the organization or its provider.",
     "codes_switched": "Your session ended because one-time codes were turned on or off.",
+    "address_changed": "Your session ended because the email address that you sign in with was "
+    "changed.",
     **dict.fromkeys(
         (
-            "address_changed",
             "login_taken",
             "member_disabled",
             "member_removed",

@@ -12,7 +12,7 @@ class Turns:
     """Handles ``at_once`` requests of each tenant at the same time; its others wait, first come
     first served, at most ``patience`` seconds. So a tenant that is busy is slow for itself."""
 
-    def __init__(self, at_once: int, patience: float = 10.0) -> None:
+    def __init__(self, at_once: int, patience: float = 4.0) -> None:
         self._at_once, self._patience = at_once, patience
         self._running: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[threading.Event]] = defaultdict(deque)

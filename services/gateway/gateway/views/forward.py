@@ -11,7 +11,7 @@ from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication
 
 from chassis.errors import Failure, NotFound, Unauthenticated, Unavailable
-from chassis.http import networks, requests, security_log
+from chassis.http import networks, prefer_wait, requests, security_log
 from chassis.http.slots import Slot
 from chassis.runtime import log
 
@@ -175,9 +175,12 @@ class Forwarder:
         claims: Mapping[str, Any] | None,
         is_download: bool,
     ) -> AbstractContextManager[None]:
-        """The turn of an ordinary request. One that waits for an outcome takes no processor, so it
-        needs none. Raises TooManyAtOnce."""
-        if is_download or kinds.is_upload(environ, route) or "HTTP_PREFER" in environ:
+        """The turn of an ordinary request. A change that waits for its outcome takes no processor
+        meanwhile, so it needs none. Raises TooManyAtOnce."""
+        waits = environ["REQUEST_METHOD"] not in _READS and prefer_wait.seconds_in(
+            environ.get("HTTP_PREFER", "")
+        )
+        if is_download or kinds.is_upload(environ, route) or waits:
             return nullcontext()
         return self._capacity.take_turn(claims)
 

@@ -50,7 +50,12 @@ class Waiting:
 
 def wanted_seconds() -> int:
     """How long the client prefers to wait: 0 to 10 seconds."""
-    preference = _WAIT.search(request.headers.get("Prefer", ""))
+    return seconds_in(request.headers.get("Prefer", ""))
+
+
+def seconds_in(prefer: str) -> int:
+    """How long this header says that the client prefers to wait: 0 to 10 seconds."""
+    preference = _WAIT.search(prefer)
     return min(int(preference[1]), MAX_SECONDS) if preference else 0
 
 

@@ -12,9 +12,9 @@ import kombu.compression
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-# Seconds. The broker drops who is silent for two of them; a message of a listener takes less, for
-# the database ends what takes longer.
-HEARTBEAT = 5
+# Seconds. The broker drops who is silent for two of them. A message takes less, for the database
+# ends what takes longer; a batch may not.
+HEARTBEAT, BATCH_HEARTBEAT = 5, 30
 
 # kombu would decompress a message before its size can be checked. We send and accept none.
 kombu.compression._decoders.clear()

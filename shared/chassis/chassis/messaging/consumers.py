@@ -26,7 +26,7 @@ class RabbitConsumer:
     """Passes each message of a service's queue to ``receive`` and acknowledges it afterwards.
     ``ready`` raises while messages cannot be applied, and is called before consuming starts."""
 
-    prefetch = PREFETCH
+    prefetch, heartbeat = PREFETCH, broker.HEARTBEAT
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class RabbitConsumer:
 
     def _consume(self, stop: threading.Event) -> None:
         self._ready()  # what is delivered in vain comes closer to the delivery limit
-        connection = broker.connect(self.url, f"{self.service}-listen", heartbeat=broker.HEARTBEAT)
+        connection = broker.connect(self.url, f"{self.service}-listen", heartbeat=self.heartbeat)
         try:
             channel = connection.channel()
             channel.auto_decode = False  # the producer must not choose how we decode
@@ -93,7 +93,7 @@ class RabbitBatchConsumer(RabbitConsumer):
     """Consumes the queue of one type in batches: up to ``BATCH`` messages or ``BATCH_BYTES``, or
     what arrives within ``BATCH_SECONDS`` of the first."""
 
-    prefetch = 2 * BATCH
+    prefetch, heartbeat = 2 * BATCH, broker.BATCH_HEARTBEAT
 
     def __init__(self, url: str, service: str, batches: Batches) -> None:
         super().__init__(url, service, batches.inbox.receive, batches.inbox.database.check)

@@ -5,7 +5,9 @@ Independent of the broker, which hands the raw bytes to ``Inbox.receive`` and co
 delivered when it returns.
 """
 
+import threading
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
@@ -47,6 +49,7 @@ class Inbox:
         self.listeners = listeners_
         # Messages that were counted as having killed a process, but the database was unavailable.
         self._innocent: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def receive(
         self,
@@ -79,7 +82,8 @@ class Inbox:
                 self._apply_or_wait(decoded, raw, redriven)
             except Exception as problem:
                 if redelivered and health.is_unavailable(problem):
-                    self._innocent[decoded.envelope.id] += 1
+                    with self._counting:
+                        self._innocent[decoded.envelope.id] += 1
                 raise
         except Undeliverable as problem:
             self._dead_letter(raw, problem, published_by)
@@ -196,24 +200,31 @@ class Inbox:
     def _count_crash(self, decoded: Decoded) -> None:
         """Committed before the listener runs, so that a message which kills the process becomes a
         dead letter in the end."""
-        with self.database.transaction() as session:
-            self._acquit(session)
-            row = session.get(Redelivery, decoded.envelope.id)
-            if row is None:
-                row = Redelivery(id=decoded.envelope.id, times=0)
-                session.add(row)
-            row.times += 1
-            row.last_at = decoded.envelope.now
-            crashes = row.times
-        self._innocent.clear()
+        with self._counting:
+            innocent, self._innocent = self._innocent, Counter()
+        try:
+            with self.database.transaction() as session:
+                _acquit(session, innocent)
+                row = session.get(Redelivery, decoded.envelope.id)
+                if row is None:
+                    row = Redelivery(id=decoded.envelope.id, times=0)
+                    session.add(row)
+                row.times += 1
+                row.last_at = decoded.envelope.now
+                crashes = row.times
+        except Exception:
+            with self._counting:
+                self._innocent.update(innocent)
+            raise
         if crashes > MAX_CRASHES:
             raise Undeliverable("crashes", f"delivered {crashes} times and never finished")
 
-    def _acquit(self, session: Session) -> None:
-        """Take back what was counted while the database was unavailable."""
-        for message_id, times in self._innocent.items():
-            counted = update(Redelivery).where(Redelivery.id == message_id)
-            session.execute(counted.values(times=Redelivery.times - times))
+
+def _acquit(session: Session, innocent: Mapping[str, int]) -> None:
+    """Take back what was counted while the database was unavailable."""
+    for message_id, times in innocent.items():
+        counted = update(Redelivery).where(Redelivery.id == message_id)
+        session.execute(counted.values(times=Redelivery.times - times))
 
 
 def _is_first_time(session: Session, decoded: Decoded) -> bool:

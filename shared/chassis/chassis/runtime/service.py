@@ -68,7 +68,7 @@ class Service:
         def retry(database: Database, now: datetime, _settings: Any) -> int:
             return Inbox(database, self.listeners).retry_due(now)
 
-        retry_messages = Job("retry_messages", 1, retry)
+        retry_messages = Job("retry_messages", 1, retry, "messages")
         delete_expired = Job("delete_expired", 60, _delete_expired)
         return (*self.jobs, retry_messages, delete_expired)
 

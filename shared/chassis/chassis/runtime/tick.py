@@ -69,4 +69,7 @@ def _run(
                 outages[job.name].failed(problem)
             else:
                 outages[job.name].over()
-        stop.wait(max(0.05, min(0.5, min(due.values()) - time.monotonic())))
+        if leases.holds(lane, clock.now()):
+            stop.wait(max(0.0, min(0.5, min(due.values()) - time.monotonic())))
+        else:
+            stop.wait(0.5)
