@@ -30,7 +30,10 @@ class InvalidCode(errors.Invalid):
 
 class TooManyAuthenticators(errors.Conflict):
     code = "too_many_authenticators"
-    detail = "You have 5 authenticators, the maximum. Remove one first: DELETE /v1/me/totp/{id}."
+    detail = (
+        f"You have {MAX_AUTHENTICATORS} authenticators, the maximum. Remove one first: "
+        "DELETE /v1/me/totp/{id}."
+    )
 
 
 class NoSuchAuthenticator(errors.NotFound):

@@ -36,7 +36,7 @@ class InvalidOtp(errors.Unauthenticated):
 
 class NotEnrolled(errors.Conflict):
     code = "not_enrolled"
-    detail = "There is no authenticator to confirm. Start with POST /v1/me/totp."
+    detail = "You have no authenticator. Add one first: POST /v1/me/totp."
 
 
 class PasswordTooShort(errors.Conflict):

@@ -47,7 +47,7 @@ PIN_RETENTION = timedelta(days=30)
 STEP_UPS = Limit(20, timedelta(minutes=5))
 EXCHANGES = Limit(60, MINUTE)
 NEW_SESSIONS = Limit(60, MINUTE)
-REFRESHES = Limit(20, timedelta(minutes=10))  # of one session
+REFRESHES = Limit(60, timedelta(minutes=10))  # of one session
 KEYS = Limit(100, DAY)  # of one organization
 
 # Emails with links.
