@@ -88,6 +88,8 @@ SAMPLES = {
     "member.reset_password": Sample(
         EDIT_ONE, "admin", "POST", f"{O_}/members/{{adam}}/reset-password"
     ),
+    "member.reset_mfa": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{adam}}/reset-mfa"),
+    "member.end_sessions": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{adam}}/end-sessions"),
     "member.reset_pin": Sample(EDIT_ONE, "admin", "POST", f"{O_}/members/{{desk}}/reset-pin"),
     "member.confirm": Sample(EDIT_ONE, "olga", "POST", f"{O_}/members/{{mia}}/confirm"),
     "member.login_as": Sample(
