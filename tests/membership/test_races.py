@@ -12,6 +12,8 @@ from membership import models
 from membership.actions import erasure, organizations
 from sqlalchemy import event, select
 
+from tests.membership.support_setup import support_setup
+
 OLGA = "olga@customer.example"
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 _LOCKING = re.compile(r"FROM (\w+)(?s:.*) FOR (?:NO KEY )?(SHARE|UPDATE)")
@@ -134,3 +136,43 @@ def test_a_person_invited_during_their_erasure_gets_a_new_identity(service):
         linking.result()
     identity = _owner_of_the_second(service)
     assert (identity.status, identity.email, identity.password_hash) == ("active", OLGA, None)
+
+
+def test_a_request_for_support_during_a_disabling_is_refused(service):
+    support = support_setup(service)
+    is_locking = Event()
+
+    def on_lock(table, kind):
+        if (table, kind) == ("members", "SHARE"):
+            is_locking.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with service.database.transaction() as session:
+            staff = models.Member.identity_id == service.claims(support.staff)["sub"]
+            session.scalars(
+                select(models.Member).where(staff).with_for_update()
+            ).one().status = "disabled"
+            session.flush()
+            with _watching_locks(service, on_lock):
+                requesting = pool.submit(support.request)
+                assert is_locking.wait(10)
+        refused = requesting.result()
+    assert (refused.status_code, refused.json["code"]) == (401, "token_revoked")
+    with service.database.reading() as session:
+        assert session.scalars(select(models.SupportGrant)).all() == []
+
+
+def test_entering_locks_the_staff_member_before_the_grant_as_disabling_does(service):
+    support = support_setup(service, managed_by="customer")
+    member_id, _ = support.member("jane@customer.example")
+    grant = support.request().json["id"]
+    path = f"{support.grants_path}/{grant}"
+    assert support.call("POST", f"{path}/approve", {}, token=support.owner).status_code == 200
+    tables = []
+    with _watching_locks(service, lambda table, _: tables.append(table)):
+        entered = support.enter(grant)
+        token = entered.json["access_token"]
+        assert support.call("DELETE", "/v1/sessions/current", token=token).status_code == 204
+        assert support.login_as(member_id).status_code == 201
+    order = [table for table in tables if table in ("members", "support_grants")]
+    assert order == ["members", "support_grants"] * 2

@@ -3,6 +3,8 @@
 from membership import jobs, models
 from sqlalchemy import func, select, update
 
+from tests.membership.support_setup import support_setup
+
 MIA = "mia@customer.example"
 PASSWORD = "four calm otters drift"
 
@@ -79,6 +81,40 @@ def test_the_key_of_a_removed_person_does_not_name_them(service):
     [shown] = service.call("GET", "/v1/api-keys", token=staff).json["data"]
     assert shown["created_by"]["name"] == "Removed person"
     assert (shown["status"], shown["suspended_because"]) == ("suspended", "maker_left")
+
+
+def test_support_access_does_not_name_removed_people(service):
+    support = support_setup(service, managed_by="customer")
+    otto_id, otto = support.member("otto@provider.example", role="admin", at=support.provider_id)
+    anna_id, anna = support.member("anna@customer.example", role="admin")
+    approved = support.request(token=otto).json["id"]
+    path = f"{support.grants_path}/{approved}"
+    assert support.call("POST", f"{path}/approve", {}, token=anna).status_code == 200
+    assert support.enter(approved, token=otto).status_code == 201
+    refused = support.request().json["id"]
+    assert support.call("DELETE", f"{support.grants_path}/{refused}", token=anna).status_code == 204
+
+    for organization_id, member_id, token in (
+        (support.organization_id, anna_id, support.owner),
+        (support.provider_id, otto_id, support.boss),
+    ):
+        path = f"/v1/organizations/{organization_id}/members/{member_id}"
+        assert support.call("DELETE", path, token=token).status_code == 204
+
+    shown = support.call("GET", support.grants_path, token=support.staff).json["data"]
+    assert [(one["requested_by"]["name"], one["decided_by"]["name"]) for one in shown] == [
+        ("Staff.svensson Newcomer", "Removed person"),
+        ("Removed person", "Removed person"),
+    ]
+    assert stored(service, models.ActingSession.staff_name) == ["Removed person"]
+
+    with service.database.transaction() as session:  # as before, and what migration 0021 does
+        session.execute(update(models.SupportGrant).values(decided_by_name="Anna"))
+        anna = models.Member.id == anna_id
+        session.execute(update(models.Member).where(anna).values(status="removed"))
+    while jobs.delete_expired(service.database, service.clock.now(), None):
+        pass
+    assert stored(service, models.SupportGrant.decided_by_name) == ["Removed person"] * 2
 
 
 def test_who_was_removed_before_is_erased_by_a_job(service):

@@ -151,3 +151,24 @@ def test_erasing_the_organization_erases_the_reasons(setup: SupportSetup) -> Non
         None,
         "",
     )
+
+
+@pytest.mark.parametrize("how", ["disabled", "removed", "another role", "signed out"])
+def test_who_is_gone_requests_nothing_with_an_older_token(support: SupportSetup, how: str) -> None:
+    member_id, token = support.member(
+        "otto@provider.example", at=support.provider_id, preset="manager"
+    )
+    path = f"/v1/organizations/{support.provider_id}/members/{member_id}"
+    if how == "disabled":
+        support.call("POST", f"{path}/disable", token=support.boss)
+    elif how == "removed":
+        support.call("DELETE", path, token=support.boss)
+    elif how == "another role":
+        support.call("PATCH", path, {"preset": "viewer"}, token=support.boss)
+    else:
+        support.call("DELETE", "/v1/sessions/current", token=token)
+
+    refused = support.request(token=token)
+
+    assert (refused.status_code, refused.json["code"]) == (401, "token_revoked")
+    assert support.call("GET", support.grants_path, token=support.owner).json["data"] == []

@@ -103,10 +103,11 @@ def open_organization(session: Session, organization_id: str) -> Organization:
 def lock_staff_session(
     session: Session, staff: Staff, now: datetime, *, also: str = ""
 ) -> LoginSession:
-    """The staff member's own login session, locked together with their identity.
+    """The staff member's own login session, locked together with their membership and identity.
+    Call it before grants are locked: disabling the staff member locks in this order.
 
     ``also``: a member to lock with them. Raises StaffSessionEnded when the session has ended or
-    the role is not the one in their token, CodeRequired, and AlreadyActing."""
+    the role is not the one in their token, and CodeRequired."""
     member_id = session.scalar(
         select(LoginSession.member_id).where(LoginSession.id == staff.session_id)
     )
@@ -130,8 +131,16 @@ def lock_staff_session(
         raise StaffSessionEnded()
     if queries.requires_codes(session, staff.organization_id) and not login.with_otp:
         raise CodeRequired()
-    _check_none_open(session, staff, now)
     return login
+
+
+def check_not_acting(session: Session, staff: Staff, now: datetime) -> None:
+    """Raise AlreadyActing where the staff member is in an organization already."""
+    own = ActingSession.staff_identity_id == staff.identity_id
+    _end(session, own & (ActingSession.expires_at <= now), why=EXPIRED, now=now)
+    other = session.scalar(select(ActingSession.id).where(own, ActingSession.ended_at.is_(None)))
+    if other is not None:
+        raise AlreadyActing(acting_session_id=other)
 
 
 def reason_for_customers(session: Session, reason: str, staff: Staff) -> str:
@@ -299,11 +308,3 @@ def _record(
         changes=[change],
         target={"type": "support_grant", "id": acting.grant_id or "", "label": organization.name},
     )
-
-
-def _check_none_open(session: Session, staff: Staff, now: datetime) -> None:
-    own = ActingSession.staff_identity_id == staff.identity_id
-    _end(session, own & (ActingSession.expires_at <= now), why=EXPIRED, now=now)
-    other = session.scalar(select(ActingSession.id).where(own, ActingSession.ended_at.is_(None)))
-    if other is not None:
-        raise AlreadyActing(acting_session_id=other)

@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import attempts, audit_log, identities, keys, logouts, support_grants
-from membership.models import ApiKey, Identity, Mail, MailedToken, Member, OwnershipTransfer
+from membership.models import (
+    ActingSession,
+    ApiKey,
+    Identity,
+    Mail,
+    MailedToken,
+    Member,
+    OwnershipTransfer,
+    SupportGrant,
+)
 from membership.values import attempt_limits
 
 
@@ -40,27 +49,24 @@ def erase_members(
 
 def erase_removed_member(session: Session, *, member: Member, now: datetime) -> None:
     """Erase a removed member and the identity behind it, unless the person is a member elsewhere.
-    The address is free again, and neither API keys nor the audit log name them any longer."""
+    The address is free again, and neither API keys, support access nor the audit log name them
+    any longer."""
     identities.erase_if_unused(session, which=[member.identity_id], now=now)
     if member.identity_id is not None:
         identity = session.get_one(Identity, member.identity_id, populate_existing=True)
         if identity.status != "erased":
             return
-        session.execute(
-            update(ApiKey)
-            .where(ApiKey.created_by == identity.id)
-            .values(created_by_name=REMOVED_PERSON)
-        )
     member.name, member.status, member.verified = REMOVED_PERSON, "erased", False
     member.given_name = member.family_name = member.label = None
     member.email = member.pending_email = member.last_signed_in_at = None
     member.extension = member.pin_hash = member.invited_by = None
     member.update_search()
     session.execute(delete(Mail).where(Mail.member_id == member.id))
-    people = {member.id, *queries.former_logins(session, member.id)}
+    logins = {*queries.former_logins(session, member.id)}
     if member.identity_id is not None:
-        people.add(member.identity_id)
-    audit_log.erase_people(session, people, now=now)
+        logins.add(member.identity_id)
+    _erase_names(session, logins)
+    audit_log.erase_people(session, {member.id, *logins}, now=now)
 
 
 def erase_removed(session: Session, *, now: datetime, limit: int = 100) -> int:
@@ -69,6 +75,21 @@ def erase_removed(session: Session, *, now: datetime, limit: int = 100) -> int:
     for member in removed:
         erase_removed_member(session, member=member, now=now)
     return sum(member.status == "erased" for member in removed)
+
+
+def _erase_names(session: Session, logins: set[str]) -> None:
+    """Replace the names that API keys and support access keep of these erased identities."""
+    for by, name in (
+        (ApiKey.created_by, ApiKey.created_by_name),
+        (SupportGrant.requested_by, SupportGrant.requested_by_name),
+        (SupportGrant.decided_by, SupportGrant.decided_by_name),
+        (ActingSession.staff_identity_id, ActingSession.staff_name),
+    ):
+        session.execute(
+            update(by.class_)
+            .where(by.in_(logins), name.is_not(None))
+            .values({name: REMOVED_PERSON})
+        )
 
 
 def _erase_people(session: Session, organization_id: str, now: datetime) -> None:

@@ -62,8 +62,9 @@ def log_in_as(
         raise MemberNotEligible(
             "This person belongs to your own organization. Choose a member of a customer."
         )
-    grant = _grant_needed(session, organization, now)
     login = acting_sessions.lock_staff_session(session, staff, now, also=member_id)
+    grant = _grant_needed(session, organization, now)
+    acting_sessions.check_not_acting(session, staff, now)
     member = queries.member(session, organization_id, member_id)
     _check_eligible(member, staff)
     if member.identity_id and queries.is_staff_of(

@@ -50,8 +50,9 @@ def enter(
         support_queries.grant(session, organization_id, grant_id)
     organization = acting_sessions.open_organization(session, organization_id)
     support_grants.check_managed_service(session, organization)
-    grant = _usable_grant(session, organization_id, grant_id, now)
     login = acting_sessions.lock_staff_session(session, staff, now)
+    grant = _usable_grant(session, organization_id, grant_id, now)
+    acting_sessions.check_not_acting(session, staff, now)
     expires_at = min(
         now + SUPPORT_SESSION_DURATION,
         grant.expires_at,

@@ -82,8 +82,10 @@ def request_grant(
     """Request a grant. It is active at once where the provider manages the organization; otherwise
     once an owner or admin consents.
 
-    Raises NotACustomer, OrganizationNotActive, ManagedServiceOff, RequestPending."""
+    Raises NotACustomer, OrganizationNotActive, ManagedServiceOff, StaffSessionEnded, CodeRequired,
+    RequestPending."""
     organization = _customer(session, organization_id, lock="change")
+    acting_sessions.lock_staff_session(session, staff, now)
     managed = organization.managed_by == "provider"
     if not managed and support_queries.pending_grant(session, organization_id, now) is not None:
         raise RequestPending()

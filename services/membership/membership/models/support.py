@@ -18,8 +18,9 @@ class SupportGrant(Base):
 
     ``status``: pending (waiting for consent), active, refused, ended, expired. ``access``: full or
     read. ``expires_at``: of the request while it is pending, of the grant afterwards.
-    ``requested_by``, ``decided_by``: identities, with their names at the time; nobody decides where
-    the provider manages the organization. ``warned_at``: when the owner was warned that it ends."""
+    ``requested_by``, ``decided_by``: identities, with their names at the time until they are
+    erased; nobody decides where the provider manages the organization. ``warned_at``: when the
+    owner was warned that it ends."""
 
     __tablename__ = "support_grants"
     __table_args__ = (
@@ -45,10 +46,10 @@ class SupportGrant(Base):
     reason: Mapped[str] = mapped_column(String(500))
     access: Mapped[str] = mapped_column(String(8))
     minutes: Mapped[int] = mapped_column(Integer)
-    requested_by: Mapped[str] = mapped_column(String(64))
+    requested_by: Mapped[str] = mapped_column(String(64), index=True)
     requested_by_name: Mapped[str] = mapped_column(String(511))
     requested_at: Mapped[datetime] = mapped_column(Instant)
-    decided_by: Mapped[str | None] = mapped_column(String(64))
+    decided_by: Mapped[str | None] = mapped_column(String(64), index=True)
     decided_by_name: Mapped[str | None] = mapped_column(String(511))
     decided_at: Mapped[datetime | None] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
