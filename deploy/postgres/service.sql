@@ -15,8 +15,6 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = login)
 \gexec
 ALTER ROLE :"owner" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'owner_password';
 ALTER ROLE :"app" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'app_password';
--- A migration that waits for a lock makes everyone else wait behind it: it fails soon instead, to be run again.
-ALTER ROLE :"owner" SET lock_timeout = '5s';
 ALTER ROLE :"app" SET statement_timeout = '5s';
 ALTER ROLE :"app" SET lock_timeout = '2s';
 -- A prepared statement keeps the plan that it got while its tables were small: make that plan use an index, too.

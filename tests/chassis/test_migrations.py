@@ -11,6 +11,7 @@ from chassis.db import migrations
 from chassis.db.columns import Base
 from org.app import SERVICE
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 TABLES = set(Base.metadata.tables)
 HEAD = (migrations.CHASSIS / "HEAD").read_text().strip()
@@ -134,6 +135,21 @@ def test_a_database_from_before_the_audit_was_protected_is_upgraded(
     assert scalar(old, "SELECT number FROM audit_heads") == 7
     assert not scalar(old, "SELECT erased FROM audit_heads")
     assert schema(old) == schema(new)
+
+
+def test_a_migration_that_meets_a_lock_fails_soon_and_can_be_run_again(
+    new_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_MS", 100)
+    migrations.upgrade(migrations.CHASSIS, new_postgres_url, "0003", shared=False)
+    engine = create_engine(new_postgres_url)
+    with engine.begin() as reader:
+        reader.execute(text("SELECT * FROM relay_leases"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrations.upgrade(migrations.CHASSIS, new_postgres_url, shared=False)
+    engine.dispose()
+
+    migrations.upgrade(migrations.CHASSIS, new_postgres_url, shared=False)
 
 
 def test_of_several_migrations_at_once_one_does_the_work(new_postgres_url: str) -> None:

@@ -11,6 +11,7 @@ from flask import Flask
 from gateway.app import close_app, create_app
 from gateway.clients import InProcess
 from gateway.config import Settings
+from gateway.guard import limits
 from werkzeug.test import Client
 
 from tests.gateway.fakes import SECRET, Fake
@@ -48,6 +49,12 @@ def settings(**other: Any) -> Settings:
         "readiness_s": 0.0,
     }
     return Settings(**{**standard, **other})
+
+
+@pytest.fixture(autouse=True)
+def long_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests of one test are counted together, however long it takes."""
+    monkeypatch.setattr(limits, "_PUBLIC_WINDOW", 86_400)
 
 
 @pytest.fixture

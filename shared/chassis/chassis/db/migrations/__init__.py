@@ -22,6 +22,7 @@ from chassis.messaging import inbox_models, outbox  # noqa: F401 - their tables
 
 __all__ = ["CHASSIS", "VERSION_TABLE", "config", "is_foreign", "run_environment", "upgrade"]
 
+LOCK_TIMEOUT_MS = 5000
 # Any number that nothing else locks in this database.
 _LOCK = 7_041_905_282
 
@@ -121,6 +122,9 @@ def _options(metadata: MetaData) -> dict[str, Any]:
 def _run(connection: Connection, options: dict[str, Any]) -> None:
     context.configure(connection=connection, **options)
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":
+            # Everyone else would wait behind a migration that waits for a lock. It is run again.
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_MS}ms'"))
         context.run_migrations()
 
 
