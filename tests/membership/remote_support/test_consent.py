@@ -46,6 +46,29 @@ def test_a_self_managed_customer_consents_first(setup: SupportSetup) -> None:
     ]
 
 
+@pytest.mark.parametrize("change", ["disabled", "removed", "demoted"])
+def test_who_no_longer_decides_consents_to_nothing_with_an_older_token(
+    setup: SupportSetup, change: str
+) -> None:
+    member_id, token = setup.member("anna@customer.example", role="admin")
+    grant, path = setup.request().json, f"/v1/organizations/{setup.organization_id}/members"
+    changed = {
+        "disabled": lambda: setup.call(
+            "POST", f"{path}/{member_id}/disable", {}, token=setup.owner
+        ),
+        "removed": lambda: setup.call("DELETE", f"{path}/{member_id}", token=setup.owner),
+        "demoted": lambda: setup.call(
+            "PATCH", f"{path}/{member_id}", {"role": "member"}, token=setup.owner
+        ),
+    }[change]()
+    assert changed.status_code in (200, 204), changed.text
+
+    refused = setup.call("POST", f"{setup.grants_path}/{grant['id']}/approve", {}, token=token)
+
+    assert (refused.status_code, refused.json["code"]) == (403, "forbidden"), refused.text
+    assert setup.enter(grant["id"]).status_code == 409
+
+
 def test_the_time_runs_from_the_consent(setup: SupportSetup) -> None:
     pending = setup.request(minutes=60).json
     setup.service.clock.advance(hours=70)

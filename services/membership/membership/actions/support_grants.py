@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from membership import queries
 from membership.actions import acting_sessions, audit_log, support_emails
-from membership.models import ActingSession, Organization, SupportGrant
+from membership.actions.keys import AccessChanged
+from membership.models import ActingSession, Member, Organization, SupportGrant
 from membership.queries import support as support_queries
+from membership.values.roles import ADMIN, OWNER
 from membership.values.support import (
     BY_CUSTOMER,
     BY_PROVIDER,
@@ -125,15 +127,15 @@ def approve_grant(
     """The customer consents, by its owner or an admin whom its provider has not admitted; the
     granted time runs from now.
 
-    Raises NoSuchGrant, NotTheCustomers, NotConfirmed, RequestNotPending, OrganizationNotActive,
-    ManagedServiceOff."""
+    Raises NoSuchGrant, NotTheCustomers, AccessChanged, NotConfirmed, RequestNotPending,
+    OrganizationNotActive, ManagedServiceOff."""
     support_queries.grant(session, organization_id, grant_id)
     organization = _customer(session, organization_id, lock="use")
+    consenting = queries.members_by_identity(session, organization_id, {by.id}, lock="use")
     grant = support_queries.grant(session, organization_id, grant_id, lock="change")
     if queries.is_staff_of(session, by.id, grant.provider_id):
         raise NotTheCustomers()
-    if organization.managed_by == "customer":
-        _check_confirmed(session, organization_id, by)
+    _check_consenting(organization, consenting.get(by.id))
     if grant.status != "pending" or grant.expires_at <= now:
         raise RequestNotPending()
     grant.status = "active"
@@ -234,9 +236,12 @@ def check_managed_service(session: Session, organization: Organization) -> None:
         raise ManagedServiceOff()
 
 
-def _check_confirmed(session: Session, organization_id: str, by: Actor) -> None:
-    consenting = queries.membership_in(session, by.id, organization_id)
-    if consenting is None or not consenting.member.confirmed:
+def _check_consenting(organization: Organization, member: Member | None) -> None:
+    """The member as the database has them now: a token outlives a removal or a change of role by
+    seconds. Raises AccessChanged, NotConfirmed."""
+    if member is None or member.status != "active" or member.role not in (OWNER, ADMIN):
+        raise AccessChanged()
+    if organization.managed_by == "customer" and not member.confirmed:
         raise NotConfirmed()
 
 
