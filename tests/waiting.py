@@ -7,7 +7,7 @@ from typing import Any
 
 def until(
     condition: Callable[[], Any],
-    seconds: float = 60,
+    seconds: float = 240,
     *,
     every: float = 0.02,
     state: Callable[[], Any] = str,
