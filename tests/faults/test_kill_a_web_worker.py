@@ -63,7 +63,7 @@ def _kill_workers(system: System, role: str, done: object, wanted: int) -> int:
     dice = random.Random(20261122)
     marks = sorted(dice.sample(range(5, CHARGES - 20), wanted))
     for mark in marks:
-        until(lambda mark=mark: done() >= mark, seconds=60)  # type: ignore[operator]
+        until(lambda mark=mark: done() >= mark)  # type: ignore[operator]
         master = system.pid(role)
         children = until(lambda master=master: family(master)[1:])
         os.kill(children[0], signal.SIGKILL)

@@ -51,8 +51,7 @@ def test_a_deletion_survives_a_kill_at(system: System, role: str, point: str) ->
     assert requested.status == 202
     assert died == -9
     deletion = until(
-        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d,
-        seconds=45,
+        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] == "scheduled" and d
     )
     assert deletion["id"] == requested.body["id"]
     timeline = until(

@@ -223,8 +223,7 @@ def test_remote_support_needs_the_consent_of_a_customer_that_manages_itself(cast
     text = until(
         lambda: [
             t for t in cast.target.mails_to(cast.address, "What support did in") if "ticket 3" in t
-        ],
-        seconds=30,
+        ]
     )[0]
     assert "Nothing was changed." in text and "your organization ended it" in text
     assert hides(cast, requests, approved.body, theirs, text, cast.support_rows(cast.customer))
