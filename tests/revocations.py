@@ -44,7 +44,7 @@ class Scene:
         self.staff: Api = customers.sign_in_as_admin(system.address, system.password)
         assert self.staff.call("PATCH", "/v1/settings", {"managed_service": True}).status == 200
         self.path = customers.open_customer(self.staff, managed_by="provider")
-        self._pool = urllib3.PoolManager(retries=False, timeout=10.0)
+        self._pool = urllib3.PoolManager(retries=False, timeout=60.0)
         self._kept: dict[str, Any] = {}
         owner = self._owner(self.path)
         self._customers = [(path, self._owner(path)) for path in self._opened(times)]

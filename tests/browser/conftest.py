@@ -16,7 +16,7 @@ from tests.browser.people import Person, Typist
 from tests.browser.sites import ADMIN, Site
 from tests.embedded import Embedded
 
-PATIENCE = 60_000
+PATIENCE = 240_000
 Arrivals = Callable[..., Person]
 
 

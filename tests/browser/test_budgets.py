@@ -38,8 +38,7 @@ def customer(embedded: Site) -> Customer:
             not embedded.staff.call("GET", "/v1/organizations?status=provisioning&limit=1").body[
                 "data"
             ]
-        ),
-        90,
+        )
     )
     one.top_up("100.00")
     for amount in range(1, 12):

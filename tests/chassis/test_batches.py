@@ -351,7 +351,7 @@ def test_a_broker_restart_loses_and_repeats_nothing(
         usage_broker.server.kill()
         usage_broker.server.restart()
         publish(usage_broker, *(raw(f"s{n}") for n in range(500)))
-        until(lambda: len(effects(postgres_database)) == 2000, 120)
+        until(lambda: len(effects(postgres_database)) == 2000)
     assert len(set(effects(postgres_database))) == 2000
     assert dead_letter_reasons(postgres_database) == []
 

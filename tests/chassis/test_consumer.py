@@ -47,7 +47,7 @@ class Outcome:
         self.published = self._publish_all(broker)
         with broker.listening(Inbox(database, LISTENERS)):
             last = f"{self.good} {self.versions}"
-            until(lambda: effects(database)[-1:] == [last], 60)
+            until(lambda: effects(database)[-1:] == [last])
         self.effects = effects(database)
         self.dead = rows(database, DeadLetter)
         self.remaining = broker.depth("org.inbox")

@@ -41,9 +41,7 @@ def _race(api: customers.Api, path: str, head_start: float | None) -> tuple[str,
     def charge() -> None:
         ready.wait()
         if head_start is None:
-            until(
-                lambda: api.call("GET", f"{path}/account").body["status"] == "closed", seconds=120
-            )
+            until(lambda: api.call("GET", f"{path}/account").body["status"] == "closed")
         else:  # the deletion has hops to go; without a head start it always loses
             threading.Event().wait(head_start)
         charged.append(customers.transact(api, path, "charges", "4.00").status)
@@ -54,7 +52,6 @@ def _race(api: customers.Api, path: str, head_start: float | None) -> tuple[str,
     api.call("DELETE", path, {"reason": "race"})
     other.join()
     deletion = until(
-        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] != "asked" and d,
-        seconds=120,
+        lambda: (d := api.call("GET", f"{path}/deletion").body)["status"] != "asked" and d
     )
     return deletion["status"], charged[0], api.call("GET", f"{path}/account").body["balance"]

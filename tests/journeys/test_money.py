@@ -309,7 +309,7 @@ def test_the_periodic_audit_passes_afterwards(api: Api) -> None:
         done = response.status == 200 and response.body["started_at"] > began
         return response.body if done else None
 
-    proof = until(passed, 150, every=0.5)  # one comes each minute
+    proof = until(passed, every=0.5)  # one comes each minute
     assert (proof["status"], proof["discrepancies"]) == ("passed", []), proof
     assert proof["accounts"] >= 5 and proof["entries"] > 1000
     for currency in proof["trial_balance"]:

@@ -109,7 +109,7 @@ def test_an_address_has_a_connection_limit(start: Start, upstream: Upstream) -> 
     with contextlib.ExitStack() as stack:
         for _ in range(10):
             with contextlib.suppress(ConnectionError):
-                stack.enter_context(socket.create_connection(("127.0.0.1", proxy), timeout=5))
+                stack.enter_context(socket.create_connection(("127.0.0.1", proxy), timeout=60))
         assert eventually(lambda: not is_served(proxy))
     assert eventually(lambda: is_served(proxy))
 

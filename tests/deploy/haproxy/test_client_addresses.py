@@ -48,7 +48,7 @@ def test_requests_behind_a_trusted_proxy_are_counted_by_client(
     behind_a_proxy: int, upstream: Upstream
 ) -> None:
     """On one connection, as a proxy keeps them."""
-    line = http.client.HTTPConnection("127.0.0.1", behind_a_proxy, timeout=30)
+    line = http.client.HTTPConnection("127.0.0.1", behind_a_proxy, timeout=60)
 
     def ask(client: str) -> int:
         line.request("GET", "/v1/me", headers={"X-Forwarded-For": client})
@@ -65,7 +65,7 @@ def test_requests_behind_a_trusted_proxy_are_counted_by_client(
 def test_a_trusted_proxy_may_have_the_connections_of_all_its_clients(behind_a_proxy: int) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(10):
-            stack.enter_context(socket.create_connection(("127.0.0.1", behind_a_proxy), timeout=5))
+            stack.enter_context(socket.create_connection(("127.0.0.1", behind_a_proxy), timeout=60))
         assert is_served(behind_a_proxy)
 
 
