@@ -9,7 +9,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness assets screenshots docs migration processes sbom advisories clean
+.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness bench-messages assets screenshots docs migration processes sbom advisories clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ bench-console: .venv/.tested ## how long the server takes for pages with a hundr
 
 bench-fairness: .venv/.tested ## how much longer requests take while another tenant is at its limits
 	@exec $(PY) -m tests.bench.fairness
+
+bench-messages: .venv/.tested ## how fast listeners consume, next to kombu alone (ROWS= for a part, PROFILE=1 for where the time goes)
+	@exec $(PY) -m tests.bench.messages $(ROWS)
 
 assets: .venv/.ready ## fetch the third-party files of the console's pages (the set-up does it once)
 	@$(PY) -m clientele assets

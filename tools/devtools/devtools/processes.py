@@ -101,7 +101,7 @@ class System:
         """Run a command of a service to its end; what it printed."""
         done = subprocess.run(  # noqa: S603 - our own code
             [sys.executable, "-m", service, *words],
-            env=self._environment(service, words[0]) | extra,
+            env=self.environment(service, words[0]) | extra,
             text=True,
             capture_output=True,
             check=False,
@@ -170,7 +170,7 @@ class System:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own code
                 [sys.executable, "-m", service, "web" if name in self._downloads else role],
-                env={**self._environment(service, role), **extra},
+                env={**self.environment(service, role), **extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -188,7 +188,8 @@ class System:
 
         until(alive, 180, f"{name} does not answer")
 
-    def _environment(self, service: str, role: str) -> dict[str, str]:
+    def environment(self, service: str, role: str) -> dict[str, str]:
+        """The environment that a role or a command of a service gets."""
         inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
         names = {f"{name.upper()}_URL": self.url_of(name) for name in registry.entries()}
         common = {
