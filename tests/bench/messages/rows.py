@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def publish_balances(environment: Environment, count: int) -> None:
-    """Begin anew with a backlog of balances for org."""
+    """Clear everything, then prepare a backlog of balances for org."""
     environment.clear()
     environment.publish("billing", balances(environment, count))
 
@@ -40,15 +40,15 @@ def publish_balances(environment: Environment, count: int) -> None:
 def balances(environment: Environment, count: int) -> Iterator[Message]:
     """Figures of customers in random order, as billing publishes them after charges."""
     for _ in range(count):
-        credits = f"{random.randrange(10**6)}.{random.randrange(100):02}"
+        figure = f"{random.randrange(10**6)}.{random.randrange(100):02}"
         yield billing.BalanceChanged(
             organization_id=random.choice(environment.organizations),
             provider_id=environment.provider_id,
             currency="EUR",
             payment_mode="prepaid",
             status="open",
-            usable_credits=credits,
-            balance=credits,
+            usable_credits=figure,
+            balance=figure,
             credit_limit="0.00",
             reserved_credits="0.00",
             amount_due="0.00",
