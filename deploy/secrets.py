@@ -209,7 +209,8 @@ def definitions(passwords: dict[str, str]) -> dict[str, object]:
                 "name": user,
                 "password_hash": broker_hash(word),
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
-                "tags": [],
+                # What the topology step needs to set policies by the management API.
+                "tags": ["policymaker"] if user == "admin" else [],
             }
             for user, word in passwords.items()
         ],

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from chassis.db.database import Database
-from chassis.messaging import broker, publisher
+from chassis.messaging import broker, policies, publisher
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.outbox import OutboxRow
 from chassis.messaging.publisher import InDoubt, RabbitBus
 from chassis.messaging.relay import OutgoingMessage, Relay
 from chassis.runtime import ids
+from chassis.runtime.settings import Secret
 from contracts import billing, org
 
 from tests.chassis.conftest import LISTENERS, Broker
@@ -276,3 +277,10 @@ def test_a_bound_queue_gets_what_its_service_consumes(broker: Broker) -> None:
     broker.publish([body])
 
     assert broker.take(1) == [body]
+
+
+def test_the_topology_step_knows_the_version_of_the_broker(broker: Broker) -> None:
+    version = broker.server.rabbitmqctl("eval", "rabbit_misc:version().")
+    settings = policies.BrokerSettings(broker_admin_url=Secret(broker.server.url()))
+
+    assert f'"{policies._version("org", settings)}.' in version

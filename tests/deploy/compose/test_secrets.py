@@ -67,6 +67,7 @@ def test_derived_secrets_match(secrets: Path) -> None:
     assert {user["name"] for user in definitions["users"]} == {"admin", *DATA_SERVICES, *OUTSIDERS}
     for user in definitions["users"]:
         assert "password" not in user
+        assert user["tags"] == (["policymaker"] if user["name"] == "admin" else [])
         salted = base64.b64decode(user["password_hash"])
         password = read[f"{user['name']}_broker_password"].encode()
         assert salted[4:] == hashlib.sha256(salted[:4] + password).digest()

@@ -48,6 +48,8 @@ def test_each_role_gets_only_the_secrets_it_needs() -> None:
             assert environment.get("DATABASE_URL_FILE") == database
             assert environment.get("BROKER_URL_FILE") == broker
             assert environment.get("BROKER_ADMIN_URL_FILE") == admin
+            management = "http://broker:15672" if role == "topology" else None
+            assert environment.get("BROKER_MANAGEMENT_URL") == management
 
 
 def test_each_service_with_a_database_gets_one(tmp_path: Path) -> None:
@@ -112,6 +114,18 @@ def by_default(value: str) -> str:
     while (less := re.sub(r"\$\{\w+:-([^${}]*)}", r"\1", value)) != value:
         value = less
     return value
+
+
+def test_the_broker_has_the_plugins_that_the_topology_step_needs() -> None:
+    file = "./deploy/rabbitmq/enabled_plugins"
+    text = (ROOT / file).read_text()
+
+    assert f"{file}:/etc/rabbitmq/enabled_plugins:ro" in SERVICES["broker"]["volumes"]
+    assert re.fullmatch(r"\[\w+(, \w+)*\]\.\n", text), "an Erlang term, ended by a full stop"
+    assert set(re.findall(r"\w+", text)) == {
+        "rabbitmq_consistent_hash_exchange",
+        "rabbitmq_management",
+    }
 
 
 def test_each_service_knows_its_internal_callers(secrets: Path) -> None:

@@ -37,6 +37,7 @@ def test_nothing_is_called_without_tls(name: str) -> None:
     assert not [value for value in settings.values() if str(value).startswith("http://")]
     brokers = [v for k, v in settings.items() if k in ("BROKER_URL_FILE", "BROKER_ADMIN_URL_FILE")]
     assert all(value.endswith("_broker_tls_url") for value in brokers)
+    assert ("BROKER_MANAGEMENT_URL" in settings) == name.endswith("-topology")
     assert ("TLS_CERTIFICATE" in settings) == is_web(name)
     for variable in ("PGSSLROOTCERT", "TLS_AUTHORITIES", "TLS_CERTIFICATE"):
         assert variable not in settings or settings[variable].removeprefix(MOUNTED) in mounted

@@ -225,7 +225,7 @@ class System:
         if service == "console":
             own["WEB_THREADS"] = "28"
         if role == "topology":
-            own["BROKER_ADMIN_URL"] = self._broker_admin
+            own |= {"BROKER_ADMIN_URL": self._broker_admin, "BROKER_POLICY_SET": "true"}
         return inherited | common | own
 
     def _secrets_of(self, service: str) -> dict[str, str]:

@@ -24,7 +24,11 @@ def migrate(service: Service) -> None:
 
 def topology(service: Service) -> None:
     """Declare the service's part of the broker, as its administrator."""
-    declare_topology(service, read_secret("BROKER_ADMIN_URL"))
+    from chassis.messaging import policies
+
+    settings = load(policies.BrokerSettings)
+    policies.keep_all_messages(service.name, settings)
+    declare_topology(service, settings.broker_admin_url)
 
 
 def declare_topology(service: Service, url: str) -> None:
