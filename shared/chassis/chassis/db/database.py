@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session as Session  # noqa: PLC0414 - for views and listeners
 
 from chassis.auth.actor import Client
-from chassis.db import health, unit_of_work
+from chassis.db import unit_of_work
 
 # The correlation of transactions without a request or message: the run of a job.
 cause: ContextVar[str] = ContextVar("cause", default="")
@@ -77,8 +77,10 @@ class Database:
             if self.is_sqlite:
                 return
             query = text("SELECT current_setting('transaction_read_only'), pg_current_xact_id()")
-            if connection.execute(query).one()[0] == "on":
-                raise ReadOnly("the database accepts no changes")
+            read_only = connection.execute(query).one()[0] == "on"
+        if read_only:
+            self.engine.dispose()  # a new connection may lead to another server
+            raise ReadOnly("the database accepts no changes")
 
     def close(self) -> None:
         """Close all connections."""
@@ -97,24 +99,9 @@ def _engine(url: str, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    engine = create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=2,
-        pool_pre_ping=True,
-        pool_recycle=1800,
-        hide_parameters=True,
-        connect_args={
-            "connect_timeout": 2,
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 5000,
-        },
-    )
-    event.listen(engine, "handle_error", health.renew_pool_after_failover)
-    return engine
+    from chassis.db import postgres  # the driver takes long to import
+
+    return postgres.create(url, pool_size)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

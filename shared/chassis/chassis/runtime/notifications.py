@@ -1,15 +1,22 @@
 """Waking the relay across processes, with LISTEN and NOTIFY of PostgreSQL."""
 
 import threading
+from typing import Any
 
 import psycopg
 
+from chassis.db import postgres
 from chassis.db.database import Database
 from chassis.messaging.relay import Relay
 from chassis.runtime import log
 from chassis.runtime.backoff import Backoff
+from chassis.runtime.outages import Outage
 
 _CHANNEL = "published"
+_POOLED = (
+    "DATABASE_URL leads to a connection pooler, which does not pass on notifications: new messages "
+    "are looked for once a second. Set DATABASE_DIRECT_URL to the address of PostgreSQL itself."
+)
 _LOG = log.get("notifications")
 
 
@@ -22,23 +29,31 @@ def database(url: str, pool_size: int) -> Database:
 
 
 def listen(url: str, relay: Relay, stop: threading.Event) -> None:
-    """Wake the relay at each notification. Reconnects until told to stop."""
+    """Wake the relay at each notification. Reconnects until told to stop. Where a pooler keeps
+    notifications to itself, it says so and ends."""
     backoff = Backoff(1.0, 10.0)
+    outage = Outage(_LOG, "notifications.failed", "notifications.recovered")
     while not stop.is_set():
         try:
-            _listen_once(url, relay, backoff, stop)
-        except psycopg.Error:
+            with postgres.connect(url) as connection:
+                if _is_pooled(connection):
+                    _LOG.warning("notifications.pooled", detail=_POOLED)
+                    return
+                connection.execute(f"LISTEN {_CHANNEL}")
+                outage.over()
+                backoff.reset()
+                while not stop.is_set():
+                    for _ in connection.notifies(timeout=1, stop_after=1):
+                        relay.wake()
+        except psycopg.Error as problem:
+            outage.failed(problem)
             backoff.wait(stop)
 
 
-def _listen_once(url: str, relay: Relay, backoff: Backoff, stop: threading.Event) -> None:
-    conninfo = url.replace("+psycopg", "", 1)
-    with psycopg.connect(conninfo, autocommit=True, connect_timeout=2) as connection:
-        connection.execute(f"LISTEN {_CHANNEL}")
-        backoff.reset()
-        while not stop.is_set():
-            for _ in connection.notifies(timeout=1, stop_after=1):
-                relay.wake()
+def _is_pooled(connection: psycopg.Connection[Any]) -> bool:
+    """Whether someone between us and the server answers logins in its place."""
+    served_by: Any = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(served_by[0] != connection.info.backend_pid)
 
 
 def _notify(opened: Database) -> None:

@@ -78,8 +78,9 @@ def relay(service: Service) -> None:
     bus = publisher.RabbitBus(settings.broker_url, service.name)
     running = Relay(database, bus)
     serve_health(service, settings, {"database": database.check, "broker": bus.check})
+    notified_by = settings.database_direct_url or settings.database_url
     threading.Thread(
-        target=notifications.listen, args=(database.url, running, stop), daemon=True
+        target=notifications.listen, args=(notified_by, running, stop), daemon=True
     ).start()
     running.run(stop)
     bus.close()

@@ -45,6 +45,8 @@ def needed_by(*roles: str, default: Any = dataclasses.MISSING) -> Any:
 class ServiceSettings:
     """The settings of every service with a database.
 
+    ``database_direct_url``: the same database as ``database_url`` where that leads to a connection
+    pooler, past it, for notifications;
     ``internal_secret``: this service's password for ``/internal/*`` of other services;
     ``internal_callers``: the services that may call its own, as ``name=sha256hex,…``;
     ``health_port``: the port of the health endpoints of roles other than web, 0 for none;
@@ -53,6 +55,7 @@ class ServiceSettings:
     calls by https."""
 
     database_url: Secret
+    database_direct_url: Secret = needed_by("relay", default=Secret(""))
     broker_url: Secret = needed_by("listen", "relay", default=Secret(""))
     internal_secret: Secret = needed_by("web", default=Secret(""))
     internal_callers: str = needed_by("web", default="")

@@ -1,8 +1,9 @@
-"""Private instances of PostgreSQL and RabbitMQ, started from what is installed on this machine."""
+"""Private instances of PostgreSQL, PgBouncer and RabbitMQ, from what is installed here."""
 
 from devtools.servers.installation import ServerMissing
+from devtools.servers.pgbouncer import PgBouncer
 from devtools.servers.postgres import Postgres, ServiceDatabase
 from devtools.servers.processes import DidNotStart
 from devtools.servers.rabbitmq import RabbitMQ
 
-__all__ = ["DidNotStart", "Postgres", "RabbitMQ", "ServerMissing", "ServiceDatabase"]
+__all__ = ["DidNotStart", "PgBouncer", "Postgres", "RabbitMQ", "ServerMissing", "ServiceDatabase"]

@@ -1,5 +1,5 @@
-"""Finds PostgreSQL, RabbitMQ, HAProxy and Chromium on this machine. On Debian, root installs what
-is missing."""
+"""Finds PostgreSQL, PgBouncer, RabbitMQ, HAProxy and Chromium on this machine. On Debian, root
+installs what is missing."""
 
 import fcntl
 import os
@@ -46,6 +46,11 @@ def haproxy() -> Path:
     return _find_or_install(_find_haproxy, title="HAProxy", package="haproxy")
 
 
+def pgbouncer() -> Path:
+    """The pool of connections to PostgreSQL."""
+    return _find_or_install(_find_pgbouncer, title="PgBouncer", package="pgbouncer")
+
+
 def _find_postgres() -> Path | None:
     packaged = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     newest_first = sorted((path.parent for path in packaged), key=_version, reverse=True)
@@ -64,7 +69,15 @@ def _find_rabbitmq() -> Path | None:
 
 
 def _find_haproxy() -> Path | None:
-    program = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return _find_in_sbin("haproxy")
+
+
+def _find_pgbouncer() -> Path | None:
+    return _find_in_sbin("pgbouncer")
+
+
+def _find_in_sbin(name: str) -> Path | None:
+    program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     return Path(program) if program else None
 
 

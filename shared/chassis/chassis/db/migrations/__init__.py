@@ -80,9 +80,10 @@ def _one_at_a_time(url: str) -> Iterator[None]:
     try:
         with database.engine.connect() as connection:
             if not database.is_sqlite:
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-                connection.execute(text("SET lock_timeout = 0"))
-                connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+                # In a transaction, because a pooler may take the connection away after it.
+                for limit in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                    connection.execute(text(f"SET LOCAL {limit} = 0"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             yield
     finally:
         database.close()

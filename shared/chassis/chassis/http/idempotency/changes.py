@@ -14,7 +14,7 @@ from chassis.db.unit_of_work import write_collected
 from chassis.errors import Conflict, Gone
 from chassis.http import context, problems
 from chassis.http.idempotency import claims, keys
-from chassis.http.idempotency.claims import KeyInProgress, Replayed
+from chassis.http.idempotency.claims import KeyInProgress
 from chassis.http.responses import json_response
 from chassis.runtime import failpoints
 
@@ -73,6 +73,8 @@ def _change_once(
     try:
         with context.transaction() as session:
             claimed = None if key is None else claims.claim(session, key)
+            if isinstance(claimed, Response):
+                return claimed
             response = json_response(schema.dump(act(session)), status)
             if claimed is not None:
                 claims.store(session, claimed, response)
@@ -80,8 +82,6 @@ def _change_once(
             failpoints.hit("application.before_commit")
         failpoints.hit("application.after_commit")
         return response
-    except Replayed as replayed:
-        return replayed.response
     except (Conflict, Gone) as refusal:
         if key is None:
             raise
@@ -92,9 +92,9 @@ def _store_refusal(refusal: Conflict | Gone, key: str) -> Response:
     """Store the refusal in a transaction of its own, as that of the change was rolled back. If
     another request has used the key meanwhile, its response counts."""
     response = problems.failure_response(refusal)
-    try:
-        with context.database().transaction() as session:
-            claims.store(session, claims.claim(session, key), response)
-    except Replayed as replayed:
-        return replayed.response
+    with context.database().transaction() as session:
+        claimed = claims.claim(session, key)
+        if isinstance(claimed, Response):
+            return claimed
+        claims.store(session, claimed, response)
     return response

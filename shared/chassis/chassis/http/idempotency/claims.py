@@ -37,16 +37,9 @@ class KeyInProgress(Conflict):
     detail = "The first request with this Idempotency-Key is still running. Try again in a moment."
 
 
-class Replayed(Exception):
-    """The key was used before; ``response`` is the stored one."""
-
-    def __init__(self, response: Response) -> None:
-        self.response = response
-
-
-def claim(session: Session, key: str) -> int:
+def claim(session: Session, key: str) -> int | Response:
     """Claim the key for this request; waits for a request that holds it uncommitted. Returns the
-    id of the claim. Raises Replayed, KeyReused."""
+    id of the claim or, if the key was used before, the stored response. Raises KeyReused."""
     scope, fingerprint = scope_of_request(), fingerprint_of_request()
     values = {
         "scope": scope,
@@ -61,12 +54,14 @@ def claim(session: Session, key: str) -> int:
     claimed: int | None = connection.execute(_CLAIM[connection.dialect.name], values).scalar()
     if claimed is not None:
         return claimed
-    used = session.scalars(_by_key(scope, key)).one()
+    # Locked, so that there is something to commit: if nobody knows whether a standby has the stored
+    # response, the commit waits until one does.
+    used = session.scalars(_by_key(scope, key).with_for_update()).one()
     if used.fingerprint != fingerprint:
         raise KeyReused()
     response = Response(used.body, status=used.status, content_type=used.content_type)
     response.headers["Idempotent-Replayed"] = "true"
-    raise Replayed(response)
+    return response
 
 
 def store(session: Session, claimed: int, response: Response) -> None:

@@ -1,0 +1,84 @@
+"""Connections to PostgreSQL: how they are made, and what they notice."""
+
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+
+from chassis.db import health
+
+# Of a database URL: whether statements that run often are prepared in the server. PgBouncer in
+# transaction mode, where every transaction may have another connection, needs ``off``.
+PREPARED_STATEMENTS = "prepared_statements"
+_NETWORK = {
+    "connect_timeout": 2,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+# Where PostgreSQL reports that a commit no longer waits for a standby. Its text may be translated.
+_WAIT_FOR_STANDBY = "SyncRepWaitForLSN"
+
+
+def create(url: str, pool_size: int) -> Engine:
+    """A pool of connections. Raises ValueError if our parameter of the URL is wrong."""
+    address, options = _parse(url)
+    engine = create_engine(
+        address,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        hide_parameters=True,
+        connect_args=_NETWORK | options,
+    )
+    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "handle_error", health.renew_pool_after_failover)
+    return engine
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A connection outside any pool, which commits every statement."""
+    address, options = _parse(url)
+    _, where = address.get_dialect()().create_connect_args(address)
+    return psycopg.connect(**{**where, **_NETWORK, **options}, autocommit=True)
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection whose commit fails where PostgreSQL has stored the transaction but stopped
+    waiting for a synchronous standby, because someone canceled the wait: after a failover the
+    transaction may be gone."""
+
+    in_doubt = False
+
+    def commit(self) -> None:
+        super().commit()
+        if self.in_doubt:
+            self.close()
+            raise errors.TransactionResolutionUnknown(
+                "the wait for the standby was canceled; the transaction may be lost in a failover"
+            )
+
+    def note(self, notice: errors.Diagnostic) -> None:
+        """Note what the server reports next to its answers."""
+        if notice.source_function == _WAIT_FOR_STANDBY:
+            self.in_doubt = True
+
+
+def _connect(_dialect: Any, _record: Any, args: list[Any], parameters: dict[str, Any]) -> Any:
+    connection = _Connection.connect(*args, **parameters)
+    connection.add_notice_handler(connection.note)
+    return connection
+
+
+def _parse(url: str) -> tuple[URL, dict[str, Any]]:
+    """The URL without our own parameter, and what that stands for."""
+    address = make_url(url)
+    prepared = address.query.get(PREPARED_STATEMENTS, "on")
+    if prepared not in ("on", "off"):
+        raise ValueError(f"{PREPARED_STATEMENTS} in a database URL must be on or off")
+    options = {"prepare_threshold": None} if prepared == "off" else {}
+    return address.difference_update_query([PREPARED_STATEMENTS]), options

@@ -1,0 +1,120 @@
+"""Connections to PostgreSQL: what a database URL can say, and when the pool is renewed."""
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from chassis.db import postgres
+from chassis.db.database import Database, ReadOnly
+from chassis.messaging.relay import Relay
+from chassis.runtime import notifications
+from devtools import ports
+from devtools.servers import Postgres
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from tests.chassis.messages import Effect
+from tests.chassis.test_relay import FakeBus
+from tests.waiting import until
+
+
+def with_a_dead_host(url: str) -> str:
+    """The URL of a server and, before it, of one that does not run."""
+    address = make_url(url)
+    hosts = [f"127.0.0.1:{ports.free_port()}", f"{address.host}:{address.port}"]
+    several = address._replace(host=None, port=None).update_query_dict(
+        {"host": hosts, "target_session_attrs": "read-write"}
+    )
+    return several.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def one_connection(postgres_database: Database) -> Iterator[Database]:
+    made = Database(postgres_database.url, pool_size=1)
+    yield made
+    made.close()
+
+
+def test_statements_are_prepared_unless_the_url_says_otherwise(postgres: Postgres) -> None:
+    thresholds = {}
+    for parameter in ("", "?prepared_statements=on", "?prepared_statements=off"):
+        database = Database(postgres.url() + parameter, pool_size=1)
+        with database.engine.connect() as connection:
+            thresholds[parameter] = connection.connection.driver_connection.prepare_threshold
+        database.close()
+
+    assert thresholds.pop("?prepared_statements=off") is None
+    assert set(thresholds.values()) == {5}
+
+
+def test_another_value_is_refused_without_showing_the_url() -> None:
+    with pytest.raises(ValueError, match=r"prepared_statements.*on or off") as refused:
+        Database("postgresql+psycopg://user:hidden@host/db?prepared_statements=no")
+
+    assert "hidden" not in str(refused.value)
+
+
+def test_every_connection_leads_to_the_host_that_answers(postgres_database: Database) -> None:
+    """Those of the pool, and the one for notifications."""
+    url = with_a_dead_host(f"{postgres_database.url}?prepared_statements=off")
+    pooled, notifying = Database(url, pool_size=1), notifications.database(url, 1)
+    relay, stop, woken = Relay(pooled, FakeBus()), threading.Event(), threading.Event()
+    relay.wake = woken.set  # type: ignore[method-assign]
+    listening = threading.Thread(target=notifications.listen, args=(url, relay, stop), daemon=True)
+    listening.start()
+
+    def notified() -> bool:
+        notifying.on_publish[0]()
+        return woken.is_set()
+
+    pooled.check()
+    until(notified)
+    stop.set()
+    listening.join()
+    for database in (pooled, notifying):
+        database.close()
+
+
+def becomes_read_only(database: Database) -> None:
+    """What the pool has leads to a server that now only reads; a new connection does not."""
+    with database.engine.begin() as connection:
+        connection.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+
+
+def test_a_refused_change_renews_the_pool(one_connection: Database) -> None:
+    becomes_read_only(one_connection)
+
+    with pytest.raises(DBAPIError, match="read-only"), one_connection.transaction() as session:
+        session.add(Effect(word="refused"))
+
+    with one_connection.transaction() as session:
+        session.add(Effect(word="stored"))
+
+
+def test_a_check_that_finds_a_read_only_server_renews_the_pool(one_connection: Database) -> None:
+    becomes_read_only(one_connection)
+
+    with pytest.raises(ReadOnly):
+        one_connection.check()
+
+    one_connection.check()
+
+
+def test_a_commit_that_a_standby_may_not_have_is_an_error(
+    one_connection: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server stores it and reports a warning, for which any other will do here."""
+    monkeypatch.setattr(postgres, "_WAIT_FOR_STANDBY", "exec_stmt_raise")
+    warn = "DO $$ BEGIN RAISE WARNING 'stopped waiting'; END $$"
+
+    with (
+        pytest.raises(DBAPIError, match="wait for the standby") as problem,
+        one_connection.transaction() as session,
+    ):
+        before = session.connection().connection.driver_connection
+        session.execute(text(warn))
+
+    assert problem.value.connection_invalidated
+    assert isinstance(before, psycopg.Connection) and before.closed
+    one_connection.check()
