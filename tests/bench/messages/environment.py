@@ -4,10 +4,10 @@ org and billing with many customers, and backlogs that the relay has published."
 import itertools
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from chassis.db.database import Database
 from chassis.messaging import broker
@@ -22,22 +22,49 @@ from devtools.servers.rabbitmq import VHOST
 from org.models import Organization
 from sqlalchemy import select
 
+from tests.bench.ledger.environment import open_accounts
+
 ORGANIZATIONS = 5000
 _CHUNK = 2000
 
 
-class Environment:
-    """``organizations``: ids of customers that org knows."""
+class Servers(NamedTuple):
+    """``folder``: for logs and mail."""
 
-    def __init__(self, postgres: Postgres, rabbitmq: RabbitMQ, system: System) -> None:
-        self.postgres, self.rabbitmq, self.system = postgres, rabbitmq, system
+    postgres: Postgres
+    rabbitmq: RabbitMQ
+    folder: Path
+
+    def system(self, name: str) -> System:
+        """New databases and all queues, without any role running."""
+        system = System(
+            self.postgres, self.rabbitmq, self.folder / name, settings={"LOG_LEVEL": "INFO"}
+        )
+        system.prepare()
+        return system
+
+
+class Environment:
+    """``organizations``: ids of customers that org and billing know."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.postgres, self.rabbitmq = servers.postgres, servers.rabbitmq
+        self.system = servers.system("listeners")
         self.databases = {
-            name: Database(system.database_url(name), pool_size=2) for name in ("org", "billing")
+            name: Database(self.system.database_url(name), pool_size=2)
+            for name in ("org", "billing")
         }
         self.provider_id = ids.new("org")
         self.organizations = [ids.new("org") for _ in range(ORGANIZATIONS)]
-        add_organizations(self.databases["org"], self.provider_id, self.organizations)
-        listed = rabbitmq.rabbitmqctl("list_queues", "-p", VHOST, "--silent", "name")
+        _add_organizations(self.databases["org"], self.provider_id, self.organizations)
+        open_accounts(
+            self.databases["billing"],
+            self.provider_id,
+            self.organizations,
+            "postpaid",
+            clock.now(),
+        )
+        listed = self.rabbitmq.rabbitmqctl("list_queues", "-p", VHOST, "--silent", "name")
         self._queues = [name for name in listed.split() if "." in name]
 
     def publish(self, service: str, messages: Iterable[Message]) -> int:
@@ -58,7 +85,7 @@ class Environment:
         return total
 
     def bodies(self, service: str, count: int) -> list[bytes]:
-        """The bytes of messages that are in the service's outbox."""
+        """The bodies of messages that are in the service's outbox."""
         rows = select(OutboxRow.body).order_by(OutboxRow.seq).limit(count)
         with self.databases[service].reading() as session:
             return list(session.scalars(rows))
@@ -78,7 +105,7 @@ class Environment:
             )
 
 
-def add_organizations(database: Database, provider_id: str, organizations: list[str]) -> None:
+def _add_organizations(database: Database, provider_id: str, organizations: list[str]) -> None:
     """Add active customers to org."""
     now = clock.now()
     with database.transaction() as session:
@@ -107,18 +134,11 @@ def add_organizations(database: Database, provider_id: str, organizations: list[
 
 
 @contextmanager
-def prepared() -> Iterator[Environment]:
-    """Servers, databases and queues, without any role; removed afterwards."""
-    began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="clientele-bench-"))
+def started() -> Iterator[Servers]:
+    """Both servers; removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="clientele-bench-"))
     try:
         with Postgres() as postgres, RabbitMQ() as rabbitmq:
-            system = System(postgres, rabbitmq, folder, settings={"LOG_LEVEL": "INFO"})
-            try:
-                system.prepare()
-                environment = Environment(postgres, rabbitmq, system)
-                print(f"prepared in {time.monotonic() - began:.0f} s", flush=True)
-                yield environment
-            finally:
-                system.stop()
+            yield Servers(postgres, rabbitmq, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

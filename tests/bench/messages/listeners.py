@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from chassis.messaging.inbox_models import InboxRow
+from chassis.messaging.inbox_models import DeadLetter, InboxRow, WaitingMessage
 from devtools.servers import processes
 from sqlalchemy import func, select
 
@@ -17,8 +17,9 @@ from tests.bench.messages.environment import Environment
 
 # Seconds: longer than a listener needs to start, and between two looks at what is consumed.
 STARTED, POLL = 120.0, 0.1
-# The first messages do not count: statements are not prepared and caches are empty.
-WARM_UP = 0.05
+# Measuring begins so many seconds after the first message, or with this part of the backlog: until
+# then statements are prepared, caches filled and the queues divided among the listeners.
+WARM_UP, WARM_UP_PART = 3.0, 0.25
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -34,7 +35,7 @@ class Result(NamedTuple):
 
 class _Sample(NamedTuple):
     at: float
-    count: int
+    consumed: int
     cpu: Mapping[str, float]
 
 
@@ -51,7 +52,10 @@ def consume(
     consumed = count or (lambda: inbox_rows(environment, service))
     with running(environment, service, processes_) as listeners:
         pids = [listener.pid for listener in listeners]
-        return measure(environment, pids, consumed, backlog, seconds)
+        result = measure(environment, pids, consumed, backlog, seconds)
+    if failed := _failed(environment, service):
+        raise RuntimeError(f"{failed} messages were not applied")
+    return result
 
 
 def measure(
@@ -69,16 +73,12 @@ def measure(
                 raise RuntimeError("a listener has ended")
         return _Sample(time.monotonic(), count(), cpu_times(environment, pids))
 
-    began = time.monotonic()
-    while (first := sample()).count < WARM_UP * min(backlog, 1000):
-        if first.at > began + STARTED:
-            raise TimeoutError("nothing was consumed")
-        time.sleep(0.02)
+    first = _warm_up(sample, backlog)
     last = first
-    while last.count < backlog and last.at < first.at + seconds:
+    while last.consumed < backlog and last.at < first.at + seconds:
         time.sleep(POLL)
         last = sample()
-    elapsed, consumed = last.at - first.at, last.count - first.count
+    elapsed, consumed = last.at - first.at, last.consumed - first.consumed
     return Result(
         rate=consumed / elapsed,
         cpu={name: (last.cpu[name] - first.cpu[name]) / elapsed for name in last.cpu},
@@ -86,6 +86,20 @@ def measure(
         seconds=elapsed,
         megabytes=max(peak_memory(pid) for pid in pids),
     )
+
+
+def _warm_up(sample: Callable[[], _Sample], backlog: int) -> _Sample:
+    """The first sample that counts."""
+    began = time.monotonic()
+    while not (latest := sample()).consumed:
+        if latest.at > began + STARTED:
+            raise TimeoutError("nothing was consumed")
+        time.sleep(0.02)
+    began = latest.at
+    while latest.at < began + WARM_UP and latest.consumed < WARM_UP_PART * backlog:
+        time.sleep(0.02)
+        latest = sample()
+    return latest
 
 
 @contextmanager
@@ -126,15 +140,23 @@ def inbox_rows(environment: Environment, service: str) -> int:
         return session.scalars(select(func.count()).select_from(InboxRow)).one()
 
 
+def _failed(environment: Environment, service: str) -> int:
+    with environment.databases[service].reading() as session:
+        tables = (DeadLetter, WaitingMessage)
+        return sum(session.scalars(select(func.count()).select_from(t)).one() for t in tables)
+
+
 def cpu_times(environment: Environment, pids: Sequence[int]) -> dict[str, float]:
     """Seconds of processor time so far: of these processes, of PostgreSQL with all its backends,
     and of RabbitMQ."""
-    servers = {"PostgreSQL": environment.postgres, "RabbitMQ": environment.rabbitmq}
-    times = {"listeners": sum(_cpu_time(pid) for pid in pids)}
-    for name, server in servers.items():
-        assert server.process is not None
-        times[name] = sum(_cpu_time(pid) for pid in processes.family(server.process.pid))
-    return times
+    postgres, rabbitmq = environment.postgres.process, environment.rabbitmq.process
+    assert postgres is not None
+    assert rabbitmq is not None
+    return {
+        "listeners": sum(map(_cpu_time, pids)),
+        "PostgreSQL": sum(map(_cpu_time, processes.family(postgres.pid))),
+        "RabbitMQ": sum(map(_cpu_time, processes.family(rabbitmq.pid))),
+    }
 
 
 def peak_memory(pid: int) -> float:

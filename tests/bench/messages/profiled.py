@@ -72,4 +72,4 @@ def _profile_threads(profiles: list[cProfile.Profile]) -> None:
         own.runcall(run, thread)
         profiles.append(own)
 
-    threading.Thread.run = profiled  # type: ignore[method-assign]
+    threading.Thread.run = profiled  # type: ignore[method-assign, assignment]
