@@ -5,5 +5,14 @@ from devtools.servers.pgbouncer import PgBouncer
 from devtools.servers.postgres import Postgres, ServiceDatabase
 from devtools.servers.processes import DidNotStart
 from devtools.servers.rabbitmq import RabbitMQ
+from devtools.servers.replication import ReplicatedPostgres
 
-__all__ = ["DidNotStart", "PgBouncer", "Postgres", "RabbitMQ", "ServerMissing", "ServiceDatabase"]
+__all__ = [
+    "DidNotStart",
+    "PgBouncer",
+    "Postgres",
+    "RabbitMQ",
+    "ReplicatedPostgres",
+    "ServerMissing",
+    "ServiceDatabase",
+]

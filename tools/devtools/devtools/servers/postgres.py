@@ -7,9 +7,10 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, LiteralString, NamedTuple, Self
 
 import psycopg
+from sqlalchemy import make_url
 
 from devtools import ports
 from devtools.servers import installation, processes
@@ -40,7 +41,7 @@ class ServiceDatabase(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.app_url.rpartition("/")[2]
+        return str(make_url(self.app_url).database)
 
 
 class Postgres:
@@ -133,16 +134,24 @@ class Postgres:
             command, environment=environment, text=with_variables(script, variables)
         )
 
+    def execute(self, statement: LiteralString) -> Any:
+        """Run a statement as the superuser, in no transaction; the first value that it returns."""
+        with psycopg.connect(
+            host=self.host,
+            port=self.port,
+            user="postgres",
+            password=self.password,
+            connect_timeout=2,
+            autocommit=True,
+        ) as connection:
+            cursor = connection.execute(statement)
+            row = cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+
     def answers(self) -> bool:
         """Whether the superuser can log in."""
         try:
-            psycopg.connect(
-                host=self.host,
-                port=self.port,
-                user="postgres",
-                password=self.password,
-                connect_timeout=2,
-            ).close()
+            self.execute("SELECT 1")
         except psycopg.OperationalError:
             return False
         return True
