@@ -54,7 +54,7 @@ bench-console: .venv/.tested ## how long the server takes for pages with a hundr
 bench-fairness: .venv/.tested ## how much longer requests take while another tenant is at its limits
 	@exec $(PY) -m tests.bench.fairness
 
-bench-messages: .venv/.tested ## how fast listeners consume, next to kombu alone (ROWS= for a part, PROFILE=1 for where the time goes)
+bench-messages: .venv/.tested ## how fast listeners consume, next to kombu alone, and how soon org shows what billing did (ROWS= for a part, PROFILE=1 for a profile)
 	@exec $(PY) -m tests.bench.messages $(ROWS)
 
 assets: .venv/.ready ## fetch the third-party files of the console's pages (the set-up does it once)

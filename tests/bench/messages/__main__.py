@@ -5,6 +5,10 @@ turns, and the median counts. A measurement begins with BACKLOG messages that th
 published, and ends when they are consumed or after SECONDS. CPU shares are of one core, memory is
 the peak of one listener. The drain is measured once, of DRAIN messages.
 
+Then all roles run, and another process charges customers 50 times a second for LOAD seconds, while
+it opens one customer and deletes an empty one every second: how long until org shows a charge, and
+until a deletion is scheduled.
+
 ``ROWS=`` chooses rows by a part of their names. ``PROFILE=1`` prints instead which functions take
 the time of one listener of org, ``PROFILE=billing`` of billing. Queues and processes are the
 service's own, by ``declare_topology`` and the role ``listen``: for the result of an earlier commit,
@@ -16,8 +20,9 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from typing import TypeVar
 
-from tests.bench.messages import backlogs, profiled, rows
+from tests.bench.messages import backlogs, latency, profiled, rows
 from tests.bench.messages.environment import Environment, started
 from tests.bench.messages.listeners import Result
 from tests.bench.messages.rows import Row, Sizes
@@ -28,21 +33,32 @@ SIZES = Sizes(
     seconds=float(os.environ.get("SECONDS", "10")),
     drained=int(os.environ.get("DRAIN", "100000")),
 )
+LOAD = float(os.environ.get("LOAD", "60"))
+Named = TypeVar("Named", Row, latency.Row)
 _BACKLOGS = {"org": backlogs.publish_balances, "billing": backlogs.publish_commands}
 
 
 def main() -> None:
-    began, wanted = time.monotonic(), sys.argv[1:]
-    chosen = [row for row in rows.ROWS if not wanted or any(word in row.name for word in wanted)]
+    began, missed = time.monotonic(), 0
+    consuming, delays = _chosen(rows.ROWS), _chosen(latency.ROWS)
     with started() as servers:
-        environment = Environment(servers)
-        print(f"prepared in {time.monotonic() - began:.0f} s", flush=True)
-        if os.environ.get("PROFILE"):
-            _profile(environment, os.environ["PROFILE"])
+        if service := os.environ.get("PROFILE"):
+            _profile(Environment(servers), service)
             return
-        missed = _compare(environment, chosen)
+        if consuming:
+            environment = Environment(servers)
+            print(f"prepared in {time.monotonic() - began:.0f} s", flush=True)
+            missed += _compare(environment, consuming)
+            environment.clear()
+        if delays:
+            missed += latency.compare(servers, delays, LOAD)
     print(f"{time.monotonic() - began:.0f} s in all")
     sys.exit(missed > 0)
+
+
+def _chosen(among: Sequence[Named]) -> list[Named]:
+    wanted = sys.argv[1:]
+    return [row for row in among if not wanted or any(word in row.name for word in wanted)]
 
 
 def _profile(environment: Environment, chosen: str) -> None:
