@@ -1,19 +1,27 @@
 """The bus: confirms matched by delivery tag on a fake channel, and the real broker."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from amqp import AccessRefused, Message
+from amqp.exceptions import MessageNacked
 from chassis.db.database import Database
-from chassis.messaging import broker, policies, publisher
+from chassis.messaging import broker, policies, publisher, subscribers
+from chassis.messaging.broker import connect
 from chassis.messaging.inbox import Inbox
+from chassis.messaging.inbox_models import DeadLetter
 from chassis.messaging.outbox import OutboxRow
 from chassis.messaging.publisher import InDoubt, RabbitBus
 from chassis.messaging.relay import OutgoingMessage, Relay
-from chassis.runtime import ids
+from chassis.runtime import cli, ids
 from chassis.runtime.settings import Secret
 from contracts import billing, org
+from org.app import SERVICE
 
 from tests.chassis.conftest import LISTENERS, Broker
 from tests.chassis.messages import NOON, effects, publish_opened, raw, rows
@@ -110,15 +118,34 @@ def test_tags_continue_from_batch_to_batch(patient: Any) -> None:
     assert len(bus.publish(outgoing_messages(1)).sent) == 1
 
 
-def test_a_nack_puts_the_whole_batch_in_doubt_and_drops_the_connection(patient: Any) -> None:
-    bus, connection = patient(
-        ("basic_ack", 1, False), ("basic_nack", 2, False), ("basic_ack", 3, True)
-    )
+@pytest.mark.parametrize(
+    ("script", "refused"),
+    [
+        ([("basic_ack", 1, False), ("basic_nack", 2, False), ("basic_ack", 3, True)], [1]),
+        ([("basic_nack", 2, True), ("basic_ack", 3, True)], [0, 1]),
+        ([("basic_ack", 2, True), ("basic_nack", 3, True)], [2]),
+    ],
+    ids=["one", "several", "the last"],
+)
+def test_a_nack_refuses_the_messages_with_its_tags_and_no_others(
+    patient: Any, script: list[tuple[Any, ...]], refused: list[int]
+) -> None:
+    bus, connection = patient(*script)
+    three = outgoing_messages(3)
 
-    with pytest.raises(InDoubt):
-        bus.publish(outgoing_messages(3))
+    result = bus.publish(three)
 
-    assert not connection.connected
+    assert result.returned == {three[n].id: publisher.REFUSED for n in refused}
+    assert result.sent == {message.id for message in three} - result.returned.keys()
+    assert not connection.connected, "a channel may go on refusing for a queue with room again"
+
+
+def test_what_was_refused_before_is_not_refused_again(patient: Any) -> None:
+    bus, _ = patient(("basic_nack", 1, False), ("basic_ack", 1, False))
+    message = outgoing_messages(1)
+    bus.publish(message)
+
+    assert bus.publish(message).sent == {message[0].id}
 
 
 def test_silence_puts_the_whole_batch_in_doubt_and_drops_the_connection(fake: Any) -> None:
@@ -186,13 +213,118 @@ def test_an_unroutable_message_is_sent_once_a_queue_is_bound(
     finally:
         broker.declare()
 
-    while sender.step(NOON):
+    while sender.step(NOON + timedelta(minutes=1)):
         pass
 
     bus.close()
     assert broker.take(2) == [
         r.body for r in sorted(rows(postgres_database, OutboxRow), key=lambda r: r.seq)
     ]
+
+
+@contextmanager
+def full_queue(broker: Broker, kind: str, key: str) -> Iterator[None]:
+    """A queue of somebody else, bound to billing's exchange, that refuses what is published."""
+    limits = {"x-queue-type": kind, "x-max-length": 1, "x-overflow": "reject-publish"}
+    with broker.channel() as channel:
+        channel.queue_declare("foreign", durable=True, auto_delete=False, arguments=limits)
+        channel.queue_bind("foreign", "billing", key)
+        try:
+            with pytest.raises(MessageNacked):
+                for _ in range(10):
+                    channel.basic_publish_confirm(Message("x"), "", "foreign", confirm_timeout=60)
+            yield
+        finally:
+            channel.queue_delete("foreign")
+
+
+def test_only_what_a_full_queue_of_others_is_bound_to_is_refused(broker: Broker) -> None:
+    bus = RabbitBus(broker.urls["billing"], "billing")
+    messages = outgoing_messages(20) + outgoing_messages(20, "billing.not_consumed.v1")
+
+    with full_queue(broker, "classic", "billing.not_consumed.v1"):
+        result = bus.publish(messages)
+
+    bus.close()
+    assert result.returned.keys() == {message.id for message in messages[20:]}
+    assert result.sent == {message.id for message in messages[:20]}
+
+
+def test_consumers_get_once_what_a_full_queue_of_others_refuses(
+    postgres_database: Database, broker: Broker
+) -> None:
+    bus = RabbitBus(broker.urls["billing"], "billing")
+    sender = Relay(postgres_database, bus)
+    inbox = Inbox(postgres_database, LISTENERS)
+    organization_ids = sorted(ids.new("org") for _ in range(3))
+    publish_opened(postgres_database, *organization_ids, *organization_ids)
+    everything = sorted(f"{each} {version}" for each in organization_ids for version in (1, 2))
+
+    with broker.listening(inbox):
+        with full_queue(broker, "quorum", billing.AccountOpened.TYPE):
+            for seconds in range(4):
+                assert sender.step(NOON + timedelta(seconds=seconds)) == 0
+            until(lambda: len(effects(postgres_database)) == 6)
+            remedy = "drop-foreign", "^foreign$", '{"overflow":"drop-head"}'
+            broker.server.rabbitmqctl("set_policy", "-p", "clientele", *remedy)
+            later = NOON + timedelta(minutes=2)
+            until(lambda: not sender.step(later))
+        broker.server.rabbitmqctl("clear_policy", "-p", "clientele", "drop-foreign")
+        until(lambda: broker.depth("org.inbox") == 0)
+
+    bus.close()
+    assert {row.published_at for row in rows(postgres_database, OutboxRow)} == {later}
+    assert sorted(effects(postgres_database)) == everything
+    assert rows(postgres_database, DeadLetter) == []
+
+
+@pytest.fixture
+def subscriber(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The login of a subscriber, made as docs/integrators.md says, with a queue of three
+    messages."""
+    monkeypatch.setattr(subscribers, "MAX_LENGTH", 3)
+    monkeypatch.setenv("BROKER_ADMIN_URL", broker.server.url())
+    monkeypatch.setattr("sys.argv", ["org", "subscribe", "crm", billing.AccountOpened.TYPE])
+    for command in ("add_user crm secret", "set_permissions -p clientele crm ^$ ^$ ^sub\\.crm$"):
+        broker.server.rabbitmqctl(*command.split())
+    cli.main(SERVICE)
+    yield broker.server.url("crm", "secret")
+    broker.server.rabbitmqctl("delete_queue", "-p", "clientele", "sub.crm")
+    broker.server.rabbitmqctl("delete_user", "crm")
+
+
+def test_a_subscriber_who_reads_nothing_holds_nobody_up(broker: Broker, subscriber: str) -> None:
+    bus = RabbitBus(broker.urls["billing"], "billing")
+    batches = [outgoing_messages(10) for _ in range(3)]
+
+    results = [bus.publish(batch) for batch in batches]
+
+    bus.close()
+    assert [len(result.sent) for result in results] == [10, 10, 10]
+    assert broker.depth("sub.crm") == 3
+    with connect(subscriber, "crm") as connection:
+        newest = connection.channel().basic_get("sub.crm")
+    assert newest.properties["message_id"] == batches[-1][-3].id
+
+
+def test_a_subscriber_can_do_nothing_but_read_its_queue(broker: Broker, subscriber: str) -> None:
+    attempts: list[Callable[[Any], object]] = [
+        lambda channel: channel.queue_declare("sub.mine"),
+        lambda channel: channel.queue_bind("sub.crm", "org", "#"),
+        lambda channel: channel.basic_get("org.inbox"),
+        lambda channel: channel.exchange_declare("mine", "topic"),
+    ]
+    for attempt in attempts:
+        with connect(subscriber, "crm") as connection, pytest.raises(AccessRefused):
+            attempt(connection.channel())
+
+
+def test_a_subscription_to_unknown_messages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_ADMIN_URL", "amqp://nowhere")
+    for words in (["crm", "billing.acount_opened.v1"], ["../crm", "org.open_account.v1"], ["crm"]):
+        monkeypatch.setattr("sys.argv", ["org", "subscribe", *words])
+        with pytest.raises(SystemExit, match=r"no such messages|name the subscriber|usage"):
+            cli.main(SERVICE)
 
 
 def test_a_message_without_consumers_is_sent_without_a_bound_queue(broker: Broker) -> None:

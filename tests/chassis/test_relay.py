@@ -3,16 +3,19 @@
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from chassis.db import leases
 from chassis.db.database import Database
-from chassis.messaging import relay
+from chassis.messaging import publisher, relay
 from chassis.messaging.outbox import PARTITIONS, OutboxRow
 from chassis.messaging.relay import OutgoingMessage, PublishResult, Relay
 from chassis.runtime import clock, ids
+from contracts import billing
 from sqlalchemy import event, insert
+from structlog.testing import capture_logs
 
 from tests.chassis.messages import NOON, publish_opened, rows
 from tests.waiting import until
@@ -21,12 +24,14 @@ pytestmark = pytest.mark.both_databases
 
 
 class FakeBus:
-    """A bus that records what it sends. ``unroutable``: ids that it returns; ``is_down``: it
-    raises; ``during_publish`` runs before it sends."""
+    """A bus that records what it sends. ``unroutable``: ids that it returns; ``refusing``: ids
+    that it delivers, but that another queue refuses; ``is_down``: it raises; ``during_publish``
+    runs before it sends."""
 
     def __init__(self) -> None:
         self.sent: list[OutgoingMessage] = []
         self.unroutable: set[str] = set()
+        self.refusing: set[str] = set()
         self.is_down = False
         self.during_publish: Callable[[], object] = lambda: None
 
@@ -37,6 +42,9 @@ class FakeBus:
         self.sent += [message for message in messages if message.id not in self.unroutable]
         returned = {
             message.id: "312 NO_ROUTE" for message in messages if message.id in self.unroutable
+        }
+        returned |= {
+            message.id: publisher.REFUSED for message in messages if message.id in self.refusing
         }
         return PublishResult(
             frozenset(message.id for message in messages) - returned.keys(), returned
@@ -122,7 +130,7 @@ def test_an_unroutable_message_blocks_only_its_own_aggregate(database: Database)
     assert next(r.unsendable for r in rows(database, OutboxRow) if r.id == first) == "312 NO_ROUTE"
 
     bus.unroutable = set()
-    while sender.step(NOON):
+    while sender.step(NOON + relay.LONGEST_PAUSE):
         pass
 
     assert bus.ids == [unblocked, first, behind]
@@ -144,6 +152,93 @@ def test_many_unroutable_messages_do_not_block_the_rest(
     sender.step(NOON)
 
     assert bus.ids == [unblocked]
+
+
+def test_a_refused_message_blocks_only_its_own_aggregate(database: Database) -> None:
+    stuck, free = ids.new("org"), ids.new("org")
+    first, second = publish_opened(database, stuck, free)
+    bus = FakeBus()
+    bus.refusing = {first}
+    sender = Relay(database, bus)
+
+    assert sender.step(NOON) == 1
+
+    behind, other = publish_opened(database, stuck, free)
+    assert sender.step(NOON) == 1
+    assert unsent(database) == [first, behind]
+    assert "refused" in next(r.unsendable for r in rows(database, OutboxRow) if r.id == first)
+
+    bus.refusing = set()
+    while sender.step(NOON + relay.LONGEST_PAUSE):
+        pass
+
+    assert bus.ids == [first, second, other, first, behind]
+    assert unsent(database) == []
+
+
+def test_what_cannot_be_sent_is_tried_again_after_growing_pauses(database: Database) -> None:
+    bus, tries = FakeBus(), []
+    sender = Relay(database, bus)
+    unroutable, refused = publish_opened(database, ids.new("org"), ids.new("org"))
+    bus.unroutable, bus.refusing = {unroutable}, {refused}
+    bus.during_publish = lambda: tries.append(now)
+
+    for second in range(184):
+        now = NOON + timedelta(seconds=second)
+        sender.step(now)
+
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == timedelta(seconds=1)
+    assert pauses[-2:] == [relay.LONGEST_PAUSE] * 2
+    assert bus.ids == [refused] * len(tries)
+
+
+def test_new_messages_do_not_wait_for_the_pause_of_refused_ones_nor_shorten_it(
+    database: Database,
+) -> None:
+    bus = FakeBus()
+    sender = Relay(database, bus)
+    bus.refusing = set(publish_opened(database, ids.new("org")))
+    for second in (0, 1, 3, 7):
+        sender.step(NOON + timedelta(seconds=second))
+    bus.sent.clear()
+
+    for second in range(8, 15):
+        bus.refusing.update(publish_opened(database, ids.new("org"))[: second % 2])
+        sender.step(NOON + timedelta(seconds=second))
+
+    assert len(bus.ids) == len(set(bus.ids)) == 7
+
+
+def test_once_one_refused_message_is_sent_the_others_follow_soon(database: Database) -> None:
+    bus = FakeBus()
+    sender = Relay(database, bus)
+    kept, freed = publish_opened(database, ids.new("org"), ids.new("org"))
+    bus.refusing = {kept, freed}
+    for second in (0, 1, 3, 7, 15, 31):
+        sender.step(NOON + timedelta(seconds=second))
+    bus.refusing = {kept}
+    sender.step(NOON + timedelta(seconds=63))
+    bus.sent.clear()
+
+    sender.step(NOON + timedelta(seconds=64))
+
+    assert bus.ids == [kept]
+
+
+def test_the_log_names_what_is_refused_once_a_minute(database: Database) -> None:
+    bus = FakeBus()
+    sender = Relay(database, bus)
+    with capture_logs() as lines:
+        for second in range(0, 120, 5):
+            bus.refusing.update(publish_opened(database, ids.new("org"), ids.new("org")))
+            sender.step(NOON + timedelta(seconds=second))
+
+    assert [line["event"] for line in lines] == ["relay.returned"] * 2
+    assert {(line["type"], line["reason"]) for line in lines} == {
+        (billing.AccountOpened.TYPE, publisher.REFUSED)
+    }
 
 
 def test_a_long_backlog_of_one_aggregate_costs_no_more_than_one_of_many(database: Database) -> None:

@@ -67,8 +67,9 @@ def _messages() -> Iterator[str]:
         "key. Ignore fields that you do not know. How a message may change:",
         "[decision 8](decisions/0008-message-versions.md).",
         "",
-        "Any internal service may subscribe to any of them; *consumed by* names the services of this",
-        "system that must receive it.",
+        "Programs outside can receive any of them, as the [integration",
+        "guide](integrators.md#receiving-messages) says; *consumed by* names the services of this system",
+        "that must receive it.",
         "",
     )
     for service in SERVICES:

@@ -13,6 +13,7 @@ from chassis.messaging.relay import OutgoingMessage, PublishResult
 from chassis.runtime import failpoints
 
 CONFIRM_SECONDS = 5.0
+REFUSED = "refused by a queue that is full or failed"
 CONTENT_TYPE = "application/cloudevents+json"
 
 
@@ -21,7 +22,9 @@ class InDoubt(Exception):
 
 
 class RabbitBus:
-    """Publishes with confirms, matched by delivery tag. When in doubt it drops the connection."""
+    """Publishes with confirms, matched by delivery tag. When in doubt it drops the connection. A
+    message that a queue refuses is returned, although other queues may have stored it: the broker
+    does not tell which one it was."""
 
     def __init__(self, url: str, service: str) -> None:
         self.url, self.service = url, service
@@ -30,7 +33,6 @@ class RabbitBus:
         self._tag = 0
         self._unconfirmed: dict[int, str] = {}
         self._returned: dict[str, str] = {}
-        self._refused = False
 
     def publish(self, messages: Sequence[OutgoingMessage]) -> PublishResult:
         """Publish the messages in this order and wait until all are confirmed. Raises InDoubt or an
@@ -39,12 +41,13 @@ class RabbitBus:
             self._connect()
             self._unconfirmed.clear()
             self._returned.clear()
-            self._refused = False
             for n, outgoing in enumerate(messages):
                 self._send(outgoing)
                 if n == len(messages) // 2:
                     failpoints.hit("relay.half_published")
             self._await_confirms()
+            if REFUSED in self._returned.values():
+                self.close()  # a channel may not notice that a queue is no longer full
         except BaseException:
             self.close()
             raise
@@ -95,7 +98,7 @@ class RabbitBus:
     def _await_confirms(self) -> None:
         deadline = time.monotonic() + CONFIRM_SECONDS
         while self._unconfirmed:
-            if self._refused or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise InDoubt(f"{len(self._unconfirmed)} messages were not confirmed")
             try:
                 self._connection.drain_events(timeout=0.5)  # type: ignore[union-attr]
@@ -103,14 +106,17 @@ class RabbitBus:
                 continue
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        confirmed = [tag]
-        if multiple:
-            confirmed = [earlier for earlier in self._unconfirmed if earlier <= tag]
-        for each in confirmed:
-            self._unconfirmed.pop(each, None)
+        self._settle(tag, multiple)
 
-    def _on_nack(self, _tag: int, _multiple: bool) -> None:
-        self._refused = True
+    def _on_nack(self, tag: int, multiple: bool) -> None:
+        self._returned.update(dict.fromkeys(self._settle(tag, multiple), REFUSED))
+
+    def _settle(self, tag: int, multiple: bool) -> list[str]:
+        """The ids of the messages that the broker has confirmed or refused by this."""
+        tags = [tag]
+        if multiple:
+            tags = [earlier for earlier in self._unconfirmed if earlier <= tag]
+        return [self._unconfirmed.pop(each) for each in tags if each in self._unconfirmed]
 
     def _on_return(self, problem: Exception, _exchange: str, _key: str, message: Any) -> None:
         self._returned[message.properties["message_id"]] = str(problem)

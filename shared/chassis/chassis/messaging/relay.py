@@ -2,12 +2,13 @@
 that they keep the order."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import Select, SmallInteger, bindparam, cast, func, or_, select, update
+from sqlalchemy import Boolean, Select, SmallInteger, bindparam, cast, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis.db.database import Database
@@ -19,6 +20,9 @@ from chassis.runtime.outages import Outage
 
 BATCH = 200
 POLL = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
+LOG_EVERY = timedelta(minutes=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _LOG = log.get("relay")
 
 
@@ -30,12 +34,13 @@ class OutgoingMessage:
     type: str
     body: bytes
     occurred_at: datetime
+    returned: str | None = None  # why it was returned before
 
 
 @dataclass(frozen=True)
 class PublishResult:
     """``sent``: ids of the messages that the bus has stored; ``returned``: ids of those that could
-    not be routed, with the reason."""
+    not be routed or that a queue refused, with the reason."""
 
     sent: frozenset[str]
     returned: dict[str, str]
@@ -49,7 +54,7 @@ class Bus(Protocol):
         ...
 
 
-def _unsent() -> Select[str, str, bytes, datetime]:
+def _unsent() -> Select[str, str, bytes, datetime, str | None]:
     # Uncorrelated subqueries, which run once and not for each row: after an outage of the bus
     # there may be many rows of one aggregate.
     stuck = (OutboxRow.published_at.is_(None), OutboxRow.unsendable.is_not(None))
@@ -60,9 +65,16 @@ def _unsent() -> Select[str, str, bytes, datetime]:
         ),
     )
     mine = OutboxRow.partition.in_(bindparam("partitions", expanding=True))
+    due = or_(OutboxRow.unsendable.is_(None), bindparam("retry", type_=Boolean))
     return (
-        select(OutboxRow.id, OutboxRow.type, OutboxRow.body, OutboxRow.occurred_at)
-        .where(OutboxRow.published_at.is_(None), mine, free)
+        select(
+            OutboxRow.id,
+            OutboxRow.type,
+            OutboxRow.body,
+            OutboxRow.occurred_at,
+            OutboxRow.unsendable,
+        )
+        .where(OutboxRow.published_at.is_(None), mine, free, due)
         .order_by(OutboxRow.unsendable.is_not(None), OutboxRow.seq)
         .limit(BATCH)
     )
@@ -72,6 +84,31 @@ def _unsent() -> Select[str, str, bytes, datetime]:
 _UNSENT = _unsent()
 
 
+class _Retries:
+    """When returned messages are sent again: after pauses that grow while none of them gets
+    through, because queues that have stored such a message get it once more each time."""
+
+    def __init__(self) -> None:
+        self._pause, self._at = timedelta(0), _NEVER
+
+    def are_due(self, now: datetime) -> bool:
+        """Whether returned messages are sent in this step."""
+        return now >= self._at
+
+    def note(
+        self, messages: Sequence[OutgoingMessage], result: PublishResult, now: datetime
+    ) -> None:
+        """Choose the next time after a step in which they were due."""
+        if not result.returned:
+            self._pause = timedelta(0)
+            return
+        if any(message.returned and message.id in result.sent for message in messages):
+            self._pause = FIRST_PAUSE
+        else:
+            self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
+        self._at = now + self._pause
+
+
 class Relay:
     """Sends the outbox, in order per aggregate, each message at least once."""
 
@@ -79,6 +116,8 @@ class Relay:
         self.database, self.bus = database, bus
         self.leases = Leases(database, "relay", [str(part) for part in range(PARTITIONS)])
         self._wake = threading.Event()
+        self._retries = _Retries()
+        self._logged: dict[tuple[str, str], datetime] = {}
 
     def wake(self) -> None:
         """Look for messages now rather than at the next poll."""
@@ -104,8 +143,9 @@ class Relay:
     def step(self, now: datetime) -> int:
         """Send a batch of the leased partitions. Returns how many messages were sent."""
         partitions = [int(part) for part in self.leases.held(now)]
+        retry = self._retries.are_due(now)
         with self.database.reading() as session:
-            messages = self._unsent(session, partitions)
+            messages = self._unsent(session, partitions, retry)
         if not messages:
             return 0
         failpoints.hit("relay.selected")
@@ -113,11 +153,16 @@ class Relay:
         failpoints.hit("relay.published")
         with self.database.transaction() as session:
             self._mark(session, result, now)
+        if retry:
+            self._retries.note(messages, result, now)
+        self._log_returned(messages, result, now)
         return len(result.sent)
 
-    def _unsent(self, session: Session, partitions: Sequence[int]) -> list[OutgoingMessage]:
-        rows = session.execute(_UNSENT, {"partitions": partitions})
-        return [OutgoingMessage(row.id, row.type, row.body, row.occurred_at) for row in rows]
+    def _unsent(
+        self, session: Session, partitions: Sequence[int], retry: bool
+    ) -> list[OutgoingMessage]:
+        rows = session.execute(_UNSENT, {"partitions": partitions, "retry": retry})
+        return [OutgoingMessage(*row) for row in rows]
 
     def _mark(self, session: Session, result: PublishResult, now: datetime) -> None:
         held = select(cast(Lease.part, SmallInteger)).where(self.leases.still_held())
@@ -128,9 +173,19 @@ class Relay:
                 .values(published_at=now, unsendable=None)
             )
         for event_id, reason in result.returned.items():
-            _LOG.error("relay.returned", message_id=event_id, reason=reason)
             session.execute(
                 update(OutboxRow)
                 .where(OutboxRow.id == event_id, OutboxRow.partition.in_(held))
                 .values(unsendable=reason[:255])
             )
+
+    def _log_returned(
+        self, messages: Sequence[OutgoingMessage], result: PublishResult, now: datetime
+    ) -> None:
+        """Log the types that were returned, each at most once a minute."""
+        types = {message.id: message.type for message in messages}
+        counts = Counter((types[event_id], reason) for event_id, reason in result.returned.items())
+        for (type_, reason), count in counts.items():
+            if now - self._logged.get((type_, reason), _NEVER) >= LOG_EVERY:
+                self._logged[type_, reason] = now
+                _LOG.error("relay.returned", type=type_, reason=reason, messages=count)

@@ -14,6 +14,7 @@ _COMMANDS: Mapping[str, Callable[[Service], None]] = {
     "tick": roles.run_jobs,
     "migrate": commands.migrate,
     "topology": commands.topology,
+    "subscribe": commands.subscribe,
     "dead-letters": commands.list_dead_letters,
     "redrive": commands.redrive,
     "audit": commands.verify_audit,

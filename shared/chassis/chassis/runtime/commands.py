@@ -46,6 +46,17 @@ def declare_topology(service: Service, url: str) -> None:
     )
 
 
+def subscribe(service: Service) -> None:
+    """Declare a queue for the named program outside, bound to the given types of messages."""
+    from chassis.messaging import policies, subscribers
+
+    if len(sys.argv) < 4:
+        sys.exit(f"usage: python -m {service.name} subscribe NAME TYPE...")
+    settings = load(policies.BrokerSettings)
+    queue = subscribers.declare(settings.broker_admin_url, sys.argv[2], sys.argv[3:])
+    print(f"{queue} receives {', '.join(sys.argv[3:])}")  # noqa: T201 - the output of the command
+
+
 def list_dead_letters(service: Service) -> None:
     """Print the dead letters that were not redriven, a line each."""
     for line in Inbox(_database(service), service.listeners).dead_letters():
