@@ -90,12 +90,12 @@ class Observer:
         wanted = self.expected()
         if not wanted:
             return
-        rows = select(Organization.id, Organization.status, Organization.usable_units)
+        figures = select(Organization.id, Organization.status, Organization.usable_units)
         with self._database.reading() as session:
-            found = session.execute(rows.where(Organization.id.in_(wanted))).all()
+            rows = session.execute(figures.where(Organization.id.in_(wanted))).all()
         now = time.monotonic()
         with self._lock:
-            for customer, status, units in found:
+            for customer, status, units in rows:
                 self._see(customer, status, units, now)
 
     def _see(self, customer: str, status: str, units: int, now: float) -> None:
