@@ -60,12 +60,14 @@ chassis.waiting_messages      | error                       | source aggregate t
 org.client_addresses          | address                     |
 org.conversations             |                             | kind waiting_for back_to
 org.deletions                 | reason requested_by         | status status_before blockers
+org.differences               |                             | service kind ours theirs repair
 org.organizations             | billing_name billing_email  | kind name sort_name status country
 org.organizations             | billing_address             | currency timezone pricing_model
 org.organizations             | billing_city owner          | payment_mode credit_limit managed_by
 org.organizations             | buyer_tags search           | usable_credits balance limit_now
 org.organizations             |                             | amount_due
 org.provider_settings         |                             | chosen applied
+org.reconciliation_checks     |                             | service
 org.revocations               |                             | state
 org.trail                     | actor target changes reason | service action outcome request_id
 org.trail                     |                             | hash actor_id actor_kind target_id

@@ -196,7 +196,7 @@ class System:
 
     def _run_named(self, names: Sequence[str]) -> None:
         for service in embedded.SERVICES:
-            for job in service.all_jobs():
+            for job in service.with_transports(self._wires).all_jobs():
                 database, settings = self.databases[service.name], self.settings[service.name]
                 while job.name in names and job.run(database, clock.now(), settings):
                     pass

@@ -82,7 +82,8 @@ class System:
             relay = Relay(database, InProcessBus(service.name, inboxes))
             database.on_publish.append(relay.wake)
             _start_thread(f"{service.name}-relay", relay.run, stop)
-            _start_thread(f"{service.name}-tick", tick.run, service, database, settings, stop)
+            by_clock = service.with_transports(self.transports)
+            _start_thread(f"{service.name}-tick", tick.run, by_clock, database, settings, stop)
 
 
 def run(at: Installation) -> None:

@@ -1,8 +1,13 @@
-"""``python -m org ROLE``."""
+"""``python -m org ROLE``; ``reconcile`` compares all organizations with the other services."""
+
+import sys
 
 from chassis.runtime import cli
 
-from org.app import SERVICE
+from org import app
 
 if __name__ == "__main__":
-    cli.main(SERVICE)
+    if sys.argv[1:] == ["reconcile"]:
+        app.reconcile_command()
+    else:
+        cli.main(app.SERVICE)

@@ -1,11 +1,16 @@
-"""Org's service definition."""
+"""Org's service definition, and its own command."""
 
+import sys
+import time
 from pathlib import Path
 
+from chassis.errors import Failure
+from chassis.runtime import log, notifications, roles
 from chassis.runtime.service import Service
+from chassis.runtime.settings import Misconfigured, load
 
 from org.config import Settings
-from org.jobs import JOBS
+from org.jobs import JOBS, reconcile_now
 from org.listeners import LISTENERS
 
 SERVICE = Service(
@@ -17,3 +22,20 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     upstreams={"billing": "billing_url", "membership": "membership_url"},
 )
+
+
+def reconcile_command() -> None:
+    """``python -m org reconcile``: compare all organizations with billing and membership now, and
+    print what is left of the differences. Exits with 1 if there are any."""
+    log.start(service="org", role="reconcile")
+    try:
+        settings = load(Settings, "tick")
+        transports = roles.transports(SERVICE, settings)
+        database = notifications.database(settings.database_url, 2)
+        left = reconcile_now(database, settings, transports, lambda: time.sleep(1))
+    except (Misconfigured, Failure) as problem:
+        sys.exit(f"org reconcile: {problem}")
+    for line in left:
+        print(line)  # noqa: T201 - the command's output
+    print(f"{len(left)} differences")  # noqa: T201 - the command's output
+    sys.exit(1 if left else 0)

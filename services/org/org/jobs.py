@@ -1,13 +1,20 @@
 """What org does by the clock."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from chassis.db.database import Database
+from chassis.http.client import InternalClient, Transport
+from chassis.runtime import clock
 from chassis.runtime.service import Job
 
-from org import actions, sagas
+from org import actions, clients, queries, sagas
+from org.values import comparison
+
+PAGE_SIZE = 500
+_ROUNDS = 60
+Transports = Mapping[str, Transport]
 
 
 def _in_transaction(act: Callable[..., int]) -> Callable[[Database, datetime, Any], int]:
@@ -18,6 +25,70 @@ def _in_transaction(act: Callable[..., int]) -> Callable[[Database, datetime, An
     return run
 
 
+def reconcile(database: Database, now: datetime, settings: Any, transports: Transports) -> int:
+    """Compare a page of organizations with the other services, if a pass is due. Returns 0: the
+    next page follows at the next turn, so that a pass takes no one's place."""
+    with database.reading() as session:
+        every = timedelta(hours=settings.reconciliation_hours)
+        current = queries.current_pass(session, now=now, every=every) if every else None
+        again = queries.to_check_again(session, now)
+    if current is not None:
+        compared = _compare_page(database, settings, transports, current.after)
+        with database.transaction() as session:
+            checked = sagas.request_reports(session, compared.suspects, now=now)
+            actions.advance_pass(session, current, compared=compared, checked=checked, now=now)
+    if again:
+        with database.transaction() as session:
+            sagas.request_reports(session, again, now=now)
+    return 0
+
+
+def reconcile_now(
+    database: Database, settings: Any, transports: Transports, wait: Callable[[], None]
+) -> list[str]:
+    """Run a whole pass; what is left of the differences when the services have replied and the
+    repairs have been checked, one line each. ``wait`` lets a second pass, at most 60 times."""
+    began, after, is_complete = clock.now(), None, False
+    while not is_complete:
+        compared = _compare_page(database, settings, transports, after)
+        with database.transaction() as session:
+            sagas.request_reports(session, compared.suspects, now=clock.now())
+        after, is_complete = compared.until, compared.until is None
+    with database.reading() as session:
+        left = {row.organization_id for row in queries.differences(session)}
+    for _ in range(_ROUNDS):
+        with database.transaction() as session:
+            sagas.request_reports(session, left, now=clock.now())
+        wait()
+        with database.reading() as session:
+            waiting = queries.checks(session, since=began)
+            rows = queries.differences(session)
+        left = {row.organization_id for row in rows if row.repair}
+        if not waiting and not left:
+            break
+    return [
+        *(row.in_words for row in rows),
+        *(f"{check.organization_id} {check.service} has not replied" for check in waiting),
+    ]
+
+
+def _compare_page(
+    database: Database, settings: Any, transports: Transports, after: str | None
+) -> comparison.Comparison:
+    with database.reading() as session:
+        own = queries.own_states(session, after=after, limit=PAGE_SIZE)
+    reported = {
+        name: clients.states(
+            InternalClient(transports[name], "org", settings.internal_secret),
+            name,
+            after=after,
+            limit=PAGE_SIZE,
+        )
+        for name in comparison.SERVICES
+    }
+    return comparison.compare(own, reported)
+
+
 JOBS = (
     Job("purge_due", 0.5, _in_transaction(sagas.purge_due)),
     Job("resend_requests", 5, _in_transaction(sagas.resend_requests)),
@@ -25,4 +96,5 @@ JOBS = (
     Job("delete_expired_revocations", 60, _in_transaction(actions.delete_expired_revocations)),
     Job("delete_client_addresses", 60, _in_transaction(actions.client_addresses.delete_expired)),
     Job("erase_people", 60, _in_transaction(actions.erase_more_people)),
+    Job("reconcile", 5, reconcile, "reconciliation", calls_services=True),
 )

@@ -14,6 +14,15 @@ def on_saga_reply(session: Session, envelope: Envelope, *, message: Message) -> 
     sagas.receive_reply(session, message, now=envelope.now)
 
 
+def on_state_reported(
+    session: Session,
+    envelope: Envelope,
+    *,
+    message: billing.StateReported | membership.StateReported,
+) -> None:
+    sagas.receive_report(session, message, now=envelope.now)
+
+
 def on_provider_created(
     session: Session,
     envelope: Envelope,
@@ -158,4 +167,6 @@ LISTENERS: Listeners = {
     billing.AuditRecorded: on_audit_recorded,
     membership.AuditRecorded: on_audit_recorded,
     membership.PeopleErased: on_people_erased,
+    billing.StateReported: on_state_reported,
+    membership.StateReported: on_state_reported,
 }

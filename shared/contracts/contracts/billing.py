@@ -313,6 +313,35 @@ class LedgerProved(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccountState:
+    """An account as it was when its balance was last published, at ``as_of``. ``status``: open,
+    frozen, closed, sealed."""
+
+    status: str
+    payment_mode: str
+    usable_credits: str
+    balance: str
+    credit_limit: str
+    amount_due: str
+    days_to_empty: int | None = None
+    as_of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateReported(Message):
+    """What billing stores of an organization, after everything published before. ``account``: None
+    if there is none. ``settings_version``: of a provider, the version that billing applies."""
+
+    organization_id: str
+    check_id: str
+    account: AccountState | None = None
+    settings_version: int
+
+    TYPE: ClassVar[str] = "billing.state_reported.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettingsApplied(parts.SettingsApplied):
     """Billing applies these settings."""
 

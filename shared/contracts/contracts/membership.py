@@ -59,6 +59,32 @@ class MembersChanged(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccessState:
+    """The access of an organization's members. ``state``: provisioning, open, suspended, ended,
+    erased. ``owner``: None once they are erased."""
+
+    state: str
+    members: int
+    admins: int
+    owner: Owner | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateReported(Message):
+    """What membership stores of an organization, after everything published before. ``access``:
+    None if it does not know the organization. ``settings_version``: of a provider, the version that
+    membership applies."""
+
+    organization_id: str
+    check_id: str
+    access: AccessState | None = None
+    settings_version: int
+
+    TYPE: ClassVar[str] = "membership.state_reported.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("org",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ActingEnded(Message):
     """One of the provider's staff has left an organization. ``mode``: login_as | remote_support;
     ``reason``: why the access ended. The organization does not learn who it was."""

@@ -277,6 +277,19 @@ class SettingsChanged(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportState(Message):
+    """To billing and membership: publish what you store of this organization, for comparison with
+    what org stores, and if ``figures``, then publish its figures again."""
+
+    organization_id: str
+    check_id: str
+    figures: bool
+
+    TYPE: ClassVar[str] = "org.report_state.v1"
+    CONSUMERS: ClassVar[tuple[str, ...]] = ("billing", "membership")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuditRecorded(parts.AuditRecorded):
     """An entry of org's audit log."""
 

@@ -96,7 +96,9 @@ def test_every_required_setting_is_present(
     settings = load(importlib.import_module(f"{service}.config").Settings, role)
     read = {
         "database_url": f"{service}_app_database_url",
-        "internal_secret": f"{service}_internal_secret" if role == "web" else "",
+        "internal_secret": f"{service}_internal_secret"
+        if role == "web" or name == "org-tick"
+        else "",
         "broker_url": f"{service}_broker_url" if role in ("listen", "relay") else "",
         "signing_key": "signing_key" if role == "web" else "",
         "pepper": "pepper" if role == "web" else "",

@@ -10,6 +10,7 @@ from billing.actions.accounts.notifications import (
 from billing.actions.accounts.opening import copy_organization, open_account
 from billing.actions.accounts.payment_methods import remove_card
 from billing.actions.accounts.providers import apply_settings, register_provider
+from billing.actions.accounts.reports import report_state
 from billing.actions.accounts.suspension import freeze_account, reopen_account
 from billing.actions.accounts.terms import change_account, expire_credit_limits
 from billing.actions.accounts.wallet import top_up_wallet
@@ -66,6 +67,7 @@ __all__ = [
     "release",
     "remove_card",
     "reopen_account",
+    "report_state",
     "reserve",
     "reverse",
     "run_auto_top_up",

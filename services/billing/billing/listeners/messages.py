@@ -130,6 +130,18 @@ def on_settings_changed(
     actions.apply_settings(session, provider_id=provider_id, version=version, settings=settings)
 
 
+def on_report_state(
+    session: Any, envelope: Envelope, *, organization_id: str, check_id: str, figures: bool
+) -> None:
+    actions.report_state(
+        session,
+        organization_id=organization_id,
+        check_id=check_id,
+        figures=figures,
+        now=envelope.now,
+    )
+
+
 def on_people_erased(session: Any, envelope: Envelope, *, people: list[str]) -> None:
     audit.erase_people(session, people, now=envelope.now)
 
@@ -144,6 +156,7 @@ LISTENERS: Listeners = {
     org.CloseAccount: on_close_account,
     org.SealAccount: on_seal_account,
     org.SettingsChanged: on_settings_changed,
+    org.ReportState: on_report_state,
     membership.PeopleErased: on_people_erased,
     usage.Recorded: BATCHES[usage.Recorded].apply_one,
 }

@@ -80,6 +80,7 @@ from billing.queries.reservations import (
     reservations_freeing,
     show_reservation,
 )
+from billing.queries.states import StatePage, state, states
 from billing.queries.wallet import WalletBalance, wallet_balance, wallet_balances
 
 __all__ = [
@@ -97,6 +98,7 @@ __all__ = [
     "NoPayment",
     "NoReservation",
     "NoTransaction",
+    "StatePage",
     "WalletBalance",
     "accounts_to_bill",
     "accounts_to_recount",
@@ -149,6 +151,8 @@ __all__ = [
     "show_reservation",
     "show_transaction",
     "show_transactions",
+    "state",
+    "states",
     "transactions",
     "transactions_batch",
     "unpublished_balances",

@@ -35,6 +35,7 @@ from billing.schemas.reservations import (
     ReservationPage,
     ReservationsQuery,
 )
+from billing.schemas.states import States, StatesQuery
 from billing.schemas.transactions import Transaction, TransactionPage, TransactionsQuery
 from billing.schemas.usage import BadRecord, Usage, UsageOutcome, read_record
 from billing.schemas.wallet import Wallet, WalletTopUp
@@ -65,6 +66,8 @@ __all__ = [
     "ReservationPage",
     "ReservationsQuery",
     "Reversal",
+    "States",
+    "StatesQuery",
     "TopUp",
     "Transaction",
     "TransactionPage",

@@ -1,5 +1,8 @@
 """Requests of other services."""
 
+from dataclasses import asdict
+from typing import Any
+
 from chassis.auth.internal import internal
 from chassis.http import context
 from chassis.http.parsing import Blueprint
@@ -12,12 +15,12 @@ from billing import queries, schemas
 blp = Blueprint(
     "internal",
     __name__,
-    url_prefix="/internal/organizations/<organization_id>",
+    url_prefix="/internal",
     description="For other services only",
 )
 
 
-@blp.route("/closing-check", methods=["GET"])
+@blp.route("/organizations/<organization_id>/closing-check", methods=["GET"])
 @internal("org")
 @blp.response(200, schemas.ClosingCheck)
 def check_closing(organization_id: str) -> Response:
@@ -26,3 +29,22 @@ def check_closing(organization_id: str) -> Response:
         account = queries.get_account(session, organization_id)
         blockers = queries.blockers(account, clock.now())
     return json_response(schemas.ClosingCheck().dump({"blockers": blockers}))
+
+
+@blp.route("/states", methods=["GET"])
+@internal("org")
+@blp.arguments(schemas.StatesQuery, location="query")
+@blp.response(200, schemas.States)
+def list_states(args: dict[str, Any]) -> Response:
+    """List what billing stores of each organization, in the order of their ids."""
+    with context.database().reading() as session:
+        page = queries.states(session, after=args["after"], limit=args["limit"])
+    rows = [
+        {
+            "organization_id": organization_id,
+            "account": asdict(state.account) if state.account else None,
+            "settings_version": state.settings_version,
+        }
+        for organization_id, state in page.states.items()
+    ]
+    return json_response({"states": rows, "until": page.until})

@@ -5,18 +5,6 @@ from contracts import membership as messages
 from sqlalchemy.orm import Session
 
 from membership import queries
-from membership.models import Member
-
-
-def owner_of(member: Member) -> messages.Owner:
-    """The owner as other services list them."""
-    return messages.Owner(
-        member_id=member.id,
-        given_name=member.given_name or member.name,
-        family_name=member.family_name or "",
-        email=member.email or "",
-        verified=member.verified,
-    )
 
 
 def publish_members_changed(session: Session, organization_id: str) -> None:
@@ -29,6 +17,9 @@ def publish_members_changed(session: Session, organization_id: str) -> None:
     outbox.publish(
         session,
         messages.MembersChanged(
-            organization_id=organization_id, members=members, admins=admins, owner=owner_of(owner)
+            organization_id=organization_id,
+            members=members,
+            admins=admins,
+            owner=queries.owner_of(owner),
         ),
     )

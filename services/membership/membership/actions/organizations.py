@@ -69,7 +69,7 @@ def invite_owner(
         invitations.invite_owner(session, organization=organization, owner=owner, now=now)
     if owner is not None:
         invited = messages.OwnerInvited(
-            organization_id=organization_id, owner=member_events.owner_of(owner)
+            organization_id=organization_id, owner=queries.owner_of(owner)
         )
         outbox.publish(session, invited)
         member_events.publish_members_changed(session, organization_id)

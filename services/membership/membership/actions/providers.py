@@ -110,7 +110,7 @@ def create_provider(
         country=country,
         currency=currency,
         timezone=timezone,
-        owner=member_events.owner_of(owner),
+        owner=queries.owner_of(owner),
     )
     outbox.publish(session, created)
     member_events.publish_members_changed(session, organization_id)

@@ -8,7 +8,14 @@ from chassis.messaging.listeners import Listeners
 from contracts import billing
 from contracts import org as messages
 
-from membership.actions import erasure, mails, organizations, providers, support_emails
+from membership.actions import (
+    erasure,
+    mails,
+    organizations,
+    providers,
+    reports,
+    support_emails,
+)
 from membership.values.mails import CREDITS_LOW, TOP_UP_DUE
 
 
@@ -143,6 +150,15 @@ def on_settings_changed(
     )
 
 
+def on_report_state(
+    session: Session, envelope: Envelope, *, organization_id: str, check_id: str, figures: bool
+) -> None:
+    """Org compares what it stores with what membership stores."""
+    reports.report_state(
+        session, organization_id=organization_id, check_id=check_id, figures=figures
+    )
+
+
 def on_support_receipt_ready(
     session: Session,
     envelope: Envelope,
@@ -229,6 +245,7 @@ LISTENERS: Listeners = {
     messages.RestoreAccess: on_restore_access,
     messages.EraseMembers: on_erase_members,
     messages.SettingsChanged: on_settings_changed,
+    messages.ReportState: on_report_state,
     messages.SupportReceiptReady: on_support_receipt_ready,
     billing.CreditsLow: on_credits_low,
     billing.TopUpWanted: on_top_up_wanted,

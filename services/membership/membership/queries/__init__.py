@@ -76,6 +76,7 @@ from membership.queries.people import (
     shows_mfa,
 )
 from membership.queries.pins import KeptPin, kept_pin
+from membership.queries.states import lock_with_owner, owner_of, state, states
 from membership.queries.support import sessions_of
 from membership.queries.transfers import (
     NoSuchTransfer,
@@ -136,6 +137,7 @@ __all__ = [
     "left_behind",
     "link",
     "lock_owner_and_member",
+    "lock_with_owner",
     "locked",
     "login",
     "mailed_token",
@@ -152,6 +154,7 @@ __all__ = [
     "organization_with_due_keys",
     "organization_with_unchecked_keys",
     "owner",
+    "owner_of",
     "pending_email",
     "provider_of",
     "removed_without_membership",
@@ -164,6 +167,8 @@ __all__ = [
     "sessions_of",
     "settings_of",
     "shows_mfa",
+    "state",
+    "states",
     "transfer",
     "transfers",
     "unconfirmed_authenticator",

@@ -60,6 +60,7 @@ from membership.schemas.sessions import (
     SessionPage,
     SessionTokens,
 )
+from membership.schemas.states import States, StatesQuery
 from membership.schemas.support import (
     ActingTokens,
     EnterBody,
@@ -139,6 +140,8 @@ __all__ = [
     "SessionInfo",
     "SessionPage",
     "SessionTokens",
+    "States",
+    "StatesQuery",
     "VerificationBody",
     "Verified",
     "active_session_for",

@@ -18,11 +18,13 @@ from org.actions.organizations import (
 )
 from org.actions.projection import update_balance, update_members
 from org.actions.receipts import publish_receipts, schedule_receipt
+from org.actions.reconciliation import advance_pass
 from org.actions.revocations import delete_expired_revocations, revoke
 from org.actions.settings import change_settings, mark_settings_applied
 
 __all__ = [
     "add_to_trail",
+    "advance_pass",
     "change_organization",
     "change_settings",
     "change_status",

@@ -15,6 +15,7 @@ from org.models.organizations import (
     SuspendedForDeletion,
 )
 from org.models.receipts import Receipt
+from org.models.reconciliation import Check, Difference, ReconciliationPass
 from org.models.revocations import Revocation
 from org.models.sagas import Saga
 from org.models.settings import ProviderSettings
@@ -24,8 +25,10 @@ __all__ = [
     "FIELDS",
     "PATCHABLE",
     "Base",
+    "Check",
     "ClientAddress",
     "Deletion",
+    "Difference",
     "Field",
     "GraceOver",
     "Organization",
@@ -36,6 +39,7 @@ __all__ = [
     "ProviderSettings",
     "ReactivationInProgress",
     "Receipt",
+    "ReconciliationPass",
     "Revocation",
     "Saga",
     "SuspendedForDeletion",

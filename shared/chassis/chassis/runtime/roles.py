@@ -91,6 +91,8 @@ def run_jobs(service: Service) -> None:
     """Run the jobs that are due by the clock."""
     settings, database, stop = _start(service, "tick")
     serve_health(service, settings, {"database": database.check})
+    if any(job.calls_services for job in service.jobs):
+        service = service.with_transports(transports(service, settings))
     tick.run(service, database, settings, stop)
     database.close()
 

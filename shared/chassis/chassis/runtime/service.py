@@ -1,8 +1,9 @@
 """What a service consists of, as its ``app`` module declares it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,14 @@ class Job:
 
     ``run(database, now, settings)`` returns how much it did. It is called again immediately while
     it does something, else after ``every`` seconds. ``lane``: jobs of one lane run one after the
-    other; a long job gets its own, so that the others need not wait for it."""
+    other; a long job gets its own, so that the others need not wait for it. ``calls_services``:
+    ``run`` gets ``transports`` to the upstreams as well."""
 
     name: str
     every: float
-    run: Callable[[Database, datetime, Any], int]
+    run: Callable[..., int]
     lane: str = ""
+    calls_services: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,14 @@ class Service:
         """The web application."""
         app: Flask = import_module(self.web).create_app(settings, database, transports)
         return app
+
+    def with_transports(self, transports: Mapping[str, Transport]) -> "Service":
+        """The service whose jobs call other services by these."""
+        jobs = tuple(
+            replace(job, run=partial(job.run, transports=transports)) if job.calls_services else job
+            for job in self.jobs
+        )
+        return replace(self, jobs=jobs)
 
     def all_jobs(self) -> tuple[Job, ...]:
         """The jobs of this service and those of every service."""

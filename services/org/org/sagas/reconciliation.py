@@ -1,0 +1,182 @@
+"""Reconciliation: ask the other services to report what they store of an organization, record what
+differs when they reply, and repair what may be repaired.
+
+A report is a message, so it arrives after everything that the service published before, and the
+service sends it after everything that org sent before. What differs then, differs: nothing that
+could still make up for it is on its way, except a saga.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from chassis.messaging import outbox
+from chassis.runtime import ids, log
+from contracts import billing, membership, org
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from org import queries, values
+from org.models import Check, Difference, Organization
+from org.sagas.progress import begin
+from org.values import comparison
+from org.values.comparison import BILLING, FIGURES, MEMBERSHIP, SETTINGS, STATE, Report, Sides
+
+SUSPENSION, REACTIVATION = "suspension", "reactivation"
+ACTIVATION, END_ACCESS, PUBLICATION, SEND_SETTINGS = (
+    "activation",
+    "end access",
+    "publication",
+    "send settings",
+)
+_LOG = log.get("reconciliation")
+
+# What corrects the state of a customer's account or access, by the status that it has at org. What
+# is not here is reported only: it would change money, or cannot be undone.
+_REPAIRS = {
+    (values.ACTIVE, BILLING, "frozen"): REACTIVATION,
+    (values.ACTIVE, BILLING, "closed"): REACTIVATION,
+    (values.ACTIVE, MEMBERSHIP, "suspended"): REACTIVATION,
+    (values.ACTIVE, MEMBERSHIP, "ended"): REACTIVATION,
+    (values.ACTIVE, MEMBERSHIP, "provisioning"): ACTIVATION,
+    (values.SUSPENDED, BILLING, "open"): SUSPENSION,
+    (values.SUSPENDED, BILLING, "closed"): REACTIVATION,
+    (values.SUSPENDED, MEMBERSHIP, "open"): SUSPENSION,
+    (values.SUSPENDED, MEMBERSHIP, "provisioning"): SUSPENSION,
+    (values.SUSPENDED, MEMBERSHIP, "ended"): REACTIVATION,
+    (values.SUSPENDED_FOR_DELETION, MEMBERSHIP, "open"): END_ACCESS,
+    (values.SUSPENDED_FOR_DELETION, MEMBERSHIP, "suspended"): END_ACCESS,
+    (values.SUSPENDED_FOR_DELETION, MEMBERSHIP, "provisioning"): END_ACCESS,
+}
+
+
+def request_reports(session: Session, organization_ids: Collection[str], *, now: datetime) -> int:
+    """Ask both services about these organizations, except those that are in a saga and those that
+    were asked about and have no reply yet; returns about how many."""
+    waiting = queries.checks(session, organization_ids, since=now - queries.CHECK_AGAIN_AFTER)
+    excluded = {check.organization_id for check in waiting}
+    excluded |= queries.in_sagas(session, organization_ids)
+    chosen = sorted(set(organization_ids) - excluded)
+    versions = queries.settings_versions(session, chosen)
+    known = queries.known(session, chosen)
+    session.execute(delete(Check).where(Check.organization_id.in_(chosen)))
+    for organization_id in chosen:
+        check_id = ids.new("chk")
+        session.add_all(
+            Check(
+                organization_id=organization_id,
+                service=service,
+                id=check_id,
+                settings_version=versions.get(organization_id, 0),
+                requested_at=now,
+            )
+            for service in comparison.SERVICES
+        )
+        outbox.publish(
+            session,
+            org.ReportState(
+                organization_id=organization_id,
+                check_id=check_id,
+                figures=organization_id in known,
+            ),
+        )
+    return len(chosen)
+
+
+def receive_report(
+    session: Session, message: billing.StateReported | membership.StateReported, *, now: datetime
+) -> None:
+    """Record what differs. When both services have replied, begin the repairs. A report that is
+    late or repeated, or comes during a saga or a change of settings, changes nothing."""
+    report = comparison.read(message)
+    ours = queries.own_state(session, report.organization_id)
+    check = session.get(Check, (report.organization_id, report.service), with_for_update=True)
+    if check is None or check.id != report.check_id:
+        return
+    session.delete(check)
+    session.flush()
+    if ours is not None and _is_changing(ours, check):
+        return
+    _record(session, report, comparison.differences(ours, report), now)
+    session.flush()
+    if ours is not None and not queries.has_check(session, report.organization_id):
+        _repair(session, queries.organization(session, report.organization_id), now)
+
+
+def _is_changing(ours: comparison.OwnState, check: Check) -> bool:
+    changed = ours.settings[check.service]["version"] != check.settings_version
+    return ours.in_saga or changed
+
+
+def _record(session: Session, report: Report, differing: dict[str, Sides], now: datetime) -> None:
+    known = queries.differences_with(session, report.organization_id, report.service)
+    for kind, (ours, theirs) in differing.items():
+        row = known.get(kind)
+        if row is None:
+            row = Difference(
+                organization_id=report.organization_id, service=report.service, kind=kind
+            )
+            session.add(row)
+        if row.first_seen_at is None or row.repaired_at is not None:
+            row.first_seen_at, row.repaired_at, row.repair = now, None, None
+            _LOG.error("reconciliation.difference", **_described(row), ours=ours, theirs=theirs)
+        row.ours, row.theirs, row.last_seen_at = ours, theirs, now
+    for kind, row in known.items():
+        if kind not in differing and row.repaired_at is None:
+            row.repaired_at = now
+            _LOG.info("reconciliation.repaired", **_described(row))
+
+
+def _described(row: Difference) -> dict[str, str]:
+    return {"organization_id": row.organization_id, "service": row.service, "kind": row.kind}
+
+
+def _repair(session: Session, organization: Organization, now: datetime) -> None:
+    rows = queries.differences(session, organization.id)
+    for row in rows:
+        if row.kind == FIGURES:  # the service publishes them again after its report
+            row.repair = PUBLICATION
+        elif row.kind == SETTINGS:
+            row.repair = _send_settings(session, row)
+    states = {
+        row: repair
+        for row in rows
+        if row.kind == STATE and (repair := _repair_of_state(organization, row))
+    }
+    # One saga at a time; what it leaves is repaired after the next check.
+    sagas = {SUSPENSION, REACTIVATION} & set(states.values())
+    if sagas:
+        begin(session, organization, max(sagas), now=now, status_after=organization.status)
+    if ACTIVATION in states.values():
+        outbox.publish(
+            session,
+            org.OrganizationActivated(
+                organization_id=organization.id, provider_id=organization.provider_id
+            ),
+        )
+    if END_ACCESS in states.values():
+        deletion = queries.latest_deletion(session, organization.id)
+        outbox.publish(
+            session, org.EndAccess(organization_id=organization.id, deletion_id=deletion.id)
+        )
+    for row, repair in states.items():
+        row.repair = repair
+
+
+def _repair_of_state(organization: Organization, row: Difference) -> str | None:
+    if organization.kind == "provider":
+        return None
+    return _REPAIRS.get((organization.status, row.service, row.theirs["state"]))
+
+
+def _send_settings(session: Session, row: Difference) -> str | None:
+    """Publish a provider's settings again, unless the service has newer ones."""
+    settings = queries.provider_settings(session, row.organization_id)
+    if row.theirs.get("version", settings.version) > settings.version:
+        return None
+    outbox.publish(
+        session,
+        org.SettingsChanged(
+            provider_id=row.organization_id, version=settings.version, settings=settings.effective
+        ),
+    )
+    return SEND_SETTINGS
