@@ -9,7 +9,7 @@ DECLARED = uv.lock pyproject.toml $(wildcard services/*/pyproject.toml shared/*/
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness bench-messages assets screenshots docs migration processes sbom advisories clean
+.PHONY: help run demo test test-all quick mutants fuzz check bench-ledger bench-revocation bench-console bench-fairness bench-messages bench-reconciliation assets screenshots docs migration processes sbom advisories clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ bench-fairness: .venv/.tested ## how much longer requests take while another ten
 
 bench-messages: .venv/.tested ## how fast listeners consume, next to kombu alone, and how soon org shows what billing did (ROWS= for a part, PROFILE=1 for a profile)
 	@exec $(PY) -m tests.bench.messages $(ROWS)
+
+bench-reconciliation: .venv/.tested ## how long a comparison of a hundred thousand organizations takes next to 50 charges a second
+	@exec $(PY) -m tests.bench.reconciliation
 
 assets: .venv/.ready ## fetch the third-party files of the console's pages (the set-up does it once)
 	@$(PY) -m clientele assets

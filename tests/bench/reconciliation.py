@@ -1,0 +1,160 @@
+"""``make bench-reconciliation``: how long ``python -m org reconcile`` takes for a hundred thousand
+organizations next to 50 charges a second, and how long the charges take meanwhile.
+
+Real processes, a private PostgreSQL and a private RabbitMQ, without the proxy. The organizations
+are copies of one that was opened through the API, in all databases. One account is sealed by hand:
+the only line that the command may print. CUSTOMERS, CHARGES a second."""
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from billing.models import Account
+from chassis.db.database import Database
+from chassis.runtime import ids
+from devtools.demo.api import Api
+from devtools.processes import System
+from devtools.servers import Postgres, RabbitMQ
+from membership.models import Member
+from membership.models import Organization as Access
+from org.models import Organization
+from sqlalchemy import insert, select
+
+from tests import customers
+
+CUSTOMERS = int(os.environ.get("CUSTOMERS", "100000"))
+CHARGES = int(os.environ.get("CHARGES", "50"))
+IDLE_SECONDS, BATCH, CLIENTS, AIM_SECONDS = 20, 2000, 5, 3600
+PAGE, PAUSE = 500, 5  # of the job
+
+
+class Charges:
+    """Clients that charge customers at a steady rate; ``took``: milliseconds of each charge."""
+
+    def __init__(self, api: Api, paths: Sequence[str]) -> None:
+        self._api, self._paths = api, paths
+        self.took: list[float] = []
+        self.failed = 0
+        self._stop = threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """They run meanwhile."""
+        threads = [threading.Thread(target=self._run, args=(path,)) for path in self._paths]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _run(self, path: str) -> None:
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            due = max(due + CLIENTS / CHARGES, time.monotonic() - 1)
+            began = time.perf_counter()
+            answer = customers.transact(self._api, path, "charges", "0.01")
+            self.took.append((time.perf_counter() - began) * 1000)
+            self.failed += answer.status != 201
+
+
+def main() -> int:
+    folder = Path(tempfile.mkdtemp(prefix="clientele-bench-"))
+    try:
+        with Postgres() as postgres, RabbitMQ() as rabbitmq:
+            system = System(postgres, rabbitmq, folder, settings={"RECONCILIATION_HOURS": "0"})
+            try:
+                system.prepare()
+                system.start()
+                system.await_ready()
+                return _measure(system)
+            finally:
+                system.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measure(system: System) -> int:
+    api = customers.sign_in_as_admin(system.address, system.password)
+    paths = [customers.open_customer(api) for _ in range(CLIENTS + 1)]
+    for path in paths[:CLIENTS]:
+        assert customers.transact(api, path, "top-ups", "10000").status == 201
+    time.sleep(2)
+    began = time.monotonic()
+    copied = _fill(system, paths[-1].rpartition("/")[2])
+    print(f"{CUSTOMERS} organizations in {time.monotonic() - began:.0f} s", flush=True)
+    idle, loaded = Charges(api, paths[:CLIENTS]), Charges(api, paths[:CLIENTS])
+    with idle.running():
+        time.sleep(IDLE_SECONDS)
+    with loaded.running():
+        began = time.monotonic()
+        try:
+            printed = system.command("org", "reconcile")
+        except RuntimeError as problem:  # it exits with 1, as something is left
+            printed = str(problem)
+        took = time.monotonic() - began
+    lines = [line for line in printed.splitlines() if line.startswith("org_")]
+    paced = CUSTOMERS / PAGE * PAUSE
+    print(f"load average {os.getloadavg()[0]:.1f}; {CHARGES} charges a second")
+    print(f"{'pass at once':<28}{took:8.1f} s, {took / CUSTOMERS * PAGE * 1000:.0f} ms a page")
+    print(f"{'pass of the job':<28}{max(took, paced):8.0f} s, a page every {PAUSE} s")
+    _row("charges without it", idle)
+    _row("charges next to it", loaded)
+    print(f"differences: {len(lines)}, 1 planted")
+    for line in lines[:10]:
+        print(f"    {line}")
+    exact = len(lines) == 1 and lines[0].startswith(f"{copied} billing state")
+    return 0 if exact and max(took, paced) < AIM_SECONDS and not loaded.failed else 1
+
+
+def _row(name: str, charges: Charges) -> None:
+    took = sorted(charges.took)
+    p50, p95 = took[len(took) // 2], took[int(len(took) * 0.95)]
+    print(f"{name:<28}{p50:8.1f} ms p50 {p95:8.1f} ms p95, {len(took)}, {charges.failed} failed")
+
+
+def _fill(system: System, like: str) -> str:
+    """Copy the organization in all databases; one whose account is sealed."""
+    new = [(ids.new("org"), ids.new("mem")) for _ in range(CUSTOMERS)]
+    org = _Copies(system, "org", Organization, like, "id")
+    owner = org.columns["owner"]
+    org.insert([{"id": id_, "owner": owner | {"member_id": member}} for id_, member in new])
+    accounts = _Copies(system, "billing", Account, like, "organization_id")
+    accounts.insert([{"organization_id": id_} for id_, _ in new])
+    _Copies(system, "membership", Access, like, "id").insert([{"id": id_} for id_, _ in new])
+    members = _Copies(system, "membership", Member, like, "organization_id")
+    members.insert([{"id": member, "organization_id": id_} for id_, member in new])
+    sealed = new[CUSTOMERS // 2][0]
+    with accounts.database.transaction() as session:
+        session.get_one(Account, sealed).status = "sealed"
+    return sealed
+
+
+class _Copies:
+    """Copies of an organization's one row in a table."""
+
+    def __init__(self, system: System, service: str, model: Any, like: str, key: str) -> None:
+        self.database, self._model = Database(system.database_url(service), pool_size=1), model
+        with self.database.reading() as session:
+            row = session.scalars(select(model).where(getattr(model, key) == like)).one()
+            self.columns = {c.key: getattr(row, c.key) for c in model.__mapper__.column_attrs}
+
+    def insert(self, changes: Sequence[dict[str, Any]]) -> None:
+        """A copy with each of these changes."""
+        for first in range(0, len(changes), BATCH):
+            rows = [self.columns | changed for changed in changes[first : first + BATCH]]
+            with self.database.transaction() as session:
+                session.execute(insert(self._model), rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
