@@ -3,14 +3,8 @@
 from typing import Any
 
 from chassis.http.client import InternalClient
-from contracts import billing, membership
 
 from org.values import comparison
-
-_REPORTS: dict[str, type[billing.StateReported] | type[membership.StateReported]] = {
-    comparison.BILLING: billing.StateReported,
-    comparison.MEMBERSHIP: membership.StateReported,
-}
 
 
 def closing_check(service: InternalClient, organization_id: str) -> dict[str, Any]:
@@ -25,6 +19,6 @@ def states(service: InternalClient, name: str, *, after: str | None, limit: int)
     Unavailable."""
     start = f"&after={after}" if after else ""
     page = service.get(f"/internal/states?limit={limit}{start}")
-    kind = _REPORTS[name]
+    kind = comparison.kind_of(name)
     reports = [comparison.read(kind.load({**row, "check_id": ""})) for row in page["states"]]
     return comparison.Page({each.organization_id: each for each in reports}, page["until"])

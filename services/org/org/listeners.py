@@ -14,12 +14,7 @@ def on_saga_reply(session: Session, envelope: Envelope, *, message: Message) -> 
     sagas.receive_reply(session, message, now=envelope.now)
 
 
-def on_state_reported(
-    session: Session,
-    envelope: Envelope,
-    *,
-    message: billing.StateReported | membership.StateReported,
-) -> None:
+def on_state_reported(session: Session, envelope: Envelope, *, message: Message) -> None:
     sagas.receive_report(session, message, now=envelope.now)
 
 

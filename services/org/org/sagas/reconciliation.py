@@ -11,7 +11,7 @@ from datetime import datetime
 
 from chassis.messaging import outbox
 from chassis.runtime import ids, log
-from contracts import billing, membership, org
+from contracts import Message, org
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
@@ -82,9 +82,7 @@ def request_reports(session: Session, organization_ids: Collection[str], *, now:
     return len(chosen)
 
 
-def receive_report(
-    session: Session, message: billing.StateReported | membership.StateReported, *, now: datetime
-) -> None:
+def receive_report(session: Session, message: Message, *, now: datetime) -> None:
     """Record what differs. When both services have replied, begin the repairs. A report that is
     late or repeated, or comes during a saga or a change of settings, changes nothing."""
     report = comparison.read(message)

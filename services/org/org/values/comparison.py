@@ -1,10 +1,10 @@
 """What org and another service disagree on about an organization."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from contracts import billing, membership
+from contracts import Message, billing, membership
 
 from org.values import ACTIVE, DELETED, SUSPENDED, SUSPENDED_FOR_DELETION
 
@@ -54,20 +54,30 @@ class Report:
     settings: Mapping[str, Any]
 
 
-def read(message: billing.StateReported | membership.StateReported) -> Report:
-    """The report in a message."""
-    state: str | None = None
-    figures: dict[str, Any] = {}
-    if isinstance(message, billing.StateReported):
-        if message.account is not None:
-            figures = dict(vars(message.account))
-            state = figures.pop("status")
-    elif message.access is not None:
-        state = message.access.state
-        if message.access.owner is not None:  # without one, counts are not published
-            figures = member_figures(
-                message.access.members, message.access.admins, vars(message.access.owner)
-            )
+def read(message: Message) -> Report:
+    """The report in a message: one of ``_READERS``."""
+    return _READERS[type(message)](message)
+
+
+def kind_of(service: str) -> type[Message]:
+    """The message by which the service reports."""
+    return next(kind for kind in _READERS if kind.producer() == service)
+
+
+def _of_billing(message: billing.StateReported) -> Report:
+    figures = dict(vars(message.account)) if message.account else {}
+    return _report(message, figures.pop("status", None), figures)
+
+
+def _of_membership(message: membership.StateReported) -> Report:
+    access = message.access
+    figures = {}
+    if access is not None and access.owner is not None:  # without one, no counts are published
+        figures = member_figures(access.members, access.admins, vars(access.owner))
+    return _report(message, access.state if access else None, figures)
+
+
+def _report(message: Any, state: str | None, figures: Mapping[str, Any]) -> Report:
     return Report(
         service=message.producer(),
         organization_id=message.organization_id,
@@ -76,6 +86,12 @@ def read(message: billing.StateReported | membership.StateReported) -> Report:
         figures=figures,
         settings=settings_figures(message.settings_version, message.settings_version),
     )
+
+
+_READERS: Mapping[type[Message], Callable[[Any], Report]] = {
+    billing.StateReported: _of_billing,
+    membership.StateReported: _of_membership,
+}
 
 
 def member_figures(members: int, admins: int, owner: Mapping[str, Any]) -> dict[str, Any]:
