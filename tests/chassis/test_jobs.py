@@ -1,11 +1,13 @@
 """Failpoints, and jobs that run by the clock."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from chassis.db import leases
 from chassis.db.database import Database
-from chassis.runtime import failpoints, tick
+from chassis.runtime import clock, failpoints, tick
 from chassis.runtime.service import Job
 
 from tests.waiting import until
@@ -69,6 +71,26 @@ class Lanes:
             return 0
 
         return Job("one", 0.01, note, "first"), Job("two", 0.01, note, "second")
+
+
+@pytest.mark.both_databases
+def test_the_lanes_of_a_frozen_process_are_taken_over(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (leases, tick):
+        monkeypatch.setattr(module, "LENGTH", timedelta(seconds=1))
+    frozen = leases.Leases(database, "lanes", ["first", "second"])
+    frozen.renew(clock.now())
+    ran: list[str] = []
+    stop = threading.Event()
+    thread = threading.Thread(target=tick.run, args=(Lanes(ran), database, None, stop))
+    thread.start()
+    try:
+        until(lambda: len(set(ran)) == 2)
+        assert not [lane for lane in ("first", "second") if frozen.holds(lane, clock.now())]
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.mark.both_databases

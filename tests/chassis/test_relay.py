@@ -293,6 +293,36 @@ def test_a_relay_takes_over_when_the_leases_of_another_have_run_out(database: Da
     assert second_bus.ids == message_ids
 
 
+def test_the_partitions_of_a_frozen_relay_are_taken_over_within_ten_seconds(
+    database: Database,
+) -> None:
+    buses = [FakeBus(), FakeBus(), FakeBus()]
+    frozen, *others = [Relay(database, bus) for bus in buses]
+    for second in range(0, 60, 2):
+        now = NOON + timedelta(seconds=second)
+        for each in (frozen, *others):
+            each.step(now)
+    frozen.leases.renew(now)
+    message_ids = publish_opened(database, *(ids.new("org") for _ in range(40)))
+
+    for _ in range(10):
+        now += timedelta(seconds=1)
+        for each in others:
+            each.step(now)
+
+    assert sorted(buses[1].ids + buses[2].ids) == sorted(message_ids)
+    assert [len(each.leases.held(now)) for each in others] == [PARTITIONS // 2] * 2
+
+    for _ in range(10):
+        now += timedelta(seconds=1)
+        for each in (frozen, *others):
+            each.step(now)
+    shares = [each.leases.held(now).keys() for each in (frozen, *others)]
+    assert sorted(map(len, shares)) == [2, 3, 3]
+    assert len(frozenset().union(*shares)) == PARTITIONS
+    assert buses[0].ids == []
+
+
 def test_a_relay_that_stops_releases_its_leases(database: Database) -> None:
     first, second, stop = Relay(database, FakeBus()), Relay(database, FakeBus()), threading.Event()
     thread = threading.Thread(target=first.run, args=(stop,))

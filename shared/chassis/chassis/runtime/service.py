@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from chassis.db import idempotency_keys
 from chassis.db.database import Database
 from chassis.http.client import Transport
+from chassis.messaging import delays
 from chassis.messaging.batches import Batch
 from chassis.messaging.inbox import Inbox, Listeners
 from chassis.messaging.inbox_models import InboxRow, Redelivery, RefusedDeadLetters
@@ -81,7 +82,8 @@ class Service:
 
         retry_messages = Job("retry_messages", 1, retry, "messages")
         delete_expired = Job("delete_expired", 60, _delete_expired)
-        return (*self.jobs, retry_messages, delete_expired)
+        report_delays = Job("report_delays", 60, delays.report)
+        return (*self.jobs, retry_messages, delete_expired, report_delays)
 
 
 def _delete_expired(database: Database, now: datetime, _settings: Any) -> int:
