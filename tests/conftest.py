@@ -105,6 +105,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: distribution.turn(item.nodeid))
 
 
+def pytest_collection_finish() -> None:
+    """Logged exceptions are rendered as plain text. Where rich is installed, structlog would render
+    the local variables of every frame, which takes longer than most tests."""
+    import structlog
+
+    *usual, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*usual, plain])
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution.Distribution:
     """Divide the tests among the workers in that order."""

@@ -8,15 +8,24 @@ import re
 import subprocess
 import sys
 
+import pytest
 from devtools.processes import System
 
 from tests import customers
 from tests.waiting import until
 
 
-def test_customer_lifecycle(system: System) -> None:
+# The forty example customers are loaded in embedded mode too.
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["--no-load"], id="two lives"),
+        pytest.param([], id="two lives among forty customers", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_customer_lifecycle(system: System, words: list[str]) -> None:
     demo = subprocess.run(
-        [sys.executable, "-m", "devtools", "demo", "--base-url", system.address],
+        [sys.executable, "-m", "devtools", "demo", "--base-url", system.address, *words],
         text=True,
         capture_output=True,
         env=os.environ

@@ -47,6 +47,7 @@ def start(level: str = "INFO", **always: str) -> None:
         return {**always, **event}
 
     _PROCESSORS[:] = [
+        structlog.stdlib.filter_by_level,  # first: what is not logged costs nothing more
         *_SHARED,
         add_always,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
