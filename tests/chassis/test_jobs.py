@@ -37,7 +37,7 @@ def test_a_job_that_fails_does_not_stop_the_others(database: Database) -> None:
         def all_jobs() -> tuple[Job, ...]:
             return Job("failing", 0.01, failing), Job("working", 0.01, working)
 
-    thread = threading.Thread(target=tick.run, args=(Two, database, None, stop))
+    thread = threading.Thread(target=tick.Tick(Two, database, None).run, args=(stop,))
     thread.start()
     until(lambda: ran.count("working") >= 2 and ran.count("failing") >= 2)
     stop.set()
@@ -52,7 +52,7 @@ def test_a_job_that_did_something_runs_again_immediately(database: Database) -> 
         def all_jobs() -> tuple[Job, ...]:
             return (Job("slow", 3600, lambda *_: left.pop(0) if left else 0),)
 
-    thread = threading.Thread(target=tick.run, args=(One, database, None, stop))
+    thread = threading.Thread(target=tick.Tick(One, database, None).run, args=(stop,))
     thread.start()
     until(lambda: not left)
     stop.set()
@@ -100,7 +100,7 @@ def test_two_processes_share_the_lanes_and_one_takes_over_from_the_other(
     ran: list[list[str]] = [[], []]
     stops = [threading.Event(), threading.Event()]
     threads = [
-        threading.Thread(target=tick.run, args=(Lanes(ran[n]), database, None, stops[n]))
+        threading.Thread(target=tick.Tick(Lanes(ran[n]), database, None).run, args=(stops[n],))
         for n in (0, 1)
     ]
     try:

@@ -3,14 +3,19 @@
 import logging
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from chassis.http import application
 from chassis.runtime.paced_socket import Pace
-from chassis.runtime.web_server import PacedWorker
+from chassis.runtime.readiness import Progress
+from chassis.runtime.web_server import PacedWorker, WebServer
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn
+
+from tests.waiting import until
 
 
 class Served:
@@ -78,3 +83,20 @@ def test_a_client_that_keeps_up_is_served_again_and_again(served: Served) -> Non
 
         assert served.handle() is True
         assert b"200 OK" in served.client.recv(1000)
+
+
+def test_a_worker_that_turns_and_is_ready_writes_into_the_readiness_file(
+    tmp_path: Path, served: Served
+) -> None:
+    file = tmp_path / "ready"
+    app = application.build("thing", title="Thing", access=None, blueprints=[], ready_for=0)
+    server = WebServer(lambda: app, "127.0.0.1:1", 1, 1, readiness_file=str(file))
+    served.worker.progress = PacedWorker.progress = Progress()
+
+    assert server.load() is app
+    assert app.test_client().get("/readyz").json["checks"] == {"server": "no success yet"}
+    assert not file.exists()
+
+    served.worker.notify()
+    assert app.test_client().get("/readyz").json["checks"] == {"server": "ok"}
+    until(file.exists)

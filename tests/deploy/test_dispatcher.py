@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from chassis.http import networks
+from chassis.runtime import log
 from chassis.runtime.settings import Secret
 from clientele import embedded, installation
 from clientele.dispatcher import Dispatcher
 from clientele.installation import Installation
+from gateway import app as gateway_app
 from gateway.clients import InProcess
 from werkzeug.test import Client
 
@@ -197,3 +199,19 @@ def test_a_pepper_that_was_renamed_is_the_previous_one(tmp_path: Path) -> None:
     settings = installation.settings_of(at)["membership"]
 
     assert settings.pepper != old and settings.peppers == [settings.pepper, old]
+
+
+def test_an_embedded_system_is_ready_for_the_api_without_the_database_of_its_pages(
+    tmp_path: Path,
+) -> None:
+    log.start(service="clientele")
+    settings = embedded.prepare(Installation(tmp_path, 1))
+    for file in tmp_path.glob("console.db*"):
+        file.unlink()
+    (tmp_path / "console.db").mkdir()
+    system = embedded.System(settings)
+
+    ready = Client(system, use_cookies=False).get("/readyz")
+
+    gateway_app.close_app(system.apps["gateway"])
+    assert (ready.status_code, ready.json["others"]) == (200, {"console": "OperationalError"})

@@ -62,12 +62,13 @@ def build() -> Iterator[Build]:
     """Builds gateways with these settings and upstreams; closes all of them at the end."""
     apps: list[Flask] = []
 
-    def make(ways: Any = None, downloads_of: Any = None, **other: Any) -> World:
+    def make(ways: Any = None, downloads_of: Any = None, others: Any = None, **other: Any) -> World:
         fakes = {name: Fake(name) for name in ("org", "billing", "membership")}
         app = create_app(
             settings(**other),
             {**{n: InProcess(f) for n, f in fakes.items()}, **(ways or {})},
-            downloads=downloads_of,
+            others,
+            downloads_of,
         )
         apps.append(app)
         return World(app, Client(app, use_cookies=False), **fakes)

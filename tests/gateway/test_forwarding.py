@@ -397,3 +397,27 @@ def test_readiness_names_every_service(world: World) -> None:
     assert (answer.status_code, answer.json["checks"]["org"]) == (503, "Unavailable")
     assert world.client.get("/healthz").status_code == 200
     assert ORG not in answer.text
+
+
+def test_what_is_not_behind_the_gateway_is_reported_but_does_not_count(build: Build) -> None:
+    def away() -> None:
+        raise ConnectionError
+
+    world = build(others={"console": away})
+
+    answer = world.client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json["others"] == {"console": "ConnectionError"}
+    assert "console" not in answer.json["checks"]
+
+
+def test_the_gateway_itself_works_while_a_service_does_not(world: World) -> None:
+    world.billing.ready = False
+
+    assert world.client.get("/readyz").status_code == 503
+    assert set(world.app.extensions["readiness"].outcome().values()) == {"ok"}
+
+
+def test_the_gateway_is_ready_before_its_first_request(world: World) -> None:
+    assert set(world.app.extensions["readiness"].outcome().values()) == {"ok"}

@@ -12,6 +12,7 @@ import pytest
 from devtools.processes import System
 
 from tests import customers
+from tests.deploy.compose.image import is_healthy
 from tests.waiting import until
 
 
@@ -55,6 +56,13 @@ def test_secrets_stay_out_of_logs(system: System) -> None:
     for name in system.names:
         assert system.password not in system.log(name), name
         assert "eyJ0eXAi" not in system.log(name), name
+
+
+def test_every_role_passes_the_health_check_of_its_container(system: System) -> None:
+    def not_ready() -> list[str]:
+        return [name for name in system.names if not is_healthy(system.readiness_file(name))]
+
+    until(lambda: not not_ready(), state=not_ready)
 
 
 def test_a_stopped_service_is_503_and_recovers(system: System) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from wsgiref.types import StartResponse
 
 from chassis.db.database import Database
-from chassis.db.schema import CHASSIS, VERSION_TABLE
+from chassis.db.schema import CHASSIS, SERVICE_VERSION_TABLE, VERSION_TABLE, head
 from chassis.http import networks
 from chassis.messaging.in_process import InProcessBus
 from chassis.messaging.inbox import Inbox
@@ -81,9 +81,11 @@ class System:
             database, settings = self.databases[service.name], self.settings[service.name]
             relay = Relay(database, InProcessBus(service.name, inboxes))
             database.on_publish.append(relay.wake)
-            _start_thread(f"{service.name}-relay", relay.run, stop)
             by_clock = service.with_transports(self.transports)
-            _start_thread(f"{service.name}-tick", tick.run, by_clock, database, settings, stop)
+            jobs = tick.Tick(by_clock, database, settings)
+            self.apps[service.name].extensions["readiness"].add({**relay.checks, **jobs.checks})
+            _start_thread(f"{service.name}-relay", relay.run, stop)
+            _start_thread(f"{service.name}-tick", jobs.run, stop)
 
 
 def run(at: Installation) -> None:
@@ -133,7 +135,7 @@ def add_provider(at: Installation, name: str, email: str) -> str:
 def _upgrade(folder: Path, url: str, *, shared: bool) -> None:
     """Bring a database up to date. Alembic is slow to import, so it is used only when needed."""
     database = Path(url.removeprefix("sqlite:///"))
-    current = _is_current(folder, database, "alembic_version")
+    current = _is_current(folder, database, SERVICE_VERSION_TABLE)
     if current and (not shared or _is_current(CHASSIS, database, VERSION_TABLE)):
         return
     from chassis.db import migrations
@@ -143,7 +145,6 @@ def _upgrade(folder: Path, url: str, *, shared: bool) -> None:
 
 def _is_current(folder: Path, database: Path, table: str) -> bool:
     """Whether the version table names the newest revision of the folder."""
-    head = (folder / "HEAD").read_text().strip()
     if not database.exists():
         return False
     try:
@@ -151,7 +152,7 @@ def _is_current(folder: Path, database: Path, table: str) -> bool:
             rows = connection.execute(f"SELECT version_num FROM {table}").fetchall()  # noqa: S608 - ours
     except sqlite3.Error:
         return False
-    return rows == [(head,)]
+    return rows == [(head(folder),)]
 
 
 def _start_thread(name: str, target: Callable[..., None], *args: Any) -> None:

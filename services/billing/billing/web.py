@@ -61,7 +61,6 @@ def create_app(
         title="Accounts and money",
         access=access,
         blueprints=views.BLUEPRINTS,
-        ready={"database": database.check},
     )
     app.extensions["renderings"] = renderer.slots(settings.web_threads)
     return context.attach(app, settings=settings, database=database, transports=transports)

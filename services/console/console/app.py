@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from chassis.db import schema
 from chassis.db.database import Database
 from chassis.http import application, networks
 from chassis.http.client import StreamingTransport
 from chassis.runtime import log
+from chassis.runtime.readiness import kept
 from chassis.runtime.settings import load, read_secret
 from flask import Flask
 
@@ -19,9 +21,11 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def create_app(settings: Settings, database: Database, gateway: StreamingTransport) -> Flask:
     """The pages, as a client of this gateway."""
-    app = application.build(
-        "console", title="Console", access=None, blueprints=(), ready={"database": database.check}
-    )
+    ready = {
+        "database": kept(database.check, 10),
+        "schema": kept(schema.check(database, MIGRATIONS, shared=False), 60),
+    }
+    app = application.build("console", title="Console", access=None, blueprints=(), ready=ready)
     app.extensions.update(
         settings=settings,
         database=database,
@@ -37,7 +41,7 @@ def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
     # Both take long to import; only this role uses them.
     from chassis.http.transport import HttpTransport
-    from chassis.runtime.web_server import WebServer
+    from chassis.runtime import web_server
 
     at = load(Settings)
     log.start(at.log_level, service="console", role="web")
@@ -49,8 +53,7 @@ def serve() -> None:
             HttpTransport(at.gateway_url, authorities=at.tls_authorities),
         )
 
-    address, certificate = f"{at.host}:{at.port}", at.tls_certificate
-    WebServer(build, address, at.web_workers, at.web_threads, certificate=certificate).run()
+    web_server.serve(build, at)
 
 
 def upgrade() -> None:

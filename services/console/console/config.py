@@ -12,8 +12,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Settings:
     """``gateway_url``: the API's address; ``public_url``: the address people use, https except on
     this machine; ``trusted_proxies``: networks (separated by commas or spaces) of the proxies
-    whose X-Forwarded-For is believed; ``tls_certificate`` and ``tls_authorities``: as of every
-    service.
+    whose X-Forwarded-For is believed; ``tls_certificate``, ``tls_authorities`` and
+    ``readiness_file``: as of every service.
 
     How many at once: ``downloads`` (CSV, PDF) of this process, the other threads being for pages;
     and of each kind for one customer, for one person of the provider's staff, and for all of them.
@@ -32,6 +32,7 @@ class Settings:
     trusted_proxies: str = ""
     tls_certificate: str = ""
     tls_authorities: str = ""
+    readiness_file: str = ""
     pages_per_customer: int = 8
     pages_per_person: int = 8
     pages_per_provider: int = 12

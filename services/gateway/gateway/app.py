@@ -24,12 +24,13 @@ from gateway.views.routes import Routes
 def create_app(
     settings: Settings,
     upstreams: Mapping[str, Upstream],
-    ready: Mapping[str, Callable[[], None]] | None = None,
+    others: Mapping[str, Callable[[], None]] | None = None,
     downloads: Mapping[str, Upstream] | None = None,
 ) -> Flask:
-    """The gateway in front of these services. From its first request until ``close_app`` it follows
-    the feeds of revocations. ``ready``: further checks for ``/readyz``; ``downloads``: where
-    streams, CSV and PDF of a service come from, if not from where the rest does."""
+    """The gateway in front of these services. From its first request or check until ``close_app``
+    it follows the feeds of revocations. ``others``: what ``/readyz`` also reports, without
+    counting it; ``downloads``: where streams, CSV and PDF of a service come from, if not from where
+    the rest does."""
     table = Routes.load(Path(settings.registry))
     internal_clients = {
         name: InternalClient(upstream, "gateway", settings.internal_secret)
@@ -40,15 +41,14 @@ def create_app(
         lambda: upstreams["membership"].send("GET", "/.well-known/jwks.json", {}).json()
     )
     guard = Guard(Verifier(keys), revocations, [feed.check for feed in feeds])
-    checks = {name: views.ready_check(upstream) for name, upstream in upstreams.items()}
-    checks |= {f"revocations of {feed.name}": feed.check for feed in feeds}
-    checks |= ready or {}
     app = application.build(
         "gateway",
         title="Clientele",
         access=None,
         blueprints=(),
-        ready=checks,
+        ready={f"revocations of {feed.name}": views.feed_check(feed) for feed in feeds},
+        behind={name: views.ready_check(upstream) for name, upstream in upstreams.items()},
+        others=others or {},
         ready_for=settings.readiness_s,
     )
     views.add_openapi(app, Catalog(table, internal_clients, settings.public_url))
@@ -76,7 +76,7 @@ def close_app(app: Flask) -> None:
 
 def serve() -> None:
     """Run the web role until SIGTERM. Raises Misconfigured."""
-    from chassis.runtime.web_server import WebServer  # gunicorn; only this role uses it
+    from chassis.runtime import web_server  # gunicorn; only this role uses it
 
     table = Routes.load(Path(read("REGISTRY")))
     settings: Any = load(settings_with_urls(table.services))
@@ -95,8 +95,4 @@ def serve() -> None:
         }
         return create_app(settings, upstreams, downloads=downloads)
 
-    address, certificate = f"{settings.host}:{settings.port}", settings.tls_certificate
-    server = WebServer(
-        build, address, settings.web_workers, settings.web_threads, certificate=certificate
-    )
-    server.run()
+    web_server.serve(build, settings)

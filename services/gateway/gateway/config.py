@@ -18,7 +18,7 @@ class Settings:
     the proxies whose X-Forwarded-For is believed; ``feed_poll_s``: seconds between two looks at the
     feeds of revocations; ``feed_silence_s``: seconds without a response after which no token is
     accepted; ``readiness_s``: seconds for which the outcome of ``/readyz`` is kept;
-    ``tls_certificate`` and ``tls_authorities``: as of every service.
+    ``tls_certificate``, ``tls_authorities`` and ``readiness_file``: as of every service.
 
     How many of a kind at once: ``downloads`` (streams, CSV, PDF) and ``uploads`` (bodies above 64
     KiB) of this process, the other threads being for all other requests; and of each kind for one
@@ -59,6 +59,7 @@ class Settings:
     readiness_s: float = 1.0
     tls_certificate: str = ""
     tls_authorities: str = ""
+    readiness_file: str = ""
 
     def __post_init__(self) -> None:
         if self.requests < 1:

@@ -23,7 +23,6 @@ def create_app(
         title="Membership",
         access=access,
         blueprints=views.BLUEPRINTS,
-        ready={"database": database.check},
     )
     # The other threads go on serving requests that need no hash.
     hashes = max(4, settings.web_threads * 3 // 4)

@@ -52,6 +52,5 @@ def create_app(
         title="Organizations",
         access=access,
         blueprints=views.BLUEPRINTS,
-        ready={"database": database.check},
     )
     return context.attach(app, settings=settings, database=database, transports=transports)

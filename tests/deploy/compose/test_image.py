@@ -1,15 +1,19 @@
 """The image of the services."""
 
+import json
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
-from devtools.ports import free_port
+import pytest
 
 from tests.deploy.compose.files import ROOT
-from tests.deploy.compose.image import answering, instructions, is_healthy
+from tests.deploy.compose.image import instructions, is_healthy
+from tests.waiting import until
 
 
 def test_the_last_stage_has_no_tools_and_no_root() -> None:
@@ -84,13 +88,43 @@ def copy_into(target: Path, source: Path) -> None:
         shutil.copy(source, target)
 
 
-def test_the_health_check_checks_the_running_role() -> None:
-    nobody = str(free_port())
-    with answering(200) as well, answering(503) as ill:
-        assert is_healthy(well, nobody) and is_healthy(nobody, well)
-        assert (
-            not is_healthy(ill, nobody)
-            and not is_healthy(nobody, ill)
-            and not is_healthy(nobody, nobody)
-        )
-        assert not is_healthy(ill, well), "a web that is not ready hides behind nothing"
+WRITER = """
+import threading
+from chassis.runtime import health
+from chassis.runtime.readiness import Readiness
+health.note(Readiness({}), "ready", every=0.05, valid=2)
+threading.Event().wait()
+"""
+
+
+def test_the_health_check_notices_a_process_that_is_frozen(tmp_path: Path) -> None:
+    file = tmp_path / "ready"
+    assert not is_healthy(file), "nothing runs yet"
+
+    with subprocess.Popen([sys.executable, "-c", WRITER], cwd=tmp_path) as process:
+        try:
+            until(lambda: is_healthy(file))
+            process.send_signal(signal.SIGSTOP)
+            until(lambda: not is_healthy(file))
+            process.send_signal(signal.SIGCONT)
+            until(lambda: is_healthy(file))
+        finally:
+            process.kill()
+    until(lambda: not is_healthy(file))
+
+
+@pytest.mark.parametrize("text", ["", "\n", "0\n", "ready\n"])
+def test_nothing_but_a_time_to_come_is_healthy(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "ready"
+    file.write_text(text)
+    assert not is_healthy(file)
+
+    file.write_text("99999999999\n")
+    assert is_healthy(file)
+
+
+def test_the_health_check_starts_no_python() -> None:
+    [check] = [rest for word, rest in instructions() if word == "HEALTHCHECK"]
+
+    assert json.loads(check.partition(" CMD ")[2])[:2] == ["sh", "-c"]
+    assert "python" not in check

@@ -1,6 +1,5 @@
 """TLS between the containers: deploy/compose.tls.yml next to docker-compose.yml."""
 
-import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 import yaml
 
 from tests.deploy.compose.files import MOUNTED, OURS, ROOT, SERVICES
-from tests.deploy.compose.image import answering, is_healthy
 
 TLS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.tls.yml").read_text())
 CHANGED: dict[str, dict[str, Any]] = TLS["services"]
@@ -43,20 +41,6 @@ def test_nothing_is_called_without_tls(name: str) -> None:
         assert variable not in settings or settings[variable].removeprefix(MOUNTED) in mounted
     certificates = {secret for secret in mounted if secret.endswith("_tls")}
     assert certificates == ({f"{name.partition('-')[0]}_tls"} if is_web(name) else set())
-
-
-def test_the_health_check_speaks_tls_where_the_role_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for words in ([], ["tls"]):
-        command = [sys.executable, str(ROOT / "deploy/secrets.py"), *words, str(tmp_path)]
-        subprocess.run(command, check=True, capture_output=True)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "org_tls")
-    with answering(200, context) as port:
-        assert not is_healthy(port, "1")
-        monkeypatch.setenv("TLS_CERTIFICATE", str(tmp_path / "org_tls"))
-        assert is_healthy(port, "1")
 
 
 def test_the_script_makes_what_is_mounted_and_keeps_it(tmp_path: Path) -> None:

@@ -161,6 +161,10 @@ class System:
         """The id of the role's process; for a web role, the one that supervises its workers."""
         return self._running[name].pid
 
+    def readiness_file(self, name: str) -> Path:
+        """Where a role notes that it is ready."""
+        return self.folder / f"{name}.ready"
+
     def log(self, name: str) -> str:
         """What a role has logged so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
@@ -170,7 +174,11 @@ class System:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own code
                 [sys.executable, "-m", service, "web" if name in self._downloads else role],
-                env={**self.environment(service, role), **extra},
+                env={
+                    **self.environment(service, role),
+                    "READINESS_FILE": str(self.readiness_file(name)),
+                    **extra,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

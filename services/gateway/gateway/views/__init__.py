@@ -6,7 +6,7 @@ from chassis.auth.access import public
 from chassis.errors import Unavailable
 from flask import Flask, Response
 
-from gateway.clients import Upstream
+from gateway.clients import Feed, Upstream
 from gateway.views.openapi import Catalog
 
 
@@ -17,6 +17,17 @@ def ready_check(upstream: Upstream) -> Callable[[], None]:
         status = upstream.send("GET", "/readyz", {}).status
         if status != 200:
             raise Unavailable(f"Not ready: {status}.", code="service_unavailable")
+
+    return check
+
+
+def feed_check(feed: Feed) -> Callable[[], None]:
+    """A check that raises Unavailable while the feed is stale. It may come before any request, and
+    then has the feed followed."""
+
+    def check() -> None:
+        feed.start()
+        feed.check()
 
     return check
 

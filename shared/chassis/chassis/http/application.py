@@ -1,10 +1,9 @@
 """The Flask application of a service: request ids, problem+json, health, the OpenAPI document."""
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import flask
@@ -18,11 +17,13 @@ from chassis.auth.internal import internal
 from chassis.http import body_limits, security_log
 from chassis.http.problems import failure_response, problem_response
 from chassis.http.requests import accepted_id, client_address, request_id
-from chassis.runtime import log
+from chassis.runtime import log, readiness
+from chassis.runtime.readiness import Check, Readiness
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 _HEALTH_PATHS = ("/healthz", "/readyz")
 _LOG = log.get("web")
+_NONE: Mapping[str, Check] = MappingProxyType({})
 
 
 def build(
@@ -31,13 +32,17 @@ def build(
     title: str,
     access: AccessControl | None,
     blueprints: Iterable[flask.Blueprint],
-    ready: Mapping[str, Callable[[], None]],
-    ready_for: float = 0.0,
+    ready: Mapping[str, Check] = _NONE,
+    behind: Mapping[str, Check] = _NONE,
+    others: Mapping[str, Check] = _NONE,
+    ready_for: float = 1.0,
 ) -> Flask:
     """A service's Flask application. Plain Flask blueprints are served but not documented.
 
-    ``ready``: the checks of ``/readyz``; each raises if something is not available. ``ready_for``:
-    seconds for which their outcome is kept."""
+    ``ready``: the checks of whether this service works, also in ``extensions["readiness"]``;
+    ``behind``: of those without which it cannot respond; ``/readyz`` is 503 if one of either fails.
+    ``others``: what ``/readyz`` also reports. ``ready_for``: seconds for which outcomes are
+    kept."""
     app = Flask(name, static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=body_limits.DEFAULT,
@@ -55,7 +60,8 @@ def build(
     registered = tuple(blueprints)
     for blueprint in registered:
         app.register_blueprint(blueprint)
-    _add_health(app, Readiness(ready, ready_for))
+    app.extensions["readiness"] = Readiness(ready, ready_for)
+    _add_health(app, Readiness(behind, ready_for), Readiness(others, ready_for))
     _add_openapi(app, title, registered)
     return app
 
@@ -75,53 +81,17 @@ def _add_openapi(app: Flask, title: str, blueprints: Iterable[flask.Blueprint]) 
     app.extensions["openapi"] = document
 
 
-class Readiness:
-    """The outcome of these checks, kept for some seconds. Requests that come while they run wait
-    for them, so that any number of requests makes one round of checks."""
-
-    def __init__(
-        self,
-        checks: Mapping[str, Callable[[], None]],
-        seconds: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._checks, self._seconds, self._clock = checks, seconds, clock
-        self._outcome: dict[str, str] = {}
-        self._until = float("-inf")
-        self._lock = threading.Lock()
-
-    def outcome(self) -> Mapping[str, str]:
-        """``ok`` or the name of the problem, for each check."""
-        with self._lock:
-            if self._clock() >= self._until:
-                with ThreadPoolExecutor(max(1, len(self._checks))) as pool:
-                    results = pool.map(_result, self._checks.values())
-                    self._outcome = dict(zip(self._checks, results, strict=True))
-                self._until = self._clock() + self._seconds
-            return self._outcome
-
-
-def _add_health(app: Flask, readiness: Readiness) -> None:
+def _add_health(app: Flask, behind: Readiness, others: Readiness) -> None:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     def readyz() -> tuple[dict[str, Any], int]:
-        checks = readiness.outcome()
-        if all(result == "ok" for result in checks.values()):
-            return {"status": "ok", "checks": checks}, 200
-        return {"status": "unavailable", "checks": checks}, 503
+        return readiness.report(
+            {**behind.outcome(), **app.extensions["readiness"].outcome()}, others.outcome()
+        )
 
     app.add_url_rule("/healthz", view_func=public(healthz))
     app.add_url_rule("/readyz", view_func=public(readyz))
-
-
-def _result(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except Exception as problem:
-        _LOG.warning("not_ready", exc_info=True)
-        return type(problem).__name__
-    return "ok"
 
 
 def _begin() -> None:

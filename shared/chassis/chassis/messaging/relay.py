@@ -3,7 +3,7 @@ that they keep the order."""
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 
 from chassis.db.database import Database
 from chassis.db.leases import Lease, Leases
+from chassis.messaging.backlog import Backlog
 from chassis.messaging.outbox import PARTITIONS, OutboxRow
 from chassis.runtime import clock, failpoints, log
 from chassis.runtime.backoff import Backoff
 from chassis.runtime.outages import Outage
+from chassis.runtime.readiness import Check, Progress
 
 BATCH = 200
 POLL = 1.0
@@ -118,6 +120,12 @@ class Relay:
         self._wake = threading.Event()
         self._retries = _Retries()
         self._logged: dict[tuple[str, str], datetime] = {}
+        self._progress, self._backlog = Progress(), Backlog()
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """Whether this relay takes its steps, and whether all messages can be sent."""
+        return {"relay": self._progress.check, "outbox": self._backlog.check}
 
     def wake(self) -> None:
         """Look for messages now rather than at the next poll."""
@@ -132,9 +140,11 @@ class Relay:
                 sent = self.step(clock.now())
             except Exception as problem:
                 outage.failed(problem)
+                self._progress.failed(problem)
                 backoff.wait(stop)
                 continue
             outage.over()
+            self._progress.succeeded()
             backoff.reset()
             if not sent:
                 self._wake.wait(POLL)
@@ -146,11 +156,13 @@ class Relay:
         retry = self._retries.are_due(now)
         with self.database.reading() as session:
             messages = self._unsent(session, partitions, retry)
+        self._backlog.selected([message.id for message in messages], with_returned=retry)
         if not messages:
             return 0
         failpoints.hit("relay.selected")
         result = self.bus.publish(messages)
         failpoints.hit("relay.published")
+        self._backlog.tried(result.returned, with_returned=retry)
         with self.database.transaction() as session:
             self._mark(session, result, now)
         if retry:

@@ -4,29 +4,28 @@ What only one of them needs (gunicorn, urllib3, kombu) is imported there: each t
 
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from chassis.db.database import Database
 from chassis.http.client import Transport
 from chassis.messaging.batches import Batches
 from chassis.messaging.inbox import Inbox
 from chassis.messaging.relay import Relay
-from chassis.runtime import log, notifications, tick
+from chassis.runtime import health, log, notifications, tick
+from chassis.runtime.readiness import Check, Readiness, kept
 from chassis.runtime.service import Service
 from chassis.runtime.settings import load
 
 _CONNECTIONS = 6
-# A client of a health port that is silent for longer is cut off.
-HEALTH_SECONDS = 5
+# For how long it counts that the broker could be reached: a new connection costs both sides.
+_BROKER_SECONDS = 60.0
 
 
 def web(service: Service) -> None:
     """Serve the service's API."""
-    from chassis.runtime.web_server import WebServer
+    from chassis.runtime import web_server
 
     settings = settings_of(service, "web")
     import_module(service.web)  # before there are workers, which share what is loaded
@@ -35,13 +34,7 @@ def web(service: Service) -> None:
         database = notifications.database(settings.database_url, settings.web_threads)
         return service.create_app(settings, database, transports(service, settings))
 
-    WebServer(
-        build,
-        f"{settings.host}:{settings.port}",
-        settings.web_workers,
-        settings.web_threads,
-        certificate=settings.tls_certificate,
-    ).run()
+    web_server.serve(build, settings)
 
 
 def listen(service: Service) -> None:
@@ -61,7 +54,8 @@ def listen(service: Service) -> None:
         )
         for kind, batch in service.batches.items()
     ]
-    serve_health(service, settings, {"database": database.check, "broker": consumer.check})
+    broker = {"broker": kept(consumer.check, _BROKER_SECONDS)}
+    serve_health(settings, {**service.checks(database), **broker})
     for thread in batch_consumers:
         thread.start()
     consumer.run(stop)
@@ -77,7 +71,8 @@ def relay(service: Service) -> None:
     settings, database, stop = _start(service, "relay")
     bus = publisher.RabbitBus(settings.broker_url, service.name)
     running = Relay(database, bus)
-    serve_health(service, settings, {"database": database.check, "broker": bus.check})
+    broker = {"broker": kept(bus.check, _BROKER_SECONDS)}
+    serve_health(settings, {**service.checks(database), **broker, **running.checks})
     notified_by = settings.database_direct_url or settings.database_url
     threading.Thread(
         target=notifications.listen, args=(notified_by, running, stop), daemon=True
@@ -90,10 +85,11 @@ def relay(service: Service) -> None:
 def run_jobs(service: Service) -> None:
     """Run the jobs that are due by the clock."""
     settings, database, stop = _start(service, "tick")
-    serve_health(service, settings, {"database": database.check})
     if any(job.calls_services for job in service.jobs):
         service = service.with_transports(transports(service, settings))
-    tick.run(service, database, settings, stop)
+    running = tick.Tick(service, database, settings)
+    serve_health(settings, {**service.checks(database), **running.checks})
+    running.run(stop)
     database.close()
 
 
@@ -135,30 +131,10 @@ def _consume_batches(
         stop.set()
 
 
-class _HealthServer(ThreadingMixIn, WSGIServer):
-    """A thread for each connection, so that a silent client keeps no other waiting."""
-
-    daemon_threads = True
-
-    def handle_error(self, *_: Any) -> None:
-        pass
-
-
-class _Silent(WSGIRequestHandler):
-    timeout = HEALTH_SECONDS
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def serve_health(service: Service, settings: Any, ready: Mapping[str, Callable[[], None]]) -> None:
-    """Serve ``/healthz`` and ``/readyz`` of a role that serves nothing else, if it has a port."""
-    if not settings.health_port:
-        return
-    from chassis.http import application
-
-    app = application.build(service.name, title="health", access=None, blueprints=(), ready=ready)
-    server = make_server(
-        settings.host, settings.health_port, app, server_class=_HealthServer, handler_class=_Silent
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def serve_health(settings: Any, ready: Mapping[str, Check]) -> None:
+    """Let others learn whether a role works that serves nothing else: by HTTP if it has a port for
+    that, and by a file if it has one."""
+    readiness = Readiness(ready)
+    if settings.health_port:
+        health.serve(readiness, settings.host, settings.health_port)
+    health.note(readiness, settings.readiness_file)

@@ -12,7 +12,7 @@ from contracts import Message
 from sqlalchemy import delete, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from chassis.db import idempotency_keys
+from chassis.db import idempotency_keys, schema
 from chassis.db.database import Database
 from chassis.http.client import Transport
 from chassis.messaging import delays
@@ -20,12 +20,16 @@ from chassis.messaging.batches import Batch
 from chassis.messaging.inbox import Inbox, Listeners
 from chassis.messaging.inbox_models import InboxRow, Redelivery, RefusedDeadLetters
 from chassis.messaging.outbox import OutboxRow
+from chassis.runtime.readiness import Check, kept
 
 if TYPE_CHECKING:
     from flask import Flask
 
 RETENTION = timedelta(days=14)
 _DELETE_BATCH = 1000
+# For how long it counts that the database could be written, and that its schema was new enough.
+_DATABASE_SECONDS = 10.0
+_SCHEMA_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Service:
     ) -> "Flask":
         """The web application."""
         app: Flask = import_module(self.web).create_app(settings, database, transports)
+        app.extensions["readiness"].add(self.checks(database))
         return app
 
     def with_transports(self, transports: Mapping[str, Transport]) -> "Service":
@@ -73,6 +78,13 @@ class Service:
             for job in self.jobs
         )
         return replace(self, jobs=jobs)
+
+    def checks(self, database: Database) -> Mapping[str, Check]:
+        """Whether the service's database can be used, in any role."""
+        return {
+            "database": kept(database.check, _DATABASE_SECONDS),
+            "schema": kept(schema.check(database, self.migrations), _SCHEMA_SECONDS),
+        }
 
     def all_jobs(self) -> tuple[Job, ...]:
         """The jobs of this service and those of every service."""

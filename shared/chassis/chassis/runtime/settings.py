@@ -50,6 +50,8 @@ class ServiceSettings:
     ``internal_secret``: this service's password for ``/internal/*`` of other services;
     ``internal_callers``: the services that may call its own, as ``name=sha256hex,…``;
     ``health_port``: the port of the health endpoints of roles other than web, 0 for none;
+    ``readiness_file``: where a process notes that it is ready, for the health check of its
+    container, empty for nowhere;
     ``tls_certificate``: the file with certificate and private key with which the role web serves
     https; ``tls_authorities``: the file with the authorities that certify the services that it
     calls by https."""
@@ -62,6 +64,7 @@ class ServiceSettings:
     host: str = "0.0.0.0"  # noqa: S104 - inside its container; the network decides who reaches it
     port: int = 8000
     health_port: int = 0
+    readiness_file: str = ""
     tls_certificate: str = ""
     tls_authorities: str = ""
     web_workers: int = 2

@@ -2,74 +2,113 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chassis.db.database import Database, cause
 from chassis.db.leases import LENGTH, Leases
 from chassis.runtime import clock, ids, log
 from chassis.runtime.backoff import Backoff
 from chassis.runtime.outages import Outage
+from chassis.runtime.readiness import Check, Clock, NotReady, Progress, name_of
 from chassis.runtime.service import Job, Service
 
+# Seconds that a turn of a lane may take, and for which a job may fail, before that is reported.
+TURN = 600.0
 _LOG = log.get("tick")
 
 
-def run(service: Service, database: Database, settings: object, stop: threading.Event) -> None:
-    """Run the service's jobs until told to stop. A job that fails is logged and runs again at its
-    next turn. Jobs of one lane take turns; lanes do not wait for each other. Several processes
-    share the lanes."""
-    lanes: dict[str, list[Job]] = {}
-    for job in service.all_jobs():
-        lanes.setdefault(job.lane, []).append(job)
-    leases = Leases(database, "lanes", list(lanes))
-    threads = [
-        threading.Thread(target=_run, args=(lane, jobs, leases, settings, stop))
-        for lane, jobs in lanes.items()
-    ]
-    for thread in threads:
-        thread.start()
-    _renew(leases, stop)
-    for thread in threads:
-        thread.join()
-    leases.release(clock.now())
+class Tick:
+    """Runs the jobs of a service. Jobs of one lane take turns; lanes do not wait for each other.
+    Several processes share the lanes. ``now``: the clock of the checks."""
 
+    def __init__(
+        self,
+        service: Service,
+        database: Database,
+        settings: object,
+        now: Clock = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._lanes: dict[str, list[Job]] = {}
+        for job in service.all_jobs():
+            self._lanes.setdefault(job.lane, []).append(job)
+        self._leases = Leases(database, "lanes", list(self._lanes))
+        self._renewal = Progress(now=now)
+        self._turns = {lane: Progress(TURN, now) for lane in self._lanes}
 
-def _renew(leases: Leases, stop: threading.Event) -> None:
-    backoff, outage = Backoff(1.0, 10.0), Outage(_LOG, "leases.failed", "leases.recovered")
-    while not stop.is_set():
-        try:
-            leases.renew(clock.now())
-        except Exception as problem:
-            outage.failed(problem)
-            backoff.wait(stop)
-        else:
-            outage.over()
-            backoff.reset()
-            stop.wait(LENGTH.total_seconds() / 2)
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """Whether the leases are renewed, every lane takes its turns, and no job fails for long."""
+        lanes = {f"jobs {lane}".strip(): turns.check for lane, turns in self._turns.items()}
+        return {"leases": self._renewal.check, **lanes}
 
+    def run(self, stop: threading.Event) -> None:
+        """Run jobs until told to stop. A job that fails is logged and runs again at its next
+        turn."""
+        threads = [
+            threading.Thread(target=self._run_lane, args=(lane, jobs, stop))
+            for lane, jobs in self._lanes.items()
+        ]
+        for thread in threads:
+            thread.start()
+        self._renew(stop)
+        for thread in threads:
+            thread.join()
+        self._leases.release(clock.now())
 
-def _run(
-    lane: str, jobs: Sequence[Job], leases: Leases, settings: object, stop: threading.Event
-) -> None:
-    due = {job.name: 0.0 for job in jobs}
-    outages = {
-        job.name: Outage(_LOG.bind(job=job.name), "job.failed", "job.recovered") for job in jobs
-    }
-    while not stop.is_set():
-        for job in jobs:
-            now = clock.now()
-            if time.monotonic() < due[job.name] or stop.is_set() or not leases.holds(lane, now):
-                continue
-            due[job.name] = time.monotonic() + job.every
-            cause.set(f"{job.name}:{ids.new('evt')}")
+    def _renew(self, stop: threading.Event) -> None:
+        backoff, outage = Backoff(1.0, 10.0), Outage(_LOG, "leases.failed", "leases.recovered")
+        while not stop.is_set():
             try:
-                if job.run(leases.database, now, settings):
-                    due[job.name] = 0.0
+                self._leases.renew(clock.now())
             except Exception as problem:
-                outages[job.name].failed(problem)
+                outage.failed(problem)
+                self._renewal.failed(problem)
+                backoff.wait(stop)
             else:
-                outages[job.name].over()
-        if leases.holds(lane, clock.now()):
-            stop.wait(max(0.0, min(0.5, min(due.values()) - time.monotonic())))
+                outage.over()
+                self._renewal.succeeded()
+                backoff.reset()
+                stop.wait(LENGTH.total_seconds() / 2)
+
+    def _run_lane(self, lane: str, jobs: Sequence[Job], stop: threading.Event) -> None:
+        turns = [_Turns(job, self._leases.database, self._settings) for job in jobs]
+        progress = self._turns[lane]
+        while not stop.is_set():
+            for each in turns:
+                if not stop.is_set() and self._leases.holds(lane, clock.now()):
+                    each.take_if_due()
+            held = self._leases.holds(lane, clock.now())
+            problems = [each.problem for each in turns if each.problem is not None]
+            if held and problems:
+                progress.failed(problems[0])
+            else:
+                progress.succeeded()
+            due = min(each.due for each in turns) - time.monotonic()
+            stop.wait(max(0.0, min(0.5, due)) if held else 0.5)
+
+
+class _Turns:
+    """The turns of a job: when the next is due, and the problem of the last."""
+
+    def __init__(self, job: Job, database: Database, settings: object) -> None:
+        self._job, self._database, self._settings = job, database, settings
+        self.due = 0.0
+        self.problem: Exception | None = None
+        self._outage = Outage(_LOG.bind(job=job.name), "job.failed", "job.recovered")
+
+    def take_if_due(self) -> None:
+        """Run the job unless its next turn is later."""
+        if time.monotonic() < self.due:
+            return
+        self.due = time.monotonic() + self._job.every
+        cause.set(f"{self._job.name}:{ids.new('evt')}")
+        try:
+            if self._job.run(self._database, clock.now(), self._settings):
+                self.due = 0.0
+        except Exception as problem:
+            self.problem = NotReady(f"{self._job.name} failed: {name_of(problem)}")
+            self._outage.failed(problem)
         else:
-            stop.wait(0.5)
+            self.problem = None
+            self._outage.over()

@@ -8,7 +8,9 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from chassis.runtime import health
 from chassis.runtime.paced_socket import Pace, Paced, PacedSocket, PacedTlsSocket
+from chassis.runtime.readiness import Progress
 
 
 def _paced_tls(_config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
@@ -18,9 +20,16 @@ def _paced_tls(_config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLCo
 
 
 class PacedWorker(ThreadWorker):
-    """A worker whose threads do not wait for slow clients without end."""
+    """A worker whose threads do not wait for slow clients without end. ``progress``: the turns of
+    the loop that accepts connections."""
 
     pace = Pace()
+    progress = Progress()
+
+    def notify(self) -> None:
+        """Tell gunicorn that this worker is alive."""
+        super().notify()
+        self.progress.succeeded()
 
     def handle(self, conn: TConn) -> Any:
         """Handle one request."""
@@ -32,7 +41,8 @@ class PacedWorker(ThreadWorker):
 
 class WebServer(BaseApplication):
     """gunicorn with threads. Each worker builds the application after fork. ``certificate``: the
-    file with certificate and private key for https; without one it is http."""
+    file with certificate and private key for https; without one it is http. ``readiness_file``:
+    where the workers note that they are ready; empty for nowhere."""
 
     def __init__(
         self,
@@ -42,8 +52,9 @@ class WebServer(BaseApplication):
         threads: int,
         *,
         certificate: str = "",
+        readiness_file: str = "",
     ) -> None:
-        self._build = build
+        self._build, self._readiness_file = build, readiness_file
         self._options = {
             "bind": bind,
             "workers": workers,
@@ -79,4 +90,21 @@ class WebServer(BaseApplication):
 
     def load(self) -> Any:
         """The application, built in the worker."""
-        return self._build()
+        app = self._build()
+        if self._readiness_file:
+            readiness = app.extensions["readiness"]
+            readiness.add({"server": PacedWorker.progress.check})
+            health.note(readiness, self._readiness_file)
+        return app
+
+
+def serve(build: Callable[[], Any], settings: Any) -> None:
+    """Serve as the settings of a service say, until stopped."""
+    WebServer(
+        build,
+        f"{settings.host}:{settings.port}",
+        settings.web_workers,
+        settings.web_threads,
+        certificate=settings.tls_certificate,
+        readiness_file=settings.readiness_file,
+    ).run()
