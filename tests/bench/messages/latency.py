@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from devtools.processes import NAMES, ROLES
+from devtools.processes import NAMES, ROLES, until
 
 from tests.bench.messages import load
 from tests.bench.messages.environment import Servers
@@ -68,7 +68,9 @@ def _measure(servers: Servers, seconds: float) -> load.Figures:
     try:
         system.start([f"{service}-{role}" for service in NAMES for role in ROLES])
         process.start()
-        figures: load.Figures = results.get(timeout=_PREPARED + seconds + load.LOST)
+        limit = _PREPARED + seconds + load.LOST
+        until(lambda: not (results.empty() and process.is_alive()), limit, "the load took too long")
+        figures: load.Figures = results.get(timeout=1)  # nothing comes if the process has failed
         return figures
     finally:
         process.kill()
