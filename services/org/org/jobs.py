@@ -33,7 +33,7 @@ def reconcile(database: Database, now: datetime, settings: Any, transports: Tran
         current = queries.current_pass(session, now=now, every=every) if every else None
         again = queries.to_check_again(session, now)
     if current is not None:
-        compared = _compare_page(database, settings, transports, current.after)
+        compared = compare_page(database, settings, transports, current.after)
         with database.transaction() as session:
             checked = sagas.request_reports(session, compared.suspects, now=now)
             actions.advance_pass(session, current, compared=compared, checked=checked, now=now)
@@ -50,7 +50,7 @@ def reconcile_now(
     repairs have been checked, one line each. ``wait`` lets a second pass, at most 60 times."""
     began, after, is_complete = clock.now(), None, False
     while not is_complete:
-        compared = _compare_page(database, settings, transports, after)
+        compared = compare_page(database, settings, transports, after)
         with database.transaction() as session:
             sagas.request_reports(session, compared.suspects, now=clock.now())
         after, is_complete = compared.until, compared.until is None
@@ -72,9 +72,10 @@ def reconcile_now(
     ]
 
 
-def _compare_page(
+def compare_page(
     database: Database, settings: Any, transports: Transports, after: str | None
 ) -> comparison.Comparison:
+    """Compare what org and the others store of the organizations that follow this one."""
     with database.reading() as session:
         own = queries.own_states(session, after=after, limit=PAGE_SIZE)
     reported = {
