@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from billing.models import Account
 from chassis.db.database import Database
@@ -24,12 +23,9 @@ from chassis.runtime.settings import Secret
 from devtools.demo.api import Api
 from devtools.processes import System
 from devtools.servers import Postgres, RabbitMQ
-from membership.models import Member
-from membership.models import Organization as Access
 from org import jobs
 from org.config import Settings
-from org.models import Organization
-from sqlalchemy import insert, select
+from sqlalchemy import text
 
 from tests import customers
 
@@ -154,38 +150,56 @@ def _row(name: str, charges: Charges) -> None:
     print(f"{name:<28}{p50:8.1f} ms p50 {p95:8.1f} ms p95, {len(took)}, {charges.failed} failed")
 
 
+# Copies of one row; n: the new ids of the organization and its owner.
+_COPY = """
+INSERT INTO {table}
+SELECT (jsonb_populate_record(copied, {changes})).*
+FROM {table} copied, unnest(
+    CAST(:ids AS uuid[]), CAST(:members AS uuid[]), CAST(:names AS text[])
+) n(id, member, name)
+WHERE copied.{key} = CAST(:like AS uuid)"""
+_TABLES = (
+    (
+        "org",
+        "organizations",
+        "id",
+        "jsonb_build_object('id', n.id, 'owner', copied.owner"
+        " || jsonb_build_object('member_id', n.name))",
+    ),
+    ("billing", "accounts", "organization_id", "jsonb_build_object('organization_id', n.id)"),
+    ("membership", "organizations", "id", "jsonb_build_object('id', n.id)"),
+    (
+        "membership",
+        "members",
+        "organization_id",
+        "jsonb_build_object('organization_id', n.id, 'id', n.member)",
+    ),
+)
+
+
 def _fill(system: System, like: str) -> str:
     """Copy the organization in all databases; one whose account is sealed."""
     new = [(ids.new("org"), ids.new("mem")) for _ in range(CUSTOMERS)]
-    org = _Copies(system, "org", Organization, like, "id")
-    owner = org.columns["owner"]
-    org.insert([{"id": id_, "owner": owner | {"member_id": member}} for id_, member in new])
-    accounts = _Copies(system, "billing", Account, like, "organization_id")
-    accounts.insert([{"organization_id": id_} for id_, _ in new])
-    _Copies(system, "membership", Access, like, "id").insert([{"id": id_} for id_, _ in new])
-    members = _Copies(system, "membership", Member, like, "organization_id")
-    members.insert([{"id": member, "organization_id": id_} for id_, member in new])
+    for service, table, key, changes in _TABLES:
+        database = Database(system.database_url(service), pool_size=1)
+        statement = text(_COPY.format(table=table, key=key, changes=changes))
+        for first in range(0, CUSTOMERS, BATCH):
+            batch = new[first : first + BATCH]
+            values = {
+                "ids": [str(ids.to_uuid("org", id_)) for id_, _ in batch],
+                "members": [str(ids.to_uuid("mem", member)) for _, member in batch],
+                "names": [member for _, member in batch],
+                "like": str(ids.to_uuid("org", like)),
+            }
+            with database.transaction() as session:
+                session.execute(statement, values)
+        database.close()
     sealed = new[CUSTOMERS // 2][0]
-    with accounts.database.transaction() as session:
+    database = Database(system.database_url("billing"), pool_size=1)
+    with database.transaction() as session:
         session.get_one(Account, sealed).status = "sealed"
+    database.close()
     return sealed
-
-
-class _Copies:
-    """Copies of an organization's one row in a table."""
-
-    def __init__(self, system: System, service: str, model: Any, like: str, key: str) -> None:
-        self.database, self._model = Database(system.database_url(service), pool_size=1), model
-        with self.database.reading() as session:
-            row = session.scalars(select(model).where(getattr(model, key) == like)).one()
-            self.columns = {c.key: getattr(row, c.key) for c in model.__mapper__.column_attrs}
-
-    def insert(self, changes: Sequence[dict[str, Any]]) -> None:
-        """A copy with each of these changes."""
-        for first in range(0, len(changes), BATCH):
-            rows = [self.columns | changed for changed in changes[first : first + BATCH]]
-            with self.database.transaction() as session:
-                session.execute(insert(self._model), rows)
 
 
 if __name__ == "__main__":
