@@ -22,7 +22,7 @@ from contracts import OUTSIDERS
 from joserfc.jwk import OKPKey
 
 from devtools.ports import free_port
-from devtools.servers import Postgres, RabbitMQ
+from devtools.servers import Postgres, RabbitMQ, RabbitMQCluster, ReplicatedPostgres
 from devtools.servers import processes as private
 
 SERVICES = registry.services()
@@ -41,8 +41,8 @@ class System:
 
     def __init__(
         self,
-        postgres: Postgres,
-        rabbitmq: RabbitMQ,
+        postgres: Postgres | ReplicatedPostgres,
+        rabbitmq: RabbitMQ | RabbitMQCluster,
         folder: Path,
         *,
         settings: Mapping[str, str],

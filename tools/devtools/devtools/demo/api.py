@@ -45,10 +45,11 @@ class Answer:
 
 class Api:
     """The API for one signed-in person. Signs in again when the token has expired. Threads may
-    share it."""
+    share it. ``tries``: how often it sends a request again when the server asks for that."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
+        self.tries = TRIES
         self._pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=SECONDS)
         self._lock = threading.Lock()
         self._credentials: dict[str, str] = {}
@@ -93,7 +94,7 @@ class Api:
         self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
     ) -> Answer:
         answer = self._once(method, path, body, headers)
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             if not answer.must_be_sent_again:
                 break
             time.sleep(min(answer.retry_after, 10.0))

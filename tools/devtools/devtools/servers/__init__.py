@@ -1,5 +1,6 @@
 """Private instances of PostgreSQL, PgBouncer and RabbitMQ, from what is installed here."""
 
+from devtools.servers.cluster import RabbitMQCluster
 from devtools.servers.installation import ServerMissing
 from devtools.servers.pgbouncer import PgBouncer
 from devtools.servers.postgres import Postgres, ServiceDatabase
@@ -12,6 +13,7 @@ __all__ = [
     "PgBouncer",
     "Postgres",
     "RabbitMQ",
+    "RabbitMQCluster",
     "ReplicatedPostgres",
     "ServerMissing",
     "ServiceDatabase",

@@ -34,6 +34,9 @@ class RabbitMQ:
         self.host = ports.LOOPBACK
         self.port = ports.free_port()
         self.password = secrets.token_hex(16)
+        self.name = f"clientele-{secrets.token_hex(4)}@localhost"
+        self.names_port = ports.free_port()
+        self.settings: dict[str, str] = dict(SETTINGS)
         self.folder = Path()
         self.process: subprocess.Popen[bytes] | None = None
         self._names: subprocess.Popen[bytes] | None = None
@@ -140,9 +143,9 @@ class RabbitMQ:
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "ERL_EPMD_ADDRESS": self.host,
-            "ERL_EPMD_PORT": str(ports.free_port()),
+            "ERL_EPMD_PORT": str(self.names_port),
             "RABBITMQ_DIST_PORT": str(ports.free_port()),
-            "RABBITMQ_NODENAME": f"clientele-{secrets.token_hex(4)}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             # The script then becomes the node instead of staying its parent, to be killed with it.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-noinput {ONE_QUIET_THREAD} {LOOPBACK_ONLY}",
@@ -150,7 +153,7 @@ class RabbitMQ:
         }
 
     def _configure(self) -> None:
-        settings = SETTINGS | {
+        settings = self.settings | {
             "listeners.tcp.loopback": f"{self.host}:{self.port}",
             "default_vhost": VHOST,
             "default_user": ADMIN,
@@ -163,8 +166,11 @@ class RabbitMQ:
         (self.folder / "environment.conf").touch()
         (self.folder / "home").mkdir()
         os.chown(self.folder / "home", self._account.pw_uid, self._account.pw_gid)
-        names_port = self._environment["ERL_EPMD_PORT"]
-        self._names = self._child(["epmd", "-port", names_port, "-address", self.host])
+        self._start_names()
+
+    def _start_names(self) -> None:
+        port = str(self.names_port)
+        self._names = self._child(["epmd", "-port", port, "-address", self.host])
 
     def _launch(self) -> None:
         self.process = self._child([str(self._scripts / "rabbitmq-server")])
