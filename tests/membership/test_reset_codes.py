@@ -205,14 +205,12 @@ def test_a_link_of_another_purpose_resets_nothing(elsewhere: Managed) -> None:
 # --- who may
 
 
-def test_neither_ones_own_nor_those_of_a_higher_rank(theirs: Managed) -> None:
+def test_nobody_resets_the_codes_of_a_higher_rank(theirs: Managed) -> None:
     adam = theirs.joined(theirs.adam, ADAM)
     ann = theirs.add("ann@customer.example", **ADMIN)
     staff = theirs.of_the_provider()
     switch_on(theirs.service, adam)
 
-    assert reset(theirs, theirs.adam, adam) == (409, "own_codes")
-    assert reset(theirs, theirs.olga) == (409, "own_codes")
     assert reset(theirs, theirs.olga, adam) == (403, "forbidden")
     for name in ("support", "k"):
         assert reset(theirs, theirs.mike, staff[name]) == (403, "forbidden")
@@ -225,23 +223,58 @@ def test_neither_ones_own_nor_those_of_a_higher_rank(theirs: Managed) -> None:
     assert outcome(log_in(theirs.service, address=ADAM)) == (201, "")
 
 
+def test_ones_own_codes_stay_on_and_the_email_says_what_to_do(theirs: Managed) -> None:
+    adam = theirs.joined(theirs.adam, ADAM)
+    switch_on(theirs.service, adam)
+    known = len(theirs.service.send_mails())
+
+    for _ in range(7):
+        assert reset(theirs, theirs.adam, adam) == (202, ""), "the same response as for others"
+    assert reset(theirs, theirs.olga) == (202, ""), "who has none"
+
+    assert outcome(log_in(theirs.service, address=ADAM)) == (401, "otp_required")
+    assert not theirs.service.is_revoked(adam) and actors(theirs, "mfa.reset") == []
+    to_adam, to_olga = theirs.service.send_mails()[known:][:5], theirs.service.send_mails()[-1]
+    assert [mail["To"] for mail in (*to_adam, to_olga)] == [ADAM] * 5 + ["olga@customer.example"]
+    for text in texts(to_adam):
+        assert "Your codes are still on" in text and "recovery code" in text
+        assert "https://" not in text
+    assert "They are not on" in texts([to_olga])[0]
+
+
 def test_staff_who_are_members_too_cannot_reset_their_own(theirs: Managed) -> None:
     sue = theirs.service.claims(theirs.support.staff)
     with theirs.service.database.reading() as session:
-        email = session.get_one(Identity, sue["sub"]).email
+        email = session.get_one(Identity, sue["sub"]).email or ""
     there = theirs.add(email, role="member", portal_access=True)
     theirs.service.accept(email)
+    switch_on(theirs.service, theirs.support.fresh())
 
-    assert reset(theirs, there, theirs.support.fresh()) == (409, "own_codes")
+    token = theirs.support.staff
+    assert reset(theirs, there, token) == (202, "")
+
+    assert outcome(log_in(theirs.service, address=email)) == (401, "otp_required")
+    mail = theirs.service.send_mails()[-1]
+    assert mail["To"] == email and "Your codes are still on" in texts([mail])[0]
 
 
 def test_staff_weaken_no_admin_of_a_customer_that_manages_itself(theirs: Managed) -> None:
+    """Who has the power there confirms it with the password, also who is in no other one."""
+    switch_on(theirs.service, theirs.joined(theirs.adam, ADAM))
     theirs.managed_by("customer")
-    for member_id in (theirs.olga, theirs.adam, theirs.dora):
+    for member_id in (theirs.olga, theirs.dora):
         for token in (theirs.support.staff, theirs.support.boss):
-            assert reset(theirs, member_id, token) == (403, "customer_managed")
+            assert reset(theirs, member_id, token) == (202, "")
+    assert reset(theirs, theirs.adam, theirs.support.staff) == (202, "")
+
+    assert outcome(log_in(theirs.service, address=ADAM)) == (401, "otp_required")
+    mails = theirs.service.send_mails()
+    assert mails[-1]["To"] == ADAM and "Your provider" in texts(mails)[-1]
+    assert theirs.support.staff_details_in(*texts(mails)) == []
+    token = link(theirs)
+    assert outcome(use(theirs, token, NEW)) == (401, "invalid_credentials")
+    assert outcome(use(theirs, token)) == (201, "")
+    assert outcome(log_in(theirs.service, address=ADAM)) == (201, "")
 
     assert reset(theirs, theirs.mike, theirs.support.staff) == (202, "")
-    mails = theirs.service.send_mails()
-    assert "Your provider turned off the one-time codes" in texts(mails)[-1]
-    assert theirs.support.staff_details_in(*texts(mails)) == []
+    assert not has_codes(theirs), "a member's, at once"

@@ -91,7 +91,8 @@ ACTIONS = (
         "For somebody who has lost their authenticator and their recovery codes. Make sure first "
         "that the request is really theirs. Someone who belongs to no other organization is signed "
         "out everywhere, and signs in without a code from now on. Everyone else gets a link by "
-        "email, and the codes are turned off once they have entered their password there.",
+        "email, and the codes are turned off once they have entered their password there. So do "
+        "the owner and the admins of a customer that manages itself, if its provider resets them.",
         "Reset codes",
         "got an email. If it has a link, their one-time codes are turned off once they use it; "
         "otherwise they are off now.",

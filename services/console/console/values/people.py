@@ -88,8 +88,7 @@ def allowed_operations(
     # Those who may do this at all may do it to admins.
     if member["verified"] and not is_own and rank(member) in reached | {"admin"}:
         operations |= {"member.end_sessions"}
-        resets = bool(member["mfa"]) and (admits or rank(member) == "member")
-        operations |= _where("member.reset_mfa", resets)
+        operations |= _where("member.reset_mfa", bool(member["mfa"]))
     if rank(member) not in reached:
         return frozenset(operations)
     has_login, status = member["portal_access"], member["status"]

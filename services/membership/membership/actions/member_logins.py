@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from chassis import errors
 from chassis.auth.actor import Actor
 from sqlalchemy.orm import Session
 
@@ -20,15 +19,7 @@ from membership.models import Identity, Member, Organization
 from membership.values import attempt_limits
 from membership.values.authority import Authority
 from membership.values.lifetimes import RESET_CODES
-from membership.values.mails import CODES_RESET_BY, NO_CODES, SESSIONS_ENDED
-
-
-class OwnCodes(errors.Conflict):
-    code = "own_codes"
-    detail = (
-        "You cannot reset your own one-time codes. Use a recovery code in place of a one-time "
-        "code, or ask another admin or the owner."
-    )
+from membership.values.mails import CODES_RESET_BY, NO_CODES, OWN_CODES, SESSIONS_ENDED
 
 
 def end_sessions(
@@ -68,16 +59,13 @@ def reset_codes(
     by: Actor,
     now: datetime,
 ) -> None:
-    """Turn off the one-time codes of a member who has lost them. Somebody who belongs to another
-    organization too, if only by an invitation, does it themselves, by an emailed link and with
-    their password. Nothing happens to people who have not joined.
+    """Turn off the one-time codes of a member who has lost them: at once, or by an emailed link and
+    with their password, see ``_needs_confirmation``. One's own stay on. Nothing happens to people
+    who have not joined.
 
-    ``unknown_hash``: as in ``recovery.turn_off``. Raises CannotManageMember, CustomerManaged,
-    OwnCodes."""
+    ``unknown_hash``: as in ``recovery.turn_off``. Raises CannotManageMember."""
     organization, member = members.lock(session, organization_id, member_id)
-    member_roles.check_manageable(authority, organization, member.role, member.preset, admits=True)
-    if member.identity_id == by.id:
-        raise OwnCodes()
+    member_roles.check_manageable(authority, organization, member.role, member.preset)
     if not member.verified or member.identity_id is None:
         return
     identity = session.get_one(
@@ -87,7 +75,10 @@ def reset_codes(
     if not queries.has_one_time_codes(session, identity.id):
         if _may_notify(session, NO_CODES, member, now):
             _notify(session, NO_CODES, *notify)
-    elif len(queries.memberships(session, identity.id)) == 1:
+    elif identity.id == by.id:
+        if _may_notify(session, OWN_CODES, member, now):
+            _notify(session, OWN_CODES, *notify)
+    elif not _needs_confirmation(session, organization, member, authority):
         recovery.turn_off(session, identity=identity, unknown_hash=unknown_hash, by=by, now=now)
         _notify(session, CODES_RESET_BY, *notify)
     elif _may_notify(session, RESET_CODES, member, now):
@@ -96,6 +87,17 @@ def reset_codes(
         audit_log.record(
             session, "mfa.reset_asked", organization=organization, member=member, by=by, now=now
         )
+
+
+def _needs_confirmation(
+    session: Session, organization: Organization, member: Member, authority: Authority
+) -> bool:
+    """Whether only the person turns their codes off: where they belong to another organization too,
+    if only by an invitation, and where its provider asks for the owner or an admin of a customer
+    that manages itself."""
+    is_in_power = member.role != "member" and organization.managed_by == "customer"
+    is_elsewhere = len(queries.memberships(session, member.identity_id or "")) > 1
+    return is_elsewhere or (authority.of_provider and is_in_power)
 
 
 def _may_notify(session: Session, purpose: str, member: Member, now: datetime) -> bool:

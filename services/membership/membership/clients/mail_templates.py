@@ -22,6 +22,7 @@ from membership.values.mails import (
     KEYS_ORPHANED,
     KEYS_SUSPENDED,
     NO_CODES,
+    OWN_CODES,
     OWNERSHIP_GIVEN,
     OWNERSHIP_OFFERED,
     OWNERSHIP_TAKEN,
@@ -47,6 +48,7 @@ SUBJECTS = {
     CODES_RESET: "One-time codes of your login were reset",
     CODES_RESET_BY: "One-time codes of your login were reset",
     NO_CODES: "Someone asked to reset the one-time codes of your login",
+    OWN_CODES: "The one-time codes of your login are still on",
     RESET_CODES: "Turn off the one-time codes of your login",
     AUTHENTICATOR_ADDED: "An authenticator was added to your login",
     AUTHENTICATOR_REMOVED: "An authenticator was removed from your login",
@@ -124,6 +126,15 @@ If you did not ask for this, reset your password now, and tell the owner of {org
 your authenticator as lost. They are not on, so nothing has changed.
 
 If you did not ask for this, tell the owner of {organization}.
+""",
+    OWN_CODES: """{greeting}
+
+Someone who is signed in as you asked at {organization} to reset your one-time codes.
+Your codes are still on, because nobody can reset their own. If you have lost your authenticator,
+enter a recovery code in place of a one-time code, or ask the owner or another admin of
+{organization} to reset your codes.
+
+If this was not you, end your other sessions and change your password now, on the Security page.
 """,
     RESET_CODES: """{greeting}
 

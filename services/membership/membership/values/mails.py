@@ -6,7 +6,8 @@ from typing import Any
 CREDITS_LOW, TOP_UP_DUE = "credits_low", "top_up_wanted"
 PASSWORD_CHANGED, CODES_ON, CODES_OFF = "password_changed", "codes_on", "codes_off"
 RECOVERY_CODE_USED, RECOVERY_CODES_RENEWED = "recovery_used", "recovery_renewed"
-CODES_RESET, CODES_RESET_BY, NO_CODES = "codes_reset", "codes_reset_by", "no_codes"
+CODES_RESET, CODES_RESET_BY = "codes_reset", "codes_reset_by"
+NO_CODES, OWN_CODES = "no_codes", "own_codes"
 AUTHENTICATOR_ADDED, AUTHENTICATOR_REMOVED = "authenticator_added", "authenticator_removed"
 KEY_CREATED, KEYS_SUSPENDED, KEYS_ORPHANED = "key_made", "keys_suspended", "keys_orphaned"
 OWNERSHIP_OFFERED, OWNERSHIP_GIVEN, OWNERSHIP_TAKEN = (

@@ -24,7 +24,7 @@ blp = Blueprint(
 @blp.response(202, schemas.Accepted)
 def end_sessions(organization_id: str, member_id: str) -> Response:
     """End the member's sessions in this organization. The member is notified by email; the response
-    is the same for every member."""
+    is the same for every member that the caller's rank reaches."""
     return _act(member_logins.end_sessions, organization_id, member_id)
 
 
@@ -34,7 +34,9 @@ def end_sessions(organization_id: str, member_id: str) -> Response:
 def reset_codes(organization_id: str, member_id: str) -> Response:
     """Turn off the one-time codes of a member who has lost them: at once where the person belongs
     to no other organization, otherwise once they have followed the emailed link and given their
-    password. They are notified by email; the response is the same for every member."""
+    password. So it is too where the provider does it for the owner or an admin of a customer that
+    manages itself. One's own codes stay on. The person is always notified by email, and the
+    response is the same for every member that the caller's rank reaches."""
     return _act(
         member_logins.reset_codes,
         organization_id,
