@@ -176,3 +176,28 @@ def test_entering_locks_the_staff_member_before_the_grant_as_disabling_does(serv
         assert support.login_as(member_id).status_code == 201
     order = [table for table in tables if table in ("members", "support_grants")]
     assert order == ["members", "support_grants"] * 2
+
+
+@pytest.mark.parametrize("decides", ["approve", "refuse"])
+def test_a_decision_about_support_during_a_disabling_is_refused(service, decides):
+    support = support_setup(service, managed_by="customer")
+    anna_id, anna = support.member("anna@customer.example", role="admin")
+    path = f"{support.grants_path}/{support.request().json['id']}"
+    call = {"approve": ("POST", f"{path}/approve", {}), "refuse": ("DELETE", path)}[decides]
+    is_locking = Event()
+
+    def on_lock(table, kind):
+        if (table, kind) == ("members", "SHARE"):
+            is_locking.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with service.database.transaction() as session:
+            session.get_one(models.Member, anna_id, with_for_update=True).status = "disabled"
+            session.flush()
+            with _watching_locks(service, on_lock):
+                deciding = pool.submit(support.call, *call, token=anna)
+                assert is_locking.wait(10)
+        refused = deciding.result()
+    assert (refused.status_code, refused.json["code"]) == (403, "forbidden")
+    with service.database.reading() as session:
+        assert session.scalars(select(models.SupportGrant)).one().status == "pending"

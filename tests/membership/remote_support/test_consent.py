@@ -1,9 +1,11 @@
 """Consent to Remote Support where a customer manages itself: who gives it, until when."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from chassis.auth.actor import Actor
+from chassis.runtime import ids
 from membership.actions import support_grants
 from membership.models import SupportGrant
 from sqlalchemy import select
@@ -67,6 +69,32 @@ def test_who_no_longer_decides_consents_to_nothing_with_an_older_token(
 
     assert (refused.status_code, refused.json["code"]) == (403, "forbidden"), refused.text
     assert setup.enter(grant["id"]).status_code == 409
+
+
+@pytest.mark.parametrize("change", ["disabled", "removed", "demoted"])
+def test_nor_do_they_refuse_or_end_anything_with_it(setup: SupportSetup, change: str) -> None:
+    member_id, token = setup.member("anna@customer.example", role="admin")
+    path = f"/v1/organizations/{setup.organization_id}/members/{member_id}"
+    active = setup.request().json["id"]
+    approve = f"{setup.grants_path}/{active}/approve"
+    assert setup.call("POST", approve, {}, token=setup.owner).status_code == 200
+    inside = setup.service.claims(setup.enter(active).json["access_token"])["sid"]
+    pending = setup.request(access="read").json["id"]
+    how: dict[str, tuple[str, str, Any]] = {
+        "disabled": ("POST", f"{path}/disable", {}),
+        "removed": ("DELETE", path, None),
+        "demoted": ("PATCH", path, {"role": "member"}),
+    }
+    assert setup.call(*how[change], token=setup.owner).status_code in (200, 204)
+
+    for which in (pending, active, inside):
+        answer = setup.call("DELETE", f"{setup.grants_path}/{which}", token=token)
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden"), answer.text
+
+    statuses = setup.call("GET", setup.grants_path, token=setup.owner).json["data"]
+    assert [grant["status"] for grant in statuses] == ["pending", "active"]
+    unknown = setup.call("DELETE", f"{setup.grants_path}/{ids.new('grt')}", token=setup.owner)
+    assert unknown.status_code == 404
 
 
 def test_the_time_runs_from_the_consent(setup: SupportSetup) -> None:

@@ -131,11 +131,12 @@ def approve_grant(
     OrganizationNotActive, ManagedServiceOff."""
     support_queries.grant(session, organization_id, grant_id)
     organization = _customer(session, organization_id, lock="use")
-    consenting = queries.members_by_identity(session, organization_id, {by.id}, lock="use")
+    deciding = _lock_deciding(session, organization_id, by)
     grant = support_queries.grant(session, organization_id, grant_id, lock="change")
     if queries.is_staff_of(session, by.id, grant.provider_id):
         raise NotTheCustomers()
-    _check_consenting(organization, consenting.get(by.id))
+    if organization.managed_by == "customer" and not deciding.confirmed:
+        raise NotConfirmed()
     if grant.status != "pending" or grant.expires_at <= now:
         raise RequestNotPending()
     grant.status = "active"
@@ -159,8 +160,13 @@ def end_access(
     """End a grant with every acting session under it, or a single acting session.
 
     What has ended already stays as it is. ``staff``: None when the customer asks. Raises
-    NoSuchGrant."""
-    if ids.is_id("ses", grant_or_session_id):
+    NoSuchGrant, AccessChanged."""
+    is_session = ids.is_id("ses", grant_or_session_id)
+    find = support_queries.acting if is_session else support_queries.grant
+    find(session, organization_id, grant_or_session_id)
+    if staff is None:
+        _lock_deciding(session, organization_id, by)
+    if is_session:
         acting = support_queries.acting(session, organization_id, grant_or_session_id)
         why = _why(acting.staff_identity_id, staff)
         acting_sessions.end_one(session, acting=acting, why=why, by=by, now=now)
@@ -236,13 +242,15 @@ def check_managed_service(session: Session, organization: Organization) -> None:
         raise ManagedServiceOff()
 
 
-def _check_consenting(organization: Organization, member: Member | None) -> None:
-    """The member as the database has them now: a token outlives a removal or a change of role by
-    seconds. Raises AccessChanged, NotConfirmed."""
+def _lock_deciding(session: Session, organization_id: str, by: Actor) -> Member:
+    """The owner or admin who decides for the customer, as the database has them now: a token
+    outlives a removal or a change of role by seconds. Locked before grants, as disabling does.
+    Raises AccessChanged."""
+    members = queries.members_by_identity(session, organization_id, {by.id}, lock="use")
+    member = members.get(by.id)
     if member is None or member.status != "active" or member.role not in (OWNER, ADMIN):
         raise AccessChanged()
-    if organization.managed_by == "customer" and not member.confirmed:
-        raise NotConfirmed()
+    return member
 
 
 def _customer(session: Session, organization_id: str, *, lock: str) -> Organization:
